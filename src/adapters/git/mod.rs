@@ -1,0 +1,1 @@
+//! Git: checkpoints and rollback, without ever losing work.

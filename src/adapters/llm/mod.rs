@@ -1,0 +1,1 @@
+//! Language models: the providers behind the `Model` port.

@@ -1,0 +1,14 @@
+//! The only floor that touches the world: disk, network, processes, git, clocks.
+//!
+//! Every adapter takes a plain option struct and implements a port; none decides anything that a
+//! pure function of `domain` could decide. The fences of `clippy.toml` are lifted here and nowhere else.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the floor the fences keep the others away from"
+)]
+
+pub mod clock;
+pub mod git;
+pub mod llm;
+pub mod process;
+pub mod store;

@@ -1,0 +1,1 @@
+//! Starting commands, capturing what they print, ending them with everything they started.

@@ -1,0 +1,1 @@
+//! Files that survive: the run log, atomically replaced records, the lock.

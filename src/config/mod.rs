@@ -1,0 +1,1 @@
+//! Settings: defaults < file < `TOS_*` environment < command line, each value with its source.

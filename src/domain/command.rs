@@ -1,0 +1,123 @@
+//! A command: something a model proposes and the machine could execute.
+//!
+//! Only the shape is decided here; whether a command may run is the policy's decision and how it is
+//! started is the runner's.
+
+use serde::{Deserialize, Serialize};
+
+/// What interprets a command; the word users write in `allow_types` and models write in `type`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Kind {
+    /// `pwsh`, else `powershell`.
+    Powershell,
+    /// `bash -c`.
+    Bash,
+    /// `sh -c`.
+    Sh,
+    /// The Windows command interpreter.
+    Cmd,
+    /// An argument vector started without any shell.
+    Exec,
+    /// A word tos does not know; such a command is always refused and always recorded.
+    Other(String),
+}
+
+impl Kind {
+    /// Every kind that tos can start, in the order the documentation lists them.
+    pub const KNOWN: [Self; 5] = [
+        Self::Powershell,
+        Self::Bash,
+        Self::Sh,
+        Self::Cmd,
+        Self::Exec,
+    ];
+
+    /// Returns the word for this kind in files and prompts.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Powershell => "powershell",
+            Self::Bash => "bash",
+            Self::Sh => "sh",
+            Self::Cmd => "cmd",
+            Self::Exec => "exec",
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl From<String> for Kind {
+    fn from(word: String) -> Self {
+        Self::KNOWN
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+            .unwrap_or(Self::Other(word))
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
+/// A command as proposed: its kind, and either program text or an argument vector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// What interprets it.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// The program text; empty for [`Kind::Exec`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// The argument vector of [`Kind::Exec`], program first; empty for every other kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
+}
+
+impl Command {
+    /// Returns the one-line or many-line text a person reads: the code, or the quoted argument vector.
+    pub fn text(&self) -> String {
+        if self.kind == Kind::Exec {
+            self.argv
+                .iter()
+                .map(|word| quote(word))
+                .collect::<Vec<_>>()
+                .join(" ")
+        } else {
+            self.code.clone()
+        }
+    }
+}
+
+/// Quotes one word so that a POSIX shell would read it back unchanged.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_kind_survives_a_round_trip() {
+        let kind: Kind = serde_json::from_str("\"python\"").unwrap();
+        assert_eq!(kind, Kind::Other("python".into()));
+        assert_eq!(serde_json::to_string(&kind).unwrap(), "\"python\"");
+    }
+
+    #[test]
+    fn an_exec_command_reads_as_a_quoted_line() {
+        let command = Command {
+            kind: Kind::Exec,
+            code: String::new(),
+            argv: vec!["printf".into(), "it's".into(), String::new()],
+        };
+        assert_eq!(command.text(), r"printf 'it'\''s' ''");
+    }
+}

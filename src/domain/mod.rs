@@ -1,0 +1,14 @@
+//! Decisions. No I/O, no clock, no async, no panics: values in, values out.
+#![warn(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
+
+pub mod command;
+pub mod model;
+pub mod policy;
+pub mod process;
+pub mod redaction;
+pub mod rules;
+pub mod time;

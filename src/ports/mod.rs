@@ -1,0 +1,12 @@
+//! The traits at the wall: what the inside may ask of the outside. No logic lives here.
+//!
+//! Each trait has two real implementations, production in `adapters` and a fake in `tests/support`.
+
+use std::pin::Pin;
+
+pub mod clock;
+pub mod model;
+pub mod runner;
+
+/// A boxed future, so that ports work behind `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

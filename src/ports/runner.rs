@@ -1,0 +1,54 @@
+//! The hands: starts one command and stays with it until nothing of it is left.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    domain::{
+        command::Command,
+        process::{End, Failure},
+    },
+    ports::BoxFuture,
+};
+
+/// One command to run, already judged.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// What to run.
+    pub command: Command,
+    /// Where: an absolute directory.
+    pub directory: PathBuf,
+    /// How long it may take before the whole tree is ended.
+    pub deadline: Duration,
+    /// How long it may be silent and motionless; `None` = for ever.
+    pub idle_deadline: Option<Duration>,
+    /// Variables set in addition to the runner's minimal environment.
+    pub environment: Vec<(String, String)>,
+    /// Where the whole output goes: files named `NN.stdout` and `NN.stderr` below this directory.
+    pub output_directory: PathBuf,
+    /// The `NN` of those files.
+    pub index: u32,
+    /// A token found in the environment of every process of this command, so that survivors of a
+    /// crash of tos can be found: `<run id>/<step>/<index>`.
+    pub token: String,
+}
+
+/// How hard to end what is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interrupt {
+    /// Ask politely, and kill what is still there after the grace period.
+    Terminate,
+    /// Kill now.
+    Kill,
+}
+
+/// Runs commands. Whatever way a command ends, none of its processes is alive when `run` returns.
+pub trait Runner: Send + Sync {
+    /// Runs one command to its end. Dropping the future kills the tree.
+    fn run<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<End, Failure>>;
+
+    /// Ends what is running now; the pending `run` then returns `Exit::Cancelled`.
+    fn interrupt(&self, how: Interrupt);
+
+    /// Ends processes that carry this token prefix and survived an earlier tos; returns how many.
+    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32>;
+}
