@@ -9,6 +9,7 @@ pub mod command;
 pub mod model;
 pub mod policy;
 pub mod process;
+pub mod proposal;
 pub mod redaction;
 pub mod rules;
 pub mod time;
