@@ -5,6 +5,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
+pub mod checkpoint;
 pub mod command;
 pub mod model;
 pub mod policy;

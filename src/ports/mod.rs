@@ -4,6 +4,7 @@
 
 use std::pin::Pin;
 
+pub mod checkpoints;
 pub mod clock;
 pub mod model;
 pub mod runner;
