@@ -7,7 +7,11 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{command::Kind, model::Price};
+use crate::domain::{
+    command::Kind,
+    model::Price,
+    policy::{Decision, Preset, Rule},
+};
 
 /// One value for each role of a step.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -171,4 +175,26 @@ pub struct PolicyRules {
     pub deny_patterns: Vec<String>,
     /// The kinds of command that may run at all.
     pub allow_types: Vec<Kind>,
+    /// The shipped rules to start from (`execution_policy.preset`).
+    pub preset: Preset,
+    /// The user's own rules (`execution_policy.rules`); they win over the preset's.
+    pub rules: Vec<Rule>,
+    /// What happens behind a proved sandbox to a command that cannot be understood (`execution_policy.on_opaque`).
+    pub on_opaque: Decision,
+}
+
+impl Default for PolicyRules {
+    /// The values of an empty configuration file.
+    fn default() -> Self {
+        Self {
+            default_allow: true,
+            stop_on_deny: true,
+            deny_if_contains: Vec::new(),
+            deny_patterns: Vec::new(),
+            allow_types: vec![Kind::Powershell],
+            preset: Preset::Careful,
+            rules: Vec::new(),
+            on_opaque: Decision::Allow,
+        }
+    }
 }

@@ -1,15 +1,19 @@
 //! Which commands may run: decisions are ordered, the strictest wins, every verdict names its reasons.
+//!
+//! A command is judged in two layers. The first is the user's own list ([`original`]): the default action,
+//! forbidden texts, allowed types, forbidden patterns. The second reads the command as its interpreter would,
+//! collects what every part of it would do to the world, and holds each of these effects against the rules
+//! of the configuration and of the chosen preset. What cannot be known from the text is an effect of its own.
+//!
+//! Nothing here touches the world: what has to be known about it comes in as a [`World`].
 
-use serde::{Deserialize, Serialize};
+mod judge;
+mod original;
+mod rule;
+mod verdict;
+mod world;
 
-/// What may happen to a command. The order is the strictness: combine with `max`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// It may run.
-    Allow,
-    /// A person has to say yes first.
-    Ask,
-    /// It must not run.
-    Deny,
-}
+pub use judge::{Error, Policy};
+pub use rule::{Preset, Rule};
+pub use verdict::{Decision, Finding, Verdict};
+pub use world::{Eyes, World};

@@ -1,0 +1,124 @@
+//! Rules: what to look for in the effects of a command, and what follows. Plain data, as written in files.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{command::Kind, policy::Decision};
+
+/// A shipped set of rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Keeps the root workable and everything outside it untouched.
+    #[default]
+    Careful,
+    /// As careful, and besides nothing is deleted, fetched or left to guessing.
+    Strict,
+    /// No rules besides the lists of texts and patterns, as in the original program.
+    Original,
+}
+
+/// An effect that a rule can be about without naming a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trait {
+    /// Talks to another machine, or opens a socket.
+    Network,
+    /// Takes or hands out rights the caller does not have.
+    Privilege,
+    /// Loses work or history of a repository.
+    GitDestructive,
+    /// Leaves something behind that runs later by itself.
+    Persistence,
+    /// Brings foreign programs onto the machine.
+    PackageInstall,
+    /// Changes the machine itself: power, disks, services, other people's processes.
+    System,
+    /// Cannot be known from the text.
+    Opaque,
+}
+
+impl Trait {
+    /// Returns the word for this effect in files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Privilege => "privilege",
+            Self::GitDestructive => "git_destructive",
+            Self::Persistence => "persistence",
+            Self::PackageInstall => "package_install",
+            Self::System => "system",
+            Self::Opaque => "opaque",
+        }
+    }
+}
+
+/// One rule. All conditions that are present have to hold; a rule has at least one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The name that verdicts show.
+    pub name: String,
+    /// What follows when the rule matches.
+    pub decision: Decision,
+    /// Why, for the person who reads the verdict.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Program names (globs, without regard to case on Windows interpreters); any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub program: Vec<String>,
+    /// The first arguments, one glob each; alternatives are separated by `|`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Globs of which every one has to match some argument; alternatives are separated by `|`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any_arg: Vec<String>,
+    /// Effects; any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effect: Vec<Trait>,
+    /// Globs of paths the command would change or create; any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<String>,
+    /// Globs of paths the command would remove or empty; any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deletes: Vec<String>,
+    /// Globs of paths the command would read; any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
+    /// Commands the rule has to match; checked when the rules are loaded.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<Example>,
+    /// Commands the rule must not match; checked when the rules are loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_match: Vec<Example>,
+}
+
+/// A command used to check a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Example {
+    /// What interprets it; `bash` unless the text starts with another type and a colon.
+    pub kind: Kind,
+    /// The command.
+    pub code: String,
+}
+
+impl From<String> for Example {
+    fn from(text: String) -> Self {
+        let typed = text.split_once(':').and_then(|(word, code)| {
+            let kind = Kind::KNOWN.into_iter().find(|kind| kind.as_str() == word)?;
+            Some((kind, code.trim_start().to_owned()))
+        });
+        let (kind, code) = typed.unwrap_or((Kind::Bash, text));
+        Self { kind, code }
+    }
+}
+
+impl From<Example> for String {
+    fn from(example: Example) -> Self {
+        if example.kind == Kind::Bash {
+            example.code
+        } else {
+            format!("{}: {}", example.kind.as_str(), example.code)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The answer of the policy: an ordered decision, one sentence of reason, and everything that was found.
+
+use serde::{Deserialize, Serialize};
+
+/// What may happen to a command. The order is the strictness: combine with `max`.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It may run.
+    #[default]
+    Allow,
+    /// A person has to say yes first.
+    Ask,
+    /// It must not run.
+    Deny,
+}
+
+impl Decision {
+    /// Returns the word for this decision in files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One thing a command would do, and the rule that decided about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The name of the rule.
+    pub rule: String,
+    /// What that rule decides.
+    pub decision: Decision,
+    /// What would happen, in words: the effect and what it falls on.
+    pub effect: String,
+    /// Which command it is, counted from 1 in the order they were read.
+    pub at: usize,
+    /// The programs through which it was reached, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<String>,
+    /// The command's words after all quoting and expansion.
+    pub words: Vec<String>,
+}
+
+/// The judgement of one command.
+#[must_use = "a verdict that nobody looks at protects nothing"]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What may happen to the command.
+    pub decision: Decision,
+    /// One line naming the keyword, pattern, type or rule that decided.
+    pub reason: String,
+    /// The keyword or pattern of the configuration that was found, or the name of the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<String>,
+    /// What the rules found, in the order of the command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+impl Verdict {
+    /// Returns a verdict that follows from one key of the configuration.
+    pub(super) fn refused(reason: &str, matched: Option<&str>) -> Self {
+        Self {
+            decision: Decision::Deny,
+            reason: one_line(reason),
+            matched: matched.map(str::to_owned),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Returns the verdict about a command in which nothing was found.
+    pub(super) fn allowed() -> Self {
+        Self {
+            decision: Decision::Allow,
+            reason: "no rule forbids it".to_owned(),
+            matched: None,
+            findings: Vec::new(),
+        }
+    }
+
+    /// Returns whether the command may run without a question.
+    pub fn is_allowed(&self) -> bool {
+        self.decision == Decision::Allow
+    }
+}
+
+/// Makes any text fit for one line of a log: control characters become blanks.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
