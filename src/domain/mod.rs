@@ -5,12 +5,15 @@
     clippy::wildcard_enum_match_arm
 )]
 
+pub mod budget;
 pub mod checkpoint;
 pub mod command;
 pub mod model;
 pub mod policy;
 pub mod process;
+pub mod prompt;
 pub mod proposal;
 pub mod redaction;
+pub mod retry;
 pub mod rules;
 pub mod time;
