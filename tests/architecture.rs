@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "config",
         &["config", "domain"],
-        &["serde", "serde_json", "thiserror"],
+        &["serde", "serde_json", "regex", "thiserror"],
     ),
     ("adapters", &["adapters", "ports", "domain"], &["*"]),
     (

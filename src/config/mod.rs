@@ -1,1 +1,28 @@
 //! Settings: defaults < file < `TOS_*` environment < command line, each value with its source.
+//!
+//! `keys` is the one table of keys; `layers` lays the layers and checks each value, `build` makes the
+//! plain structs of `settings` and judges what lies between values. Everything wrong is reported at once,
+//! before anything runs. Besides `adapters` this is the only room that reads files.
+
+mod build;
+mod checks;
+mod discover;
+mod error;
+mod files;
+mod json;
+pub mod keys;
+mod layers;
+mod paths;
+pub mod payload;
+mod settings;
+pub mod shape;
+mod source;
+
+pub use discover::{PLACES, config_in, find_root};
+pub use error::{Error, Fault, Segment, json_path};
+pub use layers::{Override, Overrides, env_name};
+pub use settings::{
+    Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, PolicySource,
+    Provider, SandboxLevel, SandboxSettings, Secret, Settings,
+};
+pub use source::{Source, Sourced, Sources};

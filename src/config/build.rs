@@ -1,0 +1,479 @@
+//! Turns checked values into settings and judges what only several values together can show.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    config::{
+        checks,
+        error::{Fault, segments},
+        settings::{
+            Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings,
+            PolicySource, Provider, SandboxLevel, SandboxSettings, Secret, Settings,
+        },
+        source::{Source, Sources},
+    },
+    domain::{
+        command::Kind,
+        model::{Price, Role},
+        rules::{
+            Budget, Check, DoneCondition, JobLoop, OnUnknown, PerRole, PolicyRules, Retry, Rules,
+        },
+    },
+};
+
+/// What settings are made of.
+pub(crate) struct Input<'a> {
+    pub(crate) root: PathBuf,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) environment: &'a [(String, String)],
+    pub(crate) sources: Sources,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Builds the settings and returns the faults that lie between values.
+pub(crate) fn settings(input: Input<'_>) -> (Settings, Vec<Fault>) {
+    let mut maker = Maker {
+        values: &input.sources,
+        root: &input.root,
+        environment: input.environment,
+        faults: Vec::new(),
+    };
+    let rules = maker.rules();
+    let models = maker.per_role(Maker::model);
+    maker.judge_budget(&rules, &models);
+    let sandbox = maker.sandbox();
+    let payload = maker.payload(&rules);
+    let (paths, output) = (maker.paths(), maker.output());
+    let settings = Settings {
+        rules,
+        paths,
+        models,
+        payload,
+        record: maker.path("record"),
+        output,
+        environment_allow: maker.texts("environment.allow"),
+        archive_keep: maker.count("archive_keep"),
+        sandbox,
+        policy: maker.policy_source(),
+        experimental_warning: maker.flag("s5_settings.experimental_warning"),
+        warnings: input.warnings,
+        root: input.root.clone(),
+        config_file: input.config_file,
+        sources: Sources::default(),
+    };
+    let faults = maker.faults;
+    let sources = input.sources;
+    (
+        Settings {
+            sources,
+            ..settings
+        },
+        faults,
+    )
+}
+
+/// Reads typed values. The layers let only values of the right shape through, so a reader meets either
+/// such a value or `null` for absent.
+struct Maker<'a> {
+    values: &'a Sources,
+    root: &'a std::path::Path,
+    environment: &'a [(String, String)],
+    faults: Vec<Fault>,
+}
+
+impl Maker<'_> {
+    fn value(&self, path: &str) -> &Value {
+        let sourced = self
+            .values
+            .get(path)
+            .expect("settings read keys of the table only");
+        &sourced.value
+    }
+
+    fn is_given(&self, path: &str) -> bool {
+        self.values
+            .get(path)
+            .is_some_and(|sourced| sourced.source != Source::Default && !sourced.value.is_null())
+    }
+
+    fn maybe_text(&self, path: &str) -> Option<String> {
+        self.value(path).as_str().map(str::to_owned)
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.maybe_text(path).unwrap_or_default()
+    }
+
+    fn flag(&self, path: &str) -> bool {
+        self.value(path).as_bool() == Some(true)
+    }
+
+    fn maybe_number(&self, path: &str) -> Option<f64> {
+        self.value(path).as_f64()
+    }
+
+    fn big_count(&self, path: &str) -> u64 {
+        self.value(path).as_u64().unwrap_or_default()
+    }
+
+    fn maybe_count(&self, path: &str) -> Option<u32> {
+        u32::try_from(self.value(path).as_u64()?).ok()
+    }
+
+    fn count(&self, path: &str) -> u32 {
+        self.maybe_count(path).unwrap_or_default()
+    }
+
+    fn maybe_seconds(&self, path: &str) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.maybe_number(path)?).ok()
+    }
+
+    fn seconds(&self, path: &str) -> Duration {
+        self.maybe_seconds(path).unwrap_or_default()
+    }
+
+    fn texts(&self, path: &str) -> Vec<String> {
+        let items = self.value(path).as_array().into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    fn path(&self, path: &str) -> Option<PathBuf> {
+        let text = self.value(path).as_str().filter(|text| !text.is_empty())?;
+        crate::config::paths::inside(self.root, text).ok()
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        self.path(path).unwrap_or_default()
+    }
+
+    fn fault(&mut self, path: &str, problem: String, remedy: &str) {
+        let source = self
+            .values
+            .get(path)
+            .map_or(Source::Default, |s| s.source.clone());
+        self.faults.push(Fault {
+            source,
+            place: None,
+            path: segments(path),
+            problem,
+            remedy: remedy.into(),
+        });
+    }
+
+    fn per_role<T>(&mut self, mut make: impl FnMut(&mut Self, Role) -> T) -> PerRole<T> {
+        PerRole {
+            draft: make(self, Role::Draft),
+            review: make(self, Role::Review),
+            final_: make(self, Role::Final),
+        }
+    }
+
+    fn rules(&mut self) -> Rules {
+        let command_timeout = self.seconds("timeout_sec");
+        let idle = self.seconds("idle_timeout_sec");
+        Rules {
+            max_steps: self.count("max_steps"),
+            json_retry: self.count("json_retry"),
+            json_retry_prefix: self.text("json_retry_prefix"),
+            retry: Retry {
+                attempts: self.count("api_retry"),
+                base: self.seconds("api_backoff_sec"),
+                max_wait: self.seconds("max_wait_sec"),
+            },
+            command_timeout,
+            idle_timeout: (!idle.is_zero()).then_some(idle),
+            require_approval: self.flag("require_approval"),
+            on_unknown: match self.text("on_unknown").as_str() {
+                "rerun" => OnUnknown::Rerun,
+                _ => OnUnknown::Stop,
+            },
+            templates: self
+                .per_role(|maker, role| maker.text(&format!("{}_prompt_template", role.as_str()))),
+            deadlines: self.per_role(|maker, role| {
+                let own = maker.maybe_seconds(&role_key(role, "timeout_sec"));
+                own.unwrap_or(command_timeout)
+            }),
+            prices: self.per_role(Self::price),
+            budget: self.budget(),
+            job_loop: self.job_loop(),
+            experimental: self.flag("s5_settings.enabled"),
+            sprint: self.maybe_text("sprint"),
+            done: self.done(),
+            policy: self.policy(),
+            job_result: self.place("s5_settings.job_loop.job_result.path"),
+        }
+    }
+
+    fn price(&mut self, role: Role) -> Option<Price> {
+        let part = |name: &str| role_key(role, &format!("price.{name}"));
+        let read = |name: &str| self.maybe_number(&part(name));
+        let (input, output) = (read("input_per_mtok"), read("output_per_mtok"));
+        let cached = read("cached_input_per_mtok");
+        let written = read("cache_write_per_mtok");
+        if let (Some(input_per_mtok), Some(output_per_mtok)) = (input, output) {
+            return Some(Price {
+                input_per_mtok,
+                output_per_mtok,
+                cached_input_per_mtok: cached,
+                cache_write_per_mtok: written,
+            });
+        }
+        if [input, output, cached, written].iter().any(Option::is_some) {
+            for name in ["input_per_mtok", "output_per_mtok"] {
+                if self.maybe_number(&part(name)).is_none() {
+                    let problem = "missing; a price needs both input_per_mtok and output_per_mtok";
+                    self.fault(&part(name), problem.into(), "add it; 0 is allowed");
+                }
+            }
+        }
+        None
+    }
+
+    fn budget(&self) -> Budget {
+        Budget {
+            max_tokens: self.value("budget.max_tokens").as_u64(),
+            max_cost: self.maybe_number("budget.max_cost"),
+            max_minutes: self.maybe_number("budget.max_minutes"),
+            max_steps: self.maybe_count("budget.max_steps"),
+        }
+    }
+
+    fn job_loop(&self) -> Option<JobLoop> {
+        self.flag("s5_settings.job_loop.enabled").then(|| JobLoop {
+            max_jobs: self.count("s5_settings.job_loop.max_jobs"),
+            name: self.text("s5_settings.job_loop.job_name"),
+        })
+    }
+
+    fn done(&self) -> DoneCondition {
+        let given = checks::parse(self.value("done_condition.all"), self.root);
+        let usual = || {
+            vec![Check::Contains {
+                file: self.place("workspace_dir").join("results/result_v2.txt"),
+                texts: ["合計:", "平均:", "件数:"].map(String::from).to_vec(),
+            }]
+        };
+        DoneCondition {
+            all: given.unwrap_or_else(|_| usual()),
+            fresh: self.flag("done_condition.fresh"),
+        }
+    }
+
+    fn policy(&mut self) -> PolicyRules {
+        let allow_types = self.either("allow_types");
+        let deny_patterns = self.either("deny_patterns");
+        PolicyRules {
+            default_allow: self.text("execution_policy.default_action") == "allow",
+            stop_on_deny: self.flag("execution_policy.stop_on_deny"),
+            deny_if_contains: self.texts("execution_policy.deny_if_contains"),
+            deny_patterns,
+            allow_types: allow_types.into_iter().map(Kind::from).collect(),
+        }
+    }
+
+    /// Reads a list that may stand at the top or inside `execution_policy`, but not in both places.
+    fn either(&mut self, name: &str) -> Vec<String> {
+        let inner = format!("execution_policy.{name}");
+        if self.is_given(name) && self.is_given(&inner) {
+            let problem = format!("given here and as `{name}`");
+            self.fault(&inner, problem, "keep one of the two");
+        }
+        let path = if self.is_given(&inner) { &inner } else { name };
+        self.texts(path)
+    }
+
+    fn model(&mut self, role: Role) -> ModelSettings {
+        let key = |name: &str| role_key(role, name);
+        let (provider, auto) = self.provider(role);
+        let argv = self.texts(&key("argv"));
+        let replay_file = self.path(&key("replay_file"));
+        if provider == Provider::Command && argv.is_empty() {
+            let problem = "missing; the provider `command` needs a program".into();
+            self.fault(
+                &key("argv"),
+                problem,
+                "write for example [\"claude\", \"-p\"]",
+            );
+        }
+        if provider == Provider::Replay && replay_file.is_none() {
+            let problem = "missing; the provider `replay` needs a recording".into();
+            self.fault(&key("replay_file"), problem, "name a file below the root");
+        }
+        ModelSettings {
+            provider,
+            auto,
+            model: self.model_name(role, provider),
+            base_url: self.base_url(role, provider),
+            api: match self.text(&key("api")).as_str() {
+                "responses" => Api::Responses,
+                _ => Api::Chat,
+            },
+            temperature: self.maybe_number(&key("temperature")),
+            max_tokens: self.maybe_count(&key("max_tokens")),
+            version: self.text(&key("version")),
+            argv,
+            replay_file,
+            schema: self.flag(&key("schema")),
+            api_key: provider
+                .key_name()
+                .and_then(|name| self.variable(name))
+                .map(Secret::new),
+        }
+    }
+
+    fn provider(&self, role: Role) -> (Provider, bool) {
+        match self.text(&role_key(role, "provider")).as_str() {
+            "openai" => (Provider::Openai, false),
+            "anthropic" => (Provider::Anthropic, false),
+            "command" => (Provider::Command, false),
+            "replay" => (Provider::Replay, false),
+            _ if role == Role::Review => (Provider::Anthropic, true),
+            _ => (Provider::Openai, true),
+        }
+    }
+
+    fn model_name(&self, role: Role, provider: Provider) -> String {
+        let own = self.maybe_text(&role_key(role, "model"));
+        own.unwrap_or_else(|| match provider {
+            Provider::Openai => self.text("openai_model"),
+            Provider::Anthropic => self.text("anthropic_model"),
+            Provider::Command | Provider::Replay => String::new(),
+        })
+    }
+
+    fn base_url(&self, role: Role, provider: Provider) -> Option<String> {
+        let own = self.maybe_text(&role_key(role, "base_url"));
+        own.or_else(|| match provider {
+            Provider::Openai => self.variable("OPENAI_BASE_URL"),
+            Provider::Anthropic => self.variable("ANTHROPIC_BASE_URL"),
+            Provider::Command | Provider::Replay => None,
+        })
+    }
+
+    /// Returns an environment variable; empty counts as missing.
+    fn variable(&self, name: &str) -> Option<String> {
+        let found = self.environment.iter().find(|(given, _)| given == name);
+        found
+            .map(|(_, text)| text.clone())
+            .filter(|text| !text.is_empty())
+    }
+
+    fn judge_budget(&mut self, rules: &Rules, models: &PerRole<ModelSettings>) {
+        if rules.budget.max_cost.is_none() {
+            return;
+        }
+        for role in Role::ALL {
+            let model = models.of(role);
+            let live = model.provider != Provider::Replay
+                && !(model.auto && model.missing_key().is_some());
+            if live && rules.prices.of(role).is_none() {
+                let problem = format!(
+                    "needs a price for every live role, and `models.{}.price` is missing",
+                    role.as_str()
+                );
+                let remedy =
+                    "add input_per_mtok and output_per_mtok there, or use budget.max_tokens";
+                self.fault("budget.max_cost", problem, remedy);
+            }
+        }
+    }
+
+    fn payload(&self, rules: &Rules) -> Option<PayloadSettings> {
+        rules.job_loop.as_ref()?;
+        Some(PayloadSettings {
+            path: self.path("s5_settings.job_loop.job_input.path")?,
+            required: self.flag("s5_settings.job_loop.job_input.required"),
+        })
+    }
+
+    fn output(&self) -> OutputLimits {
+        OutputLimits {
+            head_bytes: self.big_count("output.head_bytes"),
+            tail_bytes: self.big_count("output.tail_bytes"),
+            disk_cap_bytes: self.big_count("output.disk_cap_bytes"),
+        }
+    }
+
+    fn sandbox(&mut self) -> SandboxSettings {
+        let count = |name: &str| self.value(&format!("sandbox.limits.{name}")).as_u64();
+        let limits = Limits {
+            memory_mb: count("memory_mb"),
+            processes: count("processes"),
+            cpu: count("cpu_sec").map(Duration::from_secs),
+            file_mb: count("file_mb"),
+            disk_mb: count("disk_mb"),
+        };
+        SandboxSettings {
+            level: match self.text("sandbox.level").as_str() {
+                "off" => SandboxLevel::Off,
+                "workspace" => SandboxLevel::Workspace,
+                "read_only" => SandboxLevel::ReadOnly,
+                _ => SandboxLevel::Auto,
+            },
+            allow_degraded: self.flag("sandbox.allow_degraded"),
+            network: self.network(),
+            limits,
+        }
+    }
+
+    fn network(&mut self) -> Network {
+        let hosts = self.texts("sandbox.allow_hosts");
+        let word = self.text("sandbox.network");
+        match word.as_str() {
+            "allow_hosts" if hosts.is_empty() => {
+                let problem = "\"allow_hosts\", but `sandbox.allow_hosts` names none";
+                self.fault(
+                    "sandbox.network",
+                    problem.into(),
+                    "name hosts, or write \"none\"",
+                );
+                Network::None
+            }
+            "allow_hosts" => Network::Hosts(hosts),
+            _ if !hosts.is_empty() => {
+                let problem = format!("has no effect while `sandbox.network` is \"{word}\"");
+                let remedy = "set sandbox.network to \"allow_hosts\", or remove the hosts";
+                self.fault("sandbox.allow_hosts", problem, remedy);
+                Network::None
+            }
+            "all" => Network::All,
+            _ => Network::None,
+        }
+    }
+
+    fn policy_source(&self) -> PolicySource {
+        PolicySource {
+            preset: self.maybe_text("execution_policy.preset"),
+            rules: self
+                .value("execution_policy.rules")
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+
+    fn paths(&self) -> Paths {
+        let (workspace, logs) = (self.place("workspace_dir"), self.place("logs_dir"));
+        let artifacts = workspace.join("artifacts");
+        Paths {
+            generated: workspace.join("generated"),
+            results: workspace.join("results"),
+            phase_state: workspace.join("phase_state.json"),
+            legacy_phase_state: artifacts.join("phase_state.json"),
+            phase_summary: artifacts.join("phase_summary.json"),
+            steps: logs.join("steps"),
+            archive: logs.join("archive"),
+            run_summary: logs.join("last_run_summary.json"),
+            last_checkpoint: logs.join("last_checkpoint.txt"),
+            workspace,
+            logs,
+            artifacts,
+        }
+    }
+}
+
+fn role_key(role: Role, name: &str) -> String {
+    format!("models.{}.{name}", role.as_str())
+}

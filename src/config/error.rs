@@ -1,0 +1,113 @@
+//! What can be wrong with a configuration, said so that a person can put it right: which file and place,
+//! which key, what is wrong, what is allowed, what to do. All faults are reported together.
+
+use std::{fmt, path::PathBuf};
+
+use crate::config::source::Source;
+
+/// Why there are no settings. The text begins with `config error`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("config error: {}: cannot be read; check the path and its permissions", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not UTF-8 or UTF-16 text.
+    #[error("config error: {}: not UTF-8 text (first bad byte at {offset}); save it as UTF-8", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// Where the first bad byte is, from 0.
+        offset: usize,
+    },
+    /// The file is not JSON.
+    #[error("config error: {}:{line}:{column}: not JSON: {reason}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What the parser says, and the remedy where it is known.
+        reason: String,
+    },
+    /// Values that are wrong.
+    #[error("{}", listing(.0))]
+    Faults(Vec<Fault>),
+}
+
+/// One step into a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Into an object.
+    Key(String),
+    /// Into a list, from 0.
+    Index(usize),
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which layer says it.
+    pub source: Source,
+    /// Line and column in the file, from 1.
+    pub place: Option<(usize, usize)>,
+    /// Where in the document.
+    pub path: Vec<Segment>,
+    /// What is wrong and what is allowed.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.source)?;
+        if let Some((line, column)) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(
+            f,
+            ": `{}`: {}; {}",
+            json_path(&self.path),
+            self.problem,
+            self.remedy
+        )
+    }
+}
+
+/// Returns the path as people write it, e.g. `done_condition.all[0].file`.
+pub fn json_path(path: &[Segment]) -> String {
+    path.iter()
+        .fold(String::new(), |text, segment| match segment {
+            Segment::Index(at) => format!("{text}[{at}]"),
+            Segment::Key(name) if name.is_empty() || name.contains(['.', '[', ' ']) => {
+                format!("{text}[\"{name}\"]")
+            }
+            Segment::Key(name) if text.is_empty() => name.clone(),
+            Segment::Key(name) => format!("{text}.{name}"),
+        })
+}
+
+/// Returns the segments of a dotted path of the key table.
+pub(crate) fn segments(path: &str) -> Vec<Segment> {
+    path.split('.')
+        .map(|name| Segment::Key(name.into()))
+        .collect()
+}
+
+fn listing(faults: &[Fault]) -> String {
+    match faults {
+        [only] => format!("config error: {only}"),
+        many => many.iter().fold(
+            format!("config error: {} faults", many.len()),
+            |text, fault| format!("{text}\n  {fault}"),
+        ),
+    }
+}

@@ -1,0 +1,303 @@
+//! Reads JSON text more strictly than usual: byte order marks are accepted, a key given twice is a fault.
+//!
+//! Positions are found only when a fault has to be shown, by walking the text a second time.
+
+use std::{cell::RefCell, fmt, path::Path};
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::config::error::{Error, Segment};
+
+/// A parsed document and the paths of keys that were given twice.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Document {
+    /// The value; of a doubled key the last one.
+    pub(crate) value: Value,
+    /// Paths of keys that stand twice in one object.
+    pub(crate) doubled: Vec<Vec<Segment>>,
+}
+
+/// Turns the bytes of a file into text: UTF-8 with or without a byte order mark, UTF-16 with one.
+pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<String, Error> {
+    let bad = |offset| Error::Encoding {
+        path: path.into(),
+        offset,
+    };
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes
+            .chunks(2)
+            .map(|pair| unit([pair[0], *pair.get(1).unwrap_or(&0xD8)]))
+            .collect();
+        String::from_utf16(&units).map_err(|_| bad(2))
+    };
+    match bytes {
+        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
+        _ => {
+            let rest = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+            let text = std::str::from_utf8(rest).map_err(|e| bad(e.valid_up_to()))?;
+            Ok(text.to_owned())
+        }
+    }
+}
+
+/// Parses one JSON document.
+pub(crate) fn parse(text: &str, path: &Path) -> Result<Document, Error> {
+    let doubled = RefCell::new(Vec::new());
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let seed = Strict {
+        doubled: &doubled,
+        at: &Trail::Top,
+    };
+    let value = seed
+        .deserialize(&mut parser)
+        .and_then(|value| parser.end().map(|()| value))
+        .map_err(|fault| syntax(text, path, &fault))?;
+    Ok(Document {
+        value,
+        doubled: doubled.into_inner(),
+    })
+}
+
+fn syntax(text: &str, path: &Path, fault: &serde_json::Error) -> Error {
+    let full = fault.to_string();
+    let reason = full.split(" at line ").next().unwrap_or(&full);
+    let hint = match reason {
+        "trailing comma" => "; remove the comma before the closing bracket",
+        "key must be a string" => "; write keys in double quotes, and no comments",
+        "expected value" if text.trim().is_empty() => "; the file is empty, `{}` is the least",
+        "expected value" => "; JSON knows no comments and no single quotes",
+        _ if reason.contains("control character") => "; write a line break inside a text as \\n",
+        _ if reason.contains("invalid escape") => "; write a backslash inside a text as \\\\",
+        _ if reason.starts_with("EOF") => "; a closing bracket or quote is missing",
+        _ => "",
+    };
+    Error::Syntax {
+        path: path.into(),
+        line: fault.line().max(1),
+        column: fault.column().max(1),
+        reason: format!("{reason}{hint}"),
+    }
+}
+
+/// The way from the top to a value, kept on the stack so that nothing is allocated while all is well.
+enum Trail<'a> {
+    Top,
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
+}
+
+impl Trail<'_> {
+    fn segments(&self) -> Vec<Segment> {
+        let (mut above, last) = match self {
+            Trail::Top => return Vec::new(),
+            Trail::Key(above, name) => (above.segments(), Segment::Key((*name).to_owned())),
+            Trail::Index(above, at) => (above.segments(), Segment::Index(*at)),
+        };
+        above.push(last);
+        above
+    }
+}
+
+struct Strict<'a> {
+    doubled: &'a RefCell<Vec<Vec<Segment>>>,
+    at: &'a Trail<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, parser: D) -> Result<Value, D::Error> {
+        parser.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
+        Ok(Value::Number(number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        loop {
+            let at = Trail::Index(self.at, list.len());
+            let seed = Strict {
+                doubled: self.doubled,
+                at: &at,
+            };
+            match items.next_element_seed(seed)? {
+                Some(item) => list.push(item),
+                None => return Ok(Value::Array(list)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            let at = Trail::Key(self.at, &name);
+            let value = entries.next_value_seed(Strict {
+                doubled: self.doubled,
+                at: &at,
+            })?;
+            if object.contains_key(&name) {
+                let mut doubled = self
+                    .doubled
+                    .try_borrow_mut()
+                    .map_err(|_| A::Error::custom("the list of doubled keys is in use"))?;
+                doubled.push(at.segments());
+            }
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// Returns line and column of the value at `path`, from 1; of a member the place of its key.
+pub(crate) fn locate(text: &str, path: &[Segment]) -> Option<(usize, usize)> {
+    let mut scan = Scan { text, at: 0 };
+    let mut place = scan.skip_blanks();
+    for segment in path {
+        place = match segment {
+            Segment::Key(name) => scan.enter_member(name)?,
+            Segment::Index(at) => scan.enter_item(*at)?,
+        };
+    }
+    let before = text.get(..place)?;
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next()?.chars().count() + 1;
+    Some((line, column))
+}
+
+/// Walks text that is known to be JSON.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Scan<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) -> usize {
+        while self.peek().is_some_and(|b| b.is_ascii_whitespace()) {
+            self.at += 1;
+        }
+        self.at
+    }
+
+    fn skip_text(&mut self) -> &str {
+        let from = self.at;
+        self.at += 1;
+        while let Some(byte) = self.peek() {
+            self.at += if byte == b'\\' { 2 } else { 1 };
+            if byte == b'"' {
+                break;
+            }
+        }
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    fn skip_value(&mut self) {
+        let mut depth = 0_usize;
+        loop {
+            self.skip_blanks();
+            match self.peek() {
+                Some(b'"') => drop(self.skip_text().len()),
+                Some(b'{' | b'[') => (depth, self.at) = (depth + 1, self.at + 1),
+                Some(b'}' | b']') => (depth, self.at) = (depth.saturating_sub(1), self.at + 1),
+                Some(b',' | b':') if depth > 0 => self.at += 1,
+                Some(b) if !b",:]}".contains(&b) => self.skip_bare(),
+                _ => return,
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+
+    fn skip_bare(&mut self) {
+        while self
+            .peek()
+            .is_some_and(|b| !b.is_ascii_whitespace() && !b",:]}".contains(&b))
+        {
+            self.at += 1;
+        }
+    }
+
+    /// Steps to the value of the last member with this name and returns where its key stands.
+    fn enter_member(&mut self, name: &str) -> Option<usize> {
+        let mut found = None;
+        self.open(b'{')?;
+        while self.skip_blanks() > 0 && self.peek() == Some(b'"') {
+            let key_at = self.at;
+            let key: String = serde_json::from_str(self.skip_text()).ok()?;
+            self.skip_blanks();
+            self.at += 1;
+            let value_at = self.skip_blanks();
+            if key == name {
+                found = Some((key_at, value_at));
+            }
+            self.skip_value();
+            self.skip_comma();
+        }
+        let (key_at, value_at) = found?;
+        self.at = value_at;
+        Some(key_at)
+    }
+
+    fn enter_item(&mut self, wanted: usize) -> Option<usize> {
+        self.open(b'[')?;
+        for _ in 0..wanted {
+            self.skip_value();
+            self.skip_comma();
+        }
+        let place = self.skip_blanks();
+        (self.peek()? != b']').then_some(place)
+    }
+
+    fn open(&mut self, bracket: u8) -> Option<()> {
+        self.skip_blanks();
+        (self.peek()? == bracket).then(|| self.at += 1)
+    }
+
+    fn skip_comma(&mut self) {
+        self.skip_blanks();
+        if self.peek() == Some(b',') {
+            self.at += 1;
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Lays the layers over each other: defaults < file < `TOS_*` environment < flags.
+//!
+//! Every value is checked on its own against the table of keys and remembers who gave it. A layer that is
+//! wrong adds faults and leaves the value below it in force, so that one pass finds everything.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::config::{
+    error::{Fault, Segment, segments},
+    json::Document,
+    keys::{self, Key, Preset},
+    shape::{Wrong, brief},
+    source::{Source, Sourced, Sources},
+};
+
+/// Variables that begin with `TOS_` and are not settings.
+const RESERVED: [&str; 8] = [
+    "TOS_LOG",
+    "TOS_TOKEN",
+    "TOS_ROOT",
+    "TOS_CONFIG",
+    "TOS_COLOR",
+    "TOS_RUN_ID",
+    "TOS_STEP",
+    "TOS_JOB_INDEX",
+];
+
+/// A value given on the command line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    /// The flag as typed, for messages, e.g. `--record`.
+    pub flag: String,
+    /// The key it stands for.
+    pub key: String,
+    /// The value.
+    pub value: Value,
+}
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides(pub Vec<Override>);
+
+impl Overrides {
+    /// Adds a value for a key.
+    pub fn set(&mut self, flag: &str, key: &str, value: impl Into<Value>) {
+        self.0.push(Override {
+            flag: flag.into(),
+            key: key.into(),
+            value: value.into(),
+        });
+    }
+
+    /// Adds `KEY=VALUE` as typed; the value is read as in the environment.
+    pub fn set_pair(&mut self, flag: &str, pair: &str) -> Result<(), String> {
+        let (path, text) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("`{flag} {pair}`: expected KEY=VALUE"))?;
+        let value = match keys::find(path) {
+            Some(key) => from_text(key, text)
+                .map_err(|wrong| format!("`{flag} {pair}`: {}; {}", wrong.problem, wrong.remedy))?,
+            None => Value::String(text.into()),
+        };
+        self.set(flag, path, value);
+        Ok(())
+    }
+}
+
+/// The layers being laid.
+pub(crate) struct Layers<'a> {
+    root: &'a Path,
+    values: Sources,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl<'a> Layers<'a> {
+    /// Begins with the defaults. `root` is canonical.
+    pub(crate) fn new(root: &'a Path) -> Self {
+        let values = keys::all().iter().map(|key| {
+            let (value, source) = (key.default.value(), Source::Default);
+            (key.path.as_ref(), Sourced { value, source })
+        });
+        Self {
+            root,
+            values: Sources(values.collect()),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Lays the configuration file over what is there.
+    pub(crate) fn lay_file(&mut self, document: &Document, named: &Path) {
+        let source = Source::File(named.into());
+        for path in &document.doubled {
+            let wrong = Wrong::new("given twice in this object", "keep one of the two");
+            self.fault(&source, path.clone(), wrong);
+        }
+        match &document.value {
+            Value::Object(object) => self.walk(object, "", &source),
+            other => {
+                let problem = format!("expected an object {{...}}, found {}", brief(other));
+                self.fault(
+                    &source,
+                    Vec::new(),
+                    Wrong::new(problem, "write { \"max_steps\": 8 }"),
+                );
+            }
+        }
+    }
+
+    /// Lays the environment over what is there.
+    pub(crate) fn lay_environment(&mut self, environment: &[(String, String)]) {
+        for (name, text) in environment {
+            let Some(rest) = name.strip_prefix("TOS_") else {
+                continue;
+            };
+            if RESERVED.contains(&name.as_str()) || rest.starts_with("NO_") {
+                continue;
+            }
+            self.lay_variable(name, &rest.to_lowercase().replace("__", "."), text);
+        }
+    }
+
+    /// Lays the command line over what is there.
+    pub(crate) fn lay_flags(&mut self, overrides: &Overrides) {
+        for given in &overrides.0 {
+            let source = Source::Flag(given.flag.clone());
+            match keys::find(&given.key) {
+                Some(key) => self.put(key, given.value.clone(), &source),
+                None => self.fault(&source, segments(&given.key), unknown("", &given.key)),
+            }
+        }
+    }
+
+    /// Returns the values in force.
+    pub(crate) fn finish(self) -> (Sources, Vec<Fault>, Vec<String>) {
+        (self.values, self.faults, self.warnings)
+    }
+
+    fn lay_variable(&mut self, name: &str, path: &str, text: &str) {
+        let source = Source::Environment(name.into());
+        if let Some(key) = keys::find(path) {
+            match from_text(key, text) {
+                Ok(value) => self.put(key, value, &source),
+                Err(wrong) => self.fault(&source, segments(path), wrong),
+            }
+        } else if keys::is_section(path) {
+            if let Ok(Value::Object(object)) = serde_json::from_str(text) {
+                self.walk(&object, path, &source);
+            } else {
+                let problem = "expected a JSON object for this group of keys";
+                let wrong = Wrong::new(problem, nested_hint(path));
+                self.fault(&source, segments(path), wrong);
+            }
+        } else if path.contains('.') || keys::nearest(path).is_some() {
+            let nearest = keys::nearest(path).map(env_name);
+            let nearest = nearest.map_or(String::new(), |near| format!(" (nearest: `{near}`)"));
+            let problem = format!("not a setting{nearest}");
+            self.fault(
+                &source,
+                segments(path),
+                Wrong::new(problem, "rename or unset it"),
+            );
+        } else {
+            self.warnings.push(format!(
+                "environment variable `{name}` is not a setting of tos and is ignored"
+            ));
+        }
+    }
+
+    fn walk(&mut self, object: &Map<String, Value>, section: &str, source: &Source) {
+        for (name, value) in object {
+            if section.is_empty() && name == "$schema" {
+                continue;
+            }
+            let path = if section.is_empty() {
+                name.clone()
+            } else {
+                format!("{section}.{name}")
+            };
+            let known = !name.contains('.');
+            if let Some(key) = keys::find(&path).filter(|_| known) {
+                self.put(key, value.clone(), source);
+            } else if known && keys::is_section(&path) {
+                self.walk_section(value, &path, source);
+            } else {
+                let mut at = section_segments(section);
+                at.push(Segment::Key(name.clone()));
+                self.fault(source, at, unknown(section, name));
+            }
+        }
+    }
+
+    fn walk_section(&mut self, value: &Value, path: &str, source: &Source) {
+        match value {
+            Value::Object(object) => self.walk(object, path, source),
+            other => {
+                let problem = format!(
+                    "expected an object with the keys {}, found {}",
+                    names(path),
+                    brief(other)
+                );
+                self.fault(
+                    source,
+                    segments(path),
+                    Wrong::new(problem, nested_hint(path)),
+                );
+            }
+        }
+    }
+
+    fn put(&mut self, key: &'static Key, value: Value, source: &Source) {
+        let absent = value.is_null() && key.default == Preset::Absent;
+        let wrongs = if absent {
+            Vec::new()
+        } else {
+            key.shape.check(&value, self.root, key.example)
+        };
+        if wrongs.is_empty() {
+            let source = source.clone();
+            self.values.0.insert(&key.path, Sourced { value, source });
+        }
+        for wrong in wrongs {
+            self.fault(source, segments(&key.path), wrong);
+        }
+    }
+
+    fn fault(&mut self, source: &Source, mut path: Vec<Segment>, wrong: Wrong) {
+        path.extend(wrong.at);
+        self.faults.push(Fault {
+            source: source.clone(),
+            place: None,
+            path,
+            problem: wrong.problem,
+            remedy: wrong.remedy,
+        });
+    }
+}
+
+/// Reads the text of a variable or of `KEY=VALUE`: texts as they are, everything else as JSON.
+fn from_text(key: &Key, text: &str) -> Result<Value, Wrong> {
+    let json = serde_json::from_str::<Value>(text);
+    if key.shape.is_text() {
+        return match json {
+            Ok(Value::String(inner)) => Ok(Value::String(inner)),
+            _ => Ok(Value::String(text.into())),
+        };
+    }
+    json.map_err(|_| {
+        let problem = format!("expected {} as JSON, found `{text}`", key.shape.describe());
+        Wrong::new(problem, format!("write for example {}", key.example))
+    })
+}
+
+fn section_segments(section: &str) -> Vec<Segment> {
+    if section.is_empty() {
+        Vec::new()
+    } else {
+        segments(section)
+    }
+}
+
+fn unknown(section: &str, name: &str) -> Wrong {
+    let path = if section.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{section}.{name}")
+    };
+    if keys::find(&path).is_some() {
+        let problem = format!("written with a dot; `{path}` is a key inside an object");
+        return Wrong::new(problem, format!("nest it, as in {}", nested_hint(&path)));
+    }
+    match keys::nearest(&path) {
+        Some(near) => Wrong::new(
+            format!("not a known key (nearest: `{near}`)"),
+            "rename or remove it",
+        ),
+        None => Wrong::new(
+            format!("not a known key here (known: {})", names(section)),
+            "remove it",
+        ),
+    }
+}
+
+fn names(section: &str) -> String {
+    let names: Vec<String> = keys::children(section)
+        .iter()
+        .map(|n| format!("`{n}`"))
+        .collect();
+    names.join(", ")
+}
+
+/// Shows how a nested key is written.
+fn nested_hint(path: &str) -> String {
+    let below = keys::all()
+        .iter()
+        .find(|key| key.path == path || keys::is_below(&key.path, path));
+    below.map_or_else(String::new, |key| {
+        let parts = key.path.rsplit('.');
+        parts.fold(key.example.to_owned(), |inner, part| {
+            format!("{{\"{part}\": {inner}}}")
+        })
+    })
+}
+
+/// Returns the environment variable of a key.
+pub fn env_name(path: &str) -> String {
+    format!("TOS_{}", path.to_uppercase().replace('.', "__"))
+}

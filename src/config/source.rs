@@ -1,0 +1,66 @@
+//! Where a value comes from, and every value together with that knowledge.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use serde_json::Value;
+
+/// The layer that gave a value; a later one wins over an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The table of keys.
+    Default,
+    /// The configuration file, as it was named.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A flag of the command line.
+    Flag(String),
+}
+
+impl Source {
+    /// Returns the layer's name for programs.
+    pub const fn layer(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::File(_) => "file",
+            Self::Environment(_) => "env",
+            Self::Flag(_) => "flag",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "env {name}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+        }
+    }
+}
+
+/// One key's value and the layer that gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sourced {
+    /// The value; `null` = absent.
+    pub value: Value,
+    /// Who gave it.
+    pub source: Source,
+}
+
+/// Every key of the table with its value in force.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sources(pub(crate) BTreeMap<&'static str, Sourced>);
+
+impl Sources {
+    /// Returns the value in force for a key of the table.
+    pub fn get(&self, path: &str) -> Option<&Sourced> {
+        self.0.get(path)
+    }
+
+    /// Returns all keys in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Sourced)> {
+        self.0.iter().map(|(path, sourced)| (*path, sourced))
+    }
+}
