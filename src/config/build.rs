@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
@@ -9,14 +10,15 @@ use crate::{
         checks,
         error::{Fault, segments},
         settings::{
-            Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings,
-            PolicySource, Provider, SandboxLevel, SandboxSettings, Secret, Settings,
+            Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, Provider,
+            SandboxLevel, SandboxSettings, Secret, Settings,
         },
         source::{Source, Sources},
     },
     domain::{
         command::Kind,
         model::{Price, Role},
+        policy::{Decision, Preset, Rule},
         rules::{
             Budget, Check, DoneCondition, JobLoop, OnUnknown, PerRole, PolicyRules, Retry, Rules,
         },
@@ -46,6 +48,7 @@ pub(crate) fn settings(input: Input<'_>) -> (Settings, Vec<Fault>) {
     let sandbox = maker.sandbox();
     let payload = maker.payload(&rules);
     let (paths, output) = (maker.paths(), maker.output());
+    let allowed = rules.policy.allow_types.clone();
     let settings = Settings {
         rules,
         paths,
@@ -56,9 +59,8 @@ pub(crate) fn settings(input: Input<'_>) -> (Settings, Vec<Fault>) {
         environment_allow: maker.texts("environment.allow"),
         archive_keep: maker.count("archive_keep"),
         sandbox,
-        policy: maker.policy_source(),
         experimental_warning: maker.flag("s5_settings.experimental_warning"),
-        warnings: input.warnings,
+        warnings: [input.warnings, unknown_kinds(&allowed)].concat(),
         root: input.root.clone(),
         config_file: input.config_file,
         sources: Sources::default(),
@@ -270,7 +272,26 @@ impl Maker<'_> {
             deny_if_contains: self.texts("execution_policy.deny_if_contains"),
             deny_patterns,
             allow_types: allow_types.into_iter().map(Kind::from).collect(),
+            preset: match self.text("execution_policy.preset").as_str() {
+                "strict" => Preset::Strict,
+                "original" => Preset::Original,
+                _ => Preset::Careful,
+            },
+            rules: self.own_rules(),
+            on_opaque: match self.text("execution_policy.on_opaque").as_str() {
+                "ask" => Decision::Ask,
+                "deny" => Decision::Deny,
+                _ => Decision::Allow,
+            },
         }
+    }
+
+    fn own_rules(&self) -> Vec<Rule> {
+        let rules = self.value("execution_policy.rules").as_array();
+        let rules = rules.into_iter().flatten();
+        rules
+            .filter_map(|rule| Rule::deserialize(rule).ok())
+            .collect()
     }
 
     /// Reads a list that may stand at the top or inside `execution_policy`, but not in both places.
@@ -443,17 +464,6 @@ impl Maker<'_> {
         }
     }
 
-    fn policy_source(&self) -> PolicySource {
-        PolicySource {
-            preset: self.maybe_text("execution_policy.preset"),
-            rules: self
-                .value("execution_policy.rules")
-                .as_array()
-                .cloned()
-                .unwrap_or_default(),
-        }
-    }
-
     fn paths(&self) -> Paths {
         let (workspace, logs) = (self.place("workspace_dir"), self.place("logs_dir"));
         let artifacts = workspace.join("artifacts");
@@ -472,6 +482,15 @@ impl Maker<'_> {
             artifacts,
         }
     }
+}
+
+fn unknown_kinds(allowed: &[Kind]) -> Vec<String> {
+    let unknown = allowed.iter().filter(|kind| matches!(kind, Kind::Other(_)));
+    let warn = |kind: &Kind| {
+        let word = kind.as_str();
+        format!("`allow_types` names `{word}`, which tos cannot start; such commands are refused")
+    };
+    unknown.map(warn).collect()
 }
 
 fn role_key(role: Role, name: &str) -> String {

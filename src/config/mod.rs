@@ -22,7 +22,7 @@ pub use discover::{PLACES, config_in, find_root};
 pub use error::{Error, Fault, Segment, json_path};
 pub use layers::{Override, Overrides, env_name};
 pub use settings::{
-    Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, PolicySource,
-    Provider, SandboxLevel, SandboxSettings, Secret, Settings,
+    Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, Provider,
+    SandboxLevel, SandboxSettings, Secret, Settings,
 };
 pub use source::{Source, Sourced, Sources};

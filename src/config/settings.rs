@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
 use crate::{
     config::{
         build, discover,
-        error::{Error, Fault},
+        error::{Error, Fault, Segment},
         files, json,
         layers::{Layers, Overrides},
         source::{Source, Sources},
     },
-    domain::rules::{PerRole, Rules},
+    domain::{
+        policy::Policy,
+        rules::{PerRole, Rules},
+    },
 };
 
 /// Everything that was configured, checked and resolved.
@@ -45,8 +46,6 @@ pub struct Settings {
     pub archive_keep: u32,
     /// How commands are confined.
     pub sandbox: SandboxSettings,
-    /// The rules of the policy as written; the policy parses them.
-    pub policy: PolicySource,
     /// Whether test mode warns about experimental runs.
     pub experimental_warning: bool,
     /// Every value with the layer that gave it.
@@ -237,15 +236,6 @@ pub struct Limits {
     pub disk_mb: Option<u64>,
 }
 
-/// The part of the policy that the policy itself parses.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PolicySource {
-    /// The shipped set of rules to start from.
-    pub preset: Option<String>,
-    /// The rules as written.
-    pub rules: Vec<Value>,
-}
-
 /// A text that never shows itself in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -288,8 +278,8 @@ impl Settings {
             None => None,
         };
         if let (Some(file), Some(text)) = (&config_file, &text) {
-            let named = file.strip_prefix(&root).unwrap_or(file);
-            layers.lay_file(&json::parse(text, named)?, named);
+            let named = named(&root, file);
+            layers.lay_file(&json::parse(text, &named)?, &named);
         }
         layers.lay_environment(environment);
         layers.lay_flags(overrides);
@@ -309,6 +299,23 @@ impl Settings {
         Err(Error::Faults(placed(faults, text.as_deref())))
     }
 
+    /// Makes the policy ready, once; a rule or an example that does not hold is a configuration error.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        Policy::new(&self.rules.policy).map_err(|fault| {
+            let (path, problem) = (vec![Segment::Key("execution_policy".into())], chain(&fault));
+            let source = self.config_file.as_ref().map_or(Source::Default, |file| {
+                Source::File(named(&self.root, file))
+            });
+            Error::Faults(vec![Fault {
+                source,
+                place: None,
+                path,
+                problem,
+                remedy: "correct it there; docs/policy.md shows how rules are written".into(),
+            }])
+        })
+    }
+
     /// Returns the absolute place of a path below the root.
     pub fn at(&self, path: &Path) -> PathBuf {
         self.root.join(path)
@@ -325,6 +332,17 @@ impl Settings {
             .collect();
         missing.into_iter().collect()
     }
+}
+
+/// Returns a file as messages name it: relative to the root where it lies below it.
+fn named(root: &Path, file: &Path) -> PathBuf {
+    file.strip_prefix(root).unwrap_or(file).to_path_buf()
+}
+
+/// Returns an error with its causes in one line.
+fn chain(fault: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(fault.source(), |cause| cause.source());
+    causes.fold(fault.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn read(file: &Path) -> Result<String, Error> {

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     config::{checks, error::Segment, paths},
-    domain::command::Kind,
+    domain::{command::Kind, policy::Rule},
 };
 
 /// The kinds of value a key takes.
@@ -58,7 +59,7 @@ pub enum Shape {
     Url,
     /// The checks of a done condition.
     Checks,
-    /// The rules of the policy, judged by the policy itself.
+    /// The rules of the policy; their examples are judged by the policy itself.
     Rules,
 }
 
@@ -105,6 +106,9 @@ impl Shape {
             }
             Self::Inside | Self::InsideOrEmpty => self.check_path(value, root, &wrong),
             Self::Checks => checks::parse(value, root).err().unwrap_or_default(),
+            Self::Rules => value
+                .as_array()
+                .map_or_else(wrong, |rules| rule_faults(rules)),
             _ if self.fits(value) => Vec::new(),
             _ => wrong(),
         }
@@ -123,14 +127,14 @@ impl Shape {
             Self::Word | Self::Template => value.as_str().is_some_and(|s| !s.trim().is_empty()),
             Self::Choice(words) => value.as_str().is_some_and(|s| words.contains(&s)),
             Self::Url => value.as_str().is_some_and(is_address),
-            Self::Rules => value.is_array(),
             Self::Texts { .. }
             | Self::Kinds
             | Self::Patterns
             | Self::Names
             | Self::Inside
             | Self::InsideOrEmpty
-            | Self::Checks => false,
+            | Self::Checks
+            | Self::Rules => false,
         }
     }
 
@@ -165,7 +169,6 @@ impl Shape {
         };
         match self {
             Self::Patterns => pattern_fault(text),
-            Self::Kinds => kind_fault(text),
             Self::Names => name_fault(text),
             _ => None,
         }
@@ -188,7 +191,7 @@ impl Shape {
             Self::Choice(words) => quoted(words, " or "),
             Self::Texts { least: 0 } => "a list of texts".into(),
             Self::Texts { .. } => "a list of texts, at least one".into(),
-            Self::Kinds => format!("a list of {}", quoted(&kinds(), ", ")),
+            Self::Kinds => format!("a list of kinds of command ({})", quoted(&kinds(), ", ")),
             Self::Patterns => "a list of regular expressions".into(),
             Self::Names => "a list of names of environment variables".into(),
             Self::Inside => "a path below the root".into(),
@@ -222,7 +225,7 @@ impl Shape {
             Self::Choice(words) => json!({"enum": words}),
             Self::Texts { least } => json!({"type": "array", "minItems": least,
                 "items": {"type": "string", "minLength": 1}}),
-            Self::Kinds => texts(json!({"enum": kinds()})),
+            Self::Kinds => texts(json!({"type": "string", "minLength": 1, "examples": kinds()})),
             Self::Patterns => texts(json!({"type": "string", "minLength": 1, "format": "regex"})),
             Self::Names => texts(json!({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"})),
             Self::Checks => checks::schema(),
@@ -262,19 +265,13 @@ pub fn pattern_fault(pattern: &str) -> Option<Wrong> {
     ))
 }
 
-fn kind_fault(word: &str) -> Option<Wrong> {
-    let known = kinds();
-    if known.contains(&word.to_owned()) {
-        return None;
-    }
-    let problem = format!(
-        "`{word}` is not a kind of command tos can run (known: {})",
-        quoted(&known, ", ")
-    );
-    Some(Wrong::new(
-        problem,
-        "remove it, or have the models propose a known kind",
-    ))
+fn rule_faults(rules: &[Value]) -> Vec<Wrong> {
+    let fault = |(at, rule): (usize, &Value)| {
+        let fault = Rule::deserialize(rule).err()?;
+        let wrong = Wrong::new(format!("not a rule: {fault}"), "see docs/policy.md");
+        Some(wrong.below(Segment::Index(at)))
+    };
+    rules.iter().enumerate().filter_map(fault).collect()
 }
 
 fn name_fault(name: &str) -> Option<Wrong> {
