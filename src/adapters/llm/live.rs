@@ -1,0 +1,259 @@
+//! A model behind HTTP, whatever dialect it speaks: one attempt, within its deadline.
+//!
+//! The only request that is ever repeated here is one that the server refused because it does not know an
+//! optional field; that costs nothing, and what was learnt is shared by the process (see [`Quirks`]).
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use crate::{
+    adapters::llm::{
+        error::BuildError,
+        http::Endpoint,
+        options::{ModelOptions, Secret},
+        quirks::Quirks,
+        shared::Shared,
+        trouble::{self, Answer, ApiError},
+    },
+    domain::model::{Failure, Finish, Query, Reply, Trouble, Usage},
+    ports::{BoxFuture, model::Model},
+};
+
+/// Refusals that are answered by leaving out a field: one for each quirk.
+const MAX_LESSONS: u32 = 3;
+
+/// How one provider's protocol looks.
+pub(super) trait Dialect: Send + Sync {
+    /// The provider's word.
+    fn provider(&self) -> &'static str;
+    /// The address when none is configured, and the path below any address.
+    fn address(&self) -> (&'static str, &'static str);
+    /// The environment variable in which users keep the key.
+    fn key_variable(&self) -> &'static str;
+    /// The headers of every request.
+    fn headers(&self, key: Option<&Secret>) -> Result<HeaderMap, BuildError>;
+    /// Drops from a configured base URL what users add by habit.
+    fn base<'a>(&self, configured: &'a str) -> &'a str {
+        configured
+    }
+    /// The body of a request.
+    fn body(&self, query: &Query, quirks: Quirks) -> Value;
+    /// Reads the body of a success.
+    fn read(&self, body: &Value) -> Result<Said, Misread>;
+}
+
+/// What a success says.
+#[derive(Debug, PartialEq)]
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) finish: Finish,
+    pub(super) model: Option<String>,
+    pub(super) usage: Option<Usage>,
+}
+
+/// Why a success is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Misread {
+    pub(super) trouble: Trouble,
+    pub(super) problem: String,
+}
+
+impl Misread {
+    pub(super) fn malformed(problem: &str) -> Self {
+        Self {
+            trouble: Trouble::Malformed,
+            problem: problem.to_owned(),
+        }
+    }
+}
+
+/// A model behind HTTP.
+pub(super) struct Live<D> {
+    dialect: D,
+    model: String,
+    endpoint: Endpoint,
+    key: Option<Secret>,
+    /// Server and model: what quirks are remembered by.
+    place: String,
+    shared: Shared,
+}
+
+impl<D: Dialect> Live<D> {
+    pub(super) fn new(
+        dialect: D,
+        options: &ModelOptions,
+        shared: &Shared,
+    ) -> Result<Self, BuildError> {
+        let provider = dialect.provider();
+        if options.model.trim().is_empty() {
+            return Err(BuildError::ModelMissing { provider });
+        }
+        let key = options
+            .api_key
+            .clone()
+            .filter(|key| !key.reveal().is_empty());
+        if key.is_none() && options.base_url.is_none() {
+            return Err(BuildError::KeyMissing {
+                provider,
+                variable: dialect.key_variable(),
+            });
+        }
+        let (own, path) = dialect.address();
+        let base = options.base_url.as_deref().map_or(own, |b| dialect.base(b));
+        let headers = dialect.headers(key.as_ref())?;
+        let endpoint = Endpoint::new(provider, base, path, headers, shared)?;
+        Ok(Self {
+            place: format!("{} {}", endpoint.shown(), options.model),
+            dialect,
+            model: options.model.clone(),
+            endpoint,
+            key,
+            shared: shared.clone(),
+        })
+    }
+
+    async fn attempt(&self, query: &Query) -> Result<Reply, Failure> {
+        let started = Instant::now();
+        let answered = tokio::time::timeout(query.deadline, self.exchange(query)).await;
+        let said = answered.unwrap_or_else(|_| Err(self.too_late(query.deadline)));
+        match said {
+            Ok((said, request_id)) => Ok(self.reply(query, said, request_id, started.elapsed())),
+            Err(failure) => Err(Failure {
+                message: self.clean(&failure.message),
+                ..failure
+            }),
+        }
+    }
+
+    async fn exchange(&self, query: &Query) -> Result<(Said, Option<String>), Failure> {
+        let mut quirks = self.shared.quirks(&self.place);
+        let mut lessons = 0;
+        loop {
+            let body = self.dialect.body(query, quirks).to_string().into_bytes();
+            let answer = self.endpoint.post(body).await?;
+            if (200..300).contains(&answer.status) {
+                return self.read(&answer).map(|said| (said, answer.request_id));
+            }
+            let error = ApiError::read(&answer.body);
+            let Some(next) = quirks.after(answer.status, &error) else {
+                return Err(trouble::from_answer(
+                    self.dialect.provider(),
+                    &answer,
+                    &error,
+                ));
+            };
+            lessons += 1;
+            if lessons > MAX_LESSONS {
+                return Err(trouble::from_answer(
+                    self.dialect.provider(),
+                    &answer,
+                    &error,
+                ));
+            }
+            self.learn(next, &error);
+            quirks = next;
+        }
+    }
+
+    fn learn(&self, quirks: Quirks, error: &ApiError) {
+        tracing::warn!(
+            server = self.endpoint.shown(),
+            model = self.model,
+            refusal = self.clean(&error.message),
+            "the server refused an optional field, asking without it from now on: {quirks:?}"
+        );
+        self.shared.remember(&self.place, quirks);
+    }
+
+    fn read(&self, answer: &Answer) -> Result<Said, Failure> {
+        let malformed =
+            |problem: &str| trouble::malformed(self.dialect.provider(), answer, problem);
+        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
+            let shown = trouble::shorten(&String::from_utf8_lossy(&answer.body));
+            return Err(malformed(&format!("a body that is not JSON: {shown}")));
+        };
+        self.dialect.read(&body).map_err(|misread| {
+            let error = body
+                .get("error")
+                .map(|_| ApiError::read(&answer.body).message);
+            let error = error.map(|message| format!("; it says: {message}"));
+            Failure {
+                trouble: misread.trouble,
+                ..malformed(&format!("{}{}", misread.problem, error.unwrap_or_default()))
+            }
+        })
+    }
+
+    fn reply(
+        &self,
+        query: &Query,
+        said: Said,
+        request_id: Option<String>,
+        elapsed: Duration,
+    ) -> Reply {
+        Reply {
+            usage: said
+                .usage
+                .unwrap_or_else(|| estimate(&query.prompt, &said.text)),
+            text: self.clean(&said.text),
+            finish: said.finish,
+            provider: self.dialect.provider().to_owned(),
+            model: said.model.unwrap_or_else(|| self.model.clone()),
+            request_id,
+            elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    fn too_late(&self, deadline: Duration) -> Failure {
+        let provider = self.dialect.provider();
+        let (seconds, url) = (deadline.as_secs_f64(), self.endpoint.shown());
+        Failure {
+            trouble: Trouble::TimedOut,
+            message: format!("{provider} API error: no whole answer within {seconds} s from {url}"),
+            retry_after_ms: None,
+            request_id: None,
+        }
+    }
+
+    /// Removes secrets, the own key first: a provider may quote it in its refusal.
+    fn clean(&self, text: &str) -> String {
+        match &self.key {
+            Some(key) if text.contains(key.reveal()) => {
+                self.shared.clean(&text.replace(key.reveal(), "[redacted]"))
+            }
+            _ => self.shared.clean(text),
+        }
+    }
+}
+
+impl<D: Dialect> Model for Live<D> {
+    fn ask<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Reply, Failure>> {
+        Box::pin(self.attempt(query))
+    }
+
+    fn provider(&self) -> &str {
+        self.dialect.provider()
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+}
+
+/// Returns a guess at the tokens of a call whose provider reports none: four bytes each.
+pub(super) fn estimate(prompt: &str, text: &str) -> Usage {
+    let tokens = |text: &str| u64::try_from(text.len().div_ceil(4)).unwrap_or(u64::MAX);
+    Usage {
+        input: tokens(prompt),
+        output: tokens(text),
+        estimated: true,
+        ..Usage::default()
+    }
+}
+
+/// Reads a count at a JSON pointer.
+pub(super) fn count(value: &Value, pointer: &str) -> Option<u64> {
+    value.pointer(pointer)?.as_u64()
+}

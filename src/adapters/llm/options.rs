@@ -1,0 +1,167 @@
+//! What a caller says about a model: plain values, everything resolved from files and environment already.
+
+use std::{fmt, path::PathBuf};
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// OpenAI, or any server that speaks its protocol.
+    OpenAi,
+    /// Anthropic, or a gateway that speaks its protocol.
+    Anthropic,
+    /// A program of this machine.
+    Command,
+    /// A recording.
+    Replay,
+}
+
+impl Provider {
+    /// Every provider, in the order the documentation lists them.
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Command, Self::Replay];
+
+    /// Returns the word for this provider in files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Command => "command",
+            Self::Replay => "replay",
+        }
+    }
+
+    /// Returns the provider with this word, if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.as_str() == word)
+    }
+}
+
+/// Which of OpenAI's two protocols to speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OpenAiApi {
+    /// `/chat/completions`, which every compatible server has.
+    #[default]
+    ChatCompletions,
+    /// `/responses`.
+    Responses,
+}
+
+impl OpenAiApi {
+    /// Returns the protocol with this word (`chat` or `responses`), if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "chat" => Some(Self::ChatCompletions),
+            "responses" => Some(Self::Responses),
+            _ => None,
+        }
+    }
+}
+
+/// Where recorded replies come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recording {
+    /// A file.
+    File(PathBuf),
+    /// Text that is part of the program; the name appears in messages.
+    Embedded {
+        /// How messages call it.
+        name: &'static str,
+        /// The lines.
+        text: &'static str,
+    },
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value; blanks and line ends around it (from files, mostly) are dropped.
+    pub fn new(value: &str) -> Self {
+        Self(value.trim().to_owned())
+    }
+
+    /// Returns the value, for the header it belongs into and for removing it from texts.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Everything about one model. [`ModelOptions::new`] fills in what most callers leave alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelOptions {
+    /// Who answers.
+    pub provider: Provider,
+    /// The model's name in the provider's spelling; may be empty for programs and recordings.
+    pub model: String,
+    /// Where the server is: with `/v1` for OpenAI, without it for Anthropic. `None` = the provider's own.
+    pub base_url: Option<String>,
+    /// Which protocol to speak (OpenAI only).
+    pub api: OpenAiApi,
+    /// The key; compatible servers may do without.
+    pub api_key: Option<Secret>,
+    /// Sampling temperature; `None` leaves it to the provider.
+    pub temperature: Option<f64>,
+    /// Ceiling of the reply in tokens, reasoning included; `None` leaves it to the provider, or means
+    /// 4096 where the protocol demands a number.
+    pub max_tokens: Option<u32>,
+    /// Value of the `anthropic-version` header; `None` = `2023-06-01`.
+    pub version: Option<String>,
+    /// The program and its arguments (`command` only).
+    pub argv: Vec<String>,
+    /// Where the program runs (`command` only).
+    pub directory: PathBuf,
+    /// The whole environment of the program (`command` only).
+    pub environment: Vec<(String, String)>,
+    /// Where replies come from (`replay` only).
+    pub recording: Option<Recording>,
+    /// A file to which every reply is appended, whoever gave it.
+    pub record_to: Option<PathBuf>,
+}
+
+impl ModelOptions {
+    /// Returns options with nothing but a provider and a model's name.
+    pub fn new(provider: Provider, model: &str) -> Self {
+        Self {
+            provider,
+            model: model.to_owned(),
+            base_url: None,
+            api: OpenAiApi::default(),
+            api_key: None,
+            temperature: None,
+            max_tokens: None,
+            version: None,
+            argv: Vec::new(),
+            directory: PathBuf::from("."),
+            environment: Vec::new(),
+            recording: None,
+            record_to: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let mut options = ModelOptions::new(Provider::OpenAi, "m");
+        options.api_key = Some(Secret::new(" sk-very-secret\n"));
+        assert!(!format!("{options:?}").contains("very"));
+        assert_eq!(options.api_key.unwrap().reveal(), "sk-very-secret");
+    }
+
+    #[test]
+    fn words_and_providers_agree() {
+        for provider in Provider::ALL {
+            assert_eq!(Provider::from_word(provider.as_str()), Some(provider));
+        }
+        assert_eq!(Provider::from_word("OpenAI"), None);
+    }
+}

@@ -1,0 +1,337 @@
+//! A program of this machine as model: the prompt on its stdin, the answer on its stdout.
+//!
+//! The program gets its own process group and exactly the environment it was handed. Whatever way an
+//! attempt ends, also when its future is dropped, the whole group is killed. A child that left the group
+//! and keeps the pipes open cannot hold the answer back for longer than a moment.
+
+use std::{
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+    task::JoinSet,
+};
+
+use crate::{
+    adapters::llm::{
+        error::BuildError, live::estimate, messages, options::ModelOptions, shared::Shared,
+        trouble::shorten,
+    },
+    domain::model::{Failure, Finish, Query, Reply, Trouble, Usage},
+    ports::{BoxFuture, model::Model},
+};
+
+const PROVIDER: &str = "command";
+/// What is kept of stdout; a longer answer is none.
+const MAX_OUTPUT: usize = 16 * 1024 * 1024;
+/// What is kept of stderr, from its end.
+const MAX_COMPLAINT: usize = 4 * 1024;
+/// How long pipes may stay open after the program and its group have ended.
+const PIPE_GRACE: Duration = Duration::from_secs(1);
+
+/// A program that answers.
+#[derive(Debug)]
+pub(super) struct Program {
+    options: ModelOptions,
+    shared: Shared,
+}
+
+/// What a program printed so far; shared with the tasks that read, so a deadline loses nothing.
+#[derive(Debug, Clone, Default)]
+struct Printed(Arc<Mutex<Vec<u8>>>);
+
+impl Printed {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, bytes: &[u8], keep: Keep) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match keep {
+            // One byte more than allowed is kept, which is how an overflow is noticed.
+            Keep::Head(limit) => {
+                let room = (limit + 1).saturating_sub(kept.len());
+                kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
+            Keep::Tail(limit) => {
+                kept.extend_from_slice(bytes);
+                let surplus = kept.len().saturating_sub(limit);
+                kept.drain(..surplus);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Keep {
+    Head(usize),
+    Tail(usize),
+}
+
+/// Kills the process group when dropped.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.take() {
+            // The group may be gone already, which is the good case.
+            kill_process_group(group, Signal::KILL).unwrap_or_default();
+        }
+    }
+}
+
+impl Program {
+    pub(super) fn new(options: &ModelOptions, shared: &Shared) -> Result<Self, BuildError> {
+        if options.argv.first().is_none_or(String::is_empty) {
+            return Err(BuildError::ArgvMissing);
+        }
+        Ok(Self {
+            options: options.clone(),
+            shared: shared.clone(),
+        })
+    }
+
+    fn name(&self) -> &str {
+        self.options.argv.first().map_or("", String::as_str)
+    }
+
+    async fn attempt(&self, query: &Query) -> Result<Reply, Failure> {
+        let started = Instant::now();
+        let mut child = self.start()?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
+        let (stdout, stderr) = (Printed::default(), Printed::default());
+        let talk = converse(&mut child, group, &query.prompt, &stdout, &stderr);
+        let Ok(status) = tokio::time::timeout(query.deadline, talk).await else {
+            let seconds = query.deadline.as_secs_f64();
+            let what = format!("gave no answer within {seconds} s");
+            return Err(self.failure(Trouble::TimedOut, &what, &stderr.take()));
+        };
+        let status = status.map_err(|error| {
+            let what = format!("could not be waited for: {error}");
+            self.failure(Trouble::ProgramFailed, &what, &[])
+        })?;
+        let said = self.judge(status, &stdout.take(), &stderr.take())?;
+        Ok(self.reply(query, &said, started.elapsed()))
+    }
+
+    fn start(&self) -> Result<Child, Failure> {
+        Command::new(self.name())
+            .args(self.options.argv.iter().skip(1))
+            .current_dir(&self.options.directory)
+            .env_clear()
+            .envs(self.options.environment.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| {
+                use std::io::ErrorKind;
+                // A program that is not there will not be there in a second either.
+                let trouble = match error.kind() {
+                    ErrorKind::NotFound | ErrorKind::PermissionDenied => Trouble::Rejected,
+                    _ => Trouble::ProgramFailed,
+                };
+                self.failure(trouble, &format!("could not be started: {error}"), &[])
+            })
+    }
+
+    /// Decides whether what a program left behind is an answer.
+    fn judge(&self, status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Result<Printout, Failure> {
+        if !status.success() {
+            // Some programs complain on stdout.
+            let complaint = if stderr.is_empty() { stdout } else { stderr };
+            return Err(self.failure(
+                Trouble::ProgramFailed,
+                &format!("ended with {status}"),
+                tail(complaint),
+            ));
+        }
+        if stdout.len() > MAX_OUTPUT {
+            return Err(self.failure(Trouble::Malformed, "printed more than 16 MiB", stderr));
+        }
+        let printout = Printout::read(stdout);
+        if printout.is_error {
+            let words = printout.text.into_bytes();
+            return Err(self.failure(Trouble::ProgramFailed, "reported an error", &words));
+        }
+        if printout.text.trim().is_empty() {
+            return Err(self.failure(Trouble::Malformed, "printed no answer", stderr));
+        }
+        Ok(printout)
+    }
+
+    fn reply(&self, query: &Query, said: &Printout, elapsed: Duration) -> Reply {
+        Reply {
+            usage: said
+                .usage
+                .unwrap_or_else(|| estimate(&query.prompt, &said.text)),
+            text: self.shared.clean(&said.text),
+            finish: Finish::Complete,
+            provider: PROVIDER.to_owned(),
+            model: self.model().to_owned(),
+            request_id: None,
+            elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    fn failure(&self, trouble: Trouble, what: &str, complaint: &[u8]) -> Failure {
+        let complaint = shorten(&String::from_utf8_lossy(complaint));
+        let says = if complaint.is_empty() {
+            String::new()
+        } else {
+            format!("; it says: {complaint}")
+        };
+        let message = format!("the model program `{}` {what}{says}", self.name());
+        Failure {
+            trouble,
+            message: self.shared.clean(&message),
+            retry_after_ms: None,
+            request_id: None,
+        }
+    }
+}
+
+fn tail(bytes: &[u8]) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(MAX_COMPLAINT)..]
+}
+
+/// Hands over the prompt and collects everything printed until the program has ended.
+async fn converse(
+    child: &mut Child,
+    group: Group,
+    prompt: &str,
+    stdout: &Printed,
+    stderr: &Printed,
+) -> std::io::Result<ExitStatus> {
+    // Dropping the set ends the tasks, so an abandoned attempt leaves none behind.
+    let mut tasks = JoinSet::new();
+    if let Some(mut stdin) = child.stdin.take() {
+        let prompt = prompt.as_bytes().to_vec();
+        tasks.spawn(async move {
+            // A program may answer without reading all of its prompt; that is its own business.
+            drop(stdin.write_all(&prompt).await);
+        });
+    }
+    if let Some(pipe) = child.stdout.take() {
+        tasks.spawn(collect(pipe, stdout.clone(), Keep::Head(MAX_OUTPUT)));
+    }
+    if let Some(pipe) = child.stderr.take() {
+        tasks.spawn(collect(pipe, stderr.clone(), Keep::Tail(MAX_COMPLAINT)));
+    }
+    let status = child.wait().await;
+    drop(group);
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    drop(tokio::time::timeout(PIPE_GRACE, drained).await);
+    status
+}
+
+async fn collect(mut pipe: impl AsyncRead + Unpin, printed: Printed, keep: Keep) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(read) = pipe.read(&mut buffer).await {
+        if read == 0 {
+            return;
+        }
+        printed.add(&buffer[..read], keep);
+    }
+}
+
+/// What a program printed, taken out of the envelope that agent programs put around it on request.
+#[derive(Debug, PartialEq, Eq)]
+struct Printout {
+    text: String,
+    usage: Option<Usage>,
+    is_error: bool,
+}
+
+impl Printout {
+    /// Reads stdout; the envelope is one object with `"type": "result"` and a `result` text.
+    fn read(stdout: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(stdout);
+        let plain = || Self {
+            text: text.clone().into_owned(),
+            usage: None,
+            is_error: false,
+        };
+        let Ok(envelope) = serde_json::from_str::<Value>(&text) else {
+            return plain();
+        };
+        let is_envelope = envelope.get("type").is_some_and(|kind| kind == "result");
+        match envelope.get("result").and_then(Value::as_str) {
+            Some(result) if is_envelope => Self {
+                text: result.to_owned(),
+                usage: envelope.get("usage").and_then(messages::usage),
+                is_error: envelope.get("is_error").is_some_and(|flag| flag == true),
+            },
+            _ => plain(),
+        }
+    }
+}
+
+impl Model for Program {
+    fn ask<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Reply, Failure>> {
+        Box::pin(self.attempt(query))
+    }
+
+    fn provider(&self) -> &str {
+        PROVIDER
+    }
+
+    fn model(&self) -> &str {
+        if self.options.model.is_empty() {
+            self.name()
+        } else {
+            &self.options.model
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_envelope_of_an_agent_program_is_opened() {
+        let envelope = br#"{"type":"result","is_error":false,"result":"{\"a\":1}",
+            "usage":{"input_tokens":3,"cache_read_input_tokens":4,"output_tokens":5}}"#;
+        let usage = Usage {
+            input: 7,
+            cached_input: 4,
+            output: 5,
+            ..Usage::default()
+        };
+        let expected = Printout {
+            text: "{\"a\":1}".into(),
+            usage: Some(usage),
+            is_error: false,
+        };
+        assert_eq!(Printout::read(envelope), expected);
+    }
+
+    #[test]
+    fn anything_else_is_the_answer_itself() {
+        for text in [r#"{"final_commands":[],"result":"x"}"#, "prose", "[1]"] {
+            assert_eq!(Printout::read(text.as_bytes()).text, text);
+        }
+    }
+
+    #[test]
+    fn the_head_of_stdout_and_the_tail_of_stderr_are_kept() {
+        let (head, tail) = (Printed::default(), Printed::default());
+        for chunk in ["abc", "def"] {
+            head.add(chunk.as_bytes(), Keep::Head(4));
+            tail.add(chunk.as_bytes(), Keep::Tail(4));
+        }
+        assert_eq!(
+            (head.take(), tail.take()),
+            (b"abcde".to_vec(), b"cdef".to_vec())
+        );
+    }
+}

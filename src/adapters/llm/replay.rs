@@ -1,0 +1,114 @@
+//! Answers from a recording, finding its place by job, role and turn, so it can go on after a crash.
+
+use crate::{
+    adapters::llm::{
+        error::BuildError,
+        live::estimate,
+        options::{ModelOptions, Recording},
+        recording::{self, Entry, Replies},
+    },
+    domain::model::{Failure, Query, Reply, Trouble},
+    ports::{BoxFuture, model::Model},
+};
+
+const PROVIDER: &str = "replay";
+
+/// A recording that answers.
+#[derive(Debug)]
+pub(super) struct Replay {
+    origin: String,
+    model: String,
+    replies: Replies,
+}
+
+impl Replay {
+    /// Reads the whole recording.
+    pub(super) fn new(options: &ModelOptions) -> Result<Self, BuildError> {
+        let recording = options
+            .recording
+            .as_ref()
+            .ok_or(BuildError::RecordingMissing)?;
+        let (origin, replies) = match recording {
+            Recording::Embedded { name, text } => ((*name).to_owned(), Replies::read(name, text)?),
+            Recording::File(path) => {
+                let fault = |source| BuildError::RecordingFile {
+                    path: path.clone(),
+                    source,
+                };
+                let bytes = std::fs::read(path).map_err(fault)?;
+                let origin = path.display().to_string();
+                let replies = Replies::read(&origin, &String::from_utf8_lossy(&bytes))?;
+                (origin, replies)
+            }
+        };
+        Ok(Self {
+            origin,
+            model: options.model.clone(),
+            replies,
+        })
+    }
+
+    fn answer(&self, query: &Query) -> Result<Reply, Failure> {
+        let entry = self
+            .replies
+            .find(query)
+            .ok_or_else(|| self.missing(query))?;
+        self.compare(query, entry);
+        Ok(Reply {
+            text: entry.text.clone(),
+            finish: entry.finish.clone(),
+            provider: PROVIDER.to_owned(),
+            model: entry.model.clone().unwrap_or_else(|| self.model.clone()),
+            usage: entry
+                .usage
+                .unwrap_or_else(|| estimate(&query.prompt, &entry.text)),
+            request_id: None,
+            elapsed_ms: 0,
+        })
+    }
+
+    /// A different prompt is worth a word, not a refusal: templates change, recordings stay useful.
+    fn compare(&self, query: &Query, entry: &Entry) {
+        let Some(expected) = &entry.prompt_sha256 else {
+            return;
+        };
+        if *expected != recording::digest(&query.prompt) {
+            tracing::warn!(
+                origin = self.origin,
+                role = query.role.as_str(),
+                job = query.job,
+                turn = query.turn,
+                "the prompt differs from the recorded one"
+            );
+        }
+    }
+
+    fn missing(&self, query: &Query) -> Failure {
+        let (role, job, number) = (query.role.as_str(), query.job, query.turn.saturating_add(1));
+        let (origin, held) = (&self.origin, self.replies.count(query));
+        Failure {
+            trouble: Trouble::NotRecorded,
+            message: format!(
+                "the recording {origin} has no reply number {number} of the {role} for job {job} \
+                 (it has {held}); record it, or use a live model"
+            ),
+            retry_after_ms: None,
+            request_id: None,
+        }
+    }
+}
+
+impl Model for Replay {
+    fn ask<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Reply, Failure>> {
+        let answer = self.answer(query);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn provider(&self) -> &str {
+        PROVIDER
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+}
