@@ -76,6 +76,14 @@ pub(crate) fn settings(input: Input<'_>) -> (Settings, Vec<Fault>) {
     )
 }
 
+/// The parts of a price; the first two are needed.
+const PARTS: [&str; 4] = [
+    "input_per_mtok",
+    "output_per_mtok",
+    "cached_input_per_mtok",
+    "cache_write_per_mtok",
+];
+
 /// Reads typed values. The layers let only values of the right shape through, so a reader meets either
 /// such a value or `null` for absent.
 struct Maker<'a> {
@@ -222,13 +230,10 @@ impl Maker<'_> {
                 cache_write_per_mtok: written,
             });
         }
-        if [input, output, cached, written].iter().any(Option::is_some) {
-            for name in ["input_per_mtok", "output_per_mtok"] {
-                if self.maybe_number(&part(name)).is_none() {
-                    let problem = "missing; a price needs both input_per_mtok and output_per_mtok";
-                    self.fault(&part(name), problem.into(), "add it; 0 is allowed");
-                }
-            }
+        if let Some(given) = PARTS.iter().find(|name| self.is_given(&part(name))) {
+            let missing = if input.is_none() { PARTS[0] } else { PARTS[1] };
+            let problem = format!("is given without `{missing}`; a price needs input and output");
+            self.fault(&part(given), problem, "add it; 0 is allowed");
         }
         None
     }
@@ -311,16 +316,17 @@ impl Maker<'_> {
         let argv = self.texts(&key("argv"));
         let replay_file = self.path(&key("replay_file"));
         if provider == Provider::Command && argv.is_empty() {
-            let problem = "missing; the provider `command` needs a program".into();
-            self.fault(
-                &key("argv"),
-                problem,
-                "write for example [\"claude\", \"-p\"]",
+            let problem = format!(
+                "\"command\" needs a program, and `{}` is missing",
+                key("argv")
             );
+            let remedy = "add it, for example [\"claude\", \"-p\"]";
+            self.fault(&key("provider"), problem, remedy);
         }
         if provider == Provider::Replay && replay_file.is_none() {
-            let problem = "missing; the provider `replay` needs a recording".into();
-            self.fault(&key("replay_file"), problem, "name a file below the root");
+            let missing = key("replay_file");
+            let problem = format!("\"replay\" needs a recording, and `{missing}` is missing");
+            self.fault(&key("provider"), problem, "add it; a file below the root");
         }
         ModelSettings {
             provider,

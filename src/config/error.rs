@@ -18,12 +18,12 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The file is not UTF-8 or UTF-16 text.
-    #[error("config error: {}: not UTF-8 text (first bad byte at {offset}); save it as UTF-8", path.display())]
+    #[error("config error: {}: not UTF-8 text (line {line}); save it as UTF-8", path.display())]
     Encoding {
         /// The file.
         path: PathBuf,
-        /// Where the first bad byte is, from 0.
-        offset: usize,
+        /// The line of the first bad byte, from 1.
+        line: usize,
     },
     /// The file is not JSON.
     #[error("config error: {}:{line}:{column}: not JSON: {reason}", path.display())]
@@ -72,13 +72,10 @@ impl fmt::Display for Fault {
         if let Some((line, column)) = self.place {
             write!(f, ":{line}:{column}")?;
         }
-        write!(
-            f,
-            ": `{}`: {}; {}",
-            json_path(&self.path),
-            self.problem,
-            self.remedy
-        )
+        if !self.path.is_empty() {
+            write!(f, ": `{}`", json_path(&self.path))?;
+        }
+        write!(f, ": {}; {}", self.problem, self.remedy)
     }
 }
 

@@ -151,8 +151,8 @@ impl<'a> Layers<'a> {
                 self.walk(&object, path, &source);
             } else {
                 let problem = "expected a JSON object for this group of keys";
-                let wrong = Wrong::new(problem, nested_hint(path));
-                self.fault(&source, segments(path), wrong);
+                let remedy = format!("write for example {}", inner_hint(path));
+                self.fault(&source, segments(path), Wrong::new(problem, remedy));
             }
         } else if path.contains('.') || keys::nearest(path).is_some() {
             let nearest = keys::nearest(path).map(env_name);
@@ -202,11 +202,8 @@ impl<'a> Layers<'a> {
                     names(path),
                     brief(other)
                 );
-                self.fault(
-                    source,
-                    segments(path),
-                    Wrong::new(problem, nested_hint(path)),
-                );
+                let remedy = format!("write for example {}", inner_hint(path));
+                self.fault(source, segments(path), Wrong::new(problem, remedy));
             }
         }
     }
@@ -292,16 +289,27 @@ fn names(section: &str) -> String {
     names.join(", ")
 }
 
-/// Shows how a nested key is written.
+/// Shows how a nested key is written, from the top.
 fn nested_hint(path: &str) -> String {
-    let below = keys::all()
+    let key = keys::find(path);
+    key.map_or_else(String::new, |key| nested(&key.path, key.example))
+}
+
+/// Shows an object with the first key of a group.
+fn inner_hint(section: &str) -> String {
+    let first = keys::all()
         .iter()
-        .find(|key| key.path == path || keys::is_below(&key.path, path));
-    below.map_or_else(String::new, |key| {
-        let parts = key.path.rsplit('.');
-        parts.fold(key.example.to_owned(), |inner, part| {
-            format!("{{\"{part}\": {inner}}}")
-        })
+        .find(|key| keys::is_below(&key.path, section));
+    first.map_or_else(String::new, |key| {
+        let below = key.path.get(section.len() + 1..).unwrap_or(&key.path);
+        nested(below, key.example)
+    })
+}
+
+fn nested(path: &str, example: &str) -> String {
+    let parts = path.rsplit('.');
+    parts.fold(example.to_owned(), |inner, part| {
+        format!("{{\"{part}\": {inner}}}")
     })
 }
 

@@ -14,6 +14,7 @@ pub mod keys;
 mod layers;
 mod paths;
 pub mod payload;
+pub mod reference;
 mod settings;
 pub mod shape;
 mod source;

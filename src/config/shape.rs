@@ -95,7 +95,7 @@ impl Wrong {
 impl Shape {
     /// Returns everything that is wrong with a value of this shape.
     pub fn check(self, value: &Value, root: &Path, example: &str) -> Vec<Wrong> {
-        let remedy = || format!("write for example {example}");
+        let remedy = || self.suggestion(value, example);
         let wrong = || {
             let problem = format!("expected {}, found {}", self.describe(), brief(value));
             vec![Wrong::new(problem, remedy())]
@@ -111,6 +111,22 @@ impl Shape {
                 .map_or_else(wrong, |rules| rule_faults(rules)),
             _ if self.fits(value) => Vec::new(),
             _ => wrong(),
+        }
+    }
+
+    /// Returns what to write instead: the value itself where only its quotes or capitals are wrong.
+    fn suggestion(self, value: &Value, example: &str) -> String {
+        let text = value.as_str().unwrap_or_default();
+        if let Self::Choice(words) = self
+            && let Some(word) = words
+                .iter()
+                .find(|word| word.eq_ignore_ascii_case(text.trim()))
+        {
+            return format!("write \"{word}\"");
+        }
+        match serde_json::from_str::<Value>(text) {
+            Ok(bare) if self.fits(&bare) => format!("write {bare}, without quotes"),
+            _ => format!("write for example {example}"),
         }
     }
 
@@ -183,8 +199,12 @@ impl Shape {
                 _ => format!("a whole number of at least {least}"),
             },
             Self::Number { above_zero, most } => {
-                let least = if above_zero { "above 0" } else { "from 0" };
-                format!("a number {least} to {most}")
+                let least = if above_zero {
+                    "above 0, at most"
+                } else {
+                    "from 0 to"
+                };
+                format!("a number {least} {most}")
             }
             Self::Text => "a text".into(),
             Self::Word | Self::Template => "a text that is not blank".into(),
@@ -248,21 +268,33 @@ impl Shape {
     }
 }
 
-/// Returns what is wrong with a regular expression, if anything: it is compiled the way the policy does.
+/// Returns what is wrong with a regular expression, if anything. It is parsed, and compiled the way the
+/// policy does only where that could fail: compiling is the dearest part of reading a configuration.
 pub fn pattern_fault(pattern: &str) -> Option<Wrong> {
+    if is_surely_small(pattern) && regex_syntax::parse(pattern).is_ok() {
+        return None;
+    }
     let fault = regex::RegexBuilder::new(pattern)
         .case_insensitive(true)
         .build()
         .err()?;
-    let reason = fault.to_string();
-    let reason = reason.lines().last().unwrap_or_default();
-    Some(Wrong::new(
-        format!(
-            "the regular expression `{pattern}` does not compile: {}",
-            reason.trim_start_matches("error: ")
-        ),
-        "correct it; a literal bracket is written with a backslash, in JSON `\\\\(`",
-    ))
+    let text = fault.to_string();
+    let (reason, remedy) = if matches!(fault, regex::Error::CompiledTooBig(_)) {
+        ("it grows too large", "repeat less, or match less exactly")
+    } else {
+        let last = text.lines().last().unwrap_or_default();
+        let remedy =
+            "correct it; brackets that mean themselves are written `\\\\(` and `\\\\[` in JSON";
+        (last.trim_start_matches("error: "), remedy)
+    };
+    let problem = format!("the regular expression `{pattern}` does not compile: {reason}");
+    Some(Wrong::new(problem, remedy))
+}
+
+/// Returns whether a pattern cannot grow too large when compiled: it is short and repeats nothing by count.
+fn is_surely_small(pattern: &str) -> bool {
+    const SHORT: usize = 128;
+    pattern.len() <= SHORT && !pattern.contains('{')
 }
 
 fn rule_faults(rules: &[Value]) -> Vec<Wrong> {
@@ -321,4 +353,24 @@ pub fn brief(value: &Value) -> String {
     }
     let head: String = text.chars().take(LONGEST).collect();
     format!("{head}...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The largest patterns that are accepted by their text alone.
+    #[test]
+    fn a_pattern_accepted_by_its_text_alone_compiles() {
+        for piece in [
+            r"\w", r"\W", r"\pL", r"\S", ".", "k", "[^あ]", r"(\w+)*", r"\b", "x|",
+        ] {
+            let pattern = piece.repeat(128 / piece.len());
+            assert!(is_surely_small(&pattern));
+            let compiled = regex::RegexBuilder::new(&pattern)
+                .case_insensitive(true)
+                .build();
+            assert!(compiled.is_ok(), "{pattern}: {compiled:?}");
+        }
+    }
 }
