@@ -16,4 +16,6 @@ pub mod proposal;
 pub mod redaction;
 pub mod retry;
 pub mod rules;
+pub mod safety;
+pub mod secrets;
 pub mod time;

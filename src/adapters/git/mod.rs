@@ -1,1 +1,148 @@
 //! Git: checkpoints and rollback, without ever losing work.
+//!
+//! `docs/design/0002-checkpoints.md` tells why it is built this way. The rooms:
+//! `home` (which repository), `capture` (work tree to tree), `checkpoint`, `restore` (tree to work
+//! tree), `rollback`, `safety` (the way back), `publish` (the index, replaced in one step), `refs`,
+//! `pack` and `object` (what is stored), `index` (git's index file), `target` and `inspect` (finding
+//! and showing), `program` (the git program, where only it does right), `last` (the hash on file).
+#![expect(
+    clippy::disallowed_types,
+    reason = "this folder reads and writes files; the fence keeps the upper floors away"
+)]
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+mod capture;
+mod checkpoint;
+mod commit;
+mod conflicts;
+mod error;
+#[expect(dead_code, reason = "the native scan uses the rest")]
+mod home;
+#[expect(dead_code, reason = "the native scan uses the rest")]
+mod index;
+pub mod last;
+mod object;
+#[expect(dead_code, reason = "the native scan uses the rest")]
+mod pack;
+mod program;
+mod publish;
+mod refs;
+mod restore;
+mod rollback;
+mod safety;
+mod target;
+mod tree_diff;
+
+mod inspect;
+
+use crate::{
+    domain::checkpoint::{
+        Difference, Failure, Listed, RollBack, RolledBack, Shown, Take, Taken, Undone,
+    },
+    ports::{BoxFuture, checkpoints::Checkpoints},
+};
+
+/// What the adapter needs to know.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory tos works in; its repository's whole work tree is covered.
+    pub root: PathBuf,
+    /// Paths below the root that are in no checkpoint while untracked, e.g. tos's own logs.
+    pub excluded: Vec<PathBuf>,
+    /// How long to wait for another git process that holds the index.
+    pub lock_wait: Duration,
+    /// How long a fetch may take.
+    pub fetch_deadline: Duration,
+}
+
+impl Options {
+    /// Returns the usual options for a root: `logs` stays outside, ten seconds for a lock.
+    pub fn for_root(root: PathBuf) -> Self {
+        Self {
+            root,
+            excluded: vec![PathBuf::from("logs")],
+            lock_wait: Duration::from_secs(10),
+            fetch_deadline: Duration::from_secs(60),
+        }
+    }
+
+    /// Returns the excluded paths from the work tree's top, in bytes.
+    fn excluded(&self, home: &home::Home) -> Vec<Vec<u8>> {
+        let below = |path: &PathBuf| {
+            let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+            let prefix = home.prefix.as_slice();
+            let parts: Vec<&[u8]> = [prefix, bytes]
+                .into_iter()
+                .filter(|p| !p.is_empty())
+                .collect();
+            parts.join(&b'/')
+        };
+        self.excluded.iter().map(below).collect()
+    }
+}
+
+/// Checkpoints in the git repository around the root.
+#[derive(Debug, Clone)]
+pub struct GitCheckpoints {
+    options: Arc<Options>,
+}
+
+impl GitCheckpoints {
+    /// Makes the adapter; looks at nothing yet.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options: Arc::new(options),
+        }
+    }
+
+    fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Options) -> error::Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, Failure>> {
+        let options = Arc::clone(&self.options);
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&options)).await;
+            done.unwrap_or_else(|error| {
+                Err(Failure::Io {
+                    doing: "the work on the repository broke off".to_owned(),
+                    source: Box::new(error),
+                })
+            })
+        })
+    }
+}
+
+impl Checkpoints for GitCheckpoints {
+    fn init(&self) -> BoxFuture<'_, Result<(), Failure>> {
+        self.blocking(|options| home::blocking_init(&options.root))
+    }
+
+    fn take<'a>(&'a self, order: &'a Take) -> BoxFuture<'a, Result<Taken, Failure>> {
+        let order = order.clone();
+        self.blocking(move |options| checkpoint::blocking_take(options, &order))
+    }
+
+    fn roll_back<'a>(&'a self, order: &'a RollBack) -> BoxFuture<'a, Result<RolledBack, Failure>> {
+        let order = order.clone();
+        self.blocking(move |options| rollback::blocking_roll_back(options, &order))
+    }
+
+    fn undo(&self, number: Option<u32>) -> BoxFuture<'_, Result<Undone, Failure>> {
+        self.blocking(move |options| rollback::blocking_undo(options, number))
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Listed>, Failure>> {
+        self.blocking(inspect::blocking_list)
+    }
+
+    fn show<'a>(&'a self, which: Option<&'a str>) -> BoxFuture<'a, Result<Shown, Failure>> {
+        let which = which.map(str::to_owned);
+        self.blocking(move |options| inspect::blocking_show(options, which.as_deref()))
+    }
+
+    fn diff<'a>(&'a self, which: Option<&'a str>) -> BoxFuture<'a, Result<Difference, Failure>> {
+        let which = which.map(str::to_owned);
+        self.blocking(move |options| inspect::blocking_diff(options, which.as_deref()))
+    }
+}

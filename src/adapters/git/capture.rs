@@ -1,0 +1,200 @@
+//! Turns the work tree, untracked files included, into a tree and an index that describes it.
+//!
+//! Two ways lead to the same result. The git program can do it everywhere; `fast` does it several
+//! times quicker where it can be sure of the same answer, and declines elsewhere.
+
+use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
+
+use git2::Oid;
+
+use super::{
+    error::{Doing, Result},
+    home::Home,
+    object::Id,
+    pack::Pack,
+    publish::{Scratch, Stamp},
+    tree_diff::{self, Changes},
+};
+use crate::domain::{
+    checkpoint::{Failure, Kind, Suspect, shown_path},
+    secrets,
+};
+
+/// The work tree as it was found.
+pub(super) struct Capture {
+    /// Its tree, untracked files included.
+    pub(super) tree: Id,
+    /// An index that describes it; `None` where the repository's index does so already.
+    pub(super) index: Option<Scratch>,
+    /// The state of the repository's index when the work began.
+    pub(super) stamp: Stamp,
+    /// Nested repositories that were not looked into.
+    pub(super) left_alone: Vec<Vec<u8>>,
+    /// The objects that are not stored yet.
+    pub(super) pack: Pack,
+}
+
+/// What to capture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// Fails where a changed file looks like a secret.
+    pub(super) refuse_secrets: bool,
+    /// Paths from the top that are left out while untracked.
+    pub(super) excluded: &'a [Vec<u8>],
+}
+
+/// Captures the work tree with the git program.
+pub(super) fn blocking_by_program(home: &Home, wish: Wish<'_>) -> Result<Capture> {
+    let stamp = Stamp::of(&home.index_path())?;
+    let scratch = Scratch::copy_of(&home.index_path(), &home.directory)?;
+    let git = home.program().with_index(scratch.path());
+    let untracked = git.run(&["ls-files", "-o", "-z", "--exclude-standard"], b"")?;
+    let left_alone: Vec<Vec<u8>> = untracked
+        .split(|byte| *byte == 0)
+        .filter_map(|path| path.strip_suffix(b"/"))
+        .filter(|path| !is_below_any(path, wish.excluded))
+        .map(<[u8]>::to_vec)
+        .collect();
+    let mut arguments: Vec<OsString> = ["add", "-A", "--sparse", "--", "."]
+        .map(OsString::from)
+        .into();
+    let untouched = excluded_untracked(&git, wish.excluded)?;
+    for path in left_alone.iter().chain(&untouched) {
+        let spec = [b":(exclude,literal,top)", path.as_slice()].concat();
+        arguments.push(OsString::from_vec(spec));
+    }
+    git.run(&arguments, b"")?;
+    let tree = written_tree(&git.run(&["write-tree"], b"")?)?;
+    let capture = Capture {
+        tree,
+        index: Some(scratch),
+        stamp,
+        left_alone,
+        pack: Pack::new(&objects(home)),
+    };
+    if wish.refuse_secrets {
+        refuse_secrets(home, &capture)?;
+    }
+    Ok(capture)
+}
+
+/// Adds files that are on disk and in no captured tree, so that a snapshot holds them: ignored ones,
+/// and ones that the index says not to look at.
+pub(super) fn blocking_add_unseen(
+    home: &Home,
+    capture: &mut Capture,
+    ignored: &[Vec<u8>],
+    hidden: &[Vec<u8>],
+) -> Result<()> {
+    if capture.index.is_none() {
+        capture.index = Some(Scratch::copy_of(&home.index_path(), &home.directory)?);
+    }
+    let Some(scratch) = &capture.index else {
+        return Ok(());
+    };
+    let git = home.program().with_index(scratch.path());
+    if !hidden.is_empty() {
+        let names: Vec<u8> = hidden.join(&0_u8);
+        for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
+            git.run(&["update-index", flag, "-z", "--stdin"], &names)?;
+        }
+    }
+    let arguments = [
+        "add",
+        "-f",
+        "--sparse",
+        "--pathspec-from-file=-",
+        "--pathspec-file-nul",
+    ];
+    let specs: Vec<u8> = ignored
+        .iter()
+        .chain(hidden)
+        .flat_map(|path| [b":(literal,top)", path.as_slice(), b"\0"].concat())
+        .collect();
+    git.run(&arguments, &specs)?;
+    // The tree of the capture may only be in its pack, which the program cannot see yet.
+    let ready = std::mem::replace(&mut capture.pack, Pack::new(&objects(home)));
+    ready.finish()?;
+    capture.tree = written_tree(&git.run(&["write-tree"], b"")?)?;
+    Ok(())
+}
+
+/// Returns the object database's directory.
+pub(super) fn objects(home: &Home) -> std::path::PathBuf {
+    home.git.commondir().join("objects")
+}
+
+/// Returns an id as libgit2 has it.
+pub(super) fn oid(id: &Id) -> Result<Oid> {
+    Oid::from_bytes(id).doing(|| "could not name an object".to_owned())
+}
+
+/// Reads the id `git write-tree` printed.
+pub(super) fn written_tree(printed: &[u8]) -> Result<Id> {
+    let text = String::from_utf8_lossy(printed);
+    let id = Oid::from_str(text.trim()).doing(|| "could not read a tree's id".to_owned())?;
+    id.as_bytes()
+        .try_into()
+        .doing(|| "could not read a tree's id".to_owned())
+}
+
+/// Tells whether a path is one of these directories or files, or below one.
+pub(super) fn is_below_any(path: &[u8], tops: &[Vec<u8>]) -> bool {
+    tops.iter().any(|top| {
+        path.strip_prefix(top.as_slice())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    })
+}
+
+/// Pathspecs cannot leave out only what is untracked, so the untracked paths are named one by one.
+fn excluded_untracked(git: &super::program::Program, excluded: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    if excluded.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = git.run(&["ls-files", "-o", "-z", "--exclude-standard"], b"")?;
+    let paths = listed
+        .split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty());
+    Ok(paths
+        .filter(|path| is_below_any(path, excluded))
+        .map(|path| path.strip_suffix(b"/").unwrap_or(path).to_vec())
+        .collect())
+}
+
+fn refuse_secrets(home: &Home, capture: &Capture) -> Result<()> {
+    let head = home.tree_of(home.head()?.at())?;
+    let changes = tree_diff::compare_files(home, head, Some(oid(&capture.tree)?))?;
+    let suspects = suspects(home, &changes);
+    if suspects.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Secrets { suspects })
+    }
+}
+
+fn suspects(home: &Home, changes: &Changes) -> Vec<Suspect> {
+    let stays = changes.iter().filter(|(_, kind)| **kind != Kind::Deleted);
+    stays
+        .filter_map(|(path, _)| {
+            let looks_like = secrets::by_path(path).or_else(|| by_file(&home.top, path))?;
+            Some(suspect(path, looks_like))
+        })
+        .collect()
+}
+
+/// Makes a suspect of a path in bytes.
+pub(super) fn suspect(path: &[u8], looks_like: &str) -> Suspect {
+    Suspect {
+        path: shown_path(path),
+        looks_like: looks_like.to_owned(),
+    }
+}
+
+fn by_file(top: &Path, path: &[u8]) -> Option<&'static str> {
+    let path = top.join(OsString::from_vec(path.to_vec()));
+    let data = path.symlink_metadata().ok()?;
+    if !data.is_file() || data.len() > secrets::SEARCHED_BYTES {
+        return None;
+    }
+    secrets::by_content(&std::fs::read(path).ok()?)
+}

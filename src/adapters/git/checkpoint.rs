@@ -1,0 +1,90 @@
+//! Takes a checkpoint: capture, commit, index, branch, in an order a crash cannot hurt.
+//!
+//! Objects are durable before any ref names them; the checkpoint's own ref comes first, so the work is
+//! reachable from then on; the index comes before the branch, so a crash between the two looks like
+//! `git add -A` and nothing else.
+
+use git2::Oid;
+
+use super::{
+    Options,
+    capture::{self, Wish},
+    commit::add_commit,
+    error::Result,
+    home::Home,
+    publish, refs, tree_diff,
+};
+use crate::domain::checkpoint::{self, CHECKPOINT_REFS, Failure, Take, Taken, shown_path};
+
+/// How often the work starts again where somebody else moved the index meanwhile.
+const TRIES: u32 = 3;
+
+/// Takes a checkpoint of the work tree that holds the root.
+pub(super) fn blocking_take(options: &Options, order: &Take) -> Result<Taken> {
+    let message = checkpoint::message(&order.name)?;
+    let home = Home::open(&options.root)?;
+    home.refuse_unfinished()?;
+    publish::sweep(&home.directory);
+    let mut tries = 1;
+    loop {
+        match blocking_take_once(options, order, &home, &message) {
+            Err(Failure::Moving { .. }) if tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+fn blocking_take_once(
+    options: &Options,
+    order: &Take,
+    home: &Home,
+    message: &str,
+) -> Result<Taken> {
+    publish::blocking_wait(&home.index_path(), options.lock_wait)?;
+    super::conflicts::refuse(home)?;
+    let excluded = options.excluded(home);
+    let wish = Wish {
+        refuse_secrets: !order.allow_secrets,
+        excluded: &excluded,
+    };
+    let head = home.head()?;
+    let mut captured = capture::blocking_by_program(home, wish)?;
+    let parent = home.tree_of(head.at())?;
+    let parents: Vec<Oid> = head
+        .at()
+        .and_then(|at| Oid::from_str(at).ok())
+        .into_iter()
+        .collect();
+    let commit = add_commit(home, &mut captured.pack, &captured.tree, &parents, message)?;
+    captured.pack.finish()?;
+    let why = message.trim();
+    let number = refs::add_numbered(home, CHECKPOINT_REFS, commit, why)?;
+    if let Some(index) = &captured.index {
+        let published = publish::blocking_publish(
+            index,
+            &home.index_path(),
+            &captured.stamp,
+            options.lock_wait,
+        );
+        if let Err(failure) = published {
+            refs::drop_numbered(home, CHECKPOINT_REFS, number);
+            return Err(failure);
+        }
+    }
+    refs::advance(home, &head, commit, &format!("commit (tos): {why}"))?;
+    let changes = tree_diff::compare(home, parent, Some(capture::oid(&captured.tree)?))?;
+    Ok(Taken {
+        hash: commit.to_string(),
+        number,
+        name: order.name.trim().to_owned(),
+        branch: head.branch().map(str::to_owned),
+        covers: home.top.clone(),
+        changes: tree_diff::shown(&changes),
+        skipped_hooks: home.hooks(),
+        left_alone: captured
+            .left_alone
+            .iter()
+            .map(|path| shown_path(path))
+            .collect(),
+    })
+}

@@ -1,0 +1,40 @@
+//! Refuses to take a checkpoint of conflict markers.
+
+use super::{error::Result, home::Home, index};
+use crate::domain::checkpoint::{Failure, shown_path};
+
+/// Fails where the index has unmerged paths, naming the first.
+pub(super) fn refuse(home: &Home) -> Result<()> {
+    match index::read(&home.index_path())? {
+        Ok(index) => refuse_in(&index),
+        Err(_) => refuse_by_program(home),
+    }
+}
+
+fn refuse_by_program(home: &Home) -> Result<()> {
+    let listed = home.program().run(&["ls-files", "-u", "-z"], b"")?;
+    let first = listed.split(|byte| *byte == 0).next().unwrap_or_default();
+    match first.splitn(2, |byte| *byte == b'\t').nth(1) {
+        None => Ok(()),
+        Some(path) => Err(unresolved(path, 0)),
+    }
+}
+
+/// The same for an index that was read already.
+pub(super) fn refuse_in(index: &index::Index) -> Result<()> {
+    match index.conflicts().as_slice() {
+        [] => Ok(()),
+        [first, rest @ ..] => Err(unresolved(first, rest.len())),
+    }
+}
+
+fn unresolved(path: &[u8], more: usize) -> Failure {
+    let others = match more {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Failure::InTheWay {
+        path: shown_path(path),
+        why: format!("it has unresolved conflicts{others}; resolve them and `git add` it first"),
+    }
+}

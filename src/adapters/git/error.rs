@@ -1,0 +1,47 @@
+//! Turns the errors of disk and libgit2 into the failures a caller can act on.
+
+use std::path::Path;
+
+use crate::domain::checkpoint::{Failure, shown_path};
+
+/// What everything in this folder returns.
+pub(super) type Result<T> = std::result::Result<T, Failure>;
+
+/// Names what was being done when an error came.
+pub(super) trait Doing<T> {
+    /// Wraps the error with a sentence.
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+
+    /// Wraps the error with a verb and the path it happened at.
+    fn at(self, verb: &str, path: &Path) -> Result<T>
+    where
+        Self: Sized,
+    {
+        self.doing(|| format!("could not {verb} `{}`", text(path)))
+    }
+}
+
+impl<T, E> Doing<T> for std::result::Result<T, E>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Failure::Io {
+            doing: what(),
+            source: Box::new(source),
+        })
+    }
+}
+
+/// Returns a path as a person can read it.
+pub(super) fn text(path: &Path) -> String {
+    shown_path(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
+}
+
+/// Returns a failure for bytes that are not what their format demands.
+pub(super) fn broken(what: &str, path: &Path) -> Failure {
+    Failure::Io {
+        doing: format!("could not read `{}`", text(path)),
+        source: what.into(),
+    }
+}

@@ -1,0 +1,142 @@
+//! The index in memory: its entries with their stat data, and the trees it remembers.
+//!
+//! Own code rather than libgit2's, because the stat data is what makes a scan cheap and because
+//! libgit2 hashes and copies much more than a checkpoint needs. What this room does not understand it
+//! reports as unsupported; the caller then leaves the work to the git program.
+
+mod cache_tree;
+mod read;
+mod stat;
+mod write;
+
+use super::object::Id;
+
+pub(super) use cache_tree::CacheTree;
+pub(super) use read::{parse_bytes, read};
+pub(super) use stat::Stat;
+
+/// The mode of a submodule.
+pub(super) const SUBMODULE: u32 = 0o160_000;
+/// The mode of a symbolic link.
+pub(super) const SYMLINK: u32 = 0o120_000;
+/// The mode of a file.
+pub(super) const FILE: u32 = 0o100_644;
+/// The mode of a file that can be executed.
+pub(super) const EXECUTABLE: u32 = 0o100_755;
+
+/// The bit that says that the owner promised not to change the file.
+const ASSUME_VALID: u16 = 0x8000;
+const STAGE: u16 = 0x3000;
+const SKIP_WORKTREE: u16 = 0x4000;
+const INTENT_TO_ADD: u16 = 0x2000;
+
+/// One entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// What `lstat` said when the entry was last known to be right.
+    pub(super) stat: Stat,
+    /// Type and executable bit.
+    pub(super) mode: u32,
+    /// The blob, or a submodule's commit.
+    pub(super) id: Id,
+    flags: u16,
+    extended: u16,
+    start: u32,
+    length: u32,
+}
+
+impl Entry {
+    /// Returns 0, or the side of a conflict.
+    pub(super) fn stage(&self) -> u16 {
+        (self.flags & STAGE) >> 12
+    }
+
+    /// Tells whether the owner asked git not to look at the file.
+    pub(super) fn is_assumed(&self) -> bool {
+        self.flags & ASSUME_VALID != 0
+    }
+
+    /// Tells whether the file is left out of the work tree on purpose.
+    pub(super) fn is_skipped(&self) -> bool {
+        self.extended & SKIP_WORKTREE != 0
+    }
+
+    /// Tells whether only the name was added.
+    pub(super) fn is_intended(&self) -> bool {
+        self.extended & INTENT_TO_ADD != 0
+    }
+
+    /// Makes the entry an ordinary one.
+    pub(super) fn settle(&mut self) {
+        self.extended &= !INTENT_TO_ADD;
+    }
+}
+
+/// An index, its entries sorted by path.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Index {
+    /// The entries.
+    pub(super) entries: Vec<Entry>,
+    /// The trees of its directories, where known.
+    pub(super) tree: Option<CacheTree>,
+    /// When the file was written, seconds and nanoseconds.
+    pub(super) written: (u32, u32),
+    /// The version of the file's format.
+    pub(super) version: u32,
+    paths: Vec<u8>,
+}
+
+impl Index {
+    /// Returns an entry's path.
+    pub(super) fn path(&self, entry: &Entry) -> &[u8] {
+        let start = entry.start as usize;
+        self.paths
+            .get(start..start + entry.length as usize)
+            .unwrap_or_default()
+    }
+
+    /// Returns the position of a path among entries without conflicts, or where it would stand.
+    pub(super) fn find(&self, path: &[u8]) -> std::result::Result<usize, usize> {
+        self.entries
+            .binary_search_by(|entry| self.path(entry).cmp(path))
+    }
+
+    /// Makes an entry for a path; the caller puts it in its place.
+    pub(super) fn make_entry(&mut self, path: &[u8], mode: u32, id: Id, stat: Stat) -> Entry {
+        let start = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
+        self.paths.extend_from_slice(path);
+        Entry {
+            stat,
+            mode,
+            id,
+            flags: 0,
+            extended: 0,
+            start,
+            length: u32::try_from(path.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Tells whether a file changed so shortly before the index was written that its stat proves nothing.
+    pub(super) fn is_racy(&self, stat: &Stat) -> bool {
+        stat.mtime >= self.written
+    }
+
+    /// Returns the paths with conflicts, each once.
+    pub(super) fn conflicts(&self) -> Vec<&[u8]> {
+        let mut paths: Vec<&[u8]> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.stage() != 0)
+            .map(|entry| self.path(entry))
+            .collect();
+        paths.dedup();
+        paths
+    }
+
+    /// Tells whether a tree would lose something of this index.
+    pub(super) fn exceeds_a_tree(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.stage() != 0 || entry.is_intended() || entry.is_assumed() || entry.is_skipped()
+        })
+    }
+}

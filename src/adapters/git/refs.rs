@@ -1,0 +1,141 @@
+//! Refs of tos and the one HEAD points at, moved with compare-and-swap and made durable.
+
+use git2::{ErrorCode, Oid};
+
+use super::{
+    error::{Doing, Result},
+    home::Home,
+    pack::sync_directory,
+};
+use crate::domain::{
+    checkpoint::{Failure, next_number, number_of},
+    safety::Head,
+};
+
+/// Returns the numbered refs below a prefix, lowest first.
+pub(super) fn numbered(home: &Home, prefix: &str) -> Result<Vec<(u32, Oid)>> {
+    let reading = || format!("could not list {prefix}");
+    let mut found = Vec::new();
+    let pattern = format!("{prefix}*");
+    for reference in home.git.references_glob(&pattern).doing(reading)? {
+        let reference = reference.doing(reading)?;
+        let number = reference
+            .name()
+            .ok()
+            .and_then(|name| number_of(name, prefix));
+        if let (Some(number), Some(id)) = (number, reference.target()) {
+            found.push((number, id));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Points the next free number below a prefix at a commit, durably.
+pub(super) fn add_numbered(home: &Home, prefix: &str, id: Oid, why: &str) -> Result<u32> {
+    let mut number = next_number(numbered(home, prefix)?.into_iter().map(|(n, _)| n));
+    loop {
+        let name = format!("{prefix}{number}");
+        match home.git.reference(&name, id, false, why) {
+            Ok(_) => {
+                sync(home, &name)?;
+                return Ok(number);
+            }
+            Err(error) if error.code() == ErrorCode::Exists => number += 1,
+            Err(error) => return Err(error).doing(|| format!("could not write {name}")),
+        }
+    }
+}
+
+/// Moves what HEAD stands on to a commit, if it still stands where it stood.
+pub(super) fn advance(home: &Home, head: &Head, to: Oid, why: &str) -> Result<()> {
+    match head {
+        Head::Branch { name, at } => move_branch(home, name, at.as_deref(), to, why),
+        Head::Detached { at } => {
+            if home.head()?.at() != Some(at) {
+                return Err(moving("HEAD"));
+            }
+            home.git
+                .set_head_detached(to)
+                .doing(|| "could not move HEAD".to_owned())
+        }
+    }
+}
+
+/// Puts HEAD where a snapshot found it, whatever it stands on now.
+pub(super) fn put_head(home: &Home, head: &Head, why: &str) -> Result<()> {
+    let doing = || format!("could not move HEAD to {head:?}");
+    match head {
+        Head::Detached { at } => {
+            let at = Oid::from_str(at).doing(doing)?;
+            home.git.set_head_detached(at).doing(doing)
+        }
+        Head::Branch { name, at: Some(at) } => {
+            let at = Oid::from_str(at).doing(doing)?;
+            home.git.reference(name, at, true, why).doing(doing)?;
+            sync(home, name)?;
+            point_head(home, name, why)
+        }
+        Head::Branch { name, at: None } => {
+            if let Ok(mut branch) = home.git.find_reference(name) {
+                branch.delete().doing(doing)?;
+            }
+            point_head(home, name, why)
+        }
+    }
+}
+
+/// Returns where a branch stands, whether HEAD is on it or not.
+pub(super) fn tip(home: &Home, name: &str) -> Option<Oid> {
+    home.git.refname_to_id(name).ok()
+}
+
+fn point_head(home: &Home, name: &str, why: &str) -> Result<()> {
+    if matches!(home.head()?, Head::Branch { name: now, .. } if now == name) {
+        return Ok(());
+    }
+    home.git
+        .reference_symbolic("HEAD", name, true, why)
+        .map(drop)
+        .doing(|| format!("could not point HEAD at {name}"))
+}
+
+fn move_branch(home: &Home, name: &str, from: Option<&str>, to: Oid, why: &str) -> Result<()> {
+    let moved = match from {
+        None => home.git.reference(name, to, false, why),
+        Some(from) => {
+            let from = Oid::from_str(from).doing(|| format!("could not read {name}"))?;
+            home.git.reference_matching(name, to, true, from, why)
+        }
+    };
+    match moved {
+        Ok(_) => sync(home, name),
+        Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {
+            Err(moving(name))
+        }
+        Err(error) => Err(error).doing(|| format!("could not move {name}")),
+    }
+}
+
+fn moving(what: &str) -> Failure {
+    Failure::Moving {
+        what: what.to_owned(),
+    }
+}
+
+/// Makes a loose ref durable; a ref that lies elsewhere is in the care of git.
+fn sync(home: &Home, name: &str) -> Result<()> {
+    let path = home.git.commondir().join(name);
+    let Ok(file) = std::fs::File::open(&path) else {
+        return Ok(());
+    };
+    file.sync_data().at("sync", &path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Removes a numbered ref whose work was abandoned; a leftover would only be one more list entry.
+pub(super) fn drop_numbered(home: &Home, prefix: &str, number: u32) {
+    if let Ok(mut reference) = home.git.find_reference(&format!("{prefix}{number}")) {
+        drop(reference.delete());
+    }
+}

@@ -1,0 +1,142 @@
+//! Brings the work tree from what was captured to another tree.
+
+use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
+
+use git2::Oid;
+
+use super::{
+    capture::{self, Capture, oid},
+    error::{Doing, Result},
+    home::Home,
+    index,
+    publish::Scratch,
+    tree_diff::{self, Changes},
+};
+use crate::domain::checkpoint::{Failure, Kind, shown_path};
+
+/// Adds to the capture what is on disk, in no captured tree, and would be lost on the way to `goal`:
+/// ignored files where a file must be written, and files git was told not to look at.
+pub(super) fn blocking_add_endangered(
+    home: &Home,
+    captured: &mut Capture,
+    goal: Oid,
+) -> Result<()> {
+    let changes = tree_diff::compare_files(home, Some(oid(&captured.tree)?), Some(goal))?;
+    let hidden = unwatched(home, &changes)?;
+    let mut ignored = Vec::new();
+    for (path, kind) in &changes {
+        if *kind == Kind::Added {
+            ignored.extend(in_the_way(home, &changes, path)?);
+        }
+    }
+    ignored.sort();
+    ignored.dedup();
+    if ignored.is_empty() && hidden.is_empty() {
+        return Ok(());
+    }
+    capture::blocking_add_unseen(home, captured, &ignored, &hidden)
+}
+
+/// Writes, replaces and removes files until the work tree is `goal`; returns an index of it.
+pub(super) fn blocking_by_program(
+    home: &Home,
+    captured: &mut Capture,
+    goal: Oid,
+) -> Result<Scratch> {
+    let scratch = match captured.index.take() {
+        Some(scratch) => scratch,
+        None => Scratch::copy_of(&home.index_path(), &home.directory)?,
+    };
+    let git = home.program().with_index(scratch.path());
+    git.run(&["read-tree", "--reset", "-u", &goal.to_string()], b"")?;
+    Ok(scratch)
+}
+
+/// Removes directories in which nothing is left.
+pub(super) fn blocking_clean(home: &Home, index: &Scratch, excluded: &[Vec<u8>]) -> Result<()> {
+    let mut arguments: Vec<OsString> = ["clean", "-f", "-d", "-q"].map(OsString::from).into();
+    for path in excluded {
+        arguments.push("-e".into());
+        arguments.push(OsString::from_vec(pattern(path)));
+    }
+    let git = home.program().with_index(index.path());
+    git.run(&arguments, b"").map(drop)
+}
+
+/// Files that git was told to take as unchanged, or to leave out, and that the way to the goal touches.
+fn unwatched(home: &Home, changes: &Changes) -> Result<Vec<Vec<u8>>> {
+    let Ok(index) = index::read(&home.index_path())? else {
+        return Ok(Vec::new());
+    };
+    let hidden = index
+        .entries
+        .iter()
+        .filter(|entry| entry.is_assumed() || entry.is_skipped());
+    Ok(hidden
+        .map(|entry| index.path(entry).to_vec())
+        .filter(|path| changes.contains_key(path) && exists(&home.top, path))
+        .collect())
+}
+
+/// Returns what stands at a path that must be written: the path itself or a file above it.
+fn in_the_way(home: &Home, changes: &Changes, path: &[u8]) -> Result<Option<Vec<u8>>> {
+    for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        let above = path.get(..at).unwrap_or_default();
+        let Ok(data) = absolute(&home.top, above).symlink_metadata() else {
+            return Ok(None);
+        };
+        if !data.is_dir() {
+            return Ok((!changes.contains_key(above)).then(|| above.to_vec()));
+        }
+    }
+    let file = absolute(&home.top, path);
+    let Ok(data) = file.symlink_metadata() else {
+        return Ok(None);
+    };
+    if data.is_dir() {
+        refuse_repositories(&file, path)?;
+        let empty = std::fs::read_dir(&file).at("read", &file)?.next().is_none();
+        return Ok((!empty).then(|| path.to_vec()));
+    }
+    Ok(Some(path.to_vec()))
+}
+
+/// A nested repository cannot be kept in a snapshot, so nothing may take its place.
+fn refuse_repositories(directory: &Path, path: &[u8]) -> Result<()> {
+    for entry in std::fs::read_dir(directory)
+        .at("read", directory)?
+        .flatten()
+    {
+        if entry.file_name() == ".git" {
+            return Err(Failure::InTheWay {
+                path: shown_path(path),
+                why: "it holds another git repository; move it away first".to_owned(),
+            });
+        }
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            refuse_repositories(&entry.path(), path)?;
+        }
+    }
+    Ok(())
+}
+
+fn exists(top: &Path, path: &[u8]) -> bool {
+    absolute(top, path).symlink_metadata().is_ok()
+}
+
+/// Returns a path from the top as one of the file system.
+pub(super) fn absolute(top: &Path, path: &[u8]) -> std::path::PathBuf {
+    top.join(OsString::from_vec(path.to_vec()))
+}
+
+/// Returns an ignore pattern that matches only this path from the top.
+fn pattern(path: &[u8]) -> Vec<u8> {
+    let mut pattern = b"/".to_vec();
+    for byte in path {
+        if b"\\*?[] ".contains(byte) {
+            pattern.push(b'\\');
+        }
+        pattern.push(*byte);
+    }
+    pattern
+}

@@ -1,0 +1,208 @@
+//! Rollback and undo: the same road in two directions.
+//!
+//! Capture what is there, keep it under a safety ref, then change files, index and HEAD, in this order.
+//! Whatever moment the process dies at, the ref leads back to the state before.
+
+use git2::Oid;
+
+use super::{
+    Options,
+    capture::{self, Capture, Wish, oid},
+    error::{Doing, Result},
+    home::Home,
+    index, publish, refs, restore,
+    safety::{self, Snapshot, Staged},
+    target, tree_diff,
+};
+use crate::domain::{
+    checkpoint::{Change, Failure, RollBack, RolledBack, SAFETY_REFS, Undone},
+    safety::{Head, Note},
+};
+
+/// Brings HEAD, index and work tree to a commit.
+pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<RolledBack> {
+    let home = Home::open(&options.root)?;
+    if !order.discard {
+        home.refuse_unfinished()?;
+    }
+    let found = target::blocking_find(options, &home, order.target.as_deref())?;
+    let goal = home
+        .git
+        .find_commit(found.commit)
+        .map(|commit| commit.tree_id());
+    let goal = goal.doing(|| format!("could not read commit {}", found.commit))?;
+    let mut start = Start::blocking_new(options, &home)?;
+    let dirty = start.dirty(&home)?;
+    if !order.discard && !dirty.is_empty() {
+        return Err(Failure::Dirty { changes: dirty });
+    }
+    let reason = format!("before rollback to {}", found.commit);
+    let (safety, changes) = start.blocking_leave(&home, goal, &reason, &[])?;
+    let index = restore::blocking_by_program(&home, &mut start.captured, goal)?;
+    restore::blocking_clean(&home, &index, &start.excluded)?;
+    start.blocking_publish(options, &home, &index)?;
+    safety::blocking_forget_operation(&home)?;
+    let why = format!("reset (tos): moving to {}", found.commit);
+    refs::advance(&home, &start.head, found.commit, &why)?;
+    Ok(RolledBack {
+        hash: found.commit.to_string(),
+        previous: start.head.at().map(str::to_owned),
+        safety,
+        covers: home.top.clone(),
+        changes,
+        fetched: found.fetched,
+        warnings: found.warnings,
+    })
+}
+
+/// Returns to a safety snapshot.
+pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Undone> {
+    let home = Home::open(&options.root)?;
+    let (number, snapshot) = find_snapshot(&home, number)?;
+    let mut start = Start::blocking_new(options, &home)?;
+    let tips = safety::tips_of(&home, &snapshot.note.head);
+    let reason = format!("before undo to snapshot {number}");
+    let (safety, changes) = start.blocking_leave(&home, snapshot.tree, &reason, &tips)?;
+    let index = restore::blocking_by_program(&home, &mut start.captured, snapshot.tree)?;
+    let warnings = blocking_stage(&home, &index, &snapshot)?;
+    start.blocking_publish(options, &home, &index)?;
+    safety::blocking_forget_operation(&home)?;
+    for (name, bytes) in &snapshot.states {
+        let path = home.directory.join(name);
+        std::fs::write(&path, bytes).at("write", &path)?;
+    }
+    let why = format!("undo (tos): back to safety snapshot {number}");
+    refs::put_head(&home, &snapshot.note.head, &why)?;
+    Ok(Undone {
+        restored: number,
+        head: snapshot.note.head.at().map(str::to_owned),
+        safety,
+        changes,
+        warnings,
+    })
+}
+
+/// What was there before anything was changed.
+struct Start {
+    head: Head,
+    captured: Capture,
+    staged: Option<Staged>,
+    excluded: Vec<Vec<u8>>,
+}
+
+impl Start {
+    fn blocking_new(options: &Options, home: &Home) -> Result<Self> {
+        publish::sweep(&home.directory);
+        publish::blocking_wait(&home.index_path(), options.lock_wait)?;
+        let head = home.head()?;
+        let excluded = options.excluded(home);
+        let wish = Wish {
+            refuse_secrets: false,
+            excluded: &excluded,
+        };
+        let captured = capture::blocking_by_program(home, wish)?;
+        let staged = safety::blocking_staged(home, home.tree_of(head.at())?)?;
+        Ok(Self {
+            head,
+            captured,
+            staged: Some(staged),
+            excluded,
+        })
+    }
+
+    /// Returns what differs from HEAD, staged or not; submodules do not count.
+    fn dirty(&self, home: &Home) -> Result<Vec<Change>> {
+        let head = home.tree_of(self.head.at())?;
+        let mut dirty = tree_diff::compare_files(home, head, Some(oid(&self.captured.tree)?))?;
+        if let Some(staged) = &self.staged {
+            let staged = Some(safety::staged_tree(staged)?);
+            for (path, kind) in tree_diff::compare_files(home, head, staged)? {
+                dirty.entry(path).or_insert(kind);
+            }
+        }
+        Ok(tree_diff::shown(&dirty))
+    }
+
+    /// Keeps everything the way to `goal` could lose; returns the snapshot's number and the changes.
+    fn blocking_leave(
+        &mut self,
+        home: &Home,
+        goal: Oid,
+        reason: &str,
+        tips: &[Oid],
+    ) -> Result<(u32, Vec<Change>)> {
+        restore::blocking_add_endangered(home, &mut self.captured, goal)?;
+        let Some(staged) = self.staged.take() else {
+            let what = "the index".to_owned();
+            return Err(Failure::Moving { what });
+        };
+        let note = Note {
+            reason: reason.to_owned(),
+            head: self.head.clone(),
+            raw_index: false,
+        };
+        let number = safety::blocking_snapshot(home, &mut self.captured, staged, note, tips)?;
+        let before = Some(oid(&self.captured.tree)?);
+        let changes = tree_diff::compare_files(home, before, Some(goal))?;
+        Ok((number, tree_diff::shown(&changes)))
+    }
+
+    fn blocking_publish(
+        &self,
+        options: &Options,
+        home: &Home,
+        index: &publish::Scratch,
+    ) -> Result<()> {
+        let path = home.index_path();
+        publish::blocking_publish(index, &path, &self.captured.stamp, options.lock_wait)
+    }
+}
+
+fn find_snapshot(home: &Home, number: Option<u32>) -> Result<(u32, Snapshot)> {
+    let all = refs::numbered(home, SAFETY_REFS)?;
+    let found = match number {
+        None => all.last().copied().ok_or(Failure::NoSafety)?,
+        Some(number) => all
+            .iter()
+            .find(|(n, _)| *n == number)
+            .copied()
+            .ok_or_else(|| unknown(number))?,
+    };
+    let snapshot = safety::blocking_read_snapshot(home, found.1)?;
+    snapshot
+        .map(|snapshot| (found.0, snapshot))
+        .ok_or_else(|| unknown(found.0))
+}
+
+fn unknown(number: u32) -> Failure {
+    Failure::Unknown {
+        target: format!("safety/{number}"),
+        fetch: None,
+    }
+}
+
+/// Makes an index of the restored work tree the index of the snapshot.
+fn blocking_stage(
+    home: &Home,
+    scratch: &publish::Scratch,
+    snapshot: &Snapshot,
+) -> Result<Vec<String>> {
+    let git = home.program().with_index(scratch.path());
+    if let Some(bytes) = &snapshot.raw_index {
+        // Every size is forgotten: the times in there prove nothing about the files of today.
+        if let Some(index) = index::parse_bytes(bytes) {
+            let path = scratch.path();
+            std::fs::write(path, index.to_bytes((0, 0))).at("write", path)?;
+            // The refresh fails where there are conflicts, after having done the rest.
+            drop(git.run(&["update-index", "-q", "--refresh"], b""));
+            return Ok(Vec::new());
+        }
+        let what = "the index could only be restored without its conflicts and flags";
+        git.run(&["read-tree", "--reset", &snapshot.staged.to_string()], b"")?;
+        return Ok(vec![what.to_owned()]);
+    }
+    if snapshot.staged != snapshot.tree {
+        git.run(&["read-tree", "--reset", &snapshot.staged.to_string()], b"")?;
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,236 @@
+//! Safety snapshots: everything a rollback or an undo may remove, reachable by one ref.
+//!
+//! A snapshot is durable before anything of the user's is touched; `domain::safety` has its layout.
+
+use git2::Oid;
+
+use super::{
+    capture::{Capture, objects, oid, written_tree},
+    commit::add_commit,
+    error::{Doing, Result},
+    home::Home,
+    index,
+    object::{EMPTY_TREE, Id, Kind, hex},
+    pack::Pack,
+    publish::Scratch,
+    refs,
+};
+use crate::domain::{
+    checkpoint::SAFETY_REFS,
+    safety::{Head, Note},
+};
+
+/// Files in the git directory that a hard reset removes.
+const STATE_FILES: &[&str] = &[
+    "MERGE_HEAD",
+    "MERGE_MSG",
+    "MERGE_MODE",
+    "AUTO_MERGE",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "SQUASH_MSG",
+];
+
+/// The index as it is: its tree and, where that says too little, its bytes and what they need.
+pub(super) struct Staged {
+    /// The tree of its entries.
+    pub(super) tree: Id,
+    /// The files of the commit that holds the rest, by name; empty where the tree says everything.
+    extra: Vec<(String, Extra)>,
+}
+
+enum Extra {
+    Bytes(Vec<u8>),
+    Stored(Id),
+}
+
+/// Reads the repository's index as far as a snapshot needs it.
+pub(super) fn blocking_staged(home: &Home, head_tree: Option<Oid>) -> Result<Staged> {
+    let path = home.index_path();
+    let known = index::read(&path)?.ok();
+    let mut extra = Vec::new();
+    for name in STATE_FILES {
+        if let Ok(bytes) = std::fs::read(home.directory.join(name)) {
+            extra.push((format!("state-{name}"), Extra::Bytes(bytes)));
+        }
+    }
+    if let Some(index) = &known
+        && index.exceeds_a_tree()
+    {
+        let bytes = std::fs::read(&path).at("read", &path)?;
+        extra.push(("index".to_owned(), Extra::Bytes(bytes)));
+        let sides = index.entries.iter().filter(|entry| entry.stage() != 0);
+        let blobs = sides.filter(|entry| entry.mode != index::SUBMODULE);
+        extra.extend(blobs.map(|entry| {
+            (
+                format!("object-{}", hex(&entry.id)),
+                Extra::Stored(entry.id),
+            )
+        }));
+    }
+    extra.sort_by(|a, b| a.0.cmp(&b.0));
+    extra.dedup_by(|a, b| a.0 == b.0);
+    let has_conflicts = known
+        .as_ref()
+        .is_some_and(|index| !index.conflicts().is_empty());
+    let remembered = known.as_ref().and_then(|index| index.tree.as_ref()?.valid);
+    let tree = match remembered {
+        // A tree cannot hold a conflict; the bytes do, and the tree is only there to be a parent.
+        _ if has_conflicts => head_tree.map_or(EMPTY_TREE, |id| to_id(&id)),
+        Some((id, _)) => id,
+        None => blocking_write_tree(home)?,
+    };
+    Ok(Staged { tree, extra })
+}
+
+/// Keeps the captured work tree, the index and HEAD; returns the snapshot's number.
+pub(super) fn blocking_snapshot(
+    home: &Home,
+    captured: &mut Capture,
+    staged: Staged,
+    note: Note,
+    tips: &[Oid],
+) -> Result<u32> {
+    let mut pack = std::mem::replace(&mut captured.pack, Pack::new(&objects(home)));
+    let head: Vec<Oid> = note
+        .head
+        .at()
+        .and_then(|at| Oid::from_str(at).ok())
+        .into_iter()
+        .collect();
+    let of_index = add_commit(home, &mut pack, &staged.tree, &head, "index\n")?;
+    let mut parents = head;
+    parents.push(of_index);
+    parents.extend(
+        tips.iter()
+            .filter(|tip| note.head.at() != Some(&tip.to_string())),
+    );
+    let note = Note {
+        raw_index: !staged.extra.is_empty(),
+        ..note
+    };
+    if note.raw_index {
+        parents.push(add_extra(home, &mut pack, staged.extra)?);
+    }
+    let message = note.to_message();
+    let commit = add_commit(home, &mut pack, &captured.tree, &parents, &message)?;
+    pack.finish()?;
+    refs::add_numbered(home, SAFETY_REFS, commit, &note.reason)
+}
+
+/// Removes the files that say that a merge, cherry-pick or revert is under way.
+pub(super) fn blocking_forget_operation(home: &Home) -> Result<()> {
+    for name in STATE_FILES {
+        let path = home.directory.join(name);
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).at("remove", &path),
+        }
+    }
+    Ok(())
+}
+
+/// A snapshot, read back.
+pub(super) struct Snapshot {
+    /// Its note.
+    pub(super) note: Note,
+    /// The work tree.
+    pub(super) tree: Oid,
+    /// The index.
+    pub(super) staged: Oid,
+    /// The index in bytes, where its tree says too little.
+    pub(super) raw_index: Option<Vec<u8>>,
+    /// Files of an operation under way, by name.
+    pub(super) states: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads a snapshot; `None` where the commit is none.
+pub(super) fn blocking_read_snapshot(home: &Home, id: Oid) -> Result<Option<Snapshot>> {
+    let reading = || format!("could not read safety snapshot {id}");
+    let commit = home.git.find_commit(id).doing(reading)?;
+    let Some(note) = commit.message().ok().and_then(Note::from_message) else {
+        return Ok(None);
+    };
+    let first = usize::from(note.head.at().is_some());
+    let staged = commit.parent(first).doing(reading)?.tree_id();
+    let mut snapshot = Snapshot {
+        tree: commit.tree_id(),
+        staged,
+        raw_index: None,
+        states: Vec::new(),
+        note,
+    };
+    if snapshot.note.raw_index {
+        let last = commit.parent_count().saturating_sub(1);
+        let extra = commit
+            .parent(last)
+            .and_then(|extra| extra.tree())
+            .doing(reading)?;
+        for entry in &extra {
+            let Ok(name) = entry.name() else { continue };
+            let content = || {
+                home.git
+                    .find_blob(entry.id())
+                    .map(|blob| blob.content().to_vec())
+            };
+            if name == "index" {
+                snapshot.raw_index = Some(content().doing(reading)?);
+            } else if let Some(name) = name.strip_prefix("state-")
+                && STATE_FILES.contains(&name)
+            {
+                snapshot
+                    .states
+                    .push((name.to_owned(), content().doing(reading)?));
+            }
+        }
+    }
+    Ok(Some(snapshot))
+}
+
+/// Returns an id as bytes.
+pub(super) fn to_id(id: &Oid) -> Id {
+    id.as_bytes().try_into().unwrap_or(EMPTY_TREE)
+}
+
+/// Returns where HEAD stands and everything its branch would lose.
+pub(super) fn tips_of(home: &Home, head: &Head) -> Vec<Oid> {
+    match head {
+        Head::Branch { name, .. } => refs::tip(home, name).into_iter().collect(),
+        Head::Detached { .. } => Vec::new(),
+    }
+}
+
+fn blocking_write_tree(home: &Home) -> Result<Id> {
+    let scratch = Scratch::copy_of(&home.index_path(), &home.directory)?;
+    let git = home.program().with_index(scratch.path());
+    written_tree(&git.run(&["write-tree"], b"")?)
+}
+
+fn add_extra(home: &Home, pack: &mut Pack, extra: Vec<(String, Extra)>) -> Result<Oid> {
+    let mut tree = Vec::new();
+    for (name, content) in extra {
+        let id = match content {
+            Extra::Bytes(bytes) => pack.add(Kind::Blob, &bytes)?,
+            Extra::Stored(id) => id,
+        };
+        tree.extend(format!("100644 {name}\0").into_bytes());
+        tree.extend(id);
+    }
+    let tree = pack.add(Kind::Tree, &tree)?;
+    add_commit(home, pack, &tree, &merged(home), "what no tree can hold\n")
+}
+
+/// The other side of a merge may be reachable from nowhere else.
+fn merged(home: &Home) -> Vec<Oid> {
+    let text = std::fs::read_to_string(home.directory.join("MERGE_HEAD")).unwrap_or_default();
+    let ids = text
+        .lines()
+        .filter_map(|line| Oid::from_str(line.trim()).ok());
+    ids.filter(|id| home.git.find_commit(*id).is_ok()).collect()
+}
+
+/// Returns a tree's id for a snapshot's index.
+pub(super) fn staged_tree(staged: &Staged) -> Result<Oid> {
+    oid(&staged.tree)
+}

@@ -1,0 +1,133 @@
+//! Finds the commit a person means: a number, a name, a hash, any revision, or the last checkpoint.
+
+use std::time::Duration;
+
+use git2::{ErrorCode, Oid};
+
+use super::{
+    Options,
+    error::{Doing, Result},
+    home::Home,
+    last, refs,
+};
+use crate::domain::checkpoint::{CHECKPOINT_REFS, Failure, SAFETY_REFS, name_of};
+
+/// A commit and how it was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The commit.
+    pub(super) commit: Oid,
+    /// True where it came from a remote just now.
+    pub(super) fetched: bool,
+    /// What went wrong on the way.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Finds a rollback's target; asks the remotes only for what is not here.
+pub(super) fn blocking_find(options: &Options, home: &Home, target: Option<&str>) -> Result<Found> {
+    let here = |commit| Found {
+        commit,
+        fetched: false,
+        warnings: Vec::new(),
+    };
+    let target = match target {
+        Some(target) => target.to_owned(),
+        None => match last::blocking_read(&options.root)? {
+            Some(hash) => hash,
+            None => return newest(home)?.map(here).ok_or(Failure::NoCheckpoint),
+        },
+    };
+    if let Some(commit) = blocking_find_here(home, &target)? {
+        return Ok(here(commit));
+    }
+    let unknown = |fetch| Failure::Unknown {
+        target: target.clone(),
+        fetch,
+    };
+    let remotes = home
+        .git
+        .remotes()
+        .doing(|| "could not list the remotes".to_owned())?;
+    if remotes.is_empty() {
+        return Err(unknown(None));
+    }
+    let trouble = blocking_fetch(home, &target, options.fetch_deadline);
+    match blocking_find_here(home, &target)? {
+        Some(commit) => Ok(Found {
+            commit,
+            fetched: true,
+            warnings: trouble.into_iter().collect(),
+        }),
+        None => {
+            Err(unknown(Some(trouble.unwrap_or_else(|| {
+                "git fetch did not bring it".to_owned()
+            }))))
+        }
+    }
+}
+
+/// Finds a commit in the repository as it is.
+pub(super) fn blocking_find_here(home: &Home, target: &str) -> Result<Option<Oid>> {
+    let numbered = |prefix, digits: &str| -> Result<Option<Oid>> {
+        let Ok(number) = digits.parse::<u32>() else {
+            return Ok(None);
+        };
+        let all = refs::numbered(home, prefix)?;
+        Ok(all.iter().find(|(n, _)| *n == number).map(|(_, id)| *id))
+    };
+    if let Some(digits) = target.strip_prefix("safety/") {
+        return numbered(SAFETY_REFS, digits);
+    }
+    if let Some(commit) = numbered(CHECKPOINT_REFS, target)? {
+        return Ok(Some(commit));
+    }
+    if let Some(commit) = named(home, target)? {
+        return Ok(Some(commit));
+    }
+    match home.git.revparse_single(&format!("{target}^{{commit}}")) {
+        Ok(object) => Ok(Some(object.id())),
+        Err(error)
+            if matches!(
+                error.code(),
+                ErrorCode::NotFound
+                    | ErrorCode::InvalidSpec
+                    | ErrorCode::Peel
+                    | ErrorCode::Ambiguous
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error).doing(|| format!("could not look for `{target}`")),
+    }
+}
+
+/// Returns the newest checkpoint.
+pub(super) fn newest(home: &Home) -> Result<Option<Oid>> {
+    Ok(refs::numbered(home, CHECKPOINT_REFS)?
+        .last()
+        .map(|(_, id)| *id))
+}
+
+fn named(home: &Home, name: &str) -> Result<Option<Oid>> {
+    let all = refs::numbered(home, CHECKPOINT_REFS)?;
+    Ok(all.into_iter().rev().map(|(_, id)| id).find(|id| {
+        let commit = home.git.find_commit(*id).ok();
+        commit.is_some_and(|commit| commit.message().ok().and_then(name_of) == Some(name))
+    }))
+}
+
+/// Fetches everything, and the hash itself where that was not enough; returns what went wrong.
+fn blocking_fetch(home: &Home, target: &str, deadline: Duration) -> Option<String> {
+    let git = home.program().with_deadline(deadline);
+    let all = git.run(&["fetch", "--quiet", "--all"], b"").err();
+    let is_hash = target.len() == 40 && target.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash && matches!(blocking_find_here(home, target), Ok(None)) {
+        let remotes = home.git.remotes().ok();
+        for remote in remotes.iter().flatten().flatten().flatten() {
+            if git.run(&["fetch", "--quiet", remote, target], b"").is_ok() {
+                break;
+            }
+        }
+    }
+    all.map(|failure| failure.to_string())
+}

@@ -1,0 +1,11 @@
+//! Checkpoints and rollback on real repositories, with the git program as the judge.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests look at the real disk, and what fails there fails the test"
+)]
+
+mod hard;
+mod rollback;
+mod support;
+mod take;
