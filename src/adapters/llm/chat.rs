@@ -28,7 +28,7 @@ pub(super) const KEY: &str = "OPENAI_API_KEY";
 pub(super) struct Chat {
     model: String,
     temperature: Option<f64>,
-    max_tokens: Option<u32>,
+    max_tokens: u32,
     /// OpenAI itself wants the newer name of the ceiling; compatible servers mostly know the older one.
     newer_ceiling: bool,
 }
@@ -39,7 +39,7 @@ impl Chat {
         Self {
             model: options.model.clone(),
             temperature: options.temperature,
-            max_tokens: options.max_tokens,
+            max_tokens: options.ceiling(),
             newer_ceiling: base.contains("://api.openai.com"),
         }
     }
@@ -79,14 +79,13 @@ impl Dialect for Chat {
         if let Some(temperature) = self.temperature.filter(|_| !quirks.no_temperature) {
             body["temperature"] = json!(temperature);
         }
-        if let Some(ceiling) = self.max_tokens {
-            let newer = self.newer_ceiling != quirks.other_ceiling;
-            body[if newer {
-                "max_completion_tokens"
-            } else {
-                "max_tokens"
-            }] = json!(ceiling);
-        }
+        let newer = self.newer_ceiling != quirks.other_ceiling;
+        let ceiling = if newer {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        };
+        body[ceiling] = json!(self.max_tokens);
         if !quirks.no_schema {
             body["response_format"] = json!({
                 "type": "json_schema",

@@ -75,6 +75,7 @@ pub(super) struct Live<D> {
     model: String,
     endpoint: Endpoint,
     key: Option<Secret>,
+    schema: bool,
     /// Server and model: what quirks are remembered by.
     place: String,
     shared: Shared,
@@ -110,6 +111,7 @@ impl<D: Dialect> Live<D> {
             model: options.model.clone(),
             endpoint,
             key,
+            schema: options.schema,
             shared: shared.clone(),
         })
     }
@@ -129,6 +131,7 @@ impl<D: Dialect> Live<D> {
 
     async fn exchange(&self, query: &Query) -> Result<(Said, Option<String>), Failure> {
         let mut quirks = self.shared.quirks(&self.place);
+        quirks.no_schema |= !self.schema;
         let mut lessons = 0;
         loop {
             let body = self.dialect.body(query, quirks).to_string().into_bytes();
@@ -256,4 +259,52 @@ pub(super) fn estimate(prompt: &str, text: &str) -> Usage {
 /// Reads a count at a JSON pointer.
 pub(super) fn count(value: &Value, pointer: &str) -> Option<u64> {
     value.pointer(pointer)?.as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::adapters::llm::{
+        chat::Chat, messages::Messages, options::Provider, responses::Responses,
+    };
+
+    /// Any JSON, its names taken from those the protocols use.
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(|flag| json!(flag)),
+            any::<i64>().prop_map(|number| json!(number)),
+            "text|message|output_text|refusal|stop|length|failed|[a-z]{0,3}".prop_map(|t| json!(t)),
+        ];
+        let name = "choices|message|content|refusal|finish_reason|usage|output|type|text|status|error\
+            |stop_reason|prompt_tokens|input_tokens|incomplete_details|reason|code";
+        leaf.prop_recursive(5, 60, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(|list| json!(list)),
+                proptest::collection::btree_map(name, inner, 0..6).prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_a_dialect_panic_or_invent_text(body in anything()) {
+            let options = ModelOptions::new(Provider::OpenAi, "m");
+            let dialects: [Box<dyn Dialect>; 3] = [
+                Box::new(Chat::new(&options)),
+                Box::new(Responses::new(&options)),
+                Box::new(Messages::new(&options).unwrap()),
+            ];
+            for dialect in dialects {
+                if let Ok(said) = dialect.read(&body) {
+                    let may_be_empty = matches!(said.finish, Finish::Refused | Finish::Cut);
+                    prop_assert!(may_be_empty || !said.text.is_empty());
+                }
+            }
+            drop(ApiError::read(body.to_string().as_bytes()));
+        }
+    }
 }

@@ -22,8 +22,6 @@ const PROVIDER: &str = "anthropic";
 const VERSION: &str = "2023-06-01";
 /// The first version that refuses sampling parameters. Versions are dates, so they compare as texts.
 const WITHOUT_TEMPERATURE: &str = "2026-10-21";
-/// The protocol demands a ceiling; this one fits every model that is still offered.
-const MAX_TOKENS: u32 = 4_096;
 
 /// Messages.
 pub(super) struct Messages {
@@ -50,7 +48,7 @@ impl Messages {
                 version: version.to_owned(),
             })?,
             temperature: options.temperature,
-            max_tokens: options.max_tokens.unwrap_or(MAX_TOKENS),
+            max_tokens: options.ceiling(),
         })
     }
 }
@@ -175,7 +173,7 @@ mod tests {
             deadline: Duration::from_secs(1),
         };
         let expected = json!({
-            "model": "m", "max_tokens": 4096, "messages": [{"role": "user", "content": "P"}],
+            "model": "m", "max_tokens": 2000, "messages": [{"role": "user", "content": "P"}],
             "output_config": {"format": {"type": "json_schema", "schema": proposal::schema(Role::Final)}},
         });
         assert_eq!(messages().body(&query, Quirks::default()), expected);

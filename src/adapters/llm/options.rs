@@ -2,6 +2,9 @@
 
 use std::{fmt, path::PathBuf};
 
+/// The original's ceiling of a reply.
+const MAX_TOKENS: u32 = 2_000;
+
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
@@ -107,9 +110,10 @@ pub struct ModelOptions {
     pub api_key: Option<Secret>,
     /// Sampling temperature; `None` leaves it to the provider.
     pub temperature: Option<f64>,
-    /// Ceiling of the reply in tokens, reasoning included; `None` leaves it to the provider, or means
-    /// 4096 where the protocol demands a number.
+    /// Ceiling of the reply in tokens, reasoning included; `None` = 2000, as in the original.
     pub max_tokens: Option<u32>,
+    /// Whether the provider is asked to hold the reply to a JSON Schema.
+    pub schema: bool,
     /// Value of the `anthropic-version` header; `None` = `2023-06-01`.
     pub version: Option<String>,
     /// The program and its arguments (`command` only).
@@ -135,6 +139,7 @@ impl ModelOptions {
             api_key: None,
             temperature: None,
             max_tokens: None,
+            schema: true,
             version: None,
             argv: Vec::new(),
             directory: PathBuf::from("."),
@@ -142,6 +147,11 @@ impl ModelOptions {
             recording: None,
             record_to: None,
         }
+    }
+
+    /// Returns the ceiling of a reply in tokens.
+    pub(super) fn ceiling(&self) -> u32 {
+        self.max_tokens.unwrap_or(MAX_TOKENS)
     }
 }
 

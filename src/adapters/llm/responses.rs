@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Responses {
     model: String,
     temperature: Option<f64>,
-    max_tokens: Option<u32>,
+    max_tokens: u32,
 }
 
 impl Responses {
@@ -29,7 +29,7 @@ impl Responses {
         Self {
             model: options.model.clone(),
             temperature: options.temperature,
-            max_tokens: options.max_tokens,
+            max_tokens: options.ceiling(),
         }
     }
 }
@@ -53,12 +53,14 @@ impl Dialect for Responses {
 
     fn body(&self, query: &Query, quirks: Quirks) -> Value {
         // Without `store: false` the provider keeps prompts and replies for a month.
-        let mut body = json!({"model": self.model, "input": query.prompt, "store": false});
+        let mut body = json!({
+            "model": self.model,
+            "input": query.prompt,
+            "store": false,
+            "max_output_tokens": self.max_tokens,
+        });
         if let Some(temperature) = self.temperature.filter(|_| !quirks.no_temperature) {
             body["temperature"] = json!(temperature);
-        }
-        if let Some(ceiling) = self.max_tokens {
-            body["max_output_tokens"] = json!(ceiling);
         }
         if !quirks.no_schema {
             body["text"] = json!({"format": {
