@@ -21,8 +21,9 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "services",
         &["services", "ports", "domain"],
-        &["tokio", "thiserror", "tracing"],
+        &["tokio", "thiserror", "tracing", "serde_json"],
     ),
+    ("app", &["*"], &["*"]),
     (
         "interfaces",
         &["interfaces", "services", "ports", "domain", "config"],
@@ -62,11 +63,11 @@ fn imports_point_downstairs_and_files_stay_small() {
             if !text.starts_with("//!") {
                 faults.insert(format!("{name}: no module comment"));
             }
-            if code.lines().count() > MAX_LINES {
+            if code.lines().count() > MAX_LINES && !file.ends_with("tests.rs") {
                 faults.insert(format!("{name}: over {MAX_LINES} lines"));
             }
             for used in named_after(code, "crate::") {
-                if !floors.contains(&used.as_str()) {
+                if !floors.contains(&"*") && !floors.contains(&used.as_str()) {
                     faults.insert(format!("{name}: {floor} names {used}"));
                 }
             }

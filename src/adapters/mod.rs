@@ -4,11 +4,17 @@
 //! pure function of `domain` could decide. The fences of `clippy.toml` are lifted here and nowhere else.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "this is the floor the fences keep the others away from"
 )]
 
+pub mod approvals;
 pub mod clock;
+pub mod doctor;
+pub mod files;
 pub mod git;
 pub mod llm;
+pub mod probe;
 pub mod process;
+pub mod signals;
 pub mod store;

@@ -30,6 +30,13 @@ pub enum Exit {
     Cancelled,
 }
 
+impl Exit {
+    /// Returns whether tos ended the command because it took too long or hung.
+    pub const fn was_ended_by_tos(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::Idle { .. })
+    }
+}
+
 /// One output stream of a finished command, secrets redacted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captured {

@@ -104,6 +104,20 @@ pub fn final_(text: &str) -> Result<Final, Unusable> {
     })
 }
 
+/// Returns the object of a usable reply of `role`.
+pub fn value(role: Role, text: &str) -> Option<Value> {
+    match role {
+        Role::Draft => draft(text).ok().map(|reply| reply.json),
+        Role::Review => review(text).ok().map(|reply| reply.json),
+        Role::Final => final_(text).ok().map(|reply| reply.json),
+    }
+}
+
+/// Returns the object of a usable reply of `role` as later prompts show it: indented by two blanks.
+pub fn pretty(role: Role, text: &str) -> Option<String> {
+    serde_json::to_string_pretty(&value(role, text)?).ok()
+}
+
 /// Returns the JSON Schema of the reply `role` has to give.
 ///
 /// It stays within the subset that providers enforce strictly: every property required, no others

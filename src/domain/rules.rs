@@ -96,6 +96,8 @@ pub enum OnUnknown {
     Stop,
     /// Run it again.
     Rerun,
+    /// Leave it as it is, tell the models that its end is unknown, and go on.
+    Skip,
 }
 
 /// The ceilings of one job, over all runs that work on it; `None` = no ceiling.

@@ -1,1 +1,4 @@
 //! Where tos meets people and programs: the command line and the reports it prints.
+
+pub mod cli;
+pub mod report;

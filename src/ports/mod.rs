@@ -4,10 +4,13 @@
 
 use std::pin::Pin;
 
+pub mod approvals;
 pub mod checkpoints;
 pub mod clock;
 pub mod model;
+pub mod probe;
 pub mod runner;
+pub mod store;
 
 /// A boxed future, so that ports work behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

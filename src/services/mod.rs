@@ -1,1 +1,10 @@
 //! The loops: each one feeds inputs to a pure state machine and performs the effect it answers with.
+
+pub mod bus;
+pub mod job_loop;
+pub mod passage;
+pub mod recovery;
+
+mod perform;
+
+pub use perform::Ports;

@@ -1,0 +1,114 @@
+//! Looks at the machine for `tos doctor`: programs, git, room on the disk, the right to write.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::domain::command::Kind;
+
+/// What was looked at, the verdict (`ok`, `warning`, `problem`), what was seen and what to do.
+pub type Sight = (String, &'static str, String);
+
+/// Less room than this deserves a warning, in bytes.
+const LITTLE_ROOM: u64 = 1 << 30;
+
+/// Looks at everything that does not depend on models.
+pub fn machine(root: &Path, kinds: &[Kind]) -> Vec<Sight> {
+    let mut sights = vec![writable(root), room(root), git(root)];
+    sights.extend(kinds.iter().filter_map(interpreter));
+    sights
+}
+
+fn sight(what: &str, verdict: &'static str, seen: impl Into<String>) -> Sight {
+    (what.to_owned(), verdict, seen.into())
+}
+
+fn writable(root: &Path) -> Sight {
+    match tempfile::NamedTempFile::new_in(root) {
+        Ok(_) => sight("root", "ok", format!("{} is writable", root.display())),
+        Err(error) => sight(
+            "root",
+            "problem",
+            format!("{} is not writable: {error}", root.display()),
+        ),
+    }
+}
+
+#[cfg(unix)]
+fn room(root: &Path) -> Sight {
+    match rustix::fs::statvfs(root) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let verdict = if free < LITTLE_ROOM { "warning" } else { "ok" };
+            sight("disk", verdict, format!("{} MiB free", free >> 20))
+        }
+        Err(error) => sight("disk", "warning", format!("free room unknown: {error}")),
+    }
+}
+
+#[cfg(not(unix))]
+fn room(_root: &Path) -> Sight {
+    sight(
+        "disk",
+        "warning",
+        "free room is not looked at on this system",
+    )
+}
+
+fn git(root: &Path) -> Sight {
+    match git2::Repository::discover(root) {
+        Ok(repository) if repository.is_bare() => {
+            sight("git", "warning", "the repository is bare: no checkpoints")
+        }
+        Ok(_) => sight("git", "ok", "checkpoints and rollback are possible"),
+        Err(_) => sight(
+            "git",
+            "warning",
+            "not a git repository: no checkpoints; `tos --mode checkpoint --init --name first` makes one",
+        ),
+    }
+}
+
+fn interpreter(kind: &Kind) -> Option<Sight> {
+    let names: &[&str] = match kind {
+        Kind::Bash => &["bash"],
+        Kind::Sh => &["sh"],
+        Kind::Powershell => &["pwsh", "powershell"],
+        Kind::Cmd => &["cmd"],
+        Kind::Exec | Kind::Other(_) => return None,
+    };
+    let what = format!("type {}", kind.as_str());
+    Some(match names.iter().find_map(|name| version(name)) {
+        Some(seen) => sight(&what, "ok", seen),
+        None => sight(
+            &what,
+            "warning",
+            format!(
+                "{} not found: commands of this type cannot start; remove it from allow_types",
+                names.join(" or ")
+            ),
+        ),
+    })
+}
+
+fn version(name: &str) -> Option<String> {
+    let path = on_path(name)?;
+    if name == "sh" {
+        return Some(path.display().to_string());
+    }
+    let output = Command::new(&path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Some(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}

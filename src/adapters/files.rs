@@ -1,0 +1,61 @@
+//! Small files and simple facts for the command line: a current folder, a terminal, a file in one piece.
+
+use std::{
+    fs,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    adapters::store::{replace, trouble},
+    ports::store::Error,
+};
+
+/// Returns the current folder.
+pub fn current_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
+}
+
+/// Returns whether somebody sits at the terminal and can answer.
+pub fn is_attended() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Replaces a file in one piece, making its folders.
+pub fn write(path: &Path, text: &str) -> Result<(), Error> {
+    replace(path, text.as_bytes()).map_err(|error| trouble(path.display().to_string(), &error))
+}
+
+/// Reads a file; `None` where there is none or it cannot be read.
+pub fn read(path: &Path) -> Option<Vec<u8>> {
+    fs::read(path).ok()
+}
+
+/// Makes a file unless something of that name is there; says which of the two in one line.
+pub fn create(folder: &Path, name: &str, text: &str) -> Result<String, Error> {
+    let path = folder.join(name);
+    if path.symlink_metadata().is_ok() {
+        return Ok(format!("kept    {name}"));
+    }
+    write(&path, text)?;
+    Ok(format!("created {name}"))
+}
+
+/// Appends a text to a file unless its first line is in it already.
+pub fn append_once(folder: &Path, name: &str, text: &str) -> Result<String, Error> {
+    let path = folder.join(name);
+    let mut present = match fs::read_to_string(&path) {
+        Ok(present) => present,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return create(folder, name, text),
+        Err(error) => return Err(trouble(path.display().to_string(), &error)),
+    };
+    let mark = text.lines().next().unwrap_or_default();
+    if present.contains(mark) {
+        return Ok(format!("kept    {name}"));
+    }
+    if !present.is_empty() && !present.ends_with('\n') {
+        present.push('\n');
+    }
+    write(&path, &(present + text))?;
+    Ok(format!("added to {name}"))
+}

@@ -1,0 +1,481 @@
+//! The house itself: every adapter is built here, and only when a command asks for it.
+
+use std::{
+    any::Any,
+    cell::OnceCell,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::sync::watch;
+
+use super::{parts, sample};
+use crate::{
+    adapters::{
+        approvals,
+        clock::SystemClock,
+        doctor, files, git, llm,
+        probe::DiskProbe,
+        process, signals,
+        store::{DiskStore, Layout, Lock},
+    },
+    config::{self, Overrides, Settings, payload},
+    domain::{
+        event::{Payload, RunFacts},
+        job::Setup,
+        model::Role,
+        policy::World,
+        redaction::Redactor,
+        rules::PerRole,
+    },
+    interfaces::cli::{
+        args::Global,
+        exit::Trouble,
+        kit::{Finding, JobKit, Kit},
+    },
+    ports::{
+        BoxFuture, approvals::Approvals, checkpoints::Checkpoints, clock::Clock, model::Model,
+        runner::Runner, store::Store,
+    },
+    services::{Ports, job_loop::Workshop},
+};
+
+/// Everything that is the same for the whole process.
+pub(super) struct House {
+    environment: Vec<(OsString, OsString)>,
+    /// The part of the environment that is text: configuration is read from nothing else.
+    texts: Vec<(String, String)>,
+    redactor: OnceCell<Redactor>,
+}
+
+impl House {
+    pub(super) fn new(environment: Vec<(OsString, OsString)>) -> Self {
+        let texts = environment
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
+            })
+            .collect();
+        Self {
+            environment,
+            texts,
+            redactor: OnceCell::new(),
+        }
+    }
+
+    /// Starts tracing to stderr where `TOS_LOG` or `-vv` asks for it.
+    pub(super) fn trace(&self, verbose: u8) {
+        let wanted = self
+            .variable("TOS_LOG")
+            .or_else(|| (verbose > 1).then(|| "tos=debug".to_owned()));
+        if let Some(filter) = wanted {
+            let filter = tracing_subscriber::EnvFilter::new(filter);
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(std::io::stderr);
+            // A second subscriber cannot exist in one process, so this cannot fail.
+            drop(subscriber.try_init());
+        }
+    }
+
+    pub(super) fn forbids_colour(&self) -> bool {
+        self.variable("NO_COLOR")
+            .is_some_and(|value| !value.is_empty())
+            || self.variable("TERM").is_some_and(|term| term == "dumb")
+    }
+
+    fn redactor(&self) -> &Redactor {
+        self.redactor.get_or_init(|| parts::redactor(&self.texts))
+    }
+
+    fn layout(settings: &Settings, summary: Option<PathBuf>) -> Layout {
+        Layout {
+            root: settings.root.clone(),
+            workspace: settings.paths.workspace.clone(),
+            logs: settings.paths.logs.clone(),
+            job_input: settings
+                .payload
+                .as_ref()
+                .map(|payload| payload.path.clone()),
+            job_result: settings.rules.job_result.clone(),
+            summary: summary.unwrap_or_else(|| settings.paths.run_summary.clone()),
+            archive_keep: settings.archive_keep as usize,
+        }
+    }
+
+    /// Says whether the recorded replies of the sample stand in for models that cannot be reached.
+    fn replay(settings: &Settings) -> Result<Option<llm::Recording>, Trouble> {
+        let missing = settings.missing_keys();
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        if sample::is_sample(&settings.rules.templates) {
+            return Ok(Some(llm::Recording::Embedded {
+                name: "examples/sales/replies.jsonl",
+                text: sample::REPLIES,
+            }));
+        }
+        Err(Trouble::Setup(format!(
+            "API error: {} not set; set {} in the environment, or choose another `provider` for the roles under \
+             `models` (docs/models.md)",
+            missing.join(" and "),
+            if missing.len() == 1 { "it" } else { "them" }
+        )))
+    }
+
+    fn options(
+        &self,
+        settings: &Settings,
+        replay: Option<&llm::Recording>,
+    ) -> PerRole<llm::ModelOptions> {
+        let of = |role| parts::model(settings, role, replay, &self.texts);
+        PerRole {
+            draft: of(Role::Draft),
+            review: of(Role::Review),
+            final_: of(Role::Final),
+        }
+    }
+
+    fn models(
+        &self,
+        options: &PerRole<llm::ModelOptions>,
+    ) -> Result<PerRole<Arc<dyn Model>>, Trouble> {
+        let shared = llm::Shared::new(self.redactor().clone());
+        let build = |role: Role| -> Result<Arc<dyn Model>, Trouble> {
+            let model = llm::build(options.of(role), &shared).map_err(|error| {
+                Trouble::Setup(format!("config error: models.{}: {error}", role.as_str()))
+            })?;
+            Ok(Arc::from(model))
+        };
+        Ok(PerRole {
+            draft: build(Role::Draft)?,
+            review: build(Role::Review)?,
+            final_: build(Role::Final)?,
+        })
+    }
+
+    fn payload(&self, settings: &Settings) -> Result<(Option<Payload>, Option<String>), Trouble> {
+        let payload = payload::load(&settings.root, settings.payload.as_ref())?;
+        let name = payload
+            .as_ref()
+            .and_then(|payload| payload.job_name.clone());
+        let payload = payload.map(|payload| Payload {
+            json: self.redactor().clean(&payload.text),
+            bytes: payload.size_bytes,
+        });
+        Ok((payload, name))
+    }
+
+    fn facts(
+        &self,
+        settings: &Settings,
+        mode: &str,
+        models: [String; 3],
+    ) -> Result<RunFacts, Trouble> {
+        let (payload, name) = self.payload(settings)?;
+        let rules = &settings.rules;
+        let configured = rules.job_loop.as_ref().map(|jobs| jobs.name.clone());
+        Ok(RunFacts {
+            mode: mode.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sprint: rules.sprint.clone(),
+            experimental: rules.experimental,
+            max_jobs: rules.job_loop.as_ref().map(|jobs| jobs.max_jobs),
+            job_name: name.or(configured).unwrap_or_else(|| "default".to_owned()),
+            job_result: parts::posix(&rules.job_result),
+            payload,
+            models,
+            stop_on_deny: rules.policy.stop_on_deny,
+            confinement: String::new(),
+        })
+    }
+
+    fn world(&self, settings: &Settings, attended: bool) -> World {
+        World {
+            home: self.variable("HOME").map(PathBuf::from),
+            attended,
+            ..World::unattended(settings.root.clone())
+        }
+    }
+}
+
+/// Returns a run id: the time for people, and chance against collisions.
+fn run_id(clock: &SystemClock) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a fraction of 2^24 fits"
+    )]
+    let chance = (clock.chance() * 16_777_216.0) as u32;
+    format!("{}-{chance:06x}", clock.now().format("%Y%m%d-%H%M%S"))
+}
+
+impl Kit for House {
+    fn root(&self, global: &Global) -> PathBuf {
+        global
+            .root
+            .clone()
+            .unwrap_or_else(|| config::find_root(&files::current_folder()))
+    }
+
+    fn settings(&self, global: &Global) -> Result<Settings, Trouble> {
+        let mut overrides = Overrides::default();
+        for pair in &global.set {
+            overrides
+                .set_pair("--set", pair)
+                .map_err(|why| Trouble::Usage(format!("config error: {why}")))?;
+        }
+        let root = self.root(global);
+        if !root.is_dir() {
+            return Err(Trouble::Usage(format!(
+                "`--root {}` is not a directory",
+                root.display()
+            )));
+        }
+        Ok(Settings::load(
+            &root,
+            global.config.as_deref(),
+            &self.texts,
+            &overrides,
+        )?)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.texts
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+    }
+
+    fn store(&self, settings: &Settings, summary: Option<PathBuf>) -> Arc<dyn Store> {
+        Arc::new(DiskStore::new(Self::layout(settings, summary)))
+    }
+
+    fn make_folders(&self, settings: &Settings) -> Result<(), Trouble> {
+        Ok(DiskStore::new(Self::layout(settings, None)).make_folders()?)
+    }
+
+    fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, Trouble> {
+        let path = settings.at(&settings.paths.logs).join("tos.lock");
+        let lock = Lock::take(&path, words).map_err(|held| Trouble::NotDone(held.to_string()))?;
+        Ok(Box::new(lock))
+    }
+
+    fn job(
+        &self,
+        settings: &Settings,
+        mode: &str,
+        store: Arc<dyn Store>,
+    ) -> Result<JobKit, Trouble> {
+        let replay = Self::replay(settings)?;
+        let options = self.options(settings, replay.as_ref());
+        let clock = SystemClock::new();
+        let run = run_id(&clock);
+        let runner_options = parts::runner(settings, &self.environment, self.redactor());
+        let runner: Arc<dyn Runner> = Arc::new(process::CommandRunner::new(runner_options, None));
+        let attended = files::is_attended();
+        let approvals: Arc<dyn Approvals> = if attended {
+            Arc::new(approvals::Terminal)
+        } else {
+            Arc::new(approvals::Nobody)
+        };
+        let deadline = settings.rules.command_timeout;
+        let probe = DiskProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
+        Ok(JobKit {
+            facts: self.facts(settings, mode, parts::model_names(&options))?,
+            ports: Ports {
+                models: self.models(&options)?,
+                runner,
+                probe: Arc::new(probe),
+                store,
+                clock: Arc::new(clock),
+                approvals,
+            },
+            setup: Setup {
+                rules: settings.rules.clone(),
+                policy: settings.policy()?,
+                world: self.world(settings, attended),
+                redactor: self.redactor().clone(),
+                run: run.clone(),
+            },
+            workshop: Workshop {
+                root: settings.root.clone(),
+                steps: settings.at(&settings.paths.steps),
+                deadline,
+                idle_deadline: settings.rules.idle_timeout,
+                run,
+            },
+            notices: replay
+                .map(|_| replay_notice(settings))
+                .into_iter()
+                .collect(),
+        })
+    }
+
+    fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints> {
+        let logs = settings.paths.logs.clone();
+        Arc::new(git::GitCheckpoints::new(git::Options {
+            excluded: vec![logs],
+            ..git::Options::for_root(settings.root.clone())
+        }))
+    }
+
+    fn write(&self, settings: &Settings, file: &Path, text: &str) -> Result<(), Trouble> {
+        Ok(files::write(&settings.at(file), text)?)
+    }
+
+    fn read(&self, settings: &Settings, file: &Path) -> Option<Vec<u8>> {
+        files::read(&settings.at(file))
+    }
+
+    fn init(&self, directory: &Path, with_sample: bool) -> Result<Vec<String>, Trouble> {
+        let mut lines = Vec::new();
+        if with_sample {
+            for (file, text) in sample::FILES {
+                lines.push(files::create(directory, file, text)?);
+            }
+        } else {
+            lines.push(files::create(
+                directory,
+                "config/config_v0_3.json",
+                sample::BLANK,
+            )?);
+        }
+        lines.push(files::create(
+            directory,
+            "config/schema.json",
+            include_str!("../../config/schema.json"),
+        )?);
+        lines.push(files::append_once(
+            directory,
+            ".gitignore",
+            sample::IGNORED,
+        )?);
+        Ok(lines)
+    }
+
+    fn examine(&self, settings: &Settings, online: bool) -> Vec<Finding> {
+        let mut findings = vec![self.examine_models(settings)];
+        findings.extend(
+            doctor::machine(settings.root.as_path(), &settings.rules.policy.allow_types)
+                .into_iter()
+                .map(|(what, verdict, seen)| Finding {
+                    what,
+                    verdict,
+                    seen,
+                }),
+        );
+        if online {
+            findings.extend(self.examine_online(settings));
+        }
+        findings
+    }
+
+    fn block_on<'a>(
+        &self,
+        act: Box<dyn FnOnce(watch::Receiver<u8>) -> BoxFuture<'a, ()> + 'a>,
+    ) -> Result<(), Trouble> {
+        let broken = |error: std::io::Error| {
+            Trouble::NotDone(format!("the runtime could not start: {error}"))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(broken)?;
+        runtime.block_on(async {
+            let stop = signals::stop_requests().map_err(broken)?;
+            act(stop).await;
+            Ok::<(), Trouble>(())
+        })?;
+        // A question at the terminal that nobody answers must not keep the process.
+        runtime.shutdown_background();
+        Ok(())
+    }
+}
+
+impl House {
+    fn examine_models(&self, settings: &Settings) -> Finding {
+        let what = "models".to_owned();
+        let missing = settings.missing_keys();
+        match Self::replay(settings) {
+            Ok(None) => {
+                let names = parts::model_names(&self.options(settings, None));
+                Finding {
+                    what,
+                    verdict: "ok",
+                    seen: names.join(", "),
+                }
+            }
+            Ok(Some(_)) => Finding {
+                what,
+                verdict: "warning",
+                seen: format!(
+                    "{} not set: only the recorded sample can run",
+                    missing.join(" and ")
+                ),
+            },
+            Err(trouble) => Finding {
+                what,
+                verdict: "problem",
+                seen: trouble.to_string(),
+            },
+        }
+    }
+
+    fn examine_online(&self, settings: &Settings) -> Vec<Finding> {
+        let options = self.options(settings, None);
+        Role::ALL
+            .map(|role| self.ask_for_a_sign(settings, role, &options))
+            .into()
+    }
+
+    fn ask_for_a_sign(
+        &self,
+        settings: &Settings,
+        role: Role,
+        options: &PerRole<llm::ModelOptions>,
+    ) -> Finding {
+        let what = format!("models.{}", role.as_str());
+        let problem = |seen: String| Finding {
+            what: what.clone(),
+            verdict: "problem",
+            seen,
+        };
+        let model = match self.models(options) {
+            Ok(models) => Arc::clone(models.of(role)),
+            Err(trouble) => return problem(trouble.to_string()),
+        };
+        let query = crate::domain::model::Query {
+            role,
+            prompt: "Answer with this JSON object and nothing else: {\"commands\": [], \"thought\": \"ok\", \"approval\": true, \
+                     \"review\": \"ok\", \"improved_commands\": [], \"final_commands\": [], \"summary\": \"ok\"}"
+                .to_owned(),
+            job: 1,
+            turn: 0,
+            deadline: *settings.rules.deadlines.of(role),
+        };
+        let asked = crate::interfaces::cli::kit::block_on(self, move |_stop| {
+            Box::pin(async move { model.ask(&query).await })
+        });
+        match asked {
+            Ok(Ok(reply)) => Finding {
+                what,
+                verdict: "ok",
+                seen: format!(
+                    "{}:{} answered in {} ms",
+                    reply.provider, reply.model, reply.elapsed_ms
+                ),
+            },
+            Ok(Err(failure)) => problem(failure.message),
+            Err(trouble) => problem(trouble.to_string()),
+        }
+    }
+}
+
+fn replay_notice(settings: &Settings) -> String {
+    format!(
+        "REPLAY: {} not set, so no model is asked; the recorded replies of the sample job are played",
+        settings.missing_keys().join(" and ")
+    )
+}

@@ -1,0 +1,138 @@
+//! Turning settings into the option structs of adapters, value by value.
+
+use std::{ffi::OsString, path::Path};
+
+use crate::{
+    adapters::{llm, process},
+    config::{Api, ModelSettings, Provider, Settings},
+    domain::{model::Role, redaction::Redactor, rules::PerRole},
+};
+
+/// Names of environment variables whose values are secrets, by a piece of their name.
+const SECRET_WORDS: [&str; 9] = [
+    "KEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "CREDENTIAL",
+    "PRIVATE",
+    "AUTH",
+    "COOKIE",
+];
+
+/// Makes the redactor from every value in the environment whose name says that it is secret.
+pub(super) fn redactor(environment: &[(String, String)]) -> Redactor {
+    let secret = |name: &str| {
+        let name = name.to_ascii_uppercase();
+        SECRET_WORDS.iter().any(|word| name.contains(word))
+            && !name.ends_with("_SOCK")
+            && !name.ends_with("_FILE")
+    };
+    // Short values and paths are no secrets worth the harm of cutting them out of every text.
+    let values = environment
+        .iter()
+        .filter(|(name, value)| secret(name) && value.len() >= 8 && !value.starts_with('/'))
+        .map(|(_, value)| value.clone());
+    Redactor::new(values)
+}
+
+/// Returns the options of the runner.
+pub(super) fn runner(
+    settings: &Settings,
+    environment: &[(OsString, OsString)],
+    redactor: &Redactor,
+) -> process::Options {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    process::Options {
+        base_environment: environment.to_vec(),
+        allow_environment: settings.environment_allow.clone(),
+        head_bytes: size(settings.output.head_bytes),
+        tail_bytes: size(settings.output.tail_bytes),
+        disk_bytes: settings.output.disk_cap_bytes,
+        ..process::Options::new(settings.root.clone(), redactor.clone())
+    }
+}
+
+/// Returns the options of one role's model; `replay` stands in for what `auto` cannot reach.
+pub(super) fn model(
+    settings: &Settings,
+    role: Role,
+    replay: Option<&llm::Recording>,
+    environment: &[(String, String)],
+) -> llm::ModelOptions {
+    let wanted = settings.models.of(role);
+    let replay = replay.filter(|_| wanted.auto);
+    let provider = match (replay, wanted.provider) {
+        (Some(_), _) | (None, Provider::Replay) => llm::Provider::Replay,
+        (None, Provider::Openai) => llm::Provider::OpenAi,
+        (None, Provider::Anthropic) => llm::Provider::Anthropic,
+        (None, Provider::Command) => llm::Provider::Command,
+    };
+    let file = wanted
+        .replay_file
+        .as_ref()
+        .map(|file| llm::Recording::File(settings.at(file)));
+    llm::ModelOptions {
+        base_url: wanted.base_url.clone(),
+        api: match wanted.api {
+            Api::Chat => llm::OpenAiApi::ChatCompletions,
+            Api::Responses => llm::OpenAiApi::Responses,
+        },
+        api_key: wanted
+            .api_key
+            .as_ref()
+            .map(|key| llm::Secret::new(key.expose())),
+        temperature: wanted.temperature,
+        max_tokens: wanted.max_tokens,
+        version: Some(wanted.version.clone()),
+        argv: wanted.argv.clone(),
+        directory: settings.root.clone(),
+        environment: program_environment(settings, environment),
+        recording: replay.cloned().or(file),
+        record_to: settings.record.as_ref().map(|file| settings.at(file)),
+        ..llm::ModelOptions::new(provider, shown_model(wanted, replay.is_some()))
+    }
+}
+
+const fn shown_model(wanted: &ModelSettings, replayed: bool) -> &str {
+    if replayed {
+        "sample"
+    } else {
+        wanted.model.as_str()
+    }
+}
+
+/// A program that serves as a model is the user's own tool and logs in as the user: it gets the whole
+/// environment, but for the keys that only tos's own adapters need.
+fn program_environment(
+    settings: &Settings,
+    environment: &[(String, String)],
+) -> Vec<(String, String)> {
+    let allowed = |name: &String| settings.environment_allow.contains(name);
+    environment
+        .iter()
+        .filter(|(name, _)| {
+            allowed(name) || !["OPENAI_API_KEY", "ANTHROPIC_API_KEY"].contains(&name.as_str())
+        })
+        .cloned()
+        .collect()
+}
+
+/// Returns `provider:model` for the three roles, as the records have it.
+pub(super) fn model_names(options: &PerRole<llm::ModelOptions>) -> [String; 3] {
+    Role::ALL.map(|role| {
+        let options = options.of(role);
+        let (provider, model) = (options.provider.as_str(), options.model.as_str());
+        if model.is_empty() {
+            provider.to_owned()
+        } else {
+            format!("{provider}:{model}")
+        }
+    })
+}
+
+/// Returns a path as the records have it: forward slashes.
+pub(super) fn posix(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
+}

@@ -1,0 +1,209 @@
+//! The first half of a step: ask three roles, put up with failures, weigh the replies.
+
+use std::time::Duration;
+
+use super::{Effect, Job};
+use crate::domain::{
+    event::EventKind,
+    history,
+    model::{Failure, Finish, Query, Reply, Role},
+    outcome::{Outcome, Phase},
+    prompt, proposal,
+    retry::{self, Next},
+    state::{Stage, StepState},
+};
+
+impl Job {
+    /// Asks `role`, unless a ceiling is reached.
+    pub(super) fn ask(&mut self, role: Role, attempts: u32) -> Effect {
+        if let Some(reason) = self.over_budget() {
+            return self.finish(Outcome::OverBudget { reason });
+        }
+        let Some(job) = &self.state.job else {
+            return self.next();
+        };
+        let Some(step) = &job.step else {
+            return self.next();
+        };
+        let text = self.redactor.clean(&self.prompt(role, step));
+        let query = Query {
+            role,
+            prompt: text.clone(),
+            job: job.index,
+            turn: job.turns_of(role),
+            deadline: *self.rules.deadlines.of(role),
+        };
+        self.emit(EventKind::QueryStarted {
+            role,
+            attempt: attempts + 1,
+            prompt: text,
+        });
+        Effect::Ask(query)
+    }
+
+    fn prompt(&self, role: Role, step: &StepState) -> String {
+        let template = self.rules.templates.of(role);
+        let facts = &self.state.facts;
+        let payload = facts.payload.as_ref();
+        let accepted = |role| {
+            step.accepted(role)
+                .and_then(|text| proposal::pretty(role, text))
+                .unwrap_or_else(|| "null".to_owned())
+        };
+        let items = self.state.job.as_ref().map(|job| job.history.as_slice());
+        let text = prompt::expand(
+            template,
+            &prompt::Values {
+                step_num: step.number,
+                job_name: &facts.job_name,
+                job_index: self.state.job_index,
+                history_json: Some(&history::json(items.unwrap_or_default())),
+                job_payload_json: Some(payload.map_or("null", |payload| &payload.json)),
+                draft_json: Some(&accepted(Role::Draft)),
+                review_json: Some(&accepted(Role::Review)),
+            },
+        );
+        match step.turn(role).unusable.last() {
+            None => text,
+            Some(why) => prompt::retry_prompt(&self.rules.json_retry_prefix, why, &text),
+        }
+    }
+
+    pub(super) fn answered(&mut self, mut reply: Reply) -> Effect {
+        // Before parsing: what is recorded and what would run are then the same text.
+        reply.text = self.redactor.clean(&reply.text);
+        let Some(role) = self.asked() else {
+            return self.next();
+        };
+        let cost = self
+            .rules
+            .prices
+            .of(role)
+            .map(|price| price.of(reply.usage));
+        self.emit(EventKind::QueryAnswered { role, reply, cost });
+        self.next()
+    }
+
+    /// Returns the role whose answer is awaited.
+    fn asked(&self) -> Option<Role> {
+        match &self.state.job.as_ref()?.step.as_ref()?.stage {
+            Stage::Ask { role, .. } => Some(*role),
+            Stage::Answered { .. }
+            | Stage::Judge
+            | Stage::Run
+            | Stage::Open { .. }
+            | Stage::NotStarted { .. }
+            | Stage::Observed => None,
+        }
+    }
+
+    pub(super) fn failed(&mut self, failure: Failure) -> Effect {
+        let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
+        let Some(Stage::Ask { role, attempts }) = step.map(|step| step.stage.clone()) else {
+            return self.next();
+        };
+        let next = retry::after(&failure, attempts, &self.rules.retry, self.moment.chance);
+        let wait_ms = match next {
+            Next::Again { wait } => Some(millis(wait)),
+            Next::Park { .. } | Next::GiveUp => None,
+        };
+        let message = failure.message.clone();
+        self.emit(EventKind::QueryFailed {
+            role,
+            failure,
+            wait_ms,
+        });
+        match next {
+            Next::Again { wait } if wait.is_zero() => self.next(),
+            Next::Again { wait } => Effect::Wait(wait),
+            Next::Park { wait } => self.park(role, wait, &message),
+            Next::GiveUp => self.fatal(&format!("{}: API error: {message}", role.as_str())),
+        }
+    }
+
+    fn park(&mut self, role: Role, wait: Duration, message: &str) -> Effect {
+        let wait = chrono::TimeDelta::from_std(wait).unwrap_or(chrono::TimeDelta::MAX);
+        let until = self
+            .moment
+            .at
+            .checked_add_signed(wait)
+            .unwrap_or(self.moment.at);
+        let reason = format!(
+            "paused: {} has to wait until {}: {message}",
+            role.as_str(),
+            until.format("%Y-%m-%d %H:%M:%S %:z")
+        );
+        self.emit(EventKind::Parked {
+            until,
+            reason: reason.clone(),
+        });
+        self.finish(Outcome::Parked { until, reason })
+    }
+
+    /// Looks at a reply that has arrived: goes on with it, asks again, or gives up.
+    pub(super) fn weigh(&mut self, role: Role) -> Effect {
+        match self.unusable(role) {
+            None => {
+                self.emit(EventKind::ReplyAccepted { role });
+                if role == Role::Review && self.rejected() {
+                    return self.review_rejected();
+                }
+                self.next()
+            }
+            Some(why) => self.ask_again(role, &why),
+        }
+    }
+
+    fn ask_again(&mut self, role: Role, why: &str) -> Effect {
+        self.emit(EventKind::ReplyUnusable {
+            role,
+            why: why.to_owned(),
+        });
+        let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
+        let used = step.map_or(0, |step| step.turn(role).unusable.len());
+        if used > self.rules.json_retry as usize {
+            return self.fatal(&format!(
+                "{}: API error: no usable reply after {used} attempts: {why}",
+                role.as_str()
+            ));
+        }
+        self.next()
+    }
+
+    /// Returns why the last reply of `role` cannot be used, if so.
+    fn unusable(&self, role: Role) -> Option<String> {
+        let step = self.state.job.as_ref()?.step.as_ref()?;
+        let reply = step.turn(role).reply.as_ref()?;
+        let parsed = match role {
+            Role::Draft => proposal::draft(&reply.text).map(drop),
+            Role::Review => proposal::review(&reply.text).map(drop),
+            Role::Final => proposal::final_(&reply.text).map(drop),
+        };
+        let why = parsed.err()?.reason;
+        Some(match reply.finish {
+            Finish::Cut => format!("the reply was cut off at the token limit: {why}"),
+            Finish::Refused => format!("the model refused to answer: {why}"),
+            Finish::Complete | Finish::Other(_) => why,
+        })
+    }
+
+    fn rejected(&self) -> bool {
+        let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
+        let text = step.and_then(|step| step.accepted(Role::Review));
+        let approval = text.and_then(|text| proposal::review(text).ok());
+        self.rules.require_approval && approval.is_some_and(|review| !review.approval)
+    }
+
+    fn review_rejected(&mut self) -> Effect {
+        self.end_step(
+            Phase::ReviewRejected,
+            "review_rejected: the reviewer did not approve",
+            false,
+        );
+        self.next()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,411 @@
+//! The job machine: told what happened, it decides what became true and what to do next.
+//!
+//! One input, one effect. [`Job::handle`] never assigns state: it decides events and folds each one
+//! through [`State::apply`], the same function that recovery uses. What to do next is a function of the
+//! state alone ([`Job::next`]), so a run that goes on after a crash takes the same road as one that
+//! never stopped. Nothing here does I/O, knows the time or waits.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::domain::{
+    budget,
+    command::Command,
+    event::{Event, EventKind, RunFacts, VERSION},
+    gate::Evidence,
+    model::{Failure as ModelFailure, Query, Reply},
+    outcome::{Outcome, Phase},
+    policy::{Policy, World},
+    process::{End, Failure as StartFailure},
+    redaction::Redactor,
+    rules::{Check, Rules},
+    state::{Stage, State},
+    time::Timestamp,
+};
+
+mod asking;
+mod running;
+
+/// What the machine is told.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A run begins, or goes on.
+    Started(Box<RunFacts>),
+    /// The named files were moved away.
+    SetAside(Vec<String>),
+    /// A reply arrived.
+    Answered(Reply),
+    /// A call failed.
+    Failed(ModelFailure),
+    /// A wait is over.
+    Waited,
+    /// A person or the absence of one answered a question.
+    Approved {
+        /// Whether the command may run.
+        yes: bool,
+        /// Who or what answered.
+        by: String,
+    },
+    /// A command ended, or could not be started.
+    Ended(Result<End, StartFailure>),
+    /// The probe looked.
+    Observed(Vec<Evidence>),
+    /// A person cancelled.
+    Cancelled(String),
+    /// The machine failed: the sentence says how.
+    Broken(String),
+}
+
+/// What the machine asks for. Exactly one thing at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Move these files (relative to the root) out of the way of this job.
+    SetAside {
+        /// The job.
+        job: u32,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+    /// Ask a model.
+    Ask(Query),
+    /// Wait this long.
+    Wait(Duration),
+    /// Ask a person about a command.
+    RequestApproval {
+        /// The id under which it can be answered.
+        id: String,
+        /// The command.
+        command: Command,
+        /// Why the policy asks.
+        reason: String,
+    },
+    /// Run a command.
+    Run {
+        /// The step's number.
+        step: u32,
+        /// The command's place in the step, from 0.
+        index: u32,
+        /// The command.
+        command: Command,
+    },
+    /// Look at the world.
+    Observe(Vec<Check>),
+    /// The run is over.
+    Finish(Outcome),
+}
+
+/// The answer to an input: first make the events durable, then perform the effect.
+#[must_use = "a reaction that is not carried out stops the job without a word"]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reaction {
+    /// What became true, already folded into the state.
+    pub events: Vec<Event>,
+    /// What to do.
+    pub effect: Effect,
+}
+
+/// The moment of an input.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The wall-clock time.
+    pub at: Timestamp,
+    /// A random number in `0.0..1.0`, for jitter.
+    pub chance: f64,
+}
+
+/// What a job machine is driven by.
+#[derive(Debug)]
+pub struct Setup {
+    /// The settings.
+    pub rules: Rules,
+    /// Which commands may run.
+    pub policy: Policy,
+    /// The circumstances the policy judges under.
+    pub world: World,
+    /// Takes secrets out of prompts and replies, before anything is recorded or sent.
+    pub redactor: Redactor,
+    /// The id of this run.
+    pub run: String,
+}
+
+/// A job loop being worked on by one run.
+#[derive(Debug)]
+pub struct Job {
+    state: State,
+    rules: Rules,
+    policy: Policy,
+    world: World,
+    redactor: Redactor,
+    run: String,
+    moment: Moment,
+    events: Vec<Event>,
+}
+
+impl Job {
+    /// Puts a machine together: the state as folded from the log, and what it is driven by.
+    pub fn new(state: State, setup: Setup, moment: Moment) -> Self {
+        Self {
+            state,
+            rules: setup.rules,
+            policy: setup.policy,
+            world: setup.world,
+            redactor: setup.redactor,
+            run: setup.run,
+            moment,
+            events: Vec::new(),
+        }
+    }
+
+    /// Returns the state after everything handled so far.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Returns the rules that drive this machine.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Records something that became true outside the machine, before a run starts: a repair, an adoption.
+    pub fn note(&mut self, kind: EventKind, moment: &Moment) -> Vec<Event> {
+        self.moment = *moment;
+        self.emit(kind);
+        std::mem::take(&mut self.events)
+    }
+
+    /// Forgets everything: the records have moved to the archive.
+    pub fn start_over(&mut self) {
+        self.state = State::default();
+    }
+
+    /// Takes one input and answers with what became true and what to do.
+    pub fn handle(&mut self, input: Input, moment: &Moment) -> Reaction {
+        self.moment = *moment;
+        let effect = match input {
+            Input::Started(facts) => self.started(facts),
+            Input::SetAside(files) => {
+                self.emit(EventKind::ResultsSetAside { files });
+                self.next()
+            }
+            Input::Answered(reply) => self.answered(reply),
+            Input::Failed(failure) => self.failed(failure),
+            Input::Waited => self.next(),
+            Input::Approved { yes, by } => self.approved(yes, by),
+            Input::Ended(end) => self.ended(end),
+            Input::Observed(evidence) => {
+                self.emit(EventKind::Observed { evidence });
+                self.next()
+            }
+            Input::Cancelled(reason) => self.finish(Outcome::Cancelled { reason }),
+            Input::Broken(why) => self.fatal(&why),
+        };
+        Reaction {
+            events: std::mem::take(&mut self.events),
+            effect,
+        }
+    }
+
+    fn emit(&mut self, kind: EventKind) {
+        let event = Event {
+            v: VERSION,
+            seq: self.state.seq + 1,
+            at: self.moment.at,
+            run: self.run.clone(),
+            event: kind,
+        };
+        self.state.apply(&event);
+        self.events.push(event);
+    }
+
+    fn started(&mut self, facts: Box<RunFacts>) -> Effect {
+        if let Some(parked) = &self.state.parked
+            && self.moment.at < parked.until
+            && self.moment.at >= parked.since
+        {
+            // Nothing is recorded: a run that may not do anything leaves no trace but its summary.
+            return Effect::Finish(Outcome::Parked {
+                until: parked.until,
+                reason: parked.reason.clone(),
+            });
+        }
+        if let Some(reason) = self.over_budget() {
+            return Effect::Finish(Outcome::OverBudget { reason });
+        }
+        self.emit(EventKind::RunStarted { facts });
+        if self.state.job.as_ref().is_some_and(|job| job.exhausted) {
+            self.emit(EventKind::PassageStarted);
+        }
+        self.next()
+    }
+
+    /// Returns what to do next: a function of the state, after a crash as in an undisturbed run.
+    fn next(&mut self) -> Effect {
+        let Some(job) = &self.state.job else {
+            return self.next_job();
+        };
+        if job.set_aside.is_none() && self.rules.done.fresh {
+            return Effect::SetAside {
+                job: job.index,
+                files: self.goal_files(),
+            };
+        }
+        let Some(step) = &job.step else {
+            return self.next_step();
+        };
+        match step.stage.clone() {
+            Stage::Ask { role, attempts } => self.ask(role, attempts),
+            Stage::Answered { role } => self.weigh(role),
+            Stage::Judge => self.judge(),
+            Stage::Run => self.next_command(),
+            Stage::Open { index } => self.decide_unknown(index),
+            Stage::NotStarted { why, .. } => self.fatal(&why),
+            Stage::Observed => self.weigh_evidence(),
+        }
+    }
+
+    fn next_job(&mut self) -> Effect {
+        if let Some(max_jobs) = self.rules.job_loop.as_ref().map(|jobs| jobs.max_jobs)
+            && self.state.job_index > max_jobs
+        {
+            return self.complete(max_jobs);
+        }
+        self.emit(EventKind::JobStarted {
+            job: self.state.job_index,
+        });
+        self.next()
+    }
+
+    fn complete(&mut self, max_jobs: u32) -> Effect {
+        let recorded = self.state.complete.as_ref();
+        let reason = format!("job_loop_complete: max_jobs({max_jobs})に到達");
+        if recorded.is_none_or(|complete| complete.max_jobs != max_jobs) {
+            self.emit(EventKind::Recorded {
+                step: self.state.next_step,
+                phase: Phase::JobLoopComplete,
+                reason: reason.clone(),
+            });
+        }
+        self.finish(Outcome::LoopComplete { reason })
+    }
+
+    fn next_step(&mut self) -> Effect {
+        let Some(job) = &self.state.job else {
+            return self.next_job();
+        };
+        if job.head.is_none() && !self.rules.done.fresh && job.spent.steps == 0 {
+            return Effect::Observe(self.rules.done.all.clone());
+        }
+        if job.passage_steps >= self.rules.max_steps {
+            return self.steps_used_up();
+        }
+        if let Some(reason) = self.over_budget() {
+            return self.finish(Outcome::OverBudget { reason });
+        }
+        let (head, carried_from) = (job.head, job.suspended.as_ref().map(|step| step.number));
+        let fresh_start = job.spent.steps == 0;
+        self.emit(EventKind::StepStarted {
+            step: self.state.next_step,
+            carried_from,
+        });
+        if head == Some(true) && fresh_start {
+            return self.goal_reached("the done condition held before the first step");
+        }
+        self.next()
+    }
+
+    fn steps_used_up(&mut self) -> Effect {
+        let reason = format!("max_steps_reached: {}", self.rules.max_steps);
+        self.emit(EventKind::Recorded {
+            step: self.state.next_step,
+            phase: Phase::MaxStepsReached,
+            reason: reason.clone(),
+        });
+        self.finish(Outcome::MaxSteps { reason })
+    }
+
+    fn goal_reached(&mut self, why: &str) -> Effect {
+        self.end_step(Phase::Done, why, false);
+        let job = self.state.job_index;
+        self.emit(EventKind::JobEnded { job });
+        let reason = self.rules.job_loop.as_ref().map_or_else(
+            || "done".to_owned(),
+            |jobs| format!("done (job {job}/{} completed)", jobs.max_jobs),
+        );
+        self.finish(Outcome::Done { reason })
+    }
+
+    fn weigh_evidence(&mut self) -> Effect {
+        let evidence = self.state.job.as_ref().and_then(|job| job.step.as_ref());
+        let missing: Vec<String> = evidence
+            .map(|step| step.evidence.as_slice())
+            .unwrap_or_default()
+            .iter()
+            .filter(|seen| !seen.met)
+            .map(|seen| format!("{}: {}", seen.check, seen.seen))
+            .collect();
+        if missing.is_empty() {
+            return self.goal_reached("the done condition holds");
+        }
+        self.end_step(
+            Phase::Execute,
+            &format!("not done yet: {}", missing.join("; ")),
+            false,
+        );
+        self.next()
+    }
+
+    fn end_step(&mut self, phase: Phase, reason: &str, stopped: bool) {
+        self.emit(EventKind::StepEnded {
+            phase,
+            reason: reason.to_owned(),
+            stopped,
+        });
+    }
+
+    /// Ends the step, if there is one, and the run: nothing can go on.
+    fn fatal(&mut self, why: &str) -> Effect {
+        let reason = format!("fatal_error: {why}");
+        if self
+            .state
+            .job
+            .as_ref()
+            .is_some_and(|job| job.step.is_some())
+        {
+            self.end_step(Phase::FatalError, &reason, true);
+        }
+        self.finish(Outcome::Fatal { reason })
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Effect {
+        self.emit(EventKind::RunEnded {
+            outcome: outcome.clone(),
+        });
+        Effect::Finish(outcome)
+    }
+
+    fn over_budget(&self) -> Option<String> {
+        let spent = self.state.job.as_ref()?.spent;
+        let reached = budget::reached(&spent, &self.rules.budget)?;
+        Some(format!("paused: {reached}"))
+    }
+
+    fn goal_files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self
+            .rules
+            .done
+            .all
+            .iter()
+            .filter_map(|check| match check {
+                Check::Contains { file, .. }
+                | Check::Matches { file, .. }
+                | Check::Exists { file, exists: true } => Some(file.clone()),
+                Check::Exists { exists: false, .. } | Check::Command { .. } => None,
+            })
+            .collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+}
+
+#[cfg(test)]
+mod tests;

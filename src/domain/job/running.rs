@@ -1,0 +1,190 @@
+//! The second half of a step: judge every command, then run them one after the other.
+
+use super::{Effect, Job};
+use crate::domain::{
+    event::EventKind,
+    model::Role,
+    outcome::{Outcome, Phase},
+    policy::{Decision, Verdict},
+    process::{End, Exit, Failure},
+    proposal,
+    rules::OnUnknown,
+    state::{Fate, Stage, StepState},
+};
+
+impl Job {
+    fn step(&self) -> Option<&StepState> {
+        self.state.job.as_ref()?.step.as_deref()
+    }
+
+    /// Judges all commands of the final before any runs.
+    pub(super) fn judge(&mut self) -> Effect {
+        let reply = self.step().and_then(|step| step.accepted(Role::Final));
+        let commands = reply
+            .and_then(|text| proposal::final_(text).ok())
+            .map_or_else(Vec::new, |reply| reply.commands);
+        let verdicts: Vec<Verdict> = commands
+            .iter()
+            .map(|command| self.policy.judge(command, &self.world))
+            .collect();
+        self.emit(EventKind::Judged { commands, verdicts });
+        self.next()
+    }
+
+    /// Asks about what is open, refuses what has to be refused, and starts the next command.
+    pub(super) fn next_command(&mut self) -> Effect {
+        if let Some(effect) = self.question() {
+            return effect;
+        }
+        let Some(step) = self.step() else {
+            return self.next();
+        };
+        let denied = denials(step);
+        let none_ran = step.results.iter().all(|fate| *fate == Fate::Waiting);
+        let all_denied = !denied.is_empty() && denied.len() == step.commands.len();
+        if !denied.is_empty() && none_ran && (all_denied || self.rules.policy.stop_on_deny) {
+            return self.denied(&denied);
+        }
+        let waiting = (0..step.commands.len()).find(|index| {
+            step.results.get(*index) == Some(&Fate::Waiting)
+                && step.decision(*index) == Decision::Allow
+        });
+        match waiting {
+            Some(index) => self.start(index),
+            None => Effect::Observe(self.rules.done.all.clone()),
+        }
+    }
+
+    fn start(&mut self, index: usize) -> Effect {
+        let Some((number, command)) = self
+            .step()
+            .and_then(|step| Some((step.number, step.commands.get(index)?.clone())))
+        else {
+            return self.next();
+        };
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        self.emit(EventKind::CommandStarted { index });
+        Effect::Run {
+            step: number,
+            index,
+            command,
+        }
+    }
+
+    /// Returns the question about the first command that a person has to decide about.
+    fn question(&mut self) -> Option<Effect> {
+        let step = self.step()?;
+        let index =
+            (0..step.commands.len()).find(|index| step.decision(*index) == Decision::Ask)?;
+        let command = step.commands.get(index)?.clone();
+        let reason = step.verdicts.get(index)?.reason.clone();
+        let id = format!("{}-{}", step.number, index + 1);
+        self.emit(EventKind::ApprovalAsked {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            id: id.clone(),
+        });
+        Some(Effect::RequestApproval {
+            id,
+            command,
+            reason,
+        })
+    }
+
+    pub(super) fn approved(&mut self, approved: bool, by: String) -> Effect {
+        let asked = self.step().and_then(|step| {
+            (0..step.commands.len()).find(|index| step.decision(*index) == Decision::Ask)
+        });
+        if let Some(index) = asked {
+            self.emit(EventKind::ApprovalGiven {
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                approved,
+                by,
+            });
+        }
+        self.next()
+    }
+
+    fn denied(&mut self, denied: &[String]) -> Effect {
+        let reason = format!("deny: {}", denied.join("; "));
+        let stop = self.rules.policy.stop_on_deny;
+        self.end_step(Phase::Deny, &reason, stop);
+        if stop {
+            self.finish(Outcome::Denied { reason })
+        } else {
+            self.next()
+        }
+    }
+
+    pub(super) fn ended(&mut self, end: Result<End, Failure>) -> Effect {
+        let Some(Stage::Open { index }) = self.step().map(|step| step.stage.clone()) else {
+            return self.next();
+        };
+        match end {
+            Err(failure) => {
+                self.emit(EventKind::CommandNotStarted {
+                    index,
+                    why: failure.message,
+                });
+                self.next()
+            }
+            Ok(end) => {
+                let cancelled = end.exit == Exit::Cancelled;
+                self.emit(EventKind::CommandEnded { index, end });
+                if cancelled {
+                    self.cancelled()
+                } else {
+                    self.next()
+                }
+            }
+        }
+    }
+
+    fn cancelled(&mut self) -> Effect {
+        let reason = "cancelled: a command was ended on request".to_owned();
+        self.end_step(Phase::Cancelled, &reason, true);
+        self.finish(Outcome::Cancelled { reason })
+    }
+
+    /// Returns the report about a command without an end, where the rule is to stop at it.
+    pub(super) fn unknown_command(&self) -> Option<String> {
+        let step = self.step()?;
+        let Stage::Open { index } = step.stage else {
+            return None;
+        };
+        if self.rules.on_unknown != OnUnknown::Stop {
+            return None;
+        }
+        let text = step.commands.get(index as usize)?.text();
+        let line = crate::domain::text::head(text.lines().next().unwrap_or_default(), 80, "...");
+        Some(format!(
+            "unknown: command {} of step {} (`{line}`) was started before a crash and its end was not recorded; \
+             look at what it did, then run again with `--on-unknown rerun` (run it again), \
+             `--on-unknown skip` (leave it and go on), or roll back",
+            index + 1,
+            step.number
+        ))
+    }
+
+    pub(super) fn decide_unknown(&mut self, index: u32) -> Effect {
+        match self.rules.on_unknown {
+            OnUnknown::Stop => {
+                let reason = self.unknown_command().unwrap_or_default();
+                self.finish(Outcome::UnknownCommand { reason })
+            }
+            OnUnknown::Rerun => self.start(index as usize),
+            OnUnknown::Skip => {
+                self.emit(EventKind::CommandAbandoned { index });
+                self.next()
+            }
+        }
+    }
+}
+
+/// Returns the reasons of all refused commands.
+fn denials(step: &StepState) -> Vec<String> {
+    (0..step.commands.len())
+        .filter(|index| step.decision(*index) == Decision::Deny)
+        .filter_map(|index| step.verdicts.get(index))
+        .map(|verdict| verdict.reason.clone())
+        .collect()
+}

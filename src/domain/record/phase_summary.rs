@@ -1,0 +1,135 @@
+//! The summary of all steps since the last clean: `phase_summary.json`.
+
+use serde_json::{Value, json};
+
+use super::{loop_object, sprints, stamp};
+use crate::domain::{
+    outcome::Phase,
+    state::{State, StepLine},
+    time::local_text,
+};
+
+/// Returns the phase summary.
+pub fn phase_summary(state: &State) -> Value {
+    let (current, previous) = sprints(state);
+    let lines = &state.steps;
+    let count = |wanted: fn(&StepLine) -> bool| lines.iter().filter(|line| wanted(line)).count();
+    let result = state
+        .complete
+        .as_ref()
+        .map(|_| state.facts.job_result.clone());
+    let mut summary = json!({
+        "generated_at": stamp(state.updated_at),
+        "current_phase": current,
+        "previous_phase": previous,
+        "is_experimental": state.facts.experimental,
+        "experimental": state.facts.experimental,
+        "job_loop_enabled": state.facts.max_jobs.is_some(),
+        "job_loop": loop_object(state),
+        "job_payload_present": state.facts.payload.is_some(),
+        "job_result_written": result.is_some(),
+        "total_steps": lines.len(),
+        "success_count": count(|line| !line.stopped && matches!(line.phase, Phase::Execute | Phase::Done)),
+        "fail_count": count(|line| line.phase == Phase::FatalError),
+        "denied_count": count(|line| line.phase == Phase::Deny),
+        "fatal_error_count": count(|line| line.phase == Phase::FatalError),
+        "stopped_count": count(|line| line.stopped),
+        "skipped_count": 0,
+        "final_done": state.last.phase.is_some_and(Phase::is_done),
+        "final_phase_result": final_result(state, &current),
+        "execution_summary": {
+            "executed_count": state.totals.executed,
+            "denied_count": state.totals.denied,
+            "timeout_count": state.totals.timeout,
+            "failed_count": state.totals.failed,
+        },
+        "stop_on_deny": state.facts.stop_on_deny,
+        "end_reason": end_reason(state),
+    });
+    if let Some(map) = summary.as_object_mut() {
+        map.insert(
+            "denied_steps".into(),
+            of_phase(lines, Phase::Deny, "message"),
+        );
+        map.insert(
+            "fatal_error_steps".into(),
+            of_phase(lines, Phase::FatalError, "error"),
+        );
+        map.insert("stopped_steps".into(), stopped(lines));
+        map.insert("skipped_steps".into(), json!([]));
+        map.insert("steps".into(), steps(lines));
+        map.insert("job_result_path".into(), json!(result));
+        map.insert("job_result_path_posix".into(), json!(result));
+        map.insert("version".into(), json!(1));
+        map.insert(
+            "tokens".into(),
+            json!(lines.iter().map(|line| line.tokens).sum::<u64>()),
+        );
+        map.insert(
+            "cost".into(),
+            json!(lines.iter().map(|line| line.cost).sum::<f64>()),
+        );
+    }
+    summary
+}
+
+/// Why the last run ended; while one is under way, why its last step did.
+pub(super) fn end_reason(state: &State) -> Option<String> {
+    state
+        .last
+        .end_reason
+        .clone()
+        .or_else(|| state.last.phase.map(|_| state.last.reason.clone()))
+}
+
+fn final_result(state: &State, sprint: &str) -> Option<Value> {
+    let done = state.steps.iter().any(|line| line.phase == Phase::Done);
+    done.then(|| {
+        json!({
+            "next_phase_name": sprint,
+            "next_phase_done_condition": "the done condition of the configuration holds",
+            "next_instruction_id": "next_job",
+            "next_instruction_summary": "run again for the next job of the loop",
+            "next_instruction_inputs": [],
+            "next_instruction_expected_outputs": [],
+        })
+    })
+}
+
+fn of_phase(lines: &[StepLine], phase: Phase, text_key: &str) -> Value {
+    lines
+        .iter()
+        .filter(|line| line.phase == phase)
+        .map(|line| json!({ "step_num": line.step, "reason": line.reason, text_key: line.reason }))
+        .collect()
+}
+
+fn stopped(lines: &[StepLine]) -> Value {
+    lines
+        .iter()
+        .filter(|line| line.stopped)
+        .map(|line| json!({ "step_num": line.step, "phase": line.phase, "reason": line.reason }))
+        .collect()
+}
+
+fn steps(lines: &[StepLine]) -> Value {
+    let text = |line: &StepLine, phase| (line.phase == phase).then(|| line.reason.clone());
+    lines
+        .iter()
+        .map(|line| {
+            json!({
+                "step_num": line.step,
+                "phase": line.phase,
+                "done": line.phase.is_done(),
+                "done_reason": line.reason,
+                "timestamp": local_text(line.at),
+                "error": text(line, Phase::FatalError),
+                "message": text(line, Phase::Deny),
+                "stopped": line.stopped,
+                "job_index": line.job,
+                "tokens": line.tokens,
+                "cost": line.cost,
+            })
+        })
+        .collect()
+}

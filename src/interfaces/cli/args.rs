@@ -1,0 +1,200 @@
+//! The words of the command line; the comments here are the help texts people read.
+//!
+//! The original's launcher spelled its options `-Mode`, `-SummaryFile` and so on; [`modernise`] accepts
+//! those spellings, so that old notes and scripts keep working.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs jobs written by language models, unattended, behind a seat belt.
+///
+/// Every command is judged before it runs, every run can go on after a crash, every change can be rolled
+/// back. Start with `tos init --sample`, or read README.md.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tos",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    override_usage = "tos --mode <run|test|cleanrun|checkpoint|rollback> [OPTIONS]\n       tos <COMMAND> [OPTIONS]"
+)]
+pub struct Cli {
+    /// What to do with the job of this directory.
+    #[arg(long, value_enum, ignore_case = true, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the help text belongs to the fields")]
+    pub mode_args: ModeArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the help text belongs to the fields")]
+    pub global: Global,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "the help text belongs to the variants")]
+    pub command: Option<Command>,
+}
+
+/// The five modes of the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Work on the next job until its goal is reached
+    Run,
+    /// The same, then verify the state; with --verify-only just verify
+    Test,
+    /// Archive the records of earlier runs, then run from the first job
+    Cleanrun,
+    /// Make a git checkpoint commit
+    Checkpoint,
+    /// Return to a checkpoint, then test
+    Rollback,
+}
+
+impl Mode {
+    /// Returns the word for this mode in files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Test => "test",
+            Self::Cleanrun => "cleanrun",
+            Self::Checkpoint => "checkpoint",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// Options that belong to a mode.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of modes")]
+pub struct ModeArgs {
+    /// Archive the records of earlier runs first (run, test)
+    #[arg(long)]
+    pub clean: bool,
+    /// Where the run summary goes; its one-line twin lies beside it as .txt
+    #[arg(long, value_name = "PATH")]
+    pub summary_file: Option<PathBuf>,
+    /// The checkpoint's name (checkpoint)
+    #[arg(long, alias = "checkpoint-name", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The commit, checkpoint name or number to return to; the last checkpoint if absent (rollback)
+    #[arg(long, value_name = "HASH")]
+    pub target_commit: Option<String>,
+    /// Check the present state without a run, a model call or a job (test)
+    #[arg(long)]
+    pub verify_only: bool,
+    /// Give up uncommitted changes, after keeping them in a safety snapshot (rollback)
+    #[arg(long)]
+    pub discard: bool,
+    /// Take files that look like secrets into the checkpoint too (checkpoint)
+    #[arg(long)]
+    pub allow_secrets: bool,
+    /// Make the directory a git repository if it is in none (checkpoint)
+    #[arg(long)]
+    pub init: bool,
+    /// Sleep through a long quota wait instead of exiting (run, test, cleanrun)
+    #[arg(long)]
+    pub wait: bool,
+    /// What to do about a command that was started before a crash and has no end
+    #[arg(long, value_name = "WHAT", value_parser = ["stop", "rerun", "skip"])]
+    pub on_unknown: Option<String>,
+}
+
+/// Options that every mode and command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options everywhere")]
+pub struct Global {
+    /// The root of the job; the nearest directory upwards that holds a tos config if absent
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The configuration file, relative to the root; `config/config_v0_3.json` if absent
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key of the configuration, e.g. `--set max_steps=3`; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print one JSON document on stdout and everything else on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more; twice for developers
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but results and trouble
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What else tos can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a directory ready for tos: configuration, folders, .gitignore
+    Init(super::commands::init::InitArgs),
+    /// Check everything a night needs: configuration, keys, git, shells, disk
+    Doctor(super::commands::doctor::DoctorArgs),
+    /// Say where the job stands
+    Status,
+    /// Show what happened in a step: proposed, judged, done, paid
+    Steps(super::commands::steps::StepsArgs),
+    /// Print a completion script for a shell
+    Completions(super::commands::completions::CompletionsArgs),
+}
+
+/// Turns the spellings of the original's launcher (`-Mode run -SummaryFile x`) into ours.
+///
+/// Only whole words that the launcher knew are changed, and only before a subcommand or `--`.
+pub fn modernise(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    const OLD: [(&str, &str); 6] = [
+        ("-mode", "--mode"),
+        ("-clean", "--clean"),
+        ("-summaryfile", "--summary-file"),
+        ("-checkpointname", "--name"),
+        ("-targetcommit", "--target-commit"),
+        ("-root", "--root"),
+    ];
+    let modern = |word: OsString| {
+        let lower = word.to_str().map(str::to_ascii_lowercase);
+        let found = lower.and_then(|lower| OLD.iter().find(|(old, _)| *old == lower));
+        found.map_or(word, |(_, new)| OsString::from(new))
+    };
+    words.into_iter().map(modern).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_spellings_of_the_launcher_are_understood() {
+        let words = ["tos", "-Mode", "RUN", "-SummaryFile", "x.json", "-Clean"].map(OsString::from);
+        let cli = Cli::try_parse_from(modernise(words)).unwrap();
+        assert_eq!(cli.mode, Some(Mode::Run));
+        assert_eq!(cli.mode_args.summary_file, Some("x.json".into()));
+        assert!(cli.mode_args.clean);
+    }
+
+    #[test]
+    fn v14_an_unknown_option_is_an_error() {
+        assert!(Cli::try_parse_from(["tos", "--mode", "run", "--frobnicate"]).is_err());
+    }
+}

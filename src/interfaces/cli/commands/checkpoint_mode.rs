@@ -1,0 +1,114 @@
+//! `--mode checkpoint`.
+
+use serde_json::json;
+
+use crate::{
+    domain::checkpoint::Take,
+    interfaces::{
+        cli::{
+            args::{Global, ModeArgs},
+            exit::{Exit, Trouble},
+            kit::{self, Kit},
+        },
+        report::Printer,
+    },
+};
+
+/// Commits what is there under a name, and remembers the commit for `--mode rollback`.
+pub fn main(
+    args: &ModeArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let Some(name) = args.name.clone() else {
+        return Err(Trouble::usage("`--mode checkpoint` needs `--name NAME`"));
+    };
+    let settings = kit.settings(global)?;
+    let lock = kit.lock(&settings, "--mode checkpoint")?;
+    let checkpoints = kit.checkpoints(&settings);
+    let order = Take {
+        name,
+        allow_secrets: args.allow_secrets,
+    };
+    let init = args.init;
+    let taken = kit::block_on(kit, move |_stop| {
+        Box::pin(async move {
+            if init {
+                checkpoints.init().await?;
+            }
+            checkpoints.take(&order).await
+        })
+    })??;
+    kit.write(
+        &settings,
+        &settings.paths.last_checkpoint,
+        &format!("{}\n", taken.hash),
+    )?;
+    drop(lock);
+    if !taken.skipped_hooks.is_empty() {
+        printer.alert(&format!(
+            "hooks were not run: {}",
+            taken.skipped_hooks.join(", ")
+        ));
+    }
+    for path in &taken.left_alone {
+        printer.alert(&format!("nested repository not included: {path}"));
+    }
+    if taken.covers != settings.root {
+        printer.note(&format!("covers {}", taken.covers.display()));
+    }
+    printer.note(&format!("changes {}", taken.changes.len()));
+    printer.note(&format!(
+        "last_checkpoint saved {}",
+        settings.paths.last_checkpoint.display()
+    ));
+    printer.line(&format!("checkpoint {}", taken.hash));
+    summary(
+        args,
+        kit,
+        &settings,
+        &json!({
+            "mode": "checkpoint", "checkpoint_hash": taken.hash, "checkpoint_name": taken.name,
+            "checkpoint_number": taken.number,
+        }),
+    )?;
+    printer.document(&serde_json::to_value(&taken).unwrap_or_default());
+    Ok(Exit::Success)
+}
+
+/// Writes the summary of a checkpoint or rollback, where one was asked for.
+pub fn summary(
+    args: &ModeArgs,
+    kit: &dyn Kit,
+    settings: &crate::config::Settings,
+    facts: &serde_json::Value,
+) -> Result<(), Trouble> {
+    let Some(file) = &args.summary_file else {
+        return Ok(());
+    };
+    let mut facts = facts.clone();
+    if let Some(map) = facts.as_object_mut() {
+        map.insert("root".into(), settings.root.display().to_string().into());
+    }
+    let pairs: Vec<(&str, String)> = facts
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| {
+            (
+                key.as_str(),
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned),
+            )
+        })
+        .collect();
+    kit.write(settings, file, &crate::services::bus::pretty(&facts))?;
+    let twin = file.with_extension("txt");
+    kit.write(
+        settings,
+        &twin,
+        &format!("{}\n", crate::domain::record::line(&pairs)),
+    )
+}

@@ -1,0 +1,50 @@
+//! `tos init [--sample] [DIR]`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::interfaces::{
+    cli::{
+        args::Global,
+        exit::{Exit, Trouble},
+        kit::Kit,
+    },
+    report::Printer,
+};
+
+/// Options of `tos init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Lay out the sample job with its data and recorded replies, ready to run without keys
+    #[arg(long)]
+    sample: bool,
+    /// The directory; the current one if absent
+    directory: Option<PathBuf>,
+}
+
+/// Lays out a root. Nothing that exists is overwritten.
+pub fn main(
+    args: &InitArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let directory = args
+        .directory
+        .clone()
+        .or_else(|| global.root.clone())
+        .unwrap_or_else(|| PathBuf::from("."));
+    let lines = kit.init(&directory, args.sample)?;
+    for line in &lines {
+        printer.line(line);
+    }
+    let next = if args.sample {
+        "next: `tos --mode cleanrun` runs the first of three jobs"
+    } else {
+        "next: edit config/config_v0_3.json, then `tos doctor`, then `tos --mode run`"
+    };
+    printer.note(next);
+    printer.document(&serde_json::json!({ "directory": directory, "lines": lines }));
+    Ok(Exit::Success)
+}

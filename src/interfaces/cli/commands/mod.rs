@@ -1,0 +1,10 @@
+//! One command, one file: its options, its help, what it does.
+
+pub mod checkpoint_mode;
+pub mod completions;
+pub mod doctor;
+pub mod init;
+pub mod rollback;
+pub mod run;
+pub mod status;
+pub mod steps;

@@ -1,0 +1,240 @@
+//! `--mode run`, `test` and `cleanrun`.
+
+use crate::{
+    config::Settings,
+    domain::{
+        outcome::Outcome,
+        record::{Disk, Report, RunFiles, verify},
+        rules::OnUnknown,
+        state::State,
+    },
+    interfaces::{
+        cli::{
+            args::{Global, Mode, ModeArgs},
+            exit::{Exit, Trouble},
+            kit::{self, Kit},
+        },
+        report::{Printer, live::Live, plain},
+    },
+    ports::store::Store,
+    services::{
+        bus::Reporter,
+        passage::{self, Order, Passage},
+    },
+};
+
+/// What surrounds a run: the automatic test after a rollback has its own facts.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    /// The facts of the rollback this run follows.
+    pub rollback: Option<serde_json::Value>,
+}
+
+/// Runs a mode.
+pub fn main(
+    mode: Mode,
+    args: &ModeArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    framed(mode, args, global, kit, printer, &Frame::default())
+}
+
+/// Runs a mode inside a frame; trouble before the run leaves a summary that says so.
+pub fn framed(
+    mode: Mode,
+    args: &ModeArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+    frame: &Frame,
+) -> Result<Exit, Trouble> {
+    if args.verify_only && mode != Mode::Test {
+        return Err(Trouble::usage("`--verify-only` goes with `--mode test`"));
+    }
+    let mut settings = kit.settings(global)?;
+    apply(args, &mut settings);
+    let store = kit.store(&settings, args.summary_file.clone());
+    printer.note(&format!("Root {}", settings.root.display()));
+    printer.note(&format!("Mode {}", mode.as_str()));
+    for warning in &settings.warnings {
+        printer.alert(&format!("warning: {warning}"));
+    }
+    let result = if args.verify_only {
+        verify_only(&settings, kit, printer, store.as_ref(), frame)
+    } else {
+        run(mode, args, &settings, kit, printer, frame, &store)
+    };
+    if let Err(trouble) = &result {
+        leave_summary(store.as_ref(), mode, trouble, frame);
+    }
+    result
+}
+
+fn apply(args: &ModeArgs, settings: &mut Settings) {
+    match args.on_unknown.as_deref() {
+        Some("rerun") => settings.rules.on_unknown = OnUnknown::Rerun,
+        Some("skip") => settings.rules.on_unknown = OnUnknown::Skip,
+        Some("stop") => settings.rules.on_unknown = OnUnknown::Stop,
+        _ => {}
+    }
+}
+
+fn run(
+    mode: Mode,
+    args: &ModeArgs,
+    settings: &Settings,
+    kit: &dyn Kit,
+    printer: &Printer,
+    frame: &Frame,
+    store: &std::sync::Arc<dyn Store>,
+) -> Result<Exit, Trouble> {
+    let job = kit.job(settings, mode.as_str(), std::sync::Arc::clone(store))?;
+    kit.make_folders(settings)?;
+    let lock = kit.lock(settings, &format!("--mode {}", mode.as_str()))?;
+    for notice in &job.notices {
+        printer.alert(notice);
+    }
+    let clean = args.clean || mode == Mode::Cleanrun;
+    if clean {
+        printer.note("cleanup start");
+    }
+    let order = Order {
+        setup: job.setup,
+        facts: job.facts,
+        workshop: job.workshop,
+        clean,
+        wait: args.wait,
+    };
+    let ports = job.ports;
+    let reporters: Vec<Box<dyn Reporter>> = if printer.is_terminal() {
+        vec![Box::new(Live::new(printer))]
+    } else {
+        Vec::new()
+    };
+    let voice = printer.clone();
+    let passage = kit::block_on(kit, move |stop| {
+        Box::pin(async move {
+            let tell = |text: &str| voice.alert(text);
+            passage::run(order, &ports, reporters, stop, &tell).await
+        })
+    })??;
+    if clean {
+        printer.note("cleanup done");
+    }
+    drop(lock);
+    conclude(mode, printer, store.as_ref(), &passage, frame)
+}
+
+fn conclude(
+    mode: Mode,
+    printer: &Printer,
+    store: &dyn Store,
+    passage: &Passage,
+    frame: &Frame,
+) -> Result<Exit, Trouble> {
+    let Passage {
+        state,
+        outcome,
+        disk,
+        ..
+    } = passage;
+    if matches!(outcome, Outcome::Done { .. }) {
+        plain::result(printer, state);
+    }
+    plain::after_run(printer, state, disk, outcome);
+    let report = (mode == Mode::Test).then(|| verify(state, disk, Some(outcome)));
+    if let Some(report) = &report {
+        plain::verification(printer, report);
+    }
+    finish(
+        mode,
+        printer,
+        store,
+        state,
+        disk,
+        Some(outcome),
+        report.as_ref(),
+        frame,
+    )
+}
+
+fn verify_only(
+    settings: &Settings,
+    kit: &dyn Kit,
+    printer: &Printer,
+    store: &dyn Store,
+    frame: &Frame,
+) -> Result<Exit, Trouble> {
+    let lock = kit.lock(settings, "--mode test --verify-only")?;
+    let (state, disk, repairs) = passage::look(store)?;
+    drop(lock);
+    for repair in &repairs {
+        printer.alert(repair);
+    }
+    let report = verify(&state, &disk, None);
+    plain::verification(printer, &report);
+    finish(
+        Mode::Test,
+        printer,
+        store,
+        &state,
+        &disk,
+        None,
+        Some(&report),
+        frame,
+    )
+}
+
+#[expect(clippy::too_many_arguments, reason = "the common end of two roads")]
+fn finish(
+    mode: Mode,
+    printer: &Printer,
+    store: &dyn Store,
+    state: &State,
+    disk: &Disk,
+    outcome: Option<&Outcome>,
+    report: Option<&Report>,
+    frame: &Frame,
+) -> Result<Exit, Trouble> {
+    let files = RunFiles {
+        mode: mode.as_str().to_owned(),
+        disk: disk.clone(),
+        outcome: outcome.cloned(),
+        error: None,
+        rollback: frame.rollback.clone(),
+    };
+    let (name, mut value) = passage::summarise(store, state, &files)?;
+    printer.line(&format!("summary saved {name}"));
+    let exit = match (outcome.map(Exit::from), report) {
+        (Some(exit @ (Exit::Cancelled | Exit::Refused)), _) => exit,
+        (_, Some(report)) if !report.passed() => Exit::NotDone,
+        (Some(exit), _) => exit,
+        (None, _) => Exit::Success,
+    };
+    if let Some(map) = value.as_object_mut() {
+        map.insert("exit_code".into(), exit.code().into());
+        if let Some(report) = report {
+            map.insert("test_passed".into(), report.passed().into());
+            map.insert("failures".into(), report.failures.clone().into());
+            map.insert("warnings".into(), report.warnings.clone().into());
+        }
+    }
+    printer.document(&value);
+    Ok(exit)
+}
+
+/// Whatever kept a run from starting is in the summary too, so that a script that reads only this file
+/// is not told the story of an older run.
+fn leave_summary(store: &dyn Store, mode: Mode, trouble: &Trouble, frame: &Frame) {
+    let files = RunFiles {
+        mode: mode.as_str().to_owned(),
+        disk: store.disk(),
+        outcome: None,
+        error: Some(trouble.to_string()),
+        rollback: frame.rollback.clone(),
+    };
+    // The trouble itself is about to be shown; a second one about its record would only hide it.
+    drop(passage::summarise(store, &State::default(), &files));
+}

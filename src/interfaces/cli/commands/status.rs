@@ -1,0 +1,63 @@
+//! `tos status`.
+
+use crate::{
+    domain::{record, state::State},
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            kit::Kit,
+        },
+        report::Printer,
+    },
+    services::recovery,
+};
+
+/// Says where the job stands, from the run log; changes nothing and needs no lock.
+pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
+    let settings = kit.settings(global)?;
+    let store = kit.store(&settings, None);
+    let state = recovery::fold(State::default(), &store.history()?);
+    let disk = store.disk();
+    printer.line(&format!("root      {}", settings.root.display()));
+    printer.line(&format!(
+        "phase     {}",
+        state
+            .last
+            .phase
+            .map_or("none yet", crate::domain::outcome::Phase::as_str)
+    ));
+    if let Some(max_jobs) = state.facts.max_jobs {
+        printer.line(&format!(
+            "jobs      {} of {max_jobs} done, next is {}",
+            state.jobs_done, state.job_index
+        ));
+    }
+    printer.line(&format!("steps     {}", state.steps.len()));
+    let tokens: u64 = state.steps.iter().map(|line| line.tokens).sum();
+    let cost: f64 = state.steps.iter().map(|line| line.cost).sum();
+    printer.line(&format!("spent     {tokens} tokens, cost {cost:.4}"));
+    if let Some(parked) = &state.parked {
+        printer.line(&format!(
+            "waits     until {}",
+            parked.until.format("%Y-%m-%d %H:%M:%S %:z")
+        ));
+    }
+    if state.running {
+        printer.line("running   a run is under way, or was interrupted");
+    }
+    if let Some(reason) = &state.last.end_reason {
+        printer.line(&format!("end       {reason}"));
+    }
+    let mut value = record::phase_state(&state);
+    if let Some(map) = value.as_object_mut() {
+        map.insert("root".into(), settings.root.display().to_string().into());
+        map.insert("running".into(), state.running.into());
+        map.insert("step_count".into(), disk.step_logs.len().into());
+        map.insert("tokens".into(), tokens.into());
+        map.insert("cost".into(), cost.into());
+        map.insert("end_reason".into(), state.last.end_reason.clone().into());
+    }
+    printer.document(&value);
+    Ok(Exit::Success)
+}

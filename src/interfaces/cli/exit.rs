@@ -1,0 +1,146 @@
+//! Exit codes, and how trouble is told: one heading, its causes, one hint. `docs/exit-codes.md` is the
+//! reference.
+
+use crate::{
+    config,
+    domain::{checkpoint, outcome::Outcome},
+    interfaces::report::Printer,
+    ports::store,
+};
+
+/// How tos ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to do.
+    Success,
+    /// It did not reach the goal.
+    NotDone,
+    /// The input is wrong; nothing ran.
+    Invalid,
+    /// A plan ran and some task failed or was skipped.
+    PlanFailed,
+    /// A person cancelled.
+    Cancelled,
+    /// A budget, a quota or a gate refused; it can go on later.
+    Refused,
+    /// A bug.
+    Internal,
+}
+
+impl Exit {
+    /// Returns the number for the operating system.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::NotDone => 1,
+            Self::Invalid => 2,
+            Self::PlanFailed => 3,
+            Self::Cancelled => 4,
+            Self::Refused => 5,
+            Self::Internal => 70,
+        }
+    }
+}
+
+impl From<&Outcome> for Exit {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Done { .. } | Outcome::LoopComplete { .. } => Self::Success,
+            Outcome::Denied { .. }
+            | Outcome::Fatal { .. }
+            | Outcome::MaxSteps { .. }
+            | Outcome::UnknownCommand { .. } => Self::NotDone,
+            Outcome::OverBudget { .. } | Outcome::Parked { .. } => Self::Refused,
+            Outcome::Cancelled { .. } => Self::Cancelled,
+        }
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The words of the command line make no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The job input is wrong.
+    #[error(transparent)]
+    Payload(#[from] config::payload::Error),
+    /// A model cannot be built as configured.
+    #[error("{0}")]
+    Setup(String),
+    /// Something the person has to do first; nothing ran.
+    #[error("{0}")]
+    NotDone(String),
+    /// The records cannot be read or written.
+    #[error("fatal_error: {0}")]
+    Store(#[from] store::Error),
+    /// A checkpoint or rollback was not made.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Failure),
+}
+
+impl Trouble {
+    /// Makes a usage error.
+    pub fn usage(text: &str) -> Self {
+        Self::Usage(text.to_owned())
+    }
+
+    /// Returns the exit code.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Config(_) | Self::Payload(_) | Self::Setup(_) => Exit::Invalid,
+            Self::NotDone(_) | Self::Store(_) | Self::Checkpoint(_) => Exit::NotDone,
+        }
+    }
+
+    /// Tells a person, or a program under `--json`, and returns the exit code.
+    pub fn show(&self, printer: &Printer) -> Exit {
+        let exit = self.exit();
+        let hint = match self {
+            Self::Usage(_) => Some("`tos --help` shows every mode and command"),
+            _ => None,
+        };
+        printer.error(&self.to_string(), &self.causes(), hint);
+        if matches!(self, Self::Usage(_)) {
+            Printer::usage();
+        }
+        printer
+            .document(&serde_json::json!({ "error": self.to_string(), "exit_code": exit.code() }));
+        exit
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            causes.push(error.to_string());
+            source = error.source();
+        }
+        causes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w07_w52_ends_without_the_goal_are_no_success() {
+        let reason = String::new;
+        for (outcome, code) in [
+            (Outcome::Done { reason: reason() }, 0),
+            (Outcome::LoopComplete { reason: reason() }, 0),
+            (Outcome::Denied { reason: reason() }, 1),
+            (Outcome::Fatal { reason: reason() }, 1),
+            (Outcome::MaxSteps { reason: reason() }, 1),
+            (Outcome::UnknownCommand { reason: reason() }, 1),
+            (Outcome::OverBudget { reason: reason() }, 5),
+            (Outcome::Cancelled { reason: reason() }, 4),
+        ] {
+            assert_eq!(Exit::from(&outcome).code(), code, "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What commands may ask the composition root for.
+
+use std::{any::Any, path::PathBuf, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::{
+    config::Settings,
+    domain::{event::RunFacts, job::Setup},
+    interfaces::cli::{args::Global, exit::Trouble},
+    ports::{BoxFuture, checkpoints::Checkpoints, store::Store},
+    services::{Ports, job_loop::Workshop},
+};
+
+/// Everything one run of a job needs.
+pub struct JobKit {
+    /// The ports.
+    pub ports: Ports,
+    /// What drives the machine.
+    pub setup: Setup,
+    /// The facts for the records.
+    pub facts: RunFacts,
+    /// Where and how commands run.
+    pub workshop: Workshop,
+    /// What has to be said before anything runs, loudest first.
+    pub notices: Vec<String>,
+}
+
+impl std::fmt::Debug for JobKit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobKit").finish_non_exhaustive()
+    }
+}
+
+/// A thing that `tos doctor` looked at.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub what: String,
+    /// `ok`, `warning` or `problem`.
+    pub verdict: &'static str,
+    /// What was seen, and what to do about it.
+    pub seen: String,
+}
+
+/// Builds things on demand.
+pub trait Kit {
+    /// Returns the root that the words and the current directory mean.
+    fn root(&self, global: &Global) -> PathBuf;
+
+    /// Resolves the settings.
+    fn settings(&self, global: &Global) -> Result<Settings, Trouble>;
+
+    /// Returns an environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// Builds the store; `summary` replaces the usual place of the run summary.
+    fn store(&self, settings: &Settings, summary: Option<PathBuf>) -> Arc<dyn Store>;
+
+    /// Makes the folders the documentation promises.
+    fn make_folders(&self, settings: &Settings) -> Result<(), Trouble>;
+
+    /// Takes the right to write; it is given back when the value is dropped.
+    fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, Trouble>;
+
+    /// Builds everything a run needs.
+    fn job(
+        &self,
+        settings: &Settings,
+        mode: &str,
+        store: Arc<dyn Store>,
+    ) -> Result<JobKit, Trouble>;
+
+    /// Builds the checkpoints of the root.
+    fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints>;
+
+    /// Writes a small file below the root in one piece.
+    fn write(&self, settings: &Settings, file: &std::path::Path, text: &str)
+    -> Result<(), Trouble>;
+
+    /// Reads a file below the root; `None` where there is none.
+    fn read(&self, settings: &Settings, file: &std::path::Path) -> Option<Vec<u8>>;
+
+    /// Lays out a new root; returns what was made and what was left alone, one line each.
+    fn init(&self, directory: &std::path::Path, sample: bool) -> Result<Vec<String>, Trouble>;
+
+    /// Looks at everything a run needs.
+    fn examine(&self, settings: &Settings, online: bool) -> Vec<Finding>;
+
+    /// Runs a future to its end, with a counter of requests to stop.
+    fn block_on<'a>(
+        &self,
+        act: Box<dyn FnOnce(watch::Receiver<u8>) -> BoxFuture<'a, ()> + 'a>,
+    ) -> Result<(), Trouble>;
+}
+
+/// Runs a future that returns a value.
+pub fn block_on<'a, T: 'a + Send>(
+    kit: &dyn Kit,
+    act: impl FnOnce(watch::Receiver<u8>) -> BoxFuture<'a, T> + 'a,
+) -> Result<T, Trouble> {
+    let slot = Arc::new(std::sync::Mutex::new(None));
+    let inner = Arc::clone(&slot);
+    kit.block_on(Box::new(move |stop| {
+        let future = act(stop);
+        Box::pin(async move {
+            let value = future.await;
+            if let Ok(mut slot) = inner.lock() {
+                *slot = Some(value);
+            }
+        })
+    }))?;
+    let value = slot.lock().ok().and_then(|mut slot| slot.take());
+    value.ok_or_else(|| Trouble::NotDone("the work ended without a result".to_owned()))
+}

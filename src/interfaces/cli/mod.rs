@@ -1,0 +1,59 @@
+//! The command line: words in, an exit code out.
+//!
+//! Commands reach the outside only through a [`kit::Kit`], which the composition root provides; so none
+//! of them names an adapter, and each builds only what it needs.
+
+pub mod args;
+pub mod commands;
+pub mod exit;
+pub mod kit;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use args::{Cli, Command, Mode};
+use exit::{Exit, Trouble};
+use kit::Kit;
+
+use crate::interfaces::report::Printer;
+
+/// Parses the words; an error is already what a person has to see.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(args::modernise(words))
+}
+
+/// Does what the words say.
+pub fn perform(cli: &Cli, kit: &dyn Kit, printer: &Printer) -> Exit {
+    let result = match (&cli.command, cli.mode) {
+        (Some(command), None) => command_result(command, cli, kit, printer),
+        (None, Some(mode)) => match mode {
+            Mode::Run | Mode::Test | Mode::Cleanrun => {
+                commands::run::main(mode, &cli.mode_args, &cli.global, kit, printer)
+            }
+            Mode::Checkpoint => {
+                commands::checkpoint_mode::main(&cli.mode_args, &cli.global, kit, printer)
+            }
+            Mode::Rollback => commands::rollback::main(&cli.mode_args, &cli.global, kit, printer),
+        },
+        (Some(_), Some(_)) => Err(Trouble::usage("`--mode` and a command exclude each other")),
+        (None, None) => Err(Trouble::usage("nothing to do: give `--mode` or a command")),
+    };
+    result.unwrap_or_else(|trouble| trouble.show(printer))
+}
+
+fn command_result(
+    command: &Command,
+    cli: &Cli,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let global = &cli.global;
+    match command {
+        Command::Init(args) => commands::init::main(args, global, kit, printer),
+        Command::Doctor(args) => commands::doctor::main(args, global, kit, printer),
+        Command::Status => commands::status::main(global, kit, printer),
+        Command::Steps(args) => commands::steps::main(args, global, kit, printer),
+        Command::Completions(args) => Ok(commands::completions::main(args)),
+    }
+}

@@ -1,0 +1,207 @@
+//! What a person sees while a job runs: one moving line, and a short account of every step above it.
+//!
+//! On a terminal only. Piped output gets nothing from here: its lines come after the run.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    domain::{
+        event::{Event, EventKind},
+        history::exit_words,
+        model::Role,
+        outcome::Phase,
+        policy::{Decision, Verdict},
+        process::Exit,
+        state::{State, StepState},
+        text,
+    },
+    interfaces::report::{Printer, printer::Tone},
+    services::bus::Reporter,
+};
+
+/// Shows a run on a terminal.
+pub struct Live {
+    printer: Printer,
+    bar: ProgressBar,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// Starts the moving line.
+    pub fn new(printer: &Printer) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self {
+            printer: printer.clone(),
+            bar,
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.bar.println(text);
+    }
+
+    /// Says what is being done now, with the place and the bill so far in front.
+    fn doing(&self, state: &State, what: &str) {
+        let step = state.job.as_ref().and_then(|job| job.step.as_ref());
+        let step = step.map_or(state.next_step, |step| step.number);
+        let jobs = state.facts.max_jobs.map_or_else(String::new, |max_jobs| {
+            format!("job {}/{max_jobs} · ", state.job_index.min(max_jobs))
+        });
+        let spent = state.job.as_ref().map(|job| job.spent).unwrap_or_default();
+        let cost = if spent.cost > 0.0 {
+            format!(" · {:.4}", spent.cost)
+        } else {
+            String::new()
+        };
+        self.bar.set_message(format!(
+            "{jobs}step {step} · {what} · {} tokens{cost}",
+            spent.tokens
+        ));
+    }
+
+    fn judged(&self, step: &StepState, verdicts: &[Verdict]) {
+        for (command, verdict) in step.commands.iter().zip(verdicts) {
+            let (tone, word) = match verdict.decision {
+                Decision::Allow => (Tone::Good, "allow"),
+                Decision::Ask => (Tone::Warn, "ask  "),
+                Decision::Deny => (Tone::Bad, "deny "),
+            };
+            let line = text::head(&command.text().replace('\n', " ⏎ "), 100, " …");
+            let kind = command.kind.as_str();
+            self.say(&format!(
+                "  {} {kind}: {line}",
+                self.printer.paint(tone, word)
+            ));
+            if verdict.decision != Decision::Allow {
+                self.say(&format!(
+                    "        {}",
+                    self.printer.paint(Tone::Faint, &verdict.reason)
+                ));
+            }
+        }
+    }
+
+    fn step_ended(&self, state: &State, phase: Phase, reason: &str) {
+        let tone = match phase {
+            Phase::Done | Phase::JobLoopComplete => Tone::Good,
+            Phase::Execute | Phase::Paused => Tone::Faint,
+            Phase::Deny | Phase::ReviewRejected | Phase::Cancelled | Phase::Unknown => Tone::Warn,
+            Phase::FatalError | Phase::MaxStepsReached => Tone::Bad,
+        };
+        let number = state.closed.as_ref().map_or(0, |step| step.number);
+        let (tokens, cost) = state
+            .closed
+            .as_ref()
+            .map(|step| step.spent())
+            .unwrap_or_default();
+        let cost = if cost > 0.0 {
+            format!(", cost {cost:.4}")
+        } else {
+            String::new()
+        };
+        self.say(&format!(
+            "{} step {number}: {reason} ({tokens} tokens{cost})",
+            self.printer.paint(tone, phase.as_str())
+        ));
+    }
+
+    fn ended(&self, step: Option<&StepState>, index: u32, exit: &Exit) {
+        let text = step
+            .and_then(|step| step.commands.get(index as usize))
+            .map_or_else(String::new, |command| {
+                text::head(&command.text().replace('\n', " ⏎ "), 60, " …")
+            });
+        let tone = if *exit == (Exit::Code { code: 0 }) {
+            Tone::Faint
+        } else {
+            Tone::Warn
+        };
+        self.say(&format!(
+            "        {} {}",
+            self.printer.paint(tone, &exit_words(exit)),
+            self.printer.paint(Tone::Faint, &text)
+        ));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+const fn turn_word(role: Role) -> &'static str {
+    match role {
+        Role::Draft => "asking for a draft",
+        Role::Review => "asking for a review",
+        Role::Final => "asking for the final",
+    }
+}
+
+impl Reporter for Live {
+    fn event(&mut self, event: &Event, state: &State) {
+        let step = state.job.as_ref().and_then(|job| job.step.as_deref());
+        match &event.event {
+            EventKind::Repaired { note } => self.say(&self.printer.paint(Tone::Warn, note)),
+            EventKind::StepStarted { step, .. } => {
+                self.say(&self.printer.paint(Tone::Strong, &format!("step {step}")));
+            }
+            EventKind::QueryStarted { role, attempt, .. } => {
+                let [draft, review, last] = &state.facts.models;
+                let model = match role {
+                    Role::Draft => draft,
+                    Role::Review => review,
+                    Role::Final => last,
+                };
+                let again = if *attempt > 1 {
+                    format!(" (attempt {attempt})")
+                } else {
+                    String::new()
+                };
+                self.doing(state, &format!("{} · {model}{again}", turn_word(*role)));
+            }
+            EventKind::ReplyUnusable { role, why } => {
+                self.say(
+                    &self
+                        .printer
+                        .paint(Tone::Warn, &format!("  {}: {why}", role.as_str())),
+                );
+            }
+            EventKind::QueryFailed {
+                role,
+                failure,
+                wait_ms,
+            } => {
+                let then = wait_ms.map_or_else(String::new, |ms| {
+                    format!("; again in {} s", text::seconds(ms))
+                });
+                let line = format!("  {}: {}{then}", role.as_str(), failure.message);
+                self.say(&self.printer.paint(Tone::Warn, &line));
+            }
+            EventKind::Judged { verdicts, .. } => {
+                if let Some(step) = step.or(state.closed.as_deref()) {
+                    self.judged(step, verdicts);
+                }
+            }
+            EventKind::CommandStarted { index } => {
+                self.doing(state, &format!("running command {}", index + 1));
+            }
+            EventKind::CommandEnded { index, end } => {
+                self.ended(step.or(state.closed.as_deref()), *index, &end.exit);
+            }
+            EventKind::StepEnded { phase, reason, .. } => self.step_ended(state, *phase, reason),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The lines of the original, for pipes and logs: after a run, and after a verification.
+
+use crate::{
+    domain::{
+        outcome::{Outcome, Phase},
+        record::{Disk, Report, step_file, without},
+        state::{Fate, State},
+    },
+    interfaces::report::Printer,
+};
+
+const fn python(truth: bool) -> &'static str {
+    if truth { "True" } else { "False" }
+}
+
+/// Prints what the original's launcher prints after a run, in its order.
+pub fn after_run(printer: &Printer, state: &State, disk: &Disk, outcome: &Outcome) {
+    let phase = outcome.phase();
+    let step = state.last.step;
+    let experimental = if crate::domain::record::sprints(state).0 == "S-5" {
+        " (experimental)"
+    } else {
+        ""
+    };
+    printer.line(&format!(
+        "phase_state phase={} step={step} done={}{experimental}",
+        phase.as_str(),
+        python(phase.is_done())
+    ));
+    ending(printer, state, disk, outcome);
+    if let Some(max_jobs) = state.facts.max_jobs {
+        let completed = state.complete.is_some() && state.job_index > max_jobs;
+        printer.line(&format!(
+            "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
+            state.facts.job_name,
+            state.job_index,
+            python(completed)
+        ));
+    }
+    if let Some(line) = state.steps.last().filter(|line| line.stopped) {
+        printer.line(&format!(
+            "stopped phase={} step={}",
+            line.phase.as_str(),
+            line.step
+        ));
+    }
+    match disk.step_logs.last() {
+        Some(last) => printer.line(&format!(
+            "latest_step {} total={}",
+            step_file(*last),
+            disk.step_logs.len()
+        )),
+        None => printer.line("latest_step none"),
+    }
+    if disk.phase_summary {
+        printer.line(&format!(
+            "phase_summary exists stop_on_deny={}",
+            python(state.facts.stop_on_deny)
+        ));
+    } else {
+        printer.line("phase_summary none");
+    }
+    printer.line(&format!("end_reason {}", outcome.reason()));
+}
+
+fn ending(printer: &Printer, state: &State, disk: &Disk, outcome: &Outcome) {
+    let reason = without(outcome.reason(), outcome.phase());
+    match outcome.phase() {
+        Phase::Done | Phase::Execute => {}
+        Phase::JobLoopComplete => {
+            printer.line(&format!("job_loop_complete {reason}"));
+            printer.line(&format!("job_index {}", state.job_index));
+            match &disk.job_result {
+                Some(_) => {
+                    printer.line("job_result.json exists");
+                    printer.line(&format!("job_result_path_posix {}", state.facts.job_result));
+                }
+                None => printer.line("WARNING: job_result.json not found"),
+            }
+        }
+        phase => printer.line(&format!("{} {reason}", phase.as_str())),
+    }
+}
+
+/// Shows what the last step of a finished job printed and why the goal counts as reached.
+pub fn result(printer: &Printer, state: &State) {
+    let Some(step) = state.closed.as_deref() else {
+        return;
+    };
+    for fate in &step.results {
+        if let Fate::Ended { end } = fate {
+            for line in end.stdout.text().lines().take(40) {
+                printer.note(&format!("  | {line}"));
+            }
+        }
+    }
+    for seen in &step.evidence {
+        printer.note(&format!("goal {}: {}", seen.check, seen.seen));
+    }
+}
+
+/// Prints a verification and its verdict.
+pub fn verification(printer: &Printer, report: &Report) {
+    for line in report
+        .notes
+        .iter()
+        .chain(&report.failures)
+        .chain(&report.warnings)
+    {
+        printer.line(line);
+    }
+    printer.line(if report.passed() {
+        "test passed"
+    } else {
+        "test failed"
+    });
+}

@@ -1,0 +1,23 @@
+//! The way to a person who can say yes.
+
+use crate::{domain::command::Command, ports::BoxFuture};
+
+/// An answer to a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the command may run.
+    pub yes: bool,
+    /// Who or what answered, for the record.
+    pub by: String,
+}
+
+/// Asks whether a command may run. Where nobody can answer, the answer is no.
+pub trait Approvals: Send + Sync {
+    /// Asks, and waits for the answer.
+    fn ask<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a Command,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Answer>;
+}

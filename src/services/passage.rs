@@ -1,0 +1,233 @@
+//! One passage of tos over a job, from the lock to the summary: recover, clean, take over, end what an
+//! earlier tos left running, run, and write down how it went.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::{
+    domain::{
+        event::{EventKind, RunFacts},
+        job::{Job, Setup},
+        outcome::Outcome,
+        record::{self, Disk, RunFiles},
+        rules::OnUnknown,
+        state::{Stage, State},
+    },
+    ports::store,
+    services::{
+        bus::{Bus, Reporter, pretty},
+        job_loop::{self, Workshop, moment},
+        perform::Ports,
+        recovery,
+    },
+};
+
+/// What a passage is asked to do.
+#[derive(Debug)]
+pub struct Order {
+    /// What drives the machine.
+    pub setup: Setup,
+    /// The facts of this run for the records.
+    pub facts: RunFacts,
+    /// Where and how commands run.
+    pub workshop: Workshop,
+    /// Whether the records of earlier runs are archived first.
+    pub clean: bool,
+    /// Whether a long wait is slept through instead of ending the run.
+    pub wait: bool,
+}
+
+/// How a passage went.
+#[derive(Debug)]
+pub struct Passage {
+    /// The state at its end.
+    pub state: State,
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// What lies on the disk now.
+    pub disk: Disk,
+    /// What was repaired, and what else deserves a word, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Recovers the state without running anything, for verification and for looking.
+pub fn look(store: &dyn store::Store) -> Result<(State, Disk, Vec<String>), store::Error> {
+    let recovered = recovery::recover(store)?;
+    let mut state = recovered.state;
+    if let Some(adopted) = recovered.adopted {
+        state.job_index = adopted.job_index.unwrap_or(state.job_index);
+        state.next_step = adopted.next_step;
+    }
+    Ok((state, store.disk(), recovered.repairs))
+}
+
+/// Runs a passage. `tell` shows sentences at once; `reporters` follow the events.
+pub async fn run(
+    order: Order,
+    ports: &Ports,
+    reporters: Vec<Box<dyn Reporter>>,
+    stop: watch::Receiver<u8>,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Passage, store::Error> {
+    let recovered = recovery::recover(ports.store.as_ref())?;
+    let mut notes = recovered.repairs.clone();
+    notes.extend(leftovers(&recovered.state, ports).await);
+    let events = recovery::notes(&recovered);
+    let wait = order.wait;
+    let mut job = Job::new(recovered.state, order.setup, moment(ports.clock.as_ref()));
+    let mut bus = Bus::new(Arc::clone(&ports.store), reporters);
+    if order.clean {
+        clean(&mut job, ports, &mut bus)?;
+    } else {
+        for kind in events {
+            let events = job.note(kind, &moment(ports.clock.as_ref()));
+            bus.publish(&events, job.state())?;
+        }
+    }
+    notes.extend(interrupted(&job));
+    for note in &notes {
+        tell(note);
+    }
+    let outcome = runs(
+        &mut job,
+        order.facts,
+        ports,
+        order.workshop,
+        &mut bus,
+        stop,
+        wait,
+        tell,
+    )
+    .await?;
+    Ok(Passage {
+        state: job.state().clone(),
+        outcome,
+        disk: ports.store.disk(),
+        notes,
+    })
+}
+
+/// Runs once, or again after every long wait where that is asked for.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the loop around one call, split off for its size"
+)]
+async fn runs(
+    job: &mut Job,
+    facts: RunFacts,
+    ports: &Ports,
+    workshop: Workshop,
+    bus: &mut Bus,
+    mut stop: watch::Receiver<u8>,
+    wait: bool,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Outcome, store::Error> {
+    loop {
+        let outcome = job_loop::run(
+            job,
+            facts.clone(),
+            ports,
+            workshop.clone(),
+            bus,
+            stop.clone(),
+        )
+        .await?;
+        let Outcome::Parked { until, reason } = &outcome else {
+            return Ok(outcome);
+        };
+        if !wait {
+            return Ok(outcome);
+        }
+        tell(&format!("{reason}; waiting"));
+        let now = ports.clock.now();
+        let left = until
+            .signed_duration_since(now)
+            .to_std()
+            .unwrap_or(Duration::ZERO);
+        let asked = tokio::select! {
+            asked = stop.wait_for(|count| *count > 0) => asked.is_ok(),
+            () = ports.clock.sleep(left + Duration::from_millis(1)) => false,
+        };
+        if asked {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// Archives the records; the machine begins with an empty state.
+fn clean(job: &mut Job, ports: &Ports, bus: &mut Bus) -> Result<(), store::Error> {
+    let disk = ports.store.disk();
+    let nothing = Disk {
+        payload_bytes: disk.payload_bytes,
+        ..Disk::default()
+    };
+    if job.state().seq == 0 && disk == nothing {
+        return Ok(());
+    }
+    let archive = ports.store.new_archive();
+    let kind = EventKind::CleanStarted {
+        archive: archive.clone(),
+    };
+    let events = job.note(kind, &moment(ports.clock.as_ref()));
+    bus.publish(&events, job.state())?;
+    ports.store.archive(&archive)?;
+    job.start_over();
+    Ok(())
+}
+
+/// Ends what an earlier tos that did not come to its end left running.
+async fn leftovers(state: &State, ports: &Ports) -> Option<String> {
+    if !state.running || state.run.is_empty() {
+        return None;
+    }
+    let count = ports.runner.reap(&format!("{}/", state.run)).await;
+    (count > 0).then(|| {
+        format!("run {} had ended without a word; {count} of its processes were still alive and are ended now", state.run)
+    })
+}
+
+/// Says what an interrupted run was doing, before it goes on.
+fn interrupted(job: &Job) -> Option<String> {
+    let state = job.state();
+    if !state.running {
+        return None;
+    }
+    let step = state.job.as_ref().and_then(|job| job.step.as_ref());
+    Some(match step {
+        None => "the last run was interrupted between two steps; going on".to_owned(),
+        Some(step) => match (&step.stage, job.rules().on_unknown) {
+            (Stage::Open { index }, OnUnknown::Rerun) => {
+                format!(
+                    "the last run was interrupted in command {} of step {}; running it again",
+                    index + 1,
+                    step.number
+                )
+            }
+            (Stage::Open { index }, OnUnknown::Skip) => {
+                format!(
+                    "the last run was interrupted in command {} of step {}; leaving it",
+                    index + 1,
+                    step.number
+                )
+            }
+            (Stage::Open { .. }, OnUnknown::Stop) => return None,
+            _ => format!(
+                "the last run was interrupted in step {}; going on there",
+                step.number
+            ),
+        },
+    })
+}
+
+/// Writes the run summary; returns its name.
+pub fn summarise(
+    store: &dyn store::Store,
+    state: &State,
+    files: &RunFiles,
+) -> Result<(String, serde_json::Value), store::Error> {
+    let value = record::run_summary(state, files);
+    let text = record::run_summary_text(state, files);
+    let name = store.write_summary(&pretty(&value), &text)?;
+    Ok((name, value))
+}
