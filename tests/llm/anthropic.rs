@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tos::{
-    adapters::llm::Provider,
+    adapters::llm::{Online, Provider},
     domain::{
         model::{Finish, Reply, Trouble, Usage},
         proposal,
@@ -18,7 +18,7 @@ use wiremock::{
 };
 
 use crate::support::{
-    KEY, ask, bodies, impatient, json_answer, message_answer, model, options, query, server,
+    KEY, ask, bodies, impatient, json_answer, look, message_answer, model, options, query, server,
 };
 
 const RULES: Retry = Retry {
@@ -168,4 +168,19 @@ async fn w34_a_success_without_content_is_a_typed_failure() {
             "anthropic API error: status 200 with no content in the body"
         )
     );
+}
+
+#[tokio::test]
+async fn a_look_asks_for_the_list_of_models() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/v1/models"))
+        .and(header("x-api-key", KEY))
+        .and(header("anthropic-version", "2023-06-01"))
+        .respond_with(json_answer(200, &json!({"data": [{"id": "test-model"}]})))
+        .mount(&server)
+        .await;
+    let options = options(Provider::Anthropic, &server.uri());
+    let seen = look(&options).await;
+    assert_eq!(seen.unwrap(), Online::Ready);
 }

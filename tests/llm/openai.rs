@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tos::{
-    adapters::llm::{OpenAiApi, Provider, build},
+    adapters::llm::{Online, OpenAiApi, Provider, build},
     domain::{
         model::{Finish, Reply, Trouble, Usage},
         proposal,
@@ -14,7 +14,8 @@ use wiremock::{
 };
 
 use crate::support::{
-    KEY, ask, bodies, chat_answer, impatient, json_answer, model, options, query, server, shared,
+    KEY, ask, bodies, chat_answer, impatient, json_answer, look, model, options, query, server,
+    shared,
 };
 
 #[tokio::test]
@@ -297,4 +298,26 @@ fn what_cannot_work_is_refused_before_anything_is_sent() {
         fault(|o| o.base_url = Some("localhost:11434".into())),
         "the base_url of openai is not an http or https address: the scheme is `localhost`"
     );
+}
+
+#[tokio::test]
+async fn a_look_costs_nothing_and_tells_whether_key_and_model_are_good() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(path("/v1/models"))
+        .and(header("authorization", format!("Bearer {KEY}")))
+        .respond_with(json_answer(200, &json!({"data": [{"id": "test-model"}]})))
+        .mount(&server)
+        .await;
+    let mut options = options(Provider::OpenAi, &format!("{}/v1", server.uri()));
+    assert_eq!(look(&options).await.unwrap(), Online::Ready);
+    options.model = "test-modle".into();
+    let nearest = Some("test-model".to_owned());
+    assert_eq!(look(&options).await.unwrap(), Online::Unlisted { nearest });
+
+    let body = json!({"error": {"message": format!("bad key {KEY}")}});
+    let refusing = crate::support::server(json_answer(401, &body)).await;
+    options.base_url = Some(refusing.uri());
+    let fault = look(&options).await.unwrap_err().to_string();
+    assert_eq!(fault, "openai API error 401: bad key [redacted]");
 }

@@ -4,11 +4,11 @@ use std::{path::Path, time::Duration};
 
 use tokio::{io::AsyncReadExt, net::unix::pipe};
 use tos::{
-    adapters::llm::{ModelOptions, Provider, build},
+    adapters::llm::{ModelOptions, Online, Provider, build},
     domain::model::{Failure, Finish, Query, Reply, Trouble, Usage},
 };
 
-use crate::support::{impatient, query, shared};
+use crate::support::{impatient, look, query, shared};
 
 fn program(script: &str) -> ModelOptions {
     let mut options = ModelOptions::new(Provider::Command, "");
@@ -207,5 +207,18 @@ fn a_program_needs_a_name() {
     assert_eq!(
         fault,
         "the provider command needs an argv that begins with a program"
+    );
+}
+
+#[tokio::test]
+async fn a_look_finds_programs_on_the_path_that_was_handed_in() {
+    let mut options = program("");
+    options.argv = vec!["env".into()];
+    assert_eq!(look(&options).await.unwrap(), Online::Ready);
+    options.environment = vec![("PATH".into(), "/nowhere".into())];
+    let fault = look(&options).await.unwrap_err().to_string();
+    assert_eq!(
+        fault,
+        "the model program `env` is not there, or not executable (PATH /nowhere)"
     );
 }

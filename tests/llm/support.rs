@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tos::{
-    adapters::llm::{ModelOptions, Provider, Secret, Shared, build},
+    adapters::llm::{CheckError, ModelOptions, Online, Provider, Secret, Shared, build, check},
     domain::{
         model::{Failure, Query, Reply, Role},
         redaction::Redactor,
@@ -103,4 +103,9 @@ pub(crate) async fn bodies(server: &MockServer) -> Vec<Value> {
         .iter()
         .map(|request| request.body_json().expect("requests are JSON"))
         .collect()
+}
+
+/// Looks whether a model is there.
+pub(crate) async fn look(options: &ModelOptions) -> Result<Online, CheckError> {
+    check(options, &shared(), query().deadline).await
 }

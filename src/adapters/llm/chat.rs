@@ -63,6 +63,10 @@ impl Dialect for Chat {
         (ADDRESS, "/chat/completions")
     }
 
+    fn list(&self) -> &'static str {
+        "/models"
+    }
+
     fn key_variable(&self) -> &'static str {
         KEY
     }

@@ -61,23 +61,36 @@ impl Endpoint {
 
     /// Sends one request and reads the whole answer, whatever its status.
     pub(super) async fn post(&self, body: Vec<u8>) -> Result<Answer, Failure> {
-        let transport = |error| trouble::from_transport(self.provider, &self.shown, &error);
-        let client = self.shared.client(self.route).map_err(transport)?;
-        let response = client
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .body(body)
-            .send()
+        let request = self.client()?.post(self.url.clone()).body(body);
+        self.send(request).await
+    }
+
+    /// Asks for a resource and reads the whole answer, whatever its status.
+    pub(super) async fn get(&self) -> Result<Answer, Failure> {
+        let request = self.client()?.get(self.url.clone());
+        self.send(request).await
+    }
+
+    fn client(&self) -> Result<reqwest::Client, Failure> {
+        let client = self.shared.client(self.route);
+        client.map_err(|error| self.fault(&error))
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+        let sent = request.headers(self.headers.clone()).send().await;
+        self.receive(sent.map_err(|error| self.fault(&error))?)
             .await
-            .map_err(transport)?;
-        self.receive(response).await
+    }
+
+    fn fault(&self, error: &reqwest::Error) -> Failure {
+        trouble::from_transport(self.provider, &self.shown, error)
     }
 
     async fn receive(&self, mut response: reqwest::Response) -> Result<Answer, Failure> {
         let mut answer = heading(&response);
         while let Some(chunk) = response.chunk().await.map_err(|error| Failure {
             request_id: answer.request_id.clone(),
-            ..trouble::from_transport(self.provider, &self.shown, &error)
+            ..self.fault(&error)
         })? {
             if answer.body.len() + chunk.len() > MAX_BODY {
                 return Err(Failure {

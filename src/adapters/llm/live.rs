@@ -30,6 +30,8 @@ pub(super) trait Dialect: Send + Sync {
     fn provider(&self) -> &'static str;
     /// The address when none is configured, and the path below any address.
     fn address(&self) -> (&'static str, &'static str);
+    /// The path at which servers list their models.
+    fn list(&self) -> &'static str;
     /// The environment variable in which users keep the key.
     fn key_variable(&self) -> &'static str;
     /// The headers of every request.
@@ -69,6 +71,33 @@ impl Misread {
     }
 }
 
+/// Returns the endpoint below `path`, or what the options lack.
+pub(super) fn endpoint(
+    dialect: &dyn Dialect,
+    options: &ModelOptions,
+    path: &str,
+    shared: &Shared,
+) -> Result<Endpoint, BuildError> {
+    let provider = dialect.provider();
+    if options.model.trim().is_empty() {
+        return Err(BuildError::ModelMissing { provider });
+    }
+    let key = key(options);
+    if key.is_none() && options.base_url.is_none() {
+        let variable = dialect.key_variable();
+        return Err(BuildError::KeyMissing { provider, variable });
+    }
+    let configured = options.base_url.as_deref();
+    let base = configured.map_or(dialect.address().0, |base| dialect.base(base));
+    Endpoint::new(provider, base, path, dialect.headers(key)?, shared)
+}
+
+/// Returns the key; an empty one is none.
+fn key(options: &ModelOptions) -> Option<&Secret> {
+    let key = options.api_key.as_ref();
+    key.filter(|key| !key.reveal().is_empty())
+}
+
 /// A model behind HTTP.
 pub(super) struct Live<D> {
     dialect: D,
@@ -87,30 +116,14 @@ impl<D: Dialect> Live<D> {
         options: &ModelOptions,
         shared: &Shared,
     ) -> Result<Self, BuildError> {
-        let provider = dialect.provider();
-        if options.model.trim().is_empty() {
-            return Err(BuildError::ModelMissing { provider });
-        }
-        let key = options
-            .api_key
-            .clone()
-            .filter(|key| !key.reveal().is_empty());
-        if key.is_none() && options.base_url.is_none() {
-            return Err(BuildError::KeyMissing {
-                provider,
-                variable: dialect.key_variable(),
-            });
-        }
-        let (own, path) = dialect.address();
-        let base = options.base_url.as_deref().map_or(own, |b| dialect.base(b));
-        let headers = dialect.headers(key.as_ref())?;
-        let endpoint = Endpoint::new(provider, base, path, headers, shared)?;
+        let path = dialect.address().1;
+        let endpoint = endpoint(&dialect, options, path, shared)?;
         Ok(Self {
             place: format!("{} {}", endpoint.shown(), options.model),
             dialect,
             model: options.model.clone(),
             endpoint,
-            key,
+            key: key(options).cloned(),
             schema: options.schema,
             shared: shared.clone(),
         })
@@ -220,14 +233,18 @@ impl<D: Dialect> Live<D> {
         }
     }
 
-    /// Removes secrets, the own key first: a provider may quote it in its refusal.
     fn clean(&self, text: &str) -> String {
-        match &self.key {
-            Some(key) if text.contains(key.reveal()) => {
-                self.shared.clean(&text.replace(key.reveal(), "[redacted]"))
-            }
-            _ => self.shared.clean(text),
+        clean(text, self.key.as_ref(), &self.shared)
+    }
+}
+
+/// Removes secrets, the own key first: a provider may quote it in its refusal.
+pub(super) fn clean(text: &str, key: Option<&Secret>, shared: &Shared) -> String {
+    match key {
+        Some(key) if !key.reveal().is_empty() && text.contains(key.reveal()) => {
+            shared.clean(&text.replace(key.reveal(), "[redacted]"))
         }
+        _ => shared.clean(text),
     }
 }
 

@@ -66,6 +66,10 @@ impl Dialect for Messages {
         ("https://api.anthropic.com", "/v1/messages")
     }
 
+    fn list(&self) -> &'static str {
+        "/v1/models?limit=1000"
+    }
+
     fn key_variable(&self) -> &'static str {
         "ANTHROPIC_API_KEY"
     }

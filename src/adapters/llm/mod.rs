@@ -5,9 +5,10 @@
 //! group ends with it, a recorded reply is on disk before it is used. Waits, retries and budgets are the
 //! domain's business.
 //!
-//! * [`live`] speaks HTTP; [`chat`], [`responses`] and [`messages`] are the dialects it knows.
-//! * [`program`] asks any command that reads a prompt on stdin and answers on stdout.
-//! * [`replay`] answers from a recording and [`record`] makes one; [`recording`] is their file format.
+//! * `live` speaks HTTP; `chat`, `responses` and `messages` are the dialects it knows.
+//! * `program` asks any command that reads a prompt on stdin and answers on stdout.
+//! * `replay` answers from a recording and `record` makes one; `recording` is their file format.
+//! * `check` looks whether a model is there, without asking it anything.
 //!
 //! Danger: keys. They live in [`Secret`], reach nothing but a request header marked sensitive, and are
 //! removed from whatever a provider echoes.
@@ -15,6 +16,7 @@
 use crate::ports::model::Model;
 
 mod chat;
+mod check;
 mod error;
 mod http;
 mod live;
@@ -29,6 +31,7 @@ mod responses;
 mod shared;
 mod trouble;
 
+pub use check::{CheckError, Online, check};
 pub use error::BuildError;
 pub use options::{ModelOptions, OpenAiApi, Provider, Recording, Secret};
 pub use shared::Shared;

@@ -43,6 +43,10 @@ impl Dialect for Responses {
         (ADDRESS, "/responses")
     }
 
+    fn list(&self) -> &'static str {
+        "/models"
+    }
+
     fn key_variable(&self) -> &'static str {
         KEY
     }

@@ -1,0 +1,193 @@
+//! Looks whether a model is there, without asking it anything: no tokens, no cost.
+//!
+//! Servers are asked for the list of their models, which also tells whether the key is good. Programs
+//! are looked up, recordings are read.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    adapters::llm::{
+        build,
+        chat::Chat,
+        error::BuildError,
+        live::{self, Dialect},
+        messages::Messages,
+        options::{ModelOptions, Provider},
+        shared::Shared,
+        trouble::{self, Answer, ApiError},
+    },
+    domain::model::{Failure, Trouble},
+};
+
+/// How alike two names must be for one to be offered instead of the other.
+const ALIKE: f64 = 0.7;
+
+/// What a look at a model tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Online {
+    /// It is there.
+    Ready,
+    /// The server answers and knows other models only.
+    Unlisted {
+        /// The name most like the configured one.
+        nearest: Option<String>,
+    },
+    /// The server answers but has no list, so only a question would tell.
+    NoList,
+}
+
+/// Why a look failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The options are at fault.
+    #[error(transparent)]
+    Options(#[from] BuildError),
+    /// The server or the program is.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// Looks whether the model that `options` describe is there; takes no longer than `deadline`.
+pub async fn check(
+    options: &ModelOptions,
+    shared: &Shared,
+    deadline: Duration,
+) -> Result<Online, CheckError> {
+    let looked = match options.provider {
+        Provider::OpenAi => look(&Chat::new(options), options, shared, deadline).await,
+        Provider::Anthropic => look(&Messages::new(options)?, options, shared, deadline).await,
+        Provider::Command => find_program(options),
+        Provider::Replay => build(options, shared)
+            .map(|_| Online::Ready)
+            .map_err(CheckError::from),
+    };
+    looked.map_err(|error| match error {
+        CheckError::Failure(failure) => CheckError::Failure(Failure {
+            message: live::clean(&failure.message, options.api_key.as_ref(), shared),
+            ..failure
+        }),
+        CheckError::Options(error) => CheckError::Options(error),
+    })
+}
+
+async fn look(
+    dialect: &dyn Dialect,
+    options: &ModelOptions,
+    shared: &Shared,
+    deadline: Duration,
+) -> Result<Online, CheckError> {
+    let endpoint = live::endpoint(dialect, options, dialect.list(), shared)?;
+    let answered = tokio::time::timeout(deadline, endpoint.get()).await;
+    let answer = answered.unwrap_or_else(|_| {
+        let (provider, url) = (dialect.provider(), endpoint.shown());
+        let seconds = deadline.as_secs_f64();
+        Err(Failure {
+            trouble: Trouble::TimedOut,
+            message: format!("{provider} API error: no whole answer within {seconds} s from {url}"),
+            retry_after_ms: None,
+            request_id: None,
+        })
+    })?;
+    Ok(judge(dialect.provider(), &options.model, &answer)?)
+}
+
+fn judge(provider: &str, model: &str, answer: &Answer) -> Result<Online, Failure> {
+    if matches!(answer.status, 404 | 405 | 501) {
+        return Ok(Online::NoList);
+    }
+    if !(200..300).contains(&answer.status) {
+        let error = ApiError::read(&answer.body);
+        return Err(trouble::from_answer(provider, answer, &error));
+    }
+    let Some(names) = names(&answer.body) else {
+        return Ok(Online::NoList);
+    };
+    if names.iter().any(|name| is_meant(model, name)) {
+        return Ok(Online::Ready);
+    }
+    let likeness = |name: &String| strsim::jaro_winkler(model, name);
+    let nearest = names
+        .into_iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        .filter(|name| likeness(name) >= ALIKE);
+    Ok(Online::Unlisted { nearest })
+}
+
+/// Returns the names in a list of models; `None` when the body is no such list.
+fn names(body: &[u8]) -> Option<Vec<String>> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let listed = body.get("data")?.as_array()?.iter();
+    Some(
+        listed
+            .filter_map(|model| model.get("id")?.as_str().map(str::to_owned))
+            .collect(),
+    )
+}
+
+/// Returns whether a listed name is the configured one; Ollama lists `name` as `name:latest`.
+fn is_meant(model: &str, listed: &str) -> bool {
+    listed == model || listed.strip_suffix(":latest") == Some(model)
+}
+
+fn find_program(options: &ModelOptions) -> Result<Online, CheckError> {
+    let name = options.argv.first().ok_or(BuildError::ArgvMissing)?;
+    let path = options.environment.iter().find(|(key, _)| key == "PATH");
+    let path = path.map_or("", |(_, value)| value.as_str());
+    let found = if name.contains('/') {
+        is_program(&options.directory.join(name))
+    } else {
+        std::env::split_paths(path).any(|folder| is_program(&folder.join(name)))
+    };
+    if found {
+        return Ok(Online::Ready);
+    }
+    Err(CheckError::Failure(Failure {
+        trouble: Trouble::Rejected,
+        message: format!(
+            "the model program `{name}` is not there, or not executable (PATH {path})"
+        ),
+        retry_after_ms: None,
+        request_id: None,
+    }))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(status: u16, body: &str) -> Result<Online, Failure> {
+        let answer = Answer {
+            status,
+            body: body.as_bytes().to_vec(),
+            ..Answer::default()
+        };
+        judge("openai", "gpt-4o-mini", &answer)
+    }
+
+    #[test]
+    fn a_list_tells_whether_the_model_is_there_or_what_is_like_it() {
+        let list = |name: &str| format!(r#"{{"data":[{{"id":"whisper"}},{{"id":"{name}"}}]}}"#);
+        assert_eq!(judged(200, &list("gpt-4o-mini")), Ok(Online::Ready));
+        assert_eq!(judged(200, &list("gpt-4o-mini:latest")), Ok(Online::Ready));
+        let nearest = Some("gpt-4.1-mini".to_owned());
+        assert_eq!(
+            judged(200, &list("gpt-4.1-mini")),
+            Ok(Online::Unlisted { nearest })
+        );
+        let nearest = None;
+        assert_eq!(judged(200, &list("zzz")), Ok(Online::Unlisted { nearest }));
+    }
+
+    #[test]
+    fn a_server_without_a_list_is_there_all_the_same() {
+        assert_eq!(judged(404, ""), Ok(Online::NoList));
+        assert_eq!(judged(200, "hello"), Ok(Online::NoList));
+        assert_eq!(judged(401, "").unwrap_err().trouble, Trouble::Unauthorised);
+    }
+}
