@@ -151,7 +151,7 @@ impl Maker<'_> {
 
     fn path(&self, path: &str) -> Option<PathBuf> {
         let text = self.value(path).as_str().filter(|text| !text.is_empty())?;
-        crate::config::paths::inside(self.root, text).ok()
+        crate::config::paths::relative(self.root, text)
     }
 
     fn place(&self, path: &str) -> PathBuf {

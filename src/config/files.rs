@@ -24,11 +24,25 @@ pub(crate) fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Returns where a path really is: links of its existing part resolved, also links that lead nowhere.
-/// `None` = a circle of links or something unreadable: nobody can say.
-pub(crate) fn real_place(path: &Path) -> Option<PathBuf> {
+/// Returns where a path below `root` really is. `root` is canonical and `relative` is plain names, so
+/// without a link on the way it is where it says. `None` = nobody can say: a circle of links, no permission.
+pub(crate) fn real_place(root: &Path, relative: &Path) -> Option<PathBuf> {
+    let mut place = root.to_path_buf();
+    for name in relative {
+        place.push(name);
+        match std::fs::symlink_metadata(&place) {
+            Ok(found) if found.is_symlink() => return behind_links(root.join(relative)),
+            Ok(_) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::PermissionDenied => return None,
+            Err(_) => break,
+        }
+    }
+    Some(root.join(relative))
+}
+
+/// Resolves the links of the part of a path that exists, also links that lead nowhere.
+fn behind_links(mut existing: PathBuf) -> Option<PathBuf> {
     let mut rest = Vec::new();
-    let mut existing = path.to_path_buf();
     for _ in 0..64 {
         if let Ok(real) = std::fs::canonicalize(&existing) {
             return Some(rest.iter().rev().fold(real, |place, name| place.join(name)));

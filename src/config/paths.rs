@@ -28,20 +28,20 @@ pub(crate) fn inside(root: &Path, text: &str) -> Result<PathBuf, Wrong> {
             "the path `{text}` lies in git's own directory"
         )));
     }
-    match files::real_place(&root.join(&relative)) {
+    match files::real_place(root, &relative) {
         Some(real) if real.starts_with(root) => Ok(relative),
         Some(real) => Err(refuse(format!(
             "the path `{text}` leaves the root: a link leads to {}",
             real.display()
         ))),
         None => Err(refuse(format!(
-            "the path `{text}` goes through a circle of links"
+            "the path `{text}` cannot be resolved: a circle of links, or no permission"
         ))),
     }
 }
 
 /// Returns the path relative to the root by its text alone; `None` = it leaves the root or is the root.
-fn relative(root: &Path, text: &str) -> Option<PathBuf> {
+pub(crate) fn relative(root: &Path, text: &str) -> Option<PathBuf> {
     let path = Path::new(text);
     let path = path.strip_prefix(root).unwrap_or(path);
     let mut kept = PathBuf::new();

@@ -643,7 +643,7 @@ mod tests {
         };
         insta::assert_snapshot!(link("/nowhere/at/all").fault(), @r#"config error: config/config_v0_3.json:1:2: `logs_dir`: the path `out/logs` leaves the root: a link leads to /nowhere/at/all/logs; name a path below the root, e.g. "workspace/artifacts/file""#);
         insta::assert_snapshot!(link("../x").fault().replace(std::env::temp_dir().to_str().unwrap(), "$TMP"), @r#"config error: config/config_v0_3.json:1:2: `logs_dir`: the path `out/logs` leaves the root: a link leads to $TMP/x/logs; name a path below the root, e.g. "workspace/artifacts/file""#);
-        insta::assert_snapshot!(link("out").fault(), @r#"config error: config/config_v0_3.json:1:2: `logs_dir`: the path `out/logs` goes through a circle of links; name a path below the root, e.g. "workspace/artifacts/file""#);
+        insta::assert_snapshot!(link("out").fault(), @r#"config error: config/config_v0_3.json:1:2: `logs_dir`: the path `out/logs` cannot be resolved: a circle of links, or no permission; name a path below the root, e.g. "workspace/artifacts/file""#);
         assert!(link("config").load().is_ok());
     }
 
