@@ -8,6 +8,16 @@ use crate::config::source::Source;
 /// Why there are no settings. The text begins with `config error`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There is no configuration where one is needed.
+    #[error(
+        "config error: no config/config_v0_3.json and no config_v0_3.json in {}; run `tos init --sample` for a working example, \
+         or name a file with `--config`",
+        root.display()
+    )]
+    Missing {
+        /// The root that was searched.
+        root: PathBuf,
+    },
     /// A file cannot be read.
     #[error("config error: {}: cannot be read; check the path and its permissions", path.display())]
     Unreadable {

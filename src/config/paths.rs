@@ -18,6 +18,9 @@ pub(crate) fn inside(root: &Path, text: &str) -> Result<PathBuf, Wrong> {
     if text.trim().is_empty() {
         return Err(refuse("the path is empty".into()));
     }
+    if text.contains(char::is_control) {
+        return Err(refuse("the path holds a control character".into()));
+    }
     let relative =
         relative(root, text).ok_or_else(|| refuse(format!("the path `{text}` leaves the root")))?;
     if relative

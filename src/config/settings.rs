@@ -316,6 +316,16 @@ impl Settings {
         })
     }
 
+    /// Returns an error where no configuration file was found: without one there is no job to work on, and
+    /// a run would spend money on a prompt without a goal.
+    pub fn require_file(&self) -> Result<(), Error> {
+        let root = self.root.clone();
+        match self.config_file {
+            Some(_) => Ok(()),
+            None => Err(Error::Missing { root }),
+        }
+    }
+
     /// Returns the absolute place of a path below the root.
     pub fn at(&self, path: &Path) -> PathBuf {
         self.root.join(path)
@@ -726,6 +736,54 @@ config error: 20 faults
         let fault = Settings::load(root.path(), named, &[], &Overrides::default()).unwrap_err();
         let real = files::canonical(root.path()).display().to_string();
         insta::assert_snapshot!(chain(&fault).replace(&real, "$ROOT"), @"config error: $ROOT/nope.json: cannot be read; check the path and its permissions: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn a_job_needs_a_file_although_settings_do_not() {
+        let root = tempfile::tempdir().unwrap();
+        let settings = Settings::load(root.path(), None, &[], &Overrides::default()).unwrap();
+        let fault = settings.require_file().unwrap_err().to_string();
+        let fault = fault.replace(&settings.root.display().to_string(), "$ROOT");
+        insta::assert_snapshot!(fault, @"config error: no config/config_v0_3.json and no config_v0_3.json in $ROOT; run `tos init --sample` for a working example, or name a file with `--config`");
+        assert!(load("{}").require_file().is_ok());
+    }
+
+    #[test]
+    fn no_value_of_any_key_makes_it_panic_and_every_refusal_is_a_config_error() {
+        let values = [
+            "null",
+            "true",
+            "-1",
+            "3",
+            "1e308",
+            r#""""#,
+            r#""x""#,
+            r#""..""#,
+            r#""\u0000""#,
+            "[]",
+            "[null]",
+            r#"["("]"#,
+            "[{}]",
+            r#"{"a": 1}"#,
+        ];
+        let (place, mut refused) = (Place::new("{}"), 0);
+        let file = place.root.path().join("config/config_v0_3.json");
+        for key in crate::config::keys::all() {
+            for value in values {
+                let parts = key.path.rsplit('.');
+                let nested = parts.fold(value.to_owned(), |inner, part| {
+                    format!("{{\"{part}\": {inner}}}")
+                });
+                files::write(&file, &nested);
+                if let Err(fault) = place.load() {
+                    let text = fault.to_string();
+                    assert!(text.starts_with("config error: "), "{nested}: {text}");
+                    assert!(text.contains(key.path.as_ref()), "{nested}: {text}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > crate::config::keys::all().len() * 10, "{refused}");
     }
 
     #[test]

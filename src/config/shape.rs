@@ -184,6 +184,10 @@ impl Shape {
             return Some(Wrong::new(problem, "write a text in quotes, or remove it"));
         };
         match self {
+            _ if text.contains('\0') => Some(Wrong::new(
+                "holds a NUL, which no program can take",
+                "remove it",
+            )),
             Self::Patterns => pattern_fault(text),
             Self::Names => name_fault(text),
             _ => None,

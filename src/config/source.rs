@@ -49,6 +49,26 @@ pub struct Sourced {
     pub source: Source,
 }
 
+impl Sourced {
+    /// Returns the value as it may be shown: the name and password of an address are left out.
+    pub fn public(&self) -> Value {
+        match &self.value {
+            Value::String(text) => Value::String(without_password(text)),
+            other => other.clone(),
+        }
+    }
+}
+
+fn without_password(text: &str) -> String {
+    let parts = text.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        let (_, host) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://[redacted]@{host}{path}"))
+    });
+    parts.unwrap_or_else(|| text.to_owned())
+}
+
 /// Every key of the table with its value in force.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sources(pub(crate) BTreeMap<&'static str, Sourced>);
@@ -62,5 +82,25 @@ impl Sources {
     /// Returns all keys in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Sourced)> {
         self.0.iter().map(|(path, sourced)| (*path, sourced))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let shown = |text: &str| {
+            let value = Value::String(text.into());
+            let source = Source::Default;
+            Sourced { value, source }.public()
+        };
+        assert_eq!(
+            shown("http://me:pw@host:1/v1"),
+            "http://[redacted]@host:1/v1"
+        );
+        assert_eq!(shown("http://host/a@b"), "http://host/a@b");
+        assert_eq!(shown("a text: with @ and ://"), "a text: with @ and ://");
     }
 }
