@@ -252,6 +252,25 @@ impl Kit for House {
         Arc::new(DiskStore::new(Self::layout(settings, summary)))
     }
 
+    fn store_without_settings(
+        &self,
+        global: &Global,
+        summary: Option<PathBuf>,
+    ) -> Option<Arc<dyn Store>> {
+        let root = self.root(global);
+        let layout = Layout {
+            root: root.clone(),
+            workspace: "workspace".into(),
+            logs: "logs".into(),
+            job_input: None,
+            job_result: "workspace/artifacts/job_result.json".into(),
+            summary: summary.unwrap_or_else(|| "logs/last_run_summary.json".into()),
+            archive_keep: 20,
+        };
+        root.is_dir()
+            .then(|| Arc::new(DiskStore::new(layout)) as Arc<dyn Store>)
+    }
+
     fn make_folders(&self, settings: &Settings) -> Result<(), Trouble> {
         Ok(DiskStore::new(Self::layout(settings, None)).make_folders()?)
     }

@@ -47,6 +47,11 @@ impl Phase {
         }
     }
 
+    /// Returns whether `word` is the word of a phase.
+    pub fn is_known(word: &str) -> bool {
+        serde_json::from_value::<Self>(word.into()).is_ok()
+    }
+
     /// Returns whether a step log with this phase says `done: true`.
     pub const fn is_done(self) -> bool {
         matches!(self, Self::Done | Self::JobLoopComplete)

@@ -115,6 +115,11 @@ fn job_index_of(bytes: &[u8]) -> Result<Option<u32>, String> {
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| format!("is not JSON ({error})"))?;
     let map = value.as_object().ok_or("is not a JSON object")?;
+    if let Some(phase) = map.get("current_phase").and_then(Value::as_str)
+        && !Phase::is_known(phase)
+    {
+        return Err(format!("holds an unexpected phase `{phase}`"));
+    }
     match map.get("job_index") {
         None | Some(Value::Null) => Ok(None),
         Some(index) => {

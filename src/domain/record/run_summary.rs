@@ -40,17 +40,13 @@ pub struct RunFiles {
 
 /// Returns the run summary.
 pub fn run_summary(state: &State, files: &RunFiles) -> Value {
-    let phase = files
-        .outcome
-        .as_ref()
-        .map(Outcome::phase)
-        .or(state.last.phase);
+    let (phase, done) = phase(state, files);
     let disk = &files.disk;
     let mut map = Map::new();
     let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
-    put("phase", json!(phase.map(Phase::as_str)));
+    put("phase", json!(phase));
     put("step", json!(state.last.step));
-    put("done", json!(phase.is_some_and(Phase::is_done)));
+    put("done", json!(done));
     put(
         "latest_step",
         json!(disk.step_logs.last().map(|number| step_file(*number))),
@@ -89,6 +85,17 @@ pub fn run_summary(state: &State, files: &RunFiles) -> Value {
     Value::Object(map)
 }
 
+/// Returns the phase to report and whether it is a success. A passage that could not even start reports
+/// `error`, whatever an earlier run reached: nobody shall mistake that run's success for this one's.
+fn phase(state: &State, files: &RunFiles) -> (Option<&'static str>, bool) {
+    if files.error.is_some() {
+        return (Some("error"), false);
+    }
+    let outcome = files.outcome.as_ref().map(Outcome::phase);
+    let phase = outcome.or(state.last.phase);
+    (phase.map(Phase::as_str), phase.is_some_and(Phase::is_done))
+}
+
 fn reason(state: &State, files: &RunFiles) -> Option<String> {
     let of_outcome = files
         .outcome
@@ -101,24 +108,16 @@ fn reason(state: &State, files: &RunFiles) -> Option<String> {
 
 /// Returns the run summary on one line of `key=value` pairs that always parses.
 pub fn run_summary_text(state: &State, files: &RunFiles) -> String {
-    let phase = files
-        .outcome
-        .as_ref()
-        .map(Outcome::phase)
-        .or(state.last.phase);
+    let (phase, done) = phase(state, files);
     let disk = &files.disk;
-    let done = if phase.is_some_and(Phase::is_done) {
-        "True"
-    } else {
-        "False"
-    };
+    let done = if done { "True" } else { "False" };
     let latest = disk
         .step_logs
         .last()
         .map_or_else(|| "none".to_owned(), |number| step_file(*number));
     let exists = |there: bool| if there { "exists" } else { "none" };
     let mut pairs: Vec<(&str, String)> = vec![
-        ("phase", phase.map_or("none", Phase::as_str).to_owned()),
+        ("phase", phase.unwrap_or("none").to_owned()),
         ("step", state.last.step.to_string()),
         ("done", done.to_owned()),
         ("latest_step", latest),

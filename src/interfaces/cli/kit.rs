@@ -57,6 +57,14 @@ pub trait Kit {
     /// Builds the store; `summary` replaces the usual place of the run summary.
     fn store(&self, settings: &Settings, summary: Option<PathBuf>) -> Arc<dyn Store>;
 
+    /// Builds a store with the default places, for when the settings cannot be read; `None` where there
+    /// is no root either.
+    fn store_without_settings(
+        &self,
+        global: &Global,
+        summary: Option<PathBuf>,
+    ) -> Option<Arc<dyn Store>>;
+
     /// Makes the folders the documentation promises.
     fn make_folders(&self, settings: &Settings) -> Result<(), Trouble>;
 

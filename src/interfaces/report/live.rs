@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     domain::{
+        command::Command,
         event::{Event, EventKind},
         history::exit_words,
         model::Role,
@@ -70,8 +71,8 @@ impl Live {
         ));
     }
 
-    fn judged(&self, step: &StepState, verdicts: &[Verdict]) {
-        for (command, verdict) in step.commands.iter().zip(verdicts) {
+    fn judged(&self, commands: &[Command], verdicts: &[Verdict]) {
+        for (command, verdict) in commands.iter().zip(verdicts) {
             let (tone, word) = match verdict.decision {
                 Decision::Allow => (Tone::Good, "allow"),
                 Decision::Ask => (Tone::Warn, "ask  "),
@@ -189,11 +190,7 @@ impl Reporter for Live {
                 let line = format!("  {}: {}{then}", role.as_str(), failure.message);
                 self.say(&self.printer.paint(Tone::Warn, &line));
             }
-            EventKind::Judged { verdicts, .. } => {
-                if let Some(step) = step.or(state.closed.as_deref()) {
-                    self.judged(step, verdicts);
-                }
-            }
+            EventKind::Judged { commands, verdicts } => self.judged(commands, verdicts),
             EventKind::CommandStarted { index } => {
                 self.doing(state, &format!("running command {}", index + 1));
             }

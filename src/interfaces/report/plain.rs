@@ -95,7 +95,7 @@ pub fn result(printer: &Printer, state: &State) {
         }
     }
     for seen in &step.evidence {
-        printer.note(&format!("goal {}: {}", seen.check, seen.seen));
+        printer.note(&format!("goal reached: {} ({})", seen.check, seen.seen));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     services::{
         bus::Reporter,
         passage::{self, Order, Passage},
+        recovery,
     },
 };
 
@@ -53,7 +54,15 @@ pub fn framed(
     if args.verify_only && mode != Mode::Test {
         return Err(Trouble::usage("`--verify-only` goes with `--mode test`"));
     }
-    let mut settings = kit.settings(global)?;
+    let mut settings = match kit.settings(global) {
+        Ok(settings) => settings,
+        Err(trouble) => {
+            if let Some(store) = kit.store_without_settings(global, args.summary_file.clone()) {
+                leave_summary(store.as_ref(), mode, &trouble, frame);
+            }
+            return Err(trouble);
+        }
+    };
     apply(args, &mut settings);
     let store = kit.store(&settings, args.summary_file.clone());
     printer.note(&format!("Root {}", settings.root.display()));
@@ -66,7 +75,10 @@ pub fn framed(
     } else {
         run(mode, args, &settings, kit, printer, frame, &store)
     };
-    if let Err(trouble) = &result {
+    // Who finds another tos at work leaves that one's summary alone.
+    if let Err(trouble) = &result
+        && !matches!(trouble, Trouble::NotDone(_))
+    {
         leave_summary(store.as_ref(), mode, trouble, frame);
     }
     result
@@ -124,11 +136,12 @@ fn run(
         printer.note("cleanup done");
     }
     drop(lock);
-    conclude(mode, printer, store.as_ref(), &passage, frame)
+    conclude(mode, settings, printer, store.as_ref(), &passage, frame)
 }
 
 fn conclude(
     mode: Mode,
+    settings: &Settings,
     printer: &Printer,
     store: &dyn Store,
     passage: &Passage,
@@ -144,7 +157,7 @@ fn conclude(
         plain::result(printer, state);
     }
     plain::after_run(printer, state, disk, outcome);
-    let report = (mode == Mode::Test).then(|| verify(state, disk, Some(outcome)));
+    let report = (mode == Mode::Test).then(|| checked(settings, state, disk, Some(outcome)));
     if let Some(report) = &report {
         plain::verification(printer, report);
     }
@@ -173,7 +186,7 @@ fn verify_only(
     for repair in &repairs {
         printer.alert(repair);
     }
-    let report = verify(&state, &disk, None);
+    let report = checked(settings, &state, &disk, None);
     plain::verification(printer, &report);
     finish(
         Mode::Test,
@@ -185,6 +198,17 @@ fn verify_only(
         Some(&report),
         frame,
     )
+}
+
+/// Verifies; whoever switched the experimental warning off does not get it.
+fn checked(settings: &Settings, state: &State, disk: &Disk, outcome: Option<&Outcome>) -> Report {
+    let mut report = verify(state, disk, outcome);
+    if !settings.experimental_warning {
+        report
+            .warnings
+            .retain(|warning| !warning.contains("experimental mode"));
+    }
+    report
 }
 
 #[expect(clippy::too_many_arguments, reason = "the common end of two roads")]
@@ -236,5 +260,6 @@ fn leave_summary(store: &dyn Store, mode: Mode, trouble: &Trouble, frame: &Frame
         rollback: frame.rollback.clone(),
     };
     // The trouble itself is about to be shown; a second one about its record would only hide it.
-    drop(passage::summarise(store, &State::default(), &files));
+    let state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    drop(passage::summarise(store, &state, &files));
 }
