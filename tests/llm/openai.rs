@@ -321,3 +321,13 @@ async fn a_look_costs_nothing_and_tells_whether_key_and_model_are_good() {
     let fault = look(&options).await.unwrap_err().to_string();
     assert_eq!(fault, "openai API error 401: bad key [redacted]");
 }
+
+#[tokio::test]
+async fn a_used_up_limit_that_says_until_when_in_its_body_parks() {
+    let body =
+        json!({"error": {"type": "usage_limit_reached", "message": "m", "resets_in_seconds": 600}});
+    let server = server(json_answer(429, &body)).await;
+    let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
+    let expected = (Trouble::QuotaExhausted, Some(600_000));
+    assert_eq!((failure.trouble, failure.retry_after_ms), expected);
+}

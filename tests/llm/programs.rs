@@ -222,3 +222,25 @@ async fn a_look_finds_programs_on_the_path_that_was_handed_in() {
         "the model program `env` is not there, or not executable (PATH /nowhere)"
     );
 }
+
+#[tokio::test]
+async fn a_used_up_subscription_parks_until_it_is_renewed() {
+    for script in [
+        "echo \"You've hit your usage limit. Try again in 2 hours 5 minutes.\" >&2; exit 1",
+        "echo \"You've hit your usage limit. Try again in 2 hours 5 minutes.\"",
+        r#"echo '{"type":"result","is_error":true,"result":"usage limit reached, resets_in_seconds: 7560"}'"#,
+    ] {
+        let failure = ask(script, &query()).await.unwrap_err();
+        let wait = Some(126 * 60_000);
+        assert_eq!(
+            (failure.trouble, failure.retry_after_ms),
+            (Trouble::QuotaExhausted, wait)
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_mentions_limits_is_an_answer() {
+    let script = r#"echo '{"summary":"tells the user that the usage limit reached its end"}'"#;
+    assert!(ask(script, &query()).await.is_ok());
+}

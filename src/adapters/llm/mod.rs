@@ -24,6 +24,7 @@ mod messages;
 mod options;
 mod program;
 mod quirks;
+mod quota;
 mod record;
 mod recording;
 mod replay;

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     adapters::llm::{
-        error::BuildError, live::estimate, messages, options::ModelOptions, shared::Shared,
+        error::BuildError, live::estimate, messages, options::ModelOptions, quota, shared::Shared,
         trouble::shorten,
     },
     domain::model::{Failure, Finish, Query, Reply, Trouble, Usage},
@@ -32,6 +32,8 @@ const PROVIDER: &str = "command";
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 /// What is kept of stderr, from its end.
 const MAX_COMPLAINT: usize = 4 * 1024;
+/// A longer text is an answer that merely mentions limits.
+const MAX_NOTICE: usize = 400;
 /// How long pipes may stay open after the program and its group have ended.
 const PIPE_GRACE: Duration = Duration::from_secs(1);
 
@@ -148,19 +150,17 @@ impl Program {
         if !status.success() {
             // Some programs complain on stdout.
             let complaint = if stderr.is_empty() { stdout } else { stderr };
-            return Err(self.failure(
-                Trouble::ProgramFailed,
-                &format!("ended with {status}"),
-                tail(complaint),
-            ));
+            return Err(self.complaint(&format!("ended with {status}"), tail(complaint)));
         }
         if stdout.len() > MAX_OUTPUT {
             return Err(self.failure(Trouble::Malformed, "printed more than 16 MiB", stderr));
         }
         let printout = Printout::read(stdout);
         if printout.is_error {
-            let words = printout.text.into_bytes();
-            return Err(self.failure(Trouble::ProgramFailed, "reported an error", &words));
+            return Err(self.complaint("reported an error", printout.text.as_bytes()));
+        }
+        if printout.is_notice() {
+            return Err(self.complaint("gave no answer", printout.text.as_bytes()));
         }
         if printout.text.trim().is_empty() {
             return Err(self.failure(Trouble::Malformed, "printed no answer", stderr));
@@ -179,6 +179,18 @@ impl Program {
             model: self.model().to_owned(),
             request_id: None,
             elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Types a failure by what the program says about it.
+    fn complaint(&self, what: &str, words: &[u8]) -> Failure {
+        let text = String::from_utf8_lossy(words);
+        if !quota::is_used_up(&text) {
+            return self.failure(Trouble::ProgramFailed, what, words);
+        }
+        Failure {
+            retry_after_ms: quota::wait(&text, chrono::Local::now().fixed_offset()),
+            ..self.failure(Trouble::QuotaExhausted, what, words)
         }
     }
 
@@ -272,6 +284,12 @@ impl Printout {
             },
             _ => plain(),
         }
+    }
+
+    /// Returns whether this is the notice of a used-up limit, which some programs print as if it were an
+    /// answer. Anything that could be a proposal is none.
+    fn is_notice(&self) -> bool {
+        self.text.len() <= MAX_NOTICE && !self.text.contains('{') && quota::is_used_up(&self.text)
     }
 }
 

@@ -5,10 +5,13 @@
 
 use std::error::Error;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Local, Utc};
 use serde_json::Value;
 
-use crate::domain::model::{Failure, Trouble};
+use crate::{
+    adapters::llm::quota,
+    domain::model::{Failure, Trouble},
+};
 
 /// The longest wait that is believed; a server that asks for more is wrong about its clock.
 const MAX_RETRY_AFTER_MS: f64 = 31.0 * 24.0 * 3_600_000.0;
@@ -16,7 +19,8 @@ const MAX_RETRY_AFTER_MS: f64 = 31.0 * 24.0 * 3_600_000.0;
 const MAX_MESSAGE: usize = 600;
 
 /// Words in an error's type or code that mean: no money, not «too fast».
-const QUOTA: [&str; 10] = [
+const QUOTA: [&str; 11] = [
+    "usage_limit_reached",
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
@@ -136,10 +140,18 @@ pub(super) fn from_answer(provider: &str, answer: &Answer, error: &ApiError) -> 
     } else {
         &error.message
     };
+    let trouble = trouble(answer, error);
+    let stated = || {
+        let body = String::from_utf8_lossy(&answer.body);
+        let exhausted = trouble == Trouble::QuotaExhausted;
+        exhausted
+            .then(|| quota::wait(&body, Local::now().fixed_offset()))
+            .flatten()
+    };
     Failure {
-        trouble: trouble(answer, error),
+        trouble,
         message: format!("{provider} API error {status}{label}: {message}"),
-        retry_after_ms: answer.retry_after_ms,
+        retry_after_ms: answer.retry_after_ms.or_else(stated),
         request_id: answer
             .request_id
             .clone()
