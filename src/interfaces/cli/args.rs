@@ -100,6 +100,47 @@ pub struct ModeArgs {
     pub on_unknown: Option<String>,
 }
 
+impl ModeArgs {
+    /// Returns an option that was given and means nothing here, with the modes it belongs to. `mode` is
+    /// `None` for commands. An option that would be ignored is an error: whoever typed it meant it.
+    pub fn misplaced(&self, mode: Option<Mode>) -> Option<(&'static str, &'static str)> {
+        use Mode::{Checkpoint, Cleanrun, Rollback, Run, Test};
+        let runs: &[Mode] = &[Run, Test, Cleanrun];
+        let all: &[Mode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
+        let given: [(bool, &str, &[Mode], &str); 10] = [
+            (self.clean, "--clean", runs, "run, test, cleanrun"),
+            (self.summary_file.is_some(), "--summary-file", all, "a mode"),
+            (self.name.is_some(), "--name", &[Checkpoint], "checkpoint"),
+            (
+                self.target_commit.is_some(),
+                "--target-commit",
+                &[Rollback],
+                "rollback",
+            ),
+            (self.verify_only, "--verify-only", &[Test], "test"),
+            (self.discard, "--discard", &[Rollback], "rollback"),
+            (
+                self.allow_secrets,
+                "--allow-secrets",
+                &[Checkpoint],
+                "checkpoint",
+            ),
+            (self.init, "--init", &[Checkpoint], "checkpoint"),
+            (self.wait, "--wait", runs, "run, test, cleanrun"),
+            (
+                self.on_unknown.is_some(),
+                "--on-unknown",
+                &[Run, Test],
+                "run, test",
+            ),
+        ];
+        given
+            .into_iter()
+            .find(|(there, _, modes, _)| *there && !mode.is_some_and(|mode| modes.contains(&mode)))
+            .map(|(_, option, _, words)| (option, words))
+    }
+}
+
 /// Options that every mode and command understands.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options everywhere")]
@@ -191,6 +232,30 @@ mod tests {
         assert_eq!(cli.mode, Some(Mode::Run));
         assert_eq!(cli.mode_args.summary_file, Some("x.json".into()));
         assert!(cli.mode_args.clean);
+    }
+
+    #[test]
+    fn an_option_that_means_nothing_in_a_mode_is_an_error() {
+        let parse = |words: &[&str]| Cli::try_parse_from(words).unwrap();
+        let cli = parse(&["tos", "--mode", "run", "--discard"]);
+        assert_eq!(
+            cli.mode_args.misplaced(cli.mode),
+            Some(("--discard", "rollback"))
+        );
+        let cli = parse(&["tos", "--clean", "status"]);
+        assert_eq!(
+            cli.mode_args.misplaced(None),
+            Some(("--clean", "run, test, cleanrun"))
+        );
+        let cli = parse(&[
+            "tos",
+            "--mode",
+            "rollback",
+            "--discard",
+            "--summary-file",
+            "x",
+        ]);
+        assert_eq!(cli.mode_args.misplaced(cli.mode), None);
     }
 
     #[test]

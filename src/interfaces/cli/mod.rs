@@ -25,6 +25,9 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
 
 /// Does what the words say.
 pub fn perform(cli: &Cli, kit: &dyn Kit, printer: &Printer) -> Exit {
+    if let Some((option, modes)) = cli.mode_args.misplaced(cli.mode) {
+        return Trouble::Usage(format!("`{option}` goes with `--mode` {modes}")).show(printer);
+    }
     let result = match (&cli.command, cli.mode) {
         (Some(command), None) => command_result(command, cli, kit, printer),
         (None, Some(mode)) => match mode {

@@ -51,9 +51,6 @@ pub fn framed(
     printer: &Printer,
     frame: &Frame,
 ) -> Result<Exit, Trouble> {
-    if args.verify_only && mode != Mode::Test {
-        return Err(Trouble::usage("`--verify-only` goes with `--mode test`"));
-    }
     let mut settings = match kit.settings(global) {
         Ok(settings) => settings,
         Err(trouble) => {
@@ -107,6 +104,11 @@ fn run(
     let lock = kit.lock(settings, &format!("--mode {}", mode.as_str()))?;
     for notice in &job.notices {
         printer.alert(notice);
+    }
+    if mode == Mode::Test {
+        printer.note(
+            "test runs and spends a job; `--verify-only` checks the present state without one",
+        );
     }
     let clean = args.clean || mode == Mode::Cleanrun;
     if clean {
