@@ -15,7 +15,7 @@ const LONGEST_MS: i64 = 31 * 24 * 3_600_000;
 /// Sentences that mean a used-up limit, in the words of several programs.
 static USED_UP: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression(
-        r"(?ix) \blimit\ (has\ been\ )?reached\b | \bhit\ your\ ([a-z0-9-]+\ )?limit\b
+        r"(?ix) \b(usage|session|hour|hourly|daily|weekly|monthly|plan)\ limit\ (has\ been\ )?reached\b | \bhit\ your\ ([a-z0-9-]+\ )?limit\b
           | usage_limit_reached | insufficient_quota | resource_exhausted
           | \bquota\ (is\ )?(exceeded|exhausted|reached)\b | \bcredit\ balance\ is\ too\ low\b",
     )
@@ -194,10 +194,10 @@ mod tests {
                 "You've hit your limit - resets Dec 2, 11am (Asia/Seoul)",
                 Some(12 * day - 60),
             ),
-            ("limit reached, resets Jan 2, 11am", Some(31 * day)),
+            ("weekly limit reached, resets Jan 2, 11am", Some(31 * day)),
             ("You've hit your limit · resets 12am", Some(12 * 60)),
             (
-                "limit reached, access returns on 2026-12-01 at 00:00 UTC",
+                "usage limit reached, access returns on 2026-12-01 at 00:00 UTC",
                 Some(10 * day + 13 * 60),
             ),
             ("quota exceeded, try again later", None),
@@ -212,6 +212,7 @@ mod tests {
     fn other_complaints_are_no_used_up_limit() {
         for complaint in [
             "rate limit exceeded",
+            "context limit reached",
             "invalid API key",
             "",
             "socket hang up",
