@@ -474,8 +474,16 @@ impl House {
             turn: 0,
             deadline: *settings.rules.deadlines.of(role),
         };
+        let own = options.of(role).clone();
+        let shared = llm::Shared::new(self.redactor().clone());
         let asked = crate::interfaces::cli::kit::block_on(self, move |_stop| {
-            Box::pin(async move { model.ask(&query).await })
+            Box::pin(async move {
+                let asked = model.ask(&query).await;
+                match asked {
+                    Ok(reply) => Ok(reply),
+                    Err(failure) => Err(parts::explained(failure, &own, &shared).await),
+                }
+            })
         });
         match asked {
             Ok(Ok(reply)) => Finding {
@@ -486,7 +494,7 @@ impl House {
                     reply.provider, reply.model, reply.elapsed_ms
                 ),
             },
-            Ok(Err(failure)) => problem(failure.message),
+            Ok(Err(seen)) => problem(seen),
             Err(trouble) => problem(trouble.to_string()),
         }
     }

@@ -1,12 +1,19 @@
 //! Turning settings into the option structs of adapters, value by value.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     adapters::{llm, process},
     config::{Api, ModelSettings, Provider, Settings},
-    domain::{model::Role, redaction::Redactor, rules::PerRole},
+    domain::{
+        model::{Failure, Role, Trouble},
+        redaction::Redactor,
+        rules::PerRole,
+    },
 };
+
+/// How long a look at a server's list of models may take.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// Names of environment variables whose values are secrets, by a piece of their name.
 const SECRET_WORDS: [&str; 9] = [
@@ -85,6 +92,7 @@ pub(super) fn model(
             .map(|key| llm::Secret::new(key.expose())),
         temperature: wanted.temperature,
         max_tokens: wanted.max_tokens,
+        schema: wanted.schema,
         version: Some(wanted.version.clone()),
         argv: wanted.argv.clone(),
         directory: settings.root.clone(),
@@ -130,6 +138,24 @@ pub(super) fn model_names(options: &PerRole<llm::ModelOptions>) -> [String; 3] {
             format!("{provider}:{model}")
         }
     })
+}
+
+/// Returns why a model gave no sign, and the name the server offers where it does not know the model.
+pub(super) async fn explained(
+    failure: Failure,
+    options: &llm::ModelOptions,
+    shared: &llm::Shared,
+) -> String {
+    if failure.trouble != Trouble::Rejected {
+        return failure.message;
+    }
+    match llm::check(options, shared, LOOK).await {
+        Ok(llm::Online::Unlisted {
+            nearest: Some(name),
+        }) => format!("{}; the server offers `{name}`", failure.message),
+        Ok(llm::Online::Ready | llm::Online::NoList | llm::Online::Unlisted { nearest: None })
+        | Err(_) => failure.message,
+    }
 }
 
 /// Returns a path as the records have it: forward slashes.

@@ -21,6 +21,8 @@ use crate::{
     ports::{BoxFuture, model::Model},
 };
 
+/// A shorter key protects nothing.
+const SHORTEST_SECRET: usize = 8;
 /// Refusals that are answered by leaving out a field: one for each quirk.
 const MAX_LESSONS: u32 = 3;
 
@@ -213,7 +215,7 @@ impl<D: Dialect> Live<D> {
             usage: said
                 .usage
                 .unwrap_or_else(|| estimate(&query.prompt, &said.text)),
-            text: self.clean(&said.text),
+            text: self.shared.clean(&said.text),
             finish: said.finish,
             provider: self.dialect.provider().to_owned(),
             model: said.model.unwrap_or_else(|| self.model.clone()),
@@ -238,10 +240,11 @@ impl<D: Dialect> Live<D> {
     }
 }
 
-/// Removes secrets, the own key first: a provider may quote it in its refusal.
+/// Removes secrets from a failure's words, the own key first: a provider may quote it in its refusal.
+/// Short keys are the placeholders that local servers are given, and common words.
 pub(super) fn clean(text: &str, key: Option<&Secret>, shared: &Shared) -> String {
     match key {
-        Some(key) if !key.reveal().is_empty() && text.contains(key.reveal()) => {
+        Some(key) if key.reveal().len() >= SHORTEST_SECRET && text.contains(key.reveal()) => {
             shared.clean(&text.replace(key.reveal(), "[redacted]"))
         }
         _ => shared.clean(text),
