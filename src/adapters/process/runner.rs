@@ -1,0 +1,220 @@
+//! The runner: one order in, one end out.
+
+use std::{
+    ffi::OsString,
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    capture::{Keep, Sink},
+    environment, launch,
+    running::{Running, millis},
+    tree::{self, Tree},
+};
+use crate::{
+    domain::{
+        process::{End, Failure},
+        redaction::Redactor,
+    },
+    ports::{
+        BoxFuture,
+        runner::{Interrupt, Order, Runner},
+        sandbox::{Launch, Sandbox},
+    },
+};
+
+/// What the runner needs to know once.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The workspace root; stored paths are told relative to it.
+    pub root: PathBuf,
+    /// The environment of tos, from which commands get a harmless part.
+    pub base_environment: Vec<(OsString, OsString)>,
+    /// Names passed on in addition to the harmless ones; names that look like secrets never are.
+    pub allow_environment: Vec<String>,
+    /// Removes secrets from whatever commands print.
+    pub redactor: Redactor,
+    /// How long a command that is asked to terminate may take before it is killed.
+    pub grace: Duration,
+    /// The same for processes that a finished command has left behind.
+    pub leftover_grace: Duration,
+    /// Bytes of the beginning of each stream kept in the record.
+    pub head_bytes: usize,
+    /// Bytes of the end of each stream kept in the record.
+    pub tail_bytes: usize,
+    /// Bytes of each stream kept on disk.
+    pub disk_bytes: u64,
+}
+
+impl Options {
+    /// Makes options with the usual limits for a workspace.
+    pub fn new(root: PathBuf, redactor: Redactor) -> Self {
+        Self {
+            root,
+            base_environment: Vec::new(),
+            allow_environment: Vec::new(),
+            redactor,
+            grace: Duration::from_secs(5),
+            leftover_grace: Duration::from_millis(500),
+            head_bytes: 8 * 1024,
+            tail_bytes: 8 * 1024,
+            disk_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Runs commands on this machine.
+pub struct CommandRunner {
+    options: Options,
+    environment: Vec<(OsString, OsString)>,
+    interrupts: watch::Sender<Option<Interrupt>>,
+    sandbox: Option<Arc<dyn Sandbox>>,
+}
+
+impl std::fmt::Debug for CommandRunner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommandRunner")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CommandRunner {
+    /// Makes a runner and tos the parent of whatever its commands orphan. Without a sandbox commands
+    /// run with all the rights of the user.
+    pub fn new(options: Options, sandbox: Option<Arc<dyn Sandbox>>) -> Self {
+        if let Err(error) = tree::become_reaper() {
+            tracing::warn!(%error, "orphans can be found by their marker only");
+        }
+        let environment = environment::minimal(
+            &options.base_environment,
+            &options.allow_environment,
+            &options.redactor,
+        );
+        Self {
+            options,
+            environment,
+            interrupts: watch::Sender::new(None),
+            sandbox,
+        }
+    }
+
+    async fn run_order(&self, order: &Order) -> Result<End, Failure> {
+        let started = Instant::now();
+        let interrupts = self.interrupts.subscribe();
+        let launch = launch::prepare(&order.command, &order.directory, self.environment_of(order))?;
+        let launch = match &self.sandbox {
+            Some(sandbox) => sandbox.confine(launch).await?,
+            None => launch,
+        };
+        let (out, out_end) = pipe(&launch)?;
+        let (err, err_end) = pipe(&launch)?;
+        let began = tree::ticks_now();
+        let child = spawn(&launch, out_end, err_end)?;
+        let tree = Tree::new(child.id().unwrap_or(0), launch.jailed, &order.token, began);
+        let options = &self.options;
+        let running = Running::new(
+            tree,
+            child,
+            interrupts,
+            options.grace,
+            options.leftover_grace,
+        );
+        let mut sinks = [self.sink(order, "stdout"), self.sink(order, "stderr")];
+        let ended = running.finish(order, [out, err], &mut sinks).await;
+        let (exit, leftovers) = ended.map_err(|error| lost(&launch, &error))?;
+        let [stdout, stderr] = sinks.map(|sink| sink.finish(&options.root));
+        Ok(End {
+            exit,
+            stdout,
+            stderr,
+            elapsed_ms: millis(started.elapsed()),
+            leftovers,
+        })
+    }
+
+    fn environment_of(&self, order: &Order) -> Vec<(OsString, OsString)> {
+        let mut environment = self.environment.clone();
+        for (name, value) in &order.environment {
+            if !self.options.redactor.finds_in(value) {
+                environment.retain(|(known, _)| known != name.as_str());
+                environment.push((name.into(), value.into()));
+            }
+        }
+        environment.push((tree::MARKER.into(), order.token.clone().into()));
+        environment
+    }
+
+    fn sink(&self, order: &Order, stream: &str) -> Sink {
+        let name = format!("{:02}.{stream}", order.index);
+        let keep = Keep {
+            head: self.options.head_bytes,
+            tail: self.options.tail_bytes,
+            disk: self.options.disk_bytes,
+        };
+        let redaction = self.options.redactor.stream();
+        Sink::new(order.output_directory.join(name), keep, redaction)
+    }
+}
+
+impl Runner for CommandRunner {
+    fn run<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<End, Failure>> {
+        Box::pin(self.run_order(order))
+    }
+
+    fn interrupt(&self, how: Interrupt) {
+        self.interrupts.send_replace(Some(how));
+    }
+
+    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
+        let prefix = token_prefix.to_owned();
+        Box::pin(async move {
+            let task = tokio::task::spawn_blocking(move || tree::blocking_reap(&prefix));
+            task.await.unwrap_or(0)
+        })
+    }
+}
+
+fn pipe(launch: &Launch) -> Result<(OwnedFd, OwnedFd), Failure> {
+    let (reader, writer) =
+        std::io::pipe().map_err(|error| launch::spawn_failure(launch, &error))?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// Starts the process in a group of its own, without running any code of ours in the child, which
+/// keeps the fast way of starting processes open.
+fn spawn(launch: &Launch, out: OwnedFd, err: OwnedFd) -> Result<tokio::process::Child, Failure> {
+    let mut command = std::process::Command::new(&launch.program);
+    command
+        .arg0(&launch.name)
+        .args(&launch.arguments)
+        .env_clear()
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(&launch.directory)
+        .stdin(if launch.jailed {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
+        .stdout(out)
+        .stderr(err)
+        .process_group(0);
+    tokio::process::Command::from(command)
+        .spawn()
+        .map_err(|error| launch::spawn_failure(launch, &error))
+}
+
+fn lost(launch: &Launch, error: &std::io::Error) -> Failure {
+    let program = launch.program.display();
+    Failure {
+        message: format!(
+            "lost sight of `{program}`: {error}; its processes were ended, run it again"
+        ),
+    }
+}
