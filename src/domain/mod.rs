@@ -8,14 +8,11 @@
 pub mod budget;
 pub mod checkpoint;
 pub mod command;
-<<<<<<< HEAD
+pub mod confinement;
 pub mod event;
 pub mod gate;
 pub mod history;
 pub mod job;
-=======
-pub mod confinement;
->>>>>>> 3592305 (process: the runner starts, reads, ends and reaps commands; streaming redaction)
 pub mod model;
 pub mod outcome;
 pub mod policy;

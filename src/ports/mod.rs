@@ -10,11 +10,8 @@ pub mod clock;
 pub mod model;
 pub mod probe;
 pub mod runner;
-<<<<<<< HEAD
-pub mod store;
-=======
 pub mod sandbox;
->>>>>>> 3592305 (process: the runner starts, reads, ends and reaps commands; streaming redaction)
+pub mod store;
 
 /// A boxed future, so that ports work behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
