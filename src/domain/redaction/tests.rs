@@ -1,3 +1,5 @@
+//! What the redactor finds, what it leaves alone, and that pieces make no difference.
+
 use proptest::prelude::*;
 
 use super::*;
