@@ -206,8 +206,8 @@ pub enum Failure {
         repository: String,
     },
     /// Some files look like secrets.
-    #[error("{} look like secrets: {}; add them to .gitignore, or pass `--allow-secrets`",
-        counted(suspects.len(), "file"), suspects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("files that look like secrets are not committed: {}; add them to .gitignore, or pass `--allow-secrets`",
+        suspects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Secrets {
         /// The files and why.
         suspects: Vec<Suspect>,
@@ -359,13 +359,6 @@ fn list(changes: &[Change]) -> String {
         lines.push(format!("and {} more", changes.len() - SHOWN));
     }
     lines.join(", ")
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
-    }
 }
 
 fn fetch_note(fetch: Option<&str>) -> String {

@@ -156,6 +156,20 @@ fn v04_secrets_that_are_committed_already_stop_nobody() {
 }
 
 #[test]
+fn v04_a_secret_that_was_only_staged_is_named_too() {
+    let repo = Repo::with_files();
+    repo.write("keys/id_rsa", "x");
+    repo.git(&["add", "-A"]);
+    let failure = repo.try_take("x").unwrap_err().to_string();
+    assert!(
+        failure.contains("`keys/id_rsa` (a private key)"),
+        "{failure}"
+    );
+    repo.remove("keys/id_rsa");
+    repo.take("x");
+}
+
+#[test]
 fn hooks_do_not_run_and_are_reported() {
     let repo = Repo::with_files();
     for hook in ["pre-commit", "post-commit"] {

@@ -8,8 +8,11 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
 use git2::Oid;
 
 use super::{
+    Engine, Options, delta,
     error::{Doing, Result},
+    fast,
     home::Home,
+    index::{self, Index},
     object::Id,
     pack::Pack,
     publish::{Scratch, Stamp},
@@ -32,6 +35,53 @@ pub(super) struct Capture {
     pub(super) left_alone: Vec<Vec<u8>>,
     /// The objects that are not stored yet.
     pub(super) pack: Pack,
+    /// The index in memory, where it was made without the git program.
+    pub(super) memory: Option<Index>,
+    /// Directories without a tracked file, outermost first; only known together with `memory`.
+    pub(super) directories: Vec<Vec<u8>>,
+}
+
+impl Capture {
+    /// Returns what changes on the way from the captured work tree to a tree; submodules do not count.
+    pub(super) fn changes_to(&self, home: &Home, goal: Option<Oid>) -> Result<Changes> {
+        match &self.memory {
+            Some(index) => Ok(delta::changes(index, &delta::compare(home, index, goal)?)),
+            None => tree_diff::compare_files(home, Some(oid(&self.tree)?), goal),
+        }
+    }
+}
+
+/// The repository's index as it was when the work began.
+pub(super) struct Known {
+    /// Its state.
+    pub(super) stamp: Stamp,
+    /// Its entries; `None` where only the git program can read them.
+    pub(super) index: Option<Index>,
+}
+
+impl Known {
+    /// Reads the index.
+    pub(super) fn blocking_read(home: &Home) -> Result<Self> {
+        let path = home.index_path();
+        // The stamp comes first, so that whatever happens between the two is noticed at the end.
+        let stamp = Stamp::of(&path)?;
+        let index = index::read(&path)?.ok();
+        Ok(Self { stamp, index })
+    }
+}
+
+/// Captures the work tree, the quick way where it is certain.
+pub(super) fn blocking_capture(
+    options: &Options,
+    home: &Home,
+    wish: Wish<'_>,
+    known: &Known,
+) -> Result<Capture> {
+    let fast = match options.engine {
+        Engine::Native => fast::blocking_capture(home, wish, known)?,
+        Engine::Program => None,
+    };
+    fast.map_or_else(|| blocking_by_program(home, wish, known), Ok)
 }
 
 /// What to capture.
@@ -44,8 +94,7 @@ pub(super) struct Wish<'a> {
 }
 
 /// Captures the work tree with the git program.
-pub(super) fn blocking_by_program(home: &Home, wish: Wish<'_>) -> Result<Capture> {
-    let stamp = Stamp::of(&home.index_path())?;
+fn blocking_by_program(home: &Home, wish: Wish<'_>, known: &Known) -> Result<Capture> {
     let scratch = Scratch::copy_of(&home.index_path(), &home.directory)?;
     let git = home.program().with_index(scratch.path());
     let untracked = git.run(&["ls-files", "-o", "-z", "--exclude-standard"], b"")?;
@@ -68,9 +117,11 @@ pub(super) fn blocking_by_program(home: &Home, wish: Wish<'_>) -> Result<Capture
     let capture = Capture {
         tree,
         index: Some(scratch),
-        stamp,
+        stamp: known.stamp.clone(),
         left_alone,
         pack: Pack::new(&objects(home)),
+        memory: None,
+        directories: Vec::new(),
     };
     if wish.refuse_secrets {
         refuse_secrets(home, &capture)?;
@@ -89,6 +140,7 @@ pub(super) fn blocking_add_unseen(
     if capture.index.is_none() {
         capture.index = Some(Scratch::copy_of(&home.index_path(), &home.directory)?);
     }
+    capture.memory = None;
     let Some(scratch) = &capture.index else {
         return Ok(());
     };
@@ -180,6 +232,22 @@ fn suspects(home: &Home, changes: &Changes) -> Vec<Suspect> {
             Some(suspect(path, looks_like))
         })
         .collect()
+}
+
+/// Looks for secrets in what is staged, which a comparison with the index does not show.
+pub(super) fn blocking_staged_suspects(home: &Home, index: &Index) -> Result<Vec<Suspect>> {
+    let head = home.tree_of(home.head()?.at())?;
+    let staged = delta::compare(home, index, head)?;
+    let here = staged.iter().filter(|delta| delta.before.is_some());
+    let there = |path: &[u8]| home.top.join(OsString::from_vec(path.to_vec()));
+    Ok(here
+        .filter(|delta| there(&delta.path).symlink_metadata().is_ok())
+        .filter_map(|delta| {
+            let by_path = secrets::by_path(&delta.path);
+            let looks_like = by_path.or_else(|| by_file(&home.top, &delta.path))?;
+            Some(suspect(&delta.path, looks_like))
+        })
+        .collect())
 }
 
 /// Makes a suspect of a path in bytes.

@@ -8,7 +8,7 @@ use git2::Oid;
 
 use super::{
     Options,
-    capture::{self, Wish},
+    capture::{self, Known, Wish},
     commit::add_commit,
     error::Result,
     home::Home,
@@ -41,14 +41,15 @@ fn blocking_take_once(
     message: &str,
 ) -> Result<Taken> {
     publish::blocking_wait(&home.index_path(), options.lock_wait)?;
-    super::conflicts::refuse(home)?;
+    let known = Known::blocking_read(home)?;
+    super::conflicts::refuse(home, &known)?;
     let excluded = options.excluded(home);
     let wish = Wish {
         refuse_secrets: !order.allow_secrets,
         excluded: &excluded,
     };
     let head = home.head()?;
-    let mut captured = capture::blocking_by_program(home, wish)?;
+    let mut captured = capture::blocking_capture(options, home, wish, &known)?;
     let parent = home.tree_of(head.at())?;
     let parents: Vec<Oid> = head
         .at()

@@ -1,13 +1,13 @@
 //! Refuses to take a checkpoint of conflict markers.
 
-use super::{error::Result, home::Home, index};
+use super::{capture::Known, error::Result, home::Home, index};
 use crate::domain::checkpoint::{Failure, shown_path};
 
 /// Fails where the index has unmerged paths, naming the first.
-pub(super) fn refuse(home: &Home) -> Result<()> {
-    match index::read(&home.index_path())? {
-        Ok(index) => refuse_in(&index),
-        Err(_) => refuse_by_program(home),
+pub(super) fn refuse(home: &Home, known: &Known) -> Result<()> {
+    match &known.index {
+        Some(index) => refuse_in(index),
+        None => refuse_by_program(home),
     }
 }
 
@@ -20,8 +20,7 @@ fn refuse_by_program(home: &Home) -> Result<()> {
     }
 }
 
-/// The same for an index that was read already.
-pub(super) fn refuse_in(index: &index::Index) -> Result<()> {
+fn refuse_in(index: &index::Index) -> Result<()> {
     match index.conflicts().as_slice() {
         [] => Ok(()),
         [first, rest @ ..] => Err(unresolved(first, rest.len())),

@@ -10,31 +10,40 @@
     reason = "this folder reads and writes files; the fence keeps the upper floors away"
 )]
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Component, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+mod attributes;
 mod capture;
 mod checkpoint;
 mod commit;
 mod conflicts;
+mod delta;
 mod error;
-#[expect(dead_code, reason = "the native scan uses the rest")]
+mod fast;
 mod home;
-#[expect(dead_code, reason = "the native scan uses the rest")]
+mod ignore;
 mod index;
+mod inspect;
+mod intake;
 pub mod last;
 mod object;
-#[expect(dead_code, reason = "the native scan uses the rest")]
 mod pack;
 mod program;
 mod publish;
 mod refs;
 mod restore;
+mod rewrite;
 mod rollback;
 mod safety;
+mod scan;
 mod target;
 mod tree_diff;
-
-mod inspect;
+mod trees;
 
 use crate::{
     domain::checkpoint::{
@@ -42,6 +51,16 @@ use crate::{
     },
     ports::{BoxFuture, checkpoints::Checkpoints},
 };
+
+/// Who looks at the work tree and changes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// tos itself, several times quicker; leaves to the git program what only that does rightly.
+    #[default]
+    Native,
+    /// The git program, always.
+    Program,
+}
 
 /// What the adapter needs to know.
 #[derive(Debug, Clone)]
@@ -54,6 +73,8 @@ pub struct Options {
     pub lock_wait: Duration,
     /// How long a fetch may take.
     pub fetch_deadline: Duration,
+    /// Who does the work; both come to the same result.
+    pub engine: Engine,
 }
 
 impl Options {
@@ -64,19 +85,24 @@ impl Options {
             excluded: vec![PathBuf::from("logs")],
             lock_wait: Duration::from_secs(10),
             fetch_deadline: Duration::from_secs(60),
+            engine: Engine::default(),
         }
     }
 
     /// Returns the excluded paths from the work tree's top, in bytes.
     fn excluded(&self, home: &home::Home) -> Vec<Vec<u8>> {
         let below = |path: &PathBuf| {
-            let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
-            let prefix = home.prefix.as_slice();
-            let parts: Vec<&[u8]> = [prefix, bytes]
+            let path = path.strip_prefix(&self.root).unwrap_or(path);
+            let parts = path.components().filter_map(|part| match part {
+                Component::Normal(name) => Some(name.as_bytes()),
+                _ => None,
+            });
+            let prefix = Some(home.prefix.as_slice()).filter(|prefix| !prefix.is_empty());
+            prefix
                 .into_iter()
-                .filter(|p| !p.is_empty())
-                .collect();
-            parts.join(&b'/')
+                .chain(parts)
+                .collect::<Vec<_>>()
+                .join(&b'/')
         };
         self.excluded.iter().map(below).collect()
     }

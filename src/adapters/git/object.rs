@@ -73,16 +73,18 @@ pub(super) struct Packed {
 
 /// Hashes and deflates an object.
 pub(super) fn pack_object(kind: Kind, content: &[u8]) -> Packed {
+    pack_object_as(id_of(kind, content), kind, content)
+}
+
+/// Deflates an object whose id is known.
+pub(super) fn pack_object_as(id: Id, kind: Kind, content: &[u8]) -> Packed {
     let mut bytes = Vec::with_capacity(content.len() / 2 + 32);
     pack_header(kind, content.len() as u64, &mut bytes);
     let mut encoder = ZlibEncoder::new(bytes, Compression::fast());
     let written = encoder.write_all(content);
     debug_assert!(written.is_ok(), "memory takes every byte");
     let bytes = encoder.finish().unwrap_or_default();
-    Packed {
-        id: id_of(kind, content),
-        bytes,
-    }
+    Packed { id, bytes }
 }
 
 /// Appends the type and size of a pack entry.

@@ -68,6 +68,7 @@ const KEPT: &[&str] = &[
 pub(super) struct Program {
     top: PathBuf,
     index: Option<PathBuf>,
+    literal: bool,
     deadline: Duration,
 }
 
@@ -77,6 +78,7 @@ impl Program {
         Self {
             top: top.to_owned(),
             index: None,
+            literal: false,
             deadline: Duration::from_secs(600),
         }
     }
@@ -85,6 +87,14 @@ impl Program {
     pub(super) fn with_index(&self, index: &Path) -> Self {
         Self {
             index: Some(index.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Makes git take every path as it is written.
+    pub(super) fn with_literal_paths(&self) -> Self {
+        Self {
+            literal: true,
             ..self.clone()
         }
     }
@@ -99,6 +109,16 @@ impl Program {
 
     /// Runs git to its end and returns what it printed.
     pub(super) fn run<A: AsRef<OsStr>>(&self, arguments: &[A], input: &[u8]) -> Result<Vec<u8>> {
+        self.run_answering(arguments, input, &[0])
+    }
+
+    /// The same where several exit statuses are an answer.
+    pub(super) fn run_answering<A: AsRef<OsStr>>(
+        &self,
+        arguments: &[A],
+        input: &[u8],
+        answers: &[i32],
+    ) -> Result<Vec<u8>> {
         let name = arguments
             .first()
             .map(|word| word.as_ref().to_string_lossy().into_owned())
@@ -111,7 +131,7 @@ impl Program {
         let status = child
             .wait()
             .doing(|| format!("could not wait for `git {name}`"))?;
-        if status.success() && !late {
+        if !late && status.code().is_some_and(|code| answers.contains(&code)) {
             return Ok(stdout);
         }
         Err(Failure::Program {
@@ -131,6 +151,9 @@ impl Program {
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
+        }
+        if self.literal {
+            command.env("GIT_LITERAL_PATHSPECS", "1");
         }
         for setting in SETTINGS {
             command.args(["-c", setting]);

@@ -5,12 +5,16 @@
 //! the dead process's id, and the next tos removes both.
 
 use std::{
+    io::Write,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use super::error::{Doing, Result, text};
+use super::{
+    error::{Doing, Result, text},
+    index::Stat,
+};
 use crate::domain::checkpoint::Failure;
 
 const PREFIX: &str = "tos-index-";
@@ -42,6 +46,23 @@ impl Scratch {
             Err(error) => return Err(error).at("copy", index),
         }
         Ok(scratch)
+    }
+
+    /// Creates the file and returns its time, which is the file system's now.
+    pub(super) fn blocking_touch(&self) -> Result<(u32, u32)> {
+        self.blocking_write(b"")?;
+        let data = std::fs::metadata(&self.path).at("look at", &self.path)?;
+        Ok(Stat::from(&data).mtime)
+    }
+
+    /// Writes the file, durably as soon as it has content.
+    pub(super) fn blocking_write(&self, bytes: &[u8]) -> Result<()> {
+        let mut file = std::fs::File::create(&self.path).at("create", &self.path)?;
+        file.write_all(bytes).at("write", &self.path)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        file.sync_data().at("sync", &self.path)
     }
 
     /// Returns the path.

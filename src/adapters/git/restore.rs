@@ -5,12 +5,13 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
 use git2::Oid;
 
 use super::{
-    capture::{self, Capture, oid},
+    capture::{self, Capture, Known},
+    delta,
     error::{Doing, Result},
     home::Home,
-    index,
     publish::Scratch,
-    tree_diff::{self, Changes},
+    rewrite,
+    tree_diff::Changes,
 };
 use crate::domain::checkpoint::{Failure, Kind, shown_path};
 
@@ -18,11 +19,12 @@ use crate::domain::checkpoint::{Failure, Kind, shown_path};
 /// ignored files where a file must be written, and files git was told not to look at.
 pub(super) fn blocking_add_endangered(
     home: &Home,
+    known: &Known,
     captured: &mut Capture,
     goal: Oid,
 ) -> Result<()> {
-    let changes = tree_diff::compare_files(home, Some(oid(&captured.tree)?), Some(goal))?;
-    let hidden = unwatched(home, &changes)?;
+    let changes = captured.changes_to(home, Some(goal))?;
+    let hidden = unwatched(home, known, &changes);
     let mut ignored = Vec::new();
     for (path, kind) in &changes {
         if *kind == Kind::Added {
@@ -38,11 +40,17 @@ pub(super) fn blocking_add_endangered(
 }
 
 /// Writes, replaces and removes files until the work tree is `goal`; returns an index of it.
-pub(super) fn blocking_by_program(
-    home: &Home,
-    captured: &mut Capture,
-    goal: Oid,
-) -> Result<Scratch> {
+pub(super) fn blocking_restore(home: &Home, captured: &mut Capture, goal: Oid) -> Result<Scratch> {
+    if let Some(index) = &captured.memory {
+        let deltas = delta::compare(home, index, Some(goal))?;
+        if let Some(scratch) = rewrite::blocking_rewrite(home, index, &deltas, goal)? {
+            return Ok(scratch);
+        }
+    }
+    blocking_by_program(home, captured, goal)
+}
+
+fn blocking_by_program(home: &Home, captured: &mut Capture, goal: Oid) -> Result<Scratch> {
     let scratch = match captured.index.take() {
         Some(scratch) => scratch,
         None => Scratch::copy_of(&home.index_path(), &home.directory)?,
@@ -53,7 +61,16 @@ pub(super) fn blocking_by_program(
 }
 
 /// Removes directories in which nothing is left.
-pub(super) fn blocking_clean(home: &Home, index: &Scratch, excluded: &[Vec<u8>]) -> Result<()> {
+pub(super) fn blocking_clean(
+    home: &Home,
+    captured: &Capture,
+    index: &Scratch,
+    excluded: &[Vec<u8>],
+) -> Result<()> {
+    if captured.memory.is_some() {
+        rewrite::blocking_remove_empty(home, captured.directories.iter().rev());
+        return Ok(());
+    }
     let mut arguments: Vec<OsString> = ["clean", "-f", "-d", "-q"].map(OsString::from).into();
     for path in excluded {
         arguments.push("-e".into());
@@ -64,18 +81,18 @@ pub(super) fn blocking_clean(home: &Home, index: &Scratch, excluded: &[Vec<u8>])
 }
 
 /// Files that git was told to take as unchanged, or to leave out, and that the way to the goal touches.
-fn unwatched(home: &Home, changes: &Changes) -> Result<Vec<Vec<u8>>> {
-    let Ok(index) = index::read(&home.index_path())? else {
-        return Ok(Vec::new());
+fn unwatched(home: &Home, known: &Known, changes: &Changes) -> Vec<Vec<u8>> {
+    let Some(index) = &known.index else {
+        return Vec::new();
     };
     let hidden = index
         .entries
         .iter()
         .filter(|entry| entry.is_assumed() || entry.is_skipped());
-    Ok(hidden
+    hidden
         .map(|entry| index.path(entry).to_vec())
         .filter(|path| changes.contains_key(path) && exists(&home.top, path))
-        .collect())
+        .collect()
 }
 
 /// Returns what stands at a path that must be written: the path itself or a file above it.

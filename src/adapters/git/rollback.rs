@@ -7,7 +7,7 @@ use git2::Oid;
 
 use super::{
     Options,
-    capture::{self, Capture, Wish, oid},
+    capture::{self, Capture, Known, Wish},
     error::{Doing, Result},
     home::Home,
     index, publish, refs, restore,
@@ -38,8 +38,8 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
     }
     let reason = format!("before rollback to {}", found.commit);
     let (safety, changes) = start.blocking_leave(&home, goal, &reason, &[])?;
-    let index = restore::blocking_by_program(&home, &mut start.captured, goal)?;
-    restore::blocking_clean(&home, &index, &start.excluded)?;
+    let index = restore::blocking_restore(&home, &mut start.captured, goal)?;
+    restore::blocking_clean(&home, &start.captured, &index, &start.excluded)?;
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
     let why = format!("reset (tos): moving to {}", found.commit);
@@ -63,7 +63,7 @@ pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Un
     let tips = safety::tips_of(&home, &snapshot.note.head);
     let reason = format!("before undo to snapshot {number}");
     let (safety, changes) = start.blocking_leave(&home, snapshot.tree, &reason, &tips)?;
-    let index = restore::blocking_by_program(&home, &mut start.captured, snapshot.tree)?;
+    let index = restore::blocking_restore(&home, &mut start.captured, snapshot.tree)?;
     let warnings = blocking_stage(&home, &index, &snapshot)?;
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
@@ -87,6 +87,7 @@ struct Start {
     head: Head,
     captured: Capture,
     staged: Option<Staged>,
+    known: Known,
     excluded: Vec<Vec<u8>>,
 }
 
@@ -100,12 +101,14 @@ impl Start {
             refuse_secrets: false,
             excluded: &excluded,
         };
-        let captured = capture::blocking_by_program(home, wish)?;
-        let staged = safety::blocking_staged(home, home.tree_of(head.at())?)?;
+        let known = Known::blocking_read(home)?;
+        let captured = capture::blocking_capture(options, home, wish, &known)?;
+        let staged = safety::blocking_staged(home, &known, home.tree_of(head.at())?)?;
         Ok(Self {
             head,
             captured,
             staged: Some(staged),
+            known,
             excluded,
         })
     }
@@ -113,7 +116,7 @@ impl Start {
     /// Returns what differs from HEAD, staged or not; submodules do not count.
     fn dirty(&self, home: &Home) -> Result<Vec<Change>> {
         let head = home.tree_of(self.head.at())?;
-        let mut dirty = tree_diff::compare_files(home, head, Some(oid(&self.captured.tree)?))?;
+        let mut dirty = tree_diff::reversed(self.captured.changes_to(home, head)?);
         if let Some(staged) = &self.staged {
             let staged = Some(safety::staged_tree(staged)?);
             for (path, kind) in tree_diff::compare_files(home, head, staged)? {
@@ -131,7 +134,7 @@ impl Start {
         reason: &str,
         tips: &[Oid],
     ) -> Result<(u32, Vec<Change>)> {
-        restore::blocking_add_endangered(home, &mut self.captured, goal)?;
+        restore::blocking_add_endangered(home, &self.known, &mut self.captured, goal)?;
         let Some(staged) = self.staged.take() else {
             let what = "the index".to_owned();
             return Err(Failure::Moving { what });
@@ -142,8 +145,7 @@ impl Start {
             raw_index: false,
         };
         let number = safety::blocking_snapshot(home, &mut self.captured, staged, note, tips)?;
-        let before = Some(oid(&self.captured.tree)?);
-        let changes = tree_diff::compare_files(home, before, Some(goal))?;
+        let changes = self.captured.changes_to(home, Some(goal))?;
         Ok((number, tree_diff::shown(&changes)))
     }
 

@@ -5,7 +5,7 @@
 use git2::Oid;
 
 use super::{
-    capture::{Capture, objects, oid, written_tree},
+    capture::{Capture, Known, objects, oid, written_tree},
     commit::add_commit,
     error::{Doing, Result},
     home::Home,
@@ -45,16 +45,20 @@ enum Extra {
 }
 
 /// Reads the repository's index as far as a snapshot needs it.
-pub(super) fn blocking_staged(home: &Home, head_tree: Option<Oid>) -> Result<Staged> {
+pub(super) fn blocking_staged(
+    home: &Home,
+    known: &Known,
+    head_tree: Option<Oid>,
+) -> Result<Staged> {
     let path = home.index_path();
-    let known = index::read(&path)?.ok();
+    let known = known.index.as_ref();
     let mut extra = Vec::new();
     for name in STATE_FILES {
         if let Ok(bytes) = std::fs::read(home.directory.join(name)) {
             extra.push((format!("state-{name}"), Extra::Bytes(bytes)));
         }
     }
-    if let Some(index) = &known
+    if let Some(index) = known
         && index.exceeds_a_tree()
     {
         let bytes = std::fs::read(&path).at("read", &path)?;
@@ -70,10 +74,8 @@ pub(super) fn blocking_staged(home: &Home, head_tree: Option<Oid>) -> Result<Sta
     }
     extra.sort_by(|a, b| a.0.cmp(&b.0));
     extra.dedup_by(|a, b| a.0 == b.0);
-    let has_conflicts = known
-        .as_ref()
-        .is_some_and(|index| !index.conflicts().is_empty());
-    let remembered = known.as_ref().and_then(|index| index.tree.as_ref()?.valid);
+    let has_conflicts = known.is_some_and(|index| !index.conflicts().is_empty());
+    let remembered = known.and_then(|index| index.tree.as_ref()?.valid);
     let tree = match remembered {
         // A tree cannot hold a conflict; the bytes do, and the tree is only there to be a parent.
         _ if has_conflicts => head_tree.map_or(EMPTY_TREE, |id| to_id(&id)),

@@ -60,6 +60,19 @@ fn compare_if(
     Ok(changes)
 }
 
+/// Returns changes as seen from the other side.
+pub(super) fn reversed(changes: Changes) -> Changes {
+    let turn = |kind| match kind {
+        Kind::Added => Kind::Deleted,
+        Kind::Modified => Kind::Modified,
+        Kind::Deleted => Kind::Added,
+    };
+    changes
+        .into_iter()
+        .map(|(path, kind)| (path, turn(kind)))
+        .collect()
+}
+
 /// Returns changes as texts.
 pub(super) fn shown(changes: &Changes) -> Vec<Change> {
     changes

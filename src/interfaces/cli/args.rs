@@ -190,6 +190,8 @@ pub enum Command {
     Status,
     /// Show what happened in a step: proposed, judged, done, paid
     Steps(super::commands::steps::StepsArgs),
+    /// Look at checkpoints, or undo a rollback
+    Checkpoint(super::commands::checkpoint::CheckpointArgs),
     /// Print a completion script for a shell
     Completions(super::commands::completions::CompletionsArgs),
 }

@@ -57,6 +57,7 @@ fn command_result(
         Command::Doctor(args) => commands::doctor::main(args, global, kit, printer),
         Command::Status => commands::status::main(global, kit, printer),
         Command::Steps(args) => commands::steps::main(args, global, kit, printer),
+        Command::Checkpoint(args) => commands::checkpoint::main(args, global, kit, printer),
         Command::Completions(args) => Ok(commands::completions::main(args)),
     }
 }

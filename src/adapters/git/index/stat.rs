@@ -53,8 +53,10 @@ impl From<&std::fs::Metadata> for Stat {
     }
 }
 
-/// Tells whether nothing touched the file between two looks. The device may be renumbered by a mount,
-/// so it is not compared, as git does not.
-pub(in crate::adapters::git) fn is_same_file(a: &Stat, b: &Stat) -> bool {
-    Stat { dev: 0, ..*a } == Stat { dev: 0, ..*b }
+impl Stat {
+    /// Tells whether nothing touched the file between two looks. The device may be renumbered by a
+    /// mount, so it is not compared, as git does not.
+    pub(in crate::adapters::git) fn is_same_file(&self, other: &Self) -> bool {
+        Self { dev: 0, ..*self } == Self { dev: 0, ..*other }
+    }
 }

@@ -1,5 +1,6 @@
 //! One command, one file: its options, its help, what it does.
 
+pub mod checkpoint;
 pub mod checkpoint_mode;
 pub mod completions;
 pub mod doctor;

@@ -1,0 +1,322 @@
+//! Captures the work tree without the git program: one scan, and only changed files are read.
+//!
+//! Declines, by returning `None`, wherever it is not sure to find what `git add -A` would find.
+
+use std::collections::BTreeSet;
+
+use git2::{OdbLookupFlags, Oid, Repository};
+
+use super::{
+    attributes::Conversions,
+    capture::{self, Capture, Known, Wish, objects, suspect},
+    error::{Doing, Result},
+    home::Home,
+    ignore::{self, Loose, is_repository},
+    index::{Entry, Index},
+    intake::{self, Manner, Outcome, Work},
+    object::Id,
+    pack::Pack,
+    publish::Scratch,
+    restore::absolute,
+    scan::{self, Found},
+    trees::{self, Sink},
+};
+use crate::domain::checkpoint::Failure;
+
+/// Captures the work tree, or declines.
+pub(super) fn blocking_capture(
+    home: &Home,
+    wish: Wish<'_>,
+    known: &Known,
+) -> Result<Option<Capture>> {
+    let Some(index) = known.index.as_ref().filter(|index| suits(home, index)) else {
+        return Ok(None);
+    };
+    let scratch = Scratch::new(&home.directory);
+    let began = scratch.blocking_touch()?;
+    let mut found = scan::blocking_scan(&home.top, index)?;
+    let untracked = std::mem::take(&mut found.untracked);
+    let conversions = conversions(home, index, &untracked);
+    let loose = ignore::blocking_sift(home, untracked, wish.excluded)?;
+    if found.is_odd || loose.is_odd || clashes(index, &found, &loose) {
+        return Ok(None);
+    }
+    let mut draft = Draft::new(index, &found, loose);
+    draft.blocking_read(home, wish, conversions)?;
+    draft.submodules(home, &found);
+    draft.blocking_finish(home, known, scratch, began).map(Some)
+}
+
+/// Tells whether this repository holds nothing that only the git program handles rightly.
+fn suits(home: &Home, index: &Index) -> bool {
+    let is = |key| home.config_is(key);
+    index.conflicts().is_empty()
+        && is("core.filemode") != Some(false)
+        && is("core.symlinks") != Some(false)
+        && is("core.sparsecheckout") != Some(true)
+        && is("core.ignorecase") != Some(true)
+        && home.config("core.checkstat").as_deref() != Some("minimal")
+        && home
+            .config("core.safecrlf")
+            .is_none_or(|word| word == "false")
+}
+
+/// A file that git was told not to look at may stand where something new is now.
+fn clashes(index: &Index, found: &Found, loose: &Loose) -> bool {
+    let is_hidden = |entry: &Entry| entry.is_skipped() || entry.is_assumed();
+    if !index.entries.iter().any(is_hidden) {
+        return false;
+    }
+    loose.files.iter().any(|(path, _)| {
+        let below = [path.as_slice(), b"/"].concat();
+        let at = index.find(&below).unwrap_or_else(|at| at);
+        let hidden = |entry: &Entry| index.path(entry).starts_with(&below);
+        index.entries.get(at).is_some_and(hidden) && found.gone.binary_search(&at).is_err()
+    })
+}
+
+fn conversions(home: &Home, index: &Index, untracked: &[scan::Untracked]) -> Conversions {
+    let mut all = Conversions::configured(home);
+    all.read_files(home, index.entries.iter().map(|entry| index.path(entry)));
+    all.read_files(home, untracked.iter().map(|name| name.path.as_slice()));
+    all
+}
+
+/// The next index while it is made.
+struct Draft {
+    index: Index,
+    gone: Vec<usize>,
+    new: Vec<Entry>,
+    work: Vec<Work>,
+    /// For each piece of work, its place in the index; `None` for new files.
+    places: Vec<Option<usize>>,
+    loose: Loose,
+    touched: BTreeSet<Vec<u8>>,
+    is_refreshed: bool,
+    pack: Option<Pack>,
+}
+
+impl Draft {
+    fn new(index: &Index, found: &Found, mut loose: Loose) -> Self {
+        let files = std::mem::take(&mut loose.files);
+        let tracked = found.candidates.iter().filter_map(|candidate| {
+            let entry = index.entries.get(candidate.at)?;
+            let work = Work {
+                path: index.path(entry).to_vec(),
+                seen: candidate.seen,
+                known: Some(entry.id).filter(|_| !entry.is_intended()),
+            };
+            Some((work, Some(candidate.at)))
+        });
+        let untracked = files.into_iter().map(|(path, seen)| {
+            let known = None;
+            (Work { path, seen, known }, None)
+        });
+        let (work, places) = tracked.chain(untracked).unzip();
+        Self {
+            index: index.clone(),
+            gone: found.gone.clone(),
+            new: Vec::new(),
+            work,
+            places,
+            loose,
+            touched: BTreeSet::new(),
+            is_refreshed: false,
+            pack: None,
+        }
+    }
+
+    /// Reads what the scan could not tell, and enters what it finds.
+    fn blocking_read(
+        &mut self,
+        home: &Home,
+        wish: Wish<'_>,
+        conversions: Conversions,
+    ) -> Result<()> {
+        let mut pack = Pack::new(&objects(home));
+        let mut conversions = conversions;
+        let nested = self.work.iter().map(|work| work.path.as_slice());
+        conversions.read_files(home, nested);
+        let manner = Manner {
+            top: &home.top,
+            conversions,
+            watch_secrets: wish.refuse_secrets,
+        };
+        let work = std::mem::take(&mut self.work);
+        let read = intake::blocking_read(manner, &work, &mut pack)?;
+        let for_program = |(_, outcome): &(&Work, &Outcome)| **outcome == Outcome::ForProgram;
+        let names: Vec<&[u8]> = work
+            .iter()
+            .zip(&read.outcomes)
+            .filter(for_program)
+            .map(|(work, _)| work.path.as_slice())
+            .collect();
+        let stored = blocking_store_by_program(home, &names)?;
+        let mut suspects = if wish.refuse_secrets {
+            capture::blocking_staged_suspects(home, &self.index)?
+        } else {
+            Vec::new()
+        };
+        for (at, (work, outcome)) in work.iter().zip(&read.outcomes).enumerate() {
+            let outcome = match outcome {
+                Outcome::ForProgram => stored_as(&stored, work),
+                outcome => *outcome,
+            };
+            let changes = !matches!(outcome, Outcome::Same | Outcome::Vanished);
+            let looks_like = read.suspects.iter().find(|(suspect, _)| *suspect == at);
+            if let Some((_, looks_like)) = looks_like.filter(|_| changes) {
+                suspects.push(suspect(&work.path, looks_like));
+            }
+            self.enter(work, self.places.get(at).copied().flatten(), outcome);
+        }
+        self.work = work;
+        self.pack = Some(pack);
+        suspects.sort_by(|a, b| a.path.cmp(&b.path));
+        suspects.dedup_by(|a, b| a.path == b.path);
+        if suspects.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Secrets { suspects })
+        }
+    }
+
+    fn enter(&mut self, work: &Work, place: Option<usize>, outcome: Outcome) {
+        match (outcome, place) {
+            (Outcome::Vanished | Outcome::ForProgram | Outcome::Same, None) => {}
+            (Outcome::Vanished | Outcome::ForProgram, Some(at)) => self.gone.push(at),
+            (Outcome::Stored(id), None) => {
+                let entry = self
+                    .index
+                    .make_entry(&work.path, work.seen.mode, id, work.seen.stat);
+                self.new.push(entry);
+                trees::touch(&mut self.touched, &work.path);
+            }
+            (Outcome::Same | Outcome::Stored(_), Some(at)) => {
+                let Some(entry) = self.index.entries.get_mut(at) else {
+                    return;
+                };
+                let before = (entry.id, entry.mode, entry.is_intended());
+                entry.stat = work.seen.stat;
+                entry.mode = work.seen.mode;
+                if let Outcome::Stored(id) = outcome {
+                    entry.id = id;
+                }
+                entry.settle();
+                self.is_refreshed = true;
+                if before != (entry.id, entry.mode, false) {
+                    trees::touch(&mut self.touched, &work.path);
+                }
+            }
+        }
+    }
+
+    /// Records where the submodules stand, as `git add` does; nothing in them is looked at.
+    fn submodules(&mut self, home: &Home, found: &Found) {
+        for at in &found.submodules {
+            let Some(entry) = self.index.entries.get(*at) else {
+                continue;
+            };
+            let path = self.index.path(entry).to_vec();
+            let Some(id) = stands_at(home, &path).filter(|id| *id != entry.id) else {
+                continue;
+            };
+            if let Some(entry) = self.index.entries.get_mut(*at) {
+                entry.id = id;
+            }
+            trees::touch(&mut self.touched, &path);
+        }
+    }
+
+    fn blocking_finish(
+        mut self,
+        home: &Home,
+        known: &Known,
+        scratch: Scratch,
+        began: (u32, u32),
+    ) -> Result<Capture> {
+        self.gone.sort_unstable();
+        for at in &self.gone {
+            if let Some(entry) = self.index.entries.get(*at) {
+                trees::touch(&mut self.touched, self.index.path(entry));
+            }
+        }
+        let mut new = std::mem::take(&mut self.new);
+        new.sort_unstable_by(|a, b| self.index.path(a).cmp(self.index.path(b)));
+        if !new.is_empty() || !self.gone.is_empty() {
+            self.index.entries = trees::merge(&self.index, &self.gone, new);
+        }
+        let mut pack = self
+            .pack
+            .take()
+            .unwrap_or_else(|| Pack::new(&objects(home)));
+        let odb = home
+            .git
+            .odb()
+            .doing(|| "could not open the object database".to_owned())?;
+        let is_stored = |id: &Id| {
+            let id = Oid::from_bytes(id);
+            id.is_ok_and(|id| odb.exists_ext(id, OdbLookupFlags::NO_REFRESH))
+        };
+        let mut sink = Sink {
+            pack: &mut pack,
+            is_stored: &is_stored,
+        };
+        let old = self.index.tree.take();
+        let tree = trees::build(&self.index, old.as_ref(), &self.touched, &mut sink)?;
+        let is_new = self.is_refreshed || old.as_ref() != Some(&tree);
+        let id = tree.valid.map_or(super::object::EMPTY_TREE, |(id, _)| id);
+        self.index.tree = Some(tree);
+        if is_new {
+            scratch.blocking_write(&self.index.to_bytes(began))?;
+        }
+        Ok(Capture {
+            tree: id,
+            index: is_new.then_some(scratch),
+            stamp: known.stamp.clone(),
+            left_alone: self.loose.repositories,
+            pack,
+            memory: Some(self.index),
+            directories: self.loose.directories,
+        })
+    }
+}
+
+/// Lets `git add` store what needs conversion, in an index of its own; returns that index.
+fn blocking_store_by_program(home: &Home, names: &[&[u8]]) -> Result<Index> {
+    if names.is_empty() {
+        return Ok(Index::default());
+    }
+    let scratch = Scratch::copy_of(&home.index_path(), &home.directory)?;
+    let git = home
+        .program()
+        .with_index(scratch.path())
+        .with_literal_paths();
+    let arguments = ["add", "-f", "--pathspec-from-file=-", "--pathspec-file-nul"];
+    git.run(&arguments, &names.join(&0_u8))?;
+    let read = super::index::read(scratch.path())?;
+    read.map_err(|_| super::error::broken("git wrote an index of another kind", scratch.path()))
+}
+
+fn stored_as(stored: &Index, work: &Work) -> Outcome {
+    let entry = stored
+        .find(&work.path)
+        .ok()
+        .and_then(|at| stored.entries.get(at));
+    match entry {
+        None => Outcome::Vanished,
+        Some(entry) if work.known == Some(entry.id) => Outcome::Same,
+        Some(entry) => Outcome::Stored(entry.id),
+    }
+}
+
+fn stands_at(home: &Home, path: &[u8]) -> Option<Id> {
+    let directory = absolute(&home.top, path);
+    if !is_repository(&directory) {
+        return None;
+    }
+    let head = Repository::open(directory)
+        .ok()?
+        .refname_to_id("HEAD")
+        .ok()?;
+    head.as_bytes().try_into().ok()
+}

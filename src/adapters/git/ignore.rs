@@ -1,0 +1,141 @@
+//! Asks git which untracked names it ignores, and finds the files below those it does not.
+//!
+//! The rules are git's own: one `git check-ignore` answers for all names, round by round as
+//! directories are opened. It is started only where there is an untracked name at all.
+
+use std::{
+    ffi::OsStr,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::Path,
+};
+
+use super::{
+    capture::is_below_any,
+    error::{Doing, Result},
+    home::Home,
+    restore::absolute,
+    scan::{Seen, Untracked, look, open_directory},
+};
+
+/// What is untracked and not ignored.
+#[derive(Debug, Default)]
+pub(super) struct Loose {
+    /// Files and links, by path.
+    pub(super) files: Vec<(Vec<u8>, Seen)>,
+    /// Nested repositories.
+    pub(super) repositories: Vec<Vec<u8>>,
+    /// Directories without a tracked file, outermost first.
+    pub(super) directories: Vec<Vec<u8>>,
+    /// True where something was met that only the git program judges rightly.
+    pub(super) is_odd: bool,
+}
+
+/// Follows untracked names down to the files that belong in a checkpoint.
+pub(super) fn blocking_sift(
+    home: &Home,
+    mut names: Vec<Untracked>,
+    excluded: &[Vec<u8>],
+) -> Result<Loose> {
+    let mut loose = Loose::default();
+    let top = open_directory(&home.top)?;
+    while !names.is_empty() {
+        names.retain(|name| !is_below_any(&name.path, excluded));
+        names.sort_unstable();
+        let mut next = Vec::new();
+        for name in blocking_not_ignored(home, names)? {
+            loose.is_odd |= is_suspicious(&name.path);
+            if name.is_directory {
+                open_up(home, name.path, &mut next, &mut loose)?;
+            } else {
+                take_file(&top, name.path, &mut loose);
+            }
+        }
+        names = next;
+    }
+    loose.files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(loose)
+}
+
+/// Names that git refuses, or takes for its own, on some system.
+pub(super) fn is_suspicious(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|part| {
+        let part = part.to_ascii_lowercase();
+        let after = part.strip_prefix(b".git".as_slice());
+        let special = |rest: &[u8]| rest.is_empty() || b" .:\\".contains(&rest[0]);
+        matches!(part.as_slice(), b"" | b"." | b"..")
+            || after.is_some_and(special)
+            || part.starts_with(b"git~")
+            || part.contains(&b'\\')
+    })
+}
+
+fn take_file(top: &OwnedFd, path: Vec<u8>, loose: &mut Loose) {
+    // What is neither file nor link (sockets, pipes) is nothing to git.
+    if let Some(seen) = look(top, &path) {
+        loose.files.push((path, seen));
+    }
+}
+
+fn open_up(home: &Home, path: Vec<u8>, next: &mut Vec<Untracked>, loose: &mut Loose) -> Result<()> {
+    let directory = absolute(&home.top, &path);
+    if is_repository(&directory) {
+        loose.repositories.push(path);
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(&directory).at("read", &directory)? {
+        let entry = entry.at("read", &directory)?;
+        let kind = entry.file_type().at("look at", &entry.path())?;
+        let name = entry.file_name();
+        if name != ".git" {
+            next.push(Untracked {
+                path: [path.as_slice(), name.as_bytes()].join(&b'/'),
+                is_directory: kind.is_dir(),
+            });
+        }
+    }
+    loose.directories.push(path);
+    Ok(())
+}
+
+/// Tells whether a directory is the work tree of another repository.
+pub(super) fn is_repository(directory: &Path) -> bool {
+    let git = directory.join(".git");
+    match git.symlink_metadata() {
+        Err(_) => false,
+        Ok(data) if data.is_file() => {
+            std::fs::read(&git).is_ok_and(|text| text.starts_with(b"gitdir:"))
+        }
+        Ok(_) => ["HEAD", "objects", "refs"]
+            .iter()
+            .all(|part| git.join(part).symlink_metadata().is_ok()),
+    }
+}
+
+fn blocking_not_ignored(home: &Home, names: Vec<Untracked>) -> Result<Vec<Untracked>> {
+    if names.is_empty() {
+        return Ok(names);
+    }
+    // A path that starts with a colon would be taken for a pattern; behind `./` it cannot.
+    let line = |name: &Untracked| [b"./", name.path.as_slice(), b"\0"].concat();
+    let input: Vec<u8> = names.iter().flat_map(line).collect();
+    let git = home.program();
+    let arguments = ["check-ignore", "--no-index", "-v", "-n", "-z", "--stdin"];
+    // It ends with 1 where nothing is ignored, which is an answer too.
+    let answer = git.run_answering(&arguments.map(OsStr::new), &input, &[0, 1])?;
+    let mut fields = answer.split(|byte| *byte == 0);
+    let mut ignored = Vec::with_capacity(names.len());
+    while let (Some(_), Some(_), Some(pattern), Some(_)) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    {
+        ignored.push(!pattern.is_empty() && !pattern.starts_with(b"!"));
+    }
+    if ignored.len() != names.len() {
+        let what = "the answer of `git check-ignore` is incomplete";
+        return Err(super::error::broken(what, &home.top));
+    }
+    let kept = names
+        .into_iter()
+        .zip(ignored)
+        .filter(|(_, ignored)| !ignored);
+    Ok(kept.map(|(name, _)| name).collect())
+}

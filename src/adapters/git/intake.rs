@@ -1,0 +1,210 @@
+//! Reads changed files on several threads: hashes, deflates, and looks for secrets on the way.
+
+use std::{
+    fs::File,
+    io::Read,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use sha1::Digest;
+
+use super::{
+    attributes::Conversions,
+    error::{Doing, Result},
+    index::SYMLINK,
+    object::{self, Id, Kind},
+    pack::Pack,
+    restore::absolute,
+    scan::{Seen, threads},
+};
+use crate::domain::secrets;
+
+/// Files above this size never lie in memory as a whole.
+const BIG: u64 = 16 << 20;
+
+/// A file to read.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    /// Its path from the top.
+    pub(super) path: Vec<u8>,
+    /// What the scan saw.
+    pub(super) seen: Seen,
+    /// The blob the index has for it.
+    pub(super) known: Option<Id>,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The content is the known one.
+    Same,
+    /// The content is in the pack.
+    Stored(Id),
+    /// Only the git program knows how it is stored.
+    ForProgram,
+    /// It is not there any more.
+    Vanished,
+}
+
+/// How to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner<'a> {
+    /// The top of the work tree.
+    pub(super) top: &'a Path,
+    /// What may happen to content on its way in.
+    pub(super) conversions: Conversions,
+    /// Looks for secrets where true.
+    pub(super) watch_secrets: bool,
+}
+
+/// What reading brought, in the order of the work.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    /// What became of each file.
+    pub(super) outcomes: Vec<Outcome>,
+    /// Files that look like secrets: their place in the work, and what they look like.
+    pub(super) suspects: Vec<(usize, &'static str)>,
+}
+
+/// Reads all files and puts what is new into the pack.
+pub(super) fn blocking_read(manner: Manner<'_>, work: &[Work], pack: &mut Pack) -> Result<Intake> {
+    let shared = Mutex::new(pack);
+    let next = AtomicUsize::new(0);
+    let run = || -> Result<Vec<(usize, Outcome, Option<&'static str>)>> {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = work.get(at) else {
+                return Ok(done);
+            };
+            let (outcome, secret) = blocking_one(manner, item, &shared)?;
+            done.push((at, outcome, secret));
+        }
+    };
+    let helpers = if work.len() < 8 { 0 } else { threads() - 1 };
+    let parts = std::thread::scope(|scope| {
+        let others: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
+        let mut parts = vec![run()];
+        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts
+    });
+    let mut all = Vec::with_capacity(work.len());
+    for part in parts {
+        all.extend(part?);
+    }
+    all.sort_unstable_by_key(|(at, ..)| *at);
+    Ok(Intake {
+        outcomes: all.iter().map(|(_, outcome, _)| *outcome).collect(),
+        suspects: all
+            .iter()
+            .filter_map(|(at, _, secret)| secret.map(|secret| (*at, secret)))
+            .collect(),
+    })
+}
+
+type One = (Outcome, Option<&'static str>);
+
+fn blocking_one(manner: Manner<'_>, work: &Work, pack: &Mutex<&mut Pack>) -> Result<One> {
+    let path = absolute(manner.top, &work.path);
+    let content = if work.seen.mode == SYMLINK {
+        std::fs::read_link(&path)
+            .map(|target| std::os::unix::ffi::OsStringExt::into_vec(target.into_os_string()))
+    } else if work.seen.size > BIG {
+        return blocking_big(manner, work, &path, pack);
+    } else {
+        blocking_content(&path, work.seen.size)
+    };
+    let content = match content {
+        Ok(content) => content,
+        Err(error) if is_gone(&error) => return Ok((Outcome::Vanished, None)),
+        Err(error) => return Err(error).at("read", &path),
+    };
+    let is_link = work.seen.mode == SYMLINK;
+    let id = object::id_of(Kind::Blob, &content);
+    if !is_link && manner.conversions.may_change(&content) {
+        return Ok((Outcome::ForProgram, secret_in(manner, work, &content)));
+    }
+    if work.known == Some(id) {
+        return Ok((Outcome::Same, None));
+    }
+    let secret = if is_link {
+        None
+    } else {
+        secret_in(manner, work, &content)
+    };
+    // One that looks like a secret stops everything; packing it would be work for nothing.
+    if secret.is_none() {
+        let packed = object::pack_object_as(id, Kind::Blob, &content);
+        pack.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(&packed)?;
+    }
+    Ok((Outcome::Stored(id), secret))
+}
+
+fn blocking_big(
+    manner: Manner<'_>,
+    work: &Work,
+    path: &Path,
+    pack: &Mutex<&mut Pack>,
+) -> Result<One> {
+    let by_path = || secrets::by_path(&work.path).filter(|_| manner.watch_secrets);
+    let conversions = manner.conversions;
+    if conversions.content || conversions.line_ends_in {
+        return Ok((Outcome::ForProgram, by_path()));
+    }
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(error) if is_gone(&error) => return Ok((Outcome::Vanished, None)),
+        Err(error) => return Err(error).at("open", path),
+    };
+    if work.known.is_some() {
+        let mut hasher = object::hasher(Kind::Blob, work.seen.size);
+        let mut chunk = vec![0; 1 << 18];
+        loop {
+            let read = file.read(&mut chunk).at("read", path)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(chunk.get(..read).unwrap_or_default());
+        }
+        if work.known == Some(hasher.finalize().into()) {
+            return Ok((Outcome::Same, None));
+        }
+        file = open(path).at("open", path)?;
+    }
+    let mut pack = pack.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = pack.stream(&mut file, work.seen.size, path)?;
+    Ok((Outcome::Stored(id), by_path()))
+}
+
+fn secret_in(manner: Manner<'_>, work: &Work, content: &[u8]) -> Option<&'static str> {
+    if !manner.watch_secrets {
+        return None;
+    }
+    let searched = work.seen.size <= secrets::SEARCHED_BYTES;
+    secrets::by_path(&work.path).or_else(|| secrets::by_content(content).filter(|_| searched))
+}
+
+fn blocking_content(path: &Path, size: u64) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    open(path)?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// A link that took the file's place meanwhile must not be followed, nor a pipe be waited for.
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}

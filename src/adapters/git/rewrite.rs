@@ -1,0 +1,261 @@
+//! Writes and removes files without the git program, until the work tree is another tree.
+//!
+//! Declines where content would be converted on its way out. Every file is looked at once more before
+//! it is touched: what changed since the capture is in no snapshot, so it stops the work.
+
+use std::{
+    collections::BTreeSet,
+    fs::{DirBuilder, File},
+    io::Write,
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{DirBuilderExt, OpenOptionsExt},
+    },
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use git2::{Oid, Repository};
+
+use super::{
+    attributes::{Conversions, is_attributes},
+    delta::Delta,
+    error::{Doing, Result, text},
+    home::Home,
+    ignore::is_suspicious,
+    index::{EXECUTABLE, Index, SUBMODULE, SYMLINK, Stat},
+    object::{Id, hex},
+    pack::Pack,
+    publish::Scratch,
+    restore::absolute,
+    scan::{look, open_directory, threads},
+    trees::{self, Sink},
+};
+use crate::domain::checkpoint::{Failure, shown_path};
+
+/// Brings the work tree described by `index` to `goal`; returns the index of it, or declines.
+pub(super) fn blocking_rewrite(
+    home: &Home,
+    index: &Index,
+    deltas: &[Delta],
+    goal: Oid,
+) -> Result<Option<Scratch>> {
+    if !suits(home, index, deltas)? {
+        return Ok(None);
+    }
+    blocking_check(home, index, deltas)?;
+    let mut emptied = BTreeSet::new();
+    for delta in deltas.iter().filter(|delta| delta.before.is_some()) {
+        blocking_remove(home, index, delta)?;
+        if delta.after.is_none() {
+            emptied.extend(parents(&delta.path));
+        }
+    }
+    blocking_directories(home, deltas)?;
+    let stats = blocking_write_all(home, deltas)?;
+    blocking_remove_empty(home, emptied.iter().rev());
+    let next = next_index(index, deltas, &stats, goal)?;
+    let scratch = Scratch::new(&home.directory);
+    let now = scratch.blocking_touch()?;
+    scratch.blocking_write(&next.to_bytes(now))?;
+    Ok(Some(scratch))
+}
+
+/// Removes directories where nothing is left in them; the root of tos stays.
+pub(super) fn blocking_remove_empty<'a>(
+    home: &Home,
+    innermost_first: impl Iterator<Item = &'a Vec<u8>>,
+) {
+    let kept: BTreeSet<Vec<u8>> = parents(&[home.prefix.as_slice(), b"/"].concat()).collect();
+    for path in innermost_first.filter(|path| !kept.contains(*path)) {
+        // What is not empty stays; that is the point.
+        drop(std::fs::remove_dir(absolute(&home.top, path)));
+    }
+}
+
+fn suits(home: &Home, index: &Index, deltas: &[Delta]) -> Result<bool> {
+    let entries = deltas
+        .iter()
+        .filter_map(|delta| index.entries.get(delta.before?));
+    let is_hidden = entries
+        .into_iter()
+        .any(|entry| entry.is_assumed() || entry.is_skipped());
+    if is_hidden || deltas.iter().any(|delta| is_suspicious(&delta.path)) {
+        return Ok(false);
+    }
+    let mut conversions = Conversions::configured(home);
+    conversions.read_files(home, index.entries.iter().map(|entry| index.path(entry)));
+    for delta in deltas.iter().filter(|delta| is_attributes(&delta.path)) {
+        if let Some((_, id)) = delta.after {
+            conversions.read(&blocking_blob(&home.git, &id)?);
+        }
+    }
+    Ok(!conversions.may_change_out())
+}
+
+/// Fails where a file is not what the capture saw, before the first one is touched.
+fn blocking_check(home: &Home, index: &Index, deltas: &[Delta]) -> Result<()> {
+    let top = open_directory(&home.top)?;
+    for delta in deltas {
+        let entry = delta.before.and_then(|at| index.entries.get(at));
+        let is_same = match (entry, look(&top, &delta.path)) {
+            (Some(entry), _) if entry.mode == SUBMODULE => true,
+            (Some(entry), Some(seen)) => entry.stat.is_same_file(&seen.stat),
+            (Some(_), None) => false,
+            (None, seen) => seen.is_none(),
+        };
+        if !is_same {
+            let what = shown_path(&delta.path);
+            return Err(Failure::Moving { what });
+        }
+    }
+    Ok(())
+}
+
+fn blocking_remove(home: &Home, index: &Index, delta: &Delta) -> Result<()> {
+    let path = absolute(&home.top, &delta.path);
+    let entry = delta.before.and_then(|at| index.entries.get(at));
+    if entry.is_some_and(|entry| entry.mode == SUBMODULE) {
+        // A submodule that is checked out is not empty, and stays.
+        drop(std::fs::remove_dir(path));
+        return Ok(());
+    }
+    std::fs::remove_file(&path).at("remove", &path)
+}
+
+/// Returns the directories above a path, outermost last.
+fn parents(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let slashes = path
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, byte)| **byte == b'/');
+    slashes.map(|(at, _)| path.get(..at).unwrap_or_default().to_vec())
+}
+
+fn blocking_directories(home: &Home, deltas: &[Delta]) -> Result<()> {
+    let mut needed = BTreeSet::new();
+    for delta in deltas.iter().filter(|delta| delta.after.is_some()) {
+        needed.extend(parents(&delta.path));
+        if delta.after.is_some_and(|(mode, _)| mode == SUBMODULE) {
+            needed.insert(delta.path.clone());
+        }
+    }
+    for directory in needed {
+        let path = absolute(&home.top, &directory);
+        match path.symlink_metadata() {
+            Ok(data) if data.is_dir() => {}
+            Ok(_) => {
+                let why = "a directory must be there, and something else is".to_owned();
+                let path = shown_path(&directory);
+                return Err(Failure::InTheWay { path, why });
+            }
+            Err(_) => DirBuilder::new()
+                .mode(0o777)
+                .create(&path)
+                .at("create", &path)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes the files of all deltas; returns their stats in the deltas' order.
+fn blocking_write_all(home: &Home, deltas: &[Delta]) -> Result<Vec<Stat>> {
+    let next = AtomicUsize::new(0);
+    let top = home.top.as_path();
+    let work = |git: &Repository| -> Result<Vec<(usize, Stat)>> {
+        let mut written = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(delta) = deltas.get(at) else {
+                return Ok(written);
+            };
+            written.push((at, blocking_write(git, top, delta)?));
+        }
+    };
+    let helpers = if deltas.len() < 16 { 0 } else { threads() - 1 };
+    let parts = std::thread::scope(|scope| {
+        let directory = home.directory.as_path();
+        let work = &work;
+        let other = move || {
+            let git = Repository::open(directory).at("open", directory)?;
+            work(&git)
+        };
+        let others: Vec<_> = (0..helpers).map(|_| scope.spawn(other)).collect();
+        let mut parts = vec![work(&home.git)];
+        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts
+    });
+    let mut all = Vec::with_capacity(deltas.len());
+    for part in parts {
+        all.extend(part?);
+    }
+    all.sort_unstable_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, stat)| stat).collect())
+}
+
+fn blocking_write(git: &Repository, top: &Path, delta: &Delta) -> Result<Stat> {
+    let Some((mode, id)) = delta.after.filter(|(mode, _)| *mode != SUBMODULE) else {
+        return Ok(Stat::default());
+    };
+    let path = absolute(top, &delta.path);
+    let content = blocking_blob(git, &id)?;
+    if mode == SYMLINK {
+        let target = std::ffi::OsString::from_vec(content);
+        std::os::unix::fs::symlink(target, &path).at("link", &path)?;
+        return path
+            .symlink_metadata()
+            .map(|data| Stat::from(&data))
+            .at("look at", &path);
+    }
+    let bits = if mode == EXECUTABLE { 0o777 } else { 0o666 };
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(bits)
+        .open(&path)
+        .at("create", &path)?;
+    file.write_all(&content).at("write", &path)?;
+    file.metadata()
+        .map(|data| Stat::from(&data))
+        .at("look at", &path)
+}
+
+fn blocking_blob(git: &Repository, id: &Id) -> Result<Vec<u8>> {
+    let reading = || format!("could not read blob {}", hex(id));
+    let blob = Oid::from_bytes(id)
+        .and_then(|id| git.find_blob(id))
+        .doing(reading)?;
+    Ok(blob.content().to_vec())
+}
+
+/// Returns the index of the written work tree; it must have the goal's tree, else something is wrong.
+fn next_index(index: &Index, deltas: &[Delta], stats: &[Stat], goal: Oid) -> Result<Index> {
+    let mut next = index.clone();
+    let mut touched = BTreeSet::new();
+    let mut gone: Vec<usize> = deltas.iter().filter_map(|delta| delta.before).collect();
+    gone.sort_unstable();
+    let mut new = Vec::new();
+    for (delta, stat) in deltas.iter().zip(stats) {
+        trees::touch(&mut touched, &delta.path);
+        if let Some((mode, id)) = delta.after {
+            new.push(next.make_entry(&delta.path, mode, id, *stat));
+        }
+    }
+    new.sort_unstable_by(|a, b| next.path(a).cmp(next.path(b)));
+    next.entries = trees::merge(&next, &gone, new);
+    let mut sink = Sink {
+        pack: &mut Pack::new(Path::new("")),
+        is_stored: &|_| true,
+    };
+    let tree = trees::build(&next, index.tree.as_ref(), &touched, &mut sink)?;
+    if tree.valid.is_none_or(|(id, _)| goal.as_bytes() != id) {
+        let what = "the files written are not those of the tree";
+        return Err(super::error::broken(
+            what,
+            Path::new(&text(Path::new("index"))),
+        ));
+    }
+    next.tree = Some(tree);
+    Ok(next)
+}

@@ -1,0 +1,403 @@
+//! Looks at every file once, on several threads, and compares it with what the index remembers.
+//!
+//! Directories are the unit of work: a thread lists one, looks at its files with `statat`, and queues
+//! the directories below. Nothing is read here; what cannot be told from the stat alone is returned
+//! as a candidate. What is untracked is only named, since the ignore rules are git's to apply.
+
+use std::{
+    ffi::CString,
+    ops::Range,
+    os::fd::OwnedFd,
+    path::Path,
+    sync::{Condvar, Mutex, PoisonError},
+};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, statat};
+
+use super::{
+    error::{Doing, Result},
+    index::{EXECUTABLE, Entry, FILE, Index, SUBMODULE, SYMLINK, Stat},
+    restore::absolute,
+};
+
+/// A tracked file whose stat does not prove that it is unchanged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    /// Its place in the index.
+    pub(super) at: usize,
+    /// What it is now.
+    pub(super) seen: Seen,
+}
+
+/// What `lstat` says now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// The stat data.
+    pub(super) stat: Stat,
+    /// The size, whole.
+    pub(super) size: u64,
+    /// The mode an index would have.
+    pub(super) mode: u32,
+}
+
+/// An untracked name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Untracked {
+    /// Its path from the top.
+    pub(super) path: Vec<u8>,
+    /// True for a directory.
+    pub(super) is_directory: bool,
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Tracked files to look into.
+    pub(super) candidates: Vec<Candidate>,
+    /// Places in the index whose files are gone.
+    pub(super) gone: Vec<usize>,
+    /// Places in the index of submodules that are there.
+    pub(super) submodules: Vec<usize>,
+    /// Names that are not tracked, ignored or not.
+    pub(super) untracked: Vec<Untracked>,
+    /// True where something was met that only the git program judges rightly.
+    pub(super) is_odd: bool,
+}
+
+/// Returns how many threads are worth starting.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8))
+}
+
+/// Scans the whole work tree.
+pub(super) fn blocking_scan(top: &Path, index: &Index) -> Result<Found> {
+    let directory = open_directory(top)?;
+    let queue = Queue::new(Job {
+        prefix: Vec::new(),
+        range: 0..index.entries.len(),
+    });
+    let work = || {
+        let mut worker = Worker {
+            top: &directory,
+            index,
+            found: Found::default(),
+            names: Names::default(),
+            buffer: Vec::with_capacity(32 << 10),
+        };
+        let mut result = Ok(());
+        while let Some(job) = queue.take() {
+            let done = worker.directory(&job, &queue);
+            queue.finished();
+            result = result.and(done);
+        }
+        result.map(|()| worker.found)
+    };
+    let parts: Vec<Result<Found>> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads()).map(|_| scope.spawn(work)).collect();
+        let mut parts = vec![work()];
+        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts
+    });
+    let mut all = Found::default();
+    for part in parts {
+        let part = part?;
+        all.candidates.extend(part.candidates);
+        all.gone.extend(part.gone);
+        all.submodules.extend(part.submodules);
+        all.untracked.extend(part.untracked);
+        all.is_odd |= part.is_odd;
+    }
+    all.candidates
+        .sort_unstable_by_key(|candidate| candidate.at);
+    all.gone.sort_unstable();
+    Ok(all)
+}
+
+/// Opens a directory for looking at what is in it.
+pub(super) fn open_directory(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(path, directory_flags(), Mode::empty()).at("open", path)
+}
+
+fn directory_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
+}
+
+/// Returns what is at a path below an opened directory; `None` where nothing an index can hold is.
+pub(super) fn look(directory: &OwnedFd, path: &[u8]) -> Option<Seen> {
+    let path = CString::new(path).ok()?;
+    let stat = statat(directory, path.as_c_str(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    seen(&stat)
+}
+
+fn seen(stat: &rustix::fs::Stat) -> Option<Seen> {
+    let mode = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile if stat.st_mode & 0o100 != 0 => EXECUTABLE,
+        FileType::RegularFile => FILE,
+        FileType::Symlink => SYMLINK,
+        _ => return None,
+    };
+    Some(Seen {
+        stat: Stat::from(stat),
+        size: u64::try_from(stat.st_size).unwrap_or_default(),
+        mode,
+    })
+}
+
+/// One directory: its path with a slash behind, and its part of the index.
+struct Job {
+    prefix: Vec<u8>,
+    range: Range<usize>,
+}
+
+/// Directories waiting to be looked at.
+struct Queue {
+    state: Mutex<(Vec<Job>, usize)>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn new(first: Job) -> Self {
+        Self {
+            state: Mutex::new((vec![first], 1)),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn push(&self, jobs: &mut Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1 += jobs.len();
+        state.0.append(jobs);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Returns a directory, or `None` when all are done.
+    fn take(&self) -> Option<Job> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(job) = state.0.pop() {
+                return Some(job);
+            }
+            if state.1 == 0 {
+                return None;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn finished(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1 -= 1;
+        let is_last = state.1 == 0;
+        drop(state);
+        if is_last {
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// The names in one directory, sorted, in one piece of memory.
+#[derive(Default)]
+struct Names {
+    bytes: Vec<u8>,
+    list: Vec<Name>,
+}
+
+#[derive(Clone)]
+struct Name {
+    range: Range<usize>,
+    kind: FileType,
+    is_tracked: bool,
+}
+
+impl Names {
+    fn fill(&mut self, directory: &OwnedFd, buffer: &mut Vec<u8>) -> rustix::io::Result<()> {
+        self.bytes.clear();
+        self.list.clear();
+        let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b".." | b".git") {
+                continue;
+            }
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(name);
+            self.list.push(Name {
+                range: start..self.bytes.len(),
+                kind: entry.file_type(),
+                is_tracked: false,
+            });
+        }
+        let bytes = &self.bytes;
+        self.list
+            .sort_unstable_by(|a, b| bytes.get(a.range.clone()).cmp(&bytes.get(b.range.clone())));
+        Ok(())
+    }
+
+    fn find(&mut self, name: &[u8]) -> Option<&mut Name> {
+        let bytes = &self.bytes;
+        let at = self
+            .list
+            .binary_search_by(|other| bytes.get(other.range.clone()).cmp(&Some(name)));
+        self.list.get_mut(at.ok()?)
+    }
+}
+
+struct Worker<'a> {
+    top: &'a OwnedFd,
+    index: &'a Index,
+    found: Found,
+    names: Names,
+    buffer: Vec<u8>,
+}
+
+impl Worker<'_> {
+    fn directory(&mut self, job: &Job, queue: &Queue) -> Result<()> {
+        let path: &[u8] = match job.prefix.strip_suffix(b"/") {
+            Some(path) => path,
+            None => b".",
+        };
+        let reading = || {
+            format!(
+                "could not read `{}`",
+                super::error::text(&absolute("".as_ref(), path))
+            )
+        };
+        let name = CString::new(path).doing(reading)?;
+        let directory = match openat(self.top, name, directory_flags(), Mode::empty()) {
+            Ok(directory) => directory,
+            // It vanished or became something else between two looks.
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+                self.all_gone(job.range.clone());
+                return Ok(());
+            }
+            Err(error) => return Err(error).doing(reading),
+        };
+        self.names
+            .fill(&directory, &mut self.buffer)
+            .doing(reading)?;
+        let mut below = Vec::new();
+        let mut at = job.range.start;
+        while at < job.range.end {
+            at = self.child(&directory, job, at, &mut below);
+        }
+        queue.push(&mut below);
+        for name in &self.names.list {
+            if !name.is_tracked {
+                let name_bytes = self.names.bytes.get(name.range.clone()).unwrap_or_default();
+                self.found.untracked.push(Untracked {
+                    path: [job.prefix.as_slice(), name_bytes].concat(),
+                    is_directory: name.kind == FileType::Directory,
+                });
+                self.found.is_odd |= name.kind == FileType::Unknown;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the file or directory that the entry at `at` belongs to; returns the next place.
+    fn child(&mut self, directory: &OwnedFd, job: &Job, at: usize, below: &mut Vec<Job>) -> usize {
+        let index = self.index;
+        let Some(entry) = index.entries.get(at) else {
+            return job.range.end;
+        };
+        let rest = index
+            .path(entry)
+            .get(job.prefix.len()..)
+            .unwrap_or_default();
+        let Some(slash) = rest.iter().position(|byte| *byte == b'/') else {
+            self.file(directory, at, entry, rest);
+            return at + 1;
+        };
+        let name = rest.get(..slash).unwrap_or_default();
+        let end = self.end_of(job, at, rest.get(..=slash).unwrap_or_default());
+        match self.names.find(name) {
+            Some(name_found) if name_found.kind == FileType::Directory => {
+                name_found.is_tracked = true;
+                let prefix = [job.prefix.as_slice(), name, b"/"].concat();
+                below.push(Job {
+                    prefix,
+                    range: at..end,
+                });
+            }
+            _ => self.all_gone(at..end),
+        }
+        end
+    }
+
+    /// Returns where the entries below a directory end.
+    fn end_of(&self, job: &Job, at: usize, name: &[u8]) -> usize {
+        let (mut low, mut high) = (at + 1, job.range.end);
+        let mut step = 1;
+        while low < high {
+            let probe = (low + step).min(high) - 1;
+            if self.is_below(job, probe, name) {
+                low = probe + 1;
+                step *= 2;
+            } else {
+                high = probe;
+                step = ((high - low) / 2).max(1);
+            }
+        }
+        low
+    }
+
+    fn is_below(&self, job: &Job, at: usize, name: &[u8]) -> bool {
+        self.index.entries.get(at).is_some_and(|entry| {
+            let rest = self.index.path(entry).get(job.prefix.len()..);
+            rest.is_some_and(|rest| rest.starts_with(name))
+        })
+    }
+
+    fn file(&mut self, directory: &OwnedFd, at: usize, entry: &Entry, name: &[u8]) {
+        let there = self.names.find(name);
+        if entry.is_skipped() || entry.is_assumed() {
+            if let Some(there) = there {
+                there.is_tracked = true;
+            }
+            return;
+        }
+        let Some(there) = there else {
+            self.found.gone.push(at);
+            return;
+        };
+        let is_directory = there.kind == FileType::Directory;
+        if entry.mode == SUBMODULE || is_directory {
+            there.is_tracked = entry.mode == SUBMODULE && is_directory;
+            let list = if there.is_tracked {
+                &mut self.found.submodules
+            } else {
+                &mut self.found.gone
+            };
+            list.push(at);
+            return;
+        }
+        there.is_tracked = true;
+        match look(directory, name) {
+            None => self.found.is_odd = true,
+            Some(seen) if self.is_unchanged(entry, &seen) => {}
+            Some(seen) => self.found.candidates.push(Candidate { at, seen }),
+        }
+    }
+
+    fn is_unchanged(&self, entry: &Entry, seen: &Seen) -> bool {
+        entry.mode == seen.mode
+            && entry.stat.is_same_file(&seen.stat)
+            && !self.index.is_racy(&entry.stat)
+            && !entry.is_intended()
+    }
+
+    fn all_gone(&mut self, range: Range<usize>) {
+        let entries = self.index.entries.get(range.clone()).unwrap_or_default();
+        let places = range.zip(entries);
+        let gone = places.filter(|(_, entry)| !entry.is_skipped() && !entry.is_assumed());
+        self.found.gone.extend(gone.map(|(at, _)| at));
+    }
+}

@@ -1,0 +1,188 @@
+//! `tos checkpoint list|show|diff|undo`.
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    config::Settings,
+    domain::checkpoint::{Change, Difference, Kind, Listed, Shown, Sort, Undone},
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            kit::{self, Kit},
+        },
+        report::{Printer, printer::Tone},
+    },
+};
+
+/// Options of `tos checkpoint`.
+#[derive(Debug, Args)]
+pub struct CheckpointArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What to do with checkpoints.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List checkpoints and the safety snapshots that rollback and undo left
+    List,
+    /// Say what a checkpoint changed; the newest if none is named
+    Show {
+        /// A number, a name, `safety/N` or a commit
+        which: Option<String>,
+    },
+    /// Compare a checkpoint with the files as they are now; the newest if none is named
+    Diff {
+        /// A number, a name, `safety/N` or a commit
+        which: Option<String>,
+        /// Only name the files
+        #[arg(long)]
+        stat: bool,
+    },
+    /// Return to how everything was before the last rollback or undo
+    ///
+    /// HEAD, the index, files and untracked files come back as the safety snapshot has them. What is
+    /// there now goes into a snapshot of its own first, so a second undo undoes the first.
+    Undo {
+        /// The safety snapshot's number; the newest if absent
+        number: Option<u32>,
+    },
+}
+
+/// Looks at checkpoints, or undoes a rollback.
+pub fn main(
+    args: &CheckpointArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let settings = kit.settings(global)?;
+    match &args.what {
+        What::List => list(kit, &settings, printer),
+        What::Show { which } => show(which.clone(), kit, &settings, printer),
+        What::Diff { which, stat } => diff(which.clone(), *stat, kit, &settings, printer),
+        What::Undo { number } => undo(*number, kit, &settings, printer),
+    }
+}
+
+fn list(kit: &dyn Kit, settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
+    let checkpoints = kit.checkpoints(settings);
+    let all = kit::block_on(kit, move |_stop| {
+        Box::pin(async move { checkpoints.list().await })
+    })??;
+    if all.is_empty() {
+        printer.note("no checkpoints yet; `tos --mode checkpoint --name NAME` makes one");
+    }
+    for listed in &all {
+        printer.line(&line(listed));
+    }
+    printer.document(&serde_json::to_value(&all).unwrap_or_default());
+    Ok(Exit::Success)
+}
+
+fn show(
+    which: Option<String>,
+    kit: &dyn Kit,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let checkpoints = kit.checkpoints(settings);
+    let shown: Shown = kit::block_on(kit, move |_stop| {
+        Box::pin(async move { checkpoints.show(which.as_deref()).await })
+    })??;
+    printer.line(&line(&shown.listed));
+    printer.line(&format!("by {}", shown.author));
+    changes(&shown.changes, printer);
+    printer.document(&serde_json::to_value(&shown).unwrap_or_default());
+    Ok(Exit::Success)
+}
+
+fn diff(
+    which: Option<String>,
+    only_names: bool,
+    kit: &dyn Kit,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let checkpoints = kit.checkpoints(settings);
+    let difference: Difference = kit::block_on(kit, move |_stop| {
+        Box::pin(async move { checkpoints.diff(which.as_deref()).await })
+    })??;
+    if difference.changes.is_empty() {
+        printer.note(&format!("nothing changed since {}", difference.hash));
+    }
+    if only_names {
+        changes(&difference.changes, printer);
+    } else {
+        for text in difference.patch.lines() {
+            printer.line(&coloured(text, printer));
+        }
+    }
+    printer.document(&serde_json::to_value(&difference).unwrap_or_default());
+    Ok(Exit::Success)
+}
+
+fn undo(
+    number: Option<u32>,
+    kit: &dyn Kit,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let lock = kit.lock(settings, "checkpoint undo")?;
+    let checkpoints = kit.checkpoints(settings);
+    let undone: Undone = kit::block_on(kit, move |_stop| {
+        Box::pin(async move { checkpoints.undo(number).await })
+    })??;
+    drop(lock);
+    for warning in &undone.warnings {
+        printer.alert(&format!("warning: {warning}"));
+    }
+    changes(&undone.changes, printer);
+    printer.note(&format!("kept refs/tos/safety/{}", undone.safety));
+    let head = undone.head.as_deref().unwrap_or("no commit yet");
+    printer.line(&format!("undone to safety/{} {head}", undone.restored));
+    printer.document(&serde_json::to_value(&undone).unwrap_or_default());
+    Ok(Exit::Success)
+}
+
+fn line(listed: &Listed) -> String {
+    let number = match listed.sort {
+        Sort::Checkpoint if listed.number == 0 => "-".to_owned(),
+        Sort::Checkpoint => listed.number.to_string(),
+        Sort::Safety => format!("safety/{}", listed.number),
+    };
+    let hash = listed.hash.get(..12).unwrap_or(&listed.hash);
+    format!("{number:>9}  {hash}  {}  {}", listed.at, listed.name)
+}
+
+fn changes(changes: &[Change], printer: &Printer) {
+    for change in changes {
+        let tone = match change.kind {
+            Kind::Added => Tone::Good,
+            Kind::Modified => Tone::Warn,
+            Kind::Deleted => Tone::Bad,
+        };
+        let letter = printer.paint(tone, &change.kind.letter().to_string());
+        printer.line(&format!("{letter} {}", change.path));
+    }
+}
+
+/// Colours a line of a unified diff; control characters of foreign files are shown, not obeyed.
+fn coloured(text: &str, printer: &Printer) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect();
+    match text.as_bytes().first() {
+        Some(b'+') if !text.starts_with("+++") => printer.paint(Tone::Good, &text),
+        Some(b'-') if !text.starts_with("---") => printer.paint(Tone::Bad, &text),
+        _ => text,
+    }
+}
