@@ -197,6 +197,7 @@ impl Maker<'_> {
             require_approval: self.flag("require_approval"),
             on_unknown: match self.text("on_unknown").as_str() {
                 "rerun" => OnUnknown::Rerun,
+                "skip" => OnUnknown::Skip,
                 _ => OnUnknown::Stop,
             },
             templates: self

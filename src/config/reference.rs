@@ -194,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_of_a_new_root_loads_too() {
+        let root = tempfile::tempdir().unwrap();
+        let blank = read(&repository().join("config/blank.json"));
+        files::write(&root.path().join("config/config_v0_3.json"), blank);
+        let settings = Settings::load(root.path(), None, &[], &Overrides::default()).unwrap();
+        settings.policy().unwrap();
+        assert_eq!(settings.warnings, Vec::<String>::new());
+    }
+
+    #[test]
     fn every_json_block_of_the_documentation_is_a_valid_configuration() {
         let text = read(&repository().join("docs/configuration.md"));
         let blocks: Vec<&str> = text

@@ -192,6 +192,8 @@ pub enum Command {
     Steps(super::commands::steps::StepsArgs),
     /// Look at checkpoints, or undo a rollback
     Checkpoint(super::commands::checkpoint::CheckpointArgs),
+    /// Show the configuration in force, judge it, print its schema
+    Config(super::commands::config::ConfigArgs),
     /// Print a completion script for a shell
     Completions(super::commands::completions::CompletionsArgs),
 }

@@ -58,6 +58,7 @@ fn command_result(
         Command::Status => commands::status::main(global, kit, printer),
         Command::Steps(args) => commands::steps::main(args, global, kit, printer),
         Command::Checkpoint(args) => commands::checkpoint::main(args, global, kit, printer),
+        Command::Config(args) => commands::config::main(args, global, kit, printer),
         Command::Completions(args) => Ok(commands::completions::main(args)),
     }
 }

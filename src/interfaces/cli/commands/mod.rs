@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod checkpoint_mode;
 pub mod completions;
+pub mod config;
 pub mod doctor;
 pub mod init;
 pub mod rollback;
