@@ -51,7 +51,11 @@ pub fn framed(
     printer: &Printer,
     frame: &Frame,
 ) -> Result<Exit, Trouble> {
-    let mut settings = match kit.settings(global) {
+    let settings = kit.settings(global).and_then(|settings| {
+        settings.require_file()?;
+        Ok(settings)
+    });
+    let mut settings = match settings {
         Ok(settings) => settings,
         Err(trouble) => {
             if let Some(store) = kit.store_without_settings(global, args.summary_file.clone()) {
