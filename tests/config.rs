@@ -34,11 +34,62 @@ fn tos(directory: &Path, words: &[&str], environment: &[(&str, &str)]) -> String
 fn every_value_is_shown_with_its_layer() {
     let root = root(r#"{"max_steps": 3, "models": {"draft": {"base_url": "http://me:pw@h/v1"}}}"#);
     let words = ["config", "show", "--changed", "--set", "api_retry=1"];
-    insta::assert_snapshot!(tos(root.path(), &words, &[("TOS_JSON_RETRY", "0")]), @"");
-    insta::assert_snapshot!(tos(root.path(), &["config", "show", "max_steps"], &[]), @"");
+    insta::assert_snapshot!(tos(root.path(), &words, &[("TOS_JSON_RETRY", "0")]), @r#"
+    root    $ROOT
+    config  $ROOT/config/config_v0_3.json
+    api_retry = 1  # --set
+    json_retry = 0  # env TOS_JSON_RETRY
+    max_steps = 3  # config/config_v0_3.json
+    models.draft.base_url = "http://[redacted]@h/v1"  # config/config_v0_3.json
+    --- stderr
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(tos(root.path(), &["config", "show", "max_steps"], &[]), @"
+    max_steps
+      How many steps one run may spend on a job before it ends as `max_steps_reached`.
+      value:   a whole number from 1 to 1000000
+      default: 8
+      example: 8
+      env:     TOS_MAX_STEPS
+    max_steps = 3  # config/config_v0_3.json
+    --- stderr
+    --- exit 0
+    ");
     let json = ["config", "show", "max_steps", "--json"];
-    insta::assert_snapshot!(tos(root.path(), &json, &[]), @"");
-    insta::assert_snapshot!(tos(root.path(), &["config", "show", "max_step"], &[]), @"");
+    insta::assert_snapshot!(tos(root.path(), &json, &[]), @r#"
+    {
+      "root": "$ROOT",
+      "config_file": "$ROOT/config/config_v0_3.json",
+      "values": [
+        {
+          "key": "max_steps",
+          "value": 3,
+          "layer": "file",
+          "source": "config/config_v0_3.json"
+        }
+      ],
+      "warnings": []
+    }
+    --- stderr
+    max_steps
+      How many steps one run may spend on a job before it ends as `max_steps_reached`.
+      value:   a whole number from 1 to 1000000
+      default: 8
+      example: 8
+      env:     TOS_MAX_STEPS
+    max_steps = 3  # config/config_v0_3.json
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(tos(root.path(), &["config", "show", "max_step"], &[]), @"
+    --- stderr
+    error: `max_step` is not a known key (nearest: `max_steps`)
+    hint: `tos --help` shows every mode and command
+
+    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
+      checkpoint: --name <text>
+      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
+    --- exit 2
+    ");
 }
 
 #[test]
@@ -58,11 +109,29 @@ fn the_configuration_is_judged_with_the_job_input() {
         r#"{"allow_types": ["bash", "python"],
             "s5_settings": {"job_loop": {"enabled": true, "job_input": {"path": "in.json", "required": true}}}}"#,
     );
-    insta::assert_snapshot!(tos(root.path(), &["config", "check"], &[]), @"");
+    insta::assert_snapshot!(tos(root.path(), &["config", "check"], &[]), @"
+    --- stderr
+    error: job_input.json not found: in.json is required by `s5_settings.job_loop.job_input`; copy job_input.example.json there, or set `required` to false
+    --- exit 2
+    ");
     fs::write(root.path().join("in.json"), "\u{feff}{\"a\": 1}").unwrap();
-    insta::assert_snapshot!(tos(root.path(), &["config", "check"], &[]), @"");
+    insta::assert_snapshot!(tos(root.path(), &["config", "check"], &[]), @"
+    config ok  $ROOT/config/config_v0_3.json  (4 keys set)
+    job input  in.json (11 bytes)
+    --- stderr
+    warning: `allow_types` names `python`, which tos cannot start; such commands are refused
+    --- exit 0
+    ");
     fs::write(root.path().join("in.json"), "[1]").unwrap();
-    insta::assert_snapshot!(tos(root.path(), &["config", "check", "--json"], &[]), @"");
+    insta::assert_snapshot!(tos(root.path(), &["config", "check", "--json"], &[]), @r#"
+    {
+      "error": "job_input.json is not a JSON object: in.json: found [1]; write { \"job_name\": \"...\" }",
+      "exit_code": 2
+    }
+    --- stderr
+    error: job_input.json is not a JSON object: in.json: found [1]; write { "job_name": "..." }
+    --- exit 2
+    "#);
 }
 
 #[test]
@@ -71,15 +140,28 @@ fn w09_w20_w21_w47_a_wrong_configuration_ends_a_run_before_it_begins() {
         r#"{"s5_settings": {"job_loop": {"max_jobs": -1, "job_result": {"path": "../escaped.json"}}},
             "execution_policy": {"default_action": "Deny"}, "deny_patterns": ["("]}"#,
     );
-    insta::assert_snapshot!(tos(root.path(), &["--mode", "run"], &[]), @"");
-    let left: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
-    assert_eq!(left.len(), 1, "only the configuration is there: {left:?}");
+    insta::assert_snapshot!(tos(root.path(), &["--mode", "run"], &[]), @r#"
+    --- stderr
+    error: config error: 4 faults
+      config/config_v0_3.json:1:31: `s5_settings.job_loop.max_jobs`: expected a whole number from 1 to 1000000, found -1; write for example 3
+      config/config_v0_3.json:1:62: `s5_settings.job_loop.job_result.path`: the path `../escaped.json` leaves the root; name a path below the root, e.g. "workspace/artifacts/file"
+      config/config_v0_3.json:2:34: `execution_policy.default_action`: expected "allow" or "deny", found "Deny"; write "deny"
+      config/config_v0_3.json:2:79: `deny_patterns[0]`: the regular expression `(` does not compile: unclosed group; correct it; brackets that mean themselves are written `\\(` and `\\[` in JSON
+    --- exit 2
+    "#);
+    assert!(!root.path().join("workspace").exists());
+    assert!(!root.path().join("logs/steps").exists());
 }
 
 #[test]
 fn a_run_without_a_configuration_says_how_to_get_one() {
     let root = tempfile::tempdir().unwrap();
-    insta::assert_snapshot!(tos(root.path(), &["--mode", "run"], &[]), @"");
+    insta::assert_snapshot!(tos(root.path(), &["--mode", "run"], &[]), @"
+    --- stderr
+    error: config error: no config/config_v0_3.json and no config_v0_3.json in $ROOT; run `tos init --sample` for a working example, or name a file with `--config`
+    --- exit 2
+    ");
+    assert!(fs::read_dir(root.path()).unwrap().next().is_none());
 }
 
 #[test]

@@ -51,11 +51,7 @@ pub fn framed(
     printer: &Printer,
     frame: &Frame,
 ) -> Result<Exit, Trouble> {
-    let settings = kit.settings(global).and_then(|settings| {
-        settings.require_file()?;
-        Ok(settings)
-    });
-    let mut settings = match settings {
+    let mut settings = match kit.settings(global) {
         Ok(settings) => settings,
         Err(trouble) => {
             if let Some(store) = kit.store_without_settings(global, args.summary_file.clone()) {
@@ -64,6 +60,7 @@ pub fn framed(
             return Err(trouble);
         }
     };
+    settings.require_file()?;
     apply(args, &mut settings);
     let store = kit.store(&settings, args.summary_file.clone());
     printer.note(&format!("Root {}", settings.root.display()));
