@@ -1,6 +1,10 @@
 //! `tos config` and the refusal of wrong configurations, through the real program.
 
-#![expect(clippy::disallowed_methods, reason = "tests prepare real files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests prepare real files and end where they cannot"
+)]
 
 use std::{fs, path::Path};
 
