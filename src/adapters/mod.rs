@@ -16,5 +16,6 @@ pub mod git;
 pub mod llm;
 pub mod probe;
 pub mod process;
+pub mod sandbox;
 pub mod signals;
 pub mod store;

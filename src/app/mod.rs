@@ -9,13 +9,21 @@ mod sample;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use crate::interfaces::{
-    cli::{self, exit::Exit},
-    report::Printer,
+use crate::{
+    adapters::sandbox,
+    interfaces::{
+        cli::{self, exit::Exit},
+        report::Printer,
+    },
 };
 
 /// Runs the program with the words of its command line, the program name first.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words: Vec<OsString> = words.into_iter().collect();
+    // Before anything else: a jailer must do nothing but build its wall.
+    if words.get(1).is_some_and(|word| word == sandbox::JAIL_WORD) {
+        return sandbox::jail_main(words.into_iter().skip(2));
+    }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let cli = match cli::parse(words) {
         Ok(cli) => cli,

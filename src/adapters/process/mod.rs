@@ -16,3 +16,4 @@ mod tree;
 
 pub use environment::ALLOWED;
 pub use runner::{CommandRunner, Options};
+pub(in crate::adapters) use tree::{end_descendants, end_marked};

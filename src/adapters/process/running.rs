@@ -12,7 +12,11 @@ use std::{
 };
 
 use rustix::process::Signal;
-use tokio::{process::Child, sync::watch, time::timeout_at};
+use tokio::{
+    process::{Child, ChildStdin},
+    sync::watch,
+    time::timeout_at,
+};
 
 use super::{
     capture::{Sink, pump},
@@ -31,6 +35,8 @@ const LOOKS: u32 = 4;
 pub(super) struct Running {
     tree: Tree,
     child: Child,
+    /// Open as long as a jailer must stay; waiting for the child would close it.
+    _lifeline: Option<ChildStdin>,
     interrupts: watch::Receiver<Option<Interrupt>>,
     seen: Arc<AtomicU64>,
     grace: Duration,
@@ -49,13 +55,14 @@ enum Cause {
 impl Running {
     pub(super) fn new(
         tree: Tree,
-        child: Child,
+        mut child: Child,
         interrupts: watch::Receiver<Option<Interrupt>>,
         grace: Duration,
         leftover_grace: Duration,
     ) -> Self {
         Self {
             tree,
+            _lifeline: child.stdin.take(),
             child,
             interrupts,
             seen: Arc::default(),

@@ -255,6 +255,35 @@ pub(super) fn blocking_reap(prefix: &str) -> u32 {
     u32::try_from(known.len()).unwrap_or(u32::MAX)
 }
 
+/// Ends everything that descends from this process, and collects it. For a process that started one
+/// command only and is the reaper of orphans.
+pub(in crate::adapters) fn end_descendants() {
+    let own = process::getpid().as_raw_nonzero().get();
+    for _ in 0..ROUNDS {
+        let all = all_stats();
+        for stat in closure(&all, own, |stat| stat.parent == own) {
+            if let Some(member) = member(stat.pid, stat.started) {
+                member.signal(Signal::KILL);
+                blocking_wait(&member);
+            }
+        }
+        // Until the kernel says that there is no child left.
+        loop {
+            match process::wait(WaitOptions::NOHANG) {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Ends every process that carries this marker.
+pub(in crate::adapters) async fn end_marked(token: &str) {
+    let token = token.to_owned();
+    drop(tokio::task::spawn_blocking(move || blocking_reap(&token)).await);
+}
+
 fn remember(known: &mut BTreeMap<i32, u64>, stat: &Stat) {
     known.insert(stat.pid, stat.started);
 }

@@ -1,0 +1,97 @@
+//! The words of `bwrap` for a wall.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    JAIL_WORD,
+    spec::{INNER_PROGRAM, INNER_PROXY, Spec},
+};
+use crate::domain::confinement::{Level, Network};
+
+/// Parts of `/proc` through which the machine can be changed.
+const PROC_LEVERS: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
+
+/// Finds the program in a search path.
+pub(super) fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .map(|folder| folder.join("bwrap"))
+        .find(|program| program.is_absolute() && program.is_file())
+}
+
+/// Returns the arguments of `bwrap` up to and including the inner jailer's; the command follows.
+pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
+    let mut words = Words(Vec::new());
+    words.plain(&[
+        "--die-with-parent",
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-ipc",
+    ]);
+    words.plain(&["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]);
+    if spec.network != Network::Full {
+        words.plain(&["--unshare-net"]);
+    }
+    words.plain(&["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]);
+    // Root may change these whatever rights it has given up.
+    for lever in PROC_LEVERS.map(Path::new) {
+        if lever.exists() {
+            words.mount("--ro-bind", lever, lever);
+        }
+    }
+    let size = spec.limits.temporary_bytes.to_string();
+    for folder in ["/tmp", "/var/tmp", "/dev/shm"] {
+        words.plain(&["--size", &size, "--tmpfs", folder]);
+    }
+    words.plain(&["--tmpfs", "/run"]);
+    let bind = if spec.level == Level::Workspace {
+        "--bind"
+    } else {
+        "--ro-bind"
+    };
+    words.mount(bind, &spec.root, &spec.root);
+    for path in &spec.hidden {
+        if path.is_dir() {
+            words.path("--tmpfs", path);
+            words.path("--remount-ro", path);
+        } else {
+            words.mount("--ro-bind", Path::new("/dev/null"), path);
+        }
+    }
+    for path in &spec.protected {
+        words.mount("--ro-bind", path, path);
+    }
+    words.mount("--ro-bind", &spec.program, Path::new(INNER_PROGRAM));
+    if let Some(proxy) = &spec.proxy {
+        words.mount("--ro-bind", proxy, Path::new(INNER_PROXY));
+    }
+    if spec.network == Network::Full
+        && let Ok(resolver) = Path::new("/etc/resolv.conf").canonicalize()
+        && resolver.starts_with("/run")
+    {
+        words.mount("--ro-bind", &resolver, &resolver);
+    }
+    words.path("--chdir", &spec.directory);
+    words.plain(&["--", INNER_PROGRAM, JAIL_WORD, "inner", encoded]);
+    words.0
+}
+
+struct Words(Vec<OsString>);
+
+impl Words {
+    fn plain(&mut self, words: &[&str]) {
+        self.0.extend(words.iter().map(OsString::from));
+    }
+
+    fn path(&mut self, option: &str, path: &Path) {
+        self.0.push(option.into());
+        self.0.push(path.into());
+    }
+
+    fn mount(&mut self, option: &str, source: &Path, target: &Path) {
+        self.path(option, source);
+        self.0.push(target.into());
+    }
+}

@@ -1,0 +1,124 @@
+//! The last stage: gives up every right, then becomes the command.
+
+use std::{
+    convert::Infallible,
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit},
+    thread::{CapabilitySet, CapabilitySets},
+};
+
+use super::{
+    super::{
+        JAIL_WORD,
+        spec::{INNER_PROGRAM, INNER_PROXY, Limits, PROXY_PORT, Spec},
+    },
+    Behind, Fault, filter, guard,
+};
+use crate::domain::confinement::{Backend, Network};
+
+/// Applies what the wall asks of the process itself and becomes the command.
+pub(super) fn inner(spec: &Spec, behind: Behind) -> Result<Infallible, Fault> {
+    let landlock = spec.backend == Backend::Landlock;
+    if landlock {
+        // The guard ends everything when tos goes; this covers the guard itself being killed.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+    }
+    limit(&spec.limits)?;
+    drop_rights()?;
+    rustix::thread::set_no_new_privs(true)?;
+    if landlock {
+        guard::restrict(spec)?;
+    }
+    filter::apply(landlock, landlock && spec.network != Network::Full)?;
+    let mut command = Command::new(&behind.program);
+    command
+        .arg0(&behind.name)
+        .args(&behind.arguments)
+        .stdin(Stdio::null());
+    if !landlock {
+        // The private directory is where every program looks without being told.
+        command.env_remove("TMPDIR");
+    }
+    if spec.proxy.is_some() {
+        point_to_proxy(&mut command);
+        if spec.backend == Backend::Bubblewrap {
+            open_door()?;
+        }
+    }
+    let error = command.exec();
+    Err(format!(
+        "could not start `{}`: {error}",
+        behind.program.to_string_lossy()
+    )
+    .into())
+}
+
+fn open_door() -> Result<(), Fault> {
+    let opened = Command::new(INNER_PROGRAM)
+        .args([JAIL_WORD, "open-door", INNER_PROXY])
+        .env_clear()
+        .stdin(Stdio::null())
+        .status()?;
+    if opened.success() {
+        Ok(())
+    } else {
+        Err("the door to the proxy could not be opened".into())
+    }
+}
+
+fn point_to_proxy(command: &mut Command) {
+    let place = format!("http://127.0.0.1:{}", PROXY_PORT);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command
+            .env(name, &place)
+            .env(name.to_ascii_lowercase(), &place);
+    }
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
+}
+
+fn limit(limits: &Limits) -> Result<(), Fault> {
+    let ceilings = [
+        (Resource::As, limits.memory_bytes),
+        (Resource::Nproc, limits.processes),
+        (Resource::Cpu, limits.cpu_seconds),
+        (Resource::Fsize, limits.file_bytes),
+        (Resource::Core, Some(0)),
+    ];
+    for (resource, ceiling) in ceilings {
+        let Some(ceiling) = ceiling else { continue };
+        let before = rustix::process::getrlimit(resource);
+        // A ceiling that is already lower stays.
+        let ceiling = before.maximum.map_or(ceiling, |own| own.min(ceiling));
+        setrlimit(
+            resource,
+            Rlimit {
+                current: Some(ceiling),
+                maximum: Some(ceiling),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn drop_rights() -> Result<(), Fault> {
+    // Without the right to shrink the bounding set there are no rights to lose either.
+    for right in 0..64 {
+        let right = CapabilitySet::from_bits_retain(1 << right);
+        let _ = rustix::thread::remove_capability_from_bounding_set(right);
+    }
+    let _ = rustix::thread::clear_ambient_capability_set();
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )?;
+    Ok(())
+}

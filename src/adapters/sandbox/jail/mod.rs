@@ -1,0 +1,149 @@
+//! tos as a jailer: `tos __jail STAGE SPEC [-- PROGRAM NAME ARGUMENTS...]`.
+//!
+//! | stage | what it is | what it does |
+//! | --- | --- | --- |
+//! | `outer` | started by tos | makes namespaces, starts `init`, passes its end on |
+//! | `init` | first process of the new process namespace | mounts, starts `inner`, collects orphans |
+//! | `guard` | started by tos, without namespaces | starts `inner`, ends whatever it leaves |
+//! | `inner` | becomes the command | limits, no rights, filters, then `exec` |
+//! | `open-door`, `door` | started by `inner` where bubblewrap is the first process | passes connections to the proxy |
+//! | `probe`, `linger`, `stay`, `fill`, `stand-in` | for trials only | try what must fail |
+//!
+//! `init` and `guard` hold the lifeline: their standard input is a pipe that only tos can close. When
+//! it ends, tos is gone, and they end everything.
+
+mod filter;
+mod forward;
+mod guard;
+mod inner;
+mod mounts;
+mod namespaces;
+mod probe;
+
+use std::{
+    ffi::OsString,
+    io::Read,
+    os::unix::process::ExitStatusExt,
+    process::{ExitCode, ExitStatus},
+};
+
+pub(super) use probe::{Answers, Questions};
+
+use super::spec::Spec;
+
+/// What a jailer says when it could not even try.
+const JAIL_FAILED: u8 = 125;
+
+/// The command behind the wall.
+#[derive(Debug)]
+struct Behind {
+    program: OsString,
+    name: OsString,
+    arguments: Vec<OsString>,
+}
+
+type Fault = Box<dyn std::error::Error>;
+
+/// Runs a jailer with the words behind `__jail` and returns its exit code.
+pub fn jail_main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let words: Vec<OsString> = words.into_iter().collect();
+    match staged(words) {
+        Ok(code) => code,
+        Err(fault) => {
+            say(&format!("tos: the sandbox could not be built: {fault}"));
+            ExitCode::from(JAIL_FAILED)
+        }
+    }
+}
+
+fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
+    let mut words = words.into_iter();
+    let stage = words.next().unwrap_or_default();
+    let stage = stage.to_string_lossy().into_owned();
+    let first = words.next().unwrap_or_default().into_string();
+    let first = first.map_err(|_| "the specification is not text")?;
+    match stage.as_str() {
+        "probe" => return probe::answer(&first),
+        "linger" => return probe::linger(&first),
+        "stay" => return probe::stay(&first),
+        "open-door" => return forward::send_doorkeeper(&first),
+        "door" => return forward::keep_door(&first),
+        "fill" => return probe::fill(&first),
+        "stand-in" => return probe::stand_in(&first, words.collect()),
+        _ => {}
+    }
+    let spec: Spec = serde_json::from_str(&first)?;
+    match stage.as_str() {
+        "outer" => namespaces::outer(&spec, &first, words.collect()),
+        "init" => namespaces::init(&spec, &first, words.collect()),
+        "guard" => guard::guard(&spec, &first, words.collect()),
+        "inner" => match inner::inner(&spec, behind(words)?) {
+            Ok(never) => match never {},
+            Err(fault) => Err(fault),
+        },
+        other => Err(format!("no jailer is called `{other}`").into()),
+    }
+}
+
+/// Reads `PROGRAM NAME ARGUMENTS...`.
+fn behind(mut words: impl Iterator<Item = OsString>) -> Result<Behind, Fault> {
+    let mut next = || words.next().ok_or("no command behind the wall");
+    let (program, name) = (next()?, next()?);
+    Ok(Behind {
+        program,
+        name,
+        arguments: words.collect(),
+    })
+}
+
+/// Starts a thread that calls `end` when the lifeline ends.
+fn hold_lifeline(end: impl FnOnce() + Send + 'static) {
+    drop(std::thread::spawn(move || {
+        let mut nothing = [0; 16];
+        let mut lifeline = std::io::stdin().lock();
+        while lifeline.read(&mut nothing).is_ok_and(|length| length > 0) {}
+        end();
+    }));
+}
+
+/// Ends this process the way the command ended.
+fn end_like(status: ExitStatus) -> ExitCode {
+    let code = status
+        .code()
+        .and_then(|code| u8::try_from(code & 0xff).ok());
+    if let Some(code) = code {
+        return ExitCode::from(code);
+    }
+    let signal = status.signal().unwrap_or(9);
+    end_by(signal);
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(255))
+}
+
+/// Sends itself the signal that ended the command, without leaving a core file.
+fn end_by(signal: i32) {
+    use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    if let Some(signal) = Signal::from_named_raw(signal) {
+        let _ = kill_process(getpid(), signal);
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a jailer has no printer; its standard error is the command's"
+)]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+#[expect(
+    clippy::exit,
+    reason = "ending the first process of a namespace ends all others in it"
+)]
+fn leave(code: u8) -> ! {
+    std::process::exit(i32::from(code))
+}

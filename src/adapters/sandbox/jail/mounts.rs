@@ -1,0 +1,326 @@
+//! The file system behind the wall: everything as it is but read-only, the root writable, keys and
+//! services covered, devices and processes of its own.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::unix::{ffi::OsStringExt, fs::symlink},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    mount::{
+        MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+        mount_change, mount_remount, unmount,
+    },
+    process::{chdir, fchdir, pivot_root},
+};
+
+use super::{
+    super::spec::{INNER_PROGRAM, INNER_PROXY, Spec},
+    Fault,
+};
+use crate::domain::confinement::{Level, Network};
+
+const OLD: &str = "/old";
+const NEW: &str = "/new";
+
+/// Parts of `/proc` through which the machine can be changed.
+const PROC_LEVERS: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
+
+/// Builds the inside and moves into it.
+pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?;
+    step_aside()?;
+    at("binding the system", mount_bind_recursive(OLD, NEW))?;
+    read_only_below(Path::new(NEW))?;
+    own_processes()?;
+    own_devices()?;
+    own_folders(spec.limits.temporary_bytes)?;
+    bind(&spec.root, &spec.root, spec.level == Level::ReadOnly)?;
+    for path in &spec.hidden {
+        hide(path)?;
+    }
+    for path in &spec.protected {
+        bind(path, path, true)?;
+    }
+    bind(&spec.program, Path::new(INNER_PROGRAM), true)?;
+    if let Some(proxy) = &spec.proxy {
+        bind(proxy, Path::new(INNER_PROXY), true)?;
+    }
+    if spec.network == Network::Full {
+        keep_resolver()?;
+    }
+    move_in()?;
+    chdir(&spec.directory)?;
+    Ok(())
+}
+
+/// Makes a small root of our own from which both the old and the new one can be reached, so that a
+/// folder that gets covered (such as `/tmp`) can still be bound from where it really is.
+fn step_aside() -> Result<(), Fault> {
+    at(
+        "a root of our own",
+        mount("tmpfs", "/tmp", "tmpfs", quiet(), c"mode=755"),
+    )?;
+    chdir("/tmp")?;
+    fs::create_dir("/tmp/old")?;
+    fs::create_dir("/tmp/new")?;
+    at("stepping aside", pivot_root(".", "old"))?;
+    chdir("/")?;
+    Ok(())
+}
+
+/// Makes the new root the root and lets everything else go.
+fn move_in() -> Result<(), Fault> {
+    let outside = rustix::fs::open("/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    chdir(NEW)?;
+    at("moving in", pivot_root(".", "."))?;
+    fchdir(&outside)?;
+    at(
+        "letting go of the old root",
+        unmount(".", UnmountFlags::DETACH),
+    )?;
+    chdir("/")?;
+    Ok(())
+}
+
+fn own_processes() -> Result<(), Fault> {
+    let proc = inside(Path::new("/proc"));
+    at("processes", mount("proc", &proc, "proc", quiet(), None))?;
+    for lever in PROC_LEVERS {
+        let path = proc.join(lever);
+        if path.exists() {
+            at("a lever of the machine", mount_bind(&path, &path))?;
+            at("a lever of the machine", remount_read_only(&path, quiet()))?;
+        }
+    }
+    Ok(())
+}
+
+fn own_devices() -> Result<(), Fault> {
+    let dev = inside(Path::new("/dev"));
+    let flags = MountFlags::NOSUID;
+    at("devices", mount("tmpfs", &dev, "tmpfs", flags, c"mode=755"))?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let target = dev.join(name);
+        fs::write(&target, "")?;
+        at(
+            "a device",
+            mount_bind(Path::new(OLD).join("dev").join(name), &target),
+        )?;
+    }
+    fs::create_dir(dev.join("shm"))?;
+    fs::create_dir(dev.join("pts"))?;
+    let options = c"newinstance,ptmxmode=0666,mode=620";
+    at(
+        "terminals",
+        mount(
+            "devpts",
+            dev.join("pts"),
+            "devpts",
+            flags | MountFlags::NOEXEC,
+            options,
+        ),
+    )?;
+    symlink("pts/ptmx", dev.join("ptmx"))?;
+    symlink("/proc/self/fd", dev.join("fd"))?;
+    for (number, name) in ["stdin", "stdout", "stderr"].into_iter().enumerate() {
+        symlink(format!("/proc/self/fd/{number}"), dev.join(name))?;
+    }
+    Ok(())
+}
+
+fn own_folders(bytes: u64) -> Result<(), Fault> {
+    for folder in ["/tmp", "/var/tmp", "/dev/shm", "/run"] {
+        let target = inside(Path::new(folder));
+        if !target.is_dir() || target.is_symlink() {
+            continue;
+        }
+        let mode = if folder == "/run" { "755" } else { "1777" };
+        let options = std::ffi::CString::new(format!("mode={mode},size={bytes}"))?;
+        at(
+            folder,
+            mount("tmpfs", &target, "tmpfs", quiet(), options.as_c_str()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Binds a path of the outside to a place inside, which is made where it was covered.
+fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), Fault> {
+    let from = outside(source);
+    let to = inside(target);
+    if !to.exists() {
+        if from.is_dir() {
+            fs::create_dir_all(&to)?;
+        } else {
+            fs::create_dir_all(to.parent().unwrap_or(Path::new(NEW)))?;
+            fs::write(&to, "")?;
+        }
+    }
+    let name = target.display().to_string();
+    at(&name, mount_bind_recursive(&from, &to))?;
+    if read_only {
+        read_only_below(&to)
+    } else {
+        Ok(())
+    }
+}
+
+fn hide(path: &Path) -> Result<(), Fault> {
+    let target = inside(path);
+    let name = path.display().to_string();
+    match fs::symlink_metadata(&target) {
+        // Covered already, or out of reach for this user anyway.
+        Err(_) => Ok(()),
+        Ok(found) if found.is_dir() => at(
+            &name,
+            mount(
+                "tmpfs",
+                &target,
+                "tmpfs",
+                quiet() | MountFlags::RDONLY,
+                c"mode=555",
+            ),
+        ),
+        Ok(_) => at(&name, mount_bind(Path::new(OLD).join("dev/null"), &target)),
+    }
+}
+
+/// With the network open, names must be found: the resolver's file may lie in the covered `/run`.
+fn keep_resolver() -> Result<(), Fault> {
+    let linked = fs::read_link(outside(Path::new("/etc/resolv.conf")));
+    let Ok(linked) = linked.map(|link| Path::new("/etc").join(link)) else {
+        return Ok(());
+    };
+    let plain = plain(&linked);
+    if plain.starts_with("/run") && outside(&plain).exists() {
+        bind(&plain, &plain, true)?;
+    }
+    Ok(())
+}
+
+/// Resolves `..` by name, for paths that cannot be looked up from where we stand.
+fn plain(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut plain, part| {
+        match part {
+            std::path::Component::ParentDir => drop(plain.pop()),
+            std::path::Component::CurDir => {}
+            other => plain.push(other),
+        }
+        plain
+    })
+}
+
+/// Makes every mount at and below `top` read-only, keeping what else was said about it.
+fn read_only_below(top: &Path) -> Result<(), Fault> {
+    let table =
+        fs::read("/old/proc/self/mountinfo").or_else(|_| fs::read("/proc/self/mountinfo"))?;
+    for (place, flags) in table.split(|byte| *byte == b'\n').filter_map(mounted) {
+        if place.starts_with(top)
+            && let Err(error) = remount_read_only(&place, flags)
+        {
+            // Mounts under mounts cannot be reached, and so cannot be written either.
+            let hidden = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
+            if !hidden.contains(&error.kind()) {
+                return Err(format!("making `{}` read-only: {error}", place.display()).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn remount_read_only(place: &Path, flags: MountFlags) -> io::Result<()> {
+    Ok(mount_remount(
+        place,
+        MountFlags::BIND | MountFlags::RDONLY | flags,
+        c"",
+    )?)
+}
+
+/// Reads one line of `mountinfo`: where, and which flags must not get lost.
+fn mounted(line: &[u8]) -> Option<(PathBuf, MountFlags)> {
+    let mut fields = line.split(|byte| *byte == b' ').skip(4);
+    let place = PathBuf::from(std::ffi::OsString::from_vec(unescaped(fields.next()?)));
+    let options = std::str::from_utf8(fields.next()?).ok()?;
+    let flags = options.split(',').map(|option| match option {
+        "nosuid" => MountFlags::NOSUID,
+        "nodev" => MountFlags::NODEV,
+        "noexec" => MountFlags::NOEXEC,
+        "noatime" => MountFlags::NOATIME,
+        "nodiratime" => MountFlags::NODIRATIME,
+        "relatime" => MountFlags::RELATIME,
+        _ => MountFlags::empty(),
+    });
+    Some((place, flags.collect()))
+}
+
+/// Blanks, tabs, line ends and backslashes stand as `\` and three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match byte {
+            Some(byte) if *first == b'\\' => {
+                out.push(byte);
+                rest = &tail[3..];
+            }
+            _ => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+fn inside(path: &Path) -> PathBuf {
+    below(NEW, path)
+}
+
+fn outside(path: &Path) -> PathBuf {
+    below(OLD, path)
+}
+
+fn below(top: &str, path: &Path) -> PathBuf {
+    Path::new(top).join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn quiet() -> MountFlags {
+    MountFlags::NOSUID | MountFlags::NODEV
+}
+
+fn at<E: std::fmt::Display>(what: &str, result: Result<(), E>) -> Result<(), Fault> {
+    result.map_err(|error| format!("{what}: {error}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_mount_table_is_read_with_its_escapes() {
+        let line = br"36 35 98:0 / /mnt/a\040b\134c rw,nosuid,noatime shared:1 - ext4 /dev/x rw";
+        let (place, flags) = mounted(line).unwrap();
+        assert_eq!(place, Path::new(r"/mnt/a b\c"));
+        assert_eq!(flags, MountFlags::NOSUID | MountFlags::NOATIME);
+    }
+
+    #[test]
+    fn a_link_is_resolved_by_name() {
+        let link = Path::new("/etc/../run/./systemd/resolve/stub-resolv.conf");
+        assert_eq!(
+            plain(link),
+            Path::new("/run/systemd/resolve/stub-resolv.conf")
+        );
+    }
+}

@@ -1,0 +1,563 @@
+//! What a trial runs behind a wall: tries everything that must fail, and what must work.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr as LocalAddr, UnixStream},
+    },
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, setsid};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{
+        JAIL_WORD,
+        spec::{Limits, PROXY_PORT},
+    },
+    Fault,
+};
+use crate::domain::confinement::{Capability, Level, Proof};
+
+/// What the outside has prepared.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Questions {
+    pub(in super::super) level: Level,
+    pub(in super::super) root: PathBuf,
+    /// A file outside the root that must stay as it is.
+    pub(in super::super) outside: PathBuf,
+    /// A file with a secret, in a hidden folder.
+    pub(in super::super) secret: PathBuf,
+    /// A process outside.
+    pub(in super::super) stranger: i32,
+    /// Ports on which somebody listens outside, for TCP and UDP.
+    pub(in super::super) tcp: u16,
+    pub(in super::super) udp: u16,
+    /// Sockets on which somebody listens outside: by name, and in the shared temporary directory.
+    pub(in super::super) service_name: String,
+    pub(in super::super) service_path: PathBuf,
+    /// What to call a file in the temporary directory.
+    pub(in super::super) temporary_name: String,
+    /// The lock that a process which stays behind holds.
+    pub(in super::super) lock: PathBuf,
+    pub(in super::super) limits: Limits,
+    pub(in super::super) has_git: bool,
+    /// Whether the proxy's door is there; it allows `tcp` on 127.0.0.1 and nothing else.
+    pub(in super::super) has_proxy: bool,
+}
+
+/// What was seen inside.
+pub(in super::super) type Answers = Vec<Proof>;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tries everything and prints the answers.
+pub(super) fn answer(questions: &str) -> Result<ExitCode, Fault> {
+    let asked: Questions = serde_json::from_str(questions)?;
+    let mut answers: Answers = vec![
+        proof(Capability::Runs, true, "a probe ran and answered"),
+        writes_outside(&asked),
+        protected(&asked),
+        root_as_asked(&asked),
+        new_in_root(&asked),
+        git_readable(&asked),
+        secrets_hidden(&asked),
+        private_temporary(&asked),
+        local_services(&asked),
+        no_network(&asked),
+        allowlist(&asked),
+        no_new_privileges(),
+        isolated(&asked),
+        file_size(&asked),
+        memory(&asked),
+        processor_time(&asked),
+        processes(&asked),
+        temporary_size(&asked),
+    ];
+    answers.push(stay_behind(&asked));
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, &answers)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Leaves the session, takes the lock, says so, and stays for ever.
+pub(super) fn linger(lock: &str) -> Result<ExitCode, Fault> {
+    // Fails only for the leader of a group, which has nothing to leave.
+    let _ = setsid();
+    stay(lock)
+}
+
+/// Takes the lock, says so, and stays for ever.
+pub(super) fn stay(lock: &str) -> Result<ExitCode, Fault> {
+    // The file is there already; behind a read-only wall it can be locked but not written.
+    let file = fs::OpenOptions::new().read(true).open(lock)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(b"ready\n")?;
+    out.flush()?;
+    drop(out);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Writes `PATH` until it holds more than `BYTES` (`BYTES:PATH`); succeeds only where nothing stops it.
+pub(super) fn fill(words: &str) -> Result<ExitCode, Fault> {
+    let (bytes, path) = words.split_once(':').ok_or("bytes and path expected")?;
+    let mut left: u64 = bytes.parse()?;
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    let block = [0_u8; 64 * 1024];
+    loop {
+        file.write_all(&block)?;
+        match left.checked_sub(block.len() as u64) {
+            Some(rest) => left = rest,
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// Stands in for tos: starts a jailer, holds its lifeline, and waits to be killed.
+pub(super) fn stand_in(directory: &str, words: Vec<OsString>) -> Result<ExitCode, Fault> {
+    let (program, arguments) = words.split_first().ok_or("no jailer to start")?;
+    let mut jailer = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let lifeline = jailer.stdin.take();
+    jailer.wait()?;
+    drop(lifeline);
+    Ok(ExitCode::FAILURE)
+}
+
+fn proof(capability: Capability, holds: bool, how: impl Into<String>) -> Proof {
+    Proof {
+        capability,
+        holds: Some(holds),
+        how: how.into(),
+    }
+}
+
+fn untried(capability: Capability, why: &str) -> Proof {
+    Proof {
+        capability,
+        holds: None,
+        how: why.into(),
+    }
+}
+
+/// All of these must be refused; says which were not.
+fn refused(capability: Capability, tried: &[(&str, bool)]) -> Proof {
+    let done: Vec<&str> = tried
+        .iter()
+        .filter(|(_, worked)| *worked)
+        .map(|(what, _)| *what)
+        .collect();
+    let all: Vec<&str> = tried.iter().map(|(what, _)| *what).collect();
+    if done.is_empty() {
+        proof(capability, true, format!("refused: {}", all.join(", ")))
+    } else {
+        proof(capability, false, format!("worked: {}", done.join(", ")))
+    }
+}
+
+fn can_write(path: &Path) -> bool {
+    fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(b"x"))
+        .is_ok()
+}
+
+fn can_open(path: &str) -> bool {
+    fs::OpenOptions::new().write(true).open(path).is_ok()
+}
+
+fn can_create(path: impl AsRef<Path>) -> bool {
+    fs::write(path, "x").is_ok()
+}
+
+fn writes_outside(asked: &Questions) -> Proof {
+    // Beside the root these may seem to work, in a private copy; whether they did is seen outside.
+    let beside = [
+        can_write(&asked.outside),
+        can_create(asked.outside.with_extension("new")),
+        fs::remove_file(&asked.outside).is_ok(),
+    ];
+    let seemed = if beside.contains(&true) {
+        "; beside the root only a private copy changed"
+    } else {
+        "; beside the root nothing can be changed"
+    };
+    let mut proof = refused(
+        Capability::WritesOutside,
+        &[
+            ("make a file in /", can_create("/tos-trial")),
+            ("make a file in /etc", can_create("/etc/tos-trial")),
+            ("make a file in /usr", can_create("/usr/tos-trial")),
+            (
+                "open a setting of the kernel",
+                can_open("/proc/sys/kernel/core_pattern"),
+            ),
+            (
+                "open a trigger of the kernel",
+                can_open("/proc/sysrq-trigger"),
+            ),
+        ],
+    );
+    proof.how.push_str(seemed);
+    proof
+}
+
+fn protected(asked: &Questions) -> Proof {
+    let root = &asked.root;
+    refused(
+        Capability::Protected,
+        &[
+            ("change .git/HEAD", can_write(&root.join(".git/HEAD"))),
+            ("make a hook", can_create(root.join(".git/hooks/trial"))),
+            (
+                "move .git away",
+                fs::rename(root.join(".git"), root.join("workspace/git")).is_ok(),
+            ),
+            ("write to .tos", can_create(root.join(".tos/trial"))),
+            ("write to config", can_create(root.join("config/trial"))),
+            ("write to logs", can_create(root.join("logs/trial"))),
+        ],
+    )
+}
+
+fn root_as_asked(asked: &Questions) -> Proof {
+    let worked = can_create(asked.root.join("workspace/new"));
+    let wanted = asked.level == Level::Workspace;
+    let how = if worked {
+        "a file was made below the root"
+    } else {
+        "no file could be made below the root"
+    };
+    proof(Capability::RootAsAsked, worked == wanted, how)
+}
+
+fn new_in_root(asked: &Questions) -> Proof {
+    if asked.level != Level::Workspace {
+        return untried(Capability::NewInRoot, "the root is read-only");
+    }
+    let worked = can_create(asked.root.join("new"));
+    let how = if worked {
+        "a file was made in the root"
+    } else {
+        "only folders that exist can be written to"
+    };
+    proof(Capability::NewInRoot, worked, how)
+}
+
+fn git_readable(asked: &Questions) -> Proof {
+    if !asked.has_git {
+        return untried(Capability::GitReadable, "git is not installed");
+    }
+    let status = Command::new("git")
+        .arg("-C")
+        .arg(&asked.root)
+        .args(["status", "--porcelain"])
+        .output();
+    match status {
+        Ok(output) if output.status.success() => {
+            proof(Capability::GitReadable, true, "git status ran")
+        }
+        Ok(output) => proof(
+            Capability::GitReadable,
+            false,
+            String::from_utf8_lossy(&output.stderr),
+        ),
+        Err(error) => proof(Capability::GitReadable, false, error.to_string()),
+    }
+}
+
+fn secrets_hidden(asked: &Questions) -> Proof {
+    let listed = |folder: &Path| fs::read_dir(folder).is_ok_and(|entries| entries.count() > 0);
+    let read = fs::read(&asked.secret).is_ok_and(|text| !text.is_empty());
+    refused(
+        Capability::SecretsHidden,
+        &[
+            ("read a key", read),
+            (
+                "list the folder of keys",
+                asked.secret.parent().is_some_and(listed),
+            ),
+        ],
+    )
+}
+
+fn private_temporary(asked: &Questions) -> Proof {
+    let own = can_create(std::env::temp_dir().join(&asked.temporary_name));
+    drop(fs::write(
+        Path::new("/tmp").join(&asked.temporary_name),
+        "x",
+    ));
+    let how = if own {
+        "a file was made there"
+    } else {
+        "the temporary directory cannot be written"
+    };
+    proof(Capability::PrivateTemporary, own, how)
+}
+
+fn local_services(asked: &Questions) -> Proof {
+    let named = LocalAddr::from_abstract_name(asked.service_name.as_bytes())
+        .and_then(|address| UnixStream::connect_addr(&address));
+    let listed = |folder: &str| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_name() != "tos")
+            .any(|entry| can_connect_below(&entry.path()))
+    };
+    refused(
+        Capability::LocalServices,
+        &[
+            ("connect by name", named.is_ok()),
+            (
+                "connect in the temporary directory",
+                UnixStream::connect(&asked.service_path).is_ok(),
+            ),
+            ("connect to a service in /run", listed("/run")),
+        ],
+    )
+}
+
+fn can_connect_below(path: &Path) -> bool {
+    UnixStream::connect(path).is_ok()
+}
+
+fn no_network(asked: &Questions) -> Proof {
+    let tcp = |address: SocketAddr| TcpStream::connect_timeout(&address, PATIENCE).is_ok();
+    let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.send_to(b"trial", (Ipv4Addr::LOCALHOST, asked.udp)));
+    let outward = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect((Ipv4Addr::new(192, 0, 2, 1), 53)));
+    // Inside a network of its own a datagram to the own loopback goes nowhere; whether it arrived
+    // is looked up outside.
+    let sent = if udp.is_ok() {
+        "; a datagram was sent to itself"
+    } else {
+        ""
+    };
+    let mut proof = refused(
+        Capability::NoNetwork,
+        &[
+            (
+                "connect over TCP",
+                tcp((Ipv4Addr::LOCALHOST, asked.tcp).into()),
+            ),
+            (
+                "connect over TCP and IPv6",
+                tcp((Ipv6Addr::LOCALHOST, asked.tcp).into()),
+            ),
+            ("find a way outside", outward.is_ok()),
+        ],
+    );
+    proof.how.push_str(sent);
+    proof
+}
+
+fn allowlist(asked: &Questions) -> Proof {
+    if !asked.has_proxy {
+        return untried(Capability::Allowlist, "no hosts are allowed");
+    }
+    let direct =
+        TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, asked.tcp).into(), PATIENCE).is_ok();
+    let allowed = through_proxy(&format!("127.0.0.1:{}", asked.tcp));
+    let other = through_proxy("198.51.100.7:443");
+    let holds = !direct && allowed == "200" && other == "403";
+    let how = format!(
+        "through the proxy an allowed host answered {allowed}, another {other}; directly: {}",
+        if direct { "connected" } else { "refused" }
+    );
+    proof(Capability::Allowlist, holds, how)
+}
+
+fn through_proxy(place: &str) -> String {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, PROXY_PORT))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n")?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer[9..]).into_owned())
+    };
+    ask().unwrap_or_else(|error| error.to_string())
+}
+
+fn no_new_privileges() -> Proof {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let value = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|rest| rest.trim_start_matches(':').trim().to_owned())
+            .unwrap_or_default()
+    };
+    let (sealed, rights) = (value("NoNewPrivs"), value("CapEff"));
+    let holds = sealed == "1" && u64::from_str_radix(&rights, 16) == Ok(0);
+    proof(
+        Capability::NoNewPrivileges,
+        holds,
+        format!("NoNewPrivs {sealed}, rights {rights}"),
+    )
+}
+
+fn isolated(asked: &Questions) -> Proof {
+    let stranger = Pid::from_raw(asked.stranger);
+    let signalled = stranger.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
+    let spied =
+        fs::read(format!("/proc/{}/environ", asked.stranger)).is_ok_and(|text| !text.is_empty());
+    refused(
+        Capability::Isolated,
+        &[
+            ("kill a process outside", signalled),
+            ("read its environment", spied),
+        ],
+    )
+}
+
+/// Runs `fill` and tells whether something stopped it.
+fn is_stopped(folder: &Path, bytes: u64) -> Result<bool, Fault> {
+    let path = folder.join("fill");
+    let status = Command::new(std::env::current_exe()?)
+        .args([JAIL_WORD, "fill", &format!("{bytes}:{}", path.display())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    drop(fs::remove_file(path));
+    Ok(!status.success())
+}
+
+fn file_size(asked: &Questions) -> Proof {
+    let Some(limit) = asked.limits.file_bytes else {
+        return untried(Capability::FileSize, "no limit is set");
+    };
+    let folder = match asked.level {
+        Level::Workspace => asked.root.join("workspace"),
+        Level::Off | Level::ReadOnly => std::env::temp_dir(),
+    };
+    let stopped = is_stopped(&folder, limit).unwrap_or(false);
+    let how = if stopped {
+        "a file beyond the limit was cut off"
+    } else {
+        "a file grew beyond the limit"
+    };
+    proof(Capability::FileSize, stopped, how)
+}
+
+fn temporary_size(asked: &Questions) -> Proof {
+    let limit = asked.limits.temporary_bytes;
+    if asked.limits.file_bytes.is_some_and(|file| file <= limit) {
+        // Several files together must hit the ceiling, each below the ceiling of one file.
+        let folder = std::env::temp_dir();
+        let fits = (0..=8)
+            .all(|n| fs::write(folder.join(format!("part-{n}")), vec![0; block(limit)]).is_ok());
+        (0..=8).for_each(|n| drop(fs::remove_file(folder.join(format!("part-{n}")))));
+        let how = if fits {
+            "more than the limit fitted in"
+        } else {
+            "full at the limit"
+        };
+        return proof(Capability::TemporarySize, !fits, how);
+    }
+    untried(Capability::TemporarySize, "the limit of one file is larger")
+}
+
+fn block(limit: u64) -> usize {
+    usize::try_from(limit / 8).unwrap_or(0)
+}
+
+fn memory(asked: &Questions) -> Proof {
+    let Some(limit) = asked
+        .limits
+        .memory_bytes
+        .and_then(|limit| usize::try_from(limit).ok())
+    else {
+        return untried(Capability::Memory, "no limit is set");
+    };
+    let got = Vec::<u8>::new().try_reserve_exact(limit).is_ok();
+    let how = if got {
+        "more than the limit was given"
+    } else {
+        "more than the limit was refused"
+    };
+    proof(Capability::Memory, !got, how)
+}
+
+fn processor_time(asked: &Questions) -> Proof {
+    let Some(limit) = asked.limits.cpu_seconds else {
+        return untried(Capability::ProcessorTime, "no limit is set");
+    };
+    let found = getrlimit(Resource::Cpu).maximum;
+    let holds = found.is_some_and(|found| found <= limit);
+    proof(
+        Capability::ProcessorTime,
+        holds,
+        format!("the kernel's limit is {found:?} s"),
+    )
+}
+
+fn processes(asked: &Questions) -> Proof {
+    let Some(limit) = asked
+        .limits
+        .processes
+        .and_then(|limit| usize::try_from(limit).ok())
+    else {
+        return untried(Capability::Processes, "no limit is set");
+    };
+    let (hold, release) = std::sync::mpsc::channel::<()>();
+    let release = Arc::new(std::sync::Mutex::new(release));
+    let mut started = Vec::new();
+    for _ in 0..=limit {
+        let release = Arc::clone(&release);
+        let thread = std::thread::Builder::new().stack_size(64 * 1024);
+        match thread.spawn(move || drop(release.lock().map(|release| release.recv()))) {
+            Ok(thread) => started.push(thread),
+            Err(_) => break,
+        }
+    }
+    let count = started.len();
+    drop(hold);
+    started.into_iter().for_each(|thread| drop(thread.join()));
+    let holds = count <= limit;
+    let how = format!("{count} could be started, {limit} are allowed");
+    proof(Capability::Processes, holds, how)
+}
+
+/// Starts a process that drops its environment, leaves its session and stays.
+fn stay_behind(asked: &Questions) -> Proof {
+    let start = || -> Result<bool, Fault> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([JAIL_WORD, "linger"])
+            .arg(&asked.lock)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut ready = [0; 6];
+        child
+            .stdout
+            .take()
+            .ok_or("no output")?
+            .read_exact(&mut ready)?;
+        Ok(&ready == b"ready\n")
+    };
+    match start() {
+        Ok(true) => proof(Capability::NoSurvivors, true, "a daemon stayed behind"),
+        Ok(false) => untried(Capability::NoSurvivors, "the daemon did not start"),
+        Err(fault) => untried(Capability::NoSurvivors, &fault.to_string()),
+    }
+}

@@ -1,0 +1,288 @@
+//! The door in the wall when a few hosts are allowed: a proxy in tos, reached over a socket in the
+//! file system that is bound into the wall.
+//!
+//! It decides by the name that the command asks for, resolves that name itself, and never connects
+//! to an address of this machine or a private network unless that very address is allowed by name:
+//! a name server under foreign control must not open a way inside.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpStream, UnixListener, UnixStream},
+    task::JoinHandle,
+};
+
+/// The longest head of a request.
+const LONGEST_HEAD: usize = 16 * 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running proxy; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    folder: tempfile::TempDir,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Starts a proxy for these hosts (`host` or `host:port`, `*.` in front for everything below).
+    pub(super) fn start(hosts: &[String]) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tos-proxy-").tempdir()?;
+        let listener = UnixListener::bind(folder.path().join("socket"))?;
+        let hosts: Arc<[Host]> = hosts.iter().map(|host| Host::new(host)).collect();
+        let task = tokio::spawn(serve(listener, hosts));
+        Ok(Self { folder, task })
+    }
+
+    /// Returns where the socket is.
+    pub(super) fn socket(&self) -> PathBuf {
+        let path: &Path = self.folder.path();
+        path.join("socket")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// One allowed host.
+#[derive(Debug, PartialEq, Eq)]
+struct Host {
+    name: String,
+    below: bool,
+    port: Option<u16>,
+}
+
+impl Host {
+    fn new(text: &str) -> Self {
+        let (name, port) = split_port(text);
+        let (name, below) = match name.strip_prefix("*.") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        Self {
+            name: name.to_ascii_lowercase(),
+            below,
+            port,
+        }
+    }
+
+    fn allows(&self, name: &str, port: u16) -> bool {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let is_named = if self.below {
+            name.strip_suffix(&self.name)
+                .is_some_and(|rest| rest.ends_with('.'))
+        } else {
+            name == self.name
+        };
+        is_named
+            && self
+                .port
+                .map_or(port == 443 || port == 80, |own| own == port)
+    }
+}
+
+/// Splits `host:port`; an address in brackets keeps its colons.
+fn split_port(text: &str) -> (&str, Option<u16>) {
+    match text.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+            (name, port.parse().ok())
+        }
+        _ => (text, None),
+    }
+}
+
+async fn serve(listener: UnixListener, hosts: Arc<[Host]>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let hosts = Arc::clone(&hosts);
+        tokio::spawn(async move {
+            if let Err(error) = answer(stream, &hosts).await {
+                tracing::debug!(%error, "proxied connection ended");
+            }
+        });
+    }
+}
+
+async fn answer(mut inside: UnixStream, hosts: &[Host]) -> io::Result<()> {
+    let head = tokio::time::timeout(PATIENCE, head(&mut inside)).await??;
+    let Some(request) = Request::parse(&head) else {
+        return refuse(&mut inside, "400 Bad Request").await;
+    };
+    let allowed = hosts
+        .iter()
+        .find(|host| host.allows(&request.name, request.port));
+    let Some(allowed) = allowed else {
+        tracing::info!(
+            host = request.name,
+            port = request.port,
+            "sandbox: host refused"
+        );
+        return refuse(&mut inside, "403 Forbidden").await;
+    };
+    let Some(mut outside) = connect(&request, allowed).await else {
+        return refuse(&mut inside, "502 Bad Gateway").await;
+    };
+    if request.forward.is_empty() {
+        inside
+            .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            .await?;
+    } else {
+        outside.write_all(&request.forward).await?;
+    }
+    copy_bidirectional(&mut inside, &mut outside).await?;
+    Ok(())
+}
+
+async fn refuse(inside: &mut UnixStream, status: &str) -> io::Result<()> {
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    inside.write_all(answer.as_bytes()).await
+}
+
+async fn head(inside: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|part| part == b"\r\n\r\n") {
+        if head.len() > LONGEST_HEAD || inside.read_buf(&mut head).await? == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+    }
+    Ok(head)
+}
+
+async fn connect(request: &Request, allowed: &Host) -> Option<TcpStream> {
+    let place = (request.name.trim_matches(['[', ']']), request.port);
+    let addresses = tokio::net::lookup_host(place).await.ok()?;
+    let named = allowed.name.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    let local = allowed.name == "localhost";
+    let usable = addresses.filter(|address: &SocketAddr| {
+        is_public(address.ip())
+            || named == Some(address.ip())
+            || local && address.ip().is_loopback()
+    });
+    for address in usable {
+        if let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
+            return Some(stream);
+        }
+    }
+    None
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && (64..128).contains(&v4.octets()[1]);
+            !(v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || shared)
+        }
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_public(IpAddr::V4(v4)),
+            None => {
+                !(v6.is_loopback()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+                    || v6.is_unique_local()
+                    || v6.is_unicast_link_local())
+            }
+        },
+    }
+}
+
+/// What the command asks the proxy for.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    name: String,
+    port: u16,
+    /// What goes to the host; empty for a tunnel.
+    forward: Vec<u8>,
+}
+
+impl Request {
+    fn parse(head: &[u8]) -> Option<Self> {
+        let end = head.windows(2).position(|part| part == b"\r\n")?;
+        let line = std::str::from_utf8(&head[..end]).ok()?;
+        let mut words = line.split(' ');
+        let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+        if method == "CONNECT" {
+            let (name, port) = split_port(target);
+            return Some(Self {
+                name: name.into(),
+                port: port?,
+                forward: Vec::new(),
+            });
+        }
+        let rest = target.strip_prefix("http://")?;
+        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (name, port) = split_port(place);
+        let path = if path.is_empty() { "/" } else { path };
+        let mut forward = format!("{method} {path} {version}").into_bytes();
+        forward.extend_from_slice(&head[end..]);
+        Some(Self {
+            name: name.into(),
+            port: port.unwrap_or(80),
+            forward,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_allowed_by_its_whole_name_and_port() {
+        for (rule, name, port, allowed) in [
+            ("example.org", "example.org", 443, true),
+            ("example.org", "EXAMPLE.org.", 443, true),
+            ("example.org", "evil-example.org", 443, false),
+            ("example.org", "www.example.org", 443, false),
+            ("*.example.org", "www.example.org", 80, true),
+            ("*.example.org", "example.org", 443, false),
+            ("example.org:8443", "example.org", 443, false),
+            ("example.org:8443", "example.org", 8443, true),
+            ("example.org", "example.org", 22, false),
+        ] {
+            assert_eq!(
+                Host::new(rule).allows(name, port),
+                allowed,
+                "{rule} {name}:{port}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tunnel_and_a_plain_request_are_understood() {
+        let tunnel = Request::parse(b"CONNECT a.b:443 HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
+        assert_eq!((tunnel.name.as_str(), tunnel.port), ("a.b", 443));
+        let plain = Request::parse(b"GET http://a.b/c?d HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
+        assert_eq!(plain.forward, b"GET /c?d HTTP/1.1\r\nHost: a.b\r\n\r\n");
+        assert_eq!(Request::parse(b"GET /c HTTP/1.1\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn addresses_inside_are_not_public() {
+        for text in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "100.64.0.1",
+            "::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(!is_public(text.parse().unwrap()), "{text}");
+        }
+        assert!(is_public("93.184.216.34".parse().unwrap()));
+    }
+}

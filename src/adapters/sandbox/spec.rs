@@ -1,0 +1,63 @@
+//! What a jailer is told: one JSON word on its command line.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::confinement::{Backend, Level, Network};
+
+/// Ceilings of one command; `None` = no ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Address space of one process, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads at a time.
+    pub processes: Option<u64>,
+    /// Processor time of one process, in seconds.
+    pub cpu_seconds: Option<u64>,
+    /// The largest file, in bytes.
+    pub file_bytes: Option<u64>,
+    /// What fits into the private temporary directory, in bytes.
+    pub temporary_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: None,
+            processes: Some(4096),
+            cpu_seconds: None,
+            file_bytes: Some(8 << 30),
+            temporary_bytes: 2 << 30,
+        }
+    }
+}
+
+/// One wall for one command. All paths are absolute, without links, and exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Spec {
+    pub(super) backend: Backend,
+    pub(super) level: Level,
+    pub(super) network: Network,
+    pub(super) root: PathBuf,
+    /// Below the root, readable only.
+    pub(super) protected: Vec<PathBuf>,
+    /// Anywhere, not even readable.
+    pub(super) hidden: Vec<PathBuf>,
+    pub(super) limits: Limits,
+    /// The socket of the proxy, where one runs.
+    pub(super) proxy: Option<PathBuf>,
+    /// tos itself.
+    pub(super) program: PathBuf,
+    /// Where the command starts.
+    pub(super) directory: PathBuf,
+}
+
+/// Where tos itself is found behind a wall made of mounts.
+pub(super) const INNER_PROGRAM: &str = "/run/tos/jail";
+/// Where the proxy's socket is found behind such a wall.
+pub(super) const INNER_PROXY: &str = "/run/tos/proxy";
+/// The port on which the door to the proxy listens behind the wall.
+pub(super) const PROXY_PORT: u16 = 8118;

@@ -1,0 +1,533 @@
+//! Tries a wall with real probes and keeps what was seen until the machine, the kernel, tos or the
+//! wall itself changes.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    io::Read,
+    net::{Ipv4Addr, TcpListener, UdpSocket},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::MetadataExt,
+            net::{SocketAddr as LocalAddr, UnixListener},
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    JAIL_WORD, bubblewrap,
+    jail::{Answers, Questions},
+    proxy::Proxy,
+    spec::{INNER_PROGRAM, Limits},
+    wall::{Options, confine},
+};
+use crate::{
+    adapters::process::{CommandRunner, Options as RunnerOptions},
+    domain::{
+        command::{Command as Proposed, Kind},
+        confinement::{Backend, Capability, Level, Network, Proof, Report, Trial},
+        process::{End, Exit, Failure},
+        redaction::Redactor,
+    },
+    ports::{
+        BoxFuture,
+        runner::{Order, Runner},
+        sandbox::{Launch, Sandbox},
+    },
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the end of everything may take after tos was killed.
+const AFTER_DEATH: Duration = Duration::from_secs(5);
+
+/// Small ceilings, so that hitting them costs little.
+const LIMITS: Limits = Limits {
+    memory_bytes: Some(1 << 30),
+    processes: Some(64),
+    cpu_seconds: Some(10),
+    file_bytes: Some(1 << 20),
+    temporary_bytes: 4 << 20,
+};
+
+/// What was seen, and on what machine.
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory {
+    key: String,
+    trials: Vec<Trial>,
+}
+
+/// Returns trials good enough to choose by: those remembered, else new ones up to the first wall that
+/// holds everything.
+pub(super) async fn known_or_run(options: &Options) -> Vec<Trial> {
+    let key = key(options);
+    let place = options.state.join("sandbox-trials.json");
+    if let Some(memory) = recalled(&place)
+        && memory.key == key
+    {
+        return memory.trials;
+    }
+    let mut trials = Vec::new();
+    for backend in &options.backends {
+        let trial = run(options, *backend).await;
+        let holds = trial.missing(options.level, options.network).is_empty();
+        trials.push(trial);
+        if holds {
+            break;
+        }
+    }
+    let memory = Memory { key, trials };
+    if let Err(error) = remember(&place, &memory) {
+        tracing::warn!(path = %place.display(), %error, "sandbox trials could not be kept");
+    }
+    memory.trials
+}
+
+fn recalled(place: &Path) -> Option<Memory> {
+    serde_json::from_slice(&fs::read(place).ok()?).ok()
+}
+
+fn remember(place: &Path, memory: &Memory) -> io::Result<()> {
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut file, memory)?;
+    file.persist(place)?;
+    Ok(())
+}
+
+/// What must not have changed for a trial to count: start of the machine, kernel, user, programs, wish.
+fn key(options: &Options) -> String {
+    let text = |path: &str| {
+        fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let stamp = |path: &Path| {
+        let found = fs::metadata(path).ok();
+        found.map(|found| (found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+    };
+    let bwrap = bubblewrap::find(&options.path);
+    format!(
+        "{} {} {} {:?} {:?} {:?} {} {}",
+        text("/proc/sys/kernel/random/boot_id"),
+        text("/proc/sys/kernel/osrelease"),
+        rustix::process::geteuid().as_raw(),
+        stamp(&options.program),
+        bwrap.as_deref().and_then(stamp),
+        options.backends,
+        options.level.as_str(),
+        options.network.as_str(),
+    )
+}
+
+/// Tries one backend.
+pub(super) async fn run(options: &Options, backend: Backend) -> Trial {
+    if backend == Backend::Bubblewrap && bubblewrap::find(&options.path).is_none() {
+        return absent(backend, "`bwrap` is not installed".into());
+    }
+    match Stage::set(options, backend) {
+        Ok(stage) => match stage.play().await {
+            Ok(proofs) => Trial {
+                backend,
+                absent: None,
+                proofs,
+            },
+            Err(fault) => absent(backend, fault),
+        },
+        Err(error) => absent(backend, format!("the trial could not be prepared: {error}")),
+    }
+}
+
+fn absent(backend: Backend, why: String) -> Trial {
+    Trial {
+        backend,
+        absent: Some(why),
+        proofs: Vec::new(),
+    }
+}
+
+/// Everything a trial needs outside the wall.
+struct Stage {
+    backend: Backend,
+    options: Options,
+    folder: tempfile::TempDir,
+    questions: Questions,
+    stranger: Child,
+    udp: UdpSocket,
+    /// Held open; what happens on them is seen inside.
+    _listeners: (TcpListener, UnixListener, UnixListener, tempfile::TempDir),
+    proxy: Option<Proxy>,
+}
+
+impl Stage {
+    fn set(options: &Options, backend: Backend) -> io::Result<Self> {
+        fs::create_dir_all(&options.state)?;
+        let folder = tempfile::Builder::new()
+            .prefix("trial-")
+            .tempdir_in(options.state.canonicalize()?)?;
+        let at = |name: &str| folder.path().join(name);
+        for name in [
+            "root/.git/hooks",
+            "root/.tos",
+            "root/config",
+            "root/logs",
+            "root/workspace",
+            "home/.ssh",
+            "locks",
+        ] {
+            fs::create_dir_all(at(name))?;
+        }
+        for name in [
+            "outside",
+            "root/.git/HEAD",
+            "home/.ssh/key",
+            "locks/stranger",
+        ] {
+            fs::write(at(name), "as it was")?;
+        }
+        let has_git = git_repository(&at("root"), &options.path);
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        udp.set_nonblocking(true)?;
+        let name = unique(&folder);
+        let named = UnixListener::bind_addr(&LocalAddr::from_abstract_name(name.as_bytes())?)?;
+        let shared = tempfile::tempdir()?;
+        let service_path = shared.path().join("service");
+        let placed = UnixListener::bind(&service_path)?;
+        let stranger = Command::new(&options.program)
+            .args([JAIL_WORD, "stay"])
+            .arg(at("locks/stranger"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let port = tcp.local_addr()?.port();
+        let proxy = match options.network {
+            Network::Allowlist => Some(Proxy::start(&[format!("127.0.0.1:{port}")])?),
+            Network::None | Network::Full => None,
+        };
+        let questions = Questions {
+            level: options.level,
+            root: at("root"),
+            outside: at("outside"),
+            secret: at("home/.ssh/key"),
+            stranger: i32::try_from(stranger.id()).unwrap_or(0),
+            tcp: port,
+            udp: udp.local_addr()?.port(),
+            service_name: name.clone(),
+            service_path,
+            temporary_name: name,
+            lock: at("root/workspace/lock"),
+            limits: LIMITS,
+            has_git,
+            has_proxy: proxy.is_some(),
+        };
+        Ok(Self {
+            backend,
+            options: staged(options, &folder),
+            folder,
+            questions,
+            stranger,
+            udp,
+            _listeners: (tcp, named, placed, shared),
+            proxy,
+        })
+    }
+
+    async fn play(mut self) -> Result<Vec<Proof>, String> {
+        let lock = self.own_lock()?;
+        let end = self.probe().await.map_err(|failure| failure.message)?;
+        let text = format!("{}{}", end.stdout.head, end.stdout.tail);
+        let mut proofs: Answers = serde_json::from_str(&text).map_err(|error| {
+            let said = end.stderr.head.trim();
+            match (&end.exit, said.is_empty()) {
+                (_, false) => said.to_owned(),
+                (Exit::Code { code: 0 }, true) => format!("the probe was not understood: {error}"),
+                (exit, true) => format!("the probe ended with {exit:?}"),
+            }
+        })?;
+        self.look_outside(&mut proofs);
+        if let Some(proof) = find(&mut proofs, Capability::NoSurvivors)
+            && proof.holds == Some(true)
+        {
+            let gone = is_free(&lock);
+            proof.holds = Some(gone);
+            proof.how = if gone {
+                "a daemon was ended with its command"
+            } else {
+                "a daemon survived its command"
+            }
+            .into();
+        }
+        proofs.push(self.dies_with_tos().await);
+        proofs.sort_by_key(|proof| proof.capability);
+        Ok(proofs)
+    }
+
+    /// The lock of whoever stays behind; at level `read_only` only an existing file can be locked.
+    fn own_lock(&self) -> Result<fs::File, String> {
+        let path = &self.questions.lock;
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path);
+        file.map_err(|error| format!("the trial could not be prepared: {error}"))
+    }
+
+    async fn probe(&self) -> Result<End, Failure> {
+        let questions = serde_json::to_string(&self.questions).map_err(|error| Failure {
+            message: error.to_string(),
+        })?;
+        let mut runner = RunnerOptions::new(self.questions.root.clone(), Redactor::default());
+        runner.base_environment = vec![("PATH".into(), self.options.path.clone())];
+        runner.head_bytes = 1 << 20;
+        let wall = Fixed {
+            backend: self.backend,
+            options: self.options.clone(),
+            proxy: self.proxy.as_ref().map(Proxy::socket),
+        };
+        let order = Order {
+            command: Proposed {
+                kind: Kind::Exec,
+                code: String::new(),
+                argv: ["/proc/self/exe", JAIL_WORD, "probe", &questions]
+                    .map(str::to_owned)
+                    .into(),
+            },
+            directory: self.questions.root.clone(),
+            deadline: PATIENCE,
+            idle_deadline: None,
+            environment: Vec::new(),
+            output_directory: self.folder.path().join("output"),
+            index: 1,
+            token: unique(&self.folder),
+        };
+        let runner = CommandRunner::new(runner, Some(std::sync::Arc::new(wall)));
+        runner.run(&order).await
+    }
+
+    /// Adds what can only be seen from outside.
+    fn look_outside(&mut self, proofs: &mut Answers) {
+        let outside = &self.questions.outside;
+        let unchanged = fs::read_to_string(outside).is_ok_and(|text| text == "as it was")
+            && !outside.with_extension("new").exists();
+        let told = std::env::temp_dir().join(&self.questions.temporary_name);
+        let arrived = self.udp.recv(&mut [0; 16]).is_ok();
+        let alive = self.stranger.try_wait().is_ok_and(|ended| ended.is_none());
+        for (capability, fine, what) in [
+            (
+                Capability::WritesOutside,
+                unchanged,
+                "a file outside was changed",
+            ),
+            (
+                Capability::PrivateTemporary,
+                !told.exists(),
+                "the file appeared in the shared directory",
+            ),
+            (
+                Capability::NoNetwork,
+                !arrived,
+                "a datagram arrived outside",
+            ),
+            (Capability::Isolated, alive, "a process outside was ended"),
+        ] {
+            if !fine && let Some(proof) = find(proofs, capability) {
+                (proof.holds, proof.how) = (Some(false), what.into());
+            }
+        }
+        for path in ["/tos-trial", "/etc/tos-trial", "/usr/tos-trial"] {
+            drop(fs::remove_file(path));
+        }
+        drop(fs::remove_file(told));
+    }
+
+    /// Starts a wall from a stand-in for tos, kills that with SIGKILL, and waits for silence.
+    async fn dies_with_tos(&self) -> Proof {
+        let held = match self.killed_stand_in() {
+            Ok(lock) => lock,
+            Err(why) => {
+                return Proof {
+                    capability: Capability::DiesWithTos,
+                    holds: None,
+                    how: why,
+                };
+            }
+        };
+        let lock = rustix::fs::FlockOperation::LockExclusive;
+        let freed = tokio::task::spawn_blocking(move || rustix::fs::flock(&held, lock).is_ok());
+        let gone = matches!(tokio::time::timeout(AFTER_DEATH, freed).await, Ok(Ok(true)));
+        if !gone {
+            crate::adapters::process::end_marked(&unique(&self.folder)).await;
+        }
+        let how = if gone {
+            "tos was killed; a daemon behind the wall died with it"
+        } else {
+            "a daemon survived tos"
+        };
+        Proof {
+            capability: Capability::DiesWithTos,
+            holds: Some(gone),
+            how: how.into(),
+        }
+    }
+
+    fn killed_stand_in(&self) -> Result<fs::File, String> {
+        let path = self.questions.root.join("workspace/stand-in");
+        let open = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let lock = open.map_err(|error| error.to_string())?;
+        let launch = Launch {
+            program: self.options.program.clone(),
+            name: "tos".into(),
+            arguments: [JAIL_WORD, "linger"]
+                .map(OsString::from)
+                .into_iter()
+                .chain([path.into()])
+                .collect(),
+            environment: Vec::new(),
+            directory: self.questions.root.clone(),
+            jailed: false,
+        };
+        let proxy = self.proxy.as_ref().map(Proxy::socket);
+        let launch = confine_self(&self.options, self.backend, proxy, launch)
+            .map_err(|failure| failure.message)?;
+        let mut stand_in = Command::new(&self.options.program)
+            .args([JAIL_WORD, "stand-in"])
+            .arg(&launch.directory)
+            .arg(&launch.program)
+            .args(&launch.arguments)
+            .env_clear()
+            .env("TOS_TOKEN", unique(&self.folder))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let mut ready = [0; 6];
+        let read = stand_in
+            .stdout
+            .take()
+            .map(|mut out| out.read_exact(&mut ready));
+        let killed = stand_in.kill().and_then(|()| stand_in.wait());
+        match (read, killed) {
+            (Some(Ok(())), Ok(_)) => Ok(lock),
+            _ => Err("the stand-in for tos did not start".into()),
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // It may be gone, which is what the trial has noticed by then.
+        drop(self.stranger.kill());
+        drop(self.stranger.wait());
+    }
+}
+
+/// One backend, whatever it is worth.
+struct Fixed {
+    backend: Backend,
+    options: Options,
+    proxy: Option<PathBuf>,
+}
+
+impl Sandbox for Fixed {
+    fn confine(&self, launch: Launch) -> BoxFuture<'_, Result<Launch, Failure>> {
+        let launch = Launch {
+            program: self.options.program.clone(),
+            ..launch
+        };
+        let confined = confine_self(&self.options, self.backend, self.proxy.clone(), launch);
+        Box::pin(std::future::ready(confined))
+    }
+
+    fn report(&self) -> BoxFuture<'_, Report> {
+        let trials = Vec::new();
+        let choice = crate::domain::confinement::Choice::Proved {
+            backend: self.backend,
+        };
+        let (level, network) = (self.options.level, self.options.network);
+        Box::pin(std::future::ready(Report {
+            level,
+            network,
+            choice,
+            trials,
+        }))
+    }
+}
+
+/// Confines tos itself, which behind mounts is found in another place.
+fn confine_self(
+    options: &Options,
+    backend: Backend,
+    proxy: Option<PathBuf>,
+    launch: Launch,
+) -> Result<Launch, Failure> {
+    let program = match backend {
+        Backend::Bubblewrap | Backend::Namespaces => PathBuf::from(INNER_PROGRAM),
+        Backend::Landlock | Backend::None => launch.program.clone(),
+    };
+    confine(options, backend, proxy, Launch { program, ..launch })
+}
+
+fn staged(options: &Options, folder: &tempfile::TempDir) -> Options {
+    Options {
+        limits: LIMITS,
+        root: folder.path().join("root"),
+        protected: Options::new(PathBuf::new(), PathBuf::new()).protected,
+        home: Some(folder.path().join("home")),
+        level: if options.level == Level::Off {
+            Level::Workspace
+        } else {
+            options.level
+        },
+        ..options.clone()
+    }
+}
+
+fn git_repository(root: &Path, path: &std::ffi::OsStr) -> bool {
+    let git = std::env::split_paths(path)
+        .map(|folder| folder.join("git"))
+        .find(|git| git.is_file());
+    let Some(git) = git else { return false };
+    let made = Command::new(git)
+        .args(["init", "-q", "--template="])
+        .arg(root)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output();
+    // The probe makes a hook, so the folder must be there.
+    drop(fs::create_dir_all(root.join(".git/hooks")));
+    drop(fs::write(root.join(".git/HEAD"), "ref: refs/heads/main\n"));
+    made.is_ok_and(|output| output.status.success())
+}
+
+fn unique(folder: &tempfile::TempDir) -> String {
+    folder
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn find(proofs: &mut Answers, capability: Capability) -> Option<&mut Proof> {
+    proofs
+        .iter_mut()
+        .find(|proof| proof.capability == capability)
+}
+
+fn is_free(lock: &fs::File) -> bool {
+    rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
