@@ -160,70 +160,42 @@ struct Stage {
     folder: tempfile::TempDir,
     questions: Questions,
     stranger: Child,
-    udp: UdpSocket,
-    /// Held open; what happens on them is seen inside.
-    _listeners: (TcpListener, UnixListener, UnixListener, tempfile::TempDir),
+    listeners: Listeners,
     proxy: Option<Proxy>,
 }
 
 impl Stage {
     fn set(options: &Options, backend: Backend) -> io::Result<Self> {
         fs::create_dir_all(&options.state)?;
+        let state = options.state.canonicalize()?;
         let folder = tempfile::Builder::new()
             .prefix("trial-")
-            .tempdir_in(options.state.canonicalize()?)?;
-        let at = |name: &str| folder.path().join(name);
-        for name in [
-            "root/.git/hooks",
-            "root/.tos",
-            "root/config",
-            "root/logs",
-            "root/workspace",
-            "home/.ssh",
-            "locks",
-        ] {
-            fs::create_dir_all(at(name))?;
-        }
-        for name in [
-            "outside",
-            "root/.git/HEAD",
-            "home/.ssh/key",
-            "locks/stranger",
-        ] {
-            fs::write(at(name), "as it was")?;
-        }
-        let has_git = git_repository(&at("root"), &options.path);
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        udp.set_nonblocking(true)?;
-        let name = unique(&folder);
-        let named = UnixListener::bind_addr(&LocalAddr::from_abstract_name(name.as_bytes())?)?;
-        let shared = tempfile::tempdir()?;
-        let service_path = shared.path().join("service");
-        let placed = UnixListener::bind(&service_path)?;
+            .tempdir_in(state)?;
+        let has_git = furnish(folder.path(), &options.path)?;
+        let listeners = Listeners::open(&unique(&folder))?;
         let stranger = Command::new(&options.program)
             .args([JAIL_WORD, "stay"])
-            .arg(at("locks/stranger"))
+            .arg(folder.path().join("locks/stranger"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()?;
-        let port = tcp.local_addr()?.port();
+        let port = listeners.tcp.local_addr()?.port();
         let proxy = match options.network {
             Network::Allowlist => Some(Proxy::start(&[format!("127.0.0.1:{port}")])?),
             Network::None | Network::Full => None,
         };
         let questions = Questions {
             level: options.level,
-            root: at("root"),
-            outside: at("outside"),
-            secret: at("home/.ssh/key"),
+            root: folder.path().join("root"),
+            outside: folder.path().join("outside"),
+            secret: folder.path().join("home/.ssh/key"),
             stranger: i32::try_from(stranger.id()).unwrap_or(0),
             tcp: port,
-            udp: udp.local_addr()?.port(),
-            service_name: name.clone(),
-            service_path,
-            temporary_name: name,
-            lock: at("root/workspace/lock"),
+            udp: listeners.udp.local_addr()?.port(),
+            service_name: unique(&folder),
+            service_path: listeners.shared.path().join("service"),
+            temporary_name: unique(&folder),
+            lock: folder.path().join("root/workspace/lock"),
             limits: LIMITS,
             has_git,
             has_proxy: proxy.is_some(),
@@ -234,8 +206,7 @@ impl Stage {
             folder,
             questions,
             stranger,
-            udp,
-            _listeners: (tcp, named, placed, shared),
+            listeners,
             proxy,
         })
     }
@@ -319,7 +290,7 @@ impl Stage {
         let unchanged = fs::read_to_string(outside).is_ok_and(|text| text == "as it was")
             && !outside.with_extension("new").exists();
         let told = std::env::temp_dir().join(&self.questions.temporary_name);
-        let arrived = self.udp.recv(&mut [0; 16]).is_ok();
+        let arrived = self.listeners.udp.recv(&mut [0; 16]).is_ok();
         let alive = self.stranger.try_wait().is_ok_and(|ended| ended.is_none());
         for (capability, fine, what) in [
             (
@@ -427,6 +398,32 @@ impl Stage {
     }
 }
 
+/// Who listens outside; whether somebody gets through is seen inside, except for datagrams.
+struct Listeners {
+    tcp: TcpListener,
+    udp: UdpSocket,
+    shared: tempfile::TempDir,
+    _services: [UnixListener; 2],
+}
+
+impl Listeners {
+    fn open(name: &str) -> io::Result<Self> {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        udp.set_nonblocking(true)?;
+        let shared = tempfile::tempdir()?;
+        let named = LocalAddr::from_abstract_name(name.as_bytes())?;
+        Ok(Self {
+            tcp: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+            udp,
+            _services: [
+                UnixListener::bind_addr(&named)?,
+                UnixListener::bind(shared.path().join("service"))?,
+            ],
+            shared,
+        })
+    }
+}
+
 impl Drop for Stage {
     fn drop(&mut self) {
         // It may be gone, which is what the trial has noticed by then.
@@ -494,6 +491,25 @@ fn staged(options: &Options, folder: &tempfile::TempDir) -> Options {
         },
         ..options.clone()
     }
+}
+
+/// Makes the folders and files of a trial; tells whether there is a git repository among them.
+fn furnish(top: &Path, path: &std::ffi::OsStr) -> io::Result<bool> {
+    for name in [".git/hooks", ".tos", "config", "logs", "workspace"] {
+        fs::create_dir_all(top.join("root").join(name))?;
+    }
+    for name in ["home/.ssh", "locks"] {
+        fs::create_dir_all(top.join(name))?;
+    }
+    for name in [
+        "outside",
+        "root/.git/HEAD",
+        "home/.ssh/key",
+        "locks/stranger",
+    ] {
+        fs::write(top.join(name), "as it was")?;
+    }
+    Ok(git_repository(&top.join("root"), path))
 }
 
 fn git_repository(root: &Path, path: &std::ffi::OsStr) -> bool {

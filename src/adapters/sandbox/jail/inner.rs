@@ -21,7 +21,7 @@ use super::{
 use crate::domain::confinement::{Backend, Network};
 
 /// Applies what the wall asks of the process itself and becomes the command.
-pub(super) fn inner(spec: &Spec, behind: Behind) -> Result<Infallible, Fault> {
+pub(super) fn inner(spec: &Spec, behind: &Behind) -> Result<Infallible, Fault> {
     let landlock = spec.backend == Backend::Landlock;
     if landlock {
         // The guard ends everything when tos goes; this covers the guard itself being killed.
@@ -71,7 +71,7 @@ fn open_door() -> Result<(), Fault> {
 }
 
 fn point_to_proxy(command: &mut Command) {
-    let place = format!("http://127.0.0.1:{}", PROXY_PORT);
+    let place = format!("http://127.0.0.1:{PROXY_PORT}");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command
             .env(name, &place)

@@ -69,15 +69,15 @@ fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
         "open-door" => return forward::send_doorkeeper(&first),
         "door" => return forward::keep_door(&first),
         "fill" => return probe::fill(&first),
-        "stand-in" => return probe::stand_in(&first, words.collect()),
+        "stand-in" => return probe::stand_in(&first, &words.collect::<Vec<_>>()),
         _ => {}
     }
     let spec: Spec = serde_json::from_str(&first)?;
     match stage.as_str() {
         "outer" => namespaces::outer(&spec, &first, words.collect()),
-        "init" => namespaces::init(&spec, &first, words.collect()),
+        "init" => namespaces::init(&spec, &first, &words.collect::<Vec<_>>()),
         "guard" => guard::guard(&spec, &first, words.collect()),
-        "inner" => match inner::inner(&spec, behind(words)?) {
+        "inner" => match inner::inner(&spec, &behind(words)?) {
             Ok(never) => match never {},
             Err(fault) => Err(fault),
         },

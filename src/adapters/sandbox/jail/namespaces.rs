@@ -81,7 +81,7 @@ fn keep_rights() -> Result<(), Fault> {
 }
 
 /// Builds the inside, starts the command in it, collects orphans until the command ends.
-pub(super) fn init(spec: &Spec, encoded: &str, words: Vec<OsString>) -> Result<ExitCode, Fault> {
+pub(super) fn init(spec: &Spec, encoded: &str, words: &[OsString]) -> Result<ExitCode, Fault> {
     let (report, behind) = words.split_first().ok_or("no place to report to")?;
     let mut report = report_from(report)?;
     // Before anything can go wrong or take long: without tos nothing of this may stay.

@@ -118,7 +118,7 @@ pub(super) fn fill(words: &str) -> Result<ExitCode, Fault> {
         .create(true)
         .append(true)
         .open(path)?;
-    let block = [0_u8; 64 * 1024];
+    let block = vec![0_u8; 64 * 1024];
     loop {
         file.write_all(&block)?;
         match left.checked_sub(block.len() as u64) {
@@ -129,7 +129,7 @@ pub(super) fn fill(words: &str) -> Result<ExitCode, Fault> {
 }
 
 /// Stands in for tos: starts a jailer, holds its lifeline, and waits to be killed.
-pub(super) fn stand_in(directory: &str, words: Vec<OsString>) -> Result<ExitCode, Fault> {
+pub(super) fn stand_in(directory: &str, words: &[OsString]) -> Result<ExitCode, Fault> {
     let (program, arguments) = words.split_first().ok_or("no jailer to start")?;
     let mut jailer = Command::new(program)
         .args(arguments)
@@ -531,7 +531,9 @@ fn processes(asked: &Questions) -> Proof {
     }
     let count = started.len();
     drop(hold);
-    started.into_iter().for_each(|thread| drop(thread.join()));
+    for thread in started {
+        drop(thread.join());
+    }
     let holds = count <= limit;
     let how = format!("{count} could be started, {limit} are allowed");
     proof(Capability::Processes, holds, how)
