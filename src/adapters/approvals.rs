@@ -1,14 +1,32 @@
-//! A person at the terminal, or nobody.
+//! The ways to a person: the terminal, a folder of questions, or nobody.
+//!
+//! A question in the folder is a file `<id>.json`; the answer is a file `<id>.answer`, written by
+//! `tos approve`. Danger: whoever can write that folder can say yes, so commands must not be able to
+//! (the sandbox keeps `.tos` read-only).
 
-use std::io::{BufRead, Write};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    io::{BufRead, Write},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
 
 use crate::{
+    adapters::store::{replace, trouble},
     domain::command::Command,
     ports::{
         BoxFuture,
         approvals::{Answer, Approvals},
+        store::Error,
     },
 };
+
+/// How often a waiting question looks for its answer.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Nobody is there: every answer is no.
 #[derive(Debug)]
@@ -30,9 +48,11 @@ impl Approvals for Nobody {
     }
 }
 
-/// Asks whoever sits at the terminal.
-#[derive(Debug)]
-pub struct Terminal;
+/// Asks whoever sits at the terminal; remembers what was allowed for the rest of the run.
+#[derive(Debug, Default)]
+pub struct Terminal {
+    allowed: Arc<Mutex<BTreeSet<String>>>,
+}
 
 impl Approvals for Terminal {
     fn ask<'a>(
@@ -41,29 +61,201 @@ impl Approvals for Terminal {
         command: &'a Command,
         reason: &'a str,
     ) -> BoxFuture<'a, Answer> {
-        let question = format!(
-            "\n{}: {}\n{reason}\nRun it? [y/N] ",
-            command.kind.as_str(),
-            command.text()
-        );
+        let text = format!("{}: {}", command.kind.as_str(), command.text());
+        let question = format!("\n{text}\n{reason}\nRun it? [y]es, yes for this [r]un, [N]o: ");
+        let allowed = Arc::clone(&self.allowed);
         Box::pin(async move {
-            let yes = tokio::task::spawn_blocking(move || blocking_ask(&question)).await;
+            if allowed.lock().is_ok_and(|allowed| allowed.contains(&text)) {
+                return Answer {
+                    yes: true,
+                    by: "the person at the terminal, earlier in this run".to_owned(),
+                };
+            }
+            let word = tokio::task::spawn_blocking(move || blocking_ask(&question)).await;
+            let word = word.unwrap_or_default();
+            if word.starts_with('r')
+                && let Ok(mut allowed) = allowed.lock()
+            {
+                allowed.insert(text);
+            }
             Answer {
-                yes: yes.unwrap_or(false),
+                yes: word.starts_with('y') || word.starts_with('r'),
                 by: "the person at the terminal".to_owned(),
             }
         })
     }
 }
 
-fn blocking_ask(question: &str) -> bool {
+fn blocking_ask(question: &str) -> String {
     let mut line = String::new();
-    let mut out = std::io::stderr().lock();
+    let mut out = io::stderr().lock();
     let asked = out
         .write_all(question.as_bytes())
         .and_then(|()| out.flush());
     drop(out);
-    asked.is_ok()
-        && std::io::stdin().lock().read_line(&mut line).is_ok()
-        && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    if asked.is_err() || io::stdin().lock().read_line(&mut line).is_err() {
+        return String::new();
+    }
+    line.trim().to_ascii_lowercase()
+}
+
+/// Leaves the question in a folder and waits for somebody to answer it with `tos approve`.
+#[derive(Debug)]
+pub struct Folder {
+    folder: PathBuf,
+}
+
+impl Folder {
+    /// Makes the way; the folder is made with the first question.
+    pub const fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Returns the questions nobody has answered.
+    pub fn open(&self) -> Vec<Value> {
+        let mut questions: Vec<Value> = fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| {
+                entry
+                    .path()
+                    .extension()
+                    .is_some_and(|ending| ending == "json")
+            })
+            .filter(|entry| !entry.path().with_extension("answer").exists())
+            .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
+            .collect();
+        questions.sort_by_key(|question| question["id"].to_string());
+        questions
+    }
+
+    /// Answers a question; `Ok(false)` where no such question is open.
+    pub fn answer(&self, id: &str, yes: bool, by: &str) -> Result<bool, Error> {
+        let is_open = self.open().iter().any(|question| question["id"] == id);
+        if is_open {
+            let path = self.folder.join(format!("{id}.answer"));
+            let text = json!({ "yes": yes, "by": by }).to_string();
+            replace(&path, text.as_bytes())
+                .map_err(|error| trouble(path.display().to_string(), &error))?;
+        }
+        Ok(is_open)
+    }
+
+    async fn wait(&self, id: &str) -> Answer {
+        let path = self.folder.join(format!("{id}.answer"));
+        loop {
+            let answer = fs::read(&path)
+                .ok()
+                .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+            if let Some(answer) = answer {
+                return Answer {
+                    yes: answer["yes"] == true,
+                    by: answer["by"].as_str().unwrap_or("tos approve").to_owned(),
+                };
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn put(&self, id: &str, command: &Command, reason: &str) -> io::Result<()> {
+        let question = json!({
+            "id": id,
+            "type": command.kind,
+            "command": command.text(),
+            "reason": reason,
+            "asked_at": chrono::Local::now().to_rfc3339(),
+        });
+        let answer = self.folder.join(format!("{id}.answer"));
+        match fs::remove_file(&answer) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        replace(
+            &self.folder.join(format!("{id}.json")),
+            question.to_string().as_bytes(),
+        )
+    }
+
+    fn clear(&self, id: &str) {
+        for ending in ["json", "answer"] {
+            drop(fs::remove_file(self.folder.join(format!("{id}.{ending}"))));
+        }
+    }
+}
+
+impl Approvals for Folder {
+    fn ask<'a>(
+        &'a self,
+        id: &'a str,
+        command: &'a Command,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            if let Err(error) = self.put(id, command, reason) {
+                return Answer {
+                    yes: false,
+                    by: format!("the question could not be written: {error}"),
+                };
+            }
+            let answer = self.wait(id).await;
+            self.clear(id);
+            answer
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::Kind;
+
+    fn command() -> Command {
+        Command {
+            kind: Kind::Bash,
+            code: "make install".into(),
+            argv: vec![],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_waits_in_the_folder_until_it_is_answered() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().join("approvals"));
+        assert!(
+            !folder.answer("1-1", true, "me").unwrap(),
+            "nobody asked yet"
+        );
+        let command = command();
+        let asked = folder.ask("1-1", &command, "because");
+        let answered = async {
+            while folder.open().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(folder.open()[0]["command"], "make install");
+            assert!(folder.answer("1-1", true, "me").unwrap());
+        };
+        let (answer, ()) = tokio::join!(asked, answered);
+        assert_eq!(
+            answer,
+            Answer {
+                yes: true,
+                by: "me".into()
+            }
+        );
+        assert!(folder.open().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_answer_left_over_from_an_earlier_question_does_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().to_owned());
+        fs::write(
+            root.path().join("1-1.answer"),
+            r#"{"yes": true, "by": "old"}"#,
+        )
+        .unwrap();
+        folder.put("1-1", &command(), "because").unwrap();
+        assert!(!root.path().join("1-1.answer").exists());
+    }
 }

@@ -30,7 +30,7 @@ use crate::{
         rules::PerRole,
     },
     interfaces::cli::{
-        args::Global,
+        args::{self, Global},
         exit::Trouble,
         kit::{Finding, JobKit, Kit},
     },
@@ -191,6 +191,27 @@ impl House {
         })
     }
 
+    fn questions_folder(settings: &Settings) -> PathBuf {
+        settings.root.join(".tos/approvals")
+    }
+
+    /// Returns the way to a person, and whether somebody can answer at all.
+    fn approvals(settings: &Settings, who: Option<args::Approvals>) -> (Arc<dyn Approvals>, bool) {
+        let who = who.unwrap_or(if files::is_attended() {
+            args::Approvals::Terminal
+        } else {
+            args::Approvals::Deny
+        });
+        match who {
+            args::Approvals::Terminal => (Arc::new(approvals::Terminal::default()), true),
+            args::Approvals::Deny => (Arc::new(approvals::Nobody), false),
+            args::Approvals::Wait => (
+                Arc::new(approvals::Folder::new(Self::questions_folder(settings))),
+                true,
+            ),
+        }
+    }
+
     fn world(&self, settings: &Settings, attended: bool) -> World {
         World {
             home: self.variable("HOME").map(PathBuf::from),
@@ -285,6 +306,7 @@ impl Kit for House {
         &self,
         settings: &Settings,
         mode: &str,
+        who: Option<args::Approvals>,
         store: Arc<dyn Store>,
     ) -> Result<JobKit, Trouble> {
         let replay = Self::replay(settings)?;
@@ -293,12 +315,7 @@ impl Kit for House {
         let run = run_id(&clock);
         let runner_options = parts::runner(settings, &self.environment, self.redactor());
         let runner: Arc<dyn Runner> = Arc::new(process::CommandRunner::new(runner_options, None));
-        let attended = files::is_attended();
-        let approvals: Arc<dyn Approvals> = if attended {
-            Arc::new(approvals::Terminal)
-        } else {
-            Arc::new(approvals::Nobody)
-        };
+        let (approvals, attended) = Self::approvals(settings, who);
         let deadline = settings.rules.command_timeout;
         let probe = DiskProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
         Ok(JobKit {
@@ -330,6 +347,20 @@ impl Kit for House {
                 .into_iter()
                 .collect(),
         })
+    }
+
+    fn questions(&self, settings: &Settings) -> Vec<serde_json::Value> {
+        approvals::Folder::new(Self::questions_folder(settings)).open()
+    }
+
+    fn answer(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, Trouble> {
+        Ok(
+            approvals::Folder::new(Self::questions_folder(settings)).answer(
+                id,
+                yes,
+                "tos approve",
+            )?,
+        )
     }
 
     fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints> {

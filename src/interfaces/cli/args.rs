@@ -64,6 +64,17 @@ impl Mode {
     }
 }
 
+/// Who decides about commands that need a yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Approvals {
+    /// Whoever sits at the terminal
+    Terminal,
+    /// Nobody: they are denied
+    Deny,
+    /// `tos approve`: the run waits
+    Wait,
+}
+
 /// Options that belong to a mode.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of modes")]
@@ -95,6 +106,10 @@ pub struct ModeArgs {
     /// Sleep through a long quota wait instead of exiting (run, test, cleanrun)
     #[arg(long)]
     pub wait: bool,
+    /// Who decides about commands that need a yes: whoever sits at the terminal, nobody (deny), or
+    /// `tos approve` (wait); the terminal if there is one
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub approvals: Option<Approvals>,
     /// What to do about a command that was started before a crash and has no end
     #[arg(long, value_name = "WHAT", value_parser = ["stop", "rerun", "skip"])]
     pub on_unknown: Option<String>,
@@ -107,7 +122,7 @@ impl ModeArgs {
         use Mode::{Checkpoint, Cleanrun, Rollback, Run, Test};
         let runs: &[Mode] = &[Run, Test, Cleanrun];
         let all: &[Mode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
-        let given: [(bool, &str, &[Mode], &str); 10] = [
+        let given: [(bool, &str, &[Mode], &str); 11] = [
             (self.clean, "--clean", runs, "run, test, cleanrun"),
             (self.summary_file.is_some(), "--summary-file", all, "a mode"),
             (self.name.is_some(), "--name", &[Checkpoint], "checkpoint"),
@@ -127,6 +142,12 @@ impl ModeArgs {
             ),
             (self.init, "--init", &[Checkpoint], "checkpoint"),
             (self.wait, "--wait", runs, "run, test, cleanrun"),
+            (
+                self.approvals.is_some(),
+                "--approvals",
+                runs,
+                "run, test, cleanrun",
+            ),
             (
                 self.on_unknown.is_some(),
                 "--on-unknown",
@@ -194,6 +215,8 @@ pub enum Command {
     Checkpoint(super::commands::checkpoint::CheckpointArgs),
     /// Show the configuration in force, judge it, print its schema
     Config(super::commands::config::ConfigArgs),
+    /// Answer a question that a run has left, or list the open ones
+    Approve(super::commands::approve::ApproveArgs),
     /// Print a completion script for a shell
     Completions(super::commands::completions::CompletionsArgs),
 }

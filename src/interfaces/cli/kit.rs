@@ -7,7 +7,10 @@ use tokio::sync::watch;
 use crate::{
     config::Settings,
     domain::{event::RunFacts, job::Setup},
-    interfaces::cli::{args::Global, exit::Trouble},
+    interfaces::cli::{
+        args::{Approvals, Global},
+        exit::Trouble,
+    },
     ports::{BoxFuture, checkpoints::Checkpoints, store::Store},
     services::{Ports, job_loop::Workshop},
 };
@@ -76,8 +79,15 @@ pub trait Kit {
         &self,
         settings: &Settings,
         mode: &str,
+        approvals: Option<Approvals>,
         store: Arc<dyn Store>,
     ) -> Result<JobKit, Trouble>;
+
+    /// Returns the questions that runs have left and nobody has answered.
+    fn questions(&self, settings: &Settings) -> Vec<serde_json::Value>;
+
+    /// Answers a question; `Ok(false)` where no such question is open.
+    fn answer(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, Trouble>;
 
     /// Builds the checkpoints of the root.
     fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints>;

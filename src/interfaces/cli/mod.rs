@@ -59,6 +59,7 @@ fn command_result(
         Command::Steps(args) => commands::steps::main(args, global, kit, printer),
         Command::Checkpoint(args) => commands::checkpoint::main(args, global, kit, printer),
         Command::Config(args) => commands::config::main(args, global, kit, printer),
+        Command::Approve(args) => commands::approve::main(args, global, kit, printer),
         Command::Completions(args) => Ok(commands::completions::main(args)),
     }
 }

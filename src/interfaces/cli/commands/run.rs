@@ -100,7 +100,12 @@ fn run(
     frame: &Frame,
     store: &std::sync::Arc<dyn Store>,
 ) -> Result<Exit, Trouble> {
-    let job = kit.job(settings, mode.as_str(), std::sync::Arc::clone(store))?;
+    let job = kit.job(
+        settings,
+        mode.as_str(),
+        args.approvals,
+        std::sync::Arc::clone(store),
+    )?;
     kit.make_folders(settings)?;
     let lock = kit.lock(settings, &format!("--mode {}", mode.as_str()))?;
     for notice in &job.notices {

@@ -1,0 +1,66 @@
+//! `tos approve [ID] [--deny]`.
+
+use clap::Args;
+
+use crate::interfaces::{
+    cli::{
+        args::Global,
+        exit::{Exit, Trouble},
+        kit::Kit,
+    },
+    report::Printer,
+};
+
+/// Options of `tos approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The question; the open ones are listed if absent
+    id: Option<String>,
+    /// Say no
+    #[arg(long, requires = "id")]
+    deny: bool,
+}
+
+/// Answers a question that a run with `--approvals wait` has left.
+pub fn main(
+    args: &ApproveArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let settings = kit.settings(global)?;
+    let Some(id) = &args.id else {
+        let open = kit.questions(&settings);
+        for question in &open {
+            let text = |key: &str| {
+                question
+                    .get(key)
+                    .and_then(serde_json::Value::as_str)
+                    .unwrap_or("-")
+            };
+            printer.line(&format!(
+                "{}  {}: {}",
+                text("id"),
+                text("type"),
+                text("command")
+            ));
+            printer.line(&format!("      {}", text("reason")));
+        }
+        if open.is_empty() {
+            printer.note("no question is open");
+        }
+        printer.document(&serde_json::json!({ "open": open }));
+        return Ok(Exit::Success);
+    };
+    if !kit.answer(&settings, id, !args.deny)? {
+        return Err(Trouble::NotDone(format!(
+            "no question `{id}` is open; `tos approve` lists them"
+        )));
+    }
+    printer.line(&format!(
+        "{} {id}",
+        if args.deny { "denied" } else { "approved" }
+    ));
+    printer.document(&serde_json::json!({ "id": id, "approved": !args.deny }));
+    Ok(Exit::Success)
+}
