@@ -1,7 +1,7 @@
 //! One command, one file: its options, its help, what it does.
 
-pub mod checkpoint;
 pub mod approve;
+pub mod checkpoint;
 pub mod checkpoint_mode;
 pub mod completions;
 pub mod config;
