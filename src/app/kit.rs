@@ -233,6 +233,18 @@ fn run_id(clock: &SystemClock) -> String {
 }
 
 impl Kit for House {
+    fn shelf(&self) -> Box<dyn crate::ports::plan_store::Shelf> {
+        Box::new(crate::adapters::plan::LocalShelf)
+    }
+
+    fn itself(&self) -> Box<dyn crate::ports::itself::Itself> {
+        Box::new(crate::adapters::itself::Executable)
+    }
+
+    fn clock(&self) -> Box<dyn crate::ports::clock::Clock> {
+        Box::new(crate::adapters::clock::SystemClock::new())
+    }
+
     fn root(&self, global: &Global) -> PathBuf {
         global
             .root

@@ -15,6 +15,7 @@ pub mod history;
 pub mod job;
 pub mod model;
 pub mod outcome;
+pub mod plan;
 pub mod policy;
 pub mod process;
 pub mod prompt;

@@ -8,3 +8,4 @@ pub mod recovery;
 mod perform;
 
 pub use perform::Ports;
+pub mod plan_runner;

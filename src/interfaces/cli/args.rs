@@ -217,6 +217,10 @@ pub enum Command {
     Config(super::commands::config::ConfigArgs),
     /// Answer a question that a run has left, or list the open ones
     Approve(super::commands::approve::ApproveArgs),
+    /// Run plans: a graph of commands, in parallel and resumable
+    Plan(super::commands::plan::PlanArgs),
+    /// Run the release checklist of plans against this very program
+    DodCheck(super::commands::plan::DodArgs),
     /// Print a completion script for a shell
     Completions(super::commands::completions::CompletionsArgs),
 }

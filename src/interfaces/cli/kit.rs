@@ -11,7 +11,10 @@ use crate::{
         args::{Approvals, Global},
         exit::Trouble,
     },
-    ports::{BoxFuture, checkpoints::Checkpoints, store::Store},
+    ports::{
+        BoxFuture, checkpoints::Checkpoints, clock::Clock, itself::Itself, plan_store::Shelf,
+        store::Store,
+    },
     services::{Ports, job_loop::Workshop},
 };
 
@@ -101,6 +104,15 @@ pub trait Kit {
 
     /// Lays out a new root; returns what was made and what was left alone, one line each.
     fn init(&self, directory: &std::path::Path, sample: bool) -> Result<Vec<String>, Trouble>;
+
+    /// Builds what keeps plans and their runs.
+    fn shelf(&self) -> Box<dyn Shelf>;
+
+    /// Builds what starts this program again.
+    fn itself(&self) -> Box<dyn Itself>;
+
+    /// Builds the clock.
+    fn clock(&self) -> Box<dyn Clock>;
 
     /// Looks at everything a run needs.
     fn examine(&self, settings: &Settings, online: bool) -> Vec<Finding>;

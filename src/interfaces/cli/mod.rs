@@ -60,6 +60,8 @@ fn command_result(
         Command::Checkpoint(args) => commands::checkpoint::main(args, global, kit, printer),
         Command::Config(args) => commands::config::main(args, global, kit, printer),
         Command::Approve(args) => commands::approve::main(args, global, kit, printer),
+        Command::Plan(args) => Ok(commands::plan::main(args, global, kit, printer)),
+        Command::DodCheck(args) => Ok(commands::plan::dod_main(args, global, kit, printer)),
         Command::Completions(args) => Ok(commands::completions::main(args)),
     }
 }

@@ -2,6 +2,9 @@
 
 pub mod live;
 pub mod plain;
+pub mod plan;
+pub mod plan_html;
+pub mod plan_svg;
 pub mod printer;
 
 pub use printer::Printer;

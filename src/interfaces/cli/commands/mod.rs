@@ -7,6 +7,7 @@ pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod init;
+pub mod plan;
 pub mod rollback;
 pub mod run;
 pub mod status;

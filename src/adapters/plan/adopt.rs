@@ -1,0 +1,167 @@
+//! Reads a run that the older tool made, which has a `state.json` and no log, as the events that would have led to it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{
+    adapters::plan::{guard, loader},
+    domain::plan::{
+        event::{
+            Artifact, Closed, Created, Ended, Event, Millis, Opened, Settled, Started, VERSION,
+        },
+        state::{Reason, Status},
+    },
+};
+
+/// Returns the events of the run in `path`, or why there are none.
+pub(crate) fn events(path: &Path) -> Result<Vec<Event>, String> {
+    let bytes = guard::read_regular(&path.join("state.json"), 1 << 30)
+        .map_err(|error| format!("it has neither a log nor a state: {error}"))?;
+    let state: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| format!("its state is not JSON: {error}"))?;
+    let plan = loader::load(&path.join("plan.yaml"), &std::collections::BTreeMap::new())
+        .map_err(|error| error.to_string())?;
+    let text = |key: &str| state.get(key).and_then(Value::as_str).map(str::to_owned);
+    let created_at = millis(state.get("created_at")).ok_or("its state has no `created_at`")?;
+    let status = text("status")
+        .as_deref()
+        .and_then(Status::from_name)
+        .ok_or("its state has no `status`")?;
+    let number = |key: &str| {
+        state
+            .get(key)
+            .and_then(Value::as_u64)
+            .and_then(|number| u32::try_from(number).ok())
+    };
+    let mut events = vec![
+        Event::Created(Created {
+            version: VERSION,
+            run_id: text("run_id").ok_or("its state has no `run_id`")?,
+            at: created_at,
+            offset_minutes: offset(state.get("created_at")),
+            goal: text("goal"),
+            workdir: text("workdir").ok_or("its state has no `workdir`")?,
+            plan: "plan.yaml".to_owned(),
+            tasks: plan.tasks.iter().map(|task| task.id.to_string()).collect(),
+            handlers: plan.handlers,
+        }),
+        Event::Opened(Opened {
+            at: created_at,
+            pid: 0,
+            max_parallel: number("max_parallel").unwrap_or(4),
+            fail_fast: state
+                .get("fail_fast")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+            again: Vec::new(),
+        }),
+    ];
+    for (index, task) in (0_u32..).zip(&plan.tasks) {
+        let found = state.get("tasks").and_then(|tasks| tasks.get(&*task.id));
+        let found =
+            found.ok_or_else(|| format!("its state does not know the task `{}`", task.id))?;
+        events.extend(of_task(index, found, created_at));
+    }
+    if status.is_over() {
+        events.push(Event::Closed(Closed {
+            at: millis(state.get("updated_at")).unwrap_or(created_at),
+            status,
+        }));
+    }
+    Ok(events)
+}
+
+fn of_task(task: u32, found: &Value, created_at: Millis) -> Vec<Event> {
+    let status = found
+        .get("status")
+        .and_then(Value::as_str)
+        .and_then(Status::from_name)
+        .unwrap_or_default();
+    let attempt = found
+        .get("attempts")
+        .and_then(Value::as_u64)
+        .and_then(|count| u32::try_from(count).ok())
+        .unwrap_or(0);
+    let at = millis(found.get("ended_at")).unwrap_or(created_at);
+    let reason = found
+        .get("skip_reason")
+        .cloned()
+        .and_then(|reason| serde_json::from_value::<Reason>(reason).ok());
+    let started = Event::Started(Started {
+        task,
+        at: millis(found.get("started_at")).unwrap_or(created_at),
+        attempt,
+    });
+    if attempt == 0 {
+        let settled = Event::Settled(Settled {
+            tasks: vec![task],
+            at,
+            status,
+            reason: reason.unwrap_or(Reason::RunnerException),
+        });
+        return if status.is_over() {
+            vec![settled]
+        } else {
+            Vec::new()
+        };
+    }
+    if !status.is_over() {
+        return vec![started];
+    }
+    vec![
+        started,
+        Event::Ended(ended(task, found, at, status, reason)),
+    ]
+}
+
+fn ended(task: u32, found: &Value, at: Millis, status: Status, reason: Option<Reason>) -> Ended {
+    let paths = found
+        .get("artifact_paths")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let seconds = found
+        .get("duration_sec")
+        .and_then(Value::as_f64)
+        .unwrap_or(0.0)
+        .clamp(0.0, 1e9);
+    Ended {
+        task,
+        at,
+        us: u64::try_from(std::time::Duration::from_secs_f64(seconds).as_micros()).unwrap_or(0),
+        status,
+        code: found
+            .get("exit_code")
+            .and_then(Value::as_i64)
+            .and_then(|code| i32::try_from(code).ok()),
+        reason,
+        message: None,
+        timed_out: found
+            .get("timed_out")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
+        cached: false,
+        wait_ms: None,
+        artifacts: paths
+            .map(|path| Artifact {
+                path: path.to_owned(),
+                bytes: 0,
+                sha256: String::new(),
+            })
+            .collect(),
+    }
+}
+
+fn millis(value: Option<&Value>) -> Option<Millis> {
+    let at = chrono::DateTime::parse_from_rfc3339(value?.as_str()?).ok()?;
+    Some(at.timestamp_millis())
+}
+
+fn offset(value: Option<&Value>) -> i32 {
+    let at = value
+        .and_then(Value::as_str)
+        .and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
+    at.map_or(0, |at| at.offset().local_minus_utc() / 60)
+}

@@ -1,0 +1,194 @@
+//! Loads a plan: reads the file and its includes, and gives every fault its file, line and text.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    adapters::plan::{guard, yaml},
+    domain::plan::{
+        Fault, Mark, Plan, Remedy,
+        node::{Node, Value},
+        read,
+    },
+    ports::plan_store::LoadError,
+};
+
+/// A larger plan is refused before it is parsed.
+pub(crate) const MAX_BYTES: u64 = 48 * 1024 * 1024;
+const MAX_INCLUDES: usize = 256;
+
+/// Loads the plan in `path` with the parameters `given`.
+pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan, LoadError> {
+    let mut files = Files {
+        names: Vec::new(),
+        texts: Vec::new(),
+    };
+    let text = files.open(path)?;
+    let root = yaml::parse(&text, 0).map_err(|fault| files.locate(&fault, Some(&text)))?;
+    drop(text);
+    let mut included = Vec::new();
+    files.include(&root, path, &mut included, 0)?;
+    read::read(root, included, given).map_err(|fault| files.locate(&fault, None))
+}
+
+struct Files {
+    names: Vec<PathBuf>,
+    /// The mark at which each file was asked for; the plan itself was not.
+    texts: Vec<Option<Mark>>,
+}
+
+impl Files {
+    fn open(&mut self, path: &Path) -> Result<String, LoadError> {
+        let refuse = |why: String| LoadError::Unreadable {
+            path: path.to_owned(),
+            why,
+        };
+        self.names.push(path.to_owned());
+        self.texts.push(None);
+        if let Some(link) = guard::symlink_in(path) {
+            return Err(refuse(format!(
+                "`{}` is a symbolic link; name the file itself",
+                link.display()
+            )));
+        }
+        let bytes =
+            guard::read_regular(path, MAX_BYTES).map_err(|error| refuse(error.to_string()))?;
+        let bytes = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
+            Some(rest) => rest.to_vec(),
+            None => bytes,
+        };
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let lines: Vec<&[u8]> = before.split(|byte| *byte == b'\n').collect();
+            let column = lines
+                .last()
+                .map_or(0, |line| String::from_utf8_lossy(line).chars().count())
+                + 1;
+            self.place(lines.len(), column, "this is not UTF-8 text")
+        })?;
+        // The parser stops without a word at characters YAML does not allow.
+        let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}');
+        if let Some((at, found)) = text.char_indices().find(|(_, c)| odd(*c)) {
+            let before = &text[..at];
+            let line = before.matches('\n').count() + 1;
+            let column = before
+                .rsplit('\n')
+                .next()
+                .map_or(0, |line| line.chars().count())
+                + 1;
+            let message = format!(
+                "the character U+{:04X} is not allowed in YAML",
+                u32::from(found)
+            );
+            return Err(self.place(line, column, &message));
+        }
+        Ok(text)
+    }
+
+    fn place(&self, line: usize, column: usize, message: &str) -> LoadError {
+        LoadError::Wrong {
+            path: self.names.last().cloned().unwrap_or_default(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            message: message.to_owned(),
+            excerpt: String::new(),
+            remedy: String::new(),
+        }
+    }
+
+    /// Opens what `node` includes, depth first.
+    fn include(
+        &mut self,
+        node: &Node,
+        path: &Path,
+        into: &mut Vec<Node>,
+        depth: usize,
+    ) -> Result<(), LoadError> {
+        let items = match node.get("include").map(|list| (&list.value, list)) {
+            None => return Ok(()),
+            Some((Value::List(items), _)) => items.iter().collect(),
+            Some((_, list)) if list.is_null() => return Ok(()),
+            Some((_, one)) => vec![one],
+        };
+        for item in items {
+            let Value::Scalar { text, .. } = &item.value else {
+                return Err(self.locate(
+                    &Fault::new(
+                        item.mark,
+                        format!("`include` names files, found {}", item.shown()),
+                    ),
+                    None,
+                ));
+            };
+            let target = path.parent().unwrap_or(Path::new("")).join(&**text);
+            if depth > 8 || self.names.len() >= MAX_INCLUDES || self.names.contains(&target) {
+                let message = format!("`{text}` is included twice, in a circle, or too deeply");
+                return Err(self.locate(&Fault::new(item.mark, message), None));
+            }
+            let file = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
+            let source = self.open(&target)?;
+            let node =
+                yaml::parse(&source, file).map_err(|fault| self.locate(&fault, Some(&source)))?;
+            drop(source);
+            self.include(&node, &target, into, depth + 1)?;
+            into.push(node);
+        }
+        Ok(())
+    }
+
+    /// Gives a fault its file and the text of its line; the text is read again where it is not at hand.
+    fn locate(&self, fault: &Fault, text: Option<&str>) -> LoadError {
+        let path = self
+            .names
+            .get(fault.mark.file as usize)
+            .cloned()
+            .unwrap_or_default();
+        let again = match text {
+            Some(_) => None,
+            None => guard::read_regular(&path, MAX_BYTES)
+                .ok()
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        let text = text.or(again.as_deref()).unwrap_or_default();
+        let line = text
+            .lines()
+            .nth((fault.mark.line as usize).saturating_sub(1))
+            .unwrap_or_default();
+        LoadError::Wrong {
+            path,
+            line: fault.mark.line,
+            column: fault.mark.column,
+            message: fault.message.clone(),
+            excerpt: line.chars().take(160).collect(),
+            remedy: remedy(&fault.remedy),
+        }
+    }
+}
+
+fn remedy(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::None => String::new(),
+        Remedy::Do(text) => text.clone(),
+        Remedy::OneOf { word, known } => {
+            let near = known
+                .iter()
+                .map(|candidate| {
+                    (
+                        strsim::normalized_damerau_levenshtein(word, candidate),
+                        candidate,
+                    )
+                })
+                .max_by(|left, right| left.0.total_cmp(&right.0));
+            match near {
+                Some((likeness, candidate)) if likeness >= 0.5 => {
+                    format!("did you mean `{candidate}`?")
+                }
+                _ if known.is_empty() => String::new(),
+                _ if known.len() <= 24 => format!("known are {}", known.join(", ")),
+                _ => String::new(),
+            }
+        }
+    }
+}

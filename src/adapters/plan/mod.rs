@@ -1,0 +1,18 @@
+//! Plans on disk and as processes: loading, run directories, logs, outputs, the cache, and the tasks themselves.
+
+mod adopt;
+mod cache;
+mod emit;
+mod guard;
+mod host;
+mod launch;
+mod loader;
+mod log;
+mod orphans;
+mod outputs;
+mod run_dir;
+mod shelf;
+mod slots;
+mod yaml;
+
+pub use shelf::LocalShelf;

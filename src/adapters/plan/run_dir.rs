@@ -1,0 +1,411 @@
+//! The directory of one run: plan copy, run log, `state.json`, logs, artifacts, report, lock.
+//!
+//! The lock is the kernel's: it ends with the process that holds it, whatever ended that. The file `.lock` says in
+//! words who holds it.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{FlockOperation, Mode, OFlags, inotify},
+};
+
+use crate::{
+    adapters::plan::{
+        adopt, emit, guard,
+        host::{LocalHost, Setting},
+        loader,
+        log::{self, Writer},
+        orphans,
+    },
+    domain::plan::{
+        Plan,
+        event::{Event, Millis},
+        state::RunState,
+        view::{Detail, View},
+    },
+    ports::{
+        plan_host::Host,
+        plan_store::{Error, LoadError, RunDir, Stream},
+    },
+};
+
+/// One run on disk.
+pub(crate) struct LocalRun {
+    home: PathBuf,
+    path: PathBuf,
+    id: String,
+    lock: Option<File>,
+    writer: Option<Writer>,
+}
+
+fn disk(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Disk {
+        doing,
+        path,
+        source,
+    }
+}
+
+fn create_private(path: &Path) -> std::io::Result<File> {
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?.into())
+}
+
+impl LocalRun {
+    /// Names the run `id` of `home`; nothing is touched.
+    pub(crate) fn at(home: &Path, id: &str) -> Self {
+        let path = home.join("runs").join(id);
+        Self {
+            home: home.to_owned(),
+            path,
+            id: id.to_owned(),
+            lock: None,
+            writer: None,
+        }
+    }
+
+    /// Makes the directory, which must not exist, with a copy of the plan.
+    pub(crate) fn make(&mut self, plan: &Plan) -> Result<(), Error> {
+        let runs = self.home.join("runs");
+        std::fs::create_dir_all(&runs).map_err(disk("could not create", &runs))?;
+        std::fs::create_dir(&self.path).map_err(disk("could not create", &self.path))?;
+        self.lock()?;
+        let logs = self.path.join("logs");
+        std::fs::create_dir(&logs).map_err(disk("could not create", &logs))?;
+        let copy = self.path.join("plan.yaml");
+        let write = || {
+            let mut out = BufWriter::new(create_private(&copy)?);
+            emit::write(plan, &mut out)?;
+            out.into_inner()?.sync_data()
+        };
+        write().map_err(disk("could not write", &copy))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.path.join("run.jsonl")
+    }
+
+    fn damaged(&self, why: String) -> Error {
+        Error::Damaged {
+            run: self.id.clone(),
+            why,
+        }
+    }
+
+    fn has_log(&self) -> bool {
+        std::fs::symlink_metadata(self.log_path()).is_ok()
+    }
+
+    fn writer(&mut self) -> Result<&mut Writer, Error> {
+        if self.writer.is_none() {
+            // A run of the older tool gets its log when somebody first works on it here.
+            let adopted = if self.has_log() {
+                Vec::new()
+            } else {
+                adopt::events(&self.path).unwrap_or_default()
+            };
+            let path = self.log_path();
+            let mut writer = Writer::open(&path).map_err(disk("could not open", &path))?;
+            writer
+                .append(&adopted)
+                .map_err(disk("could not write", &path))?;
+            self.writer = Some(writer);
+        }
+        self.writer.as_mut().ok_or_else(|| Error::Damaged {
+            run: self.id.clone(),
+            why: "its log is closed".to_owned(),
+        })
+    }
+
+    fn stream(&self, id: &str, stream: Stream) -> PathBuf {
+        let side = match stream {
+            Stream::Out => "out",
+            Stream::Err => "err",
+        };
+        self.path.join("logs").join(format!("{id}.{side}.log"))
+    }
+}
+
+impl RunDir for LocalRun {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&mut self) -> Result<(), Error> {
+        let path = self.path.join(".lock");
+        loop {
+            let flags = OFlags::RDWR
+                | OFlags::CREATE
+                | OFlags::NOFOLLOW
+                | OFlags::NONBLOCK
+                | OFlags::CLOEXEC;
+            let opened = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600));
+            let mut file: File = opened
+                .map_err(|error| disk("could not open", &path)(error.into()))?
+                .into();
+            if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+                let mut owner = String::new();
+                drop(file.read_to_string(&mut owner));
+                return Err(Error::Locked {
+                    run: self.id.clone(),
+                    owner: owner.trim().to_owned(),
+                });
+            }
+            // Whoever let go in between removed the file; then this lock is on a file nobody else sees.
+            let same = std::fs::symlink_metadata(&path)
+                .is_ok_and(|now| file.metadata().is_ok_and(|own| own.ino() == now.ino()));
+            if same {
+                let words = format!(
+                    "{} since {}\n",
+                    std::process::id(),
+                    chrono::Local::now().format("%Y-%m-%dT%H:%M:%S%:z")
+                );
+                file.set_len(0)
+                    .and_then(|()| file.write_all(words.as_bytes()))
+                    .map_err(disk("could not write", &path))?;
+                self.lock = Some(file);
+                return Ok(());
+            }
+        }
+    }
+
+    fn unlock(&mut self) {
+        self.writer = None;
+        if self.lock.is_some() {
+            // Removed while it is still held; left behind it would only be stale words.
+            drop(std::fs::remove_file(self.path.join(".lock")));
+            self.lock = None;
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        if self.lock.is_some() {
+            return true;
+        }
+        let Ok(file) = guard::open_regular(&self.path.join(".lock")) else {
+            return false;
+        };
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+    }
+
+    fn end_orphans(&self) -> usize {
+        orphans::end_all(&format!("{}/", self.id))
+    }
+
+    fn plan(&self) -> Result<Plan, LoadError> {
+        loader::load(
+            &self.path.join("plan.yaml"),
+            &std::collections::BTreeMap::new(),
+        )
+    }
+
+    fn state(&self) -> Result<RunState, Error> {
+        let mut state = RunState::default();
+        if self.has_log() {
+            log::read(&self.log_path(), 0, |event| state.apply(&event))
+                .map_err(|why| self.damaged(why))?;
+        } else {
+            let events = adopt::events(&self.path).map_err(|why| self.damaged(why))?;
+            for event in &events {
+                state.apply(event);
+            }
+        }
+        if state.created.run_id == self.id {
+            Ok(state)
+        } else {
+            Err(self.damaged("its log does not begin with its creation".to_owned()))
+        }
+    }
+
+    fn events_since(&self, from: u64) -> Result<(Vec<Event>, u64), Error> {
+        let mut events = Vec::new();
+        let next = log::read(&self.log_path(), from, |event| events.push(event))
+            .map_err(|why| self.damaged(why))?;
+        Ok((events, next))
+    }
+
+    fn append(&mut self, events: &[Event]) -> Result<(), Error> {
+        let path = self.log_path();
+        self.writer()?
+            .append(events)
+            .map_err(disk("could not write", &path))
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        let path = self.log_path();
+        self.writer()?
+            .sync()
+            .map_err(disk("could not flush", &path))
+    }
+
+    fn snapshot(&mut self, plan: &Plan, state: &RunState) -> Result<(), Error> {
+        let (path, temporary) = (
+            self.path.join("state.json"),
+            self.path.join("state.json.tmp"),
+        );
+        let home = std::path::absolute(&self.home).unwrap_or_else(|_| self.home.clone());
+        let home = home.to_string_lossy();
+        let view = View {
+            plan,
+            state,
+            home: &home,
+            status: state.status,
+            detail: Detail::Classic,
+        };
+        let write = || {
+            let mut out = BufWriter::with_capacity(128 * 1024, create_private(&temporary)?);
+            serde_json::to_writer_pretty(&mut out, &view)?;
+            out.write_all(b"\n")?;
+            drop(out.into_inner()?);
+            std::fs::rename(&temporary, &path)
+        };
+        write().map_err(disk("could not write", &path))
+    }
+
+    fn request_cancel(&self) -> Result<(), Error> {
+        let path = self.path.join("cancel.request");
+        let write = || guard::open_append(&path)?.write_all(b"cancel requested\n");
+        // The runner is told of a file that appears; a request left over from earlier is replaced.
+        drop(
+            std::fs::symlink_metadata(&path)
+                .is_ok_and(|found| found.is_file())
+                .then(|| std::fs::remove_file(&path)),
+        );
+        write().map_err(disk("could not write", &path))
+    }
+
+    fn clear_cancel(&self, moment: Millis) {
+        let path = self.path.join("cancel.request");
+        let made = std::fs::symlink_metadata(&path).map_or(0, |found| {
+            found.mtime() * 1000 + found.mtime_nsec() / 1_000_000
+        });
+        // Whoever asks while this command starts means this command. What cannot be removed is obeyed.
+        if made < moment {
+            drop(std::fs::remove_file(path));
+        }
+    }
+
+    fn wait_for_change(&self, limit: Duration) {
+        let watch = || -> rustix::io::Result<()> {
+            let inotify =
+                inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
+            inotify::add_watch(&inotify, self.log_path(), inotify::WatchFlags::MODIFY)?;
+            let limit = Timespec::try_from(limit).map_err(|_| rustix::io::Errno::INVAL)?;
+            poll(&mut [PollFd::new(&inotify, PollFlags::IN)], Some(&limit)).map(|_| ())
+        };
+        if watch().is_err() {
+            std::thread::sleep(limit);
+        }
+    }
+
+    fn write_report(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
+        let directory = self.path.join("report");
+        let path = directory.join(name);
+        let write = || {
+            std::fs::create_dir_all(&directory)?;
+            create_private(&path)?.write_all(text.as_bytes())
+        };
+        write().map_err(disk("could not write", &path))?;
+        Ok(path)
+    }
+
+    fn log_tail(&self, id: &str, stream: Stream, lines: usize) -> (Vec<u8>, u64) {
+        let Ok(mut file) = guard::open_regular(&self.stream(id, stream)) else {
+            return (Vec::new(), 0);
+        };
+        let end = file.metadata().map_or(0, |found| found.len());
+        (tail(&mut file, end, lines).unwrap_or_default(), end)
+    }
+
+    fn log_since(&self, id: &str, stream: Stream, from: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Ok(mut file) = guard::open_regular(&self.stream(id, stream))
+            && file.seek(SeekFrom::Start(from)).is_ok()
+        {
+            // What cannot be read now is read the next time.
+            drop(file.take(1 << 20).read_to_end(&mut bytes));
+        }
+        bytes
+    }
+
+    fn delete(&mut self) -> Result<u64, Error> {
+        let bytes = size(&self.path);
+        self.writer = None;
+        std::fs::remove_dir_all(&self.path).map_err(disk("could not delete", &self.path))?;
+        self.lock = None;
+        Ok(bytes)
+    }
+
+    fn host<'plan>(
+        &self,
+        plan: &'plan Plan,
+        state: &RunState,
+    ) -> Result<Box<dyn Host + 'plan>, Error> {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let setting = Setting {
+            run_id: self.id.clone(),
+            run: absolute(&self.path),
+            home: absolute(&self.home),
+            workdir: PathBuf::from(&state.created.workdir),
+        };
+        Ok(Box::new(
+            LocalHost::new(plan, setting).map_err(disk("could not prepare", &self.path))?,
+        ))
+    }
+}
+
+/// Reads the last lines from the end, in pieces; holes of a log that was cut in the middle are left out.
+fn tail(file: &mut File, end: u64, lines: usize) -> std::io::Result<Vec<u8>> {
+    const PIECE: u64 = 64 * 1024;
+    const MOST: u64 = 64 * 1024 * 1024;
+    let mut start = end;
+    let mut bytes: Vec<u8> = Vec::new();
+    loop {
+        let next = start.saturating_sub(PIECE);
+        let mut piece = vec![0; usize::try_from(start - next).unwrap_or(0)];
+        file.seek(SeekFrom::Start(next))?;
+        file.read_exact(&mut piece)?;
+        piece.retain(|byte| *byte != 0);
+        piece.extend_from_slice(&bytes);
+        bytes = piece;
+        start = next;
+        let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let ends: Vec<usize> = body
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+            .map(|(at, _)| at)
+            .collect();
+        if ends.len() >= lines {
+            let from = ends.len().checked_sub(lines).map_or(0, |nth| ends[nth] + 1);
+            return Ok(bytes.split_off(from));
+        }
+        if start == 0 || end - start >= MOST {
+            return Ok(bytes);
+        }
+    }
+}
+
+fn size(path: &Path) -> u64 {
+    let Ok(found) = std::fs::symlink_metadata(path) else {
+        return 0;
+    };
+    if !found.is_dir() {
+        return found.blocks() * 512;
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| size(&entry.path())).sum()
+}

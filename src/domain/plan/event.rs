@@ -1,0 +1,168 @@
+//! What the run log of a plan holds: one event a line, each a fact that became true.
+//!
+//! A task is announced by `started` before its process exists and closed by `ended` after nothing of it matters
+//! any more. A log that stops between the two means «unknown», and the task runs again. Tasks are named by
+//! their position in the list of `created`, so that a line costs the same whatever the names are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::plan::{
+    state::{Reason, Status},
+    task::TaskIndex,
+};
+
+/// The version of the format, in `created`.
+pub const VERSION: u32 = 1;
+
+/// Milliseconds since 1970.
+pub type Millis = i64;
+
+/// One line of the run log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The run exists; always the first line.
+    Created(Created),
+    /// Somebody began to work on it.
+    Opened(Opened),
+    /// An attempt begins.
+    Started(Started),
+    /// An attempt is over.
+    Ended(Ended),
+    /// Tasks will never start in this passage.
+    Settled(Settled),
+    /// Somebody asked for the end.
+    CancelRequested {
+        /// When.
+        at: Millis,
+    },
+    /// The passage is over.
+    Closed(Closed),
+}
+
+/// The run exists.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Created {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The run's name.
+    pub run_id: String,
+    /// When.
+    pub at: Millis,
+    /// Minutes east of UTC where it was created.
+    pub offset_minutes: i32,
+    /// What the plan is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    /// The absolute directory in which tasks run.
+    pub workdir: String,
+    /// The plan's file, as given.
+    pub plan: String,
+    /// The ids of all tasks, in the order of the plan.
+    pub tasks: Vec<String>,
+    /// How many of the last ones are handlers.
+    #[serde(default)]
+    pub handlers: usize,
+}
+
+/// Somebody began to work on the run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// When.
+    pub at: Millis,
+    /// The process.
+    pub pid: u32,
+    /// At most this many tasks at once.
+    pub max_parallel: u32,
+    /// Whether the first failure ends the run.
+    pub fail_fast: bool,
+    /// Tasks whose earlier result no longer counts; everything that is not over counts as chosen, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<TaskIndex>,
+}
+
+/// An attempt begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// Which task.
+    pub task: TaskIndex,
+    /// When.
+    pub at: Millis,
+    /// Counted over all passages, from 1.
+    pub attempt: u32,
+}
+
+/// An attempt is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which task.
+    pub task: TaskIndex,
+    /// When.
+    pub at: Millis,
+    /// How long it took, in microseconds.
+    pub us: u64,
+    /// What the task is now; `READY` where another attempt follows.
+    pub status: Status,
+    /// The exit code; negative is a signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// Why, where the code does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// One sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether the deadline ended it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub timed_out: bool,
+    /// Whether an equal success in the past stands for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cached: bool,
+    /// How long until the next attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+    /// What was kept of its outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
+}
+
+/// Tasks will never start in this passage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Which.
+    pub tasks: Vec<TaskIndex>,
+    /// When.
+    pub at: Millis,
+    /// What they are now.
+    pub status: Status,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The passage is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Closed {
+    /// When.
+    pub at: Millis,
+    /// How the run stands.
+    pub status: Status,
+}
+
+/// A file kept from a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Relative to the run's directory.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its content.
+    pub sha256: String,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde asks for"
+)]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}

@@ -1,0 +1,207 @@
+//! One value of a plan with everything a message about it needs: whose it is, what it is called, where it stands.
+
+use std::collections::BTreeMap;
+
+use crate::domain::plan::{
+    expand::Scope,
+    node::{Entry, Fault, Node, Value},
+    scalar::Meaning,
+};
+
+/// A value to be read, and the words for a message about it.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'a> {
+    pub(super) node: &'a Node,
+    pub(super) name: &'a str,
+    pub(super) owner: &'a str,
+    pub(super) scope: &'a Scope<'a>,
+}
+
+impl<'a> Field<'a> {
+    /// Returns the fault «this field breaks `rule`».
+    pub(super) fn fault(&self, rule: &str) -> Fault {
+        let Self {
+            node, name, owner, ..
+        } = self;
+        Fault::new(
+            node.mark,
+            format!("field `{name}` of {owner} {rule}, found {}", node.shown()),
+        )
+    }
+
+    /// Returns the same field seen through one of its values.
+    pub(super) const fn at(&self, node: &'a Node) -> Self {
+        Self { node, ..*self }
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        self.node.is_null()
+    }
+
+    /// Returns a text, which may be empty.
+    pub(super) fn any_text(&self) -> Result<String, Fault> {
+        let text = match self.node.meaning() {
+            Some(Meaning::Text(text)) => text,
+            Some(_) => {
+                return Err(self.fault("must be text").with("put the value in quotes"));
+            }
+            None => return Err(self.fault("must be text")),
+        };
+        let text = self.scope.fill(text, self.node.mark)?;
+        if text.contains('\0') {
+            return Err(self.fault("must not contain a NUL character"));
+        }
+        Ok(text)
+    }
+
+    /// Returns a text that is not blank.
+    pub(super) fn text(&self) -> Result<String, Fault> {
+        let text = self.any_text()?;
+        if text.trim().is_empty() {
+            return Err(self.fault("must not be blank"));
+        }
+        Ok(text)
+    }
+
+    pub(super) fn optional_text(&self) -> Result<Option<String>, Fault> {
+        if self.is_null() {
+            Ok(None)
+        } else {
+            self.text().map(Some)
+        }
+    }
+
+    pub(super) fn list(&self) -> Result<&'a [Node], Fault> {
+        match &self.node.value {
+            Value::List(items) => Ok(items),
+            Value::Scalar { .. } | Value::Map(_) => Err(self.fault("must be a list")),
+        }
+    }
+
+    pub(super) fn map(&self) -> Result<&'a [Entry], Fault> {
+        match &self.node.value {
+            Value::Map(entries) => Ok(entries),
+            Value::Scalar { .. } | Value::List(_) => Err(self.fault("must be a mapping")),
+        }
+    }
+
+    /// Returns a list of texts that are not blank; nothing is an empty list.
+    pub(super) fn texts(&self) -> Result<Vec<String>, Fault> {
+        if self.is_null() {
+            return Ok(Vec::new());
+        }
+        self.list()?
+            .iter()
+            .map(|item| self.at(item).text())
+            .collect()
+    }
+
+    /// Like [`Field::texts`], and one text stands for a list of one.
+    pub(super) fn one_or_more(&self) -> Result<Vec<String>, Fault> {
+        if matches!(self.node.value, Value::Scalar { .. }) && !self.is_null() {
+            return Ok(vec![self.text()?]);
+        }
+        self.texts()
+    }
+
+    /// Like [`Field::texts`], without repeats, upper and lower case being the same.
+    pub(super) fn distinct_texts(&self) -> Result<Vec<String>, Fault> {
+        let texts = self.texts()?;
+        for (index, text) in texts.iter().enumerate() {
+            let same = |other: &String| other.eq_ignore_ascii_case(text);
+            if texts.iter().take(index).any(same) {
+                return Err(self.fault(&format!("names `{text}` twice")));
+            }
+        }
+        Ok(texts)
+    }
+
+    pub(super) fn whole(&self, least: i64) -> Result<u32, Fault> {
+        if let Some(Meaning::Int(value)) = self.meaning()
+            && value >= least
+            && let Ok(value) = u32::try_from(value)
+        {
+            return Ok(value);
+        }
+        Err(self.fault(&format!("must be an integer of at least {least}")))
+    }
+
+    pub(super) fn integer(&self) -> Result<i32, Fault> {
+        match self.meaning() {
+            Some(Meaning::Int(value)) => {
+                i32::try_from(value).map_err(|_| self.fault("is out of range"))
+            }
+            _ => Err(self.fault("must be an integer")),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Result<bool, Fault> {
+        match self.meaning() {
+            Some(Meaning::Bool(value)) => Ok(value),
+            _ => Err(self.fault("must be true or false")),
+        }
+    }
+
+    /// Returns a finite number that is at least 0, and above it where zero is refused.
+    pub(super) fn seconds(&self, zero_is_fine: bool) -> Result<f64, Fault> {
+        let rule = if zero_is_fine {
+            "must be a finite number of 0 or more"
+        } else {
+            "must be a finite number above 0"
+        };
+        let value = match self.meaning() {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "seconds beyond 2^52 are all the same to a clock"
+            )]
+            Some(Meaning::Int(value)) => value as f64,
+            Some(Meaning::Float(value)) => value,
+            Some(Meaning::Text(text))
+                if text.contains(['e', 'E']) && text.parse::<f64>().is_ok() =>
+            {
+                return Err(self
+                    .fault(rule)
+                    .with("YAML 1.1 reads this as text; write it without an exponent"));
+            }
+            _ => return Err(self.fault(rule)),
+        };
+        if value.is_finite() && (value > 0.0 || (zero_is_fine && value >= 0.0)) {
+            Ok(value)
+        } else {
+            Err(self.fault(rule))
+        }
+    }
+
+    /// Returns names and texts, as of variables.
+    pub(super) fn variables(&self) -> Result<BTreeMap<String, String>, Fault> {
+        let mut variables = BTreeMap::new();
+        for entry in self.map()? {
+            if entry.key.trim().is_empty() || entry.key.contains(['=', '\0']) {
+                let message = format!(
+                    "field `{}` of {} has a key that is blank or has `=` in it",
+                    self.name, self.owner
+                );
+                return Err(Fault::new(entry.mark, message));
+            }
+            variables.insert(entry.key.to_string(), self.at(&entry.value).any_text()?);
+        }
+        Ok(variables)
+    }
+
+    /// Returns what a value means; a text that was filled from parameters is read again.
+    fn meaning(&self) -> Option<Meaning<'a>> {
+        self.node.meaning()
+    }
+}
+
+/// Refuses the first key that is not among `known`.
+pub(super) fn only_known(entries: &[Entry], known: &[&str], owner: &str) -> Result<(), Fault> {
+    match entries.iter().find(|entry| !known.contains(&&*entry.key)) {
+        None => Ok(()),
+        Some(entry) => {
+            let key: String = entry.key.chars().take(60).collect();
+            let message = format!("unknown field `{}` of {owner}", key.escape_debug());
+            Err(Fault::new(entry.mark, message).nearest(&key, known.iter().copied()))
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Plans: a directed graph of tasks, how it is read, when each task may start, and what became of it.
+//!
+//! * [`node`] is a YAML document with the place of every value; [`scalar`] says what a plain word means;
+//! * [`read`] turns nodes into a [`Plan`] or the first [`Fault`], with its place and a remedy;
+//! * [`graph`] knows who depends on whom; [`schedule`] decides what starts next and what is skipped;
+//! * [`event`] is what the run log holds; [`state`] is the fold over it, the only account of a run.
+
+mod connect;
+pub mod event;
+mod expand;
+mod field;
+pub mod graph;
+pub mod node;
+pub mod read;
+mod read_extra;
+pub mod run_id;
+pub mod scalar;
+pub mod schedule;
+pub mod state;
+pub mod task;
+pub mod view;
+pub mod when;
+pub mod words;
+
+pub use node::{Fault, Mark, Remedy};
+pub use task::{Plan, Task, TaskIndex};

@@ -1,0 +1,172 @@
+//! Reads what few tasks have: conditions, resources, caches, input, jobs.
+
+use crate::domain::plan::{
+    expand::Scope,
+    field::{Field, only_known},
+    node::{Fault, Value},
+    read::Written,
+    task::{Cache, EnvPolicy, Extra, JobTask, Stdin},
+    when::{self, When},
+};
+
+/// Reads the rare fields of a task; a task that has none costs nothing.
+pub(super) fn extra(
+    written: &Written<'_>,
+    owner: &str,
+    scope: &Scope<'_>,
+    resources: &[(String, u32)],
+) -> Result<Option<Box<Extra>>, Fault> {
+    let field = |name| {
+        let node = written.get(name).filter(|node| !node.is_null());
+        node.map(|node| Field {
+            node,
+            name,
+            owner,
+            scope,
+        })
+    };
+    let extra = Extra {
+        env_file: field("env_file").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
+        stdin: field("stdin").map_or(Ok(Stdin::Empty), |field| stdin(&field))?,
+        needs_files: field("needs_files").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
+        when: field("when").map(|field| condition(&field)).transpose()?,
+        resources: field("resources").map_or(Ok(Vec::new()), |field| held(&field, resources))?,
+        priority: field("priority").map_or(Ok(0), |field| field.integer())?,
+        allow_failure: field("allow_failure").map_or(Ok(false), |field| field.flag())?,
+        cache: field("cache").map_or(Ok(None), |field| cache(&field))?,
+        env_policy: field("env_policy")
+            .map_or(Ok(EnvPolicy::Inherit), |field| env_policy(&field))?,
+    };
+    Ok((extra != Extra::default()).then(|| Box::new(extra)))
+}
+
+fn stdin(field: &Field<'_>) -> Result<Stdin, Fault> {
+    if let Value::Scalar { .. } = field.node.value {
+        return field.any_text().map(Stdin::Text);
+    }
+    only_known(
+        field.map()?,
+        &["file"],
+        &format!("`stdin` of {}", field.owner),
+    )?;
+    match field.node.get("file") {
+        Some(file) => field.at(file).text().map(Stdin::File),
+        None => Err(field.fault("must be text or `{file: PATH}`")),
+    }
+}
+
+fn condition(field: &Field<'_>) -> Result<When, Fault> {
+    let text = field.text()?;
+    When::parse(&text).map_err(|error| {
+        let fault = field.fault(&format!("cannot be read: {error}"));
+        match error {
+            when::Error::UnknownWord { word } => fault.nearest(&word, when::WORDS.iter().copied()),
+            when::Error::Unexpected { .. } | when::Error::TooDeep => fault.with(
+                "for example `any_failed` or `failed(\"build\") || exit_code(\"test\") == 3`",
+            ),
+        }
+    })
+}
+
+fn held(field: &Field<'_>, resources: &[(String, u32)]) -> Result<Vec<(u32, u32)>, Fault> {
+    let mut held = Vec::new();
+    if let Value::Map(entries) = &field.node.value {
+        for entry in entries {
+            let amount = field.at(&entry.value).whole(1)?;
+            held.push(resource(field, &entry.key, amount, resources)?);
+        }
+    } else {
+        for name in field.one_or_more()? {
+            held.push(resource(field, &name, 1, resources)?);
+        }
+    }
+    held.sort_unstable();
+    if held
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a.0 == b.0))
+    {
+        return Err(field.fault("names a resource twice"));
+    }
+    Ok(held)
+}
+
+fn resource(
+    field: &Field<'_>,
+    name: &str,
+    amount: u32,
+    resources: &[(String, u32)],
+) -> Result<(u32, u32), Fault> {
+    let Some(index) = resources.iter().position(|(known, _)| known == name) else {
+        let message = format!(
+            "{} holds the resource `{name}`, which the plan does not have",
+            field.owner
+        );
+        return Err(Fault::new(field.node.mark, message)
+            .nearest(name, resources.iter().map(|(name, _)| name.as_str())));
+    };
+    let there_is = resources.get(index).map_or(0, |(_, amount)| *amount);
+    if amount > there_is {
+        return Err(field.fault(&format!(
+            "asks for {amount} of `{name}`, of which there is {there_is}"
+        )));
+    }
+    Ok((u32::try_from(index).unwrap_or(u32::MAX), amount))
+}
+
+fn cache(field: &Field<'_>) -> Result<Option<Cache>, Fault> {
+    if let Value::Scalar { .. } = field.node.value {
+        return Ok(field.flag()?.then(Cache::default));
+    }
+    only_known(
+        field.map()?,
+        &["inputs", "env"],
+        &format!("`cache` of {}", field.owner),
+    )?;
+    let texts = |name| {
+        field
+            .node
+            .get(name)
+            .map_or(Ok(Vec::new()), |node| field.at(node).texts())
+    };
+    Ok(Some(Cache {
+        inputs: texts("inputs")?,
+        env: texts("env")?,
+    }))
+}
+
+fn env_policy(field: &Field<'_>) -> Result<EnvPolicy, Fault> {
+    match field.text()?.as_str() {
+        "inherit" => Ok(EnvPolicy::Inherit),
+        "minimal" => Ok(EnvPolicy::Minimal),
+        _ => Err(field.fault("must be `inherit` or `minimal`")),
+    }
+}
+
+/// Reads the job of a task.
+pub(super) fn job(field: &Field<'_>) -> Result<JobTask, Fault> {
+    if let Value::Scalar { .. } = field.node.value {
+        return Ok(JobTask {
+            root: field.text()?,
+            ..JobTask::default()
+        });
+    }
+    only_known(
+        field.map()?,
+        &["root", "config", "args"],
+        &format!("`job` of {}", field.owner),
+    )?;
+    let text = |name| {
+        field
+            .node
+            .get(name)
+            .map_or(Ok(None), |node| field.at(node).optional_text())
+    };
+    Ok(JobTask {
+        root: text("root")?.unwrap_or_else(|| ".".to_owned()),
+        config: text("config")?,
+        args: field
+            .node
+            .get("args")
+            .map_or(Ok(Vec::new()), |node| field.at(node).texts())?,
+    })
+}

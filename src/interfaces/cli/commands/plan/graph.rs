@@ -1,0 +1,100 @@
+//! `validate` and `graph`: a plan seen without running it.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use serde_json::json;
+
+use super::{
+    Desk, Trouble,
+    args::{GraphArgs, GraphFormat, ValidateArgs},
+};
+use crate::{
+    domain::plan::{Plan, graph::Graph},
+    interfaces::{cli::exit::Exit, report::plan_svg},
+};
+
+/// Checks a plan.
+pub(super) fn validate(args: &ValidateArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
+    let plan = desk.shelf.load(&args.plan, &params)?;
+    let graph = Graph::of(&plan);
+    let edges: usize = graph.tasks().map(|task| graph.upstream(task).len()).sum();
+    let depth = graph
+        .levels()
+        .into_iter()
+        .max()
+        .map_or(0, |level| level + 1);
+    if desk.printer.is_json() {
+        let document = json!({"valid": true, "tasks": plan.tasks.len(), "dependencies": edges, "depth": depth, "goal": plan.goal});
+        desk.printer.document(&document);
+    } else {
+        let tasks = plan.tasks.len();
+        desk.printer.line(&format!(
+            "{}: valid, {tasks} tasks, {edges} dependencies, {depth} levels",
+            args.plan.display()
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+/// Shows the graph of a plan.
+pub(super) fn graph(args: &GraphArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
+    let plan = desk.shelf.load(&args.plan, &params)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match args.format {
+        GraphFormat::Text => text(&plan, &mut out)?,
+        GraphFormat::Mermaid => mermaid(&plan, &mut out)?,
+        GraphFormat::Dot => dot(&plan, &mut out)?,
+        GraphFormat::Svg => out.write_all(plan_svg::standalone(&plan).as_bytes())?,
+    }
+    out.flush()?;
+    Ok(Exit::Success)
+}
+
+fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    let graph = Graph::of(plan);
+    let levels = graph.levels();
+    for task in graph.order() {
+        let level = levels.get(task as usize).copied().unwrap_or(0) as usize;
+        let upstream: Vec<&str> = graph
+            .upstream(task)
+            .iter()
+            .filter_map(|up| plan.task(*up))
+            .map(|up| &*up.id)
+            .collect();
+        let id = plan.task(task).map_or("", |task| &*task.id);
+        let after = if upstream.is_empty() {
+            String::new()
+        } else {
+            format!("  <- {}", upstream.join(", "))
+        };
+        writeln!(out, "{}{id}{after}", "  ".repeat(level.min(40)))?;
+    }
+    Ok(())
+}
+
+fn mermaid(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "flowchart LR")?;
+    for (index, task) in plan.tasks.iter().enumerate() {
+        writeln!(out, "  t{index}[\"{}\"]", task.id)?;
+        for up in &task.depends_on {
+            writeln!(out, "  t{up} --> t{index}")?;
+        }
+    }
+    Ok(())
+}
+
+fn dot(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "digraph plan {{\n  rankdir=LR;\n  node [shape=box];")?;
+    for task in &plan.tasks {
+        writeln!(out, "  \"{}\";", task.id)?;
+        for up in task.depends_on.iter().filter_map(|up| plan.task(*up)) {
+            writeln!(out, "  \"{}\" -> \"{}\";", up.id, task.id)?;
+        }
+    }
+    writeln!(out, "}}")
+}

@@ -1,0 +1,249 @@
+//! `list`, `status`, `cancel`, `report`, `gc`: everything that looks at runs without running a task.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use super::{
+    Desk, Trouble,
+    args::{GcArgs, ListArgs, ReportArgs, RunName, StatusArgs},
+    table,
+};
+use crate::{
+    domain::plan::{
+        state::{RunState, Status, TaskState},
+        view::{Detail, View, moment},
+    },
+    interfaces::{
+        cli::exit::Exit,
+        report::{Printer, plan as report, plan_html},
+    },
+    ports::plan_store::RunDir,
+};
+
+/// A longer table shows only what needs attention.
+const MOST_ROWS: usize = 200;
+
+/// Returns how a run stands. A run whose runner is dead is interrupted; what that runner left is ended here.
+pub(super) fn standing(run: &mut dyn RunDir, state: &RunState) -> Status {
+    let is_open = matches!(state.status, Status::Running | Status::Pending);
+    if !is_open || run.is_live() {
+        return state.status;
+    }
+    if run.lock().is_ok() {
+        run.end_orphans();
+        run.unlock();
+    }
+    Status::Interrupted
+}
+
+/// Lists runs.
+pub(super) fn list(args: &ListArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let home = desk.shelf.home(args.home.home.as_deref())?;
+    let mut rows = vec![["run_id", "status", "tasks", "ok", "created", "goal"].map(str::to_owned)];
+    let mut documents = Vec::new();
+    for name in desk.shelf.runs(&home)? {
+        let mut run = desk.shelf.open(&home, &name)?;
+        let Ok(state) = run.state() else {
+            rows.push([name.as_str(), "DAMAGED", "-", "-", "-", "-"].map(str::to_owned));
+            documents.push(serde_json::json!({"run_id": name, "status": "DAMAGED"}));
+            continue;
+        };
+        let status = standing(run.as_mut(), &state).name();
+        let (tasks, good) = (state.tasks.len(), state.count(Status::Success));
+        let created = moment(state.created.at, state.created.offset_minutes);
+        let goal = state.created.goal.clone().unwrap_or_default();
+        documents.push(serde_json::json!({
+            "run_id": name, "status": status, "tasks": tasks, "succeeded": good, "created_at": created, "goal": goal,
+        }));
+        rows.push([
+            name,
+            status.to_owned(),
+            tasks.to_string(),
+            good.to_string(),
+            created,
+            report::clean(&goal),
+        ]);
+    }
+    if desk.printer.is_json() {
+        desk.printer.document(&documents.into());
+    } else {
+        table::print(&mut io::stdout().lock(), &rows)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Shows how a run stands.
+pub(super) fn status(args: &StatusArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let home = desk.shelf.home(args.name.home.home.as_deref())?;
+    let mut run = desk.shelf.open(&home, &args.name.run)?;
+    loop {
+        let state = run.state()?;
+        let status = standing(run.as_mut(), &state);
+        if desk.printer.is_json() {
+            let plan = run.plan()?;
+            let home = home.display().to_string();
+            let view = View {
+                plan: &plan,
+                state: &state,
+                home: &home,
+                status,
+                detail: Detail::Full,
+            };
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            serde_json::to_writer_pretty(&mut out, &view).map_err(io::Error::from)?;
+            writeln!(out)?;
+            out.flush()?;
+            return Ok(Exit::Success);
+        }
+        if args.watch && desk.printer.is_terminal() {
+            // Home, and clear to the end: the picture is replaced, not appended.
+            Printer::raw("\u{1b}[H\u{1b}[J");
+        }
+        table(&state, status, args.all)?;
+        if !args.watch || !matches!(status, Status::Running) {
+            return Ok(Exit::Success);
+        }
+        run.wait_for_change(Duration::from_secs(1));
+    }
+}
+
+fn table(state: &RunState, status: Status, all: bool) -> Result<(), Trouble> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    writeln!(
+        out,
+        "run_id: {}\nstate: {}",
+        state.created.run_id,
+        status.name()
+    )?;
+    if let Some(goal) = &state.created.goal {
+        writeln!(out, "goal: {}", report::clean(goal))?;
+    }
+    let counted: Vec<String> = Status::ALL
+        .into_iter()
+        .map(|status| (state.count(status), status.name()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    writeln!(
+        out,
+        "tasks: {} ({})\n",
+        state.tasks.len(),
+        counted.join(", ")
+    )?;
+    let (rows, is_long) = rows(state, all);
+    if rows.len() > 1 {
+        table::print(&mut out, &rows)?;
+    }
+    if is_long {
+        writeln!(
+            out,
+            "\n{} tasks that wait, succeeded or were skipped are not listed; `--all` lists them",
+            state.tasks.len() + 1 - rows.len()
+        )?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Returns the rows of the table, and whether some are left out because there are too many.
+fn rows(state: &RunState, all: bool) -> (Vec<[String; 6]>, bool) {
+    let is_long = state.tasks.len() > MOST_ROWS && !all;
+    let needs_attention = |task: &TaskState| {
+        !matches!(
+            task.status,
+            Status::Success | Status::Pending | Status::Skipped
+        )
+    };
+    let mut rows = vec![
+        [
+            "task_id",
+            "status",
+            "attempts",
+            "duration_sec",
+            "exit_code",
+            "reason",
+        ]
+        .map(str::to_owned),
+    ];
+    let shown = state
+        .entries()
+        .filter(|(_, _, task)| !is_long || needs_attention(task));
+    for (_, id, task) in shown.take(if all { usize::MAX } else { MOST_ROWS }) {
+        rows.push([
+            id.to_owned(),
+            task.word().to_owned(),
+            task.attempts.to_string(),
+            report::took(task),
+            report::code(task),
+            task.reason
+                .map_or("-", crate::domain::plan::state::Reason::name)
+                .to_owned(),
+        ]);
+    }
+    (rows, is_long)
+}
+
+/// Asks a run to end.
+pub(super) fn cancel(name: &RunName, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let home = desk.shelf.home(name.home.home.as_deref())?;
+    let run = desk.shelf.open(&home, &name.run)?;
+    run.request_cancel()?;
+    desk.printer
+        .line(&format!("cancel requested: {}", run.id()));
+    Ok(Exit::Success)
+}
+
+/// Shows the report of a run.
+pub(super) fn report(args: &ReportArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let home = desk.shelf.home(args.name.home.home.as_deref())?;
+    let mut run = desk.shelf.open(&home, &args.name.run)?;
+    let mut state = run.state()?;
+    state.status = standing(run.as_mut(), &state);
+    let plan = run.plan()?;
+    if args.html {
+        let page = plan_html::page(&plan, &state, run.as_ref());
+        let path = run.write_report("report.html", &page)?;
+        desk.printer.line(&format!("report: {}", path.display()));
+    } else {
+        Printer::raw(&report::markdown(&plan, &state, run.as_ref()));
+    }
+    Ok(Exit::Success)
+}
+
+/// Deletes old runs.
+pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let home = desk.shelf.home(args.home.home.as_deref())?;
+    let runs = desk.shelf.runs(&home)?;
+    let old = runs.len().saturating_sub(args.keep);
+    let mut freed = 0;
+    let mut deleted = 0;
+    for name in runs.iter().take(old) {
+        let mut run = desk.shelf.open(&home, name)?;
+        // Only what is certainly over goes: an interrupted run can still be resumed.
+        let is_over = run.state().is_ok_and(|state| state.status.is_over());
+        if !is_over || run.is_live() {
+            desk.printer.note(&format!("kept {name}: it is not over"));
+            continue;
+        }
+        deleted += 1;
+        if args.dry_run {
+            desk.printer.line(&format!("would delete {name}"));
+            continue;
+        }
+        run.lock()?;
+        freed += run.delete()?;
+        desk.printer.note(&format!("deleted {name}"));
+    }
+    let verb = if args.dry_run {
+        "would be deleted"
+    } else {
+        "deleted"
+    };
+    desk.printer.line(&format!(
+        "{deleted} runs {verb}, {} KiB freed, {} kept",
+        freed / 1024,
+        runs.len() - deleted
+    ));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,245 @@
+//! `run`, `resume`, `retry`: everything that makes tasks run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
+
+use super::{
+    Desk, Trouble,
+    args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
+    exit, show,
+};
+use crate::{
+    domain::plan::{
+        Plan, TaskIndex,
+        event::{Created, VERSION},
+        graph::Graph,
+        run_id,
+        state::{RunState, Status},
+    },
+    interfaces::{
+        cli::exit::Exit,
+        report::{Printer, plan as report},
+    },
+    ports::plan_store::{Error, RunDir},
+    services::plan_runner::{self, Passage},
+};
+
+/// Runs a plan.
+pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let home = desk.shelf.home(args.home.home.as_deref())?;
+    let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
+    let mut plan = desk.shelf.load(&args.plan, &params)?;
+    if !args.only.is_empty() {
+        plan = restricted(plan, &args.only)?;
+    }
+    if args.dry_run {
+        return dry_run(&plan);
+    }
+    let workdir = desk.shelf.workdir(&args.workdir)?;
+    let workdir = workdir
+        .to_str()
+        .ok_or_else(|| Trouble::Usage("the workdir has a name that is not UTF-8".to_owned()))?;
+    let now = desk.clock.now();
+    let mut created = Created {
+        version: VERSION,
+        run_id: String::new(),
+        at: now.timestamp_millis(),
+        offset_minutes: now.offset().local_minus_utc() / 60,
+        goal: plan.goal.clone(),
+        workdir: workdir.to_owned(),
+        plan: args.plan.display().to_string(),
+        tasks: plan.tasks.iter().map(|task| task.id.to_string()).collect(),
+        handlers: plan.handlers,
+    };
+    let mut run = loop {
+        created.run_id = run_id::create(now, desk.clock.chance());
+        match desk.shelf.create(&home, &plan, created.clone()) {
+            Err(Error::Disk { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            other => break other?,
+        }
+    };
+    let mut state = RunState::new(created);
+    finish(
+        desk,
+        &plan,
+        run.as_mut(),
+        &mut state,
+        &passage(&args.pace, &plan),
+    )
+}
+
+/// Keeps only the named tasks and what they depend on.
+fn restricted(plan: Plan, only: &[String]) -> Result<Plan, Trouble> {
+    let mut roots = Vec::new();
+    for id in only {
+        let found = plan
+            .position(id)
+            .ok_or_else(|| Trouble::Usage(format!("the plan has no task `{id}`")))?;
+        roots.push(found);
+    }
+    let graph = Graph::of(&plan);
+    let handlers = u32::try_from(plan.main_tasks()).unwrap_or(u32::MAX)..graph.tasks().end;
+    roots.extend(handlers);
+    let keep = graph.upstream_of(&roots);
+    let positions: BTreeMap<TaskIndex, TaskIndex> = keep.iter().copied().zip(0..).collect();
+    let mut tasks = Vec::with_capacity(keep.len());
+    for index in &keep {
+        let Some(mut task) = plan.task(*index).cloned() else {
+            continue;
+        };
+        task.depends_on = task
+            .depends_on
+            .iter()
+            .filter_map(|up| positions.get(up).copied())
+            .collect();
+        tasks.push(task);
+    }
+    Ok(Plan { tasks, ..plan })
+}
+
+fn dry_run(plan: &Plan) -> Result<Exit, Trouble> {
+    let order = Graph::of(plan).order();
+    let mut rows = vec![["#".to_owned(), "task_id".to_owned()]];
+    for (number, index) in (1..).zip(order) {
+        let id = plan.task(index).map_or("", |task| &*task.id);
+        rows.push([format!("{number}"), id.to_owned()]);
+    }
+    super::table::print(&mut io::stdout().lock(), &rows)?;
+    Ok(Exit::Success)
+}
+
+fn passage(pace: &PaceArgs, plan: &Plan) -> Passage {
+    Passage {
+        max_parallel: pace.max_parallel.or(plan.max_parallel).unwrap_or(4),
+        fail_fast: pace.fail_fast,
+        again: Vec::new(),
+        pid: std::process::id(),
+    }
+}
+
+/// Goes on with a run.
+pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let began = desk.clock.now().timestamp_millis();
+    let home = desk.shelf.home(args.name.home.home.as_deref())?;
+    let mut run = desk.shelf.open(&home, &args.name.run)?;
+    let workdir = args
+        .workdir
+        .as_deref()
+        .map(|path| desk.shelf.workdir(path))
+        .transpose()?;
+    let (plan, mut state) = reopen(run.as_mut(), began)?;
+    if let Some(workdir) = workdir {
+        state.created.workdir = workdir.display().to_string();
+    }
+    let mut passage = passage(&args.pace, &plan);
+    passage.again = chosen(&plan, &state, args.failed_only);
+    finish(desk, &plan, run.as_mut(), &mut state, &passage)
+}
+
+/// Locks a run, ends what a dead runner left, and reads what is known.
+fn reopen(run: &mut dyn RunDir, began: i64) -> Result<(Plan, RunState), Trouble> {
+    run.lock()?;
+    run.end_orphans();
+    run.clear_cancel(began);
+    let plan = run.plan()?;
+    let state = run.state()?;
+    let ids = plan.tasks.iter().map(|task| &*task.id);
+    if !ids.eq(state.created.tasks.iter().map(String::as_str)) {
+        let why = "its plan and its log have different tasks".to_owned();
+        return Err(Error::Damaged {
+            run: run.id().to_owned(),
+            why,
+        }
+        .into());
+    }
+    Ok((plan, state))
+}
+
+/// Returns the tasks that are over and run again all the same.
+fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
+    let over = |wanted: &dyn Fn(Status) -> bool| -> Vec<TaskIndex> {
+        let entries = state
+            .entries()
+            .filter(|(_, _, task)| task.status.is_over() && wanted(task.status));
+        entries.map(|(index, _, _)| index).collect()
+    };
+    let unfinished = over(&|status| status != Status::Success);
+    if !failed_only {
+        return unfinished;
+    }
+    let failed: Vec<TaskIndex> = state
+        .entries()
+        .filter(|(_, _, task)| {
+            matches!(
+                task.status,
+                Status::Failed | Status::Running | Status::Ready
+            )
+        })
+        .map(|(index, _, _)| index)
+        .collect();
+    let behind: BTreeSet<TaskIndex> = Graph::of(plan).downstream_of(&failed).into_iter().collect();
+    unfinished
+        .into_iter()
+        .filter(|task| behind.contains(task))
+        .collect()
+}
+
+/// Runs one task again.
+pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let began = desk.clock.now().timestamp_millis();
+    let home = desk.shelf.home(args.name.home.home.as_deref())?;
+    let mut run = desk.shelf.open(&home, &args.name.run)?;
+    let (plan, mut state) = reopen(run.as_mut(), began)?;
+    let task = plan
+        .position(&args.task)
+        .ok_or_else(|| Trouble::Usage(format!("the run has no task `{}`", args.task)))?;
+    let mut passage = passage(&args.pace, &plan);
+    passage.again = if args.downstream {
+        Graph::of(&plan).downstream_of(&[task])
+    } else {
+        vec![task]
+    };
+    finish(desk, &plan, run.as_mut(), &mut state, &passage)
+}
+
+fn finish(
+    desk: Desk<'_>,
+    plan: &Plan,
+    run: &mut dyn RunDir,
+    state: &mut RunState,
+    passage: &Passage,
+) -> Result<Exit, Trouble> {
+    let is_json = desk.printer.is_json();
+    if !is_json {
+        desk.printer.line(&format!("run_id: {}", run.id()));
+    }
+    let mut host = run.host(plan, state)?;
+    let mut watcher = show::Lines::new(is_json, desk.is_quiet);
+    let status = plan_runner::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
+    drop(host);
+    let report = report::markdown(plan, state, &*run);
+    let written = run.write_report("final_report.md", &report);
+    run.unlock();
+    let path = match &written {
+        Ok(path) => path.display().to_string(),
+        Err(error) => {
+            desk.printer.alert(&format!(
+                "warning: the report could not be written: {error}"
+            ));
+            String::new()
+        }
+    };
+    if is_json {
+        let result = serde_json::json!({"event": "result", "run_id": run.id(), "state": status.name(), "report": path});
+        Printer::raw(&format!("{result}\n"));
+    } else {
+        if !desk.is_quiet {
+            show::summary(plan, state, &*run);
+        }
+        desk.printer.line(&format!("state: {}", status.name()));
+        desk.printer.line(&format!("report: {path}"));
+    }
+    Ok(exit(status))
+}

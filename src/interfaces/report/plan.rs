@@ -1,0 +1,237 @@
+//! The report of a run of a plan, as Markdown. Whatever tasks printed is shown, and shown as text: it cannot close the
+//! fence it stands in, nor begin a heading or a row of a table.
+
+use std::fmt::Write;
+
+use crate::{
+    domain::plan::{
+        Plan,
+        graph::Graph,
+        state::{RunState, Status, TaskState},
+        view::{moment, seconds},
+    },
+    ports::plan_store::{RunDir, Stream},
+};
+
+const STDERR_LINES: usize = 50;
+const SHOWN_FAILURES: usize = 100;
+
+/// Returns a duration for people.
+pub fn duration(us: u64) -> String {
+    let whole = us / 1_000_000;
+    match whole {
+        0..60 => format!("{:.2}s", seconds(us)),
+        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
+        _ => format!("{}h{:02}m", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// Returns text without control characters, which could move the cursor or change colours.
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// Returns text for a cell of a table.
+fn cell(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in clean(text).chars() {
+        if matches!(c, '|' | '<' | '>' | '`' | '*' | '_' | '[' | ']' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// Returns a fence longer than any in `text`.
+fn fence(text: &str) -> String {
+    let mut longest = 2;
+    let mut current = 0;
+    for c in text.chars() {
+        current = if c == '`' { current + 1 } else { 0 };
+        longest = longest.max(current);
+    }
+    "`".repeat(longest + 1)
+}
+
+/// Returns the report.
+pub fn markdown(plan: &Plan, state: &RunState, run: &dyn RunDir) -> String {
+    let mut text = String::from("# Final report\n\n## Overview\n\n");
+    overview(state, &mut text);
+    tasks(state, &mut text);
+    troubles(state, run, &mut text);
+    artifacts(state, &mut text);
+    path(plan, state, &mut text);
+    text
+}
+
+fn overview(state: &RunState, text: &mut String) {
+    let created = &state.created;
+    let opened = state.opened.clone().unwrap_or_default();
+    let rows = [
+        ("run_id", created.run_id.clone()),
+        ("goal", cell(created.goal.as_deref().unwrap_or("-"))),
+        ("status", state.status.name().to_owned()),
+        ("started", moment(created.at, created.offset_minutes)),
+        ("ended", moment(state.updated_at, created.offset_minutes)),
+        ("max_parallel", opened.max_parallel.to_string()),
+        (
+            "fail_fast",
+            if opened.fail_fast { "yes" } else { "no" }.to_owned(),
+        ),
+        ("workdir", cell(&created.workdir)),
+    ];
+    for (name, value) in rows {
+        push(text, format_args!("- {name}: {value}\n"));
+    }
+}
+
+fn tasks(state: &RunState, text: &mut String) {
+    text.push_str("\n## Tasks\n\n| id | status | attempts | duration_sec | exit_code | timed_out | stdout | stderr |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    for (_, id, task) in state.entries() {
+        let name = cell(id);
+        let (took, code) = (took(task), code(task));
+        let timed_out = if task.timed_out { "yes" } else { "no" };
+        let word = task.word();
+        push(
+            text,
+            format_args!(
+                "| {name} | {word} | {} | {took} | {code} | {timed_out} | logs/{name}.out.log | logs/{name}.err.log |\n",
+                task.attempts
+            ),
+        );
+    }
+}
+
+/// Returns the seconds of the last attempt, or `-`.
+pub fn took(task: &TaskState) -> String {
+    task.took_us
+        .map_or_else(|| "-".to_owned(), |us| format!("{:.3}", seconds(us)))
+}
+
+/// Returns the exit code, or `-`.
+pub fn code(task: &TaskState) -> String {
+    task.exit_code
+        .map_or_else(|| "-".to_owned(), |code| code.to_string())
+}
+
+fn troubles(state: &RunState, run: &dyn RunDir, text: &mut String) {
+    let is_trouble = |task: &TaskState| {
+        matches!(
+            task.status,
+            Status::Failed | Status::Skipped | Status::Canceled
+        )
+    };
+    let troubles: Vec<_> = state
+        .entries()
+        .filter(|(_, _, task)| is_trouble(task))
+        .collect();
+    if troubles.is_empty() {
+        return;
+    }
+    text.push_str("\n## What did not succeed\n");
+    for (_, id, task) in troubles.iter().take(SHOWN_FAILURES) {
+        push(
+            text,
+            format_args!("\n### {}\n\n- status: {}\n", cell(id), task.status.name()),
+        );
+        let reason = task
+            .reason
+            .map_or("-", crate::domain::plan::state::Reason::name);
+        push(text, format_args!("- reason: {reason}\n"));
+        if let Some(message) = task.message() {
+            push(text, format_args!("- message: {}\n", cell(message)));
+        }
+        if task.attempts == 0 {
+            continue;
+        }
+        let (tail, _) = run.log_tail(id, Stream::Err, STDERR_LINES);
+        let tail = String::from_utf8_lossy(&tail);
+        let lines: Vec<String> = tail.lines().map(clean).collect();
+        let fence = fence(&tail);
+        push(
+            text,
+            format_args!("\n{fence}text\n{}\n{fence}\n", lines.join("\n")),
+        );
+    }
+    if troubles.len() > SHOWN_FAILURES {
+        push(
+            text,
+            format_args!(
+                "\nand {} more, in the table above\n",
+                troubles.len() - SHOWN_FAILURES
+            ),
+        );
+    }
+}
+
+fn artifacts(state: &RunState, text: &mut String) {
+    text.push_str("\n## Artifacts\n\n");
+    let mut any = false;
+    for (_, _, task) in state.entries() {
+        for artifact in task.artifacts() {
+            any = true;
+            push(
+                text,
+                format_args!(
+                    "- {} ({} bytes, sha256 {})\n",
+                    cell(&artifact.path),
+                    artifact.bytes,
+                    artifact.sha256
+                ),
+            );
+        }
+    }
+    if !any {
+        text.push_str("none\n");
+    }
+}
+
+fn path(plan: &Plan, state: &RunState, text: &mut String) {
+    let cost = |task| state.task(task).and_then(|task| task.took_us).unwrap_or(0);
+    let (path, total) = Graph::of(plan).critical_path(cost);
+    push(
+        text,
+        format_args!("\n## Critical path ({})\n\n", duration(total)),
+    );
+    for task in path.iter().take(200) {
+        push(
+            text,
+            format_args!("1. {} {}\n", cell(state.id(*task)), duration(cost(*task))),
+        );
+    }
+}
+
+/// Appends formatted text.
+pub fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = text.write_fmt(arguments);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_task_prints_stays_text() {
+        assert_eq!(fence("a ```` b"), "`````");
+        assert_eq!(cell("a|b\n# c"), "a\\|b\u{fffd}# c");
+        assert_eq!(clean("\u{1b}[31mred"), "\u{fffd}[31mred");
+    }
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(duration(1_234_000), "1.23s");
+        assert_eq!(duration(61_000_000), "1m01s");
+        assert_eq!(duration(7_300_000_000), "2h01m");
+    }
+}

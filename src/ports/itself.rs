@@ -1,0 +1,33 @@
+//! This very program as a child process, for the commands that check or drive it from outside.
+
+use std::{path::PathBuf, time::Duration};
+
+/// How a child ended: its exit code and what it wrote to standard output.
+pub type Ended = (i32, String);
+
+/// Starts this program again.
+pub trait Itself {
+    /// Runs it with these words to its end.
+    fn run(&self, words: &[String]) -> Result<Ended, String>;
+
+    /// Starts it with these words and returns at once.
+    fn begin(&self, words: &[String]) -> Result<Box<dyn Begun>, String>;
+
+    /// Returns the text of a small file.
+    fn read(&self, path: &std::path::Path) -> Option<String>;
+
+    /// Writes a small file.
+    fn write(&self, path: &std::path::Path, text: &str) -> Result<(), String>;
+
+    /// Returns the absolute form of a path.
+    fn absolute(&self, path: &std::path::Path) -> PathBuf;
+
+    /// Waits.
+    fn pause(&self, duration: Duration);
+}
+
+/// A child that was started.
+pub trait Begun {
+    /// Waits for its end, but not longer than `limit`.
+    fn end(self: Box<Self>, limit: Duration) -> Result<Ended, String>;
+}

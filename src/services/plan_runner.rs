@@ -1,0 +1,305 @@
+//! Drives a plan: asks the schedule what may start, lets the host start it, and records everything first.
+//!
+//! One turn of the loop: what ended is taken into account, what may start is announced, all of it is written with one
+//! call, and only then do processes begin. Whoever reads the log of a dead runner therefore knows of every process
+//! there may be. Nothing here blocks but the wait for the next thing that happens.
+
+use std::time::Duration;
+
+use crate::{
+    domain::plan::{
+        Plan, Task, TaskIndex,
+        event::{Closed, Ended, Event, Millis, Opened, Settled, Started},
+        graph::Graph,
+        schedule::{End, Rules, Schedule, Settlement},
+        state::{self, Reason, RunState, Status},
+    },
+    ports::{
+        plan_host::{Done, Exit, Happening, Host, Order},
+        plan_store::{Error, RunDir},
+        runner::Interrupt,
+    },
+};
+
+/// `state.json` is rewritten at most this often, and never more than a twentieth of the time goes into it.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+const SNAPSHOT_SHARE: u32 = 20;
+
+/// Sees every event once it is recorded.
+pub trait Watcher {
+    /// Is told what was recorded, and the state it led to.
+    fn saw(&mut self, plan: &Plan, state: &RunState, events: &[Event]);
+}
+
+/// How a passage over a plan is made.
+#[derive(Debug, Clone, Default)]
+pub struct Passage {
+    /// At most this many tasks at once.
+    pub max_parallel: u32,
+    /// Whether the first failure keeps everything else from starting.
+    pub fail_fast: bool,
+    /// Tasks that run again although they are over.
+    pub again: Vec<TaskIndex>,
+    /// The number of this process.
+    pub pid: u32,
+}
+
+struct Driver<'a> {
+    plan: &'a Plan,
+    run: &'a mut dyn RunDir,
+    host: &'a mut dyn Host,
+    watcher: &'a mut dyn Watcher,
+    state: &'a mut RunState,
+    pending: Vec<Event>,
+    interrupts: u32,
+    snapshot_due: Duration,
+    is_stale: bool,
+}
+
+/// Works on a run until everything is over, and returns how it stands. The caller holds the run's lock.
+pub fn drive(
+    plan: &Plan,
+    run: &mut dyn RunDir,
+    host: &mut dyn Host,
+    watcher: &mut dyn Watcher,
+    state: &mut RunState,
+    passage: &Passage,
+) -> Result<Status, Error> {
+    let mut driver = Driver {
+        plan,
+        run,
+        host,
+        watcher,
+        state,
+        pending: Vec::new(),
+        interrupts: 0,
+        snapshot_due: Duration::ZERO,
+        is_stale: true,
+    };
+    let result = driver.work(passage);
+    if result.is_err() {
+        driver.abandon();
+    }
+    result
+}
+
+impl Driver<'_> {
+    fn work(&mut self, passage: &Passage) -> Result<Status, Error> {
+        self.record(Event::Opened(Opened {
+            at: self.host.now(),
+            pid: passage.pid,
+            max_parallel: passage.max_parallel,
+            fail_fast: passage.fail_fast,
+            again: passage.again.clone(),
+        }));
+        let rules = Rules {
+            max_parallel: passage.max_parallel,
+            fail_fast: passage.fail_fast,
+        };
+        let plan = self.plan;
+        let mut schedule = Schedule::new(plan, Graph::of(plan), &self.state.tasks, rules);
+        loop {
+            self.settle(schedule.take_settled());
+            let orders = self.announce(&mut schedule);
+            self.write()?;
+            for order in orders {
+                self.host.start(order);
+            }
+            if schedule.is_over() {
+                return self.close();
+            }
+            self.snapshot_if_due()?;
+            let limit = schedule
+                .wakes_at()
+                .map(|at| at.saturating_sub(self.host.monotonic()));
+            let limit = self.until_snapshot().into_iter().chain(limit).min();
+            for happening in self.host.wait(limit) {
+                self.take(happening, &mut schedule);
+            }
+        }
+    }
+
+    fn announce(&mut self, schedule: &mut Schedule<'_>) -> Vec<Order> {
+        let mut orders = Vec::new();
+        let now = self.host.monotonic();
+        while let Some(task) = schedule.next(now) {
+            let (attempts, round) = self
+                .state
+                .task(task)
+                .map_or((0, 0), |task| (task.attempts, task.round));
+            let order = Order {
+                task,
+                attempt: attempts + 1,
+                round: round + 1,
+            };
+            self.record(Event::Started(Started {
+                task,
+                at: self.host.now(),
+                attempt: order.attempt,
+            }));
+            orders.push(order);
+        }
+        orders
+    }
+
+    fn take(&mut self, happening: Happening, schedule: &mut Schedule<'_>) {
+        match happening {
+            Happening::Ended(done) => self.ended(done, schedule),
+            Happening::CancelRequested if schedule.is_canceled() => {}
+            Happening::CancelRequested => self.cancel(schedule),
+            Happening::Interrupted => {
+                self.interrupts += 1;
+                if self.interrupts > 1 {
+                    self.host.end_all(Interrupt::Kill);
+                } else if !schedule.is_canceled() {
+                    self.cancel(schedule);
+                }
+            }
+        }
+    }
+
+    fn cancel(&mut self, schedule: &mut Schedule<'_>) {
+        self.record(Event::CancelRequested {
+            at: self.host.now(),
+        });
+        schedule.cancel();
+        self.host.end_all(Interrupt::Terminate);
+    }
+
+    fn ended(&mut self, done: Done, schedule: &mut Schedule<'_>) {
+        let (end, code, reason, message) = read(&done.exit);
+        let verdict = schedule.finish(done.task, end, self.host.monotonic());
+        let is_canceled = verdict.status == Status::Canceled;
+        self.record(Event::Ended(Ended {
+            task: done.task,
+            at: done.at,
+            us: done.us,
+            status: verdict.status,
+            // A canceled task did not choose its code; a zero would read as a success.
+            code: code.filter(|code| !is_canceled || *code != 0),
+            reason: if is_canceled {
+                Some(Reason::RunCanceled)
+            } else {
+                reason
+            },
+            message,
+            timed_out: done.exit == Exit::TimedOut && !is_canceled,
+            cached: done.exit == Exit::Cached && !is_canceled,
+            wait_ms: verdict
+                .wait
+                .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            artifacts: done.artifacts,
+        }));
+        self.settle(schedule.take_settled());
+    }
+
+    fn settle(&mut self, settlements: Vec<Settlement>) {
+        for Settlement {
+            tasks,
+            status,
+            reason,
+        } in settlements
+        {
+            self.record(Event::Settled(Settled {
+                tasks,
+                at: self.host.now(),
+                status,
+                reason,
+            }));
+        }
+    }
+
+    fn record(&mut self, event: Event) {
+        self.state.apply(&event);
+        self.is_stale = true;
+        self.pending.push(event);
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        if !self.pending.is_empty() {
+            self.run.append(&self.pending)?;
+            self.watcher.saw(self.plan, self.state, &self.pending);
+            self.pending.clear();
+        }
+        Ok(())
+    }
+
+    fn until_snapshot(&self) -> Option<Duration> {
+        let now = self.host.monotonic();
+        self.is_stale.then(|| self.snapshot_due.saturating_sub(now))
+    }
+
+    fn snapshot_if_due(&mut self) -> Result<(), Error> {
+        let began = self.host.monotonic();
+        if began < self.snapshot_due || !self.is_stale {
+            return Ok(());
+        }
+        self.run.snapshot(self.plan, self.state)?;
+        self.is_stale = false;
+        let cost = self.host.monotonic().saturating_sub(began);
+        self.snapshot_due = began + SNAPSHOT_EVERY.max(cost * SNAPSHOT_SHARE);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<Status, Error> {
+        let main = self
+            .state
+            .tasks
+            .iter()
+            .zip(&self.plan.tasks)
+            .take(self.plan.main_tasks());
+        let status = state::outcome(main.map(|(state, task)| (state, Task::allow_failure(task))));
+        let status = if self.state.cancel_requested && self.state.count(Status::Canceled) > 0 {
+            Status::Canceled
+        } else {
+            status
+        };
+        let at: Millis = self.host.now();
+        self.record(Event::Closed(Closed { at, status }));
+        self.write()?;
+        self.run.sync()?;
+        self.run.snapshot(self.plan, self.state)?;
+        Ok(status)
+    }
+
+    /// The record cannot be kept: nothing may go on without it.
+    fn abandon(&mut self) {
+        self.host.end_all(Interrupt::Kill);
+        let mut left = self.state.count(Status::Running);
+        while left > 0 {
+            let happened = self.host.wait(Some(Duration::from_secs(5)));
+            if happened.is_empty() {
+                return;
+            }
+            left -= happened
+                .iter()
+                .filter(|happening| matches!(happening, Happening::Ended(_)))
+                .count()
+                .min(left);
+        }
+    }
+}
+
+fn read(exit: &Exit) -> (End, Option<i32>, Option<Reason>, Option<String>) {
+    let failure = |code, can_retry| End::Failure { code, can_retry };
+    match exit {
+        Exit::Code(0) => (End::Success, Some(0), None, None),
+        Exit::Code(code) => (failure(Some(*code), true), Some(*code), None, None),
+        Exit::TimedOut => (failure(None, true), None, None, None),
+        Exit::Cached => (End::Success, Some(0), None, None),
+        Exit::NotStarted(reason, message) => {
+            let code = match reason {
+                Reason::ProcessStartFailed => 127,
+                Reason::NeedsFilesMissing => 66,
+                Reason::PolicyDenied => 126,
+                _ => 70,
+            };
+            (
+                failure(Some(code), false),
+                Some(code),
+                Some(*reason),
+                Some(message.clone()),
+            )
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Plans through the front door: the real binary, real processes, real files.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "tests look at the real disk, start real processes and wait for them"
+)]
+
+mod bad_plans;
+mod behaviour;
+mod place;
+mod storm;
+mod superset;
