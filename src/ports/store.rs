@@ -24,6 +24,8 @@ pub struct Loaded {
     pub events: Vec<Event>,
     /// One sentence for every repair.
     pub repairs: Vec<String>,
+    /// True where events were lost, or the file was no run log.
+    pub damaged: bool,
     /// True where no log was found at all.
     pub absent: bool,
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     domain::{
-        event::{EventKind, RunFacts},
+        event::{Adopted, EventKind, RunFacts},
         job::{Job, Setup},
         outcome::Outcome,
         record::{self, Disk, RunFiles},
@@ -72,6 +72,7 @@ pub async fn run(
 ) -> Result<Passage, store::Error> {
     let recovered = recovery::recover(ports.store.as_ref())?;
     let mut notes = recovered.repairs.clone();
+    notes.extend(recovered.adopted.as_ref().map(taken_over));
     notes.extend(leftovers(&recovered.state, ports).await);
     let events = recovery::notes(&recovered);
     let wait = order.wait;
@@ -174,6 +175,22 @@ fn clean(job: &mut Job, ports: &Ports, bus: &mut Bus) -> Result<(), store::Error
     ports.store.archive(&archive)?;
     job.start_over();
     Ok(())
+}
+
+/// Says what was taken over from files that the run log does not know.
+fn taken_over(adopted: &Adopted) -> String {
+    let next = adopted.next_step;
+    match (adopted.from.as_str(), adopted.job_index) {
+        ("", _) => {
+            format!(
+                "step logs that are not in the run log keep their numbers; steps go on with {next}"
+            )
+        }
+        (from, Some(job)) => {
+            format!("{from} was taken over: job {job} comes next, steps go on with {next}")
+        }
+        (from, None) => format!("{from} was taken over: steps go on with {next}"),
+    }
 }
 
 /// Ends what an earlier tos that did not come to its end left running.

@@ -10,7 +10,8 @@ use crate::{
         event::{Adopted, Event, EventKind},
         outcome::Phase,
         record,
-        state::State,
+        state::{State, StepLine},
+        time::local_text,
     },
     ports::store::{Error, Record, Store},
     services::bus::{pretty, records_of},
@@ -48,7 +49,7 @@ pub fn recover(store: &dyn Store) -> Result<Recovered, Error> {
     Ok(recovered)
 }
 
-/// Returns the state without touching or mending anything but the log's own torn end.
+/// Loads the state and mends the records; after a damaged log, what it lost is taken from the records.
 fn load(store: &dyn Store) -> Result<Recovered, Error> {
     let loaded = store.load()?;
     let mut recovered = Recovered {
@@ -63,11 +64,36 @@ fn load(store: &dyn Store) -> Result<Recovered, Error> {
         recovered.adopted = adopt(store, &mut recovered.repairs)?;
         return Ok(recovered);
     }
-    mend_steps(store, &mut recovered)?;
-    mend_phase_state(store, &mut recovered)?;
-    mend_rest(store, &mut recovered)?;
     recovered.adopted = skip_taken_numbers(store, &recovered.state);
+    if loaded.damaged {
+        keep_job_index(store, &mut recovered)?;
+    }
+    mend_steps(store, &mut recovered)?;
+    for (record, name) in [
+        (Record::PhaseState, "phase_state.json"),
+        (Record::PhaseSummary, "phase_summary.json"),
+        (Record::JobResult, "job_result.json"),
+    ] {
+        mend(store, &mut recovered, record, name)?;
+    }
     Ok(recovered)
+}
+
+/// A job that the lost part of the log had finished stays finished.
+fn keep_job_index(store: &dyn Store, recovered: &mut Recovered) -> Result<(), Error> {
+    let Some(bytes) = store.read(Record::PhaseState)? else {
+        return Ok(());
+    };
+    let index = job_index_of(&bytes).ok().flatten();
+    if let Some(index) = index.filter(|index| *index > recovered.state.job_index) {
+        let adopted = recovered.adopted.take().unwrap_or_default();
+        recovered.adopted = Some(Adopted {
+            from: "workspace/phase_state.json".to_owned(),
+            job_index: Some(index),
+            next_step: adopted.next_step.max(recovered.state.next_step),
+        });
+    }
+    Ok(())
 }
 
 /// Takes over the state of a program that kept no run log.
@@ -148,13 +174,13 @@ fn mend_steps(store: &dyn Store, recovered: &mut Recovered) -> Result<(), Error>
     let mut broken = Vec::new();
     for line in &recovered.state.steps {
         let record = Record::Step(line.step);
-        match store.read(record)? {
-            Some(bytes) if step_is_sound(&bytes, line.step) => {}
-            Some(_) => {
-                let kept = store.set_aside(record, "damaged")?;
-                broken.push((line.step, format!("was damaged and is kept as {kept}")));
-            }
-            None => broken.push((line.step, "was missing".to_owned())),
+        let Some(bytes) = store.read(record)? else {
+            broken.push((line.step, "was missing".to_owned()));
+            continue;
+        };
+        if let Some(word) = step_fault(&bytes, line) {
+            let kept = store.set_aside(record, word)?;
+            broken.push((line.step, format!("was {word} and is kept as {kept}")));
         }
     }
     if broken.is_empty() {
@@ -180,77 +206,94 @@ fn mend_steps(store: &dyn Store, recovered: &mut Recovered) -> Result<(), Error>
     Ok(())
 }
 
-fn step_is_sound(bytes: &[u8], number: u32) -> bool {
-    let value = serde_json::from_slice::<Value>(bytes).ok();
-    let found = value
-        .as_ref()
-        .and_then(|value| value.get("step_num")?.as_u64());
-    found == Some(u64::from(number))
+/// Says what is wrong with a step's log, if it is not the step that the run log tells of.
+fn step_fault(bytes: &[u8], line: &StepLine) -> Option<&'static str> {
+    let found = serde_json::from_slice::<Value>(bytes).ok();
+    let Some(found) = found.filter(Value::is_object) else {
+        return Some("damaged");
+    };
+    let wanted = [
+        ("step_num", Value::from(line.step)),
+        ("phase", line.phase.as_str().into()),
+        ("done_reason", line.reason.as_str().into()),
+        ("stopped", line.stopped.into()),
+        ("timestamp", local_text(line.at).into()),
+    ];
+    let differs = wanted
+        .iter()
+        .any(|(key, value)| found.get(*key) != Some(value));
+    differs.then_some("edited")
 }
 
-fn mend_phase_state(store: &dyn Store, recovered: &mut Recovered) -> Result<(), Error> {
-    let state = &recovered.state;
-    let wanted = record::phase_state(state);
-    let found = store.read(Record::PhaseState)?;
-    let value = found
-        .as_ref()
-        .map(|bytes| serde_json::from_slice::<Value>(bytes).ok());
-    let what = match value {
-        // After a crash an older phase state is nothing strange; a run's end always brings it up to date.
-        Some(Some(value)) if value == wanted || (state.running && value.is_object()) => {
-            return Ok(());
+/// Mends a record that is replaced again and again.
+///
+/// One that is as tos once wrote it is only behind, because a crash came between the log and the file; it
+/// is brought up to date without a word. Anything else is somebody else's work and kept.
+fn mend(
+    store: &dyn Store,
+    recovered: &mut Recovered,
+    record: Record,
+    name: &str,
+) -> Result<(), Error> {
+    let found = store.read(record)?;
+    let now = renders_now(&recovered.state, record);
+    if now.is_some() && now.as_deref().map(str::as_bytes) == found.as_deref() {
+        return Ok(());
+    }
+    let written = written(store, record)?;
+    let Some(last) = written.last() else {
+        return Ok(());
+    };
+    let what = match &found {
+        Some(bytes) if bytes == last.as_bytes() => return Ok(()),
+        Some(bytes) if written.iter().any(|text| text.as_bytes() == bytes) => {
+            return store.write(record, last);
         }
-        None if state.last.phase.is_none() => return Ok(()),
         None => "was missing".to_owned(),
-        Some(other) => {
-            let word = if other.is_some_and(|value| value.is_object()) {
+        Some(bytes) => {
+            let value = serde_json::from_slice::<Value>(bytes);
+            let word = if value.is_ok_and(|value| value.is_object()) {
                 "edited"
             } else {
                 "damaged"
             };
-            let kept = store.set_aside(Record::PhaseState, word)?;
+            let kept = store.set_aside(record, word)?;
             format!("was {word} outside tos and is kept as {kept}")
         }
     };
-    store.write(Record::PhaseState, &pretty(&wanted))?;
+    store.write(record, last)?;
     recovered.repairs.push(format!(
-        "phase_state.json {what}; it was written again from the run log"
+        "{name} {what}; it was written again from the run log"
     ));
     Ok(())
 }
 
-fn mend_rest(store: &dyn Store, recovered: &mut Recovered) -> Result<(), Error> {
-    let state = &recovered.state;
-    let mut wanted = Vec::new();
-    if state.last.phase.is_some() && !state.running {
-        wanted.push((
-            Record::PhaseSummary,
-            "phase_summary.json",
-            record::phase_summary(state),
-        ));
+/// Returns a record as a run that has ended leaves it; `None` while one is under way.
+fn renders_now(state: &State, record: Record) -> Option<String> {
+    let value = match record {
+        _ if state.running => return None,
+        Record::PhaseState => record::phase_state(state),
+        Record::PhaseSummary => record::phase_summary(state),
+        Record::JobResult => record::job_result(state)?,
+        Record::Step(_) | Record::OldPhaseState => return None,
+    };
+    Some(pretty(&value))
+}
+
+/// Returns everything that was ever written to a record since the last clean start, oldest first.
+fn written(store: &dyn Store, wanted: Record) -> Result<Vec<String>, Error> {
+    let mut state = State::default();
+    let mut written = Vec::new();
+    for event in store.history()? {
+        state.apply(&event);
+        let records = records_of(&event, &state).into_iter();
+        written.extend(
+            records
+                .filter(|(record, _)| *record == wanted)
+                .map(|(_, content)| content),
+        );
     }
-    let complete = state.last.phase == Some(Phase::JobLoopComplete);
-    if let Some(result) = record::job_result(state).filter(|_| complete) {
-        wanted.push((Record::JobResult, "job_result.json", result));
-    }
-    for (record, name, value) in wanted {
-        let found = store.read(record)?;
-        let sound =
-            |bytes: &Vec<u8>| serde_json::from_slice::<Value>(bytes).is_ok_and(|v| v.is_object());
-        let what = match &found {
-            Some(bytes) if sound(bytes) => continue,
-            Some(_) => format!(
-                "was damaged and is kept as {}",
-                store.set_aside(record, "damaged")?
-            ),
-            None => "was missing".to_owned(),
-        };
-        store.write(record, &pretty(&value))?;
-        recovered.repairs.push(format!(
-            "{name} {what}; it was written again from the run log"
-        ));
-    }
-    Ok(())
+    Ok(written)
 }
 
 /// Returns the events that record what recovery did.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{aside_name, replace};
 use crate::{
@@ -28,6 +29,8 @@ pub(super) struct RunLog {
     file: Option<File>,
     length: u64,
     line: Vec<u8>,
+    /// Digest of the whole log, once it has been read.
+    digest: Option<Sha256>,
 }
 
 /// The snapshot file.
@@ -37,6 +40,8 @@ struct Snapshot {
     version: u32,
     /// Length of the log that is folded in, in bytes.
     log_bytes: u64,
+    /// Digest of these bytes: a log that was damaged or changed there is read in full, and noticed.
+    log_sha256: String,
     state: State,
 }
 
@@ -63,6 +68,7 @@ impl RunLog {
             file: None,
             length: 0,
             line: Vec::new(),
+            digest: None,
         }
     }
 
@@ -82,6 +88,7 @@ impl RunLog {
         let parsed = parse(&bytes[start..], first)?;
         let good = start + parsed.good;
         self.mend(&bytes, good, &parsed.rest, &mut loaded)?;
+        self.digest = Some(Sha256::new_with_prefix(&bytes[..good]));
         loaded.snapshot = snapshot.map(|snapshot| snapshot.state);
         loaded.events = parsed.events;
         Ok(loaded)
@@ -108,6 +115,7 @@ impl RunLog {
             Rest::Damaged if good == 0 => "foreign",
             Rest::Damaged => "damaged",
         };
+        loaded.damaged = word != "torn";
         let aside = aside_name(&self.path, word);
         let kept = match rest {
             Rest::Torn => &bytes[good..],
@@ -139,7 +147,7 @@ impl RunLog {
             let end = usize::try_from(snapshot.log_bytes).unwrap_or(usize::MAX);
             snapshot.version == VERSION
                 && log.len() >= end
-                && last_line_seq(&log[..end]) == Some(snapshot.state.seq)
+                && snapshot.log_sha256 == hex(Sha256::new_with_prefix(&log[..end]))
         });
         if fits.is_none() {
             self.drop_snapshot(loaded)?;
@@ -189,6 +197,9 @@ impl RunLog {
             return Err(error);
         }
         self.length += self.line.len() as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&self.line);
+        }
         Ok(())
     }
 
@@ -214,9 +225,14 @@ impl RunLog {
 
     pub(super) fn save_snapshot(&mut self, state: &State) -> io::Result<()> {
         self.open()?;
+        let digest = match &self.digest {
+            Some(digest) => digest.clone(),
+            None => Sha256::new_with_prefix(fs::read(&self.path)?),
+        };
         let snapshot = Snapshot {
             version: VERSION,
             log_bytes: self.length,
+            log_sha256: hex(digest),
             state: state.clone(),
         };
         replace(&self.snapshot, &serde_json::to_vec(&snapshot)?)
@@ -226,6 +242,7 @@ impl RunLog {
     pub(super) fn retire(&mut self, folder: &Path) -> io::Result<()> {
         self.file = None;
         self.length = 0;
+        self.digest = None;
         fs::create_dir_all(folder)?;
         for path in [&self.snapshot, &self.path] {
             let Some(name) = path.file_name() else {
@@ -306,12 +323,11 @@ fn too_new() -> io::Error {
     io::Error::other("it was written by a newer tos; use that version, or start over with cleanrun")
 }
 
-fn last_line_seq(bytes: &[u8]) -> Option<u64> {
-    let line = bytes.strip_suffix(b"\n")?;
-    let start = line
+fn hex(digest: Sha256) -> String {
+    let bytes = digest.finalize();
+    let digits = bytes
         .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let event: Event = serde_json::from_slice(&line[start..]).ok()?;
-    Some(event.seq)
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+    digits.collect()
 }

@@ -25,6 +25,13 @@ impl Job {
         let Some(step) = &job.step else {
             return self.next();
         };
+        // A crash may have come between a reply and what follows from it.
+        if role == Role::Final && self.rejected() {
+            return self.review_rejected();
+        }
+        if let Some(why) = self.given_up(role) {
+            return self.fatal(&why);
+        }
         let text = self.redactor.clean(&self.prompt(role, step));
         let query = Query {
             role,
@@ -145,29 +152,27 @@ impl Job {
         match self.unusable(role) {
             None => {
                 self.emit(EventKind::ReplyAccepted { role });
-                if role == Role::Review && self.rejected() {
-                    return self.review_rejected();
-                }
                 self.next()
             }
-            Some(why) => self.ask_again(role, &why),
+            Some(why) => {
+                self.emit(EventKind::ReplyUnusable { role, why });
+                self.next()
+            }
         }
     }
 
-    fn ask_again(&mut self, role: Role, why: &str) -> Effect {
-        self.emit(EventKind::ReplyUnusable {
-            role,
-            why: why.to_owned(),
-        });
-        let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
-        let used = step.map_or(0, |step| step.turn(role).unusable.len());
-        if used > self.rules.json_retry as usize {
-            return self.fatal(&format!(
-                "{}: API error: no usable reply after {used} attempts: {why}",
-                role.as_str()
-            ));
-        }
-        self.next()
+    /// Returns the end of asking `role`, where it had its chances.
+    fn given_up(&self, role: Role) -> Option<String> {
+        let step = self.state.job.as_ref()?.step.as_ref()?;
+        let unusable = &step.turn(role).unusable;
+        let why = unusable.last()?;
+        (unusable.len() > self.rules.json_retry as usize).then(|| {
+            format!(
+                "{}: API error: no usable reply after {} attempts: {why}",
+                role.as_str(),
+                unusable.len()
+            )
+        })
     }
 
     /// Returns why the last reply of `role` cannot be used, if so.

@@ -242,6 +242,9 @@ impl Job {
         let Some(job) = &self.state.job else {
             return self.next_job();
         };
+        if job.step.is_none() && job.has_reached_its_goal() {
+            return self.end_job();
+        }
         if job.set_aside.is_none() && self.rules.done.fresh {
             return Effect::SetAside {
                 job: job.index,
@@ -324,6 +327,11 @@ impl Job {
 
     fn goal_reached(&mut self, why: &str) -> Effect {
         self.end_step(Phase::Done, why, false);
+        self.end_job()
+    }
+
+    /// Ends a job whose last step reached the goal; a crash may have come between the two.
+    fn end_job(&mut self) -> Effect {
         let job = self.state.job_index;
         self.emit(EventKind::JobEnded { job });
         let reason = self.rules.job_loop.as_ref().map_or_else(

@@ -12,6 +12,9 @@ use crate::domain::{
     state::{Fate, Stage, StepState},
 };
 
+/// Why a step and a run end when a person stops a command.
+const CANCELLED: &str = "cancelled: a command was ended on request";
+
 impl Job {
     fn step(&self) -> Option<&StepState> {
         self.state.job.as_ref()?.step.as_deref()
@@ -39,6 +42,11 @@ impl Job {
         let Some(step) = self.step() else {
             return self.next();
         };
+        if was_cancelled(step) {
+            // The run that was cancelled died before it could say so: nothing else of the step runs.
+            self.end_step(Phase::Cancelled, CANCELLED, true);
+            return self.next();
+        }
         let denied = denials(step);
         let none_ran = step.results.iter().all(|fate| *fate == Fate::Waiting);
         let all_denied = !denied.is_empty() && denied.len() == step.commands.len();
@@ -140,9 +148,10 @@ impl Job {
     }
 
     fn cancelled(&mut self) -> Effect {
-        let reason = "cancelled: a command was ended on request".to_owned();
-        self.end_step(Phase::Cancelled, &reason, true);
-        self.finish(Outcome::Cancelled { reason })
+        self.end_step(Phase::Cancelled, CANCELLED, true);
+        self.finish(Outcome::Cancelled {
+            reason: CANCELLED.to_owned(),
+        })
     }
 
     /// Returns the report about a command without an end, where the rule is to stop at it.
@@ -178,6 +187,12 @@ impl Job {
             }
         }
     }
+}
+
+fn was_cancelled(step: &StepState) -> bool {
+    let cancelled =
+        |fate: &Fate| matches!(fate, Fate::Ended { end } if end.exit == Exit::Cancelled);
+    step.results.iter().any(cancelled)
 }
 
 /// Returns the reasons of all refused commands.

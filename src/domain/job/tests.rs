@@ -184,6 +184,17 @@ impl Bench {
         bench
     }
 
+    /// Loses the log after the first event that `last` picks, and goes on from there.
+    fn cut_after(&self, rules: Rules, last: fn(&EventKind) -> bool) -> Self {
+        let at = self.log.iter().position(|event| last(&event.event));
+        let mut bench = Self::new(rules.clone());
+        bench.log = self.log[..=at.unwrap()].to_vec();
+        bench.second = self.second;
+        let mut bench = bench.crashed(rules);
+        bench.start();
+        bench
+    }
+
     fn phases(&self) -> Vec<(u32, &'static str)> {
         let steps = self.job.state().steps.iter();
         steps.map(|line| (line.step, line.phase.as_str())).collect()
@@ -755,4 +766,58 @@ fn every_prefix_of_a_log_is_a_state_one_can_go_on_from() {
         );
         assert!(again.job.state().job_index > again.job.state().jobs_done);
     }
+}
+
+#[test]
+fn w13_a_goal_that_was_reached_before_a_crash_ends_the_job_once() {
+    let mut bench = Bench::new(rules());
+    bench.start().step(&bash(&["make"])).exit(0).observed(true);
+    let again = bench.cut_after(rules(), |kind| matches!(kind, EventKind::StepEnded { .. }));
+    assert_eq!(again.outcome(), bench.outcome());
+    assert_eq!(again.job.state().jobs_done, 1);
+    let later = bench.cut_after(rules(), |kind| matches!(kind, EventKind::JobEnded { .. }));
+    assert_eq!(later.job.state().jobs_done, 1);
+    assert!(matches!(
+        later.effect,
+        Some(Effect::SetAside { job: 2, .. })
+    ));
+}
+
+#[test]
+fn a_crash_after_a_rejection_does_not_run_what_was_rejected() {
+    let mut bench = Bench::new(rules());
+    bench.start().tell(Input::SetAside(vec![]));
+    bench
+        .reply(&json!({"commands": []}))
+        .reply(&json!({"review": "no", "improved_commands": [], "approval": false}));
+    let again = bench.cut_after(rules(), |kind| {
+        matches!(kind, EventKind::ReplyAccepted { role: Role::Review })
+    });
+    assert_eq!(again.phases(), [(1, "review_rejected")]);
+    assert_eq!(again.query().role, Role::Draft);
+}
+
+#[test]
+fn a_crash_gives_no_further_chance_to_a_model_that_had_its_chances() {
+    let mut bench = Bench::new(rules());
+    bench.start().tell(Input::SetAside(vec![]));
+    bench.say("no").say("no");
+    let log = bench.log.len();
+    assert_eq!(bench.phases(), [(1, "fatal_error")]);
+    bench.log.truncate(log - 2);
+    let mut again = bench.crashed(rules());
+    again.start();
+    assert_eq!(again.phases(), [(1, "fatal_error")]);
+}
+
+#[test]
+fn a_crash_after_a_cancelled_command_runs_nothing_else_of_its_step() {
+    let mut bench = Bench::new(rules());
+    bench.start().step(&bash(&["one", "two"]));
+    bench.tell(Input::Ended(Ok(ended(Exit::Cancelled))));
+    let again = bench.cut_after(rules(), |kind| {
+        matches!(kind, EventKind::CommandEnded { .. })
+    });
+    assert_eq!(again.phases(), [(1, "cancelled")]);
+    assert_eq!(again.query().role, Role::Draft);
 }

@@ -67,6 +67,8 @@ impl State {
         if let Some(index) = adopted.job_index {
             self.job_index = index.max(1);
             self.jobs_done = self.job_index - 1;
+            // What a damaged log says about an earlier job is over.
+            self.job = self.job.take().filter(|job| job.index == index);
         }
     }
 

@@ -381,6 +381,13 @@ impl StepState {
 }
 
 impl JobState {
+    /// Returns whether its last step ended with the goal reached.
+    pub fn has_reached_its_goal(&self) -> bool {
+        self.history
+            .last()
+            .is_some_and(|item| item.phase == Phase::Done)
+    }
+
     /// Returns how many replies `role` has given in this job.
     pub fn turns_of(&self, role: Role) -> u32 {
         self.turns.get(place(role)).copied().unwrap_or(0)
