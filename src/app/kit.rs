@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{parts, sample};
+use super::{parts, sample, walls};
 use crate::{
     adapters::{
         approvals,
@@ -22,6 +22,7 @@ use crate::{
     },
     config::{self, Overrides, Settings, payload},
     domain::{
+        confinement,
         event::{Payload, RunFacts},
         job::Setup,
         model::Role,
@@ -326,12 +327,17 @@ impl Kit for House {
         let clock = SystemClock::new();
         let run = run_id(&clock);
         let runner_options = parts::runner(settings, &self.environment, self.redactor());
-        let runner: Arc<dyn Runner> = Arc::new(process::CommandRunner::new(runner_options, None));
+        let (wall, confinement) = walls::build(settings, &self.environment)?;
+        let runner = process::CommandRunner::new(runner_options, Some(wall));
+        let runner: Arc<dyn Runner> = Arc::new(runner);
         let (approvals, attended) = Self::approvals(settings, who);
         let deadline = settings.rules.command_timeout;
         let probe = DiskProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
         Ok(JobKit {
-            facts: self.facts(settings, mode, parts::model_names(&options))?,
+            facts: RunFacts {
+                confinement: confinement.choice.sentence(confinement.level),
+                ..self.facts(settings, mode, parts::model_names(&options))?
+            },
             ports: Ports {
                 models: self.models(&options)?,
                 runner,
@@ -343,7 +349,10 @@ impl Kit for House {
             setup: Setup {
                 rules: settings.rules.clone(),
                 policy: settings.policy()?,
-                world: self.world(settings, attended),
+                world: World {
+                    sandbox_proved: walls::is_proved(&confinement),
+                    ..self.world(settings, attended)
+                },
                 redactor: self.redactor().clone(),
                 run: run.clone(),
             },
@@ -357,6 +366,7 @@ impl Kit for House {
             notices: replay
                 .map(|_| replay_notice(settings))
                 .into_iter()
+                .chain(walls::notice(&confinement))
                 .collect(),
         })
     }
@@ -432,6 +442,10 @@ impl Kit for House {
             findings.extend(self.examine_online(settings));
         }
         findings
+    }
+
+    fn examine_sandbox(&self, settings: &Settings) -> Result<confinement::Report, Trouble> {
+        walls::examine(settings, &self.environment)
     }
 
     fn block_on<'a>(

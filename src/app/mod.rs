@@ -6,6 +6,7 @@
 mod kit;
 mod parts;
 mod sample;
+mod walls;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -46,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the end of everything may take after tos was killed.
 const AFTER_DEATH: Duration = Duration::from_secs(5);
 
+/// Older folders of trials belong to nobody.
+const STALE: Duration = Duration::from_secs(600);
+
 /// Small ceilings, so that hitting them costs little.
 const LIMITS: Limits = Limits {
     memory_bytes: Some(1 << 30),
@@ -168,6 +171,7 @@ impl Stage {
     fn set(options: &Options, backend: Backend) -> io::Result<Self> {
         fs::create_dir_all(&options.state)?;
         let state = options.state.canonicalize()?;
+        sweep(&state);
         let folder = tempfile::Builder::new()
             .prefix("trial-")
             .tempdir_in(state)?;
@@ -176,7 +180,7 @@ impl Stage {
         let stranger = Command::new(&options.program)
             .args([JAIL_WORD, "stay"])
             .arg(folder.path().join("locks/stranger"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()?;
         let port = listeners.tcp.local_addr()?.port();
@@ -490,6 +494,20 @@ fn staged(options: &Options, folder: &tempfile::TempDir) -> Options {
             options.level
         },
         ..options.clone()
+    }
+}
+
+/// Removes what a trial left that was killed.
+fn sweep(state: &Path) {
+    let old = |found: &fs::DirEntry| {
+        let changed = found.metadata().and_then(|meta| meta.modified()).ok();
+        let age = changed.and_then(|changed| changed.elapsed().ok());
+        age.is_some_and(|age| age > STALE)
+    };
+    for found in fs::read_dir(state).into_iter().flatten().flatten() {
+        if found.file_name().to_string_lossy().starts_with("trial-") && old(&found) {
+            drop(fs::remove_dir_all(found.path()));
+        }
     }
 }
 

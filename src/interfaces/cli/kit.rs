@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
-    domain::{event::RunFacts, job::Setup},
+    domain::{confinement, event::RunFacts, job::Setup},
     interfaces::cli::{
         args::{Approvals, Global},
         exit::Trouble,
@@ -116,6 +116,9 @@ pub trait Kit {
 
     /// Looks at everything a run needs.
     fn examine(&self, settings: &Settings, online: bool) -> Vec<Finding>;
+
+    /// Tries every wall around commands that this machine may have.
+    fn examine_sandbox(&self, settings: &Settings) -> Result<confinement::Report, Trouble>;
 
     /// Runs a future to its end, with a counter of requests to stop.
     fn block_on<'a>(

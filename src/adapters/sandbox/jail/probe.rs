@@ -23,7 +23,7 @@ use super::{
         JAIL_WORD,
         spec::{Limits, PROXY_PORT},
     },
-    Fault,
+    Fault, hold_lifeline, leave,
 };
 use crate::domain::confinement::{Capability, Level, Proof};
 
@@ -93,11 +93,17 @@ pub(super) fn answer(questions: &str) -> Result<ExitCode, Fault> {
 pub(super) fn linger(lock: &str) -> Result<ExitCode, Fault> {
     // Fails only for the leader of a group, which has nothing to leave.
     let _ = setsid();
-    stay(lock)
+    hold(lock)
+}
+
+/// Stays as long as whoever started it.
+pub(super) fn stay(lock: &str) -> Result<ExitCode, Fault> {
+    hold_lifeline(|| leave(0));
+    hold(lock)
 }
 
 /// Takes the lock, says so, and stays for ever.
-pub(super) fn stay(lock: &str) -> Result<ExitCode, Fault> {
+fn hold(lock: &str) -> Result<ExitCode, Fault> {
     // The file is there already; behind a read-only wall it can be locked but not written.
     let file = fs::OpenOptions::new().read(true).open(lock)?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;

@@ -1,0 +1,108 @@
+//! The wall around commands: from settings to a wall whose worth is known before anything runs.
+
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
+
+use crate::{
+    adapters::sandbox::{self, Wall},
+    config::{self, SandboxLevel, Settings},
+    domain::confinement::{Backend, Choice, Level, Network, Report},
+    interfaces::cli::exit::Trouble,
+    ports::sandbox::Sandbox,
+};
+
+type Environment = [(OsString, OsString)];
+
+/// Builds the wall and finds out what it is worth; a level that cannot be proved is trouble.
+pub(super) fn build(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(Arc<Wall>, Report), Trouble> {
+    let wall = Arc::new(untried(settings, environment)?);
+    let report = alone(wall.report())?;
+    if report.choice.backend().is_none() {
+        return Err(Trouble::Setup(report.choice.sentence(report.level)));
+    }
+    Ok((wall, report))
+}
+
+/// Tries every wall of this machine.
+pub(super) fn examine(settings: &Settings, environment: &Environment) -> Result<Report, Trouble> {
+    let wall = untried(settings, environment)?;
+    alone(wall.examine())
+}
+
+/// Says whether a wall stands that held everything it promises.
+pub(super) fn is_proved(report: &Report) -> bool {
+    matches!(&report.choice, Choice::Proved { backend } if *backend != Backend::None)
+}
+
+/// Returns what has to be said loudly where no proved wall stands.
+pub(super) fn notice(report: &Report) -> Option<String> {
+    let sentence = report.choice.sentence(report.level);
+    (!is_proved(report)).then(|| format!("warning: {sentence}"))
+}
+
+fn untried(settings: &Settings, environment: &Environment) -> Result<Wall, Trouble> {
+    let program = std::env::current_exe().map_err(|error| {
+        Trouble::NotDone(format!("the program file of tos cannot be found: {error}"))
+    })?;
+    Ok(Wall::new(options(settings, environment, program)))
+}
+
+/// Waits for something that needs a runtime, before the run has one.
+fn alone<T>(future: impl Future<Output = T>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Trouble::NotDone(format!("the runtime could not start: {error}")))?;
+    Ok(runtime.block_on(future))
+}
+
+/// Returns the options of the wall around commands; `program` is tos itself.
+fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> sandbox::Options {
+    let variable = |wanted: &str| {
+        let found = environment.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone())
+    };
+    let wish = &settings.sandbox;
+    let usual = sandbox::Options::new(settings.root.clone(), program);
+    let (network, allow_hosts) = match &wish.network {
+        config::Network::None => (Network::None, Vec::new()),
+        config::Network::Hosts(hosts) => (Network::Allowlist, hosts.clone()),
+        config::Network::All => (Network::Full, Vec::new()),
+    };
+    let mut protected = usual.protected.clone();
+    protected.push(settings.paths.logs.clone());
+    protected.extend(settings.config_file.clone());
+    sandbox::Options {
+        level: match wish.level {
+            SandboxLevel::Auto | SandboxLevel::Workspace => Level::Workspace,
+            SandboxLevel::ReadOnly => Level::ReadOnly,
+            SandboxLevel::Off => Level::Off,
+        },
+        open_if_unproved: wish.level == SandboxLevel::Auto,
+        allow_degraded: wish.allow_degraded,
+        network,
+        allow_hosts,
+        limits: limits(wish.limits, usual.limits),
+        protected,
+        home: variable("HOME").map(PathBuf::from),
+        path: variable("PATH").unwrap_or_else(|| usual.path.clone()),
+        ..usual
+    }
+}
+
+fn limits(wish: config::Limits, usual: sandbox::Limits) -> sandbox::Limits {
+    let bytes = |megabytes: u64| megabytes.saturating_mul(1 << 20);
+    sandbox::Limits {
+        memory_bytes: wish.memory_mb.map(bytes).or(usual.memory_bytes),
+        processes: wish.processes.or(usual.processes),
+        cpu_seconds: wish
+            .cpu
+            .map(|cpu| cpu.as_secs().max(1))
+            .or(usual.cpu_seconds),
+        file_bytes: wish.file_mb.map(bytes).or(usual.file_bytes),
+        temporary_bytes: wish.disk_mb.map_or(usual.temporary_bytes, bytes),
+    }
+}
