@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     JAIL_WORD,
-    spec::{INNER_PROGRAM, INNER_PROXY, Spec},
+    spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Spec},
 };
 use crate::domain::confinement::{Level, Network};
 
@@ -46,6 +46,11 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
         words.plain(&["--size", &size, "--tmpfs", folder]);
     }
     words.plain(&["--tmpfs", "/run"]);
+    for kept in KEPT_IN_RUN.map(Path::new) {
+        if kept.exists() {
+            words.mount("--ro-bind", kept, kept);
+        }
+    }
     let bind = if spec.level == Level::Workspace {
         "--bind"
     } else {

@@ -61,3 +61,9 @@ pub(super) const INNER_PROGRAM: &str = "/run/tos/jail";
 pub(super) const INNER_PROXY: &str = "/run/tos/proxy";
 /// The port on which the door to the proxy listens behind the wall.
 pub(super) const PROXY_PORT: u16 = 8118;
+/// Parts of the covered `/run` that hold programs, not services.
+pub(super) const KEPT_IN_RUN: [&str; 3] = [
+    "/run/current-system",
+    "/run/booted-system",
+    "/run/opengl-driver",
+];

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::OnceCell;
 
 use super::{
-    JAIL_WORD, bubblewrap, places,
+    JAIL_WORD, bubblewrap, jail, places,
     proxy::Proxy,
     spec::{Limits, Spec},
     trial,
@@ -168,6 +168,14 @@ impl Wall {
     }
 }
 
+impl Drop for Wall {
+    fn drop(&mut self) {
+        if jail::can_cage(&self.options.limits) {
+            jail::sweep_cages();
+        }
+    }
+}
+
 impl Sandbox for Wall {
     fn confine(&self, launch: Launch) -> BoxFuture<'_, Result<Launch, Failure>> {
         Box::pin(self.confined(launch))
@@ -189,7 +197,7 @@ pub(super) fn confine(
     let encoded = serde_json::to_string(&spec).map_err(|error| Failure {
         message: format!("a path of the workspace is not UTF-8 and cannot be confined: {error}; rename it or set `sandbox.level` to \"off\""),
     })?;
-    let (program, mut arguments) = match backend {
+    let (mut program, mut arguments) = match backend {
         Backend::Bubblewrap => {
             let program = bubblewrap::find(&options.path).ok_or_else(|| Failure {
                 message: "`bwrap` has gone from PATH since it was tried; install bubblewrap again"
@@ -197,10 +205,17 @@ pub(super) fn confine(
             })?;
             (program, bubblewrap::arguments(&spec, &encoded))
         }
-        Backend::Namespaces => (spec.program, words(&["outer", &encoded])),
-        Backend::Landlock => (spec.program, words(&["guard", &encoded])),
+        Backend::Namespaces => (spec.program.clone(), words(&["outer", &encoded])),
+        Backend::Landlock => (spec.program.clone(), words(&["guard", &encoded])),
         Backend::None => return Ok(launch),
     };
+    if jail::can_cage(&options.limits) {
+        jail::sweep_cages();
+        let mut caged = words(&["cage", &encoded]);
+        caged.push(program.into_os_string());
+        caged.append(&mut arguments);
+        (program, arguments) = (spec.program, caged);
+    }
     arguments.push(launch.program.into_os_string());
     arguments.push(launch.name);
     arguments.extend(launch.arguments);

@@ -88,16 +88,14 @@ fn readable(hidden: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
     around(Path::new("/"), hidden)
 }
 
-/// Likewise for writing: everything in the root but what is protected. New entries directly in the
-/// root cannot be allowed without allowing changes to `.git` as well.
+/// Likewise for writing: everything in the root but what is protected or hidden. New entries directly
+/// in the root cannot be allowed without allowing changes to `.git` as well.
 fn writable(spec: &Spec) -> Result<Vec<PathBuf>, Fault> {
     if spec.level != Level::Workspace {
         return Ok(Vec::new());
     }
-    if spec.protected.is_empty() {
-        return Ok(vec![spec.root.clone()]);
-    }
-    around(&spec.root, &spec.protected)
+    let holes: Vec<PathBuf> = spec.protected.iter().chain(&spec.hidden).cloned().collect();
+    around(&spec.root, &holes)
 }
 
 /// Returns the largest folders and files below `top` that hold none of the `holes`.
@@ -126,6 +124,29 @@ fn around(top: &Path, holes: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_below_the_root_is_neither_readable_nor_writable() {
+        let top = tempfile::tempdir().unwrap();
+        let root = top.path().canonicalize().unwrap();
+        for folder in [".git", ".ssh", "work"] {
+            std::fs::create_dir(root.join(folder)).unwrap();
+        }
+        let spec = Spec {
+            backend: crate::domain::confinement::Backend::Landlock,
+            level: Level::Workspace,
+            network: Network::None,
+            protected: vec![root.join(".git")],
+            hidden: vec![root.join(".ssh")],
+            limits: crate::adapters::sandbox::Limits::default(),
+            proxy: None,
+            program: root.clone(),
+            directory: root.clone(),
+            root: root.clone(),
+        };
+        assert_eq!(writable(&spec).unwrap(), [root.join("work")]);
+        assert!(!readable(&spec.hidden).unwrap().contains(&root));
+    }
 
     #[test]
     fn what_is_around_a_hole_is_named_without_it() {

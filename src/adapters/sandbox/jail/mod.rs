@@ -2,6 +2,7 @@
 //!
 //! | stage | what it is | what it does |
 //! | --- | --- | --- |
+//! | `cage` | started by tos as root | enters a control group, becomes the next one |
 //! | `outer` | started by tos | makes namespaces, starts `init`, passes its end on |
 //! | `init` | first process of the new process namespace | mounts, starts `inner`, collects orphans |
 //! | `guard` | started by tos, without namespaces | starts `inner`, ends whatever it leaves |
@@ -12,6 +13,7 @@
 //! `init` and `guard` hold the lifeline: their standard input is a pipe that only tos can close. When
 //! it ends, tos is gone, and they end everything.
 
+mod cage;
 mod filter;
 mod forward;
 mod guard;
@@ -27,6 +29,7 @@ use std::{
     process::{ExitCode, ExitStatus},
 };
 
+pub(super) use cage::{is_possible as can_cage, sweep as sweep_cages};
 pub(super) use probe::{Answers, Questions};
 
 use super::spec::Spec;
@@ -74,6 +77,10 @@ fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
     }
     let spec: Spec = serde_json::from_str(&first)?;
     match stage.as_str() {
+        "cage" => match cage::enter(&spec, &words.collect::<Vec<_>>()) {
+            Ok(never) => match never {},
+            Err(fault) => Err(fault),
+        },
         "outer" => namespaces::outer(&spec, &first, words.collect()),
         "init" => namespaces::init(&spec, &first, &words.collect::<Vec<_>>()),
         "guard" => guard::guard(&spec, &first, words.collect()),

@@ -18,7 +18,7 @@ use rustix::{
 };
 
 use super::{
-    super::spec::{INNER_PROGRAM, INNER_PROXY, Spec},
+    super::spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Spec},
     Fault,
 };
 use crate::domain::confinement::{Level, Network};
@@ -41,6 +41,11 @@ pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
     own_processes()?;
     own_devices()?;
     own_folders(spec.limits.temporary_bytes)?;
+    for kept in KEPT_IN_RUN.map(Path::new) {
+        if outside(kept).exists() {
+            bind(kept, kept, true)?;
+        }
+    }
     bind(&spec.root, &spec.root, spec.level == Level::ReadOnly)?;
     for path in &spec.hidden {
         hide(path)?;
