@@ -3,7 +3,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    missing_docs,
     reason = "a bench starts real processes and may fail loudly"
 )]
 
