@@ -1,9 +1,10 @@
 //! This program as its own child.
 
 use std::{
-    io::Read,
+    io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,10 @@ use crate::ports::itself::{Begun, Ended, Itself};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Executable;
 
-struct Process(Child);
+struct Process {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
 
 impl Executable {
     fn command(words: &[String]) -> Result<Command, String> {
@@ -41,10 +45,15 @@ impl Itself for Executable {
     }
 
     fn begin(&self, words: &[String]) -> Result<Box<dyn Begun>, String> {
-        let child = Self::command(words)?
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        Ok(Box::new(Process(child)))
+        let mut command = Self::command(words)?;
+        // A group of its own: what the terminal sends to this process is not meant for the child.
+        command.stderr(Stdio::inherit()).process_group(0);
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let out = child.stdout.take().ok_or("its output is not connected")?;
+        Ok(Box::new(Process {
+            child,
+            out: BufReader::new(out),
+        }))
     }
 
     fn read(&self, path: &Path) -> Option<String> {
@@ -69,20 +78,33 @@ impl Itself for Executable {
 }
 
 impl Begun for Process {
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let count = self.out.read_line(&mut line).ok()?;
+        (count > 0).then(|| line.trim_end().to_owned())
+    }
+
+    fn interrupt(&self) {
+        // One that has ended meanwhile needs no asking.
+        let _ = rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.child),
+            rustix::process::Signal::INT,
+        );
+    }
+
     fn end(mut self: Box<Self>, limit: Duration) -> Result<Ended, String> {
         let until = Instant::now() + limit;
         loop {
-            if let Some(status) = self.0.try_wait().map_err(|error| error.to_string())? {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
                 let mut text = String::new();
-                if let Some(mut out) = self.0.stdout.take() {
-                    out.read_to_string(&mut text)
-                        .map_err(|error| error.to_string())?;
-                }
+                self.out
+                    .read_to_string(&mut text)
+                    .map_err(|error| error.to_string())?;
                 return Ok((status.code().unwrap_or(-1), text));
             }
             if Instant::now() >= until {
-                self.0.kill().map_err(|error| error.to_string())?;
-                self.0.wait().map_err(|error| error.to_string())?;
+                self.child.kill().map_err(|error| error.to_string())?;
+                self.child.wait().map_err(|error| error.to_string())?;
                 return Err(format!("it did not end within {} s", limit.as_secs()));
             }
             std::thread::sleep(Duration::from_millis(20));

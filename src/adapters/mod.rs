@@ -21,3 +21,4 @@ pub mod process;
 pub mod sandbox;
 pub mod signals;
 pub mod store;
+pub mod terminal;

@@ -242,6 +242,11 @@ impl Kit for House {
         Box::new(crate::adapters::itself::Executable)
     }
 
+    fn terminal(&self) -> Option<Box<dyn crate::ports::terminal::Terminal>> {
+        let terminal = crate::adapters::terminal::OwnTerminal::open()?;
+        Some(Box::new(terminal))
+    }
+
     fn clock(&self) -> Box<dyn crate::ports::clock::Clock> {
         Box::new(crate::adapters::clock::SystemClock::new())
     }

@@ -26,8 +26,14 @@ pub trait Itself {
     fn pause(&self, duration: Duration);
 }
 
-/// A child that was started.
+/// A child that was started. It goes on when nobody holds it any more.
 pub trait Begun {
+    /// Returns the next line of its standard output, or nothing once that is closed.
+    fn line(&mut self) -> Option<String>;
+
+    /// Asks it to end, as Ctrl-C would.
+    fn interrupt(&self);
+
     /// Waits for its end, but not longer than `limit`.
     fn end(self: Box<Self>, limit: Duration) -> Result<Ended, String>;
 }

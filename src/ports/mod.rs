@@ -15,6 +15,7 @@ pub mod probe;
 pub mod runner;
 pub mod sandbox;
 pub mod store;
+pub mod terminal;
 
 /// A boxed future, so that ports work behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

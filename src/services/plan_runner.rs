@@ -4,7 +4,7 @@
 //! call, and only then do processes begin. Whoever reads the log of a dead runner therefore knows of every process
 //! there may be. Nothing here blocks but the wait for the next thing that happens.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     domain::plan::{
@@ -40,6 +40,8 @@ pub struct Passage {
     pub fail_fast: bool,
     /// Tasks that run again although they are over.
     pub again: Vec<TaskIndex>,
+    /// Tasks the policy forbids, and why; they fail without being started.
+    pub denied: BTreeMap<TaskIndex, String>,
     /// The number of this process.
     pub pid: u32,
 }
@@ -102,8 +104,18 @@ impl Driver<'_> {
             self.settle(schedule.take_settled());
             let orders = self.announce(&mut schedule);
             self.write()?;
+            let mut any_denied = false;
             for order in orders {
-                self.host.start(order);
+                match passage.denied.get(&order.task) {
+                    None => self.host.start(order),
+                    Some(why) => {
+                        any_denied = true;
+                        self.deny(order, why, &mut schedule);
+                    }
+                }
+            }
+            if any_denied {
+                continue;
             }
             if schedule.is_over() {
                 return self.close();
@@ -140,6 +152,17 @@ impl Driver<'_> {
             orders.push(order);
         }
         orders
+    }
+
+    fn deny(&mut self, order: Order, why: &str, schedule: &mut Schedule<'_>) {
+        let done = Done {
+            task: order.task,
+            exit: Exit::NotStarted(Reason::PolicyDenied, why.to_owned()),
+            at: self.host.now(),
+            us: 0,
+            artifacts: Vec::new(),
+        };
+        self.ended(done, schedule);
     }
 
     fn take(&mut self, happening: Happening, schedule: &mut Schedule<'_>) {

@@ -183,3 +183,25 @@ fn secrets_in_variables_are_not_in_the_state() {
     );
     assert_eq!(place.state(&run)["status"], "SUCCESS");
 }
+
+#[test]
+fn an_enforced_policy_fails_what_it_forbids_and_runs_the_rest() {
+    let place = Place::with(
+        "policy: enforce\ntasks:\n- {id: bad, cmd: [sh, -c, 'touch was-here; echo forbidden-word']}\n- {id: after, cmd: 'true', depends_on: [bad]}\n- {id: good, cmd: [touch, good]}\n",
+    );
+    place.write(
+        "config/config_v0_3.json",
+        r#"{"execution_policy": {"default_action": "allow", "deny_if_contains": ["forbidden-word"]}, "allow_types": ["exec", "sh"]}"#,
+    );
+    let seen = place.tos(&["run", "plan.yaml"]);
+    assert_eq!(seen.code, 3, "{}", seen.err);
+    assert_eq!(
+        place.statuses("latest"),
+        pairs(&[("bad", "FAILED"), ("after", "SKIPPED"), ("good", "SUCCESS")])
+    );
+    assert_eq!(
+        place.state("latest")["tasks"]["bad"]["skip_reason"],
+        "policy_denied"
+    );
+    assert!(!place.path().join("was-here").exists() && place.path().join("good").exists());
+}

@@ -5,8 +5,10 @@
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::adapters::process;
+
 /// The variable that holds the token: run, task and attempt.
-pub(crate) const VARIABLE: &str = "TOS_PLAN_TASK";
+pub(crate) use crate::adapters::process::MARKER as VARIABLE;
 
 /// Returns the processes whose token begins with `prefix`, this one excepted.
 pub(crate) fn find(prefix: &str) -> Vec<Pid> {
@@ -45,19 +47,7 @@ pub(crate) fn signal_tree(leader: Option<Pid>, token: &str, signal: Signal) -> u
     found.len()
 }
 
-/// Kills everything that carries the token, until nothing does.
-pub(crate) fn end_all(token: &str) -> usize {
-    let mut ended = 0;
-    for _ in 0..50 {
-        let alive = find(token);
-        if alive.is_empty() {
-            return ended;
-        }
-        ended = ended.max(alive.len());
-        for pid in alive {
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    ended
+/// Kills everything that carries the token or a part below it, with all it started, and returns how much that was.
+pub(crate) fn end_all(token: &str) -> u32 {
+    process::blocking_reap(token)
 }

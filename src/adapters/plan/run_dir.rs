@@ -202,7 +202,7 @@ impl RunDir for LocalRun {
     }
 
     fn end_orphans(&self) -> usize {
-        orphans::end_all(&format!("{}/", self.id))
+        orphans::end_all(&self.id) as usize
     }
 
     fn plan(&self) -> Result<Plan, LoadError> {

@@ -14,6 +14,8 @@ mod runner;
 mod running;
 mod tree;
 
+pub(crate) use tree::{MARKER, blocking_reap};
+
 pub use environment::ALLOWED;
 pub use runner::{CommandRunner, Options};
 pub(in crate::adapters) use tree::{end_descendants, end_marked};

@@ -16,7 +16,7 @@ use std::{
 use rustix::process::{self, Pid, PidfdFlags, Signal, WaitOptions};
 
 /// The name of the marker variable.
-pub(super) const MARKER: &str = "TOS_TOKEN";
+pub(crate) const MARKER: &str = "TOS_TOKEN";
 
 /// Rounds after which even a program that starts processes faster than they can be ended is given up.
 const ROUNDS: usize = 200;
@@ -232,7 +232,7 @@ pub(super) fn become_reaper() -> io::Result<()> {
 }
 
 /// Ends processes whose marker is `prefix` or continues it behind a slash; returns how many.
-pub(super) fn blocking_reap(prefix: &str) -> u32 {
+pub(crate) fn blocking_reap(prefix: &str) -> u32 {
     let own = process::getpid().as_raw_nonzero().get();
     let mut known = BTreeMap::new();
     blocking_kill_all(|| {

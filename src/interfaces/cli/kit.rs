@@ -13,7 +13,7 @@ use crate::{
     },
     ports::{
         BoxFuture, checkpoints::Checkpoints, clock::Clock, itself::Itself, plan_store::Shelf,
-        store::Store,
+        store::Store, terminal::Terminal,
     },
     services::{Ports, job_loop::Workshop},
 };
@@ -110,6 +110,9 @@ pub trait Kit {
 
     /// Builds what starts this program again.
     fn itself(&self) -> Box<dyn Itself>;
+
+    /// Takes over the terminal, where there is one.
+    fn terminal(&self) -> Option<Box<dyn Terminal>>;
 
     /// Builds the clock.
     fn clock(&self) -> Box<dyn Clock>;

@@ -4,6 +4,7 @@ pub mod live;
 pub mod plain;
 pub mod plan;
 pub mod plan_html;
+pub mod plan_live;
 pub mod plan_svg;
 pub mod printer;
 

@@ -39,6 +39,14 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// Returns what a task printed, without the lines tos puts between attempts.
+pub fn said(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let is_own = |line: &&str| !(line.starts_with("===== attempt ") && line.ends_with(" ====="));
+    let lines: Vec<&str> = text.lines().filter(is_own).collect();
+    lines.join("\n").trim().to_owned()
+}
+
 /// Returns text for a cell of a table.
 fn cell(text: &str) -> String {
     let mut escaped = String::new();

@@ -12,7 +12,7 @@ use crate::{
         view::moment,
     },
     interfaces::report::{
-        plan::{clean, code, duration, push, took},
+        plan::{clean, code, duration, push, said, took},
         plan_svg::{drawing, escape},
     },
     ports::plan_store::{RunDir, Stream},
@@ -59,8 +59,9 @@ fn head(plan: &Plan, state: &RunState, html: &mut String) {
     push(
         html,
         format_args!(
-            "<h1>{goal}</h1>\n<p><span class=\"badge {word}\">{word}</span> <span class=\"faint\">{} · {}</span></p>\n",
+            "<h1>{goal}</h1>\n<p><span class=\"badge {word}\">{word}</span> <span class=\"faint\">{} · started {} · {}</span></p>\n",
             escape(&created.run_id),
+            moment(created.at, created.offset_minutes),
             escape(&clean(&created.workdir))
         ),
     );
@@ -88,7 +89,6 @@ fn head(plan: &Plan, state: &RunState, html: &mut String) {
                 "critical path"
             },
         ),
-        (moment(created.at, created.offset_minutes), "started"),
     ];
     html.push_str("<div class=\"facts\">\n");
     for (value, name) in facts {
@@ -253,7 +253,7 @@ fn picture(plan: &Plan, state: &RunState, html: &mut String) {
 }
 
 fn tasks(state: &RunState, html: &mut String) {
-    html.push_str("<h2>Tasks</h2>\n<div class=\"card scroll\"><table>\n<tr><th>task</th><th>status</th><th>attempts</th><th>seconds</th><th>exit</th><th>reason</th></tr>\n");
+    html.push_str("<h2>Tasks</h2>\n<div class=\"card scroll\"><table>\n<tr><th>task</th><th>status</th><th class=\"n\">attempts</th><th class=\"n\">seconds</th><th class=\"n\">exit</th><th>reason</th></tr>\n");
     for (_, id, task) in state.entries().take(MOST_ROWS) {
         let word = task.word();
         let reason = task
@@ -306,13 +306,13 @@ fn failures(state: &RunState, run: &dyn RunDir, html: &mut String) {
         }
         for (stream, name) in [(Stream::Err, "stderr"), (Stream::Out, "stdout")] {
             let (tail, _) = run.log_tail(id, stream, 50);
-            let tail = String::from_utf8_lossy(&tail);
-            if !tail.trim().is_empty() {
+            let tail = said(&tail);
+            if !tail.is_empty() {
                 push(
                     html,
                     format_args!(
                         "<p class=\"faint\">{name}</p><pre>{}</pre>\n",
-                        escape(tail.trim())
+                        escape(&tail)
                     ),
                 );
             }

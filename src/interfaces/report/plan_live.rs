@@ -11,7 +11,7 @@ use crate::{
         graph::Graph,
         state::{RunState, Status},
     },
-    interfaces::report::plan::{clean, duration},
+    interfaces::report::plan::{clean, duration, push},
 };
 
 /// What the picture shows besides the state.
@@ -41,9 +41,14 @@ pub fn frame(plan: &Plan, state: &RunState, scene: &Scene) -> Vec<String> {
     if let Some((task, end)) = &scene.log {
         lines.push(format!("--- {} ---", state.id(*task)));
         let skip = end.len().saturating_sub(log.saturating_sub(1));
-        lines.extend(end.iter().skip(skip).map(|line| format!("  {}", clean(line))));
+        lines.extend(
+            end.iter()
+                .skip(skip)
+                .map(|line| format!("  {}", clean(line))),
+        );
     }
-    let keys = "c cancel   q leave it running   1-9 follow the log of a running task   0 close the log";
+    let keys =
+        "c cancel   q leave it running   1-9 follow the log of a running task   0 close the log";
     lines.push(scene.note.clone().unwrap_or_else(|| keys.to_owned()));
     lines.truncate(rows.saturating_sub(1).max(3));
     lines.iter().map(|line| fitted(line, columns)).collect()
@@ -60,11 +65,23 @@ fn fitted(line: &str, columns: usize) -> String {
 
 fn heading(plan: &Plan, state: &RunState, scene: &Scene) -> String {
     let goal = state.created.goal.as_deref().unwrap_or("plan");
-    let began = state.opened.as_ref().map_or(state.created.at, |opened| opened.at);
-    let end = if state.status == Status::Running { scene.now } else { state.updated_at };
-    let mut line = format!("{}  {}  {}", clean(goal), state.status.name(), span(end - began));
+    let began = state
+        .opened
+        .as_ref()
+        .map_or(state.created.at, |opened| opened.at);
+    let end = if state.status == Status::Running {
+        scene.now
+    } else {
+        state.updated_at
+    };
+    let mut line = format!(
+        "{}  {}  {}",
+        clean(goal),
+        state.status.name(),
+        span(end - began)
+    );
     if let Some(left) = left(plan, state, scene).filter(|_| state.status == Status::Running) {
-        line.push_str(&format!("  about {} left", duration(left)));
+        push(&mut line, format_args!("  about {} left", duration(left)));
     }
     if state.cancel_requested {
         line.push_str("  canceling");
@@ -82,33 +99,56 @@ fn left(plan: &Plan, state: &RunState, scene: &Scene) -> Option<u64> {
             return 0;
         };
         let whole = scene.earlier.get(&index).copied().unwrap_or(0);
-        let spent = task.started_at.filter(|_| task.status == Status::Running).map_or(0, |at| scene.now - at);
+        let spent = task
+            .started_at
+            .filter(|_| task.status == Status::Running)
+            .map_or(0, |at| scene.now - at);
         whole.saturating_sub(u64::try_from(spent).unwrap_or(0) * 1000)
     };
     let graph = Graph::of(plan);
     let (_, longest) = graph.critical_path(cost);
     let work: u64 = graph.tasks().map(cost).sum();
-    let hands = state.opened.as_ref().map_or(1, |opened| u64::from(opened.max_parallel.max(1)));
+    let hands = state
+        .opened
+        .as_ref()
+        .map_or(1, |opened| u64::from(opened.max_parallel.max(1)));
     Some(longest.max(work / hands))
 }
 
 fn bar(state: &RunState, columns: usize) -> String {
     let total = state.tasks.len().max(1);
-    let over = state.tasks.iter().filter(|task| task.status.is_over()).count();
+    let over = state
+        .tasks
+        .iter()
+        .filter(|task| task.status.is_over())
+        .count();
     let width = columns.saturating_sub(44).clamp(10, 40);
     let filled = width * over / total;
     let bar = format!("{}{}", "#".repeat(filled), "-".repeat(width - filled));
-    let counts: Vec<String> = [(Status::Running, "running"), (Status::Ready, "waiting"), (Status::Failed, "failed"), (Status::Skipped, "skipped")]
-        .into_iter()
-        .map(|(status, word)| (state.count(status), word))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    format!("[{bar}] {over}/{}  {}", state.tasks.len(), counts.join(", "))
+    let counts: Vec<String> = [
+        (Status::Running, "running"),
+        (Status::Ready, "waiting"),
+        (Status::Failed, "failed"),
+        (Status::Skipped, "skipped"),
+    ]
+    .into_iter()
+    .map(|(status, word)| (state.count(status), word))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    format!(
+        "[{bar}] {over}/{}  {}",
+        state.tasks.len(),
+        counts.join(", ")
+    )
 }
 
 fn tasks(state: &RunState, scene: &Scene, room: usize, lines: &mut Vec<String>) {
-    let with = |status: Status| state.entries().filter(move |(_, _, task)| task.status == status);
+    let with = |status: Status| {
+        state
+            .entries()
+            .filter(move |(_, _, task)| task.status == status)
+    };
     let mut shown: Vec<String> = Vec::new();
     for (number, (index, id, task)) in (1..).zip(with(Status::Running)) {
         let spent = span(scene.now - task.started_at.unwrap_or(scene.now));
@@ -117,16 +157,27 @@ fn tasks(state: &RunState, scene: &Scene, room: usize, lines: &mut Vec<String>) 
     }
     for (_, id, task) in with(Status::Ready) {
         let wait = span(task.due_at.unwrap_or(scene.now) - scene.now);
-        shown.push(format!("   ~ {id}  attempt {} in {wait}", task.attempts + 1));
+        shown.push(format!(
+            "   ~ {id}  attempt {} in {wait}",
+            task.attempts + 1
+        ));
     }
     for (_, id, task) in with(Status::Failed) {
-        let code = task.exit_code.map_or_else(|| "timed out".to_owned(), |code| format!("exit {code}"));
+        let code = task
+            .exit_code
+            .map_or_else(|| "timed out".to_owned(), |code| format!("exit {code}"));
         shown.push(format!("   x {id}  {code}"));
     }
-    let mut over: Vec<_> = with(Status::Success).map(|(_, id, task)| (task.ended_at, id, task)).collect();
+    let mut over: Vec<_> = with(Status::Success)
+        .map(|(_, id, task)| (task.ended_at, id, task))
+        .collect();
     over.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
     for (_, id, task) in over.into_iter().take(room.saturating_sub(shown.len())) {
-        let took = if task.cached { "cached".to_owned() } else { task.took_us.map_or_else(String::new, duration) };
+        let took = if task.cached {
+            "cached".to_owned()
+        } else {
+            task.took_us.map_or_else(String::new, duration)
+        };
         shown.push(format!("   + {id}  {took}"));
     }
     let hidden = shown.len().saturating_sub(room);
@@ -148,15 +199,35 @@ mod tests {
 
     fn state(ids: &[&str]) -> RunState {
         let tasks = ids.iter().map(|id| (*id).to_owned()).collect();
-        let mut state = RunState::new(Created { run_id: "r".to_owned(), goal: Some("g".to_owned()), at: 0, tasks, ..Created::default() });
-        state.apply(&Event::Opened(Opened { at: 0, max_parallel: 2, ..Opened::default() }));
+        let mut state = RunState::new(Created {
+            run_id: "r".to_owned(),
+            goal: Some("g".to_owned()),
+            at: 0,
+            tasks,
+            ..Created::default()
+        });
+        state.apply(&Event::Opened(Opened {
+            at: 0,
+            max_parallel: 2,
+            ..Opened::default()
+        }));
         state
     }
 
     fn ended(task: TaskIndex, status: Status, wait_ms: Option<u64>) -> Event {
         let code = Some(i32::from(status != Status::Success));
         Event::Ended(Ended {
-            task, at: 1500, us: 500_000, status, code, reason: None, message: None, timed_out: false, cached: false, wait_ms, artifacts: vec![],
+            task,
+            at: 1500,
+            us: 500_000,
+            status,
+            code,
+            reason: None,
+            message: None,
+            timed_out: false,
+            cached: false,
+            wait_ms,
+            artifacts: vec![],
         })
     }
 
@@ -164,7 +235,11 @@ mod tests {
     fn a_run_is_shown_with_what_runs_waits_failed_and_is_done() {
         let mut state = state(&["a", "b", "c", "d", "e"]);
         for task in 0..4 {
-            state.apply(&Event::Started(Started { task, at: 1000, attempt: 1 }));
+            state.apply(&Event::Started(Started {
+                task,
+                at: 1000,
+                attempt: 1,
+            }));
         }
         state.apply(&ended(0, Status::Success, None));
         state.apply(&ended(1, Status::Failed, None));
@@ -192,15 +267,29 @@ mod tests {
 
     #[test]
     fn the_picture_never_outgrows_the_terminal() {
-        let ids: Vec<String> = (0..500).map(|id| format!("task-{id}-{}", "x".repeat(100))).collect();
+        let ids: Vec<String> = (0..500)
+            .map(|id| format!("task-{id}-{}", "x".repeat(100)))
+            .collect();
         let mut state = state(&ids.iter().map(String::as_str).collect::<Vec<_>>());
         for task in 0..500 {
-            state.apply(&Event::Started(Started { task, at: 0, attempt: 1 }));
+            state.apply(&Event::Started(Started {
+                task,
+                at: 0,
+                attempt: 1,
+            }));
         }
         let log = Some((3, vec!["line".to_owned(); 100]));
-        let scene = Scene { now: 10, size: (40, 12), log, ..Scene::default() };
+        let scene = Scene {
+            now: 10,
+            size: (40, 12),
+            log,
+            ..Scene::default()
+        };
         let lines = frame(&Plan::default(), &state, &scene);
         assert!(lines.len() < 12, "{lines:?}");
-        assert!(lines.iter().all(|line| line.chars().count() < 40), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() < 40),
+            "{lines:?}"
+        );
     }
 }

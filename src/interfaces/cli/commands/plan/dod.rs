@@ -212,8 +212,15 @@ impl Check<'_> {
     fn cancel(&mut self) -> Verdict<String> {
         let before = self.runs()?;
         let home = self.home.display().to_string();
-        let words =
-            ["plan", "run", "examples/plan_cancel.yaml", "--home", &home].map(str::to_owned);
+        let words = [
+            "plan",
+            "run",
+            "examples/plan_cancel.yaml",
+            "-q",
+            "--home",
+            &home,
+        ]
+        .map(str::to_owned);
         let child = self.tos.begin(&words)?;
         let id = self.appeared(&before);
         let asked = id

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Desk, Trouble,
     args::{GcArgs, ListArgs, ReportArgs, RunName, StatusArgs},
-    table,
+    table, watch,
 };
 use crate::{
     domain::plan::{
@@ -78,6 +78,13 @@ pub(super) fn list(args: &ListArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
 pub(super) fn status(args: &StatusArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let home = desk.shelf.home(args.name.home.home.as_deref())?;
     let mut run = desk.shelf.open(&home, &args.name.run)?;
+    if args.watch
+        && watch::is_wanted(desk)
+        && let Some(mut terminal) = desk.kit.terminal()
+    {
+        watch::watch(desk, run.as_mut(), terminal.as_mut(), None)?;
+        return Ok(Exit::Success);
+    }
     loop {
         let state = run.state()?;
         let status = standing(run.as_mut(), &state);
@@ -96,10 +103,6 @@ pub(super) fn status(args: &StatusArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
             writeln!(out)?;
             out.flush()?;
             return Ok(Exit::Success);
-        }
-        if args.watch && desk.printer.is_terminal() {
-            // Home, and clear to the end: the picture is replaced, not appended.
-            Printer::raw("\u{1b}[H\u{1b}[J");
         }
         table(&state, status, args.all)?;
         if !args.watch || !matches!(status, Status::Running) {

@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod show;
 mod table;
+mod watch;
 
 use std::io;
 
@@ -41,6 +42,8 @@ struct Desk<'a> {
     clock: &'a dyn Clock,
     printer: &'a Printer,
     is_quiet: bool,
+    kit: &'a dyn Kit,
+    global: &'a Global,
 }
 
 /// Why a command could not do its work.
@@ -52,6 +55,9 @@ enum Trouble {
     Run(#[from] Error),
     #[error("{0}")]
     Usage(String),
+    /// A child has already said what is wrong.
+    #[error("the run could not be started")]
+    Said(i32),
     #[error("could not print")]
     Print(#[from] io::Error),
 }
@@ -64,6 +70,8 @@ pub fn main(args: &PlanArgs, global: &Global, kit: &dyn Kit, printer: &Printer) 
         clock: clock.as_ref(),
         printer,
         is_quiet: global.quiet,
+        kit,
+        global,
     };
     let result = match &args.verb {
         Verb::Run(args) => run::run(args, desk),
@@ -104,11 +112,19 @@ fn exit_of(trouble: &Trouble) -> Exit {
         Trouble::Run(Error::Locked { .. }) => Exit::PlanFailed,
         // Whoever closed the pipe has seen enough.
         Trouble::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
-        Trouble::Plan(_) | Trouble::Run(_) | Trouble::Usage(_) | Trouble::Print(_) => Exit::Invalid,
+        Trouble::Said(3) => Exit::PlanFailed,
+        Trouble::Plan(_)
+        | Trouble::Run(_)
+        | Trouble::Usage(_)
+        | Trouble::Said(_)
+        | Trouble::Print(_) => Exit::Invalid,
     }
 }
 
 fn explain(trouble: &Trouble, printer: &Printer) {
+    if let Trouble::Said(_) = trouble {
+        return;
+    }
     let mut causes = Vec::new();
     let mut source = std::error::Error::source(trouble);
     while let Some(cause) = source {

@@ -3,20 +3,27 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    path::Path,
+    time::Duration,
 };
 
 use super::{
     Desk, Trouble,
     args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
-    exit, show,
+    exit, show, watch,
 };
 use crate::{
-    domain::plan::{
-        Plan, TaskIndex,
-        event::{Created, VERSION},
-        graph::Graph,
-        run_id,
-        state::{RunState, Status},
+    domain::{
+        command::{Command, Kind},
+        plan::{
+            Plan, TaskIndex,
+            event::{Created, VERSION},
+            graph::Graph,
+            run_id,
+            state::{RunState, Status},
+            task::{Action, PolicyMode},
+        },
+        policy::World,
     },
     interfaces::{
         cli::exit::Exit,
@@ -38,6 +45,9 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         return dry_run(&plan);
     }
     let workdir = desk.shelf.workdir(&args.workdir)?;
+    if watch::is_wanted(desk) {
+        return watched(desk, &home, run_words(args));
+    }
     let workdir = workdir
         .to_str()
         .ok_or_else(|| Trouble::Usage("the workdir has a name that is not UTF-8".to_owned()))?;
@@ -115,6 +125,7 @@ fn passage(pace: &PaceArgs, plan: &Plan) -> Passage {
         max_parallel: pace.max_parallel.or(plan.max_parallel).unwrap_or(4),
         fail_fast: pace.fail_fast,
         again: Vec::new(),
+        denied: BTreeMap::new(),
         pid: std::process::id(),
     }
 }
@@ -123,6 +134,13 @@ fn passage(pace: &PaceArgs, plan: &Plan) -> Passage {
 pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let began = desk.clock.now().timestamp_millis();
     let home = desk.shelf.home(args.name.home.home.as_deref())?;
+    if watch::is_wanted(desk) {
+        let mut words = vec!["resume".to_owned(), args.name.run.clone()];
+        words.extend(args.failed_only.then(|| "--failed-only".to_owned()));
+        words.extend(option("--workdir", args.workdir.as_deref()));
+        words.extend(pace_words(&args.pace));
+        return watched(desk, &home, words);
+    }
     let mut run = desk.shelf.open(&home, &args.name.run)?;
     let workdir = args
         .workdir
@@ -190,6 +208,13 @@ fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
 pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let began = desk.clock.now().timestamp_millis();
     let home = desk.shelf.home(args.name.home.home.as_deref())?;
+    if watch::is_wanted(desk) {
+        let mut words = vec!["retry".to_owned(), args.name.run.clone()];
+        words.extend(["--task".to_owned(), args.task.clone()]);
+        words.extend(args.downstream.then(|| "--downstream".to_owned()));
+        words.extend(pace_words(&args.pace));
+        return watched(desk, &home, words);
+    }
     let mut run = desk.shelf.open(&home, &args.name.run)?;
     let (plan, mut state) = reopen(run.as_mut(), began)?;
     let task = plan
@@ -204,6 +229,112 @@ pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     finish(desk, &plan, run.as_mut(), &mut state, &passage)
 }
 
+fn option(name: &str, value: Option<&Path>) -> Vec<String> {
+    value
+        .map(|value| vec![name.to_owned(), value.display().to_string()])
+        .unwrap_or_default()
+}
+
+fn pace_words(pace: &PaceArgs) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(count) = pace.max_parallel {
+        words.extend(["--max-parallel".to_owned(), count.to_string()]);
+    }
+    words.extend(pace.fail_fast.then(|| "--fail-fast".to_owned()));
+    words
+}
+
+fn run_words(args: &RunArgs) -> Vec<String> {
+    let mut words = vec!["run".to_owned(), args.plan.display().to_string()];
+    words.extend(option("--workdir", Some(&args.workdir)));
+    words.extend(pace_words(&args.pace));
+    for (name, value) in &args.params.params {
+        words.extend(["--param".to_owned(), format!("{name}={value}")]);
+    }
+    for id in &args.only {
+        words.extend(["--only".to_owned(), id.clone()]);
+    }
+    words
+}
+
+/// Lets another process do the work, and shows it.
+fn watched(desk: Desk<'_>, home: &Path, words: Vec<String>) -> Result<Exit, Trouble> {
+    let mut all = vec!["plan".to_owned()];
+    all.extend(words);
+    all.push("-q".to_owned());
+    all.extend(option("--home", Some(home)));
+    all.extend(option("--root", desk.global.root.as_deref()));
+    all.extend(option("--config", desk.global.config.as_deref()));
+    for pair in &desk.global.set {
+        all.extend(["--set".to_owned(), pair.clone()]);
+    }
+    let tos = desk.kit.itself();
+    let (runner, id) = watch::begin(tos.as_ref(), &all)?;
+    let mut run = desk.shelf.open(home, &id)?;
+    let status = {
+        let terminal = desk.kit.terminal();
+        let mut terminal =
+            terminal.ok_or_else(|| Trouble::Usage("there is no terminal to draw on".to_owned()))?;
+        watch::watch(desk, run.as_mut(), terminal.as_mut(), Some(runner.as_ref()))?
+    };
+    desk.printer.line(&format!("run_id: {id}"));
+    if status == Status::Running {
+        desk.printer.line(&format!(
+            "it goes on; `tos plan status {id} --watch` shows it again"
+        ));
+        return Ok(Exit::Success);
+    }
+    // The report is written after the last event; its path is among the last words of the runner.
+    let (_, last_words) = runner
+        .end(Duration::from_secs(60))
+        .map_err(Trouble::Usage)?;
+    show::summary(&run.plan()?, &run.state()?, run.as_ref());
+    Printer::raw(&last_words);
+    Ok(exit(status))
+}
+
+/// Judges every command of a plan that wants it, before anything runs; returns why some may not.
+fn denied(
+    desk: Desk<'_>,
+    plan: &Plan,
+    workdir: &str,
+) -> Result<BTreeMap<TaskIndex, String>, Trouble> {
+    let mut denied = BTreeMap::new();
+    if plan.policy == PolicyMode::Off {
+        return Ok(denied);
+    }
+    let wrong = |error: String| Trouble::Usage(format!("the policy cannot be read: {error}"));
+    let settings = desk
+        .kit
+        .settings(desk.global)
+        .map_err(|error| wrong(error.to_string()))?;
+    let policy = settings
+        .policy()
+        .map_err(|error| wrong(error.to_string()))?;
+    let world = World::unattended(workdir);
+    for (index, task) in (0..).zip(&plan.tasks) {
+        let command = match &task.action {
+            Action::Argv(argv) => Command {
+                kind: Kind::Exec,
+                code: String::new(),
+                argv: argv.clone(),
+            },
+            Action::Shell(code) => Command {
+                kind: Kind::Sh,
+                code: code.clone(),
+                argv: Vec::new(),
+            },
+            // A job judges its own commands.
+            Action::Job(_) => continue,
+        };
+        let verdict = policy.judge(&command, &world);
+        if !verdict.is_allowed() {
+            denied.insert(index, format!("the policy forbids it: {}", verdict.reason));
+        }
+    }
+    Ok(denied)
+}
+
 fn finish(
     desk: Desk<'_>,
     plan: &Plan,
@@ -212,6 +343,11 @@ fn finish(
     passage: &Passage,
 ) -> Result<Exit, Trouble> {
     let is_json = desk.printer.is_json();
+    let denied = denied(desk, plan, &state.created.workdir)?;
+    let passage = &Passage {
+        denied,
+        ..passage.clone()
+    };
     if !is_json {
         desk.printer.line(&format!("run_id: {}", run.id()));
     }

@@ -11,7 +11,7 @@ use crate::{
         graph::Graph,
         state::{RunState, Status},
     },
-    interfaces::report::plan::{clean, duration, push},
+    interfaces::report::plan::{clean, duration, push, said},
     ports::plan_store::{RunDir, Stream},
     services::plan_runner::Watcher,
 };
@@ -203,17 +203,19 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
         .filter(|(_, _, task)| task.status == Status::Failed)
         .take(5)
     {
-        let (tail, _) = run.log_tail(id, Stream::Err, 10);
-        let (tail, from) = if tail.is_empty() {
-            (run.log_tail(id, Stream::Out, 10).0, "stdout")
-        } else {
-            (tail, "stderr")
+        let end = |stream| said(&run.log_tail(id, stream, 10).0);
+        let (tail, from) = match end(Stream::Err) {
+            tail if tail.is_empty() => (end(Stream::Out), "stdout"),
+            tail => (tail, "stderr"),
         };
+        if tail.is_empty() {
+            continue;
+        }
         push(
             text,
             format_args!("\n{id} failed; the end of its {from}:\n"),
         );
-        for line in String::from_utf8_lossy(&tail).lines() {
+        for line in tail.lines() {
             push(text, format_args!("  | {}\n", clean(line)));
         }
     }

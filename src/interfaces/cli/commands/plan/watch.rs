@@ -15,7 +15,7 @@ use crate::{
         state::{RunState, Status},
     },
     interfaces::report::{
-        plan::clean,
+        plan::{clean, said},
         plan_live::{Scene, frame},
     },
     ports::{
@@ -48,7 +48,10 @@ pub(super) fn is_wanted(desk: Desk<'_>) -> bool {
 }
 
 /// Starts this program again with the same words, as a process that outlives the terminal; returns it and its run.
-pub(super) fn begin(tos: &dyn Itself, words: &[String]) -> Result<(Box<dyn Begun>, String), Trouble> {
+pub(super) fn begin(
+    tos: &dyn Itself,
+    words: &[String],
+) -> Result<(Box<dyn Begun>, String), Trouble> {
     let mut runner = tos.begin(words).map_err(Trouble::Usage)?;
     loop {
         match runner.line() {
@@ -58,7 +61,13 @@ pub(super) fn begin(tos: &dyn Itself, words: &[String]) -> Result<(Box<dyn Begun
                 }
             }
             // It ended before there was a run; it has said why.
-            None => return Err(Trouble::Said(runner.end(Duration::from_secs(10)).map_or(2, |(code, _)| code))),
+            None => {
+                return Err(Trouble::Said(
+                    runner
+                        .end(Duration::from_secs(10))
+                        .map_or(2, |(code, _)| code),
+                ));
+            }
         }
     }
 }
@@ -108,7 +117,8 @@ impl Watch<'_> {
         for event in &events {
             self.state.apply(event);
         }
-        let is_new = matches!(events.first(), Some(Event::Created(_))) && self.state.opened.is_none();
+        let is_new =
+            matches!(events.first(), Some(Event::Created(_))) && self.state.opened.is_none();
         if is_new {
             return Ok(Status::Pending);
         }
@@ -117,26 +127,51 @@ impl Watch<'_> {
 
     /// Looks for an earlier run of the same tasks, to know how long they take.
     fn remember(&mut self) {
-        let home = self.run.path().parent().and_then(|runs| runs.parent()).map(std::path::Path::to_owned);
+        let home = self
+            .run
+            .path()
+            .parent()
+            .and_then(|runs| runs.parent())
+            .map(std::path::Path::to_owned);
         let Some(home) = home else { return };
-        for name in self.desk.shelf.runs(&home).unwrap_or_default().iter().rev().take(20) {
-            let Ok(other) = self.desk.shelf.open(&home, name) else { continue };
+        for name in self
+            .desk
+            .shelf
+            .runs(&home)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .take(20)
+        {
+            let Ok(other) = self.desk.shelf.open(&home, name) else {
+                continue;
+            };
             let state = other.state().unwrap_or_default();
-            if name != self.run.id() && state.status == Status::Success && state.created.tasks == self.state.created.tasks {
-                self.earlier = state.entries().filter_map(|(index, _, task)| Some((index, task.took_us?))).collect();
+            if name != self.run.id()
+                && state.status == Status::Success
+                && state.created.tasks == self.state.created.tasks
+            {
+                self.earlier = state
+                    .entries()
+                    .filter_map(|(index, _, task)| Some((index, task.took_us?)))
+                    .collect();
                 return;
             }
         }
     }
 
     fn running(&self) -> impl Iterator<Item = (TaskIndex, &str)> {
-        let running = self.state.entries().filter(|(_, _, task)| task.status == Status::Running);
+        let running = self
+            .state
+            .entries()
+            .filter(|(_, _, task)| task.status == Status::Running);
         running.map(|(index, id, _)| (index, id))
     }
 
     fn follow(&mut self, digit: char) {
         let number = digit.to_digit(10).unwrap_or(1) as usize;
-        self.followed = self.running().nth(number - 1).map(|(index, _)| index);
+        let chosen = self.running().nth(number - 1).map(|(index, _)| index);
+        self.followed = chosen;
     }
 
     fn cancel(&mut self, runner: Option<&dyn Begun>) -> Result<(), Trouble> {
@@ -152,10 +187,14 @@ impl Watch<'_> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let last = |id: &str| {
             let (bytes, _) = self.run.log_tail(id, Stream::Out, 1);
-            clean(text(bytes).trim_end())
+            clean(&said(&bytes))
         };
-        let shown: BTreeSet<TaskIndex> = self.running().take(LINES).map(|(index, _)| index).collect();
-        let last_lines = shown.iter().map(|index| (*index, last(self.state.id(*index)))).collect();
+        let shown: BTreeSet<TaskIndex> =
+            self.running().take(LINES).map(|(index, _)| index).collect();
+        let last_lines = shown
+            .iter()
+            .map(|index| (*index, last(self.state.id(*index))))
+            .collect();
         let log = self.followed.map(|index| {
             let id = self.state.id(index);
             let mut end = text(self.run.log_tail(id, Stream::Out, size.1).0);
