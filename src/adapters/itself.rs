@@ -84,6 +84,10 @@ impl Begun for Process {
         (count > 0).then(|| line.trim_end().to_owned())
     }
 
+    fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn interrupt(&self) {
         // One that has ended meanwhile needs no asking.
         let _ = rustix::process::kill_process(

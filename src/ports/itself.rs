@@ -31,6 +31,9 @@ pub trait Begun {
     /// Returns the next line of its standard output, or nothing once that is closed.
     fn line(&mut self) -> Option<String>;
 
+    /// Returns its process number.
+    fn id(&self) -> u32;
+
     /// Asks it to end, as Ctrl-C would.
     fn interrupt(&self);
 

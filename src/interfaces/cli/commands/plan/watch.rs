@@ -93,7 +93,12 @@ pub(super) fn watch(
     watch.catch_up()?;
     watch.remember();
     loop {
-        let status = watch.catch_up()?;
+        let mut status = watch.catch_up()?;
+        // A resumed run still reads as it ended before, until its new runner has written a line.
+        let is_begun = runner.is_none_or(|runner| watch.opened_by() == Some(runner.id()));
+        if !is_begun && watch.run.is_live() {
+            status = Status::Pending;
+        }
         let picture = watch.picture(terminal.size());
         terminal.draw(&picture);
         if status != Status::Running && status != Status::Pending {
@@ -123,6 +128,10 @@ impl Watch<'_> {
             return Ok(Status::Pending);
         }
         Ok(look::standing(self.run, &self.state))
+    }
+
+    fn opened_by(&self) -> Option<u32> {
+        self.state.opened.as_ref().map(|opened| opened.pid)
     }
 
     /// Looks for an earlier run of the same tasks, to know how long they take.
