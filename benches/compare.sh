@@ -74,3 +74,6 @@ if [ -x /usr/bin/time ]; then
     /usr/bin/time -f %M -o "$work/rss" "$tos" --mode run --root "$work/many" >/dev/null 2>&1 || true
     awk 'END { printf "%-44s %9.1f MiB %27s(target <= 25 MiB)\n", "resident memory of such a run", $1 / 1024, "" }' "$work/rss"
 fi
+
+# Plans against bare process creation, make and ninja.
+cargo bench --quiet --bench plan
