@@ -215,7 +215,7 @@ impl RunDir for LocalRun {
     fn state(&self) -> Result<RunState, Error> {
         let mut state = RunState::default();
         if self.has_log() {
-            log::read(&self.log_path(), 0, |event| state.apply(&event))
+            log::read(&self.log_path(), 0, |event| state.absorb(event))
                 .map_err(|why| self.damaged(why))?;
         } else {
             let events = adopt::events(&self.path).map_err(|why| self.damaged(why))?;

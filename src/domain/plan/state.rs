@@ -260,6 +260,15 @@ impl RunState {
             .count()
     }
 
+    /// Takes one more event into account, keeping what it holds instead of copying it.
+    pub fn absorb(&mut self, event: Event) {
+        if let Event::Created(created) = event {
+            *self = Self::new(created);
+        } else {
+            self.apply(&event);
+        }
+    }
+
     /// Takes one more event into account.
     pub fn apply(&mut self, event: &Event) {
         match event {
