@@ -33,7 +33,7 @@ use crate::{
         orphans, outputs,
         slots::{self, Place, Slots},
     },
-    domain::plan::{Plan, Task, TaskIndex, event::Millis, state::Reason},
+    domain::plan::{Plan, Task, TaskIndex, event::Millis, state::Reason, task::PolicyMode},
     ports::{
         plan_host::{Done, Exit, Happening, Host, Order},
         runner::Interrupt,
@@ -229,6 +229,7 @@ impl<'plan> LocalHost<'plan> {
             task,
             cwd: &cwd,
             token: &token,
+            is_enforced: self.plan.policy == PolicyMode::Enforce,
             inherited: &self.inherited,
         };
         match launch.spawn(files) {

@@ -22,6 +22,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) task: &'a Task,
     pub(crate) cwd: &'a Path,
     pub(crate) token: &'a str,
+    /// Whether the plan's commands are judged; then they see no keys either.
+    pub(crate) is_enforced: bool,
     pub(crate) inherited: &'a [(OsString, OsString)],
 }
 
@@ -85,7 +87,9 @@ impl Launch<'_> {
     }
 
     fn environment(&self, command: &mut Command, extra: Option<&Extra>) {
-        if extra.is_some_and(|extra| extra.env_policy == EnvPolicy::Minimal) {
+        // A job needs the keys of its models, and keeps them from its own commands.
+        let is_stranger = self.is_enforced && !matches!(self.task.action, Action::Job(_));
+        if is_stranger || extra.is_some_and(|extra| extra.env_policy == EnvPolicy::Minimal) {
             command.env_clear();
             let wanted = self.inherited.iter().filter(|(name, _)| is_minimal(name));
             command.envs(wanted.map(|(name, value)| (name, value)));
