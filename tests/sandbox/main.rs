@@ -354,6 +354,8 @@ async fn a_trial_is_remembered_until_something_changes() {
     let first = bench.report().await;
     let memory = bench.path("state/sandbox-trials.json");
     let stamp = fs::metadata(&memory).unwrap().ino();
+    let ignored = fs::read_to_string(bench.path("state/.gitignore")).unwrap();
+    assert_eq!(ignored, "*\n");
     assert_eq!(bench.report().await, first);
     assert_eq!(fs::metadata(&memory).unwrap().ino(), stamp);
     bench.options.network = Network::Full;
@@ -389,6 +391,49 @@ fn counts_processes() -> bool {
     let counted =
         newer.is_ok_and(|text| text.contains("pids")) || groups.join("pids/cgroup.procs").exists();
     counted || !rustix::process::geteuid().is_root()
+}
+
+/// Runs tos itself in `root` with an environment that says nothing but where programs are.
+fn tos(root: &Path, words: &[&str]) -> String {
+    let output = Process::new(program())
+        .args(words)
+        .current_dir(root)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", root)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{trouble}");
+    said
+}
+
+#[test]
+fn the_sample_job_runs_confined_by_default_and_its_log_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    tos(folder.path(), &["init", "--sample", "."]);
+    tos(folder.path(), &["--mode", "run"]);
+    let log = fs::read_to_string(folder.path().join("logs/steps/step_001.json")).unwrap();
+    let log: serde_json::Value = serde_json::from_str(&log).unwrap();
+    let said = log["confinement"].as_str().unwrap();
+    assert!(said.starts_with("sandbox `workspace` by "), "{said}");
+    assert!(!said.contains("degraded"), "{said}");
+}
+
+#[test]
+fn the_doctor_shows_what_every_wall_was_proved_to_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    tos(folder.path(), &["init", "--sample", "."]);
+    let said = tos(folder.path(), &["doctor", "--sandbox", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let trials = report["sandbox"]["trials"].as_array().unwrap();
+    let walls: Vec<_> = trials
+        .iter()
+        .map(|trial| trial["backend"].as_str().unwrap())
+        .collect();
+    assert_eq!(walls, ["bubblewrap", "namespaces", "landlock"]);
+    assert_eq!(report["sandbox"]["choice"]["wall"], "proved");
 }
 
 #[test]

@@ -97,10 +97,20 @@ fn recalled(place: &Path) -> Option<Memory> {
 
 fn remember(place: &Path, memory: &Memory) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
+    make_state(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     serde_json::to_writer(&mut file, memory)?;
     file.persist(place)?;
+    Ok(())
+}
+
+/// Makes the folder of tos's own state, which git does not look at: it is no part of anybody's work.
+fn make_state(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        fs::write(ignore, "*\n")?;
+    }
     Ok(())
 }
 
@@ -169,7 +179,7 @@ struct Stage {
 
 impl Stage {
     fn set(options: &Options, backend: Backend) -> io::Result<Self> {
-        fs::create_dir_all(&options.state)?;
+        make_state(&options.state)?;
         let state = options.state.canonicalize()?;
         sweep(&state);
         let folder = tempfile::Builder::new()

@@ -9,7 +9,7 @@
 mod shapes;
 mod stream;
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 pub use shapes::is_secret_name;
 pub use stream::Stream;
@@ -25,8 +25,9 @@ const SHORTEST_ENCODED: usize = 12;
 /// Knows the secret values of this machine and the shapes of well-known tokens.
 #[derive(Debug, Clone)]
 pub struct Redactor {
-    /// Longest first, so that a secret that contains another one goes as a whole.
-    values: Vec<Vec<u8>>,
+    /// By first byte, and then the longest first, so that a secret that contains another one goes as a
+    /// whole.
+    values: BTreeMap<u8, Vec<Vec<u8>>>,
     /// Which bytes a secret can begin with.
     firsts: [bool; 256],
 }
@@ -48,17 +49,20 @@ impl Redactor {
             .collect();
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
+        let mut values: BTreeMap<u8, Vec<Vec<u8>>> = BTreeMap::new();
+        for form in forms {
+            if let Some(first) = form.first() {
+                values.entry(*first).or_default().push(form);
+            }
+        }
         let mut firsts = [false; 256];
-        let starts = forms.iter().filter_map(|form| form.first());
-        for first in starts.chain(shapes::FIRSTS).chain(MARK.as_bytes().first()) {
+        let starts = values.keys().chain(shapes::FIRSTS);
+        for first in starts.chain(MARK.as_bytes().first()) {
             if let Some(slot) = firsts.get_mut(usize::from(*first)) {
                 *slot = true;
             }
         }
-        Self {
-            values: forms,
-            firsts,
-        }
+        Self { values, firsts }
     }
 
     /// Makes a redactor for the variables whose names say that they hold a secret.
@@ -124,10 +128,10 @@ impl Redactor {
     }
 
     fn secret_at(&self, bytes: &[u8], at: usize, fresh: bool) -> Option<Range<usize>> {
-        let value = self
-            .values
-            .iter()
-            .find(|value| starts_with(bytes, at, value))
+        let value = bytes
+            .get(at)
+            .and_then(|first| self.values.get(first))
+            .and_then(|values| values.iter().find(|value| starts_with(bytes, at, value)))
             .map(|value| at..at + value.len());
         value.or_else(|| shapes::token_at(bytes, at, fresh || shapes::is_boundary(bytes, at)))
     }
