@@ -21,6 +21,24 @@ pub fn is_attended() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Returns the path with every link resolved, or unchanged where that is impossible.
+pub fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Asks whoever sits at the terminal for one line.
+pub fn ask_line(question: &str) -> Option<String> {
+    use io::{BufRead, Write};
+    let mut out = io::stderr().lock();
+    out.write_all(question.as_bytes())
+        .and_then(|()| out.flush())
+        .ok()?;
+    drop(out);
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line).ok()?;
+    (read > 0).then(|| line.trim().to_owned())
+}
+
 /// Replaces a file in one piece, making its folders.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     replace(path, text.as_bytes()).map_err(|error| trouble(path.display().to_string(), &error))

@@ -9,11 +9,14 @@
 )]
 
 pub mod approvals;
+pub mod changes;
 pub mod clock;
 pub mod doctor;
 pub mod files;
 pub mod git;
+pub mod isolation;
 pub mod itself;
+pub mod ledger;
 pub mod llm;
 pub mod plan;
 pub mod probe;
@@ -22,3 +25,4 @@ pub mod sandbox;
 pub mod signals;
 pub mod store;
 pub mod terminal;
+pub mod syntax;

@@ -14,6 +14,11 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
+/// Reads a whole text.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
 /// Returns whether this is a file.
 pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()

@@ -9,6 +9,7 @@ mod checks;
 mod discover;
 mod error;
 mod files;
+pub mod gates;
 mod json;
 pub mod keys;
 mod layers;

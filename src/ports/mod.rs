@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod checkpoints;
 pub mod clock;
 pub mod itself;
+pub mod ledger;
 pub mod model;
 pub mod plan_host;
 pub mod plan_store;

@@ -221,6 +221,16 @@ pub enum Command {
     Plan(super::commands::plan::PlanArgs),
     /// Run the release checklist of plans against this very program
     DodCheck(super::commands::plan::DodArgs),
+    /// Judge a change: imports, dangerous code, manifests, CI, hooks, links, tests, limits
+    Check(super::commands::check::CheckArgs),
+    /// Show and change how much freedom tos has: phases, gates, holds
+    Phase(super::commands::phase::PhaseArgs),
+    /// Verify and show the record of evidence
+    Ledger(super::commands::ledger::LedgerArgs),
+    /// Accept or reject the work of a guarded task
+    Review(super::commands::review::ReviewArgs),
+    /// Try what this machine offers to confine programs
+    Isolation(super::commands::isolation::IsolationArgs),
     /// Print a completion script for a shell
     Completions(super::commands::completions::CompletionsArgs),
 }

@@ -3,9 +3,9 @@
 
 use crate::{
     config,
-    domain::{checkpoint, outcome::Outcome},
+    domain::{checkpoint, gates::Refusal, outcome::Outcome},
     interfaces::report::Printer,
-    ports::store,
+    ports::{ledger, store},
 };
 
 /// How tos ends.
@@ -77,6 +77,15 @@ pub enum Trouble {
     /// The records cannot be read or written.
     #[error("fatal_error: {0}")]
     Store(#[from] store::Error),
+    /// The gates are wrong.
+    #[error(transparent)]
+    Gates(#[from] config::gates::Error),
+    /// The ledger cannot be trusted or used.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A gate says no.
+    #[error("refused: {}", .0.why)]
+    Refused(Refusal),
     /// A checkpoint or rollback was not made.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Failure),
@@ -91,7 +100,12 @@ impl Trouble {
     /// Returns the exit code.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Config(_) | Self::Payload(_) | Self::Setup(_) => Exit::Invalid,
+            Self::Usage(_)
+            | Self::Config(_)
+            | Self::Payload(_)
+            | Self::Setup(_)
+            | Self::Gates(_) => Exit::Invalid,
+            Self::Ledger(_) | Self::Refused(_) => Exit::Refused,
             Self::NotDone(_) | Self::Store(_) | Self::Checkpoint(_) => Exit::NotDone,
         }
     }
@@ -101,6 +115,7 @@ impl Trouble {
         let exit = self.exit();
         let hint = match self {
             Self::Usage(_) => Some("`tos --help` shows every mode and command"),
+            Self::Refused(refusal) => Some(refusal.next.as_str()),
             _ => None,
         };
         printer.error(&self.to_string(), &self.causes(), hint);

@@ -10,6 +10,7 @@ use crate::{
     interfaces::cli::{
         args::{Approvals, Global},
         exit::Trouble,
+        gate_kit::GateKit,
     },
     ports::{
         BoxFuture, checkpoints::Checkpoints, clock::Clock, itself::Itself, plan_store::Shelf,
@@ -50,7 +51,7 @@ pub struct Finding {
 }
 
 /// Builds things on demand.
-pub trait Kit {
+pub trait Kit: GateKit {
     /// Returns the root that the words and the current directory mean.
     fn root(&self, global: &Global) -> PathBuf;
 

@@ -6,6 +6,7 @@
 pub mod args;
 pub mod commands;
 pub mod exit;
+pub mod gate_kit;
 pub mod kit;
 
 use std::ffi::OsString;
@@ -62,6 +63,11 @@ fn command_result(
         Command::Approve(args) => commands::approve::main(args, global, kit, printer),
         Command::Plan(args) => Ok(commands::plan::main(args, global, kit, printer)),
         Command::DodCheck(args) => Ok(commands::plan::dod_main(args, global, kit, printer)),
+        Command::Check(args) => commands::check::main(args, global, kit, printer),
+        Command::Phase(args) => commands::phase::main(args, global, kit, printer),
+        Command::Ledger(args) => commands::ledger::main(args, global, kit, printer),
+        Command::Review(args) => commands::review::main(args, global, kit, printer),
+        Command::Isolation(args) => commands::isolation::main(args, global, kit, printer),
         Command::Completions(args) => Ok(commands::completions::main(args)),
     }
 }

@@ -1,13 +1,18 @@
 //! One command, one file: its options, its help, what it does.
 
 pub mod approve;
+pub mod check;
 pub mod checkpoint;
 pub mod checkpoint_mode;
 pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod init;
+pub mod isolation;
+pub mod ledger;
+pub mod phase;
 pub mod plan;
+pub mod review;
 pub mod rollback;
 pub mod run;
 pub mod status;

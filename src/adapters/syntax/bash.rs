@@ -1,0 +1,124 @@
+//! Shell scripts.
+
+use tree_sitter::Node;
+
+use super::{Chain, Seen, children, unquote};
+
+/// Nothing to learn: a shell has no imports, and what variables hold cannot be known.
+pub(super) fn learn(_seen: &mut Seen<'_>, _node: Node<'_>) {}
+
+/// Records what is used.
+pub(super) fn look(seen: &mut Seen<'_>, node: Node<'_>) {
+    match node.kind() {
+        "command" => command(seen, node),
+        "file_redirect" => {
+            let target = node
+                .child_by_field_name("destination")
+                .map(|one| bare(seen.of(one)));
+            let writes = seen.of(node).contains('>');
+            if let Some(target) = target.filter(|target| writes && !target.starts_with('&')) {
+                let chain = Chain {
+                    head: "redirect".into(),
+                    members: vec![],
+                };
+                seen.used(node, &chain, Some(&target), true);
+            }
+        }
+        "declaration_command" => {
+            let words: Vec<&str> = seen.of(node).split_whitespace().collect();
+            if words == ["export", "-p"] || words == ["declare", "-x"] {
+                name(seen, node, &words.join(" "), "");
+            }
+        }
+        "function_definition" => {
+            let name = seen.field(node, "name").unwrap_or_default();
+            if name.starts_with("test") {
+                seen.test(node, name);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn bare(text: &str) -> String {
+    unquote(text).unwrap_or_else(|| text.replace(['\\', '"', '\''], ""))
+}
+
+fn name(seen: &mut Seen<'_>, node: Node<'_>, name: &str, argument: &str) {
+    let chain = Chain {
+        head: name.to_owned(),
+        members: vec![],
+    };
+    seen.used(node, &chain, Some(argument), true);
+}
+
+/// Commands that run another command given as words.
+const WRAPPERS: &[&str] = &[
+    "env", "nice", "nohup", "time", "timeout", "xargs", "command", "builtin", "stdbuf", "setsid",
+    "exec", "sudo", "doas",
+];
+
+fn command(seen: &mut Seen<'_>, node: Node<'_>) {
+    let Some(first) = node.child_by_field_name("name") else {
+        return;
+    };
+    let parts = children(node);
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|part| {
+            ![
+                "file_redirect",
+                "herestring_redirect",
+                "variable_assignment",
+                "heredoc_redirect",
+            ]
+            .contains(&part.kind())
+        })
+        .map(|part| bare(seen.of(*part)))
+        .collect();
+    let written = seen.of(first);
+    if written.contains(['$', '`']) {
+        let plain = written.trim_matches('"');
+        if !["$@", "${@}", "$CARGO", "$PYTHON", "$CC", "$MAKE"].contains(&plain) {
+            seen.mark(node, "runs a command whose name is computed");
+        }
+        return;
+    }
+    let mut words = words.as_slice();
+    while let Some((program, rest)) = words.split_first() {
+        let program = program.rsplit('/').next().unwrap_or(program);
+        let alone = rest.is_empty();
+        if program != "env" || alone {
+            name(seen, node, program, &rest.join(" "));
+        }
+        if [
+            "python", "python3", "node", "perl", "ruby", "bash", "sh", "zsh",
+        ]
+        .contains(&program)
+            && rest
+                .iter()
+                .any(|word| ["-c", "-e"].contains(&word.as_str()))
+        {
+            seen.mark(node, format!("code for `{program}` on the command line"));
+        }
+        if program == "find"
+            && rest
+                .iter()
+                .any(|word| ["-delete", "-exec", "-execdir", "-ok"].contains(&word.as_str()))
+        {
+            seen.mark(node, "`find` that deletes or runs");
+        }
+        if !WRAPPERS.contains(&program) {
+            return;
+        }
+        let skip = rest
+            .iter()
+            .take_while(|word| {
+                word.starts_with('-')
+                    || word.contains('=')
+                    || word.chars().all(|c| c.is_ascii_digit() || c == 's')
+            })
+            .count();
+        words = rest.get(skip..).unwrap_or_default();
+    }
+}

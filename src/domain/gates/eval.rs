@@ -1,0 +1,528 @@
+//! From gates and ledger to a verdict: which phase, what it permits, what is still missing, what is
+//! suspended. The same function serves status, promotion, the start of a session, and tests.
+
+use serde::Serialize;
+
+use super::{
+    AUTONOMY, Demote, Gate, Gates, HoldCause, Track,
+    evidence::Evidence,
+    metric::{self, Measured, fires, minor},
+    seconds,
+};
+use crate::domain::{
+    ledger::{Entry, PhaseMode, Record, SessionStart},
+    time::Timestamp,
+};
+
+/// What is known of here and now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here {
+    /// The time.
+    pub at: Timestamp,
+    /// The version of tos.
+    pub tool: String,
+    /// Digest of the policy in force.
+    pub policy: String,
+    /// Digest of the gates in force.
+    pub gates: String,
+    /// The agent's version, where it was asked.
+    pub agent_version: Option<String>,
+    /// The confinement, where it was probed.
+    pub backend: Option<String>,
+}
+
+/// What the present phase permits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Permission {
+    /// Sessions without a person.
+    pub unattended: bool,
+    /// How long they may take.
+    pub max_session_s: u64,
+    /// Whether dependents of a failed task may be skipped.
+    pub skip_dependents: bool,
+    /// Allowed values of `on_failure`.
+    pub on_failure: Vec<String>,
+    /// After how many tasks a stable point is made; 0 = never.
+    pub checkpoint_every: u32,
+    /// Capabilities the confinement must have.
+    pub need_isolation: Vec<String>,
+    /// What is checked before a session.
+    pub need_before_start: Vec<String>,
+}
+
+/// The state of one gate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GateReport {
+    /// The phase left.
+    pub from: String,
+    /// The phase entered.
+    pub to: String,
+    /// Every criterion.
+    pub criteria: Vec<Measured>,
+}
+
+impl GateReport {
+    /// Returns how many criteria are open.
+    pub fn open(&self) -> usize {
+        self.criteria.iter().filter(|one| !one.met).count()
+    }
+
+    /// Returns whether every criterion is met; a gate without criteria never is.
+    pub fn is_ready(&self) -> bool {
+        !self.criteria.is_empty() && self.open() == 0
+    }
+}
+
+/// Where one track stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Standing {
+    /// The track.
+    pub track: String,
+    /// The phase.
+    pub phase: String,
+    /// A word for people.
+    pub title: String,
+    /// A rule that leads back and is not recorded yet: the phase above is already the lower one.
+    pub demotion: Option<Demotion>,
+    /// A person has to unlock first.
+    pub locked: Option<String>,
+    /// The gate ahead; `None` at the top.
+    pub gate: Option<GateReport>,
+}
+
+/// A demotion that has to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Demotion {
+    /// The phase left.
+    pub from: String,
+    /// The phase entered.
+    pub to: String,
+    /// Lock until a person unlocks.
+    pub lock: bool,
+    /// What caused it.
+    pub reason: String,
+}
+
+/// The whole verdict.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Every track, autonomy first.
+    pub tracks: Vec<Standing>,
+    /// What the phase of autonomy permits.
+    pub permission: Permission,
+    /// Why unattended work is suspended, one sentence each.
+    pub holds: Vec<String>,
+    /// How many records the ledger has.
+    pub records: usize,
+    /// A person overrides the gate until then.
+    pub overridden: Option<Timestamp>,
+}
+
+impl Report {
+    /// Returns where autonomy stands.
+    pub fn autonomy(&self) -> Option<&Standing> {
+        self.tracks.iter().find(|track| track.track == AUTONOMY)
+    }
+}
+
+/// Evaluates the gates over a verified ledger.
+pub fn eval(gates: &Gates, ledger: &[Record], here: &Here) -> Report {
+    let tracks: Vec<Standing> = gates
+        .tracks()
+        .iter()
+        .map(|track| standing(gates, track, ledger, here))
+        .collect();
+    let phase = tracks
+        .first()
+        .map(|one| one.phase.clone())
+        .unwrap_or_default();
+    let allowed = gates.phase(&phase);
+    Report {
+        permission: Permission {
+            unattended: allowed.unattended,
+            max_session_s: seconds(&allowed.max_session).unwrap_or(0),
+            skip_dependents: allowed.skip == "dag",
+            on_failure: allowed.on_failure,
+            checkpoint_every: allowed.checkpoint_every,
+            need_isolation: allowed.need_isolation,
+            need_before_start: allowed.need_before_start,
+        },
+        holds: if allowed.unattended {
+            holds(gates, &phase, ledger, here)
+        } else {
+            Vec::new()
+        },
+        records: ledger.len(),
+        overridden: overridden(ledger, here.at),
+        tracks,
+    }
+}
+
+fn standing(gates: &Gates, track: &Track, ledger: &[Record], here: &Here) -> Standing {
+    let first = track.phases.first().cloned().unwrap_or_default();
+    let recorded = last_phase(ledger, &track.name).filter(|phase| track.phases.contains(phase));
+    let recorded = recorded.unwrap_or(first);
+    let since = last_fall(ledger, &track.name);
+    let evidence = Evidence::new(gates, ledger, since, here.at);
+    let own = track.name == AUTONOMY;
+    let demotion = own
+        .then(|| worst(gates, track, &recorded, &evidence))
+        .flatten();
+    let phase = demotion.as_ref().map_or(recorded, |fall| fall.to.clone());
+    // A fall that is not recorded yet leaves no evidence at all for the gate below.
+    let gate = gates.gate.iter().find(|gate| gate.from == phase);
+    let gate = gate.map(|gate| match &demotion {
+        None => report(gates, gate, &evidence, here),
+        Some(_) => report(gates, gate, &Evidence::new(gates, &[], None, here.at), here),
+    });
+    let fall_locks = demotion
+        .as_ref()
+        .filter(|fall| fall.lock)
+        .map(|fall| fall.reason.clone());
+    Standing {
+        track: track.name.clone(),
+        title: gates.phase(&phase).title,
+        phase,
+        locked: fall_locks.or_else(|| locked(ledger, &track.name)),
+        demotion,
+        gate,
+    }
+}
+
+fn report(gates: &Gates, gate: &Gate, evidence: &Evidence<'_>, here: &Here) -> GateReport {
+    GateReport {
+        from: gate.from.clone(),
+        to: gate.to.clone(),
+        criteria: gate
+            .require
+            .iter()
+            .map(|require| metric::measure(gates, require, evidence, here))
+            .collect(),
+    }
+}
+
+fn last_phase(ledger: &[Record], track: &str) -> Option<String> {
+    ledger.iter().rev().find_map(|record| match &record.entry {
+        Entry::Phase { track: of, to, .. } if of == track => Some(to.clone()),
+        _ => None,
+    })
+}
+
+/// Returns the newest record before which evidence does not count.
+fn last_fall(ledger: &[Record], track: &str) -> Option<u64> {
+    ledger
+        .iter()
+        .rev()
+        .find(|record| match &record.entry {
+            Entry::Phase {
+                track: of, mode, ..
+            } => of == track && *mode != PhaseMode::Promote,
+            Entry::Gap { .. } => true,
+            _ => false,
+        })
+        .map(|record| record.seq)
+}
+
+fn locked(ledger: &[Record], track: &str) -> Option<String> {
+    let newest = ledger.iter().rev().find(|record| match &record.entry {
+        Entry::Phase {
+            track: of, lock, ..
+        } => of == track && *lock,
+        Entry::Unlock { .. } => true,
+        _ => false,
+    })?;
+    match &newest.entry {
+        Entry::Phase { reason, .. } => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+/// Returns the deepest fall among the rules that fire.
+fn worst(gates: &Gates, track: &Track, phase: &str, evidence: &Evidence<'_>) -> Option<Demotion> {
+    let place = |name: &str| track.phases.iter().position(|other| other == name);
+    let now = place(phase)?;
+    let falls = gates.demote.iter().filter_map(|rule: &Demote| {
+        let reason = fires(rule, evidence)?;
+        let to = match rule.to.as_str() {
+            "previous" => now.saturating_sub(1),
+            name => place(name)?.min(now),
+        };
+        // At the bottom there is nowhere to fall, but a lock still closes the door.
+        (to < now || rule.lock).then_some((to, rule.lock, reason))
+    });
+    let (to, _, _) = falls.clone().min_by_key(|(to, _, _)| *to)?;
+    let reasons: Vec<String> = falls.clone().map(|(_, _, reason)| reason).collect();
+    Some(Demotion {
+        from: phase.to_owned(),
+        to: track.phases.get(to)?.clone(),
+        lock: falls.clone().any(|(_, lock, _)| lock),
+        reason: reasons.join("; "),
+    })
+}
+
+fn overridden(ledger: &[Record], now: Timestamp) -> Option<Timestamp> {
+    ledger.iter().rev().find_map(|record| match &record.entry {
+        Entry::Override { expires, .. } if *expires > now && record.stamp.at <= now => {
+            Some(*expires)
+        }
+        _ => None,
+    })
+}
+
+fn holds(gates: &Gates, phase: &str, ledger: &[Record], here: &Here) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(reason) = held_by_person(ledger) {
+        found.push(format!("held: {reason}"));
+    }
+    for hold in &gates.hold {
+        for cause in &hold.on {
+            if let Some((why, since)) = cause_seen(*cause, hold.days, ledger, here)
+                && !(hold.clear == "drills" && drilled(gates, phase, ledger, here, since))
+            {
+                found.push(format!("{why}; clear it with: tos drill --all"));
+            }
+        }
+    }
+    found
+}
+
+fn held_by_person(ledger: &[Record]) -> Option<String> {
+    ledger.iter().rev().find_map(|record| match &record.entry {
+        Entry::Hold { reason } => Some(Some(reason.clone())),
+        Entry::Unhold { .. } => Some(None),
+        _ => None,
+    })?
+}
+
+/// Returns what changed, and the record after which drills have to be run again.
+fn cause_seen(
+    cause: HoldCause,
+    days: u32,
+    ledger: &[Record],
+    here: &Here,
+) -> Option<(String, u64)> {
+    let promoted = ledger.iter().rev().find(|record| {
+        matches!(&record.entry, Entry::Phase { mode: PhaseMode::Promote, track, .. } if track == AUTONOMY)
+    });
+    match cause {
+        HoldCause::AgentMajorChanged => changed(ledger, here.agent_version.as_deref(), |start| {
+            major(&start.agent_version)
+        })
+        .map(|(from, to, seq)| {
+            (
+                format!("the agent changed from version {from} to {to}"),
+                seq,
+            )
+        }),
+        HoldCause::IsolationBackendChanged => changed(ledger, here.backend.as_deref(), |start| {
+            start.backend.clone()
+        })
+        .map(|(from, to, seq)| (format!("the confinement changed from {from} to {to}"), seq)),
+        HoldCause::GatesLoosened => promoted
+            .filter(|record| record.stamp.gates != here.gates)
+            .map(|record| {
+                (
+                    "the gates changed since the last promotion".to_owned(),
+                    record.seq,
+                )
+            }),
+        HoldCause::ToolMinorChanged => promoted
+            .filter(|record| minor(&record.stamp.tool) != minor(&here.tool))
+            .map(|record| {
+                (
+                    "tos changed its version since the last promotion".to_owned(),
+                    record.seq,
+                )
+            }),
+        // A broken chain never gets here: it is refused before anything is evaluated.
+        HoldCause::LedgerChainBroken => None,
+        HoldCause::IdleDays => {
+            let last = ledger.iter().rev().find(|record| {
+                matches!(
+                    record.entry,
+                    Entry::Task { .. } | Entry::SessionEnd { .. } | Entry::Phase { .. }
+                )
+            })?;
+            let idle = (here.at - last.stamp.at).num_days();
+            (idle >= i64::from(days))
+                .then(|| (format!("nothing was run for {idle} days"), last.seq))
+        }
+    }
+}
+
+fn changed(
+    ledger: &[Record],
+    now: Option<&str>,
+    of: impl Fn(&SessionStart) -> String,
+) -> Option<(String, String, u64)> {
+    let mut seen: Vec<(String, u64)> = ledger
+        .iter()
+        .filter_map(|record| match &record.entry {
+            Entry::SessionStart { start } if !start.attended => Some((of(start), record.seq)),
+            _ => None,
+        })
+        .collect();
+    if let (Some(now), Some((_, last))) = (now, seen.last()) {
+        let start = SessionStart {
+            agent_version: now.to_owned(),
+            backend: now.to_owned(),
+            ..SessionStart::default()
+        };
+        seen.push((of(&start), *last));
+    }
+    let pairs = seen.iter().zip(seen.iter().skip(1));
+    let last = pairs.filter(|(before, after)| before.0 != after.0).last()?;
+    let ((from, _), (to, seq)) = last;
+    Some((from.clone(), to.clone(), *seq))
+}
+
+/// Returns the first number in a version text.
+fn major(version: &str) -> String {
+    version
+        .split(|c: char| !c.is_ascii_digit())
+        .find(|part| !part.is_empty())
+        .unwrap_or(version)
+        .to_owned()
+}
+
+/// Returns whether every drill of the gates already passed was run again, under the gates of now, after a record.
+fn drilled(gates: &Gates, phase: &str, ledger: &[Record], here: &Here, since: u64) -> bool {
+    let autonomy = gates.tracks();
+    let Some(track) = autonomy.first() else {
+        return false;
+    };
+    let passed: Vec<&String> = track
+        .phases
+        .iter()
+        .take_while(|name| *name != phase)
+        .collect();
+    let evidence = Evidence::new(gates, ledger, Some(since), here.at);
+    let mut names = gates
+        .gate
+        .iter()
+        .filter(|gate| passed.contains(&&gate.from))
+        .flat_map(|gate| &gate.require)
+        .filter(|require| require.metric == super::Metric::DrillsPassed)
+        .flat_map(|require| &require.names)
+        .peekable();
+    names.peek().is_some()
+        && names.all(|name| {
+            metric::drill(gates, name, &evidence, here).is_ok_and(|seq| {
+                let record = ledger.iter().find(|record| record.seq == seq);
+                record.is_some_and(|record| record.stamp.gates == here.gates)
+            })
+        })
+}
+
+/// What somebody wants to start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Nobody will sit at the terminal.
+    pub unattended: bool,
+    /// How long it may take.
+    pub seconds: u64,
+    /// The plan's `on_failure`.
+    pub on_failure: String,
+    /// What the confinement proved.
+    pub capabilities: Vec<String>,
+}
+
+/// Why the gate says no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// One sentence.
+    pub why: String,
+    /// What to do next.
+    pub next: String,
+}
+
+/// Says whether a session may start.
+pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
+    let no = |why: String, next: &str| {
+        Err(Refusal {
+            why,
+            next: next.to_owned(),
+        })
+    };
+    let Some(standing) = report.autonomy() else {
+        return no(
+            "there is no track of autonomy".to_owned(),
+            "see docs/gates.md",
+        );
+    };
+    if let Some(reason) = &standing.locked {
+        return no(
+            format!("locked: {reason}"),
+            "tos phase unlock --reason TEXT",
+        );
+    }
+    let allowed = &report.permission;
+    let missing: Vec<&str> = allowed
+        .need_isolation
+        .iter()
+        .filter(|need| !ask.capabilities.contains(need))
+        .map(String::as_str)
+        .collect();
+    if !missing.is_empty() {
+        return no(
+            format!(
+                "phase {} needs a confinement with {}",
+                standing.phase,
+                missing.join(", ")
+            ),
+            "tos isolation probe",
+        );
+    }
+    if report.overridden.is_some() {
+        return Ok(());
+    }
+    if !ask.on_failure.is_empty() && !allowed.on_failure.contains(&ask.on_failure) {
+        return no(
+            format!(
+                "phase {} does not allow `on_failure: {}`",
+                standing.phase, ask.on_failure
+            ),
+            &format!("use one of: {}", allowed.on_failure.join(", ")),
+        );
+    }
+    if !ask.unattended {
+        return Ok(());
+    }
+    if !allowed.unattended {
+        return no(
+            format!(
+                "phase {} allows no unattended run. Open: {}",
+                standing.phase,
+                open(standing)
+            ),
+            "tos phase status",
+        );
+    }
+    if let Some(hold) = report.holds.first() {
+        return no(
+            format!("unattended work is on hold: {hold}"),
+            "tos phase status",
+        );
+    }
+    if ask.seconds > allowed.max_session_s {
+        return no(
+            format!(
+                "phase {} allows unattended runs of up to {}; {} were asked for",
+                standing.phase,
+                super::duration_text(allowed.max_session_s),
+                super::duration_text(ask.seconds)
+            ),
+            "choose an earlier `--until`",
+        );
+    }
+    Ok(())
+}
+
+fn open(standing: &Standing) -> String {
+    let criteria = standing.gate.iter().flat_map(|gate| &gate.criteria);
+    let open: Vec<String> = criteria
+        .filter(|one| !one.met)
+        .map(|one| format!("{} {}", one.id, one.value))
+        .collect();
+    open.join(", ")
+}

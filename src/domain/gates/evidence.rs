@@ -1,0 +1,187 @@
+//! Which records count: not voided, not too old, not from before a demotion; and how they belong
+//! together as tasks, sessions and nights.
+
+use std::collections::BTreeMap;
+
+use chrono::{Days, NaiveDate, NaiveTime};
+
+use crate::domain::{
+    gates::Gates,
+    ledger::{Entry, Record, SessionEnd, SessionStart, TaskEnd, TaskOutcome},
+    time::Timestamp,
+};
+
+/// The records that may speak, with what people said about tasks.
+pub(super) struct Evidence<'a> {
+    /// Records inside the window, oldest first, voided good ones left out.
+    pub(super) records: Vec<&'a Record>,
+    /// The newest judgement of a person per task; true = accepted.
+    reviews: BTreeMap<&'a str, bool>,
+    gates: &'a Gates,
+}
+
+/// A task with the record that tells its end.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) end: &'a TaskEnd,
+    pub(super) record: &'a Record,
+    /// It succeeded, and nobody rejected it later.
+    pub(super) success: bool,
+}
+
+/// A session that ended.
+#[derive(Clone, Copy)]
+pub(super) struct Session<'a> {
+    pub(super) start: Option<&'a SessionStart>,
+    pub(super) end: &'a SessionEnd,
+    pub(super) record: &'a Record,
+}
+
+impl<'a> Evidence<'a> {
+    /// Picks the records after `since` that are younger than the age limit.
+    pub(super) fn new(
+        gates: &'a Gates,
+        ledger: &'a [Record],
+        since: Option<u64>,
+        now: Timestamp,
+    ) -> Self {
+        let voided: Vec<u64> = ledger.iter().filter_map(void_target).collect();
+        let oldest = now - chrono::Duration::days(i64::from(gates.promote.evidence_max_age_days));
+        let stands = |record: &&Record| {
+            let late = since.is_none_or(|since| record.seq > since);
+            let voided = voided.contains(&record.seq) && record.entry.is_favourable();
+            // What speaks against freedom does not fade with age.
+            let fresh = record.stamp.at >= oldest || !record.entry.is_favourable();
+            late && fresh && !voided
+        };
+        let records: Vec<&Record> = ledger.iter().filter(stands).collect();
+        let mut reviews = BTreeMap::new();
+        for record in &records {
+            if let Entry::Review { task, accepted, .. } = &record.entry {
+                reviews.insert(task.as_str(), *accepted);
+            }
+        }
+        Self {
+            records,
+            reviews,
+            gates,
+        }
+    }
+
+    /// Returns the tasks that reached a verdict and count, oldest first.
+    pub(super) fn tasks(&self) -> Vec<Task<'a>> {
+        let only = &self.gates.tasks.count_only;
+        let mut seen: Vec<&str> = Vec::new();
+        let mut tasks = Vec::new();
+        for record in &self.records {
+            let Entry::Task { end } = &record.entry else {
+                continue;
+            };
+            if !end.outcome.is_verdict() || (only.real && !end.real) {
+                continue;
+            }
+            let rejected = self.reviews.get(end.task.as_str()) == Some(&false);
+            let success = end.outcome == TaskOutcome::Success && !(only.not_rejected && rejected);
+            // Only good results can be faked by repetition; every failure counts.
+            if success && only.distinct {
+                if seen.contains(&end.fingerprint.as_str()) {
+                    continue;
+                }
+                seen.push(&end.fingerprint);
+            }
+            tasks.push(Task {
+                end,
+                record,
+                success,
+            });
+        }
+        tasks
+    }
+
+    /// Returns the sessions that ended, oldest first.
+    pub(super) fn sessions(&self) -> Vec<Session<'a>> {
+        let mut starts: BTreeMap<&str, &SessionStart> = BTreeMap::new();
+        let mut sessions = Vec::new();
+        for record in &self.records {
+            let id = record.stamp.session.as_deref().unwrap_or_default();
+            if let Entry::SessionStart { start } = &record.entry {
+                starts.insert(id, start);
+            }
+            if let Entry::SessionEnd { end } = &record.entry {
+                sessions.push(Session {
+                    start: starts.get(id).copied(),
+                    end,
+                    record,
+                });
+            }
+        }
+        sessions
+    }
+}
+
+impl Session<'_> {
+    /// Returns the id people know it by.
+    pub(super) fn id(&self) -> &str {
+        self.record.stamp.session.as_deref().unwrap_or("?")
+    }
+
+    /// Returns one of its counters.
+    pub(super) fn counter(&self, name: &str) -> u32 {
+        match name {
+            "abnormal" => self.end.abnormal,
+            "rollback_failed" => self.end.rollback_failed,
+            "invariant_broken" => self.end.invariant_broken,
+            "limit_breach" => self.end.limit_breach,
+            _ => 0,
+        }
+    }
+
+    /// Returns the first of these counters that is not zero.
+    pub(super) fn dirt<'w>(&self, counters: &'w [String]) -> Option<&'w str> {
+        counters
+            .iter()
+            .find(|name| self.counter(name) > 0)
+            .map(String::as_str)
+    }
+
+    /// Returns why it proves nothing about working alone, whatever it did.
+    pub(super) fn disqualified(&self, at_night: bool) -> Option<&'static str> {
+        let Some(start) = self.start else {
+            return Some("its start is not recorded");
+        };
+        match () {
+            () if start.attended => Some("attended"),
+            () if start.overridden => Some("the gate was overridden"),
+            () if at_night && !start.at_night => Some("not at night"),
+            () if self.end.suspend_s > 60 => Some("the machine slept"),
+            () => None,
+        }
+    }
+}
+
+fn void_target(record: &Record) -> Option<u64> {
+    if let Entry::Void { target, .. } = &record.entry {
+        return Some(*target);
+    }
+    None
+}
+
+/// Reads `20:00-08:00`.
+pub(super) fn window(text: &str) -> Option<(NaiveTime, NaiveTime)> {
+    let (from, to) = text.split_once('-')?;
+    let time = |text: &str| NaiveTime::parse_from_str(text.trim(), "%H:%M").ok();
+    Some((time(from)?, time(to)?))
+}
+
+/// Returns the night a moment belongs to, named by the date on which its window opened; `None` by day.
+pub fn night_of(gates: &Gates, at: Timestamp) -> Option<NaiveDate> {
+    let (from, to) = window(&gates.night.window)?;
+    let (date, time) = (at.date_naive(), at.time());
+    if from <= to {
+        return (from <= time && time < to).then_some(date);
+    }
+    if time >= from {
+        return Some(date);
+    }
+    (time < to).then(|| date.checked_sub_days(Days::new(1)))?
+}

@@ -1,0 +1,261 @@
+//! The chain: each line carries the hash of itself and, inside what is hashed, the hash of the line before.
+//!
+//! A chain alone does not notice a missing end. So the head is written down elsewhere too (an
+//! [`Anchor`]): beside the ledger, in the user's state folder, in every commit tos makes. A ledger that
+//! does not contain an anchored record is broken.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::ledger::{Entry, Record, VERSION};
+
+/// The `prev` of the very first record.
+pub const ROOT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A place in the ledger that was written down elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The record.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: String,
+}
+
+impl Anchor {
+    /// Returns the text of a commit trailer: `<seq>:<hash>`.
+    pub fn trailer(&self) -> String {
+        format!("{}:{}", self.seq, self.hash)
+    }
+
+    /// Reads what [`Self::trailer`] wrote.
+    pub fn from_trailer(text: &str) -> Option<Self> {
+        let (seq, hash) = text.trim().split_once(':')?;
+        let whole = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Some(Self {
+            seq: seq.parse().ok()?,
+            hash: whole.then(|| hash.to_owned())?,
+        })
+    }
+}
+
+/// A ledger that holds together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chain {
+    /// The records, oldest first.
+    pub records: Vec<Record>,
+    /// The last one and its hash.
+    pub head: Option<Anchor>,
+    /// Bytes at the end that a crash cut off in mid-line; they were never confirmed to anybody.
+    pub torn: usize,
+}
+
+/// Where and why a ledger does not hold together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {at}: {why}")]
+pub struct Broken {
+    /// The number of the first record that is wrong.
+    pub at: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Returns the hash of some bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(bytes);
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Returns the line of a record, with its hash and line feed, and the anchor that names it.
+pub fn seal(record: &Record) -> Result<(String, Anchor), serde_json::Error> {
+    let body = serde_json::to_string(record)?;
+    let hash = sha256(body.as_bytes());
+    let open = body.strip_suffix('}').unwrap_or(&body);
+    let line = format!("{open},\"hash\":\"{hash}\"}}\n");
+    let seq = record.seq;
+    Ok((line, Anchor { seq, hash }))
+}
+
+/// Reads a whole ledger and checks every link and every anchor.
+pub fn verify(bytes: &[u8], anchors: &[Anchor]) -> Result<Chain, Broken> {
+    let mut chain = Chain::default();
+    let mut hashes: Vec<Anchor> = Vec::new();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let at = hashes.last().map_or(0, |last| last.seq + 1);
+        let Some(line) = line.strip_suffix(b"\n") else {
+            chain.torn = line.len();
+            break;
+        };
+        let (record, hash) = open(line, at)?;
+        follows(&record, hashes.last(), at)?;
+        hashes.push(Anchor {
+            seq: record.seq,
+            hash,
+        });
+        chain.records.push(record);
+    }
+    for anchor in anchors {
+        holds(anchor, &hashes)?;
+    }
+    chain.head = hashes.pop();
+    Ok(chain)
+}
+
+fn open(line: &[u8], at: u64) -> Result<(Record, String), Broken> {
+    let broken = |why: &str| Broken {
+        at,
+        why: why.to_owned(),
+    };
+    let line = std::str::from_utf8(line).map_err(|_| broken("is not text"))?;
+    let parts = line
+        .strip_suffix("\"}")
+        .and_then(|line| line.rsplit_once(",\"hash\":\""));
+    let (body, hash) = parts.ok_or_else(|| broken("carries no hash"))?;
+    let body = format!("{body}}}");
+    if sha256(body.as_bytes()) != hash {
+        return Err(broken("was changed: its hash does not fit"));
+    }
+    let record: Record = serde_json::from_str(&body).map_err(|error| Broken {
+        at,
+        why: format!("cannot be read by this version of tos: {error}"),
+    })?;
+    if record.v != VERSION {
+        return Err(broken("was written by another version of tos"));
+    }
+    Ok((record, hash.to_owned()))
+}
+
+fn follows(record: &Record, last: Option<&Anchor>, at: u64) -> Result<(), Broken> {
+    let fits = match last {
+        Some(last) => record.prev == last.hash && record.seq == at,
+        // A ledger begins at zero, or with the note that an older one was put aside.
+        None => {
+            matches!(record.entry, Entry::Gap { .. }) || (record.prev == ROOT && record.seq == 0)
+        }
+    };
+    fits.then_some(()).ok_or_else(|| Broken {
+        at,
+        why: "does not follow the record before it; one was removed, added or moved".to_owned(),
+    })
+}
+
+fn holds(anchor: &Anchor, hashes: &[Anchor]) -> Result<(), Broken> {
+    let first = hashes.first().map_or(0, |first| first.seq);
+    if anchor.seq < first || hashes.contains(anchor) {
+        return Ok(());
+    }
+    let missing = hashes.last().is_none_or(|last| last.seq < anchor.seq);
+    Err(Broken {
+        at: if missing {
+            hashes.last().map_or(0, |last| last.seq + 1)
+        } else {
+            anchor.seq
+        },
+        why: if missing {
+            format!("records up to {} are missing", anchor.seq)
+        } else {
+            "is not the one that was written down elsewhere".to_owned()
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::ledger::Stamp;
+
+    fn record(seq: u64, prev: &str) -> Record {
+        Record {
+            v: VERSION,
+            seq,
+            prev: prev.to_owned(),
+            stamp: Stamp {
+                at: chrono::DateTime::parse_from_rfc3339("2026-03-10T22:00:00+09:00").unwrap(),
+                boottime_ms: 5,
+                boot_id: "b".into(),
+                actor: "tos".into(),
+                tool: "0.4.0".into(),
+                policy: "p".into(),
+                gates: "g".into(),
+                session: None,
+            },
+            entry: Entry::Observed {
+                name: format!("n{seq}"),
+                detail: "it, \"hash\":\"x\"}".into(),
+            },
+        }
+    }
+
+    fn ledger(count: u64) -> (Vec<String>, Anchor) {
+        let mut lines = Vec::new();
+        let mut last = Anchor {
+            seq: 0,
+            hash: ROOT.into(),
+        };
+        for seq in 0..count {
+            let (line, anchor) = seal(&record(seq, &last.hash)).unwrap();
+            lines.push(line);
+            last = anchor;
+        }
+        (lines, last)
+    }
+
+    #[test]
+    fn a_ledger_reads_back_as_it_was_written() {
+        let (lines, head) = ledger(5);
+        let chain = verify(lines.concat().as_bytes(), std::slice::from_ref(&head)).unwrap();
+        assert_eq!(chain.records.len(), 5);
+        assert_eq!(chain.head, Some(head.clone()));
+        assert_eq!(Anchor::from_trailer(&head.trailer()), Some(head));
+    }
+
+    #[test]
+    fn a_crash_in_mid_line_loses_nothing_that_was_confirmed() {
+        let (lines, head) = ledger(3);
+        let text = format!("{}{}", lines.concat(), "{\"v\":1,\"se");
+        let chain = verify(text.as_bytes(), &[head]).unwrap();
+        assert_eq!((chain.records.len(), chain.torn), (3, 10));
+    }
+
+    #[test]
+    fn an_emptied_ledger_is_broken_where_an_anchor_remembers_it() {
+        let (_, head) = ledger(3);
+        assert_eq!(verify(b"", &[head]).unwrap_err().at, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn removing_any_record_is_detected(count in 1_u64..12, at in any::<prop::sample::Index>()) {
+            let (mut lines, head) = ledger(count);
+            lines.remove(at.index(lines.len()));
+            prop_assert!(verify(lines.concat().as_bytes(), &[head]).is_err());
+        }
+
+        #[test]
+        fn changing_any_byte_is_detected(count in 1_u64..6, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let (lines, head) = ledger(count);
+            let mut bytes = lines.concat().into_bytes();
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != to);
+            bytes[at] = to;
+            prop_assert!(verify(&bytes, &[head]).is_err());
+        }
+
+        #[test]
+        fn swapping_two_records_is_detected(count in 2_u64..8, a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
+            let (mut lines, head) = ledger(count);
+            let (a, b) = (a.index(lines.len()), b.index(lines.len()));
+            prop_assume!(a != b);
+            lines.swap(a, b);
+            prop_assert!(verify(lines.concat().as_bytes(), &[head]).is_err());
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Validators: what a change adds that nobody agreed to.
+//!
+//! A finding is what the state after has and the state before had not, counted as multisets: old sins
+//! do not fire. What cannot be understood counts as found. Static checks are a tripwire; the wall is
+//! the sandbox.
+
+mod danger;
+pub mod facts;
+mod files;
+mod imports;
+mod tests_kept;
+mod words;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use facts::{Facts, Language};
+
+/// One state of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Side {
+    /// What sort of entry it is.
+    pub sort: Sort,
+    /// Whether it may be executed.
+    pub executable: bool,
+    /// Its size.
+    pub bytes: u64,
+    /// Its text; `None` where it is not text or too large to judge.
+    pub text: Option<String>,
+    /// What the grammar of its language saw.
+    pub facts: Facts,
+    /// For manifests: each part and its canonical text.
+    pub manifest: BTreeMap<String, String>,
+}
+
+/// What sort of entry a path is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// A file.
+    #[default]
+    File,
+    /// A symbolic link and where it leads.
+    Link(String),
+    /// Another repository.
+    Repository,
+    /// A device, a pipe, a socket.
+    Special,
+}
+
+/// One changed path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Relative to the top of the repository.
+    pub path: String,
+    /// Where the state after was found: `worktree`, `index` or `commits`.
+    pub place: &'static str,
+    /// Before; `None` = it did not exist.
+    pub before: Option<Side>,
+    /// After; `None` = it was removed.
+    pub after: Option<Side>,
+    /// Lines added.
+    pub added: u32,
+    /// Lines removed.
+    pub removed: u32,
+}
+
+impl Change {
+    /// Returns the language, by what the path and the first line say now, or said before.
+    pub fn language(&self) -> Option<Language> {
+        let text = |side: &Option<Side>| side.as_ref()?.text.clone();
+        let text = text(&self.after)
+            .or_else(|| text(&self.before))
+            .unwrap_or_default();
+        Language::of(&self.path, &text)
+    }
+}
+
+/// What is agreed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Modules that may be imported in addition to the harmless ones; an entry ending in `/` or `.` is a prefix.
+    pub allowed_imports: Vec<String>,
+    /// Texts that no added line may contain.
+    pub banned_patterns: Vec<String>,
+    /// Manifests and lock files may change.
+    pub allow_manifests: bool,
+    /// The agent was confined, so what a program may do to the machine is not a finding.
+    pub confined: bool,
+    /// How much may change.
+    pub limits: Limits,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            allowed_imports: Vec::new(),
+            banned_patterns: Vec::new(),
+            allow_manifests: false,
+            confined: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How much may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Files changed.
+    pub files: u32,
+    /// Lines added and removed.
+    pub lines: u32,
+    /// Files that did not exist before.
+    pub created: u32,
+    /// Bytes of all changed files together.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            files: 10,
+            lines: 500,
+            created: 8,
+            bytes: 1 << 20,
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Somebody should look.
+    Warning,
+    /// The change is not acceptable.
+    Failure,
+}
+
+/// The group a finding belongs to; the first group with a failure decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Manifests, CI, hooks, links, other repositories.
+    Files,
+    /// Banned texts.
+    Banned,
+    /// Imports that are not allowed.
+    Import,
+    /// Dangerous code, first tier: never acceptable.
+    Danger,
+    /// Second tier: reads secrets.
+    Secret,
+    /// Third tier: harms the machine unless confined.
+    Host,
+    /// Tests deleted or weakened.
+    Tests,
+    /// Too much at once.
+    Limit,
+}
+
+/// Something the change adds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// The group.
+    pub group: Group,
+    /// How bad.
+    pub weight: Weight,
+    /// The file; empty for the whole change.
+    pub path: String,
+    /// The line, from 1; 0 where there is none.
+    pub line: u32,
+    /// What was found.
+    pub what: String,
+    /// `worktree`, `index` or `commits`.
+    pub place: &'static str,
+}
+
+impl Finding {
+    fn new(group: Group, change: &Change, line: u32, what: impl Into<String>) -> Self {
+        Self {
+            group,
+            weight: Weight::Failure,
+            path: change.path.clone(),
+            line,
+            what: what.into(),
+            place: change.place,
+        }
+    }
+
+    fn warning(self) -> Self {
+        Self {
+            weight: Weight::Warning,
+            ..self
+        }
+    }
+
+    /// Returns one line for people.
+    pub fn text(&self) -> String {
+        let place = match (self.path.is_empty(), self.line) {
+            (true, _) => String::new(),
+            (false, 0) => format!("{}: ", self.path),
+            (false, line) => format!("{}:{line}: ", self.path),
+        };
+        let from = if self.place == "worktree" {
+            String::new()
+        } else {
+            format!(" (in the {})", self.place)
+        };
+        format!("{place}{}{from}", self.what)
+    }
+}
+
+/// What the project is made of, as it was before the change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Project {
+    /// Names that importing code can use for the project's own modules.
+    pub own: Vec<String>,
+    /// Names of declared dependencies.
+    pub declared: Vec<String>,
+}
+
+/// A change with what is needed to judge it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// The commit compared with; empty = nothing was committed before.
+    pub base: String,
+    /// Every changed path.
+    pub changes: Vec<Change>,
+    /// What the project was made of.
+    pub project: Project,
+    /// The text of the repository's rules before the change.
+    pub rules: Option<String>,
+}
+
+/// Judges a change; the findings are sorted and without repetition.
+pub fn judge(rules: &Rules, project: &Project, changes: &[Change]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for change in changes {
+        findings.extend(files::findings(rules, change));
+        findings.extend(words::findings(rules, change));
+        findings.extend(imports::findings(rules, project, change));
+        findings.extend(danger::findings(rules, change));
+    }
+    for place in ["worktree", "index", "commits"] {
+        let here: Vec<&Change> = changes
+            .iter()
+            .filter(|change| change.place == place)
+            .collect();
+        findings.extend(tests_kept::findings(&here));
+        findings.extend(limits(&rules.limits, &here, place));
+    }
+    findings.sort();
+    findings.dedup_by(|a, b| {
+        (&a.group, &a.path, &a.line, &a.what) == (&b.group, &b.path, &b.line, &b.what)
+    });
+    findings
+}
+
+fn limits(limits: &Limits, changes: &[&Change], place: &'static str) -> Vec<Finding> {
+    let sum = |of: fn(&Change) -> u64| changes.iter().map(|change| of(change)).sum::<u64>();
+    let after = |change: &Change| change.after.as_ref().map_or(0, |side| side.bytes);
+    let seen: [(&str, u64, u64); 4] = [
+        ("files changed", changes.len() as u64, limits.files.into()),
+        (
+            "lines changed",
+            sum(|change| u64::from(change.added) + u64::from(change.removed)),
+            limits.lines.into(),
+        ),
+        (
+            "files created",
+            sum(|change| u64::from(change.before.is_none() && change.after.is_some())),
+            limits.created.into(),
+        ),
+        (
+            "bytes written",
+            changes.iter().map(|change| after(change)).sum(),
+            limits.bytes,
+        ),
+    ];
+    let over = seen.into_iter().filter(|(_, actual, limit)| actual > limit);
+    over.map(|(name, actual, limit)| Finding {
+        group: Group::Limit,
+        weight: Weight::Failure,
+        path: String::new(),
+        line: 0,
+        what: format!("{actual} {name}, the limit is {limit}"),
+        place,
+    })
+    .collect()
+}
+
+/// Returns the entries of `after` that `before` does not have, as multisets, with `after`'s values.
+fn added<T, K: Ord + Clone>(before: &[T], after: &[T], key: impl Fn(&T) -> K) -> Vec<usize> {
+    let mut stock: BTreeMap<K, usize> = BTreeMap::new();
+    for one in before {
+        *stock.entry(key(one)).or_default() += 1;
+    }
+    let mut fresh = Vec::new();
+    for (place, one) in after.iter().enumerate() {
+        match stock.get_mut(&key(one)) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => fresh.push(place),
+        }
+    }
+    fresh
+}

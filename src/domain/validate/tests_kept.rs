@@ -1,0 +1,101 @@
+//! Tests must not get fewer or weaker: judged over the whole change, so that moving one is no crime.
+
+use super::{Change, Finding, Group, Side, added, facts::Facts};
+
+/// Finds deleted, muted and weakened tests.
+pub(super) fn findings(changes: &[&Change]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let sum = |of: &dyn Fn(&Facts) -> u32| {
+        let total = |side: &dyn Fn(&Change) -> Option<&Side>| -> u32 {
+            changes
+                .iter()
+                .filter_map(|change| side(change))
+                .map(|side| of(&side.facts))
+                .sum()
+        };
+        (
+            total(&|change| change.before.as_ref()),
+            total(&|change| change.after.as_ref()),
+        )
+    };
+    let tests = sum(&|facts| u32::try_from(facts.tests.len()).unwrap_or(u32::MAX));
+    let assertions = sum(&|facts| facts.assertions);
+    for change in changes {
+        let nothing = Facts::default();
+        let before = change.before.as_ref().map_or(&nothing, |side| &side.facts);
+        let after = change.after.as_ref().map_or(&nothing, |side| &side.facts);
+        if change.after.is_none() && is_test_path(&change.path) && tests.1 < tests.0.max(1) {
+            found.push(Finding::new(
+                Group::Tests,
+                change,
+                0,
+                "a test file was deleted",
+            ));
+            continue;
+        }
+        found.extend(removed(change, before, after, tests.1 < tests.0));
+        if assertions.1 < assertions.0
+            && after.assertions < before.assertions
+            && !before.tests.is_empty()
+        {
+            let what = format!(
+                "{} assertions instead of {}",
+                after.assertions, before.assertions
+            );
+            found.push(Finding::new(Group::Tests, change, 0, what));
+        }
+        let muted = added(&before.muted, &after.muted, |mark| mark.what.clone());
+        for mark in muted.into_iter().filter_map(|place| after.muted.get(place)) {
+            found.push(Finding::new(
+                Group::Tests,
+                change,
+                mark.line,
+                format!("a test muted by `{}`", mark.what),
+            ));
+        }
+        found.extend(odd_size(change));
+    }
+    found
+}
+
+fn removed(change: &Change, before: &Facts, after: &Facts, fewer: bool) -> Vec<Finding> {
+    let gone = added(&after.tests, &before.tests, |mark| mark.what.clone());
+    gone.into_iter()
+        .filter_map(|place| before.tests.get(place))
+        .map(|mark| {
+            let what = format!("the test `{}` is gone", mark.what);
+            let finding = Finding::new(Group::Tests, change, 0, what);
+            // As many tests as before: it was renamed or moved, which a person may want to know.
+            if fewer { finding } else { finding.warning() }
+        })
+        .collect()
+}
+
+/// Returns whether a path is that of a test, by the customs of the languages.
+pub(super) fn is_test_path(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or(&lower);
+    let folder = lower
+        .split('/')
+        .rev()
+        .skip(1)
+        .any(|part| ["test", "tests", "__tests__", "spec", "testdata"].contains(&part));
+    let named = name.starts_with("test_")
+        || ["_test.go", "_test.py", "_test.rs", "_spec.rb"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        || name.contains(".test.")
+        || name.contains(".spec.");
+    folder || named
+}
+
+fn odd_size(change: &Change) -> Option<Finding> {
+    let text = change.after.as_ref()?.text.as_deref()?;
+    if !is_test_path(&change.path) || change.language().is_none() {
+        return None;
+    }
+    let lines = text.lines().count();
+    let what = format!("a test file of {lines} lines");
+    let odd = !(10..=1000).contains(&lines);
+    odd.then(|| Finding::new(Group::Tests, change, 0, what).warning())
+}

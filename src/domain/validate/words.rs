@@ -1,0 +1,195 @@
+//! Texts: banned patterns, and the first tier of danger where it shows in a text rather than in code.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Change, Finding, Group, Rules, Side, added};
+
+/// Shapes that have no place in a change, and what they are.
+const SHAPES: &[(&str, &str)] = &[
+    (
+        r"/(?:var/)?run/docker\.sock",
+        "the socket of the container daemon",
+    ),
+    (
+        r"/proc/(?:self|\d+|\*|\$\{?\w+\}?|\{\w*\})/(?:environ|cmdline|fd|mem|root|ns)\b",
+        "another process's memory, environment or files",
+    ),
+    (
+        r"\b(?:nsenter|unshare|setns|ptrace)\b",
+        "a way out of a container",
+    ),
+    (
+        r"--privileged\b|--cap-add|--pid[= ]host|--security-opt[= ]\S*unconfined",
+        "a container without its walls",
+    ),
+    (
+        r"\b(?:npm|pnpm|yarn|bun)\s+(?:install|i|add|exec)\s+[^-\s]|\bnpx\s+\S|\b(?:pip3?|uv pip|pipx|gem|cargo|go)\s+install\s+\S|\buv add\s+\S",
+        "installs software at run time",
+    ),
+    (
+        r"\b(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+)?(?:ba|z|k|da)?sh\b",
+        "runs what it downloads",
+    ),
+    (
+        r"\bbase64\s+(?:-d|--decode|-D)\b[^\n|]*\|\s*(?:ba|z|da)?sh\b",
+        "runs what it decodes",
+    ),
+    (r"/dev/tcp/", "a connection made by the shell"),
+];
+
+/// The second tier: places of secrets.
+const SECRETS: &[(&str, &str)] = &[
+    (
+        r"(?:^|[/\s'])\.env(?:\.(?:local|production|prod))?(?:$|[\s'])",
+        "an environment file",
+    ),
+    (r"\bid_(?:rsa|dsa|ecdsa|ed25519)\b|\.ssh/", "a private key"),
+    (
+        r"\.aws/credentials|\.netrc\b|\.git-credentials\b|\.npmrc\b|\.pypirc\b|\.docker/config\.json|\.kube/config|gcloud/credentials",
+        "stored credentials",
+    ),
+    (r"/etc/(?:shadow|sudoers)\b", "the system's passwords"),
+    (
+        r"169\.254\.169\.254|metadata\.google\.internal",
+        "the cloud's credentials",
+    ),
+];
+
+static COMPILED: LazyLock<Vec<(Group, Regex, &'static str)>> = LazyLock::new(|| {
+    let tiers = [(Group::Danger, SHAPES), (Group::Secret, SECRETS)];
+    let all = tiers
+        .into_iter()
+        .flat_map(|(group, shapes)| shapes.iter().map(move |one| (group, one)));
+    all.filter_map(|(group, (shape, what))| Some((group, Regex::new(shape).ok()?, *what)))
+        .collect()
+});
+
+/// Characters that make a text read otherwise than it runs.
+const fn deceives(c: char) -> bool {
+    matches!(c,
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}'
+        | '\u{E0000}'..='\u{E007F}' | '\u{FF21}'..='\u{FF5A}' | '\u{1D400}'..='\u{1D7FF}')
+}
+
+/// Finds them in what a change adds.
+pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
+    let Some(after) = &change.after else {
+        return Vec::new();
+    };
+    let before = change.before.as_ref();
+    let mut found = banned(rules, change, before, after);
+    found.extend(deceptions(change, before, after));
+    let prose = change.path.ends_with(".md")
+        || change.path.ends_with(".rst")
+        || change.path.ends_with(".txt");
+    if !prose {
+        found.extend(shapes(change, before, after));
+    }
+    found
+}
+
+fn lines(side: Option<&Side>) -> Vec<(u32, &str)> {
+    let text = side
+        .and_then(|side| side.text.as_deref())
+        .unwrap_or_default();
+    (1..).zip(text.lines()).collect()
+}
+
+fn new_lines<'a>(before: Option<&'a Side>, after: &'a Side) -> Vec<(u32, &'a str)> {
+    let (old, new) = (lines(before), lines(Some(after)));
+    let fresh = added(&old, &new, |(_, text)| text.to_string());
+    fresh
+        .into_iter()
+        .filter_map(|place| new.get(place).copied())
+        .collect()
+}
+
+fn banned(rules: &Rules, change: &Change, before: Option<&Side>, after: &Side) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (line, text) in new_lines(before, after) {
+        for pattern in rules
+            .banned_patterns
+            .iter()
+            .filter(|pattern| text.contains(pattern.as_str()))
+        {
+            found.push(Finding::new(
+                Group::Banned,
+                change,
+                line,
+                format!("the banned text `{pattern}`"),
+            ));
+        }
+    }
+    // A name says as much as a line.
+    for pattern in &rules.banned_patterns {
+        if before.is_none() && change.path.contains(pattern.as_str()) {
+            found.push(Finding::new(
+                Group::Banned,
+                change,
+                0,
+                format!("the banned text `{pattern}` in the name"),
+            ));
+        }
+    }
+    found
+}
+
+fn deceptions(change: &Change, before: Option<&Side>, after: &Side) -> Vec<Finding> {
+    new_lines(before, after)
+        .into_iter()
+        .filter_map(|(line, text)| {
+            let c = text.chars().find(|c| deceives(*c))?;
+            let what = format!(
+                "the character U+{:04X}, which makes code read otherwise than it runs",
+                c as u32
+            );
+            Some(Finding::new(Group::Danger, change, line, what))
+        })
+        .collect()
+}
+
+fn shapes(change: &Change, before: Option<&Side>, after: &Side) -> Vec<Finding> {
+    // Where a grammar knows what is a comment, only literal texts count; elsewhere every line does.
+    let known = change
+        .language()
+        .is_some_and(|language| language != super::facts::Language::Shell);
+    let texts: Vec<(u32, String)> = if known {
+        let old = before
+            .map(|side| side.facts.strings.as_slice())
+            .unwrap_or_default();
+        let new = &after.facts.strings;
+        let fresh = added(old, new, |one| one.what.clone());
+        fresh
+            .iter()
+            .filter_map(|place| new.get(*place))
+            .map(|one| (one.line, one.what.clone()))
+            .collect()
+    } else {
+        let code = |text: &str| !text.trim_start().starts_with('#') || text.starts_with("#!");
+        let fresh = new_lines(before, after)
+            .into_iter()
+            .filter(|(_, text)| code(text));
+        fresh.map(|(line, text)| (line, text.to_owned())).collect()
+    };
+    let mut found = Vec::new();
+    for (line, text) in texts {
+        for (group, shape, what) in COMPILED.iter() {
+            if shape.is_match(&text) {
+                found.push(Finding::new(*group, change, line, format!("names {what}")));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_compiles() {
+        assert_eq!(COMPILED.len(), SHAPES.len() + SECRETS.len());
+    }
+}

@@ -1,0 +1,112 @@
+//! `tos check`: judges a change in any repository.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    domain::validate::{Finding, Rules, Weight, judge},
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            kit::Kit,
+        },
+        report::{Printer, printer::Tone},
+    },
+};
+
+/// Options of `tos check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The commit to compare with; everything since counts, committed, staged or not
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// A module that may be imported; may be repeated
+    #[arg(long, value_name = "MODULE")]
+    allow_import: Vec<String>,
+    /// A text that no added line may contain; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    ban: Vec<String>,
+    /// Manifests and lock files may change
+    #[arg(long)]
+    allow_manifests: bool,
+    /// The author was confined: what a program may do to the machine is not a finding
+    #[arg(long)]
+    confined: bool,
+    /// Files that may change
+    #[arg(long, value_name = "N")]
+    max_files: Option<u32>,
+    /// Lines that may be added and removed
+    #[arg(long, value_name = "N")]
+    max_lines: Option<u32>,
+    /// Files that may be created
+    #[arg(long, value_name = "N")]
+    max_created: Option<u32>,
+    /// Bytes that all changed files may have together
+    #[arg(long, value_name = "N")]
+    max_bytes: Option<u64>,
+}
+
+/// Judges, and says what was found.
+pub fn main(
+    args: &CheckArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let seen = kit.changes(global, args.base.as_deref())?;
+    let rules = rules(args, seen.rules.as_deref(), kit)?;
+    let findings = judge(&rules, &seen.project, &seen.changes);
+    let failures = findings
+        .iter()
+        .filter(|finding| finding.weight == Weight::Failure)
+        .count();
+    for finding in &findings {
+        printer.line(&shown(finding, printer));
+    }
+    let warnings = findings.len() - failures;
+    let files = seen.changes.len();
+    printer.note(&match (failures, warnings) {
+        (0, 0) => format!("clean: {files} changed files"),
+        _ => format!("{failures} findings, {warnings} warnings in {files} changed files"),
+    });
+    printer.document(&json!({
+        "base": seen.base,
+        "files": files,
+        "clean": failures == 0,
+        "findings": findings,
+    }));
+    Ok(if failures == 0 {
+        Exit::Success
+    } else {
+        Exit::NotDone
+    })
+}
+
+fn rules(args: &CheckArgs, text: Option<&str>, kit: &dyn Kit) -> Result<Rules, Trouble> {
+    let mut rules = match text {
+        Some(text) => kit.check_rules(text)?,
+        None => Rules::default(),
+    };
+    rules.allowed_imports.extend(args.allow_import.clone());
+    rules.banned_patterns.extend(args.ban.clone());
+    rules.allow_manifests |= args.allow_manifests;
+    rules.confined |= args.confined;
+    let limits = &mut rules.limits;
+    limits.files = args.max_files.unwrap_or(limits.files);
+    limits.lines = args.max_lines.unwrap_or(limits.lines);
+    limits.created = args.max_created.unwrap_or(limits.created);
+    limits.bytes = args.max_bytes.unwrap_or(limits.bytes);
+    if rules.banned_patterns.iter().any(String::is_empty) {
+        return Err(Trouble::usage("a banned text must not be empty"));
+    }
+    Ok(rules)
+}
+
+fn shown(finding: &Finding, printer: &Printer) -> String {
+    let (word, tone) = match finding.weight {
+        Weight::Failure => ("fail", Tone::Bad),
+        Weight::Warning => ("warn", Tone::Warn),
+    };
+    format!("{}  {}", printer.paint(tone, word), finding.text())
+}

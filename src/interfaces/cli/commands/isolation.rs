@@ -1,0 +1,60 @@
+//! `tos isolation probe`: what this machine offers to confine programs, tried out, not guessed.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::{
+    domain::ledger::Entry,
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            gate_kit::Court,
+            kit::Kit,
+        },
+        report::Printer,
+    },
+};
+
+/// Options of `tos isolation`.
+#[derive(Debug, Args)]
+pub struct IsolationArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Try every way of confining programs that tos knows
+    Probe {
+        /// Record the verdict on a subject; the gates know `container`
+        #[arg(long, value_name = "SUBJECT", value_parser = ["container"])]
+        conclude: Option<String>,
+    },
+}
+
+/// Probes, and records the verdict where asked.
+pub fn main(
+    args: &IsolationArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let Verb::Probe { conclude } = &args.verb;
+    let (probes, container) = kit.probe_isolation();
+    for probe in &probes {
+        printer.line(probe);
+    }
+    let verdict = if container { "go" } else { "no-go" };
+    if let Some(subject) = conclude {
+        let mut court = Court::convene(kit, global)?;
+        court.record(Entry::Poc {
+            subject: subject.clone(),
+            verdict: verdict.to_owned(),
+            probes: probes.clone(),
+        })?;
+        printer.line(&format!("on record: {subject} {verdict}"));
+    }
+    printer.document(&json!({ "probes": probes, "container": verdict, "recorded": conclude }));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,189 @@
+//! `tos ledger`: verify, show and void records.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::{
+    domain::ledger::{Entry, Record},
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            gate_kit::Court,
+            kit::Kit,
+        },
+        report::Printer,
+    },
+    ports::ledger::Error,
+};
+
+/// Options of `tos ledger`.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check every record, every link, and the heads written down elsewhere
+    Verify {
+        /// Put a broken ledger aside and begin a new one, from the lowest phase; needs a person
+        #[arg(long, requires = "reason")]
+        acknowledge: bool,
+        /// Why it broke, as far as you know
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// List records
+    Show {
+        /// Only the newest so many
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+        /// Only records of this kind
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Declare one piece of good evidence worthless; needs a person at the terminal
+    Void {
+        /// The record's number
+        seq: u64,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Does what the verb says.
+pub fn main(
+    args: &LedgerArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    match &args.verb {
+        Verb::Verify {
+            acknowledge,
+            reason,
+        } => verify(
+            reason.as_deref().filter(|_| *acknowledge),
+            global,
+            kit,
+            printer,
+        ),
+        Verb::Show { last, kind } => show(*last, kind.as_deref(), global, kit, printer),
+        Verb::Void { seq, reason } => void(*seq, reason, global, kit, printer),
+    }
+}
+
+fn verify(
+    acknowledge: Option<&str>,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let ledger = kit.ledger(global)?;
+    match ledger.read() {
+        Ok(chain) => {
+            let head = chain
+                .head
+                .as_ref()
+                .map(crate::domain::ledger::chain::Anchor::trailer);
+            printer.line(&format!("ledger: ok, {} records", chain.records.len()));
+            if let Some(head) = &head {
+                printer.note(&format!("head {head}"));
+            }
+            printer
+                .document(&json!({ "ledger": "ok", "records": chain.records.len(), "head": head }));
+            Ok(Exit::Success)
+        }
+        Err(Error::Broken { broken, .. }) => {
+            if let Some(reason) = acknowledge {
+                super::phase::only_a_person(
+                    kit,
+                    "begin a new ledger in the lowest phase",
+                    "begin",
+                )?;
+                let anchor = ledger.acknowledge(reason)?;
+                printer.line(&format!(
+                    "the broken ledger was put aside; record {} begins a new one",
+                    anchor.seq
+                ));
+                printer.document(&json!({ "ledger": "begun", "seq": anchor.seq }));
+                return Ok(Exit::Success);
+            }
+            printer.line(&format!("ledger: BROKEN at {}", broken.at));
+            printer.alert(&format!("record {broken}"));
+            printer.document(&json!({ "ledger": "broken", "at": broken.at, "why": broken.why }));
+            Ok(Exit::Refused)
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Returns one line about a record.
+pub(super) fn row(record: &Record) -> String {
+    let session = record
+        .stamp
+        .session
+        .as_deref()
+        .map(|id| format!("{id} "))
+        .unwrap_or_default();
+    format!(
+        "{:>5}  {}  {:<16} {session}{}",
+        record.seq,
+        record.stamp.at.format("%Y-%m-%d %H:%M:%S"),
+        record.entry.kind(),
+        record.entry.line()
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn show(
+    last: Option<usize>,
+    kind: Option<&str>,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let chain = kit.ledger(global)?.read()?;
+    let fits = |record: &&Record| kind.is_none_or(|kind| record.entry.kind() == kind);
+    let rows: Vec<&Record> = chain.records.iter().filter(fits).collect();
+    let from = last.map_or(0, |last| rows.len().saturating_sub(last));
+    let rows = rows.get(from..).unwrap_or_default();
+    for record in rows {
+        printer.line(&row(record));
+    }
+    printer.document(&json!({ "records": rows }));
+    Ok(Exit::Success)
+}
+
+fn void(
+    seq: u64,
+    reason: &str,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let mut court = Court::convene(kit, global)?;
+    let record = court.chain.records.iter().find(|record| record.seq == seq);
+    let Some(record) = record else {
+        return Err(Trouble::Usage(format!("there is no record {seq}")));
+    };
+    if !record.entry.is_favourable() {
+        return Err(Trouble::Usage(format!(
+            "record {seq} ({}) does not speak for more freedom; only good evidence can be voided",
+            record.entry.kind()
+        )));
+    }
+    printer.line(&row(record));
+    super::phase::only_a_person(kit, "void this record", "void")?;
+    court.record(Entry::Void {
+        target: seq,
+        reason: reason.to_owned(),
+    })?;
+    printer.line(&format!("record {seq} no longer counts"));
+    printer.document(&json!({ "voided": seq }));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,449 @@
+//! `tos phase`: where autonomy and the stages stand, and the steps only a person may take.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::{
+    domain::{
+        event::Event,
+        gates::{self, Refusal, Seen, Standing},
+        ledger::{Entry, PhaseMode},
+    },
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            gate_kit::Court,
+            kit::{self, Kit},
+        },
+        report::Printer,
+    },
+};
+
+/// Options of `tos phase`.
+#[derive(Debug, Args)]
+pub struct PhaseArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show the phase, what it permits, and what the next one needs
+    Status {
+        /// Show every record behind one criterion
+        #[arg(long, value_name = "ID")]
+        explain: Option<String>,
+        /// Exit with 0 only if the next phase is ready
+        #[arg(long)]
+        check: bool,
+    },
+    /// Enter the next phase; needs the evidence and a person at the terminal
+    Promote {
+        /// The phase to enter; the next one of autonomy if absent
+        phase: Option<String>,
+        /// Show the evidence and stop
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Go back to an earlier phase
+    Demote {
+        /// The phase to enter; the one before if absent
+        phase: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Suspend unattended work
+    Hold {
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// End the hold instead
+        #[arg(long)]
+        end: bool,
+    },
+    /// Open a lock; needs a person at the terminal
+    Unlock {
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// List every change of phase, hold and lock
+    History,
+    /// Look at this machine and record what the stages of TOS ask for
+    Observe,
+    /// State something no program can see; needs a person at the terminal
+    Attest {
+        /// What is stated: a name that a gate asks for
+        names: Vec<String>,
+    },
+}
+
+/// Does what the verb says.
+pub fn main(
+    args: &PhaseArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let mut court = Court::convene(kit, global)?;
+    match &args.verb {
+        Verb::Status { explain, check } => {
+            status(&court, explain.as_deref(), *check, kit, global, printer)
+        }
+        Verb::Promote { phase, dry_run } => {
+            promote(&mut court, phase.as_deref(), *dry_run, kit, printer)
+        }
+        Verb::Demote { phase, reason } => demote(&mut court, phase.as_deref(), reason, printer),
+        Verb::Hold { reason, end: false } => {
+            court.record(Entry::Hold {
+                reason: reason.clone(),
+            })?;
+            said(
+                printer,
+                "unattended work is on hold",
+                &json!({ "hold": reason }),
+            )
+        }
+        Verb::Hold { reason, end: true } => {
+            only_a_person(kit, "end a hold", "end")?;
+            court.record(Entry::Unhold {
+                reason: reason.clone(),
+            })?;
+            said(printer, "the hold is over", &json!({ "hold": null }))
+        }
+        Verb::Unlock { reason } => {
+            only_a_person(kit, "unlock", "unlock")?;
+            court.record(Entry::Unlock {
+                reason: reason.clone(),
+            })?;
+            said(printer, "unlocked", &json!({ "locked": false }))
+        }
+        Verb::History => history(&court, printer),
+        Verb::Observe => observe(&mut court, kit, global, printer),
+        Verb::Attest { names } => attest(&mut court, names, kit, printer),
+    }
+}
+
+fn said(printer: &Printer, line: &str, document: &serde_json::Value) -> Result<Exit, Trouble> {
+    printer.line(line);
+    printer.document(document);
+    Ok(Exit::Success)
+}
+
+fn status(
+    court: &Court,
+    explain: Option<&str>,
+    check: bool,
+    kit: &dyn Kit,
+    global: &Global,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let report = court.report();
+    match explain {
+        None => printer.line(&gates::table(&report)),
+        Some(id) => {
+            let text = gates::explain(&report, id)
+                .ok_or_else(|| Trouble::Usage(format!("no gate ahead has the criterion `{id}`")))?;
+            printer.line(&text);
+        }
+    }
+    let stage = report
+        .tracks
+        .iter()
+        .find(|standing| standing.track == "stage");
+    let sprint = kit
+        .settings(global)
+        .ok()
+        .and_then(|settings| settings.rules.sprint);
+    if let (Some(stage), Some(sprint)) = (stage, &sprint)
+        && sprint != &stage.phase
+    {
+        printer.alert(&format!(
+            "warning: the configuration says sprint {sprint}, the ledger says {}",
+            stage.phase
+        ));
+    }
+    printer.document(&json!({ "ledger": "ok", "report": report, "gates": court.loaded.digest }));
+    let gate = report
+        .autonomy()
+        .and_then(|standing| standing.gate.as_ref());
+    let ready = gate.is_none_or(gates::GateReport::is_ready);
+    Ok(if check && !ready {
+        Exit::NotDone
+    } else {
+        Exit::Success
+    })
+}
+
+fn promote(
+    court: &mut Court,
+    wanted: Option<&str>,
+    dry_run: bool,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let report = court.report();
+    let standing = choose(&report.tracks, wanted)?;
+    let Some(gate) = standing.gate.clone() else {
+        return Err(Trouble::NotDone(format!(
+            "phase {} is the last one",
+            standing.phase
+        )));
+    };
+    printer.line(&gates::table(&report));
+    if let Some(reason) = &standing.locked {
+        return refused(
+            format!("locked: {reason}"),
+            "tos phase unlock --reason TEXT",
+        );
+    }
+    if !gate.is_ready() {
+        let open: Vec<&str> = gate
+            .criteria
+            .iter()
+            .filter(|one| !one.met)
+            .map(|one| one.id.as_str())
+            .collect();
+        return refused(
+            format!(
+                "{} of {} criteria are open: {}",
+                gate.open(),
+                gate.criteria.len(),
+                open.join(", ")
+            ),
+            "tos phase status",
+        );
+    }
+    if dry_run {
+        printer.document(&json!({ "ready": true, "from": gate.from, "to": gate.to }));
+        return Ok(Exit::Success);
+    }
+    only_a_person(kit, &format!("enter phase {}", gate.to), &gate.to)?;
+    let evidence = gate
+        .criteria
+        .iter()
+        .flat_map(|one| one.evidence.clone())
+        .collect();
+    court.record(Entry::Phase {
+        track: standing.track.clone(),
+        from: gate.from.clone(),
+        to: gate.to.clone(),
+        mode: PhaseMode::Promote,
+        lock: false,
+        reason: String::new(),
+        evidence,
+    })?;
+    said(
+        printer,
+        &format!("phase {}", gate.to),
+        &json!({ "from": gate.from, "to": gate.to }),
+    )
+}
+
+/// Returns the track whose gate leads to the wanted phase; autonomy where none is named.
+fn choose<'a>(tracks: &'a [Standing], wanted: Option<&str>) -> Result<&'a Standing, Trouble> {
+    let leads = |standing: &&Standing| match wanted {
+        None => standing.track == gates::AUTONOMY,
+        Some(wanted) => standing.gate.as_ref().is_some_and(|gate| gate.to == wanted),
+    };
+    tracks.iter().find(leads).ok_or_else(|| {
+        Trouble::Usage(format!(
+            "phase `{}` is not the next one of any track",
+            wanted.unwrap_or_default()
+        ))
+    })
+}
+
+fn refused(why: String, next: &str) -> Result<Exit, Trouble> {
+    Err(Trouble::Refused(Refusal {
+        why,
+        next: next.to_owned(),
+    }))
+}
+
+/// Lets a person at the terminal confirm by typing a word; everybody else is refused.
+pub(super) fn only_a_person(kit: &dyn Kit, what: &str, word: &str) -> Result<(), Trouble> {
+    if !kit.is_attended() {
+        return refused(
+            format!("only a person at a terminal may {what}"),
+            "run the command in a terminal",
+        )
+        .map(drop);
+    }
+    let answer = kit.ask_line(&format!("Type `{word}` to {what}: "));
+    if answer.as_deref() == Some(word) {
+        return Ok(());
+    }
+    refused(format!("`{word}` was not typed"), "run the command again").map(drop)
+}
+
+fn demote(
+    court: &mut Court,
+    wanted: Option<&str>,
+    reason: &str,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let report = court.report();
+    let tracks = court.loaded.gates.tracks();
+    let fits = |standing: &&Standing| {
+        let track = tracks.iter().find(|track| track.name == standing.track);
+        wanted.map_or(standing.track == gates::AUTONOMY, |wanted| {
+            track.is_some_and(|track| track.phases.iter().any(|phase| phase == wanted))
+        })
+    };
+    let standing = report.tracks.iter().find(fits);
+    let standing = standing.ok_or_else(|| Trouble::usage("there is no such phase"))?;
+    let phases = tracks
+        .iter()
+        .find(|track| track.name == standing.track)
+        .map(|track| &track.phases);
+    let place =
+        |name: &str| phases.and_then(|phases| phases.iter().position(|phase| phase == name));
+    let now = place(&standing.phase).unwrap_or(0);
+    let to = match wanted {
+        Some(wanted) => place(wanted),
+        None => now.checked_sub(1),
+    };
+    let to = to
+        .filter(|to| *to < now)
+        .and_then(|to| phases?.get(to).cloned());
+    let Some(to) = to else {
+        return Err(Trouble::Usage(format!(
+            "that does not lead back from phase {}",
+            standing.phase
+        )));
+    };
+    court.record(Entry::Phase {
+        track: standing.track.clone(),
+        from: standing.phase.clone(),
+        to: to.clone(),
+        mode: PhaseMode::Demote,
+        lock: false,
+        reason: reason.to_owned(),
+        evidence: Vec::new(),
+    })?;
+    said(
+        printer,
+        &format!("phase {to}"),
+        &json!({ "from": standing.phase, "to": to }),
+    )
+}
+
+fn history(court: &Court, printer: &Printer) -> Result<Exit, Trouble> {
+    let mut rows = Vec::new();
+    for record in &court.chain.records {
+        let kept = matches!(
+            record.entry,
+            Entry::Phase { .. }
+                | Entry::Hold { .. }
+                | Entry::Unhold { .. }
+                | Entry::Unlock { .. }
+                | Entry::Override { .. }
+                | Entry::Gap { .. }
+                | Entry::Void { .. }
+        );
+        if kept {
+            printer.line(&super::ledger::row(record));
+            rows.push(record);
+        }
+    }
+    if rows.is_empty() {
+        printer.line("no change on record");
+    }
+    printer.document(&json!({ "history": rows }));
+    Ok(Exit::Success)
+}
+
+fn observe(
+    court: &mut Court,
+    kit: &dyn Kit,
+    global: &Global,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let seen = look(kit, global)?;
+    let found = gates::observations(&seen);
+    for (name, detail) in &found {
+        court.record(Entry::Observed {
+            name: (*name).to_owned(),
+            detail: detail.clone(),
+        })?;
+        printer.line(&format!("seen  {name:<26} {detail}"));
+    }
+    printer.document(&json!({ "seen": found.iter().map(|(name, _)| name).collect::<Vec<_>>() }));
+    Ok(Exit::Success)
+}
+
+fn look(kit: &dyn Kit, global: &Global) -> Result<Seen, Trouble> {
+    let settings = kit.settings(global)?;
+    let store = kit.store(&settings, None);
+    let events: Vec<Event> = store.history()?;
+    let text = |path: &std::path::Path| {
+        let bytes = kit.read(&settings, path)?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let value = |path: &std::path::Path| serde_json::from_str(&text(path)?).ok();
+    let checkpoints = kit.checkpoints(&settings);
+    let listed = kit::block_on(kit, move |_| {
+        Box::pin(async move { checkpoints.list().await })
+    })?;
+    // A root in no repository simply has no checkpoints.
+    let listed = listed.unwrap_or_default();
+    let of = |sort| listed.iter().filter(move |one| one.sort == sort);
+    let summary = &settings.paths.run_summary;
+    Ok(Seen {
+        sprint: settings.rules.sprint.clone(),
+        has_keys: settings.missing_keys().is_empty(),
+        summary: value(summary),
+        summary_line: text(&summary.with_extension("txt")),
+        phase_summary: value(
+            &settings
+                .paths
+                .workspace
+                .join("artifacts/phase_summary.json"),
+        ),
+        job_result: value(&settings.rules.job_result),
+        checkpoints: of(crate::domain::checkpoint::Sort::Checkpoint)
+            .filter_map(|one| chrono::DateTime::parse_from_rfc3339(&one.at).ok())
+            .collect(),
+        rolled_back: of(crate::domain::checkpoint::Sort::Safety).next().is_some(),
+        events,
+    })
+}
+
+fn attest(
+    court: &mut Court,
+    names: &[String],
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let known: Vec<String> = court
+        .loaded
+        .gates
+        .gate
+        .iter()
+        .flat_map(|gate| &gate.require)
+        .filter(|require| require.metric == gates::Metric::Attested)
+        .flat_map(|require| require.names.clone())
+        .collect();
+    if names.is_empty() || names.iter().any(|name| !known.contains(name)) {
+        return Err(Trouble::Usage(format!(
+            "what can be stated: {}",
+            known.join(", ")
+        )));
+    }
+    for name in names {
+        only_a_person(kit, &format!("state that `{name}` holds"), name)?;
+        let statement = format!("a person at the terminal states `{name}`");
+        court.record(Entry::Attested {
+            name: name.clone(),
+            statement,
+        })?;
+    }
+    said(
+        printer,
+        &format!("on record: {}", names.join(", ")),
+        &json!({ "attested": names }),
+    )
+}

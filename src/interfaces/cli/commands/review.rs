@@ -1,0 +1,82 @@
+//! `tos review`: a person's judgement of a task's work counts more than the machine's.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::{
+    domain::ledger::Entry,
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            gate_kit::Court,
+            kit::Kit,
+        },
+        report::Printer,
+    },
+};
+
+/// Options of `tos review`.
+#[derive(Debug, Args)]
+pub struct ReviewArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The work is good; takes back an earlier rejection, needs a person at the terminal
+    Accept {
+        /// The task's id
+        task: String,
+        /// What you looked at
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// The work is not good: it no longer counts as a success
+    Reject {
+        /// The task's id
+        task: String,
+        /// What is wrong with it
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// Records the judgement.
+pub fn main(
+    args: &ReviewArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let (task, accepted, reason) = match &args.verb {
+        Verb::Accept { task, reason } => (task, true, reason),
+        Verb::Reject { task, reason } => (task, false, reason),
+    };
+    let mut court = Court::convene(kit, global)?;
+    let known = court
+        .chain
+        .records
+        .iter()
+        .any(|record| matches!(&record.entry, Entry::Task { end } if &end.task == task));
+    if !known {
+        return Err(Trouble::Usage(format!(
+            "no task `{task}` is on record; `tos ledger show --kind task` lists them"
+        )));
+    }
+    if accepted {
+        super::phase::only_a_person(kit, &format!("accept the work of {task}"), task)?;
+    }
+    court.record(Entry::Review {
+        task: task.clone(),
+        accepted,
+        reason: reason.clone(),
+    })?;
+    printer.line(&format!(
+        "{task} {}",
+        if accepted { "accepted" } else { "rejected" }
+    ));
+    printer.document(&json!({ "task": task, "accepted": accepted }));
+    Ok(Exit::Success)
+}

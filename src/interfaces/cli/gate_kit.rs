@@ -1,0 +1,102 @@
+//! What commands about gates and the ledger may ask the composition root for.
+
+use std::sync::Arc;
+
+use crate::{
+    config::gates::{self, Loaded},
+    domain::{
+        gates::{Here, Report, eval},
+        ledger::{Entry, PhaseMode, chain::Chain},
+        validate::{Collected, Rules},
+    },
+    interfaces::cli::{args::Global, exit::Trouble, kit::Kit},
+    ports::ledger::Ledger,
+};
+
+/// Builds what gates need.
+pub trait GateKit {
+    /// Opens the ledger of the root.
+    fn ledger(&self, global: &Global) -> Result<Arc<dyn Ledger>, Trouble>;
+
+    /// Returns what is known of here and now.
+    fn here(&self, global: &Global) -> Result<Here, Trouble>;
+
+    /// Returns whether a person sits at the terminal.
+    fn is_attended(&self) -> bool;
+
+    /// Asks the person at the terminal for one line; `None` where nobody answers.
+    fn ask_line(&self, question: &str) -> Option<String>;
+
+    /// Collects what changed in the repository of the root since a commit.
+    fn changes(&self, global: &Global, base: Option<&str>) -> Result<Collected, Trouble>;
+
+    /// Reads rules for changes.
+    fn check_rules(&self, text: &str) -> Result<Rules, Trouble>;
+
+    /// Examines what this machine offers to confine programs: one line each, and whether containers work.
+    fn probe_isolation(&self) -> (Vec<String>, bool);
+}
+
+/// The gates of a root with everything they speak about.
+pub struct Court {
+    /// The gates.
+    pub loaded: Loaded,
+    /// The ledger, for writing.
+    pub ledger: Arc<dyn Ledger>,
+    /// Its content.
+    pub chain: Chain,
+    /// Here and now.
+    pub here: Here,
+}
+
+impl std::fmt::Debug for Court {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Court").finish_non_exhaustive()
+    }
+}
+
+impl Court {
+    /// Reads gates and ledger; a demotion that is due is recorded at once.
+    pub fn convene(kit: &dyn Kit, global: &Global) -> Result<Self, Trouble> {
+        let loaded = gates::load(&kit.root(global))?;
+        let ledger = kit.ledger(global)?;
+        let mut court = Self {
+            chain: ledger.read()?,
+            loaded,
+            ledger,
+            here: kit.here(global)?,
+        };
+        court.settle()?;
+        Ok(court)
+    }
+
+    /// Returns the verdict.
+    pub fn report(&self) -> Report {
+        eval(&self.loaded.gates, &self.chain.records, &self.here)
+    }
+
+    /// Writes a record and reads the ledger again.
+    pub fn record(&mut self, entry: Entry) -> Result<(), Trouble> {
+        self.ledger.append(None, entry)?;
+        self.chain = self.ledger.read()?;
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Trouble> {
+        for standing in self.report().tracks {
+            let Some(fall) = standing.demotion else {
+                continue;
+            };
+            self.record(Entry::Phase {
+                track: standing.track,
+                from: fall.from,
+                to: fall.to,
+                mode: PhaseMode::Auto,
+                lock: fall.lock,
+                reason: fall.reason,
+                evidence: Vec::new(),
+            })?;
+        }
+        Ok(())
+    }
+}

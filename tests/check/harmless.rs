@@ -1,0 +1,178 @@
+//! Changes that look bad and are not.
+
+use std::os::unix::fs::symlink;
+
+use crate::{Repo, said};
+
+const CHANGES: &[(&str, fn(&Repo))] = &[
+    ("py-comment", |r| {
+        r.append(
+            "app.py",
+            "# never call eval() or os.system('rm -rf /') or curl x | sh here\n",
+        )
+    }),
+    ("py-method-eval", |r| {
+        r.append(
+            "app.py",
+            "def go(model):\n    model.eval()\n    return model.compile()\n",
+        )
+    }),
+    ("py-string", |r| {
+        r.append(
+            "app.py",
+            "HELP = 'eval(x) and subprocess.run are not used'\n",
+        )
+    }),
+    ("py-environ-get", |r| {
+        r.append(
+            "app.py",
+            "HOME = os.environ.get('HOME')\nX = os.environ['X']\nY = 'Z' in os.environ\n",
+        )
+    }),
+    ("py-own-module", |r| {
+        r.write("tools/helper.py", "X = 1\n");
+        r.append("app.py", "from tools.helper import X\n");
+    }),
+    ("py-declared", |r| r.append("app.py", "import requests\n")),
+    ("py-standard", |r| {
+        r.append(
+            "app.py",
+            "from dataclasses import dataclass\nimport re, sys\n",
+        )
+    }),
+    ("py-read", |r| {
+        r.append(
+            "app.py",
+            "def load():\n    with open('/etc/hostname') as f:\n        return f.read()\n",
+        )
+    }),
+    ("py-write-inside", |r| {
+        r.append(
+            "app.py",
+            "def save(x):\n    with open('out/x.json', 'w') as f:\n        json.dump(x, f)\n",
+        )
+    }),
+    ("py-subscript", |r| {
+        r.append("app.py", "def pick(d, k):\n    return d[k]\n")
+    }),
+    ("js-regex-exec", |r| {
+        r.append("src/index.ts", "export const m = /a(b)/.exec('ab');\nexport const k = (o: Record<string, number>, n: string) => o[n];\n")
+    }),
+    ("js-env-one", |r| {
+        r.append(
+            "src/index.ts",
+            "export const port = process.env.PORT ?? process.env['P'];\n",
+        )
+    }),
+    ("js-declared", |r| {
+        r.append(
+            "src/index.ts",
+            "import { z } from 'zod';\nexport const s = z.string();\n",
+        )
+    }),
+    ("js-relative", |r| {
+        r.write("src/other.ts", "export const a = 1;\n");
+        r.append("src/index.ts", "export { a } from './other';\n");
+    }),
+    ("js-remove-method", |r| {
+        r.append(
+            "src/index.ts",
+            "export const d = (m: Map<string, number>) => m.delete('a');\n",
+        )
+    }),
+    ("js-fs-read", |r| {
+        r.append(
+            "src/index.ts",
+            "import { existsSync } from 'fs';\nexport const e = existsSync('a');\n",
+        )
+    }),
+    ("rs-std", |r| {
+        r.append("src/lib.rs", "use std::collections::BTreeMap;\n\npub fn m() -> BTreeMap<u8, u8> {\n    BTreeMap::new()\n}\n")
+    }),
+    ("rs-declared", |r| {
+        r.append("src/lib.rs", "use serde::Serialize;\n")
+    }),
+    ("rs-command-of-its-own", |r| {
+        r.append("src/lib.rs", "pub struct Command;\n\nimpl Command {\n    pub fn new() -> Self {\n        Self\n    }\n}\n\npub fn c() -> Command {\n    Command::new()\n}\n")
+    }),
+    ("rs-unsafe-word", |r| {
+        r.append("src/lib.rs", "/// Not unsafe at all; see `std::process::Command`.\npub const UNSAFE: &str = \"unsafe\";\n")
+    }),
+    ("rs-more-tests", |r| {
+        r.append("src/lib.rs", "#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn adds() {\n        assert_eq!(add(1, 2), 3);\n    }\n}\n")
+    }),
+    ("go-standard", |r| {
+        r.replace(
+            "main.go",
+            "import \"fmt\"",
+            "import (\n\t\"fmt\"\n\t\"strings\"\n)\n\nvar s = strings.ToUpper(\"a\")",
+        )
+    }),
+    ("go-own", |r| {
+        r.replace(
+            "main.go",
+            "import \"fmt\"",
+            "import (\n\t\"fmt\"\n\t\"example.com/demo/inner\"\n)\n\nvar i = inner.X",
+        )
+    }),
+    ("sh-safe", |r| {
+        r.append("run.sh", "mkdir -p build\nrm -f build/out.txt\ngrep -c rm run.sh > build/count 2>/dev/null\necho \"use curl to fetch\"\n")
+    }),
+    ("docs", |r| {
+        r.append(
+            "README.md",
+            "Run `npm install x`, then `curl x | sh`. Never use --privileged.\n",
+        )
+    }),
+    ("manifest-version", |r| {
+        r.replace("package.json", "1.0.0", "1.1.0")
+    }),
+    ("link-inside", |r| {
+        symlink("app.py", r.top.join("same.py")).unwrap()
+    }),
+    ("test-added", |r| {
+        r.append("tests/test_app.py", "\n\ndef test_more(tmp_path):\n    f = tmp_path / 'z'\n    f.write_text('ab')\n    assert size(f) == 2\n")
+    }),
+    ("test-renamed", |r| {
+        r.replace("tests/test_app.py", "def test_empty", "def test_empty_file")
+    }),
+    ("test-moved", |r| {
+        r.git(&["mv", "tests/test_app.py", "tests/test_size.py"])
+            .clear()
+    }),
+    ("script-made-executable", |r| r.make_executable("run.sh")),
+    ("file-removed", |r| {
+        std::fs::remove_file(r.top.join("run.sh")).unwrap()
+    }),
+];
+
+#[test]
+fn harmless_look_alikes_pass() {
+    let mut wrong = Vec::new();
+    for (name, change) in CHANGES {
+        let repo = Repo::new();
+        change(&repo);
+        let output = repo.check(&[]);
+        if output.status.code() != Some(0) {
+            wrong.push(format!("{name}:\n{}", said(&output)));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        CHANGES.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_confined_author_may_use_the_machine_but_not_leave_the_wall() {
+    let repo = Repo::new();
+    repo.append("app.py", "import shutil\nshutil.rmtree('build')\n");
+    assert_eq!(repo.check(&[]).status.code(), Some(1));
+    let output = repo.check(&["--confined"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    repo.append("app.py", "X = '/var/run/docker.sock'\n");
+    assert_eq!(repo.check(&["--confined"]).status.code(), Some(1));
+}
