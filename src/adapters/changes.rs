@@ -14,10 +14,7 @@ use git2::{Commit, Delta, Diff, DiffOptions, Oid, Repository, Tree};
 
 use crate::{
     adapters::syntax,
-    domain::validate::{
-        Change, Collected, Project, Side, Sort,
-        facts::{Facts, Language},
-    },
+    domain::validate::{Change, Collected, Project, Side, Sort, facts::Language},
 };
 
 /// Where the rules of a repository lie.
@@ -112,7 +109,7 @@ impl Collector<'_> {
                 Delta::Deleted => None,
                 _ => self.on_disk(&path)?,
             };
-            self.push(path, "worktree", before, after);
+            self.push(&path, "worktree", before, after);
         }
         Ok(())
     }
@@ -167,13 +164,16 @@ impl Collector<'_> {
             if !fresh || known {
                 continue;
             }
-            let before = (status != Delta::Added).then(|| self.in_objects(&path, old, old_mode));
-            let after = Some(self.in_objects(&path, new, new_mode));
+            let existed = status != Delta::Added;
+            let before = existed
+                .then(|| self.in_objects(&path, old, old_mode))
+                .transpose()?;
+            let after = Some(self.in_objects(&path, new, new_mode)?);
             self.seen
                 .entry(path.clone())
                 .or_default()
                 .insert((new, new_mode == EXECUTABLE));
-            self.push(path, place, before, after);
+            self.push(&path, place, before, after);
         }
         Ok(())
     }
@@ -188,31 +188,30 @@ impl Collector<'_> {
                 Delta::Added | Delta::Untracked | Delta::Ignored
             );
             let before = (existed && !old.id().is_zero())
-                .then(|| self.in_objects(&path, old.id(), mode(old.mode())));
+                .then(|| self.in_objects(&path, old.id(), mode(old.mode())))
+                .transpose()?;
             found.push((path, before, delta.status()));
         }
         Ok(found)
     }
 
-    fn in_objects(&self, path: &str, id: Oid, mode: u32) -> Side {
+    fn in_objects(&self, path: &str, id: Oid, mode: u32) -> Result<Side, Error> {
         if mode == SUBMODULE {
-            return Side {
+            return Ok(Side {
                 sort: Sort::Repository,
                 ..Side::default()
-            };
+            });
         }
-        let bytes = self
-            .git
-            .find_blob(id)
-            .map(|blob| blob.content().to_owned())
-            .unwrap_or_default();
+        // An object that cannot be read must not pass for an empty file.
+        let blob = self.git.find_blob(id)?;
+        let bytes = blob.content();
         if mode == LINK {
-            return Side {
-                sort: Sort::Link(String::from_utf8_lossy(&bytes).into_owned()),
+            return Ok(Side {
+                sort: Sort::Link(String::from_utf8_lossy(bytes).into_owned()),
                 ..Side::default()
-            };
+            });
         }
-        side(path, &bytes, mode == EXECUTABLE)
+        Ok(side(path, bytes, mode == EXECUTABLE))
     }
 
     fn on_disk(&mut self, path: &str) -> Result<Option<Side>, Error> {
@@ -254,13 +253,7 @@ impl Collector<'_> {
         Ok(Some(side(path, &bytes, executable)))
     }
 
-    fn push(
-        &mut self,
-        path: String,
-        place: &'static str,
-        before: Option<Side>,
-        after: Option<Side>,
-    ) {
+    fn push(&mut self, path: &str, place: &'static str, before: Option<Side>, after: Option<Side>) {
         if before.is_none() && after.is_none() || before == after {
             return;
         }
@@ -320,7 +313,7 @@ fn side(path: &str, bytes: &[u8], executable: bool) -> Side {
             .map(|text| syntax::manifest_parts(path, text))
             .unwrap_or_default(),
         text: text.map(str::to_owned),
-        facts: facts.unwrap_or_else(Facts::default),
+        facts: facts.unwrap_or_default(),
     }
 }
 
@@ -447,7 +440,7 @@ fn go(text: &str, own: &mut BTreeSet<String>, declared: &mut BTreeSet<String>) {
             ["module", name] => own.extend([(*name).to_owned()]),
             ["require", name, _, ..] => declared.extend([(*name).to_owned()]),
             [name, version, ..] if version.starts_with('v') => {
-                declared.extend([(*name).to_owned()])
+                declared.extend([(*name).to_owned()]);
             }
             _ => {}
         }

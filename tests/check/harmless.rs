@@ -4,7 +4,10 @@ use std::os::unix::fs::symlink;
 
 use crate::{Repo, said};
 
-const CHANGES: &[(&str, fn(&Repo))] = &[
+/// A name, and what it does.
+type Harmless = (&'static str, fn(&Repo));
+
+const CHANGES: &[Harmless] = &[
     ("py-comment", |r| {
         r.append(
             "app.py",

@@ -1,8 +1,9 @@
 //! `tos check` on real repositories: hostile changes are found, harmless look-alikes are not.
 #![expect(
     clippy::disallowed_methods,
+    clippy::semicolon_if_nothing_returned,
     clippy::unwrap_used,
-    reason = "tests look at the real disk, and what fails there fails the test"
+    reason = "tests look at the real disk, and what fails there fails the test; tables read better without semicolons"
 )]
 
 mod harmless;
@@ -19,7 +20,7 @@ use tempfile::TempDir;
 
 /// A repository with one commit.
 struct Repo {
-    _home: TempDir,
+    home: TempDir,
     top: PathBuf,
 }
 
@@ -68,7 +69,7 @@ impl Repo {
         let home = TempDir::new().unwrap();
         let top = home.path().canonicalize().unwrap().join("work");
         fs::create_dir(&top).unwrap();
-        let repo = Self { _home: home, top };
+        let repo = Self { home, top };
         repo.git(&["init", "-q", "-b", "main", "."]);
         repo.git(&["config", "user.name", "Tester"]);
         repo.git(&["config", "user.email", "tester@example.com"]);
@@ -129,7 +130,7 @@ impl Repo {
             .current_dir(&self.top)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self._home.path())
+            .env("HOME", self.home.path())
             .stdin(Stdio::null())
             .output()
             .unwrap()

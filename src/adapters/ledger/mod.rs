@@ -172,7 +172,7 @@ impl LedgerFile {
         let numbers = self.heads().into_iter().filter_map(|place| {
             Anchor::from_trailer(&String::from_utf8_lossy(&read(&place).ok()?))
         });
-        let lines = old.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = String::from_utf8_lossy(&old).lines().count() as u64;
         let commits = commits(&self.options.root);
         let seq = numbers
             .chain(commits)

@@ -87,38 +87,34 @@ fn command(seen: &mut Seen<'_>, node: Node<'_>) {
     let mut words = words.as_slice();
     while let Some((program, rest)) = words.split_first() {
         let program = program.rsplit('/').next().unwrap_or(program);
-        let alone = rest.is_empty();
-        if program != "env" || alone {
+        if program != "env" || rest.is_empty() {
             name(seen, node, program, &rest.join(" "));
         }
-        if [
-            "python", "python3", "node", "perl", "ruby", "bash", "sh", "zsh",
-        ]
-        .contains(&program)
-            && rest
-                .iter()
-                .any(|word| ["-c", "-e"].contains(&word.as_str()))
-        {
-            seen.mark(node, format!("code for `{program}` on the command line"));
-        }
-        if program == "find"
-            && rest
-                .iter()
-                .any(|word| ["-delete", "-exec", "-execdir", "-ok"].contains(&word.as_str()))
-        {
-            seen.mark(node, "`find` that deletes or runs");
-        }
+        programs(seen, node, program, rest);
         if !WRAPPERS.contains(&program) {
             return;
         }
-        let skip = rest
-            .iter()
-            .take_while(|word| {
-                word.starts_with('-')
-                    || word.contains('=')
-                    || word.chars().all(|c| c.is_ascii_digit() || c == 's')
-            })
-            .count();
+        let option = |word: &&String| {
+            word.starts_with('-')
+                || word.contains('=')
+                || word.chars().all(|c| c.is_ascii_digit() || c == 's')
+        };
+        let skip = rest.iter().take_while(option).count();
         words = rest.get(skip..).unwrap_or_default();
+    }
+}
+
+/// Programs that run what they are told in a word.
+const TELLABLE: &[&str] = &[
+    "python", "python3", "node", "perl", "ruby", "bash", "sh", "zsh",
+];
+
+fn programs(seen: &mut Seen<'_>, node: Node<'_>, program: &str, rest: &[String]) {
+    let has = |words: &[&str]| rest.iter().any(|word| words.contains(&word.as_str()));
+    if TELLABLE.contains(&program) && has(&["-c", "-e"]) {
+        seen.mark(node, format!("code for `{program}` on the command line"));
+    }
+    if program == "find" && has(&["-delete", "-exec", "-execdir", "-ok"]) {
+        seen.mark(node, "`find` that deletes or runs");
     }
 }

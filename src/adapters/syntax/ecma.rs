@@ -275,10 +275,8 @@ fn call(seen: &mut Seen<'_>, node: Node<'_>) {
 
 fn tests(seen: &mut Seen<'_>, node: Node<'_>, text: &str, name: Option<&str>) {
     let first = text.split('.').next().unwrap_or_default();
-    if ["test", "it"].contains(&first) {
-        if let Some(name) = name {
-            seen.test(node, name);
-        }
+    if let Some(name) = name.filter(|_| ["test", "it"].contains(&first)) {
+        seen.test(node, name);
     }
     let muted = [".skip", ".only", ".todo", ".failing", ".fails"]
         .iter()

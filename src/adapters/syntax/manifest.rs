@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 /// Returns each part and its canonical text; empty where the file is no manifest or not understood.
 pub fn parts(path: &str, text: &str) -> BTreeMap<String, String> {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-    if name.ends_with(".toml") || name == "pipfile" {
+    if name == "pipfile" || has_ending(&name, "toml") {
         return toml::from_str::<toml::Table>(text)
             .map(|table| tables(&table))
             .unwrap_or_default();
     }
-    if name.ends_with(".json") {
+    if has_ending(&name, "json") {
         let value = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
         return value
             .unwrap_or_default()
@@ -37,6 +37,11 @@ pub fn parts(path: &str, text: &str) -> BTreeMap<String, String> {
             .collect();
     }
     BTreeMap::new()
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    name.rsplit_once('.')
+        .is_some_and(|(_, last)| last == ending)
 }
 
 fn tables(table: &toml::Table) -> BTreeMap<String, String> {

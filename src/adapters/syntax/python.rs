@@ -217,7 +217,8 @@ fn is_outermost(node: Node<'_>) -> bool {
 fn name(seen: &mut Seen<'_>, node: Node<'_>) {
     if let Some(chain) = chain(seen, node) {
         let parent = node.parent().map_or("", |parent| parent.kind());
-        let whole = !(parent == "subscript" && node.kind() != "subscript") && !in_membership(node);
+        let one_of_it = parent == "subscript" && node.kind() != "subscript";
+        let whole = !one_of_it && !in_membership(node);
         seen.used(node, &chain, None, whole);
     }
 }

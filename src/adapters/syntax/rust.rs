@@ -92,15 +92,15 @@ pub(super) fn look(seen: &mut Seen<'_>, node: Node<'_>) {
     match node.kind() {
         "string_literal" | "raw_string_literal" => seen.string(node),
         "scoped_identifier" | "scoped_type_identifier" | "identifier" | "type_identifier" => {
-            path(seen, node)
+            path(seen, node);
         }
         "unsafe_block" => seen.mark(node, "an unsafe block"),
         "foreign_mod_item" => seen.mark(node, "functions of another language"),
         "function_modifiers" if seen.of(node).contains("unsafe") => {
-            seen.mark(node, "an unsafe function")
+            seen.mark(node, "an unsafe function");
         }
         "impl_item" if seen.of(node).starts_with("unsafe") => {
-            seen.mark(node, "an unsafe implementation")
+            seen.mark(node, "an unsafe implementation");
         }
         "macro_invocation" => macros(seen, node),
         "attribute_item" | "inner_attribute_item" => attribute(seen, node),
@@ -215,9 +215,8 @@ fn attribute(seen: &mut Seen<'_>, node: Node<'_>) {
         || inside.starts_with("test_case")
         || inside.contains("::test(")
     {
-        let function =
-            std::iter::successors(node.next_named_sibling(), |next| next.next_named_sibling())
-                .find(|next| next.kind() == "function_item");
+        let function = std::iter::successors(node.next_named_sibling(), Node::next_named_sibling)
+            .find(|next| next.kind() == "function_item");
         let name = function
             .and_then(|function| seen.field(function, "name"))
             .unwrap_or_default();

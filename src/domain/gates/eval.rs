@@ -370,10 +370,11 @@ fn changed(
         };
         seen.push((of(&start), *last));
     }
-    let pairs = seen.iter().zip(seen.iter().skip(1));
-    let last = pairs.filter(|(before, after)| before.0 != after.0).last()?;
-    let ((from, _), (to, seq)) = last;
-    Some((from.clone(), to.clone(), *seq))
+    let mut pairs = seen.windows(2).rev();
+    pairs.find_map(|pair| match pair {
+        [(from, _), (to, seq)] if from != to => Some((from.clone(), to.clone(), *seq)),
+        _ => None,
+    })
 }
 
 /// Returns the first number in a version text.
@@ -438,17 +439,8 @@ pub struct Refusal {
 
 /// Says whether a session may start.
 pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
-    let no = |why: String, next: &str| {
-        Err(Refusal {
-            why,
-            next: next.to_owned(),
-        })
-    };
     let Some(standing) = report.autonomy() else {
-        return no(
-            "there is no track of autonomy".to_owned(),
-            "see docs/gates.md",
-        );
+        return no("there is no track of autonomy", "see docs/gates.md");
     };
     if let Some(reason) = &standing.locked {
         return no(
@@ -457,46 +449,57 @@ pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
         );
     }
     let allowed = &report.permission;
+    let lacks = |need: &&String| !ask.capabilities.contains(need);
     let missing: Vec<&str> = allowed
         .need_isolation
         .iter()
-        .filter(|need| !ask.capabilities.contains(need))
+        .filter(lacks)
         .map(String::as_str)
         .collect();
     if !missing.is_empty() {
-        return no(
-            format!(
-                "phase {} needs a confinement with {}",
-                standing.phase,
-                missing.join(", ")
-            ),
-            "tos isolation probe",
+        let why = format!(
+            "phase {} needs a confinement with {}",
+            standing.phase,
+            missing.join(", ")
         );
+        return no(why, "tos isolation probe");
     }
     if report.overridden.is_some() {
         return Ok(());
     }
     if !ask.on_failure.is_empty() && !allowed.on_failure.contains(&ask.on_failure) {
+        let why = format!(
+            "phase {} does not allow `on_failure: {}`",
+            standing.phase, ask.on_failure
+        );
         return no(
-            format!(
-                "phase {} does not allow `on_failure: {}`",
-                standing.phase, ask.on_failure
-            ),
-            &format!("use one of: {}", allowed.on_failure.join(", ")),
+            why,
+            format!("use one of: {}", allowed.on_failure.join(", ")),
         );
     }
-    if !ask.unattended {
-        return Ok(());
+    if ask.unattended {
+        may_be_alone(report, standing, ask)
+    } else {
+        Ok(())
     }
+}
+
+fn no(why: impl Into<String>, next: impl Into<String>) -> Result<(), Refusal> {
+    Err(Refusal {
+        why: why.into(),
+        next: next.into(),
+    })
+}
+
+fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), Refusal> {
+    let allowed = &report.permission;
+    let phase = &standing.phase;
     if !allowed.unattended {
-        return no(
-            format!(
-                "phase {} allows no unattended run. Open: {}",
-                standing.phase,
-                open(standing)
-            ),
-            "tos phase status",
+        let why = format!(
+            "phase {phase} allows no unattended run. Open: {}",
+            open(standing)
         );
+        return no(why, "tos phase status");
     }
     if let Some(hold) = report.holds.first() {
         return no(
@@ -505,15 +508,13 @@ pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
         );
     }
     if ask.seconds > allowed.max_session_s {
-        return no(
-            format!(
-                "phase {} allows unattended runs of up to {}; {} were asked for",
-                standing.phase,
-                super::duration_text(allowed.max_session_s),
-                super::duration_text(ask.seconds)
-            ),
-            "choose an earlier `--until`",
+        let (most, asked) = (
+            super::duration_text(allowed.max_session_s),
+            super::duration_text(ask.seconds),
         );
+        let why =
+            format!("phase {phase} allows unattended runs of up to {most}; {asked} were asked for");
+        return no(why, "choose an earlier end");
     }
     Ok(())
 }

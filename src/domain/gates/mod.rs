@@ -3,6 +3,10 @@
 //! [`Gates`] is the content of `config/gates.toml`, [`eval`] turns it and a ledger into a [`Report`].
 //! The phase is derived from the ledger, never from a configuration field. What cannot be known yet
 //! counts as not met. Nothing here acts: promotion needs a person, demotion a record.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a gate picks the few kinds of records it asks for; a new kind counts for nothing until one names it"
+)]
 
 mod eval;
 mod evidence;

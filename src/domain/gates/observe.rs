@@ -33,94 +33,86 @@ pub struct Seen {
 
 /// Returns what was seen: a name that gates know, and a detail for people.
 pub fn observations(seen: &Seen) -> Vec<(&'static str, String)> {
-    let mut found = vec![(
-        "config-valid",
-        format!("sprint {}", seen.sprint.as_deref().unwrap_or("not named")),
-    )];
-    let mut note = |holds: bool, name: &'static str, detail: &str| {
-        if holds {
-            found.push((name, detail.to_owned()));
-        }
-    };
-    note(
-        seen.has_keys,
-        "api-keys",
-        "every configured model has its key",
-    );
-    for mode in ["run", "test", "cleanrun"] {
-        note(
+    let sprint = seen.sprint.as_deref().unwrap_or("not named");
+    let mut found = vec![("config-valid", format!("sprint {sprint}"))];
+    let all = acts(seen).into_iter().chain(records(seen));
+    let held = all.filter(|(holds, _, _)| *holds);
+    found.extend(held.map(|(_, name, detail)| (name, detail.to_owned())));
+    found
+}
+
+type Look = (bool, &'static str, &'static str);
+
+fn acts(seen: &Seen) -> Vec<Look> {
+    let worked = |mode| {
+        (
             succeeded(&seen.events, mode),
             mode,
             "a run of this mode reached its goal",
-        );
-    }
-    note(
-        !seen.checkpoints.is_empty(),
-        "checkpoint",
-        "a checkpoint exists",
-    );
-    note(
-        seen.rolled_back,
-        "rollback",
-        "a safety snapshot of a rollback exists",
-    );
-    note(
-        loop_complete(&seen.events),
-        "job-loop-complete",
-        "every job of the loop was done",
-    );
-    note(
-        seen.job_result.as_ref().is_some_and(Value::is_object),
-        "job-result",
-        "the job result is written",
-    );
-    let has = |value: &Option<Value>, keys: &[&str]| {
-        value
-            .as_ref()
-            .is_some_and(|value| keys.iter().all(|key| value.get(key).is_some()))
+        )
     };
-    note(
-        has(&seen.phase_summary, &["current_phase", "previous_phase"]),
-        "phase-summary",
-        "the phase summary is written",
-    );
-    note(
-        has(
-            &seen.phase_summary,
-            &["denied_count", "fatal_error_count", "stopped_count"],
-        ),
-        "summary-counts-ends",
-        "denials, fatal errors and stops are counted apart",
-    );
-    note(
-        has(&seen.summary, &["phase"]),
-        "summary-names-phase",
-        "the run summary names the phase",
-    );
-    note(
-        has(&seen.summary, &["phase", "end_reason"]),
-        "run-summary-json",
-        "the run summary is written",
-    );
-    let line = seen.summary_line.as_deref().unwrap_or_default().trim();
-    note(
-        line.starts_with("phase=") && line.lines().count() == 1,
-        "run-summary-txt",
-        "its one-line twin is written",
-    );
     let newest = seen.checkpoints.iter().max();
-    let last_run = seen
-        .events
-        .iter()
-        .rev()
-        .find(|event| matches!(event.event, EventKind::RunStarted { .. }));
+    let began = |event: &&Event| matches!(event.event, EventKind::RunStarted { .. });
+    let last_run = seen.events.iter().rev().find(began);
     let newer = newest.is_some_and(|at| last_run.is_none_or(|run| *at > run.at));
-    note(
-        newer,
-        "checkpoint-newer-than-run",
-        "a checkpoint was made after the last run began",
-    );
-    found
+    vec![
+        (
+            seen.has_keys,
+            "api-keys",
+            "every configured model has its key",
+        ),
+        worked("run"),
+        worked("test"),
+        worked("cleanrun"),
+        (newest.is_some(), "checkpoint", "a checkpoint exists"),
+        (
+            seen.rolled_back,
+            "rollback",
+            "a safety snapshot of a rollback exists",
+        ),
+        (
+            loop_complete(&seen.events),
+            "job-loop-complete",
+            "every job of the loop was done",
+        ),
+        (
+            newer,
+            "checkpoint-newer-than-run",
+            "a checkpoint was made after the last run began",
+        ),
+    ]
+}
+
+fn records(seen: &Seen) -> Vec<Look> {
+    let has = |value: &Option<Value>, keys: &[&str]| {
+        let holds = |value: &Value| keys.iter().all(|key| value.get(key).is_some());
+        value.as_ref().is_some_and(holds)
+    };
+    let result = seen.job_result.as_ref().is_some_and(Value::is_object);
+    let phases = has(&seen.phase_summary, &["current_phase", "previous_phase"]);
+    let counts = ["denied_count", "fatal_error_count", "stopped_count"];
+    let line = seen.summary_line.as_deref().unwrap_or_default().trim();
+    let twin = line.starts_with("phase=") && line.lines().count() == 1;
+    vec![
+        (result, "job-result", "the job result is written"),
+        (phases, "phase-summary", "the phase summary is written"),
+        (
+            has(&seen.phase_summary, &counts),
+            "summary-counts-ends",
+            "denials, fatal errors and stops are counted apart",
+        ),
+        (
+            has(&seen.summary, &["phase"]),
+            "summary-names-phase",
+            "the run summary names the phase",
+        ),
+        (
+            has(&seen.summary, &["phase", "end_reason"]),
+            "run-summary-json",
+            "the run summary is written",
+        ),
+        (twin, "run-summary-txt", "its one-line twin is written"),
+    ]
 }
 
 fn succeeded(events: &[Event], mode: &str) -> bool {

@@ -378,6 +378,7 @@ impl Entry {
     }
 
     /// Returns one line for people.
+    #[expect(clippy::too_many_lines, reason = "one line a kind")]
     pub fn line(&self) -> String {
         match self {
             Self::SessionStart { start } => format!(

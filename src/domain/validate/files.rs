@@ -1,6 +1,6 @@
 //! Files that steer other programs: manifests, CI, hooks, links, settings of agents and of tos itself.
 
-use super::{Change, Finding, Group, Rules, Side, Sort, facts::Language};
+use super::{Change, Finding, Group, Rules, Side, Sort, ends, facts::Language};
 
 const LOCKS: &[&str] = &[
     "package-lock.json",
@@ -200,13 +200,23 @@ fn steering(lower: &str, name: &str) -> Option<&'static str> {
     start.or_else(named).or_else(folder).map(|(_, what)| *what)
 }
 
+/// Returns whether a path is that of a manifest or a lock file.
+pub fn manifest_name(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or(&lower);
+    LOCKS.contains(&name) || is_manifest(name)
+}
+
+fn is_manifest(name: &str) -> bool {
+    let requirements = name.starts_with("requirements") && ends(name, &[".txt", ".in"]);
+    requirements || MANIFESTS.contains(&name)
+}
+
 fn manifest(change: &Change, name: &str) -> Option<Finding> {
     if LOCKS.contains(&name) {
         return Some(Finding::new(Group::Files, change, 0, "changes a lock file"));
     }
-    let requirements =
-        name.starts_with("requirements") && (name.ends_with(".txt") || name.ends_with(".in"));
-    if !requirements && !MANIFESTS.contains(&name) {
+    if !is_manifest(name) {
         return None;
     }
     let parts = |side: &Option<Side>| {

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use facts::{Facts, Language};
+pub use files::manifest_name;
+pub use tests_kept::is_test_path;
 
 /// One state of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,7 +79,7 @@ impl Change {
 }
 
 /// What is agreed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
     /// Modules that may be imported in addition to the harmless ones; an entry ending in `/` or `.` is a prefix.
@@ -90,18 +92,6 @@ pub struct Rules {
     pub confined: bool,
     /// How much may change.
     pub limits: Limits,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            allowed_imports: Vec::new(),
-            banned_patterns: Vec::new(),
-            allow_manifests: false,
-            confined: false,
-            limits: Limits::default(),
-        }
-    }
 }
 
 /// How much may change.
@@ -290,6 +280,12 @@ fn limits(limits: &Limits, changes: &[&Change], place: &'static str) -> Vec<Find
         place,
     })
     .collect()
+}
+
+/// Returns whether a name ends like this, in whatever case.
+fn ends(name: &str, endings: &[&str]) -> bool {
+    let name = name.to_ascii_lowercase();
+    endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Returns the entries of `after` that `before` does not have, as multisets, with `after`'s values.

@@ -72,7 +72,7 @@ fn removed(change: &Change, before: &Facts, after: &Facts, fewer: bool) -> Vec<F
 }
 
 /// Returns whether a path is that of a test, by the customs of the languages.
-pub(super) fn is_test_path(path: &str) -> bool {
+pub fn is_test_path(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or(&lower);
     let folder = lower

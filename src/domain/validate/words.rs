@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Change, Finding, Group, Rules, Side, added};
+use super::{Change, Finding, Group, Rules, Side, added, ends};
 
 /// Shapes that have no place in a change, and what they are.
 const SHAPES: &[(&str, &str)] = &[
@@ -81,10 +81,7 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
     let before = change.before.as_ref();
     let mut found = banned(rules, change, before, after);
     found.extend(deceptions(change, before, after));
-    let prose = change.path.ends_with(".md")
-        || change.path.ends_with(".rst")
-        || change.path.ends_with(".txt");
-    if !prose {
+    if !ends(&change.path, &[".md", ".rst", ".txt"]) {
         found.extend(shapes(change, before, after));
     }
     found

@@ -100,36 +100,36 @@ pub fn main(
             court.record(Entry::Hold {
                 reason: reason.clone(),
             })?;
-            said(
+            Ok(said(
                 printer,
                 "unattended work is on hold",
                 &json!({ "hold": reason }),
-            )
+            ))
         }
         Verb::Hold { reason, end: true } => {
             only_a_person(kit, "end a hold", "end")?;
             court.record(Entry::Unhold {
                 reason: reason.clone(),
             })?;
-            said(printer, "the hold is over", &json!({ "hold": null }))
+            Ok(said(printer, "the hold is over", &json!({ "hold": null })))
         }
         Verb::Unlock { reason } => {
             only_a_person(kit, "unlock", "unlock")?;
             court.record(Entry::Unlock {
                 reason: reason.clone(),
             })?;
-            said(printer, "unlocked", &json!({ "locked": false }))
+            Ok(said(printer, "unlocked", &json!({ "locked": false })))
         }
-        Verb::History => history(&court, printer),
+        Verb::History => Ok(history(&court, printer)),
         Verb::Observe => observe(&mut court, kit, global, printer),
         Verb::Attest { names } => attest(&mut court, names, kit, printer),
     }
 }
 
-fn said(printer: &Printer, line: &str, document: &serde_json::Value) -> Result<Exit, Trouble> {
+fn said(printer: &Printer, line: &str, document: &serde_json::Value) -> Exit {
     printer.line(line);
     printer.document(document);
-    Ok(Exit::Success)
+    Exit::Success
 }
 
 fn status(
@@ -235,11 +235,11 @@ fn promote(
         reason: String::new(),
         evidence,
     })?;
-    said(
+    Ok(said(
         printer,
         &format!("phase {}", gate.to),
         &json!({ "from": gate.from, "to": gate.to }),
-    )
+    ))
 }
 
 /// Returns the track whose gate leads to the wanted phase; autonomy where none is named.
@@ -324,14 +324,14 @@ fn demote(
         reason: reason.to_owned(),
         evidence: Vec::new(),
     })?;
-    said(
+    Ok(said(
         printer,
         &format!("phase {to}"),
         &json!({ "from": standing.phase, "to": to }),
-    )
+    ))
 }
 
-fn history(court: &Court, printer: &Printer) -> Result<Exit, Trouble> {
+fn history(court: &Court, printer: &Printer) -> Exit {
     let mut rows = Vec::new();
     for record in &court.chain.records {
         let kept = matches!(
@@ -353,7 +353,7 @@ fn history(court: &Court, printer: &Printer) -> Result<Exit, Trouble> {
         printer.line("no change on record");
     }
     printer.document(&json!({ "history": rows }));
-    Ok(Exit::Success)
+    Exit::Success
 }
 
 fn observe(
@@ -441,9 +441,9 @@ fn attest(
             statement,
         })?;
     }
-    said(
+    Ok(said(
         printer,
         &format!("on record: {}", names.join(", ")),
         &json!({ "attested": names }),
-    )
+    ))
 }
