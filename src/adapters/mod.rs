@@ -24,5 +24,5 @@ pub mod process;
 pub mod sandbox;
 pub mod signals;
 pub mod store;
-pub mod terminal;
 pub mod syntax;
+pub mod terminal;
