@@ -9,7 +9,14 @@ const FLOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "domain",
         &["domain"],
-        &["serde", "serde_json", "regex", "chrono", "thiserror"],
+        &[
+            "serde",
+            "serde_json",
+            "regex",
+            "chrono",
+            "thiserror",
+            "brush_parser",
+        ],
     ),
     ("ports", &["ports", "domain"], &["thiserror"]),
     (

@@ -3,8 +3,17 @@
 use thiserror::Error;
 
 use crate::domain::{
-    command::Command,
-    policy::{Verdict, World, original::Keys},
+    command::{Command, Kind},
+    policy::{
+        Preset, Rule, Verdict, World, cmd,
+        decide::{Rules, matches_reading, shipped},
+        original::Keys,
+        powershell,
+        reading::{LIMITS, Reading},
+        rule::Example,
+        shell::Machine,
+        text::is_mark,
+    },
     rules::PolicyRules,
 };
 
@@ -20,12 +29,31 @@ pub enum Error {
         #[source]
         source: Box<regex::Error>,
     },
+    /// A rule has no condition and would match every command.
+    #[error(
+        "execution_policy.rules: rule `{rule}` has no condition; name a program, an effect or a path"
+    )]
+    NoCondition {
+        /// The name of the rule.
+        rule: String,
+    },
+    /// An example of a rule does not do what the rule says.
+    #[error("execution_policy.rules: rule `{rule}` {}: `{example}`", if *.wanted { "does not match its example" } else { "matches its counter-example" })]
+    Example {
+        /// The name of the rule.
+        rule: String,
+        /// The example.
+        example: String,
+        /// Whether it should have matched.
+        wanted: bool,
+    },
 }
 
 /// A policy made ready: judges commands, changes nothing.
 #[derive(Debug)]
 pub struct Policy {
     keys: Keys,
+    rules: Rules,
 }
 
 impl Policy {
@@ -35,27 +63,100 @@ impl Policy {
             pattern,
             source: Box::new(source),
         })?;
-        Ok(Self { keys })
+        check_examples(&rules.rules)?;
+        let rules = Rules::new(rules.rules.clone(), rules.preset, rules.on_opaque);
+        Ok(Self { keys, rules })
+    }
+
+    /// Checks the examples of a preset; returns how many there are.
+    pub fn check_preset(preset: Preset) -> Result<usize, Error> {
+        check_examples(shipped(preset))
     }
 
     /// Judges one command under the given circumstances.
-    pub fn judge(&self, command: &Command, _world: &World) -> Verdict {
+    pub fn judge(&self, command: &Command, world: &World) -> Verdict {
         let text = command.text();
-        let plain = command.argv.join(" ");
-        self.keys
-            .refuse(&command.kind, &[&text, &plain])
-            .unwrap_or_else(Verdict::allowed)
+        if self.rules.is_empty() && !self.keys.wants_normal_form() {
+            let refused = self.keys.refuse(&command.kind, &[&text]);
+            return refused.unwrap_or_else(Verdict::allowed);
+        }
+        if text.len() > LIMITS.bytes {
+            let refused = self.keys.refuse(&command.kind, &[&text]);
+            let too_long = || Verdict::refused("the command is longer than can be judged", None);
+            return refused.unwrap_or_else(too_long);
+        }
+        let mut reading = Reading::new(world);
+        read(command, &mut reading);
+        let normal = self.normal_form(&reading);
+        let refused = self.keys.refuse(&command.kind, &[&text, &normal]);
+        refused.unwrap_or_else(|| self.rules.decide(&reading))
     }
+
+    /// Returns the command as it was understood, one line for each part; empty when no key looks at it.
+    fn normal_form(&self, reading: &Reading<'_>) -> String {
+        if !self.keys.wants_normal_form() {
+            return String::new();
+        }
+        let lines: Vec<String> = reading.acts.iter().map(|act| act.words.join(" ")).collect();
+        lines.join("\n")
+    }
+}
+
+/// Reads a command as its interpreter would.
+fn read(command: &Command, reading: &mut Reading<'_>) {
+    if command.code.contains(is_mark) || command.argv.iter().any(|word| word.contains(is_mark)) {
+        reading.given_up = Some("it contains characters that have no meaning");
+        return;
+    }
+    match command.kind {
+        Kind::Bash | Kind::Sh => drop(Machine::new(reading).run_top(&command.code, String::new())),
+        Kind::Exec => drop(Machine::new(reading).dispatch(command.argv.clone(), String::new())),
+        Kind::Powershell => powershell::read(&mut Machine::new(reading), &command.code),
+        Kind::Cmd => cmd::read(&mut Machine::new(reading), &command.code),
+        Kind::Other(_) => {}
+    }
+}
+
+/// Checks every example of the rules; returns how many there are.
+fn check_examples(rules: &[Rule]) -> Result<usize, Error> {
+    let mut count = 0;
+    for rule in rules {
+        if !rule.has_condition() {
+            return Err(Error::NoCondition {
+                rule: rule.name.clone(),
+            });
+        }
+        let wanted = rule.matches.iter().map(|example| (example, true));
+        for (example, wanted) in wanted.chain(rule.no_match.iter().map(|example| (example, false)))
+        {
+            count += 1;
+            if matches_example(rule, example) != wanted {
+                return Err(Error::Example {
+                    rule: rule.name.clone(),
+                    example: String::from(example.clone()),
+                    wanted,
+                });
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn matches_example(rule: &Rule, example: &Example) -> bool {
+    let world = World::unattended("/srv/job/root");
+    let mut reading = Reading::new(&world);
+    read(&example.command(), &mut reading);
+    matches_reading(rule, &reading)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::command::Kind;
 
     fn rules() -> PolicyRules {
         PolicyRules {
             allow_types: vec![Kind::Powershell, Kind::Bash, Kind::Exec],
+            preset: Preset::Original,
             ..PolicyRules::default()
         }
     }
@@ -148,6 +249,12 @@ mod tests {
             error.to_string(),
             "execution_policy.deny_patterns: `(` is not a regular expression"
         );
+    }
+
+    #[test]
+    fn every_example_of_the_shipped_rules_holds() {
+        assert_eq!(Policy::check_preset(Preset::Careful).unwrap(), 26);
+        assert_eq!(Policy::check_preset(Preset::Strict).unwrap(), 34);
     }
 
     #[test]

@@ -7,13 +7,22 @@
 //!
 //! Nothing here touches the world: what has to be known about it comes in as a [`World`].
 
+mod cmd;
+mod decide;
 mod judge;
 mod original;
+mod place;
+mod powershell;
+mod programs;
+mod reading;
 mod rule;
+mod shell;
+mod text;
 mod verdict;
+mod windows;
 mod world;
 
 pub use judge::{Error, Policy};
-pub use rule::{Preset, Rule};
+pub use rule::{Example, Preset, Rule, Trait};
 pub use verdict::{Decision, Finding, Verdict};
 pub use world::{Eyes, World};

@@ -48,6 +48,11 @@ impl Keys {
         })
     }
 
+    /// Returns whether any key looks at the text of a command.
+    pub(super) fn wants_normal_form(&self) -> bool {
+        self.default_allow && !(self.texts.is_empty() && self.patterns.is_empty())
+    }
+
     /// Returns the refusal of the first key that hits, if one does; `texts` are the forms of the command.
     pub(super) fn refuse(&self, kind: &Kind, texts: &[&str]) -> Option<Verdict> {
         if !self.default_allow {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{command::Kind, policy::Decision};
+use crate::domain::{
+    command::{Command, Kind},
+    policy::Decision,
+};
 
 /// A shipped set of rules.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +95,21 @@ pub struct Rule {
     pub no_match: Vec<Example>,
 }
 
+impl Rule {
+    /// Returns whether anything narrows the rule down.
+    pub fn has_condition(&self) -> bool {
+        let lists = [
+            &self.program,
+            &self.args,
+            &self.any_arg,
+            &self.writes,
+            &self.deletes,
+            &self.reads,
+        ];
+        !self.effect.is_empty() || lists.iter().any(|list| !list.is_empty())
+    }
+}
+
 /// A command used to check a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -100,6 +118,27 @@ pub struct Example {
     pub kind: Kind,
     /// The command.
     pub code: String,
+}
+
+impl Example {
+    /// Returns the example as a command.
+    pub(super) fn command(&self) -> Command {
+        let exec = self.kind == Kind::Exec;
+        Command {
+            kind: self.kind.clone(),
+            code: if exec {
+                String::new()
+            } else {
+                self.code.clone()
+            },
+            argv: self
+                .code
+                .split_whitespace()
+                .filter(|_| exec)
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
 }
 
 impl From<String> for Example {

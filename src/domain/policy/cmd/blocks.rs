@@ -1,0 +1,143 @@
+//! `if` and `for` of `cmd`.
+
+use crate::domain::policy::{
+    cmd::{command, line_of, words::parts},
+    shell::Machine,
+    text::{NAME, UNKNOWN},
+};
+
+/// Looks at both sides of `if`.
+pub(super) fn condition(shell: &mut Machine<'_, '_>, rest: &str) {
+    let mut words = rest.split_whitespace().peekable();
+    let mut skipped: Vec<&str> = Vec::new();
+    while let Some(word) =
+        words.next_if(|word| word.starts_with('/') || word.eq_ignore_ascii_case("not"))
+    {
+        skipped.push(word);
+    }
+    let first = words.next().unwrap_or("");
+    skipped.push(first);
+    let lower = first.to_lowercase();
+    if ["exist", "defined", "errorlevel", "cmdextversion"].contains(&lower.as_str()) {
+        skipped.extend(words.next());
+    } else if !first.contains("==") {
+        skipped.extend(words.next());
+        if skipped
+            .last()
+            .is_some_and(|word| *word == "==" || word.len() == 3)
+        {
+            skipped.extend(words.next());
+        }
+    } else if first.ends_with("==") {
+        skipped.extend(words.next());
+    }
+    let mut text = rest;
+    for word in skipped {
+        text = text.trim_start().get(word.len()..).unwrap_or("");
+    }
+    let text = text.trim_start();
+    // `( … ) else ( … )`
+    if let (Some(inner), Some(end)) = (text.strip_prefix('('), text.find(") else ")) {
+        line_of(shell, inner.get(..end.saturating_sub(1)).unwrap_or(""));
+        line_of(shell, text.get(end + 7..).unwrap_or(""));
+    } else {
+        line_of(shell, text);
+    }
+}
+
+/// Looks at the body of `for` with everything its variable may be.
+pub(super) fn each(shell: &mut Machine<'_, '_>, rest: &str) {
+    let lower = rest.to_lowercase();
+    let Some(at) = rest
+        .find('%')
+        .filter(|at| lower.get(at + 1..).is_some_and(|tail| tail.contains("in")))
+        .or_else(|| lower.find(" in ").map(|at| at.saturating_sub(1)))
+    else {
+        return;
+    };
+    let name = rest
+        .get(at..)
+        .unwrap_or("")
+        .trim_start_matches('%')
+        .chars()
+        .next()
+        .unwrap_or('i');
+    let flags = lower.get(..at).unwrap_or("");
+    let list_start = rest.find('(').map_or(rest.len(), |at| at + 1);
+    let Some(list_end) = lower.find(") do").or_else(|| lower.find(")do")) else {
+        return;
+    };
+    let list = rest.get(list_start..list_end).unwrap_or("").to_owned();
+    let body = rest
+        .get(list_end..)
+        .unwrap_or("")
+        .trim_start_matches([')', ' '])
+        .get(2..)
+        .unwrap_or("")
+        .to_owned();
+    let values = each_value(shell, flags, &list);
+    for value in values.iter().take(48) {
+        for offset in 0..4 {
+            // `tokens=1,2` also fills the letters that follow.
+            let letter = char::from_u32(u32::from(name) + offset).unwrap_or(name);
+            let token = value
+                .split_whitespace()
+                .nth(offset as usize)
+                .unwrap_or(value);
+            let token = if flags.contains("tokens") && !flags.contains('*') {
+                token
+            } else {
+                value
+            };
+            shell.assign(&format!("%{letter}"), vec![token.to_owned()]);
+        }
+        if shell.reading.enter("for") {
+            line_of(shell, &body);
+            shell.reading.leave();
+        }
+    }
+}
+
+pub(super) fn each_value(shell: &mut Machine<'_, '_>, flags: &str, list: &str) -> Vec<String> {
+    if flags.contains("/f") {
+        let list = list.trim();
+        let command = list
+            .strip_prefix('\'')
+            .and_then(|list| list.strip_suffix('\''));
+        let text = list
+            .strip_prefix('"')
+            .and_then(|list| list.strip_suffix('"'));
+        return match (command, text) {
+            (Some(code), _) => {
+                let mut printed = String::new();
+                for (part, piped) in parts(code) {
+                    let input = if piped {
+                        std::mem::take(&mut printed)
+                    } else {
+                        String::new()
+                    };
+                    printed = command_output(shell, &part, &input);
+                }
+                printed.lines().map(|line| line.trim().to_owned()).collect()
+            }
+            (None, Some(text)) => vec![text.to_owned()],
+            (None, None) => vec![UNKNOWN.to_string()],
+        };
+    }
+    if flags.contains("/l") {
+        return vec![NAME.to_string()];
+    }
+    list.split([' ', ',', ';', '\t', '='])
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+pub(super) fn command_output(shell: &mut Machine<'_, '_>, code: &str, input: &str) -> String {
+    if !shell.reading.enter("for /f") {
+        return UNKNOWN.to_string();
+    }
+    let printed = command(shell, code, input);
+    shell.reading.leave();
+    printed
+}

@@ -1,0 +1,368 @@
+//! Holds what a command would do against the rules.
+//!
+//! Every effect is decided on its own: by the strictest of the user's rules that match it, else by the strictest of
+//! the preset's rules, else it is allowed. The command gets the strictest decision of its effects. Adding a rule
+//! that denies can therefore never make a verdict milder.
+
+use std::sync::OnceLock;
+
+use crate::domain::policy::{
+    Decision, Finding, Preset, Rule, Verdict, World,
+    place::{Place, is_all},
+    programs::{PathKind, persistent_path},
+    reading::{Act, Effect, Reading},
+    rule::Trait,
+    text::{base_name, glob_overlaps},
+    verdict::one_line,
+};
+
+/// Folders whose programs are taken to be what their names say.
+const SYSTEM_FOLDERS: [&str; 10] = [
+    "/bin/",
+    "/usr/bin/",
+    "/sbin/",
+    "/usr/sbin/",
+    "/usr/local/bin/",
+    "/usr/local/sbin/",
+    "/opt/",
+    "/snap/bin/",
+    "/nix/store/",
+    "/run/current-system/",
+];
+
+/// The rules in force.
+#[derive(Debug)]
+pub(super) struct Rules {
+    own: Vec<Rule>,
+    preset: Preset,
+    on_opaque: Decision,
+}
+
+impl Rules {
+    /// Puts the user's rules in front of a preset's.
+    pub(super) const fn new(own: Vec<Rule>, preset: Preset, on_opaque: Decision) -> Self {
+        Self {
+            own,
+            preset,
+            on_opaque,
+        }
+    }
+
+    /// Returns whether there is anything to hold a command against.
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.preset == Preset::Original
+    }
+
+    /// Decides about everything that was found in a command.
+    pub(super) fn decide(&self, reading: &Reading<'_>) -> Verdict {
+        if let Some(why) = reading.given_up {
+            return Verdict::refused(&format!("the command was not read to its end: {why}"), None);
+        }
+        let mut findings = Vec::new();
+        for (at, effect) in all_effects(reading) {
+            let act = reading.acts.get(at).cloned().unwrap_or_default();
+            self.about_effect(at, &act, &effect, reading.world, &mut findings);
+        }
+        for (at, act) in reading.acts.iter().enumerate() {
+            self.about_program(at, act, &mut findings);
+        }
+        findings.sort_by_key(|finding| finding.at);
+        findings.dedup();
+        verdict(findings, reading.world)
+    }
+
+    fn about_effect(
+        &self,
+        at: usize,
+        act: &Act,
+        effect: &Effect,
+        world: &World,
+        findings: &mut Vec<Finding>,
+    ) {
+        let own: Vec<&Rule> = self
+            .own
+            .iter()
+            .filter(|rule| matches_effect(rule, act, effect))
+            .collect();
+        let preset: Vec<&Rule> = if own.is_empty() {
+            shipped(self.preset)
+                .iter()
+                .filter(|rule| matches_effect(rule, act, effect))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let strictest = own.iter().chain(&preset).max_by_key(|rule| rule.decision);
+        if let Some(rule) = strictest {
+            if rule.decision > Decision::Allow {
+                findings.push(finding(rule, at, act, described(effect)));
+            }
+        } else if is_opaque(effect) && self.preset != Preset::Original {
+            findings.extend(self.about_opaque(at, act, effect, world));
+        }
+    }
+
+    /// Decides about what cannot be known from the text, when no rule does.
+    fn about_opaque(
+        &self,
+        at: usize,
+        act: &Act,
+        effect: &Effect,
+        world: &World,
+    ) -> Option<Finding> {
+        let decision = match (world.sandbox_proved, world.attended) {
+            (true, _) => self.on_opaque,
+            (false, true) => Decision::Ask,
+            (false, false) => Decision::Deny,
+        };
+        let rule = Rule {
+            name: "opaque".to_owned(),
+            decision,
+            ..Rule::default()
+        };
+        (decision > Decision::Allow).then(|| finding(&rule, at, act, described(effect)))
+    }
+
+    /// Decides by the program alone.
+    fn about_program(&self, at: usize, act: &Act, findings: &mut Vec<Finding>) {
+        let by_program = |rule: &&Rule| !is_about_effects(rule) && matches_program(rule, act);
+        let own = self
+            .own
+            .iter()
+            .filter(by_program)
+            .max_by_key(|rule| rule.decision);
+        let strictest = own.or_else(|| {
+            shipped(self.preset)
+                .iter()
+                .filter(by_program)
+                .max_by_key(|rule| rule.decision)
+        });
+        if let Some(rule) = strictest.filter(|rule| rule.decision > Decision::Allow) {
+            findings.push(finding(rule, at, act, "runs this program".to_owned()));
+        }
+    }
+}
+
+/// Returns whether a rule, alone, matches anything in what was read.
+pub(super) fn matches_reading(rule: &Rule, reading: &Reading<'_>) -> bool {
+    let none = Act::default();
+    all_effects(reading)
+        .iter()
+        .any(|(at, effect)| matches_effect(rule, reading.acts.get(*at).unwrap_or(&none), effect))
+        || (!is_about_effects(rule) && reading.acts.iter().any(|act| matches_program(rule, act)))
+}
+
+/// Returns the rules of a preset.
+pub(super) fn shipped(preset: Preset) -> &'static [Rule] {
+    static CAREFUL: OnceLock<Vec<Rule>> = OnceLock::new();
+    static STRICT: OnceLock<Vec<Rule>> = OnceLock::new();
+    const CAREFUL_TEXT: &str = include_str!("../../../config/policy/careful.json");
+    const STRICT_TEXT: &str = include_str!("../../../config/policy/strict.json");
+    let careful = || CAREFUL.get_or_init(|| parsed(CAREFUL_TEXT));
+    match preset {
+        Preset::Careful => careful(),
+        Preset::Strict => STRICT.get_or_init(|| [careful().clone(), parsed(STRICT_TEXT)].concat()),
+        Preset::Original => &[],
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the text is part of the program and a test reads it"
+)]
+fn parsed(text: &str) -> Vec<Rule> {
+    serde_json::from_str(text).expect("shipped rules are valid")
+}
+
+/// Returns the effects, and those that follow from where they fall.
+fn all_effects(reading: &Reading<'_>) -> Vec<(usize, Effect)> {
+    let mut effects = reading.effects.clone();
+    for (at, effect) in &reading.effects {
+        if let Effect::Write(place) = effect
+            && let Some(path) = stays(place)
+        {
+            effects.push((
+                *at,
+                Effect::Does(
+                    Trait::Persistence,
+                    format!("changes {path}, which takes effect later by itself"),
+                ),
+            ));
+        }
+    }
+    effects
+}
+
+fn stays(place: &Place) -> Option<String> {
+    let (kind, path) = match place {
+        Place::Home(path) => (PathKind::Home, path),
+        Place::Outside(path) => (PathKind::Outside, path),
+        Place::Inside(path) => (PathKind::Inside, path),
+        Place::Scratch(_) | Place::Device | Place::Unknown(_) => return None,
+    };
+    persistent_path(kind, path).then(|| place.shown())
+}
+
+fn is_opaque(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Does(Trait::Opaque, _)
+            | Effect::Write(Place::Unknown(_))
+            | Effect::Delete(Place::Unknown(_))
+    )
+}
+
+const fn is_about_effects(rule: &Rule) -> bool {
+    !(rule.effect.is_empty()
+        && rule.writes.is_empty()
+        && rule.deletes.is_empty()
+        && rule.reads.is_empty())
+}
+
+fn matches_effect(rule: &Rule, act: &Act, effect: &Effect) -> bool {
+    if !matches_program(rule, act) {
+        return false;
+    }
+    if !is_about_effects(rule) {
+        return true;
+    }
+    let leads = |globs: &[String], place: &Place| globs.iter().any(|glob| leads_to(glob, place));
+    match effect {
+        Effect::Read(place) => leads(&rule.reads, place),
+        Effect::Write(place) => leads(&rule.writes, place) || unknown(rule, place),
+        Effect::Delete(place) => leads(&rule.deletes, place) || unknown(rule, place),
+        Effect::Does(what, _) => rule.effect.contains(what),
+    }
+}
+
+/// A path nobody knows is opaque too.
+fn unknown(rule: &Rule, place: &Place) -> bool {
+    matches!(place, Place::Unknown(_)) && rule.effect.contains(&Trait::Opaque)
+}
+
+fn leads_to(glob: &str, place: &Place) -> bool {
+    match (glob, place) {
+        ("@outside", Place::Outside(_) | Place::Home(_)) => true,
+        ("@home", Place::Home(_))
+        | ("@scratch", Place::Scratch(_))
+        | ("@unknown", Place::Unknown(_)) => true,
+        ("@root", Place::Inside(path)) => is_all(path),
+        (_, Place::Inside(path)) => !glob.starts_with(['/', '~', '@']) && glob_overlaps(glob, path),
+        (_, Place::Home(path)) => glob
+            .strip_prefix("~/")
+            .is_some_and(|glob| glob_overlaps(glob, path)),
+        (_, Place::Outside(path) | Place::Scratch(path)) => {
+            glob.starts_with('/') && glob_overlaps(glob, path)
+        }
+        (_, Place::Device | Place::Unknown(_)) => false,
+    }
+}
+
+fn matches_program(rule: &Rule, act: &Act) -> bool {
+    if rule.program.is_empty() && rule.args.is_empty() && rule.any_arg.is_empty() {
+        return true;
+    }
+    let Some((first, args)) = act.words.split_first() else {
+        return false;
+    };
+    // A program that only looks like the one that is allowed is not allowed.
+    if rule.decision == Decision::Allow
+        && first.contains('/')
+        && !SYSTEM_FOLDERS
+            .iter()
+            .any(|folder| first.starts_with(folder))
+    {
+        return false;
+    }
+    let name = base_name(first).to_lowercase();
+    let named = rule.program.is_empty()
+        || rule
+            .program
+            .iter()
+            .any(|glob| glob_overlaps(&glob.to_lowercase(), &name));
+    let fits = |globs: &str, arg: &str| globs.split('|').any(|glob| wild(glob, arg));
+    let first_args = rule
+        .args
+        .iter()
+        .enumerate()
+        .all(|(at, globs)| args.get(at).is_some_and(|arg| fits(globs, arg)));
+    let some_args = rule
+        .any_arg
+        .iter()
+        .all(|globs| args.iter().any(|arg| fits(globs, arg)));
+    named && first_args && some_args
+}
+
+fn wild(glob: &str, arg: &str) -> bool {
+    super::shell::wild_fits(glob, arg)
+}
+
+fn described(effect: &Effect) -> String {
+    match effect {
+        Effect::Read(place) => format!("reads {}", place.shown()),
+        Effect::Write(place) => format!("changes {}", place.shown()),
+        Effect::Delete(place) => format!("removes {}", place.shown()),
+        Effect::Does(_, words) => words.clone(),
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape of its neighbours, which keep the value"
+)]
+fn finding(rule: &Rule, at: usize, act: &Act, effect: String) -> Finding {
+    Finding {
+        rule: rule.name.clone(),
+        decision: rule.decision,
+        effect: one_line(&effect),
+        at: at + 1,
+        via: act.via.clone(),
+        words: act
+            .words
+            .iter()
+            .take(64)
+            .map(|word| shortened(word))
+            .collect(),
+    }
+}
+
+fn shortened(word: &str) -> String {
+    if word.chars().count() <= 200 {
+        return word.to_owned();
+    }
+    word.chars().take(199).chain(['\u{2026}']).collect()
+}
+
+/// Turns findings into a verdict; a question that nobody can answer is a refusal.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "everything that is not named has no meaning here"
+)]
+fn verdict(findings: Vec<Finding>, world: &World) -> Verdict {
+    // The first of the strictest is the one to name.
+    let Some(strictest) = findings.iter().rev().max_by_key(|finding| finding.decision) else {
+        return Verdict::allowed();
+    };
+    let decision = match strictest.decision {
+        Decision::Ask if !world.attended => Decision::Deny,
+        other => other,
+    };
+    let alone = if decision == strictest.decision {
+        ""
+    } else {
+        ", and nobody can be asked"
+    };
+    let words = strictest.words.join(" ");
+    let reason = format!(
+        "rule `{}`: `{}` {}{alone}",
+        strictest.rule,
+        shortened(&words),
+        strictest.effect
+    );
+    Verdict {
+        decision,
+        reason: one_line(&reason),
+        matched: Some(strictest.rule.clone()),
+        findings,
+    }
+}

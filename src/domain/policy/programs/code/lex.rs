@@ -1,0 +1,287 @@
+//! Cuts code into words, literals and signs; comments fall away.
+
+use crate::domain::policy::{
+    programs::code::Language,
+    shell::ansi_text,
+    text::{Scan, UNKNOWN},
+};
+
+/// A piece of code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A name with its dots, or a number.
+    Word(String),
+    /// A text literal, unescaped.
+    Text(String),
+    /// A literal that the language runs as a command.
+    Command(String),
+    /// Anything else, one character.
+    Sign(char),
+    /// The end of a statement.
+    End,
+}
+
+/// Cuts code into pieces.
+pub(super) fn tokens(language: Language, code: &str) -> Vec<Token> {
+    let mut scan = Scan::new(code);
+    let mut found: Vec<Token> = Vec::new();
+    while let Some(c) = scan.peek() {
+        if skip_comment(language, &mut scan) {
+            continue;
+        }
+        if c == '\n' || c == ';' {
+            scan.bump();
+            found.push(Token::End);
+        } else if c.is_whitespace() {
+            scan.bump();
+        } else if let Some(token) = literal(language, &mut scan, found.last()) {
+            found.push(token);
+        } else if is_word(c)
+            || c == '.' && scan.rest().chars().nth(1).is_some_and(char::is_alphabetic)
+        {
+            found.push(word(language, &mut scan));
+        } else {
+            scan.bump();
+            found.push(Token::Sign(c));
+        }
+    }
+    found
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '$' || c == '@'
+}
+
+fn skip_comment(language: Language, scan: &mut Scan<'_>) -> bool {
+    let slashes = matches!(language, Language::JavaScript | Language::Php | Language::C);
+    let hash = !matches!(language, Language::JavaScript | Language::Lua | Language::C);
+    let line = (slashes && scan.rest().starts_with("//"))
+        || (hash && scan.peek() == Some('#'))
+        || (language == Language::Lua && scan.rest().starts_with("--"));
+    if line {
+        scan.take_while(|c| c != '\n');
+        return true;
+    }
+    if slashes && scan.eat("/*") {
+        let end = scan
+            .rest()
+            .find("*/")
+            .map_or(scan.rest().len(), |at| at + 2);
+        scan.take(end);
+        return true;
+    }
+    false
+}
+
+fn word(language: Language, scan: &mut Scan<'_>) -> Token {
+    let colons = matches!(
+        language,
+        Language::Perl | Language::Ruby | Language::Php | Language::R | Language::C
+    );
+    let mut text = String::new();
+    loop {
+        let part = scan.take_while(|c| {
+            is_word(c) || c == '.' && language != Language::Perl && language != Language::Php
+        });
+        text.push_str(part);
+        if colons && scan.eat("::") {
+            text.push_str("::");
+        } else if scan.rest().starts_with("->")
+            && matches!(language, Language::Perl | Language::Php)
+        {
+            scan.eat("->");
+            text.push('.');
+        } else if part.is_empty() && scan.peek() == Some('.') {
+            scan.bump();
+            text.push('.');
+        } else {
+            return Token::Word(text);
+        }
+    }
+}
+
+/// Reads a literal if one starts here.
+fn literal(language: Language, scan: &mut Scan<'_>, before: Option<&Token>) -> Option<Token> {
+    let c = scan.peek()?;
+    match c {
+        '\'' | '"' => Some(Token::Text(quoted(language, scan, ""))),
+        '`' => {
+            scan.bump();
+            let text = until(scan, '`', true);
+            Some(if language == Language::JavaScript {
+                Token::Text(holes(&ansi_text(&text), "${"))
+            } else {
+                Token::Command(text)
+            })
+        }
+        '/' if matches!(
+            language,
+            Language::Awk | Language::Perl | Language::Ruby | Language::JavaScript
+        ) && starts_regex(before) =>
+        {
+            scan.bump();
+            until(scan, '/', true);
+            Some(Token::Sign('/'))
+        }
+        'b' | 'r' | 'f' | 'u' | 'B' | 'R' | 'F' | 'U' if language == Language::Python => {
+            prefixed(scan)
+        }
+        'q' if language == Language::Perl => perl_quote(scan),
+        '%' if language == Language::Ruby => ruby_quote(scan),
+        _ => None,
+    }
+}
+
+fn starts_regex(before: Option<&Token>) -> bool {
+    match before {
+        None | Some(Token::End) => true,
+        Some(Token::Sign(c)) => "({,!~&|=;?:[".contains(*c),
+        Some(Token::Word(word)) => {
+            ["return", "if", "and", "or", "split", "grep"].contains(&word.as_str())
+        }
+        Some(Token::Text(_) | Token::Command(_)) => false,
+    }
+}
+
+fn prefixed(scan: &mut Scan<'_>) -> Option<Token> {
+    let at = scan.rest().find(['\'', '"'])?;
+    let prefix = scan.rest().get(..at)?;
+    if at > 2 || !prefix.chars().all(|c| "brfuBRFU".contains(c)) {
+        return None;
+    }
+    let prefix = prefix.to_lowercase();
+    scan.take(at);
+    Some(Token::Text(quoted(Language::Python, scan, &prefix)))
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "everything that is not named has no meaning here"
+)]
+fn quoted(language: Language, scan: &mut Scan<'_>, prefix: &str) -> String {
+    let quote = scan.bump().unwrap_or('"');
+    let triple: String = [quote; 3].iter().collect();
+    if language == Language::Python && scan.rest().starts_with(triple.get(1..).unwrap_or("")) {
+        scan.take(2);
+        let end = scan.rest().find(&triple).unwrap_or(scan.rest().len());
+        let text = scan.take(end).to_owned();
+        scan.eat(&triple);
+        return unescaped(&text, prefix);
+    }
+    let single =
+        quote == '\'' && matches!(language, Language::Perl | Language::Ruby | Language::Php);
+    let text = until(scan, quote, true);
+    if single {
+        return text.replace("\\'", "'");
+    }
+    let text = unescaped(&text, prefix);
+    match language {
+        Language::Ruby => holes(&text, "#{"),
+        Language::Perl | Language::Php if quote == '"' => interpolated(&text),
+        _ => text,
+    }
+}
+
+fn unescaped(text: &str, prefix: &str) -> String {
+    let text = if prefix.contains('r') {
+        text.to_owned()
+    } else {
+        ansi_text(text)
+    };
+    if prefix.contains('f') {
+        holes(&text, "{")
+    } else {
+        text
+    }
+}
+
+/// Replaces computed parts of a text by the mark for anything.
+fn holes(text: &str, open: &str) -> String {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((head, tail)) = rest.split_once(open) {
+        result.push_str(head);
+        result.push(UNKNOWN);
+        rest = tail.split_once('}').map_or("", |(_, after)| after);
+    }
+    result.push_str(rest);
+    result
+}
+
+/// Replaces `$name` and `@name` in a text by the mark for anything.
+fn interpolated(text: &str) -> String {
+    let mut result = String::new();
+    let mut scan = Scan::new(text);
+    while let Some(c) = scan.bump() {
+        let named = scan
+            .peek()
+            .is_some_and(|c| c.is_alphabetic() || c == '_' || c == '{');
+        if c == '$' && named {
+            scan.take_while(|c| c.is_alphanumeric() || "_{}[]".contains(c));
+            result.push(UNKNOWN);
+        } else {
+            result.push(c);
+        }
+    }
+    result
+}
+
+fn perl_quote(scan: &mut Scan<'_>) -> Option<Token> {
+    let kind = ["qq", "qx", "qw", "qr", "q"]
+        .into_iter()
+        .find(|kind| scan.rest().starts_with(kind))?;
+    let after = scan.rest().get(kind.len()..)?;
+    let open = after.trim_start().chars().next()?;
+    if open.is_alphanumeric() || "_,;=)".contains(open) {
+        return None;
+    }
+    scan.take(kind.len());
+    scan.take_while(char::is_whitespace);
+    scan.bump();
+    let text = until(scan, closing(open), true);
+    Some(match kind {
+        "qx" => Token::Command(text),
+        "qr" => Token::Sign('/'),
+        _ => Token::Text(text),
+    })
+}
+
+fn ruby_quote(scan: &mut Scan<'_>) -> Option<Token> {
+    let mut chars = scan.rest().chars().skip(1);
+    let kind = chars.next()?;
+    let open = chars.next()?;
+    if !"xqQwWi".contains(kind) || open.is_alphanumeric() || open.is_whitespace() {
+        return None;
+    }
+    scan.take(2 + open.len_utf8());
+    let text = until(scan, closing(open), true);
+    Some(if kind == 'x' {
+        Token::Command(text)
+    } else {
+        Token::Text(text)
+    })
+}
+
+const fn closing(open: char) -> char {
+    match open {
+        '(' => ')',
+        '[' => ']',
+        '{' => '}',
+        '<' => '>',
+        other => other,
+    }
+}
+
+fn until(scan: &mut Scan<'_>, end: char, escapes: bool) -> String {
+    let mut text = String::new();
+    while let Some(c) = scan.bump() {
+        if c == end {
+            break;
+        }
+        text.push(c);
+        if c == '\\' && escapes {
+            text.extend(scan.bump());
+        }
+    }
+    text
+}

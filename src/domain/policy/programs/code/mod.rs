@@ -1,0 +1,424 @@
+//! Reads code of other languages for calls with consequences.
+//!
+//! This is no interpreter. The text is cut into words and literals, constant expressions are folded, variables
+//! that hold one constant are followed, and every call of a known function is looked at with its arguments.
+//! A call that runs commands or code from something that is not constant is opaque.
+
+mod fold;
+mod lex;
+mod words;
+
+use crate::domain::policy::{
+    place::{Place, has_drive},
+    programs::{files::sets_id, vague_code},
+    reading::Effect,
+    rule::Trait,
+    shell::Machine,
+    text::{UNKNOWN, is_vague},
+};
+use lex::Token;
+use words::Call;
+
+/// A language whose code is looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::domain::policy) enum Language {
+    /// Python.
+    Python,
+    /// Perl.
+    Perl,
+    /// Ruby.
+    Ruby,
+    /// JavaScript and TypeScript.
+    JavaScript,
+    /// PHP.
+    Php,
+    /// Lua.
+    Lua,
+    /// awk.
+    Awk,
+    /// Tcl.
+    Tcl,
+    /// C and its relatives.
+    C,
+    /// R, Julia and others that only share the names of functions.
+    R,
+}
+
+/// Looks through code for what it would do.
+pub(in crate::domain::policy) fn scan(shell: &mut Machine<'_, '_>, language: Language, code: &str) {
+    if !shell.reading.spend_text(code) || !shell.reading.enter("code") {
+        return;
+    }
+    if code.contains(UNKNOWN) {
+        shell.reading.opaque("code that is only known at run time");
+    }
+    if language == Language::Tcl {
+        tcl(shell, code);
+    } else {
+        let tokens = fold::folded(lex::tokens(language, code), language);
+        Scanner {
+            shell,
+            language,
+            tokens: &tokens,
+        }
+        .run();
+    }
+    shell.reading.leave();
+}
+
+struct Scanner<'s, 'r, 'w> {
+    shell: &'s mut Machine<'r, 'w>,
+    language: Language,
+    tokens: &'s [Token],
+}
+
+impl Scanner<'_, '_, '_> {
+    fn run(mut self) {
+        for at in 0..self.tokens.len() {
+            match self.tokens.get(at) {
+                Some(Token::Word(word)) => self.word(at, word),
+                Some(Token::Command(text)) => {
+                    vague_code(self.shell, text, "backquotes");
+                    drop(self.shell.run_text(text, "backquotes", String::new()));
+                }
+                Some(Token::Sign('|')) if self.language == Language::Awk => self.awk_pipe(at),
+                Some(Token::Sign('>')) if self.language == Language::Awk => {
+                    if let Some(Token::Text(file)) = self.tokens.get(at + 1) {
+                        self.shell.writes(file);
+                    }
+                }
+                _ => {}
+            }
+            if self.shell.reading.given_up.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn word(&mut self, at: usize, word: &str) {
+        let called = matches!(self.tokens.get(at + 1), Some(Token::Sign('(')));
+        if !called && !self.bare(at) {
+            if word.contains("::") && words::is_network_module(word) {
+                self.shell
+                    .reading
+                    .does(Trait::Network, format!("{word} talks to another machine"));
+            }
+            return;
+        }
+        let Some(call) = words::call(self.language, word) else {
+            return;
+        };
+        let args = fold::arguments(self.tokens, at + 1);
+        match call {
+            Call::Run => self.runs(word, &args),
+            Call::Delete => self.deletes(&args),
+            Call::Move if word.starts_with('.') => {
+                self.deletes(&[]);
+                self.writes(&args);
+            }
+            Call::Move => {
+                self.deletes(args.get(..1).unwrap_or_default());
+                self.writes(args.get(1..).unwrap_or_default());
+            }
+            Call::Write => self.writes(&args),
+            Call::WriteSecond => self.writes(args.get(1..).unwrap_or_default()),
+            Call::WriteReceiver => self.writes(&[]),
+            Call::Open => self.opens(&args),
+            Call::Mode => self.mode(at, &args),
+            Call::Network => self
+                .shell
+                .reading
+                .does(Trait::Network, format!("{word} talks to another machine")),
+            Call::Privilege => self
+                .shell
+                .reading
+                .does(Trait::Privilege, format!("{word} takes other rights")),
+            Call::Evaluate => self.evaluates(word, &args),
+            Call::Load => self.loads(&args),
+            Call::Kill => self
+                .shell
+                .reading
+                .does(Trait::System, format!("{word} ends processes")),
+        }
+    }
+
+    /// Returns whether the language lets this word be called without brackets, and something follows it.
+    fn bare(&self, at: usize) -> bool {
+        let free = matches!(
+            self.language,
+            Language::Perl | Language::Ruby | Language::Php
+        );
+        let next = self.tokens.get(at + 1);
+        free && matches!(
+            next,
+            Some(Token::Text(_) | Token::Word(_) | Token::Sign('{' | '[' | '<'))
+        )
+    }
+
+    fn runs(&mut self, word: &str, args: &[Option<String>]) {
+        let known: Vec<String> = args.iter().flatten().cloned().collect();
+        let Some(first) = known.first() else {
+            if !args.is_empty() {
+                self.shell.reading.opaque(format!(
+                    "{word} runs a command that is only known at run time"
+                ));
+            }
+            return;
+        };
+        if args.first().is_some_and(Option::is_none) {
+            self.shell.reading.opaque(format!(
+                "{word} runs a command that is only known at run time"
+            ));
+        }
+        if first.contains(char::is_whitespace) || known.len() == 1 {
+            vague_code(self.shell, first, word);
+            drop(self.shell.run_text(first, word, String::new()));
+        } else {
+            drop(
+                self.shell
+                    .aside(|shell| shell.dispatch(known.clone(), String::new())),
+            );
+        }
+    }
+
+    fn deletes(&mut self, args: &[Option<String>]) {
+        let known: Vec<&String> = args
+            .iter()
+            .flatten()
+            .filter(|text| !text.is_empty())
+            .collect();
+        if !known.is_empty() {
+            for path in known {
+                self.shell.deletes(path);
+            }
+            return;
+        }
+        let paths = self.paths();
+        if paths.is_empty() {
+            let unknown = Place::Unknown("a computed path".to_owned());
+            self.shell.reading.effect(Effect::Delete(unknown));
+        }
+        for path in paths {
+            self.shell.deletes(&path);
+        }
+    }
+
+    fn writes(&mut self, args: &[Option<String>]) {
+        if let Some(Some(path)) = args.first() {
+            self.shell.writes(path);
+            return;
+        }
+        // The path is somewhere else in the code: every absolute one may be it.
+        for path in self.paths() {
+            if path.starts_with(['/', '~']) || has_drive(&path) {
+                self.shell.writes(&path);
+            }
+        }
+    }
+
+    fn opens(&mut self, args: &[Option<String>]) {
+        let texts: Vec<&String> = args.iter().flatten().collect();
+        let redirects = texts.iter().find_map(|text| {
+            let text = text.trim();
+            text.strip_prefix("+<")
+                .or_else(|| text.trim_start_matches('+').strip_prefix('>'))
+        });
+        let pipes = texts.iter().any(|text| {
+            text.trim().starts_with('|') || text.trim().ends_with('|') || *text == "-|"
+        });
+        if pipes && self.language == Language::Perl {
+            for text in &texts {
+                let code = text.trim_matches(['|', '-', ' ']).to_owned();
+                drop(self.shell.run_text(&code, "open", String::new()));
+            }
+            return;
+        }
+        if let Some(rest) = redirects.filter(|_| matches!(self.language, Language::Perl)) {
+            let file = rest.trim_start_matches('>').trim();
+            if file.is_empty() || file.starts_with(':') {
+                if let Some(file) = texts.last() {
+                    self.shell.writes(file);
+                }
+            } else {
+                self.shell.writes(file);
+            }
+            return;
+        }
+        let writing = texts.iter().skip(1).any(|mode| {
+            mode.len() <= 4
+                && mode.contains(['w', 'a', 'x', '+'])
+                && mode.chars().all(|c| "wax+rbtU".contains(c))
+        });
+        let only_mode = texts.len() == 1
+            && args.len() > 1
+            && texts
+                .iter()
+                .all(|mode| mode.len() <= 3 && mode.starts_with(['w', 'a', 'x']));
+        if writing || only_mode {
+            let first = args.first().cloned().flatten();
+            self.writes(&[first]);
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "everything that is not named has no meaning here"
+    )]
+    fn mode(&mut self, at: usize, args: &[Option<String>]) {
+        let end = fold::call_end(self.tokens, at + 1);
+        let numbers = self
+            .tokens
+            .get(at..end)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|token| match token {
+                Token::Word(word) => word.strip_prefix("0o").or_else(|| word.strip_prefix('0')),
+                _ => None,
+            });
+        if numbers.into_iter().any(sets_id) {
+            self.shell.reading.does(
+                Trait::Privilege,
+                "chmod makes a file run with its owner's rights",
+            );
+        }
+        self.writes(args);
+    }
+
+    fn evaluates(&mut self, word: &str, args: &[Option<String>]) {
+        match args.first() {
+            Some(Some(code)) => {
+                let code = code.clone();
+                scan(self.shell, self.language, &code);
+            }
+            Some(None) => self
+                .shell
+                .reading
+                .opaque(format!("{word} runs code that is only known at run time")),
+            None => {}
+        }
+    }
+
+    fn loads(&mut self, args: &[Option<String>]) {
+        match args.first() {
+            Some(Some(name)) if words::is_network_module(name) => {
+                self.shell
+                    .reading
+                    .does(Trait::Network, format!("{name} talks to another machine"));
+            }
+            Some(None) => self
+                .shell
+                .reading
+                .opaque("a module whose name is only known at run time"),
+            _ => {}
+        }
+    }
+
+    fn awk_pipe(&mut self, at: usize) {
+        if matches!(self.tokens.get(at + 1), Some(Token::Sign('|')))
+            || matches!(
+                at.checked_sub(1).and_then(|at| self.tokens.get(at)),
+                Some(Token::Sign('|'))
+            )
+        {
+            return;
+        }
+        let after = matches!(self.tokens.get(at + 1), Some(Token::Word(word)) if word == "getline");
+        let text = if after {
+            at.checked_sub(1).and_then(|at| self.tokens.get(at))
+        } else {
+            self.tokens.get(at + 1)
+        };
+        match text {
+            Some(Token::Text(code)) => {
+                let code = code.clone();
+                drop(self.shell.run_text(&code, "awk", String::new()));
+            }
+            _ => self
+                .shell
+                .reading
+                .opaque("awk runs a command that is only known at run time"),
+        }
+    }
+
+    /// Returns every literal that looks like a path.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "everything that is not named has no meaning here"
+    )]
+    fn paths(&self) -> Vec<String> {
+        let texts = self.tokens.iter().filter_map(|token| match token {
+            Token::Text(text) => Some(text),
+            _ => None,
+        });
+        texts
+            .filter(|text| looks_like_path(text))
+            .cloned()
+            .collect()
+    }
+}
+
+fn looks_like_path(text: &str) -> bool {
+    !text.contains(['\n', '(', '<', '>'])
+        && (text.contains(['/', '*', '\\'])
+            || text.starts_with(['.', '~'])
+            || is_vague(text)
+            || has_drive(text))
+}
+
+/// Looks through Tcl, where everything is a command.
+fn tcl(shell: &mut Machine<'_, '_>, code: &str) {
+    for line in code.split(['\n', ';', '[', ']', '{', '}']) {
+        let words: Vec<String> = line
+            .split_whitespace()
+            .map(|word| word.trim_matches('"').to_owned())
+            .collect();
+        let (Some(first), rest) = (words.first(), words.get(1..).unwrap_or_default()) else {
+            continue;
+        };
+        match first.as_str() {
+            "exec" | "spawn" | "system" => {
+                let command: Vec<String> = rest
+                    .iter()
+                    .filter(|word| !["-ignorestderr", "-noecho", "--"].contains(&word.as_str()))
+                    .cloned()
+                    .collect();
+                drop(shell.aside(|shell| shell.dispatch(command, String::new())));
+            }
+            "file"
+                if rest
+                    .first()
+                    .is_some_and(|verb| verb == "delete" || verb == "rename") =>
+            {
+                for path in rest.iter().skip(1).filter(|word| !word.starts_with('-')) {
+                    shell.deletes(path);
+                }
+            }
+            "file"
+                if rest.first().is_some_and(|verb| {
+                    ["copy", "mkdir", "link", "attributes"].contains(&verb.as_str())
+                }) =>
+            {
+                if let Some(path) = rest.last() {
+                    shell.writes(path);
+                }
+            }
+            "open" if rest.first().is_some_and(|path| path.starts_with('|')) => {
+                drop(shell.run_text(&rest.join(" ").replace('|', ""), "tcl", String::new()));
+            }
+            "open" if rest.len() > 1 => {
+                if let Some(path) = rest.first() {
+                    shell.writes(path);
+                }
+            }
+            "socket" => shell
+                .reading
+                .does(Trait::Network, "socket opens a connection"),
+            "eval" | "uplevel" | "source" if rest.iter().any(|word| word.contains('$')) => {
+                shell
+                    .reading
+                    .opaque("Tcl code that is only known at run time");
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Which functions of other languages have consequences.
+
+use crate::domain::policy::programs::code::Language;
+
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Runs a command.
+    Run,
+    /// Removes files.
+    Delete,
+    /// Moves files: takes the first away, writes the second.
+    Move,
+    /// Writes the file named first.
+    Write,
+    /// Writes the file named second.
+    WriteSecond,
+    /// Writes the file whose name the call hangs on.
+    WriteReceiver,
+    /// Opens a file, perhaps for writing.
+    Open,
+    /// Changes the mode of a file.
+    Mode,
+    /// Talks to another machine.
+    Network,
+    /// Takes other rights.
+    Privilege,
+    /// Runs text as code.
+    Evaluate,
+    /// Loads a module.
+    Load,
+    /// Ends processes.
+    Kill,
+}
+
+/// Functions by their last name that mean the same wherever they come from.
+const ANYWHERE: &[(&str, Call)] = &[
+    (
+        "system popen popen2 popen3 popen4 getoutput getstatusoutput Popen check_output check_call execSync execFileSync spawnSync execFile \
+      shell_exec passthru proc_open pcntl_exec execl execlp execle execv execvp execve execvpe posix_spawn posix_spawnp spawnl spawnlp \
+      spawnv spawnvp spawnve create_subprocess_shell create_subprocess_exec capture2 capture2e capture3 pipeline_r system2 shell fork_exec ShellExecute \
+      do_shell_script",
+        Call::Run,
+    ),
+    (
+        "rmtree unlink removedirs rmdir rmSync rmdirSync unlinkSync rm_rf rm_r remove_tree remove_entry remove_dir remove_entry_secure \
+      remove_file safe_unlink rm_f unlink_recursive emptyDirSync removeSync rimraf truncateSync ftruncate delete_dir",
+        Call::Delete,
+    ),
+    ("renameSync move_file", Call::Move),
+    (
+        "writeFileSync writeFile appendFile appendFileSync createWriteStream write_text write_bytes file_put_contents \
+      makedirs mkdirSync mknod mkfifo binwrite writeLines write_csv touch",
+        Call::Write,
+    ),
+    (
+        "copyfile copy2 copyFileSync copyFile copytree symlink symlinkSync linkSync cpSync cp_r ln_s ln_sf",
+        Call::WriteSecond,
+    ),
+    ("chmod chmodSync fchmod lchmod chown chownSync", Call::Mode),
+    (
+        "urlopen urlretrieve HTTPConnection HTTPSConnection create_connection open_connection create_server FTP SMTP Telnet SSHClient \
+      XMLHttpRequest fetch createConnection fsockopen pfsockopen curl_init curl_exec stream_socket_client gethostbyname getaddrinfo \
+      connect_ex WebSocket ClientSession TCPSocket UDPSocket UNIXSocket TCPServer socket sendto getstore mirror URLopener open_url download_file",
+        Call::Network,
+    ),
+    (
+        "setuid setgid seteuid setreuid setresuid setegid setregid setcap chroot",
+        Call::Privilege,
+    ),
+    (
+        "eval exec_code compile_eval runInThisContext runInNewContext runInContext instance_eval class_eval create_function \
+      loadstring evaluate exec_module runpy run_code",
+        Call::Evaluate,
+    ),
+    ("__import__ import_module require import", Call::Load),
+    ("killpg", Call::Kill),
+];
+
+/// Functions that only mean something by their full name, or behind these beginnings.
+const QUALIFIED: &[(&str, &str, Call)] = &[
+    ("subprocess", "run call", Call::Run),
+    ("child_process cp", "exec spawn fork", Call::Run),
+    ("os", "startfile", Call::Run),
+    ("pty", "spawn", Call::Run),
+    ("Kernel Process IO Open3 PTY", "exec spawn popen", Call::Run),
+    ("os io", "execute", Call::Run),
+    ("Deno Bun", "run Command spawn", Call::Run),
+    (
+        "os fs shutil File FileUtils Dir pathlib Deno fsp promises",
+        "remove delete rm unlink truncate",
+        Call::Delete,
+    ),
+    (
+        "os fs shutil File FileUtils pathlib fsp Deno",
+        "rename move mv replace renames",
+        Call::Move,
+    ),
+    (
+        "shutil FileUtils fs os File",
+        "copy cp link install",
+        Call::WriteSecond,
+    ),
+    (
+        "os Dir FileUtils fs Deno",
+        "mkdir mkdir_p writeTextFile",
+        Call::Write,
+    ),
+    ("File IO Pathname", "write", Call::Write),
+    (
+        "requests httpx session s",
+        "get post put delete head patch request Session",
+        Call::Network,
+    ),
+    (
+        "http https net tls http2 dgram",
+        "get request connect createConnection createSocket createServer",
+        Call::Network,
+    ),
+    (
+        "Net::HTTP Net::FTP Net::SSH URI HTTP::Tiny LWP::UserAgent IO::Socket::INET IO::Socket Socket LWP::Simple Faraday HTTParty",
+        "get post new start open tcp connect get_response request getprint",
+        Call::Network,
+    ),
+    ("os process", "kill", Call::Kill),
+    ("process", "dlopen binding", Call::Evaluate),
+    ("ctypes", "CDLL cdll.LoadLibrary", Call::Evaluate),
+    ("marshal pickle", "loads", Call::Evaluate),
+];
+
+/// Modules that are only there to talk to other machines.
+const NETWORK_MODULES: &[&str] = &[
+    "net",
+    "http",
+    "https",
+    "tls",
+    "dgram",
+    "http2",
+    "node:net",
+    "node:http",
+    "node:https",
+    "node:tls",
+    "node:dgram",
+    "axios",
+    "node-fetch",
+    "LWP::Simple",
+    "LWP::UserAgent",
+    "HTTP::Tiny",
+    "IO::Socket::INET",
+    "IO::Socket::SSL",
+    "Net::FTP",
+    "Net::HTTP",
+    "open-uri",
+    "net/http",
+];
+
+/// Returns whether a module is only there to talk to other machines.
+pub(super) fn is_network_module(name: &str) -> bool {
+    NETWORK_MODULES.contains(&name)
+}
+
+/// Returns what calling a function does, if it has consequences.
+pub(super) fn call(language: Language, name: &str) -> Option<Call> {
+    let last = name.rsplit(['.', ':']).next().unwrap_or(name);
+    let head = name
+        .get(..name.len() - last.len())
+        .unwrap_or("")
+        .trim_end_matches(['.', ':']);
+    if let Some(call) = own(language, name, last) {
+        return Some(call);
+    }
+    let module = head.rsplit('.').next().unwrap_or(head);
+    let qualified = QUALIFIED.iter().find(|(heads, lasts, _)| {
+        let fits = |names: &str, name: &str| names.split_ascii_whitespace().any(|own| own == name);
+        (fits(heads, head) || fits(heads, module)) && fits(lasts, last)
+    });
+    if let Some((_, _, call)) = qualified {
+        return Some(*call);
+    }
+    let found = ANYWHERE
+        .iter()
+        .find(|(names, _)| names.split_ascii_whitespace().any(|own| own == last))?;
+    Some(found.1)
+}
+
+/// Functions that belong to one language.
+fn own(language: Language, name: &str, last: &str) -> Option<Call> {
+    match (language, name) {
+        (Language::Perl | Language::Ruby | Language::Php | Language::C, "exec") => Some(Call::Run),
+        (Language::JavaScript, _) if last == "exec" || last == "spawn" => {
+            // `regex.exec(text)` is everywhere; a module or a bare name runs commands.
+            (name == "exec" || name == "spawn" || name.starts_with('.')).then_some(Call::Run)
+        }
+        (Language::Python, _)
+            if name.starts_with('.')
+                && [
+                    "write_text",
+                    "write_bytes",
+                    "symlink_to",
+                    "hardlink_to",
+                    "touch",
+                ]
+                .contains(&last) =>
+        {
+            Some(Call::WriteReceiver)
+        }
+        (Language::Python, ".rename") => Some(Call::Move),
+        (Language::Python, "exec" | "compile") => Some(Call::Evaluate),
+        (Language::JavaScript, "Function") => Some(Call::Evaluate),
+        (Language::Php, "assert") => Some(Call::Evaluate),
+        (Language::Lua, "load" | "dofile" | "loadfile") => Some(Call::Evaluate),
+        (Language::Python | Language::Perl | Language::Ruby | Language::Lua, _)
+            if last == "open" && !head_is_harmless(name) =>
+        {
+            Some(Call::Open)
+        }
+        (Language::Php | Language::C, "fopen") => Some(Call::Open),
+        (Language::Perl | Language::Php | Language::C, "rename" | "link") => Some(Call::Move),
+        (Language::C, "remove") | (Language::Perl | Language::Php, "truncate") => {
+            Some(Call::Delete)
+        }
+        (Language::R, "file.remove" | "dir.remove") => Some(Call::Delete),
+        (Language::Perl | Language::Php | Language::C, "mkdir") => Some(Call::Write),
+        (Language::Perl | Language::Php, "copy") => Some(Call::WriteSecond),
+        (Language::Perl | Language::C, "kill") => Some(Call::Kill),
+        (Language::JavaScript, _) if last == "rm" && name != "rm" => Some(Call::Delete),
+        (Language::Php, "file_get_contents") => None,
+        _ => None,
+    }
+}
+
+fn head_is_harmless(name: &str) -> bool {
+    ["Image.open", "webbrowser.open", "URI.open", "wave.open"].contains(&name)
+}

@@ -1,0 +1,331 @@
+//! Programs that make, change, move and remove files.
+
+use crate::domain::policy::{
+    place::Place,
+    programs::Options,
+    reading::Effect,
+    rule::Trait,
+    shell::Machine,
+    text::{UNKNOWN, base_name},
+};
+
+impl Machine<'_, '_> {
+    /// Looks at a program that changes files.
+    pub(super) fn file_program(&mut self, name: &str, args: &[String], stdin: &str) -> String {
+        match name {
+            "rm" | "rmdir" | "unlink" | "shred" | "srm" | "wipe" | "trash" | "trash-put"
+            | "rimraf" | "tmpreaper" | "tmpwatch" => {
+                self.remove(name, args);
+            }
+            "gio"
+                if args
+                    .first()
+                    .is_some_and(|arg| arg == "trash" || arg == "remove") =>
+            {
+                self.remove(name, args.get(1..).unwrap_or_default());
+            }
+            "mv" | "rename" | "prename" | "mmv" => self.move_files(name, args),
+            "cp" | "install" | "ln" | "link" | "ditto" => self.copy(name, args),
+            "dd" => self.dd(args),
+            "tee" | "sponge" => return self.tee(args, stdin),
+            "chmod" => self.change_mode(args),
+            "chown" | "chgrp" | "chattr" | "setfacl" | "setfattr" | "xattr" => {
+                self.change_owner(args);
+            }
+            "setcap" => self
+                .reading
+                .does(Trait::Privilege, "setcap hands out capabilities"),
+            "truncate" | "touch" | "mkdir" | "mkfifo" | "mknod" | "fallocate" | "dos2unix"
+            | "unix2dos" => self.write_all(name, args),
+            "sort" => return self.sort(args, stdin),
+            "split" | "csplit" => self.split_files(args, stdin),
+            "patch" => self.patch(args),
+            "fuser"
+                if args
+                    .iter()
+                    .any(|arg| arg.starts_with("-k") || arg == "--kill") =>
+            {
+                self.reading.does(Trait::System, "fuser ends processes");
+            }
+            "logrotate" | "update-alternatives" => self
+                .reading
+                .does(Trait::System, format!("{name} changes the system")),
+            _ => {}
+        }
+        String::new()
+    }
+
+    fn remove(&mut self, name: &str, args: &[String]) {
+        let values = if name == "shred" { "ns" } else { "" };
+        let options = Options::parse(args, values, &["iterations", "size", "random-source"]);
+        for file in &options.rest {
+            self.deletes(file);
+        }
+        if options.rest.is_empty()
+            && options.has(&["r", "recursive"])
+            && args.iter().any(|arg| arg.contains(UNKNOWN))
+        {
+            self.reading
+                .opaque(format!("{name} gets names that are only known at run time"));
+        }
+    }
+
+    fn move_files(&mut self, name: &str, args: &[String]) {
+        let options = Options::parse(args, "tS", &["target-directory", "suffix"]);
+        let target = options
+            .value("t")
+            .or_else(|| options.value("target-directory"))
+            .map(str::to_owned);
+        let mut sources = options.rest.clone();
+        if name != "mv" {
+            for file in sources.iter().skip(1) {
+                self.writes(file);
+            }
+            return;
+        }
+        let target = target.or_else(|| sources.pop());
+        for source in &sources {
+            self.deletes(source);
+        }
+        if let Some(target) = target {
+            for source in &sources {
+                self.carry(source, &target);
+            }
+            self.writes(&target);
+        }
+    }
+
+    fn copy(&mut self, name: &str, args: &[String]) {
+        let options = Options::parse(
+            args,
+            "tSmgo",
+            &["target-directory", "suffix", "mode", "owner", "group"],
+        );
+        self.install_mode(name, &options);
+        if name == "install" && options.has(&["d", "directory"]) {
+            for folder in &options.rest {
+                self.writes(folder);
+            }
+            return;
+        }
+        let mut sources = options.rest.clone();
+        let target = options
+            .value("t")
+            .or_else(|| options.value("target-directory"))
+            .map(str::to_owned);
+        let target = if name == "ln" && sources.len() == 1 {
+            Some(".".to_owned())
+        } else {
+            target.or_else(|| sources.pop())
+        };
+        let Some(target) = target else {
+            return;
+        };
+        for source in &sources {
+            if name != "ln" {
+                self.reads(source);
+            }
+            self.carry(source, &target);
+        }
+        self.writes(&target);
+    }
+
+    fn install_mode(&mut self, name: &str, options: &Options) {
+        let mode = options.value("m").or_else(|| options.value("mode"));
+        if name == "install" && mode.is_some_and(sets_id) {
+            self.reading.does(
+                Trait::Privilege,
+                "install makes a file that runs with its owner's rights",
+            );
+        }
+    }
+
+    /// Remembers where a copy, a link or a moved file came from, so that its new name hides nothing.
+    fn carry(&mut self, source: &str, target: &str) {
+        let below = format!("{}/{}", target.trim_end_matches('/'), base_name(source));
+        for target in [target, &below] {
+            if let Some(text) = self.remembered(source) {
+                self.remember(target, &text, false);
+            }
+            self.bind(target, source);
+        }
+    }
+
+    fn dd(&mut self, args: &[String]) {
+        for arg in args {
+            if let Some(file) = arg.strip_prefix("of=") {
+                self.writes(file);
+            } else if let Some(file) = arg.strip_prefix("if=") {
+                self.reads(file);
+            }
+        }
+    }
+
+    fn tee(&mut self, args: &[String], stdin: &str) -> String {
+        let options = Options::parse(args, "", &["output-error"]);
+        let append = options.has(&["a", "append"]);
+        for file in &options.rest {
+            self.writes(file);
+            self.remember(file, stdin, append);
+        }
+        stdin.to_owned()
+    }
+
+    fn change_mode(&mut self, args: &[String]) {
+        let mut words: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
+        words.retain(|arg| {
+            !(arg.starts_with('-') && arg.chars().skip(1).all(|c| "RvcfhHLP".contains(c)))
+        });
+        let Some((mode, files)) = words.split_first() else {
+            return;
+        };
+        if sets_id(mode) {
+            self.reading.does(
+                Trait::Privilege,
+                "chmod makes a file run with its owner's rights",
+            );
+        }
+        for file in files {
+            self.writes(file);
+        }
+    }
+
+    fn change_owner(&mut self, args: &[String]) {
+        for file in args.iter().filter(|arg| !arg.starts_with('-')).skip(1) {
+            self.writes(file);
+        }
+    }
+
+    fn write_all(&mut self, name: &str, args: &[String]) {
+        let (short, long): (&str, &[&str]) = match name {
+            "truncate" => ("sr", &["size", "reference"]),
+            "touch" => ("drt", &["date", "reference", "time"]),
+            "fallocate" => ("lo", &["length", "offset"]),
+            _ => ("m", &["mode"]),
+        };
+        let options = Options::parse(args, short, long);
+        let empties = name == "truncate"
+            && options
+                .value("s")
+                .or_else(|| options.value("size"))
+                .is_some_and(|size| size.starts_with(['0', '-', '<']));
+        for file in &options.rest {
+            if empties {
+                self.deletes(file);
+            } else {
+                self.writes(file);
+            }
+        }
+    }
+
+    fn sort(&mut self, args: &[String], stdin: &str) -> String {
+        let options = Options::parse(
+            args,
+            "okStT",
+            &[
+                "output",
+                "key",
+                "buffer-size",
+                "field-separator",
+                "compress-program",
+                "temporary-directory",
+                "files0-from",
+            ],
+        );
+        for file in options.values(&["o", "output"]) {
+            self.writes(file);
+        }
+        for code in options.values(&["compress-program"]) {
+            drop(self.run_text(code, "sort", String::new()));
+        }
+        if options.rest.is_empty() {
+            stdin.to_owned()
+        } else {
+            UNKNOWN.to_string()
+        }
+    }
+
+    fn split_files(&mut self, args: &[String], stdin: &str) {
+        let options = Options::parse(
+            args,
+            "abClnt",
+            &[
+                "filter",
+                "bytes",
+                "lines",
+                "number",
+                "suffix-length",
+                "additional-suffix",
+                "line-bytes",
+            ],
+        );
+        for code in options.values(&["filter"]) {
+            super::vague_code(self, code, "split");
+            drop(self.run_text(code, "split", stdin.to_owned()));
+        }
+        let prefix = options
+            .rest
+            .get(1)
+            .cloned()
+            .unwrap_or_else(|| "x".to_owned());
+        if !options.has(&["filter"]) {
+            self.writes(&prefix);
+        }
+    }
+
+    fn patch(&mut self, args: &[String]) {
+        let options = Options::parse(
+            args,
+            "pidoBFgrYzDV",
+            &["input", "directory", "output", "strip"],
+        );
+        if options.has(&["dry-run"]) {
+            return;
+        }
+        let folder = options
+            .value("d")
+            .or_else(|| options.value("directory"))
+            .unwrap_or(".")
+            .to_owned();
+        self.writes(&folder);
+        for file in options
+            .values(&["o", "output"])
+            .map(str::to_owned)
+            .chain(options.rest.iter().take(1).cloned())
+        {
+            self.writes(&file);
+        }
+    }
+
+    /// Records that everything below a word is removed.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "everything that is not named has no meaning here"
+    )]
+    pub(super) fn deletes_below(&mut self, word: &str) {
+        for place in self.places(word) {
+            let place = match place {
+                Place::Inside(path) if path.is_empty() => Place::Inside("*".to_owned()),
+                other => other,
+            };
+            self.reading.effect(Effect::Delete(place));
+        }
+    }
+}
+
+/// Returns whether a mode makes files run with their owner's or group's rights.
+pub(super) fn sets_id(mode: &str) -> bool {
+    let octal = mode
+        .trim_start_matches("0o")
+        .trim_start_matches('=')
+        .trim_start_matches('+');
+    if !octal.is_empty() && octal.chars().all(|c| c.is_digit(8)) {
+        let bits = u32::from_str_radix(octal, 8).unwrap_or(0);
+        return bits & 0o6000 != 0;
+    }
+    mode.split(',').any(|part| {
+        part.split_once(['+', '=']).is_some_and(|(who, what)| {
+            what.contains('s') && (who.is_empty() || who.contains(['u', 'g', 'a']))
+        })
+    })
+}

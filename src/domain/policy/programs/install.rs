@@ -1,0 +1,392 @@
+//! Package managers and project tools: what fetches foreign programs, what runs the project's own.
+
+use crate::domain::policy::{programs::Options, rule::Trait, shell::Machine, text::UNKNOWN};
+
+/// Verbs that bring something onto the machine, or send it away, for any manager.
+const FETCHES: &[&str] = &[
+    "install",
+    "i",
+    "add",
+    "update",
+    "upgrade",
+    "download",
+    "get",
+    "dist-upgrade",
+    "full-upgrade",
+    "in",
+    "localinstall",
+    "global",
+    "sync",
+    "require",
+    "ensurepip",
+    "reinstall",
+    "inject",
+    "tap",
+    "create",
+    "init-script",
+    "dlx",
+    "exec-remote",
+    "source",
+    "build-dep",
+    "fetch",
+    "self-update",
+    "ci",
+    "self",
+    "tool",
+    "toolchain",
+    "component",
+    "target",
+    "restore",
+    "-S",
+    "-U",
+    "-Sy",
+    "-Syu",
+    "-i",
+    "--install",
+    "-e",
+];
+/// Verbs that take something away.
+const REMOVES: &[&str] = &[
+    "remove",
+    "uninstall",
+    "purge",
+    "autoremove",
+    "erase",
+    "rm",
+    "-R",
+    "-r",
+    "--purge",
+    "-P",
+];
+/// Verbs that publish.
+const SENDS: &[&str] = &[
+    "publish",
+    "push",
+    "login",
+    "adduser",
+    "unpublish",
+    "deprecate",
+    "yank",
+    "owner",
+];
+/// Managers of the whole machine: taking away is a change of the system.
+const OF_THE_MACHINE: &[&str] = &[
+    "apt",
+    "apt-get",
+    "aptitude",
+    "dpkg",
+    "dnf",
+    "yum",
+    "rpm",
+    "zypper",
+    "pacman",
+    "apk",
+    "brew",
+    "port",
+    "snap",
+    "flatpak",
+    "choco",
+    "scoop",
+    "winget",
+    "emerge",
+    "xbps-install",
+    "opkg",
+];
+
+impl Machine<'_, '_> {
+    /// Looks at a package manager or project tool.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each name, and an arm is a line or two"
+    )]
+    pub(super) fn install(&mut self, name: &str, args: &[String], stdin: &str) -> String {
+        let options = Options::leading(
+            args,
+            "Cc",
+            &[
+                "prefix",
+                "cwd",
+                "dir",
+                "directory",
+                "config",
+                "manifest-path",
+                "call",
+            ],
+        );
+        let verb = options.rest.first().map_or("", String::as_str);
+        let rest = options.rest.get(1..).unwrap_or_default().to_vec();
+        let dry = ["--dry-run", "--simulate", "--just-print"];
+        let simulates = name.starts_with("apt") && args.iter().any(|arg| arg == "-s");
+        if simulates || args.iter().any(|arg| dry.contains(&arg.as_str())) {
+            return UNKNOWN.to_string();
+        }
+        match name {
+            "npx" | "pnpx" | "bunx" | "uvx" => self.run_package(name, args),
+            "npm" | "pnpm" | "yarn" | "bun" => self.node_tool(name, verb, &options, &rest, stdin),
+            "cargo" => self.cargo(verb, &options, &rest),
+            "go" => self.go_tool(verb, &rest),
+            "dpkg" | "rpm" | "pacman" => self.short_verbs(name, args),
+            "uv" if verb == "run" => drop(self.dispatch(after_options(&rest), String::new())),
+            "uv" | "pip" | "pip3"
+                if [
+                    "list",
+                    "show",
+                    "freeze",
+                    "check",
+                    "config",
+                    "cache",
+                    "--version",
+                    "venv",
+                    "help",
+                    "debug",
+                    "inspect",
+                ]
+                .contains(&verb) => {}
+            "mvn" | "gradle" | "stack" | "cabal" | "mix" | "rebar3" | "dart" | "flutter"
+            | "dotnet" | "opam" | "nix" | "conda" | "code"
+                if ![
+                    "install",
+                    "add",
+                    "publish",
+                    "push",
+                    "nuget",
+                    "upgrade",
+                    "update",
+                    "deploy",
+                    "run",
+                    "create",
+                    "tool",
+                    "--install-extension",
+                ]
+                .contains(&verb) => {}
+            "conda" if verb == "run" => drop(self.dispatch(after_options(&rest), String::new())),
+            _ => self.verb(name, verb, args),
+        }
+        UNKNOWN.to_string()
+    }
+
+    fn verb(&mut self, name: &str, verb: &str, args: &[String]) {
+        if SENDS.contains(&verb) {
+            self.reading.does(
+                Trait::Network,
+                format!("{name} {verb} sends to another machine"),
+            );
+        } else if FETCHES.contains(&verb) {
+            if ["download", "fetch", "update"].contains(&verb) {
+                self.reading.does(
+                    Trait::Network,
+                    format!("{name} {verb} fetches from another machine"),
+                );
+            }
+            self.reading.does(
+                Trait::PackageInstall,
+                format!("{name} {verb} brings in foreign programs"),
+            );
+        } else if REMOVES.contains(&verb) {
+            let what = if OF_THE_MACHINE.contains(&name) {
+                Trait::System
+            } else {
+                Trait::PackageInstall
+            };
+            self.reading
+                .does(what, format!("{name} {verb} takes programs away"));
+        } else if ["easy_install", "cpan", "cpanm"].contains(&name) && !args.is_empty() {
+            self.reading.does(
+                Trait::PackageInstall,
+                format!("{name} brings in foreign programs"),
+            );
+        }
+    }
+
+    fn short_verbs(&mut self, name: &str, args: &[String]) {
+        let Some(first) = args.iter().find(|arg| arg.starts_with('-')) else {
+            return;
+        };
+        let asks = match name {
+            "pacman" => {
+                first.starts_with("-Q") || first.starts_with("-Ss") || first.starts_with("-Si")
+            }
+            "rpm" => first.starts_with("-q") || first.starts_with("-V"),
+            _ => [
+                "-l",
+                "-L",
+                "-s",
+                "-S",
+                "--list",
+                "--status",
+                "--version",
+                "--print-architecture",
+                "--get-selections",
+                "-I",
+                "-c",
+            ]
+            .contains(&first.as_str()),
+        };
+        if !asks {
+            self.reading.does(
+                Trait::PackageInstall,
+                format!("{name} {first} changes the installed programs"),
+            );
+        }
+    }
+
+    fn run_package(&mut self, name: &str, args: &[String]) {
+        let options = Options::leading(args, "pc", &["package", "call", "from", "with"]);
+        for code in options.values(&["c", "call"]) {
+            drop(self.run_text(code, name, String::new()));
+        }
+        if !options.rest.is_empty() && !options.has(&["no-install", "offline"]) {
+            self.reading.does(
+                Trait::PackageInstall,
+                format!("{name} fetches and runs a foreign program"),
+            );
+            drop(self.dispatch(options.rest.clone(), String::new()));
+        }
+    }
+
+    fn node_tool(
+        &mut self,
+        name: &str,
+        verb: &str,
+        options: &Options,
+        rest: &[String],
+        stdin: &str,
+    ) {
+        for code in options.values(&["c", "call"]) {
+            drop(self.run_text(code, name, String::new()));
+        }
+        match verb {
+            "exec" | "x" => {
+                let inner = Options::leading(rest, "c", &["call", "package"]);
+                for code in inner.values(&["c", "call"]) {
+                    drop(self.run_text(code, name, String::new()));
+                }
+                drop(self.dispatch(inner.rest.clone(), stdin.to_owned()));
+            }
+            "run" | "run-script" | "test" | "t" | "start" | "stop" | "restart" | "rum" | "urn" => {
+                self.package_script(verb, rest);
+            }
+            "config" | "ls" | "list" | "view" | "version" | "--version" | "-v" | "root"
+            | "prefix" | "bin" | "why" | "outdated" | "pack" | "help" | "cache" | "explain"
+            | "audit" | "fund" | "doctor" => {
+                if verb == "config" && rest.first().is_some_and(|word| word == "set") {
+                    self.reading.does(
+                        Trait::Persistence,
+                        format!("{name} config changes settings of the account"),
+                    );
+                }
+            }
+            "" if name == "yarn" => self
+                .reading
+                .does(Trait::PackageInstall, "yarn brings in foreign programs"),
+            _ => self.verb(name, verb, rest),
+        }
+    }
+
+    /// Runs a script of `package.json` that the command itself wrote.
+    fn package_script(&mut self, verb: &str, rest: &[String]) {
+        let Some(text) = self.remembered("package.json") else {
+            return;
+        };
+        let options = Options::parse(rest, "", &[]);
+        let wanted = if verb.starts_with("run") || verb == "rum" || verb == "urn" {
+            options.rest.first().cloned().unwrap_or_default()
+        } else {
+            verb.to_owned()
+        };
+        let scripts = serde_json::from_str::<serde_json::Value>(&text).ok();
+        let scripts = scripts
+            .as_ref()
+            .and_then(|value| value.get("scripts"))
+            .and_then(|value| value.as_object());
+        let Some(scripts) = scripts else {
+            self.reading.opaque("a package.json that cannot be read");
+            return;
+        };
+        for name in [
+            format!("pre{wanted}"),
+            wanted.clone(),
+            format!("post{wanted}"),
+        ] {
+            if let Some(code) = scripts.get(&name).and_then(|code| code.as_str()) {
+                drop(self.run_text(code, "npm run", String::new()));
+            }
+        }
+    }
+
+    fn cargo(&mut self, verb: &str, options: &Options, rest: &[String]) {
+        for setting in options.values(&["config"]) {
+            if ["runner", "rustc-wrapper", "linker", "credential"]
+                .iter()
+                .any(|key| setting.contains(key))
+            {
+                self.reading
+                    .opaque("cargo with a program set in the command");
+            }
+        }
+        match verb {
+            "install" | "add" | "update" | "fetch" | "binstall" | "publish" | "login"
+            | "search" | "owner" | "yank" | "uninstall" | "generate-lockfile" | "vendor"
+            | "info" => {
+                if [
+                    "fetch", "publish", "login", "search", "owner", "yank", "info", "update",
+                ]
+                .contains(&verb)
+                {
+                    self.reading
+                        .does(Trait::Network, format!("cargo {verb} talks to a registry"));
+                } else {
+                    self.reading.does(
+                        Trait::PackageInstall,
+                        format!("cargo {verb} brings in or removes foreign programs"),
+                    );
+                }
+            }
+            _ => {
+                let inner = Options::parse(rest, "", &["target-dir", "out-dir"]);
+                for folder in inner.values(&["target-dir", "out-dir"]) {
+                    self.writes(folder);
+                }
+            }
+        }
+    }
+
+    fn go_tool(&mut self, verb: &str, rest: &[String]) {
+        let options = Options::parse(rest, "", &["exec", "toolexec"]);
+        for (name, value) in &options.given {
+            if let (true, Some(code)) = (name.contains("exec"), value) {
+                drop(self.run_text(code, "go", String::new()));
+            }
+        }
+        match verb {
+            "get" | "install" => self.reading.does(
+                Trait::PackageInstall,
+                format!("go {verb} brings in foreign programs"),
+            ),
+            "mod" if rest.first().is_some_and(|word| word == "download") => self
+                .reading
+                .does(Trait::Network, "go mod download fetches modules"),
+            "env" if rest.iter().any(|word| word == "-w") => self.reading.does(
+                Trait::Persistence,
+                "go env -w changes settings of the account",
+            ),
+            _ => {
+                let at = rest
+                    .iter()
+                    .position(|word| word == "-exec" || word == "-toolexec");
+                if let Some(code) = at.and_then(|at| rest.get(at + 1)) {
+                    drop(self.run_text(&code.clone(), "go", String::new()));
+                }
+            }
+        }
+    }
+}
+
+fn after_options(words: &[String]) -> Vec<String> {
+    Options::leading(
+        words,
+        "pn",
+        &["with", "python", "name", "prefix", "env-file"],
+    )
+    .rest
+}

@@ -1,0 +1,330 @@
+//! What programs do: one table from names to families, one file for each family.
+//!
+//! A program that is not in the table is taken to work inside its folder and to print nothing that can be
+//! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
+
+mod code;
+mod editors;
+mod files;
+mod git;
+mod install;
+mod languages;
+mod network;
+mod options;
+mod printers;
+mod shells;
+mod streams;
+mod system;
+mod table;
+mod tools;
+mod transfer;
+mod wrappers;
+
+pub(super) use code::{Language, scan as scan_code};
+pub(super) use options::Options;
+pub(super) use printers::base64_bytes;
+pub(super) use system::{PathKind, persistent_path};
+
+use crate::domain::policy::{
+    place,
+    rule::Trait,
+    shell::{Machine, wild_fits},
+    text::{NAME, UNKNOWN, base_name, has_option, is_mark, is_unknown, is_vague, stripped},
+    windows,
+};
+use table::Family;
+
+/// Returns whether a file name stands for a stream of the process.
+pub(super) fn is_stream(file: &str) -> bool {
+    file == "-"
+        || file == "/dev/stdin"
+        || file.starts_with("/dev/fd/")
+        || file.starts_with("/proc/self/fd/")
+}
+
+/// Records that code is not fully known, if it is not.
+pub(super) fn vague_code(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
+    if code.contains(UNKNOWN) {
+        shell.reading.opaque(format!(
+            "{via} gets commands that are only known at run time"
+        ));
+    }
+}
+
+/// Looks at a variable whose value other programs run or load.
+pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    match table::variable(name) {
+        table::Variable::Harmless => {}
+        table::Variable::Command => {
+            vague_code(shell, value, name);
+            drop(shell.aside(|shell| shell.run_text(value, name, String::new())));
+        }
+        table::Variable::Prompt => shell.hidden_substitutions(value),
+        table::Variable::File => {
+            if let Some(code) = shell.remembered(value) {
+                drop(shell.aside(|shell| shell.run_text(&code, name, String::new())));
+            }
+            shell.reading.opaque(format!(
+                "{name} makes later programs load {}",
+                stripped(value)
+            ));
+        }
+        table::Variable::Options => {
+            let loads = [
+                "-r",
+                "--require",
+                "--import",
+                "--loader",
+                "-e",
+                "--eval",
+                "-M",
+                "-d",
+                "-javaagent",
+                "-I",
+            ];
+            if value
+                .split_whitespace()
+                .any(|word| loads.iter().any(|load| word.starts_with(load)))
+            {
+                shell
+                    .reading
+                    .opaque(format!("{name} makes later programs run code"));
+            }
+        }
+        table::Variable::Function => {
+            let body = value.trim_start_matches("()").trim();
+            drop(shell.aside(|shell| shell.run_text(body, name, String::new())));
+        }
+    }
+}
+
+impl Machine<'_, '_> {
+    /// Looks at one simple command and returns what it would print.
+    pub(in crate::domain::policy) fn dispatch(
+        &mut self,
+        words: Vec<String>,
+        stdin: String,
+    ) -> String {
+        let anything = UNKNOWN.to_string();
+        if !self.reading.spend() {
+            return anything;
+        }
+        let Some(first) = words.first() else {
+            return String::new();
+        };
+        self.reading.act(&words);
+        if let Some(known) = self.vague_name(first) {
+            let Some(name) = known else {
+                return anything;
+            };
+            let mut words = words;
+            if let Some(first) = words.first_mut() {
+                *first = name;
+            }
+            return self.dispatch(words, stdin);
+        }
+        if self.state.functions.contains_key(first) {
+            let name = first.clone();
+            return self.call(&name, words.get(1..).unwrap_or_default(), stdin);
+        }
+        if let Some(printed) = self.builtin(&words, &stdin) {
+            return printed;
+        }
+        self.program(&words, stdin)
+    }
+
+    /// Decides what to do about a command name that is not fully known: `None` when it is known,
+    /// `Some(None)` when nothing more can be said, `Some(Some(name))` to look at it as that program.
+    #[expect(
+        clippy::option_option,
+        reason = "three answers: none, not constant, a constant"
+    )]
+    fn vague_name(&mut self, word: &str) -> Option<Option<String>> {
+        if !is_vague(base_name(word)) {
+            return None;
+        }
+        self.reading
+            .opaque("the name of the program is only known at run time");
+        if is_unknown(word) {
+            let rest = stripped(word);
+            return Some((!rest.is_empty()).then_some(rest));
+        }
+        let pattern: String = base_name(word)
+            .chars()
+            .map(|c| match c {
+                NAME => '*',
+                '\u{F0003}' => '?',
+                '\u{F0004}' => '[',
+                other => other,
+            })
+            .collect();
+        let fits = |name: &&str| wild_fits(&pattern, name);
+        Some(table::with_consequences().find(fits).map(str::to_owned))
+    }
+
+    /// Returns the usual name of the program a command word stands for.
+    fn program_name(&self, word: &str) -> String {
+        if let Some(path) = self.state_bound(word) {
+            return base_name(&path).to_owned();
+        }
+        let seen = word
+            .contains('/')
+            .then(|| place::absolute(word, self.folder()))
+            .flatten();
+        let eyes = self.reading.world.eyes.as_ref();
+        let real = seen.and_then(|path| eyes?.program(std::path::Path::new(&path)));
+        real.unwrap_or_else(|| plain_name(base_name(word)))
+    }
+
+    fn program(&mut self, words: &[String], stdin: String) -> String {
+        let Some((first, args)) = words.split_first() else {
+            return String::new();
+        };
+        let name = self.program_name(first);
+        let written = if first.contains('/') {
+            self.remembered(first)
+        } else if self.is_known("PATH") {
+            self.written_as(first)
+        } else {
+            None
+        };
+        if let Some(code) = written {
+            return self.run_script(&code, first, args, stdin);
+        }
+        let Some(family) = table::family(&name) else {
+            self.foreign(&name, args);
+            self.unknown_wrapper(args);
+            return UNKNOWN.to_string();
+        };
+        let bare = name.strip_suffix(".exe").unwrap_or(&name);
+        self.family(family, bare, args, stdin)
+    }
+
+    fn family(&mut self, family: Family, name: &str, args: &[String], stdin: String) -> String {
+        match family {
+            Family::Wrapper(spec) => self.wrapper(name, spec, args, stdin),
+            Family::Privilege(spec) => {
+                if !is_question(args) {
+                    self.reading
+                        .does(Trait::Privilege, format!("{name} takes other rights"));
+                }
+                self.wrapper(name, spec, args, stdin)
+            }
+            Family::Shell => self.shell_program(name, args, stdin),
+            Family::Language(language) => self.language(language, name, args, &stdin),
+            Family::Print => self.printer(name, args, &stdin),
+            Family::Files => self.file_program(name, args, &stdin),
+            Family::Transfer => self.transfer(name, args, &stdin),
+            Family::Git => self.git(args, stdin),
+            Family::Network => self.network(name, args, stdin),
+            Family::Install => self.install(name, args, &stdin),
+            Family::System => self.system(name, args, &stdin),
+            Family::Tool => self.tool(name, args, stdin),
+        }
+    }
+
+    /// Looks at programs of Windows that other shells can start, too.
+    fn foreign(&mut self, name: &str, args: &[String]) {
+        let programs = [
+            "robocopy",
+            "taskkill",
+            "vssadmin",
+            "diskpart",
+            "wmic",
+            "certutil",
+            "bitsadmin",
+            "takeown",
+            "icacls",
+            "bcdedit",
+            "cipher",
+            "wbadmin",
+            "sdelete",
+        ];
+        let name = name.strip_suffix(".exe").unwrap_or(name);
+        if programs.contains(&name) {
+            windows::program(self, name, args);
+        } else if ["del", "erase", "rd"].contains(&name) {
+            for file in args
+                .iter()
+                .filter(|arg| !arg.starts_with('/') || arg.len() > 2)
+            {
+                self.deletes(&windows::path(file));
+            }
+        }
+    }
+
+    /// Reads a program nobody knows as a wrapper, when an argument is a program with consequences.
+    fn unknown_wrapper(&mut self, args: &[String]) {
+        let found = args.iter().position(|arg| {
+            !arg.starts_with('-')
+                && table::has_consequences(base_name(arg))
+                && !self.reading_is_full()
+        });
+        let Some(tail) = found.and_then(|at| args.get(at..)) else {
+            return;
+        };
+        if tail.len() < 2 || !self.reading.enter("an unknown wrapper") {
+            return;
+        }
+        let tail = tail.to_vec();
+        drop(self.aside(|shell| shell.dispatch(tail, String::new())));
+        self.reading.leave();
+    }
+
+    const fn reading_is_full(&self) -> bool {
+        self.reading.given_up.is_some()
+    }
+
+    /// Runs a script the command itself wrote.
+    pub(super) fn run_script(
+        &mut self,
+        code: &str,
+        name: &str,
+        args: &[String],
+        stdin: String,
+    ) -> String {
+        vague_code(self, code, name);
+        let first = code.lines().next().unwrap_or("");
+        let interpreter = first.strip_prefix("#!").unwrap_or("/bin/sh").trim();
+        let program = interpreter
+            .split_whitespace()
+            .map(base_name)
+            .find(|word| *word != "env");
+        match program.and_then(table::family) {
+            Some(Family::Language(language)) => {
+                scan_code(self, language, code);
+                UNKNOWN.to_string()
+            }
+            _ => self.aside(|shell| {
+                shell.set_arguments(name, args);
+                shell.run_text(code, name, stdin)
+            }),
+        }
+    }
+}
+
+/// Returns whether a program is only asked about itself.
+pub(super) fn is_question(args: &[String]) -> bool {
+    args.first()
+        .is_some_and(|arg| ["--version", "--help", "-V", "-h"].contains(&arg.as_str()))
+        && args.len() == 1
+        || args.is_empty() && !has_option(args, "", &[])
+}
+
+/// Folds what some systems do not tell apart: case, full-width letters.
+fn plain_name(name: &str) -> String {
+    if name.is_ascii() && !name.contains(|c: char| c.is_ascii_uppercase()) {
+        return name.to_owned();
+    }
+    name.chars()
+        .filter(|c| !is_mark(*c))
+        .map(|c| match u32::from(c) {
+            code @ 0xFF01..=0xFF5E => char::from_u32(code - 0xFEE0).unwrap_or(c),
+            _ => c,
+        })
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}

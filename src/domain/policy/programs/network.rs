@@ -1,0 +1,247 @@
+//! Programs that talk to other machines.
+
+use crate::domain::policy::{
+    programs::{Options, vague_code},
+    rule::Trait,
+    shell::Machine,
+    text::{UNKNOWN, is_vague},
+};
+
+/// Words with which these programs only answer about themselves or this machine.
+const LOCAL: &[&str] = &[
+    "--version",
+    "-V",
+    "--help",
+    "-h",
+    "version",
+    "help",
+    "config",
+    "--manual",
+    "auth",
+    "completion",
+];
+/// Subcommands that stay on this machine.
+const LOCAL_VERBS: &[(&str, &[&str])] = &[
+    ("svn", &["status", "diff", "add", "revert", "info", "log"]),
+    (
+        "hg",
+        &[
+            "status", "diff", "add", "commit", "log", "summary", "branch", "init", "annotate",
+            "cat",
+        ],
+    ),
+    ("bzr", &["status", "diff", "add", "commit", "log"]),
+    (
+        "docker",
+        &["ps", "images", "info", "logs", "inspect", "version"],
+    ),
+    (
+        "podman",
+        &["ps", "images", "info", "logs", "inspect", "version"],
+    ),
+    ("kubectl", &["version", "config"]),
+    ("helm", &["template", "lint", "version"]),
+    ("tailscale", &["status"]),
+];
+
+impl Machine<'_, '_> {
+    /// Looks at a program that talks to other machines.
+    pub(super) fn network(&mut self, name: &str, args: &[String], stdin: String) -> String {
+        if is_local(name, args) {
+            return UNKNOWN.to_string();
+        }
+        match name {
+            "ssh" | "autossh" | "scp" | "sftp" | "sshfs" | "mosh" | "ssh-copy-id" => {
+                self.ssh(name, args);
+            }
+            "sshpass" => {
+                let options = Options::leading(args, "pfd", &[]);
+                return self.dispatch(options.rest, stdin);
+            }
+            "nc" | "ncat" | "netcat" | "nc.openbsd" | "nc.traditional" => self.netcat(args),
+            "socat" => self.socat(args),
+            "docker" | "podman" | "nerdctl" => self.container(name, args),
+            _ => {}
+        }
+        let only_files = !args.is_empty()
+            && ["curl", "wget", "fetch"].contains(&name)
+            && args.iter().any(|arg| arg.starts_with("file:"))
+            && !args
+                .iter()
+                .any(|arg| arg.contains("://") && !arg.starts_with("file:"));
+        if !only_files {
+            self.reading
+                .does(Trait::Network, format!("{name} talks to another machine"));
+        }
+        self.fetched_files(name, args);
+        UNKNOWN.to_string()
+    }
+
+    /// Records the files a program writes what it fetched into.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each name, and an arm is a line or two"
+    )]
+    fn fetched_files(&mut self, name: &str, args: &[String]) {
+        let (short, long): (&str, &[&str]) = match name {
+            "curl" => (
+                "oDcKXHdFuAebTxmrwyYzEQtP",
+                &[
+                    "output",
+                    "dump-header",
+                    "cookie-jar",
+                    "output-dir",
+                    "trace",
+                    "stderr",
+                    "config",
+                    "data",
+                    "header",
+                ],
+            ),
+            "wget" | "wget2" => (
+                "OPoaitTwQUS",
+                &[
+                    "output-document",
+                    "directory-prefix",
+                    "output-file",
+                    "use-askpass",
+                ],
+            ),
+            "aria2c" => ("odl", &["out", "dir", "log"]),
+            "scp" | "rcp" => ("SoFiPlcJ", &[]),
+            _ => return,
+        };
+        let options = Options::parse(args, short, long);
+        let named: Vec<String> = match name {
+            "scp" | "rcp" => options
+                .rest
+                .last()
+                .filter(|path| !super::transfer::is_remote(path))
+                .cloned()
+                .into_iter()
+                .collect(),
+            "curl" => options
+                .values(&[
+                    "o",
+                    "output",
+                    "D",
+                    "dump-header",
+                    "c",
+                    "cookie-jar",
+                    "output-dir",
+                    "trace",
+                    "stderr",
+                ])
+                .map(str::to_owned)
+                .collect(),
+            "wget" | "wget2" => options
+                .values(&[
+                    "O",
+                    "output-document",
+                    "P",
+                    "directory-prefix",
+                    "o",
+                    "output-file",
+                ])
+                .map(str::to_owned)
+                .collect(),
+            _ => options
+                .values(&["o", "out", "d", "dir", "l", "log"])
+                .map(str::to_owned)
+                .collect(),
+        };
+        for file in named.iter().filter(|file| *file != "-") {
+            self.writes(file);
+            self.remember(file, &UNKNOWN.to_string(), true);
+        }
+        for code in options.values(&["use-askpass"]) {
+            drop(self.run_text(code, name, String::new()));
+        }
+    }
+
+    fn ssh(&mut self, name: &str, args: &[String]) {
+        let short = if name == "scp" || name == "sftp" {
+            "SoFiPlcJBRbDX"
+        } else {
+            "oFiplLRDJWbceEmOQSwBI"
+        };
+        let options = Options::leading(args, short, &["ssh"]);
+        for setting in options.values(&["o"]) {
+            let (key, value) = setting.split_once(['=', ' ']).unwrap_or((setting, ""));
+            let key = key.to_lowercase();
+            if ["proxycommand", "localcommand", "knownhostscommand"].contains(&key.as_str()) {
+                vague_code(self, value, name);
+                drop(self.run_text(value, name, String::new()));
+            }
+            if ["pkcs11provider", "securitykeyprovider"].contains(&key.as_str()) {
+                self.reading.opaque(format!("{name} loads a library"));
+            }
+        }
+        if name == "scp" || name == "sftp" {
+            for program in options.values(&["S", "D"]) {
+                drop(self.dispatch(vec![program.to_owned()], String::new()));
+            }
+        }
+        if name == "mosh" {
+            for code in options.values(&["ssh"]) {
+                drop(self.run_text(code, name, String::new()));
+            }
+        }
+    }
+
+    fn netcat(&mut self, args: &[String]) {
+        let options = Options::parse(args, "ecpwsqiIOTXx", &["exec", "sh-exec", "lua-exec"]);
+        for code in options.values(&["e", "c", "exec", "sh-exec"]) {
+            drop(self.run_text(code, "nc", String::new()));
+        }
+    }
+
+    fn socat(&mut self, args: &[String]) {
+        for arg in args {
+            let (kind, code) = arg.split_once(':').unwrap_or((arg, ""));
+            match kind.to_uppercase().as_str() {
+                "EXEC" | "SYSTEM" | "SHELL" => {
+                    let code = code.split(',').next().unwrap_or(code);
+                    drop(self.run_text(code, "socat", String::new()));
+                }
+                "OPEN" | "CREATE" | "FILE" | "GOPEN" => {
+                    self.writes(code.split(',').next().unwrap_or(code));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn container(&mut self, name: &str, args: &[String]) {
+        let options = Options::parse(args, "v", &["volume", "mount"]);
+        for mount in options.values(&["v", "volume", "mount"]) {
+            let source = mount.split(':').next().unwrap_or(mount);
+            if source.starts_with('/') || is_vague(source) {
+                self.writes(source);
+            }
+        }
+        if options.has(&["privileged"])
+            || options
+                .rest
+                .iter()
+                .any(|word| ["rm", "rmi", "prune", "kill", "down"].contains(&word.as_str()))
+        {
+            self.reading.does(
+                Trait::System,
+                format!("{name} changes containers or takes rights of the system"),
+            );
+        }
+    }
+}
+
+fn is_local(name: &str, args: &[String]) -> bool {
+    let Some(first) = args.first() else {
+        return true;
+    };
+    if args.len() == 1 && LOCAL.contains(&first.as_str()) {
+        return true;
+    }
+    let verbs = LOCAL_VERBS.iter().find(|(program, _)| *program == name);
+    verbs.is_some_and(|(_, verbs)| verbs.contains(&first.as_str()))
+        || (name == "mc" && !args.iter().any(|arg| arg.contains("://")))
+}

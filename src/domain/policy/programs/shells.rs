@@ -1,0 +1,350 @@
+//! Programs that read shell text, and those that build commands from names: `sh`, `xargs`, `find`, `parallel`.
+
+use crate::domain::policy::{
+    programs::{Options, is_stream, vague_code},
+    shell::{Machine, ansi_text},
+    text::{ANY_CHAR, NAME, SET, UNKNOWN, has_option, is_vague},
+};
+
+/// The most command lines one list of names is turned into.
+const MOST_LINES: usize = 32;
+
+impl Machine<'_, '_> {
+    /// Looks at a program that reads shell text or builds commands.
+    pub(super) fn shell_program(&mut self, name: &str, args: &[String], stdin: String) -> String {
+        if !self.reading.enter(name) {
+            return UNKNOWN.to_string();
+        }
+        let printed = match name {
+            "busybox" | "toybox" => self.applet(args, stdin),
+            "xargs" => self.xargs(args, &stdin),
+            "find" => self.find(args),
+            "fd" | "fdfind" => self.fd(args),
+            "parallel" => self.parallel(args, &stdin),
+            "setarch" | "i386" | "x86_64" => self.architecture(args, stdin),
+            _ => self.sh(name, args, stdin),
+        };
+        self.reading.leave();
+        printed
+    }
+
+    fn applet(&mut self, args: &[String], stdin: String) -> String {
+        if args.first().is_none_or(|arg| arg.starts_with('-')) {
+            return String::new();
+        }
+        self.dispatch(args.to_vec(), stdin)
+    }
+
+    fn architecture(&mut self, args: &[String], stdin: String) -> String {
+        let options = Options::leading(args, "", &[]);
+        let words = match options.rest.as_slice() {
+            [first, rest @ ..]
+                if super::table::family(first).is_none()
+                    || first == "x86_64"
+                    || first == "i386" =>
+            {
+                rest.to_vec()
+            }
+            all => all.to_vec(),
+        };
+        self.dispatch(words, stdin)
+    }
+
+    fn sh(&mut self, name: &str, args: &[String], stdin: String) -> String {
+        let options = Options::leading(args, "oO", &["rcfile", "init-file"]);
+        for file in options.values(&["rcfile", "init-file"]) {
+            let code = self.contents(file);
+            vague_code(self, &code, name);
+            drop(self.aside(|shell| shell.run_text(&code, name, String::new())));
+        }
+        let short = |letter: &str| options.given.iter().any(|(given, _)| given == letter);
+        if short("c") {
+            let mut rest = options.rest.iter();
+            let Some(code) = rest.next().cloned() else {
+                return String::new();
+            };
+            vague_code(self, &code, name);
+            let mut names = rest.cloned();
+            let zero = names.next().unwrap_or_else(|| name.to_owned());
+            let parameters: Vec<String> = names.collect();
+            return self.aside(|shell| {
+                shell.set_arguments(&zero, &parameters);
+                shell.run_text(&code, name, stdin)
+            });
+        }
+        match options.rest.split_first() {
+            Some((file, rest)) if !short("s") && file != "-" => {
+                self.script(name, file, rest, stdin)
+            }
+            _ if has_option(args, "", &["version", "help"]) => String::new(),
+            _ => {
+                vague_code(self, &stdin, name);
+                self.aside(|shell| {
+                    shell.set_arguments(name, &options.rest);
+                    shell.run_text(&stdin, name, String::new())
+                })
+            }
+        }
+    }
+
+    fn script(&mut self, name: &str, file: &str, args: &[String], stdin: String) -> String {
+        self.reads(file);
+        if let Some(code) = self.remembered(file) {
+            vague_code(self, &code, name);
+            return self.aside(|shell| {
+                shell.set_arguments(file, args);
+                shell.run_text(&code, name, stdin)
+            });
+        }
+        if is_stream(file) {
+            vague_code(self, &stdin, name);
+            return self.aside(|shell| shell.run_text(&stdin, name, String::new()));
+        }
+        if file.contains(UNKNOWN) {
+            self.reading.opaque(format!(
+                "{name} reads a file that is only known at run time"
+            ));
+        }
+        UNKNOWN.to_string()
+    }
+
+    fn xargs(&mut self, args: &[String], stdin: &str) -> String {
+        let options = Options::leading(
+            args,
+            "adEILnPsle",
+            &[
+                "arg-file",
+                "delimiter",
+                "max-lines",
+                "max-args",
+                "max-procs",
+                "max-chars",
+                "replace",
+                "process-slot-var",
+            ],
+        );
+        let input = match options.value("a").or_else(|| options.value("arg-file")) {
+            Some(file) if !is_stream(file) || self.remembered(file).is_some() => {
+                self.contents(file)
+            }
+            _ => stdin.to_owned(),
+        };
+        let whole = options.has(&["I", "d", "delimiter", "0", "null", "i", "replace", "L"]);
+        let items = items(&input, whole);
+        let mut template = options.rest.clone();
+        if template.is_empty() {
+            template.push("echo".to_owned());
+        }
+        let mark = options
+            .value("I")
+            .or_else(|| options.value("replace"))
+            .map(str::to_owned)
+            .or_else(|| options.has(&["i", "replace"]).then(|| "{}".to_owned()));
+        let Some(mark) = mark else {
+            template.extend(items);
+            return self.dispatch(template, String::new());
+        };
+        let mut printed = String::new();
+        for item in items.iter().take(MOST_LINES) {
+            let words = template
+                .iter()
+                .map(|word| word.replace(&mark, item))
+                .collect();
+            printed.push_str(&self.dispatch(words, String::new()));
+        }
+        printed
+    }
+
+    fn parallel(&mut self, args: &[String], stdin: &str) -> String {
+        let options = Options::leading(
+            args,
+            "jINnaSd",
+            &[
+                "jobs", "arg-file", "colsep", "delay", "joblog", "results", "sshlogin",
+            ],
+        );
+        let at = options.rest.iter().position(|word| word.starts_with(":::"));
+        let (template, lists) = match at {
+            Some(at) => options.rest.split_at(at),
+            None => (options.rest.as_slice(), [].as_slice()),
+        };
+        let items: Vec<String> = if lists.is_empty() {
+            items(stdin, true)
+        } else {
+            lists
+                .iter()
+                .filter(|word| !word.starts_with(":::"))
+                .cloned()
+                .collect()
+        };
+        let template = template.join(" ");
+        let mut printed = String::new();
+        for item in items.iter().take(MOST_LINES) {
+            let code = if template.is_empty() {
+                item.clone()
+            } else if template.contains('{') {
+                let mut code = template.clone();
+                for mark in ["{}", "{.}", "{/}", "{//}", "{1}"] {
+                    code = code.replace(mark, item);
+                }
+                code
+            } else {
+                format!("{template} {item}")
+            };
+            vague_code(
+                self,
+                if template.is_empty() { &code } else { "" },
+                "parallel",
+            );
+            printed.push_str(&self.run_text(&code, "parallel", String::new()));
+        }
+        printed
+    }
+
+    #[expect(clippy::format_collect, reason = "a handful of short lines")]
+    fn find(&mut self, args: &[String]) -> String {
+        let at = args
+            .iter()
+            .position(|arg| {
+                (arg.starts_with('-') && !["-H", "-L", "-P"].contains(&arg.as_str()))
+                    || arg == "("
+                    || arg == "!"
+            })
+            .unwrap_or(args.len());
+        let (starts, tests) = args.split_at(at);
+        let starts: Vec<&str> = starts
+            .iter()
+            .map(String::as_str)
+            .filter(|arg| !["-H", "-L", "-P"].contains(arg))
+            .collect();
+        let starts = if starts.is_empty() { vec!["."] } else { starts };
+        let name = found_name(tests);
+        let found: Vec<String> = starts
+            .iter()
+            .map(|start| found_path(start, name.as_deref(), tests))
+            .collect();
+        for path in &found {
+            self.find_actions(tests, path);
+        }
+        found.iter().map(|path| format!("{path}\n")).collect()
+    }
+
+    fn find_actions(&mut self, tests: &[String], path: &str) {
+        let mut rest = tests;
+        while let Some((test, tail)) = rest.split_first() {
+            rest = tail;
+            match test.as_str() {
+                "-delete" => self.deletes(path),
+                "-fprint" | "-fprint0" | "-fls" | "-fprintf" => {
+                    if let Some(file) = tail.first() {
+                        self.writes(&file.clone());
+                    }
+                }
+                "-exec" | "-execdir" | "-ok" | "-okdir" => {
+                    let end = tail
+                        .iter()
+                        .position(|word| word == ";" || word == "+")
+                        .unwrap_or(tail.len());
+                    let (command, after) = tail.split_at(end);
+                    rest = after;
+                    let words = command
+                        .iter()
+                        .map(|word| word.replace("{}", path))
+                        .collect();
+                    drop(self.aside(|shell| shell.dispatch(words, String::new())));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn fd(&mut self, args: &[String]) -> String {
+        let at = args
+            .iter()
+            .position(|arg| ["-x", "-X", "--exec", "--exec-batch"].contains(&arg.as_str()));
+        let path = format!("{NAME}/{NAME}x");
+        if let Some(command) = at.and_then(|at| args.get(at + 1..)) {
+            let mut words: Vec<String> = command
+                .iter()
+                .map(|word| word.replace("{}", &path))
+                .collect();
+            if !command.iter().any(|word| word.contains("{}")) {
+                words.push(path.clone());
+            }
+            drop(self.aside(|shell| shell.dispatch(words, String::new())));
+        }
+        format!("{path}\n")
+    }
+}
+
+/// Splits input into the arguments it becomes.
+fn items(input: &str, lines: bool) -> Vec<String> {
+    if input.contains(UNKNOWN) {
+        return vec![UNKNOWN.to_string()];
+    }
+    if lines {
+        let lines = input.split(['\n', '\0']).filter(|line| !line.is_empty());
+        return lines
+            .map(|line| line.trim_start().to_owned())
+            .take(64)
+            .collect();
+    }
+    input
+        .split([' ', '\t', '\n', '\0'])
+        .filter(|word| !word.is_empty())
+        .map(|word| ansi_text(&word.replace(['\'', '"'], "")))
+        .take(256)
+        .collect()
+}
+
+/// Returns the pattern that narrows down what `find` finds, if there is one.
+fn found_name(tests: &[String]) -> Option<String> {
+    let at = tests.iter().position(|test| {
+        [
+            "-name",
+            "-iname",
+            "-path",
+            "-ipath",
+            "-wholename",
+            "-regex",
+            "-iregex",
+            "-newer",
+            "-mtime",
+            "-mmin",
+            "-size",
+            "-empty",
+            "-user",
+            "-perm",
+        ]
+        .contains(&test.as_str())
+    })?;
+    let pattern = tests.get(at + 1).map_or("x", String::as_str);
+    if matches!(pattern, "*" | "*.*" | "" | "?*")
+        || tests
+            .get(at)
+            .is_some_and(|test| test.contains("perm") || test.contains("user"))
+    {
+        return None;
+    }
+    let last = pattern.rsplit('/').next().unwrap_or(pattern);
+    Some(
+        last.replace('*', &NAME.to_string())
+            .replace('?', &ANY_CHAR.to_string())
+            .replace('[', &SET.to_string()),
+    )
+}
+
+/// Returns what a found path looks like.
+fn found_path(start: &str, name: Option<&str>, tests: &[String]) -> String {
+    let start = start.trim_end_matches('/');
+    let only = tests
+        .windows(2)
+        .any(|pair| matches!(pair, [test, depth] if test == "-maxdepth" && depth == "0"));
+    if only || is_vague(start) && name.is_none() {
+        return start.to_owned();
+    }
+    match name {
+        Some(name) => format!("{start}/{NAME}/{name}"),
+        None => format!("{start}/{NAME}"),
+    }
+}

@@ -1,0 +1,227 @@
+//! `sed` and `awk`: little languages that can run and write.
+
+use crate::domain::policy::{
+    programs::{Language, Options, is_stream, scan_code, vague_code},
+    rule::Trait,
+    shell::Machine,
+    text::{Scan, UNKNOWN},
+};
+
+impl Machine<'_, '_> {
+    pub(super) fn sed(&mut self, args: &[String], stdin: &str) -> String {
+        let in_place = args.iter().any(|arg| {
+            arg.starts_with("--in-place")
+                || (arg.starts_with('-')
+                    && !arg.starts_with("--")
+                    && arg
+                        .split(['e', 'f'])
+                        .next()
+                        .is_some_and(|flags| flags.contains('i')))
+        });
+        let flat: Vec<String> = args
+            .iter()
+            .map(|arg| {
+                if arg.starts_with("-i") && !arg.starts_with("-ie") {
+                    "--in-place".to_owned()
+                } else {
+                    arg.clone()
+                }
+            })
+            .collect();
+        let options = Options::parse(&flat, "eflE", &["expression", "file", "line-length"]);
+        // `-E` takes no value; it only looks like an option with one here.
+        let mut rest: Vec<String> = options.values(&["E"]).map(str::to_owned).collect();
+        rest.extend(options.rest.iter().cloned());
+        let mut scripts: Vec<String> = options
+            .values(&["e", "expression"])
+            .map(str::to_owned)
+            .collect();
+        for file in options.values(&["f", "file"]) {
+            scripts.push(if file == "-" {
+                stdin.to_owned()
+            } else {
+                self.remembered(file).unwrap_or_default()
+            });
+        }
+        if scripts.is_empty() && !rest.is_empty() {
+            scripts.push(rest.remove(0));
+        }
+        for script in &scripts {
+            self.sed_script(script, stdin);
+        }
+        for file in &rest {
+            if in_place {
+                self.writes(file);
+            } else {
+                self.reads(file);
+            }
+        }
+        sed_output(&scripts, stdin, rest.is_empty())
+    }
+
+    fn sed_script(&mut self, script: &str, stdin: &str) {
+        vague_code(self, script, "sed");
+        for command in sed_commands(script) {
+            match command {
+                SedCommand::Run(code) if code.trim().is_empty() => {
+                    vague_code(
+                        self,
+                        if stdin.is_empty() { "\u{F0000}" } else { stdin },
+                        "sed",
+                    );
+                    drop(self.run_text(stdin, "sed", String::new()));
+                }
+                SedCommand::Run(code) => drop(self.run_text(&code, "sed", String::new())),
+                SedCommand::Write(file) => self.writes(&file),
+            }
+        }
+    }
+
+    pub(super) fn awk(&mut self, args: &[String], stdin: &str) {
+        let options = Options::leading(
+            args,
+            "vfFeil",
+            &[
+                "assign",
+                "file",
+                "source",
+                "field-separator",
+                "load",
+                "include",
+            ],
+        );
+        let assigned: Vec<String> = options
+            .values(&["v", "assign"])
+            .filter_map(|setting| setting.split_once('='))
+            .map(|(name, value)| format!("{name} = \"{}\"", value.replace('"', "\\\"")))
+            .collect();
+        let mut codes: Vec<String> = options
+            .values(&["e", "source"])
+            .map(str::to_owned)
+            .collect();
+        for file in options.values(&["f", "file"]) {
+            codes.push(if is_stream(file) && self.remembered(file).is_none() {
+                stdin.to_owned()
+            } else {
+                self.remembered(file).unwrap_or_default()
+            });
+        }
+        if options.has(&["l", "load"]) {
+            self.reading.opaque("awk loads a library");
+        }
+        let mut files = options.rest.iter();
+        if codes.is_empty() {
+            codes.extend(files.next().cloned());
+        }
+        for code in codes {
+            let code = format!("{}\n{code}", assigned.join("\n"));
+            if code.contains("/inet/") {
+                self.reading.does(Trait::Network, "awk opens a connection");
+            }
+            scan_code(self, Language::Awk, &code);
+        }
+        if args
+            .windows(2)
+            .any(|pair| matches!(pair, [flag, value] if flag == "-i" && value == "inplace"))
+        {
+            for file in files {
+                self.writes(file);
+            }
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum SedCommand {
+    Run(String),
+    Write(String),
+}
+
+/// Finds the commands of a sed script that run or write something.
+fn sed_commands(script: &str) -> Vec<SedCommand> {
+    let mut found = Vec::new();
+    let mut scan = Scan::new(script);
+    while let Some(c) = scan.bump() {
+        match c {
+            '/' => skip_delimited(&mut scan, '/'),
+            'e' => found.push(SedCommand::Run(
+                scan.take_while(|c| c != '\n' && c != ';' && c != '}')
+                    .trim()
+                    .to_owned(),
+            )),
+            'w' | 'W' => found.push(SedCommand::Write(
+                scan.take_while(|c| c != '\n').trim().to_owned(),
+            )),
+            'r' | 'R' | 'a' | 'i' | 'c' | ':' | 'b' | 't' | 'T' | '#' => {
+                scan.take_while(|c| c != '\n');
+            }
+            's' | 'y' => found.extend(substitution(&mut scan, c)),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn substitution(scan: &mut Scan<'_>, command: char) -> Option<SedCommand> {
+    let delimiter = scan.bump()?;
+    skip_delimited(scan, delimiter);
+    let before = scan.rest();
+    skip_delimited(scan, delimiter);
+    let taken = before.len() - scan.rest().len();
+    let replacement = before.get(..taken.saturating_sub(1)).unwrap_or("");
+    if command == 'y' {
+        return None;
+    }
+    let flags = scan.take_while(|c| c.is_ascii_alphanumeric());
+    if let Some((_, file)) = flags.split_once('w') {
+        let rest = scan.take_while(|c| c != '\n');
+        return Some(SedCommand::Write(format!("{file}{rest}").trim().to_owned()));
+    }
+    if flags.contains('e') {
+        return Some(SedCommand::Run(replacement.replace('\\', "")));
+    }
+    None
+}
+
+fn skip_delimited(scan: &mut Scan<'_>, delimiter: char) {
+    while let Some(c) = scan.bump() {
+        if c == '\\' {
+            scan.bump();
+        } else if c == delimiter {
+            return;
+        }
+    }
+}
+
+/// Returns what sed prints, where a plain substitution makes that easy to tell.
+#[expect(clippy::format_collect, reason = "a handful of short lines")]
+fn sed_output(scripts: &[String], stdin: &str, from_input: bool) -> String {
+    let [script] = scripts else {
+        return UNKNOWN.to_string();
+    };
+    let mut scan = Scan::new(script);
+    if !from_input || !scan.eat("s") {
+        return UNKNOWN.to_string();
+    }
+    let Some(delimiter) = scan.bump() else {
+        return UNKNOWN.to_string();
+    };
+    let parts: Vec<&str> = scan.rest().split(delimiter).collect();
+    match parts.as_slice() {
+        [from, to, flags]
+            if !from.is_empty()
+                && !from.contains(['.', '*', '[', '\\', '^', '$'])
+                && !to.contains(['\\', '&']) =>
+        {
+            if flags.contains('g') {
+                stdin.replace(from, to)
+            } else {
+                stdin
+                    .lines()
+                    .map(|line| format!("{}\n", line.replacen(from, to, 1)))
+                    .collect()
+            }
+        }
+        _ => UNKNOWN.to_string(),
+    }
+}

@@ -1,0 +1,380 @@
+//! The table: which family a program belongs to, how wrappers are peeled, which variables are dangerous.
+
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use crate::domain::policy::programs::Language;
+
+/// What kind of thing a program is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Family {
+    /// Runs the command in its arguments.
+    Wrapper(&'static Spec),
+    /// Runs the command in its arguments with other rights.
+    Privilege(&'static Spec),
+    /// Reads shell text.
+    Shell,
+    /// Runs code of another language.
+    Language(Language),
+    /// Only prints; what it prints may be known.
+    Print,
+    /// Changes files named in its arguments.
+    Files,
+    /// Packs, unpacks and copies files.
+    Transfer,
+    /// git.
+    Git,
+    /// Talks to other machines.
+    Network,
+    /// Brings programs onto the machine.
+    Install,
+    /// Changes the machine.
+    System,
+    /// Can run commands through an option or a little language of its own.
+    Tool,
+}
+
+/// How to peel a wrapper off.
+#[derive(Debug, Default)]
+pub(super) struct Spec {
+    /// Letters of options that take a value.
+    pub(super) short: &'static str,
+    /// Long options that take a value.
+    pub(super) long: Vec<&'static str>,
+    /// Arguments before the command.
+    pub(super) skip: usize,
+    /// Options whose value is shell text.
+    pub(super) code: Vec<&'static str>,
+    /// Whether the arguments together are shell text.
+    pub(super) joined: bool,
+    /// Whether `NAME=value` may stand before the command.
+    pub(super) assigns: bool,
+}
+
+/// The wrappers: names | letters with a value | long options with a value | arguments before the command |
+/// options with shell text | what else. Lines without a bar name wrappers that have none of these.
+const WRAPPERS: &str = "
+nohup setsid linux32 linux64 uname26 valgrind unbuffer dbus-launch command builtin coproc
+noglob nocorrect eatmydata torsocks torify tsocks chronic ifne errno systemd-inhibit
+catchsegv entr xdotool bwrap firejail setpriv ld.so ld-linux-x86-64.so.2
+ld-linux-aarch64.so.1 ld-musl-x86_64.so.1 poetry pipenv bundle direnv dotenv asdf mise sem
+perf run-parts cmd wsl
+env | uC | unset chdir | 0 |  | assigns
+nice | n | adjustment | 0
+ionice | cnpPu | class classdata | 0
+time | fo | format output | 0
+timeout | sk | signal kill-after | 1
+gtimeout | sk | signal kill-after | 1
+stdbuf | ioe | input output error | 0
+chrt | TPD | sched-runtime sched-period sched-deadline | 1
+taskset |  |  | 1
+numactl | CNmp | cpunodebind membind | 0
+strace | oepEsSPaIbOu | output trace | 0
+ltrace | oepnsulAaFx | output | 0
+unshare | RwSG | root wd setuid setgid | 0
+flock | wE | timeout wait conflict-exit-code | 1 | c command
+watch | nq | interval equexit | 0 |  | joined
+script | cIOBTmoE | command log-in log-out log-io log-timing | 1 | c command
+xvfb-run | enspfw | server-args server-num error-file | 0
+dbus-run-session |  | config-file dbus-daemon | 0
+exec | a |  | 0
+caffeinate | tw |  | 0
+fakeroot | lsif |  | 0
+faketime | f |  | 1
+proxychains | f |  | 0
+proxychains4 | f |  | 0
+rlwrap | abcCfHlpPSt |  | 0
+cpulimit | lpe | limit pid exe | 0
+prlimit | p | pid | 0
+choom | np |  | 0
+uclampset | mMp |  | 0
+systemd-run | puHME | property unit uid gid setenv description slice working-directory | 0
+systemd-cat | tp |  | 0
+hyperfine | wmMrpcsLN | warmup min-runs max-runs runs prepare cleanup setup export-json | 0 | p prepare cleanup c setup s | joined
+tmux | LSfctsnx |  | 0
+screen | Sc |  | 0
+dtach | AcnN |  | 0
+proot | rbwqkv |  | 0
+nix-shell | pIA | run command | 0 | run command
+start-stop-daemon | xapncu | exec startas pidfile name chuid | 0
+daemonize | ceopluE |  | 0
+expect | cf |  | 0 | c
+";
+
+/// Wrappers that hand out other rights, in the same form.
+const PRIVILEGED: &str = "
+newgrp machinectl sudoedit visudo runas gsudo gksu pfexec calife super dzdo
+sudo | ugpCDhRrtTU | user group prompt chdir host | 0 |  | assigns
+doas | uC |  | 0
+su | csgwG | command shell group | 1 | c command
+pkexec |  | user | 0
+run0 | ug | user unit property | 0
+runuser | ucsgG | command user | 0 | c command
+chroot |  | userspec groups | 1
+nsenter | tSG | target | 0
+capsh |  | user uid gid | 0
+sg | c |  | 1 | c
+gosu |  |  | 1
+su-exec |  |  | 1
+kdesu | cu |  | 0 | c
+";
+
+const SHELLS: &str = "
+sh bash dash zsh ksh ksh93 mksh ash rbash fish yash csh tcsh rc posh busybox toybox xargs
+find parallel fd fdfind setarch i386 x86_64
+";
+
+const PRINTERS: &str = "
+echo printf type cat tac rev tr base64 base32 xxd od hexdump head tail cut grep egrep fgrep rg ag
+ls basename dirname realpath readlink mktemp date seq which whereis whoami id hostname uname
+nproc wc stat file diff cmp md5sum sha1sum sha256sum cksum strings man info apropos whatis
+tput arch tty jq yq column fold fmt nl expand uniq comm paste join expr yes sleep df du ps
+top free uptime printenv locale less more bat pgrep lsof openssl uudecode zcat iconv factor
+numfmt shuf getconf groups pwd tree lsblk cal bc dc logger clear reset stty tsort xmllint
+shellcheck eza exa delta
+";
+
+const FILES: &str = "
+rm rmdir unlink shred srm wipe trash trash-put gio rimraf truncate mv cp ln link install dd
+tee touch mkdir mkfifo mknod chmod chown chgrp chattr setfacl setcap setfattr rename prename
+patch sponge split csplit sort fallocate ditto xattr tmpreaper tmpwatch logrotate fuser
+dos2unix unix2dos update-alternatives mmv vidir symlinks pee
+";
+
+const TRANSFER: &str = "
+tar gtar bsdtar star zip unzip 7z 7za 7zr rar unrar gzip gunzip bzip2 bunzip2 xz unxz lzma
+zstd unzstd lz4 compress uncompress pigz pbzip2 cpio pax ar rsync unlzma brotli lzip lzop
+";
+
+const NETWORK: &str = "
+curl wget wget2 aria2c axel nc ncat netcat nc.openbsd nc.traditional socat telnet ftp lftp
+ncftp tftp sftp scp ssh ssh-copy-id autossh sshpass mosh sshfs rclone http https httpie xh
+curlie dig nslookup host drill ping ping6 traceroute tracepath mtr nmap masscan whois finger
+lynx links w3m elinks rsh rlogin rcp smbclient mail mailx sendmail msmtp mutt swaks websocat
+wscat grpcurl aws gcloud gsutil az doctl heroku vercel netlify fly flyctl gh glab hub
+kubectl helm docker podman nerdctl ngrok cloudflared tailscale ipfs magic-wormhole wormhole
+croc transmission-cli youtube-dl yt-dlp svn hg bzr cvs redis-cli mongo mongosh mysqldump
+pg_dump fetch openvpn wg-quick tcpdump bitsadmin s3cmd mc iperf3 curl-impersonate telnet-ssl
+socat2
+";
+
+const INSTALL: &str = "
+pip pip3 pipx uv uvx npm npx pnpm pnpx yarn bun bunx corepack apt apt-get aptitude dpkg dnf
+yum rpm zypper pacman apk brew port snap flatpak gem cargo go composer conda mamba
+micromamba easy_install cpan cpanm luarocks choco scoop winget nix nix-env guix emerge
+xbps-install opkg rustup nvm volta deb alien pip2 opam stack cabal mix rebar3 dart flutter
+dotnet nuget mvn gradle sdk fisher code
+";
+
+const SYSTEM: &str = "
+mkfs mke2fs mkswap wipefs fdisk sfdisk parted gdisk sgdisk mount umount losetup shutdown
+reboot poweroff halt init telinit systemctl service chkconfig update-rc.d rc-update initctl
+launchctl crontab at batch anacron kill pkill killall xkill iptables ip6tables nft ufw
+firewall-cmd sysctl modprobe insmod rmmod useradd adduser userdel deluser usermod groupadd
+groupdel groupmod gpasswd passwd chpasswd chsh chfn swapoff swapon hdparm blkdiscard dmsetup
+lvremove vgremove pvremove lvcreate cryptsetup mdadm zfs zpool btrfs badblocks debugfs fsck
+e2fsck tune2fs resize2fs efibootmgr grub-install update-grub ip ifconfig route hostnamectl
+timedatectl loginctl localectl setenforce semanage chcon auditctl journalctl dmesg
+ssh-keygen ssh-add gpg security defaults diskutil hdiutil csrutil nvram spctl tmutil pmset
+dscl kextload wall loadkeys ldconfig insserv quotaon mkinitcpio dracut kexec rtcwake
+pm-suspend bpftool incrontab fcrontab schtasks reg
+";
+
+const TOOLS: &str = "
+sed gsed awk gawk mawk nawk original-awk vim vi nvim view ex rvim vimdiff emacs emacsclient
+ed red nano gdb lldb make gmake bmake ninja just task cmake meson rake gcc g++ cc c++ clang
+clang++ tcc rustc javac java sqlite3 psql mysql mariadb powershell pwsh tclsh wish m4 cpp as
+ld busctl pandoc gpg2 ctags git-shell cscope nsupdate dpkg-deb latex pdflatex xelatex
+lualatex gs convert ffmpeg pager rst2html byebug irb jrunscript jjs jshell cscript wscript
+mshta rundll32 regsvr32 msiexec kotlinc scala groovy erl elixir iex swift ghc runghc ocaml
+guile racket sbcl clisp gnuplot octave dwgrep
+";
+
+const LANGUAGES: [(&str, Language); 7] = [
+    (
+        "python python2 python3 pypy pypy3 ipython ipython3 py",
+        Language::Python,
+    ),
+    ("perl perl5", Language::Perl),
+    ("ruby jruby", Language::Ruby),
+    ("node nodejs deno ts-node tsx qjs", Language::JavaScript),
+    ("php", Language::Php),
+    ("lua luajit lua5.3 lua5.4", Language::Lua),
+    ("rscript r julia osascript", Language::R),
+];
+
+fn table() -> &'static BTreeMap<&'static str, Family> {
+    static TABLE: OnceLock<BTreeMap<&'static str, Family>> = OnceLock::new();
+    TABLE.get_or_init(built)
+}
+
+fn built() -> BTreeMap<&'static str, Family> {
+    let mut table = BTreeMap::new();
+    let mut add = |names: &'static str, family: Family| {
+        table.extend(names.split_ascii_whitespace().map(|name| (name, family)));
+    };
+    add(PRINTERS, Family::Print);
+    add(FILES, Family::Files);
+    add(TRANSFER, Family::Transfer);
+    add(NETWORK, Family::Network);
+    add(INSTALL, Family::Install);
+    add(SYSTEM, Family::System);
+    add(TOOLS, Family::Tool);
+    add(SHELLS, Family::Shell);
+    add("git", Family::Git);
+    for (names, language) in LANGUAGES {
+        add(names, Family::Language(language));
+    }
+    for (names, spec) in specs(wrappers()) {
+        add(names, Family::Wrapper(spec));
+    }
+    for (names, spec) in specs(privileged()) {
+        add(names, Family::Privilege(spec));
+    }
+    table
+}
+
+type Specs = Vec<(&'static str, Spec)>;
+
+fn wrappers() -> &'static Specs {
+    static SPECS: OnceLock<Specs> = OnceLock::new();
+    SPECS.get_or_init(|| WRAPPERS.lines().map(spec).collect())
+}
+
+fn privileged() -> &'static Specs {
+    static SPECS: OnceLock<Specs> = OnceLock::new();
+    SPECS.get_or_init(|| PRIVILEGED.lines().map(spec).collect())
+}
+
+fn specs(specs: &'static Specs) -> impl Iterator<Item = (&'static str, &'static Spec)> {
+    specs.iter().map(|(names, spec)| (*names, spec))
+}
+
+/// Reads one line of the table of wrappers.
+fn spec(line: &'static str) -> (&'static str, Spec) {
+    let mut parts = line.split('|').map(str::trim);
+    let mut next = || parts.next().unwrap_or("");
+    let names = next();
+    let spec = Spec {
+        short: next(),
+        long: next().split_ascii_whitespace().collect(),
+        skip: next().parse().unwrap_or(0),
+        code: next().split_ascii_whitespace().collect(),
+        ..Spec::default()
+    };
+    let flags = next();
+    let (joined, assigns) = (flags.contains("joined"), flags.contains("assigns"));
+    (
+        names,
+        Spec {
+            joined,
+            assigns,
+            ..spec
+        },
+    )
+}
+
+/// Returns the family of a program by its usual name; versions and `.exe` at its end do not matter.
+pub(super) fn family(name: &str) -> Option<Family> {
+    let table = table();
+    if let Some(family) = table.get(name) {
+        return Some(*family);
+    }
+    let bare = name.strip_suffix(".exe").unwrap_or(name);
+    if bare.starts_with("mkfs.") {
+        return Some(Family::System);
+    }
+    let unversioned = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    [bare, unversioned]
+        .iter()
+        .find_map(|name| table.get(name).copied())
+}
+
+/// Returns whether a program can do more than print.
+pub(super) fn has_consequences(name: &str) -> bool {
+    family(name).is_some_and(is_consequential)
+}
+
+const fn is_consequential(family: Family) -> bool {
+    !matches!(family, Family::Print | Family::Tool | Family::Install)
+}
+
+/// Returns the names of programs that can do more than print.
+pub(super) fn with_consequences() -> impl Iterator<Item = &'static str> {
+    table()
+        .iter()
+        .filter(|(_, family)| is_consequential(**family))
+        .map(|(name, _)| *name)
+}
+
+/// What the value of an environment variable is used for by other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variable {
+    /// Nothing dangerous.
+    Harmless,
+    /// It is run as a command.
+    Command,
+    /// Substitutions in it are run.
+    Prompt,
+    /// It names a file that is loaded or run.
+    File,
+    /// It holds options of an interpreter.
+    Options,
+    /// It is a function definition.
+    Function,
+}
+
+const COMMAND_VARIABLES: &str = "
+PAGER GIT_PAGER MANPAGER EDITOR VISUAL GIT_EDITOR GIT_SEQUENCE_EDITOR FCEDIT SUDO_EDITOR
+GIT_SSH_COMMAND GIT_SSH GIT_EXTERNAL_DIFF GIT_ASKPASS SSH_ASKPASS SUDO_ASKPASS BROWSER
+LESSOPEN LESSCLOSE PROMPT_COMMAND RSYNC_RSH CVS_RSH GIT_PROXY_COMMAND MANROFFOPT TAR_OPTIONS
+SYSTEMD_PAGER PSQL_EDITOR PSQL_PAGER BAT_PAGER AWS_PAGER CARGO_BUILD_RUSTC_WRAPPER
+RUSTC_WRAPPER HGEDITOR SVN_EDITOR SVN_SSH TEXEDIT
+";
+const PROMPT_VARIABLES: &str = "
+PS0 PS1 PS2 PS3 PS4
+";
+const FILE_VARIABLES: &str = "
+LD_PRELOAD LD_AUDIT BASH_ENV ENV PYTHONSTARTUP PYTHONHOME PERL5DB GIT_EXEC_PATH
+GIT_TEMPLATE_DIR DYLD_INSERT_LIBRARIES GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM ZDOTDIR INPUTRC
+VIMINIT EXINIT LD_DEBUG_OUTPUT GCONV_PATH OPENSSL_CONF PYTHONINSPECT
+";
+const OPTIONS_VARIABLES: &str = "
+NODE_OPTIONS PERL5OPT RUBYOPT JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS
+";
+
+/// Returns what a variable is used for.
+pub(super) fn variable(name: &str) -> Variable {
+    static TABLE: OnceLock<BTreeMap<&'static str, Variable>> = OnceLock::new();
+    let groups = [
+        (COMMAND_VARIABLES, Variable::Command),
+        (PROMPT_VARIABLES, Variable::Prompt),
+        (FILE_VARIABLES, Variable::File),
+        (OPTIONS_VARIABLES, Variable::Options),
+    ];
+    let table = TABLE.get_or_init(|| {
+        let named = |(names, use_): (&'static str, Variable)| {
+            names.split_ascii_whitespace().map(move |name| (name, use_))
+        };
+        groups.into_iter().flat_map(named).collect()
+    });
+    if name.starts_with("BASH_FUNC_") {
+        return Variable::Function;
+    }
+    if name.starts_with("GIT_CONFIG_VALUE") || name == "GIT_CONFIG_PARAMETERS" {
+        return Variable::Command;
+    }
+    table.get(name).copied().unwrap_or(Variable::Harmless)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_windows_endings_do_not_hide_a_program() {
+        for name in ["python3.12", "python", "git.exe", "mkfs.ext4", "gcc-13"] {
+            assert!(family(name).is_some(), "{name}");
+        }
+        assert!(family("my-own-tool").is_none());
+    }
+}

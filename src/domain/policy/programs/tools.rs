@@ -1,0 +1,294 @@
+//! Tools with a language or an option of their own that runs commands: editors, `sed`, `awk`, `make`, compilers.
+
+use crate::domain::policy::{
+    programs::{Language, Options, is_stream, scan_code, vague_code},
+    rule::Trait,
+    shell::Machine,
+    text::{Scan, UNKNOWN},
+};
+
+impl Machine<'_, '_> {
+    /// Looks at a tool that can run commands.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the shape of its neighbours, which keep the value"
+    )]
+    pub(super) fn tool(&mut self, name: &str, args: &[String], stdin: String) -> String {
+        match name {
+            "sed" | "gsed" => return self.sed(args, &stdin),
+            "awk" | "gawk" | "mawk" | "nawk" | "original-awk" => self.awk(args, &stdin),
+            "vim" | "vi" | "nvim" | "view" | "ex" | "rvim" | "vimdiff" => {
+                self.vi(name, args, &stdin);
+            }
+            "ed" | "red" => self.ed(args, &stdin),
+            "emacs" | "emacsclient" => self.emacs(args),
+            "gdb" | "lldb" => self.debugger(name, args),
+            "make" | "gmake" | "bmake" => self.make(args, &stdin),
+            "just" | "task" | "rake" | "ninja" | "meson" | "cmake" => self.build(name, args),
+            "gcc" | "g++" | "cc" | "c++" | "clang" | "clang++" | "tcc" | "rustc" | "as" | "ld"
+            | "cpp" | "m4" => self.compiler(name, args, &stdin),
+            "sqlite3" | "psql" | "mysql" | "mariadb" => self.database(name, args, &stdin),
+            "powershell" | "pwsh" => super::super::powershell::program(self, args, &stdin),
+            "tclsh" | "wish" => self.tclsh(args, &stdin),
+            "mshta" | "rundll32" | "regsvr32" | "cscript" | "wscript" | "msiexec" => {
+                self.reading.opaque(format!("{name} runs code of its own"));
+            }
+            _ => self.little_language(name, args),
+        }
+        UNKNOWN.to_string()
+    }
+
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each name, and an arm is a line or two"
+    )]
+    fn make(&mut self, args: &[String], stdin: &str) {
+        let options = Options::parse(
+            args,
+            "CfIjloW",
+            &[
+                "directory",
+                "file",
+                "makefile",
+                "eval",
+                "include-dir",
+                "jobs",
+                "load-average",
+            ],
+        );
+        for text in options.values(&["eval", "E"]) {
+            self.makefile(text);
+        }
+        for word in &options.rest {
+            if let Some((name, value)) = word.split_once('=') {
+                if name == "SHELL"
+                    && !["/bin/sh", "/bin/bash", "bash", "sh", "/usr/bin/env bash"].contains(&value)
+                {
+                    self.reading
+                        .opaque("make with another program as its shell");
+                }
+                self.makefile(&format!("{name}={value}"));
+                // A recipe may run any variable.
+                drop(self.aside(|shell| shell.run_text(value, "make", String::new())));
+            }
+        }
+        let folder = options
+            .value("C")
+            .or_else(|| options.value("directory"))
+            .unwrap_or(".")
+            .to_owned();
+        let named = options
+            .value("f")
+            .or_else(|| options.value("file"))
+            .or_else(|| options.value("makefile"))
+            .map(str::to_owned);
+        let files = named.map_or_else(
+            || {
+                vec![
+                    "Makefile".to_owned(),
+                    "makefile".to_owned(),
+                    "GNUmakefile".to_owned(),
+                ]
+            },
+            |file| vec![file],
+        );
+        for file in files {
+            if file == "-" || file == "/dev/stdin" {
+                self.makefile(stdin);
+                continue;
+            }
+            let path = if file.starts_with('/') {
+                file
+            } else {
+                format!("{folder}/{file}")
+            };
+            if let Some(text) = self.remembered(&path) {
+                self.makefile(&text);
+            }
+        }
+    }
+
+    /// Looks through a makefile: recipes and `$(shell …)`.
+    fn makefile(&mut self, text: &str) {
+        vague_code(self, text, "make");
+        for (at, _) in text.match_indices("$(shell ") {
+            let mut scan = Scan::new(text.get(at + 8..).unwrap_or(""));
+            let code = crate::domain::policy::shell::bracketed(&mut scan, '(', ')').to_owned();
+            drop(self.run_text(&code, "make", String::new()));
+        }
+        for line in text.lines() {
+            let recipe = line.strip_prefix('\t').or_else(|| {
+                line.split_once(';')
+                    .filter(|(head, _)| head.contains(':'))
+                    .map(|(_, code)| code)
+            });
+            let value = line.split_once("!=").map(|(_, code)| code);
+            if let Some(code) = recipe.or(value) {
+                let code = code
+                    .trim_start_matches(['@', '-', '+', ' '])
+                    .replace("$$", "$")
+                    .replace("$(", "${")
+                    .replace("${shell ", "$(shell ");
+                let code = code.replace("${", "$_").replace(['}'], "");
+                drop(self.aside(|shell| shell.run_text(&code, "make", String::new())));
+            }
+        }
+    }
+
+    fn build(&mut self, name: &str, args: &[String]) {
+        let options = Options::parse(args, "EPfCBSc", &["command", "eval"]);
+        if name == "cmake" {
+            match args.first().map(String::as_str) {
+                Some("-E") => self.cmake_tool(args.get(1..).unwrap_or_default()),
+                Some("-P") => {
+                    if let Some(code) = args.get(1).and_then(|file| self.remembered(file))
+                        && (code.contains("execute_process") || code.contains("REMOVE"))
+                    {
+                        self.reading.opaque("a cmake script written by the command");
+                    }
+                }
+                _ => {}
+            }
+        } else if name == "rake" {
+            for code in options.values(&["E", "e"]) {
+                scan_code(self, Language::Ruby, code);
+            }
+        } else if name == "just" {
+            for code in options.values(&["c", "command"]) {
+                drop(self.run_text(code, name, String::new()));
+            }
+        }
+    }
+
+    fn cmake_tool(&mut self, args: &[String]) {
+        let Some((verb, rest)) = args.split_first() else {
+            return;
+        };
+        match verb.as_str() {
+            "remove" | "remove_directory" | "rm" => {
+                for path in rest.iter().filter(|arg| !arg.starts_with('-')) {
+                    self.deletes(path);
+                }
+            }
+            "copy" | "copy_directory" | "create_symlink" | "rename" | "touch"
+            | "make_directory" | "copy_if_different" => {
+                if let Some(path) = rest.last() {
+                    self.writes(&path.clone());
+                }
+                if let ("rename", Some(path)) = (verb.as_str(), rest.first()) {
+                    self.deletes(&path.clone());
+                }
+            }
+            "env" | "time" | "chdir" => {
+                let at = rest
+                    .iter()
+                    .position(|word| !word.contains('=') && !word.starts_with('-'))
+                    .unwrap_or(0);
+                let at = if verb == "chdir" { 1 } else { at };
+                drop(self.dispatch(rest.get(at..).unwrap_or_default().to_vec(), String::new()));
+            }
+            _ => {}
+        }
+    }
+
+    fn compiler(&mut self, name: &str, args: &[String], stdin: &str) {
+        let options = Options::parse(args, "oxIDLlBf", &["output"]);
+        let output = options.value("o").map(str::to_owned);
+        if args.iter().any(|arg| {
+            arg.starts_with("-wrapper")
+                || arg.starts_with("-fplugin")
+                || arg.starts_with("-specs")
+                || arg.starts_with("-B")
+        }) {
+            self.reading
+                .opaque(format!("{name} runs programs named in the command"));
+        }
+        if let Some(output) = &output {
+            self.writes(output);
+        }
+        let mut sources: Vec<String> = options.rest.clone();
+        if args.iter().any(|arg| arg == "-") {
+            sources.push("-".to_owned());
+        }
+        for source in sources {
+            let code = if source == "-" {
+                Some(stdin.to_owned())
+            } else {
+                self.remembered(&source)
+            };
+            if let Some(code) = code {
+                scan_code(self, Language::C, &code);
+            }
+        }
+    }
+
+    fn database(&mut self, name: &str, args: &[String], stdin: &str) {
+        let mut texts: Vec<&str> = args.iter().map(String::as_str).collect();
+        texts.push(stdin);
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            let line = line.trim();
+            let words = [
+                ".shell ",
+                ".system ",
+                "\\! ",
+                "\\!",
+                "system ",
+                "\\o |",
+                ".output |",
+                ".once |",
+            ];
+            if let Some(code) = words.iter().find_map(|word| line.strip_prefix(word)) {
+                drop(self.run_text(code, name, String::new()));
+            }
+            let upper = line.to_uppercase();
+            if upper.contains("TO PROGRAM")
+                || upper.contains("FROM PROGRAM")
+                || upper.contains("LOAD_EXTENSION")
+            {
+                self.reading.opaque(format!("{name} runs a program"));
+            }
+            for word in [".output ", ".once ", ".backup ", ".save "] {
+                if let Some(file) = line
+                    .strip_prefix(word)
+                    .filter(|file| !file.starts_with('|'))
+                {
+                    self.writes(file.trim());
+                }
+            }
+        }
+        let remote = args.iter().any(|arg| {
+            arg.starts_with("-h") && arg.len() > 1 && arg != "-help"
+                || arg.starts_with("--host")
+                || arg.contains("://")
+        });
+        if remote && name != "sqlite3" {
+            self.reading
+                .does(Trait::Network, format!("{name} talks to another machine"));
+        }
+    }
+
+    fn tclsh(&mut self, args: &[String], stdin: &str) {
+        let code = match args.first() {
+            Some(file) if !is_stream(file) => self.remembered(file).unwrap_or_default(),
+            _ => stdin.to_owned(),
+        };
+        scan_code(self, Language::Tcl, &code);
+    }
+
+    /// Languages of which only the names of functions are known.
+    fn little_language(&mut self, name: &str, args: &[String]) {
+        let options = Options::parse(args, "e", &["eval"]);
+        for code in options
+            .values(&["e", "eval"])
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+        {
+            self.lisp(&code);
+            scan_code(self, Language::R, &code);
+        }
+        if args.iter().any(|arg| arg.contains("shell-escape")) {
+            self.reading
+                .opaque(format!("{name} may run commands of its document"));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Programs that run another program: peeled by the data of the table.
+
+use crate::domain::policy::{
+    programs::{Options, table::Spec},
+    rule::Trait,
+    shell::Machine,
+    text::UNKNOWN,
+};
+
+impl Machine<'_, '_> {
+    /// Peels a wrapper off and looks at what is inside.
+    pub(super) fn wrapper(
+        &mut self,
+        name: &str,
+        spec: &Spec,
+        args: &[String],
+        stdin: String,
+    ) -> String {
+        if !self.reading.enter(name) {
+            return UNKNOWN.to_string();
+        }
+        let printed = self.peeled(name, spec, args, stdin);
+        self.reading.leave();
+        printed
+    }
+
+    fn peeled(&mut self, name: &str, spec: &Spec, args: &[String], stdin: String) -> String {
+        match name {
+            "cmd" => {
+                super::super::cmd::read_line(self, args);
+                return UNKNOWN.to_string();
+            }
+            "command" if args.first().is_some_and(|arg| arg == "-v" || arg == "-V") => {
+                return self.printer("which", args.get(1..).unwrap_or_default(), &stdin);
+            }
+            "env" => {
+                if let Some(text) = split_string(args) {
+                    return self.run_text(&text, name, stdin);
+                }
+            }
+            _ => {}
+        }
+        let options = Options::leading(args, spec.short, &spec.long);
+        self.run_coded(name, spec, &options, &stdin);
+        self.apart(name, &options);
+        let mut words: &[String] = &options.rest;
+        if spec.assigns {
+            words = self.assigned(words);
+        }
+        // `flock FILE COMMAND` and its like have arguments of their own first.
+        let skip = if name == "script" && options.has(&["c", "command"]) {
+            words.len()
+        } else {
+            spec.skip
+        };
+        words = words.get(skip..).unwrap_or_default();
+        words = inner_command(name, words);
+        if name == "flock"
+            && words
+                .first()
+                .is_some_and(|word| word == "-c" || word == "--command")
+        {
+            return self.run_text(&words.get(1..).unwrap_or_default().join(" "), name, stdin);
+        }
+        let folder = options.value("C").or_else(|| options.value("chdir"));
+        match folder.filter(|_| name == "env") {
+            Some(folder) => self.aside(|shell| {
+                shell.go_to(folder);
+                shell.inner(name, spec, words, stdin)
+            }),
+            None => self.inner(name, spec, words, stdin),
+        }
+    }
+
+    fn inner(&mut self, name: &str, spec: &Spec, words: &[String], stdin: String) -> String {
+        let shell = name == "sudo"
+            || name == "doas"
+            || name == "su"
+            || name == "chroot"
+            || name == "unshare";
+        match words {
+            [] if shell && !stdin.is_empty() => {
+                super::vague_code(self, &stdin, name);
+                self.run_text(&stdin, name, String::new())
+            }
+            [] => String::new(),
+            [only] if only.contains(char::is_whitespace) => self.run_text(only, name, stdin),
+            _ if spec.joined && name == "hyperfine" => {
+                for word in words {
+                    drop(self.run_text(word, name, String::new()));
+                }
+                String::new()
+            }
+            _ if spec.joined => self.run_text(&words.join(" "), name, stdin),
+            _ => self.aside(|shell| shell.dispatch(words.to_vec(), stdin)),
+        }
+    }
+
+    fn run_coded(&mut self, name: &str, spec: &Spec, options: &Options, stdin: &str) {
+        for code in options.values(&spec.code) {
+            super::vague_code(self, code, name);
+            if name == "expect" {
+                super::scan_code(self, super::Language::Tcl, code);
+            } else {
+                drop(self.run_text(code, name, stdin.to_owned()));
+            }
+        }
+    }
+
+    /// Says what some wrappers do besides running something.
+    fn apart(&mut self, name: &str, options: &Options) {
+        match name {
+            "systemd-run"
+                if options.has(&[
+                    "on-calendar",
+                    "on-boot",
+                    "on-active",
+                    "on-startup",
+                    "timer-property",
+                ]) =>
+            {
+                self.reading
+                    .does(Trait::Persistence, "a timer of the system runs it later");
+            }
+            "torsocks" | "torify" | "proxychains" | "proxychains4" | "tsocks" => {
+                self.reading.does(
+                    Trait::Network,
+                    format!("{name} goes through another machine"),
+                );
+            }
+            "script" => {
+                if let Some(file) = options.rest.last() {
+                    self.writes(&file.clone());
+                }
+            }
+            _ => {
+                for file in options.values(&["o", "output"]) {
+                    let file = file.to_owned();
+                    if ["strace", "ltrace", "time"].contains(&name) && !file.starts_with(['L', '0'])
+                    {
+                        self.writes(&file);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes `NAME=value` words away, looking at each.
+    fn assigned<'a>(&mut self, words: &'a [String]) -> &'a [String] {
+        let mut rest = words;
+        while let Some((first, tail)) = rest.split_first() {
+            let Some((name, value)) = first.split_once('=') else {
+                break;
+            };
+            if name.contains('/') {
+                break;
+            }
+            super::poisoned(self, name, value);
+            rest = tail;
+        }
+        rest
+    }
+}
+
+/// Returns the text of `env -S`, which is split like a command line.
+fn split_string(args: &[String]) -> Option<String> {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let text = arg
+            .strip_prefix("--split-string=")
+            .or_else(|| arg.strip_prefix("-S").filter(|text| !text.is_empty()))
+            .or_else(|| arg.strip_prefix("-iS").filter(|text| !text.is_empty()))
+            .or_else(|| arg.strip_prefix("-vS").filter(|text| !text.is_empty()));
+        let rest = || {
+            args.clone()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        if let Some(text) = text {
+            return Some(format!("{text} {}", rest()));
+        }
+        if arg == "-S"
+            || arg == "--split-string"
+            || (arg.starts_with('-') && !arg.starts_with("--") && arg.ends_with('S'))
+        {
+            return Some(rest());
+        }
+    }
+    None
+}
+
+/// Skips the subcommands with which some wrappers say that a command follows.
+fn inner_command<'a>(name: &str, words: &'a [String]) -> &'a [String] {
+    let at = match name {
+        "poetry" | "pipenv" => words.iter().position(|word| word == "run").map(|at| at + 1),
+        "bundle" | "direnv" | "mise" | "asdf" => words
+            .iter()
+            .position(|word| word == "exec")
+            .map(|at| at + 1),
+        "perf" => words
+            .first()
+            .filter(|word| ["stat", "record", "trace"].contains(&word.as_str()))
+            .map(|_| 1),
+        "tmux" => words
+            .first()
+            .filter(|word| word.starts_with("new") || word.contains('-') || *word == "run")
+            .map(|_| 1),
+        "machinectl" => words.first().filter(|word| *word == "shell").map(|_| 2),
+        _ => Some(0),
+    };
+    // Options of the subcommand itself.
+    let words = at.and_then(|at| words.get(at..)).unwrap_or_default();
+    let own = matches!(
+        name,
+        "perf"
+            | "tmux"
+            | "poetry"
+            | "bundle"
+            | "mise"
+            | "direnv"
+            | "bwrap"
+            | "firejail"
+            | "valgrind"
+            | "setpriv"
+            | "capsh"
+    );
+    if !own {
+        return words;
+    }
+    let start = words.iter().position(|word| !word.starts_with('-'));
+    start.and_then(|at| words.get(at..)).unwrap_or_default()
+}

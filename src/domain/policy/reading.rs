@@ -1,0 +1,134 @@
+//! What has been understood of a command so far: its parts, what they would do, and how much is left to spend.
+
+use crate::domain::policy::{World, place::Place, rule::Trait, text::readable};
+
+/// What one part of a command would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Reads a file.
+    Read(Place),
+    /// Changes or creates a file.
+    Write(Place),
+    /// Removes or empties a file or folder.
+    Delete(Place),
+    /// Does something that is not about a path; with what it is, in words.
+    Does(Trait, String),
+}
+
+/// One command inside the command.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Act {
+    /// Program and arguments after all quoting and expansion.
+    pub(super) words: Vec<String>,
+    /// The programs through which it was reached.
+    pub(super) via: Vec<String>,
+}
+
+/// The most a command may be made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of text.
+    pub(super) bytes: usize,
+    /// Parts visited.
+    pub(super) nodes: u32,
+    /// Texts inside texts.
+    pub(super) depth: u32,
+}
+
+/// The limits in force; what is larger is refused.
+pub(super) const LIMITS: Limits = Limits {
+    bytes: 64 * 1024,
+    nodes: 6_000,
+    depth: 24,
+};
+
+/// The state of reading one command.
+#[derive(Debug)]
+pub(super) struct Reading<'w> {
+    /// The circumstances.
+    pub(super) world: &'w World,
+    /// The commands found, in order.
+    pub(super) acts: Vec<Act>,
+    /// What they would do: the index of the command, and the effect.
+    pub(super) effects: Vec<(usize, Effect)>,
+    /// Why reading was given up, if it was.
+    pub(super) given_up: Option<&'static str>,
+    via: Vec<String>,
+    nodes: u32,
+    bytes: usize,
+}
+
+impl<'w> Reading<'w> {
+    /// Starts with nothing understood.
+    pub(super) const fn new(world: &'w World) -> Self {
+        Self {
+            world,
+            acts: Vec::new(),
+            effects: Vec::new(),
+            given_up: None,
+            via: Vec::new(),
+            nodes: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Spends a part of the budget; returns false when nothing more may be read.
+    pub(super) fn spend(&mut self) -> bool {
+        self.nodes = self.nodes.saturating_add(1);
+        if self.nodes > LIMITS.nodes {
+            self.given_up = Some("it has too many parts");
+        }
+        self.given_up.is_none()
+    }
+
+    /// Spends for a text that is about to be read; returns false when it must not be.
+    pub(super) fn spend_text(&mut self, text: &str) -> bool {
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.bytes > LIMITS.bytes * 4 || text.len() > LIMITS.bytes {
+            self.given_up = Some("it is too long");
+        }
+        self.spend()
+    }
+
+    /// Records a command about to be looked at.
+    pub(super) fn act(&mut self, words: &[String]) {
+        self.acts.push(Act {
+            words: words.iter().map(|word| readable(word)).collect(),
+            via: self.via.clone(),
+        });
+    }
+
+    /// Records an effect of the command looked at last.
+    pub(super) fn effect(&mut self, effect: Effect) {
+        if self.acts.is_empty() {
+            self.acts.push(Act::default());
+        }
+        let at = self.acts.len().saturating_sub(1);
+        self.effects.push((at, effect));
+    }
+
+    /// Records an effect that is not about a path.
+    pub(super) fn does(&mut self, what: Trait, words: impl Into<String>) {
+        self.effect(Effect::Does(what, words.into()));
+    }
+
+    /// Records that something cannot be known.
+    pub(super) fn opaque(&mut self, words: impl Into<String>) {
+        self.does(Trait::Opaque, words);
+    }
+
+    /// Goes one level deeper, through `program`; returns false when that is too deep.
+    pub(super) fn enter(&mut self, program: &str) -> bool {
+        if self.via.len() >= LIMITS.depth as usize {
+            self.given_up = Some("it is nested too deeply");
+            return false;
+        }
+        self.via.push(program.to_owned());
+        self.spend()
+    }
+
+    /// Comes back from one level deeper.
+    pub(super) fn leave(&mut self) {
+        drop(self.via.pop());
+    }
+}

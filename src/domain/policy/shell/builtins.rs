@@ -1,0 +1,246 @@
+//! What the shell does itself: change folder, set variables, read text again as commands.
+
+use crate::domain::policy::{
+    programs,
+    shell::{
+        Machine,
+        state::{Variable, unknown},
+    },
+    text::{NAME, has_option, is_vague},
+};
+
+impl Machine<'_, '_> {
+    /// Runs a builtin of the shell; `None` when the word is not one.
+    pub(in crate::domain::policy) fn builtin(
+        &mut self,
+        words: &[String],
+        stdin: &str,
+    ) -> Option<String> {
+        let (name, args) = words.split_first()?;
+        match name.as_str() {
+            "cd" | "pushd" => self.change_folder(args),
+            "popd" => self.state.folders.insert(0, None),
+            "eval" => {
+                let code = args.join(" ");
+                return Some(self.run_text(&code, "eval", stdin.to_owned()));
+            }
+            "source" | "." => return Some(self.source(args, stdin)),
+            "set" => self.set(args),
+            "shift" => self.shift(args),
+            "export" | "declare" | "typeset" | "local" | "readonly" => self.declare(name, args),
+            "unset" | "let" | "getopts" | "wait" => self.indexed(args),
+            "test" | "[" => self.indexed(args),
+            "read" => self.read(args, stdin),
+            "mapfile" | "readarray" => self.read_list(args, stdin),
+            "trap" => self.trap(args),
+            "alias" => self.alias(args),
+            "hash" => self.hash(args),
+            "enable" if has_option(args, "f", &[]) => {
+                self.reading.opaque("a builtin loaded from a file");
+            }
+            "bind" | "complete" if has_option(args, "xC", &[]) => {
+                let code = args.join(" ");
+                drop(self.run_text(&code, name, String::new()));
+            }
+            "pwd" => {
+                return Some(format!(
+                    "{}\n",
+                    self.folder().map_or_else(unknown, str::to_owned)
+                ));
+            }
+            ":" | "true" | "false" | "exit" | "return" | "break" | "continue" | "jobs" | "fg"
+            | "bg" | "umask" | "ulimit" | "shopt" | "times" | "caller" | "dirs" | "disown"
+            | "unalias" | "history" | "compgen" | "compopt" | "help" | "logout" | "suspend"
+            | "bind" | "complete" | "enable" => {}
+            _ => return None,
+        }
+        Some(String::new())
+    }
+
+    fn change_folder(&mut self, args: &[String]) {
+        let target = args
+            .iter()
+            .find(|arg| !arg.starts_with('-') || arg.as_str() == "-");
+        let folder = match target.map(String::as_str) {
+            None => Some(crate::domain::policy::place::home(self.reading.world)),
+            Some("-") => self.state.folders.get(1).cloned().flatten(),
+            Some(word) => crate::domain::policy::place::absolute(word, self.folder()),
+        };
+        self.state.folders = vec![folder];
+    }
+
+    fn source(&mut self, args: &[String], stdin: &str) -> String {
+        let Some((file, rest)) = args.split_first() else {
+            return String::new();
+        };
+        self.reads(file);
+        if let Some(text) = self.remembered(file) {
+            programs::vague_code(self, &text, "source");
+            let outer = (!rest.is_empty())
+                .then(|| std::mem::replace(&mut self.state.parameters, rest.to_vec()));
+            let printed = self.run_text(&text, "source", stdin.to_owned());
+            if let Some(outer) = outer {
+                self.state.parameters = outer;
+            }
+            return printed;
+        }
+        if programs::is_stream(file) {
+            programs::vague_code(self, &unknown(), "source");
+        }
+        unknown()
+    }
+
+    fn set(&mut self, args: &[String]) {
+        let plain = args.iter().position(|arg| arg == "--");
+        if let Some(at) = plain {
+            self.state.parameters = args.get(at + 1..).unwrap_or_default().to_vec();
+        } else if args.first().is_some_and(|arg| !arg.starts_with(['-', '+'])) {
+            self.state.parameters = args.to_vec();
+        }
+    }
+
+    fn shift(&mut self, args: &[String]) {
+        let count = args
+            .first()
+            .and_then(|arg| arg.parse::<usize>().ok())
+            .unwrap_or(1);
+        let left = self
+            .state
+            .parameters
+            .get(count..)
+            .unwrap_or_default()
+            .to_vec();
+        self.state.parameters = left;
+    }
+
+    fn declare(&mut self, name: &str, args: &[String]) {
+        let names_value = has_option(args, "n", &[]) && name != "export";
+        let exports_functions = has_option(args, "f", &[]) && name == "export";
+        for arg in args.iter().filter(|arg| !arg.starts_with('-')) {
+            if exports_functions {
+                drop(self.call(arg, &[], unknown()));
+                continue;
+            }
+            let Some((variable, value)) = arg.split_once('=') else {
+                self.hidden_substitutions(arg);
+                continue;
+            };
+            let variable = variable.trim_end_matches('+');
+            self.hidden_substitutions(variable);
+            programs::poisoned(self, variable, value);
+            let variable = variable.split('[').next().unwrap_or(variable).to_owned();
+            let value = if names_value {
+                self.lookup(value).unwrap_or_else(|| vec![unknown()])
+            } else {
+                vec![value.to_owned()]
+            };
+            self.assign(&variable, value);
+        }
+    }
+
+    /// Looks at words that name variables, whose index is computed.
+    fn indexed(&mut self, args: &[String]) {
+        for arg in args {
+            if arg.contains('[') || arg.contains('=') || arg.contains("$(") {
+                let index = arg.split_once('[').map_or(arg.as_str(), |(_, index)| index);
+                self.hidden_substitutions(index);
+            }
+        }
+    }
+
+    fn read(&mut self, args: &[String], stdin: &str) {
+        self.indexed(args);
+        let spec = programs::Options::parse(args, "adinNptu", &[]);
+        let line = stdin.lines().next().unwrap_or("").to_owned();
+        let known = !is_vague(stdin);
+        if let Some(list) = spec.value("a") {
+            let fields = if known {
+                line.split_whitespace().map(str::to_owned).collect()
+            } else {
+                vec![unknown()]
+            };
+            self.assign(list, fields);
+            return;
+        }
+        let lines: Vec<String> = stdin.lines().map(str::to_owned).collect();
+        if let ([only], true) = (spec.rest.as_slice(), lines.len() > 1) {
+            self.assign_all(only, &lines);
+            return;
+        }
+        let ifs = self.lookup("IFS").unwrap_or_default().concat();
+        let mut left = line.as_str();
+        let names = if spec.rest.is_empty() {
+            vec!["REPLY".to_owned()]
+        } else {
+            spec.rest
+        };
+        let last = names.len() - 1;
+        for (at, name) in names.iter().enumerate() {
+            let value = if at == last {
+                left.trim().to_owned()
+            } else {
+                let (head, tail) = left
+                    .trim_start()
+                    .split_once(|c| ifs.contains(c))
+                    .unwrap_or((left, ""));
+                left = tail;
+                head.to_owned()
+            };
+            let value = if known || !value.is_empty() {
+                value
+            } else {
+                unknown()
+            };
+            self.assign(name, vec![value]);
+        }
+    }
+
+    fn read_list(&mut self, args: &[String], stdin: &str) {
+        let spec = programs::Options::parse(args, "dnOsuCc", &[]);
+        if let Some(code) = spec.value("C") {
+            let code = code.to_owned();
+            drop(self.run_text(&code, "mapfile", String::new()));
+        }
+        let name = spec
+            .rest
+            .first()
+            .map_or("MAPFILE", String::as_str)
+            .to_owned();
+        let lines = stdin.lines().map(str::to_owned).collect();
+        drop(self.state.variables.insert(
+            name,
+            Variable {
+                values: vec![lines],
+            },
+        ));
+    }
+
+    fn trap(&mut self, args: &[String]) {
+        let words: Vec<&String> = args.iter().skip_while(|arg| *arg == "--").collect();
+        if let [code, _, ..] = words.as_slice()
+            && !code.starts_with('-')
+        {
+            programs::vague_code(self, code, "trap");
+            let code = (*code).clone();
+            drop(self.aside(|shell| shell.run_text(&code, "trap", String::new())));
+        }
+    }
+
+    fn alias(&mut self, args: &[String]) {
+        for arg in args {
+            if let Some((name, value)) = arg.split_once('=') {
+                drop(self.state.aliases.insert(name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+
+    fn hash(&mut self, args: &[String]) {
+        let spec = programs::Options::parse(args, "p", &[]);
+        if let (Some(path), Some(name)) = (spec.value("p"), spec.rest.first()) {
+            drop(self.state.bound.insert(name.clone(), path.to_owned()));
+        }
+        if spec.rest.iter().any(|name| name.contains(NAME)) {
+            self.reading.opaque("a program bound to an unknown name");
+        }
+    }
+}

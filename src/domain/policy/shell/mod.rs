@@ -1,0 +1,23 @@
+//! Reads shell text the way the shell would, without running anything.
+//!
+//! The text is parsed by a parser crate; this module follows the tree in order, keeps the variables,
+//! functions, aliases, folder and written files the text itself sets, and hands every simple command to
+//! [`super::programs`]. Where a value cannot be known the word carries a mark (see [`super::text`]); where a
+//! branch may or may not be taken, variables keep all the values they may have.
+//!
+//! Danger: everything here works on hostile text. All loops spend from the budget of the [`Reading`].
+
+mod arithmetic;
+mod braces;
+mod builtins;
+mod expand;
+mod parameter;
+mod quoting;
+mod redirect;
+mod state;
+mod walk;
+mod wild;
+
+pub(super) use quoting::{ansi_text, bracketed};
+pub(super) use state::Machine;
+pub(super) use wild::wild_fits;

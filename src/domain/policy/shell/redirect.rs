@@ -1,0 +1,189 @@
+//! Where a command reads from and writes to.
+
+use brush_parser::ast;
+
+use crate::domain::policy::{
+    rule::Trait,
+    shell::{Machine, state::unknown},
+    text::UNKNOWN,
+};
+
+/// The input of a command, and where its output goes.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    /// What it would read.
+    pub(super) stdin: String,
+    /// The file its output goes to, and whether it is appended.
+    pub(super) file: Option<(String, bool)>,
+    /// Commands its output is fed to.
+    pub(super) sinks: Vec<ast::SubshellCommand>,
+}
+
+impl Streams {
+    /// Starts with the given input and the output going on.
+    pub(super) fn new(stdin: String) -> Self {
+        Self {
+            stdin,
+            ..Self::default()
+        }
+    }
+}
+
+impl Machine<'_, '_> {
+    /// Reads a list of redirections.
+    pub(super) fn streams(
+        &mut self,
+        redirects: Option<&ast::RedirectList>,
+        stdin: String,
+    ) -> Streams {
+        let mut streams = Streams::new(stdin);
+        for redirect in redirects.into_iter().flat_map(|list| &list.0) {
+            self.redirect(redirect, &mut streams);
+        }
+        streams
+    }
+
+    /// Passes output on to where it goes; returns what the next command would read of it.
+    pub(super) fn deliver(&mut self, streams: &Streams, printed: String) -> String {
+        for sink in &streams.sinks {
+            let text = printed.clone();
+            drop(self.aside(|shell| shell.list_with(&sink.list, text)));
+        }
+        match &streams.file {
+            Some((file, append)) => {
+                self.remember(file, &printed, *append);
+                String::new()
+            }
+            None if streams.sinks.is_empty() => printed,
+            None => String::new(),
+        }
+    }
+
+    /// Reads one redirection.
+    pub(super) fn redirect(&mut self, redirect: &ast::IoRedirect, streams: &mut Streams) {
+        match redirect {
+            ast::IoRedirect::File(fd, kind, target) => self.file(*fd, kind, target, streams),
+            ast::IoRedirect::HereDocument(_, document) => {
+                let text = &document.doc.value;
+                streams.stdin = if document.requires_expansion {
+                    self.expand_quoted(text)
+                } else {
+                    text.clone()
+                };
+            }
+            ast::IoRedirect::HereString(_, word) => {
+                streams.stdin = format!("{}\n", self.expand_one(&word.value));
+            }
+            ast::IoRedirect::OutputAndError(word, append) => {
+                let file = self.expand_one(&word.value);
+                self.output(file, *append, true, streams);
+            }
+        }
+    }
+
+    fn file(
+        &mut self,
+        fd: Option<i32>,
+        kind: &ast::IoFileRedirectKind,
+        target: &ast::IoFileRedirectTarget,
+        streams: &mut Streams,
+    ) {
+        match target {
+            ast::IoFileRedirectTarget::Fd(_) => {}
+            ast::IoFileRedirectTarget::ProcessSubstitution(substitution, shell) => {
+                if matches!(substitution, ast::ProcessSubstitutionKind::Read) {
+                    streams.stdin = self.aside(|inner| inner.list_with(&shell.list, unknown()));
+                } else {
+                    streams.sinks.push(shell.clone());
+                }
+            }
+            ast::IoFileRedirectTarget::Filename(word)
+            | ast::IoFileRedirectTarget::Duplicate(word) => {
+                let file = self.expand(&word.value).concat();
+                let number = file.parse::<u32>().is_ok() || file == "-" || file.ends_with('-');
+                let duplicate = matches!(target, ast::IoFileRedirectTarget::Duplicate(_));
+                if duplicate && number {
+                    return;
+                }
+                self.named(fd, kind, file, streams);
+            }
+        }
+    }
+
+    fn named(
+        &mut self,
+        fd: Option<i32>,
+        kind: &ast::IoFileRedirectKind,
+        file: String,
+        streams: &mut Streams,
+    ) {
+        if self.is_socket(&file) {
+            return;
+        }
+        let stdout = fd.is_none_or(|fd| fd == 1);
+        match kind {
+            ast::IoFileRedirectKind::Read | ast::IoFileRedirectKind::DuplicateInput => {
+                self.reads(&file);
+                if fd.is_none_or(|fd| fd == 0) {
+                    streams.stdin = self.contents(&file);
+                }
+            }
+            ast::IoFileRedirectKind::Append => self.output(file, true, stdout, streams),
+            ast::IoFileRedirectKind::ReadAndWrite => {
+                self.writes(&file);
+                streams.stdin = self.contents(&file);
+            }
+            ast::IoFileRedirectKind::Write
+            | ast::IoFileRedirectKind::Clobber
+            | ast::IoFileRedirectKind::DuplicateOutput => self.output(file, false, stdout, streams),
+        }
+    }
+
+    fn output(&mut self, file: String, append: bool, stdout: bool, streams: &mut Streams) {
+        if file.is_empty() || self.is_socket(&file) {
+            return;
+        }
+        self.writes(&file);
+        if stdout {
+            streams.file = Some((file, append));
+        }
+    }
+
+    /// Returns whether the shell would open a connection instead of a file, and records it.
+    fn is_socket(&mut self, file: &str) -> bool {
+        let socket = file.starts_with("/dev/tcp/") || file.starts_with("/dev/udp/");
+        if socket {
+            self.reading
+                .does(Trait::Network, format!("a connection through {file}"));
+        }
+        socket
+    }
+
+    /// Reads `<(…)` or `>(…)` given as an argument; returns the path the program would see.
+    pub(super) fn process_substitution(
+        &mut self,
+        kind: &ast::ProcessSubstitutionKind,
+        shell: &ast::SubshellCommand,
+    ) -> String {
+        let path = format!(
+            "/dev/fd/{}",
+            63_usize.saturating_add(self.state.files.len())
+        );
+        let text = self.aside(|inner| inner.list_with(&shell.list, String::new()));
+        if matches!(kind, ast::ProcessSubstitutionKind::Read) {
+            drop(self.state.files.insert(path.clone(), text));
+        } else {
+            // What the program writes there is not known yet: read the sink again with anything as input.
+            drop(self.aside(|inner| inner.list_with(&shell.list, UNKNOWN.to_string())));
+        }
+        path
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the shape of its neighbours, which keep the value"
+    )]
+    fn list_with(&mut self, list: &ast::CompoundList, stdin: String) -> String {
+        self.list(list, &stdin)
+    }
+}

@@ -1,0 +1,295 @@
+//! What a shell knows while it runs: variables, functions, aliases, its folder, files it has written.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use brush_parser::ast;
+
+use crate::domain::policy::{
+    place::{self, Place},
+    reading::{Effect, Reading},
+    text::{INHERITED, NAME, UNKNOWN},
+};
+
+/// The most values a variable is followed through.
+pub(super) const MOST_VALUES: usize = 48;
+
+/// A variable: every value it may have, the latest first; each value is a list.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variable {
+    pub(super) values: Vec<Vec<String>>,
+}
+
+/// The state of a shell; a subshell works on a copy.
+#[derive(Debug, Clone)]
+pub(in crate::domain::policy) struct State {
+    pub(super) variables: BTreeMap<String, Variable>,
+    pub(in crate::domain::policy) functions: BTreeMap<String, Arc<ast::FunctionBody>>,
+    pub(super) aliases: BTreeMap<String, String>,
+    /// The folders the shell may be in, the latest first; `None` is one nobody knows.
+    pub(super) folders: Vec<Option<String>>,
+    pub(super) parameters: Vec<String>,
+    pub(super) zero: String,
+    /// What the command itself wrote into files, by absolute path.
+    pub(super) files: BTreeMap<String, String>,
+    /// Names that were bound to a program by hand.
+    pub(super) bound: BTreeMap<String, String>,
+    /// How many conditions stand between here and the start.
+    pub(super) conditions: u32,
+    /// Names of functions being read, so that one calling itself ends.
+    pub(super) calls: Vec<String>,
+}
+
+/// A shell that is being read.
+#[derive(Debug)]
+pub(in crate::domain::policy) struct Machine<'r, 'w> {
+    /// What has been understood so far.
+    pub(in crate::domain::policy) reading: &'r mut Reading<'w>,
+    /// The state of the shell.
+    pub(in crate::domain::policy) state: State,
+    /// Which of the values of a variable is looked at.
+    pub(super) choice: usize,
+    /// How many choices the last expansion had.
+    pub(super) choices: usize,
+}
+
+impl State {
+    /// Returns the state of a fresh shell in `folder`.
+    pub(in crate::domain::policy) fn fresh(folder: String) -> Self {
+        Self {
+            variables: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            folders: vec![Some(folder)],
+            parameters: Vec::new(),
+            zero: "bash".to_owned(),
+            files: BTreeMap::new(),
+            bound: BTreeMap::new(),
+            conditions: 0,
+            calls: Vec::new(),
+        }
+    }
+}
+
+impl<'r, 'w> Machine<'r, 'w> {
+    /// Starts a shell in the root.
+    pub(in crate::domain::policy) fn new(reading: &'r mut Reading<'w>) -> Self {
+        let folder = place::slashed(&reading.world.root);
+        Self {
+            reading,
+            state: State::fresh(folder),
+            choice: 0,
+            choices: 1,
+        }
+    }
+
+    /// Gives a variable a value; inside a condition the former values stay possible.
+    pub(in crate::domain::policy) fn assign(&mut self, name: &str, value: Vec<String>) {
+        let conditional = self.state.conditions > 0;
+        let variable = self.state.variables.entry(name.to_owned()).or_default();
+        if !conditional {
+            variable.values.clear();
+        }
+        if !variable.values.contains(&value) {
+            variable.values.insert(0, value);
+        }
+        variable.values.truncate(MOST_VALUES);
+    }
+
+    /// Gives a variable several possible values at once.
+    pub(in crate::domain::policy) fn assign_all(&mut self, name: &str, values: &[String]) {
+        let variable = self.state.variables.entry(name.to_owned()).or_default();
+        variable.values.clear();
+        if values.len() > MOST_VALUES {
+            let numbers = values.iter().all(|value| value.parse::<i64>().is_ok());
+            let mark = if numbers { NAME } else { UNKNOWN };
+            variable.values.push(vec![mark.to_string()]);
+        } else {
+            variable.values = values.iter().map(|value| vec![value.clone()]).collect();
+        }
+    }
+
+    /// Returns the value of a variable, `None` when neither the command nor the world says anything about it.
+    pub(in crate::domain::policy) fn lookup(&mut self, name: &str) -> Option<Vec<String>> {
+        if let Some(variable) = self.state.variables.get(name) {
+            self.choices = self.choices.max(variable.values.len());
+            let last = variable.values.len().checked_sub(1)?;
+            return variable.values.get(self.choice.min(last)).cloned();
+        }
+        match name {
+            "HOME" => Some(vec![place::home(self.reading.world)]),
+            "PWD" => Some(vec![self.folder().map_or_else(unknown, str::to_owned)]),
+            "TMPDIR" | "TEMP" | "TMP" => Some(vec![format!("/tmp/{NAME}")]),
+            "IFS" => Some(vec![" \t\n".to_owned()]),
+            "RANDOM" | "SECONDS" | "LINENO" | "UID" | "EUID" | "PPID" | "BASHPID" | "HOSTNAME"
+            | "USER" | "LOGNAME" | "OSTYPE" | "HOSTTYPE" | "EPOCHSECONDS" | "BASH_VERSION" => {
+                Some(vec![NAME.to_string()])
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the latest folder, if it is known.
+    pub(in crate::domain::policy) fn folder(&self) -> Option<&str> {
+        self.state.folders.first().and_then(Option::as_deref)
+    }
+
+    /// Returns every place a word may lead to, one for each folder the shell may be in.
+    pub(in crate::domain::policy) fn places(&self, word: &str) -> Vec<Place> {
+        let mut found: Vec<Place> = Vec::with_capacity(1);
+        for folder in &self.state.folders {
+            let led = self.led(word, folder.as_deref());
+            if !found.contains(&led) {
+                found.push(led);
+            }
+        }
+        found
+    }
+
+    fn led(&self, word: &str, folder: Option<&str>) -> Place {
+        let Some(path) = place::absolute(word, folder) else {
+            return place::place_of(word, folder, self.reading.world);
+        };
+        // A link the command itself made leads on.
+        let on = self.state.bound.iter().find_map(|(link, target)| {
+            let rest = path.strip_prefix(link.as_str())?;
+            let follows = rest.starts_with('/') || (rest.is_empty() && word.ends_with('/'));
+            follows.then(|| format!("{target}{rest}"))
+        });
+        place::place(on.as_deref().unwrap_or(&path), self.reading.world)
+    }
+
+    /// Records that the file a word names is read.
+    pub(in crate::domain::policy) fn reads(&mut self, word: &str) {
+        for place in self.places(word) {
+            if !matches!(place, Place::Unknown(_)) {
+                self.reading.effect(Effect::Read(place));
+            }
+        }
+    }
+
+    /// Records that the file a word names is changed or created.
+    pub(in crate::domain::policy) fn writes(&mut self, word: &str) {
+        for place in self.places(word) {
+            self.reading.effect(Effect::Write(place));
+        }
+    }
+
+    /// Records that what a word names is removed or emptied.
+    pub(in crate::domain::policy) fn deletes(&mut self, word: &str) {
+        // An unknown text below a folder may climb out of it; a name cannot.
+        let climbs = word.contains(UNKNOWN);
+        for place in self.places(word) {
+            let place = if climbs {
+                Place::Unknown(place.shown())
+            } else {
+                place
+            };
+            self.reading.effect(Effect::Delete(place));
+        }
+    }
+
+    /// Remembers what the command wrote into a file.
+    pub(in crate::domain::policy) fn remember(&mut self, word: &str, text: &str, append: bool) {
+        let Some(path) = place::absolute(word, self.folder()) else {
+            return;
+        };
+        let kept = self.state.files.entry(path).or_default();
+        if !append && self.state.conditions == 0 {
+            kept.clear();
+        }
+        if kept.len() + text.len() <= 32 * 1024 {
+            kept.push_str(text);
+        } else {
+            kept.push(UNKNOWN);
+        }
+    }
+
+    /// Returns what the command itself wrote into the file a word names.
+    pub(in crate::domain::policy) fn remembered(&self, word: &str) -> Option<String> {
+        let path = place::absolute(word, self.folder())?;
+        self.state.files.get(&path).cloned()
+    }
+
+    /// Returns whether the command itself wrote anything that is called `name`.
+    pub(in crate::domain::policy) fn written_as(&self, name: &str) -> Option<String> {
+        let tail = format!("/{name}");
+        let found = self
+            .state
+            .files
+            .iter()
+            .find(|(path, _)| path.ends_with(&tail))?;
+        Some(found.1.clone())
+    }
+
+    /// Returns a file's text as a program would read it: known when the command wrote it.
+    pub(in crate::domain::policy) fn contents(&self, word: &str) -> String {
+        if word == "/dev/null" {
+            return String::new();
+        }
+        self.remembered(word).unwrap_or_else(unknown)
+    }
+
+    /// Returns the program a name or path was bound to: by a link, a copy, or by hand.
+    pub(in crate::domain::policy) fn state_bound(&self, word: &str) -> Option<String> {
+        if self.state.bound.is_empty() {
+            return None;
+        }
+        let path = if word.contains('/') {
+            place::absolute(word, self.folder())?
+        } else {
+            word.to_owned()
+        };
+        self.state.bound.get(&path).cloned()
+    }
+
+    /// Remembers that a path leads to another file.
+    pub(in crate::domain::policy) fn bind(&mut self, word: &str, target: &str) {
+        let folder = self.folder();
+        if let (Some(path), Some(target)) = (
+            place::absolute(word, folder),
+            place::absolute(target, folder),
+        ) {
+            let target = self.state.bound.get(&target).cloned().unwrap_or(target);
+            drop(self.state.bound.insert(path, target));
+        }
+    }
+
+    /// Returns whether the command itself gave a variable a value.
+    pub(in crate::domain::policy) fn is_known(&self, name: &str) -> bool {
+        self.state.variables.contains_key(name)
+    }
+
+    /// Sets what `$0`, `$1` and so on mean.
+    pub(in crate::domain::policy) fn set_arguments(&mut self, zero: &str, args: &[String]) {
+        zero.clone_into(&mut self.state.zero);
+        self.state.parameters = args.to_vec();
+    }
+
+    /// Goes to a folder, as `-C` options do.
+    pub(in crate::domain::policy) fn go_to(&mut self, word: &str) {
+        let folder = place::absolute(word, self.folder());
+        self.state.folders = vec![folder];
+    }
+
+    /// Runs `inner` on a copy of the state, which is thrown away.
+    pub(in crate::domain::policy) fn aside<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let kept = self.state.clone();
+        let (choice, choices) = (self.choice, self.choices);
+        let result = inner(self);
+        // Files outlive the shell that wrote them.
+        let files = std::mem::replace(&mut self.state, kept);
+        self.state.files = files.files;
+        (self.choice, self.choices) = (choice, choices);
+        result
+    }
+}
+
+/// Returns a word that may be anything.
+pub(super) fn unknown() -> String {
+    UNKNOWN.to_string()
+}
+
+/// Returns the value of a variable that came from outside.
+pub(super) fn inherited() -> String {
+    INHERITED.to_string()
+}

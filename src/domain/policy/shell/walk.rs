@@ -1,0 +1,511 @@
+//! Follows the parsed tree in the order the shell would.
+
+use std::sync::Arc;
+
+use brush_parser::{Parser, ParserOptions, ast};
+
+use crate::domain::policy::{
+    programs,
+    reading::LIMITS,
+    rule::Trait,
+    shell::{
+        Machine,
+        redirect::Streams,
+        state::{MOST_VALUES, unknown},
+    },
+};
+
+/// Brackets inside brackets the parser is trusted with.
+const MOST_BRACKETS: u32 = 24;
+/// Compound commands one text may open.
+const MOST_COMPOUNDS: usize = 400;
+
+impl Machine<'_, '_> {
+    /// Reads a text reached through `via` and returns what it would print.
+    pub(in crate::domain::policy) fn run_text(
+        &mut self,
+        code: &str,
+        via: &str,
+        stdin: String,
+    ) -> String {
+        if code.trim().is_empty() {
+            return String::new();
+        }
+        if !self.reading.enter(via) {
+            return unknown();
+        }
+        let printed = self.run_top(code, stdin);
+        self.reading.leave();
+        printed
+    }
+
+    /// Reads a text and returns what it would print.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the shape of its neighbours, which keep the value"
+    )]
+    pub(in crate::domain::policy) fn run_top(&mut self, code: &str, stdin: String) -> String {
+        if !self.reading.spend_text(code) {
+            return unknown();
+        }
+        if too_nested(code) {
+            self.reading.given_up = Some("it is nested too deeply");
+            return unknown();
+        }
+        let Some(program) = parsed(code) else {
+            self.reading
+                .does(Trait::Opaque, "text that is not valid shell");
+            return unknown();
+        };
+        let (choice, choices) = (self.choice, self.choices);
+        let mut printed = String::new();
+        for list in &program.complete_commands {
+            printed.push_str(&self.list(list, &stdin));
+        }
+        (self.choice, self.choices) = (choice, choices);
+        printed
+    }
+
+    pub(super) fn list(&mut self, list: &ast::CompoundList, stdin: &str) -> String {
+        let mut printed = String::new();
+        for ast::CompoundListItem(item, _) in &list.0 {
+            if !self.reading.spend() {
+                return unknown();
+            }
+            let text = self.and_or(item, stdin);
+            if printed.len() + text.len() <= LIMITS.bytes {
+                printed.push_str(&text);
+            }
+        }
+        printed
+    }
+
+    fn and_or(&mut self, list: &ast::AndOrList, stdin: &str) -> String {
+        let mut printed = self.pipeline(&list.first, stdin);
+        if list.additional.is_empty() {
+            return printed;
+        }
+        let after_first = self.state.folders.clone();
+        self.state.conditions += 1;
+        for (_, pipeline) in list.iter().skip(1) {
+            printed.push_str(&self.pipeline(pipeline, stdin));
+        }
+        self.state.conditions -= 1;
+        self.may_also_be_in(after_first);
+        printed
+    }
+
+    /// Runs what may or may not happen: afterwards the shell may be where it was.
+    fn maybe<T>(&mut self, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.state.folders.clone();
+        self.state.conditions += 1;
+        let result = inner(self);
+        self.state.conditions -= 1;
+        self.may_also_be_in(before);
+        result
+    }
+
+    fn may_also_be_in(&mut self, folders: Vec<Option<String>>) {
+        for folder in folders {
+            if !self.state.folders.contains(&folder) && self.state.folders.len() < 8 {
+                self.state.folders.push(folder);
+            }
+        }
+    }
+
+    fn pipeline(&mut self, pipeline: &ast::Pipeline, stdin: &str) -> String {
+        if let [only] = pipeline.seq.as_slice() {
+            return self.command(only, stdin.to_owned());
+        }
+        let mut text = stdin.to_owned();
+        for command in &pipeline.seq {
+            text = self.aside(|shell| shell.command(command, text));
+        }
+        text
+    }
+
+    fn command(&mut self, command: &ast::Command, stdin: String) -> String {
+        if !self.reading.spend() {
+            return unknown();
+        }
+        match command {
+            ast::Command::Simple(simple) => self.simple(simple, stdin),
+            ast::Command::Compound(compound, redirects) => {
+                let streams = self.streams(redirects.as_ref(), stdin);
+                let printed = self.compound(compound, &streams.stdin);
+                self.deliver(&streams, printed)
+            }
+            ast::Command::Function(function) => {
+                self.define(function);
+                String::new()
+            }
+            ast::Command::ExtendedTest(test, redirects) => {
+                let streams = self.streams(redirects.as_ref(), stdin);
+                self.extended_test(&test.expr);
+                self.deliver(&streams, String::new())
+            }
+        }
+    }
+
+    fn compound(&mut self, compound: &ast::CompoundCommand, stdin: &str) -> String {
+        match compound {
+            ast::CompoundCommand::Arithmetic(command) => {
+                drop(self.arithmetic(&command.expr.value));
+                // The parser also takes `( ( command ) )` for arithmetic.
+                self.perhaps_commands(&command.expr.value, stdin)
+            }
+            ast::CompoundCommand::ArithmeticForClause(clause) => {
+                for part in [&clause.initializer, &clause.condition, &clause.updater]
+                    .into_iter()
+                    .flatten()
+                {
+                    drop(self.arithmetic(&part.value));
+                }
+                self.repeated(&clause.body.list, stdin)
+            }
+            ast::CompoundCommand::BraceGroup(group) => self.list(&group.list, stdin),
+            ast::CompoundCommand::Subshell(shell) => {
+                self.aside(|inner| inner.list(&shell.list, stdin))
+            }
+            ast::CompoundCommand::ForClause(clause) => self.for_clause(clause, stdin),
+            ast::CompoundCommand::CaseClause(clause) => self.case_clause(clause, stdin),
+            ast::CompoundCommand::IfClause(clause) => self.if_clause(clause, stdin),
+            ast::CompoundCommand::WhileClause(clause)
+            | ast::CompoundCommand::UntilClause(clause) => {
+                let mut printed = self.list(&clause.0, stdin);
+                printed.push_str(&self.repeated(&clause.1.list, stdin));
+                printed
+            }
+            ast::CompoundCommand::Coprocess(process) => {
+                self.aside(|inner| inner.command(&process.body, stdin.to_owned()))
+            }
+        }
+    }
+
+    /// Reads a loop's body twice, so that what one round sets the next one sees.
+    fn repeated(&mut self, body: &ast::CompoundList, stdin: &str) -> String {
+        let before = self.state.variables.len();
+        let mut printed = self.maybe(|shell| shell.list(body, stdin));
+        if self.state.variables.len() != before {
+            printed.push_str(&self.maybe(|shell| shell.list(body, stdin)));
+        }
+        printed
+    }
+
+    /// Reads a text that may be commands; one that cannot be parsed is none.
+    fn perhaps_commands(&mut self, code: &str, stdin: &str) -> String {
+        let Some(program) = parsed(code) else {
+            return String::new();
+        };
+        let lists = program.complete_commands.iter();
+        self.aside(|shell| lists.map(|list| shell.list(list, stdin)).collect())
+    }
+
+    fn for_clause(&mut self, clause: &ast::ForClauseCommand, stdin: &str) -> String {
+        let values = match &clause.values {
+            Some(words) => self.expand_all(words.iter().map(|word| word.value.as_str())),
+            None => self.state.parameters.clone(),
+        };
+        self.assign_all(&clause.variable_name, &values);
+        self.repeated(&clause.body.list, stdin)
+    }
+
+    /// Expands words, taking every value their variables may have.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the shape of its neighbours, which keep the value"
+    )]
+    pub(super) fn expand_all<'a>(
+        &mut self,
+        words: impl Iterator<Item = &'a str> + Clone,
+    ) -> Vec<String> {
+        let kept = (self.choice, self.choices);
+        (self.choice, self.choices) = (0, 1);
+        let mut values = Vec::new();
+        while self.choice < self.choices.min(MOST_VALUES) {
+            for word in words.clone() {
+                for value in self.expand(word) {
+                    if !values.contains(&value) {
+                        values.push(value);
+                    }
+                }
+            }
+            self.choice += 1;
+        }
+        (self.choice, self.choices) = kept;
+        values
+    }
+
+    fn case_clause(&mut self, clause: &ast::CaseClauseCommand, stdin: &str) -> String {
+        drop(self.expand_one(&clause.value.value));
+        let mut printed = String::new();
+        for item in &clause.cases {
+            for pattern in &item.patterns {
+                drop(self.expand_one(&pattern.value));
+            }
+            if let Some(list) = &item.cmd {
+                printed.push_str(&self.maybe(|shell| shell.list(list, stdin)));
+            }
+        }
+        printed
+    }
+
+    fn if_clause(&mut self, clause: &ast::IfClauseCommand, stdin: &str) -> String {
+        let mut printed = self.list(&clause.condition, stdin);
+        printed.push_str(&self.maybe(|shell| shell.list(&clause.then, stdin)));
+        for branch in clause.elses.iter().flatten() {
+            printed.push_str(&self.maybe(|shell| {
+                let mut printed = branch
+                    .condition
+                    .as_ref()
+                    .map_or_else(String::new, |condition| shell.list(condition, stdin));
+                printed.push_str(&shell.list(&branch.body, stdin));
+                printed
+            }));
+        }
+        printed
+    }
+
+    fn define(&mut self, function: &ast::FunctionDefinition) {
+        let name = self.expand_one(&function.fname.value);
+        let body = Arc::new(function.body.clone());
+        let by_itself = name == "command_not_found_handle";
+        drop(self.state.functions.insert(name.clone(), body));
+        if by_itself {
+            drop(self.call(&name, &[], unknown()));
+        }
+    }
+
+    /// Reads the body of a function with the given arguments.
+    pub(in crate::domain::policy) fn call(
+        &mut self,
+        name: &str,
+        args: &[String],
+        stdin: String,
+    ) -> String {
+        let Some(body) = self.state.functions.get(name).cloned() else {
+            return unknown();
+        };
+        if self.state.calls.iter().filter(|call| *call == name).count() > 1
+            || !self.reading.enter(name)
+        {
+            return unknown();
+        }
+        self.state.calls.push(name.to_owned());
+        let outer = std::mem::replace(&mut self.state.parameters, args.to_vec());
+        let streams = self.streams(body.1.as_ref(), stdin);
+        let printed = self.compound(&body.0, &streams.stdin);
+        let printed = self.deliver(&streams, printed);
+        self.state.parameters = outer;
+        drop(self.state.calls.pop());
+        self.reading.leave();
+        printed
+    }
+
+    fn extended_test(&mut self, test: &ast::ExtendedTestExpr) {
+        match test {
+            ast::ExtendedTestExpr::And(left, right) | ast::ExtendedTestExpr::Or(left, right) => {
+                self.extended_test(left);
+                self.extended_test(right);
+            }
+            ast::ExtendedTestExpr::Not(inner) | ast::ExtendedTestExpr::Parenthesized(inner) => {
+                self.extended_test(inner);
+            }
+            ast::ExtendedTestExpr::UnaryTest(test, word) => {
+                let value = self.expand_one(&word.value);
+                if test.to_string() == "-v" {
+                    self.hidden_substitutions(&value);
+                }
+            }
+            ast::ExtendedTestExpr::BinaryTest(test, left, right) => {
+                let counts = test.to_string().starts_with('-');
+                for word in [left, right] {
+                    let value = self.expand_one(&word.value);
+                    if counts {
+                        drop(self.arithmetic(&value));
+                    }
+                }
+            }
+        }
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the shape of its neighbours, which keep the value"
+    )]
+    fn simple(&mut self, simple: &ast::SimpleCommand, stdin: String) -> String {
+        let kept = (self.choice, self.choices);
+        (self.choice, self.choices) = (0, 1);
+        let mut printed = String::new();
+        while self.choice < self.choices.min(MOST_VALUES) && self.reading.spend() {
+            let text = self.simple_once(simple, stdin.clone());
+            if self.choice == 0 {
+                printed = text;
+            } else if printed != text {
+                printed.push_str(&text);
+            }
+            self.choice += 1;
+        }
+        (self.choice, self.choices) = kept;
+        printed
+    }
+
+    fn simple_once(&mut self, simple: &ast::SimpleCommand, stdin: String) -> String {
+        let mut streams = Streams::new(stdin);
+        let mut assigned: Vec<&ast::Assignment> = Vec::new();
+        let mut words: Vec<String> = Vec::new();
+        let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
+        for item in prefix {
+            if let ast::CommandPrefixOrSuffixItem::AssignmentWord(assignment, _) = item {
+                assigned.push(assignment);
+            } else {
+                self.item(item, &mut words, &mut streams);
+            }
+        }
+        let raw = simple.word_or_name.as_ref().map(|word| word.value.as_str());
+        if let Some(raw) = raw {
+            if let Some(alias) = self.state.aliases.get(raw).cloned() {
+                return self.run_alias(raw, &alias, simple, streams);
+            }
+            words.extend(self.expand(raw));
+        }
+        for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
+            self.item(item, &mut words, &mut streams);
+        }
+        let printed = if words.is_empty() {
+            for assignment in assigned {
+                self.assignment(assignment);
+            }
+            String::new()
+        } else {
+            let input = std::mem::take(&mut streams.stdin);
+            self.with_assignments(&assigned, |shell| shell.dispatch(words, input))
+        };
+        self.deliver(&streams, printed)
+    }
+
+    /// Sets variables for the time of one command.
+    fn with_assignments(
+        &mut self,
+        assigned: &[&ast::Assignment],
+        inner: impl FnOnce(&mut Self) -> String,
+    ) -> String {
+        if assigned.is_empty() {
+            return inner(self);
+        }
+        let kept = self.state.variables.clone();
+        for assignment in assigned {
+            self.assignment(assignment);
+        }
+        let printed = inner(self);
+        self.state.variables = kept;
+        printed
+    }
+
+    fn item(
+        &mut self,
+        item: &ast::CommandPrefixOrSuffixItem,
+        words: &mut Vec<String>,
+        streams: &mut Streams,
+    ) {
+        match item {
+            ast::CommandPrefixOrSuffixItem::IoRedirect(redirect) => {
+                self.redirect(redirect, streams);
+            }
+            ast::CommandPrefixOrSuffixItem::Word(word) => words.extend(self.expand(&word.value)),
+            ast::CommandPrefixOrSuffixItem::AssignmentWord(assignment, word) => {
+                words.push(self.assignment_word(assignment, &word.value));
+            }
+            ast::CommandPrefixOrSuffixItem::ProcessSubstitution(kind, shell) => {
+                let path = self.process_substitution(kind, shell);
+                words.push(path);
+            }
+        }
+    }
+
+    /// Expands `name=value` behind `export` and its like; a list is assigned here and now.
+    fn assignment_word(&mut self, assignment: &ast::Assignment, raw: &str) -> String {
+        if matches!(assignment.value, ast::AssignmentValue::Array(_)) {
+            self.assignment(assignment);
+            return raw.split('=').next().unwrap_or(raw).to_owned();
+        }
+        self.expand_one(raw)
+    }
+
+    fn assignment(&mut self, assignment: &ast::Assignment) {
+        let name = match &assignment.name {
+            ast::AssignmentName::VariableName(name) => name,
+            ast::AssignmentName::ArrayElementName(name, index) => {
+                drop(self.arithmetic(index));
+                name
+            }
+        };
+        let value = match &assignment.value {
+            ast::AssignmentValue::Scalar(word) => vec![self.expand_one(&word.value)],
+            ast::AssignmentValue::Array(items) => items
+                .iter()
+                .flat_map(|(_, word)| self.expand(&word.value))
+                .collect(),
+        };
+        let element = matches!(assignment.name, ast::AssignmentName::ArrayElementName(..));
+        let value = match (assignment.append || element, &assignment.value) {
+            (false, _) => value,
+            (true, ast::AssignmentValue::Scalar(_)) if !element => {
+                let before = self.lookup(name).unwrap_or_default().concat();
+                vec![format!("{before}{}", value.concat())]
+            }
+            (true, _) => [self.lookup(name).unwrap_or_default(), value].concat(),
+        };
+        programs::poisoned(self, name, &value.join(" "));
+        self.assign(name, value);
+    }
+
+    fn run_alias(
+        &mut self,
+        name: &str,
+        alias: &str,
+        simple: &ast::SimpleCommand,
+        streams: Streams,
+    ) -> String {
+        let rest = simple
+            .suffix
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string);
+        let kept = self.state.aliases.remove(name);
+        let printed = self.run_text(&format!("{alias} {rest}"), name, streams.stdin);
+        if let Some(alias) = kept {
+            drop(self.state.aliases.insert(name.to_owned(), alias));
+        }
+        printed
+    }
+}
+
+fn parsed(code: &str) -> Option<ast::Program> {
+    let options = ParserOptions::default();
+    Parser::new(code.as_bytes(), &options).parse_program().ok()
+}
+
+/// Returns whether a text nests deeper than the parser can be trusted with.
+fn too_nested(code: &str) -> bool {
+    let (mut depth, mut most, mut opened) = (0_u32, 0_u32, 0_usize);
+    for c in code.chars() {
+        match c {
+            '(' | '{' => {
+                depth += 1;
+                opened += 1;
+                most = most.max(depth);
+            }
+            ')' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let compounds = if code.len() < 1_000 {
+        0
+    } else {
+        let keywords = ["if", "while", "until", "for", "case", "select", "elif", "!"];
+        code.split_ascii_whitespace()
+            .filter(|word| keywords.contains(word))
+            .count()
+    };
+    most > MOST_BRACKETS || opened > 4_000 || compounds > MOST_COMPOUNDS
+}
