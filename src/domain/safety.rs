@@ -30,6 +30,14 @@ impl Head {
         }
     }
 
+    /// Returns the branch's full ref name.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Branch { name, .. } => Some(name),
+            Self::Detached { .. } => None,
+        }
+    }
+
     /// Returns the branch without `refs/heads/`.
     pub fn branch(&self) -> Option<&str> {
         match self {

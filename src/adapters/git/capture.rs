@@ -3,12 +3,13 @@
 //! Two ways lead to the same result. The git program can do it everywhere; `fast` does it several
 //! times quicker where it can be sure of the same answer, and declines elsewhere.
 
-use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
+use std::{cell::RefCell, ffi::OsString, os::unix::ffi::OsStringExt, path::Path, rc::Rc};
 
 use git2::Oid;
 
 use super::{
-    Engine, Options, delta,
+    Engine, Options,
+    delta::{self, Delta},
     error::{Doing, Result},
     fast,
     home::Home,
@@ -39,15 +40,37 @@ pub(super) struct Capture {
     pub(super) memory: Option<Index>,
     /// Directories without a tracked file, outermost first; only known together with `memory`.
     pub(super) directories: Vec<Vec<u8>>,
+    /// The last comparison of `memory` with a tree.
+    pub(super) deltas: RefCell<Option<Compared>>,
 }
+
+/// A tree, and how the captured work tree differs from it.
+type Compared = (Option<Oid>, Rc<Vec<Delta>>);
 
 impl Capture {
     /// Returns what changes on the way from the captured work tree to a tree; submodules do not count.
     pub(super) fn changes_to(&self, home: &Home, goal: Option<Oid>) -> Result<Changes> {
         match &self.memory {
-            Some(index) => Ok(delta::changes(index, &delta::compare(home, index, goal)?)),
+            Some(index) => Ok(delta::changes(index, &self.deltas_to(home, index, goal)?)),
             None => tree_diff::compare_files(home, Some(oid(&self.tree)?), goal),
         }
+    }
+
+    /// The same in detail; the last answer is remembered, since it is asked for several times.
+    pub(super) fn deltas_to(
+        &self,
+        home: &Home,
+        index: &Index,
+        goal: Option<Oid>,
+    ) -> Result<Rc<Vec<Delta>>> {
+        if let Some((known, deltas)) = &*self.deltas.borrow()
+            && *known == goal
+        {
+            return Ok(Rc::clone(deltas));
+        }
+        let deltas = Rc::new(delta::compare(home, index, goal)?);
+        self.deltas.replace(Some((goal, Rc::clone(&deltas))));
+        Ok(deltas)
     }
 }
 
@@ -122,6 +145,7 @@ fn blocking_by_program(home: &Home, wish: Wish<'_>, known: &Known) -> Result<Cap
         pack: Pack::new(&objects(home)),
         memory: None,
         directories: Vec::new(),
+        deltas: RefCell::default(),
     };
     if wish.refuse_secrets {
         refuse_secrets(home, &capture)?;

@@ -10,6 +10,7 @@ use super::{
     Options,
     capture::{self, Known, Wish},
     commit::add_commit,
+    delta,
     error::Result,
     home::Home,
     publish, refs, tree_diff,
@@ -57,7 +58,8 @@ fn blocking_take_once(
         .into_iter()
         .collect();
     let commit = add_commit(home, &mut captured.pack, &captured.tree, &parents, message)?;
-    captured.pack.finish()?;
+    let index: Vec<_> = captured.index.iter().map(publish::Scratch::path).collect();
+    captured.pack.finish_with(&index)?;
     let why = message.trim();
     let number = refs::add_numbered(home, CHECKPOINT_REFS, commit, why)?;
     if let Some(index) = &captured.index {
@@ -73,7 +75,13 @@ fn blocking_take_once(
         }
     }
     refs::advance(home, &head, commit, &format!("commit (tos): {why}"))?;
-    let changes = tree_diff::compare(home, parent, Some(capture::oid(&captured.tree)?))?;
+    let own = format!("{CHECKPOINT_REFS}{number}");
+    refs::blocking_settle(home, &[&own, head.name().unwrap_or("HEAD")])?;
+    let changes = match &captured.memory {
+        Some(index) => delta::all_changes(&delta::compare(home, index, parent)?),
+        None => tree_diff::compare(home, Some(capture::oid(&captured.tree)?), parent)?,
+    };
+    let changes = tree_diff::reversed(changes);
     Ok(Taken {
         hash: commit.to_string(),
         number,

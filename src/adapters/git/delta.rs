@@ -45,13 +45,21 @@ pub(super) fn changes(index: &Index, deltas: &[Delta]) -> Changes {
             .map(|e| e.mode);
         delta.after.map(|(mode, _)| mode).or(before) != Some(SUBMODULE)
     };
+    listed(deltas.iter().filter(is_file))
+}
+
+/// The same, submodules included.
+pub(super) fn all_changes(deltas: &[Delta]) -> Changes {
+    listed(deltas.iter())
+}
+
+fn listed<'a>(deltas: impl Iterator<Item = &'a Delta>) -> Changes {
     let kind = |delta: &Delta| match (delta.before, delta.after) {
         (None, _) => Kind::Added,
         (Some(_), None) => Kind::Deleted,
         (Some(_), Some(_)) => Kind::Modified,
     };
-    let files = deltas.iter().filter(is_file);
-    files
+    deltas
         .map(|delta| (delta.path.clone(), kind(delta)))
         .collect()
 }

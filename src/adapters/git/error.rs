@@ -33,6 +33,16 @@ where
     }
 }
 
+/// Returns what a thread returned; its panic is a failure like another, never a missing part.
+pub(super) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| {
+        Err(Failure::Io {
+            doing: "a part of the work broke off".to_owned(),
+            source: "a thread panicked".into(),
+        })
+    })
+}
+
 /// Returns a path as a person can read it.
 pub(super) fn text(path: &Path) -> String {
     shown_path(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))

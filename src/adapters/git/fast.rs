@@ -2,7 +2,7 @@
 //!
 //! Declines, by returning `None`, wherever it is not sure to find what `git add -A` would find.
 
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use git2::{OdbLookupFlags, Oid, Repository};
 
@@ -277,6 +277,7 @@ impl Draft {
             pack,
             memory: Some(self.index),
             directories: self.loose.directories,
+            deltas: RefCell::default(),
         })
     }
 }

@@ -15,12 +15,12 @@ use sha1::Digest;
 
 use super::{
     attributes::Conversions,
-    error::{Doing, Result},
+    error::{Doing, Result, joined},
     index::SYMLINK,
     object::{self, Id, Kind},
     pack::Pack,
     restore::absolute,
-    scan::{Seen, threads},
+    scan::{Seen, helpers},
 };
 use crate::domain::secrets;
 
@@ -86,11 +86,11 @@ pub(super) fn blocking_read(manner: Manner<'_>, work: &[Work], pack: &mut Pack) 
             done.push((at, outcome, secret));
         }
     };
-    let helpers = if work.len() < 8 { 0 } else { threads() - 1 };
+    let helpers = helpers(work.len(), 32);
     let parts = std::thread::scope(|scope| {
         let others: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
         let mut parts = vec![run()];
-        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts.extend(others.into_iter().map(joined));
         parts
     });
     let mut all = Vec::with_capacity(work.len());

@@ -16,7 +16,7 @@ use sha1::{Digest, Sha1};
 use tempfile::NamedTempFile;
 
 use super::{
-    error::{Doing, Result},
+    error::{Doing, Result, joined},
     object::{self, Id, Kind, Packed, hex},
 };
 use crate::domain::checkpoint::Failure;
@@ -123,13 +123,18 @@ impl Pack {
     }
 
     /// Makes the pack durable and visible; does nothing where it is empty.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
+        self.finish_with(&[])
+    }
+
+    /// Makes the pack durable and visible, unless it is empty, and `also` durable in the same go.
+    pub(super) fn finish_with(mut self, also: &[&Path]) -> Result<()> {
         if self.entries.is_empty() {
-            return Ok(());
+            return blocking_sync(also);
         }
         self.spill_above(0)?;
         let Some(mut file) = self.file.take() else {
-            return Ok(());
+            return blocking_sync(also);
         };
         let sum =
             seal(file.as_file_mut(), self.entries.len()).at("write a pack in", &self.directory)?;
@@ -138,8 +143,10 @@ impl Pack {
         let mut index_file = temporary(&self.directory)?;
         index_file
             .write_all(&index)
-            .and_then(|()| index_file.as_file().sync_data())
             .at("write a pack index in", &self.directory)?;
+        let mut paths = vec![file.path(), index_file.path()];
+        paths.extend(also);
+        blocking_sync(&paths)?;
         name_file(file, &name.with_extension("pack"))?;
         name_file(index_file, &name.with_extension("idx"))?;
         sync_directory(&self.directory)
@@ -217,7 +224,7 @@ impl Pack {
     }
 }
 
-/// Writes the number of objects and the checksum, and syncs; returns the checksum.
+/// Writes the number of objects and the checksum; returns the checksum.
 fn seal(file: &mut File, objects: usize) -> std::io::Result<Id> {
     let objects = u32::try_from(objects).map_err(std::io::Error::other)?;
     file.seek(SeekFrom::Start(8))?;
@@ -234,7 +241,6 @@ fn seal(file: &mut File, objects: usize) -> std::io::Result<Id> {
     }
     let sum: Id = hasher.finalize().into();
     file.write_all(&sum)?;
-    file.sync_data()?;
     Ok(sum)
 }
 
@@ -254,6 +260,25 @@ fn name_file(file: NamedTempFile, name: &Path) -> Result<()> {
         .map(drop)
         .map_err(|error| error.error)
         .at("name", name)
+}
+
+/// Makes files and directories durable, side by side: the disk then does it in one go.
+pub(super) fn blocking_sync(paths: &[&Path]) -> Result<()> {
+    let sync = |path: &Path| {
+        let done = File::open(path).and_then(|file| file.sync_all());
+        done.at("sync", path)
+    };
+    let Some((first, others)) = paths.split_first() else {
+        return Ok(());
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = others
+            .iter()
+            .map(|path| scope.spawn(move || sync(path)))
+            .collect();
+        let done = sync(first);
+        others.into_iter().map(joined).fold(done, Result::and)
+    })
 }
 
 /// Makes the names in a directory durable.

@@ -55,14 +55,10 @@ impl Scratch {
         Ok(Stat::from(&data).mtime)
     }
 
-    /// Writes the file, durably as soon as it has content.
+    /// Writes the file; whoever publishes it makes it durable first.
     pub(super) fn blocking_write(&self, bytes: &[u8]) -> Result<()> {
         let mut file = std::fs::File::create(&self.path).at("create", &self.path)?;
-        file.write_all(bytes).at("write", &self.path)?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        file.sync_data().at("sync", &self.path)
+        file.write_all(bytes).at("write", &self.path)
     }
 
     /// Returns the path.

@@ -1,11 +1,13 @@
 //! Refs of tos and the one HEAD points at, moved with compare-and-swap and made durable.
 
+use std::path::{Path, PathBuf};
+
 use git2::{ErrorCode, Oid};
 
 use super::{
     error::{Doing, Result},
     home::Home,
-    pack::sync_directory,
+    pack::blocking_sync,
 };
 use crate::domain::{
     checkpoint::{Failure, next_number, number_of},
@@ -32,22 +34,27 @@ pub(super) fn numbered(home: &Home, prefix: &str) -> Result<Vec<(u32, Oid)>> {
 }
 
 /// Points the next free number below a prefix at a commit, durably.
+pub(super) fn add_numbered_durably(home: &Home, prefix: &str, id: Oid, why: &str) -> Result<u32> {
+    let number = add_numbered(home, prefix, id, why)?;
+    sync(home, &format!("{prefix}{number}"))?;
+    Ok(number)
+}
+
+/// Points the next free number below a prefix at a commit; `blocking_settle` makes it durable.
 pub(super) fn add_numbered(home: &Home, prefix: &str, id: Oid, why: &str) -> Result<u32> {
     let mut number = next_number(numbered(home, prefix)?.into_iter().map(|(n, _)| n));
     loop {
         let name = format!("{prefix}{number}");
         match home.git.reference(&name, id, false, why) {
-            Ok(_) => {
-                sync(home, &name)?;
-                return Ok(number);
-            }
+            Ok(_) => return Ok(number),
             Err(error) if error.code() == ErrorCode::Exists => number += 1,
             Err(error) => return Err(error).doing(|| format!("could not write {name}")),
         }
     }
 }
 
-/// Moves what HEAD stands on to a commit, if it still stands where it stood.
+/// Moves what HEAD stands on to a commit, if it still stands where it stood; `blocking_settle` makes it
+/// durable.
 pub(super) fn advance(home: &Home, head: &Head, to: Oid, why: &str) -> Result<()> {
     match head {
         Head::Branch { name, at } => move_branch(home, name, at.as_deref(), to, why),
@@ -109,7 +116,7 @@ fn move_branch(home: &Home, name: &str, from: Option<&str>, to: Oid, why: &str) 
         }
     };
     match moved {
-        Ok(_) => sync(home, name),
+        Ok(_) => Ok(()),
         Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {
             Err(moving(name))
         }
@@ -125,12 +132,23 @@ fn moving(what: &str) -> Failure {
 
 /// Makes a loose ref durable; a ref that lies elsewhere is in the care of git.
 fn sync(home: &Home, name: &str) -> Result<()> {
-    let path = home.git.commondir().join(name);
-    let Ok(file) = std::fs::File::open(&path) else {
-        return Ok(());
+    blocking_settle(home, &[name])
+}
+
+/// Makes loose refs durable together.
+pub(super) fn blocking_settle(home: &Home, names: &[&str]) -> Result<()> {
+    let place = |name: &&str| match *name {
+        "HEAD" => home.directory.join("HEAD"),
+        name => home.git.commondir().join(name),
     };
-    file.sync_data().at("sync", &path)?;
-    path.parent().map_or(Ok(()), sync_directory)
+    let files: Vec<PathBuf> = names
+        .iter()
+        .map(place)
+        .filter(|file| file.is_file())
+        .collect();
+    let folders = files.iter().filter_map(|file| file.parent());
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).chain(folders).collect();
+    blocking_sync(&paths)
 }
 
 /// Removes a numbered ref whose work was abandoned; a leftover would only be one more list entry.

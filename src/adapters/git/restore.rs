@@ -6,7 +6,6 @@ use git2::Oid;
 
 use super::{
     capture::{self, Capture, Known},
-    delta,
     error::{Doing, Result},
     home::Home,
     publish::Scratch,
@@ -42,7 +41,7 @@ pub(super) fn blocking_add_endangered(
 /// Writes, replaces and removes files until the work tree is `goal`; returns an index of it.
 pub(super) fn blocking_restore(home: &Home, captured: &mut Capture, goal: Oid) -> Result<Scratch> {
     if let Some(index) = &captured.memory {
-        let deltas = delta::compare(home, index, Some(goal))?;
+        let deltas = captured.deltas_to(home, index, Some(goal))?;
         if let Some(scratch) = rewrite::blocking_rewrite(home, index, &deltas, goal)? {
             return Ok(scratch);
         }
@@ -111,15 +110,16 @@ fn in_the_way(home: &Home, changes: &Changes, path: &[u8]) -> Result<Option<Vec<
         return Ok(None);
     };
     if data.is_dir() {
-        refuse_repositories(&file, path)?;
-        let empty = std::fs::read_dir(&file).at("read", &file)?.next().is_none();
-        return Ok((!empty).then(|| path.to_vec()));
+        let holds_files = blocking_search(&file, path)?;
+        return Ok(holds_files.then(|| path.to_vec()));
     }
     Ok(Some(path.to_vec()))
 }
 
-/// A nested repository cannot be kept in a snapshot, so nothing may take its place.
-fn refuse_repositories(directory: &Path, path: &[u8]) -> Result<()> {
+/// Tells whether there is a file below a directory. A nested repository cannot be kept in a snapshot,
+/// so nothing may take its place.
+fn blocking_search(directory: &Path, path: &[u8]) -> Result<bool> {
+    let mut holds_files = false;
     for entry in std::fs::read_dir(directory)
         .at("read", directory)?
         .flatten()
@@ -131,10 +131,12 @@ fn refuse_repositories(directory: &Path, path: &[u8]) -> Result<()> {
             });
         }
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            refuse_repositories(&entry.path(), path)?;
+            holds_files |= blocking_search(&entry.path(), path)?;
+        } else {
+            holds_files = true;
         }
     }
-    Ok(())
+    Ok(holds_files)
 }
 
 fn exists(top: &Path, path: &[u8]) -> bool {

@@ -20,15 +20,15 @@ use git2::{Oid, Repository};
 use super::{
     attributes::{Conversions, is_attributes},
     delta::Delta,
-    error::{Doing, Result, text},
+    error::{Doing, Result, joined, text},
     home::Home,
     ignore::is_suspicious,
     index::{EXECUTABLE, Index, SUBMODULE, SYMLINK, Stat},
     object::{Id, hex},
-    pack::Pack,
+    pack::{Pack, blocking_sync},
     publish::Scratch,
     restore::absolute,
-    scan::{look, open_directory, threads},
+    scan::{helpers, look, open_directory},
     trees::{self, Sink},
 };
 use crate::domain::checkpoint::{Failure, shown_path};
@@ -45,19 +45,18 @@ pub(super) fn blocking_rewrite(
     }
     blocking_check(home, index, deltas)?;
     let mut emptied = BTreeSet::new();
-    for delta in deltas.iter().filter(|delta| delta.before.is_some()) {
-        blocking_remove(home, index, delta)?;
-        if delta.after.is_none() {
-            emptied.extend(parents(&delta.path));
-        }
+    for delta in deltas.iter().filter(|delta| delta.after.is_none()) {
+        blocking_remove(&home.top, index, delta)?;
+        emptied.extend(parents(&delta.path));
     }
     blocking_directories(home, deltas)?;
-    let stats = blocking_write_all(home, deltas)?;
+    let stats = blocking_write_all(home, index, deltas)?;
     blocking_remove_empty(home, emptied.iter().rev());
     let next = next_index(index, deltas, &stats, goal)?;
     let scratch = Scratch::new(&home.directory);
     let now = scratch.blocking_touch()?;
     scratch.blocking_write(&next.to_bytes(now))?;
+    blocking_sync(&[scratch.path()])?;
     Ok(Some(scratch))
 }
 
@@ -112,8 +111,8 @@ fn blocking_check(home: &Home, index: &Index, deltas: &[Delta]) -> Result<()> {
     Ok(())
 }
 
-fn blocking_remove(home: &Home, index: &Index, delta: &Delta) -> Result<()> {
-    let path = absolute(&home.top, &delta.path);
+fn blocking_remove(top: &Path, index: &Index, delta: &Delta) -> Result<()> {
+    let path = absolute(top, &delta.path);
     let entry = delta.before.and_then(|at| index.entries.get(at));
     if entry.is_some_and(|entry| entry.mode == SUBMODULE) {
         // A submodule that is checked out is not empty, and stays.
@@ -159,8 +158,8 @@ fn blocking_directories(home: &Home, deltas: &[Delta]) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files of all deltas; returns their stats in the deltas' order.
-fn blocking_write_all(home: &Home, deltas: &[Delta]) -> Result<Vec<Stat>> {
+/// Replaces and writes the files of all deltas; returns their stats in the deltas' order.
+fn blocking_write_all(home: &Home, index: &Index, deltas: &[Delta]) -> Result<Vec<Stat>> {
     let next = AtomicUsize::new(0);
     let top = home.top.as_path();
     let work = |git: &Repository| -> Result<Vec<(usize, Stat)>> {
@@ -170,10 +169,13 @@ fn blocking_write_all(home: &Home, deltas: &[Delta]) -> Result<Vec<Stat>> {
             let Some(delta) = deltas.get(at) else {
                 return Ok(written);
             };
+            if delta.after.is_some() {
+                blocking_make_room(top, index, delta)?;
+            }
             written.push((at, blocking_write(git, top, delta)?));
         }
     };
-    let helpers = if deltas.len() < 16 { 0 } else { threads() - 1 };
+    let helpers = helpers(deltas.len(), 64);
     let parts = std::thread::scope(|scope| {
         let directory = home.directory.as_path();
         let work = &work;
@@ -183,7 +185,7 @@ fn blocking_write_all(home: &Home, deltas: &[Delta]) -> Result<Vec<Stat>> {
         };
         let others: Vec<_> = (0..helpers).map(|_| scope.spawn(other)).collect();
         let mut parts = vec![work(&home.git)];
-        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts.extend(others.into_iter().map(joined));
         parts
     });
     let mut all = Vec::with_capacity(deltas.len());
@@ -192,6 +194,32 @@ fn blocking_write_all(home: &Home, deltas: &[Delta]) -> Result<Vec<Stat>> {
     }
     all.sort_unstable_by_key(|(at, _)| *at);
     Ok(all.into_iter().map(|(_, stat)| stat).collect())
+}
+
+/// Removes the file that is replaced, or the empty directories that stand in a new file's place.
+fn blocking_make_room(top: &Path, index: &Index, delta: &Delta) -> Result<()> {
+    if delta.before.is_some() {
+        return blocking_remove(top, index, delta);
+    }
+    let is_submodule = delta.after.is_some_and(|(mode, _)| mode == SUBMODULE);
+    let path = absolute(top, &delta.path);
+    if !is_submodule && path.symlink_metadata().is_ok_and(|data| data.is_dir()) {
+        return blocking_remove_hollow(&path);
+    }
+    Ok(())
+}
+
+/// Removes a directory in which there are only directories.
+fn blocking_remove_hollow(directory: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(directory)
+        .at("read", directory)?
+        .flatten()
+    {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            blocking_remove_hollow(&entry.path())?;
+        }
+    }
+    std::fs::remove_dir(directory).at("remove", directory)
 }
 
 fn blocking_write(git: &Repository, top: &Path, delta: &Delta) -> Result<Stat> {

@@ -44,6 +44,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
     safety::blocking_forget_operation(&home)?;
     let why = format!("reset (tos): moving to {}", found.commit);
     refs::advance(&home, &start.head, found.commit, &why)?;
+    refs::blocking_settle(&home, &[start.head.name().unwrap_or("HEAD")])?;
     Ok(RolledBack {
         hash: found.commit.to_string(),
         previous: start.head.at().map(str::to_owned),

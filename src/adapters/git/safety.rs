@@ -117,7 +117,7 @@ pub(super) fn blocking_snapshot(
     let message = note.to_message();
     let commit = add_commit(home, &mut pack, &captured.tree, &parents, &message)?;
     pack.finish()?;
-    refs::add_numbered(home, SAFETY_REFS, commit, &note.reason)
+    refs::add_numbered_durably(home, SAFETY_REFS, commit, &note.reason)
 }
 
 /// Removes the files that say that a merge, cherry-pick or revert is under way.

@@ -15,7 +15,7 @@ use std::{
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, openat, statat};
 
 use super::{
-    error::{Doing, Result},
+    error::{Doing, Result, joined},
     index::{EXECUTABLE, Entry, FILE, Index, SUBMODULE, SYMLINK, Stat},
     restore::absolute,
 };
@@ -64,9 +64,13 @@ pub(super) struct Found {
     pub(super) is_odd: bool,
 }
 
-/// Returns how many threads are worth starting.
-pub(super) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8))
+/// Returns how many threads to start beside the present one for this many pieces of work.
+pub(super) fn helpers(pieces: usize, worthwhile: usize) -> usize {
+    if pieces < worthwhile {
+        return 0;
+    }
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    processors.clamp(2, 8) - 1
 }
 
 /// Scans the whole work tree.
@@ -93,9 +97,10 @@ pub(super) fn blocking_scan(top: &Path, index: &Index) -> Result<Found> {
         result.map(|()| worker.found)
     };
     let parts: Vec<Result<Found>> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads()).map(|_| scope.spawn(work)).collect();
+        let helpers = helpers(index.entries.len(), 1500);
+        let others: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
         let mut parts = vec![work()];
-        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts.extend(others.into_iter().map(joined));
         parts
     });
     let mut all = Found::default();
