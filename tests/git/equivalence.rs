@@ -182,7 +182,7 @@ fn quietly(repo: &Repo, arguments: &[&str]) {
 }
 
 /// The tree git itself makes of the work tree, hashed from the files and not from a stat cache.
-fn tree_by_git(repo: &Repo) -> String {
+pub(crate) fn tree_by_git(repo: &Repo) -> String {
     let index = repo.top.join(".git/oracle-index");
     let git = |arguments: &[&str]| {
         let done = Command::new("git")

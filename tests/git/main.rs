@@ -5,6 +5,7 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+mod crash;
 mod equivalence;
 mod hard;
 mod rollback;

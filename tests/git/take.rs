@@ -170,6 +170,23 @@ fn v04_a_secret_that_was_only_staged_is_named_too() {
 }
 
 #[test]
+fn packs_are_gathered_before_they_are_too_many() {
+    let repo = Repo::with_files();
+    for number in 0..54 {
+        repo.write("a.txt", format!("{number}\n"));
+        repo.try_take(&format!("number {number}")).unwrap();
+    }
+    let packs = fs::read_dir(repo.top.join(".git/objects/pack")).unwrap();
+    let packs = packs
+        .flatten()
+        .filter(|file| file.path().extension().is_some_and(|e| e == "pack"));
+    assert!(packs.count() < 10);
+    repo.check();
+    repo.roll_back("number 7", false);
+    assert_eq!(repo.read("a.txt"), "7\n");
+}
+
+#[test]
 fn hooks_do_not_run_and_are_reported() {
     let repo = Repo::with_files();
     for hook in ["pre-commit", "post-commit"] {

@@ -20,6 +20,10 @@ use crate::domain::checkpoint::{self, CHECKPOINT_REFS, Failure, Take, Taken, sho
 /// How often the work starts again where somebody else moved the index meanwhile.
 const TRIES: u32 = 3;
 
+/// Above this many packs they are gathered; git's own limit is the same, but it only looks when a person
+/// commits.
+const PACKS: usize = 50;
+
 /// Takes a checkpoint of the work tree that holds the root.
 pub(super) fn blocking_take(options: &Options, order: &Take) -> Result<Taken> {
     let message = checkpoint::message(&order.name)?;
@@ -77,6 +81,7 @@ fn blocking_take_once(
     refs::advance(home, &head, commit, &format!("commit (tos): {why}"))?;
     let own = format!("{CHECKPOINT_REFS}{number}");
     refs::blocking_settle(home, &[&own, head.name().unwrap_or("HEAD")])?;
+    blocking_gather_packs(home);
     let changes = match &captured.memory {
         Some(index) => delta::all_changes(&delta::compare(home, index, parent)?),
         None => tree_diff::compare(home, Some(capture::oid(&captured.tree)?), parent)?,
@@ -96,4 +101,15 @@ fn blocking_take_once(
             .map(|path| shown_path(path))
             .collect(),
     })
+}
+
+/// One pack a checkpoint would become thousands. Gathering is a favour: where it fails, git works on.
+fn blocking_gather_packs(home: &Home) {
+    let folder = capture::objects(home).join("pack");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_pack = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "pack");
+    if entries.filter(is_pack).count() > PACKS && home.config("gc.auto").as_deref() != Some("0") {
+        let arguments = ["repack", "-d", "--geometric=2", "--quiet"];
+        drop(home.program().run(&arguments, b""));
+    }
 }

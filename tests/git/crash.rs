@@ -1,0 +1,112 @@
+//! Killed at any moment, nothing is lost and the next tos goes on.
+//!
+//! The work is done by a second process of this very test program, which is killed after delays that
+//! grow from nothing to longer than the work takes.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tos::{
+    adapters::git::{GitCheckpoints, Options},
+    domain::checkpoint::{RollBack, Take},
+    ports::checkpoints::Checkpoints,
+};
+
+use crate::{
+    equivalence::tree_by_git,
+    support::{Repo, block_on},
+};
+
+const KILLS: u64 = 24;
+
+#[test]
+#[ignore = "the other half of the crash tests, which start it"]
+fn child() {
+    let top = PathBuf::from(std::env::var_os("TOS_TEST_TOP").unwrap());
+    let target = std::env::var("TOS_TEST_TARGET").unwrap();
+    let checkpoints = GitCheckpoints::new(Options::for_root(top));
+    if target.is_empty() {
+        let name = "x".to_owned();
+        let order = Take {
+            name,
+            allow_secrets: false,
+        };
+        block_on(checkpoints.take(&order)).unwrap();
+    } else {
+        let order = RollBack {
+            target: Some(target),
+            discard: true,
+        };
+        block_on(checkpoints.roll_back(&order)).unwrap();
+    }
+}
+
+/// Starts the work and kills it after a while; tells whether it had ended by itself.
+fn killed_after(repo: &Repo, target: &str, delay: Duration) -> bool {
+    let mut child: Child = Command::new(std::env::current_exe().unwrap())
+        .args(["crash::child", "--exact", "--ignored", "--quiet"])
+        .env("TOS_TEST_TOP", &repo.top)
+        .env("TOS_TEST_TARGET", target)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(delay);
+    let ended = child.try_wait().unwrap().is_some();
+    drop(child.kill());
+    child.wait().unwrap();
+    ended
+}
+
+fn messy() -> (Repo, String) {
+    let repo = Repo::with_files();
+    let first = repo.head();
+    for number in 0..60 {
+        repo.write(&format!("many/{number}"), format!("{number}\n"));
+    }
+    repo.commit("second");
+    for number in 0..30 {
+        repo.write(&format!("many/{number}"), format!("dirty {number}\n"));
+        repo.write(&format!("fresh/{number}"), format!("fresh {number}\n"));
+    }
+    repo.remove("src/lib.rs");
+    (repo, first)
+}
+
+#[test]
+fn a_checkpoint_killed_at_any_moment_changes_no_file_and_can_be_repeated() {
+    for kill in 0..KILLS {
+        let (repo, _) = messy();
+        let (picture, tree) = (repo.picture(), tree_by_git(&repo));
+        killed_after(&repo, "", Duration::from_micros(kill * 2_500));
+        assert_eq!(repo.picture(), picture);
+        repo.check();
+        repo.take("after the crash");
+        assert_eq!(repo.status(), "");
+        assert_eq!(repo.git(&["rev-parse", "HEAD^{tree}"]).trim(), tree);
+        let left = repo.git(&["rev-parse", "--git-dir"]);
+        assert_eq!(left.trim(), ".git");
+        assert!(!repo.has(".git/index.lock"));
+    }
+}
+
+#[test]
+fn a_rollback_killed_at_any_moment_can_be_undone() {
+    for kill in 0..KILLS {
+        let (repo, first) = messy();
+        let (picture, head, tree) = (repo.picture(), repo.head(), tree_by_git(&repo));
+        killed_after(&repo, &first, Duration::from_micros(kill * 2_500));
+        repo.check();
+        if repo.picture() == picture && repo.head() == head {
+            continue;
+        }
+        let kept = repo.git(&["rev-parse", "refs/tos/safety/1^{tree}"]);
+        assert_eq!(kept.trim(), tree, "what was there is in the snapshot");
+        block_on(repo.checkpoints().undo(Some(1))).unwrap();
+        assert_eq!((repo.picture(), repo.head()), (picture, head));
+        repo.check();
+    }
+}
