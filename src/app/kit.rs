@@ -212,14 +212,6 @@ impl House {
             ),
         }
     }
-
-    fn world(&self, settings: &Settings, attended: bool) -> World {
-        World {
-            home: self.variable("HOME").map(PathBuf::from),
-            attended,
-            ..World::unattended(settings.root.clone())
-        }
-    }
 }
 
 /// Returns a run id: the time for people, and chance against collisions.
@@ -245,6 +237,13 @@ impl Kit for House {
     fn terminal(&self) -> Option<Box<dyn crate::ports::terminal::Terminal>> {
         let terminal = crate::adapters::terminal::OwnTerminal::open()?;
         Some(Box::new(terminal))
+    fn world(&self, settings: &Settings, attended: bool) -> World {
+        World {
+            home: self.variable("HOME").map(PathBuf::from),
+            attended,
+            eyes: Some(Arc::new(crate::adapters::eyes::DiskEyes)),
+            ..World::unattended(settings.root.clone())
+        }
     }
 
     fn clock(&self) -> Box<dyn crate::ports::clock::Clock> {

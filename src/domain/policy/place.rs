@@ -99,13 +99,28 @@ fn shortened(path: &str) -> String {
 /// Finds out where an absolute path leads.
 pub(super) fn place(path: &str, world: &World) -> Place {
     let seen = followed(path, world);
-    let path = seen.as_deref().unwrap_or(path);
+    seated(seen.as_deref().unwrap_or(path), world)
+}
+
+/// Finds out where an entry of a folder is: a link at the end of the path is not followed.
+pub(super) fn entry(path: &str, world: &World) -> Place {
+    let seen = path
+        .rsplit_once('/')
+        .filter(|(folder, _)| !folder.is_empty())
+        .and_then(|(folder, name)| {
+            followed(folder, world).map(|folder| format!("{folder}/{name}"))
+        });
+    seated(seen.as_deref().unwrap_or(path), world)
+}
+
+fn seated(path: &str, world: &World) -> Place {
     let root = slashed(&world.root);
-    let roots = [Some(root.clone()), real(&root, world)];
-    for root in roots.iter().flatten() {
-        if let Some(inside) = below(path, root) {
-            return Place::Inside(globbed(inside));
-        }
+    if let Some(inside) = below(path, &root) {
+        return Place::Inside(globbed(inside));
+    }
+    let real_root = real(&root, world).filter(|real| *real != root);
+    if let Some(inside) = real_root.as_deref().and_then(|root| below(path, root)) {
+        return Place::Inside(globbed(inside));
     }
     if is_device(path) {
         return Place::Device;

@@ -56,6 +56,7 @@ pub(super) struct Reading<'w> {
     via: Vec<String>,
     nodes: u32,
     bytes: usize,
+    produced: usize,
 }
 
 impl<'w> Reading<'w> {
@@ -69,6 +70,7 @@ impl<'w> Reading<'w> {
             via: Vec::new(),
             nodes: 0,
             bytes: 0,
+            produced: 0,
         }
     }
 
@@ -88,6 +90,15 @@ impl<'w> Reading<'w> {
             self.given_up = Some("it is too long");
         }
         self.spend()
+    }
+
+    /// Spends for text that was put together; returns false when it is too much.
+    pub(super) fn spend_value(&mut self, bytes: usize) -> bool {
+        self.produced = self.produced.saturating_add(bytes);
+        if self.produced > LIMITS.bytes * 4 {
+            self.given_up = Some("it puts together too much text");
+        }
+        self.given_up.is_none()
     }
 
     /// Records a command about to be looked at.

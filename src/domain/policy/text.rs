@@ -226,9 +226,6 @@ mod tests {
 
     #[test]
     fn a_glob_of_many_stars_ends() {
-        assert!(!glob_fits(
-            &"*a".repeat(40),
-            &"a".repeat(400).replace("aaa", "ab")
-        ));
+        assert!(!glob_fits(&"*a".repeat(40), &"ab".repeat(200)));
     }
 }

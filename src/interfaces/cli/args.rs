@@ -215,6 +215,8 @@ pub enum Command {
     Checkpoint(super::commands::checkpoint::CheckpointArgs),
     /// Show the configuration in force, judge it, print its schema
     Config(super::commands::config::ConfigArgs),
+    /// Ask the policy what it thinks of a command, and why
+    Policy(super::commands::policy::PolicyArgs),
     /// Answer a question that a run has left, or list the open ones
     Approve(super::commands::approve::ApproveArgs),
     /// Run plans: a graph of commands, in parallel and resumable

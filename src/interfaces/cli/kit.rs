@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::{
     config::Settings,
     domain::{confinement, event::RunFacts, job::Setup},
+    domain::{event::RunFacts, job::Setup, policy::World},
     interfaces::cli::{
         args::{Approvals, Global},
         exit::Trouble,
@@ -114,6 +115,8 @@ pub trait Kit: GateKit {
 
     /// Takes over the terminal, where there is one.
     fn terminal(&self) -> Option<Box<dyn Terminal>>;
+    /// Returns the circumstances under which the policy judges.
+    fn world(&self, settings: &Settings, attended: bool) -> World;
 
     /// Builds the clock.
     fn clock(&self) -> Box<dyn Clock>;

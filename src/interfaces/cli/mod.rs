@@ -60,6 +60,7 @@ fn command_result(
         Command::Steps(args) => commands::steps::main(args, global, kit, printer),
         Command::Checkpoint(args) => commands::checkpoint::main(args, global, kit, printer),
         Command::Config(args) => commands::config::main(args, global, kit, printer),
+        Command::Policy(args) => commands::policy::main(args, global, kit, printer),
         Command::Approve(args) => commands::approve::main(args, global, kit, printer),
         Command::Plan(args) => Ok(commands::plan::main(args, global, kit, printer)),
         Command::DodCheck(args) => Ok(commands::plan::dod_main(args, global, kit, printer)),

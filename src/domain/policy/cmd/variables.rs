@@ -40,7 +40,11 @@ pub(super) fn expanded(shell: &mut Machine<'_, '_>, raw: &str) -> String {
         }
     }
     text.push_str(rest);
-    text
+    if shell.reading.spend_value(text.len()) {
+        text
+    } else {
+        UNKNOWN.to_string()
+    }
 }
 
 /// Returns the value of `%i`, `%~i` or `%1` and how much of the text it took.

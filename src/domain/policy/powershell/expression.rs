@@ -33,6 +33,16 @@ impl Reader<'_, '_, '_> {
 
     fn unary(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
         skip_blank(scan, true);
+        // Signs in a row would be as many calls inside each other.
+        let signs = scan
+            .rest()
+            .chars()
+            .take_while(|c| "!-+ ".contains(*c))
+            .count();
+        if signs > 32 {
+            self.shell.reading.given_up = Some("it is nested too deeply");
+            return Vec::new();
+        }
         if scan.eat("!") || scan.eat("++") || scan.eat("--") {
             drop(self.unary(scan));
             return vec![NAME.to_string()];
@@ -197,6 +207,19 @@ impl Reader<'_, '_, '_> {
 
     /// Reads one operand with everything that hangs on it.
     pub(super) fn primary(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+        let value = self.whole_operand(scan);
+        if self
+            .shell
+            .reading
+            .spend_value(value.iter().map(String::len).sum())
+        {
+            value
+        } else {
+            vec![UNKNOWN.to_string()]
+        }
+    }
+
+    fn whole_operand(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
         let (mut value, mut kind) = self.atom(scan);
         while self.shell.reading.spend() {
             let rest = scan.rest();

@@ -176,7 +176,8 @@ impl Machine<'_, '_> {
             .flatten();
         let eyes = self.reading.world.eyes.as_ref();
         let real = seen.and_then(|path| eyes?.program(std::path::Path::new(&path)));
-        real.unwrap_or_else(|| plain_name(base_name(word)))
+        let known = real.filter(|name| table::family(name).is_some());
+        known.unwrap_or_else(|| plain_name(base_name(word)))
     }
 
     fn program(&mut self, words: &[String], stdin: String) -> String {

@@ -60,7 +60,8 @@ impl Machine<'_, '_> {
         let short = |letter: &str| options.given.iter().any(|(given, _)| given == letter);
         if short("c") {
             let mut rest = options.rest.iter();
-            let Some(code) = rest.next().cloned() else {
+            // Code that starts with a dash looks like one more option.
+            let Some(code) = rest.next().or(args.last()).cloned() else {
                 return String::new();
             };
             vague_code(self, &code, name);

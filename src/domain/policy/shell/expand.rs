@@ -204,6 +204,18 @@ impl Machine<'_, '_> {
 
     /// Reads what follows a dollar sign and returns its value, a list of one or more.
     pub(super) fn dollar(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+        let values = self.dollar_values(scan);
+        if self
+            .reading
+            .spend_value(values.iter().map(String::len).sum())
+        {
+            values
+        } else {
+            vec![UNKNOWN.to_string()]
+        }
+    }
+
+    fn dollar_values(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
         if scan.eat("((") {
             return vec![self.arithmetic_word(scan)];
         }

@@ -145,6 +145,20 @@ impl<'r, 'w> Machine<'r, 'w> {
         found
     }
 
+    /// Returns every place of the entry a word names: a link itself, not what it leads to.
+    fn entries(&self, word: &str) -> Vec<Place> {
+        if self.reading.world.eyes.is_none() || word.ends_with('/') || !self.state.bound.is_empty()
+        {
+            return self.places(word);
+        }
+        let folders = self.state.folders.iter();
+        let led = |folder: &Option<String>| match place::absolute(word, folder.as_deref()) {
+            Some(path) => place::entry(&path, self.reading.world),
+            None => place::place_of(word, folder.as_deref(), self.reading.world),
+        };
+        folders.map(led).collect()
+    }
+
     fn led(&self, word: &str, folder: Option<&str>) -> Place {
         let Some(path) = place::absolute(word, folder) else {
             return place::place_of(word, folder, self.reading.world);
@@ -178,7 +192,7 @@ impl<'r, 'w> Machine<'r, 'w> {
     pub(in crate::domain::policy) fn deletes(&mut self, word: &str) {
         // An unknown text below a folder may climb out of it; a name cannot.
         let climbs = word.contains(UNKNOWN);
-        for place in self.places(word) {
+        for place in self.entries(word) {
             let place = if climbs {
                 Place::Unknown(place.shown())
             } else {

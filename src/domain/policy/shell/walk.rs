@@ -17,6 +17,8 @@ use crate::domain::policy::{
 
 /// Brackets inside brackets the parser is trusted with.
 const MOST_BRACKETS: u32 = 24;
+/// Round brackets directly inside each other the parser is trusted with.
+const MOST_IN_A_ROW: u32 = 6;
 /// Compound commands one text may open.
 const MOST_COMPOUNDS: usize = 400;
 
@@ -488,7 +490,15 @@ fn parsed(code: &str) -> Option<ast::Program> {
 /// Returns whether a text nests deeper than the parser can be trusted with.
 fn too_nested(code: &str) -> bool {
     let (mut depth, mut most, mut opened) = (0_u32, 0_u32, 0_usize);
+    let (mut run, mut longest_run) = (0_u32, 0_u32);
     for c in code.chars() {
+        // The parser tries `((` both ways, which doubles its work each time.
+        run = match c {
+            '(' => run + 1,
+            ' ' | '\t' | '\n' => run,
+            _ => 0,
+        };
+        longest_run = longest_run.max(run);
         match c {
             '(' | '{' => {
                 depth += 1;
@@ -507,5 +517,8 @@ fn too_nested(code: &str) -> bool {
             .filter(|word| keywords.contains(word))
             .count()
     };
-    most > MOST_BRACKETS || opened > 4_000 || compounds > MOST_COMPOUNDS
+    longest_run > MOST_IN_A_ROW
+        || most > MOST_BRACKETS
+        || opened > 4_000
+        || compounds > MOST_COMPOUNDS
 }

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod phase;
 pub mod plan;
 pub mod review;
+pub mod policy;
 pub mod rollback;
 pub mod run;
 pub mod status;

@@ -1,0 +1,42 @@
+//! No text may make the policy panic, hang or get milder for being wrapped.
+//!
+//! `cargo +nightly fuzz run policy -- -max_len=4096 -timeout=5`
+
+#![no_main]
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use tos::domain::{
+    command::{Command, Kind},
+    policy::{Decision, Policy, World},
+    rules::PolicyRules,
+};
+
+fn judged(kind: Kind, code: &str) -> Decision {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    let policy = POLICY.get_or_init(|| {
+        let rules = PolicyRules {
+            allow_types: Kind::KNOWN.to_vec(),
+            ..PolicyRules::default()
+        };
+        Policy::new(&rules).expect("the default rules are valid")
+    });
+    let command = Command {
+        kind,
+        code: code.to_owned(),
+        argv: Vec::new(),
+    };
+    policy.judge(&command, &World::unattended("/srv/job/root")).decision
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(code) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    judged(Kind::Powershell, code);
+    judged(Kind::Cmd, code);
+    let bare = judged(Kind::Bash, code);
+    let quoted = code.replace('\'', "'\\''");
+    assert!(judged(Kind::Bash, &format!("sh -c '{quoted}'")) >= bare);
+});

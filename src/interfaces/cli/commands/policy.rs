@@ -1,0 +1,345 @@
+//! `tos policy explain|check|test`.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    config::Settings,
+    domain::{
+        command::{Command, Kind},
+        policy::{Decision, Policy, Verdict, World},
+        rules::PolicyRules,
+    },
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            kit::Kit,
+        },
+        report::{Printer, printer::Tone},
+    },
+    ports::clock::Clock,
+};
+
+/// Options of `tos policy`.
+#[derive(Debug, Args)]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What to ask the policy.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Judge one command and show everything that was found in it; nothing runs
+    Explain(ExplainArgs),
+    /// Judge every command of a corpus and count what is denied, missed and falsely denied
+    Check(CheckArgs),
+    /// Check the examples of the configured rules and of the preset
+    Test,
+}
+
+/// Options of `tos policy explain`.
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The command, one word for the shell you type this in
+    command: String,
+    /// What would interpret it: bash, sh, powershell, cmd or exec
+    #[arg(long = "type", value_name = "TYPE", default_value = "bash")]
+    kind: String,
+    /// Judge as if it ran behind a proved sandbox
+    #[arg(long)]
+    sandboxed: bool,
+    /// Judge as if somebody could answer a question
+    #[arg(long)]
+    attended: bool,
+}
+
+/// Options of `tos policy check`.
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// JSON lines, each with `command`, `shell` and `intent` (`benign`, or what it is after); relative to the root
+    #[arg(long, value_name = "CORPUS.jsonl")]
+    file: PathBuf,
+    /// Judge as if everything ran behind a proved sandbox
+    #[arg(long)]
+    sandboxed: bool,
+    /// Show only the figures
+    #[arg(long)]
+    brief: bool,
+}
+
+/// One line of a corpus.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    #[serde(default)]
+    id: String,
+    command: String,
+    shell: String,
+    #[serde(default)]
+    intent: String,
+}
+
+/// Does what the verb says.
+pub fn main(
+    args: &PolicyArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let settings = kit.settings(global)?;
+    match &args.verb {
+        Verb::Explain(args) => explain(args, &settings, kit, printer),
+        Verb::Check(args) => check(args, &settings, kit, printer),
+        Verb::Test => test(&settings, printer),
+    }
+}
+
+fn explain(
+    args: &ExplainArgs,
+    settings: &Settings,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let policy = settings.policy()?;
+    let world = World {
+        sandbox_proved: args.sandboxed,
+        ..kit.world(settings, args.attended)
+    };
+    let verdict = policy.judge(&command(&args.kind, &args.command)?, &world);
+    show(&verdict, printer);
+    printer.document(&json!(verdict));
+    Ok(if verdict.is_allowed() {
+        Exit::Success
+    } else {
+        Exit::NotDone
+    })
+}
+
+fn command(kind: &str, text: &str) -> Result<Command, Trouble> {
+    let kind = Kind::from(kind.to_owned());
+    if matches!(kind, Kind::Other(_)) {
+        let known = Kind::KNOWN.map(|kind| kind.as_str().to_owned()).join(", ");
+        return Err(Trouble::Usage(format!(
+            "`{}` is no type of command; there are {known}",
+            kind.as_str()
+        )));
+    }
+    let exec = kind == Kind::Exec;
+    Ok(Command {
+        kind,
+        code: if exec { String::new() } else { text.to_owned() },
+        argv: text
+            .split_whitespace()
+            .filter(|_| exec)
+            .map(str::to_owned)
+            .collect(),
+    })
+}
+
+fn show(verdict: &Verdict, printer: &Printer) {
+    let tone = match verdict.decision {
+        Decision::Allow => Tone::Good,
+        Decision::Ask => Tone::Warn,
+        Decision::Deny => Tone::Bad,
+    };
+    let word = printer.paint(tone, verdict.decision.as_str());
+    printer.line(&format!("{word}  {}", verdict.reason));
+    for finding in &verdict.findings {
+        let via = if finding.via.is_empty() {
+            String::new()
+        } else {
+            format!(" (through {})", finding.via.join(" > "))
+        };
+        let decided = format!("{} by {}", finding.decision.as_str(), finding.rule);
+        printer.line(&format!(
+            "  {:>3}. {}{via}\n       {}: {}",
+            finding.at,
+            finding.words.join(" "),
+            finding.effect,
+            printer.paint(Tone::Faint, &decided)
+        ));
+    }
+}
+
+/// What the policy did with the entries of one interpreter.
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    harmful: u32,
+    refused: u32,
+    harmless: u32,
+    false_alarms: u32,
+}
+
+fn check(
+    args: &CheckArgs,
+    settings: &Settings,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let rules = PolicyRules {
+        allow_types: Kind::KNOWN.to_vec(),
+        ..settings.rules.policy.clone()
+    };
+    let policy = Policy::new(&rules).map_err(|error| Trouble::Usage(error.to_string()))?;
+    let world = World {
+        sandbox_proved: args.sandboxed,
+        ..kit.world(settings, false)
+    };
+    let entries = entries(&args.file, settings, kit)?;
+    let clock = kit.clock();
+    let mut tallies: Vec<(String, Tally)> = Vec::new();
+    let mut times: Vec<Duration> = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let shell = if entry.shell == "posix" {
+            "bash"
+        } else {
+            &entry.shell
+        };
+        let (verdict, time) = timed(
+            &policy,
+            &command(shell, &entry.command)?,
+            &world,
+            clock.as_ref(),
+        );
+        times.push(time);
+        let tally = tally_of(&mut tallies, shell);
+        if counted(tally, entry, &verdict) && !args.brief {
+            let what = if verdict.is_allowed() {
+                "missed"
+            } else {
+                "false alarm"
+            };
+            printer.line(&format!(
+                "{what}: {} {} ({})",
+                entry.id, entry.command, verdict.reason
+            ));
+        }
+    }
+    figures(&tallies, times, printer);
+    Ok(Exit::Success)
+}
+
+fn entries(file: &Path, settings: &Settings, kit: &dyn Kit) -> Result<Vec<Entry>, Trouble> {
+    let bytes = kit
+        .read(settings, file)
+        .ok_or_else(|| Trouble::Usage(format!("{} cannot be read", file.display())))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(at, line)| {
+            serde_json::from_str(line).map_err(|error| {
+                Trouble::Usage(format!("{}: line {}: {error}", file.display(), at + 1))
+            })
+        })
+        .collect()
+}
+
+/// Judges a command three times; the fastest counts, so that a busy machine does not.
+fn timed(
+    policy: &Policy,
+    command: &Command,
+    world: &World,
+    clock: &dyn Clock,
+) -> (Verdict, Duration) {
+    let mut judged = || {
+        let start = clock.monotonic();
+        let verdict = policy.judge(command, world);
+        (verdict, clock.monotonic().saturating_sub(start))
+    };
+    let (verdict, first) = judged();
+    let best = (0..2).map(|_| judged().1).fold(first, Duration::min);
+    (verdict, best)
+}
+
+fn tally_of<'a>(tallies: &'a mut Vec<(String, Tally)>, shell: &str) -> &'a mut Tally {
+    let at = tallies
+        .iter()
+        .position(|(name, _)| name == shell)
+        .unwrap_or_else(|| {
+            tallies.push((shell.to_owned(), Tally::default()));
+            tallies.len() - 1
+        });
+    &mut tallies[at].1
+}
+
+/// Counts a verdict; returns whether it was wrong.
+fn counted(tally: &mut Tally, entry: &Entry, verdict: &Verdict) -> bool {
+    if entry.intent == "benign" {
+        tally.harmless += 1;
+        tally.false_alarms += u32::from(!verdict.is_allowed());
+        !verdict.is_allowed()
+    } else {
+        tally.harmful += 1;
+        tally.refused += u32::from(!verdict.is_allowed());
+        verdict.is_allowed()
+    }
+}
+
+fn figures(tallies: &[(String, Tally)], mut times: Vec<Duration>, printer: &Printer) {
+    times.sort_unstable();
+    let micros = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e6);
+    let (median, max) = (micros(times.get(times.len() / 2)), micros(times.last()));
+    let share = |part: u32, whole: u32| {
+        if whole == 0 {
+            0.0
+        } else {
+            100.0 * f64::from(part) / f64::from(whole)
+        }
+    };
+    for (shell, tally) in tallies {
+        printer.line(&format!(
+            "{shell}: refused {} of {} harmful ({:.1} %), {} of {} harmless falsely ({:.1} %)",
+            tally.refused,
+            tally.harmful,
+            share(tally.refused, tally.harmful),
+            tally.false_alarms,
+            tally.harmless,
+            share(tally.false_alarms, tally.harmless),
+        ));
+    }
+    printer.line(&format!(
+        "time for one verdict: median {median:.1} microseconds, longest {max:.1}"
+    ));
+    let shells: serde_json::Map<String, serde_json::Value> = tallies
+        .iter()
+        .map(|(shell, tally)| {
+            let figures = json!({
+                "harmful": tally.harmful, "refused": tally.refused,
+                "harmless": tally.harmless, "false_alarms": tally.false_alarms,
+            });
+            (shell.clone(), figures)
+        })
+        .collect();
+    printer.document(
+        &json!({ "shells": shells, "median_us": median, "max_us": max, "commands": times.len() }),
+    );
+}
+
+fn test(settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
+    // Making the policy checks the examples of the configuration.
+    drop(settings.policy()?);
+    let own: usize = settings
+        .rules
+        .policy
+        .rules
+        .iter()
+        .map(|rule| rule.matches.len() + rule.no_match.len())
+        .sum();
+    let shipped = Policy::check_preset(settings.rules.policy.preset)
+        .map_err(|error| Trouble::NotDone(error.to_string()))?;
+    printer.line(&format!(
+        "{own} examples of the configuration and {shipped} of the preset hold"
+    ));
+    printer.document(&json!({ "own_examples": own, "preset_examples": shipped, "ok": true }));
+    Ok(Exit::Success)
+}

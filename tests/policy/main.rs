@@ -1,0 +1,354 @@
+//! The policy against commands in many spellings: what has to be refused, what has to pass, and what may
+//! never happen whatever the text is.
+//!
+//! The commands stand in `refused.txt` and `allowed.txt`, grouped by class.
+
+#![expect(clippy::unwrap_used, reason = "tests end where they cannot go on")]
+
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use tos::domain::{
+    command::{Command, Kind},
+    policy::{Decision, Policy, Preset, Rule, Trait, World},
+    rules::PolicyRules,
+};
+
+const REFUSED: &str = include_str!("refused.txt");
+const ALLOWED: &str = include_str!("allowed.txt");
+
+fn rules() -> PolicyRules {
+    PolicyRules {
+        allow_types: Kind::KNOWN.to_vec(),
+        ..PolicyRules::default()
+    }
+}
+
+fn careful() -> &'static Policy {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    POLICY.get_or_init(|| Policy::new(&rules()).unwrap())
+}
+
+fn world() -> World {
+    World::unattended("/srv/job/root")
+}
+
+fn command(kind: Kind, code: &str) -> Command {
+    let exec = kind == Kind::Exec;
+    Command {
+        kind,
+        code: if exec { String::new() } else { code.to_owned() },
+        argv: code
+            .split_whitespace()
+            .filter(|_| exec)
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+fn judged(kind: Kind, code: &str) -> Decision {
+    careful().judge(&command(kind, code), &world()).decision
+}
+
+fn bash(code: &str) -> Decision {
+    judged(Kind::Bash, code)
+}
+
+/// Reads `kind | command` lines; in shell commands `\n` is a line break.
+fn lines(text: &'static str) -> impl Iterator<Item = (Kind, String)> {
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let (kind, code) = line.split_once(" | ").unwrap();
+            let kind = Kind::from(kind.to_owned());
+            let windows = matches!(kind, Kind::Powershell | Kind::Cmd);
+            let code = if windows {
+                code.to_owned()
+            } else {
+                code.replace("\\n", "\n")
+            };
+            (kind, code)
+        })
+}
+
+fn wrong(text: &'static str, wanted: Decision) -> Vec<String> {
+    lines(text)
+        .filter(|(kind, code)| judged(kind.clone(), code) != wanted)
+        .map(|(kind, code)| format!("{} | {code}", kind.as_str()))
+        .collect()
+}
+
+#[test]
+fn harmful_commands_are_refused_however_they_are_spelled() {
+    assert_eq!(wrong(REFUSED, Decision::Deny), Vec::<String>::new());
+}
+
+#[test]
+fn harmless_commands_pass_even_when_they_look_harmful() {
+    assert_eq!(wrong(ALLOWED, Decision::Allow), Vec::<String>::new());
+}
+
+#[test]
+fn w18_no_spelling_of_a_deletion_gets_past() {
+    let deletions = [
+        r"remove-item C:\x",
+        "ri -r -fo C:\\x",
+        "rm -rf C:\\x",
+        "Get-ChildItem C:\\x | ri",
+        "& ('Rem'+'ove-Item') C:\\x",
+        "Remove'-Item' C:\\x",
+        "[IO.File]::Delete('C:\\x')",
+        "cmd /c rd /s /q C:\\x",
+    ];
+    for code in deletions {
+        assert_eq!(judged(Kind::Powershell, code), Decision::Deny, "{code}");
+    }
+}
+
+#[test]
+fn w19_harmless_text_is_not_denied_for_the_letters_in_it() {
+    let harmless = [
+        "Write-Output \"model data\"",
+        "$format = 'x'",
+        "Write-Output 'the shutdown procedure'",
+        "Set-Content model/f.txt x",
+    ];
+    for code in harmless {
+        assert_eq!(judged(Kind::Powershell, code), Decision::Allow, "{code}");
+    }
+}
+
+#[test]
+fn w20_a_default_action_of_deny_denies() {
+    let rules = PolicyRules {
+        default_allow: false,
+        ..rules()
+    };
+    let verdict = Policy::new(&rules)
+        .unwrap()
+        .judge(&command(Kind::Bash, "true"), &world());
+    assert_eq!(verdict.decision, Decision::Deny);
+}
+
+#[test]
+fn what_cannot_be_known_is_decided_by_who_is_there_and_what_surrounds_it() {
+    let opaque = command(Kind::Bash, "\"$TOOL\" x");
+    let judged = |sandbox_proved, attended| {
+        let world = World {
+            sandbox_proved,
+            attended,
+            ..world()
+        };
+        careful().judge(&opaque, &world).decision
+    };
+    assert_eq!(judged(false, false), Decision::Deny);
+    assert_eq!(judged(false, true), Decision::Ask);
+    assert_eq!(judged(true, false), Decision::Allow);
+}
+
+#[test]
+fn a_finding_says_which_command_it_is_and_how_it_was_reached() {
+    let code = "true; env sh -c 'rm -r /opt/x'";
+    let verdict = careful().judge(&command(Kind::Bash, code), &world());
+    let finding = verdict.findings.first().unwrap();
+    assert_eq!(finding.rule, "careful/delete-outside");
+    assert_eq!(finding.words, ["rm", "-r", "/opt/x"]);
+    assert_eq!(finding.via, ["env", "sh", "sh"]);
+    assert_eq!(
+        verdict.reason,
+        "rule `careful/delete-outside`: `rm -r /opt/x` removes /opt/x"
+    );
+}
+
+#[test]
+fn a_rule_of_ones_own_wins_over_the_preset_and_a_look_alike_does_not_profit() {
+    let rules = PolicyRules {
+        rules: vec![Rule {
+            name: "fetch".into(),
+            decision: Decision::Allow,
+            program: vec!["curl".into()],
+            effect: vec![Trait::Network],
+            ..Rule::default()
+        }],
+        ..rules()
+    };
+    let policy = Policy::new(&rules).unwrap();
+    let judged = |code: &str| policy.judge(&command(Kind::Bash, code), &world()).decision;
+    assert_eq!(judged("curl http://example.org"), Decision::Allow);
+    assert_eq!(judged("./curl http://example.org"), Decision::Deny);
+    assert_eq!(judged("curl -o /etc/x http://example.org"), Decision::Deny);
+    assert_eq!(judged("wget http://example.org"), Decision::Deny);
+}
+
+#[test]
+fn an_example_that_does_not_hold_is_an_error_naming_rule_and_example() {
+    let rules = PolicyRules {
+        rules: vec![Rule {
+            name: "no-docker".into(),
+            decision: Decision::Deny,
+            program: vec!["docker".into()],
+            matches: vec!["podman ps".to_owned().into()],
+            ..Rule::default()
+        }],
+        ..rules()
+    };
+    assert_eq!(
+        Policy::new(&rules).unwrap_err().to_string(),
+        "execution_policy.rules: rule `no-docker` does not match its example: `podman ps`"
+    );
+}
+
+#[test]
+fn the_presets_differ_as_they_say() {
+    let judged = |preset, code: &str| {
+        let rules = PolicyRules { preset, ..rules() };
+        let policy = Policy::new(&rules).unwrap();
+        policy.judge(&command(Kind::Bash, code), &world()).decision
+    };
+    assert_eq!(judged(Preset::Strict, "rm build/x"), Decision::Deny);
+    assert_eq!(judged(Preset::Careful, "rm build/x"), Decision::Allow);
+    assert_eq!(judged(Preset::Original, "rm -rf /opt/x"), Decision::Allow);
+}
+
+#[test]
+fn too_much_of_anything_is_refused() {
+    let many = "true;".repeat(20_000);
+    let deep = "(".repeat(500);
+    let nested = format!("{}true", "env ".repeat(200));
+    let long = format!("echo {}", "x".repeat(300_000));
+    for code in [many, deep, nested, long] {
+        assert_eq!(bash(&code), Decision::Deny, "{}", &code[..20]);
+    }
+}
+
+/// Pieces of commands, so that random texts reach deep into the reader.
+fn piece() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "rm",
+        "-rf",
+        "/opt/x",
+        "build",
+        "echo",
+        "sh -c",
+        "'",
+        "\"",
+        "$(",
+        ")",
+        "`",
+        "{",
+        "}",
+        ";",
+        "|",
+        "&&",
+        "||",
+        "&",
+        "\n",
+        "x=",
+        "$x",
+        "${x",
+        "${x:-",
+        "$((",
+        "))",
+        "<<E\n",
+        "\nE\n",
+        "<<<",
+        ">",
+        ">>",
+        "if",
+        "then",
+        "fi",
+        "for i in",
+        "do",
+        "done",
+        "case",
+        "esac",
+        "in",
+        "\\",
+        "*",
+        "[a",
+        "~",
+        "find . -exec",
+        "\\;",
+        "xargs",
+        "python3 -c",
+        "import os;",
+        "os.system(",
+        "git -c",
+        "core.pager=",
+        "Remove-Item",
+        "[IO.File]::Delete(",
+        "%x%",
+        "^",
+        "for %i in (",
+        ") do",
+        "$env:X",
+        "@(",
+        "-join",
+        "[char]",
+        "\u{F0000}",
+        "\u{202e}",
+        "é",
+        "sed 's/a/b/e'",
+        "awk '{",
+        "}'",
+        "!",
+        "((",
+        "function f",
+        "()",
+    ]);
+    prop_oneof![
+        4 => known.prop_map(str::to_owned),
+        1 => "[ -~]{0,6}",
+        1 => any::<String>(),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(piece(), 0..14).prop_map(|pieces| pieces.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_makes_the_policy_fail(code in text(), kind in 0_usize..5) {
+        let kind = Kind::KNOWN[kind].clone();
+        let verdict = careful().judge(&command(kind, &code), &world());
+        prop_assert!(!verdict.reason.contains('\n'));
+    }
+
+    #[test]
+    fn a_rule_that_denies_never_makes_a_verdict_milder(code in text(), name in "[a-z]{1,3}") {
+        let more = PolicyRules {
+            rules: vec![
+                Rule { name: "some".into(), decision: Decision::Allow, program: vec!["e*".into()], ..Rule::default() },
+                Rule { name: "none".into(), decision: Decision::Deny, program: vec![format!("{name}*")], ..Rule::default() },
+            ],
+            ..rules()
+        };
+        let mut fewer = more.clone();
+        drop(fewer.rules.pop());
+        let judged = |rules| Policy::new(&rules).unwrap().judge(&command(Kind::Bash, &code), &world()).decision;
+        prop_assert!(judged(more) >= judged(fewer));
+    }
+
+    #[test]
+    fn a_wrapper_never_makes_a_verdict_milder(code in text()) {
+        let bare = bash(&code);
+        let quoted = code.replace('\'', "'\\''");
+        for wrapped in [format!("sh -c '{quoted}'"), format!("eval '{quoted}'"), format!("env A=1 bash -c '{quoted}'")] {
+            prop_assert!(bash(&wrapped) >= bare, "{wrapped}");
+        }
+    }
+
+    #[test]
+    fn a_wrapper_around_words_never_makes_a_verdict_milder(words in prop::collection::vec("[a-z/.-]{1,8}|rm|sudo|curl", 1..5)) {
+        let code = words.join(" ");
+        let bare = bash(&code);
+        // A word that starts with a dash would be an option of the wrapper.
+        prop_assume!(!code.starts_with('-'));
+        for wrapper in ["env", "nice", "nohup", "timeout 5", "xargs"] {
+            prop_assert!(bash(&format!("{wrapper} {code}")) >= bare, "{wrapper} {code}");
+        }
+    }
+}
