@@ -110,9 +110,14 @@ impl Ran {
 
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.stdout.trim_end())?;
-        writeln!(f, "--- stderr")?;
-        writeln!(f, "{}", self.stderr.trim_end())?;
-        write!(f, "--- exit {:?}", self.code)
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.trim().is_empty() {
+                writeln!(f, "--- {name}\n{}", text.trim_end())?;
+            }
+        }
+        match self.code {
+            Some(code) => write!(f, "--- exit {code}"),
+            None => write!(f, "--- ended by a signal"),
+        }
     }
 }

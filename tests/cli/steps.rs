@@ -1,0 +1,43 @@
+//! `tos steps`: what happened, as a list and one by one.
+
+use crate::sample;
+
+#[test]
+fn steps_are_listed_and_shown() {
+    let machine = sample();
+    insta::assert_snapshot!(machine.run(&["steps"]), @r#"
+    --- stdout
+    no steps yet
+    --- exit 0
+    "#);
+    assert_eq!(machine.run(&["--mode", "run"]).code, Some(0));
+    insta::assert_snapshot!(machine.run(&["steps"]), @r#"
+    --- stdout
+       1  deny              job 1    deny: contains `rmdir`, which deny_if_contains forbids
+       2  done              job 1    the done condition holds
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(machine.run(&["steps", "1"]), @r#"
+    --- stdout
+    step 1  deny
+    when      $TIME
+    why       deny: contains `rmdir`, which deny_if_contains forbids
+    spent     2244 tokens, cost 0.0000
+    asked     draft: replay:sample, 612 tokens in, 148 out, 0 ms
+    asked     review: replay:sample, 583 tokens in, 61 out, 0 ms
+    asked     final: replay:sample, 701 tokens in, 139 out, 0 ms
+    thought   Start from an empty results folder, then compute the three figures with awk.
+    review    The figures are right: column 3 holds the amounts and the header is skipped.
+    summary   Empty the results folder and compute sum, average and count of job_1.csv.
+    command 1 denied  bash: rmdir workspace/results; mkdir workspace/results; mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "合計: %d\n平均: %.2f\n件数: %d\n", sum, sum / count, count }' examples/sa...
+              contains `rmdir`, which deny_if_contains forbids
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(machine.run(&["steps", "9"]), @r#"
+    --- stderr
+    error: there is no step 9; `tos steps` lists them
+    --- exit 1
+    "#);
+    let raw = machine.run(&["steps", "2", "--raw"]).stdout;
+    assert!(raw.contains("\"step_num\": 2"), "{raw}");
+}
