@@ -237,6 +237,8 @@ impl Kit for House {
     fn terminal(&self) -> Option<Box<dyn crate::ports::terminal::Terminal>> {
         let terminal = crate::adapters::terminal::OwnTerminal::open()?;
         Some(Box::new(terminal))
+    }
+
     fn world(&self, settings: &Settings, attended: bool) -> World {
         World {
             home: self.variable("HOME").map(PathBuf::from),

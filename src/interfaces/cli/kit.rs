@@ -6,8 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
-    domain::{confinement, event::RunFacts, job::Setup},
-    domain::{event::RunFacts, job::Setup, policy::World},
+    domain::{confinement, event::RunFacts, job::Setup, policy::World},
     interfaces::cli::{
         args::{Approvals, Global},
         exit::Trouble,

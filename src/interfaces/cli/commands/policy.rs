@@ -251,7 +251,7 @@ fn timed(
     world: &World,
     clock: &dyn Clock,
 ) -> (Verdict, Duration) {
-    let mut judged = || {
+    let judged = || {
         let start = clock.monotonic();
         let verdict = policy.judge(command, world);
         (verdict, clock.monotonic().saturating_sub(start))
