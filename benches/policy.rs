@@ -29,7 +29,9 @@ fn main() {
     };
     let start = Instant::now();
     let policy = Policy::new(&rules).unwrap();
-    black_box(policy.judge(&command("bash | cargo test && git add -A"), &world));
+    drop(black_box(
+        policy.judge(&command("bash | cargo test && git add -A"), &world),
+    ));
     println!("policy made and first verdict: {:?}", start.elapsed());
     for (name, text) in [("harmless", ALLOWED), ("harmful", REFUSED)] {
         each(name, text, &policy, &world);
@@ -47,24 +49,23 @@ fn each(name: &str, text: &str, policy: &Policy, world: &World) {
     let lines = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let mut times: Vec<u128> = lines
+    let mut times: Vec<f64> = lines
         .map(|line| {
             let command = command(line);
             let timed = |_| {
                 let start = Instant::now();
-                black_box(policy.judge(black_box(&command), world));
-                start.elapsed().as_nanos()
+                drop(black_box(policy.judge(black_box(&command), world)));
+                start.elapsed().as_secs_f64() * 1e6
             };
-            (0..7).map(timed).min().unwrap_or(0)
+            (0..7).map(timed).fold(f64::INFINITY, f64::min)
         })
         .collect();
-    times.sort_unstable();
-    let micros = |nanos: u128| nanos as f64 / 1_000.0;
+    times.sort_unstable_by(f64::total_cmp);
     println!(
         "{name}: {} commands, median {:.1} microseconds, longest {:.1}",
         times.len(),
-        micros(times[times.len() / 2]),
-        micros(times[times.len() - 1])
+        times[times.len() / 2],
+        times[times.len() - 1]
     );
 }
 
