@@ -1,6 +1,6 @@
 //! The policy's eyes: follows links, and recognises programs under other names.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::domain::policy::Eyes;
 
@@ -27,15 +27,20 @@ pub struct DiskEyes;
 
 impl Eyes for DiskEyes {
     fn real_path(&self, path: &Path) -> Option<PathBuf> {
-        let mut existing = path;
-        let mut rest: Vec<&std::ffi::OsStr> = Vec::new();
-        loop {
-            if let Ok(real) = std::fs::canonicalize(existing) {
-                return Some(rest.iter().rev().fold(real, |place, name| place.join(name)));
+        let mut real = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::ParentDir => drop(real.pop()),
+                Component::CurDir => {}
+                Component::Prefix(_) | Component::RootDir => real.push(part),
+                Component::Normal(name) => {
+                    real.push(name);
+                    // A part that does not exist yet is what its name says.
+                    real = std::fs::canonicalize(&real).unwrap_or(real);
+                }
             }
-            rest.push(existing.file_name()?);
-            existing = existing.parent()?;
         }
+        real.is_absolute().then_some(real)
     }
 
     fn program(&self, path: &Path) -> Option<String> {

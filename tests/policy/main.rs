@@ -222,6 +222,7 @@ fn too_much_of_anything_is_refused() {
 }
 
 /// Pieces of commands, so that random texts reach deep into the reader.
+#[expect(clippy::too_many_lines, reason = "a table of pieces")]
 fn piece() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "rm",

@@ -101,13 +101,6 @@ impl TestEnvironment {
     }
 }
 
-impl Ran {
-    /// Returns both streams.
-    pub(crate) fn said(&self) -> String {
-        format!("{}{}", self.stdout, self.stderr)
-    }
-}
-
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
