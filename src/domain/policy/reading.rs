@@ -38,7 +38,7 @@ pub(super) struct Limits {
 /// The limits in force; what is larger is refused.
 pub(super) const LIMITS: Limits = Limits {
     bytes: 64 * 1024,
-    nodes: 6_000,
+    nodes: 3_000,
     depth: 24,
 };
 

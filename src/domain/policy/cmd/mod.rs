@@ -71,9 +71,12 @@ fn unquoted(code: &str) -> &str {
 /// Splits a line at its operators and looks at every part.
 fn line_of(shell: &mut Machine<'_, '_>, line: &str) {
     let mut printed = String::new();
+    if !shell.reading.enter("cmd") {
+        return;
+    }
     for (part, piped) in parts(line) {
         if !shell.reading.spend() {
-            return;
+            break;
         }
         let input = if piped {
             std::mem::take(&mut printed)
@@ -82,6 +85,7 @@ fn line_of(shell: &mut Machine<'_, '_>, line: &str) {
         };
         printed = command(shell, &part, &input);
     }
+    shell.reading.leave();
 }
 
 /// Looks at one command, and returns what it would print.

@@ -1,5 +1,7 @@
 //! Names PowerShell knows: aliases, automatic variables, which parameters are switches.
 
+use std::{collections::BTreeMap, sync::OnceLock};
+
 /// Aliases that come with PowerShell: target, then its aliases.
 const ALIASES: &str = "
 remove-item ri rm rmdir del erase rd
@@ -97,16 +99,17 @@ expand-archive
 
 /// Returns the command a name stands for.
 pub(super) fn command(name: &str) -> &str {
-    for line in ALIASES.lines() {
-        let mut words = line.split_ascii_whitespace();
-        let Some(target) = words.next() else {
-            continue;
+    static TABLE: OnceLock<BTreeMap<&'static str, &'static str>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        let lines = ALIASES.lines().filter_map(|line| line.split_once(' '));
+        let pairs = |(target, aliases): (&'static str, &'static str)| {
+            aliases
+                .split_ascii_whitespace()
+                .map(move |alias| (alias, target))
         };
-        if words.any(|alias| alias == name) {
-            return target;
-        }
-    }
-    name
+        lines.flat_map(pairs).collect()
+    });
+    table.get(name).copied().unwrap_or(name)
 }
 
 /// Returns the commands that fit a pattern.

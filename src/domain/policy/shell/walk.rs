@@ -19,6 +19,8 @@ use crate::domain::policy::{
 const MOST_BRACKETS: u32 = 24;
 /// Round brackets directly inside each other the parser is trusted with.
 const MOST_IN_A_ROW: u32 = 6;
+/// `case` inside `case` the parser is trusted with.
+const MOST_CASES: u32 = 5;
 /// Compound commands one text may open.
 const MOST_COMPOUNDS: usize = 400;
 
@@ -509,16 +511,23 @@ fn too_nested(code: &str) -> bool {
             _ => {}
         }
     }
-    let compounds = if code.len() < 1_000 {
-        0
-    } else {
-        let keywords = ["if", "while", "until", "for", "case", "select", "elif", "!"];
-        code.split_ascii_whitespace()
-            .filter(|word| keywords.contains(word))
-            .count()
-    };
-    longest_run > MOST_IN_A_ROW
-        || most > MOST_BRACKETS
-        || opened > 4_000
-        || compounds > MOST_COMPOUNDS
+    longest_run > MOST_IN_A_ROW || most > MOST_BRACKETS || opened > 4_000 || words_nest(code)
+}
+
+/// Returns whether compound commands stand inside each other more deeply than the parser can be trusted with.
+fn words_nest(code: &str) -> bool {
+    let (mut cases, mut most_cases, mut compounds) = (0_u32, 0_u32, 0_usize);
+    for word in code.split(|c: char| c.is_whitespace() || c == ';') {
+        match word {
+            "case" => {
+                cases += 1;
+                most_cases = most_cases.max(cases);
+                compounds += 1;
+            }
+            "esac" => cases = cases.saturating_sub(1),
+            "if" | "while" | "until" | "for" | "select" | "elif" | "!" => compounds += 1,
+            _ => {}
+        }
+    }
+    most_cases > MOST_CASES || compounds > MOST_COMPOUNDS
 }
