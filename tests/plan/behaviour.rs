@@ -194,6 +194,27 @@ fn d08_signals_cancel_the_run_and_end_its_children() {
 }
 
 #[test]
+fn a_run_under_nohup_outlives_the_terminal() {
+    let place = Place::with(
+        "tasks:\n- {id: a, cmd: [sh, -c, 'touch began; while [ ! -e go ]; do sleep 0.02; done']}\n",
+    );
+    let mut command = std::process::Command::new("sh");
+    let script = format!(
+        "trap '' HUP; exec {} plan run plan.yaml -q",
+        env!("CARGO_BIN_EXE_tos")
+    );
+    let mut child = command
+        .args(["-c", &script])
+        .current_dir(place.path())
+        .spawn()
+        .unwrap();
+    place.wait_for("began");
+    signal(&child, Signal::HUP);
+    place.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_second_signal_kills_what_does_not_listen() {
     let place = Place::with(
         "tasks:\n- {id: a, cmd: [sh, -c, \"trap '' TERM; touch began; while true; do sleep 0.05; done\"]}\n",

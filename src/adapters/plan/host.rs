@@ -119,7 +119,8 @@ impl<'plan> LocalHost<'plan> {
             stream.set_nonblocking(true)?;
         }
         signal_hook::low_level::pipe::register(SIGCHLD, child_writer)?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let heard = |signal: &i32| !launch::is_ignored(*signal);
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(heard) {
             signal_hook::low_level::pipe::register(signal, stop_writer.try_clone()?)?;
         }
         let inotify =
