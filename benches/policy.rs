@@ -9,7 +9,10 @@
     reason = "a benchmark looks at the clock and says what it saw"
 )]
 
-use std::{hint::black_box, time::Instant};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use criterion::Criterion;
 use tos::domain::{
@@ -49,23 +52,24 @@ fn each(name: &str, text: &str, policy: &Policy, world: &World) {
     let lines = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let mut times: Vec<f64> = lines
+    let mut times: Vec<Duration> = lines
         .map(|line| {
             let command = command(line);
             let timed = |_| {
                 let start = Instant::now();
                 drop(black_box(policy.judge(black_box(&command), world)));
-                start.elapsed().as_secs_f64() * 1e6
+                start.elapsed()
             };
-            (0..7).map(timed).fold(f64::INFINITY, f64::min)
+            (0..7).map(timed).min().unwrap_or_default()
         })
         .collect();
-    times.sort_unstable_by(f64::total_cmp);
+    times.sort_unstable();
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
     println!(
         "{name}: {} commands, median {:.1} microseconds, longest {:.1}",
         times.len(),
-        times[times.len() / 2],
-        times[times.len() - 1]
+        micros(times[times.len() / 2]),
+        micros(times[times.len() - 1])
     );
 }
 
