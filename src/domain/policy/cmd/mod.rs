@@ -62,6 +62,10 @@ pub(super) fn machine_program(shell: &mut Machine<'_, '_>, name: &str, args: &[S
 }
 
 fn unquoted(code: &str) -> &str {
+    let code = code
+        .strip_prefix("\"\"")
+        .and_then(|code| code.strip_suffix("\"\""))
+        .unwrap_or(code);
     let inner = code
         .strip_prefix('"')
         .and_then(|code| code.strip_suffix('"'));
@@ -200,7 +204,9 @@ fn run_named(
         | "goto" | "setlocal" | "endlocal" | "break" | "dir" | "type" | "date" | "time"
         | "path" | "verify" | "shift" | "popd" | "help" | "assoc" | "ftype" | "where"
         | "findstr" => {
-            return if name == "type" {
+            return if name == "dir" {
+                format!("{NAME}\n")
+            } else if name == "type" {
                 UNKNOWN.to_string()
             } else {
                 String::new()

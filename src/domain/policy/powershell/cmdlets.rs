@@ -334,6 +334,8 @@ impl Reader<'_, '_, '_> {
         ]
         .concat()
         .join("\n");
+        let block = given.blocks.first().filter(|_| contents.is_empty());
+        let contents = block.cloned().unwrap_or(contents);
         let contents = if contents.is_empty() {
             input.to_owned()
         } else {
@@ -361,7 +363,7 @@ impl Reader<'_, '_, '_> {
                 "function"
             };
             self.shell.assign(
-                &format!("{kind}:{}", name.trim_start_matches('\\')),
+                &format!("{kind}:{}", name.trim_start_matches(['\\', '/'])),
                 vec![contents],
             );
         } else if !lower.starts_with("env:") && !lower.starts_with("variable:") {

@@ -227,6 +227,9 @@ impl Reader<'_, '_, '_> {
                 scan.take(2);
                 let member = self.member(scan);
                 let args = self.call_arguments(scan);
+                if kind.is_empty() {
+                    kind = value.concat().trim_matches(['[', ']']).to_lowercase();
+                }
                 value = self.static_member(&kind, &member, args);
                 kind.clear();
             } else if (rest.starts_with('.') || rest.starts_with("?."))
@@ -342,7 +345,7 @@ impl Reader<'_, '_, '_> {
                 {
                     self.primary(scan)
                 } else {
-                    Vec::new()
+                    return (vec![format!("[{name}]")], none());
                 };
                 (cast(&name, &value), none())
             }

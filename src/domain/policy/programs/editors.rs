@@ -20,6 +20,15 @@ impl Machine<'_, '_> {
         if name == "ex" || options.has(&["e", "s"]) {
             commands.extend(stdin.lines().map(str::to_owned));
         }
+        let saves = [
+            "w", "wq", "x", "w!", "wq!", "x!", "wqa", "xa", "update", "wa",
+        ];
+        let mut parts = commands.iter().flat_map(|command| command.split('|'));
+        if parts.any(|part| saves.contains(&part.trim().trim_start_matches(':'))) {
+            for file in options.rest.iter().filter(|file| !file.starts_with('+')) {
+                self.writes(file);
+            }
+        }
         for command in commands {
             self.vi_command(&command);
         }

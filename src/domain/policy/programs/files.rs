@@ -35,6 +35,13 @@ impl Machine<'_, '_> {
             "setcap" => self
                 .reading
                 .does(Trait::Privilege, "setcap hands out capabilities"),
+            "mknod"
+                if args
+                    .iter()
+                    .any(|arg| ["b", "c", "u"].contains(&arg.as_str())) =>
+            {
+                self.reading.does(Trait::System, "mknod makes a device");
+            }
             "truncate" | "touch" | "mkdir" | "mkfifo" | "mknod" | "fallocate" | "dos2unix"
             | "unix2dos" => self.write_all(name, args),
             "sort" => return self.sort(args, stdin),

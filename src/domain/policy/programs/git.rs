@@ -127,6 +127,13 @@ impl Machine<'_, '_> {
             vague_code(self, code, key);
             drop(self.run_text(code, "git setting", String::new()));
         }
+        let elsewhere = [Some("proxy")].contains(&lower.rsplit('.').next())
+            || lower.ends_with(".insteadof")
+            || (lower.starts_with("remote.") && lower.ends_with("url"));
+        if elsewhere {
+            self.reading
+                .does(Trait::Network, "git is sent to another machine");
+        }
         if lower == "protocol.ext.allow" {
             self.reading.opaque("git may run commands as a transport");
         }
@@ -447,7 +454,7 @@ fn git_outputs(args: &[String]) -> Vec<String> {
 fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
     let options = Options::parse(
         args,
-        "mbBcCsS",
+        "mbBcCs",
         &[
             "message",
             "source",

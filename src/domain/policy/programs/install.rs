@@ -110,6 +110,9 @@ impl Machine<'_, '_> {
                 "directory",
                 "config",
                 "manifest-path",
+                "registry",
+                "userconfig",
+                "loglevel",
                 "call",
             ],
         );
@@ -266,9 +269,8 @@ impl Machine<'_, '_> {
             "run" | "run-script" | "test" | "t" | "start" | "stop" | "restart" | "rum" | "urn" => {
                 self.package_script(verb, rest);
             }
-            "config" | "ls" | "list" | "view" | "version" | "--version" | "-v" | "root"
-            | "prefix" | "bin" | "why" | "outdated" | "pack" | "help" | "cache" | "explain"
-            | "audit" | "fund" | "doctor" => {
+            "config" | "ls" | "list" | "version" | "--version" | "-v" | "root" | "prefix"
+            | "bin" | "why" | "pack" | "help" | "cache" | "explain" | "fund" | "doctor" => {
                 if verb == "config" && rest.first().is_some_and(|word| word == "set") {
                     self.reading.does(
                         Trait::Persistence,
@@ -279,6 +281,10 @@ impl Machine<'_, '_> {
             "" if name == "yarn" => self
                 .reading
                 .does(Trait::PackageInstall, "yarn brings in foreign programs"),
+            "view" | "info" | "ping" | "search" | "whoami" | "outdated" | "audit" | "show" => {
+                self.reading
+                    .does(Trait::Network, format!("{name} {verb} asks a registry"));
+            }
             _ => self.verb(name, verb, rest),
         }
     }

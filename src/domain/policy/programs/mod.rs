@@ -56,6 +56,18 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
     if value.is_empty() {
         return;
     }
+    let search = [
+        "PYTHONPATH",
+        "PERL5LIB",
+        "RUBYLIB",
+        "NODE_PATH",
+        "LD_LIBRARY_PATH",
+    ];
+    if search.contains(&name) && value.split(':').any(|folder| shell.wrote_below(folder)) {
+        shell.reading.opaque(format!(
+            "{name} makes later programs load what the command wrote"
+        ));
+    }
     match table::variable(name) {
         table::Variable::Harmless => {}
         table::Variable::Command => {

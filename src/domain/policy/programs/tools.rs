@@ -241,6 +241,14 @@ impl Machine<'_, '_> {
                 drop(self.run_text(code, name, String::new()));
             }
             let upper = line.to_uppercase();
+            let changes = [
+                "INSERT ", "UPDATE ", "DELETE ", "DROP ", "CREATE ", "ALTER ", "REPLACE ", "VACUUM",
+            ];
+            let file = args.iter().find(|arg| !arg.starts_with('-'));
+            let changing = name == "sqlite3" && changes.iter().any(|word| upper.starts_with(word));
+            if let Some(file) = file.filter(|_| changing) {
+                self.writes(&file.clone());
+            }
             if upper.contains("TO PROGRAM")
                 || upper.contains("FROM PROGRAM")
                 || upper.contains("LOAD_EXTENSION")

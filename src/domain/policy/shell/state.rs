@@ -235,6 +235,17 @@ impl<'r, 'w> Machine<'r, 'w> {
         Some(found.1.clone())
     }
 
+    /// Returns whether the command itself wrote anything into a folder.
+    pub(in crate::domain::policy) fn wrote_below(&self, folder: &str) -> bool {
+        let Some(folder) = place::absolute(folder, self.folder()) else {
+            return false;
+        };
+        self.state.files.keys().any(|path| {
+            path.strip_prefix(folder.as_str())
+                .is_some_and(|rest| rest.starts_with('/'))
+        })
+    }
+
     /// Returns a file's text as a program would read it: known when the command wrote it.
     pub(in crate::domain::policy) fn contents(&self, word: &str) -> String {
         if word == "/dev/null" {

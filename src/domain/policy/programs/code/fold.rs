@@ -349,6 +349,7 @@ fn sprintf(format: &str, inner: &[Token]) -> Option<String> {
 /// Puts the values of variables that hold one constant in place of their names.
 fn follow(tokens: &mut Vec<Token>) {
     let mut values: BTreeMap<String, String> = BTreeMap::new();
+    let mut functions: BTreeMap<String, String> = BTreeMap::new();
     let mut result: Vec<Token> = Vec::with_capacity(tokens.len());
     for (at, token) in tokens.iter().enumerate() {
         let Token::Word(name) = token else {
@@ -369,6 +370,14 @@ fn follow(tokens: &mut Vec<Token>) {
                 }
                 _ => drop(values.remove(name)),
             }
+            if let (Some(Token::Word(function)), true) = (tokens.get(at + 2), whole) {
+                drop(functions.insert(name.clone(), function.clone()));
+            }
+        } else if let (Some(function), true) =
+            (functions.get(name), matches!(next, Some(Token::Sign('('))))
+        {
+            result.push(Token::Word(function.clone()));
+            continue;
         } else if let (Some(value), false) =
             (values.get(name), matches!(next, Some(Token::Sign('('))))
         {

@@ -105,10 +105,11 @@ impl Scanner<'_, '_, '_> {
             }
             return;
         }
+        let args = fold::arguments(self.tokens, at + 1);
+        self.address(word, &args);
         let Some(call) = words::call(self.language, word) else {
             return;
         };
-        let args = fold::arguments(self.tokens, at + 1);
         match call {
             Call::Run => self.runs(word, &args),
             Call::Delete => self.deletes(&args),
@@ -139,6 +140,29 @@ impl Scanner<'_, '_, '_> {
                 .shell
                 .reading
                 .does(Trait::System, format!("{word} ends processes")),
+        }
+    }
+
+    /// Functions that take an address where others take a file.
+    fn address(&mut self, word: &str, args: &[Option<String>]) {
+        let address = args.iter().flatten().any(|arg| {
+            arg.starts_with("http://") || arg.starts_with("https://") || arg.starts_with("ftp://")
+        });
+        if address
+            && [
+                "file_get_contents",
+                "readfile",
+                "fopen",
+                "copy",
+                "source",
+                "read.csv",
+                "simplexml_load_file",
+            ]
+            .contains(&word)
+        {
+            self.shell
+                .reading
+                .does(Trait::Network, format!("{word} talks to another machine"));
         }
     }
 
@@ -275,7 +299,9 @@ impl Scanner<'_, '_, '_> {
                 Token::Word(word) => word.strip_prefix("0o").or_else(|| word.strip_prefix('0')),
                 _ => None,
             });
-        if numbers.into_iter().any(sets_id) {
+        let call = self.tokens.get(at..end).unwrap_or_default();
+        let named = call.iter().any(|token| matches!(token, Token::Word(word) if word.contains("S_ISUID") || word.contains("S_ISGID") || word.parse::<u32>().is_ok_and(|mode| !word.starts_with('0') && mode > 0o777 && mode & 0o6000 != 0)));
+        if named || numbers.into_iter().any(sets_id) {
             self.shell.reading.does(
                 Trait::Privilege,
                 "chmod makes a file run with its owner's rights",

@@ -177,6 +177,14 @@ pub(super) fn call(language: Language, name: &str) -> Option<Call> {
     if let Some((_, _, call)) = qualified {
         return Some(*call);
     }
+    if ["new", "open", "start", "connect"].contains(&last) && !head.is_empty() {
+        let made = ANYWHERE
+            .iter()
+            .find(|(names, _)| names.split_ascii_whitespace().any(|own| own == module));
+        if let Some((_, call)) = made {
+            return Some(*call);
+        }
+    }
     let found = ANYWHERE
         .iter()
         .find(|(names, _)| names.split_ascii_whitespace().any(|own| own == last))?;
