@@ -45,6 +45,22 @@ pub fn blocking_probe() -> (Vec<String>, bool) {
     (lines, container)
 }
 
+/// Returns what a program says its version is; `unknown` where it does not.
+pub fn blocking_version(program: &str) -> String {
+    let output = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output();
+    let text = output
+        .ok()
+        .filter(|output| output.status.success())
+        .map(|output| output.stdout);
+    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+    text.lines()
+        .next()
+        .map_or_else(|| "unknown".to_owned(), str::to_owned)
+}
+
 fn blocking_try(words: &[&str]) -> Result<(), String> {
     let Some((program, rest)) = words.split_first() else {
         return Err("nothing to run".to_owned());

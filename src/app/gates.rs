@@ -1,23 +1,39 @@
 //! The house's answers to what gates ask.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::kit::House;
+use super::kit::{House, run_id};
 use crate::{
     adapters::{
         changes,
         clock::SystemClock,
-        files, isolation,
+        files, git,
+        hands::{self, MachineHands},
+        isolation,
         ledger::{LedgerFile, Options},
+        notify::{Messenger, Way},
+        store::Lock,
     },
-    config::gates,
+    config::{
+        gates,
+        tasks::{self, Notify},
+    },
     domain::{
         gates::Here,
         ledger::chain::sha256,
         validate::{Collected, Rules},
     },
-    interfaces::cli::{args::Global, exit::Trouble, gate_kit::GateKit, kit::Kit},
-    ports::{clock::Clock, ledger::Ledger},
+    interfaces::cli::{
+        args::Global,
+        exit::Trouble,
+        gate_kit::{Desk, GateKit},
+        kit::Kit,
+    },
+    ports::{clock::Clock, ledger::Ledger, notifier::Notifier},
+    services::guarded::Tools,
 };
 
 impl House {
@@ -28,6 +44,34 @@ impl House {
             |settings| format!("{:?}", settings.rules.policy),
         );
         sha256(text.as_bytes()).chars().take(16).collect()
+    }
+
+    fn notifiers(&self, root: &Path) -> Result<Vec<Arc<dyn Notifier>>, Trouble> {
+        let ways = tasks::notify(root).map_err(|error| Trouble::Setup(error.to_string()))?;
+        let secret = |name: &String| {
+            let missing =
+                || Trouble::Setup(format!("config/notify.toml needs {name}, which is not set"));
+            self.variable(name).ok_or_else(missing)
+        };
+        let build = |way: Notify| -> Result<Arc<dyn Notifier>, Trouble> {
+            let way = match way {
+                Notify::Terminal => Way::Terminal,
+                Notify::Webhook { url_env } => Way::Webhook(secret(&url_env)?),
+                Notify::Slack { url_env } => Way::Slack(secret(&url_env)?),
+                Notify::Telegram {
+                    token_env,
+                    chat,
+                    base,
+                } => Way::Telegram {
+                    token: secret(&token_env)?,
+                    base,
+                    chat,
+                },
+                Notify::Mail { command } => Way::Mail(command),
+            };
+            Ok(Arc::new(Messenger::new(way, self.redactor().clone())))
+        };
+        ways.into_iter().map(build).collect()
     }
 
     fn state_folder(&self) -> Option<PathBuf> {
@@ -80,6 +124,40 @@ impl GateKit for House {
     fn check_rules(&self, text: &str) -> Result<Rules, Trouble> {
         toml::from_str(text)
             .map_err(|error| Trouble::Setup(format!("config error: {}: {error}", changes::RULES)))
+    }
+
+    fn task_desk(&self, global: &Global) -> Result<Desk, Trouble> {
+        let root = files::canonical(&self.root(global));
+        let worktrees = git::GitWorktrees::open(&root);
+        let worktrees = worktrees.map_err(|error| Trouble::Setup(error.to_string()))?;
+        let lock = Lock::take(&root.join(".tos/task.lock"), "tos task");
+        let lock = lock.map_err(|held| Trouble::NotDone(held.to_string()))?;
+        let room = root.join(".tos/room");
+        files::write(&room.join("tree/.git"), "a place for trying walls\n")?;
+        let program = std::env::current_exe();
+        let clock = SystemClock::new();
+        Ok(Desk {
+            run: run_id(&clock),
+            tools: Tools {
+                worktrees: Arc::new(worktrees),
+                hands: Arc::new(MachineHands::new(hands::Options {
+                    home: self.variable("HOME").map(PathBuf::from),
+                    environment: self.environment.clone(),
+                    redactor: self.redactor().clone(),
+                    program: program.map_err(|error| {
+                        Trouble::NotDone(format!("tos cannot find itself: {error}"))
+                    })?,
+                    state: root.join(".tos"),
+                })),
+                ledger: self.ledger(global)?,
+                notifiers: self.notifiers(&root)?,
+                clock: Arc::new(clock),
+            },
+            room,
+            version: isolation::blocking_version,
+            ask: files::ask_line,
+            lock: Box::new(lock),
+        })
     }
 
     fn probe_isolation(&self) -> (Vec<String>, bool) {

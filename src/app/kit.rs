@@ -44,7 +44,7 @@ use crate::{
 
 /// Everything that is the same for the whole process.
 pub(super) struct House {
-    environment: Vec<(OsString, OsString)>,
+    pub(super) environment: Vec<(OsString, OsString)>,
     /// The part of the environment that is text: configuration is read from nothing else.
     texts: Vec<(String, String)>,
     redactor: OnceCell<Redactor>,
@@ -86,7 +86,7 @@ impl House {
             || self.variable("TERM").is_some_and(|term| term == "dumb")
     }
 
-    fn redactor(&self) -> &Redactor {
+    pub(super) fn redactor(&self) -> &Redactor {
         self.redactor.get_or_init(|| parts::redactor(&self.texts))
     }
 
@@ -215,7 +215,7 @@ impl House {
 }
 
 /// Returns a run id: the time for people, and chance against collisions.
-fn run_id(clock: &SystemClock) -> String {
+pub(super) fn run_id(clock: &SystemClock) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -19,6 +19,7 @@ pub mod reference;
 mod settings;
 pub mod shape;
 mod source;
+pub mod tasks;
 
 pub use discover::{PLACES, config_in, find_root};
 pub use error::{Error, Fault, Segment, json_path};

@@ -12,6 +12,7 @@ pub mod confinement;
 pub mod event;
 pub mod gate;
 pub mod gates;
+pub mod guarded;
 pub mod history;
 pub mod job;
 pub mod ledger;

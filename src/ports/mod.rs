@@ -7,9 +7,11 @@ use std::pin::Pin;
 pub mod approvals;
 pub mod checkpoints;
 pub mod clock;
+pub mod hands;
 pub mod itself;
 pub mod ledger;
 pub mod model;
+pub mod notifier;
 pub mod plan_host;
 pub mod plan_store;
 pub mod probe;
@@ -17,6 +19,7 @@ pub mod runner;
 pub mod sandbox;
 pub mod store;
 pub mod terminal;
+pub mod worktrees;
 
 /// A boxed future, so that ports work behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

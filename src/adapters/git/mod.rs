@@ -44,6 +44,9 @@ mod scan;
 mod target;
 mod tree_diff;
 mod trees;
+mod worktree;
+
+pub use worktree::GitWorktrees;
 
 use crate::{
     domain::checkpoint::{

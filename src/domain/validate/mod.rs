@@ -151,6 +151,22 @@ pub enum Group {
     Limit,
 }
 
+impl Group {
+    /// Returns the word used in files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Banned => "banned",
+            Self::Import => "import",
+            Self::Danger => "danger",
+            Self::Secret => "secret",
+            Self::Host => "host",
+            Self::Tests => "tests",
+            Self::Limit => "limit",
+        }
+    }
+}
+
 /// Something the change adds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
@@ -185,6 +201,13 @@ impl Finding {
             weight: Weight::Warning,
             ..self
         }
+    }
+
+    /// Returns how much there was and how much there may be, for a limit.
+    pub fn numbers(&self) -> (u64, u64) {
+        let mut numbers = self.what.split(' ').filter_map(|word| word.parse().ok());
+        let actual = numbers.next().unwrap_or(0);
+        (actual, numbers.next().unwrap_or(0))
     }
 
     /// Returns one line for people.

@@ -225,6 +225,8 @@ pub enum Command {
     DodCheck(super::commands::plan::DodArgs),
     /// Judge a change: imports, dangerous code, manifests, CI, hooks, links, tests, limits
     Check(super::commands::check::CheckArgs),
+    /// Run guarded tasks: an agent's work, judged and tested before it counts
+    Task(super::commands::task::TaskArgs),
     /// Show and change how much freedom tos has: phases, gates, holds
     Phase(super::commands::phase::PhaseArgs),
     /// Verify and show the record of evidence

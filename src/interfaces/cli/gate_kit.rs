@@ -1,6 +1,6 @@
 //! What commands about gates and the ledger may ask the composition root for.
 
-use std::sync::Arc;
+use std::{any::Any, path::PathBuf, sync::Arc};
 
 use crate::{
     config::gates::{self, Loaded},
@@ -11,6 +11,7 @@ use crate::{
     },
     interfaces::cli::{args::Global, exit::Trouble, kit::Kit},
     ports::ledger::Ledger,
+    services::guarded::Tools,
 };
 
 /// Builds what gates need.
@@ -33,8 +34,33 @@ pub trait GateKit {
     /// Reads rules for changes.
     fn check_rules(&self, text: &str) -> Result<Rules, Trouble>;
 
+    /// Takes the right to run guarded tasks and lays out what they need.
+    fn task_desk(&self, global: &Global) -> Result<Desk, Trouble>;
+
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);
+}
+
+/// What guarded tasks need, for as long as nobody else may run any.
+pub struct Desk {
+    /// What the runner works with.
+    pub tools: Tools,
+    /// The id of this run.
+    pub run: String,
+    /// A folder for trying walls.
+    pub room: PathBuf,
+    /// Asks a program for its version.
+    pub version: fn(&str) -> String,
+    /// Asks the person at the terminal.
+    pub ask: fn(&str) -> Option<String>,
+    /// The right itself.
+    pub lock: Box<dyn Any>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
 }
 
 /// The gates of a root with everything they speak about.

@@ -65,6 +65,7 @@ fn command_result(
         Command::Plan(args) => Ok(commands::plan::main(args, global, kit, printer)),
         Command::DodCheck(args) => Ok(commands::plan::dod_main(args, global, kit, printer)),
         Command::Check(args) => commands::check::main(args, global, kit, printer),
+        Command::Task(args) => commands::task::main(args, global, kit, printer),
         Command::Phase(args) => commands::phase::main(args, global, kit, printer),
         Command::Ledger(args) => commands::ledger::main(args, global, kit, printer),
         Command::Review(args) => commands::review::main(args, global, kit, printer),

@@ -18,3 +18,4 @@ pub mod rollback;
 pub mod run;
 pub mod status;
 pub mod steps;
+pub mod task;

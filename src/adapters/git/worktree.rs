@@ -1,0 +1,392 @@
+//! Work trees for agents, below `.tos/worktrees/<run>/<task>`: a folder `tree` with the files, detached
+//! from every branch, and room for homes beside it.
+//!
+//! After an agent was in it nothing there is believed: git is told where its directory is, rolling back
+//! means making the tree anew, and success means that the trees compared are equal.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::program::Program;
+use crate::{
+    adapters::changes,
+    domain::{ledger::chain::sha256, validate::Collected},
+    ports::worktrees::{Error, Place, Worktrees},
+};
+
+/// The work trees of one repository.
+#[derive(Debug, Clone)]
+pub struct GitWorktrees {
+    top: PathBuf,
+    common: PathBuf,
+    folder: PathBuf,
+    scratch: PathBuf,
+}
+
+type Done<T> = Result<T, Error>;
+
+fn wrong(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error(format!("{what}: {error}"))
+}
+
+impl GitWorktrees {
+    /// Opens the repository of a root.
+    pub fn open(root: &Path) -> Done<Self> {
+        let git = git2::Repository::discover(root).map_err(|_| {
+            Error(format!(
+                "{} is in no git repository; make one with `git init`",
+                root.display()
+            ))
+        })?;
+        let top = git
+            .workdir()
+            .ok_or_else(|| Error("the repository has no files".to_owned()))?;
+        let top = top
+            .canonicalize()
+            .map_err(|error| wrong("the repository cannot be read", &error))?;
+        let common = git
+            .commondir()
+            .canonicalize()
+            .map_err(|error| wrong("git's directory cannot be read", &error))?;
+        let state = top.join(".tos");
+        for folder in ["worktrees", "scratch"] {
+            fs::create_dir_all(state.join(folder))
+                .map_err(|error| wrong("a folder cannot be made", &error))?;
+        }
+        let ignore = state.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(ignore, "*\n").map_err(|error| wrong("a file cannot be written", &error))?;
+        }
+        Ok(Self {
+            folder: state.join("worktrees"),
+            scratch: state.join("scratch"),
+            top,
+            common,
+        })
+    }
+
+    fn git(&self, words: &[&str]) -> Done<String> {
+        Self::run(&Program::new(&self.top), words)
+    }
+
+    fn run(program: &Program, words: &[&str]) -> Done<String> {
+        let out = program
+            .run(words, b"")
+            .map_err(|error| Error(error.to_string()))?;
+        Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
+    }
+
+    /// Runs git in a work tree with its own index, whatever the work tree says about itself.
+    fn inside(place: &Place, index: &Path, words: &[&str]) -> Done<String> {
+        let program = Program::new(&place.top).with_index(index);
+        let directory = format!("--git-dir={}", place.directory.display());
+        let top = format!("--work-tree={}", place.top.display());
+        let mut all = vec![
+            directory.as_str(),
+            top.as_str(),
+            "-c",
+            "core.bare=false",
+            "-c",
+            "core.sparseCheckout=false",
+        ];
+        all.extend_from_slice(words);
+        Self::run(&program, &all)
+    }
+
+    fn written_tree(&self, place: &Place, ignored_too: bool) -> Done<String> {
+        let scratch = tempfile::tempdir_in(&self.scratch)
+            .map_err(|error| wrong("no room for an index", &error))?;
+        let index = scratch.path().join("index");
+        Self::inside(place, &index, &["read-tree", &place.base])?;
+        let add: &[&str] = if ignored_too {
+            &["add", "-A", "-f", "--", "."]
+        } else {
+            &["add", "-A", "--", "."]
+        };
+        Self::inside(place, &index, add)?;
+        Self::inside(place, &index, &["write-tree"])
+    }
+
+    fn add(&self, top: &Path, base: &str) -> Done<PathBuf> {
+        let path = top.to_string_lossy().into_owned();
+        self.git(&["worktree", "add", "--detach", "--force", &path, base])?;
+        let link = fs::read_to_string(top.join(".git"))
+            .map_err(|error| wrong("the work tree was not made", &error))?;
+        let directory = link.trim().strip_prefix("gitdir: ").map(PathBuf::from);
+        directory.ok_or_else(|| Error(format!("{path} is no work tree of this repository")))
+    }
+
+    /// Makes the work tree and proves that it is its base and nothing else.
+    fn fresh(&self, room: &Path, base: &str) -> Done<Place> {
+        let top = room.join("tree");
+        let mut place = Place {
+            directory: self.add(&top, base)?,
+            base: self.git(&["rev-parse", "--verify", &format!("{base}^{{commit}}")])?,
+            tree: self.git(&["rev-parse", "--verify", &format!("{base}^{{tree}}")])?,
+            room: room.to_owned(),
+            top,
+        };
+        place.directory = place.directory.canonicalize().unwrap_or(place.directory);
+        let here = self.written_tree(&place, true)?;
+        if here != place.tree {
+            return Err(Error(format!(
+                "the work tree {} is not what {base} says",
+                place.top.display()
+            )));
+        }
+        Ok(place)
+    }
+
+    fn forget(&self, place: &Place) -> Done<()> {
+        remove(&place.top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
+        // Only the administration of trees that are gone is dropped.
+        self.git(&["worktree", "prune", "--expire=now"]).map(drop)
+    }
+
+    fn walk(&self, found: &mut Vec<(String, String)>, folder: &Path, skip: &[&str]) {
+        let mut names: Vec<PathBuf> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        names.sort();
+        for path in names {
+            let name = path
+                .strip_prefix(&self.common)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
+            if skip.iter().any(|skipped| name.starts_with(skipped)) {
+                continue;
+            }
+            if path.is_dir() && !path.is_symlink() {
+                self.walk(found, &path, skip);
+            } else {
+                let mode = path.metadata().map_or(0, |data| data.permissions().mode());
+                let content = fs::read(&path).unwrap_or_default();
+                found.push((name, format!("{mode:o}:{}", sha256(&content))));
+            }
+        }
+    }
+}
+
+impl Worktrees for GitWorktrees {
+    fn head(&self) -> Done<String> {
+        self.git(&["rev-parse", "--verify", "HEAD^{commit}"])
+            .map_err(|_| Error("the repository has no commit yet; make a first one".to_owned()))
+    }
+
+    fn make(&self, run: &str, task: &str, base: &str) -> Done<Place> {
+        let room = self.folder.join(run).join(task);
+        if room.exists() {
+            return Err(Error(format!("{} is there already", room.display())));
+        }
+        fs::create_dir_all(&room).map_err(|error| wrong("a folder cannot be made", &error))?;
+        self.fresh(&room, base)
+    }
+
+    fn changes(&self, place: &Place) -> Done<Collected> {
+        let link = format!("gitdir: {}", place.directory.display());
+        let says = fs::read_to_string(place.top.join(".git")).unwrap_or_default();
+        let moved = says
+            .trim()
+            .strip_prefix("gitdir: ")
+            .and_then(|path| Path::new(path).canonicalize().ok());
+        if says.trim() != link && moved.as_ref() != Some(&place.directory) {
+            return Err(Error(
+                "the work tree was made another repository's".to_owned(),
+            ));
+        }
+        changes::blocking_collect(&place.top, Some(&place.base))
+            .map_err(|error| Error(error.to_string()))
+    }
+
+    fn tree(&self, place: &Place) -> Done<String> {
+        self.written_tree(place, false)
+    }
+
+    fn keep(&self, place: &Place, tree: &str, message: &str, reference: &str) -> Done<String> {
+        let has_name = self.git(&["config", "user.email"]).is_ok();
+        let identity: &[&str] = if has_name {
+            &[]
+        } else {
+            &["-c", "user.name=tos", "-c", "user.email=tos@localhost"]
+        };
+        let mut words = identity.to_vec();
+        words.extend_from_slice(&["commit-tree", tree, "-p", &place.base, "-m", message]);
+        let commit = self.git(&words)?;
+        self.git(&["update-ref", reference, &commit])?;
+        Ok(commit)
+    }
+
+    fn save(&self, place: &Place, message: &str, reference: &str) -> Done<String> {
+        let tree = self
+            .tree(place)
+            .and_then(|tree| self.without_repositories(place, tree));
+        let Ok(tree) = tree else {
+            return self.set_aside(&place.top, reference);
+        };
+        self.keep(place, &tree, message, reference)?;
+        Ok(reference.to_owned())
+    }
+
+    fn roll_back(&self, place: &mut Place) -> Done<String> {
+        self.forget(place)?;
+        *place = self.fresh(&place.room, &place.base)?;
+        self.written_tree(place, true)
+    }
+
+    fn remove(&self, place: &Place) -> Done<()> {
+        self.forget(place)?;
+        remove(&place.room).map_err(|error| wrong("a folder cannot be taken away", &error))?;
+        // The folder of the run goes with its last task.
+        let parent = place.room.parent().map(fs::remove_dir);
+        drop(parent);
+        Ok(())
+    }
+
+    fn clean(&self) -> Done<Vec<String>> {
+        let mut lines = Vec::new();
+        for run in folders(&self.folder) {
+            for room in folders(&run) {
+                lines.extend(self.clean_room(&run, &room)?);
+            }
+            // What is left in it is not ours to judge.
+            drop(fs::remove_dir(&run));
+        }
+        self.git(&["worktree", "prune", "--expire=now"])?;
+        Ok(lines)
+    }
+
+    fn promises(&self) -> Done<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        for part in ["refs", "hooks", "info"] {
+            self.walk(
+                &mut found,
+                &self.common.join(part),
+                &["refs/tos", "info/refs", "info/sparse"],
+            );
+        }
+        for file in ["HEAD", "config", "packed-refs", "config.worktree"] {
+            let content = fs::read(self.common.join(file)).unwrap_or_default();
+            // Packing references moves ours as well; only the user's lines count.
+            let text = String::from_utf8_lossy(&content).into_owned();
+            let kept: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.contains(" refs/tos/"))
+                .collect();
+            found.push((file.to_owned(), sha256(kept.join("\n").as_bytes())));
+        }
+        Ok(found)
+    }
+
+    fn told(&self, from: &str, to: &str) -> Done<String> {
+        self.git(&["diff", "--stat", "--no-ext-diff", "--no-textconv", from, to])
+    }
+}
+
+impl GitWorktrees {
+    /// Keeps what a crash left in a room, and takes the room away.
+    fn clean_room(&self, run: &Path, room: &Path) -> Done<Option<String>> {
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let reference = format!("refs/tos/attempts/{}/{}-left", name(run), name(room));
+        let top = room.join("tree");
+        let saved = match self.left(room, &top) {
+            Some(place) if self.tree(&place).is_ok_and(|tree| tree == place.tree) => None,
+            Some(place) => Some(self.save(&place, "left by a run that ended badly", &reference)?),
+            None if top.exists() => Some(self.set_aside(&top, &reference)?),
+            None => None,
+        };
+        remove(room).map_err(|error| wrong("a folder cannot be taken away", &error))?;
+        Ok(saved.map(|place| format!("kept what {} left as {place}", name(room))))
+    }
+
+    /// Fails where the tree holds other repositories, whose files git would not keep.
+    fn without_repositories(&self, place: &Place, tree: String) -> Done<String> {
+        let links = |of: &str| -> Done<usize> {
+            let list = self.git(&["ls-tree", "-r", of])?;
+            Ok(list
+                .lines()
+                .filter(|line| line.starts_with("160000"))
+                .count())
+        };
+        if links(&tree)? > links(&place.tree)? {
+            return Err(Error("another repository is inside".to_owned()));
+        }
+        Ok(tree)
+    }
+
+    /// Moves a folder out of the way, under a name that says where it comes from.
+    fn set_aside(&self, top: &Path, reference: &str) -> Done<String> {
+        let folder = self.folder.with_file_name("set-aside");
+        fs::create_dir_all(&folder).map_err(|error| wrong("a folder cannot be made", &error))?;
+        let name = reference
+            .trim_start_matches("refs/tos/attempts/")
+            .replace('/', "-");
+        let to = folder.join(name);
+        fs::rename(top, &to).map_err(|error| wrong("a folder cannot be moved", &error))?;
+        Ok(to.display().to_string())
+    }
+
+    /// Finds the administration of a work tree that a crash left.
+    fn left(&self, room: &Path, top: &Path) -> Option<Place> {
+        let link = fs::read_to_string(top.join(".git")).ok()?;
+        let directory = PathBuf::from(link.trim().strip_prefix("gitdir: ")?)
+            .canonicalize()
+            .ok()?;
+        if !directory.starts_with(self.common.join("worktrees")) {
+            return None;
+        }
+        let head = fs::read_to_string(directory.join("HEAD")).ok()?;
+        let base = self
+            .git(&[
+                "rev-parse",
+                "--verify",
+                &format!("{}^{{commit}}", head.trim()),
+            ])
+            .ok()?;
+        let tree = self
+            .git(&["rev-parse", "--verify", &format!("{base}^{{tree}}")])
+            .ok()?;
+        Some(Place {
+            room: room.to_owned(),
+            top: top.to_owned(),
+            directory,
+            base,
+            tree,
+        })
+    }
+}
+
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && !path.is_symlink())
+        .collect()
+}
+
+/// Removes a folder, also one whose parts were made unwritable.
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let mut open = vec![folder.to_owned()];
+            while let Some(folder) = open.pop() {
+                fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+                open.extend(folders(&folder));
+            }
+            fs::remove_dir_all(folder)
+        }
+        other => other,
+    }
+}

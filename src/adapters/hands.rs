@@ -1,0 +1,160 @@
+//! Runners behind walls: one for agents, which reaches their own servers, one for tests, which reaches none.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    adapters::{process, sandbox},
+    domain::{
+        confinement::{Backend, Capability, Level, Network, Report},
+        guarded::{Agent, Sandbox},
+        redaction::Redactor,
+    },
+    ports::{
+        BoxFuture,
+        hands::{Confined, Hands},
+        runner::Runner,
+        sandbox::Sandbox as _,
+    },
+};
+
+/// What hands need to know once.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The user's home, from which credentials are copied and whose secrets are hidden.
+    pub home: Option<PathBuf>,
+    /// The environment of tos.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Removes secrets from what programs print.
+    pub redactor: Redactor,
+    /// The program of tos, which is also the jailer.
+    pub program: PathBuf,
+    /// Where trials of walls are kept.
+    pub state: PathBuf,
+}
+
+/// The hands of this machine.
+#[derive(Debug, Clone)]
+pub struct MachineHands(Options);
+
+impl MachineHands {
+    /// Makes them.
+    pub fn new(options: Options) -> Self {
+        Self(options)
+    }
+
+    fn wall(&self, room: &Path, hosts: &[String], sandbox: Sandbox) -> sandbox::Wall {
+        let options = sandbox::Options {
+            level: if sandbox == Sandbox::Off {
+                Level::Off
+            } else {
+                Level::Workspace
+            },
+            open_if_unproved: sandbox == Sandbox::Auto,
+            network: if hosts.is_empty() {
+                Network::None
+            } else {
+                Network::Allowlist
+            },
+            allow_hosts: hosts.to_vec(),
+            protected: vec![PathBuf::from("tree/.git")],
+            home: self.0.home.clone(),
+            state: self.0.state.clone(),
+            ..sandbox::Options::new(room.to_owned(), self.0.program.clone())
+        };
+        sandbox::Wall::new(options)
+    }
+
+    fn runner(&self, room: &Path, hosts: &[String], sandbox: Sandbox) -> Arc<dyn Runner> {
+        let options = process::Options {
+            base_environment: self.0.environment.clone(),
+            ..process::Options::new(room.to_owned(), self.0.redactor.clone())
+        };
+        let wall = self.wall(room, hosts, sandbox);
+        Arc::new(process::CommandRunner::new(options, Some(Arc::new(wall))))
+    }
+}
+
+impl Hands for MachineHands {
+    fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String> {
+        let make = || -> io::Result<(String, String)> {
+            let homes = ["home", "test-home"].map(|name| room.join(name));
+            for home in &homes {
+                fs::create_dir_all(home)?;
+                fs::set_permissions(home, fs::Permissions::from_mode(0o700))?;
+            }
+            for name in &agent.credentials {
+                let from = self.0.home.as_ref().map(|home| home.join(name));
+                let to = homes[0].join(name);
+                to.parent().map_or(Ok(()), fs::create_dir_all)?;
+                from.map_or(Ok(0), |from| fs::copy(from, to))?;
+            }
+            Ok(homes.map(|home| home.to_string_lossy().into_owned()).into())
+        };
+        make().map_err(|error| format!("the home of the agent cannot be made: {error}"))
+    }
+
+    fn strip(&self, room: &Path) {
+        // What cannot be removed goes with the whole room a moment later.
+        drop(fs::remove_dir_all(room.join("home")));
+    }
+
+    fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner> {
+        self.runner(room, &agent.hosts(), sandbox)
+    }
+
+    fn for_tests(&self, room: &Path, sandbox: Sandbox) -> Arc<dyn Runner> {
+        self.runner(room, &[], sandbox)
+    }
+
+    fn confined<'a>(&'a self, room: &'a Path, sandbox: Sandbox) -> BoxFuture<'a, Confined> {
+        Box::pin(async move {
+            let report = self.wall(room, &[], sandbox).report().await;
+            told(&report)
+        })
+    }
+}
+
+/// Puts what was proved into the words of the gates.
+fn told(report: &Report) -> Confined {
+    let backend = report.choice.backend().unwrap_or(Backend::None);
+    let trial = report.trials.iter().find(|trial| trial.backend == backend);
+    let proved = |wanted: &[Capability]| {
+        wanted.iter().all(|capability| {
+            trial.is_some_and(|trial| {
+                trial
+                    .proofs
+                    .iter()
+                    .any(|proof| proof.capability == *capability && proof.holds == Some(true))
+            })
+        })
+    };
+    let words: [(&str, &[Capability]); 5] = [
+        (
+            "fs_confined",
+            &[Capability::WritesOutside, Capability::SecretsHidden],
+        ),
+        ("net_allowlist", &[Capability::NoNetwork]),
+        ("mem_cap", &[Capability::Memory]),
+        ("pids_cap", &[Capability::Processes]),
+        ("disk_cap", &[Capability::FileSize]),
+    ];
+    let always = ["worktree", "env_min", "home_redirect", "kill_tree"];
+    let behind = words
+        .iter()
+        .filter(|(_, needed)| backend != Backend::None && proved(needed))
+        .map(|(word, _)| *word);
+    Confined {
+        backend: backend.as_str().to_owned(),
+        capabilities: always
+            .into_iter()
+            .chain(behind)
+            .map(str::to_owned)
+            .collect(),
+    }
+}

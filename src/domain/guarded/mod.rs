@@ -1,0 +1,255 @@
+//! Guarded tasks: work for a coding agent, one change at a time, each judged before it counts.
+//!
+//! Here is decided what a list of tasks means, which one is next, when everything stops, what the
+//! agent is told and how its program is called. `services/guarded` carries it out.
+
+mod agent;
+mod class;
+mod prompt;
+mod queue;
+
+use serde::Deserialize;
+
+use crate::domain::validate::{Limits, Rules};
+
+pub use agent::{Agent, AgentKind};
+pub use class::checked_class;
+pub use prompt::{Told, prompt};
+pub use queue::{Next, Queue, Stop, Verdict};
+
+/// A list of guarded tasks, as a person or a planner writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskList {
+    /// The version of the format: 1.
+    pub schema: u32,
+    /// Its name.
+    pub id: String,
+    /// For people.
+    #[serde(default)]
+    pub title: String,
+    /// The agent that works unless a task names another.
+    pub agent: Agent,
+    /// What a failed task means for the others.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Modules that every task may import in addition to the harmless ones.
+    #[serde(default)]
+    pub allowed_imports: Vec<String>,
+    /// Texts that no task may add.
+    #[serde(default)]
+    pub banned_patterns: Vec<String>,
+    /// How much a task may change.
+    #[serde(default = "limits")]
+    pub limits: Limits,
+    /// Whether the agent must be confined: `auto` takes the best wall there is, `require` refuses without one.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+    /// How long the test command may take.
+    #[serde(default = "test_seconds")]
+    pub test_seconds: u64,
+    /// False for smoke runs, which prove nothing.
+    #[serde(default = "yes")]
+    pub real: bool,
+    /// The tasks.
+    #[serde(rename = "task")]
+    pub tasks: Vec<Task>,
+}
+
+/// One guarded task.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// Its name, unique in the list.
+    pub id: String,
+    /// What it is for, in one line.
+    pub goal: String,
+    /// What the agent is asked to do.
+    pub prompt: String,
+    /// The kind of work: fix, feature, test, deps or refactor.
+    pub class: String,
+    /// The command that must succeed; words, without a shell.
+    pub test_command: Vec<String>,
+    /// Files the agent is told to read first.
+    #[serde(default)]
+    pub context_files: Vec<String>,
+    /// Tasks whose work this one needs.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// How long the agent may take.
+    #[serde(default = "task_seconds")]
+    pub max_time_seconds: u64,
+    /// Another agent than the list's.
+    #[serde(default)]
+    pub agent: Option<Agent>,
+    /// Further modules that may be imported.
+    #[serde(default)]
+    pub allowed_imports: Vec<String>,
+    /// Further texts that may not be added.
+    #[serde(default)]
+    pub banned_patterns: Vec<String>,
+    /// Other limits than the list's.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+}
+
+const fn limits() -> Limits {
+    Limits {
+        files: 5,
+        lines: 500,
+        created: 8,
+        bytes: 1 << 20,
+    }
+}
+
+const fn test_seconds() -> u64 {
+    120
+}
+
+const fn task_seconds() -> u64 {
+    900
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What a failed task means for the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Everything stops.
+    #[default]
+    Stop,
+    /// It is tried once more; a second failure stops its dependents, and two failed tasks in a row everything.
+    RetryThenStop,
+    /// It is tried once more; then its dependents are left out and the others go on.
+    RetryThenSkipDependents,
+}
+
+impl OnFailure {
+    /// Returns the word used in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::RetryThenStop => "retry_then_stop",
+            Self::RetryThenSkipDependents => "retry_then_skip_dependents",
+        }
+    }
+
+    /// Returns whether a failed task is tried again.
+    pub const fn retries(self) -> bool {
+        !matches!(self, Self::Stop)
+    }
+}
+
+/// Whether the agent must be confined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sandbox {
+    /// Behind the best wall this machine has, or none.
+    #[default]
+    Auto,
+    /// Behind a proved wall, or not at all.
+    Require,
+    /// Without a wall.
+    Off,
+}
+
+/// The kinds of work.
+pub const CLASSES: [&str; 5] = ["fix", "feature", "test", "deps", "refactor"];
+
+impl TaskList {
+    /// Returns everything that is wrong, one sentence each.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.schema != 1 {
+            faults.push(format!("`schema` is {}; this tos knows 1", self.schema));
+        }
+        if !is_name(&self.id) {
+            faults.push(format!(
+                "`id` \"{}\" must be letters, digits, `-` and `_`",
+                self.id
+            ));
+        }
+        if self.tasks.is_empty() {
+            faults.push("there is no `task`".to_owned());
+        }
+        faults.extend(self.agent.fault());
+        for (place, task) in self.tasks.iter().enumerate() {
+            let earlier = self.tasks.get(..place).unwrap_or_default();
+            faults.extend(
+                task.faults(earlier)
+                    .into_iter()
+                    .map(|fault| format!("task `{}`: {fault}", task.id)),
+            );
+        }
+        faults
+    }
+
+    /// Returns what is agreed for a task.
+    pub fn rules(&self, task: &Task, confined: bool) -> Rules {
+        let both = |a: &[String], b: &[String]| a.iter().chain(b).cloned().collect();
+        Rules {
+            allowed_imports: both(&self.allowed_imports, &task.allowed_imports),
+            banned_patterns: both(&self.banned_patterns, &task.banned_patterns),
+            allow_manifests: task.class == "deps",
+            confined,
+            limits: task.limits.unwrap_or(self.limits),
+        }
+    }
+
+    /// Returns the agent of a task.
+    pub fn agent_of<'a>(&'a self, task: &'a Task) -> &'a Agent {
+        task.agent.as_ref().unwrap_or(&self.agent)
+    }
+}
+
+impl Task {
+    fn faults(&self, earlier: &[Self]) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !is_name(&self.id) {
+            faults.push("`id` must be letters, digits, `-` and `_`".to_owned());
+        }
+        if earlier
+            .iter()
+            .any(|other| other.id.eq_ignore_ascii_case(&self.id))
+        {
+            faults.push("another task has the same `id`".to_owned());
+        }
+        if !CLASSES.contains(&self.class.as_str()) {
+            faults.push(format!(
+                "`class` \"{}\" must be one of {}",
+                self.class,
+                CLASSES.join(", ")
+            ));
+        }
+        if self.test_command.first().is_none_or(String::is_empty) {
+            faults.push("`test_command` is empty; without a test nothing is accepted".to_owned());
+        }
+        if self.prompt.trim().is_empty() {
+            faults.push("`prompt` is empty".to_owned());
+        }
+        if self.max_time_seconds == 0 {
+            faults.push("`max_time_seconds` must be above 0".to_owned());
+        }
+        // Tasks run in the order of the list, so what is needed stands above.
+        let unknown = self
+            .depends_on
+            .iter()
+            .filter(|id| !earlier.iter().any(|other| &other.id == *id));
+        faults.extend(
+            unknown.map(|id| format!("`depends_on` names `{id}`, which does not stand above it")),
+        );
+        if self.banned_patterns.iter().any(String::is_empty) {
+            faults.push("a banned text is empty".to_owned());
+        }
+        faults.extend(self.agent.as_ref().and_then(Agent::fault));
+        faults
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.len() <= 60 && text.chars().all(plain)
+}

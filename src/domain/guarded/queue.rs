@@ -1,0 +1,256 @@
+//! Which task is next, and when everything stops. Two failed tasks in a row stop everything, always.
+
+use super::{OnFailure, TaskList};
+use crate::domain::ledger::TaskOutcome;
+
+/// How a task came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its work was accepted.
+    Accepted,
+    /// It was undone, the second try too where there was one.
+    Failed,
+    /// A limit was reached; it was undone.
+    OverLimit,
+    /// Something got out or cannot be put back: nothing may go on.
+    Broken,
+    /// A person stopped it.
+    Stopped,
+}
+
+/// Why everything stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Every task had its turn.
+    QueueEmpty,
+    /// A task failed and the list says that this is the end, or others need it.
+    TaskFailed,
+    /// Two tasks failed one after the other.
+    TwoFailures,
+    /// A task reached a limit.
+    Limit,
+    /// The next task could not end in time.
+    TimeCap,
+    /// A promise was broken.
+    Broken,
+    /// A person stopped it.
+    Operator,
+}
+
+impl Stop {
+    /// Returns the word used in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueEmpty => "queue_empty",
+            Self::TaskFailed => "task_failed",
+            Self::TwoFailures => "two_failures",
+            Self::Limit => "limit",
+            Self::TimeCap => "time_cap",
+            Self::Broken => "broken",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a stop that is not obeyed is none"]
+pub enum Next {
+    /// Start this task.
+    Start(usize),
+    /// Leave everything else.
+    Stop(Stop),
+}
+
+/// The tasks of a list and how far they are.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    on_failure: OnFailure,
+    tasks: Vec<Waiting>,
+    failures_in_a_row: u32,
+    end: Option<Stop>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    needs: Vec<usize>,
+    seconds: u64,
+    outcome: Option<TaskOutcome>,
+}
+
+impl Queue {
+    /// Makes the queue of a list.
+    pub fn new(list: &TaskList) -> Self {
+        let place = |id: &String| list.tasks.iter().position(|task| &task.id == id);
+        let tasks = list.tasks.iter().map(|task| Waiting {
+            needs: task.depends_on.iter().filter_map(place).collect(),
+            seconds: task.max_time_seconds,
+            outcome: None,
+        });
+        Self {
+            on_failure: list.on_failure,
+            tasks: tasks.collect(),
+            failures_in_a_row: 0,
+            end: None,
+        }
+    }
+
+    /// Says what to do now; `left` = seconds until the session must be over.
+    pub fn next(&mut self, left: Option<u64>) -> Next {
+        if let Some(end) = self.end {
+            return Next::Stop(end);
+        }
+        while let Some(place) = self.tasks.iter().position(|task| task.outcome.is_none()) {
+            let failed = |need: &usize| {
+                self.tasks
+                    .get(*need)
+                    .is_some_and(|task| task.outcome != Some(TaskOutcome::Success))
+            };
+            let Some(task) = self.tasks.get(place) else {
+                break;
+            };
+            if task.needs.iter().any(failed) {
+                self.set(place, TaskOutcome::Skipped);
+                continue;
+            }
+            if left.is_some_and(|left| left < task.seconds) {
+                self.end = Some(Stop::TimeCap);
+                return Next::Stop(Stop::TimeCap);
+            }
+            return Next::Start(place);
+        }
+        self.end = Some(Stop::QueueEmpty);
+        Next::Stop(Stop::QueueEmpty)
+    }
+
+    /// Takes the verdict on a task.
+    pub fn finish(&mut self, place: usize, verdict: Verdict) {
+        self.set(
+            place,
+            match verdict {
+                Verdict::Accepted => TaskOutcome::Success,
+                Verdict::Failed | Verdict::OverLimit | Verdict::Broken => TaskOutcome::Failed,
+                Verdict::Stopped => TaskOutcome::Blocked,
+            },
+        );
+        match verdict {
+            Verdict::Accepted => self.failures_in_a_row = 0,
+            Verdict::Failed => self.failed(place),
+            Verdict::OverLimit => self.end = Some(Stop::Limit),
+            Verdict::Broken => self.end = Some(Stop::Broken),
+            Verdict::Stopped => self.end = Some(Stop::Operator),
+        }
+    }
+
+    /// Stops before the next task.
+    pub fn stop(&mut self) {
+        self.end = self.end.or(Some(Stop::Operator));
+    }
+
+    fn failed(&mut self, place: usize) {
+        self.failures_in_a_row += 1;
+        let needed = self.tasks.iter().any(|task| task.needs.contains(&place));
+        self.end = match self.on_failure {
+            _ if self.failures_in_a_row >= 2 => Some(Stop::TwoFailures),
+            OnFailure::Stop => Some(Stop::TaskFailed),
+            OnFailure::RetryThenStop if needed => Some(Stop::TaskFailed),
+            OnFailure::RetryThenStop | OnFailure::RetryThenSkipDependents => None,
+        };
+    }
+
+    fn set(&mut self, place: usize, outcome: TaskOutcome) {
+        if let Some(task) = self.tasks.get_mut(place) {
+            task.outcome = Some(outcome);
+        }
+    }
+
+    /// Returns how each task came out; what never started was not run.
+    pub fn outcomes(&self) -> Vec<TaskOutcome> {
+        self.tasks
+            .iter()
+            .map(|task| task.outcome.unwrap_or(TaskOutcome::NotRun))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn queue(on_failure: OnFailure, needs: &[&[usize]]) -> Queue {
+        let tasks = needs.iter().map(|needs| Waiting {
+            needs: needs.to_vec(),
+            seconds: 10,
+            outcome: None,
+        });
+        Queue {
+            on_failure,
+            tasks: tasks.collect(),
+            failures_in_a_row: 0,
+            end: None,
+        }
+    }
+
+    fn play(queue: &mut Queue, verdicts: &[Verdict]) -> Stop {
+        let mut verdicts = verdicts.iter().copied();
+        loop {
+            match queue.next(None) {
+                Next::Start(place) => {
+                    queue.finish(place, verdicts.next().unwrap_or(Verdict::Accepted));
+                }
+                Next::Stop(stop) => return stop,
+            }
+        }
+    }
+
+    use TaskOutcome::{Failed, NotRun, Skipped, Success};
+
+    #[test]
+    fn the_first_failure_ends_a_list_that_stops() {
+        let mut queue = queue(OnFailure::Stop, &[&[], &[], &[]]);
+        assert_eq!(
+            play(&mut queue, &[Verdict::Accepted, Verdict::Failed]),
+            Stop::TaskFailed
+        );
+        assert_eq!(queue.outcomes(), [Success, Failed, NotRun]);
+    }
+
+    #[test]
+    fn nothing_is_skipped_before_skipping_is_earned() {
+        let mut queue = queue(OnFailure::RetryThenStop, &[&[], &[0], &[]]);
+        assert_eq!(play(&mut queue, &[Verdict::Failed]), Stop::TaskFailed);
+        assert_eq!(queue.outcomes(), [Failed, NotRun, NotRun]);
+    }
+
+    #[test]
+    fn dependents_of_a_failure_are_skipped_and_the_others_go_on() {
+        let mut queue = queue(OnFailure::RetryThenSkipDependents, &[&[], &[0], &[1], &[]]);
+        assert_eq!(play(&mut queue, &[Verdict::Failed]), Stop::QueueEmpty);
+        assert_eq!(queue.outcomes(), [Failed, Skipped, Skipped, Success]);
+    }
+
+    #[test]
+    fn a_task_that_cannot_end_in_time_does_not_start() {
+        let mut queue = queue(OnFailure::Stop, &[&[]]);
+        assert_eq!(queue.next(Some(9)), Next::Stop(Stop::TimeCap));
+    }
+
+    proptest! {
+        #[test]
+        fn two_failures_in_a_row_stop_everything(good in prop::collection::vec(any::<bool>(), 1..20), skip in any::<bool>()) {
+            let mode = if skip { OnFailure::RetryThenSkipDependents } else { OnFailure::RetryThenStop };
+            let needs: Vec<&[usize]> = good.iter().map(|_| [].as_slice()).collect();
+            let mut queue = queue(mode, &needs);
+            let verdicts: Vec<Verdict> = good.iter().map(|good| if *good { Verdict::Accepted } else { Verdict::Failed }).collect();
+            let stop = play(&mut queue, &verdicts);
+            let outcomes = queue.outcomes();
+            let pair = good.windows(2).position(|pair| pair == [false, false]);
+            prop_assert_eq!(stop == Stop::TwoFailures, pair.is_some());
+            if let Some(pair) = pair {
+                prop_assert!(outcomes[pair + 2..].iter().all(|outcome| *outcome == NotRun));
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! `tos task run`: a list of guarded tasks, from the gate to the summary.
+
+use std::{io::Read, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::{
+    config::tasks,
+    domain::{
+        gates::{self, Ask, Refusal},
+        guarded::{Sandbox, Stop, Task, TaskList},
+        ledger::{Entry, Record, SessionEnd, SessionStart, TaskOutcome, chain::sha256},
+    },
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            gate_kit::{Court, Desk},
+            kit::{self, Kit},
+        },
+        report::Printer,
+    },
+    ports::hands::Confined,
+    services::guarded::{self, Summary, Terms, Watcher},
+};
+
+/// Options of `tos task`.
+#[derive(Debug, Args)]
+pub struct TaskArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a list of guarded tasks: each in its own work tree, judged, tested, kept or undone
+    Run {
+        /// The list, TOML or JSON; `-` reads it from standard input
+        list: PathBuf,
+        /// How long a session without a person may take, e.g. `45m`; as long as the phase allows if absent
+        #[arg(long = "for", value_name = "TIME")]
+        time: Option<String>,
+    },
+    /// Check a list without running anything
+    Check {
+        /// The list
+        list: PathBuf,
+    },
+}
+
+/// Does what the verb says.
+pub fn main(
+    args: &TaskArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    match &args.verb {
+        Verb::Check { list } => {
+            let list = read(list)?;
+            printer.line(&format!(
+                "{}: {} tasks, nothing wrong",
+                list.id,
+                list.tasks.len()
+            ));
+            printer.document(&json!({ "id": list.id, "tasks": list.tasks.len() }));
+            Ok(Exit::Success)
+        }
+        Verb::Run { list, time } => {
+            let list = read(list)?;
+            run(&list, time.as_deref(), global, kit, printer)
+        }
+    }
+}
+
+fn read(file: &std::path::Path) -> Result<TaskList, Trouble> {
+    let trouble = |error: tasks::Error| Trouble::Setup(error.to_string());
+    if file.as_os_str() != "-" {
+        return tasks::load(file).map_err(trouble);
+    }
+    let mut text = String::new();
+    let read = std::io::stdin().lock().read_to_string(&mut text);
+    read.map_err(|error| Trouble::Setup(format!("standard input: {error}")))?;
+    tasks::parse(&text, "standard input").map_err(trouble)
+}
+
+/// The person at the terminal, who says go for each task while the phase is the lowest.
+struct Screen {
+    ask: fn(&str) -> Option<String>,
+    printer: Printer,
+    asks: bool,
+}
+
+impl Watcher for Screen {
+    fn may_start(&self, task: &Task) -> bool {
+        if !self.asks {
+            return true;
+        }
+        let answer = (self.ask)(&format!(
+            "{}: {}\nType `go` to start it: ",
+            task.id, task.goal
+        ));
+        answer.as_deref() == Some("go")
+    }
+
+    fn line(&self, text: &str) {
+        self.printer.note(text);
+    }
+}
+
+fn run(
+    list: &TaskList,
+    time: Option<&str>,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let desk = kit.task_desk(global)?;
+    // Under the lock, a session without an end is one that ended badly.
+    let mut court = Court::convene(kit, global)?;
+    settle_crash(&mut court, &desk, kit, printer)?;
+    let tools = desk.tools.clone();
+    let sandbox = list.sandbox;
+    let place = desk.room.clone();
+    let hands = tools.hands.clone();
+    let confined = kit::block_on(kit, move |_| {
+        Box::pin(async move { hands.confined(&place, sandbox).await })
+    })?;
+    if sandbox == Sandbox::Require && confined.backend == "none" {
+        return refused(
+            "no wall is proved on this machine, and the list requires one",
+            "tos doctor --sandbox",
+        );
+    }
+    court.here.backend = Some(confined.backend.clone());
+    let report = court.report();
+    let attended = kit.is_attended();
+    let wanted = time.map(|text| {
+        gates::seconds(text).ok_or_else(|| Trouble::usage("`--for` wants a time like `45m`"))
+    });
+    let seconds = wanted
+        .transpose()?
+        .unwrap_or(report.permission.max_session_s);
+    let ask = Ask {
+        unattended: !attended,
+        seconds,
+        on_failure: list.on_failure.as_str().to_owned(),
+        capabilities: confined.capabilities.clone(),
+    };
+    gates::may_start(&report, &ask).map_err(Trouble::Refused)?;
+    let terms = Terms {
+        run: desk.run.clone(),
+        seconds: (!attended || time.is_some()).then_some(seconds),
+        start: SessionStart {
+            attended,
+            planned_s: seconds,
+            overridden: report.overridden.is_some(),
+            ..start(&court, &desk, list, confined)
+        },
+    };
+    let screen = Screen {
+        ask: desk.ask,
+        printer: printer.clone(),
+        asks: attended && !report.permission.unattended,
+    };
+    let (tools, terms, screen) = (&tools, &terms, &screen);
+    let ended = kit::block_on(kit, move |stop| {
+        Box::pin(guarded::run(list, tools, terms, screen, stop))
+    })?;
+    let summary = ended.map_err(|error| Trouble::NotDone(error.to_string()))?;
+    shown(&summary, printer, list);
+    // A demotion that this session has caused is recorded before anything else can start.
+    drop(Court::convene(kit, global)?);
+    drop(desk);
+    Ok(exit(&summary))
+}
+
+fn start(court: &Court, desk: &Desk, list: &TaskList, confined: Confined) -> SessionStart {
+    let agent_version = (desk.version)(list.agent.program());
+    SessionStart {
+        at_night: gates::night_of(&court.loaded.gates, court.here.at).is_some(),
+        conditions: conditions(court, &confined.backend, list, &agent_version),
+        backend: confined.backend,
+        capabilities: confined.capabilities,
+        agent: list.agent.program().to_owned(),
+        agent_version,
+        sleep_guard: "none".to_owned(),
+        pid: std::process::id(),
+        ..SessionStart::default()
+    }
+}
+
+fn refused(why: &str, next: &str) -> Result<Exit, Trouble> {
+    Err(Trouble::Refused(Refusal {
+        why: why.to_owned(),
+        next: next.to_owned(),
+    }))
+}
+
+fn conditions(court: &Court, backend: &str, list: &TaskList, version: &str) -> String {
+    let major: String = version
+        .chars()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
+        .collect();
+    let text = format!(
+        "{}|{}|{backend}|{}|{major}|{:?}",
+        court.here.gates,
+        court.here.policy,
+        list.agent.program(),
+        list.limits
+    );
+    sha256(text.as_bytes()).chars().take(16).collect()
+}
+
+/// Closes sessions that a crash left open, ends what they started, keeps what their work trees hold.
+fn settle_crash(
+    court: &mut Court,
+    desk: &Desk,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<(), Trouble> {
+    let tools = &desk.tools;
+    for session in open_sessions(&court.chain.records) {
+        let runner = tools.hands.for_tests(&desk.room, Sandbox::Off);
+        let prefix = format!("{session}/");
+        let ended = kit::block_on(kit, move |_| {
+            Box::pin(async move { runner.reap(&prefix).await })
+        })?;
+        if ended > 0 {
+            printer.alert(&format!(
+                "{ended} of its processes were still at work and were ended"
+            ));
+        }
+        let end = SessionEnd {
+            ended_by: "crash".to_owned(),
+            abnormal: 1,
+            ..SessionEnd::default()
+        };
+        court
+            .ledger
+            .append(Some(&session), Entry::SessionEnd { end })?;
+        printer.alert(&format!(
+            "session {session} ended badly; it is on record as abnormal"
+        ));
+    }
+    court.chain = court.ledger.read()?;
+    let lines = tools.worktrees.clean();
+    for line in lines.map_err(|error| Trouble::NotDone(error.to_string()))? {
+        printer.alert(&line);
+    }
+    Ok(())
+}
+
+fn open_sessions(records: &[Record]) -> Vec<String> {
+    let mut open: Vec<String> = Vec::new();
+    for record in records {
+        let id = record.stamp.session.clone().unwrap_or_default();
+        if matches!(record.entry, Entry::SessionStart { .. }) {
+            open.push(id);
+        } else if matches!(record.entry, Entry::SessionEnd { .. }) {
+            open.retain(|other| *other != id);
+        }
+    }
+    open
+}
+
+fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
+    for task in &summary.tasks {
+        printer.line(&format!(
+            "{:<8} {}  {}",
+            task.outcome.as_str(),
+            task.task,
+            task.reason
+        ));
+    }
+    let good = summary
+        .tasks
+        .iter()
+        .filter(|task| task.outcome == TaskOutcome::Success)
+        .count();
+    printer.line(&format!(
+        "{good} of {} tasks passed, ended by {}",
+        summary.tasks.len(),
+        summary.stop.as_str()
+    ));
+    if let Some((_, reference)) = &summary.tip {
+        printer.line(&format!("look: git log -p HEAD..{reference}"));
+        printer.line(&format!("take: git merge --ff-only {reference}"));
+    }
+    for line in &summary.untold {
+        printer.alert(&format!("warning: {line}"));
+    }
+    printer.document(&json!({
+        "id": list.id,
+        "ended_by": summary.stop.as_str(),
+        "passed": good,
+        "tasks": summary.tasks,
+        "commit": summary.tip.as_ref().map(|(commit, _)| commit),
+        "reference": summary.tip.as_ref().map(|(_, reference)| reference),
+        "untold": summary.untold,
+    }));
+}
+
+fn exit(summary: &Summary) -> Exit {
+    let all = summary
+        .tasks
+        .iter()
+        .all(|task| task.outcome == TaskOutcome::Success);
+    match summary.stop {
+        Stop::Operator => Exit::Cancelled,
+        Stop::QueueEmpty if all => Exit::Success,
+        Stop::QueueEmpty | Stop::TaskFailed | Stop::TwoFailures | Stop::Limit | Stop::TimeCap => {
+            Exit::PlanFailed
+        }
+        Stop::Broken => Exit::NotDone,
+    }
+}

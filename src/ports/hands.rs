@@ -1,0 +1,35 @@
+//! Runners for agents and for tests: the same hands behind different walls.
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    domain::guarded::{Agent, Sandbox},
+    ports::{BoxFuture, runner::Runner},
+};
+
+/// What confines the programs of a room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Confined {
+    /// What builds the wall.
+    pub backend: String,
+    /// What was proved, in the words of the gates.
+    pub capabilities: Vec<String>,
+}
+
+/// Makes runners.
+pub trait Hands: Send + Sync {
+    /// Makes the homes of a room: one with the agent's credentials, one without. Returns both.
+    fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String>;
+
+    /// Takes the credentials away again.
+    fn strip(&self, room: &Path);
+
+    /// Returns a runner for the agent, which reaches only these hosts.
+    fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner>;
+
+    /// Returns a runner for tests: no credentials, no network.
+    fn for_tests(&self, room: &Path, sandbox: Sandbox) -> Arc<dyn Runner>;
+
+    /// Tells what confines the programs of a room.
+    fn confined<'a>(&'a self, room: &'a Path, sandbox: Sandbox) -> BoxFuture<'a, Confined>;
+}

@@ -1,0 +1,69 @@
+//! Work trees for agents: made from accepted work, taken away without losing anything.
+
+use std::path::PathBuf;
+
+use crate::domain::validate::Collected;
+
+/// Why git or the disk did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+/// A work tree and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder that holds work tree and homes: all an agent may write.
+    pub room: PathBuf,
+    /// The work tree.
+    pub top: PathBuf,
+    /// Its git directory.
+    pub directory: PathBuf,
+    /// The commit it was made from.
+    pub base: String,
+    /// The tree of that commit.
+    pub tree: String,
+}
+
+/// Makes and keeps work trees. The user's checkout, branches, hooks and configuration are never touched.
+pub trait Worktrees: Send + Sync {
+    /// Returns the commit that new work starts from.
+    fn head(&self) -> Result<String, Error>;
+
+    /// Makes a work tree of a commit and verifies that it is exactly that.
+    fn make(&self, run: &str, task: &str, base: &str) -> Result<Place, Error>;
+
+    /// Collects what changed in it, the agent's own commits and index included.
+    fn changes(&self, place: &Place) -> Result<Collected, Error>;
+
+    /// Returns the tree of everything in it that is not ignored; nothing that git keeps is changed.
+    fn tree(&self, place: &Place) -> Result<String, Error>;
+
+    /// Commits a tree on top of the base and lets a reference of tos point at it.
+    fn keep(
+        &self,
+        place: &Place,
+        tree: &str,
+        message: &str,
+        reference: &str,
+    ) -> Result<String, Error>;
+
+    /// Keeps everything in it where a person can look at it: under a reference, or, where git cannot hold
+    /// it, as a folder out of the way. Returns where.
+    fn save(&self, place: &Place, message: &str, reference: &str) -> Result<String, Error>;
+
+    /// Puts it back to its base, and returns the tree of everything in it afterwards, ignored files too.
+    fn roll_back(&self, place: &mut Place) -> Result<String, Error>;
+
+    /// Takes it away; what is in it must have been kept or given up before.
+    fn remove(&self, place: &Place) -> Result<(), Error>;
+
+    /// Takes away what a run that ended badly has left, after keeping what is in it under a reference.
+    /// Returns one line each.
+    fn clean(&self) -> Result<Vec<String>, Error>;
+
+    /// Returns a digest of each thing of the user's repository that no task may touch.
+    fn promises(&self) -> Result<Vec<(String, String)>, Error>;
+
+    /// Returns what changed between two commits, for people.
+    fn told(&self, from: &str, to: &str) -> Result<String, Error>;
+}

@@ -1,0 +1,603 @@
+//! Guarded tasks through the program: real repositories, real agents that are small scripts, real tests.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    reason = "tests look at the real disk, and what fails there fails the test"
+)]
+
+mod notify;
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+use tos::config::gates;
+
+struct Root {
+    home: TempDir,
+    root: PathBuf,
+}
+
+/// How the program ended and everything it printed.
+type Ended = (Option<i32>, String);
+
+const BASE: &str = "def add(a, b):\n    return a - b\n";
+const FIXED: &str = "printf 'def add(a, b):\\n    return a + b\\n' > app.py";
+
+impl Root {
+    /// A repository with a mistake in it, and gates under which the tests may work alone.
+    fn new() -> Self {
+        let root = Self::watched();
+        let alone = gates::BUILT_IN
+            .replacen(
+                "unattended = false\nmax_session = \"0m\"",
+                "unattended = true\nmax_session = \"1h\"",
+                1,
+            )
+            .replacen(
+                "on_failure = [\"stop\"]",
+                "on_failure = [\"stop\", \"retry_then_stop\", \"retry_then_skip_dependents\"]",
+                1,
+            );
+        root.write("config/gates.toml", &alone);
+        root.git(&["add", "-A"]);
+        root.git(&["commit", "-q", "-m", "gates"]);
+        root
+    }
+
+    /// The same under the built-in gates.
+    fn watched() -> Self {
+        let home = TempDir::new().unwrap();
+        let root = home.path().canonicalize().unwrap().join("work");
+        fs::create_dir(&root).unwrap();
+        let root = Self { home, root };
+        root.git(&["init", "-q", "-b", "main", "."]);
+        root.git(&["config", "user.name", "Tester"]);
+        root.git(&["config", "user.email", "tester@example.com"]);
+        root.write("app.py", BASE);
+        root.write(
+            "test.sh",
+            "#!/bin/sh\ngrep -q 'a + b' app.py || { echo 'add is wrong'; exit 1; }\n",
+        );
+        root.write(".gitignore", "*.log\n/.tos/\n");
+        root.git(&["add", "-A"]);
+        root.git(&["commit", "-q", "-m", "first"]);
+        root
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn git(&self, words: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(words)
+            .current_dir(&self.root)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "git {words:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tos"));
+        command
+            .args(words)
+            .current_dir(&self.root)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", self.home.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn tos(&self, words: &[&str]) -> Ended {
+        let output = self.command(words).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    }
+
+    /// Writes a list; each task is an id, what its agent does in a shell, and more lines of TOML.
+    fn list(&self, on_failure: &str, tasks: &[(&str, &str, &str)]) {
+        let mut text = format!(
+            "schema = 1\nid = \"demo\"\non_failure = \"{on_failure}\"\nsandbox = \"off\"\n\n[agent]\nkind = \"command\"\nargs = [\"sh\", \"agent.sh\", \"{{prompt}}\"]\n"
+        );
+        for (id, script, more) in tasks {
+            let file = self.home.path().join(format!("{id}.sh"));
+            fs::write(&file, format!("{script}\n")).unwrap();
+            let agent = format!(
+                "{{ kind = \"command\", args = [\"sh\", \"{}\", \"{{prompt}}\"] }}",
+                file.display()
+            );
+            text += &format!(
+                "\n[[task]]\nid = \"{id}\"\ngoal = \"repair add\"\nprompt = \"Make add add.\"\nclass = \"fix\"\ntest_command = [\"sh\", \"test.sh\"]\nagent = {agent}\n{more}\n"
+            );
+        }
+        fs::write(self.home.path().join("list.toml"), text).unwrap();
+    }
+
+    fn run(&self) -> Ended {
+        let list = self.home.path().join("list.toml");
+        self.tos(&["task", "run", list.to_str().unwrap()])
+    }
+
+    fn records(&self, kind: &str) -> Vec<serde_json::Value> {
+        let output = self
+            .command(&["ledger", "show", "--json", "--kind", kind])
+            .output()
+            .unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        value["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| record["entry"].clone())
+            .collect()
+    }
+
+    /// Everything of the user's that must stay as it is.
+    fn untouched(&self) -> (String, String, String) {
+        (
+            self.git(&["rev-parse", "HEAD"]),
+            self.git(&["status", "--porcelain"]),
+            self.git(&["for-each-ref", "refs/heads", "refs/tags"]),
+        )
+    }
+
+    fn left_over(&self) -> Vec<PathBuf> {
+        let folder = self.root.join(".tos/worktrees");
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect()
+    }
+}
+
+#[test]
+fn accepted_work_waits_for_a_fast_forward_and_touches_nothing_else() {
+    let root = Root::new();
+    root.list("stop", &[("T-1", FIXED, "")]);
+    let before = root.untouched();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(root.untouched(), before);
+    assert_eq!(root.left_over(), Vec::<PathBuf>::new());
+    let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
+    assert!(
+        said.contains(&format!("git merge --ff-only {reference}")),
+        "{said}"
+    );
+    let message = root.git(&["log", "-1", "--format=%B", &reference]);
+    assert!(
+        message.starts_with("task(T-1): repair add\n\nTos-Ledger: 0:"),
+        "{message}"
+    );
+    let task = &root.records("task")[0]["end"];
+    assert_eq!(
+        (&task["outcome"], &task["class"], &task["files"]),
+        (&"success".into(), &"fix".into(), &1.into())
+    );
+    root.git(&["merge", "-q", "--ff-only", &reference]);
+    assert!(
+        fs::read_to_string(root.root.join("app.py"))
+            .unwrap()
+            .contains("a + b")
+    );
+    assert_eq!(root.tos(&["ledger", "verify"]).0, Some(0));
+}
+
+#[test]
+fn work_that_is_refused_is_undone_without_residue_and_kept_for_people() {
+    let root = Root::new();
+    let evil = format!(
+        "{FIXED}; echo 'import subprocess' >> app.py; git add -A; git commit -qm mine; echo x > residue.log; mkdir -p nested && git -C nested init -q; touch new"
+    );
+    root.list("stop", &[("T-1", &evil, "")]);
+    let before = root.untouched();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("the change was refused"), "{said}");
+    assert_eq!(root.untouched(), before);
+    let rollback = &root.records("rollback")[0];
+    assert_eq!(
+        (&rollback["ok"], &rollback["before"]),
+        (&true.into(), &rollback["after"])
+    );
+    assert_eq!(root.left_over(), Vec::<PathBuf>::new());
+    let kept = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/attempts"]);
+    assert!(
+        root.git(&["show", &format!("{kept}:app.py")])
+            .contains("import subprocess")
+    );
+}
+
+#[test]
+fn the_command_that_decides_may_not_be_changed() {
+    let root = Root::new();
+    root.list(
+        "stop",
+        &[("T-1", &format!("{FIXED}; echo exit 0 > test.sh"), "")],
+    );
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("touches test.sh, which decides"), "{said}");
+}
+
+#[test]
+fn a_second_try_is_told_why_and_can_succeed() {
+    let root = Root::new();
+    let script = format!(
+        "case \"$1\" in *'second and last try'*'add is wrong'*) {FIXED};; *) echo '# no' >> app.py;; esac"
+    );
+    root.list("retry_then_stop", &[("T-1", &script, "")]);
+    let (code, said) = root.run();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(root.records("retry.success").len(), 1);
+    assert_eq!(root.records("task")[0]["end"]["attempts"], 2);
+}
+
+#[test]
+fn two_failed_tasks_in_a_row_stop_everything() {
+    let root = Root::new();
+    let wrong = "echo '# no' >> app.py";
+    root.list(
+        "retry_then_stop",
+        &[("T-1", wrong, ""), ("T-2", wrong, ""), ("T-3", FIXED, "")],
+    );
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(
+        said.contains("0 of 3 tasks passed, ended by two_failures"),
+        "{said}"
+    );
+    let outcomes: Vec<String> = root
+        .records("task")
+        .iter()
+        .map(|task| task["end"]["outcome"].to_string())
+        .collect();
+    assert_eq!(outcomes, ["\"failed\"", "\"failed\"", "\"not_run\""]);
+    assert_eq!(root.records("retry.failed").len(), 2);
+    assert_eq!(
+        root.records("session.end")[0]["end"]["ended_by"],
+        "two_failures"
+    );
+}
+
+#[test]
+fn later_tasks_build_on_earlier_ones_and_dependents_of_a_failure_are_skipped() {
+    let root = Root::new();
+    let more = "echo '# more' >> app.py";
+    root.list(
+        "retry_then_skip_dependents",
+        &[
+            ("a", FIXED, ""),
+            ("b", "true", ""),
+            ("c", more, "depends_on = [\"b\"]"),
+            (
+                "d",
+                &format!("grep -q 'a + b' app.py && {more}"),
+                "depends_on = [\"a\"]",
+            ),
+        ],
+    );
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    for line in [
+        "success  a",
+        "failed   b  the agent changed nothing",
+        "skipped  c  what it needs failed",
+        "success  d",
+    ] {
+        assert!(said.contains(line), "{line}:\n{said}");
+    }
+}
+
+#[test]
+fn a_limit_stops_everything_at_once() {
+    let root = Root::new();
+    let many = format!("{FIXED}; for n in 1 2 3 4 5 6; do echo '# x' > $n.md; done");
+    root.list("retry_then_stop", &[("T-1", &many, ""), ("T-2", FIXED, "")]);
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("ended by limit"), "{said}");
+    let limit = &root.records("limit")[0];
+    assert_eq!((&limit["actual"], &limit["limit"]), (&7.into(), &5.into()));
+    assert_eq!(root.records("session.end")[0]["end"]["limit_breach"], 1);
+}
+
+#[test]
+fn an_agent_that_hangs_is_ended_with_everything_it_started() {
+    let root = Root::new();
+    let mark = root.home.path().join("alive");
+    let script = format!(
+        "(setsid sh -c 'sleep 3; touch {}' &) ; sleep 600",
+        mark.display()
+    );
+    root.list(
+        "retry_then_stop",
+        &[("T-1", &script, "max_time_seconds = 1")],
+    );
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("the agent took longer than 1 s"), "{said}");
+    assert_eq!(
+        root.records("task")[0]["end"]["attempts"],
+        1,
+        "a timeout is not tried again"
+    );
+    let left = Command::new("pgrep")
+        .args(["-f", mark.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(left.stdout.is_empty(), "nothing it started is alive");
+}
+
+#[test]
+fn touching_the_users_repository_is_a_broken_promise() {
+    let root = Root::new();
+    let script = format!(
+        "{FIXED}; common=$(git rev-parse --git-common-dir); printf '#!/bin/sh\\n' > $common/hooks/pre-commit"
+    );
+    root.list(
+        "retry_then_stop",
+        &[("T-1", &script, ""), ("T-2", FIXED, "")],
+    );
+    let (code, said) = root.run();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("the user's repository was changed: hooks/pre-commit"),
+        "{said}"
+    );
+    assert_eq!(root.records("invariant_broken").len(), 1);
+    assert_eq!(root.records("session.end")[0]["end"]["invariant_broken"], 1);
+}
+
+#[test]
+fn the_agent_sees_neither_keys_nor_the_users_home() {
+    let root = Root::new();
+    let script = format!("env > seen.md; echo \"home=$HOME\" >> seen.md; {FIXED}");
+    root.list("stop", &[("T-1", &script, "")]);
+    let list = root.home.path().join("list.toml");
+    let output = root
+        .command(&["task", "run", list.to_str().unwrap()])
+        .env("OPENAI_API_KEY", "not-for-agents")
+        .env("SSH_AUTH_SOCK", "/run/agent")
+        .env("https_proxy", "http://proxy.test")
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
+    let seen = root.git(&["show", &format!("{reference}:seen.md")]);
+    for word in [
+        "OPENAI_API_KEY",
+        "not-for-agents",
+        "SSH_AUTH_SOCK",
+        "proxy.test",
+    ] {
+        assert!(!seen.contains(word), "{word} in {seen}");
+    }
+    assert!(
+        seen.contains("/.tos/worktrees/") && seen.contains("/home\n") || seen.ends_with("/home"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn behind_a_wall_the_agent_cannot_write_outside_its_room() {
+    let root = Root::new();
+    let outside = root.home.path().join("outside");
+    let script = format!(
+        "{FIXED}; touch {} 2>/dev/null; touch ../../../../../app.py.outside 2>/dev/null; true",
+        outside.display()
+    );
+    root.list("stop", &[("T-1", &script, "")]);
+    let list = root.home.path().join("list.toml");
+    let text = fs::read_to_string(&list)
+        .unwrap()
+        .replace("sandbox = \"off\"", "sandbox = \"auto\"");
+    fs::write(&list, text).unwrap();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(0), "{said}");
+    let start = root.records("session.start")[0]["start"].clone();
+    let confined = start["capabilities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|word| word == "fs_confined");
+    if !confined {
+        println!("no wall on this machine: not counted");
+        return;
+    }
+    assert!(!outside.exists() && !root.root.join("app.py.outside").exists());
+}
+
+#[test]
+fn a_phase_that_must_be_watched_refuses_to_work_alone() {
+    let root = Root::watched();
+    root.list("stop", &[("T-1", FIXED, "")]);
+    let (code, said) = root.run();
+    assert_eq!(code, Some(5), "{said}");
+    assert!(
+        said.contains("phase 1 allows no unattended run. Open: successes 0/5"),
+        "{said}"
+    );
+    assert_eq!(root.records("session.start").len(), 0);
+    assert_eq!(root.git(&["for-each-ref", "refs/tos"]), "");
+}
+
+#[test]
+fn a_watched_task_starts_when_the_person_says_go() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    for (typed, code) in [("go", 0), ("no", 4)] {
+        let root = Root::watched();
+        root.list("stop", &[("T-1", FIXED, "")]);
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let name = ptsname(&controller, Vec::new()).unwrap();
+        let open = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .open(name.to_str().unwrap())
+                .unwrap()
+        };
+        let list = root.home.path().join("list.toml");
+        let mut child = root
+            .command(&["task", "run", list.to_str().unwrap()])
+            .stdin(open())
+            .stdout(open())
+            .stderr(open())
+            .spawn()
+            .unwrap();
+        let mut controller = File::from(controller);
+        controller
+            .write_all(format!("{typed}\n").as_bytes())
+            .unwrap();
+        let (mut said, mut part) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = controller.read(&mut part) {
+            said.extend_from_slice(&part[..count]);
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(
+            status.code(),
+            Some(code),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_is_on_record_and_loses_nothing() {
+    let root = Root::new();
+    root.list(
+        "stop",
+        &[("T-1", "echo half > half.md; touch started; sleep 600", "")],
+    );
+    let list = root.home.path().join("list.toml");
+    let mut child = root
+        .command(&["task", "run", list.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = || {
+        let found = Command::new("find")
+            .arg(root.root.join(".tos/worktrees"))
+            .args(["-name", "started"])
+            .output()
+            .unwrap();
+        !found.stdout.is_empty()
+    };
+    while !started() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it must still be at work"
+        );
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    root.list("stop", &[("T-1", FIXED, "")]);
+    let (code, said) = root.run();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ended badly"), "{said}");
+    let ends = root.records("session.end");
+    assert_eq!(
+        (&ends[0]["end"]["ended_by"], &ends[0]["end"]["abnormal"]),
+        (&"crash".into(), &1.into())
+    );
+    let kept = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/attempts"]);
+    assert_eq!(root.git(&["show", &format!("{kept}:half.md")]), "half");
+    drop(
+        Command::new("pkill")
+            .args([
+                "-9",
+                "-f",
+                root.home.path().join("T-1.sh").to_str().unwrap(),
+            ])
+            .status(),
+    );
+}
+
+#[test]
+fn a_list_with_mistakes_names_all_of_them_and_runs_nothing() {
+    let root = Root::new();
+    root.list(
+        "stop",
+        &[
+            ("T-1", FIXED, "depends_on = [\"T-9\"]"),
+            ("t-1", FIXED, "max_time_seconds = 0"),
+        ],
+    );
+    let (code, said) = root.run();
+    assert_eq!(code, Some(2), "{said}");
+    for piece in [
+        "names `T-9`",
+        "another task has the same `id`",
+        "must be above 0",
+    ] {
+        assert!(said.contains(piece), "{piece}: {said}");
+    }
+}
+
+#[test]
+fn a_way_to_tell_people_that_fails_never_fails_the_run() {
+    let root = Root::new();
+    let mail = root.home.path().join("mail.sh");
+    fs::write(
+        &mail,
+        format!(
+            "#!/bin/sh\ncat >> {}\n",
+            root.home.path().join("mails").display()
+        ),
+    )
+    .unwrap();
+    fs::set_permissions(&mail, fs::Permissions::from_mode(0o755)).unwrap();
+    root.write(
+        "config/notify.toml",
+        &format!("[[notify]]\nkind = \"webhook\"\nurl_env = \"HOOK\"\n[[notify]]\nkind = \"mail\"\ncommand = [\"{}\"]\n", mail.display()),
+    );
+    root.list("stop", &[("T-1", FIXED, "")]);
+    let list = root.home.path().join("list.toml");
+    let output = root
+        .command(&["task", "run", list.to_str().unwrap()])
+        .env("HOOK", "http://127.0.0.1:9/secret-path")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("webhook could not be told") && !said.contains("secret-path"),
+        "{said}"
+    );
+    let mails = fs::read_to_string(root.home.path().join("mails")).unwrap();
+    assert!(
+        mails.contains("Subject: [tos] T-1 passed") && mails.contains("1 of 1 tasks passed"),
+        "{mails}"
+    );
+    assert_eq!(root.records("session.end")[0]["end"]["notified"], 3);
+}
