@@ -207,7 +207,7 @@ fn accepted_work_waits_for_a_fast_forward_and_touches_nothing_else() {
 fn work_that_is_refused_is_undone_without_residue_and_kept_for_people() {
     let root = Root::new();
     let evil = format!(
-        "{FIXED}; echo 'import subprocess' >> app.py; git add -A; git commit -qm mine; echo x > residue.log; mkdir -p nested && git -C nested init -q; touch new"
+        "{FIXED}; echo 'import subprocess' >> app.py; git add -A; git commit -qm mine; echo x > residue.log; touch new"
     );
     root.list("stop", &[("T-1", &evil, "")]);
     let before = root.untouched();
@@ -226,6 +226,29 @@ fn work_that_is_refused_is_undone_without_residue_and_kept_for_people() {
         root.git(&["show", &format!("{kept}:app.py")])
             .contains("import subprocess")
     );
+}
+
+#[test]
+fn what_git_cannot_hold_is_moved_out_of_the_way_and_not_deleted() {
+    let root = Root::new();
+    let nested =
+        format!("{FIXED}; mkdir nested; git -C nested init -q; echo precious > nested/file");
+    root.list("stop", &[("T-1", &nested, "")]);
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(
+        said.contains("another repository inside this one"),
+        "{said}"
+    );
+    let aside: Vec<_> = fs::read_dir(root.root.join(".tos/set-aside"))
+        .unwrap()
+        .collect();
+    let folder = aside[0].as_ref().unwrap().path();
+    assert_eq!(
+        fs::read_to_string(folder.join("nested/file")).unwrap(),
+        "precious\n"
+    );
+    assert_eq!(root.records("rollback")[0]["ok"], true);
 }
 
 #[test]
@@ -407,17 +430,17 @@ fn the_agent_sees_neither_keys_nor_the_users_home() {
 #[test]
 fn behind_a_wall_the_agent_cannot_write_outside_its_room() {
     let root = Root::new();
-    let outside = root.home.path().join("outside");
+    let outside = root.root.join("outside");
     let script = format!(
-        "{FIXED}; touch {} 2>/dev/null; touch ../../../../../app.py.outside 2>/dev/null; true",
+        "{FIXED}; touch {} ../../../../../outside; true",
         outside.display()
     );
-    root.list("stop", &[("T-1", &script, "")]);
-    let list = root.home.path().join("list.toml");
-    let text = fs::read_to_string(&list)
-        .unwrap()
-        .replace("sandbox = \"off\"", "sandbox = \"auto\"");
-    fs::write(&list, text).unwrap();
+    let text = format!(
+        "schema = 1\nid = \"demo\"\n[agent]\nkind = \"command\"\nargs = [\"sh\", \"-c\", \"\"\"{}\"\"\", \"sh\", \"{{prompt}}\"]\n\
+         [[task]]\nid = \"T-1\"\ngoal = \"repair add\"\nprompt = \"Make add add.\"\nclass = \"fix\"\ntest_command = [\"sh\", \"test.sh\"]\n",
+        script.replace('\\', "\\\\")
+    );
+    fs::write(root.home.path().join("list.toml"), text).unwrap();
     let (code, said) = root.run();
     assert_eq!(code, Some(0), "{said}");
     let start = root.records("session.start")[0]["start"].clone();
@@ -430,7 +453,7 @@ fn behind_a_wall_the_agent_cannot_write_outside_its_room() {
         println!("no wall on this machine: not counted");
         return;
     }
-    assert!(!outside.exists() && !root.root.join("app.py.outside").exists());
+    assert!(!outside.exists());
 }
 
 #[test]
@@ -495,7 +518,7 @@ fn a_run_that_was_killed_is_on_record_and_loses_nothing() {
     let root = Root::new();
     root.list(
         "stop",
-        &[("T-1", "echo half > half.md; touch started; sleep 600", "")],
+        &[("T-1", "echo half > half.md; touch started; sleep 61317", "")],
     );
     let list = root.home.path().join("list.toml");
     let mut child = root
@@ -532,14 +555,13 @@ fn a_run_that_was_killed_is_on_record_and_loses_nothing() {
     );
     let kept = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/attempts"]);
     assert_eq!(root.git(&["show", &format!("{kept}:half.md")]), "half");
-    drop(
-        Command::new("pkill")
-            .args([
-                "-9",
-                "-f",
-                root.home.path().join("T-1.sh").to_str().unwrap(),
-            ])
-            .status(),
+    let alive = Command::new("pgrep")
+        .args(["-f", "^sleep 61317"])
+        .output()
+        .unwrap();
+    assert!(
+        alive.stdout.is_empty(),
+        "the orphans of the killed run are ended"
     );
 }
 
