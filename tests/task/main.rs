@@ -2,6 +2,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::format_push_string,
     clippy::unwrap_used,
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
@@ -126,9 +127,9 @@ impl Root {
                 "{{ kind = \"command\", args = [\"sh\", \"{}\", \"{{prompt}}\"] }}",
                 file.display()
             );
-            text += &format!(
+            text.push_str(&format!(
                 "\n[[task]]\nid = \"{id}\"\ngoal = \"repair add\"\nprompt = \"Make add add.\"\nclass = \"fix\"\ntest_command = [\"sh\", \"test.sh\"]\nagent = {agent}\n{more}\n"
-            );
+            ));
         }
         fs::write(self.home.path().join("list.toml"), text).unwrap();
     }
