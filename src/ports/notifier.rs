@@ -3,7 +3,7 @@
 use crate::ports::BoxFuture;
 
 /// Something worth telling.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// `started`, `task_passed`, `task_failed`, `stopped` or `finished`.
     pub event: String,

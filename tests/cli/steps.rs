@@ -13,7 +13,7 @@ fn steps_are_listed_and_shown() {
     assert_eq!(machine.run(&["--mode", "run"]).code, Some(0));
     insta::assert_snapshot!(machine.run(&["steps"]), @r#"
     --- stdout
-       1  deny              job 1    deny: contains `rmdir`, which deny_if_contains forbids
+       1  deny              job 1    deny: rule `results-stay`: `rmdir workspace/results` removes workspace/results
        2  done              job 1    the done condition holds
     --- exit 0
     "#);
@@ -21,7 +21,7 @@ fn steps_are_listed_and_shown() {
     --- stdout
     step 1  deny
     when      $TIME
-    why       deny: contains `rmdir`, which deny_if_contains forbids
+    why       deny: rule `results-stay`: `rmdir workspace/results` removes workspace/results
     spent     2244 tokens, cost 0.0000
     asked     draft: replay:sample, 612 tokens in, 148 out, 0 ms
     asked     review: replay:sample, 583 tokens in, 61 out, 0 ms
@@ -30,7 +30,7 @@ fn steps_are_listed_and_shown() {
     review    The figures are right: column 3 holds the amounts and the header is skipped.
     summary   Empty the results folder and compute sum, average and count of job_1.csv.
     command 1 denied  bash: rmdir workspace/results; mkdir workspace/results; mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "合計: %d\n平均: %.2f\n件数: %d\n", sum, sum / count, count }' examples/sa...
-              contains `rmdir`, which deny_if_contains forbids
+              rule `results-stay`: `rmdir workspace/results` removes workspace/results
     --- exit 0
     "#);
     insta::assert_snapshot!(machine.run(&["steps", "9"]), @r#"
