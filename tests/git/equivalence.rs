@@ -1,8 +1,14 @@
 //! Random trees: tos and the git program must always come to the same tree.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use proptest::prelude::*;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use tos::{
     adapters::git::{Engine, GitCheckpoints, Options},
     domain::checkpoint::{RollBack, Take},
@@ -127,7 +133,10 @@ fn perform(repo: &Repo, step: &Step) {
             make_way(&repo.top, &path);
             fs::write(at(&path), patterns.join("\n")).unwrap();
         }
-        Step::Attributes { patterns } => repo.write(".gitattributes", patterns.join("\n")),
+        Step::Attributes { patterns } => {
+            repo.write(".gitattributes", patterns.join("\n"));
+            touch_all(repo);
+        }
         Step::Stage { path } => quietly(repo, &["--literal-pathspecs", "add", "--", path]),
         Step::Unstage { path } => {
             quietly(
@@ -148,6 +157,23 @@ fn perform(repo: &Repo, step: &Step) {
             make_way(&repo.top, path);
             fs::create_dir(at(path)).unwrap();
         }
+    }
+}
+
+/// New attributes concern a file only once it changes: git, and tos with it, keeps what it has of files
+/// that the index knows to be unchanged. The oracle has no stat data, so the others get none either.
+fn touch_all(repo: &Repo) {
+    static SECONDS: AtomicI64 = AtomicI64::new(1_000_000_000);
+    let time = Timespec {
+        tv_sec: SECONDS.fetch_add(1, Ordering::Relaxed),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    for path in repo.files() {
+        utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
     }
 }
 
@@ -235,11 +261,43 @@ fn with(repo: &Repo, engine: Engine) -> GitCheckpoints {
 
 fn check_clean(repo: &Repo, tree: &str) {
     repo.check();
-    assert_eq!(repo.git(&["rev-parse", "HEAD^{tree}"]).trim(), tree);
-    assert_eq!(repo.git(&["write-tree"]).trim(), tree);
-    assert_eq!(tree_by_git(repo), tree);
+    let of_head = repo.git(&["rev-parse", "HEAD^{tree}"]).trim().to_owned();
+    let of_index = repo.git(&["write-tree"]).trim().to_owned();
+    let of_files = tree_by_git(repo);
+    assert_eq!(
+        [of_head.as_str(), &of_index, &of_files],
+        [tree; 3],
+        "HEAD, index, files: {}{:#?}",
+        repo.git(&["diff-tree", "-r", tree, &of_head]),
+        repo.picture()
+    );
     // Files written with one line ending and stored with another are dirty for git itself.
     assert_eq!(repo.status(), "");
+}
+
+/// What the rules of that time did not ignore yet stays and is untracked now; nothing else may differ.
+fn check_rolled_back(repo: &Repo, picture_before: &[String]) {
+    let untracked = repo.git(&["ls-files", "-o", "-z", "--exclude-standard"]);
+    let untracked: Vec<&str> = untracked.split('\0').filter(|p| !p.is_empty()).collect();
+    if untracked.is_empty() {
+        let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+        return check_clean(repo, tree.trim());
+    }
+    repo.check();
+    let tracked = repo.git(&["status", "--porcelain", "--untracked-files=no"]);
+    assert_eq!(tracked, "");
+    for path in untracked {
+        let line = repo.picture_of(path);
+        assert!(
+            picture_before.contains(&line),
+            "{line} was not there before"
+        );
+    }
+}
+
+fn names(picture: &[String]) -> Vec<&str> {
+    let name = |line: &'_ String| line.find(' ').unwrap();
+    picture.iter().map(|line| &line[..name(line)]).collect()
 }
 
 fn round(repo: &Repo, engine: Engine, steps: &[Step], name: &str) {
@@ -259,11 +317,12 @@ fn round(repo: &Repo, engine: Engine, steps: &[Step], name: &str) {
         discard: false,
     };
     block_on(with(repo, engine).roll_back(&order)).unwrap();
-    let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
-    check_clean(repo, tree.trim());
+    check_rolled_back(repo, &picture);
     assert_eq!(repo.head(), before);
     block_on(with(repo, engine).undo(None)).unwrap();
     check_clean(repo, &expected);
+    // What conversion took from a file stays gone; no file does.
+    assert_eq!(names(&repo.picture()), names(&picture));
     assert_eq!(repo.head(), taken.hash);
 }
 

@@ -1,7 +1,8 @@
 //! Going back, and going back from that.
 
 use tos::{
-    domain::checkpoint::{Change, Failure, Kind},
+    adapters::git::{Engine, GitCheckpoints, Options},
+    domain::checkpoint::{Change, Failure, Kind, RollBack},
     ports::checkpoints::Checkpoints,
 };
 
@@ -132,6 +133,84 @@ fn ignored_files_in_the_way_are_kept_in_the_snapshot() {
     repo.roll_back(&first, false);
     assert_eq!(repo.read("build/out"), "tracked once\n");
     assert_eq!(repo.read("cache"), "tracked once\n");
+    repo.undo();
+    assert_eq!(repo.picture(), before);
+}
+
+/// The file is ignored, then the line that ignores it is gone, then it is back.
+fn survives_there_and_back(engine: Engine) {
+    let repo = Repo::with_files();
+    let first = repo.head();
+    repo.write("b/.gitignore", "secret\n");
+    repo.write(".gitignore", "/ignored/\n*.log\n/kept/\n.env\n:c\n");
+    repo.commit("second");
+    for path in [".env", ":c", "kept/deep/file", "b/secret"] {
+        repo.write(path, "precious\n");
+    }
+    let options = Options {
+        engine,
+        ..repo.options()
+    };
+    let git = GitCheckpoints::new(options);
+    let (before, head) = (repo.picture(), repo.head());
+    let order = RollBack {
+        target: Some(first),
+        discard: false,
+    };
+    block_on(git.roll_back(&order)).unwrap();
+    let line = |path: &str| format!("{path} 0 precious\n");
+    for path in [".env", ":c", "kept/deep/file", "b/secret"] {
+        assert!(repo.picture().contains(&line(path)), "{path}");
+    }
+    let undone = block_on(git.undo(None)).unwrap();
+    assert_eq!((repo.picture(), repo.head()), (before.clone(), head));
+    assert_eq!(repo.status(), "");
+    let told: Vec<&str> = undone.changes.iter().map(|c| c.path.as_str()).collect();
+    assert_eq!(told, [".gitignore", "b/.gitignore"]);
+    // The other way round it is the same.
+    block_on(git.undo(None)).unwrap();
+    block_on(git.undo(None)).unwrap();
+    assert_eq!(repo.picture(), before);
+}
+
+#[test]
+fn what_was_ignored_all_the_time_survives_a_rollback_and_its_undo() {
+    survives_there_and_back(Engine::Native);
+}
+
+#[test]
+fn what_was_ignored_all_the_time_survives_the_git_program_too() {
+    survives_there_and_back(Engine::Program);
+}
+
+#[test]
+fn a_discarding_rollback_keeps_what_the_target_ignores() {
+    let repo = Repo::with_files();
+    let first = repo.head();
+    repo.write("ignored/state", "precious\n");
+    repo.write("junk", "junk\n");
+    repo.write(".gitignore", "*.log\n");
+    let before = repo.try_roll_back(&first, true).unwrap();
+    let told: Vec<&str> = before.changes.iter().map(|c| c.path.as_str()).collect();
+    assert_eq!(told, [".gitignore", "junk"]);
+    assert_eq!(repo.read("ignored/state"), "precious\n");
+    assert!(!repo.has("junk"));
+    assert_eq!(repo.status(), "");
+}
+
+#[test]
+fn an_ignored_file_gives_way_where_the_target_has_something_else() {
+    let repo = Repo::with_files();
+    repo.write("x", "a file\n");
+    repo.write(".gitignore", "*.log\nx/\n");
+    let first = repo.commit("x is a file");
+    repo.remove("x");
+    repo.write(".gitignore", "*.log\n");
+    repo.commit("x is nothing");
+    repo.write("x/y", "in the way\n");
+    let before = repo.picture();
+    repo.roll_back(&first, true);
+    assert_eq!(repo.read("x"), "a file\n");
     repo.undo();
     assert_eq!(repo.picture(), before);
 }

@@ -145,10 +145,24 @@ impl Repo {
 
     /// Everything on disk: path, mode and content; `.git` left out.
     pub(crate) fn picture(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        paint(&self.top, &self.top, &mut lines);
+        let mut files = Vec::new();
+        gather(&self.top, &mut files);
+        let mut lines: Vec<String> = files.iter().map(|path| line(&self.top, path)).collect();
         lines.sort();
         lines
+    }
+
+    /// Every file of the picture, links left out.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        gather(&self.top, &mut files);
+        files.retain(|path| !path.is_symlink());
+        files
+    }
+
+    /// One line of the picture.
+    pub(crate) fn picture_of(&self, path: &str) -> String {
+        line(&self.top, &self.top.join(path))
     }
 
     /// The index as git lists it, flags included.
@@ -195,26 +209,25 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-fn paint(top: &Path, directory: &Path, lines: &mut Vec<String>) {
+fn gather(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
-        let name = path.strip_prefix(top).unwrap().display().to_string();
-        let data = path.symlink_metadata().unwrap();
-        let mode = data.permissions().mode() & 0o100;
         if entry.file_name() == ".git" {
-        } else if data.is_dir() {
-            paint(top, &path, lines);
-        } else if data.is_symlink() {
-            lines.push(format!(
-                "{name} -> {}",
-                fs::read_link(&path).unwrap().display()
-            ));
+        } else if entry.file_type().unwrap().is_dir() {
+            gather(&path, files);
         } else {
-            let content = fs::read(&path).unwrap();
-            lines.push(format!(
-                "{name} {mode:o} {}",
-                String::from_utf8_lossy(&content)
-            ));
+            files.push(path);
         }
     }
+}
+
+fn line(top: &Path, path: &Path) -> String {
+    let name = path.strip_prefix(top).unwrap().display();
+    let data = path.symlink_metadata().unwrap();
+    if data.is_symlink() {
+        return format!("{name} -> {}", fs::read_link(path).unwrap().display());
+    }
+    let mode = data.permissions().mode() & 0o100;
+    let content = fs::read(path).unwrap();
+    format!("{name} {mode:o} {}", String::from_utf8_lossy(&content))
 }

@@ -269,6 +269,8 @@ impl Draft {
         if is_new {
             scratch.blocking_write(&self.index.to_bytes(began))?;
         }
+        // From here on, these entries are only as good as the time the files were looked at.
+        self.index.written = began;
         Ok(Capture {
             tree: id,
             index: is_new.then_some(scratch),

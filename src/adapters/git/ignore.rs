@@ -13,6 +13,7 @@ use super::{
     capture::is_below_any,
     error::{Doing, Result},
     home::Home,
+    program::Program,
     restore::absolute,
     scan::{Seen, Untracked, look, open_directory},
 };
@@ -42,7 +43,7 @@ pub(super) fn blocking_sift(
         names.retain(|name| !is_below_any(&name.path, excluded));
         names.sort_unstable();
         let mut next = Vec::new();
-        for name in blocking_not_ignored(home, names)? {
+        for name in blocking_not_ignored(&home.program(), names)? {
             loose.is_odd |= is_suspicious(&name.path);
             if name.is_directory {
                 open_up(home, name.path, &mut next, &mut loose)?;
@@ -111,14 +112,14 @@ pub(super) fn is_repository(directory: &Path) -> bool {
     }
 }
 
-fn blocking_not_ignored(home: &Home, names: Vec<Untracked>) -> Result<Vec<Untracked>> {
+/// Asks git, in its work tree, which of these names it does not ignore.
+pub(super) fn blocking_not_ignored(git: &Program, names: Vec<Untracked>) -> Result<Vec<Untracked>> {
     if names.is_empty() {
         return Ok(names);
     }
     // A path that starts with a colon would be taken for a pattern; behind `./` it cannot.
     let line = |name: &Untracked| [b"./", name.path.as_slice(), b"\0"].concat();
     let input: Vec<u8> = names.iter().flat_map(line).collect();
-    let git = home.program();
     let arguments = ["check-ignore", "--no-index", "-v", "-n", "-z", "--stdin"];
     // It ends with 1 where nothing is ignored, which is an answer too.
     let answer = git.run_answering(&arguments.map(OsStr::new), &input, &[0, 1])?;
@@ -131,7 +132,7 @@ fn blocking_not_ignored(home: &Home, names: Vec<Untracked>) -> Result<Vec<Untrac
     }
     if ignored.len() != names.len() {
         let what = "the answer of `git check-ignore` is incomplete";
-        return Err(super::error::broken(what, &home.top));
+        return Err(super::error::broken(what, git.top()));
     }
     let kept = names
         .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! `docs/design/0002-checkpoints.md` tells why it is built this way. The rooms:
 //! `home` (which repository), `capture` (work tree to tree), `checkpoint`, `restore` (tree to work
-//! tree), `rollback`, `safety` (the way back), `publish` (the index, replaced in one step), `refs`,
+//! tree), `rollback`, `keep` (what stays), `safety` (the way back), `publish` (the index, replaced in one step), `refs`,
 //! `pack` and `object` (what is stored), `index` (git's index file), `target` and `inspect` (finding
 //! and showing), `program` (the git program, where only it does right), `last` (the hash on file).
 #![expect(
@@ -30,6 +30,7 @@ mod ignore;
 mod index;
 mod inspect;
 mod intake;
+mod keep;
 pub mod last;
 mod object;
 mod pack;

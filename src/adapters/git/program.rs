@@ -68,6 +68,7 @@ const KEPT: &[&str] = &[
 pub(super) struct Program {
     top: PathBuf,
     index: Option<PathBuf>,
+    directory: Option<PathBuf>,
     literal: bool,
     deadline: Duration,
 }
@@ -78,6 +79,7 @@ impl Program {
         Self {
             top: top.to_owned(),
             index: None,
+            directory: None,
             literal: false,
             deadline: Duration::from_secs(600),
         }
@@ -89,6 +91,20 @@ impl Program {
             index: Some(index.to_owned()),
             ..self.clone()
         }
+    }
+
+    /// Makes git work in another work tree, with the repository whose git directory this is.
+    pub(super) fn with_work_tree(&self, top: &Path, directory: &Path) -> Self {
+        Self {
+            top: top.to_owned(),
+            directory: Some(directory.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the top of the work tree.
+    pub(super) fn top(&self) -> &Path {
+        &self.top
     }
 
     /// Makes git take every path as it is written.
@@ -151,6 +167,10 @@ impl Program {
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
+        }
+        if let Some(directory) = &self.directory {
+            command.env("GIT_DIR", directory);
+            command.env("GIT_WORK_TREE", &self.top);
         }
         if self.literal {
             command.env("GIT_LITERAL_PATHSPECS", "1");

@@ -1,6 +1,6 @@
 //! Brings the work tree from what was captured to another tree.
 
-use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
+use std::{collections::BTreeSet, ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
 
 use git2::Oid;
 
@@ -39,22 +39,39 @@ pub(super) fn blocking_add_endangered(
 }
 
 /// Writes, replaces and removes files until the work tree is `goal`; returns an index of it.
-pub(super) fn blocking_restore(home: &Home, captured: &mut Capture, goal: Oid) -> Result<Scratch> {
+/// The files of `kept` stay where they are.
+pub(super) fn blocking_restore(
+    home: &Home,
+    captured: &mut Capture,
+    goal: Oid,
+    kept: &BTreeSet<Vec<u8>>,
+) -> Result<Scratch> {
     if let Some(index) = &captured.memory {
         let deltas = captured.deltas_to(home, index, Some(goal))?;
-        if let Some(scratch) = rewrite::blocking_rewrite(home, index, &deltas, goal)? {
+        if let Some(scratch) = rewrite::blocking_rewrite(home, index, &deltas, goal, kept)? {
             return Ok(scratch);
         }
     }
-    blocking_by_program(home, captured, goal)
+    blocking_by_program(home, captured, goal, kept)
 }
 
-fn blocking_by_program(home: &Home, captured: &mut Capture, goal: Oid) -> Result<Scratch> {
+fn blocking_by_program(
+    home: &Home,
+    captured: &mut Capture,
+    goal: Oid,
+    kept: &BTreeSet<Vec<u8>>,
+) -> Result<Scratch> {
     let scratch = match captured.index.take() {
         Some(scratch) => scratch,
         None => Scratch::copy_of(&home.index_path(), &home.directory)?,
     };
     let git = home.program().with_index(scratch.path());
+    if !kept.is_empty() {
+        // What the index does not know, git does not remove.
+        let names: Vec<&[u8]> = kept.iter().map(Vec::as_slice).collect();
+        let arguments = ["update-index", "-z", "--force-remove", "--stdin"];
+        git.run(&arguments, &names.join(&0_u8))?;
+    }
     git.run(&["read-tree", "--reset", "-u", &goal.to_string()], b"")?;
     Ok(scratch)
 }
@@ -70,13 +87,32 @@ pub(super) fn blocking_clean(
         rewrite::blocking_remove_empty(home, captured.directories.iter().rev());
         return Ok(());
     }
-    let mut arguments: Vec<OsString> = ["clean", "-f", "-d", "-q"].map(OsString::from).into();
-    for path in excluded {
-        arguments.push("-e".into());
-        arguments.push(OsString::from_vec(pattern(path)));
-    }
+    // Not `git clean`: it goes by the rules of the goal, and what only the old ones ignore is in no
+    // snapshot. Captured files were in the index, so they are gone already; directories are left.
     let git = home.program().with_index(index.path());
-    git.run(&arguments, b"").map(drop)
+    let arguments = ["ls-files", "-o", "-z", "--directory", "--exclude-standard"];
+    let listed = git.run(&arguments, b"")?;
+    let directories = listed
+        .split(|byte| *byte == 0)
+        .filter_map(|path| path.strip_suffix(b"/"));
+    for path in directories.filter(|path| !capture::is_below_any(path, excluded)) {
+        let directory = absolute(&home.top, path);
+        if is_hollow(&directory) {
+            rewrite::blocking_remove_hollow(&directory)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether there is nothing but directories in a directory.
+fn is_hollow(directory: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return false;
+    };
+    entries.into_iter().all(|entry| {
+        let is_directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|k| k.is_dir());
+        entry.is_ok_and(|entry| is_directory(&entry) && is_hollow(&entry.path()))
+    })
 }
 
 /// Files that git was told to take as unchanged, or to leave out, and that the way to the goal touches.
@@ -146,16 +182,4 @@ fn exists(top: &Path, path: &[u8]) -> bool {
 /// Returns a path from the top as one of the file system.
 pub(super) fn absolute(top: &Path, path: &[u8]) -> std::path::PathBuf {
     top.join(OsString::from_vec(path.to_vec()))
-}
-
-/// Returns an ignore pattern that matches only this path from the top.
-fn pattern(path: &[u8]) -> Vec<u8> {
-    let mut pattern = b"/".to_vec();
-    for byte in path {
-        if b"\\*?[] ".contains(byte) {
-            pattern.push(b'\\');
-        }
-        pattern.push(*byte);
-    }
-    pattern
 }

@@ -34,18 +34,21 @@ use super::{
 use crate::domain::checkpoint::{Failure, shown_path};
 
 /// Brings the work tree described by `index` to `goal`; returns the index of it, or declines.
+/// The files of `kept` leave the index and stay on disk.
 pub(super) fn blocking_rewrite(
     home: &Home,
     index: &Index,
     deltas: &[Delta],
     goal: Oid,
+    kept: &BTreeSet<Vec<u8>>,
 ) -> Result<Option<Scratch>> {
     if !suits(home, index, deltas)? {
         return Ok(None);
     }
     blocking_check(home, index, deltas)?;
     let mut emptied = BTreeSet::new();
-    for delta in deltas.iter().filter(|delta| delta.after.is_none()) {
+    let goes = |delta: &&Delta| delta.after.is_none() && !kept.contains(&delta.path);
+    for delta in deltas.iter().filter(goes) {
         blocking_remove(&home.top, index, delta)?;
         emptied.extend(parents(&delta.path));
     }
@@ -210,7 +213,7 @@ fn blocking_make_room(top: &Path, index: &Index, delta: &Delta) -> Result<()> {
 }
 
 /// Removes a directory in which there are only directories.
-fn blocking_remove_hollow(directory: &Path) -> Result<()> {
+pub(super) fn blocking_remove_hollow(directory: &Path) -> Result<()> {
     for entry in std::fs::read_dir(directory)
         .at("read", directory)?
         .flatten()
@@ -260,6 +263,7 @@ fn blocking_blob(git: &Repository, id: &Id) -> Result<Vec<u8>> {
 /// Returns the index of the written work tree; it must have the goal's tree, else something is wrong.
 fn next_index(index: &Index, deltas: &[Delta], stats: &[Stat], goal: Oid) -> Result<Index> {
     let mut next = index.clone();
+    next.forget_racy_sizes();
     let mut touched = BTreeSet::new();
     let mut gone: Vec<usize> = deltas.iter().filter_map(|delta| delta.before).collect();
     gone.sort_unstable();

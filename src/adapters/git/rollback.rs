@@ -3,6 +3,8 @@
 //! Capture what is there, keep it under a safety ref, then change files, index and HEAD, in this order.
 //! Whatever moment the process dies at, the ref leads back to the state before.
 
+use std::collections::BTreeSet;
+
 use git2::Oid;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     capture::{self, Capture, Known, Wish},
     error::{Doing, Result},
     home::Home,
-    index, publish, refs, restore,
+    index, keep, publish, refs, restore,
     safety::{self, Snapshot, Staged},
     target, tree_diff,
 };
@@ -38,7 +40,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
     }
     let reason = format!("before rollback to {}", found.commit);
     let (safety, changes) = start.blocking_leave(&home, goal, &reason, &[])?;
-    let index = restore::blocking_restore(&home, &mut start.captured, goal)?;
+    let index = restore::blocking_restore(&home, &mut start.captured, goal, &start.kept)?;
     restore::blocking_clean(&home, &start.captured, &index, &start.excluded)?;
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
@@ -64,7 +66,7 @@ pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Un
     let tips = safety::tips_of(&home, &snapshot.note.head);
     let reason = format!("before undo to snapshot {number}");
     let (safety, changes) = start.blocking_leave(&home, snapshot.tree, &reason, &tips)?;
-    let index = restore::blocking_restore(&home, &mut start.captured, snapshot.tree)?;
+    let index = restore::blocking_restore(&home, &mut start.captured, snapshot.tree, &start.kept)?;
     let warnings = blocking_stage(&home, &index, &snapshot)?;
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
@@ -90,6 +92,8 @@ struct Start {
     staged: Option<Staged>,
     known: Known,
     excluded: Vec<Vec<u8>>,
+    /// Files the goal ignores; known as soon as there is a goal.
+    kept: BTreeSet<Vec<u8>>,
 }
 
 impl Start {
@@ -111,6 +115,7 @@ impl Start {
             staged: Some(staged),
             known,
             excluded,
+            kept: BTreeSet::new(),
         })
     }
 
@@ -135,6 +140,7 @@ impl Start {
         reason: &str,
         tips: &[Oid],
     ) -> Result<(u32, Vec<Change>)> {
+        self.kept = keep::blocking_kept(home, &self.known, &self.captured, goal)?;
         restore::blocking_add_endangered(home, &self.known, &mut self.captured, goal)?;
         let Some(staged) = self.staged.take() else {
             let what = "the index".to_owned();
@@ -146,7 +152,8 @@ impl Start {
             raw_index: false,
         };
         let number = safety::blocking_snapshot(home, &mut self.captured, staged, note, tips)?;
-        let changes = self.captured.changes_to(home, Some(goal))?;
+        let mut changes = self.captured.changes_to(home, Some(goal))?;
+        changes.retain(|path, _| !self.kept.contains(path));
         Ok((number, tree_diff::shown(&changes)))
     }
 

@@ -387,16 +387,9 @@ impl Worker<'_> {
         there.is_tracked = true;
         match look(directory, name) {
             None => self.found.is_odd = true,
-            Some(seen) if self.is_unchanged(entry, &seen) => {}
+            Some(seen) if self.index.proves(entry, &seen.stat, seen.mode) => {}
             Some(seen) => self.found.candidates.push(Candidate { at, seen }),
         }
-    }
-
-    fn is_unchanged(&self, entry: &Entry, seen: &Seen) -> bool {
-        entry.mode == seen.mode
-            && entry.stat.is_same_file(&seen.stat)
-            && !self.index.is_racy(&entry.stat)
-            && !entry.is_intended()
     }
 
     fn all_gone(&mut self, range: Range<usize>) {

@@ -9,7 +9,7 @@ mod read;
 mod stat;
 mod write;
 
-use super::object::Id;
+use super::object::{EMPTY_BLOB, Id};
 
 pub(super) use cache_tree::CacheTree;
 pub(super) use read::{parse_bytes, read};
@@ -79,7 +79,7 @@ pub(super) struct Index {
     pub(super) entries: Vec<Entry>,
     /// The trees of its directories, where known.
     pub(super) tree: Option<CacheTree>,
-    /// When the file was written, seconds and nanoseconds.
+    /// When the file was written, or the look at the files behind it began; seconds and nanoseconds.
     pub(super) written: (u32, u32),
     /// The version of the file's format.
     pub(super) version: u32,
@@ -117,8 +117,29 @@ impl Index {
     }
 
     /// Tells whether a file changed so shortly before the index was written that its stat proves nothing.
-    pub(super) fn is_racy(&self, stat: &Stat) -> bool {
+    fn is_racy(&self, stat: &Stat) -> bool {
         stat.mtime >= self.written
+    }
+
+    /// Tells whether what is seen now proves that a file still is what its entry says.
+    pub(super) fn proves(&self, entry: &Entry, seen: &Stat, mode: u32) -> bool {
+        // No size means that the stat is not to be trusted, and an emptied file has none either.
+        let is_forgotten = entry.stat.size == 0 && entry.id != EMPTY_BLOB;
+        entry.mode == mode
+            && entry.stat.is_same_file(seen)
+            && !is_forgotten
+            && !self.is_racy(&entry.stat)
+            && !entry.is_intended()
+    }
+
+    /// Makes entries whose stat proves nothing ones that are looked into, however late this is written.
+    pub(super) fn forget_racy_sizes(&mut self) {
+        let written = self.written;
+        for entry in &mut self.entries {
+            if entry.stat.mtime >= written {
+                entry.stat.size = 0;
+            }
+        }
     }
 
     /// Returns the paths with conflicts, each once.
@@ -138,5 +159,72 @@ impl Index {
         self.entries.iter().any(|entry| {
             entry.stage() != 0 || entry.is_intended() || entry.is_assumed() || entry.is_skipped()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTENT: Id = [7; 20];
+
+    fn index_of(stat: Stat, id: Id) -> Index {
+        let mut index = Index {
+            version: 2,
+            written: (10, 0),
+            ..Index::default()
+        };
+        let entry = index.make_entry(b"a", FILE, id, stat);
+        index.entries.push(entry);
+        index
+    }
+
+    fn changed_at(seconds: u32, size: u32) -> Stat {
+        Stat {
+            ctime: (seconds, 0),
+            mtime: (seconds, 0),
+            size,
+            ..Stat::default()
+        }
+    }
+
+    /// Tells whether an entry proves that the file is unchanged, for a file with this stat.
+    fn proves(index: &Index, seen: &Stat) -> bool {
+        index.proves(&index.entries[0], seen, FILE)
+    }
+
+    #[test]
+    fn a_file_as_old_as_the_index_proves_nothing() {
+        for (seconds, expected) in [(9, true), (10, false), (11, false)] {
+            let stat = changed_at(seconds, 3);
+            assert_eq!(proves(&index_of(stat, CONTENT), &stat), expected);
+        }
+    }
+
+    #[test]
+    fn an_emptied_file_is_not_the_one_whose_size_was_forgotten() {
+        let forgotten = changed_at(9, 0);
+        assert!(!proves(&index_of(forgotten, CONTENT), &forgotten));
+        assert!(proves(&index_of(forgotten, EMPTY_BLOB), &forgotten));
+    }
+
+    #[test]
+    fn a_time_set_back_does_not_hide_a_change() {
+        let before = changed_at(9, 3);
+        let after = Stat {
+            ctime: (9, 1),
+            ..before
+        };
+        assert!(!proves(&index_of(before, CONTENT), &after));
+    }
+
+    #[test]
+    fn entries_looked_at_too_early_stay_forgotten_in_an_index_written_later() {
+        let stat = changed_at(10, 3);
+        let mut index = index_of(stat, CONTENT);
+        index.forget_racy_sizes();
+        let mut later = parse_bytes(&index.to_bytes((20, 0))).unwrap();
+        later.written = (20, 0);
+        assert!(!proves(&later, &stat));
     }
 }
