@@ -1,7 +1,7 @@
 //! The composition root: builds adapters from settings and hands them to the services.
 //!
-//! Decides nothing; it is the only room that may name every floor. [`kit`] builds on demand what the
-//! commands ask for, [`sample`] holds the files of the sample job.
+//! Decides nothing; it is the only room that may name every floor. `kit` builds on demand what the
+//! commands ask for, `sample` holds the files of the sample job.
 
 mod gates;
 mod kit;

@@ -1,7 +1,7 @@
 //! The wall around commands: bubblewrap, namespaces of our own, or Landlock, whichever is proved.
 //!
 //! [`Wall`] turns the start of a command into the start of a jailer with the command behind it. The
-//! jailers are tos itself, started again with the hidden word `__jail` (see [`jail`]): nothing of ours
+//! jailers are tos itself, started again with the hidden word `__jail` (see `jail`): nothing of ours
 //! runs between `fork` and `exec` of the large process. `trial` runs probes behind each wall and
 //! writes down what held; `proxy` is the only door when a few hosts are allowed. Danger: whatever is
 //! added to a jailer runs with more rights than the command gets, so it must not read anything the

@@ -2,7 +2,7 @@
 //!
 //! One input, one effect. [`Job::handle`] never assigns state: it decides events and folds each one
 //! through [`State::apply`], the same function that recovery uses. What to do next is a function of the
-//! state alone ([`Job::next`]), so a run that goes on after a crash takes the same road as one that
+//! state alone (`Job::next`), so a run that goes on after a crash takes the same road as one that
 //! never stopped. Nothing here does I/O, knows the time or waits.
 
 use std::{path::PathBuf, time::Duration};

@@ -1,6 +1,6 @@
 //! Which commands may run: decisions are ordered, the strictest wins, every verdict names its reasons.
 //!
-//! A command is judged in two layers. The first is the user's own list ([`original`]): the default action,
+//! A command is judged in two layers. The first is the user's own list (`original`): the default action,
 //! forbidden texts, allowed types, forbidden patterns. The second reads the command as its interpreter would,
 //! collects what every part of it would do to the world, and holds each of these effects against the rules
 //! of the configuration and of the chosen preset. What cannot be known from the text is an effect of its own.

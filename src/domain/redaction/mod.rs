@@ -1,7 +1,7 @@
 //! Removes secrets from text before it is written, sent or shown.
 //!
 //! Two ways to know a secret: its value (what the environment of tos held, also as base64, hex,
-//! percent-encoded or JSON-escaped) and its shape (see [`shapes`]). The scanner is written by hand
+//! percent-encoded or JSON-escaped) and its shape (see `shapes`). The scanner is written by hand
 //! instead of with regexes, because compiling those would cost more than the rest of the start-up.
 //! Danger: a secret may be cut by a read boundary; [`Stream`] therefore holds text back until no
 //! secret can begin in it and end behind it.
