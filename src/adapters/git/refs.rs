@@ -14,6 +14,9 @@ use crate::domain::{
     safety::Head,
 };
 
+/// How many numbers in a row may be blocked by locks that killed processes left.
+const MOST_LEFT_LOCKS: u32 = 100;
+
 /// Returns the numbered refs below a prefix, lowest first.
 pub(super) fn numbered(home: &Home, prefix: &str) -> Result<Vec<(u32, Oid)>> {
     let reading = || format!("could not list {prefix}");
@@ -43,11 +46,14 @@ pub(super) fn add_numbered_durably(home: &Home, prefix: &str, id: Oid, why: &str
 /// Points the next free number below a prefix at a commit; `blocking_settle` makes it durable.
 pub(super) fn add_numbered(home: &Home, prefix: &str, id: Oid, why: &str) -> Result<u32> {
     let mut number = next_number(numbered(home, prefix)?.into_iter().map(|(n, _)| n));
+    let last = number.saturating_add(MOST_LEFT_LOCKS);
     loop {
         let name = format!("{prefix}{number}");
         match home.git.reference(&name, id, false, why) {
             Ok(_) => return Ok(number),
             Err(error) if error.code() == ErrorCode::Exists => number += 1,
+            // A tos that was killed in here leaves the lock of one number behind; only it is lost.
+            Err(error) if error.code() == ErrorCode::Locked && number < last => number += 1,
             Err(error) => return Err(error).doing(|| format!("could not write {name}")),
         }
     }
@@ -120,6 +126,15 @@ fn move_branch(home: &Home, name: &str, from: Option<&str>, to: Oid, why: &str) 
         Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {
             Err(moving(name))
         }
+        Err(error) if error.code() == ErrorCode::Locked => Err(Failure::Locked {
+            lock: home
+                .git
+                .commondir()
+                .join(format!("{name}.lock"))
+                .display()
+                .to_string(),
+            waited_ms: 0,
+        }),
         Err(error) => Err(error).doing(|| format!("could not move {name}")),
     }
 }
