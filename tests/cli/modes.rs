@@ -115,3 +115,33 @@ fn another_prompt_than_the_sample_is_never_played() {
     --- exit 2
     "#);
 }
+
+/// A container that is entered without a session of its own shows session and group 0 to what runs in it.
+#[test]
+fn a_session_that_is_led_from_outside_the_pid_namespace_is_no_obstacle() {
+    let machine = sample();
+    let inside = |program: &std::ffi::OsStr, words: &[&str]| {
+        let mut outer = std::process::Command::new("unshare");
+        outer.args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+        ]);
+        outer.arg(program).args(words).env_clear();
+        for (name, value) in machine.tos(&[]).get_envs() {
+            outer.env(name, value.unwrap());
+        }
+        outer.current_dir(machine.root()).stdin(std::process::Stdio::null());
+        outer.output()
+    };
+    let able = inside("true".as_ref(), &[]).is_ok_and(|output| output.status.success());
+    if !able {
+        eprintln!("not shown: this machine makes no namespaces for this user");
+        return;
+    }
+    let program = machine.tos(&[]).get_program().to_owned();
+    let ran = machine.ran(&inside(&program, &["--mode", "cleanrun"]).unwrap());
+    assert_eq!(ran.code, Some(0), "{ran}");
+}

@@ -154,7 +154,8 @@ impl Tree {
 
     fn chosen<'a>(&self, all: &'a [Stat]) -> Vec<&'a Stat> {
         let own = process::getpid().as_raw_nonzero().get();
-        let adopts = (running().len() <= 1).then(own_session).flatten();
+        let adopts = (running().len() <= 1).then(own_stat).flatten();
+        let adopts = adopts.map(|own| own.session);
         closure(all, own, |stat| {
             let is_known = self.known.get(&stat.pid) == Some(&stat.started);
             let is_young = stat.started >= self.began;
@@ -380,7 +381,7 @@ fn ancestors(all: &[Stat], own: i32) -> BTreeSet<i32> {
 
 /// Tells whether tos has a child that is not the main process of a command and may be an orphan.
 fn has_orphans() -> bool {
-    let Some(own) = own_session() else {
+    let Some(own) = own_stat() else {
         return true;
     };
     let Some(children) = own_children() else {
@@ -390,9 +391,8 @@ fn has_orphans() -> bool {
     let mut strangers = children.iter().filter(|pid| !mains.contains(pid));
     strangers.any(|pid| {
         stat(*pid).is_some_and(|stat| {
-            let own_group = process::getpgrp().as_raw_nonzero().get();
             // A child that tos itself started leads its group or is in tos's own.
-            stat.session != own || (stat.group != *pid && stat.group != own_group)
+            stat.session != own.session || (stat.group != *pid && stat.group != own.group)
         })
     })
 }
@@ -409,8 +409,11 @@ fn own_children() -> Option<Vec<i32>> {
     Some(children)
 }
 
-fn own_session() -> Option<i32> {
-    Some(process::getsid(None).ok()?.as_raw_nonzero().get())
+/// Returns what the kernel says about tos itself. Group and session are 0 when their leaders live outside the
+/// pid namespace of tos, as in a container that was entered without a session of its own; no wrapper
+/// of the calls that ask for them can say that, so they are read here.
+fn own_stat() -> Option<Stat> {
+    stat(process::getpid().as_raw_nonzero().get())
 }
 
 fn all_stats() -> Vec<Stat> {
