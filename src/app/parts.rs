@@ -15,33 +15,10 @@ use crate::{
 /// How long a look at a server's list of models may take.
 const LOOK: Duration = Duration::from_secs(20);
 
-/// Names of environment variables whose values are secrets, by a piece of their name.
-const SECRET_WORDS: [&str; 9] = [
-    "KEY",
-    "TOKEN",
-    "SECRET",
-    "PASSWORD",
-    "PASSWD",
-    "CREDENTIAL",
-    "PRIVATE",
-    "AUTH",
-    "COOKIE",
-];
-
 /// Makes the redactor from every value in the environment whose name says that it is secret.
 pub(super) fn redactor(environment: &[(String, String)]) -> Redactor {
-    let secret = |name: &str| {
-        let name = name.to_ascii_uppercase();
-        SECRET_WORDS.iter().any(|word| name.contains(word))
-            && !name.ends_with("_SOCK")
-            && !name.ends_with("_FILE")
-    };
-    // Short values and paths are no secrets worth the harm of cutting them out of every text.
-    let values = environment
-        .iter()
-        .filter(|(name, value)| secret(name) && value.len() >= 8 && !value.starts_with('/'))
-        .map(|(_, value)| value.clone());
-    Redactor::new(values)
+    let pairs = environment.iter();
+    Redactor::from_environment(pairs.map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 /// Returns the options of the runner.

@@ -478,7 +478,6 @@ impl Maker<'_> {
             generated: workspace.join("generated"),
             results: workspace.join("results"),
             phase_state: workspace.join("phase_state.json"),
-            legacy_phase_state: artifacts.join("phase_state.json"),
             phase_summary: artifacts.join("phase_summary.json"),
             steps: logs.join("steps"),
             archive: logs.join("archive"),

@@ -69,8 +69,6 @@ pub struct Paths {
     pub artifacts: PathBuf,
     /// `<workspace_dir>/phase_state.json`.
     pub phase_state: PathBuf,
-    /// Where the original kept the phase state: `<workspace_dir>/artifacts/phase_state.json`.
-    pub legacy_phase_state: PathBuf,
     /// `<workspace_dir>/artifacts/phase_summary.json`.
     pub phase_summary: PathBuf,
     /// `<logs_dir>/steps`.

@@ -28,7 +28,7 @@ pub struct Take {
 /// Asks for a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollBack {
-    /// A hash, a checkpoint's number or name, or any revision; `None` = the last checkpoint.
+    /// A hash, a checkpoint's number or name, or any revision; `None` = the newest checkpoint ref.
     pub target: Option<String>,
     /// Gives up changes that are in no commit, after keeping them in a safety snapshot.
     pub discard: bool,

@@ -31,7 +31,6 @@ mod index;
 mod inspect;
 mod intake;
 mod keep;
-pub mod last;
 mod object;
 mod pack;
 mod program;

@@ -1,4 +1,4 @@
-//! Finds the commit a person means: a number, a name, a hash, any revision, or the last checkpoint.
+//! Finds the commit a person means: a number, a name, a hash, any revision, or the newest checkpoint.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{
     Options,
     error::{Doing, Result},
     home::Home,
-    last, refs,
+    refs,
 };
 use crate::domain::checkpoint::{CHECKPOINT_REFS, Failure, SAFETY_REFS, name_of};
 
@@ -32,10 +32,7 @@ pub(super) fn blocking_find(options: &Options, home: &Home, target: Option<&str>
     };
     let target = match target {
         Some(target) => target.to_owned(),
-        None => match last::blocking_read(&options.root)? {
-            Some(hash) => hash,
-            None => return newest(home)?.map(here).ok_or(Failure::NoCheckpoint),
-        },
+        None => return newest(home)?.map(here).ok_or(Failure::NoCheckpoint),
     };
     if let Some(commit) = blocking_find_here(home, &target)? {
         return Ok(here(commit));

@@ -146,7 +146,7 @@ fn bodies(log: &mut Map<String, Value>, state: &State, step: &StepState) {
     if !step.verdicts.is_empty() || step.accepted(Role::Final).is_some() {
         log.insert("final_commands".into(), json!(step.commands));
         log.insert("allowlist_summary".into(), verdicts(step));
-        log.insert("execution".into(), execution(state, step));
+        log.insert("execution".into(), execution(step));
     }
 }
 
@@ -209,7 +209,7 @@ const fn code(end: &End) -> Option<i32> {
     }
 }
 
-fn execution(_state: &State, step: &StepState) -> Value {
+fn execution(step: &StepState) -> Value {
     let totals = step.totals();
     let results: Vec<Value> = (0..step.commands.len())
         .filter_map(|index| result(step, index))

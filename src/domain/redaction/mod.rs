@@ -19,6 +19,8 @@ pub const MARK: &str = "[redacted]";
 
 /// Values shorter than this are too likely to be ordinary words.
 const SHORTEST: usize = 6;
+/// Values of variables shorter than this are switches and words (`SOME_KEY=enabled`) more often than secrets.
+const SHORTEST_NAMED: usize = 8;
 /// Values shorter than this are not searched for in encoded forms.
 const SHORTEST_ENCODED: usize = 12;
 
@@ -65,12 +67,13 @@ impl Redactor {
         Self { values, firsts }
     }
 
-    /// Makes a redactor for the variables whose names say that they hold a secret.
+    /// Makes a redactor for the variables whose names say that they hold a secret; values shorter than eight
+    /// characters are ignored.
     pub fn from_environment<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self::new(
             pairs
                 .into_iter()
-                .filter(|(name, _)| is_secret_name(name))
+                .filter(|(name, value)| is_secret_name(name) && value.len() >= SHORTEST_NAMED)
                 .map(|(_, value)| value.to_owned()),
         )
     }

@@ -83,6 +83,8 @@ const SECRET_PARTS: &[&str] = &[
     "CREDENTIALS",
     "DSN",
     "COOKIE",
+    "AUTH",
+    "PRIVATE",
 ];
 /// Name endings that mark a variable as secret even without an underscore before them.
 const SECRET_ENDINGS: &[&str] = &["APIKEY", "TOKEN", "SECRET", "PASSWORD", "ACCESSKEY"];

@@ -149,6 +149,8 @@ fn names_tell_which_variables_hold_secrets() {
         "KEYBOARD",
         "TOS_TOKEN",
         "SSH_KEY_PATH",
+        "SSH_AUTH_SOCK",
+        "XAUTHORITY",
         "COMPASS",
     ] {
         assert!(!is_secret_name(name), "{name}");
@@ -159,6 +161,8 @@ fn names_tell_which_variables_hold_secrets() {
 fn only_variables_with_secret_names_become_values() {
     let redactor = Redactor::from_environment([("A_TOKEN", "abcdef-1"), ("HOME", "/home/me")]);
     assert_eq!(redactor.clean("abcdef-1 /home/me"), "[redacted] /home/me");
+    let switch = Redactor::from_environment([("FEATURE_KEY", "enabled")]);
+    assert_eq!(switch.clean("enabled"), "enabled");
 }
 
 #[test]
