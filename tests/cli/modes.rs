@@ -133,7 +133,9 @@ fn a_session_that_is_led_from_outside_the_pid_namespace_is_no_obstacle() {
         for (name, value) in machine.tos(&[]).get_envs() {
             outer.env(name, value.unwrap());
         }
-        outer.current_dir(machine.root()).stdin(std::process::Stdio::null());
+        outer
+            .current_dir(machine.root())
+            .stdin(std::process::Stdio::null());
         outer.output()
     };
     let able = inside("true".as_ref(), &[]).is_ok_and(|output| output.status.success());

@@ -174,6 +174,41 @@ fn a_stop_while_a_model_is_asked_ends_the_run_and_the_next_one_asks_again() {
     assert_eq!(server.calls(), 1 + 6);
 }
 
+#[test]
+fn a_run_under_nohup_outlives_its_terminal() {
+    let (hung_up, waiting) = std::sync::mpsc::sync_channel::<()>(0);
+    let waiting = std::sync::Mutex::new(waiting);
+    let server = Server::start(move |prompt| {
+        // The first answer waits until the terminal is gone; later ones find the channel closed.
+        let _ = waiting.lock().unwrap().recv();
+        story::answer(prompt)
+    });
+    let machine = machine(&server);
+    let wanted = tos(&machine, &[]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(wanted.get_program())
+        .args(wanted.get_args())
+        .current_dir(machine.root())
+        .env_clear()
+        .envs(
+            wanted
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    server.wait_for_calls(1);
+    signal(&child, rustix::process::Signal::HUP);
+    hung_up.send(()).unwrap();
+    drop(hung_up);
+    let ran = machine.ran(&child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran}");
+}
+
 /// Runs a job whose only command is `code`, and interrupts it `times` times once the command says so.
 fn interrupted(code: &'static str, times: usize) -> (TestEnvironment, Output) {
     let server = Server::start(move |prompt| {

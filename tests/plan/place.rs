@@ -84,9 +84,24 @@ impl Place {
         self.command(words).output().unwrap().into()
     }
 
-    /// Starts the program and returns once its run is known.
+    /// Starts the program as a terminal would: whoever runs the tests may have chosen to ignore signals, and that
+    /// is inherited.
     pub(crate) fn begin(&self, words: &[&str]) -> Child {
-        self.command(words)
+        let wanted = self.command(words);
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=HUP,INT,TERM")
+            .arg(wanted.get_program())
+            .args(wanted.get_args())
+            .current_dir(self.path())
+            .env_clear()
+            .envs(
+                wanted
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null());
+        command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

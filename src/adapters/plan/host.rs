@@ -27,11 +27,14 @@ use rustix::{
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::{
-    adapters::plan::{
-        cache::Past,
-        launch::{self, Launch},
-        orphans, outputs,
-        slots::{self, Place, Slots},
+    adapters::{
+        plan::{
+            cache::Past,
+            launch::{self, Launch},
+            orphans, outputs,
+            slots::{self, Place, Slots},
+        },
+        signals,
     },
     domain::plan::{Plan, Task, TaskIndex, event::Millis, state::Reason, task::PolicyMode},
     ports::{
@@ -119,7 +122,7 @@ impl<'plan> LocalHost<'plan> {
             stream.set_nonblocking(true)?;
         }
         signal_hook::low_level::pipe::register(SIGCHLD, child_writer)?;
-        let heard = |signal: &i32| !launch::is_ignored(*signal);
+        let heard = |signal: &i32| !signals::is_ignored(*signal);
         for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(heard) {
             signal_hook::low_level::pipe::register(signal, stop_writer.try_clone()?)?;
         }

@@ -34,14 +34,6 @@ pub(crate) fn directory(workdir: &Path, task: &Task) -> PathBuf {
         .map_or_else(|| workdir.to_owned(), |cwd| workdir.join(&**cwd))
 }
 
-/// Returns whether this process was started with `signal` ignored, as `nohup` does; then it stays so.
-pub(crate) fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
 type Refusal = (Reason, String);
 
 impl Launch<'_> {

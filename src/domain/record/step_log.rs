@@ -49,7 +49,7 @@ pub fn step_log(state: &State, step: &StepState) -> Value {
         "job_index".into(),
         json!(state.facts.max_jobs.map(|_| step.job)),
     );
-    bodies(&mut log, state, step);
+    bodies(&mut log, step);
     next(&mut log, end.phase);
     ours(&mut log, step);
     Value::Object(log)
@@ -128,7 +128,7 @@ fn head(
     map
 }
 
-fn bodies(log: &mut Map<String, Value>, state: &State, step: &StepState) {
+fn bodies(log: &mut Map<String, Value>, step: &StepState) {
     for role in Role::ALL {
         let turn = step.turn(role);
         let raw = turn
