@@ -53,6 +53,43 @@ impl Rules {
         self.own.is_empty() && self.preset == Preset::Original
     }
 
+    /// Returns these rules with more of the user's.
+    pub(super) fn with(&self, more: &[Rule]) -> Self {
+        Self::new(
+            [self.own.as_slice(), more].concat(),
+            self.preset,
+            self.on_opaque,
+        )
+    }
+
+    /// Returns the names of the user's rules.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.own.iter().map(|rule| rule.name.as_str()).collect()
+    }
+
+    /// Returns what a person would be asked about: the part of the command, and the effect where it is one.
+    pub(super) fn asked_about(&self, reading: &Reading<'_>) -> Vec<(usize, Option<Effect>)> {
+        let mut asked = Vec::new();
+        let mut findings = Vec::new();
+        let mut note = |findings: &mut Vec<Finding>, at, effect| {
+            let asks = |finding: &Finding| finding.decision == Decision::Ask;
+            if findings.iter().any(asks) {
+                asked.push((at, effect));
+            }
+            findings.clear();
+        };
+        for (at, effect) in all_effects(reading) {
+            let act = reading.acts.get(at).cloned().unwrap_or_default();
+            self.about_effect(at, &act, &effect, reading.world, &mut findings);
+            note(&mut findings, at, Some(effect));
+        }
+        for (at, act) in reading.acts.iter().enumerate() {
+            self.about_program(at, act, &mut findings);
+            note(&mut findings, at, None);
+        }
+        asked
+    }
+
     /// Decides about everything that was found in a command.
     pub(super) fn decide(&self, reading: &Reading<'_>) -> Verdict {
         if let Some(why) = reading.given_up {

@@ -53,7 +53,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Policy {
     keys: Keys,
-    rules: Rules,
+    pub(super) rules: Rules,
 }
 
 impl Policy {
@@ -103,7 +103,7 @@ impl Policy {
 }
 
 /// Reads a command as its interpreter would.
-fn read(command: &Command, reading: &mut Reading<'_>) {
+pub(super) fn read(command: &Command, reading: &mut Reading<'_>) {
     if command.code.contains(is_mark) || command.argv.iter().any(|word| word.contains(is_mark)) {
         reading.given_up = Some("it contains characters that have no meaning");
         return;
@@ -142,7 +142,7 @@ fn check_examples(rules: &[Rule]) -> Result<usize, Error> {
     Ok(count)
 }
 
-fn matches_example(rule: &Rule, example: &Example) -> bool {
+pub(super) fn matches_example(rule: &Rule, example: &Example) -> bool {
     let world = World::unattended("/srv/job/root");
     let mut reading = Reading::new(&world);
     read(&example.command(), &mut reading);

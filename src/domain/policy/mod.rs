@@ -9,6 +9,7 @@
 
 mod cmd;
 mod decide;
+mod granting;
 mod judge;
 mod original;
 mod place;
