@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{parts, sample, walls};
+use super::{parts, plans, sample, walls};
 use crate::{
     adapters::{
         approvals,
@@ -33,7 +33,7 @@ use crate::{
     interfaces::cli::{
         args::{self, Global},
         exit::Trouble,
-        kit::{Finding, JobKit, Kit},
+        kit::{Finding, JobKit, Kit, PlanGuard},
     },
     ports::{
         BoxFuture, approvals::Approvals, checkpoints::Checkpoints, clock::Clock, model::Model,
@@ -237,6 +237,15 @@ impl Kit for House {
     fn terminal(&self) -> Option<Box<dyn crate::ports::terminal::Terminal>> {
         let terminal = crate::adapters::terminal::OwnTerminal::open()?;
         Some(Box::new(terminal))
+    }
+
+    fn plan_guard(
+        &self,
+        settings: &Settings,
+        home: &Path,
+        workdir: &Path,
+    ) -> Result<PlanGuard, Trouble> {
+        plans::guard(self, settings, home, workdir)
     }
 
     fn world(&self, settings: &Settings, attended: bool) -> World {

@@ -6,6 +6,7 @@
 mod gates;
 mod kit;
 mod parts;
+mod plans;
 mod sample;
 mod walls;
 

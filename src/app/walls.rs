@@ -1,6 +1,10 @@
 //! The wall around commands: from settings to a wall whose worth is known before anything runs.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     adapters::sandbox::{self, Wall},
@@ -18,6 +22,26 @@ pub(super) fn build(
     environment: &Environment,
 ) -> Result<(Arc<Wall>, Report), Trouble> {
     let wall = Arc::new(untried(settings, environment)?);
+    let report = alone(wall.report())?;
+    if report.choice.backend().is_none() {
+        return Err(Trouble::Setup(report.choice.sentence(report.level)));
+    }
+    Ok((wall, report))
+}
+
+/// Builds the wall around the tasks of a plan, whose root is the working directory of the run.
+pub(super) fn around(
+    workdir: &Path,
+    closed: &[PathBuf],
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(Arc<Wall>, Report), Trouble> {
+    let usual = options(settings, environment, program()?);
+    let wall = Arc::new(Wall::new(sandbox::Options {
+        root: workdir.to_owned(),
+        protected: closed.to_vec(),
+        ..usual
+    }));
     let report = alone(wall.report())?;
     if report.choice.backend().is_none() {
         return Err(Trouble::Setup(report.choice.sentence(report.level)));
@@ -43,10 +67,13 @@ pub(super) fn notice(report: &Report) -> Option<String> {
 }
 
 fn untried(settings: &Settings, environment: &Environment) -> Result<Wall, Trouble> {
-    let program = std::env::current_exe().map_err(|error| {
+    Ok(Wall::new(options(settings, environment, program()?)))
+}
+
+fn program() -> Result<PathBuf, Trouble> {
+    std::env::current_exe().map_err(|error| {
         Trouble::NotDone(format!("the program file of tos cannot be found: {error}"))
-    })?;
-    Ok(Wall::new(options(settings, environment, program)))
+    })
 }
 
 /// Waits for something that needs a runtime, before the run has one.

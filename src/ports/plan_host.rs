@@ -1,15 +1,83 @@
 //! The hands of a plan: start tasks, say what happened, end what runs. Nothing here blocks but [`Host::wait`].
 
-use std::time::Duration;
+use std::{
+    ffi::OsString,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
-    domain::plan::{
-        TaskIndex,
-        event::{Artifact, Millis},
-        state::Reason,
+    domain::{
+        plan::{
+            TaskIndex,
+            event::{Artifact, Millis},
+            state::Reason,
+        },
+        redaction::Redactor,
     },
-    ports::runner::Interrupt,
+    ports::{runner::Interrupt, sandbox::Sandbox},
 };
+
+/// What stands around the tasks of a plan whose policy is enforced.
+#[derive(Clone)]
+pub struct Guard {
+    /// The wall around each task.
+    pub wall: Arc<dyn Sandbox>,
+    /// Removes secrets from what tasks print.
+    pub redactor: Redactor,
+    /// All that tasks see of the environment of tos.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What tos itself may touch on behalf of a task.
+    pub reach: Reach,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard")
+            .field("reach", &self.reach)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which files tos itself reads and writes for a task: it stands outside the wall and must not be used to get around it.
+/// Paths are absolute and clean.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The working directory of the run; nothing outside is touched.
+    pub root: PathBuf,
+    /// Keys and tokens below it, not even to be read.
+    pub hidden: Vec<PathBuf>,
+    /// What tos and git keep below it, not to be written.
+    pub closed: Vec<PathBuf>,
+}
+
+impl Reach {
+    /// Returns whether `path` may be read.
+    pub fn may_read(&self, path: &Path) -> bool {
+        path.starts_with(&self.root) && !self.hidden.iter().any(|place| path.starts_with(place))
+    }
+
+    /// Returns whether `path` may be written.
+    pub fn may_write(&self, path: &Path) -> bool {
+        self.may_read(path) && !self.closed.iter().any(|place| path.starts_with(place))
+    }
+}
+
+/// Resolves `.` and `..` by name alone.
+pub fn without_dots(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
 
 /// One attempt to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

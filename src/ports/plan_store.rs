@@ -12,7 +12,7 @@ use crate::{
         event::{Created, Event, Millis},
         state::RunState,
     },
-    ports::plan_host::Host,
+    ports::plan_host::{Guard, Host},
 };
 
 /// Why a plan cannot be loaded.
@@ -203,10 +203,11 @@ pub trait RunDir {
     /// Deletes the run; the caller holds the lock.
     fn delete(&mut self) -> Result<u64, Error>;
 
-    /// Returns the hands that run the tasks of `plan` for this run.
+    /// Returns the hands that run the tasks of `plan` for this run, behind the `guard` where its policy is enforced.
     fn host<'plan>(
         &self,
         plan: &'plan Plan,
         state: &RunState,
+        guard: Option<Guard>,
     ) -> Result<Box<dyn Host + 'plan>, Error>;
 }

@@ -7,6 +7,19 @@ use crate::{
     ports::BoxFuture,
 };
 
+/// What the command gets and no jailer of its may have: a jailer runs outside the wall, and its loader and its search
+/// for programs would obey the command's variables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// An inherited descriptor with the command's whole environment: `NAME=value`, each ended by NUL.
+    /// `None` = the environment of the start.
+    pub environment: Option<i32>,
+    /// An inherited descriptor that becomes its standard input.
+    pub input: Option<i32>,
+    /// A file that is opened behind the wall and becomes its standard input.
+    pub input_file: Option<PathBuf>,
+}
+
 /// Everything needed to start one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
@@ -23,6 +36,8 @@ pub struct Launch {
     /// True where the process is a jailer: it ends everything it holds when its standard input ends,
     /// so the runner keeps that open, and it is not itself asked to terminate.
     pub jailed: bool,
+    /// What goes past the jailers to the command; only a wall hands it on.
+    pub inside: Inside,
 }
 
 /// Confines commands. What it cannot confine as asked it refuses.

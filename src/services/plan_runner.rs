@@ -7,12 +7,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    domain::plan::{
-        Plan, Task, TaskIndex,
-        event::{Closed, Ended, Event, Millis, Opened, Settled, Started},
-        graph::Graph,
-        schedule::{End, Rules, Schedule, Settlement},
-        state::{self, Reason, RunState, Status},
+    domain::{
+        confinement::Backend,
+        plan::{
+            Plan, Task, TaskIndex,
+            event::{Closed, Ended, Event, Millis, Opened, Settled, Started},
+            graph::Graph,
+            schedule::{End, Rules, Schedule, Settlement},
+            state::{self, Reason, RunState, Status},
+            task::Action,
+        },
     },
     ports::{
         plan_host::{Done, Exit, Happening, Host, Order},
@@ -31,6 +35,15 @@ pub trait Watcher {
     fn saw(&mut self, plan: &Plan, state: &RunState, events: &[Event]);
 }
 
+/// What confines the tasks of a passage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// What builds the wall around each task.
+    pub wall: Backend,
+    /// The same for people, with what it lacks.
+    pub sentence: String,
+}
+
 /// How a passage over a plan is made.
 #[derive(Debug, Clone, Default)]
 pub struct Passage {
@@ -42,6 +55,8 @@ pub struct Passage {
     pub again: Vec<TaskIndex>,
     /// Tasks the policy forbids, and why; they fail without being started.
     pub denied: BTreeMap<TaskIndex, String>,
+    /// What confines the tasks, where the policy is enforced.
+    pub confinement: Option<Confinement>,
     /// The number of this process.
     pub pid: u32,
 }
@@ -93,6 +108,10 @@ impl Driver<'_> {
             max_parallel: passage.max_parallel,
             fail_fast: passage.fail_fast,
             again: passage.again.clone(),
+            confinement: passage
+                .confinement
+                .as_ref()
+                .map(|found| found.sentence.clone()),
         }));
         let rules = Rules {
             max_parallel: passage.max_parallel,
@@ -102,7 +121,7 @@ impl Driver<'_> {
         let mut schedule = Schedule::new(plan, Graph::of(plan), &self.state.tasks, rules);
         loop {
             self.settle(schedule.take_settled());
-            let orders = self.announce(&mut schedule);
+            let orders = self.announce(&mut schedule, passage);
             self.write()?;
             let mut any_denied = false;
             for order in orders {
@@ -131,8 +150,9 @@ impl Driver<'_> {
         }
     }
 
-    fn announce(&mut self, schedule: &mut Schedule<'_>) -> Vec<Order> {
+    fn announce(&mut self, schedule: &mut Schedule<'_>, passage: &Passage) -> Vec<Order> {
         let mut orders = Vec::new();
+        let wall = passage.confinement.as_ref().map(|found| found.wall);
         let now = self.host.monotonic();
         while let Some(task) = schedule.next(now) {
             let (attempts, round) = self
@@ -148,6 +168,11 @@ impl Driver<'_> {
                 task,
                 at: self.host.now(),
                 attempt: order.attempt,
+                // A job builds its own and says so in its own records; what is denied never meets one.
+                wall: wall.filter(|_| {
+                    let is_job = |task: &Task| matches!(task.action, Action::Job(_));
+                    !passage.denied.contains_key(&task) && !self.plan.task(task).is_some_and(is_job)
+                }),
             }));
             orders.push(order);
         }

@@ -10,6 +10,7 @@
 
 mod bad_plans;
 mod behaviour;
+mod enforced;
 mod place;
 mod storm;
 mod superset;

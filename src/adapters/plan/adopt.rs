@@ -55,6 +55,7 @@ pub(crate) fn events(path: &Path) -> Result<Vec<Event>, String> {
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
             again: Vec::new(),
+            confinement: None,
         }),
     ];
     for (index, task) in (0_u32..).zip(&plan.tasks) {
@@ -92,6 +93,7 @@ fn of_task(task: u32, found: &Value, created_at: Millis) -> Vec<Event> {
         task,
         at: millis(found.get("started_at")).unwrap_or(created_at),
         attempt,
+        wall: None,
     });
     if attempt == 0 {
         let settled = Event::Settled(Settled {

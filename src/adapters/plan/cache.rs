@@ -17,6 +17,7 @@ use crate::{
         event::Artifact,
         task::{Cache, EnvPolicy, Task},
     },
+    ports::plan_host::{Reach, without_dots},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -60,7 +61,7 @@ impl Past {
     }
 
     /// Returns true where the success with this key stands, its outputs back in `cwd`.
-    pub(crate) fn recall(&self, key: &str, id: &str, cwd: &Path) -> bool {
+    pub(crate) fn recall(&self, key: &str, id: &str, cwd: &Path, reach: Option<&Reach>) -> bool {
         let Ok(bytes) = guard::read_regular(&self.directory.join(key), 1 << 24) else {
             return false;
         };
@@ -69,10 +70,17 @@ impl Past {
         };
         kept.artifacts
             .iter()
-            .all(|artifact| self.is_back(&kept.run, artifact, id, cwd))
+            .all(|artifact| self.is_back(&kept.run, artifact, id, cwd, reach))
     }
 
-    fn is_back(&self, run: &str, artifact: &Artifact, id: &str, cwd: &Path) -> bool {
+    fn is_back(
+        &self,
+        run: &str,
+        artifact: &Artifact,
+        id: &str,
+        cwd: &Path,
+        reach: Option<&Reach>,
+    ) -> bool {
         let stored = self.runs.join(run).join(&artifact.path);
         // The same work may be named differently now; the name inside the task's folder is what counts.
         let mut parts = Path::new(&artifact.path).components();
@@ -92,15 +100,19 @@ impl Past {
         {
             return false;
         }
-        let parent = target.parent().unwrap_or(cwd);
-        std::fs::create_dir_all(parent)
-            .and_then(|()| std::fs::copy(&stored, &target))
-            .is_ok()
+        let may_write = reach.is_none_or(|reach| reach.may_write(&without_dots(&target)));
+        may_write && outputs::copy(&stored, &target).is_ok()
     }
 }
 
 /// Returns the key of a task, or nothing where an input cannot be read.
-pub(crate) fn key(task: &Task, cache: &Cache, cwd: &Path, policy: &str) -> Option<String> {
+pub(crate) fn key(
+    task: &Task,
+    cache: &Cache,
+    cwd: &Path,
+    policy: &str,
+    reach: Option<&Reach>,
+) -> Option<String> {
     let mut hash = Sha256::new();
     let mut part = |kind: &str, text: &[u8]| {
         hash.update(format!("{kind} {}\n", text.len()));
@@ -142,7 +154,7 @@ pub(crate) fn key(task: &Task, cache: &Cache, cwd: &Path, policy: &str) -> Optio
         .iter()
         .chain(&extra.needs_files)
         .map(|path| cwd.join(path));
-    for path in outputs::matching(&cache.inputs, cwd)
+    for path in outputs::matching(&cache.inputs, cwd, reach)
         .into_iter()
         .chain(named)
     {

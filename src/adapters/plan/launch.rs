@@ -22,8 +22,6 @@ pub(crate) struct Launch<'a> {
     pub(crate) task: &'a Task,
     pub(crate) cwd: &'a Path,
     pub(crate) token: &'a str,
-    /// Whether the plan's commands are judged; then they see no keys either.
-    pub(crate) is_enforced: bool,
     pub(crate) inherited: &'a [(OsString, OsString)],
 }
 
@@ -34,7 +32,8 @@ pub(crate) fn directory(workdir: &Path, task: &Task) -> PathBuf {
         .map_or_else(|| workdir.to_owned(), |cwd| workdir.join(&**cwd))
 }
 
-type Refusal = (Reason, String);
+/// Why a task could not be started.
+pub(crate) type Refusal = (Reason, String);
 
 impl Launch<'_> {
     /// Starts the process and returns its number.
@@ -87,9 +86,7 @@ impl Launch<'_> {
     }
 
     fn environment(&self, command: &mut Command, extra: Option<&Extra>) {
-        // A job needs the keys of its models, and keeps them from its own commands.
-        let is_stranger = self.is_enforced && !matches!(self.task.action, Action::Job(_));
-        if is_stranger || extra.is_some_and(|extra| extra.env_policy == EnvPolicy::Minimal) {
+        if extra.is_some_and(|extra| extra.env_policy == EnvPolicy::Minimal) {
             command.env_clear();
             let wanted = self.inherited.iter().filter(|(name, _)| is_minimal(name));
             command.envs(wanted.map(|(name, value)| (name, value)));
@@ -100,24 +97,22 @@ impl Launch<'_> {
         }
     }
 
-    fn rare(&self, command: &mut Command, extra: &Extra) -> Result<(), Refusal> {
-        for path in &extra.needs_files {
-            if std::fs::metadata(self.cwd.join(path)).is_err() {
-                return Err((
-                    Reason::NeedsFilesMissing,
-                    format!("needs `{path}`, which is not there"),
-                ));
-            }
+    /// Checks that the files are there which the task needs.
+    pub(super) fn needs(&self, extra: &Extra) -> Result<(), Refusal> {
+        let missing = |path: &&String| std::fs::metadata(self.cwd.join(path)).is_err();
+        match extra.needs_files.iter().find(missing) {
+            None => Ok(()),
+            Some(path) => Err(lacking(format!("needs `{path}`, which is not there"))),
         }
+    }
+
+    fn rare(&self, command: &mut Command, extra: &Extra) -> Result<(), Refusal> {
+        self.needs(extra)?;
         self.environment(command, Some(extra));
         for path in &extra.env_file {
             let whole = self.cwd.join(path);
-            let bytes = guard::read_regular(&whole, 1 << 20).map_err(|error| {
-                (
-                    Reason::NeedsFilesMissing,
-                    format!("env_file `{path}` cannot be read: {error}"),
-                )
-            })?;
+            let bytes = guard::read_regular(&whole, 1 << 20)
+                .map_err(|error| lacking(format!("env_file `{path}` cannot be read: {error}")))?;
             let own = self.task.env.as_ref();
             let pairs = variables(&String::from_utf8_lossy(&bytes));
             command.envs(
@@ -132,12 +127,7 @@ impl Launch<'_> {
                 .map_err(|error| failed(&format!("stdin cannot be prepared: {error}")))?
                 .into(),
             Stdin::File(path) => guard::open_regular(&self.cwd.join(path))
-                .map_err(|error| {
-                    (
-                        Reason::NeedsFilesMissing,
-                        format!("stdin file `{path}` cannot be read: {error}"),
-                    )
-                })?
+                .map_err(|error| lacking(format!("stdin file `{path}` cannot be read: {error}")))?
                 .into(),
         };
         command.stdin(stdin);
@@ -158,11 +148,15 @@ impl Launch<'_> {
     }
 }
 
-fn failed(message: &str) -> Refusal {
+pub(super) fn failed(message: &str) -> Refusal {
     (Reason::ProcessStartFailed, message.to_owned())
 }
 
-fn text_file(text: &str) -> io::Result<File> {
+pub(super) const fn lacking(message: String) -> Refusal {
+    (Reason::NeedsFilesMissing, message)
+}
+
+pub(super) fn text_file(text: &str) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     file.write_all(text.as_bytes())?;
     file.rewind()?;
@@ -188,7 +182,7 @@ fn is_minimal(name: &OsString) -> bool {
 }
 
 /// Reads `NAME=value` lines: comments, `export` and quotes around the value are understood, nothing is expanded.
-fn variables(text: &str) -> Vec<(String, String)> {
+pub(super) fn variables(text: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for line in text.lines() {
         let line = line.trim();

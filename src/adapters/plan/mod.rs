@@ -2,6 +2,7 @@
 
 mod adopt;
 mod cache;
+mod confiner;
 mod emit;
 mod guard;
 mod host;
@@ -13,6 +14,7 @@ mod outputs;
 mod run_dir;
 mod shelf;
 mod slots;
+mod tap;
 mod yaml;
 
 pub use shelf::LocalShelf;

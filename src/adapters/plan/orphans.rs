@@ -47,6 +47,17 @@ pub(crate) fn signal_tree(leader: Option<Pid>, token: &str, signal: Signal) -> u
     found.len()
 }
 
+/// Sends `signal` to everything that carries the token but `spared`.
+pub(crate) fn signal_but(spared: i32, token: &str, signal: Signal) {
+    let found = find(token).into_iter();
+    for pid in found.filter(|pid| pid.as_raw_nonzero().get() != spared) {
+        // Whoever has ended meanwhile has done what was asked.
+        let _ = kill_process(pid, signal);
+        // A stopped process must go on to hear it.
+        let _ = kill_process(pid, Signal::CONT);
+    }
+}
+
 /// Kills everything that carries the token or a part below it, with all it started, and returns how much that was.
 pub(crate) fn end_all(token: &str) -> u32 {
     process::blocking_reap(token)

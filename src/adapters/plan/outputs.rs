@@ -7,13 +7,17 @@
 use std::{
     collections::BTreeSet,
     io::{self, Read, Write},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use globset::{GlobBuilder, GlobMatcher};
 use sha2::{Digest, Sha256};
 
-use crate::{adapters::plan::guard, domain::plan::event::Artifact};
+use crate::{
+    adapters::plan::guard,
+    domain::plan::event::Artifact,
+    ports::plan_host::{Reach, without_dots},
+};
 
 /// What to collect, and where to.
 pub(crate) struct Collection<'a> {
@@ -27,6 +31,8 @@ pub(crate) struct Collection<'a> {
     pub(crate) id: &'a str,
     /// Where a second copy goes.
     pub(crate) second: Option<&'a Path>,
+    /// What may be touched; `None` = whatever the user may.
+    pub(crate) reach: Option<&'a Reach>,
 }
 
 /// Collects the outputs; what cannot be read or copied is left out.
@@ -38,10 +44,15 @@ pub(crate) fn collect(collection: &Collection<'_>) -> Vec<Artifact> {
     let second = collection
         .second
         .map(|path| path.join(collection.id))
-        .filter(|path| guard::symlink_in(path).is_none());
+        .filter(|path| guard::symlink_in(path).is_none())
+        .filter(|path| {
+            collection
+                .reach
+                .is_none_or(|reach| reach.may_write(&without_dots(path)))
+        });
     let mut taken = BTreeSet::new();
     let mut artifacts = Vec::new();
-    for source in matching(collection.patterns, collection.cwd) {
+    for source in matching(collection.patterns, collection.cwd, collection.reach) {
         let name = distinct(&destination(&source, collection.cwd), &mut taken);
         let Ok((bytes, sha256)) = copy(&source, &base.join(&name)) else {
             continue;
@@ -60,13 +71,13 @@ pub(crate) fn collect(collection: &Collection<'_>) -> Vec<Artifact> {
     artifacts
 }
 
-/// Returns the regular files that match one of the patterns, each once, sorted.
-pub(crate) fn matching(patterns: &[String], cwd: &Path) -> Vec<PathBuf> {
+/// Returns the regular files within `reach` that match one of the patterns, each once, sorted.
+pub(crate) fn matching(patterns: &[String], cwd: &Path, reach: Option<&Reach>) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
-    let cwd = clean(cwd);
+    let cwd = without_dots(cwd);
     for pattern in patterns {
         // Joining an absolute pattern replaces the directory, as with any path.
-        let whole = clean(&cwd.join(pattern));
+        let whole = without_dots(&cwd.join(pattern));
         let (base, rest) = match whole.strip_prefix(&cwd) {
             Ok(inside) => (cwd.as_path(), inside),
             Err(_) => (Path::new("/"), whole.strip_prefix("/").unwrap_or(&whole)),
@@ -91,22 +102,10 @@ pub(crate) fn matching(patterns: &[String], cwd: &Path) -> Vec<PathBuf> {
             walk(&fixed, &glob.compile_matcher(), &mut found, 0);
         }
     }
-    found.into_iter().collect()
-}
-
-/// Resolves `.` and `..` by name alone.
-fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            other => clean.push(other),
-        }
-    }
-    clean
+    found
+        .into_iter()
+        .filter(|path| reach.is_none_or(|reach| reach.may_read(path)))
+        .collect()
 }
 
 fn is_plain_file(path: &Path) -> bool {
@@ -131,7 +130,7 @@ fn walk(directory: &Path, glob: &GlobMatcher, found: &mut BTreeSet<PathBuf>, dep
 }
 
 fn destination(source: &Path, cwd: &Path) -> PathBuf {
-    let (prefix, rest) = match source.strip_prefix(clean(cwd)) {
+    let (prefix, rest) = match source.strip_prefix(without_dots(cwd)) {
         Ok(inside) => ("", inside),
         Err(_) => ("__abs__", source.strip_prefix("/").unwrap_or(source)),
     };
@@ -154,22 +153,9 @@ fn distinct(name: &Path, taken: &mut BTreeSet<String>) -> PathBuf {
 }
 
 /// Copies a file, sharing its blocks where the file system can, and returns its size and digest.
-fn copy(source: &Path, target: &Path) -> io::Result<(u64, String)> {
-    if let Some(parent) = target.parent() {
-        std::fs::create_dir_all(parent)?;
-        if guard::symlink_in(parent).is_some() {
-            return Err(io::Error::other("a symbolic link stands in the way"));
-        }
-    }
-    let mut input = guard::open_regular(source)?;
-    match std::fs::remove_file(target) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut output = std::fs::File::options()
-        .write(true)
-        .create_new(true)
-        .open(target)?;
+pub(crate) fn copy(source: &Path, target: &Path) -> io::Result<(u64, String)> {
+    let mut input = guard::open_unlinked(source)?;
+    let mut output = guard::create_anew(target)?;
     let is_shared = rustix::fs::ioctl_ficlone(&output, &input).is_ok();
     let mut hash = Sha256::new();
     let mut bytes = 0;

@@ -31,7 +31,7 @@ use crate::{
         view::{Detail, View},
     },
     ports::{
-        plan_host::Host,
+        plan_host::{Guard, Host},
         plan_store::{Error, LoadError, RunDir, Stream},
     },
 };
@@ -353,6 +353,7 @@ impl RunDir for LocalRun {
         &self,
         plan: &'plan Plan,
         state: &RunState,
+        guard: Option<Guard>,
     ) -> Result<Box<dyn Host + 'plan>, Error> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let setting = Setting {
@@ -360,9 +361,10 @@ impl RunDir for LocalRun {
             run: absolute(&self.path),
             home: absolute(&self.home),
             workdir: PathBuf::from(&state.created.workdir),
+            reach: guard.as_ref().map(|guard| guard.reach.clone()),
         };
         Ok(Box::new(
-            LocalHost::new(plan, setting).map_err(disk("could not prepare", &self.path))?,
+            LocalHost::new(plan, setting, guard).map_err(disk("could not prepare", &self.path))?,
         ))
     }
 }

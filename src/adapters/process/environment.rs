@@ -11,7 +11,7 @@ pub const ALLOWED: &[&str] = &[
 
 /// Picks from the base environment what a command may see: the allowed names and `more`, without
 /// those whose name or value says that they hold a secret.
-pub(super) fn minimal(
+pub fn minimal(
     base: &[(OsString, OsString)],
     more: &[String],
     redactor: &Redactor,

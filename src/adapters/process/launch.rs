@@ -15,14 +15,14 @@ use crate::{
         command::{Command, Kind},
         process::Failure,
     },
-    ports::sandbox::Launch,
+    ports::sandbox::{Inside, Launch},
 };
 
 /// Where to look for programs when the environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Prepares the start of `command` in `directory` with `environment`.
-pub(super) fn prepare(
+pub(in crate::adapters) fn prepare(
     command: &Command,
     directory: &Path,
     environment: Vec<(OsString, OsString)>,
@@ -42,11 +42,12 @@ pub(super) fn prepare(
         environment,
         directory: directory.to_owned(),
         jailed: false,
+        inside: Inside::default(),
     })
 }
 
 /// Says why a program that was found could not be started.
-pub(super) fn spawn_failure(launch: &Launch, error: &io::Error) -> Failure {
+pub(in crate::adapters) fn spawn_failure(launch: &Launch, error: &io::Error) -> Failure {
     let program = launch.program.display();
     let remedy = match error.kind() {
         io::ErrorKind::NotFound => "its interpreter (first line) or loader is missing; install it",

@@ -16,6 +16,8 @@ mod tree;
 
 pub(crate) use tree::{MARKER, blocking_reap};
 
-pub use environment::ALLOWED;
+pub(in crate::adapters) use launch::{prepare, spawn_failure};
+
+pub use environment::{ALLOWED, minimal};
 pub use runner::{CommandRunner, Options};
 pub(in crate::adapters) use tree::{end_descendants, end_marked};

@@ -19,5 +19,13 @@ pub use jail::jail_main;
 pub use spec::Limits;
 pub use wall::{Options, Wall};
 
+/// Returns the places with keys and tokens that exist, except those `root` lies in; `home` is the home directory.
+pub fn hidden_places(
+    home: Option<&std::path::Path>,
+    root: &std::path::Path,
+) -> Vec<std::path::PathBuf> {
+    places::hidden(home, &[], root)
+}
+
 /// The first word of the command line that makes tos a jailer.
 pub const JAIL_WORD: &str = "__jail";

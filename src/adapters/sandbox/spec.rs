@@ -53,6 +53,15 @@ pub(super) struct Spec {
     pub(super) program: PathBuf,
     /// Where the command starts.
     pub(super) directory: PathBuf,
+    /// The descriptor with the command's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) environment: Option<i32>,
+    /// The descriptor that becomes the command's standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) input: Option<i32>,
+    /// The file that becomes the command's standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) input_file: Option<PathBuf>,
 }
 
 /// Where tos itself is found behind a wall made of mounts.

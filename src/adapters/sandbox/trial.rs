@@ -38,7 +38,7 @@ use crate::{
     ports::{
         BoxFuture,
         runner::{Order, Runner},
-        sandbox::{Launch, Sandbox},
+        sandbox::{Inside, Launch, Sandbox},
     },
 };
 
@@ -383,6 +383,7 @@ impl Stage {
             environment: Vec::new(),
             directory: self.questions.root.clone(),
             jailed: false,
+            inside: Inside::default(),
         };
         let proxy = self.proxy.as_ref().map(Proxy::socket);
         let launch = confine_self(&self.options, self.backend, proxy, launch)

@@ -20,7 +20,7 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        sandbox::{Launch, Sandbox},
+        sandbox::{Inside, Launch, Sandbox},
     },
 };
 
@@ -226,6 +226,7 @@ pub(super) fn confine(
         environment: launch.environment,
         directory: launch.directory,
         jailed: true,
+        inside: Inside::default(),
     })
 }
 
@@ -265,5 +266,8 @@ fn spec(
         program: real(&options.program)?,
         directory: real(&launch.directory)?,
         root,
+        environment: launch.inside.environment,
+        input: launch.inside.input,
+        input_file: launch.inside.input_file.clone(),
     })
 }

@@ -6,9 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::plan::{
-    state::{Reason, Status},
-    task::TaskIndex,
+use crate::domain::{
+    confinement::Backend,
+    plan::{
+        state::{Reason, Status},
+        task::TaskIndex,
+    },
 };
 
 /// The version of the format, in `created`.
@@ -79,6 +82,9 @@ pub struct Opened {
     /// Tasks whose earlier result no longer counts; everything that is not over counts as chosen, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<TaskIndex>,
+    /// What confines the tasks, in a sentence, where the policy is enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<String>,
 }
 
 /// An attempt begins.
@@ -90,6 +96,9 @@ pub struct Started {
     pub at: Millis,
     /// Counted over all passages, from 1.
     pub attempt: u32,
+    /// What builds the wall around it, where the policy is enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall: Option<Backend>,
 }
 
 /// An attempt is over.

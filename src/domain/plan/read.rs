@@ -11,7 +11,7 @@ use crate::domain::plan::{
     field::{Field, only_known},
     node::{Entry, Fault, Mark, Node, Value},
     read_extra,
-    task::{Action, Plan, PolicyMode, Task, TaskIndex},
+    task::{Action, Plan, Task, TaskIndex},
     words,
 };
 
@@ -27,9 +27,10 @@ pub const PLAN_FIELDS: &[&str] = &[
     "on_failure",
     "include",
     "policy",
+    "origin",
 ];
 /// The fields of an included file.
-pub const INCLUDE_FIELDS: &[&str] = &["goal", "tasks", "defaults", "include"];
+pub const INCLUDE_FIELDS: &[&str] = &["goal", "tasks", "defaults", "include", "origin"];
 /// The fields of a task.
 pub const TASK_FIELDS: &[&str] = &[
     "id",
@@ -131,7 +132,7 @@ pub fn read(
     let max_parallel = field("max_parallel")
         .map(|field| field.whole(1))
         .transpose()?;
-    let policy = field("policy").map_or(Ok(PolicyMode::Off), |field| policy_mode(&field))?;
+    let mut policy = read_extra::policy(field("policy"), field("origin"))?;
     let mut reader = Reader {
         drafts: Vec::new(),
         groups: BTreeMap::new(),
@@ -143,6 +144,7 @@ pub fn read(
             INCLUDE_FIELDS,
             "an included file",
         )?;
+        policy = read_extra::included_policy(&file, policy)?;
         reader.tasks(file, "tasks", &scope)?;
     }
     let on_failure = take(&mut root, "on_failure");
@@ -188,18 +190,6 @@ fn take(file: &mut Node, key: &str) -> Option<Node> {
     };
     let found = entries.iter().position(|entry| &*entry.key == key)?;
     Some(entries.swap_remove(found).value)
-}
-
-fn policy_mode(field: &Field<'_>) -> Result<PolicyMode, Fault> {
-    // `off` without quotes is a boolean in YAML 1.1, and means what it says.
-    if field.flag() == Ok(false) {
-        return Ok(PolicyMode::Off);
-    }
-    match field.text()?.as_str() {
-        "off" => Ok(PolicyMode::Off),
-        "enforce" => Ok(PolicyMode::Enforce),
-        _ => Err(field.fault("must be `off` or `enforce`")),
-    }
 }
 
 fn capacities(field: &Field<'_>) -> Result<Vec<(String, u32)>, Fault> {

@@ -3,9 +3,9 @@
 use crate::domain::plan::{
     expand::Scope,
     field::{Field, only_known},
-    node::{Fault, Value},
+    node::{Fault, Node, Value},
     read::Written,
-    task::{Cache, EnvPolicy, Extra, JobTask, Stdin},
+    task::{Cache, EnvPolicy, Extra, JobTask, PolicyMode, Stdin},
     when::{self, When},
 };
 
@@ -139,6 +139,62 @@ fn env_policy(field: &Field<'_>) -> Result<EnvPolicy, Fault> {
         "inherit" => Ok(EnvPolicy::Inherit),
         "minimal" => Ok(EnvPolicy::Minimal),
         _ => Err(field.fault("must be `inherit` or `minimal`")),
+    }
+}
+
+/// Reads whether the plan is enforced: because it says so, or because a model wrote it.
+pub(super) fn policy(
+    policy: Option<Field<'_>>,
+    origin: Option<Field<'_>>,
+) -> Result<PolicyMode, Fault> {
+    let is_model = origin.map_or(Ok(false), |field| is_model(&field))?;
+    match policy {
+        None if is_model => Ok(PolicyMode::Enforce),
+        None => Ok(PolicyMode::Off),
+        Some(field) => match policy_mode(&field)? {
+            PolicyMode::Off if is_model => Err(field
+                .fault("cannot be `off` in a plan whose `origin` is a model")
+                .with("remove it; once a person has read the plan, `origin: person` says so")),
+            mode @ (PolicyMode::Off | PolicyMode::Enforce) => Ok(mode),
+        },
+    }
+}
+
+/// Returns `policy`, or enforcement where the included `file` was written by a model.
+pub(super) fn included_policy(file: &Node, policy: PolicyMode) -> Result<PolicyMode, Fault> {
+    let Some(node) = file.get("origin") else {
+        return Ok(policy);
+    };
+    let field = Field {
+        node,
+        name: "origin",
+        owner: "an included file",
+        scope: &Scope::default(),
+    };
+    Ok(if is_model(&field)? {
+        PolicyMode::Enforce
+    } else {
+        policy
+    })
+}
+
+fn is_model(field: &Field<'_>) -> Result<bool, Fault> {
+    match field.text()?.as_str() {
+        "model" => Ok(true),
+        "person" => Ok(false),
+        _ => Err(field.fault("must be `person` or `model`")),
+    }
+}
+
+fn policy_mode(field: &Field<'_>) -> Result<PolicyMode, Fault> {
+    // `off` without quotes is a boolean in YAML 1.1, and means what it says.
+    if field.flag() == Ok(false) {
+        return Ok(PolicyMode::Off);
+    }
+    match field.text()?.as_str() {
+        "off" => Ok(PolicyMode::Off),
+        "enforce" => Ok(PolicyMode::Enforce),
+        _ => Err(field.fault("must be `off` or `enforce`")),
     }
 }
 

@@ -5,9 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::plan::{
-    event::{Artifact, Created, Ended, Event, Millis, Opened, Settled, Started},
-    task::TaskIndex,
+use crate::domain::{
+    confinement::Backend,
+    plan::{
+        event::{Artifact, Created, Ended, Event, Millis, Opened, Settled, Started},
+        task::TaskIndex,
+    },
 };
 
 /// What a task or a run is.
@@ -152,6 +155,8 @@ pub struct TaskState {
     pub cached: bool,
     /// Why, where the code does not say it.
     pub reason: Option<Reason>,
+    /// What built the wall around the last attempt, where the policy was enforced.
+    pub wall: Option<Backend>,
     /// When the next attempt is due.
     pub due_at: Option<Millis>,
     /// What few tasks have.
@@ -319,6 +324,7 @@ impl RunState {
         task.attempts = started.attempt;
         task.round = round;
         task.started_at = Some(started.at);
+        task.wall = started.wall;
         self.updated_at = started.at;
     }
 
@@ -436,6 +442,7 @@ mod tests {
                 task: 0,
                 at: 3,
                 attempt,
+                wall: None,
             })
         };
         let skip = Event::Settled(Settled {

@@ -7,11 +7,15 @@ use std::collections::BTreeMap;
 use chrono::{FixedOffset, TimeZone};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::domain::plan::{
-    Plan,
-    event::{Artifact, Millis},
-    state::{RunState, Status, TaskState},
-    task::Task,
+use crate::domain::{
+    confinement::Backend,
+    plan::{
+        Plan,
+        event::{Artifact, Millis},
+        state::{RunState, Status, TaskState},
+        task::{PolicyMode, Task},
+    },
+    redaction::Redactor,
 };
 
 /// How much is shown.
@@ -70,6 +74,8 @@ struct TaskView<'a> {
     next_attempt_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     artifacts: Option<&'a [Artifact]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confinement: Option<&'static str>,
 }
 
 struct Tasks<'a>(View<'a>);
@@ -100,6 +106,9 @@ impl Serialize for View<'_> {
             map.serialize_entry("counts", &counts)?;
             map.serialize_entry("cancel_requested", &state.cancel_requested)?;
             map.serialize_entry("plan", &state.created.plan)?;
+            map.serialize_entry("policy", &self.plan.policy)?;
+            let confinement = opened.and_then(|opened| opened.confinement.as_deref());
+            map.serialize_entry("confinement", &confinement)?;
         }
         map.serialize_entry("tasks", &Tasks(*self))?;
         map.end()
@@ -109,18 +118,25 @@ impl Serialize for View<'_> {
 impl Serialize for Tasks<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let view = self.0;
+        // What a plan of a person says is their business; what a model wrote may repeat what it has read.
+        let redactor = (view.plan.policy == PolicyMode::Enforce).then(Redactor::default);
         serializer.collect_map(
             view.plan
                 .tasks
                 .iter()
                 .zip(&view.state.tasks)
-                .map(|(task, state)| (&*task.id, view.task(task, state))),
+                .map(|(task, state)| (&*task.id, view.task(task, state, redactor.as_ref()))),
         )
     }
 }
 
 impl<'a> View<'a> {
-    fn task(&self, task: &'a Task, state: &'a TaskState) -> TaskView<'a> {
+    fn task(
+        &self,
+        task: &'a Task,
+        state: &'a TaskState,
+        redactor: Option<&Redactor>,
+    ) -> TaskView<'a> {
         let offset = self.state.created.offset_minutes;
         let is_full = self.detail == Detail::Full;
         TaskView {
@@ -131,7 +147,7 @@ impl<'a> View<'a> {
                 .filter_map(|up| self.plan.task(*up))
                 .map(|up| &*up.id)
                 .collect(),
-            cmd: task.command_words(),
+            cmd: words(task, redactor),
             cwd: task.cwd.as_deref(),
             env: task.env.as_ref().map(|env| {
                 env.iter()
@@ -165,6 +181,7 @@ impl<'a> View<'a> {
                 .filter(|_| is_full)
                 .map(|at| moment(at, offset)),
             artifacts: is_full.then(|| state.artifacts()),
+            confinement: state.wall.filter(|_| is_full).map(Backend::as_str),
         }
     }
 }
@@ -188,6 +205,15 @@ fn masked<'a>(name: &str, value: &'a str) -> &'a str {
         "***"
     } else {
         value
+    }
+}
+
+/// Returns the words of a task, without anything that has the shape of a secret where a redactor is given.
+fn words(task: &Task, redactor: Option<&Redactor>) -> Vec<String> {
+    let words = task.command_words();
+    match redactor {
+        None => words,
+        Some(redactor) => words.iter().map(|word| redactor.clean(word)).collect(),
     }
 }
 

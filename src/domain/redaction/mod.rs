@@ -78,6 +78,22 @@ impl Redactor {
         )
     }
 
+    /// Returns a redactor that knows these values as well.
+    #[must_use]
+    pub fn and(&self, values: impl IntoIterator<Item = String>) -> Self {
+        let mut both = Self::new(values);
+        for (first, forms) in &self.values {
+            let own = both.values.entry(*first).or_default();
+            own.extend(forms.iter().cloned());
+            own.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+            own.dedup();
+        }
+        for (own, other) in both.firsts.iter_mut().zip(&self.firsts) {
+            *own |= other;
+        }
+        both
+    }
+
     /// Returns the text with every secret replaced by `[redacted]`.
     pub fn clean(&self, text: &str) -> String {
         // Secrets begin and end between characters, so nothing is lost here.

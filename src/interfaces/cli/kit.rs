@@ -13,10 +13,10 @@ use crate::{
         gate_kit::GateKit,
     },
     ports::{
-        BoxFuture, checkpoints::Checkpoints, clock::Clock, itself::Itself, plan_store::Shelf,
-        store::Store, terminal::Terminal,
+        BoxFuture, checkpoints::Checkpoints, clock::Clock, itself::Itself, plan_host::Guard,
+        plan_store::Shelf, store::Store, terminal::Terminal,
     },
-    services::{Ports, job_loop::Workshop},
+    services::{Ports, job_loop::Workshop, plan_runner::Confinement},
 };
 
 /// Everything one run of a job needs.
@@ -37,6 +37,19 @@ impl std::fmt::Debug for JobKit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JobKit").finish_non_exhaustive()
     }
+}
+
+/// What stands around the tasks of a plan whose policy is enforced.
+#[derive(Debug)]
+pub struct PlanGuard {
+    /// What the hands of the run need.
+    pub guard: Guard,
+    /// What is recorded about it.
+    pub confinement: Confinement,
+    /// The circumstances under which the commands are judged.
+    pub world: World,
+    /// What has to be said before anything runs.
+    pub notice: Option<String>,
 }
 
 /// A thing that `tos doctor` looked at.
@@ -114,6 +127,15 @@ pub trait Kit: GateKit {
 
     /// Takes over the terminal, where there is one.
     fn terminal(&self) -> Option<Box<dyn Terminal>>;
+
+    /// Builds what stands around the tasks of an enforced plan that runs in `workdir` and keeps its runs in `home`.
+    fn plan_guard(
+        &self,
+        settings: &Settings,
+        home: &std::path::Path,
+        workdir: &std::path::Path,
+    ) -> Result<PlanGuard, Trouble>;
+
     /// Returns the circumstances under which the policy judges.
     fn world(&self, settings: &Settings, attended: bool) -> World;
 

@@ -4,11 +4,14 @@
 use std::fmt::Write;
 
 use crate::{
-    domain::plan::{
-        Plan,
-        graph::Graph,
-        state::{RunState, Status, TaskState},
-        view::{moment, seconds},
+    domain::{
+        confinement::Backend,
+        plan::{
+            Plan,
+            graph::Graph,
+            state::{RunState, Status, TaskState},
+            view::{moment, seconds},
+        },
     },
     ports::plan_store::{RunDir, Stream},
 };
@@ -97,23 +100,48 @@ fn overview(state: &RunState, text: &mut String) {
         ),
         ("workdir", cell(&created.workdir)),
     ];
-    for (name, value) in rows {
+    let confinement = opened.confinement.as_deref().map(cell);
+    for (name, value) in rows
+        .into_iter()
+        .chain(confinement.map(|sentence| ("confinement", sentence)))
+    {
         push(text, format_args!("- {name}: {value}\n"));
     }
 }
 
 fn tasks(state: &RunState, text: &mut String) {
-    text.push_str("\n## Tasks\n\n| id | status | attempts | duration_sec | exit_code | timed_out | stdout | stderr |\n");
-    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    // Only where the policy is enforced there is anything to say about walls.
+    let is_enforced = state.tasks.iter().any(|task| task.wall.is_some());
+    let column = |text: &'static str| if is_enforced { text } else { "" };
+    push(
+        text,
+        format_args!(
+            "\n## Tasks\n\n| id | status | attempts | duration_sec | exit_code | timed_out | stdout | stderr |{}\n",
+            column(" confined by |")
+        ),
+    );
+    push(
+        text,
+        format_args!(
+            "| --- | --- | --- | --- | --- | --- | --- | --- |{}\n",
+            column(" --- |")
+        ),
+    );
     for (_, id, task) in state.entries() {
         let name = cell(id);
         let (took, code) = (took(task), code(task));
         let timed_out = if task.timed_out { "yes" } else { "no" };
         let word = task.word();
+        let wall = task.wall.map_or("-", Backend::as_str);
+        let wall = if is_enforced {
+            format!(" {wall} |")
+        } else {
+            String::new()
+        };
         push(
             text,
             format_args!(
-                "| {name} | {word} | {} | {took} | {code} | {timed_out} | logs/{name}.out.log | logs/{name}.err.log |\n",
+                "| {name} | {word} | {} | {took} | {code} | {timed_out} | logs/{name}.out.log | logs/{name}.err.log |{wall}\n",
                 task.attempts
             ),
         );

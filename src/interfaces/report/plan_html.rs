@@ -49,6 +49,11 @@ pub fn page(plan: &Plan, state: &RunState, run: &dyn RunDir) -> String {
     html
 }
 
+fn opened_confinement(state: &RunState) -> Option<String> {
+    let sentence = state.opened.as_ref()?.confinement.as_deref()?;
+    Some(escape(&clean(sentence)))
+}
+
 fn head(plan: &Plan, state: &RunState, html: &mut String) {
     let created = &state.created;
     let word = state.status.name();
@@ -65,6 +70,9 @@ fn head(plan: &Plan, state: &RunState, html: &mut String) {
             escape(&clean(&created.workdir))
         ),
     );
+    if let Some(sentence) = opened_confinement(state) {
+        push(html, format_args!("<p class=\"faint\">{sentence}</p>\n"));
+    }
     let cost = |task| state.task(task).and_then(|task| task.took_us).unwrap_or(0);
     let (path, critical) = Graph::of(plan).critical_path(cost);
     let elapsed = u64::try_from(state.updated_at - created.at)

@@ -239,6 +239,7 @@ mod tests {
                 task,
                 at: 1000,
                 attempt: 1,
+                wall: None,
             }));
         }
         state.apply(&ended(0, Status::Success, None));
@@ -276,6 +277,7 @@ mod tests {
                 task,
                 at: 0,
                 attempt: 1,
+                wall: None,
             }));
         }
         let log = Some((3, vec!["line".to_owned(); 100]));

@@ -143,6 +143,9 @@ mod tests {
             program: root.clone(),
             directory: root.clone(),
             root: root.clone(),
+            environment: None,
+            input: None,
+            input_file: None,
         };
         assert_eq!(writable(&spec).unwrap(), [root.join("work")]);
         assert!(!readable(&spec.hidden).unwrap().contains(&root));

@@ -2,11 +2,19 @@
 
 use std::{
     convert::Infallible,
-    os::unix::process::CommandExt,
+    ffi::OsString,
+    fs::File,
+    io::Read,
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStringExt, process::CommandExt},
+    },
+    path::Path,
     process::{Command, Stdio},
 };
 
 use rustix::{
+    fs::{Mode, OFlags},
     process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit},
     thread::{CapabilitySet, CapabilitySets},
 };
@@ -16,13 +24,15 @@ use super::{
         JAIL_WORD,
         spec::{INNER_PROGRAM, INNER_PROXY, Limits, PROXY_PORT, Spec},
     },
-    Behind, Fault, filter, guard,
+    Behind, Fault, adopt, filter, guard,
 };
 use crate::domain::confinement::{Backend, Network};
 
 /// Applies what the wall asks of the process itself and becomes the command.
 pub(super) fn inner(spec: &Spec, behind: &Behind) -> Result<Infallible, Fault> {
     let landlock = spec.backend == Backend::Landlock;
+    let environment = spec.environment.map(environment).transpose()?;
+    let mut input = spec.input.map(adopt).transpose()?;
     if landlock {
         // The guard ends everything when tos goes; this covers the guard itself being killed.
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -34,12 +44,21 @@ pub(super) fn inner(spec: &Spec, behind: &Behind) -> Result<Infallible, Fault> {
         guard::restrict(spec)?;
     }
     filter::apply(landlock, landlock && spec.network != Network::Full)?;
+    if let Some(path) = &spec.input_file {
+        input = Some(opened(path)?);
+    }
     let mut command = Command::new(&behind.program);
     command
         .arg0(&behind.name)
         .args(&behind.arguments)
-        .stdin(Stdio::null());
-    if !landlock {
+        .stdin(input.map_or_else(Stdio::null, Stdio::from));
+    if let Some(environment) = environment {
+        command.env_clear().envs(environment);
+    }
+    if landlock {
+        // The guard made one that nobody else uses.
+        command.env("TMPDIR", std::env::temp_dir());
+    } else {
         // The private directory is where every program looks without being told.
         command.env_remove("TMPDIR");
     }
@@ -55,6 +74,33 @@ pub(super) fn inner(spec: &Spec, behind: &Behind) -> Result<Infallible, Fault> {
         behind.program.to_string_lossy()
     )
     .into())
+}
+
+/// Reads the command's own environment.
+fn environment(descriptor: i32) -> Result<Vec<(OsString, OsString)>, Fault> {
+    let mut bytes = Vec::new();
+    File::from(adopt(descriptor)?).read_to_end(&mut bytes)?;
+    let pairs = bytes.split(|byte| *byte == 0).filter_map(|entry| {
+        let at = entry.iter().position(|byte| *byte == b'=')?;
+        let text = |part: &[u8]| OsString::from_vec(part.to_vec());
+        Some((text(entry.get(..at)?), text(entry.get(at + 1..)?)))
+    });
+    Ok(pairs.collect())
+}
+
+/// Opens a file with the rights of the command; a pipe in its place blocks nobody.
+fn opened(path: &Path) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
+        format!(
+            "the standard input `{}` cannot be opened: {error}",
+            path.display()
+        )
+    })?;
+    if !File::from(file.try_clone()?).metadata()?.is_file() {
+        return Err(format!("the standard input `{}` is no file", path.display()).into());
+    }
+    Ok(file)
 }
 
 fn open_door() -> Result<(), Fault> {

@@ -25,7 +25,10 @@ mod probe;
 use std::{
     ffi::OsString,
     io::Read,
-    os::unix::process::ExitStatusExt,
+    os::{
+        fd::{FromRawFd, OwnedFd},
+        unix::process::ExitStatusExt,
+    },
     process::{ExitCode, ExitStatus},
 };
 
@@ -46,6 +49,19 @@ struct Behind {
 }
 
 type Fault = Box<dyn std::error::Error>;
+
+/// Takes over a descriptor that this process was started with, and closes it to whatever it starts.
+fn adopt(number: i32) -> Result<OwnedFd, Fault> {
+    #[expect(
+        unsafe_code,
+        reason = "a descriptor can be handed through exec only by its number"
+    )]
+    // SAFETY: tos opened this descriptor for this very process and nothing else here knows its number.
+    let handed = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&handed, rustix::io::FdFlags::CLOEXEC)
+        .map_err(|error| format!("descriptor {number} was not handed on: {error}"))?;
+    Ok(handed)
+}
 
 /// Runs a jailer with the words behind `__jail` and returns its exit code.
 pub fn jail_main(words: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -3,10 +3,7 @@
 use std::{
     ffi::OsString,
     io::{Read, Write},
-    os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::process::ExitStatusExt,
-    },
+    os::{fd::AsRawFd, unix::process::ExitStatusExt},
     process::{Command, ExitCode, ExitStatus, Stdio},
 };
 
@@ -20,7 +17,7 @@ use super::{
         JAIL_WORD,
         spec::{INNER_PROGRAM, INNER_PROXY, Spec},
     },
-    Fault, end_like, forward, hold_lifeline, leave, mounts,
+    Fault, adopt, end_like, forward, hold_lifeline, leave, mounts,
 };
 use crate::domain::confinement::Network;
 
@@ -108,14 +105,7 @@ pub(super) fn init(spec: &Spec, encoded: &str, words: &[OsString]) -> Result<Exi
 fn report_from(word: &OsString) -> Result<std::io::PipeWriter, Fault> {
     let number = word.to_str().and_then(|word| word.parse().ok());
     let number = number.ok_or("the place to report to is not a number")?;
-    #[expect(
-        unsafe_code,
-        reason = "a descriptor can be handed through exec only by its number"
-    )]
-    // SAFETY: `outer` opened this descriptor for us and nothing else here knows its number.
-    let report = unsafe { OwnedFd::from_raw_fd(number) };
-    rustix::io::fcntl_setfd(&report, rustix::io::FdFlags::CLOEXEC)?;
-    Ok(report.into())
+    Ok(adopt(number)?.into())
 }
 
 fn collect_until(main: u32) -> Result<i32, Fault> {

@@ -96,6 +96,9 @@ pub struct RunArgs {
     /// Check the plan and print the order of its tasks; run and create nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Judge and confine every task, whatever the plan says about its `policy`.
+    #[arg(long)]
+    pub enforce: bool,
     /// Run only these tasks and what they depend on.
     #[arg(long, value_name = "ID", num_args = 1.., action = ArgAction::Append)]
     pub only: Vec<String>,

@@ -123,6 +123,13 @@ fn table(state: &RunState, status: Status, all: bool) -> Result<(), Trouble> {
     if let Some(goal) = &state.created.goal {
         writeln!(out, "goal: {}", report::clean(goal))?;
     }
+    let confinement = state
+        .opened
+        .as_ref()
+        .and_then(|opened| opened.confinement.as_deref());
+    if let Some(sentence) = confinement {
+        writeln!(out, "confinement: {}", report::clean(sentence))?;
+    }
     let counted: Vec<String> = Status::ALL
         .into_iter()
         .map(|status| (state.count(status), status.name()))

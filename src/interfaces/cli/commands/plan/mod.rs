@@ -9,6 +9,7 @@
 
 mod args;
 mod dod;
+mod enforce;
 mod graph;
 mod logs;
 mod look;

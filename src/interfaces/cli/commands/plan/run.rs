@@ -10,20 +10,17 @@ use std::{
 use super::{
     Desk, Trouble,
     args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
+    enforce::{self, Enforced},
     exit, show, watch,
 };
 use crate::{
-    domain::{
-        command::{Command, Kind},
-        plan::{
-            Plan, TaskIndex,
-            event::{Created, VERSION},
-            graph::Graph,
-            run_id,
-            state::{RunState, Status},
-            task::{Action, PolicyMode},
-        },
-        policy::World,
+    domain::plan::{
+        Plan, TaskIndex,
+        event::{Created, VERSION},
+        graph::Graph,
+        run_id,
+        state::{RunState, Status},
+        task::PolicyMode,
     },
     interfaces::{
         cli::exit::Exit,
@@ -38,6 +35,9 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let home = desk.shelf.home(args.home.home.as_deref())?;
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
     let mut plan = desk.shelf.load(&args.plan, &params)?;
+    if args.enforce {
+        plan.policy = PolicyMode::Enforce;
+    }
     if !args.only.is_empty() {
         plan = restricted(plan, &args.only)?;
     }
@@ -48,6 +48,7 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     if watch::is_wanted(desk) {
         return watched(desk, &home, run_words(args));
     }
+    let enforced = enforce::prepare(desk, &plan, &home, &workdir)?;
     let workdir = workdir
         .to_str()
         .ok_or_else(|| Trouble::Usage("the workdir has a name that is not UTF-8".to_owned()))?;
@@ -71,13 +72,8 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         }
     };
     let mut state = RunState::new(created);
-    finish(
-        desk,
-        &plan,
-        run.as_mut(),
-        &mut state,
-        &passage(&args.pace, &plan),
-    )
+    let passage = passage(&args.pace, &plan);
+    finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
 }
 
 /// Keeps only the named tasks and what they depend on.
@@ -126,6 +122,7 @@ fn passage(pace: &PaceArgs, plan: &Plan) -> Passage {
         fail_fast: pace.fail_fast,
         again: Vec::new(),
         denied: BTreeMap::new(),
+        confinement: None,
         pid: std::process::id(),
     }
 }
@@ -153,7 +150,8 @@ pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = chosen(&plan, &state, args.failed_only);
-    finish(desk, &plan, run.as_mut(), &mut state, &passage)
+    let enforced = enforce::prepare(desk, &plan, &home, Path::new(&state.created.workdir))?;
+    finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
 }
 
 /// Locks a run, ends what a dead runner left, and reads what is known.
@@ -226,7 +224,8 @@ pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     } else {
         vec![task]
     };
-    finish(desk, &plan, run.as_mut(), &mut state, &passage)
+    let enforced = enforce::prepare(desk, &plan, &home, Path::new(&state.created.workdir))?;
+    finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
 }
 
 fn option(name: &str, value: Option<&Path>) -> Vec<String> {
@@ -251,6 +250,7 @@ fn run_words(args: &RunArgs) -> Vec<String> {
     for (name, value) in &args.params.params {
         words.extend(["--param".to_owned(), format!("{name}={value}")]);
     }
+    words.extend(args.enforce.then(|| "--enforce".to_owned()));
     for id in &args.only {
         words.extend(["--only".to_owned(), id.clone()]);
     }
@@ -293,65 +293,24 @@ fn watched(desk: Desk<'_>, home: &Path, words: Vec<String>) -> Result<Exit, Trou
     Ok(exit(status))
 }
 
-/// Judges every command of a plan that wants it, before anything runs; returns why some may not.
-fn denied(
-    desk: Desk<'_>,
-    plan: &Plan,
-    workdir: &str,
-) -> Result<BTreeMap<TaskIndex, String>, Trouble> {
-    let mut denied = BTreeMap::new();
-    if plan.policy == PolicyMode::Off {
-        return Ok(denied);
-    }
-    let wrong = |error: String| Trouble::Usage(format!("the policy cannot be read: {error}"));
-    let settings = desk
-        .kit
-        .settings(desk.global)
-        .map_err(|error| wrong(error.to_string()))?;
-    let policy = settings
-        .policy()
-        .map_err(|error| wrong(error.to_string()))?;
-    let world = World::unattended(workdir);
-    for (index, task) in (0..).zip(&plan.tasks) {
-        let command = match &task.action {
-            Action::Argv(argv) => Command {
-                kind: Kind::Exec,
-                code: String::new(),
-                argv: argv.clone(),
-            },
-            Action::Shell(code) => Command {
-                kind: Kind::Sh,
-                code: code.clone(),
-                argv: Vec::new(),
-            },
-            // A job judges its own commands.
-            Action::Job(_) => continue,
-        };
-        let verdict = policy.judge(&command, &world);
-        if !verdict.is_allowed() {
-            denied.insert(index, format!("the policy forbids it: {}", verdict.reason));
-        }
-    }
-    Ok(denied)
-}
-
 fn finish(
     desk: Desk<'_>,
     plan: &Plan,
     run: &mut dyn RunDir,
     state: &mut RunState,
-    passage: &Passage,
+    passage: Passage,
+    enforced: Enforced,
 ) -> Result<Exit, Trouble> {
     let is_json = desk.printer.is_json();
-    let denied = denied(desk, plan, &state.created.workdir)?;
     let passage = &Passage {
-        denied,
-        ..passage.clone()
+        denied: enforced.denied,
+        confinement: enforced.confinement,
+        ..passage
     };
     if !is_json {
         desk.printer.line(&format!("run_id: {}", run.id()));
     }
-    let mut host = run.host(plan, state)?;
+    let mut host = run.host(plan, state, enforced.guard)?;
     let mut watcher = show::Lines::new(is_json, desk.is_quiet);
     let status = plan_runner::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);

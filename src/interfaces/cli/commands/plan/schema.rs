@@ -34,6 +34,7 @@ fn document() -> Value {
             "resources": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
             "include": {"type": ["string", "array"], "items": {"type": "string"}},
             "policy": {"enum": ["off", "enforce", false]},
+            "origin": {"enum": ["person", "model"]},
         },
         "$defs": {"task": task()},
     })

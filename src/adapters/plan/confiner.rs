@@ -1,0 +1,365 @@
+//! Starts tasks whose policy is enforced: behind the wall, with a small environment, their output redacted.
+//!
+//! Danger: a jailer runs outside the wall until it has built it. So the variables of the task and its input do not go
+//! through the environment and the standard input of the jailer, but past them by descriptors; and files that a task
+//! only names are opened behind the wall, or checked to lie within reach and to be no links.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs::File,
+    io::{self, PipeWriter, Seek, Write},
+    os::{
+        fd::AsRawFd,
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::JoinHandle,
+};
+
+use rustix::io::FdFlags;
+use tokio::sync::oneshot;
+
+use crate::{
+    adapters::{
+        plan::{
+            guard,
+            launch::{Launch, Refusal, failed, lacking, text_file, variables},
+            orphans,
+            tap::Tap,
+        },
+        process,
+    },
+    domain::{
+        command::{self, Kind},
+        plan::{
+            state::Reason,
+            task::{Action, Stdin},
+        },
+        redaction::is_secret_name,
+    },
+    ports::{
+        plan_host::{Guard, without_dots},
+        sandbox,
+    },
+};
+
+/// What stays with a running attempt until it is over.
+#[derive(Default)]
+pub(crate) struct Hold {
+    /// Its output, where that goes through tos.
+    pub(crate) taps: Vec<Tap>,
+    /// Whether its process is a jailer.
+    pub(crate) is_jailed: bool,
+    /// Whether what it leaves behind is ended, although no wall does so.
+    is_swept: bool,
+    /// Open as long as the jailer must stay.
+    lifeline: Option<PipeWriter>,
+}
+
+impl Hold {
+    /// Returns whether what the attempt leaves behind has to be looked for and ended.
+    pub(crate) const fn ends_leftovers(&self) -> bool {
+        self.is_swept
+    }
+
+    /// Stores the rest of the output and lets the jailer go; called once nothing of the attempt runs any more.
+    pub(crate) fn finish(self) {
+        drop(self.lifeline);
+        for tap in self.taps {
+            tap.finish();
+        }
+    }
+}
+
+/// Starts tasks behind a guard.
+pub(crate) struct Confiner {
+    guard: Guard,
+    /// The proxy for allowed hosts works in a thread of its own, while the host waits for processes.
+    runtime: tokio::runtime::Handle,
+    end: Option<oneshot::Sender<()>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// What the task's own process gets.
+struct Inner {
+    environment: BTreeMap<OsString, OsString>,
+    input: Input,
+}
+
+enum Input {
+    Empty,
+    Text(File),
+    File(PathBuf),
+}
+
+impl Confiner {
+    /// Makes what starts tasks behind `guard`.
+    pub(crate) fn new(guard: Guard) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel::<()>();
+        let worker = std::thread::Builder::new().name("wall".to_owned());
+        let worker = worker.spawn(move || {
+            // Whether it was told or the other side is gone: it is over.
+            drop(runtime.block_on(ended));
+        })?;
+        Ok(Self {
+            guard,
+            runtime: handle,
+            end: Some(end),
+            worker: Some(worker),
+        })
+    }
+
+    /// Starts the task with its output tapped into the logs; returns the number of its process.
+    pub(crate) fn spawn(
+        &self,
+        launch: &Launch<'_>,
+        [out, err]: [File; 2],
+    ) -> Result<(i32, Hold), Refusal> {
+        let inner = self.inner(launch)?;
+        let secrets = inner.environment.iter().filter_map(|(name, value)| {
+            let (name, value) = (name.to_str()?, value.to_str()?);
+            is_secret_name(name).then(|| value.to_owned())
+        });
+        let redactor = self.guard.redactor.and(secrets);
+        let no_pipe = |error: io::Error| failed(&format!("its output cannot be read: {error}"));
+        let (out_tap, out) = Tap::new(out, &redactor).map_err(no_pipe)?;
+        let (err_tap, err) = Tap::new(err, &redactor).map_err(no_pipe)?;
+        let (pid, mut hold) = if let Action::Job(_) = launch.task.action {
+            // A job builds the wall around its own commands, and needs the keys of its models.
+            (launch.spawn([out, err])?, Hold::default())
+        } else {
+            self.start(launch, inner, [out, err])
+                .map_err(|(reason, message)| (reason, redactor.clean(&message)))?
+        };
+        hold.is_swept = !hold.is_jailed;
+        hold.taps = vec![out_tap, err_tap];
+        Ok((pid, hold))
+    }
+
+    fn inner(&self, launch: &Launch<'_>) -> Result<Inner, Refusal> {
+        let mut inner = Inner {
+            environment: self.guard.environment.iter().cloned().collect(),
+            input: Input::Empty,
+        };
+        if let Some(extra) = launch.task.extra.as_deref() {
+            launch.needs(extra)?;
+            for path in &extra.env_file {
+                inner.environment.extend(self.env_file(launch.cwd, path)?);
+            }
+            inner.input = match &extra.stdin {
+                Stdin::Empty => Input::Empty,
+                Stdin::Text(text) => {
+                    let file = text_file(text)
+                        .map_err(|error| failed(&format!("stdin cannot be prepared: {error}")))?;
+                    Input::Text(file)
+                }
+                Stdin::File(path) => Input::File(without_dots(&launch.cwd.join(path))),
+            };
+        }
+        let own = launch.task.env.iter().flatten();
+        inner
+            .environment
+            .extend(own.map(|(name, value)| (name.into(), value.into())));
+        let token = (orphans::VARIABLE.into(), launch.token.into());
+        inner.environment.extend([token]);
+        Ok(inner)
+    }
+
+    fn env_file(&self, cwd: &Path, path: &str) -> Result<Vec<(OsString, OsString)>, Refusal> {
+        let whole = self.within_reach(&cwd.join(path), "env_file")?;
+        let read = || -> io::Result<String> {
+            let file = guard::open_unlinked(&whole)?;
+            let mut text = Vec::new();
+            io::Read::read_to_end(&mut io::Read::take(file, 1 << 20), &mut text)?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        };
+        let text = read()
+            .map_err(|error| lacking(format!("env_file `{path}` cannot be read: {error}")))?;
+        let pairs = variables(&text).into_iter();
+        Ok(pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect())
+    }
+
+    fn within_reach(&self, path: &Path, what: &str) -> Result<PathBuf, Refusal> {
+        let path = without_dots(path);
+        if self.guard.reach.may_read(&path) {
+            return Ok(path);
+        }
+        Err(denied(format!(
+            "its {what} `{}` lies outside what an enforced policy lets tos read for it",
+            path.display()
+        )))
+    }
+
+    /// Returns the directory of the task, which must really lie in the working directory of the run.
+    fn directory(&self, launch: &Launch<'_>) -> Result<PathBuf, Refusal> {
+        let Ok(real) = launch.cwd.canonicalize() else {
+            let shown = launch.cwd.display();
+            return Err(failed(&format!("the directory `{shown}` does not exist")));
+        };
+        if self.guard.reach.may_write(&real) {
+            return Ok(real);
+        }
+        Err(denied(format!(
+            "it would run in `{}`, and an enforced policy keeps it in the working directory of the run, outside of what \
+             tos and git keep there",
+            real.display()
+        )))
+    }
+
+    fn start(
+        &self,
+        launch: &Launch<'_>,
+        inner: Inner,
+        [out, err]: [File; 2],
+    ) -> Result<(i32, Hold), Refusal> {
+        let directory = self.directory(launch)?;
+        let command = command_of(&launch.task.action);
+        let environment: Vec<(OsString, OsString)> = inner.environment.into_iter().collect();
+        let found = process::prepare(&command, &directory, environment.clone())
+            .map_err(|failure| failed(&failure.message))?;
+        let parcel = parcel(&environment)
+            .map_err(|error| failed(&format!("its environment cannot be handed on: {error}")))?;
+        let token: (OsString, OsString) = (orphans::VARIABLE.into(), launch.token.into());
+        let outside = self.guard.environment.iter().cloned().chain([token]);
+        let wanted = sandbox::Launch {
+            environment: outside.collect(),
+            inside: sandbox::Inside {
+                environment: Some(parcel.as_raw_fd()),
+                input: match &inner.input {
+                    Input::Text(file) => Some(file.as_raw_fd()),
+                    Input::Empty | Input::File(_) => None,
+                },
+                input_file: match &inner.input {
+                    Input::File(path) => Some(path.clone()),
+                    Input::Empty | Input::Text(_) => None,
+                },
+            },
+            ..found
+        };
+        let confined = self.runtime.block_on(self.guard.wall.confine(wanted));
+        let confined = confined.map_err(|failure| failed(&failure.message))?;
+        let mut process = Command::new(&confined.program);
+        process
+            .arg0(&confined.name)
+            .args(&confined.arguments)
+            .env_clear()
+            .current_dir(&confined.directory)
+            .stdout(out)
+            .stderr(err)
+            .process_group(0);
+        let mut hold = Hold {
+            is_jailed: confined.jailed,
+            ..Hold::default()
+        };
+        if confined.jailed {
+            process.envs(
+                confined
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            );
+            hold.lifeline = Some(jailer_input(&mut process, &parcel, &inner.input)?);
+        } else {
+            process.envs(environment);
+            process.stdin(self.input(inner.input)?);
+        }
+        let child = process
+            .spawn()
+            .map_err(|error| failed(&process::spawn_failure(&confined, &error).message))?;
+        let pid =
+            i32::try_from(child.id()).map_err(|_| failed("the process number is out of range"))?;
+        Ok((pid, hold))
+    }
+
+    /// Returns the standard input of a task that no wall confines.
+    fn input(&self, input: Input) -> Result<Stdio, Refusal> {
+        match input {
+            Input::Empty => Ok(Stdio::null()),
+            Input::Text(file) => Ok(file.into()),
+            Input::File(path) => {
+                let path = self.within_reach(&path, "stdin file")?;
+                guard::open_unlinked(&path)
+                    .map(Stdio::from)
+                    .map_err(|error| {
+                        lacking(format!(
+                            "stdin file `{}` cannot be read: {error}",
+                            path.display()
+                        ))
+                    })
+            }
+        }
+    }
+}
+
+/// Lets the jailer inherit what it hands on, and gives it a standard input that ends with tos.
+fn jailer_input(
+    process: &mut Command,
+    parcel: &File,
+    input: &Input,
+) -> Result<PipeWriter, Refusal> {
+    let text = match input {
+        Input::Text(file) => Some(file),
+        Input::Empty | Input::File(_) => None,
+    };
+    for file in [Some(parcel), text].into_iter().flatten() {
+        // No other thread starts processes, so nobody else inherits it; it is closed right after the start.
+        rustix::io::fcntl_setfd(file, FdFlags::empty())
+            .map_err(|error| failed(&format!("nothing can be handed on: {error}")))?;
+    }
+    if let Input::File(path) = input
+        && std::fs::metadata(path).is_err()
+    {
+        let shown = path.display();
+        return Err(lacking(format!("stdin file `{shown}` is not there")));
+    }
+    let (reader, lifeline) =
+        io::pipe().map_err(|error| failed(&format!("it cannot be held: {error}")))?;
+    process.stdin(reader);
+    Ok(lifeline)
+}
+
+impl Drop for Confiner {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(worker) = self.worker.take() {
+            // It holds nothing that could be lost.
+            drop(worker.join());
+        }
+    }
+}
+
+fn denied(message: String) -> Refusal {
+    (Reason::PolicyDenied, message)
+}
+
+fn command_of(action: &Action) -> command::Command {
+    let (kind, code, argv) = match action {
+        Action::Argv(argv) => (Kind::Exec, String::new(), argv.clone()),
+        Action::Shell(code) => (Kind::Sh, code.clone(), Vec::new()),
+        Action::Job(_) => (Kind::Exec, String::new(), Vec::new()),
+    };
+    command::Command { kind, code, argv }
+}
+
+/// Writes an environment into a file without a name.
+fn parcel(environment: &[(OsString, OsString)]) -> io::Result<File> {
+    let mut bytes = Vec::new();
+    for (name, value) in environment {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(b'=');
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.push(0);
+    }
+    let mut file = tempfile::tempfile()?;
+    file.write_all(&bytes)?;
+    file.rewind()?;
+    Ok(file)
+}

@@ -1,0 +1,118 @@
+//! Starting an attempt: its logs, its process, its timers.
+
+use std::{
+    cmp::Reverse,
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{Alarm, LocalHost, REVEAL, Running, micros};
+use crate::{
+    adapters::plan::{confiner::Hold, guard, launch::Launch, slots::Place},
+    domain::plan::{Task, state::Reason},
+    ports::plan_host::{Done, Exit, Host, Order},
+};
+
+impl LocalHost<'_> {
+    pub(super) fn spawn(&mut self, order: Order, task: &Task) {
+        let started = Instant::now();
+        match self.launch(order, task, started) {
+            Ok(()) => {}
+            Err((reason, message)) => self.done(Done {
+                task: order.task,
+                exit: Exit::NotStarted(reason, message),
+                at: self.now(),
+                us: micros(started.elapsed()),
+                artifacts: Vec::new(),
+            }),
+        }
+    }
+
+    pub(super) fn launch(
+        &mut self,
+        order: Order,
+        task: &Task,
+        started: Instant,
+    ) -> Result<(), (Reason, String)> {
+        let token = format!("{}/{}/{}", self.setting.run_id, task.id, order.attempt);
+        let header = format!(
+            "\n===== attempt {} / {} =====\n",
+            order.round,
+            task.retries.saturating_add(1)
+        );
+        let (place, logs) = self
+            .slots
+            .take(&task.id, order.attempt, &header)
+            .map_err(|error| {
+                (
+                    Reason::RunnerException,
+                    format!("the log files cannot be opened: {error}"),
+                )
+            })?;
+        let cwd = self.directory(task);
+        let launch = Launch {
+            task,
+            cwd: &cwd,
+            token: &token,
+            inherited: &self.inherited,
+        };
+        let begun = match &self.confiner {
+            None => launch.spawn(logs).map(|pid| (pid, Hold::default())),
+            Some(confiner) => confiner.spawn(&launch, logs),
+        };
+        match begun {
+            Ok((pid, hold)) => {
+                self.serial += 1;
+                self.set_timers(pid, task, started);
+                let running = Running {
+                    task: order.task,
+                    serial: self.serial,
+                    round: order.round,
+                    place,
+                    token,
+                    started,
+                    is_ending: false,
+                    timed_out: false,
+                    hold,
+                };
+                self.running.insert(pid, running);
+                self.pids.insert(order.task, pid);
+                Ok(())
+            }
+            Err((reason, message)) => {
+                self.complain(place, task, &message);
+                Err((reason, message))
+            }
+        }
+    }
+
+    /// Leaves the reason why a task did not start where its errors are looked for.
+    pub(super) fn complain(&mut self, mut place: Place, task: &Task, message: &str) {
+        let path = self
+            .setting
+            .run
+            .join("logs")
+            .join(format!("{}.err.log", task.id));
+        // The message also stands in the run log; a log file that cannot be written takes nothing away.
+        drop(self.slots.reveal(&mut place, &task.id));
+        if let Ok(mut file) = guard::open_append(&path) {
+            drop(io::Write::write_all(
+                &mut file,
+                format!("{message}\n").as_bytes(),
+            ));
+        }
+    }
+
+    pub(super) fn set_timers(&mut self, pid: i32, task: &Task, started: Instant) {
+        let serial = self.serial;
+        self.timers
+            .push(Reverse((started + REVEAL, pid, serial, Alarm::Reveal)));
+        let limit = task
+            .timeout_sec
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        if let Some(deadline) = limit.and_then(|limit| started.checked_add(limit)) {
+            self.timers
+                .push(Reverse((deadline, pid, serial, Alarm::Deadline)));
+        }
+    }
+}
