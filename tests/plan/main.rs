@@ -5,6 +5,7 @@
     clippy::too_many_lines,
     clippy::format_collect,
     clippy::format_push_string,
+    clippy::print_stdout,
     reason = "tests look at the real disk, start real processes and wait for them"
 )]
 
