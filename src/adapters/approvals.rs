@@ -20,7 +20,7 @@ use crate::{
     domain::command::Command,
     ports::{
         BoxFuture,
-        approvals::{Answer, Approvals},
+        approvals::{Answer, Approvals, Memory},
         store::Error,
     },
 };
@@ -49,9 +49,19 @@ impl Approvals for Nobody {
 }
 
 /// Asks whoever sits at the terminal; remembers what was allowed for the rest of the run.
-#[derive(Debug, Default)]
 pub struct Terminal {
     allowed: Arc<Mutex<BTreeSet<String>>>,
+    memory: Arc<dyn Memory>,
+}
+
+impl Terminal {
+    /// Makes the way; what is allowed for good goes to `memory`.
+    pub fn new(memory: Arc<dyn Memory>) -> Self {
+        Self {
+            allowed: Arc::default(),
+            memory,
+        }
+    }
 }
 
 impl Approvals for Terminal {
@@ -62,8 +72,11 @@ impl Approvals for Terminal {
         reason: &'a str,
     ) -> BoxFuture<'a, Answer> {
         let text = format!("{}: {}", command.kind.as_str(), command.text());
-        let question = format!("\n{text}\n{reason}\nRun it? [y]es, yes for this [r]un, [N]o: ");
+        let offer = self.memory.offer(command);
+        let question = question(&text, reason, offer.as_deref());
         let allowed = Arc::clone(&self.allowed);
+        let memory = Arc::clone(&self.memory);
+        let command = command.clone();
         Box::pin(async move {
             if allowed.lock().is_ok_and(|allowed| allowed.contains(&text)) {
                 return Answer {
@@ -73,17 +86,67 @@ impl Approvals for Terminal {
             }
             let word = tokio::task::spawn_blocking(move || blocking_ask(&question)).await;
             let word = word.unwrap_or_default();
-            if word.starts_with('r')
+            let said = offer.map_or_else(|| Said::once(&word), |place| Said::of(&word, place));
+            if matches!(said, Said::Run | Said::Always(_))
                 && let Ok(mut allowed) = allowed.lock()
             {
                 allowed.insert(text);
             }
             Answer {
-                yes: word.starts_with('y') || word.starts_with('r'),
-                by: "the person at the terminal".to_owned(),
+                yes: !matches!(said, Said::No),
+                by: said.kept(&*memory, &command),
             }
         })
     }
+}
+
+/// What a person can answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    Once,
+    Run,
+    /// With the place of the rules.
+    Always(String),
+    No,
+}
+
+impl Said {
+    /// Reads a word where no rule was offered.
+    fn once(word: &str) -> Self {
+        match word.chars().next() {
+            Some('y') => Self::Once,
+            Some('r') => Self::Run,
+            _ => Self::No,
+        }
+    }
+
+    fn of(word: &str, place: String) -> Self {
+        if word.starts_with('a') {
+            Self::Always(place)
+        } else {
+            Self::once(word)
+        }
+    }
+
+    /// Keeps what has to last, and returns who answered and what came of it.
+    fn kept(&self, memory: &dyn Memory, command: &Command) -> String {
+        let person = "the person at the terminal";
+        match self {
+            Self::Once | Self::Run | Self::No => person.to_owned(),
+            Self::Always(place) => match memory.remember(command) {
+                Ok(()) => format!("{person}, for good: a rule in {place}"),
+                // The command was allowed all the same; only the next run will ask again.
+                Err(why) => format!("{person}; the rule was not written: {why}"),
+            },
+        }
+    }
+}
+
+fn question(text: &str, reason: &str, offer: Option<&str>) -> String {
+    let always = offer.map_or_else(String::new, |place| {
+        format!("[a]lways (a rule in {place}), ")
+    });
+    format!("\n{text}\n{reason}\nRun it? [y]es, yes for this [r]un, {always}[N]o: ")
 }
 
 fn blocking_ask(question: &str) -> String {
@@ -163,6 +226,7 @@ impl Folder {
             "id": id,
             "type": command.kind,
             "command": command.text(),
+            "proposed": command,
             "reason": reason,
             "asked_at": chrono::Local::now().to_rfc3339(),
         });
@@ -216,6 +280,22 @@ mod tests {
             code: "make install".into(),
             argv: vec![],
         }
+    }
+
+    #[test]
+    fn always_is_offered_and_taken_only_where_a_rule_can_say_it() {
+        assert_eq!(
+            question("sh: x", "why", None),
+            "\nsh: x\nwhy\nRun it? [y]es, yes for this [r]un, [N]o: "
+        );
+        assert!(question("sh: x", "why", Some("c.json")).contains("[a]lways (a rule in c.json), "));
+        assert_eq!(Said::once("always"), Said::No);
+        assert_eq!(
+            Said::of("a", "c.json".into()),
+            Said::Always("c.json".into())
+        );
+        assert_eq!(Said::of("yes", "c.json".into()), Said::Once);
+        assert_eq!(Said::of("", "c.json".into()), Said::No);
     }
 
     #[tokio::test]

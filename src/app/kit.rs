@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{parts, plans, sample, walls};
+use super::{memory, parts, plans, sample, walls};
 use crate::{
     adapters::{
         approvals,
@@ -22,6 +22,7 @@ use crate::{
     },
     config::{self, Overrides, Settings, payload},
     domain::{
+        command::Command,
         confinement,
         event::{Payload, RunFacts},
         job::Setup,
@@ -197,14 +198,26 @@ impl House {
     }
 
     /// Returns the way to a person, and whether somebody can answer at all.
-    fn approvals(settings: &Settings, who: Option<args::Approvals>) -> (Arc<dyn Approvals>, bool) {
+    fn approvals(
+        &self,
+        settings: &Settings,
+        who: Option<args::Approvals>,
+        proved: bool,
+    ) -> (Arc<dyn Approvals>, bool) {
         let who = who.unwrap_or(if files::is_attended() {
             args::Approvals::Terminal
         } else {
             args::Approvals::Deny
         });
         match who {
-            args::Approvals::Terminal => (Arc::new(approvals::Terminal::default()), true),
+            args::Approvals::Terminal => {
+                let world = World {
+                    sandbox_proved: proved,
+                    ..self.world(settings, true)
+                };
+                let memory = memory::memory(settings, world);
+                (Arc::new(approvals::Terminal::new(memory)), true)
+            }
             args::Approvals::Deny => (Arc::new(approvals::Nobody), false),
             args::Approvals::Wait => (
                 Arc::new(approvals::Folder::new(Self::questions_folder(settings))),
@@ -345,7 +358,7 @@ impl Kit for House {
         let (wall, confinement) = walls::build(settings, &self.environment)?;
         let runner = process::CommandRunner::new(runner_options, Some(wall));
         let runner: Arc<dyn Runner> = Arc::new(runner);
-        let (approvals, attended) = Self::approvals(settings, who);
+        let (approvals, attended) = self.approvals(settings, who, walls::is_proved(&confinement));
         let deadline = settings.rules.command_timeout;
         let probe = DiskProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
         Ok(JobKit {
@@ -398,6 +411,10 @@ impl Kit for House {
                 "tos approve",
             )?,
         )
+    }
+
+    fn remember(&self, settings: &Settings, command: &Command) -> Result<String, Trouble> {
+        memory::remember(settings, command, &self.world(settings, true)).map_err(Trouble::NotDone)
     }
 
     fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints> {

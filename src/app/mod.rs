@@ -5,6 +5,7 @@
 
 mod gates;
 mod kit;
+mod memory;
 mod parts;
 mod plans;
 mod sample;

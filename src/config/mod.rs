@@ -8,6 +8,7 @@ mod build;
 mod checks;
 mod discover;
 mod error;
+mod extend;
 mod files;
 pub mod gates;
 mod json;
@@ -23,6 +24,7 @@ pub mod tasks;
 
 pub use discover::{PLACES, config_in, find_root};
 pub use error::{Error, Fault, Segment, json_path};
+pub use extend::append_rules;
 pub use layers::{Override, Overrides, env_name};
 pub use settings::{
     Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, Provider,

@@ -21,3 +21,12 @@ pub trait Approvals: Send + Sync {
         reason: &'a str,
     ) -> BoxFuture<'a, Answer>;
 }
+
+/// Makes a yes last: rules that let a command pass from now on.
+pub trait Memory: Send + Sync {
+    /// Returns where the rules would be written; `None` where no rule can say yes to just this.
+    fn offer(&self, command: &Command) -> Option<String>;
+
+    /// Writes the rules. The error is a sentence for a person.
+    fn remember(&self, command: &Command) -> Result<(), String>;
+}

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
-    domain::{confinement, event::RunFacts, job::Setup, policy::World},
+    domain::{command::Command, confinement, event::RunFacts, job::Setup, policy::World},
     interfaces::cli::{
         args::{Approvals, Global},
         exit::Trouble,
@@ -105,6 +105,9 @@ pub trait Kit: GateKit {
 
     /// Answers a question; `Ok(false)` where no such question is open.
     fn answer(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, Trouble>;
+
+    /// Writes rules that let this command pass from now on; returns where they stand.
+    fn remember(&self, settings: &Settings, command: &Command) -> Result<String, Trouble>;
 
     /// Builds the checkpoints of the root.
     fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints>;

@@ -26,6 +26,7 @@ use crate::{
 pub struct Live {
     printer: Printer,
     bar: ProgressBar,
+    asks_here: bool,
 }
 
 impl std::fmt::Debug for Live {
@@ -35,16 +36,27 @@ impl std::fmt::Debug for Live {
 }
 
 impl Live {
-    /// Starts the moving line.
-    pub fn new(printer: &Printer) -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(120));
+    /// Starts the moving line. With `asks_here` questions about commands are asked on this terminal, and the line
+    /// stands back for them.
+    pub fn new(printer: &Printer, asks_here: bool) -> Self {
         Self {
             printer: printer.clone(),
-            bar,
+            bar: spinner(Duration::ZERO),
+            asks_here,
+        }
+    }
+
+    fn asked(&self, state: &State, id: &str) {
+        if self.asks_here {
+            self.bar.finish_and_clear();
+        } else {
+            self.doing(state, &format!("waiting for `tos approve {id}`"));
+        }
+    }
+
+    fn answered(&mut self) {
+        if self.bar.is_finished() {
+            self.bar = spinner(self.bar.elapsed());
         }
     }
 
@@ -142,6 +154,15 @@ impl Drop for Live {
     }
 }
 
+fn spinner(elapsed: Duration) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_elapsed(elapsed);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
 const fn turn_word(role: Role) -> &'static str {
     match role {
         Role::Draft => "asking for a draft",
@@ -191,6 +212,8 @@ impl Reporter for Live {
                 self.say(&self.printer.paint(Tone::Warn, &line));
             }
             EventKind::Judged { commands, verdicts } => self.judged(commands, verdicts),
+            EventKind::ApprovalAsked { id, .. } => self.asked(state, id),
+            EventKind::ApprovalGiven { .. } => self.answered(),
             EventKind::CommandStarted { index } => {
                 self.doing(state, &format!("running command {}", index + 1));
             }

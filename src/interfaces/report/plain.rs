@@ -2,12 +2,32 @@
 
 use crate::{
     domain::{
+        event::{Event, EventKind},
         outcome::{Outcome, Phase},
         record::{Disk, Report, step_file, without},
         state::{Fate, State},
     },
     interfaces::report::Printer,
+    services::bus::Reporter,
 };
+
+/// Says in a pipe or log that a question waits, and how it is answered.
+#[derive(Debug)]
+pub struct Questions(pub Printer);
+
+impl Reporter for Questions {
+    fn event(&mut self, event: &Event, state: &State) {
+        let EventKind::ApprovalAsked { index, id } = &event.event else {
+            return;
+        };
+        let step = state.job.as_ref().and_then(|job| job.step.as_deref());
+        let verdict = step.and_then(|step| step.verdicts.get(*index as usize));
+        let reason = verdict.map_or("", |verdict| verdict.reason.as_str());
+        self.0.alert(&format!(
+            "question {id}: {reason}; answer with `tos approve {id}`, `--always` or `--deny`"
+        ));
+    }
+}
 
 const fn python(truth: bool) -> &'static str {
     if truth { "True" } else { "False" }

@@ -1,14 +1,18 @@
-//! `tos approve [ID] [--deny]`.
+//! `tos approve [ID] [--deny|--always]`.
 
 use clap::Args;
+use serde::Deserialize;
 
-use crate::interfaces::{
-    cli::{
-        args::Global,
-        exit::{Exit, Trouble},
-        kit::Kit,
+use crate::{
+    domain::command::Command,
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            kit::Kit,
+        },
+        report::Printer,
     },
-    report::Printer,
 };
 
 /// Options of `tos approve`.
@@ -19,6 +23,9 @@ pub struct ApproveArgs {
     /// Say no
     #[arg(long, requires = "id")]
     deny: bool,
+    /// Say yes for good: writes a rule into the configuration
+    #[arg(long, requires = "id", conflicts_with = "deny")]
+    always: bool,
 }
 
 /// Answers a question that a run with `--approvals wait` has left.
@@ -52,6 +59,15 @@ pub fn main(
         printer.document(&serde_json::json!({ "open": open }));
         return Ok(Exit::Success);
     };
+    if args.always {
+        let open = kit.questions(&settings);
+        let asked = open.iter().find(|question| question["id"] == id.as_str());
+        let command = asked.and_then(|question| Command::deserialize(&question["proposed"]).ok());
+        if let Some(command) = command {
+            let place = kit.remember(&settings, &command)?;
+            printer.line(&format!("rule written to {place}"));
+        }
+    }
     if !kit.answer(&settings, id, !args.deny)? {
         return Err(Trouble::NotDone(format!(
             "no question `{id}` is open; `tos approve` lists them"

@@ -10,7 +10,7 @@ use crate::{
     },
     interfaces::{
         cli::{
-            args::{Global, Mode, ModeArgs},
+            args::{Approvals, Global, Mode, ModeArgs},
             exit::{Exit, Trouble},
             kit::{self, Kit},
         },
@@ -129,7 +129,10 @@ fn run(
     };
     let ports = job.ports;
     let reporters: Vec<Box<dyn Reporter>> = if printer.is_terminal() {
-        vec![Box::new(Live::new(printer))]
+        let asks_here = args.approvals != Some(Approvals::Wait);
+        vec![Box::new(Live::new(printer, asks_here))]
+    } else if args.approvals == Some(Approvals::Wait) {
+        vec![Box::new(plain::Questions(printer.clone()))]
     } else {
         Vec::new()
     };

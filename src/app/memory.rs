@@ -1,0 +1,73 @@
+//! The house's memory of what a person allowed for good: rules in the configuration of the root.
+
+use std::sync::Arc;
+
+use crate::{
+    config::{self, Settings},
+    domain::{
+        command::Command,
+        policy::{Policy, Rule, World},
+    },
+    ports::approvals::Memory,
+};
+
+/// Finds rules by the policy in force, and writes them into the file that the settings came from.
+struct Rulebook {
+    settings: Settings,
+    policy: Option<Policy>,
+    world: World,
+}
+
+/// Returns the memory of a root.
+pub(super) fn memory(settings: &Settings, world: World) -> Arc<dyn Memory> {
+    Arc::new(Rulebook {
+        // A policy that cannot be made ready ends the run before anybody is asked.
+        policy: settings.policy().ok(),
+        settings: settings.clone(),
+        world,
+    })
+}
+
+/// Remembers a yes that was given elsewhere than at the terminal of the run; returns where.
+pub(super) fn remember(
+    settings: &Settings,
+    command: &Command,
+    world: &World,
+) -> Result<String, String> {
+    // The run may stand behind a wall or not; behind one there is less to ask about.
+    let worlds = [true, false].map(|sandbox_proved| World {
+        sandbox_proved,
+        ..world.clone()
+    });
+    let found = worlds.into_iter().find_map(|world| {
+        let memory = memory(settings, world);
+        memory.offer(command).map(|place| (memory, place))
+    });
+    let (memory, place) = found.ok_or_else(none)?;
+    memory.remember(command).map(|()| place)
+}
+
+fn none() -> String {
+    "no rule says yes to just this command; answer without `--always`".to_owned()
+}
+
+impl Rulebook {
+    fn rules(&self, command: &Command) -> Option<Vec<Rule>> {
+        self.policy.as_ref()?.rules_to_allow(command, &self.world)
+    }
+}
+
+impl Memory for Rulebook {
+    fn offer(&self, command: &Command) -> Option<String> {
+        let file = self.settings.config_file.as_ref()?;
+        drop(self.rules(command)?);
+        let shown = file.strip_prefix(&self.settings.root).unwrap_or(file);
+        Some(shown.display().to_string())
+    }
+
+    fn remember(&self, command: &Command) -> Result<(), String> {
+        let rules = self.rules(command).ok_or_else(none)?;
+        let file = self.settings.config_file.as_ref().ok_or_else(none)?;
+        config::append_rules(file, &rules)
+    }
+}
