@@ -77,3 +77,45 @@ pub fn append_once(folder: &Path, name: &str, text: &str) -> Result<String, Erro
     write(&path, &(present + text))?;
     Ok(format!("added to {name}"))
 }
+
+/// Changes a file in one piece. A link stays a link: what it leads to is replaced, and keeps its mode.
+pub fn amend(
+    path: &Path,
+    change: impl FnOnce(&[u8]) -> Result<String, String>,
+) -> Result<(), String> {
+    let told = |what: &str, error: &io::Error| format!("{}: {what}: {error}", path.display());
+    let place = canonical(path);
+    let bytes = fs::read(&place).map_err(|error| told("cannot be read", &error))?;
+    let mode = fs::metadata(&place).map(|found| found.permissions());
+    let text = change(&bytes)?;
+    replace(&place, text.as_bytes())
+        .and_then(|()| fs::set_permissions(&place, mode?))
+        .map_err(|error| told("cannot be written", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_changed_behind_its_link_and_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "a").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        amend(&link, |old| {
+            Ok(format!("{}b", String::from_utf8_lossy(old)))
+        })
+        .unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), "ab");
+        assert_eq!(
+            fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+            0o640
+        );
+        assert_eq!(amend(&link, |_| Err("no".to_owned())), Err("no".to_owned()));
+        assert_eq!(fs::read_to_string(&real).unwrap(), "ab");
+    }
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    adapters::files,
     config::{self, Settings},
     domain::{
         command::Command,
@@ -68,6 +69,7 @@ impl Memory for Rulebook {
     fn remember(&self, command: &Command) -> Result<(), String> {
         let rules = self.rules(command).ok_or_else(none)?;
         let file = self.settings.config_file.as_ref().ok_or_else(none)?;
-        config::append_rules(file, &rules)
+        let change = |bytes: &[u8]| config::with_rules(file, bytes, &rules);
+        files::amend(file, change)
     }
 }

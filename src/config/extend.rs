@@ -1,9 +1,8 @@
 //! Adds rules to a configuration file that a person keeps: only what is added changes, every other byte stays.
 //!
-//! Danger: the file decides what may run, so it is replaced in one step and never by something that does not
-//! read back as what was meant.
+//! Danger: the file decides what may run, so a text that does not read back as what was meant is never returned.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use jsonc_parser::{
     ParseOptions,
@@ -11,24 +10,16 @@ use jsonc_parser::{
 };
 use serde_json::Value;
 
-use crate::{
-    config::{files, json},
-    domain::policy::Rule,
-};
+use crate::{config::json, domain::policy::Rule};
 
-/// Appends to `execution_policy.rules` of a file; the error names the file and what to do.
-pub fn append_rules(file: &Path, rules: &[Rule]) -> Result<(), String> {
-    let trouble = |why: String| {
+/// Returns the text of a configuration file with more rules in `execution_policy.rules`; the error names the file and
+/// what to do.
+pub fn with_rules(file: &Path, bytes: &[u8], rules: &[Rule]) -> Result<String, String> {
+    let text = json::decode(bytes, file).map_err(|error| error.to_string());
+    text.and_then(|text| appended(&text, rules)).map_err(|why| {
         let shown = file.display();
         format!("{shown}: {why}; add the rule to execution_policy.rules by hand (docs/policy.md)")
-    };
-    let unreadable = |error: io::Error| trouble(format!("cannot be read: {error}"));
-    // A link stays a link: what it leads to is replaced.
-    let place = files::canonical(file);
-    let bytes = files::read(&place).map_err(unreadable)?;
-    let text = json::decode(&bytes, file).map_err(|error| trouble(error.to_string()))?;
-    let longer = appended(&text, rules).map_err(trouble)?;
-    files::replace(&place, &longer).map_err(|error| trouble(format!("cannot be written: {error}")))
+    })
 }
 
 fn appended(text: &str, rules: &[Rule]) -> Result<String, String> {
@@ -128,21 +119,5 @@ mod tests {
         ] {
             assert!(appended(before, &[rule()]).is_err(), "{before}");
         }
-    }
-
-    #[test]
-    fn the_file_is_replaced_behind_its_link_and_keeps_its_mode() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let real = folder.path().join("real.json");
-        files::write(&real, "{}");
-        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let link = folder.path().join("link.json");
-        std::os::unix::fs::symlink("real.json", &link).unwrap();
-        append_rules(&link, &[rule()]).unwrap();
-        assert!(link.is_symlink());
-        let mode = std::fs::metadata(&real).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o640);
-        assert!(files::read_text(&real).unwrap().contains("yes-to-rm"));
     }
 }

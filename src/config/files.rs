@@ -5,7 +5,7 @@
 )]
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -60,18 +60,6 @@ fn behind_links(mut existing: PathBuf) -> Option<PathBuf> {
         existing = existing.parent()?.to_path_buf();
     }
     None
-}
-
-/// Puts a text in the place of a file, in one step; the file keeps its mode.
-pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut scratch = tempfile::NamedTempFile::new_in(folder)?;
-    scratch.write_all(text.as_bytes())?;
-    let file = scratch.as_file();
-    file.set_permissions(std::fs::metadata(path)?.permissions())?;
-    file.sync_all()?;
-    scratch.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 /// Writes a file and the directories above it.

@@ -24,7 +24,7 @@ pub mod tasks;
 
 pub use discover::{PLACES, config_in, find_root};
 pub use error::{Error, Fault, Segment, json_path};
-pub use extend::append_rules;
+pub use extend::with_rules;
 pub use layers::{Override, Overrides, env_name};
 pub use settings::{
     Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, Provider,
