@@ -36,6 +36,8 @@ pub struct Options {
     pub program: PathBuf,
     /// Where trials of walls are kept.
     pub state: PathBuf,
+    /// Ceilings of one program.
+    pub limits: sandbox::Limits,
 }
 
 /// The hands of this machine.
@@ -64,6 +66,7 @@ impl MachineHands {
             allow_hosts: hosts.to_vec(),
             protected: vec![PathBuf::from("tree/.git")],
             home: self.0.home.clone(),
+            limits: self.0.limits,
             state: self.0.state.clone(),
             ..sandbox::Options::new(room.to_owned(), self.0.program.clone())
         };

@@ -12,6 +12,7 @@ pub mod approvals;
 pub mod changes;
 pub mod clock;
 pub mod doctor;
+pub mod drill;
 pub mod eyes;
 pub mod files;
 pub mod git;

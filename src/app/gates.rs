@@ -5,20 +5,25 @@ use std::{
     sync::Arc,
 };
 
-use super::kit::{House, run_id};
+use super::{
+    kit::{House, run_id},
+    walls,
+};
 use crate::{
     adapters::{
         changes,
         clock::SystemClock,
+        drill::{self, DrillGround},
         files, git,
         hands::{self, MachineHands},
         isolation,
         ledger::{LedgerFile, Options},
         notify::{Messenger, Way},
+        sandbox,
         store::Lock,
     },
     config::{
-        gates,
+        self, gates,
         tasks::{self, Notify},
     },
     domain::{
@@ -32,7 +37,7 @@ use crate::{
         gate_kit::{Desk, GateKit},
         kit::Kit,
     },
-    ports::{clock::Clock, ledger::Ledger, notifier::Notifier},
+    ports::{clock::Clock, drill_site::Ground, ledger::Ledger, notifier::Notifier},
     services::guarded::Tools,
 };
 
@@ -72,6 +77,15 @@ impl House {
             Ok(Arc::new(Messenger::new(way, self.redactor().clone())))
         };
         ways.into_iter().map(build).collect()
+    }
+
+    /// Returns the ceilings that the configuration sets; a root without one has the usual ones.
+    fn ceilings(&self, global: &Global) -> Result<sandbox::Limits, Trouble> {
+        let usual = sandbox::Limits::default();
+        if config::config_in(&self.root(global)).is_none() && global.config.is_none() {
+            return Ok(usual);
+        }
+        Ok(walls::limits(self.settings(global)?.sandbox.limits, usual))
     }
 
     fn state_folder(&self) -> Option<PathBuf> {
@@ -148,6 +162,7 @@ impl GateKit for House {
                         Trouble::NotDone(format!("tos cannot find itself: {error}"))
                     })?,
                     state: root.join(".tos"),
+                    limits: self.ceilings(global)?,
                 })),
                 ledger: self.ledger(global)?,
                 notifiers: self.notifiers(&root)?,
@@ -158,6 +173,22 @@ impl GateKit for House {
             ask: files::ask_line,
             lock: Box::new(lock),
         })
+    }
+
+    fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble> {
+        let program = std::env::current_exe()
+            .map_err(|error| Trouble::NotDone(format!("tos cannot find itself: {error}")))?;
+        let path = self.environment.iter().find(|(name, _)| name == "PATH");
+        let ground = DrillGround::new(drill::Options {
+            root: files::canonical(&self.root(global)),
+            program,
+            path: path.map_or_else(
+                || "/usr/local/bin:/usr/bin:/bin".into(),
+                |(_, value)| value.clone(),
+            ),
+        });
+        let ground = ground.map_err(|error| Trouble::NotDone(error.to_string()))?;
+        Ok(Box::new(ground))
     }
 
     fn probe_isolation(&self) -> (Vec<String>, bool) {

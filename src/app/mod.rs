@@ -14,7 +14,7 @@ mod walls;
 use std::{ffi::OsString, process::ExitCode};
 
 use crate::{
-    adapters::sandbox,
+    adapters::{drill, sandbox},
     interfaces::{
         cli::{self, exit::Exit},
         report::Printer,
@@ -27,6 +27,10 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Before anything else: a jailer must do nothing but build its wall.
     if words.get(1).is_some_and(|word| word == sandbox::JAIL_WORD) {
         return sandbox::jail_main(words.into_iter().skip(2));
+    }
+    // The scripted agent of a drill knows nothing but its scenario.
+    if words.get(1).is_some_and(|word| word == drill::STUB_WORD) {
+        return drill::stub_main(words.into_iter().skip(2));
     }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let cli = match cli::parse(words) {

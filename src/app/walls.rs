@@ -120,7 +120,8 @@ fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> 
     }
 }
 
-fn limits(wish: config::Limits, usual: sandbox::Limits) -> sandbox::Limits {
+/// Returns the usual ceilings with those that were wished for.
+pub(super) fn limits(wish: config::Limits, usual: sandbox::Limits) -> sandbox::Limits {
     let bytes = |megabytes: u64| megabytes.saturating_mul(1 << 20);
     sandbox::Limits {
         memory_bytes: wish.memory_mb.map(bytes).or(usual.memory_bytes),

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod checkpoint;
 pub mod command;
 pub mod confinement;
+pub mod drill;
 pub mod event;
 pub mod gate;
 pub mod gates;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 pub mod approvals;
 pub mod checkpoints;
 pub mod clock;
+pub mod drill_site;
 pub mod hands;
 pub mod itself;
 pub mod ledger;

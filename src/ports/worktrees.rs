@@ -61,6 +61,9 @@ pub trait Worktrees: Send + Sync {
     /// Returns one line each.
     fn clean(&self) -> Result<Vec<String>, Error>;
 
+    /// Returns how many bytes of disk a room takes, homes and ignored files included.
+    fn weight(&self, place: &Place) -> u64;
+
     /// Returns a digest of each thing of the user's repository that no task may touch.
     fn promises(&self) -> Result<Vec<(String, String)>, Error>;
 

@@ -1,6 +1,7 @@
 //! The loops: each one feeds inputs to a pure state machine and performs the effect it answers with.
 
 pub mod bus;
+pub mod drill;
 pub mod guarded;
 pub mod job_loop;
 pub mod passage;

@@ -143,6 +143,7 @@ impl Root {
         ] {
             let entry = Entry::Drill {
                 name: name.into(),
+                scenario: vec![],
                 expected: vec![],
                 observed: vec![],
                 passed: true,

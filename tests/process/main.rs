@@ -343,6 +343,18 @@ async fn a_daemon_that_dropped_the_marker_is_ended_after_its_command() {
     assert_eq!(bench.existing(&["one"]), Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn a_job_in_a_group_of_its_own_is_ended_after_its_command() {
+    let _shared = ALONE.read().await;
+    let bench = Bench::new();
+    // With job control a shell gives every job a group of its own, in the same session.
+    let code =
+        "set -m; sh -c 'echo $$ >one; exec sleep 1000' & while [ ! -s one ]; do sleep 0.01; done";
+    let end = bench.sh(code).await;
+    assert_eq!(end.leftovers, 1);
+    assert_eq!(bench.existing(&["one"]), Vec::<String>::new());
+}
+
 /// Starts a command that says when it is ready, does `act`, and returns how the command ended.
 async fn interrupted(bench: &Bench, code: &str, act: impl FnOnce(&CommandRunner)) -> Exit {
     let runner = CommandRunner::new(bench.options.clone(), None);

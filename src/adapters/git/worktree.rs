@@ -284,6 +284,10 @@ impl Worktrees for GitWorktrees {
         Ok(found)
     }
 
+    fn weight(&self, place: &Place) -> u64 {
+        weight(&place.room)
+    }
+
     fn told(&self, from: &str, to: &str) -> Done<String> {
         self.git(&["diff", "--stat", "--no-ext-diff", "--no-textconv", from, to])
     }
@@ -373,6 +377,23 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.is_dir() && !path.is_symlink())
         .collect()
+}
+
+/// Adds up what lies in a folder; links are not followed, and what vanishes meanwhile weighs nothing.
+fn weight(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let mut sum = 0;
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(data) = entry.metadata() else { continue };
+            sum += data.blocks() * 512;
+            if data.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    sum
 }
 
 /// Removes a folder, also one whose parts were made unwritable.

@@ -96,7 +96,8 @@ impl Tree {
     /// Tells cheaply that nothing is left, once the main process has ended. `false` means: look.
     pub(super) fn is_surely_empty(&self) -> bool {
         let group = Pid::from_raw(self.root).map(process::test_kill_process_group);
-        group.is_some_and(|alive| alive == Err(rustix::io::Errno::SRCH)) && !has_orphans()
+        group.is_some_and(|alive| alive == Err(rustix::io::Errno::SRCH))
+            && !has_orphans(&self.marker)
     }
 
     /// Returns the processes of the command that are alive.
@@ -380,7 +381,7 @@ fn ancestors(all: &[Stat], own: i32) -> BTreeSet<i32> {
 }
 
 /// Tells whether tos has a child that is not the main process of a command and may be an orphan.
-fn has_orphans() -> bool {
+fn has_orphans(marker: &[u8]) -> bool {
     let Some(own) = own_stat() else {
         return true;
     };
@@ -392,7 +393,10 @@ fn has_orphans() -> bool {
     strangers.any(|pid| {
         stat(*pid).is_some_and(|stat| {
             // A child that tos itself started leads its group or is in tos's own.
-            stat.session != own.session || (stat.group != *pid && stat.group != own.group)
+            stat.session != own.session
+                || (stat.group != *pid && stat.group != own.group)
+                // So may an orphan, but that one was marked by the command it comes from.
+                || carries(*pid, |entry| entry == marker)
         })
     })
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     AUTONOMY, Demote, Gate, Gates, HoldCause, Track,
+    drills::{failing, undrilled},
     evidence::Evidence,
     metric::{self, Measured, fires, minor},
     seconds,
@@ -209,7 +210,7 @@ fn last_phase(ledger: &[Record], track: &str) -> Option<String> {
 }
 
 /// Returns the newest record before which evidence does not count.
-fn last_fall(ledger: &[Record], track: &str) -> Option<u64> {
+pub(super) fn last_fall(ledger: &[Record], track: &str) -> Option<u64> {
     ledger
         .iter()
         .rev()
@@ -274,16 +275,45 @@ fn holds(gates: &Gates, phase: &str, ledger: &[Record], here: &Here) -> Vec<Stri
     if let Some(reason) = held_by_person(ledger) {
         found.push(format!("held: {reason}"));
     }
+    for (why, since, clear) in causes(gates, ledger, here) {
+        let again = undrilled(gates, phase, ledger, here, since);
+        if !(clear == "drills" && again.is_some_and(|open| open.is_empty())) {
+            found.push(format!("{why}; clear it with: tos drill --all"));
+        }
+    }
+    for name in failing(gates, phase, ledger) {
+        found.push(format!(
+            "the drill {name} failed when it was last run; clear it with: tos drill {name}"
+        ));
+    }
+    found
+}
+
+/// Returns every cause that is seen: why, since which record, and what clears it.
+fn causes<'a>(gates: &'a Gates, ledger: &[Record], here: &Here) -> Vec<(String, u64, &'a str)> {
+    let mut found = Vec::new();
     for hold in &gates.hold {
         for cause in &hold.on {
-            if let Some((why, since)) = cause_seen(*cause, hold.days, ledger, here)
-                && !(hold.clear == "drills" && drilled(gates, phase, ledger, here, since))
-            {
-                found.push(format!("{why}; clear it with: tos drill --all"));
+            if let Some((why, since)) = cause_seen(*cause, hold.days, ledger, here) {
+                found.push((why, since, hold.clear.as_str()));
             }
         }
     }
     found
+}
+
+/// Returns the drills that would clear what suspends work.
+pub(super) fn uncleared(gates: &Gates, phase: &str, ledger: &[Record], here: &Here) -> Vec<String> {
+    if !gates.phase(phase).unattended {
+        return Vec::new();
+    }
+    let mut names = failing(gates, phase, ledger);
+    for (_, since, clear) in causes(gates, ledger, here) {
+        if clear == "drills" {
+            names.extend(undrilled(gates, phase, ledger, here, since).unwrap_or_default());
+        }
+    }
+    names
 }
 
 fn held_by_person(ledger: &[Record]) -> Option<String> {
@@ -384,35 +414,6 @@ fn major(version: &str) -> String {
         .find(|part| !part.is_empty())
         .unwrap_or(version)
         .to_owned()
-}
-
-/// Returns whether every drill of the gates already passed was run again, under the gates of now, after a record.
-fn drilled(gates: &Gates, phase: &str, ledger: &[Record], here: &Here, since: u64) -> bool {
-    let autonomy = gates.tracks();
-    let Some(track) = autonomy.first() else {
-        return false;
-    };
-    let passed: Vec<&String> = track
-        .phases
-        .iter()
-        .take_while(|name| *name != phase)
-        .collect();
-    let evidence = Evidence::new(gates, ledger, Some(since), here.at);
-    let mut names = gates
-        .gate
-        .iter()
-        .filter(|gate| passed.contains(&&gate.from))
-        .flat_map(|gate| &gate.require)
-        .filter(|require| require.metric == super::Metric::DrillsPassed)
-        .flat_map(|require| &require.names)
-        .peekable();
-    names.peek().is_some()
-        && names.all(|name| {
-            metric::drill(gates, name, &evidence, here).is_ok_and(|seq| {
-                let record = ledger.iter().find(|record| record.seq == seq);
-                record.is_some_and(|record| record.stamp.gates == here.gates)
-            })
-        })
 }
 
 /// What somebody wants to start.

@@ -8,6 +8,7 @@
     reason = "a gate picks the few kinds of records it asks for; a new kind counts for nothing until one names it"
 )]
 
+mod drills;
 mod eval;
 mod evidence;
 mod metric;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use drills::missing;
 pub use eval::{Ask, GateReport, Here, Permission, Refusal, Report, Standing, eval, may_start};
 pub use evidence::night_of;
 pub use metric::Measured;

@@ -110,6 +110,7 @@ fn phase(from: &str, to: &str) -> Entry {
 fn drill(name: &str, passed: bool) -> Entry {
     Entry::Drill {
         name: name.into(),
+        scenario: vec![],
         expected: vec![],
         observed: vec![],
         passed,

@@ -48,6 +48,9 @@ pub struct TaskList {
     /// How long the test command may take.
     #[serde(default = "test_seconds")]
     pub test_seconds: u64,
+    /// How much an agent or its tests may write while they run, in megabytes; more ends them at once.
+    #[serde(default = "disk_mb")]
+    pub disk_mb: u64,
     /// False for smoke runs, which prove nothing.
     #[serde(default = "yes")]
     pub real: bool,
@@ -104,6 +107,10 @@ const fn limits() -> Limits {
 
 const fn test_seconds() -> u64 {
     120
+}
+
+const fn disk_mb() -> u64 {
+    4096
 }
 
 const fn task_seconds() -> u64 {
@@ -176,6 +183,9 @@ impl TaskList {
             faults.push("there is no `task`".to_owned());
         }
         faults.extend(self.agent.fault());
+        if self.disk_mb == 0 {
+            faults.push("`disk_mb` must be above 0".to_owned());
+        }
         for (place, task) in self.tasks.iter().enumerate() {
             let earlier = self.tasks.get(..place).unwrap_or_default();
             faults.extend(

@@ -221,6 +221,9 @@ pub enum Entry {
     #[serde(rename = "drill")]
     Drill {
         name: String,
+        /// What the scripted agents were told to do.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        scenario: Vec<String>,
         expected: Vec<String>,
         observed: Vec<String>,
         passed: bool,

@@ -229,6 +229,8 @@ pub enum Command {
     Task(super::commands::task::TaskArgs),
     /// Show and change how much freedom tos has: phases, gates, holds
     Phase(super::commands::phase::PhaseArgs),
+    /// Rehearse what must never go wrong: real runs in a throw-away repository with a scripted agent
+    Drill(super::commands::drill::DrillArgs),
     /// Verify and show the record of evidence
     Ledger(super::commands::ledger::LedgerArgs),
     /// Accept or reject the work of a guarded task

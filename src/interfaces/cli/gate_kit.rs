@@ -10,7 +10,7 @@ use crate::{
         validate::{Collected, Rules},
     },
     interfaces::cli::{args::Global, exit::Trouble, kit::Kit},
-    ports::ledger::Ledger,
+    ports::{drill_site::Ground, ledger::Ledger},
     services::guarded::Tools,
 };
 
@@ -36,6 +36,9 @@ pub trait GateKit {
 
     /// Takes the right to run guarded tasks and lays out what they need.
     fn task_desk(&self, global: &Global) -> Result<Desk, Trouble>;
+
+    /// Prepares the ground for drills below the root.
+    fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble>;
 
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);

@@ -67,6 +67,7 @@ fn command_result(
         Command::Check(args) => commands::check::main(args, global, kit, printer),
         Command::Task(args) => commands::task::main(args, global, kit, printer),
         Command::Phase(args) => commands::phase::main(args, global, kit, printer),
+        Command::Drill(args) => commands::drill::main(args, global, kit, printer),
         Command::Ledger(args) => commands::ledger::main(args, global, kit, printer),
         Command::Review(args) => commands::review::main(args, global, kit, printer),
         Command::Isolation(args) => commands::isolation::main(args, global, kit, printer),

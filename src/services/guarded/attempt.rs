@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Error, Session};
+use super::{Error, Session, scale::Scale};
 use crate::{
     domain::{
         command::{Command, Kind},
@@ -208,9 +208,12 @@ impl Session<'_> {
             &homes.0,
             attempt * 10,
         );
-        let ended = self.stay(&*runner, &order).await;
+        let ended = self.stay(&*runner, &order, place).await;
         if let Some(broken) = self.broken()? {
             return Ok(broken);
+        }
+        if let Some(heavy) = self.too_heavy(task, "the agent")? {
+            return Ok(heavy);
         }
         match ended {
             Err(why) => return Ok(bad(format!("the agent could not be started: {why}"), false)),
@@ -320,9 +323,12 @@ impl Session<'_> {
             &home,
             attempt * 10 + 1,
         );
-        let ended = self.stay(&*runner, &order).await;
+        let ended = self.stay(&*runner, &order, place).await;
         if let Some(broken) = self.broken()? {
             return Ok(broken);
+        }
+        if let Some(heavy) = self.too_heavy(task, "its tests")? {
+            return Ok(heavy);
         }
         Ok(match ended {
             Err(why) => bad(format!("the tests could not be started: {why}"), false),
@@ -367,6 +373,25 @@ impl Session<'_> {
         })))
     }
 
+    /// Says that a program was ended because it wrote too much.
+    fn too_heavy(&mut self, task: &Task, who: &str) -> Result<Option<Tried>, Error> {
+        let Some(actual) = self.heavy.take() else {
+            return Ok(None);
+        };
+        let limit = self.list.disk_mb;
+        self.end.limit_breach += 1;
+        self.record(Entry::Limit {
+            task: task.id.clone(),
+            name: "disk".into(),
+            actual,
+            limit,
+        })?;
+        Ok(Some(Tried::Limit(Told {
+            reason: format!("{who} wrote {actual} MB, and {limit} MB are allowed"),
+            ..Told::default()
+        })))
+    }
+
     fn order(
         &self,
         task: &Task,
@@ -406,13 +431,28 @@ impl Session<'_> {
         state.join("task-logs").join(&self.terms.run)
     }
 
-    /// Stays with a program, and ends it when a person asks.
-    async fn stay(&mut self, runner: &dyn Runner, order: &Order) -> Result<End, String> {
+    /// Stays with a program, and ends it when a person asks or when it writes too much.
+    async fn stay(
+        &mut self,
+        runner: &dyn Runner,
+        order: &Order,
+        place: &Place,
+    ) -> Result<End, String> {
         let mut stop = self.stop.clone();
+        let scale = Scale::new(&self.tools.worktrees, place, self.list.disk_mb).await;
         let mut running = runner.run(order);
+        let mut tipped = std::pin::pin!(scale.tipped());
         loop {
             tokio::select! {
-                ended = &mut running => return ended.map_err(|failure| failure.message),
+                ended = &mut running => {
+                    // Who writes fast may be done before anybody looks.
+                    self.heavy = self.heavy.or(scale.excess().await);
+                    return ended.map_err(|failure| failure.message);
+                }
+                megabytes = &mut tipped, if self.heavy.is_none() => {
+                    self.heavy = Some(megabytes);
+                    runner.interrupt(Interrupt::Kill);
+                }
                 asked = stop.changed() => {
                     if asked.is_err() {
                         return running.await.map_err(|failure| failure.message);

@@ -4,6 +4,7 @@
 //! [`crate::domain::guarded`]; here it is done, recorded before the next thing, and told.
 
 mod attempt;
+mod scale;
 
 use std::{sync::Arc, time::Duration};
 
@@ -101,6 +102,8 @@ pub(super) struct Session<'a> {
     pub(super) tip: String,
     pub(super) end: SessionEnd,
     pub(super) untold: Vec<String>,
+    /// How many megabytes a program had written when it was ended for that.
+    pub(super) heavy: Option<u64>,
     /// What the task before changed.
     pub(super) before: Option<String>,
 }
@@ -123,6 +126,7 @@ pub async fn run(
         stop,
         end: SessionEnd::default(),
         untold: Vec::new(),
+        heavy: None,
         before: None,
     };
     session.record(Entry::SessionStart {

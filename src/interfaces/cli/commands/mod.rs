@@ -7,6 +7,7 @@ pub mod checkpoint_mode;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod drill;
 pub mod init;
 pub mod isolation;
 pub mod ledger;
