@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    adapters::plan::{guard, yaml},
+    adapters::plan::{emit, guard, yaml},
     domain::plan::{
-        Fault, Mark, Plan, Remedy,
+        Fault, Plan, Remedy,
         node::{Node, Value},
         read,
     },
@@ -21,10 +21,7 @@ const MAX_INCLUDES: usize = 256;
 
 /// Loads the plan in `path` with the parameters `given`.
 pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan, LoadError> {
-    let mut files = Files {
-        names: Vec::new(),
-        texts: Vec::new(),
-    };
+    let mut files = Files::default();
     let text = files.open(path)?;
     let root = yaml::parse(&text, 0).map_err(|fault| files.locate(&fault, Some(&text)))?;
     drop(text);
@@ -33,10 +30,34 @@ pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan
     read::read(root, included, given).map_err(|fault| files.locate(&fault, None))
 }
 
+/// Reads a plan that is not in a file, by the same rules; it has no place from which it could include others.
+/// Whatever the bytes are, the answer is a plan or a fault with its place.
+pub fn load_bytes(bytes: &[u8]) -> Result<Plan, LoadError> {
+    let mut files = Files::default();
+    files.names.push(PathBuf::from("-"));
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(files.place(1, 1, &format!("the plan has more than {MAX_BYTES} bytes")));
+    }
+    let text = files.text(bytes.to_vec())?;
+    let wrong = |fault: Fault| files.locate(&fault, Some(&text));
+    let root = yaml::parse(&text, 0).map_err(wrong)?;
+    if let Some(list) = root.get("include").filter(|list| !list.is_null()) {
+        let message = "only a plan in a file can include others";
+        return Err(wrong(Fault::new(list.mark, message)));
+    }
+    read::read(root, Vec::new(), &BTreeMap::new()).map_err(wrong)
+}
+
+/// Returns the copy of a plan that a run keeps: everything expanded, and read again as the same plan.
+pub fn copy_of(plan: &Plan) -> std::io::Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    emit::write(plan, &mut copy)?;
+    Ok(copy)
+}
+
+#[derive(Default)]
 struct Files {
     names: Vec<PathBuf>,
-    /// The mark at which each file was asked for; the plan itself was not.
-    texts: Vec<Option<Mark>>,
 }
 
 impl Files {
@@ -46,7 +67,6 @@ impl Files {
             why,
         };
         self.names.push(path.to_owned());
-        self.texts.push(None);
         if let Some(link) = guard::symlink_in(path) {
             return Err(refuse(format!(
                 "`{}` is a symbolic link; name the file itself",
@@ -55,6 +75,11 @@ impl Files {
         }
         let bytes =
             guard::read_regular(path, MAX_BYTES).map_err(|error| refuse(error.to_string()))?;
+        self.text(bytes)
+    }
+
+    /// Returns the bytes of the newest file as text that the parser understands to the end.
+    fn text(&self, bytes: Vec<u8>) -> Result<String, LoadError> {
         let bytes = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
             Some(rest) => rest.to_vec(),
             None => bytes,

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{adapters::plan::guard, domain::plan::event::Event};
+use crate::{
+    adapters::plan::guard,
+    domain::plan::{event::Event, line},
+};
 
 /// How long events gather before they are flushed together.
 const GATHER: Duration = Duration::from_millis(4);
@@ -166,17 +169,17 @@ pub(crate) fn read(path: &Path, from: u64, mut each: impl FnMut(Event)) -> Resul
     file.seek(SeekFrom::Start(from))
         .map_err(|error| error.to_string())?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);
-    let mut line = Vec::new();
+    let mut bytes = Vec::new();
     let mut at = from;
     for number in 1_u64.. {
-        line.clear();
+        bytes.clear();
         let count = reader
-            .read_until(b'\n', &mut line)
+            .read_until(b'\n', &mut bytes)
             .map_err(|error| error.to_string())?;
-        if line.last() != Some(&b'\n') {
+        if bytes.last() != Some(&b'\n') {
             break;
         }
-        let event = serde_json::from_slice(&line)
+        let event = line::parse(&bytes)
             .map_err(|error| format!("line {number} of its log is no event: {error}"))?;
         each(event);
         at += count as u64;

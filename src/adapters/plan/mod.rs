@@ -17,4 +17,5 @@ mod slots;
 mod tap;
 mod yaml;
 
+pub use loader::{copy_of, load_bytes};
 pub use shelf::LocalShelf;

@@ -257,6 +257,17 @@ impl RunState {
             .map(|((index, id), task)| (index, id.as_str(), task))
     }
 
+    /// Returns every status that some task has, with how many have it, in the order of a summary.
+    pub fn counts(&self) -> Vec<(Status, usize)> {
+        let mut counts = Status::ALL.map(|status| (status, 0));
+        for task in &self.tasks {
+            for (status, count) in &mut counts {
+                *count += usize::from(*status == task.status);
+            }
+        }
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
     /// Returns how many tasks have `status`.
     pub fn count(&self, status: Status) -> usize {
         self.tasks

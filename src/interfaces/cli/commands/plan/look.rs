@@ -130,11 +130,10 @@ fn table(state: &RunState, status: Status, all: bool) -> Result<(), Trouble> {
     if let Some(sentence) = confinement {
         writeln!(out, "confinement: {}", report::clean(sentence))?;
     }
-    let counted: Vec<String> = Status::ALL
+    let counted: Vec<String> = state
+        .counts()
         .into_iter()
-        .map(|status| (state.count(status), status.name()))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count} {name}"))
+        .map(|(status, count)| format!("{count} {}", status.name()))
         .collect();
     writeln!(
         out,

@@ -161,10 +161,10 @@ fn ended_line(state: &RunState, ended: &Ended) -> String {
 /// Prints what a person wants to know at the end, on stderr.
 pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
     let text = &mut String::from("\n");
-    let counts: Vec<String> = Status::ALL
+    let counts: Vec<String> = state
+        .counts()
         .into_iter()
-        .filter(|status| state.count(*status) > 0)
-        .map(|status| format!("{} {}", state.count(status), status.name()))
+        .map(|(status, count)| format!("{count} {}", status.name()))
         .collect();
     push(
         text,
