@@ -278,12 +278,12 @@ fn watched(desk: Desk<'_>, home: &Path, words: Vec<String>) -> Result<Exit, Trou
         watch::watch(desk, run.as_mut(), terminal.as_mut(), Some(runner.as_ref()))?
     };
     desk.printer.line(&format!("run_id: {id}"));
-    if status == Status::Running {
+    let Some(status) = status else {
         desk.printer.line(&format!(
             "it goes on; `tos plan status {id} --watch` shows it again"
         ));
         return Ok(Exit::Success);
-    }
+    };
     // The report is written after the last event; its path is among the last words of the runner.
     let (_, last_words) = runner
         .end(Duration::from_secs(60))

@@ -72,13 +72,13 @@ pub(super) fn begin(
     }
 }
 
-/// Shows the run until it is over or the person leaves; returns how it stands.
+/// Shows the run until it is over, and returns how it ended; nothing where the person leaves before.
 pub(super) fn watch(
     desk: Desk<'_>,
     run: &mut dyn RunDir,
     terminal: &mut dyn Terminal,
     runner: Option<&dyn Begun>,
-) -> Result<Status, Trouble> {
+) -> Result<Option<Status>, Trouble> {
     let plan = run.plan()?;
     let mut watch = Watch {
         desk,
@@ -102,10 +102,10 @@ pub(super) fn watch(
         let picture = watch.picture(terminal.size());
         terminal.draw(&picture);
         if status != Status::Running && status != Status::Pending {
-            return Ok(status);
+            return Ok(Some(status));
         }
         match terminal.key(TICK) {
-            Some('q') => return Ok(status),
+            Some('q') => return Ok(None),
             Some('c' | '\u{3}') => watch.cancel(runner)?,
             Some('0') => watch.followed = None,
             Some(digit @ '1'..='9') => watch.follow(digit),
