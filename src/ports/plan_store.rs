@@ -1,7 +1,7 @@
 //! Where plans come from and where runs are kept.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -123,6 +123,32 @@ pub enum Stream {
     Err,
 }
 
+/// What of a cache goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep<'a> {
+    /// The runs that exist.
+    pub runs: &'a BTreeSet<String>,
+    /// Those of them that are not over: what they have put there stays.
+    pub busy: &'a BTreeSet<String>,
+    /// What was not used since then goes.
+    pub unused_since: Millis,
+    /// The present.
+    pub now: Millis,
+    /// Whether nothing is deleted, only counted.
+    pub is_rehearsal: bool,
+}
+
+/// What became of a cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many entries went.
+    pub deleted: usize,
+    /// How many stay.
+    pub kept: usize,
+    /// How many bytes that freed.
+    pub bytes: u64,
+}
+
 /// Loads plans and knows the runs of a home.
 pub trait Shelf {
     /// Loads a plan with these parameters.
@@ -139,6 +165,9 @@ pub trait Shelf {
 
     /// Opens a run by its name, the beginning of it, or `latest`.
     fn open(&self, home: &Path, name: &str) -> Result<Box<dyn RunDir>, Error>;
+
+    /// Deletes what the cache of a home does not need any more.
+    fn sweep_cache(&self, home: &Path, sweep: &Sweep<'_>) -> Swept;
 
     /// Returns the names of all runs, oldest first.
     fn runs(&self, home: &Path) -> Result<Vec<String>, Error>;

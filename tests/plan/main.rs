@@ -1,6 +1,7 @@
 //! Plans through the front door: the real binary, real processes, real files.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::too_many_lines,
     clippy::format_collect,
@@ -15,5 +16,6 @@ mod enforced;
 mod live;
 mod loader;
 mod place;
+mod room;
 mod storm;
 mod superset;

@@ -1,10 +1,11 @@
 //! Remembers which work succeeded: key = command, content of the inputs, declared variables, patterns of outputs.
 //!
-//! An entry names the run that holds the artifacts. It counts only while every output of then is still in place
+//! An entry names the newest run that used it, which holds the artifacts. It counts only while every output of then is still in place
 //! unchanged, or can be put back from that run.
 
 use std::{
     io::Read,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,10 @@ use crate::{
         event::Artifact,
         task::{Cache, EnvPolicy, Task},
     },
-    ports::plan_host::{Reach, without_dots},
+    ports::{
+        plan_host::{Reach, without_dots},
+        plan_store::{Sweep, Swept},
+    },
 };
 
 #[derive(Serialize, Deserialize)]
@@ -60,12 +64,79 @@ impl Past {
         }
     }
 
+    /// Lets a success stand that was used again, now with the artifacts of `run`, which is newer than the one before.
+    pub(crate) fn renew(&self, key: &str, run: &str, artifacts: &[Artifact]) {
+        let digests = |artifacts: &[Artifact]| {
+            let mut digests: Vec<String> = artifacts
+                .iter()
+                .map(|artifact| artifact.sha256.clone())
+                .collect();
+            digests.sort_unstable();
+            digests
+        };
+        // A copy that lacks something must not take the place of a whole one.
+        let is_as_good = self
+            .kept(key)
+            .is_some_and(|kept| digests(&kept.artifacts) == digests(artifacts));
+        if is_as_good {
+            self.remember(key, run, artifacts);
+        }
+    }
+
+    fn kept(&self, key: &str) -> Option<Kept> {
+        let bytes = guard::read_regular(&self.directory.join(key), 1 << 24).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Deletes what nobody can use any more and what was not used since `sweep.unused_since`; returns how many entries went,
+    /// how many stay, and how many bytes that freed.
+    pub(crate) fn sweep(&self, sweep: &Sweep<'_>) -> Swept {
+        let mut swept = Swept::default();
+        let entries = std::fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten();
+        for entry in entries {
+            let Ok(found) = entry.path().symlink_metadata() else {
+                continue;
+            };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Half an entry begins with a dot; anything else that is no key is not ours.
+            let is_half = name.starts_with('.');
+            let key = name.trim_start_matches('.').get(..64).unwrap_or_default();
+            let is_ours = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !found.is_file() || !is_ours {
+                continue;
+            }
+            let used = found.mtime() * 1000 + found.mtime_nsec() / 1_000_000;
+            if self.is_needed(&entry.path(), used, is_half, sweep) {
+                swept.kept += usize::from(!is_half);
+                continue;
+            }
+            if !sweep.is_rehearsal && std::fs::remove_file(entry.path()).is_err() {
+                continue;
+            }
+            swept.deleted += 1;
+            swept.bytes += found.blocks() * 512;
+        }
+        swept
+    }
+
+    fn is_needed(&self, path: &Path, used: i64, is_half: bool, sweep: &Sweep<'_>) -> bool {
+        if is_half {
+            // Somebody may be writing it just now.
+            return used > sweep.now - 24 * 3600 * 1000;
+        }
+        let kept = path.file_name().and_then(|key| self.kept(key.to_str()?));
+        kept.is_some_and(|kept| {
+            let is_whole = kept.artifacts.is_empty() || sweep.runs.contains(&kept.run);
+            sweep.busy.contains(&kept.run) || (is_whole && used >= sweep.unused_since)
+        })
+    }
+
     /// Returns true where the success with this key stands, its outputs back in `cwd`.
     pub(crate) fn recall(&self, key: &str, id: &str, cwd: &Path, reach: Option<&Reach>) -> bool {
-        let Ok(bytes) = guard::read_regular(&self.directory.join(key), 1 << 24) else {
-            return false;
-        };
-        let Ok(kept) = serde_json::from_slice::<Kept>(&bytes) else {
+        let Some(kept) = self.kept(key) else {
             return false;
         };
         kept.artifacts

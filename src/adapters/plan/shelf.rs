@@ -6,13 +6,13 @@ use std::{
 };
 
 use crate::{
-    adapters::plan::{guard, loader, run_dir::LocalRun},
+    adapters::plan::{cache::Past, guard, loader, run_dir::LocalRun},
     domain::plan::{
         Plan,
         event::{Created, Event},
         run_id,
     },
-    ports::plan_store::{Error, LoadError, RunDir, Shelf},
+    ports::plan_store::{Error, LoadError, RunDir, Shelf, Sweep, Swept},
 };
 
 /// Plans and runs as files.
@@ -104,6 +104,10 @@ impl Shelf for LocalShelf {
                 })
             }
         }
+    }
+
+    fn sweep_cache(&self, home: &Path, sweep: &Sweep<'_>) -> Swept {
+        Past::of(home).sweep(sweep)
     }
 
     fn runs(&self, home: &Path) -> Result<Vec<String>, Error> {

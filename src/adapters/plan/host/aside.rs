@@ -69,7 +69,12 @@ impl LocalHost<'_> {
                 outputs::collect(&collection)
             };
             if let Some(key) = key {
-                Past::of(&setting.home).remember(&key, &setting.run_id, &artifacts);
+                let past = Past::of(&setting.home);
+                if done.exit == Exit::Cached {
+                    past.renew(&key, &setting.run_id, &artifacts);
+                } else {
+                    past.remember(&key, &setting.run_id, &artifacts);
+                }
             }
             News::Collected(Done { artifacts, ..done })
         });
@@ -104,11 +109,7 @@ impl LocalHost<'_> {
                 us: 0,
                 artifacts: Vec::new(),
             };
-            return if task.outputs.is_empty() {
-                self.done(done);
-            } else {
-                self.collect(done, task.clone(), None);
-            };
+            return self.collect(done, task.clone(), key);
         }
         if let Some(key) = key {
             self.keys.insert(index, key);

@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Reverse,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,10 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::{Alarm, CAP_BYTES, CAP_CHECK, GRACE, LocalHost, Running, micros};
 use crate::{
-    adapters::plan::{orphans, slots},
+    adapters::plan::{
+        orphans,
+        slots::{self, Place},
+    },
     ports::plan_host::{Done, Exit, Host},
 };
 
@@ -45,14 +49,7 @@ impl LocalHost<'_> {
                     .push(Reverse((now + CAP_CHECK, pid, running.serial, Alarm::Size)));
             }
             Alarm::Size => {
-                for side in ["out", "err"] {
-                    let path = self
-                        .setting
-                        .run
-                        .join("logs")
-                        .join(format!("{id}.{side}.log"));
-                    drop(slots::punch(&path, CAP_BYTES));
-                }
+                cap(&self.setting.run, id);
                 self.timers
                     .push(Reverse((now + CAP_CHECK, pid, running.serial, Alarm::Size)));
             }
@@ -105,6 +102,10 @@ impl LocalHost<'_> {
         let Some(task) = self.plan.task(running.task) else {
             return;
         };
+        if matches!(running.place, Place::Own) {
+            // What was written since the last look.
+            cap(&self.setting.run, &task.id);
+        }
         // The output is in the slot whatever happens to the rename; the next opening of the run cleans up.
         drop(self.slots.give_back(running.place, &task.id));
         let exit = if running.timed_out {
@@ -126,5 +127,16 @@ impl LocalHost<'_> {
             return self.done(done);
         }
         self.collect(done, task.clone(), key);
+    }
+}
+
+/// Gives the middle of logs that have become too long back to the disk.
+fn cap(run: &Path, id: &str) {
+    for side in ["out", "err"] {
+        // A file system that cannot do it keeps all of the log, and the task goes on.
+        drop(slots::punch(
+            &run.join("logs").join(format!("{id}.{side}.log")),
+            CAP_BYTES,
+        ));
     }
 }

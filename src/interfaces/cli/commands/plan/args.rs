@@ -35,7 +35,7 @@ pub enum Verb {
     Cancel(RunName),
     /// Show the report of a run.
     Report(ReportArgs),
-    /// Delete old runs.
+    /// Delete old runs, and cached successes nobody uses any more.
     Gc(GcArgs),
     /// Print the JSON Schema of plans, for editors.
     Schema,
@@ -243,6 +243,9 @@ pub struct GcArgs {
     /// Keep this many of the newest runs.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub keep: usize,
+    /// Also delete cached successes that no run has used for this many days.
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub cache_days: u32,
     /// Only say what would be deleted.
     #[arg(long)]
     pub dry_run: bool,

@@ -1,4 +1,4 @@
-//! `list`, `status`, `cancel`, `report`, `gc`: everything that looks at runs without running a task.
+//! `list`, `status`, `cancel`, `report`: everything that looks at runs without running a task.
 
 use std::{
     io::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Desk, Trouble,
-    args::{GcArgs, ListArgs, ReportArgs, RunName, StatusArgs},
+    args::{ListArgs, ReportArgs, RunName, StatusArgs},
     table, watch,
 };
 use crate::{
@@ -217,42 +217,5 @@ pub(super) fn report(args: &ReportArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
     } else {
         Printer::raw(&report::markdown(&plan, &state, run.as_ref()));
     }
-    Ok(Exit::Success)
-}
-
-/// Deletes old runs.
-pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
-    let home = desk.shelf.home(args.home.home.as_deref())?;
-    let runs = desk.shelf.runs(&home)?;
-    let old = runs.len().saturating_sub(args.keep);
-    let mut freed = 0;
-    let mut deleted = 0;
-    for name in runs.iter().take(old) {
-        let mut run = desk.shelf.open(&home, name)?;
-        // Only what is certainly over goes: an interrupted run can still be resumed.
-        let is_over = run.state().is_ok_and(|state| state.status.is_over());
-        if !is_over || run.is_live() {
-            desk.printer.note(&format!("kept {name}: it is not over"));
-            continue;
-        }
-        deleted += 1;
-        if args.dry_run {
-            desk.printer.line(&format!("would delete {name}"));
-            continue;
-        }
-        run.lock()?;
-        freed += run.delete()?;
-        desk.printer.note(&format!("deleted {name}"));
-    }
-    let verb = if args.dry_run {
-        "would be deleted"
-    } else {
-        "deleted"
-    };
-    desk.printer.line(&format!(
-        "{deleted} runs {verb}, {} KiB freed, {} kept",
-        freed / 1024,
-        runs.len() - deleted
-    ));
     Ok(Exit::Success)
 }

@@ -10,6 +10,7 @@
 mod args;
 mod dod;
 mod enforce;
+mod gc;
 mod graph;
 mod logs;
 mod look;
@@ -85,7 +86,7 @@ pub fn main(args: &PlanArgs, global: &Global, kit: &dyn Kit, printer: &Printer) 
         Verb::Retry(args) => run::retry(args, desk),
         Verb::Cancel(name) => look::cancel(name, desk),
         Verb::Report(args) => look::report(args, desk),
-        Verb::Gc(args) => look::gc(args, desk),
+        Verb::Gc(args) => gc::gc(args, desk),
         Verb::Schema => schema::schema(),
     };
     result.unwrap_or_else(|trouble| {

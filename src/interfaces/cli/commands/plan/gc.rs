@@ -1,0 +1,89 @@
+//! `gc`: deletes old runs, and of the cache what no run uses any more.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{Desk, Trouble, args::GcArgs};
+use crate::{interfaces::cli::exit::Exit, ports::plan_store::Sweep};
+
+const DAY: i64 = 24 * 3600 * 1000;
+
+/// Deletes old runs and old cached successes.
+pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+    let home = desk.shelf.home(args.home.home.as_deref())?;
+    let mut runs: BTreeSet<String> = desk.shelf.runs(&home)?.into_iter().collect();
+    let mut busy = BTreeSet::new();
+    let old: BTreeSet<String> = {
+        let count = runs.len().saturating_sub(args.keep);
+        runs.iter().take(count).cloned().collect()
+    };
+    let (mut freed, mut deleted) = (0, 0);
+    for name in runs.clone() {
+        let mut run = desk.shelf.open(&home, &name)?;
+        // Only what is certainly over goes: an interrupted run can still be resumed.
+        let is_over = run.state().is_ok_and(|state| state.status.is_over());
+        if !is_over || run.is_live() {
+            if old.contains(&name) {
+                desk.printer.note(&format!("kept {name}: it is not over"));
+            }
+            busy.insert(name);
+            continue;
+        }
+        if !old.contains(&name) {
+            continue;
+        }
+        deleted += 1;
+        runs.remove(&name);
+        if args.dry_run {
+            desk.printer.line(&format!("would delete {name}"));
+            continue;
+        }
+        run.lock()?;
+        freed += run.delete()?;
+        desk.printer.note(&format!("deleted {name}"));
+    }
+    let verb = verb(args.dry_run);
+    desk.printer.line(&format!(
+        "{deleted} runs {verb}, {} KiB freed, {} kept",
+        freed / 1024,
+        runs.len()
+    ));
+    sweep(args, desk, &home, &runs, &busy);
+    Ok(Exit::Success)
+}
+
+const fn verb(is_rehearsal: bool) -> &'static str {
+    if is_rehearsal {
+        "would be deleted"
+    } else {
+        "deleted"
+    }
+}
+
+fn sweep(
+    args: &GcArgs,
+    desk: Desk<'_>,
+    home: &Path,
+    runs: &BTreeSet<String>,
+    busy: &BTreeSet<String>,
+) {
+    let now = desk.clock.now().timestamp_millis();
+    let swept = desk.shelf.sweep_cache(
+        home,
+        &Sweep {
+            runs,
+            busy,
+            unused_since: now - i64::from(args.cache_days) * DAY,
+            now,
+            is_rehearsal: args.dry_run,
+        },
+    );
+    if swept.deleted + swept.kept > 0 {
+        desk.printer.line(&format!(
+            "{} cached successes {}, {} KiB freed, {} kept",
+            swept.deleted,
+            verb(args.dry_run),
+            swept.bytes / 1024,
+            swept.kept
+        ));
+    }
+}
