@@ -37,6 +37,10 @@ impl Clock for SystemClock {
         self.started.elapsed()
     }
 
+    fn boottime(&self) -> Duration {
+        Duration::from_millis(crate::adapters::ledger::boottime_ms())
+    }
+
     fn chance(&self) -> f64 {
         let mut bytes = [0_u8; 4];
         match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {

@@ -1,8 +1,10 @@
 //! Tries the ways of confining programs by using each for a moment.
 
 use std::{
-    io,
+    io::{self, Read},
+    path::Path,
     process::{Command, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -47,18 +49,51 @@ pub fn blocking_probe() -> (Vec<String>, bool) {
 
 /// Returns what a program says its version is; `unknown` where it does not.
 pub fn blocking_version(program: &str) -> String {
-    let output = Command::new(program)
-        .arg("--version")
+    let folder = std::env::temp_dir();
+    let line = blocking_first_line(&[program, "--version"], &folder, Duration::from_secs(10));
+    line.unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// Runs a program for the first line it prints.
+pub fn blocking_first_line(
+    words: &[&str],
+    folder: &Path,
+    patience: Duration,
+) -> Result<String, String> {
+    let (program, rest) = words.split_first().ok_or("nothing to run")?;
+    let child = Command::new(program)
+        .args(rest)
+        .current_dir(folder)
         .stdin(Stdio::null())
-        .output();
-    let text = output
-        .ok()
-        .filter(|output| output.status.success())
-        .map(|output| output.stdout);
-    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-    text.lines()
-        .next()
-        .map_or_else(|| "unknown".to_owned(), str::to_owned)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = match child {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err("it is not installed".to_owned());
+        }
+        other => other.map_err(|error| error.to_string())?,
+    };
+    let out = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        drop(out.map(|mut out| out.read_to_end(&mut text)));
+        // Whoever asked may have given up by now.
+        drop(sender.send(text));
+    });
+    let Ok(text) = receiver.recv_timeout(patience) else {
+        drop(child.kill());
+        drop(child.wait());
+        return Err(format!("no answer after {} s", patience.as_secs()));
+    };
+    let status = child.wait().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    match text.lines().next() {
+        _ if !status.success() => Err(format!("it ended with {status}")),
+        Some(line) if !line.trim().is_empty() => Ok(line.trim().to_owned()),
+        _ => Err("it printed nothing".to_owned()),
+    }
 }
 
 fn blocking_try(words: &[&str]) -> Result<(), String> {

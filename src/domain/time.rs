@@ -10,3 +10,12 @@ pub type Timestamp = chrono::DateTime<chrono::FixedOffset>;
 pub fn local_text(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
 }
+
+/// Returns seconds as people say them: `45 s`, `12 min`, `2 h 05 min`.
+pub fn duration_words(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}

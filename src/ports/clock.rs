@@ -12,6 +12,11 @@ pub trait Clock: Send + Sync {
     /// Returns time since some fixed moment; it never goes backwards.
     fn monotonic(&self) -> Duration;
 
+    /// Returns time since some fixed moment, the time the machine slept included.
+    fn boottime(&self) -> Duration {
+        self.monotonic()
+    }
+
     /// Returns a random number in `0.0..1.0`, for jitter.
     fn chance(&self) -> f64;
 

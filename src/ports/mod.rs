@@ -5,12 +5,15 @@
 use std::pin::Pin;
 
 pub mod approvals;
+pub mod beats;
 pub mod checkpoints;
 pub mod clock;
 pub mod drill_site;
 pub mod hands;
 pub mod itself;
+pub mod journal;
 pub mod ledger;
+pub mod machine;
 pub mod model;
 pub mod notifier;
 pub mod plan_host;

@@ -47,6 +47,12 @@ pub trait Worktrees: Send + Sync {
         reference: &str,
     ) -> Result<String, Error>;
 
+    /// Lets a reference of tos point at a commit.
+    fn point(&self, reference: &str, commit: &str) -> Result<(), Error>;
+
+    /// Returns the commit that a reference points at.
+    fn at(&self, reference: &str) -> Option<String>;
+
     /// Keeps everything in it where a person can look at it: under a reference, or, where git cannot hold
     /// it, as a folder out of the way. Returns where.
     fn save(&self, place: &Place, message: &str, reference: &str) -> Result<String, Error>;

@@ -4,6 +4,7 @@ pub mod bus;
 pub mod drill;
 pub mod guarded;
 pub mod job_loop;
+pub mod night;
 pub mod passage;
 pub mod recovery;
 

@@ -132,6 +132,8 @@ impl Root {
                 seconds: 1,
                 commit: None,
                 real: true,
+                goal: String::new(),
+                micro_usd: None,
             };
             ledger.append(None, Entry::Task { end }).unwrap();
         }

@@ -334,6 +334,58 @@ fn later_tasks_build_on_earlier_ones_and_dependents_of_a_failure_are_skipped() {
 }
 
 #[test]
+fn work_that_does_not_hold_together_is_given_up_to_the_last_checkpoint() {
+    let root = Root::new();
+    let gates = fs::read_to_string(root.root.join("config/gates.toml")).unwrap();
+    let every = gates.replacen("[phase.1]\n", "[phase.1]\ncheckpoint_every = 2\n", 1);
+    root.write("config/gates.toml", &every);
+    root.git(&["commit", "-qam", "checkpoints"]);
+    let add = |text: &str| format!("echo '# {text}' >> app.py");
+    root.list(
+        "retry_then_skip_dependents",
+        &[
+            ("a", FIXED, ""),
+            ("b", &add("two"), ""),
+            ("c", &add("three"), ""),
+            ("d", &add("broken"), ""),
+            ("e", &add("five"), ""),
+        ],
+    );
+    let list = root.home.path().join("list.toml");
+    let text = fs::read_to_string(&list).unwrap();
+    let whole = "full_test_command = [\"sh\", \"-c\", \"! grep broken app.py\"]\n";
+    fs::write(
+        &list,
+        text.replacen("on_failure", &format!("{whole}on_failure"), 1),
+    )
+    .unwrap();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
+    let app = root.git(&["show", &format!("{reference}:app.py")]);
+    assert!(app.contains("two") && app.contains("five"), "{app}");
+    assert!(!app.contains("three") && !app.contains("broken"), "{app}");
+    let numbers: Vec<u64> = root
+        .records("checkpoint")
+        .iter()
+        .map(|one| one["number"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, [1, 2], "one after two tasks, one at the end");
+    let restore = &root.records("checkpoint.restore")[0];
+    assert_eq!(restore["undone"], serde_json::json!(["c", "d"]));
+    let kept = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/attempts"]);
+    let kept = kept.lines().find(|name| name.contains("whole")).unwrap();
+    assert!(
+        root.git(&["show", &format!("{kept}:app.py")])
+            .contains("broken")
+    );
+    assert!(
+        said.contains("failed   c  undone: the whole did not hold"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_limit_stops_everything_at_once() {
     let root = Root::new();
     let many = format!("{FIXED}; for n in 1 2 3 4 5 6; do echo '# x' > $n.md; done");

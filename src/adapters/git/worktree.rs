@@ -223,6 +223,19 @@ impl Worktrees for GitWorktrees {
         Ok(commit)
     }
 
+    fn point(&self, reference: &str, commit: &str) -> Done<()> {
+        if !reference.starts_with("refs/tos/") {
+            return Err(Error(format!("{reference} is no reference of tos")));
+        }
+        self.git(&["update-ref", reference, commit]).map(drop)
+    }
+
+    fn at(&self, reference: &str) -> Option<String> {
+        let commit = format!("{reference}^{{commit}}");
+        self.git(&["rev-parse", "--verify", "--quiet", &commit])
+            .ok()
+    }
+
     fn save(&self, place: &Place, message: &str, reference: &str) -> Done<String> {
         let tree = self
             .tree(place)

@@ -24,7 +24,6 @@ mod messages;
 mod options;
 mod program;
 mod quirks;
-mod quota;
 mod record;
 mod recording;
 mod replay;

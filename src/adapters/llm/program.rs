@@ -20,10 +20,13 @@ use tokio::{
 
 use crate::{
     adapters::llm::{
-        error::BuildError, live::estimate, messages, options::ModelOptions, quota, shared::Shared,
+        error::BuildError, live::estimate, messages, options::ModelOptions, shared::Shared,
         trouble::shorten,
     },
-    domain::model::{Failure, Finish, Query, Reply, Trouble, Usage},
+    domain::{
+        model::{Failure, Finish, Query, Reply, Trouble, Usage},
+        quota,
+    },
     ports::{BoxFuture, model::Model},
 };
 

@@ -8,9 +8,9 @@ use std::error::Error;
 use chrono::{DateTime, Local, Utc};
 use serde_json::Value;
 
-use crate::{
-    adapters::llm::quota,
-    domain::model::{Failure, Trouble},
+use crate::domain::{
+    model::{Failure, Trouble},
+    quota,
 };
 
 /// The longest wait that is believed; a server that asks for more is wrong about its clock.

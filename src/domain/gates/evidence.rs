@@ -17,6 +17,9 @@ pub(super) struct Evidence<'a> {
     pub(super) records: Vec<&'a Record>,
     /// The newest judgement of a person per task; true = accepted.
     reviews: BTreeMap<&'a str, bool>,
+    /// Tasks whose work was given up at a stable point: record of the return, run, task.
+    undone: Vec<(u64, String, &'a str)>,
+    ledger: &'a [Record],
     gates: &'a Gates,
 }
 
@@ -56,7 +59,16 @@ impl<'a> Evidence<'a> {
         };
         let records: Vec<&Record> = ledger.iter().filter(stands).collect();
         let mut reviews = BTreeMap::new();
+        let mut undone = Vec::new();
         for record in &records {
+            if let Entry::Restore { undone: tasks, .. } = &record.entry {
+                let run = run_of(ledger, record);
+                undone.extend(
+                    tasks
+                        .iter()
+                        .map(|task| (record.seq, run.clone(), task.as_str())),
+                );
+            }
             if let Entry::Review { task, accepted, .. } = &record.entry {
                 reviews.insert(task.as_str(), *accepted);
             }
@@ -64,7 +76,21 @@ impl<'a> Evidence<'a> {
         Self {
             records,
             reviews,
+            undone,
+            ledger,
             gates,
+        }
+    }
+
+    /// Returns whether the work of a task was given up later.
+    fn is_undone(&self, record: &Record, task: &str) -> bool {
+        let later = |seq: u64| seq > record.seq;
+        // Mostly nothing was given up, and then nobody has to look for the run.
+        !self.undone.is_empty() && {
+            let run = run_of(self.ledger, record);
+            self.undone
+                .iter()
+                .any(|(seq, of, name)| later(*seq) && *of == run && *name == task)
         }
     }
 
@@ -81,7 +107,9 @@ impl<'a> Evidence<'a> {
                 continue;
             }
             let rejected = self.reviews.get(end.task.as_str()) == Some(&false);
-            let success = end.outcome == TaskOutcome::Success && !(only.not_rejected && rejected);
+            let success = end.outcome == TaskOutcome::Success
+                && !(only.not_rejected && rejected)
+                && !self.is_undone(record, &end.task);
             // Only good results can be faked by repetition; every failure counts.
             if success && only.distinct {
                 if seen.contains(&end.fingerprint.as_str()) {
@@ -157,6 +185,21 @@ impl Session<'_> {
             () => None,
         }
     }
+}
+
+/// Returns the run of a record's session, where `start` is the start of that session.
+fn start_of(start: &Record, record: &Record) -> Option<String> {
+    let Entry::SessionStart { start: facts } = &start.entry else {
+        return None;
+    };
+    let same = start.stamp.session == record.stamp.session && !facts.run.is_empty();
+    same.then(|| facts.run.clone())
+}
+
+fn run_of(ledger: &[Record], record: &Record) -> String {
+    let run = ledger.iter().find_map(|start| start_of(start, record));
+    run.or_else(|| record.stamp.session.clone())
+        .unwrap_or_default()
 }
 
 fn void_target(record: &Record) -> Option<u64> {

@@ -159,6 +159,8 @@ fn task(id: &str, class: &str, good: bool) -> Entry {
             seconds: 60,
             commit: None,
             real: true,
+            goal: String::new(),
+            micro_usd: None,
         },
     }
 }

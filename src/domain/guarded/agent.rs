@@ -1,6 +1,10 @@
-//! How an agent's program is called.
+//! How an agent's program is called, and what can be read from what it prints.
 
 use serde::Deserialize;
+use serde_json::Value;
+
+/// The trivial question that every working agent has an answer to.
+pub const HELLO: &str = "Reply with the single word: ready. Change nothing and use no tool.";
 
 /// A coding agent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -23,6 +27,9 @@ pub struct Agent {
     /// Hosts the agent has to reach; without one, the usual ones of its kind.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Words that start something cheaper than the agent to see whether it would work; without them it is asked itself.
+    #[serde(default)]
+    pub check: Vec<String>,
 }
 
 /// Which program's manners an agent has.
@@ -79,6 +86,37 @@ impl Agent {
             AgentKind::Codex => &["api.openai.com", "chatgpt.com", "auth.openai.com"],
         };
         usual.iter().map(|host| (*host).to_owned()).collect()
+    }
+
+    /// Returns the words that ask it a trivial question, with a cheap model where its kind has one.
+    pub fn hello(&self) -> Vec<String> {
+        if !self.check.is_empty() {
+            return self.check.clone();
+        }
+        let cheap = self.kind == AgentKind::Claude && self.model.is_none();
+        let model = if cheap {
+            Some("haiku".to_owned())
+        } else {
+            self.model.clone()
+        };
+        let agent = Self {
+            model,
+            ..self.clone()
+        };
+        agent.argv(HELLO)
+    }
+
+    /// Returns the same agent, allowed to spend at most so many dollars in one call.
+    #[must_use]
+    pub fn with_budget(&self, dollars: Option<u32>) -> Self {
+        let least = match (self.max_budget_usd, dollars) {
+            (Some(own), Some(left)) => Some(own.min(left)),
+            (own, left) => own.or(left),
+        };
+        Self {
+            max_budget_usd: least,
+            ..self.clone()
+        }
     }
 
     /// Returns the words that start it with a prompt.
@@ -139,5 +177,112 @@ impl Agent {
                 argv
             }
         }
+    }
+}
+
+/// What an agent said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its answer, without the envelope of its kind.
+    pub reply: String,
+    /// What it cost, in millionths of a dollar, where it tells.
+    pub micro_usd: Option<u64>,
+    /// It says itself that it failed.
+    pub is_error: bool,
+}
+
+/// Reads what an agent printed. The programs we know print one JSON object a line; anything else is the answer itself.
+pub fn said(kind: AgentKind, stdout: &str) -> Said {
+    let lines = || {
+        stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok())
+            .filter(Value::is_object)
+    };
+    let cost = lines().filter_map(|line| line.get("total_cost_usd").and_then(Value::as_f64));
+    let micro_usd = cost.last().map(micro);
+    let text = |value: &Value, name: &str| {
+        let text = value.get(name).and_then(Value::as_str);
+        text.map(|text| text.trim().to_owned())
+    };
+    match kind {
+        AgentKind::Command => Said {
+            reply: stdout.trim().to_owned(),
+            micro_usd,
+            is_error: false,
+        },
+        AgentKind::Claude => {
+            let result = lines().filter(|line| is_type(line, "result")).last();
+            let result = result.unwrap_or_default();
+            Said {
+                reply: text(&result, "result").unwrap_or_default(),
+                micro_usd,
+                is_error: result.get("is_error").is_some_and(|flag| flag == true),
+            }
+        }
+        AgentKind::Codex => {
+            let items = lines().filter_map(|line| line.get("item").cloned());
+            let messages = items.filter(|item| is_type(item, "agent_message"));
+            Said {
+                reply: messages
+                    .filter_map(|item| text(&item, "text"))
+                    .last()
+                    .unwrap_or_default(),
+                micro_usd,
+                is_error: lines().any(|line| is_type(&line, "turn.failed")),
+            }
+        }
+    }
+}
+
+fn is_type(value: &Value, name: &str) -> bool {
+    value.get("type").is_some_and(|kind| kind == name)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the value is kept inside what fits"
+)]
+fn micro(dollars: f64) -> u64 {
+    (dollars * 1_000_000.0).round().clamp(0.0, 1e15) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_envelope_of_each_kind_is_opened() {
+        let claude = "{\"type\":\"system\"}\n{\"type\":\"result\",\"is_error\":false,\"result\":\" ready\",\"total_cost_usd\":0.0125}\n";
+        let codex = "{\"type\":\"thread.started\"}\n{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"ready\"}}\n{\"type\":\"turn.completed\"}\n";
+        let ready = |micro_usd| Said {
+            reply: "ready".into(),
+            micro_usd,
+            is_error: false,
+        };
+        assert_eq!(said(AgentKind::Claude, claude), ready(Some(12_500)));
+        assert_eq!(said(AgentKind::Codex, codex), ready(None));
+        assert_eq!(said(AgentKind::Command, "ready\n"), ready(None));
+        assert_eq!(
+            said(AgentKind::Claude, "{\"type\":\"system\"}"),
+            Said::default()
+        );
+    }
+
+    #[test]
+    fn an_error_in_an_envelope_is_one() {
+        let line = "{\"type\":\"result\",\"is_error\":true,\"result\":\"no\"}";
+        assert!(said(AgentKind::Claude, line).is_error);
+        assert!(said(AgentKind::Codex, "{\"type\":\"turn.failed\"}").is_error);
+    }
+
+    #[test]
+    fn the_smaller_budget_counts() {
+        let agent: Agent = toml::from_str("kind = \"claude\"\nmax_budget_usd = 5").unwrap();
+        assert_eq!(agent.with_budget(Some(2)).max_budget_usd, Some(2));
+        assert_eq!(agent.with_budget(None).max_budget_usd, Some(5));
+        let argv = agent.hello().join(" ");
+        assert!(argv.contains("--model haiku"), "{argv}");
     }
 }

@@ -5,17 +5,21 @@
 
 mod agent;
 mod class;
+mod progress;
 mod prompt;
 mod queue;
+mod stable;
 
 use serde::Deserialize;
 
 use crate::domain::validate::{Limits, Rules};
 
-pub use agent::{Agent, AgentKind};
+pub use agent::{Agent, AgentKind, HELLO, Said, said};
 pub use class::checked_class;
+pub use progress::{Progress, records_of, run_of, take_back};
 pub use prompt::{Told, prompt};
 pub use queue::{Next, Queue, Stop, Verdict};
+pub use stable::Stable;
 
 /// A list of guarded tasks, as a person or a planner writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -51,6 +55,15 @@ pub struct TaskList {
     /// How much an agent or its tests may write while they run, in megabytes; more ends them at once.
     #[serde(default = "disk_mb")]
     pub disk_mb: u64,
+    /// The command that tests the whole at a checkpoint; without one, the test commands of the accepted tasks.
+    #[serde(default)]
+    pub full_test_command: Vec<String>,
+    /// How long each command may take there.
+    #[serde(default = "full_test_seconds")]
+    pub full_test_seconds: u64,
+    /// What all tasks together may cost, in dollars, as the agent tells it.
+    #[serde(default)]
+    pub max_usd: Option<u32>,
     /// False for smoke runs, which prove nothing.
     #[serde(default = "yes")]
     pub real: bool,
@@ -111,6 +124,10 @@ const fn test_seconds() -> u64 {
 
 const fn disk_mb() -> u64 {
     4096
+}
+
+const fn full_test_seconds() -> u64 {
+    600
 }
 
 const fn task_seconds() -> u64 {
@@ -186,6 +203,12 @@ impl TaskList {
         if self.disk_mb == 0 {
             faults.push("`disk_mb` must be above 0".to_owned());
         }
+        if self.full_test_command.first().is_some_and(String::is_empty) {
+            faults.push("`full_test_command` begins with an empty word".to_owned());
+        }
+        if self.max_usd == Some(0) {
+            faults.push("`max_usd` must be above 0".to_owned());
+        }
         for (place, task) in self.tasks.iter().enumerate() {
             let earlier = self.tasks.get(..place).unwrap_or_default();
             faults.extend(
@@ -207,6 +230,18 @@ impl TaskList {
             confined,
             limits: task.limits.unwrap_or(self.limits),
         }
+    }
+
+    /// Returns every agent that the tasks name, each once.
+    pub fn agents(&self) -> Vec<&Agent> {
+        let mut agents: Vec<&Agent> = Vec::new();
+        for task in &self.tasks {
+            let agent = self.agent_of(task);
+            if !agents.contains(&agent) {
+                agents.push(agent);
+            }
+        }
+        agents
     }
 
     /// Returns the agent of a task.

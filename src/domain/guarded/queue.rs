@@ -1,6 +1,6 @@
 //! Which task is next, and when everything stops. Two failed tasks in a row stop everything, always.
 
-use super::{OnFailure, TaskList};
+use super::{OnFailure, Progress, TaskList};
 use crate::domain::ledger::TaskOutcome;
 
 /// How a task came out.
@@ -16,6 +16,10 @@ pub enum Verdict {
     Broken,
     /// A person stopped it.
     Stopped,
+    /// The session had to be over before it was.
+    OutOfTime,
+    /// The agent's quota is used up and is not renewed in time.
+    NoQuota,
 }
 
 /// Why everything stops.
@@ -35,6 +39,10 @@ pub enum Stop {
     Broken,
     /// A person stopped it.
     Operator,
+    /// The agent's quota is used up and is not renewed in time.
+    Quota,
+    /// What the list may cost is spent, or cannot be measured.
+    Budget,
 }
 
 impl Stop {
@@ -48,6 +56,8 @@ impl Stop {
             Self::TimeCap => "time_cap",
             Self::Broken => "broken",
             Self::Operator => "operator",
+            Self::Quota => "quota",
+            Self::Budget => "budget",
         }
     }
 }
@@ -95,6 +105,22 @@ impl Queue {
         }
     }
 
+    /// Takes over what earlier sessions of the run have done. Only verdicts are kept; whatever else a task
+    /// came to, it has its turn again.
+    #[must_use]
+    pub fn after(mut self, list: &TaskList, progress: &Progress) -> Self {
+        for (place, task) in list.tasks.iter().enumerate() {
+            if let Some(end) = progress.ends.iter().find(|end| end.task == task.id) {
+                self.set(place, end.outcome);
+            }
+        }
+        self.failures_in_a_row = progress.failures_in_a_row;
+        if self.failures_in_a_row >= 2 {
+            self.end = Some(Stop::TwoFailures);
+        }
+        self
+    }
+
     /// Says what to do now; `left` = seconds until the session must be over.
     pub fn next(&mut self, left: Option<u64>) -> Next {
         if let Some(end) = self.end {
@@ -130,7 +156,7 @@ impl Queue {
             match verdict {
                 Verdict::Accepted => TaskOutcome::Success,
                 Verdict::Failed | Verdict::OverLimit | Verdict::Broken => TaskOutcome::Failed,
-                Verdict::Stopped => TaskOutcome::Blocked,
+                Verdict::Stopped | Verdict::OutOfTime | Verdict::NoQuota => TaskOutcome::Blocked,
             },
         );
         match verdict {
@@ -139,23 +165,36 @@ impl Queue {
             Verdict::OverLimit => self.end = Some(Stop::Limit),
             Verdict::Broken => self.end = Some(Stop::Broken),
             Verdict::Stopped => self.end = Some(Stop::Operator),
+            Verdict::OutOfTime => self.end = Some(Stop::TimeCap),
+            Verdict::NoQuota => self.end = Some(Stop::Quota),
         }
     }
 
-    /// Stops before the next task.
-    pub fn stop(&mut self) {
-        self.end = self.end.or(Some(Stop::Operator));
+    /// Stops before the next task, unless something stopped it already.
+    pub fn stop(&mut self, why: Stop) {
+        self.end = self.end.or(Some(why));
+    }
+
+    /// Takes accepted work back that did not hold as a whole; that is one failure, however many tasks it was.
+    pub fn take_back(&mut self, places: &[usize]) {
+        for place in places {
+            self.set(*place, TaskOutcome::Failed);
+        }
+        if let Some(last) = places.last() {
+            self.failed(*last);
+        }
     }
 
     fn failed(&mut self, place: usize) {
         self.failures_in_a_row += 1;
         let needed = self.tasks.iter().any(|task| task.needs.contains(&place));
-        self.end = match self.on_failure {
+        let end = match self.on_failure {
             _ if self.failures_in_a_row >= 2 => Some(Stop::TwoFailures),
             OnFailure::Stop => Some(Stop::TaskFailed),
             OnFailure::RetryThenStop if needed => Some(Stop::TaskFailed),
             OnFailure::RetryThenStop | OnFailure::RetryThenSkipDependents => None,
         };
+        self.end = self.end.or(end);
     }
 
     fn set(&mut self, place: usize, outcome: TaskOutcome) {
@@ -235,6 +274,18 @@ mod tests {
     fn a_task_that_cannot_end_in_time_does_not_start() {
         let mut queue = queue(OnFailure::Stop, &[&[]]);
         assert_eq!(queue.next(Some(9)), Next::Stop(Stop::TimeCap));
+    }
+
+    #[test]
+    fn work_that_does_not_hold_together_is_one_failure() {
+        let mut queue = queue(OnFailure::RetryThenSkipDependents, &[&[], &[], &[1], &[]]);
+        for place in 0..2 {
+            assert_eq!(queue.next(None), Next::Start(place));
+            queue.finish(place, Verdict::Accepted);
+        }
+        queue.take_back(&[0, 1]);
+        assert_eq!(play(&mut queue, &[]), Stop::QueueEmpty);
+        assert_eq!(queue.outcomes(), [Failed, Failed, Skipped, Success]);
     }
 
     proptest! {

@@ -114,6 +114,12 @@ pub struct TaskEnd {
     pub commit: Option<String>,
     /// False for drills and smoke runs.
     pub real: bool,
+    /// What it was for, in one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub goal: String,
+    /// What the agent says it cost, in millionths of a dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<u64>,
 }
 
 /// What is known of a session at its start.
@@ -142,13 +148,26 @@ pub struct SessionStart {
     pub overridden: bool,
     /// The process that runs it.
     pub pid: u32,
+    /// The run it belongs to; a run that was interrupted has several sessions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
+    /// The list of tasks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub list: String,
+    /// Digest of the list's text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub list_digest: String,
+    /// The commit the run started from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base: String,
 }
 
 /// What is known of a session at its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionEnd {
-    /// `queue_empty`, `time_cap`, `two_failures`, `limit`, `task_failed`, `operator` or `crash`.
+    /// `queue_empty`, `time_cap`, `two_failures`, `limit`, `task_failed`, `quota`, `budget`, `broken`,
+    /// `operator` or `crash`.
     pub ended_by: String,
     /// Wall time.
     pub wall_s: u64,
@@ -243,6 +262,21 @@ pub enum Entry {
         commit: String,
         tests_ok: bool,
     },
+    /// The work since the last stable point did not hold as a whole and was given up.
+    #[serde(rename = "checkpoint.restore")]
+    Restore {
+        number: u32,
+        commit: String,
+        undone: Vec<String>,
+        reason: String,
+    },
+    /// The agent's quota was used up, and the session waited for its renewal.
+    #[serde(rename = "quota.wait")]
+    QuotaWait {
+        task: String,
+        seconds: u64,
+        until: Timestamp,
+    },
     /// The phase changed.
     #[serde(rename = "phase")]
     Phase {
@@ -332,6 +366,8 @@ impl Entry {
             Self::Drill { .. } => "drill",
             Self::Poc { .. } => "poc",
             Self::Checkpoint { .. } => "checkpoint",
+            Self::Restore { .. } => "checkpoint.restore",
+            Self::QuotaWait { .. } => "quota.wait",
             Self::Phase { .. } => "phase",
             Self::Hold { .. } => "hold",
             Self::Unhold { .. } => "unhold",
@@ -368,6 +404,8 @@ impl Entry {
             | Self::RetryFailed { .. }
             | Self::Rollback { .. }
             | Self::Limit { .. }
+            | Self::Restore { .. }
+            | Self::QuotaWait { .. }
             | Self::IsolationBreach { .. }
             | Self::InvariantBroken { .. }
             | Self::Phase { .. }
@@ -433,6 +471,17 @@ impl Entry {
                 subject, verdict, ..
             } => format!("{subject}: {verdict}"),
             Self::Checkpoint { number, commit, .. } => format!("{number} at {commit}"),
+            Self::Restore {
+                number,
+                undone,
+                reason,
+                ..
+            } => format!("to {number}, undone {}: {reason}", undone.join(", ")),
+            Self::QuotaWait {
+                task,
+                seconds,
+                until,
+            } => format!("{task}: {seconds} s, until {until}"),
             Self::Phase {
                 from,
                 to,

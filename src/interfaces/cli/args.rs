@@ -227,6 +227,8 @@ pub enum Command {
     Check(super::commands::check::CheckArgs),
     /// Run guarded tasks: an agent's work, judged and tested before it counts
     Task(super::commands::task::TaskArgs),
+    /// Run guarded tasks while nobody watches, and be told about it in the morning
+    Night(super::commands::night::NightArgs),
     /// Show and change how much freedom tos has: phases, gates, holds
     Phase(super::commands::phase::PhaseArgs),
     /// Rehearse what must never go wrong: real runs in a throw-away repository with a scripted agent

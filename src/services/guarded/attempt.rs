@@ -2,23 +2,23 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Error, Session, scale::Scale};
+use serde_json::json;
+
+use super::{Error, Session};
 use crate::{
     domain::{
         command::{Command, Kind},
-        guarded::{Task, Told, Verdict, checked_class, prompt},
+        guarded::{Task, Told, Verdict, checked_class, prompt, said},
         ledger::{Entry, TaskEnd, TaskOutcome, chain::sha256},
         process::{End, Exit},
+        quota,
         validate::{Collected, Finding, Group, Weight, is_test_path, judge},
     },
-    ports::{
-        runner::{Interrupt, Order, Runner},
-        worktrees::Place,
-    },
+    ports::{runner::Order, worktrees::Place},
 };
 
 /// How one try came out.
-enum Tried {
+pub(super) enum Tried {
     Good {
         tree: String,
         seen: Collected,
@@ -32,61 +32,77 @@ enum Tried {
     Limit(Told),
     Broken(Told),
     Stopped,
+    /// The session had to be over.
+    OutOfTime,
+    /// The agent's quota is used up; it is renewed in so many seconds, where it says so.
+    NoQuota(Option<u64>),
 }
 
 fn bad(reason: impl Into<String>, again: bool) -> Tried {
-    let told = Told {
-        reason: reason.into(),
-        ..Told::default()
-    };
+    let told = told(reason);
     Tried::Bad { told, again }
 }
 
+fn told(reason: impl Into<String>) -> Told {
+    Told {
+        reason: reason.into(),
+        ..Told::default()
+    }
+}
+
 impl Session<'_> {
-    /// Tries a task, at most twice.
+    /// Tries a task, at most twice; a try that met a used-up quota is none.
     pub(super) async fn tries(&mut self, task: &Task) -> Result<(Verdict, TaskEnd), Error> {
         let mut place = self
             .tools
             .worktrees
-            .make(&self.terms.run, &task.id, &self.tip)?;
+            .make(&self.terms.session, &task.id, &self.tip)?;
         let mut told: Option<Told> = None;
-        let mut attempt = 1;
+        let (mut attempt, mut call) = (1, 0);
         let ended = loop {
-            let tried = self.attempt(task, &place, told.as_ref(), attempt).await?;
+            call += 1;
+            let tried = self.attempt(task, &place, told.as_ref(), call).await?;
             self.tools.hands.strip(&place.room);
-            let (why, again, verdict) = match tried {
-                Tried::Good { tree, seen } => {
-                    break self.accept(task, &place, &tree, &seen, attempt)?;
-                }
-                Tried::Bad { told, again } => (told, again, Verdict::Failed),
-                Tried::Limit(told) => (told, false, Verdict::OverLimit),
-                Tried::Broken(told) => (told, false, Verdict::Broken),
-                Tried::Stopped => (
-                    Told {
-                        reason: "stopped by a person".into(),
-                        ..Told::default()
-                    },
-                    false,
-                    Verdict::Stopped,
-                ),
-            };
-            let restored = self.undo(task, &mut place, attempt)?;
-            let again = again && attempt == 1 && self.list.on_failure.retries() && restored;
-            if !again {
+            if let Tried::Good { tree, seen } = &tried {
+                break self.accept(task, &place, tree, seen, attempt)?;
+            }
+            let restored = self.undo(task, &mut place, call)?;
+            if let (Tried::NoQuota(seconds), true) = (&tried, restored)
+                && self.wait_for_quota(task, *seconds).await?
+            {
+                continue;
+            }
+            let (why, again, verdict) = explained(tried);
+            if !(again && attempt == 1 && restored && self.may_try_again(task)) {
                 let verdict = if restored { verdict } else { Verdict::Broken };
                 break self.give_up(task, &why, verdict, attempt)?;
             }
-            self.record(Entry::RetryStart {
-                task: task.id.clone(),
-                reason: why.reason.clone(),
-            })?;
-            self.watcher
-                .line(&format!("  {}; trying once more", why.reason));
+            self.tries_again(task, &why)?;
             told = Some(why);
             attempt = 2;
         };
         self.tools.worktrees.remove(&place)?;
         Ok(ended)
+    }
+
+    /// A second try, like a first one, must be able to end in time.
+    fn may_try_again(&self, task: &Task) -> bool {
+        let in_time = self.left().is_none_or(|left| left >= task.max_time_seconds);
+        in_time && self.list.on_failure.retries() && !self.is_over_budget()
+    }
+
+    fn tries_again(&self, task: &Task, why: &Told) -> Result<(), Error> {
+        self.record(Entry::RetryStart {
+            task: task.id.clone(),
+            reason: why.reason.clone(),
+        })?;
+        self.event(
+            "task_retry_start",
+            json!({ "task": task.id, "reason": why.reason }),
+        );
+        self.watcher
+            .line(&format!("  {}; trying once more", why.reason));
+        Ok(())
     }
 
     fn accept(
@@ -101,6 +117,7 @@ impl Session<'_> {
             self.record(Entry::RetrySuccess {
                 task: task.id.clone(),
             })?;
+            self.event("task_retry_success", json!({ "task": task.id }));
         }
         let head = self
             .tools
@@ -116,6 +133,10 @@ impl Session<'_> {
             .keep(place, tree, &message, &self.reference())?;
         self.before = Some(self.tools.worktrees.told(&place.base, &commit)?);
         self.tip.clone_from(&commit);
+        self.event(
+            "task_committed",
+            json!({ "task": task.id, "commit": commit }),
+        );
         let mut end = self.blank(task, TaskOutcome::Success, "accepted");
         let changes = &seen.changes;
         end.class = checked_class(&task.class, changes);
@@ -140,11 +161,16 @@ impl Session<'_> {
                 task: task.id.clone(),
                 reason: why.reason.clone(),
             })?;
+            self.event(
+                "task_retry_failed",
+                json!({ "task": task.id, "reason": why.reason }),
+            );
         }
-        let outcome = if verdict == Verdict::Stopped {
-            TaskOutcome::Blocked
-        } else {
-            TaskOutcome::Failed
+        let outcome = match verdict {
+            Verdict::Stopped | Verdict::OutOfTime | Verdict::NoQuota => TaskOutcome::Blocked,
+            Verdict::Accepted | Verdict::Failed | Verdict::OverLimit | Verdict::Broken => {
+                TaskOutcome::Failed
+            }
         };
         let reason = match why.findings.first() {
             Some(first) => format!("{}: {first}", why.reason),
@@ -156,10 +182,13 @@ impl Session<'_> {
     }
 
     /// Keeps what was tried where a person can look at it, then puts the tree back and proves it.
-    fn undo(&mut self, task: &Task, place: &mut Place, attempt: u32) -> Result<bool, Error> {
+    fn undo(&mut self, task: &Task, place: &mut Place, call: u32) -> Result<bool, Error> {
         let worktrees = &self.tools.worktrees;
-        let reference = format!("refs/tos/attempts/{}/{}-{attempt}", self.terms.run, task.id);
-        let message = format!("rejected try {attempt} of {}", task.id);
+        let reference = format!(
+            "refs/tos/attempts/{}/{}-{call}",
+            self.terms.session, task.id
+        );
+        let message = format!("rejected try {call} of {}", task.id);
         match worktrees.save(place, &message, &reference) {
             Ok(kept) => self
                 .watcher
@@ -172,6 +201,7 @@ impl Session<'_> {
         let after = worktrees.roll_back(place);
         let ok = after.as_ref().is_ok_and(|after| *after == before);
         self.end.rollback_failed += u32::from(!ok);
+        self.event("task_rollback", json!({ "task": task.id, "ok": ok }));
         self.record(Entry::Rollback {
             task: task.id.clone(),
             target: place.base.clone(),
@@ -187,52 +217,82 @@ impl Session<'_> {
         task: &Task,
         place: &Place,
         told: Option<&Told>,
-        attempt: u32,
+        call: u32,
     ) -> Result<Tried, Error> {
-        let agent = self.list.agent_of(task);
+        let own = self.list.agent_of(task);
+        let agent = own.with_budget(self.dollars_left());
         let homes = self
             .tools
             .hands
-            .furnish(&place.room, agent)
+            .furnish(&place.room, &agent)
             .map_err(Error::Hands)?;
         let words = prompt(task, self.before.as_deref(), told);
         let runner = self
             .tools
             .hands
-            .for_agent(&place.room, agent, self.list.sandbox);
+            .for_agent(&place.room, &agent, self.list.sandbox);
+        let limit = Duration::from_secs(task.max_time_seconds);
         let order = self.order(
-            task,
+            &task.id,
             place,
             agent.argv(&words),
-            task.max_time_seconds,
+            limit,
             &homes.0,
-            attempt * 10,
+            call * 10,
         );
-        let ended = self.stay(&*runner, &order, place).await;
+        let (ended, late) = self.stay(&*runner, &order, place).await;
+        let (exit, micro_usd) = ended.as_ref().map_or((json!(null), None), |end| {
+            let told = said(agent.kind, &end.stdout.text());
+            (json!(end.exit), told.micro_usd)
+        });
+        self.pace.paid(micro_usd);
+        self.event(
+            "task_exec_done",
+            json!({ "task": task.id, "exit": exit, "micro_usd": micro_usd }),
+        );
         if let Some(broken) = self.broken()? {
             return Ok(broken);
         }
         if let Some(heavy) = self.too_heavy(task, "the agent")? {
             return Ok(heavy);
         }
-        match ended {
-            Err(why) => return Ok(bad(format!("the agent could not be started: {why}"), false)),
-            Ok(End {
-                exit: Exit::Cancelled,
-                ..
-            }) => return Ok(Tried::Stopped),
-            Ok(End {
-                exit: Exit::Code { code: 0 },
-                ..
-            }) => {}
-            Ok(end) if end.exit.was_ended_by_tos() => {
-                return Ok(bad(
-                    format!("the agent took longer than {} s", task.max_time_seconds),
-                    false,
-                ));
-            }
-            Ok(end) => return Ok(failed("the agent", &end)),
+        if let Some(tried) = self.answered(task, ended, late) {
+            return Ok(tried);
         }
+        self.judge(task, place, homes.1, call).await
+    }
+
+    /// Says what is wrong with how an agent ended; `None` = its work can be looked at.
+    fn answered(&self, task: &Task, ended: Result<End, String>, late: bool) -> Option<Tried> {
+        let end = match ended {
+            Err(why) => return Some(bad(format!("the agent could not be started: {why}"), false)),
+            Ok(end) => end,
+        };
+        let kind = self.list.agent_of(task).kind;
+        match end.exit {
+            _ if late => return Some(Tried::OutOfTime),
+            Exit::Cancelled => return Some(Tried::Stopped),
+            Exit::Code { code: 0 } if !said(kind, &end.stdout.text()).is_error => return None,
+            Exit::TimedOut { .. } | Exit::Idle { .. } => {
+                let reason = format!("the agent took longer than {} s", task.max_time_seconds);
+                return Some(bad(reason, false));
+            }
+            Exit::Code { .. } | Exit::Signal { .. } => {}
+        }
+        // Some programs complain on one stream, some on the other, some in their envelope.
+        let now = self.tools.clock.now();
+        let streams = [end.stderr.text(), end.stdout.text()];
+        let quota = streams.iter().find_map(|text| quota::renewal(text, now));
+        Some(quota.map_or_else(|| failed("the agent", &end), Tried::NoQuota))
+    }
+
+    async fn judge(
+        &mut self,
+        task: &Task,
+        place: &Place,
+        home: String,
+        call: u32,
+    ) -> Result<Tried, Error> {
         let seen = match self.tools.worktrees.changes(place) {
             Ok(seen) => seen,
             Err(error) => return Ok(bad(error.to_string(), true)),
@@ -245,7 +305,7 @@ impl Session<'_> {
         }
         // What the tests leave behind is not part of the work, so its tree is taken before them.
         let tree = self.tools.worktrees.tree(place)?;
-        self.tested(task, place, homes.1, tree, seen, attempt).await
+        self.tested(task, place, home, tree, seen, call).await
     }
 
     fn judged(&mut self, task: &Task, seen: &Collected) -> Result<Option<Tried>, Error> {
@@ -287,12 +347,17 @@ impl Session<'_> {
                 .collect(),
             output: String::new(),
         };
+        self.event(
+            "task_validation",
+            json!({ "task": task.id, "findings": told.findings }),
+        );
         if group != Group::Limit {
             return Ok(Some(Tried::Bad { told, again: true }));
         }
         self.end.limit_breach += 1;
         for limit in &failures {
             let (actual, limit_value) = limit.numbers();
+            self.event("resource_limit_exceeded", json!({ "task": task.id, "name": limit.what, "actual": actual, "limit": limit_value }));
             self.record(Entry::Limit {
                 task: task.id.clone(),
                 name: limit.what.clone(),
@@ -310,20 +375,15 @@ impl Session<'_> {
         home: String,
         tree: String,
         seen: Collected,
-        attempt: u32,
+        call: u32,
     ) -> Result<Tried, Error> {
         // Tests run without the agent's credentials and without a network.
         self.tools.hands.strip(&place.room);
         let runner = self.tools.hands.for_tests(&place.room, self.list.sandbox);
-        let order = self.order(
-            task,
-            place,
-            task.test_command.clone(),
-            self.list.test_seconds,
-            &home,
-            attempt * 10 + 1,
-        );
-        let ended = self.stay(&*runner, &order, place).await;
+        let limit = Duration::from_secs(self.list.test_seconds);
+        let argv = task.test_command.clone();
+        let order = self.order(&task.id, place, argv, limit, &home, call * 10 + 1);
+        let (ended, late) = self.stay(&*runner, &order, place).await;
         if let Some(broken) = self.broken()? {
             return Ok(broken);
         }
@@ -331,21 +391,21 @@ impl Session<'_> {
             return Ok(heavy);
         }
         Ok(match ended {
+            _ if late => Tried::OutOfTime,
             Err(why) => bad(format!("the tests could not be started: {why}"), false),
-            Ok(End {
-                exit: Exit::Code { code: 0 },
-                ..
-            }) => Tried::Good { tree, seen },
-            Ok(End {
-                exit: Exit::Cancelled,
-                ..
-            }) => Tried::Stopped,
-            Ok(end) => failed("the tests", &end),
+            Ok(end) => match end.exit {
+                Exit::Code { code: 0 } => Tried::Good { tree, seen },
+                Exit::Cancelled => Tried::Stopped,
+                Exit::Code { .. }
+                | Exit::Signal { .. }
+                | Exit::TimedOut { .. }
+                | Exit::Idle { .. } => failed("the tests", &end),
+            },
         })
     }
 
     /// Compares what no task may touch with what it was.
-    fn broken(&mut self) -> Result<Option<Tried>, Error> {
+    pub(super) fn broken(&mut self) -> Result<Option<Tried>, Error> {
         let now = self.tools.worktrees.promises()?;
         if now == self.promises {
             return Ok(None);
@@ -367,10 +427,8 @@ impl Session<'_> {
             what: "the user's repository was changed".into(),
             path: path.clone(),
         })?;
-        Ok(Some(Tried::Broken(Told {
-            reason: format!("the user's repository was changed: {path}"),
-            ..Told::default()
-        })))
+        let reason = format!("the user's repository was changed: {path}");
+        Ok(Some(Tried::Broken(told(reason))))
     }
 
     /// Says that a program was ended because it wrote too much.
@@ -392,12 +450,13 @@ impl Session<'_> {
         })))
     }
 
-    fn order(
+    /// Makes the order for one program of a task; `name` is the task's id.
+    pub(super) fn order(
         &self,
-        task: &Task,
+        name: &str,
         place: &Place,
         argv: Vec<String>,
-        seconds: u64,
+        deadline: Duration,
         home: &str,
         index: u32,
     ) -> Order {
@@ -405,7 +464,7 @@ impl Session<'_> {
             ("HOME", home.to_owned()),
             ("TMPDIR", "/tmp".to_owned()),
             ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
-            ("TOS_TASK", task.id.clone()),
+            ("TOS_TASK", name.to_owned()),
         ];
         Order {
             command: Command {
@@ -414,68 +473,61 @@ impl Session<'_> {
                 argv,
             },
             directory: place.top.clone(),
-            deadline: Duration::from_secs(seconds),
+            deadline,
             idle_deadline: None,
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
-            output_directory: self.logs(place).join(&task.id),
+            output_directory: self.logs(place).join(name),
             index,
-            token: format!("{}/{}/{index}", self.terms.run, task.id),
+            token: format!("{}/{name}/{index}", self.terms.session),
         }
     }
 
     /// What programs print lies beside the work trees, not in them.
     fn logs(&self, place: &Place) -> PathBuf {
         let state = place.room.ancestors().nth(3).unwrap_or(&place.room);
-        state.join("task-logs").join(&self.terms.run)
+        state.join("task-logs").join(&self.terms.session)
     }
+}
 
-    /// Stays with a program, and ends it when a person asks or when it writes too much.
-    async fn stay(
-        &mut self,
-        runner: &dyn Runner,
-        order: &Order,
-        place: &Place,
-    ) -> Result<End, String> {
-        let mut stop = self.stop.clone();
-        let scale = Scale::new(&self.tools.worktrees, place, self.list.disk_mb).await;
-        let mut running = runner.run(order);
-        let mut tipped = std::pin::pin!(scale.tipped());
-        loop {
-            tokio::select! {
-                ended = &mut running => {
-                    // Who writes fast may be done before anybody looks.
-                    self.heavy = self.heavy.or(scale.excess().await);
-                    return ended.map_err(|failure| failure.message);
-                }
-                megabytes = &mut tipped, if self.heavy.is_none() => {
-                    self.heavy = Some(megabytes);
-                    runner.interrupt(Interrupt::Kill);
-                }
-                asked = stop.changed() => {
-                    if asked.is_err() {
-                        return running.await.map_err(|failure| failure.message);
-                    }
-                    let how = if *stop.borrow() > 1 { Interrupt::Kill } else { Interrupt::Terminate };
-                    runner.interrupt(how);
-                }
-            }
+/// Puts a try that was not accepted into words, a chance and a verdict.
+fn explained(tried: Tried) -> (Told, bool, Verdict) {
+    match tried {
+        Tried::Bad { told, again } => (told, again, Verdict::Failed),
+        Tried::Limit(told) => (told, false, Verdict::OverLimit),
+        Tried::Broken(told) => (told, false, Verdict::Broken),
+        Tried::OutOfTime => (
+            told("the session had to be over"),
+            false,
+            Verdict::OutOfTime,
+        ),
+        Tried::NoQuota(_) => {
+            let reason = "the agent's quota is used up and is not renewed in time";
+            (told(reason), false, Verdict::NoQuota)
+        }
+        // Accepted work never gets here.
+        Tried::Stopped | Tried::Good { .. } => {
+            (told("stopped by a person"), false, Verdict::Stopped)
         }
     }
 }
 
-fn failed(who: &str, end: &End) -> Tried {
-    let how = match &end.exit {
+/// Says how a program ended.
+pub(super) fn how(exit: &Exit) -> String {
+    match exit {
         Exit::Code { code } => format!("ended with {code}"),
         Exit::Signal { signal } => format!("was ended by signal {signal}"),
         Exit::TimedOut { after_ms } | Exit::Idle { after_ms } => {
             format!("took longer than {} s", after_ms / 1000)
         }
         Exit::Cancelled => "was cancelled".to_owned(),
-    };
+    }
+}
+
+fn failed(who: &str, end: &End) -> Tried {
     let told = Told {
-        reason: format!("{who} {how}"),
+        reason: format!("{who} {}", how(&end.exit)),
         findings: Vec::new(),
         output: format!("{}\n{}", end.stdout.text(), end.stderr.text())
             .trim()

@@ -3,25 +3,34 @@
 //! What is decided (which task, whether again, when to stop) is decided by the queue of
 //! [`crate::domain::guarded`]; here it is done, recorded before the next thing, and told.
 
+mod aftermath;
 mod attempt;
+mod checkpoint;
+mod pace;
 mod scale;
+mod stay;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
     domain::{
-        guarded::{Next, Queue, Stop, Task, TaskList, Verdict},
+        guarded::{Next, Progress, Queue, Stable, Stop, Task, TaskList, Verdict},
         ledger::{
             Entry, SessionEnd, SessionStart, TaskEnd, TaskOutcome,
             chain::{Anchor, sha256},
         },
+        night::RunEvent,
     },
     ports::{
+        beats::Beats,
         clock::Clock,
         hands::Hands,
+        journal::Journal,
         ledger::Ledger,
+        machine::Machine,
         notifier::{Note, Notifier},
         worktrees::{self, Worktrees},
     },
@@ -40,17 +49,43 @@ pub struct Tools {
     pub notifiers: Vec<Arc<dyn Notifier>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Signs of life.
+    pub beats: Arc<dyn Beats>,
+    /// Whoever collects events.
+    pub journal: Arc<dyn Journal>,
+    /// The machine.
+    pub machine: Arc<dyn Machine>,
 }
 
 /// The terms of one session.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// The run's id, which is also the session's.
+    /// The run's id: accepted work lies under `refs/tos/runs/<run>`.
     pub run: String,
+    /// The session's id; a run that was interrupted has several sessions.
+    pub session: String,
     /// What is known at the start.
     pub start: SessionStart,
     /// How long it may take; `None` = as long as a person watches.
     pub seconds: Option<u64>,
+    /// After how many accepted tasks the whole is tested; 0 = never.
+    pub checkpoint_every: u32,
+    /// What earlier sessions of the run have done.
+    pub progress: Progress,
+}
+
+impl Terms {
+    /// Returns the terms of a run's first session, which may take as long as it wants.
+    pub fn new(run: &str, start: SessionStart) -> Self {
+        Self {
+            run: run.to_owned(),
+            session: run.to_owned(),
+            start,
+            seconds: None,
+            checkpoint_every: 0,
+            progress: Progress::default(),
+        }
+    }
 }
 
 /// What a watcher sees, and where a person says go.
@@ -62,9 +97,13 @@ pub trait Watcher: Sync {
     fn line(&self, text: &str);
 }
 
+pub use aftermath::{Settled, settle};
+
 /// What came of a list.
 #[derive(Debug, Clone)]
 pub struct Summary {
+    /// The run.
+    pub run: String,
     /// Every task, in the order of the list.
     pub tasks: Vec<TaskEnd>,
     /// Why it ended.
@@ -100,12 +139,16 @@ pub(super) struct Session<'a> {
     pub(super) promises: Vec<(String, String)>,
     /// The commit the next task starts from.
     pub(super) tip: String,
+    pub(super) stable: Stable,
     pub(super) end: SessionEnd,
     pub(super) untold: Vec<String>,
     /// How many megabytes a program had written when it was ended for that.
     pub(super) heavy: Option<u64>,
     /// What the task before changed.
     pub(super) before: Option<String>,
+    pace: pace::Pace,
+    /// How each task ended, in the order of the list.
+    pub(super) ends: Vec<Option<TaskEnd>>,
 }
 
 /// Runs a list to its end.
@@ -116,9 +159,21 @@ pub async fn run(
     watcher: &dyn Watcher,
     stop: watch::Receiver<u8>,
 ) -> Result<Summary, Error> {
+    let head = tools.worktrees.head()?;
+    let progress = &terms.progress;
+    let base = progress.base.clone().unwrap_or_else(|| head.clone());
+    let tip = progress.tip.clone().unwrap_or_else(|| base.clone());
+    let known = |task: &Task| {
+        progress
+            .ends
+            .iter()
+            .find(|end| end.task == task.id)
+            .cloned()
+    };
     let mut session = Session {
-        tip: tools.worktrees.head()?,
         promises: tools.worktrees.promises()?,
+        stable: Stable::new(terms.checkpoint_every, &base, progress),
+        tip,
         list,
         tools,
         terms,
@@ -128,10 +183,22 @@ pub async fn run(
         untold: Vec::new(),
         heavy: None,
         before: None,
+        pace: pace::Pace::new(&*tools.clock, progress.micro_usd),
+        ends: list.tasks.iter().map(known).collect(),
     };
     session.record(Entry::SessionStart {
-        start: terms.start.clone(),
+        start: SessionStart {
+            run: terms.run.clone(),
+            list: list.id.clone(),
+            base,
+            ..terms.start.clone()
+        },
     })?;
+    session.beat("");
+    session.event(
+        "run_start",
+        json!({ "list": list.id, "tasks": list.tasks.len() }),
+    );
     session
         .tell(
             "started",
@@ -144,16 +211,21 @@ pub async fn run(
 
 impl Session<'_> {
     async fn drive(&mut self) -> Result<Summary, Error> {
-        let started = self.tools.clock.monotonic();
-        let mut queue = Queue::new(self.list);
-        let mut ends: Vec<Option<TaskEnd>> = vec![None; self.list.tasks.len()];
-        let stop = loop {
+        let mut queue = Queue::new(self.list).after(self.list, &self.terms.progress);
+        let mut stop = loop {
             if *self.stop.borrow() > 0 {
-                queue.stop();
+                queue.stop(Stop::Operator);
             }
-            let spent = self.since(started);
-            let left = self.terms.seconds.map(|all| all.saturating_sub(spent));
-            let place = match queue.next(left) {
+            if self.is_over_budget() {
+                queue.stop(Stop::Budget);
+            }
+            let place = match queue.next(self.left()) {
+                Next::Stop(Stop::QueueEmpty) if self.stable.is_open() => {
+                    if self.test_the_whole(&mut queue).await? {
+                        continue;
+                    }
+                    break Stop::QueueEmpty;
+                }
                 Next::Stop(stop) => break stop,
                 Next::Start(place) => place,
             };
@@ -161,53 +233,70 @@ impl Session<'_> {
                 break Stop::QueueEmpty;
             };
             if !self.watcher.may_start(task) {
-                queue.stop();
+                queue.stop(Stop::Operator);
                 continue;
             }
-            let (verdict, end) = self.task(task, place).await?;
-            queue.finish(place, verdict);
-            if let Some(slot) = ends.get_mut(place) {
-                *slot = Some(end);
-            }
+            self.turn(task, place, &mut queue).await?;
         };
-        let tasks = self.rest(&queue, ends)?;
-        self.end.wall_s = self.since(started);
+        // What no task may touch is looked at once more before anybody is told that all is well.
+        if stop != Stop::Broken && self.broken()?.is_some() {
+            stop = Stop::Broken;
+        }
+        let tasks = self.rest(&queue)?;
         self.close(stop, tasks).await
+    }
+
+    /// One task, and the stable point that may be due after it.
+    async fn turn(&mut self, task: &Task, place: usize, queue: &mut Queue) -> Result<(), Error> {
+        let (verdict, end) = self.task(task, place).await?;
+        queue.finish(place, verdict);
+        if let Some(slot) = self.ends.get_mut(place) {
+            *slot = Some(end);
+        }
+        if verdict == Verdict::Accepted {
+            self.stable.accepted(&task.id);
+        }
+        if self.stable.is_due_after(verdict) {
+            self.test_the_whole(queue).await?;
+        }
+        Ok(())
     }
 
     async fn task(&mut self, task: &Task, place: usize) -> Result<(Verdict, TaskEnd), Error> {
         let all = self.list.tasks.len();
         self.watcher
             .line(&format!("[{}/{all}] {}: {}", place + 1, task.id, task.goal));
-        let began = self.tools.clock.monotonic();
+        self.event(
+            "task_start",
+            json!({ "task": task.id, "class": task.class }),
+        );
+        self.beat(&task.id);
+        let began = self.tools.clock.boottime();
         let (verdict, mut end) = self.tries(task).await?;
-        end.seconds = self.since(began);
+        end.seconds = self.tools.clock.boottime().saturating_sub(began).as_secs();
+        end.micro_usd = self.pace.take_cost();
         self.end.active_s += end.seconds;
         self.record(Entry::Task { end: end.clone() })?;
-        let word = if verdict == Verdict::Accepted {
-            "passed"
-        } else {
-            "failed"
-        };
+        self.beat(&task.id);
+        let good = verdict == Verdict::Accepted;
+        let word = if good { "passed" } else { "failed" };
         self.watcher.line(&format!(
             "[{}/{all}] {} {word}: {}",
             place + 1,
             task.id,
             end.reason
         ));
-        let event = if verdict == Verdict::Accepted {
-            "task_passed"
-        } else {
-            "task_failed"
-        };
+        self.event("task_done", json!(end));
+        let event = if good { "task_passed" } else { "task_failed" };
         self.tell(event, &format!("{} {word}", task.id), &end.reason)
             .await;
         Ok((verdict, end))
     }
 
     /// Records what never started.
-    fn rest(&self, queue: &Queue, ends: Vec<Option<TaskEnd>>) -> Result<Vec<TaskEnd>, Error> {
+    fn rest(&mut self, queue: &Queue) -> Result<Vec<TaskEnd>, Error> {
         let mut tasks = Vec::new();
+        let ends = std::mem::take(&mut self.ends);
         for ((task, outcome), end) in self.list.tasks.iter().zip(queue.outcomes()).zip(ends) {
             if let Some(end) = end {
                 tasks.push(end);
@@ -248,10 +337,22 @@ impl Session<'_> {
             .collect();
         self.tell(event, &title, &text.join("\n")).await;
         stop.as_str().clone_into(&mut self.end.ended_by);
+        self.end.wall_s = self.spent();
+        self.end.suspend_s = self.pace.slept(&*self.tools.clock);
         let end = self.end.clone();
-        self.record(Entry::SessionEnd { end })?;
+        self.record(Entry::SessionEnd { end: end.clone() })?;
+        if stop == Stop::TwoFailures {
+            self.event("consecutive_failure_stop", json!({ "failures": 2 }));
+        }
+        let event = if event == "finished" {
+            "run_complete"
+        } else {
+            "run_stopped"
+        };
+        self.event(event, json!(end));
         let accepted = tasks.iter().any(|task| task.commit.is_some());
         Ok(Summary {
+            run: self.terms.run.clone(),
             tasks,
             stop,
             tip: accepted.then(|| (self.tip.clone(), self.reference())),
@@ -259,17 +360,22 @@ impl Session<'_> {
         })
     }
 
-    /// Returns the whole seconds since a moment of the clock.
-    fn since(&self, began: Duration) -> u64 {
-        self.tools.clock.monotonic().saturating_sub(began).as_secs()
-    }
-
     pub(super) fn reference(&self) -> String {
         format!("refs/tos/runs/{}", self.terms.run)
     }
 
     pub(super) fn record(&self, entry: Entry) -> Result<Anchor, Error> {
-        Ok(self.tools.ledger.append(Some(&self.terms.run), entry)?)
+        Ok(self.tools.ledger.append(Some(&self.terms.session), entry)?)
+    }
+
+    /// Tells whoever collects events.
+    pub(super) fn event(&self, name: &'static str, data: serde_json::Value) {
+        self.tools.journal.note(&RunEvent {
+            run: self.terms.run.clone(),
+            session: self.terms.session.clone(),
+            name,
+            data,
+        });
     }
 
     pub(super) fn blank(&self, task: &Task, outcome: TaskOutcome, reason: &str) -> TaskEnd {
@@ -288,10 +394,12 @@ impl Session<'_> {
             seconds: 0,
             commit: None,
             real: self.list.real,
+            goal: task.goal.clone(),
+            micro_usd: None,
         }
     }
 
-    async fn tell(&mut self, event: &str, title: &str, text: &str) {
+    pub(super) async fn tell(&mut self, event: &str, title: &str, text: &str) {
         let ledger = self.tools.ledger.read().ok().and_then(|chain| chain.head);
         let note = Note {
             event: event.to_owned(),

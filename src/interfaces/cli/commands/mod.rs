@@ -11,6 +11,7 @@ pub mod drill;
 pub mod init;
 pub mod isolation;
 pub mod ledger;
+pub mod night;
 pub mod phase;
 pub mod plan;
 pub mod policy;

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         gates::{self, Ask, Refusal},
         guarded::{Sandbox, Stop, Task, TaskList},
-        ledger::{Entry, Record, SessionEnd, SessionStart, TaskOutcome, chain::sha256},
+        ledger::{SessionStart, TaskOutcome, chain::sha256},
     },
     interfaces::{
         cli::{
@@ -74,7 +74,7 @@ pub fn main(
     }
 }
 
-fn read(file: &std::path::Path) -> Result<TaskList, Trouble> {
+pub(super) fn read(file: &std::path::Path) -> Result<TaskList, Trouble> {
     let trouble = |error: tasks::Error| Trouble::Setup(error.to_string());
     if file.as_os_str() != "-" {
         return tasks::load(file).map_err(trouble);
@@ -121,18 +121,7 @@ fn run(
     let mut court = Court::convene(kit, global)?;
     settle_crash(&mut court, &desk, kit, printer)?;
     let tools = desk.tools.clone();
-    let sandbox = list.sandbox;
-    let place = desk.room.clone();
-    let hands = tools.hands.clone();
-    let confined = kit::block_on(kit, move |_| {
-        Box::pin(async move { hands.confined(&place, sandbox).await })
-    })?;
-    if sandbox == Sandbox::Require && confined.backend == "none" {
-        return refused(
-            "no wall is proved on this machine, and the list requires one",
-            "tos doctor --sandbox",
-        );
-    }
+    let confined = confined(list, &desk, kit)?;
     court.here.backend = Some(confined.backend.clone());
     let report = court.report();
     let attended = kit.is_attended();
@@ -149,15 +138,16 @@ fn run(
         capabilities: confined.capabilities.clone(),
     };
     gates::may_start(&report, &ask).map_err(Trouble::Refused)?;
+    let start = SessionStart {
+        attended,
+        planned_s: seconds,
+        overridden: report.overridden.is_some(),
+        ..start(&court, &desk, list, confined)
+    };
     let terms = Terms {
-        run: desk.run.clone(),
         seconds: (!attended || time.is_some()).then_some(seconds),
-        start: SessionStart {
-            attended,
-            planned_s: seconds,
-            overridden: report.overridden.is_some(),
-            ..start(&court, &desk, list, confined)
-        },
+        checkpoint_every: report.permission.checkpoint_every,
+        ..Terms::new(&desk.run, start)
     };
     let screen = Screen {
         ask: desk.ask,
@@ -176,7 +166,28 @@ fn run(
     Ok(exit(&summary))
 }
 
-fn start(court: &Court, desk: &Desk, list: &TaskList, confined: Confined) -> SessionStart {
+/// Finds out what confines programs here; a list that requires a wall is refused without one.
+pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Confined, Trouble> {
+    let (place, sandbox) = (desk.room.clone(), list.sandbox);
+    let hands = desk.tools.hands.clone();
+    let confined = kit::block_on(kit, move |_| {
+        Box::pin(async move { hands.confined(&place, sandbox).await })
+    })?;
+    if sandbox == Sandbox::Require && confined.backend == "none" {
+        return Err(refused(
+            "no wall is proved on this machine, and the list requires one",
+            "tos doctor --sandbox",
+        ));
+    }
+    Ok(confined)
+}
+
+pub(super) fn start(
+    court: &Court,
+    desk: &Desk,
+    list: &TaskList,
+    confined: Confined,
+) -> SessionStart {
     let agent_version = (desk.version)(list.agent.program());
     SessionStart {
         at_night: gates::night_of(&court.loaded.gates, court.here.at).is_some(),
@@ -191,11 +202,11 @@ fn start(court: &Court, desk: &Desk, list: &TaskList, confined: Confined) -> Ses
     }
 }
 
-fn refused(why: &str, next: &str) -> Result<Exit, Trouble> {
-    Err(Trouble::Refused(Refusal {
+pub(super) fn refused(why: &str, next: &str) -> Trouble {
+    Trouble::Refused(Refusal {
         why: why.to_owned(),
         next: next.to_owned(),
-    }))
+    })
 }
 
 fn conditions(court: &Court, backend: &str, list: &TaskList, version: &str) -> String {
@@ -214,56 +225,23 @@ fn conditions(court: &Court, backend: &str, list: &TaskList, version: &str) -> S
     sha256(text.as_bytes()).chars().take(16).collect()
 }
 
-/// Closes sessions that a crash left open, ends what they started, keeps what their work trees hold.
-fn settle_crash(
+/// Closes what a crash left open.
+pub(super) fn settle_crash(
     court: &mut Court,
     desk: &Desk,
     kit: &dyn Kit,
     printer: &Printer,
 ) -> Result<(), Trouble> {
-    let tools = &desk.tools;
-    for session in open_sessions(&court.chain.records) {
-        let runner = tools.hands.for_tests(&desk.room, Sandbox::Off);
-        let prefix = format!("{session}/");
-        let ended = kit::block_on(kit, move |_| {
-            Box::pin(async move { runner.reap(&prefix).await })
-        })?;
-        if ended > 0 {
-            printer.alert(&format!(
-                "{ended} of its processes were still at work and were ended"
-            ));
-        }
-        let end = SessionEnd {
-            ended_by: "crash".to_owned(),
-            abnormal: 1,
-            ..SessionEnd::default()
-        };
-        court
-            .ledger
-            .append(Some(&session), Entry::SessionEnd { end })?;
-        printer.alert(&format!(
-            "session {session} ended badly; it is on record as abnormal"
-        ));
+    let (tools, room) = (desk.tools.clone(), desk.room.clone());
+    let settled = kit::block_on(kit, move |_| {
+        Box::pin(async move { guarded::settle(&tools, &room).await })
+    })?;
+    let settled = settled.map_err(|error| Trouble::NotDone(error.to_string()))?;
+    for line in &settled.lines {
+        printer.alert(line);
     }
     court.chain = court.ledger.read()?;
-    let lines = tools.worktrees.clean();
-    for line in lines.map_err(|error| Trouble::NotDone(error.to_string()))? {
-        printer.alert(&line);
-    }
     Ok(())
-}
-
-fn open_sessions(records: &[Record]) -> Vec<String> {
-    let mut open: Vec<String> = Vec::new();
-    for record in records {
-        let id = record.stamp.session.clone().unwrap_or_default();
-        if matches!(record.entry, Entry::SessionStart { .. }) {
-            open.push(id);
-        } else if matches!(record.entry, Entry::SessionEnd { .. }) {
-            open.retain(|other| *other != id);
-        }
-    }
-    open
 }
 
 fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
@@ -303,13 +281,14 @@ fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
     }));
 }
 
-fn exit(summary: &Summary) -> Exit {
+pub(super) fn exit(summary: &Summary) -> Exit {
     let all = summary
         .tasks
         .iter()
         .all(|task| task.outcome == TaskOutcome::Success);
     match summary.stop {
         Stop::Operator => Exit::Cancelled,
+        Stop::Quota | Stop::Budget => Exit::Refused,
         Stop::QueueEmpty if all => Exit::Success,
         Stop::QueueEmpty | Stop::TaskFailed | Stop::TwoFailures | Stop::Limit | Stop::TimeCap => {
             Exit::PlanFailed

@@ -55,14 +55,28 @@ fn expression(pattern: &str) -> Option<Regex> {
 }
 
 /// Returns whether a complaint means that a limit is used up.
-pub(super) fn is_used_up(complaint: &str) -> bool {
+pub fn is_used_up(complaint: &str) -> bool {
     USED_UP
         .as_ref()
         .is_some_and(|words| words.is_match(complaint))
 }
 
+/// How much of a program's last words is looked at; what it printed before is its work, not a complaint.
+const LAST_WORDS: usize = 2000;
+
+/// Returns what a program that failed says about a used-up limit: `None` if nothing, otherwise how many
+/// seconds until it is renewed, where it says so. «rate limit» alone is a hiccup; with a time it is a limit.
+pub fn renewal(last_words: &str, now: DateTime<FixedOffset>) -> Option<Option<u64>> {
+    let skip = last_words.chars().count().saturating_sub(LAST_WORDS);
+    let words: String = last_words.chars().skip(skip).collect();
+    // Rounded up: waking a second too early would only be told off again.
+    let seconds = wait(&words, now).map(|wait| wait.div_ceil(1000));
+    let timed = seconds.is_some() && words.to_lowercase().contains("rate limit");
+    (is_used_up(&words) || timed).then_some(seconds)
+}
+
 /// Returns how long to wait until the limit is renewed, in milliseconds, if the complaint says so.
-pub(super) fn wait(complaint: &str, now: DateTime<FixedOffset>) -> Option<u64> {
+pub fn wait(complaint: &str, now: DateTime<FixedOffset>) -> Option<u64> {
     let until = after_seconds(complaint, now)
         .or_else(|| at_epoch(complaint, now))
         .or_else(|| at_universal(complaint))
@@ -99,11 +113,11 @@ fn at_universal(text: &str) -> Option<DateTime<FixedOffset>> {
 /// Spans are rounded down by those who write them, so a minute is added.
 fn after_span(text: &str, now: DateTime<FixedOffset>) -> Option<DateTime<FixedOffset>> {
     let span = find(&SPAN, text)?;
-    let parts: Vec<Option<i64>> = (1..=3).map(|group| number(&span, group)).collect();
+    let parts = [1, 2, 3].map(|group| number(&span, group));
     if parts.iter().all(Option::is_none) {
         return None;
     }
-    let [days, hours, minutes] = [0, 1, 2].map(|n| parts[n].unwrap_or(0));
+    let [days, hours, minutes] = parts.map(|part| part.unwrap_or(0));
     let minutes = (days * 24 + hours) * 60 + minutes + 1;
     now.checked_add_signed(TimeDelta::try_minutes(minutes)?)
 }
@@ -205,6 +219,21 @@ mod tests {
         ];
         for (complaint, expected) in cases {
             assert_eq!(minutes(complaint), expected, "{complaint}");
+        }
+    }
+
+    #[test]
+    fn the_last_words_of_a_program_tell_how_long_to_wait() {
+        let now = DateTime::parse_from_rfc3339("2026-11-20T12:00:00+01:00").unwrap();
+        let long_ago = format!("usage limit reached{}", "x".repeat(LAST_WORDS));
+        for (words, expected) in [
+            ("usage limit reached|1795174200", Some(Some(1800))),
+            ("Rate limit: try again in 1 min", Some(Some(120))),
+            ("quota exceeded", Some(None)),
+            ("rate limit, slow down", None),
+            (long_ago.as_str(), None),
+        ] {
+            assert_eq!(renewal(words, now), expected, "{words}");
         }
     }
 

@@ -1,0 +1,95 @@
+//! Events of runs as lines, `.tos/events/<run>.jsonl`: appended, never changed, numbered without gaps.
+//!
+//! The number of a line is its place in the file, so the same line always has the same id, whoever reads it and however
+//! often. A line that a crash cut short is completed by a line feed and counts as a line that says nothing.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use serde_json::json;
+
+use crate::{
+    domain::{night::RunEvent, redaction::Redactor},
+    ports::journal::Journal,
+};
+
+/// Events below a state folder.
+#[derive(Debug)]
+pub struct EventFiles {
+    folder: PathBuf,
+    redactor: Redactor,
+    open: Mutex<Option<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    run: String,
+    file: File,
+    lines: u64,
+}
+
+impl EventFiles {
+    /// Makes the adapter; touches nothing yet.
+    pub const fn new(folder: PathBuf, redactor: Redactor) -> Self {
+        Self {
+            folder,
+            redactor,
+            open: Mutex::new(None),
+        }
+    }
+
+    fn open(&self, run: &str) -> io::Result<Open> {
+        fs::create_dir_all(&self.folder)?;
+        let path = self.folder.join(format!("{run}.jsonl"));
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)?;
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut text)?;
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            file.write_all(b"\n")?;
+            text.push(b'\n');
+        }
+        Ok(Open {
+            run: run.to_owned(),
+            file,
+            lines: text.iter().filter(|byte| **byte == b'\n').count() as u64,
+        })
+    }
+
+    fn append(&self, event: &RunEvent) -> io::Result<()> {
+        let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_none_or(|open| open.run != event.run) {
+            *slot = Some(self.open(&event.run)?);
+        }
+        let Some(open) = slot.as_mut() else {
+            return Ok(());
+        };
+        let line = json!({
+            "id": format!("{}:{}", event.run, open.lines),
+            "timestamp": chrono::Local::now().fixed_offset(),
+            "run_id": event.run,
+            "session": event.session,
+            "event": event.name,
+            "data": event.data,
+        });
+        let line = self.redactor.clean(&line.to_string());
+        open.file.write_all(format!("{line}\n").as_bytes())?;
+        open.lines += 1;
+        Ok(())
+    }
+}
+
+impl Journal for EventFiles {
+    fn note(&self, event: &RunEvent) {
+        // A full disk loses the event; the ledger is what must not be lost, and it says so itself.
+        drop(self.append(event));
+    }
+}

@@ -1,0 +1,6 @@
+//! What nights need of the machine: signs of life, events, sleep, health.
+
+pub mod beats;
+pub mod journal;
+pub mod machine;
+pub mod sleep;

@@ -1,0 +1,431 @@
+//! Whether a night may begin: what was seen of agents, machine and people becomes findings, and one red one is enough.
+
+use serde::Serialize;
+
+use crate::domain::{
+    gates::Permission,
+    time::{Timestamp, duration_words},
+};
+
+/// Less room than this and no night begins.
+const NO_ROOM: u64 = 512 << 20;
+/// Less room than this deserves a warning.
+const LITTLE_ROOM: u64 = 2 << 30;
+/// How far the clock may run apart from the time since the start of the machine, in seconds.
+const DRIFT: i64 = 300;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Colour {
+    /// Nothing is wrong.
+    Ok,
+    /// It can be lived with.
+    Warning,
+    /// No night begins.
+    Red,
+}
+
+impl Colour {
+    /// Returns the word of the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Red => "red",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What.
+    pub what: String,
+    /// How bad.
+    pub colour: Colour,
+    /// What was seen.
+    pub seen: String,
+    /// What to do about it; empty where nothing has to be done.
+    pub remedy: String,
+}
+
+/// What was seen of one agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSeen {
+    /// Its program.
+    pub program: String,
+    /// What it says its version is.
+    pub version: Result<String, String>,
+    /// Whether it must know its version: a program of somebody's own need not.
+    pub needs_version: bool,
+    /// What it answered to a trivial question.
+    pub reply: Result<String, String>,
+}
+
+/// A moment by two clocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// By the clock on the wall.
+    pub at: Timestamp,
+    /// Time since the start of the machine.
+    pub boottime_ms: u64,
+    /// Which start.
+    pub boot_id: String,
+}
+
+/// Everything that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The agents of the list.
+    pub agents: Vec<AgentSeen>,
+    /// Free room in bytes.
+    pub free: Result<u64, String>,
+    /// git.
+    pub git: Result<String, String>,
+    /// What builds the wall.
+    pub backend: String,
+    /// What it proved.
+    pub capabilities: Vec<String>,
+    /// Ways to tell people, and whether a note arrived.
+    pub told: Vec<(String, Result<(), String>)>,
+    /// Now.
+    pub now: Moment,
+    /// The last record of the ledger.
+    pub last: Option<Moment>,
+    /// What the cleaning of old work trees kept.
+    pub worktrees: Result<Vec<String>, String>,
+    /// What keeps the machine awake.
+    pub guard: Result<String, String>,
+}
+
+/// Judges what was seen, by what the phase asks for.
+pub fn examine(facts: &Facts, permission: &Permission) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = facts.agents.iter().flat_map(agent).collect();
+    findings.extend([
+        room(&facts.free),
+        git(&facts.git),
+        wall(facts, permission),
+        notifiers(&facts.told),
+        clock(&facts.now, facts.last.as_ref()),
+        worktrees(&facts.worktrees),
+        guard(&facts.guard),
+    ]);
+    let known = |word: &&String| !KNOWN.contains(&word.as_str());
+    findings.extend(
+        permission
+            .need_before_start
+            .iter()
+            .filter(known)
+            .map(|word| {
+                let seen = format!("the phase asks for `{word}`, which this tos cannot check");
+                red(
+                    "gates",
+                    seen,
+                    "correct `need_before_start` in config/gates.toml",
+                )
+            }),
+    );
+    findings
+}
+
+/// What a phase can ask for; the ledger is verified whenever it is read, so whoever got here has a whole one.
+const KNOWN: [&str; 5] = [
+    "health",
+    "sleep_guard",
+    "worktree_clean",
+    "ledger_ok",
+    "isolation_selftest",
+];
+
+/// Returns the first finding that keeps a night from beginning.
+pub fn first_red(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().find(|one| one.colour == Colour::Red)
+}
+
+/// Returns the findings as a table for people.
+pub fn table(findings: &[Finding]) -> String {
+    let line = |one: &Finding| {
+        let remedy = if one.remedy.is_empty() {
+            String::new()
+        } else {
+            format!("\n{:22}{}", "", one.remedy)
+        };
+        format!(
+            "{:<8} {:<12} {}{remedy}",
+            one.colour.as_str(),
+            one.what,
+            one.seen
+        )
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn finding(what: &str, colour: Colour, seen: impl Into<String>, remedy: &str) -> Finding {
+    Finding {
+        what: what.to_owned(),
+        colour,
+        seen: seen.into(),
+        remedy: remedy.to_owned(),
+    }
+}
+
+fn ok(what: &str, seen: impl Into<String>) -> Finding {
+    finding(what, Colour::Ok, seen, "")
+}
+
+fn warning(what: &str, seen: impl Into<String>, remedy: &str) -> Finding {
+    finding(what, Colour::Warning, seen, remedy)
+}
+
+fn red(what: &str, seen: impl Into<String>, remedy: &str) -> Finding {
+    finding(what, Colour::Red, seen, remedy)
+}
+
+fn agent(agent: &AgentSeen) -> [Finding; 2] {
+    let program = &agent.program;
+    let version = match &agent.version {
+        Ok(version) => ok("agent", format!("{program} {version}")),
+        Err(why) if agent.needs_version => red(
+            "agent",
+            format!("{program} does not tell its version: {why}"),
+            "install it, or put it on PATH",
+        ),
+        Err(_) => ok("agent", format!("{program}, version unknown")),
+    };
+    let reply = match &agent.reply {
+        Ok(reply) => ok("answer", format!("{program}: {}", short(reply))),
+        Err(why) => red(
+            "answer",
+            format!("{program} did not answer a trivial question: {why}"),
+            "log in, check its credentials in the list, or give the agent a `check`",
+        ),
+    };
+    [version, reply]
+}
+
+fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(60).collect()
+}
+
+fn room(free: &Result<u64, String>) -> Finding {
+    let remedy = "make room on the disk";
+    match free {
+        Ok(bytes) if *bytes < NO_ROOM => red("disk", mebibytes(*bytes), remedy),
+        Ok(bytes) if *bytes < LITTLE_ROOM => warning("disk", mebibytes(*bytes), remedy),
+        Ok(bytes) => ok("disk", mebibytes(*bytes)),
+        Err(why) => red("disk", why.clone(), remedy),
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB free", bytes >> 20)
+}
+
+fn git(git: &Result<String, String>) -> Finding {
+    match git {
+        Ok(version) => ok("git", version.clone()),
+        Err(why) => red(
+            "git",
+            why.clone(),
+            "make `git status` work in this repository",
+        ),
+    }
+}
+
+fn wall(facts: &Facts, permission: &Permission) -> Finding {
+    let missing: Vec<&str> = permission
+        .need_isolation
+        .iter()
+        .filter(|need| !facts.capabilities.contains(need))
+        .map(String::as_str)
+        .collect();
+    if missing.is_empty() {
+        return ok("sandbox", facts.backend.clone());
+    }
+    let seen = format!("{} does not prove {}", facts.backend, missing.join(", "));
+    red("sandbox", seen, "tos doctor --sandbox")
+}
+
+fn notifiers(told: &[(String, Result<(), String>)]) -> Finding {
+    let good: Vec<&str> = told
+        .iter()
+        .filter(|(_, result)| result.is_ok())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let bad: Vec<String> = told
+        .iter()
+        .filter_map(|(name, result)| Some(format!("{name}: {}", result.as_ref().err()?)))
+        .collect();
+    let remedy = "config/notify.toml (docs/tasks.md)";
+    match (good.as_slice(), bad.is_empty()) {
+        ([], true) => red("notifier", "there is nobody to tell", remedy),
+        ([], false) => red("notifier", bad.join("; "), remedy),
+        (["terminal"], true) => warning(
+            "notifier",
+            "only the terminal: nobody who is away is told",
+            remedy,
+        ),
+        (_, true) => ok("notifier", good.join(", ")),
+        (_, false) => warning("notifier", bad.join("; "), remedy),
+    }
+}
+
+fn clock(now: &Moment, last: Option<&Moment>) -> Finding {
+    let remedy = "set the clock";
+    let Some(last) = last else {
+        return ok("clock", now.at.format("%Y-%m-%d %H:%M %:z").to_string());
+    };
+    let wall = (now.at - last.at).num_seconds();
+    if wall < -60 {
+        let seen = format!(
+            "it says {}, but the ledger has a record from {}",
+            now.at.format("%Y-%m-%d %H:%M:%S"),
+            last.at.format("%Y-%m-%d %H:%M:%S")
+        );
+        return red("clock", seen, remedy);
+    }
+    if now.boot_id == last.boot_id && !now.boot_id.is_empty() {
+        let Some(up) = now.boottime_ms.checked_sub(last.boottime_ms) else {
+            return red("clock", "the time since the start ran backwards", remedy);
+        };
+        let apart = wall - i64::try_from(up / 1000).unwrap_or(i64::MAX);
+        if apart.abs() > DRIFT {
+            let seen = format!(
+                "it was moved by {} since the last record",
+                duration_words(apart.unsigned_abs())
+            );
+            return warning("clock", seen, remedy);
+        }
+    }
+    ok("clock", now.at.format("%Y-%m-%d %H:%M %:z").to_string())
+}
+
+fn worktrees(kept: &Result<Vec<String>, String>) -> Finding {
+    match kept {
+        Ok(lines) if lines.is_empty() => ok("worktrees", "none left over"),
+        Ok(lines) => ok("worktrees", lines.join("; ")),
+        Err(why) => red("worktrees", why.clone(), "look below .tos/worktrees"),
+    }
+}
+
+fn guard(guard: &Result<String, String>) -> Finding {
+    match guard {
+        Ok(name) => ok("sleep", format!("{name} keeps the machine awake")),
+        // Whether it slept is measured all the same, and a session in which it did proves nothing.
+        Err(why) => warning(
+            "sleep",
+            format!("nothing keeps the machine awake: {why}"),
+            "switch sleep off for the night",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(text: &str, boottime_ms: u64, boot_id: &str) -> Moment {
+        Moment {
+            at: chrono::DateTime::parse_from_rfc3339(text).unwrap(),
+            boottime_ms,
+            boot_id: boot_id.into(),
+        }
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            agents: vec![AgentSeen {
+                program: "claude".into(),
+                version: Ok("2.1.0".into()),
+                needs_version: true,
+                reply: Ok("ready".into()),
+            }],
+            free: Ok(LITTLE_ROOM),
+            git: Ok("git version 2.47".into()),
+            backend: "bubblewrap".into(),
+            capabilities: vec!["fs_confined".into()],
+            told: vec![("webhook".into(), Ok(()))],
+            now: moment("2026-11-20T22:00:00+01:00", 10_000_000, "a"),
+            last: Some(moment("2026-11-20T21:50:00+01:00", 9_400_000, "a")),
+            worktrees: Ok(Vec::new()),
+            guard: Ok("caffeinate".into()),
+        }
+    }
+
+    fn colours(facts: &Facts) -> Vec<(String, Colour)> {
+        let permission = Permission {
+            need_isolation: vec!["fs_confined".into()],
+            need_before_start: vec!["health".into()],
+            ..Permission::default()
+        };
+        let all = examine(facts, &permission).into_iter();
+        all.filter(|one| one.colour != Colour::Ok)
+            .map(|one| (one.what, one.colour))
+            .collect()
+    }
+
+    #[test]
+    fn a_healthy_machine_has_no_finding() {
+        assert_eq!(colours(&facts()), []);
+    }
+
+    #[test]
+    fn each_trouble_is_found() {
+        type Spoil = fn(&mut Facts);
+        let cases: [(Spoil, &str, Colour); 13] = [
+            (
+                |f| f.agents[0].version = Err("no".into()),
+                "agent",
+                Colour::Red,
+            ),
+            (
+                |f| f.agents[0].reply = Err("no".into()),
+                "answer",
+                Colour::Red,
+            ),
+            (|f| f.free = Ok(NO_ROOM - 1), "disk", Colour::Red),
+            (|f| f.free = Ok(NO_ROOM), "disk", Colour::Warning),
+            (|f| f.git = Err("no".into()), "git", Colour::Red),
+            (|f| f.capabilities.clear(), "sandbox", Colour::Red),
+            (|f| f.told[0].1 = Err("no".into()), "notifier", Colour::Red),
+            (|f| f.told.clear(), "notifier", Colour::Red),
+            (
+                |f| f.told[0].0 = "terminal".into(),
+                "notifier",
+                Colour::Warning,
+            ),
+            (
+                |f| f.last = Some(moment("2026-11-20T22:02:00+01:00", 1, "b")),
+                "clock",
+                Colour::Red,
+            ),
+            (
+                |f| f.last = Some(moment("2026-11-20T21:00:00+01:00", 9_400_000, "a")),
+                "clock",
+                Colour::Warning,
+            ),
+            (|f| f.worktrees = Err("no".into()), "worktrees", Colour::Red),
+            (|f| f.guard = Err("no".into()), "sleep", Colour::Warning),
+        ];
+        for (spoil, what, colour) in cases {
+            let mut facts = facts();
+            spoil(&mut facts);
+            assert_eq!(colours(&facts), [(what.to_owned(), colour)]);
+        }
+    }
+
+    #[test]
+    fn a_condition_of_the_phase_that_nobody_can_check_is_red() {
+        let permission = Permission {
+            need_before_start: vec!["moonlight".into()],
+            ..Permission::default()
+        };
+        let findings = examine(&facts(), &permission);
+        assert_eq!(
+            first_red(&findings).map(|one| one.what.as_str()),
+            Some("gates")
+        );
+    }
+}

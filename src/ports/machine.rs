@@ -1,0 +1,28 @@
+//! What a night must know of the machine before it begins.
+
+/// Where the clocks of the machine stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// Which start of the machine.
+    pub id: String,
+    /// Time since then, sleep included.
+    pub ms: u64,
+}
+
+/// Looks at the machine. Every call comes back within seconds.
+pub trait Machine: Send + Sync {
+    /// Asks a program for its version; an error says what is wrong with it.
+    fn version(&self, program: &str) -> Result<String, String>;
+
+    /// Returns the free room where work trees are made, in bytes.
+    fn free_bytes(&self) -> Result<u64, String>;
+
+    /// Tries git on the repository and returns its version.
+    fn git(&self) -> Result<String, String>;
+
+    /// Returns where the clocks stand.
+    fn boot(&self) -> Boot;
+
+    /// Tries what would keep the machine awake and returns its name.
+    fn sleep_guard(&self) -> Result<String, String>;
+}

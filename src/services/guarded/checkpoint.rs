@@ -1,0 +1,152 @@
+//! Stable points: the whole is tested in a work tree of its own, and kept or given up.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Error, Session};
+use crate::{
+    domain::{
+        guarded::{Queue, TaskList, take_back},
+        ledger::{Entry, TaskOutcome},
+        process::Exit,
+    },
+    ports::worktrees::Place,
+};
+
+/// What a test of the whole showed.
+enum Whole {
+    Holds,
+    Fails(String),
+    /// Somebody stopped it before it showed anything.
+    Unknown,
+}
+
+/// Returns the commands that test the whole.
+fn commands(list: &TaskList, accepted: &[String]) -> Vec<Vec<String>> {
+    if !list.full_test_command.is_empty() {
+        return vec![list.full_test_command.clone()];
+    }
+    let mut commands: Vec<Vec<String>> = Vec::new();
+    for task in list.tasks.iter().filter(|task| accepted.contains(&task.id)) {
+        if !commands.contains(&task.test_command) {
+            commands.push(task.test_command.clone());
+        }
+    }
+    commands
+}
+
+impl Session<'_> {
+    /// Tests everything accepted so far together. If it holds, that is a stable point; if not, the run returns to the
+    /// last one. Returns whether it came to an answer.
+    pub(super) async fn test_the_whole(&mut self, queue: &mut Queue) -> Result<bool, Error> {
+        let accepted: Vec<String> = self
+            .ends
+            .iter()
+            .flatten()
+            .filter(|end| end.outcome == TaskOutcome::Success)
+            .map(|end| end.task.clone())
+            .collect();
+        let name = format!("whole-{}", accepted.len());
+        self.watcher.line("  testing the whole");
+        let place = self
+            .tools
+            .worktrees
+            .make(&self.terms.session, &name, &self.tip)?;
+        let found = self
+            .whole(&place, &name, &commands(self.list, &accepted))
+            .await;
+        self.tools.worktrees.remove(&place)?;
+        match found? {
+            Whole::Unknown => return Ok(false),
+            Whole::Holds => self.stable_point()?,
+            Whole::Fails(why) => self.return_to_stable(&why, queue)?,
+        }
+        Ok(true)
+    }
+
+    async fn whole(
+        &mut self,
+        place: &Place,
+        name: &str,
+        commands: &[Vec<String>],
+    ) -> Result<Whole, Error> {
+        let homes = self
+            .tools
+            .hands
+            .furnish(&place.room, &self.list.agent)
+            .map_err(Error::Hands)?;
+        self.tools.hands.strip(&place.room);
+        let runner = self.tools.hands.for_tests(&place.room, self.list.sandbox);
+        for (index, argv) in (1..).zip(commands) {
+            let limit = Duration::from_secs(self.list.full_test_seconds);
+            let order = self.order(name, place, argv.clone(), limit, &homes.1, index);
+            let (ended, late) = self.stay(&*runner, &order, place).await;
+            if let Some(megabytes) = self.heavy.take() {
+                return Ok(Whole::Fails(format!("it wrote {megabytes} MB")));
+            }
+            let fails = match ended {
+                Ok(end) if end.exit == Exit::Cancelled || late => return Ok(Whole::Unknown),
+                Ok(end) if end.exit == (Exit::Code { code: 0 }) => continue,
+                Ok(end) => super::attempt::how(&end.exit),
+                Err(why) => why,
+            };
+            let words = argv.join(" ");
+            return Ok(Whole::Fails(format!("`{words}` {fails}")));
+        }
+        Ok(Whole::Holds)
+    }
+
+    fn stable_point(&mut self) -> Result<(), Error> {
+        let commit = self.tip.clone();
+        let number = self.stable.reached(&commit);
+        self.record(Entry::Checkpoint {
+            number,
+            commit: commit.clone(),
+            tests_ok: true,
+        })?;
+        self.watcher
+            .line(&format!("  the whole holds: checkpoint {number}"));
+        self.event("checkpoint", json!({ "number": number, "commit": commit }));
+        Ok(())
+    }
+
+    fn return_to_stable(&mut self, why: &str, queue: &mut Queue) -> Result<(), Error> {
+        let (number, commit, undone) = self.stable.give_up();
+        let reason = format!("the whole did not hold: {why}");
+        let kept = format!(
+            "refs/tos/attempts/{}/whole-after-{number}",
+            self.terms.session
+        );
+        // Nothing that was accepted is ever unreachable.
+        self.tools.worktrees.point(&kept, &self.tip)?;
+        self.tools.worktrees.point(&self.reference(), &commit)?;
+        self.record(Entry::Restore {
+            number,
+            commit: commit.clone(),
+            undone: undone.clone(),
+            reason: reason.clone(),
+        })?;
+        self.tip = commit;
+        self.before = None;
+        let mut places = Vec::new();
+        for (place, end) in self.ends.iter_mut().enumerate() {
+            if let Some(end) = end
+                && undone.contains(&end.task)
+            {
+                take_back(end, &reason);
+                places.push(place);
+            }
+        }
+        queue.take_back(&places);
+        self.watcher.line(&format!(
+            "  {reason}; back to checkpoint {number}, {} undone and kept as {kept}",
+            undone.join(", ")
+        ));
+        self.event(
+            "checkpoint_restore",
+            json!({ "number": number, "undone": undone, "reason": reason }),
+        );
+        Ok(())
+    }
+}
