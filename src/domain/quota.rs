@@ -64,15 +64,22 @@ pub fn is_used_up(complaint: &str) -> bool {
 /// How much of a program's last words is looked at; what it printed before is its work, not a complaint.
 const LAST_WORDS: usize = 2000;
 
-/// Returns what a program that failed says about a used-up limit: `None` if nothing, otherwise how many
-/// seconds until it is renewed, where it says so. «rate limit» alone is a hiccup; with a time it is a limit.
-pub fn renewal(last_words: &str, now: DateTime<FixedOffset>) -> Option<Option<u64>> {
+/// A limit that is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedUp {
+    /// In how many seconds it is renewed, where that is said.
+    pub seconds: Option<u64>,
+}
+
+/// Returns what a program that failed says about a used-up limit. «rate limit» alone is a hiccup; with a
+/// time it is a limit.
+pub fn used_up(last_words: &str, now: DateTime<FixedOffset>) -> Option<UsedUp> {
     let skip = last_words.chars().count().saturating_sub(LAST_WORDS);
     let words: String = last_words.chars().skip(skip).collect();
     // Rounded up: waking a second too early would only be told off again.
     let seconds = wait(&words, now).map(|wait| wait.div_ceil(1000));
     let timed = seconds.is_some() && words.to_lowercase().contains("rate limit");
-    (is_used_up(&words) || timed).then_some(seconds)
+    (is_used_up(&words) || timed).then_some(UsedUp { seconds })
 }
 
 /// Returns how long to wait until the limit is renewed, in milliseconds, if the complaint says so.
@@ -233,7 +240,8 @@ mod tests {
             ("rate limit, slow down", None),
             (long_ago.as_str(), None),
         ] {
-            assert_eq!(renewal(words, now), expected, "{words}");
+            let expected = expected.map(|seconds| UsedUp { seconds });
+            assert_eq!(used_up(words, now), expected, "{words}");
         }
     }
 

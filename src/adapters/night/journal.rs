@@ -60,7 +60,7 @@ impl EventFiles {
         Ok(Open {
             run: run.to_owned(),
             file,
-            lines: text.iter().filter(|byte| **byte == b'\n').count() as u64,
+            lines: String::from_utf8_lossy(&text).lines().count() as u64,
         })
     }
 

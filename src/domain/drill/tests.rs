@@ -18,6 +18,8 @@ fn task(id: &str, outcome: TaskOutcome, reason: &str) -> Entry {
             seconds: 0,
             commit: None,
             real: false,
+            goal: String::new(),
+            micro_usd: None,
         },
     }
 }

@@ -199,8 +199,8 @@ pub fn said(kind: AgentKind, stdout: &str) -> Said {
             .filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok())
             .filter(Value::is_object)
     };
-    let cost = lines().filter_map(|line| line.get("total_cost_usd").and_then(Value::as_f64));
-    let micro_usd = cost.last().map(micro);
+    let mut costs = lines().filter_map(|line| line.get("total_cost_usd").and_then(Value::as_f64));
+    let micro_usd = costs.next_back().map(micro);
     let text = |value: &Value, name: &str| {
         let text = value.get(name).and_then(Value::as_str);
         text.map(|text| text.trim().to_owned())
@@ -212,7 +212,7 @@ pub fn said(kind: AgentKind, stdout: &str) -> Said {
             is_error: false,
         },
         AgentKind::Claude => {
-            let result = lines().filter(|line| is_type(line, "result")).last();
+            let result = lines().rfind(|line| is_type(line, "result"));
             let result = result.unwrap_or_default();
             Said {
                 reply: text(&result, "result").unwrap_or_default(),
@@ -226,7 +226,7 @@ pub fn said(kind: AgentKind, stdout: &str) -> Said {
             Said {
                 reply: messages
                     .filter_map(|item| text(&item, "text"))
-                    .last()
+                    .next_back()
                     .unwrap_or_default(),
                 micro_usd,
                 is_error: lines().any(|line| is_type(&line, "turn.failed")),

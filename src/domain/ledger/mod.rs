@@ -160,6 +160,9 @@ pub struct SessionStart {
     /// The commit the run started from.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base: String,
+    /// How many tasks the list has.
+    #[serde(default)]
+    pub tasks: u32,
 }
 
 /// What is known of a session at its end.

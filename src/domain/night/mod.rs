@@ -6,6 +6,10 @@
 mod beat;
 mod event;
 pub mod health;
+mod summary;
+mod until;
 
 pub use beat::{Beat, crash_end, open_sessions};
 pub use event::RunEvent;
+pub use summary::{Counts, Mark, SessionSeen, Summary, TaskSeen, Top, dollars, runs, summarise};
+pub use until::seconds_until;

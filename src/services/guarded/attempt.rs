@@ -282,8 +282,11 @@ impl Session<'_> {
         // Some programs complain on one stream, some on the other, some in their envelope.
         let now = self.tools.clock.now();
         let streams = [end.stderr.text(), end.stdout.text()];
-        let quota = streams.iter().find_map(|text| quota::renewal(text, now));
-        Some(quota.map_or_else(|| failed("the agent", &end), Tried::NoQuota))
+        let quota = streams.iter().find_map(|text| quota::used_up(text, now));
+        Some(quota.map_or_else(
+            || failed("the agent", &end),
+            |limit| Tried::NoQuota(limit.seconds),
+        ))
     }
 
     async fn judge(

@@ -190,6 +190,7 @@ pub async fn run(
         start: SessionStart {
             run: terms.run.clone(),
             list: list.id.clone(),
+            tasks: u32::try_from(list.tasks.len()).unwrap_or(u32::MAX),
             base,
             ..terms.start.clone()
         },

@@ -150,8 +150,8 @@ fn answer(agent: &Agent, end: &End, tools: &Tools) -> Result<String, String> {
     }
     let streams = [end.stderr.text(), end.stdout.text()];
     let now = tools.clock.now();
-    if let Some(renewal) = streams.iter().find_map(|text| quota::renewal(text, now)) {
-        let when = renewal.map_or(String::new(), |seconds| {
+    if let Some(limit) = streams.iter().find_map(|text| quota::used_up(text, now)) {
+        let when = limit.seconds.map_or(String::new(), |seconds| {
             format!("; it is renewed in {} min", seconds.div_ceil(60))
         });
         return Err(format!("its quota is used up{when}"));

@@ -1,0 +1,622 @@
+//! What a run came to, computed from the ledger and from nothing else: so it says what the ledger says.
+
+use chrono::Duration;
+use serde::Serialize;
+
+use crate::domain::{
+    guarded::{records_of, take_back},
+    ledger::{Entry, Record, SessionEnd, SessionStart, TaskEnd, TaskOutcome},
+    time::{Timestamp, duration_words},
+};
+
+/// How many of each kind are told.
+const TOP: usize = 3;
+
+/// One session of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SessionSeen {
+    /// Its id.
+    pub id: String,
+    /// When it began.
+    pub began: Timestamp,
+    /// What was known at its start.
+    pub start: SessionStart,
+    /// How it ended; `None` = it is under way, or a crash ended it and nobody has looked since.
+    pub end: Option<SessionEnd>,
+}
+
+/// One end of a task; a task that was interrupted has several.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TaskSeen {
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ended.
+    pub to: Timestamp,
+    /// The session.
+    pub session: String,
+    /// How it ended.
+    pub end: TaskEnd,
+}
+
+/// Something that happened at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mark {
+    /// When.
+    pub at: Timestamp,
+    /// The kind of record.
+    pub kind: String,
+    /// One line.
+    pub line: String,
+}
+
+/// How many tasks came out how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Accepted.
+    pub success: usize,
+    /// Tried and undone.
+    pub failed: usize,
+    /// Left out because of another.
+    pub skipped: usize,
+    /// Stopped before it had a verdict.
+    pub blocked: usize,
+    /// Never started.
+    pub not_run: usize,
+    /// Without any record, because a crash came first.
+    pub unknown: usize,
+}
+
+/// The most telling few of everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Top {
+    /// What was accepted.
+    pub successes: Vec<String>,
+    /// What was not.
+    pub failures: Vec<String>,
+    /// The biggest changes.
+    pub diffs: Vec<String>,
+    /// Why tasks failed, the most frequent first.
+    pub causes: Vec<String>,
+    /// What to do now.
+    pub next: Vec<String>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// The run.
+    pub run: String,
+    /// The list.
+    pub list: String,
+    /// Its sessions, the oldest first.
+    pub sessions: Vec<SessionSeen>,
+    /// Every end of every task, in order.
+    pub history: Vec<TaskSeen>,
+    /// The newest end of each task.
+    pub tasks: Vec<TaskEnd>,
+    /// How many came out how.
+    pub counts: Counts,
+    /// What the agent says it cost, in millionths of a dollar; `None` = it never says.
+    pub micro_usd: Option<u64>,
+    /// Time in which tasks were under way.
+    pub active_s: u64,
+    /// Time from start to end of its sessions.
+    pub wall_s: u64,
+    /// Time the machine slept.
+    pub suspend_s: u64,
+    /// Second tries.
+    pub retries: u32,
+    /// Rollbacks, and how many of them failed.
+    pub rollbacks: (u32, u32),
+    /// Limits reached.
+    pub limits: u32,
+    /// Broken promises.
+    pub invariants: u32,
+    /// Stable points.
+    pub checkpoints: u32,
+    /// Time spent waiting for the agent's quota.
+    pub quota_s: u64,
+    /// Checkpoints, returns, waits, limits, crashes.
+    pub marks: Vec<Mark>,
+    /// The commit it started from and the newest accepted one.
+    pub base: Option<String>,
+    /// The newest accepted commit.
+    pub tip: Option<String>,
+    /// The first and last record that were read.
+    pub records: (u64, u64),
+    /// The most telling few of everything.
+    pub top: Top,
+}
+
+/// Returns the runs on record, the oldest first.
+pub fn runs(records: &[Record]) -> Vec<String> {
+    let mut runs: Vec<String> = Vec::new();
+    for record in records {
+        if let Entry::SessionStart { start } = &record.entry {
+            let session = record.stamp.session.clone().unwrap_or_default();
+            let run = if start.run.is_empty() {
+                session
+            } else {
+                start.run.clone()
+            };
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
+        }
+    }
+    runs
+}
+
+/// Reads what a run came to; `None` where the ledger does not know it.
+pub fn summarise(records: &[Record], run: &str) -> Option<Summary> {
+    let own = records_of(records, run);
+    let (first, last) = (own.first()?, own.last()?);
+    let mut summary = Summary {
+        run: run.to_owned(),
+        list: String::new(),
+        sessions: Vec::new(),
+        history: Vec::new(),
+        tasks: Vec::new(),
+        counts: Counts::default(),
+        micro_usd: None,
+        active_s: 0,
+        wall_s: 0,
+        suspend_s: 0,
+        retries: 0,
+        rollbacks: (0, 0),
+        limits: 0,
+        invariants: 0,
+        checkpoints: 0,
+        quota_s: 0,
+        marks: Vec::new(),
+        base: None,
+        tip: None,
+        records: (first.seq, last.seq),
+        top: Top::default(),
+    };
+    for record in own {
+        summary.fold(record);
+    }
+    summary.counts = summary.counted();
+    summary.top = Top {
+        successes: summary.successes(),
+        failures: summary.failures(),
+        diffs: summary.diffs(),
+        causes: summary.causes(),
+        next: summary.next(),
+    };
+    Some(summary)
+}
+
+impl Summary {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "other kinds of records do not belong to a session"
+    )]
+    fn fold(&mut self, record: &Record) {
+        match &record.entry {
+            Entry::SessionStart { start } => self.began(record, start),
+            Entry::SessionEnd { end } => self.ended(record, end),
+            Entry::Task { end } => self.task(record, end),
+            Entry::RetryStart { .. } => self.retries += 1,
+            Entry::Rollback { ok, .. } => {
+                self.rollbacks.0 += 1;
+                self.rollbacks.1 += u32::from(!ok);
+            }
+            Entry::Limit { .. } => {
+                self.limits += 1;
+                self.mark(record);
+            }
+            Entry::InvariantBroken { .. } | Entry::IsolationBreach { .. } => {
+                self.invariants += 1;
+                self.mark(record);
+            }
+            Entry::Checkpoint { .. } => {
+                self.checkpoints += 1;
+                self.mark(record);
+            }
+            Entry::Restore {
+                commit,
+                undone,
+                reason,
+                ..
+            } => {
+                self.tip = Some(commit.clone());
+                for end in &mut self.tasks {
+                    if undone.contains(&end.task) {
+                        take_back(end, reason);
+                    }
+                }
+                self.mark(record);
+            }
+            Entry::QuotaWait { seconds, .. } => {
+                self.quota_s += seconds;
+                self.mark(record);
+            }
+            _ => {}
+        }
+    }
+
+    fn mark(&mut self, record: &Record) {
+        self.marks.push(Mark {
+            at: record.stamp.at,
+            kind: record.entry.kind().to_owned(),
+            line: record.entry.line(),
+        });
+    }
+
+    fn began(&mut self, record: &Record, start: &SessionStart) {
+        if self.list.is_empty() {
+            self.list.clone_from(&start.list);
+        }
+        if self.base.is_none() && !start.base.is_empty() {
+            self.base = Some(start.base.clone());
+        }
+        self.sessions.push(SessionSeen {
+            id: record.stamp.session.clone().unwrap_or_default(),
+            began: record.stamp.at,
+            start: start.clone(),
+            end: None,
+        });
+    }
+
+    fn ended(&mut self, record: &Record, end: &SessionEnd) {
+        self.active_s += end.active_s;
+        self.wall_s += end.wall_s;
+        self.suspend_s += end.suspend_s;
+        let id = record.stamp.session.as_deref().unwrap_or_default();
+        let session = self.sessions.iter_mut().find(|session| session.id == id);
+        if let Some(session) = session {
+            session.end = Some(end.clone());
+        }
+        if end.abnormal > 0 {
+            self.mark(record);
+        }
+    }
+
+    fn task(&mut self, record: &Record, end: &TaskEnd) {
+        if let Some(cost) = end.micro_usd {
+            self.micro_usd = Some(self.micro_usd.unwrap_or(0) + cost);
+        }
+        if end.outcome == TaskOutcome::Success {
+            self.tip.clone_from(&end.commit);
+        }
+        let seconds = i64::try_from(end.seconds).unwrap_or(0);
+        let from = record
+            .stamp
+            .at
+            .checked_sub_signed(Duration::seconds(seconds));
+        self.history.push(TaskSeen {
+            from: from.unwrap_or(record.stamp.at),
+            to: record.stamp.at,
+            session: record.stamp.session.clone().unwrap_or_default(),
+            end: end.clone(),
+        });
+        let known = self.tasks.iter_mut().find(|known| known.task == end.task);
+        match known {
+            Some(known) => known.clone_from(end),
+            None => self.tasks.push(end.clone()),
+        }
+    }
+
+    fn counted(&self) -> Counts {
+        let count = |outcome| {
+            self.tasks
+                .iter()
+                .filter(|end| end.outcome == outcome)
+                .count()
+        };
+        let all = self.sessions.iter().map(|one| one.start.tasks as usize);
+        Counts {
+            success: count(TaskOutcome::Success),
+            failed: count(TaskOutcome::Failed),
+            skipped: count(TaskOutcome::Skipped),
+            blocked: count(TaskOutcome::Blocked),
+            not_run: count(TaskOutcome::NotRun),
+            unknown: all.max().unwrap_or(0).saturating_sub(self.tasks.len()),
+        }
+    }
+
+    /// Returns how many tasks the list has.
+    pub fn all(&self) -> usize {
+        self.tasks.len() + self.counts.unknown
+    }
+
+    /// Returns the word for how the last session ended.
+    pub fn ended_by(&self) -> &str {
+        let last = self.sessions.last().and_then(|one| one.end.as_ref());
+        last.map_or("not over", |end| end.ended_by.as_str())
+    }
+
+    fn with(&self, outcome: TaskOutcome) -> Vec<&TaskEnd> {
+        self.tasks
+            .iter()
+            .filter(|end| end.outcome == outcome)
+            .collect()
+    }
+
+    fn successes(&self) -> Vec<String> {
+        let mut good = self.with(TaskOutcome::Success);
+        good.sort_by_key(|end| std::cmp::Reverse(end.added + end.removed));
+        let line = |end: &TaskEnd| {
+            format!(
+                "{}: {}, {}{}",
+                named(end),
+                tries(end.attempts),
+                duration_words(end.seconds),
+                cost(end.micro_usd)
+            )
+        };
+        good.into_iter().take(TOP).map(line).collect()
+    }
+
+    fn failures(&self) -> Vec<String> {
+        let mut bad = self.with(TaskOutcome::Failed);
+        bad.sort_by_key(|end| std::cmp::Reverse(end.seconds));
+        let line = |end: &TaskEnd| {
+            format!(
+                "{}: {} ({}, {}{})",
+                named(end),
+                end.reason,
+                tries(end.attempts),
+                duration_words(end.seconds),
+                cost(end.micro_usd)
+            )
+        };
+        bad.into_iter().take(TOP).map(line).collect()
+    }
+
+    fn diffs(&self) -> Vec<String> {
+        let mut good = self.with(TaskOutcome::Success);
+        good.sort_by_key(|end| std::cmp::Reverse(end.added + end.removed));
+        let line = |end: &TaskEnd| {
+            let commit: String = end
+                .commit
+                .iter()
+                .flat_map(|id| id.chars().take(10))
+                .collect();
+            format!(
+                "+{} -{} in {} {}: git show {commit}  ({})",
+                end.added,
+                end.removed,
+                end.files,
+                if end.files == 1 { "file" } else { "files" },
+                end.task
+            )
+        };
+        good.into_iter().take(TOP).map(line).collect()
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes: Vec<(String, Vec<&str>)> = Vec::new();
+        for end in self.with(TaskOutcome::Failed) {
+            let cause = end.reason.split(':').next().unwrap_or_default().to_owned();
+            match causes.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, tasks)) => tasks.push(&end.task),
+                None => causes.push((cause, vec![&end.task])),
+            }
+        }
+        causes.sort_by_key(|(_, tasks)| std::cmp::Reverse(tasks.len()));
+        let line = |(cause, tasks): (String, Vec<&str>)| {
+            format!("{} x {cause} ({})", tasks.len(), tasks.join(", "))
+        };
+        causes.into_iter().take(TOP).map(line).collect()
+    }
+
+    /// What has to be done now, the most urgent first.
+    fn next(&self) -> Vec<String> {
+        let run = &self.run;
+        let counts = &self.counts;
+        let open = counts.blocked + counts.not_run + counts.unknown;
+        let mut next = Vec::new();
+        if self.rollbacks.1 > 0 || self.invariants > 0 {
+            next.push(
+                "look at the repository before anything else runs: tos ledger show".to_owned(),
+            );
+        }
+        if open > 0 && self.ended_by() != "queue_empty" {
+            let why = match self.ended_by() {
+                "quota" => "when the agent's quota is renewed",
+                "budget" => "with a larger `max_usd`",
+                "two_failures" | "task_failed" | "limit" => "after a look at the failures",
+                _ => "when you like",
+            };
+            next.push(format!(
+                "{open} tasks are open; go on {why}: tos night resume {run}"
+            ));
+        }
+        if counts.success > 0 {
+            let plural = if counts.success == 1 {
+                "commit"
+            } else {
+                "commits"
+            };
+            next.push(format!(
+                "take over {} {plural}: tos night merge {run}",
+                counts.success
+            ));
+        }
+        if let Some(end) = self.with(TaskOutcome::Failed).first() {
+            let session = self
+                .history
+                .iter()
+                .rev()
+                .find(|one| one.end.task == end.task);
+            let session = session.map_or(run.as_str(), |one| one.session.as_str());
+            next.push(format!(
+                "see what was tried: git log -p -1 refs/tos/attempts/{session}/{}-{}",
+                end.task,
+                end.attempts.max(1)
+            ));
+        }
+        if self.limits > 0 {
+            next.push(
+                "make the tasks that reached a limit smaller, or the limit larger".to_owned(),
+            );
+        }
+        if self.suspend_s > 60 {
+            next.push(
+                "keep the machine from sleeping: this run proves nothing about working alone"
+                    .to_owned(),
+            );
+        }
+        next.truncate(TOP);
+        next
+    }
+}
+
+fn named(end: &TaskEnd) -> String {
+    if end.goal.is_empty() {
+        end.task.clone()
+    } else {
+        format!("{} ({})", end.task, end.goal)
+    }
+}
+
+fn tries(attempts: u32) -> String {
+    match attempts {
+        1 => "1 try".to_owned(),
+        many => format!("{many} tries"),
+    }
+}
+
+fn cost(micro_usd: Option<u64>) -> String {
+    micro_usd.map_or_else(String::new, |micro| format!(", {}", dollars(micro)))
+}
+
+/// Returns millionths of a dollar as people write them.
+pub fn dollars(micro_usd: u64) -> String {
+    let cents = micro_usd.div_ceil(10_000);
+    format!("${}.{:02}", cents / 100, cents % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ledger::{Stamp, VERSION};
+
+    fn record(seq: u64, session: &str, entry: Entry) -> Record {
+        let at = chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap();
+        Record {
+            v: VERSION,
+            seq,
+            prev: String::new(),
+            stamp: Stamp {
+                at: at + Duration::minutes(i64::try_from(seq).unwrap()),
+                boottime_ms: 0,
+                boot_id: "b".into(),
+                actor: "tos".into(),
+                tool: "0.4.0".into(),
+                policy: "p".into(),
+                gates: "g".into(),
+                session: Some(session.into()),
+            },
+            entry,
+        }
+    }
+
+    fn start(run: &str) -> Entry {
+        Entry::SessionStart {
+            start: SessionStart {
+                run: run.into(),
+                list: "demo".into(),
+                base: "base".into(),
+                tasks: 4,
+                ..SessionStart::default()
+            },
+        }
+    }
+
+    fn task(id: &str, outcome: TaskOutcome, reason: &str) -> Entry {
+        Entry::Task {
+            end: TaskEnd {
+                task: id.into(),
+                fingerprint: id.into(),
+                class: "fix".into(),
+                outcome,
+                reason: reason.into(),
+                attempts: 1,
+                files: 1,
+                added: 10,
+                removed: 2,
+                seconds: 60,
+                commit: (outcome == TaskOutcome::Success).then(|| format!("commit-{id}")),
+                real: true,
+                goal: "goal".into(),
+                micro_usd: Some(20_000),
+            },
+        }
+    }
+
+    fn end(by: &str) -> Entry {
+        Entry::SessionEnd {
+            end: SessionEnd {
+                ended_by: by.into(),
+                abnormal: u32::from(by == "crash"),
+                wall_s: 100,
+                active_s: 60,
+                ..SessionEnd::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_run_of_two_sessions_is_told_as_one() {
+        use TaskOutcome::{Blocked, Failed, NotRun, Success};
+        let records = vec![
+            record(0, "s1", start("r")),
+            record(1, "s1", task("a", Success, "accepted")),
+            record(2, "s1", task("b", Blocked, "stopped")),
+            record(3, "s1", end("crash")),
+            record(4, "s2", start("r")),
+            record(5, "other", start("other")),
+            record(6, "s2", task("b", Failed, "the tests ended with 1: x")),
+            record(7, "s2", task("c", Failed, "the tests ended with 1: y")),
+            record(8, "s2", task("d", NotRun, "not run")),
+            record(9, "s2", end("two_failures")),
+        ];
+        let summary = summarise(&records, "r").unwrap();
+        let counts = Counts {
+            success: 1,
+            failed: 2,
+            not_run: 1,
+            ..Counts::default()
+        };
+        assert_eq!((summary.counts, summary.all()), (counts, 4));
+        assert_eq!((summary.wall_s, summary.active_s), (200, 120));
+        assert_eq!(summary.micro_usd, Some(100_000));
+        assert_eq!(summary.top.causes, ["2 x the tests ended with 1 (b, c)"]);
+        assert_eq!(
+            summary.top.next,
+            [
+                "1 tasks are open; go on after a look at the failures: tos night resume r",
+                "take over 1 commit: tos night merge r",
+                "see what was tried: git log -p -1 refs/tos/attempts/s2/b-1",
+            ]
+        );
+        assert_eq!(summary.tip.as_deref(), Some("commit-a"));
+        assert_eq!(runs(&records), ["r", "other"]);
+    }
+
+    #[test]
+    fn tasks_without_a_record_are_counted_and_a_return_takes_successes_back() {
+        let restore = Entry::Restore {
+            number: 0,
+            commit: "base".into(),
+            undone: vec!["a".into()],
+            reason: "the whole did not hold".into(),
+        };
+        let records = [
+            record(0, "r", start("")),
+            record(1, "r", task("a", TaskOutcome::Success, "accepted")),
+            record(2, "r", restore),
+        ];
+        let summary = summarise(&records, "r").unwrap();
+        assert_eq!((summary.counts.failed, summary.counts.unknown), (1, 3));
+        assert_eq!(
+            (summary.tip.as_deref(), summary.ended_by()),
+            (Some("base"), "not over")
+        );
+        assert_eq!(summarise(&records, "x"), None);
+    }
+}
