@@ -39,12 +39,77 @@ fn main() {
     for (name, text) in [("harmless", ALLOWED), ("harmful", REFUSED)] {
         each(name, text, &policy, &world);
     }
+    hostile(&policy, &world);
     let mut criterion = Criterion::default().configure_from_args();
     let usual = command("bash | cd src && grep -rn 'rm -rf' . | sort > \"$HOME/../x\" || true");
     criterion.bench_function("policy/one realistic command", |bencher| {
         bencher.iter(|| policy.judge(black_box(&usual), &world));
     });
     criterion.final_summary();
+}
+
+/// Texts that are repeated until they fill what a command may be long: what somebody would send who wants to
+/// keep the judge busy.
+const HOSTILE: [(Kind, &str); 34] = [
+    (Kind::Bash, "a;"),
+    (Kind::Bash, "rm x;"),
+    (Kind::Bash, "a|"),
+    (Kind::Bash, "a&&"),
+    (Kind::Bash, "$(a)"),
+    (Kind::Bash, "`a`;"),
+    (Kind::Bash, "$(a;"),
+    (Kind::Bash, "(a);"),
+    (Kind::Bash, "{a,b}"),
+    (Kind::Bash, "{1..9}"),
+    (Kind::Bash, "rm {1..9};"),
+    (Kind::Bash, "x=$x$x;"),
+    (Kind::Bash, "x=$x,a;rm $x;"),
+    (Kind::Bash, "${x:-${y:-"),
+    (Kind::Bash, "\"$x\""),
+    (Kind::Bash, "'a'\"b\"c"),
+    (Kind::Bash, "\\a"),
+    (Kind::Bash, "$'\\x41'"),
+    (Kind::Bash, "$((1+"),
+    (Kind::Bash, "if a;then "),
+    (Kind::Bash, "f(){ f;f;};f;"),
+    (Kind::Bash, "case a in a) "),
+    (Kind::Bash, "for i in a b;do rm $i;done;"),
+    (Kind::Bash, "cat <<a\nb\na\n"),
+    (Kind::Bash, ">a "),
+    (Kind::Bash, "rm ../../a/./b/*?[c] "),
+    (Kind::Bash, "sh -c \"a\";"),
+    (Kind::Bash, "env "),
+    (Kind::Bash, "eval a;"),
+    (Kind::Powershell, "a;"),
+    (Kind::Powershell, "('a'+'b')+"),
+    (Kind::Powershell, "$x=$x+$x;"),
+    (Kind::Cmd, "a&"),
+    (Kind::Cmd, "set x=%x%%x%&"),
+];
+
+/// Prints what each of them costs; the best of three.
+fn hostile(policy: &Policy, world: &World) {
+    let mut all = Duration::ZERO;
+    for (kind, text) in HOSTILE {
+        let timed = |bytes: usize| {
+            let command = Command {
+                kind: kind.clone(),
+                code: text.repeat(bytes / text.len()),
+                argv: Vec::new(),
+            };
+            let once = |_| {
+                let start = Instant::now();
+                drop(black_box(policy.judge(black_box(&command), world)));
+                start.elapsed()
+            };
+            (0..3).map(once).min().unwrap_or_default()
+        };
+        let longest = (6..=16).map(|power| timed(1 << power)).max();
+        let longest = longest.unwrap_or_default();
+        all = all.max(longest);
+        println!("hostile {:<34} {longest:?}", format!("{text:?}"));
+    }
+    println!("hostile: longest {all:?}");
 }
 
 /// Prints the figures over every command, each judged alone, the best of seven.

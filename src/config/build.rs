@@ -432,6 +432,7 @@ impl Maker<'_> {
             cpu: count("cpu_sec").map(Duration::from_secs),
             file_mb: count("file_mb"),
             disk_mb: count("disk_mb"),
+            root_mb: count("root_mb"),
         };
         SandboxSettings {
             level: match self.text("sandbox.level").as_str() {

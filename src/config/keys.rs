@@ -216,6 +216,8 @@ const POLICY: &[Key] = &[
     ours("sandbox.limits.processes", COUNT, Preset::Absent, "256", "Processes of one command at a time."),
     ours("sandbox.limits.cpu_sec", COUNT, Preset::Absent, "600", "CPU time of one process, in seconds."),
     ours("sandbox.limits.file_mb", COUNT, Preset::Absent, "512", "The largest file a command may write, in MiB."),
+    ours("sandbox.limits.root_mb", COUNT, Preset::Json("20480"), "4096",
+        "How far the free space of the disk of the root may sink while a command runs, in MiB; 256 MiB stay free in any case."),
     ours("sandbox.limits.disk_mb", COUNT, Preset::Absent, "2048", "What a command may write to its private places, in MiB."),
 ];
 

@@ -232,6 +232,8 @@ pub struct Limits {
     pub file_mb: Option<u64>,
     /// What may be written to private places, in MiB.
     pub disk_mb: Option<u64>,
+    /// What the disk of the root may lose while a command runs, in MiB.
+    pub root_mb: Option<u64>,
 }
 
 /// A text that never shows itself in debug output.

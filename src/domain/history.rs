@@ -165,6 +165,10 @@ pub fn exit_words(exit: &Exit) -> String {
                 text::seconds(*after_ms)
             )
         }
+        Exit::DiskTaken { taken_bytes } => format!(
+            "ended because the disk lost {} MiB while it ran",
+            taken_bytes >> 20
+        ),
         Exit::Cancelled => "cancelled".to_owned(),
     }
 }

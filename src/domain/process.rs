@@ -26,6 +26,11 @@ pub enum Exit {
         /// How long nothing happened, in milliseconds.
         after_ms: u64,
     },
+    /// The disk lost more room than it may while the command ran, and tos ended it.
+    DiskTaken {
+        /// How much room was lost, in bytes.
+        taken_bytes: u64,
+    },
     /// A person cancelled the run.
     Cancelled,
 }
@@ -33,7 +38,10 @@ pub enum Exit {
 impl Exit {
     /// Returns whether tos ended the command because it took too long or hung.
     pub const fn was_ended_by_tos(&self) -> bool {
-        matches!(self, Self::TimedOut { .. } | Self::Idle { .. })
+        matches!(
+            self,
+            Self::TimedOut { .. } | Self::Idle { .. } | Self::DiskTaken { .. }
+        )
     }
 }
 

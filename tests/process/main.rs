@@ -436,6 +436,21 @@ async fn a_silent_and_motionless_command_is_ended_as_idle() {
 }
 
 #[tokio::test]
+async fn a_command_that_takes_more_of_the_disk_than_it_may_is_ended() {
+    let _shared = ALONE.read().await;
+    let mut bench = Bench::new();
+    bench.options.room.most_bytes = 100 << 20;
+    let code =
+        "for name in a b c; do fallocate -l 60M \"$name\"; done; setsid sleep 981.7 & sleep 981.7";
+    let end = bench.run_order(&bench.order(Kind::Sh, code)).await.unwrap();
+    assert!(
+        matches!(end.exit, Exit::DiskTaken { taken_bytes } if taken_bytes > 100 << 20),
+        "{:?}",
+        end.exit
+    );
+}
+
+#[tokio::test]
 async fn a_command_that_computes_in_silence_is_not_idle() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();

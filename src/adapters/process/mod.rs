@@ -10,6 +10,7 @@
 mod capture;
 mod environment;
 mod launch;
+mod room;
 mod runner;
 mod running;
 mod tree;
@@ -19,5 +20,6 @@ pub(crate) use tree::{MARKER, blocking_reap};
 pub(in crate::adapters) use launch::{prepare, spawn_failure};
 
 pub use environment::{ALLOWED, minimal};
+pub use room::Room;
 pub use runner::{CommandRunner, Options};
 pub(in crate::adapters) use tree::{end_descendants, end_marked};

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::{
     capture::{Keep, Sink},
     environment, launch,
+    room::Room,
     running::{Running, millis},
     tree::{self, Tree},
 };
@@ -50,6 +51,8 @@ pub struct Options {
     pub tail_bytes: usize,
     /// Bytes of each stream kept on disk.
     pub disk_bytes: u64,
+    /// How much of the disk of the root a command may take.
+    pub room: Room,
 }
 
 impl Options {
@@ -65,6 +68,7 @@ impl Options {
             head_bytes: 8 * 1024,
             tail_bytes: 8 * 1024,
             disk_bytes: 64 * 1024 * 1024,
+            room: Room::default(),
         }
     }
 }
@@ -125,6 +129,7 @@ impl CommandRunner {
             interrupts,
             options.grace,
             options.leftover_grace,
+            options.room,
         );
         let mut sinks = [self.sink(order, "stdout"), self.sink(order, "stderr")];
         let ended = running.finish(order, [out, err], &mut sinks).await;

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     capture::{Sink, pump},
+    room::{Room, outgrown},
     tree::{Member, Tree},
 };
 use crate::{
@@ -41,6 +42,7 @@ pub(super) struct Running {
     seen: Arc<AtomicU64>,
     grace: Duration,
     leftover_grace: Duration,
+    room: Room,
 }
 
 /// How a command ended and how many processes it had left behind.
@@ -59,6 +61,7 @@ impl Running {
         interrupts: watch::Receiver<Option<Interrupt>>,
         grace: Duration,
         leftover_grace: Duration,
+        room: Room,
     ) -> Self {
         Self {
             tree,
@@ -68,6 +71,7 @@ impl Running {
             seen: Arc::default(),
             grace,
             leftover_grace,
+            room,
         }
     }
 
@@ -120,6 +124,8 @@ impl Running {
                 Ok(Cause::Ordered(Exit::TimedOut { after_ms }, Interrupt::Terminate)),
             after = idle(&mut self.tree, &self.seen, order.idle_deadline) =>
                 Ok(Cause::Ordered(Exit::Idle { after_ms: millis(after) }, Interrupt::Terminate)),
+            taken_bytes = outgrown(&order.directory, self.room) =>
+                Ok(Cause::Ordered(Exit::DiskTaken { taken_bytes }, Interrupt::Kill)),
         }
     }
 

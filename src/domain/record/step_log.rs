@@ -205,7 +205,11 @@ fn verdicts(step: &StepState) -> Value {
 const fn code(end: &End) -> Option<i32> {
     match end.exit {
         Exit::Code { code } => Some(code),
-        Exit::Signal { .. } | Exit::TimedOut { .. } | Exit::Idle { .. } | Exit::Cancelled => None,
+        Exit::Signal { .. }
+        | Exit::TimedOut { .. }
+        | Exit::Idle { .. }
+        | Exit::DiskTaken { .. }
+        | Exit::Cancelled => None,
     }
 }
 

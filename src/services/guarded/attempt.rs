@@ -277,7 +277,7 @@ impl Session<'_> {
                 let reason = format!("the agent took longer than {} s", task.max_time_seconds);
                 return Some(bad(reason, false));
             }
-            Exit::Code { .. } | Exit::Signal { .. } => {}
+            Exit::Code { .. } | Exit::Signal { .. } | Exit::DiskTaken { .. } => {}
         }
         // Some programs complain on one stream, some on the other, some in their envelope.
         let now = self.tools.clock.now();
@@ -402,7 +402,8 @@ impl Session<'_> {
                 Exit::Code { .. }
                 | Exit::Signal { .. }
                 | Exit::TimedOut { .. }
-                | Exit::Idle { .. } => failed("the tests", &end),
+                | Exit::Idle { .. }
+                | Exit::DiskTaken { .. } => failed("the tests", &end),
             },
         })
     }
@@ -523,6 +524,9 @@ pub(super) fn how(exit: &Exit) -> String {
         Exit::Signal { signal } => format!("was ended by signal {signal}"),
         Exit::TimedOut { after_ms } | Exit::Idle { after_ms } => {
             format!("took longer than {} s", after_ms / 1000)
+        }
+        Exit::DiskTaken { taken_bytes } => {
+            format!("was ended because the disk lost {} MiB", taken_bytes >> 20)
         }
         Exit::Cancelled => "was cancelled".to_owned(),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Session, pace::BEAT, scale::Scale};
 use crate::{
-    domain::process::End,
+    domain::process::{End, Exit},
     ports::{
         runner::{Interrupt, Order, Runner},
         worktrees::Place,
@@ -31,7 +31,7 @@ impl Session<'_> {
             tokio::select! {
                 ended = &mut running => {
                     // Who writes fast may be done before anybody looks.
-                    self.heavy = self.heavy.or(scale.excess().await);
+                    self.heavy = self.heavy.or(scale.excess().await).or(taken(&ended));
                     return (ended.map_err(|failure| failure.message), late);
                 }
                 megabytes = &mut tipped, if self.heavy.is_none() => {
@@ -54,6 +54,18 @@ impl Session<'_> {
                 }
             }
         }
+    }
+}
+
+/// Returns how much room the disk lost, where a program was ended for that; in MiB.
+fn taken<E>(ended: &Result<End, E>) -> Option<u64> {
+    match ended.as_ref().ok()?.exit {
+        Exit::DiskTaken { taken_bytes } => Some(taken_bytes >> 20),
+        Exit::Code { .. }
+        | Exit::Signal { .. }
+        | Exit::TimedOut { .. }
+        | Exit::Idle { .. }
+        | Exit::Cancelled => None,
     }
 }
 

@@ -146,7 +146,7 @@ fn answer(agent: &Agent, end: &End, tools: &Tools) -> Result<String, String> {
         Exit::TimedOut { .. } | Exit::Idle { .. } => {
             return Err(format!("no answer after {} s", PATIENCE.as_secs()));
         }
-        Exit::Code { .. } | Exit::Signal { .. } | Exit::Cancelled => {}
+        Exit::Code { .. } | Exit::Signal { .. } | Exit::DiskTaken { .. } | Exit::Cancelled => {}
     }
     let streams = [end.stderr.text(), end.stdout.text()];
     let now = tools.clock.now();

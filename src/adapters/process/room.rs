@@ -1,0 +1,82 @@
+//! Watches how much room a command leaves on the disk of the root.
+//!
+//! The kernel counts what one file holds and what a private folder holds, but not what a command writes in many
+//! files of a shared disk. So the free space of that disk is looked at. Danger: other programs write there too, which is
+//! why the ceilings are far above what a command needs.
+
+use std::{path::Path, time::Duration};
+
+/// How often the disk is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How much of the disk a command may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// By how many bytes the free space may sink while it runs; 0 = any.
+    pub most_bytes: u64,
+    /// How many bytes stay free whatever it does; without them tos could not even write down what happened.
+    pub leave_bytes: u64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            most_bytes: 20 << 30,
+            leave_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Room {
+    /// Returns how far the free space may sink; a disk that is nearly full already may lose half of its rest.
+    fn allowance(self, free: u64) -> u64 {
+        let above = free.saturating_sub(self.leave_bytes);
+        let above = if above == 0 { free / 2 } else { above };
+        if self.most_bytes == 0 {
+            above
+        } else {
+            above.min(self.most_bytes)
+        }
+    }
+}
+
+/// Ends when the disk below `folder` has lost more than it may; returns how many bytes it lost.
+pub(super) async fn outgrown(folder: &Path, room: Room) -> u64 {
+    let Some(before) = free(folder) else {
+        return std::future::pending().await;
+    };
+    let allowance = room.allowance(before);
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let lost = before.saturating_sub(free(folder).unwrap_or(before));
+        if lost > allowance {
+            return lost;
+        }
+    }
+}
+
+fn free(folder: &Path) -> Option<u64> {
+    let seen = rustix::fs::statvfs(folder).ok()?;
+    Some(seen.f_bavail.saturating_mul(seen.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_may_take_what_is_above_the_reserve_up_to_its_ceiling() {
+        let room = Room {
+            most_bytes: 100,
+            leave_bytes: 50,
+        };
+        for (free, allowed) in [(1000, 100), (150, 100), (120, 70), (50, 25), (0, 0)] {
+            assert_eq!(room.allowance(free), allowed, "{free}");
+        }
+        let open = Room {
+            most_bytes: 0,
+            ..room
+        };
+        assert_eq!(open.allowance(1000), 950);
+    }
+}
