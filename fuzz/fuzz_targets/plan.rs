@@ -13,6 +13,8 @@ use tos::{
 
 fuzz_target!(|bytes: &[u8]| {
     match load_bytes(bytes) {
+        // The tasks of agents run without a copy.
+        Ok(plan) if plan.guarded.is_some() => {}
         Ok(plan) => {
             let copy = copy_of(&plan).expect("memory can be written");
             assert_eq!(load_bytes(&copy), Ok(plan));

@@ -50,6 +50,11 @@ impl MachineHands {
         Self(options)
     }
 
+    fn variable(&self, name: &str) -> Option<OsString> {
+        let found = self.0.environment.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
+    }
+
     fn wall(&self, room: &Path, hosts: &[String], sandbox: Sandbox) -> sandbox::Wall {
         let options = sandbox::Options {
             level: if sandbox == Sandbox::Off {
@@ -73,8 +78,18 @@ impl MachineHands {
         sandbox::Wall::new(options)
     }
 
-    fn runner(&self, room: &Path, hosts: &[String], sandbox: Sandbox) -> Arc<dyn Runner> {
+    fn runner(
+        &self,
+        room: &Path,
+        hosts: &[String],
+        own_keys: &[String],
+        sandbox: Sandbox,
+    ) -> Arc<dyn Runner> {
+        let own = own_keys
+            .iter()
+            .filter_map(|name| Some((OsString::from(name), self.variable(name)?)));
         let options = process::Options {
+            own_keys: own.collect(),
             base_environment: self.0.environment.clone(),
             ..process::Options::new(room.to_owned(), self.0.redactor.clone())
         };
@@ -85,6 +100,9 @@ impl MachineHands {
 
 impl Hands for MachineHands {
     fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String> {
+        if let Some(name) = self.lacks(agent) {
+            return Err(format!("the agent needs {name}, which is not set"));
+        }
         let make = || -> io::Result<(String, String)> {
             let homes = ["home", "test-home"].map(|name| room.join(name));
             for home in &homes {
@@ -102,17 +120,22 @@ impl Hands for MachineHands {
         make().map_err(|error| format!("the home of the agent cannot be made: {error}"))
     }
 
+    fn lacks(&self, agent: &Agent) -> Option<String> {
+        let mut names = agent.environment.iter();
+        names.find(|name| self.variable(name).is_none()).cloned()
+    }
+
     fn strip(&self, room: &Path) {
         // What cannot be removed goes with the whole room a moment later.
         drop(fs::remove_dir_all(room.join("home")));
     }
 
     fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner> {
-        self.runner(room, &agent.hosts(), sandbox)
+        self.runner(room, &agent.hosts(), &agent.environment, sandbox)
     }
 
     fn for_tests(&self, room: &Path, sandbox: Sandbox) -> Arc<dyn Runner> {
-        self.runner(room, &[], sandbox)
+        self.runner(room, &[], &[], sandbox)
     }
 
     fn confined<'a>(&'a self, room: &'a Path, sandbox: Sandbox) -> BoxFuture<'a, Confined> {

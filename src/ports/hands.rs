@@ -21,6 +21,9 @@ pub trait Hands: Send + Sync {
     /// Makes the homes of a room: one with the agent's credentials, one without. Returns both.
     fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String>;
 
+    /// Returns a variable that should hold the agent's own key and is not set.
+    fn lacks(&self, agent: &Agent) -> Option<String>;
+
     /// Takes the credentials away again.
     fn strip(&self, room: &Path);
 

@@ -8,6 +8,7 @@
 )]
 
 mod notify;
+mod plans;
 
 use std::{
     fs::{self, File},

@@ -28,7 +28,10 @@ use crate::{
         ledger::{self, LedgerFile},
         store::replace,
     },
-    domain::drill::{Drill, ceilings},
+    domain::{
+        drill::{Drill, ceilings},
+        guarded::INNER_PROGRAM,
+    },
     ports::{
         drill_site::{Ended, Error, Found, Site},
         ledger::Ledger,
@@ -246,12 +249,13 @@ fn commit(work: &Path) -> Result<(), git2::Error> {
 impl Site for ThrowAway {
     fn agent(&self, scenario: &str) -> Vec<String> {
         // Behind a wall of mounts this program may be found in another place only.
-        let script =
-            "if [ -x /run/tos/jail ]; then exec /run/tos/jail \"$@\"; fi; exec \"$0\" \"$@\"";
+        let script = format!(
+            "if [ -x {INNER_PROGRAM} ]; then exec {INNER_PROGRAM} \"$@\"; fi; exec \"$0\" \"$@\""
+        );
         let facts = serde_json::to_string(&self.facts).unwrap_or_default();
         let program = self.options.program.to_string_lossy().into_owned();
         [
-            "sh", "-c", script, &program, STUB_WORD, scenario, &facts, "{prompt}",
+            "sh", "-c", &script, &program, STUB_WORD, scenario, &facts, "{prompt}",
         ]
         .map(str::to_owned)
         .into()

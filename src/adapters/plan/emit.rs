@@ -10,6 +10,11 @@ use crate::domain::plan::{
 
 /// Writes `plan` as YAML.
 pub(crate) fn write(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    if plan.guarded.is_some() {
+        // Its run has a ledger and no copy; what is written here would be another plan.
+        let error = "the tasks of agents are not copied";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+    }
     let (main, handlers) = plan.tasks.split_at(plan.main_tasks());
     writeln!(out, "tasks:")?;
     main.iter()

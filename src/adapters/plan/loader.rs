@@ -11,6 +11,7 @@ use crate::{
         Fault, Plan, Remedy,
         node::{Node, Value},
         read,
+        read_agent::UNNAMED,
     },
     ports::plan_store::LoadError,
 };
@@ -27,7 +28,13 @@ pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan
     drop(text);
     let mut included = Vec::new();
     files.include(&root, path, &mut included, 0)?;
-    read::read(root, included, given).map_err(|fault| files.locate(&fault, None))
+    let mut plan = read::read(root, included, given).map_err(|fault| files.locate(&fault, None))?;
+    if let Some(list) = &mut plan.guarded
+        && list.id == UNNAMED
+    {
+        list.id = named_by(path);
+    }
+    Ok(plan)
 }
 
 /// Reads a plan that is not in a file, by the same rules; it has no place from which it could include others.
@@ -53,6 +60,19 @@ pub fn copy_of(plan: &Plan) -> std::io::Result<Vec<u8>> {
     let mut copy = Vec::new();
     emit::write(plan, &mut copy)?;
     Ok(copy)
+}
+
+/// Returns the name of a plan that does not say one.
+fn named_by(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            c
+        } else {
+            '-'
+        }
+    };
+    stem.chars().map(plain).take(60).collect()
 }
 
 #[derive(Default)]

@@ -39,6 +39,8 @@ pub struct Options {
     pub base_environment: Vec<(OsString, OsString)>,
     /// Names passed on in addition to the harmless ones; names that look like secrets never are.
     pub allow_environment: Vec<String>,
+    /// Secrets that are meant for what runs, because a person named them: an agent's own key.
+    pub own_keys: Vec<(OsString, OsString)>,
     /// Removes secrets from whatever commands print.
     pub redactor: Redactor,
     /// How long a command that is asked to terminate may take before it is killed.
@@ -62,6 +64,7 @@ impl Options {
             root,
             base_environment: Vec::new(),
             allow_environment: Vec::new(),
+            own_keys: Vec::new(),
             redactor,
             grace: Duration::from_secs(5),
             leftover_grace: Duration::from_millis(500),
@@ -152,6 +155,7 @@ impl CommandRunner {
                 environment.push((name.into(), value.into()));
             }
         }
+        environment.extend(self.options.own_keys.iter().cloned());
         environment.push((tree::MARKER.into(), order.token.clone().into()));
         environment
     }

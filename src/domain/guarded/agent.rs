@@ -27,6 +27,9 @@ pub struct Agent {
     /// Hosts the agent has to reach; without one, the usual ones of its kind.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Variables of tos that hold the agent's own key; no other secret reaches it.
+    #[serde(default)]
+    pub environment: Vec<String>,
     /// Words that start something cheaper than the agent to see whether it would work; without them it is asked itself.
     #[serde(default)]
     pub check: Vec<String>,
@@ -42,9 +45,78 @@ pub enum AgentKind {
     Claude,
     /// Codex.
     Codex,
+    /// A job of tos: the models of the repository's own configuration, asked step by step.
+    Job,
 }
 
+impl AgentKind {
+    /// Every kind with its word.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("claude", Self::Claude),
+        ("codex", Self::Codex),
+        ("command", Self::Command),
+        ("job", Self::Job),
+    ];
+}
+
+/// Where tos finds itself behind a wall made of mounts, if there is one.
+pub const INNER_PROGRAM: &str = "/run/tos/jail";
+
+/// Hands the prompt to a job as its input, and becomes tos.
+fn job_script() -> String {
+    format!(
+        "tos=tos; if [ -x {INNER_PROGRAM} ]; then tos={INNER_PROGRAM}; fi; mkdir -p workspace/artifacts && printf %s \"$1\" \
+         >workspace/artifacts/job_input.json && shift && exec \"$tos\" \"$@\""
+    )
+}
+
+/// How tos is told to run one job with that input, whatever else the configuration says.
+const JOB_WORDS: [&str; 8] = [
+    "--set",
+    "s5_settings.job_loop.enabled=true",
+    "--set",
+    "s5_settings.job_loop.max_jobs=1",
+    "--set",
+    "s5_settings.job_loop.job_input.path=workspace/artifacts/job_input.json",
+    "--set",
+    "s5_settings.job_loop.job_input.required=true",
+];
+
 impl Agent {
+    /// Makes an agent of a kind, with nothing else said.
+    pub const fn simple(kind: AgentKind) -> Self {
+        Self {
+            kind,
+            args: Vec::new(),
+            model: None,
+            max_budget_usd: None,
+            credentials: Vec::new(),
+            hosts: Vec::new(),
+            environment: Vec::new(),
+            check: Vec::new(),
+        }
+    }
+
+    /// Returns whether it is one that tos knows, called as tos calls it, with no more than its own login.
+    pub fn is_plain(&self) -> bool {
+        let usual: &[&str] = match self.kind {
+            // A job's configuration comes from the repository and may name any program as a model.
+            AgentKind::Command | AgentKind::Job => return false,
+            AgentKind::Claude => &[
+                ".claude/.credentials.json",
+                ".claude.json",
+                "ANTHROPIC_API_KEY",
+                "CLAUDE_CODE_OAUTH_TOKEN",
+            ],
+            AgentKind::Codex => &[".codex/auth.json", "OPENAI_API_KEY", "CODEX_API_KEY"],
+        };
+        let own = |name: &String| usual.contains(&name.as_str());
+        self.args.is_empty()
+            && self.hosts.is_empty()
+            && self.check.is_empty()
+            && self.credentials.iter().chain(&self.environment).all(own)
+    }
+
     /// Returns what is wrong with it.
     pub fn fault(&self) -> Option<String> {
         let placed = self.args.iter().any(|word| word.contains("{prompt}"));
@@ -68,6 +140,7 @@ impl Agent {
             AgentKind::Command => self.args.first().map_or("", String::as_str),
             AgentKind::Claude => "claude",
             AgentKind::Codex => "codex",
+            AgentKind::Job => "tos",
         }
     }
 
@@ -84,6 +157,7 @@ impl Agent {
                 "platform.claude.com",
             ],
             AgentKind::Codex => &["api.openai.com", "chatgpt.com", "auth.openai.com"],
+            AgentKind::Job => &["api.anthropic.com", "api.openai.com"],
         };
         usual.iter().map(|host| (*host).to_owned()).collect()
     }
@@ -92,6 +166,13 @@ impl Agent {
     pub fn hello(&self) -> Vec<String> {
         if !self.check.is_empty() {
             return self.check.clone();
+        }
+        if self.kind == AgentKind::Job {
+            // A job costs several questions; that its models answer is said by `tos doctor --online`.
+            let script = "tos=tos; if [ -x \"$1\" ]; then tos=$1; fi; exec \"$tos\" --version";
+            return ["sh", "-c", script, "sh", INNER_PROGRAM]
+                .map(str::to_owned)
+                .into();
         }
         let cheap = self.kind == AgentKind::Claude && self.model.is_none();
         let model = if cheap {
@@ -176,7 +257,18 @@ impl Agent {
                 argv.extend(["--".to_owned(), prompt.to_owned()]);
                 argv
             }
+            AgentKind::Job => self.job(prompt),
         }
+    }
+
+    fn job(&self, prompt: &str) -> Vec<String> {
+        let input = serde_json::json!({ "job_name": "task", "task": prompt });
+        let mut argv = vec!["sh".to_owned(), "-c".to_owned(), job_script()];
+        argv.extend(["sh".to_owned(), input.to_string()]);
+        argv.extend(["--root", ".", "--mode", "run"].map(str::to_owned));
+        argv.extend(JOB_WORDS.map(str::to_owned));
+        argv.extend(self.args.iter().cloned());
+        argv
     }
 }
 
@@ -206,7 +298,7 @@ pub fn said(kind: AgentKind, stdout: &str) -> Said {
         text.map(|text| text.trim().to_owned())
     };
     match kind {
-        AgentKind::Command => Said {
+        AgentKind::Command | AgentKind::Job => Said {
             reply: stdout.trim().to_owned(),
             micro_usd,
             is_error: false,

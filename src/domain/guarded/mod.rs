@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::domain::validate::{Limits, Rules};
 
-pub use agent::{Agent, AgentKind, HELLO, Said, said};
+pub use agent::{Agent, AgentKind, HELLO, INNER_PROGRAM, Said, said};
 pub use class::checked_class;
 pub use progress::{Progress, records_of, run_of, take_back};
 pub use prompt::{Told, prompt};
@@ -109,29 +109,40 @@ pub struct Task {
     pub limits: Option<Limits>,
 }
 
+/// How much a task may change unless something else is said.
+pub const LIMITS: Limits = Limits {
+    files: 5,
+    lines: 500,
+    created: 8,
+    bytes: 1 << 20,
+};
+/// How long a test command may take unless something else is said.
+pub const TEST_SECONDS: u64 = 120;
+/// How long each command of a full test may take unless something else is said.
+pub const FULL_TEST_SECONDS: u64 = 600;
+/// How many megabytes may be written unless something else is said.
+pub const DISK_MB: u64 = 4096;
+/// How long an agent may take unless something else is said.
+pub const TASK_SECONDS: u64 = 900;
+
 const fn limits() -> Limits {
-    Limits {
-        files: 5,
-        lines: 500,
-        created: 8,
-        bytes: 1 << 20,
-    }
+    LIMITS
 }
 
 const fn test_seconds() -> u64 {
-    120
+    TEST_SECONDS
 }
 
 const fn disk_mb() -> u64 {
-    4096
+    DISK_MB
 }
 
 const fn full_test_seconds() -> u64 {
-    600
+    FULL_TEST_SECONDS
 }
 
 const fn task_seconds() -> u64 {
-    900
+    TASK_SECONDS
 }
 
 const fn yes() -> bool {
@@ -218,6 +229,21 @@ impl TaskList {
             );
         }
         faults
+    }
+
+    /// Makes it a list nobody has read: behind a proved wall or not at all, and only agents that tos knows,
+    /// called as tos calls them. Otherwise says why that cannot be.
+    pub fn enforce(&mut self) -> Result<(), String> {
+        let mut own = self.tasks.iter().map(|task| self.agent_of(task));
+        if let Some(agent) = own.find(|agent| !agent.is_plain()) {
+            return Err(format!(
+                "an enforced plan cannot choose how the agent `{}` is called; only `claude` or `codex`, with `model` and \
+                 `max_budget_usd`, can be named",
+                agent.program()
+            ));
+        }
+        self.sandbox = Sandbox::Require;
+        Ok(())
     }
 
     /// Returns what is agreed for a task.

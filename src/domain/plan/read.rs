@@ -5,72 +5,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::plan::{
-    connect,
-    expand::{self, Scope},
-    field::{Field, only_known},
-    node::{Entry, Fault, Mark, Node, Value},
-    read_extra,
-    task::{Action, Plan, Task, TaskIndex},
-    words,
+use crate::domain::{
+    guarded,
+    plan::{
+        connect,
+        expand::{self, Scope},
+        field::{Field, only_known},
+        node::{Entry, Fault, Mark, Node, Value},
+        read_agent, read_extra,
+        task::{Action, Plan, Task, TaskIndex},
+        words,
+    },
 };
 
-/// The fields of a plan.
-pub const PLAN_FIELDS: &[&str] = &[
-    "goal",
-    "artifacts_dir",
-    "tasks",
-    "defaults",
-    "params",
-    "max_parallel",
-    "resources",
-    "on_failure",
-    "include",
-    "policy",
-    "origin",
-];
-/// The fields of an included file.
-pub const INCLUDE_FIELDS: &[&str] = &["goal", "tasks", "defaults", "include", "origin"];
-/// The fields of a task.
-pub const TASK_FIELDS: &[&str] = &[
-    "id",
-    "cmd",
-    "depends_on",
-    "cwd",
-    "env",
-    "timeout_sec",
-    "retries",
-    "retry_backoff_sec",
-    "outputs",
-    "job",
-    "shell",
-    "env_file",
-    "stdin",
-    "needs_files",
-    "when",
-    "matrix",
-    "resources",
-    "priority",
-    "allow_failure",
-    "cache",
-    "env_policy",
-];
-/// The fields of a task that may have a default.
-pub const DEFAULT_FIELDS: &[&str] = &[
-    "cwd",
-    "env",
-    "timeout_sec",
-    "retries",
-    "retry_backoff_sec",
-    "outputs",
-    "env_file",
-    "needs_files",
-    "resources",
-    "priority",
-    "allow_failure",
-    "cache",
-    "env_policy",
-];
+pub use super::fields::{DEFAULT_FIELDS, INCLUDE_FIELDS, PLAN_FIELDS, TASK_FIELDS};
 
 /// A written task on its way to becoming one or several.
 #[derive(Clone, Copy)]
@@ -91,6 +39,19 @@ impl<'a> Written<'a> {
         self.own(key).or_else(|| self.default(key))
     }
 
+    /// Returns what the task itself says.
+    pub(super) const fn entries(&self) -> &'a [Entry] {
+        self.own
+    }
+
+    /// Returns what holds for it because its file says so for all.
+    pub(super) fn default_entries(&self) -> &'a [Entry] {
+        match self.defaults.map(|defaults| &defaults.value) {
+            Some(Value::Map(entries)) => entries,
+            Some(Value::Scalar { .. } | Value::List(_)) | None => &[],
+        }
+    }
+
     pub(super) fn default(&self, key: &str) -> Option<&'a Node> {
         self.defaults.and_then(|defaults| defaults.get(key))
     }
@@ -100,10 +61,12 @@ struct Draft {
     task: Task,
     mark: Mark,
     depends_on: Vec<(Box<str>, Mark)>,
+    guarded: Option<Box<guarded::Task>>,
 }
 
 /// What is known while the tasks are read.
-struct Reader {
+struct Reader<'r> {
+    root: &'r read_agent::Root<'r>,
     drafts: Vec<Draft>,
     groups: BTreeMap<String, Vec<TaskIndex>>,
     resources: Vec<(String, u32)>,
@@ -133,21 +96,20 @@ pub fn read(
         .map(|field| field.whole(1))
         .transpose()?;
     let mut policy = read_extra::policy(field("policy"), field("origin"))?;
+    let agents = read_agent::Root::read(&root, &scope)?;
     let mut reader = Reader {
+        root: &agents,
         drafts: Vec::new(),
         groups: BTreeMap::new(),
         resources: field("resources").map_or(Ok(Vec::new()), |field| capacities(&field))?,
     };
     for file in included {
-        only_known(
-            mapping(&file, "an included file")?,
-            INCLUDE_FIELDS,
-            "an included file",
-        )?;
+        let owner = "an included file";
+        only_known(mapping(&file, owner)?, INCLUDE_FIELDS, owner)?;
         policy = read_extra::included_policy(&file, policy)?;
         reader.tasks(file, "tasks", &scope)?;
     }
-    let on_failure = take(&mut root, "on_failure");
+    let on_failure = take(&mut root, "on_failure").filter(|node| !read_agent::names_a_word(node));
     let defaults = root.get("defaults").cloned();
     let mark = root.mark;
     reader.tasks(root, "tasks", &scope)?;
@@ -162,7 +124,9 @@ pub fn read(
     }
     let handlers = reader.drafts.len() - main_tasks;
     let resources = std::mem::take(&mut reader.resources);
+    let written = reader.agents();
     let tasks = reader.connect(main_tasks)?;
+    let guarded = agents.list(goal.as_ref(), policy, &tasks, handlers, written)?;
     Ok(Plan {
         goal,
         artifacts_dir,
@@ -171,6 +135,7 @@ pub fn read(
         max_parallel,
         resources,
         policy,
+        guarded,
     })
 }
 
@@ -199,7 +164,7 @@ fn capacities(field: &Field<'_>) -> Result<Vec<(String, u32)>, Fault> {
         .collect()
 }
 
-impl Reader {
+impl Reader<'_> {
     fn tasks(&mut self, mut file: Node, key: &str, scope: &Scope<'_>) -> Result<(), Fault> {
         let defaults = file.get("defaults").filter(|node| !node.is_null()).cloned();
         if let Some(defaults) = &defaults {
@@ -267,10 +232,26 @@ impl Reader {
                 }
             }
             check_id(&id, &field)?;
-            let draft = draft(&id, node.mark, &written, scope, &self.resources)?;
+            let owner = format!("task `{id}`");
+            only_known(own, TASK_FIELDS, &owner)?;
+            read_agent::check_fields(&written, &owner)?;
+            let draft = if read_agent::is_agent(&written) {
+                agent_draft(&id, node.mark, &written, scope, self.root)?
+            } else {
+                draft(&id, node.mark, &written, scope, &self.resources)?
+            };
             self.drafts.push(draft);
         }
         Ok(())
+    }
+
+    /// Takes out what is for agents, with the place of every task; nothing where nothing is.
+    fn agents(&mut self) -> Vec<(Mark, Option<Box<guarded::Task>>)> {
+        if self.drafts.iter().all(|draft| draft.guarded.is_none()) {
+            return Vec::new();
+        }
+        let taken = |draft: &mut Draft| (draft.mark, draft.guarded.take());
+        self.drafts.iter_mut().map(taken).collect()
     }
 
     /// Checks what concerns several tasks and turns names into positions.
@@ -283,6 +264,7 @@ impl Reader {
                 mut task,
                 mark,
                 depends_on,
+                guarded: _,
             } = draft;
             for (name, mark) in depends_on {
                 let found = connect::upstream(&name, mark, &task.id, &positions, &self.groups)?;
@@ -373,7 +355,6 @@ fn draft(
     resources: &[(String, u32)],
 ) -> Result<Draft, Fault> {
     let owner = format!("task `{id}`");
-    only_known(written.own, TASK_FIELDS, &owner)?;
     let field = |name| {
         written.get(name).map(|node| Field {
             node,
@@ -415,6 +396,42 @@ fn draft(
         task,
         mark,
         depends_on,
+        guarded: None,
+    })
+}
+
+/// Reads a task for an agent; for the graph it is one that runs the agent's program.
+fn agent_draft(
+    id: &str,
+    mark: Mark,
+    written: &Written<'_>,
+    scope: &Scope<'_>,
+    root: &read_agent::Root<'_>,
+) -> Result<Draft, Fault> {
+    let owner = format!("task `{id}`");
+    let depends_on = written.own("depends_on").map(|node| Field {
+        node,
+        name: "depends_on",
+        owner: &owner,
+        scope,
+    });
+    let guarded = read_agent::task(id, mark, written, root, scope)?;
+    Ok(Draft {
+        task: Task {
+            id: id.into(),
+            action: Action::Argv(vec![root.program(&guarded)]),
+            depends_on: Vec::new(),
+            cwd: None,
+            env: None,
+            timeout_sec: None,
+            retries: 0,
+            retry_backoff_sec: Vec::new(),
+            outputs: Vec::new(),
+            extra: None,
+        },
+        mark,
+        depends_on: depends_on.map_or(Ok(Vec::new()), |field| names(&field))?,
+        guarded: Some(Box::new(guarded)),
     })
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::plan::when::When;
+use crate::domain::{guarded::TaskList, plan::when::When};
 
 /// A task's position in its plan.
 pub type TaskIndex = u32;
@@ -28,6 +28,9 @@ pub struct Plan {
     pub resources: Vec<(String, u32)>,
     /// Whether commands are judged before they run.
     pub policy: PolicyMode,
+    /// Where the tasks are for agents: what they are, in the order in which they run. The tasks above then
+    /// only show the graph.
+    pub guarded: Option<Box<TaskList>>,
 }
 
 impl Plan {

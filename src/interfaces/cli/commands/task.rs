@@ -15,6 +15,7 @@ use crate::{
     interfaces::{
         cli::{
             args::Global,
+            commands::plan::agents,
             exit::{Exit, Trouble},
             gate_kit::{Court, Desk},
             kit::{self, Kit},
@@ -36,7 +37,7 @@ pub struct TaskArgs {
 enum Verb {
     /// Run a list of guarded tasks: each in its own work tree, judged, tested, kept or undone
     Run {
-        /// The list, TOML or JSON; `-` reads it from standard input
+        /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
         /// How long a session without a person may take, e.g. `45m`; as long as the phase allows if absent
         #[arg(long = "for", value_name = "TIME")]
@@ -58,7 +59,7 @@ pub fn main(
 ) -> Result<Exit, Trouble> {
     match &args.verb {
         Verb::Check { list } => {
-            let list = read(list)?;
+            let list = read(list, kit)?;
             printer.line(&format!(
                 "{}: {} tasks, nothing wrong",
                 list.id,
@@ -68,13 +69,17 @@ pub fn main(
             Ok(Exit::Success)
         }
         Verb::Run { list, time } => {
-            let list = read(list)?;
+            let list = read(list, kit)?;
             run(&list, time.as_deref(), global, kit, printer)
         }
     }
 }
 
-pub(super) fn read(file: &std::path::Path) -> Result<TaskList, Trouble> {
+/// Reads a list: a plan in YAML, or TOML or JSON.
+pub(super) fn read(file: &std::path::Path, kit: &dyn Kit) -> Result<TaskList, Trouble> {
+    if agents::is_plan(file) {
+        return agents::load(file, kit);
+    }
     let trouble = |error: tasks::Error| Trouble::Setup(error.to_string());
     if file.as_os_str() != "-" {
         return tasks::load(file).map_err(trouble);
@@ -109,7 +114,8 @@ impl Watcher for Screen {
     }
 }
 
-fn run(
+/// Runs a list, from the gate to the summary.
+pub(super) fn run(
     list: &TaskList,
     time: Option<&str>,
     global: &Global,
@@ -170,6 +176,14 @@ fn run(
 pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Confined, Trouble> {
     let (place, sandbox) = (desk.room.clone(), list.sandbox);
     let hands = desk.tools.hands.clone();
+    for agent in list.agents() {
+        if let Some(name) = hands.lacks(agent) {
+            let program = agent.program();
+            return Err(Trouble::Setup(format!(
+                "the agent `{program}` needs {name}, which is not set"
+            )));
+        }
+    }
     let confined = kit::block_on(kit, move |_| {
         Box::pin(async move { hands.confined(&place, sandbox).await })
     })?;

@@ -31,7 +31,7 @@ pub(super) fn main(
     kit: &dyn Kit,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
-    let list = task::read(file)?;
+    let list = task::read(file, kit)?;
     let desk = kit.task_desk(global)?;
     let mut court = Court::convene(kit, global)?;
     task::settle_crash(&mut court, &desk, kit, printer)?;

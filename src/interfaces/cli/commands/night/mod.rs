@@ -26,7 +26,7 @@ pub struct NightArgs {
 enum Verb {
     /// Look at everything a night needs: agents, disk, git, sandbox, notifiers, clock, old work trees
     Check {
-        /// The list, TOML or JSON; `-` reads it from standard input
+        /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
     },
 }

@@ -28,12 +28,18 @@ pub(super) fn validate(args: &ValidateArgs, desk: Desk<'_>) -> Result<Exit, Trou
         .max()
         .map_or(0, |level| level + 1);
     if desk.printer.is_json() {
-        let document = json!({"valid": true, "tasks": plan.tasks.len(), "dependencies": edges, "depth": depth, "goal": plan.goal});
+        let document = json!({"valid": true, "tasks": plan.tasks.len(), "dependencies": edges, "depth": depth, "goal": plan.goal,
+            "agents": plan.guarded.is_some()});
         desk.printer.document(&document);
     } else {
         let tasks = plan.tasks.len();
+        let whose = if plan.guarded.is_some() {
+            " for agents"
+        } else {
+            ""
+        };
         desk.printer.line(&format!(
-            "{}: valid, {tasks} tasks, {edges} dependencies, {depth} levels",
+            "{}: valid, {tasks} tasks{whose}, {edges} dependencies, {depth} levels",
             args.plan.display()
         ));
     }

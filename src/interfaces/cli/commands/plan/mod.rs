@@ -7,6 +7,7 @@
 //! | 3 | something failed or was skipped; or somebody else works on the run |
 //! | 4 | canceled |
 
+pub(super) mod agents;
 mod args;
 mod dod;
 mod enforce;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Desk, Trouble,
+    Desk, Trouble, agents,
     args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
     enforce::{self, Enforced},
     exit, show, watch,
@@ -43,6 +43,9 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     }
     if args.dry_run {
         return dry_run(&plan);
+    }
+    if let Some(list) = plan.guarded {
+        return agents::run(args, *list, desk);
     }
     let workdir = desk.shelf.workdir(&args.workdir)?;
     if watch::is_wanted(desk) {
@@ -102,7 +105,9 @@ fn restricted(plan: Plan, only: &[String]) -> Result<Plan, Trouble> {
             .collect();
         tasks.push(task);
     }
-    Ok(Plan { tasks, ..plan })
+    let mut plan = Plan { tasks, ..plan };
+    agents::kept(&mut plan);
+    Ok(plan)
 }
 
 fn dry_run(plan: &Plan) -> Result<Exit, Trouble> {

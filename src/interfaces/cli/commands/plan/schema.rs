@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::Trouble;
 use crate::{
-    domain::plan::{read, when},
+    domain::{
+        guarded::CLASSES,
+        plan::{read, when},
+    },
     interfaces::{cli::exit::Exit, report::Printer},
 };
 
@@ -27,7 +30,10 @@ fn document() -> Value {
             "goal": text,
             "artifacts_dir": text,
             "tasks": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/task"}},
-            "on_failure": {"type": "array", "items": {"$ref": "#/$defs/task"}},
+            "on_failure": {"oneOf": [
+                {"type": "array", "items": {"$ref": "#/$defs/task"}},
+                {"enum": ["stop", "retry_then_stop", "retry_then_skip_dependents"]},
+            ]},
             "defaults": defaults(),
             "params": {"type": "object"},
             "max_parallel": {"type": "integer", "minimum": 1},
@@ -35,6 +41,19 @@ fn document() -> Value {
             "include": {"type": ["string", "array"], "items": {"type": "string"}},
             "policy": {"enum": ["off", "enforce", false]},
             "origin": {"enum": ["person", "model"]},
+            "id": {"type": "string", "maxLength": 60, "description": "name of a plan of agents; the file's name if absent"},
+            "agent": agent(),
+            "test_command": {"type": ["array", "string"], "items": {"type": "string"}},
+            "allowed_imports": {"type": ["string", "array"], "items": {"type": "string"}},
+            "banned_patterns": {"type": ["string", "array"], "items": {"type": "string"}},
+            "limits": limits(),
+            "sandbox": {"enum": ["auto", "require", "off", false]},
+            "test_seconds": {"type": "integer", "minimum": 1},
+            "disk_mb": {"type": "integer", "minimum": 1},
+            "full_test_command": {"type": ["array", "string"], "items": {"type": "string"}},
+            "full_test_seconds": {"type": "integer", "minimum": 1},
+            "max_usd": {"type": "integer", "minimum": 1},
+            "real": {"type": "boolean"},
         },
         "$defs": {"task": task()},
     })
@@ -52,10 +71,39 @@ fn task() -> Value {
     json!({
         "type": "object",
         "required": ["id"],
-        "oneOf": [{"required": ["cmd"]}, {"required": ["shell"]}, {"required": ["job"]}],
+        "oneOf": [{"required": ["cmd"]}, {"required": ["shell"]}, {"required": ["job"]}, {"required": ["prompt"]}],
         "additionalProperties": false,
         "properties": fields(),
     })
+}
+
+fn agent() -> Value {
+    let texts = json!({"type": "array", "items": {"type": "string"}});
+    json!({"oneOf": [
+        {"enum": ["claude", "codex", "job"]},
+        {
+            "type": "object",
+            "required": ["kind"],
+            "additionalProperties": false,
+            "properties": {
+                "kind": {"enum": ["claude", "codex", "command", "job"]},
+                "args": texts,
+                "model": {"type": "string"},
+                "max_budget_usd": {"type": "integer", "minimum": 1},
+                "credentials": texts,
+                "hosts": texts,
+                "environment": texts,
+                "check": texts,
+            },
+        },
+    ]})
+}
+
+fn limits() -> Value {
+    let whole = json!({"type": "integer", "minimum": 1});
+    json!({"type": "object", "additionalProperties": false, "properties": {
+        "files": whole, "lines": whole, "created": whole, "bytes": whole,
+    }})
 }
 
 fn fields() -> Value {
@@ -83,6 +131,16 @@ fn fields() -> Value {
         "resources": {"type": ["object", "array", "string"]},
         "priority": {"type": "integer"},
         "allow_failure": {"type": "boolean"},
+        "agent": agent(),
+        "goal": {"type": "string", "description": "what it is for, in one line; the prompt's first if absent"},
+        "prompt": {"type": "string", "description": "what an agent is asked to do"},
+        "class": {"enum": CLASSES},
+        "test_command": {"type": ["array", "string"], "items": {"type": "string"}, "description": "must succeed; no shell"},
+        "context_files": one_or_more,
+        "max_time_seconds": {"type": "integer", "minimum": 1},
+        "allowed_imports": one_or_more,
+        "banned_patterns": one_or_more,
+        "limits": limits(),
         "cache": {"type": ["boolean", "object"], "properties": {"inputs": texts, "env": texts}},
     })
 }

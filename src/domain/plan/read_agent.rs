@@ -1,0 +1,519 @@
+//! Reads the tasks of agents, and what a plan of such tasks says about all of them.
+//!
+//! A plan gives its tasks to agents or runs commands, never both: commands run in the person's working
+//! directory, and what agents do is not there until a person has taken it over.
+
+use serde_json::Value as Json;
+
+use crate::domain::{
+    guarded::{self, Agent, AgentKind, CLASSES, OnFailure, Sandbox, TaskList},
+    plan::{
+        expand::Scope,
+        field::{Field, only_known},
+        graph::Graph,
+        node::{Entry, Fault, Mark, Node, Value},
+        read::Written,
+        scalar::Meaning,
+        task::{PolicyMode, Task},
+        words,
+    },
+    validate::Limits,
+};
+
+/// The fields that only a plan of agents has.
+pub const PLAN_FIELDS: &[&str] = &[
+    "id",
+    "agent",
+    "test_command",
+    "allowed_imports",
+    "banned_patterns",
+    "limits",
+    "sandbox",
+    "test_seconds",
+    "disk_mb",
+    "full_test_command",
+    "full_test_seconds",
+    "max_usd",
+    "real",
+];
+/// The fields that only a task of an agent has.
+pub const TASK_FIELDS: &[&str] = &[
+    "agent",
+    "goal",
+    "prompt",
+    "class",
+    "test_command",
+    "context_files",
+    "max_time_seconds",
+    "allowed_imports",
+    "banned_patterns",
+    "limits",
+];
+/// The fields that every sort of task has.
+const COMMON_TASK_FIELDS: &[&str] = &["id", "depends_on", "matrix"];
+/// The fields of an agent.
+const AGENT_FIELDS: &[&str] = &[
+    "kind",
+    "args",
+    "model",
+    "max_budget_usd",
+    "credentials",
+    "hosts",
+    "environment",
+    "check",
+];
+const LIMIT_FIELDS: &[&str] = &["files", "lines", "created", "bytes"];
+
+/// Tells whether `on_failure` is one word, as for agents, and not a list of tasks.
+fn is_word(field: &Field<'_>) -> bool {
+    names_a_word(field.node)
+}
+
+/// Tells whether a value is one word.
+pub(super) fn names_a_word(node: &Node) -> bool {
+    matches!(node.value, Value::Scalar { .. }) && !node.is_null()
+}
+
+/// Returns a plan's own fields: those of a large plan's tasks need not be kept twice.
+fn without_tasks(plan: &Node) -> Node {
+    let entries = match &plan.value {
+        Value::Map(entries) => entries
+            .iter()
+            .filter(|entry| &*entry.key != "tasks")
+            .cloned()
+            .collect(),
+        Value::Scalar { .. } | Value::List(_) => Vec::new(),
+    };
+    Node {
+        mark: plan.mark,
+        value: Value::Map(entries),
+    }
+}
+
+/// Tells whether a written task is one for an agent.
+pub(super) fn is_agent(written: &Written<'_>) -> bool {
+    written.own("prompt").is_some() || written.own("agent").is_some()
+}
+
+/// Refuses what means nothing for a task of its sort.
+pub(super) fn check_fields(written: &Written<'_>, owner: &str) -> Result<(), Fault> {
+    let agent = is_agent(written);
+    let wrong = |entry: &&Entry| {
+        let key = &*entry.key;
+        let common = COMMON_TASK_FIELDS.contains(&key);
+        !common && TASK_FIELDS.contains(&key) != agent
+    };
+    let Some(entry) = written.entries().iter().find(wrong) else {
+        return match written.default_entries().iter().find(wrong) {
+            None => Ok(()),
+            Some(entry) => Err(foreign_default(entry, owner, agent)),
+        };
+    };
+    let (key, mark) = (&*entry.key, entry.mark);
+    Err(if agent {
+        let fault = Fault::new(
+            mark,
+            format!("field `{key}` of {owner} means nothing for an agent"),
+        );
+        match key {
+            "timeout_sec" => fault.with("use `max_time_seconds`"),
+            "retries" => fault.with("`on_failure: retry_then_stop` of the plan tries a task once more"),
+            "cmd" | "shell" | "job" => fault.with(
+                "a task has a command or a `prompt`; what decides about the work is its `test_command`",
+            ),
+            _ => fault.with("remove it"),
+        }
+    } else {
+        Fault::new(
+            mark,
+            format!("field `{key}` of {owner} means nothing without a `prompt`"),
+        )
+        .with("add a `prompt` for an agent, or remove it")
+    })
+}
+
+fn foreign_default(entry: &Entry, owner: &str, agent: bool) -> Fault {
+    let sort = if agent { "an agent" } else { "a command" };
+    let message = format!(
+        "the default `{}` means nothing for {owner}, which is {sort}'s",
+        entry.key
+    );
+    Fault::new(entry.mark, message).with("remove it from `defaults`")
+}
+
+/// Reads a task for an agent; what it depends on is added when all are known.
+pub(super) fn task(
+    id: &str,
+    mark: Mark,
+    written: &Written<'_>,
+    root: &Root<'_>,
+    scope: &Scope<'_>,
+) -> Result<guarded::Task, Fault> {
+    let owner = &format!("task `{id}`");
+    let field = |name| {
+        let node = written.get(name).filter(|node| !node.is_null());
+        node.map(|node| Field {
+            node,
+            name,
+            owner,
+            scope,
+        })
+    };
+    let lacks = |what: &str| Fault::new(mark, format!("{owner} has no `{what}`"));
+    let texts = |name| field(name).map_or(Ok(Vec::new()), |field| field.one_or_more());
+    let prompt =
+        field("prompt").ok_or_else(|| lacks("prompt").with("say what the agent has to do"))?;
+    let prompt = prompt.text()?;
+    let class = field("class")
+        .ok_or_else(|| lacks("class").with(format!("add one of {}", CLASSES.join(", "))))?;
+    let class_word = class.text()?;
+    if !CLASSES.contains(&class_word.as_str()) {
+        return Err(class
+            .fault("is no kind of work")
+            .nearest(&class_word, CLASSES));
+    }
+    let tests = field("test_command")
+        .map(|field| argv(&field))
+        .transpose()?;
+    let tests = tests.or_else(|| root.test_command.clone()).ok_or_else(|| {
+        lacks("test_command")
+            .with("without a test nothing is accepted; add one here or to the plan")
+    })?;
+    let agent = field("agent").map(|field| agent(&field)).transpose()?;
+    if agent.is_none() && root.agent.is_none() {
+        return Err(lacks("agent").with("add `agent: claude` here or to the plan"));
+    }
+    let goal = field("goal").map(|field| field.text()).transpose()?;
+    let seconds = field("max_time_seconds")
+        .map(|field| field.whole(1))
+        .transpose()?;
+    Ok(guarded::Task {
+        id: id.to_owned(),
+        goal: goal.unwrap_or_else(|| first_line(&prompt)),
+        prompt,
+        class: class_word,
+        test_command: tests,
+        context_files: texts("context_files")?,
+        depends_on: Vec::new(),
+        max_time_seconds: seconds.map_or(guarded::TASK_SECONDS, u64::from),
+        agent,
+        allowed_imports: texts("allowed_imports")?,
+        banned_patterns: texts("banned_patterns")?,
+        limits: field("limits")
+            .map(|field| limits(&field, root.limits))
+            .transpose()?,
+    })
+}
+
+fn first_line(prompt: &str) -> String {
+    let line = prompt.trim().lines().next().unwrap_or_default();
+    line.chars().take(72).collect()
+}
+
+/// What a plan says about the agents of all its tasks.
+#[derive(Debug)]
+pub(super) struct Root<'a> {
+    node: Node,
+    scope: &'a Scope<'a>,
+    agent: Option<Agent>,
+    test_command: Option<Vec<String>>,
+    limits: Limits,
+}
+
+impl<'a> Root<'a> {
+    /// Reads what tasks may leave out.
+    pub(super) fn read(plan: &Node, scope: &'a Scope<'a>) -> Result<Self, Fault> {
+        let mut root = Self {
+            node: without_tasks(plan),
+            scope,
+            agent: None,
+            test_command: None,
+            limits: guarded::LIMITS,
+        };
+        root.agent = root.field("agent").map(|field| agent(&field)).transpose()?;
+        root.test_command = root
+            .field("test_command")
+            .map(|field| argv(&field))
+            .transpose()?;
+        let usual = root.limits;
+        root.limits = root
+            .field("limits")
+            .map_or(Ok(usual), |field| limits(&field, usual))?;
+        Ok(root)
+    }
+
+    /// Returns the program that does a task, to be shown.
+    pub(super) fn program(&self, task: &guarded::Task) -> String {
+        let agent = task.agent.as_ref().or(self.agent.as_ref());
+        agent.map_or("", Agent::program).to_owned()
+    }
+
+    fn field<'s>(&'s self, name: &'s str) -> Option<Field<'s>> {
+        let node = self.node.get(name).filter(|node| !node.is_null());
+        node.map(|node| Field {
+            node,
+            name,
+            owner: "the plan",
+            scope: self.scope,
+        })
+    }
+
+    /// Puts a list together; `None` where no task is for an agent. Tasks come in the order in which they run.
+    pub(super) fn list(
+        &self,
+        goal: Option<&String>,
+        policy: PolicyMode,
+        tasks: &[Task],
+        handlers: usize,
+        read: Vec<(Mark, Option<Box<guarded::Task>>)>,
+    ) -> Result<Option<Box<TaskList>>, Fault> {
+        if read.iter().all(|(_, task)| task.is_none()) {
+            self.refuse(
+                PLAN_FIELDS,
+                "means nothing without tasks that have a `prompt`",
+            )?;
+            return match self.field("on_failure").filter(is_word) {
+                None => Ok(None),
+                Some(field) => Err(field
+                    .fault("must be a list of tasks where tasks run commands")
+                    .with("begin each task with `- id:`")),
+            };
+        }
+        if let Some((mark, _)) = read.iter().find(|(_, task)| task.is_none()) {
+            let message = "this task runs a command, and others of the plan are for agents";
+            return Err(Fault::new(*mark, message).with(
+                "a plan does one or the other: put the commands into a plan of their own, or make them the `test_command` of agents",
+            ));
+        }
+        if handlers > 0 {
+            self.refuse(&["on_failure"], "must be a word where tasks are for agents")?;
+        }
+        self.refuse(
+            &["artifacts_dir", "max_parallel", "resources"],
+            "means nothing for agents",
+        )?;
+        let mut list = self.head(goal)?;
+        let marks: Vec<Mark> = read.iter().map(|(mark, _)| *mark).collect();
+        let mut waiting: Vec<Option<Box<guarded::Task>>> =
+            read.into_iter().map(|(_, task)| task).collect();
+        let graph = Graph::from_edges(tasks.iter().map(|task| task.depends_on.as_slice()));
+        for index in graph.order() {
+            let taken = waiting.get_mut(index as usize).and_then(Option::take);
+            let Some(mut task) = taken else { continue };
+            let needs = graph.upstream(index).iter();
+            task.depends_on = needs
+                .filter_map(|up| Some(tasks.get(*up as usize)?.id.to_string()))
+                .collect();
+            list.tasks.push(*task);
+        }
+        if self.agent.is_none()
+            && let Some(first) = list.tasks.iter().find_map(|task| task.agent.clone())
+        {
+            list.agent = first;
+        }
+        if policy == PolicyMode::Enforce {
+            list.enforce()
+                .map_err(|why| Fault::new(self.node.mark, why))?;
+        }
+        match list.faults().first() {
+            None => Ok(Some(Box::new(list))),
+            Some(fault) => Err(Fault::new(
+                place(fault, tasks, &marks, self.node.mark),
+                fault,
+            )),
+        }
+    }
+
+    fn refuse(&self, names: &[&str], why: &str) -> Result<(), Fault> {
+        let Value::Map(entries) = &self.node.value else {
+            return Ok(());
+        };
+        match entries.iter().find(|entry| names.contains(&&*entry.key)) {
+            None => Ok(()),
+            Some(entry) => Err(Fault::new(
+                entry.mark,
+                format!("field `{}` of the plan {why}", entry.key),
+            )
+            .with("remove it")),
+        }
+    }
+
+    fn head(&self, goal: Option<&String>) -> Result<TaskList, Fault> {
+        let whole = |name: &str, usual: u64| {
+            let given = self.field(name).map(|field| field.whole(1)).transpose();
+            given.map(|given| given.map_or(usual, u64::from))
+        };
+        let texts = |name| {
+            self.field(name)
+                .map_or(Ok(Vec::new()), |field| field.one_or_more())
+        };
+        Ok(TaskList {
+            schema: 1,
+            id: self
+                .field("id")
+                .map_or(Ok(UNNAMED.to_owned()), |field| field.text())?,
+            title: goal.cloned().unwrap_or_default(),
+            // Where the plan names none, every task does, and the first one's stands for the list.
+            agent: self
+                .agent
+                .clone()
+                .unwrap_or_else(|| Agent::simple(AgentKind::Claude)),
+            on_failure: self
+                .field("on_failure")
+                .map_or(Ok(OnFailure::Stop), |field| word(&field, &MODES))?,
+            allowed_imports: texts("allowed_imports")?,
+            banned_patterns: texts("banned_patterns")?,
+            limits: self.limits,
+            sandbox: self
+                .field("sandbox")
+                .map_or(Ok(Sandbox::Auto), |field| sandbox(&field))?,
+            test_seconds: whole("test_seconds", guarded::TEST_SECONDS)?,
+            disk_mb: whole("disk_mb", guarded::DISK_MB)?,
+            full_test_command: self
+                .field("full_test_command")
+                .map_or(Ok(Vec::new()), |field| argv(&field))?,
+            full_test_seconds: whole("full_test_seconds", guarded::FULL_TEST_SECONDS)?,
+            max_usd: self
+                .field("max_usd")
+                .map(|field| field.whole(1))
+                .transpose()?,
+            real: self.field("real").map_or(Ok(true), |field| field.flag())?,
+            tasks: Vec::new(),
+        })
+    }
+}
+
+/// The id of a plan that does not say one; the loader puts the file's name there.
+pub const UNNAMED: &str = "plan";
+
+const MODES: [(&str, OnFailure); 3] = [
+    ("stop", OnFailure::Stop),
+    ("retry_then_stop", OnFailure::RetryThenStop),
+    (
+        "retry_then_skip_dependents",
+        OnFailure::RetryThenSkipDependents,
+    ),
+];
+const SANDBOXES: [(&str, Sandbox); 3] = [
+    ("auto", Sandbox::Auto),
+    ("require", Sandbox::Require),
+    ("off", Sandbox::Off),
+];
+
+fn sandbox(field: &Field<'_>) -> Result<Sandbox, Fault> {
+    // `off` without quotes is a boolean in YAML 1.1, and means what it says.
+    if field.flag() == Ok(false) {
+        return Ok(Sandbox::Off);
+    }
+    word(field, &SANDBOXES)
+}
+
+fn word<T: Copy>(field: &Field<'_>, known: &[(&str, T)]) -> Result<T, Fault> {
+    let text = field.text()?;
+    let found = known.iter().find(|(name, _)| *name == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        field
+            .fault("is an unknown word")
+            .nearest(&text, known.iter().map(|(name, _)| *name))
+    })
+}
+
+/// Returns the place of the task that a sentence begins with.
+fn place(fault: &str, tasks: &[Task], marks: &[Mark], plan: Mark) -> Mark {
+    let at = tasks
+        .iter()
+        .position(|task| fault.starts_with(&format!("task `{}`", task.id)));
+    at.and_then(|at| marks.get(at)).copied().unwrap_or(plan)
+}
+
+/// Reads `agent: claude`, or a mapping with more to say.
+fn agent(field: &Field<'_>) -> Result<Agent, Fault> {
+    let value = if let Value::Map(entries) = &field.node.value {
+        only_known(
+            entries,
+            AGENT_FIELDS,
+            &format!("`agent` of {}", field.owner),
+        )?;
+        if field.node.get("kind").is_none() {
+            return Err(field
+                .fault("has no `kind`")
+                .with(format!("add one of {}", kinds().join(", "))));
+        }
+        json(field)?
+    } else {
+        serde_json::json!({ "kind": field.text()? })
+    };
+    let kind = value.get("kind").and_then(Json::as_str).unwrap_or_default();
+    if !kinds().contains(&kind) {
+        return Err(field.fault("names no known agent").nearest(kind, kinds()));
+    }
+    let agent: Agent = serde_json::from_value(value)
+        .map_err(|error| field.fault(&format!("cannot be read ({error})")))?;
+    match agent.fault() {
+        None => Ok(agent),
+        Some(fault) => Err(field.fault(&format!("is incomplete: {fault}"))),
+    }
+}
+
+fn kinds() -> [&'static str; 4] {
+    AgentKind::ALL.map(|(name, _)| name)
+}
+
+/// Reads limits; what is not said is as `usual`.
+fn limits(field: &Field<'_>, usual: Limits) -> Result<Limits, Fault> {
+    only_known(
+        field.map()?,
+        LIMIT_FIELDS,
+        &format!("`limits` of {}", field.owner),
+    )?;
+    let whole = |name| {
+        let node = field.node.get(name);
+        node.map(|node| field.at(node).whole(1)).transpose()
+    };
+    Ok(Limits {
+        files: whole("files")?.unwrap_or(usual.files),
+        lines: whole("lines")?.unwrap_or(usual.lines),
+        created: whole("created")?.unwrap_or(usual.created),
+        bytes: whole("bytes")?.map_or(usual.bytes, u64::from),
+    })
+}
+
+fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
+    let words = if let Value::List(_) = field.node.value {
+        field.texts()?
+    } else {
+        words::split(&field.text()?).map_err(|error| field.fault(&error.to_string()))?
+    };
+    if words.is_empty() {
+        return Err(field.fault("must name a program"));
+    }
+    Ok(words)
+}
+
+/// Returns what a value means, all the way down.
+fn json(field: &Field<'_>) -> Result<Json, Fault> {
+    Ok(match &field.node.value {
+        Value::Scalar { .. } => match field.node.meaning() {
+            Some(Meaning::Text(_)) => Json::String(field.any_text()?),
+            Some(Meaning::Int(number)) => Json::from(number),
+            Some(Meaning::Float(number)) => Json::from(number),
+            Some(Meaning::Bool(flag)) => Json::Bool(flag),
+            Some(Meaning::Null) | None => Json::Null,
+            Some(Meaning::HugeInt | Meaning::Date) => {
+                return Err(field.fault("must be text").with("put the value in quotes"));
+            }
+        },
+        Value::List(items) => Json::Array(
+            items
+                .iter()
+                .map(|item| json(&field.at(item)))
+                .collect::<Result<_, _>>()?,
+        ),
+        Value::Map(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|entry| Ok((entry.key.to_string(), json(&field.at(&entry.value))?)))
+                .collect::<Result<_, Fault>>()?,
+        ),
+    })
+}
