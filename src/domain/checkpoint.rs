@@ -172,7 +172,9 @@ pub struct Difference {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The root is in no git repository.
-    #[error("`{root}` is not inside a git repository: run `git init` there, or pass `--init`")]
+    #[error(
+        "`{root}` is not inside a git repository: run `git init` there, or take the first checkpoint with `tos --mode checkpoint --init`"
+    )]
     NoRepository {
         /// Where tos looked.
         root: String,

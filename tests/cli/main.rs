@@ -9,6 +9,7 @@
 mod approve;
 mod checkpoint;
 mod help;
+mod look;
 mod modes;
 mod steps;
 mod weaknesses;

@@ -28,6 +28,16 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Returns the path as it is compared with rules; `None` where there is none.
+    pub(super) fn path(&self) -> Option<&str> {
+        match self {
+            Self::Inside(path) | Self::Scratch(path) | Self::Home(path) | Self::Outside(path) => {
+                Some(path)
+            }
+            Self::Device | Self::Unknown(_) => None,
+        }
+    }
+
     /// Returns the path as a person may read it.
     pub(super) fn shown(&self) -> String {
         match self {

@@ -15,6 +15,21 @@ pub(super) enum Effect {
     Does(Trait, String),
 }
 
+impl Effect {
+    /// Returns whether the path is a pattern that ends in a wildcard, so that nearly every rule may be about it.
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Read(place) | Self::Write(place) | Self::Delete(place) => {
+                place.path().is_some_and(|path| path.ends_with('*'))
+            }
+            Self::Does(..) => false,
+        }
+    }
+}
+
+/// What an effect on an open pattern counts, in parts.
+const OPEN_COST: u32 = 10;
+
 /// One command inside the command.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Act {
@@ -38,7 +53,7 @@ pub(super) struct Limits {
 /// The limits in force; what is larger is refused.
 pub(super) const LIMITS: Limits = Limits {
     bytes: 64 * 1024,
-    nodes: 3_000,
+    nodes: 1_000,
     depth: 24,
 };
 
@@ -109,8 +124,15 @@ impl<'w> Reading<'w> {
         });
     }
 
-    /// Records an effect of the command looked at last.
+    /// Records an effect of the command looked at last. Each is held against every rule, and one whose path is a pattern
+    /// with an open end costs as much there as many others.
     pub(super) fn effect(&mut self, effect: Effect) {
+        let nodes = if effect.is_open() { OPEN_COST } else { 1 };
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > LIMITS.nodes {
+            self.given_up = Some("it has too many parts");
+            return;
+        }
         if self.acts.is_empty() {
             self.acts.push(Act::default());
         }

@@ -138,11 +138,43 @@ impl<'a> Scan<'a> {
 ///
 /// Both sides may hold wildcards (a path can come from a shell pattern); they fit when either covers the other.
 pub(super) fn glob_overlaps(glob: &str, path: &str) -> bool {
-    glob_fits(glob, path) || (path.contains('*') && glob_fits(path, glob))
+    if !path.contains('*') {
+        return glob_fits(glob, path);
+    }
+    // Most pairs differ in the plain text before the first wildcards or behind the last ones.
+    let (left, right) = (edges(glob), edges(path));
+    let starts = left.0.starts_with(right.0) || right.0.starts_with(left.0);
+    let ends = left.1.ends_with(right.1) || right.1.ends_with(left.1);
+    starts && ends && (glob_fits(glob, path) || glob_fits(path, glob))
+}
+
+/// Returns the plain text before the first wildcard and behind the last one.
+fn edges(glob: &str) -> (&str, &str) {
+    let (first, last) = (glob.find(['*', '?']), glob.rfind(['*', '?']));
+    match (first, last) {
+        (Some(first), Some(last)) => (
+            glob.get(..first).unwrap_or(""),
+            glob.get(last + 1..).unwrap_or(""),
+        ),
+        _ => (glob, glob),
+    }
 }
 
 /// Returns whether `text` fits `glob`.
 pub(super) fn glob_fits(glob: &str, text: &str) -> bool {
+    let plain = |part: &str| !part.contains(['*', '?']);
+    // The shapes that rules are made of need no search.
+    if plain(glob) {
+        return glob == text;
+    }
+    if let Some(name) = glob.strip_prefix("**/").filter(|rest| plain(rest)) {
+        let head = text.strip_suffix(name);
+        return head.is_some_and(|head| head.is_empty() || head.ends_with('/'));
+    }
+    if let Some(folder) = glob.strip_suffix("/**").filter(|rest| plain(rest)) {
+        let rest = text.strip_prefix(folder);
+        return rest.is_some_and(|rest| rest.starts_with('/'));
+    }
     let mut budget = 4_000;
     fits(glob, text, &mut budget)
 }
@@ -214,6 +246,22 @@ mod tests {
         ];
         for (glob, path, wanted) in cases {
             assert_eq!(glob_fits(glob, path), wanted, "{glob} {path}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_quick_shapes_say_what_the_search_says(glob in "(\\*\\*/)?[ab/*?]{0,5}(/\\*\\*)?", text in "[ab/]{0,8}") {
+            let mut budget = 4_000;
+            proptest::prop_assert_eq!(glob_fits(&glob, &text), fits(&glob, &text, &mut budget));
+        }
+
+        #[test]
+        fn the_edges_rule_nothing_out_that_overlaps(glob in "[ab/*?]{0,6}", path in "[ab/*]{0,8}") {
+            let mut budget = [4_000, 4_000];
+            let slow = fits(&glob, &path, &mut budget[0])
+                || (path.contains('*') && fits(&path, &glob, &mut budget[1]));
+            proptest::prop_assert_eq!(glob_overlaps(&glob, &path), slow);
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{loop_object, sprints, stamp};
 use crate::domain::{
     outcome::Phase,
-    state::{State, StepLine},
+    state::{State, StepLine, bill},
     time::local_text,
 };
 
@@ -61,14 +61,9 @@ pub fn phase_summary(state: &State) -> Value {
         map.insert("job_result_path".into(), json!(result));
         map.insert("job_result_path_posix".into(), json!(result));
         map.insert("version".into(), json!(1));
-        map.insert(
-            "tokens".into(),
-            json!(lines.iter().map(|line| line.tokens).sum::<u64>()),
-        );
-        map.insert(
-            "cost".into(),
-            json!(lines.iter().map(|line| line.cost).sum::<f64>()),
-        );
+        let (tokens, cost) = bill(lines);
+        map.insert("tokens".into(), json!(tokens));
+        map.insert("cost".into(), json!(cost));
     }
     summary
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{loop_object, phase_summary::end_reason, shown_index, step_file};
 use crate::domain::{
     outcome::{Outcome, Phase},
-    state::State,
+    state::{State, bill},
 };
 
 /// What lies on the disk at the end of a run.
@@ -68,14 +68,9 @@ pub fn run_summary(state: &State, files: &RunFiles) -> Value {
     put("version", json!(1));
     put("mode", json!(files.mode));
     put("run_id", json!(state.run));
-    put(
-        "tokens",
-        json!(state.steps.iter().map(|line| line.tokens).sum::<u64>()),
-    );
-    put(
-        "cost",
-        json!(state.steps.iter().map(|line| line.cost).sum::<f64>()),
-    );
+    let (tokens, cost) = bill(&state.steps);
+    put("tokens", json!(tokens));
+    put("cost", json!(cost));
     if let Some(error) = &files.error {
         put("error", json!(error));
     }

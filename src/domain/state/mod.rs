@@ -282,6 +282,13 @@ pub enum Fate {
     Unknown,
 }
 
+/// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`.
+pub fn bill(steps: &[StepLine]) -> (u64, f64) {
+    let tokens = steps.iter().map(|line| line.tokens).sum();
+    let cost = steps.iter().fold(0.0, |sum, line| sum + line.cost);
+    (tokens, cost)
+}
+
 impl Default for State {
     fn default() -> Self {
         Self {

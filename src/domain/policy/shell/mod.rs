@@ -14,6 +14,7 @@ mod expand;
 mod parameter;
 mod quoting;
 mod redirect;
+mod size;
 mod state;
 mod walk;
 mod wild;

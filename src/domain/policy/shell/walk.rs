@@ -11,18 +11,10 @@ use crate::domain::policy::{
     shell::{
         Machine,
         redirect::Streams,
+        size,
         state::{MOST_VALUES, unknown},
     },
 };
-
-/// Brackets inside brackets the parser is trusted with.
-const MOST_BRACKETS: u32 = 24;
-/// Round brackets directly inside each other the parser is trusted with.
-const MOST_IN_A_ROW: u32 = 6;
-/// `case` inside `case` the parser is trusted with.
-const MOST_CASES: u32 = 5;
-/// Compound commands one text may open.
-const MOST_COMPOUNDS: usize = 400;
 
 impl Machine<'_, '_> {
     /// Reads a text reached through `via` and returns what it would print.
@@ -52,8 +44,8 @@ impl Machine<'_, '_> {
         if !self.reading.spend_text(code) {
             return unknown();
         }
-        if too_nested(code) {
-            self.reading.given_up = Some("it is nested too deeply");
+        if let Some(why) = size::too_much(code) {
+            self.reading.given_up = Some(why);
             return unknown();
         }
         let Some(program) = parsed(code) else {
@@ -487,47 +479,4 @@ impl Machine<'_, '_> {
 fn parsed(code: &str) -> Option<ast::Program> {
     let options = ParserOptions::default();
     Parser::new(code.as_bytes(), &options).parse_program().ok()
-}
-
-/// Returns whether a text nests deeper than the parser can be trusted with.
-fn too_nested(code: &str) -> bool {
-    let (mut depth, mut most, mut opened) = (0_u32, 0_u32, 0_usize);
-    let (mut run, mut longest_run) = (0_u32, 0_u32);
-    for c in code.chars() {
-        // The parser tries `((` both ways, which doubles its work each time.
-        run = match c {
-            '(' => run + 1,
-            ' ' | '\t' | '\n' => run,
-            _ => 0,
-        };
-        longest_run = longest_run.max(run);
-        match c {
-            '(' | '{' => {
-                depth += 1;
-                opened += 1;
-                most = most.max(depth);
-            }
-            ')' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    longest_run > MOST_IN_A_ROW || most > MOST_BRACKETS || opened > 4_000 || words_nest(code)
-}
-
-/// Returns whether compound commands stand inside each other more deeply than the parser can be trusted with.
-fn words_nest(code: &str) -> bool {
-    let (mut cases, mut most_cases, mut compounds) = (0_u32, 0_u32, 0_usize);
-    for word in code.split(|c: char| c.is_whitespace() || c == ';') {
-        match word {
-            "case" => {
-                cases += 1;
-                most_cases = most_cases.max(cases);
-                compounds += 1;
-            }
-            "esac" => cases = cases.saturating_sub(1),
-            "if" | "while" | "until" | "for" | "select" | "elif" | "!" => compounds += 1,
-            _ => {}
-        }
-    }
-    most_cases > MOST_CASES || compounds > MOST_COMPOUNDS
 }

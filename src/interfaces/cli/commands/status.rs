@@ -1,7 +1,10 @@
 //! `tos status`.
 
 use crate::{
-    domain::{record, state::State},
+    domain::{
+        record,
+        state::{State, bill},
+    },
     interfaces::{
         cli::{
             args::Global,
@@ -34,8 +37,7 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
         ));
     }
     printer.line(&format!("steps     {}", state.steps.len()));
-    let tokens: u64 = state.steps.iter().map(|line| line.tokens).sum();
-    let cost: f64 = state.steps.iter().map(|line| line.cost).sum();
+    let (tokens, cost) = bill(&state.steps);
     printer.line(&format!("spent     {tokens} tokens, cost {cost:.4}"));
     if let Some(parked) = &state.parked {
         printer.line(&format!(

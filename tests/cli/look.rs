@@ -1,0 +1,225 @@
+//! Commands that only look or prepare: `init`, `status`, `steps`, `config`, `policy`, `doctor`, `checkpoint list`, `completions`,
+//! and what is said to whoever types something wrong.
+
+use crate::{environment::TestEnvironment, sample};
+
+fn empty() -> TestEnvironment {
+    TestEnvironment::in_folder(tempfile::tempdir().unwrap())
+}
+
+#[test]
+fn init_makes_a_root_and_keeps_what_is_there() {
+    let machine = empty();
+    insta::assert_snapshot!(machine.run(&["init"]), @r#"
+    --- stdout
+    created config/config_v0_3.json
+    created config/schema.json
+    created .gitignore
+    next: edit config/config_v0_3.json, then `tos doctor`, then `tos --mode run`
+    --- exit 0
+    "#);
+    machine.write("config/config_v0_3.json", "{}");
+    insta::assert_snapshot!(machine.run(&["init", "--sample"]), @r#"
+    --- stdout
+    kept    config/config_v0_3.json
+    created examples/sales/job_1.csv
+    created examples/sales/job_2.csv
+    created examples/sales/job_3.csv
+    created examples/sales/replies.jsonl
+    created workspace/artifacts/job_input.example.json
+    kept    config/schema.json
+    kept    .gitignore
+    next: `tos --mode cleanrun` runs the first of three jobs
+    --- exit 0
+    "#);
+    assert_eq!(machine.read("config/config_v0_3.json"), "{}");
+}
+
+#[test]
+fn a_root_in_which_nothing_ran_is_told_without_fuss() {
+    let machine = sample();
+    insta::assert_snapshot!(machine.run(&["status"]), @r#"
+    --- stdout
+    root      $ROOT
+    phase     none yet
+    steps     0
+    spent     0 tokens, cost 0.0000
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(machine.run(&["steps"]), @r#"
+    --- stdout
+    no steps yet
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(machine.run(&["steps", "7"]), @r#"
+    --- stderr
+    error: there is no step 7; `tos steps` lists them
+    --- exit 1
+    "#);
+    insta::assert_snapshot!(machine.run(&["checkpoint", "list"]), @r#"
+    --- stderr
+    error: `$ROOT` is not inside a git repository: run `git init` there, or take the first checkpoint with `tos --mode checkpoint --init`
+    --- exit 1
+    "#);
+    insta::assert_snapshot!(machine.run(&["approve"]), @r#"
+    --- stdout
+    no question is open
+    --- exit 0
+    "#);
+}
+
+#[test]
+fn a_configuration_is_shown_with_its_sources_and_judged() {
+    let machine = sample();
+    insta::assert_snapshot!(machine.run(&["config", "check"]), @r#"
+    --- stdout
+    config ok  $ROOT/config/config_v0_3.json  (34 keys set)
+    job input  workspace/artifacts/job_input.json is not there, and not required
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(machine.run(&["config", "show", "max_steps"]), @r#"
+    --- stdout
+    max_steps
+      How many steps one run may spend on a job before it ends as `max_steps_reached`.
+      value:   a whole number from 1 to 1000000
+      default: 8
+      example: 8
+      env:     TOS_MAX_STEPS
+    max_steps = 8  # config/config_v0_3.json
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(machine.run(&["--set", "max_steps=0", "config", "check"]), @r#"
+    --- stderr
+    error: config error: --set: `max_steps`: expected a whole number from 1 to 1000000, found 0; write for example 8
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(machine.run(&["config", "show", "max_step"]), @r#"
+    --- stderr
+    error: `max_step` is not a known key (nearest: `max_steps`)
+    hint: `tos --help` shows every mode and command
+
+    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
+      checkpoint: --name <text>
+      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
+    --- exit 2
+    "#);
+    let schema = machine.run(&["config", "schema"]);
+    assert_eq!(schema.code, Some(0), "{schema}");
+    let schema: serde_json::Value = serde_json::from_str(&schema.stdout).unwrap();
+    assert_eq!(schema["properties"]["max_steps"]["type"], "integer");
+}
+
+#[test]
+fn a_policy_explains_itself() {
+    let machine = sample();
+    insta::assert_snapshot!(machine.run(&["policy", "explain", "curl https://x | sh"]), @r#"
+    --- stdout
+    deny  rule `careful/network`: `curl https://x` curl talks to another machine
+        1. curl https://x
+           curl talks to another machine: deny by careful/network
+        2. sh
+           sh gets commands that are only known at run time: deny by opaque
+        3. … (through sh > sh)
+           the name of the program is only known at run time: deny by opaque
+    --- exit 1
+    "#);
+    insta::assert_snapshot!(machine.run(&["policy", "explain", "git commit -m 'rm -rf /'"]), @r#"
+    --- stdout
+    allow  no rule forbids it
+    --- exit 0
+    "#);
+    insta::assert_snapshot!(machine.run(&["policy", "test"]), @r#"
+    --- stdout
+    4 examples of the configuration and 26 of the preset hold
+    --- exit 0
+    "#);
+    let line = |command: &str, intent: &str| {
+        format!("{{\"command\": \"{command}\", \"shell\": \"bash\", \"intent\": \"{intent}\"}}\n")
+    };
+    machine.write(
+        "corpus.jsonl",
+        line("rm -rf ~", "delete") + &line("ls", "benign"),
+    );
+    let checked = machine.run(&["policy", "check", "--file", "corpus.jsonl"]);
+    assert_eq!(checked.code, Some(0), "{checked}");
+    insta::assert_snapshot!(machine.run(&["policy", "check", "--file", "none.jsonl"]), @r#"
+    --- stderr
+    error: none.jsonl cannot be read
+    hint: `tos --help` shows every mode and command
+
+    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
+      checkpoint: --name <text>
+      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
+    --- exit 2
+    "#);
+}
+
+#[test]
+fn a_doctor_says_what_is_missing_and_what_to_do() {
+    let machine = sample();
+    let seen = machine.run(&["doctor", "--json"]);
+    assert_eq!(seen.code, Some(0), "{seen}");
+    let seen: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+    let verdict = |what: &str| {
+        let all = seen["findings"].as_array().unwrap();
+        let found = all.iter().find(|finding| finding["what"] == what);
+        found.unwrap_or_else(|| panic!("{what}: {seen}"))["verdict"].clone()
+    };
+    assert_eq!(verdict("models"), "warning");
+    assert_eq!(verdict("root"), "ok");
+    assert_eq!(verdict("git"), "warning");
+    assert_eq!(verdict("type sh"), "ok");
+}
+
+#[test]
+fn completions_come_for_every_shell() {
+    let machine = empty();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let ran = machine.run(&["completions", shell]);
+        assert_eq!(ran.code, Some(0), "{shell}");
+        assert!(
+            ran.stdout.contains("checkpoint") && ran.stdout.contains("tos"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn wrong_words_are_answered_with_the_right_ones() {
+    let machine = empty();
+    insta::assert_snapshot!(machine.run(&["nonsense"]), @r#"
+    --- stderr
+    error: unrecognized subcommand 'nonsense'
+
+    Usage: tos --mode <run|test|cleanrun|checkpoint|rollback> [OPTIONS]
+           tos <COMMAND> [OPTIONS]
+
+    For more information, try '--help'.
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(machine.run(&["--mode", "rum"]), @r#"
+    --- stderr
+    error: invalid value 'rum' for '--mode <MODE>'
+      [possible values: run, test, cleanrun, checkpoint, rollback]
+
+      tip: a similar value exists: 'run'
+
+    For more information, try '--help'.
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(machine.run(&["--mode", "run"]), @r#"
+    --- stderr
+    error: config error: no config/config_v0_3.json and no config_v0_3.json in $ROOT; run `tos init --sample` for a working example, or name a file with `--config`
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(machine.run(&["status", "--root", "/nowhere"]), @r#"
+    --- stderr
+    error: `--root /nowhere` is not a directory
+    hint: `tos --help` shows every mode and command
+
+    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
+      checkpoint: --name <text>
+      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
+    --- exit 2
+    "#);
+}
