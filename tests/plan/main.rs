@@ -19,3 +19,4 @@ mod place;
 mod room;
 mod storm;
 mod superset;
+mod words;

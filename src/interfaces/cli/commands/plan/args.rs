@@ -254,7 +254,7 @@ pub struct GcArgs {
 /// `tos dod-check`: run the release checklist against this very program.
 #[derive(Debug, Clone, Args)]
 pub struct DodArgs {
-    /// Where its runs are kept.
+    /// Where its runs are kept [default: `.orch` where it exists, else `.tos`].
     #[arg(long, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Write the result as JSON to this file.

@@ -28,7 +28,13 @@ type Verdict<T> = Result<T, String>;
 /// Runs the checklist.
 pub fn main(args: &DodArgs, _global: &Global, kit: &dyn Kit, printer: &Printer) -> Exit {
     let tos = kit.itself();
-    let home = args.home.clone().unwrap_or_else(|| PathBuf::from(".tos"));
+    let home = match kit.shelf().home(args.home.as_deref()) {
+        Ok(home) => home,
+        Err(error) => {
+            printer.error(&error.to_string(), &[], None);
+            return Exit::Invalid;
+        }
+    };
     let mut check = Check {
         tos: tos.as_ref(),
         printer,

@@ -90,7 +90,7 @@ pub(super) fn status(args: &StatusArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
         let status = standing(run.as_mut(), &state);
         if desk.printer.is_json() {
             let plan = run.plan()?;
-            let home = home.display().to_string();
+            let home = desk.kit.itself().absolute(&home).display().to_string();
             let view = View {
                 plan: &plan,
                 state: &state,
