@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::OwnedFd,
-    process::{Child, ExitStatus},
+    process::Child,
     sync::{Arc, Mutex},
 };
 
@@ -95,14 +95,20 @@ impl Screen {
         );
     }
 
-    fn end(mut self) -> (ExitStatus, String) {
+    /// Waits for the end and for the last words, and returns the exit code.
+    fn end(mut self, words: &str) -> Option<i32> {
         let status = self.child.wait().unwrap();
         let modes = tcgetattr(&self.tty).unwrap().local_modes;
         assert!(
             modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG),
             "the terminal is as it was: {modes:?}"
         );
-        (status, self.text())
+        // What was said last may still be on its way.
+        until(
+            || self.text().contains(words),
+            &format!("{words:?} is said"),
+        );
+        status.code()
     }
 }
 
@@ -115,10 +121,7 @@ fn a_picture_shows_what_runs_and_c_cancels() {
     screen.shows("last-words");
     screen.shows("c cancel");
     screen.press("c");
-    let (status, text) = screen.end();
-    assert_eq!(status.code(), Some(4), "{text}");
-    assert!(text.contains("ending what runs"), "{text}");
-    assert!(text.contains("state: CANCELED"), "{text}");
+    assert_eq!(screen.end("state: CANCELED"), Some(4));
     let expected = [("slow", "CANCELED"), ("later", "CANCELED")];
     assert_eq!(place.statuses("latest"), pairs(&expected));
     assert!(!is_alive("sleep 36.25"));
@@ -132,8 +135,7 @@ fn the_second_interrupt_kills_what_does_not_listen() {
     let mut screen = Screen::of(&place, &["run", "plan.yaml"]);
     screen.shows("ready");
     screen.press("\u{3}\u{3}");
-    let (status, text) = screen.end();
-    assert_eq!(status.code(), Some(4), "{text}");
+    assert_eq!(screen.end("state: CANCELED"), Some(4));
     assert_eq!(place.statuses("latest"), pairs(&[("deaf", "CANCELED")]));
     assert!(!is_alive(": 37.25"));
 }
@@ -157,7 +159,7 @@ fn a_digit_follows_the_log_of_a_task_and_zero_closes_it() {
         "the log is closed",
     );
     screen.press("c");
-    assert_eq!(screen.end().0.code(), Some(4));
+    assert_eq!(screen.end("state: CANCELED"), Some(4));
 }
 
 #[test]
@@ -169,18 +171,16 @@ fn leaving_does_not_stop_the_run_and_it_can_be_watched_again() {
     place.wait_for("began");
     screen.shows("q leave");
     screen.press("q");
-    let (status, text) = screen.end();
-    assert_eq!(status.code(), Some(0), "{text}");
-    assert!(text.contains("it goes on"), "{text}");
+    assert_eq!(screen.end("it goes on"), Some(0));
     assert_eq!(place.state("latest")["status"], "RUNNING");
     let mut again = Screen::of(&place, &["status", "latest", "--watch"]);
     again.shows("RUNNING");
     again.press("q");
-    assert_eq!(again.end().0.code(), Some(0));
+    assert_eq!(again.end("RUNNING"), Some(0));
     let last = Screen::of(&place, &["status", "latest", "--watch"]);
     last.shows("RUNNING");
     place.write("go", "");
-    assert_eq!(last.end().0.code(), Some(0));
+    assert_eq!(last.end("SUCCESS"), Some(0));
     until(
         || place.state("latest")["status"] == "SUCCESS",
         "the run ends by itself",
@@ -200,7 +200,7 @@ fn a_terminal_that_is_closed_does_not_stop_the_run() {
         keys,
         tty,
         mut child,
-        said,
+        ..
     } = Screen::of(&place, &["run", "plan.yaml"]);
     place.wait_for("began");
     let pid = child.id();
@@ -209,7 +209,6 @@ fn a_terminal_that_is_closed_does_not_stop_the_run() {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     child.wait().unwrap();
-    drop(said);
     assert_eq!(place.state("latest")["status"], "RUNNING");
     place.write("go", "");
     until(
