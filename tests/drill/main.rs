@@ -136,6 +136,7 @@ drills! {
     read_secret "read-secret"
     fork_bomb "fork-bomb"
     disk_fill "disk-fill"
+    checkpoint_restore "checkpoint-restore"
     dag_skip "dag-skip"
     second_try "second-try"
     test_deleted "test-deleted"

@@ -24,6 +24,9 @@ pub(super) const REPORT: &str = "tried.md";
 /// The file that says that it is at work.
 pub(super) const STARTED: &str = "started.md";
 
+/// What no stable point may hold.
+pub(super) const SPOILT: &str = "spoilt";
+
 /// How long a process that was left behind lives, at most.
 const LINGERS: Duration = Duration::from_secs(120);
 /// How long a connection is tried.
@@ -74,6 +77,10 @@ fn play(scenario: &str, facts: &Facts, prompt: &str) -> io::Result<()> {
     match scenario {
         "fix" => fix(),
         "more" => append("app.py", "\n\ndef double(a):\n    return add(a, a)\n"),
+        "break-whole" => {
+            append(REPORT, "did: break the whole\n")?;
+            append("app.py", &format!("\n# {SPOILT}\n"))
+        }
         "test-failure" => fs::write("app.py", "def add(a, b):\n    return a * b\n"),
         "second-try" if prompt.contains("second and last try") => fix(),
         "second-try" => append("app.py", "\n# nothing repaired\n"),

@@ -263,6 +263,31 @@ pub const ALL: &[Drill] = &[
         )
     },
     Drill {
+        on_failure: "retry_then_stop",
+        checkpoint_every: 2,
+        tried: &["did: break the whole"],
+        ..refused(
+            "checkpoint-restore",
+            "tasks that pass alone and break the whole are given up; the run returns to the last stable point",
+            &[
+                job("T-1", "fix"),
+                job("T-2", "more"),
+                job("T-3", "break-whole"),
+                job("T-4", "more"),
+            ],
+            &[
+                "session.start",
+                "task T-1 success",
+                "task T-2 success",
+                "checkpoint",
+                "task T-3 success",
+                "task T-4 success",
+                "checkpoint.restore",
+                "session.end",
+            ],
+        )
+    },
+    Drill {
         on_failure: "retry_then_skip_dependents",
         ..refused(
             "dag-skip",

@@ -205,6 +205,7 @@ impl Drill {
             "on_failure": self.on_failure,
             "sandbox": self.sandbox,
             "disk_mb": DISK_MB,
+            "full_test_command": ["sh", "whole.sh"],
             "real": false,
             "task": tasks,
         })
