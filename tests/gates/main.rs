@@ -6,6 +6,9 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+mod freedom;
+mod stages;
+
 use std::{
     fs::{self, File},
     io::{Read, Write},

@@ -262,12 +262,12 @@ fn worst(gates: &Gates, track: &Track, phase: &str, evidence: &Evidence<'_>) -> 
 }
 
 fn overridden(ledger: &[Record], now: Timestamp) -> Option<Timestamp> {
-    ledger.iter().rev().find_map(|record| match &record.entry {
-        Entry::Override { expires, .. } if *expires > now && record.stamp.at <= now => {
-            Some(*expires)
-        }
+    // The newest one decides, so that a person can also take it back.
+    let newest = ledger.iter().rev().find_map(|record| match &record.entry {
+        Entry::Override { expires, .. } => Some((record.stamp.at, *expires)),
         _ => None,
-    })
+    });
+    newest.and_then(|(at, expires)| (expires > now && at <= now).then_some(expires))
 }
 
 fn holds(gates: &Gates, phase: &str, ledger: &[Record], here: &Here) -> Vec<String> {
@@ -500,7 +500,7 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
             "phase {phase} allows no unattended run. Open: {}",
             open(standing)
         );
-        return no(why, "tos phase status");
+        return no(why, next_step(standing));
     }
     if let Some(hold) = report.holds.first() {
         return no(
@@ -518,6 +518,14 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
         return no(why, "choose an earlier end");
     }
     Ok(())
+}
+
+/// Returns what would bring the next gate nearer: the first open criterion that a command can meet.
+fn next_step(standing: &Standing) -> String {
+    let criteria = standing.gate.iter().flat_map(|gate| &gate.criteria);
+    let mut open = criteria.filter(|one| !one.met);
+    let step = open.find_map(|one| one.note.strip_prefix("run: "));
+    step.unwrap_or("tos phase status").to_owned()
 }
 
 fn open(standing: &Standing) -> String {

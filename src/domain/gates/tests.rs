@@ -244,6 +244,139 @@ not ready: 1 of 3 criteria open"
 }
 
 #[test]
+fn the_refusal_of_the_gate_document_names_what_is_open_and_what_to_do() {
+    let classes = ["fix", "test", "deps", "fix", "fix"];
+    let tasks = classes.iter().enumerate();
+    let book = tasks.fold(Book::default(), |book, (n, class)| {
+        book.task(&format!("T-{n}"), class, true)
+    });
+    let book = book.drills(&["danger-symbol", "test-failure"]);
+    let ask = Ask {
+        unattended: true,
+        seconds: 60,
+        on_failure: "stop".into(),
+        capabilities: ["worktree", "env_min", "home_redirect"]
+            .map(String::from)
+            .to_vec(),
+    };
+    assert_eq!(
+        may_start(&book.report(), &ask),
+        Err(Refusal {
+            why: "phase 1 allows no unattended run. Open: failure-drills 2/4".into(),
+            next: "tos drill forbidden-import two-failures".into(),
+        })
+    );
+}
+
+/// A ledger that has exactly what the gate behind a phase asks for, and nothing to spare.
+fn complete(phase: &str) -> Book {
+    let sessions = |book: Book, seconds: u64| {
+        (1..=3).fold(book, |book, n| {
+            book.session(&format!("S-{n}"), seconds, |book| book)
+        })
+    };
+    let night = |book: Book, date: u32, good: u32| {
+        book.at(&format!("2026-03-{date}T04:00:00+09:00")).session(
+            &format!("N-{date}"),
+            7200,
+            |book| {
+                (0..10).fold(book, |book, n| {
+                    book.task(&format!("T-{date}-{n}"), "fix", n < good)
+                })
+            },
+        )
+    };
+    match phase {
+        "1" => ["fix", "test", "deps", "fix", "fix"]
+            .iter()
+            .enumerate()
+            .fold(Book::default(), |book, (n, class)| {
+                book.task(&format!("T-{n}"), class, true)
+            })
+            .drills(&DRILLS[..4]),
+        "2a" => sessions(Book::default().phase("1", "2a"), 45 * 60)
+            .add(Entry::Poc {
+                subject: "container".into(),
+                verdict: "no-go".into(),
+                probes: vec![],
+            })
+            .add(Entry::RetrySuccess { task: "T".into() })
+            .drills(&DRILLS[4..]),
+        "2b" => sessions(Book::default().phase("2a", "2b"), 105 * 60).drills(&[
+            "net-egress",
+            "write-outside",
+            "read-secret",
+            "fork-bomb",
+            "disk-fill",
+        ]),
+        _ => {
+            let book = Book::default()
+                .phase("2b", "3")
+                .drills(&["checkpoint-restore", "dag-skip"]);
+            night(night(night(book, 11, 8), 12, 8), 13, 8)
+        }
+    }
+}
+
+#[test]
+fn every_gate_opens_for_what_it_asks_and_shuts_when_any_piece_of_evidence_is_missing() {
+    for phase in ["1", "2a", "2b", "3"] {
+        let book = complete(phase);
+        assert!(is_ready(&book), "{phase}: {}", book.shown());
+        let report = book.report();
+        let gate = report.autonomy().unwrap().gate.clone().unwrap();
+        // The rate is over more tasks than have to be good; each of the others is needed.
+        let exact = gate.criteria.iter().filter(|one| one.id != "last-20-rate");
+        for seq in exact.flat_map(|one| one.evidence.clone()) {
+            let mut less = complete(phase);
+            less.records.retain(|record| record.seq != seq);
+            assert!(!is_ready(&less), "{phase} without record {seq}");
+        }
+    }
+}
+
+#[test]
+fn the_last_20_tasks_have_to_be_good_enough_and_20() {
+    let book = complete("3");
+    let good = book.records.iter().rposition(
+        |record| matches!(&record.entry, Entry::Task { end } if end.outcome == TaskOutcome::Success),
+    );
+    let mut worse = complete("3");
+    if let Entry::Task { end } = &mut worse.records[good.unwrap()].entry {
+        end.outcome = TaskOutcome::Failed;
+    }
+    assert!(!is_ready(&worse), "{}", worse.shown());
+}
+
+#[test]
+fn an_override_permits_and_opens_no_gate_and_ends() {
+    let wish = |expires: &str| Entry::Override {
+        reason: "r".into(),
+        expires: at(expires),
+    };
+    let ask = Ask {
+        unattended: true,
+        seconds: 3600,
+        on_failure: "retry_then_skip_dependents".into(),
+        capabilities: ["worktree", "env_min", "home_redirect"]
+            .map(String::from)
+            .to_vec(),
+    };
+    let may = |book: &Book| may_start(&book.report(), &ask).is_ok();
+    let book = Book::default().add(wish("2026-03-14T10:00:00+09:00"));
+    assert!(may(&book) && !is_ready(&book));
+    let bare = Ask {
+        capabilities: vec![],
+        ..ask.clone()
+    };
+    assert!(may_start(&book.report(), &bare).is_err(), "walls stay");
+    let over = Book::default().add(wish("2026-03-14T08:59:00+09:00"));
+    assert!(!may(&over));
+    let taken_back = book.add(wish("2026-03-14T09:00:00+09:00"));
+    assert!(!may(&taken_back));
+}
+
+#[test]
 fn an_empty_ledger_stands_at_the_bottom_and_permits_nothing() {
     let report = Book::default().report();
     assert_eq!(report.autonomy().unwrap().phase, "1");

@@ -69,6 +69,18 @@ enum Verb {
         #[arg(long)]
         reason: String,
     },
+    /// Allow for a while what the gate refuses; such sessions prove nothing. Needs a person at the terminal
+    Override {
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// For how long, e.g. `4h`; a day at most
+        #[arg(long, value_name = "TIME", required_unless_present = "end")]
+        expires: Option<String>,
+        /// Take an override back
+        #[arg(long, conflicts_with = "expires")]
+        end: bool,
+    },
     /// List every change of phase, hold and lock
     History,
     /// Look at this machine and record what the stages of TOS ask for
@@ -119,6 +131,24 @@ pub fn main(
                 reason: reason.clone(),
             })?;
             Ok(said(printer, "unlocked", &json!({ "locked": false })))
+        }
+        Verb::Override {
+            reason,
+            expires,
+            end: false,
+        } => overrule(
+            &mut court,
+            reason,
+            expires.as_deref().unwrap_or_default(),
+            kit,
+            printer,
+        ),
+        Verb::Override { reason, .. } => {
+            let expires = court.here.at;
+            let reason = reason.clone();
+            court.record(Entry::Override { reason, expires })?;
+            let document = json!({ "overridden": null });
+            Ok(said(printer, "the gate decides again", &document))
         }
         Verb::History => Ok(history(&court, printer)),
         Verb::Observe => observe(&mut court, kit, global, printer),
@@ -328,6 +358,38 @@ fn demote(
         printer,
         &format!("phase {to}"),
         &json!({ "from": standing.phase, "to": to }),
+    ))
+}
+
+/// How long an override may last.
+const LONGEST_OVERRIDE_S: u64 = 24 * 3600;
+
+fn overrule(
+    court: &mut Court,
+    reason: &str,
+    expires: &str,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let seconds = gates::seconds(expires)
+        .filter(|seconds| (1..=LONGEST_OVERRIDE_S).contains(seconds))
+        .ok_or_else(|| {
+            Trouble::usage("`--expires` wants a time like `45m` or `4h`, a day at most")
+        })?;
+    if reason.trim().is_empty() {
+        return Err(Trouble::usage("`--reason` is blank"));
+    }
+    only_a_person(kit, "override the gate", "override")?;
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    let until = court.here.at + chrono::Duration::seconds(seconds);
+    court.record(Entry::Override {
+        reason: reason.to_owned(),
+        expires: until,
+    })?;
+    Ok(said(
+        printer,
+        &format!("the gate is overridden until {until}; sessions until then prove nothing"),
+        &json!({ "overridden": until }),
     ))
 }
 
