@@ -67,6 +67,13 @@ pub trait Worktrees: Send + Sync {
     /// Returns one line each.
     fn clean(&self) -> Result<Vec<String>, Error>;
 
+    /// Says why one of these folders of the checkout cannot be shared.
+    fn check_shared(&self, names: &[String]) -> Result<(), Error>;
+
+    /// Puts folders of the checkout that git ignores into a fresh work tree, where nothing done to them reaches
+    /// the checkout: as links where a wall makes everything outside read-only, else as copies.
+    fn share(&self, place: &Place, names: &[String], walled: bool) -> Result<(), Error>;
+
     /// Returns how many bytes of disk a room takes, homes and ignored files included.
     fn weight(&self, place: &Place) -> u64;
 

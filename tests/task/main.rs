@@ -620,6 +620,51 @@ fn a_run_that_was_killed_is_on_record_and_loses_nothing() {
 }
 
 #[test]
+fn shared_folders_are_there_for_agent_and_tests_and_stay_what_they_are() {
+    let root = Root::new();
+    root.write("deps/lib/answer", "42\n");
+    root.write(".gitignore", "*.log\n/.tos/\n/deps/\n");
+    root.write(
+        "test.sh",
+        "#!/bin/sh\ngrep -q 'a + b' app.py && grep -q 4 deps/lib/answer\n",
+    );
+    root.git(&["add", "-A"]);
+    root.git(&["commit", "-q", "-m", "deps"]);
+    let spoils = "echo spoilt-4 > deps/lib/answer; echo x > deps/new";
+    let script = format!("grep -q 42 deps/lib/answer && {FIXED}; {spoils}");
+    root.list("retry_then_stop", &[("a", "true", ""), ("b", &script, "")]);
+    let file = root.home.path().join("list.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let with = |share: &str| format!("share = [\"{share}\"]\n{text}");
+    for (name, why) in [
+        ("nothing", "which is no folder of"),
+        ("config", "which git does not ignore"),
+        ("../x", "must be a folder below the root"),
+    ] {
+        fs::write(&file, with(name)).unwrap();
+        let (code, said) = root.run();
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(root.records("session.start").len(), 0);
+    fs::write(&file, with("deps")).unwrap();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("success  b"), "{said}");
+    assert_eq!(root.records("rollback")[0]["ok"], true);
+    let kept = fs::read_to_string(root.root.join("deps/lib/answer")).unwrap();
+    assert_eq!(
+        (kept.as_str(), root.root.join("deps/new").exists()),
+        ("42\n", false)
+    );
+    let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
+    assert_eq!(
+        root.git(&["ls-tree", "-r", "--name-only", &reference, "deps"]),
+        ""
+    );
+}
+
+#[test]
 fn a_list_with_mistakes_names_all_of_them_and_runs_nothing() {
     let root = Root::new();
     root.list(

@@ -41,6 +41,7 @@ mod rewrite;
 mod rollback;
 mod safety;
 mod scan;
+mod share;
 mod target;
 mod tree_diff;
 mod trees;

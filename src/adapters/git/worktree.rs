@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::program::Program;
+use super::{program::Program, share};
 use crate::{
     adapters::changes,
     domain::{ledger::chain::sha256, validate::Collected},
@@ -28,7 +28,7 @@ pub struct GitWorktrees {
 
 type Done<T> = Result<T, Error>;
 
-fn wrong(what: &str, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn wrong(what: &str, error: &dyn std::fmt::Display) -> Error {
     Error(format!("{what}: {error}"))
 }
 
@@ -295,6 +295,16 @@ impl Worktrees for GitWorktrees {
             found.push((file.to_owned(), sha256(kept.join("\n").as_bytes())));
         }
         Ok(found)
+    }
+
+    fn check_shared(&self, names: &[String]) -> Done<()> {
+        let mut names = names.iter();
+        names.try_for_each(|name| share::check(&self.top, name))
+    }
+
+    fn share(&self, place: &Place, names: &[String], walled: bool) -> Done<()> {
+        let mut names = names.iter();
+        names.try_for_each(|name| share::put(&self.top, &place.top, name, walled))
     }
 
     fn weight(&self, place: &Place) -> u64 {

@@ -52,6 +52,9 @@ pub struct TaskList {
     /// How long the test command may take.
     #[serde(default = "test_seconds")]
     pub test_seconds: u64,
+    /// Folders of the checkout that git ignores and tasks need, such as `node_modules`: theirs to read, nobody's to change.
+    #[serde(default)]
+    pub share: Vec<String>,
     /// How much an agent or its tests may write while they run, in megabytes; more ends them at once.
     #[serde(default = "disk_mb")]
     pub disk_mb: u64,
@@ -211,6 +214,15 @@ impl TaskList {
             faults.push("there is no `task`".to_owned());
         }
         faults.extend(self.agent.fault());
+        let odd = |name: &&String| {
+            let strange = |part| matches!(part, "" | "." | ".." | ".git" | ".tos");
+            name.starts_with('/') || name.split('/').any(strange)
+        };
+        if let Some(name) = self.share.iter().find(odd) {
+            faults.push(format!(
+                "`share` names `{name}`, which must be a folder below the root"
+            ));
+        }
         if self.disk_mb == 0 {
             faults.push("`disk_mb` must be above 0".to_owned());
         }

@@ -22,6 +22,7 @@ pub const PLAN_FIELDS: &[&str] = &[
     "sandbox",
     "test_seconds",
     "disk_mb",
+    "share",
     "full_test_command",
     "full_test_seconds",
     "max_usd",

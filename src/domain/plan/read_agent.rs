@@ -31,6 +31,7 @@ pub const PLAN_FIELDS: &[&str] = &[
     "sandbox",
     "test_seconds",
     "disk_mb",
+    "share",
     "full_test_command",
     "full_test_seconds",
     "max_usd",
@@ -368,6 +369,7 @@ impl<'a> Root<'a> {
                 .field("sandbox")
                 .map_or(Ok(Sandbox::Auto), |field| sandbox(&field))?,
             test_seconds: whole("test_seconds", guarded::TEST_SECONDS)?,
+            share: texts("share")?,
             disk_mb: whole("disk_mb", guarded::DISK_MB)?,
             full_test_command: self
                 .field("full_test_command")

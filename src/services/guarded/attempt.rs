@@ -226,6 +226,7 @@ impl Session<'_> {
             .hands
             .furnish(&place.room, &agent)
             .map_err(Error::Hands)?;
+        self.share(place)?;
         let words = prompt(task, self.before.as_deref(), told);
         let runner = self
             .tools
@@ -318,12 +319,7 @@ impl Session<'_> {
             let reason = format!("the change touches {path}, which decides whether it is good");
             return Ok(Some(bad(reason, true)));
         }
-        let confined = self
-            .terms
-            .start
-            .capabilities
-            .iter()
-            .any(|word| word == "fs_confined");
+        let confined = self.is_walled();
         let findings = judge(
             &self.list.rules(task, confined),
             &seen.project,
@@ -455,6 +451,18 @@ impl Session<'_> {
     }
 
     /// Makes the order for one program of a task; `name` is the task's id.
+    /// Gives a fresh work tree the folders of dependencies that the list names.
+    pub(super) fn share(&self, place: &Place) -> Result<(), Error> {
+        let worktrees = &self.tools.worktrees;
+        let walled = self.is_walled();
+        Ok(worktrees.share(place, &self.list.share, walled)?)
+    }
+
+    fn is_walled(&self) -> bool {
+        let mut proved = self.terms.start.capabilities.iter();
+        proved.any(|word| word == "fs_confined")
+    }
+
     pub(super) fn order(
         &self,
         name: &str,

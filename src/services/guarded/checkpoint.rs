@@ -77,6 +77,7 @@ impl Session<'_> {
             .furnish(&place.room, &self.list.agent)
             .map_err(Error::Hands)?;
         self.tools.hands.strip(&place.room);
+        self.share(place)?;
         let runner = self.tools.hands.for_tests(&place.room, self.list.sandbox);
         for (index, argv) in (1..).zip(commands) {
             let limit = Duration::from_secs(self.list.full_test_seconds);

@@ -176,6 +176,8 @@ pub(super) fn run(
 pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Confined, Trouble> {
     let (place, sandbox) = (desk.room.clone(), list.sandbox);
     let hands = desk.tools.hands.clone();
+    let shared = desk.tools.worktrees.check_shared(&list.share);
+    shared.map_err(|error| Trouble::Setup(error.to_string()))?;
     for agent in list.agents() {
         if let Some(name) = hands.lacks(agent) {
             let program = agent.program();

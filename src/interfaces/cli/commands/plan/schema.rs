@@ -49,6 +49,7 @@ fn document() -> Value {
             "limits": limits(),
             "sandbox": {"enum": ["auto", "require", "off", false]},
             "test_seconds": {"type": "integer", "minimum": 1},
+            "share": {"type": ["string", "array"], "items": {"type": "string"}},
             "disk_mb": {"type": "integer", "minimum": 1},
             "full_test_command": {"type": ["array", "string"], "items": {"type": "string"}},
             "full_test_seconds": {"type": "integer", "minimum": 1},
