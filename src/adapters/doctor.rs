@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::domain::command::Kind;
+use crate::{adapters::programs, domain::command::Kind};
 
 /// What was looked at, the verdict (`ok`, `warning`, `problem`), what was seen and what to do.
 pub type Sight = (String, &'static str, String);
@@ -108,7 +108,5 @@ fn version(name: &str) -> Option<String> {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    programs::find(&path, Path::new("/"), name.as_ref())
 }

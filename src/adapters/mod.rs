@@ -26,6 +26,7 @@ pub mod notify;
 pub mod plan;
 pub mod probe;
 pub mod process;
+mod programs;
 pub mod sandbox;
 pub mod signals;
 pub mod store;

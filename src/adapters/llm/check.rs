@@ -3,20 +3,23 @@
 //! Servers are asked for the list of their models, which also tells whether the key is good. Programs
 //! are looked up, recordings are read.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::{
-    adapters::llm::{
-        build,
-        chat::Chat,
-        error::BuildError,
-        live::{self, Dialect},
-        messages::Messages,
-        options::{ModelOptions, Provider},
-        shared::Shared,
-        trouble::{self, Answer, ApiError},
+    adapters::{
+        llm::{
+            build,
+            chat::Chat,
+            error::BuildError,
+            live::{self, Dialect},
+            messages::Messages,
+            options::{ModelOptions, Provider},
+            shared::Shared,
+            trouble::{self, Answer, ApiError},
+        },
+        programs,
     },
     domain::model::{Failure, Trouble},
 };
@@ -135,12 +138,7 @@ fn find_program(options: &ModelOptions) -> Result<Online, CheckError> {
     let name = options.argv.first().ok_or(BuildError::ArgvMissing)?;
     let path = options.environment.iter().find(|(key, _)| key == "PATH");
     let path = path.map_or("", |(_, value)| value.as_str());
-    let found = if name.contains('/') {
-        is_program(&options.directory.join(name))
-    } else {
-        std::env::split_paths(path).any(|folder| is_program(&folder.join(name)))
-    };
-    if found {
+    if programs::find(path.as_ref(), &options.directory, name.as_ref()).is_some() {
         return Ok(Online::Ready);
     }
     Err(CheckError::Failure(Failure {
@@ -151,10 +149,6 @@ fn find_program(options: &ModelOptions) -> Result<Online, CheckError> {
         retry_after_ms: None,
         request_id: None,
     }))
-}
-
-fn is_program(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 #[cfg(test)]

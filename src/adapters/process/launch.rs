@@ -6,11 +6,11 @@
 use std::{
     ffi::{OsStr, OsString},
     io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use crate::{
+    adapters::programs,
     domain::{
         command::{Command, Kind},
         process::Failure,
@@ -141,16 +141,8 @@ impl<'a> Search<'a> {
             let program = self.directory.join(name);
             return program.exists().then_some(program);
         }
-        std::env::split_paths(&self.path)
-            .map(|folder| self.directory.join(folder).join(name))
-            .find(|program| is_executable(program))
+        programs::find(&self.path, self.directory, name)
     }
-}
-
-fn is_executable(program: &Path) -> bool {
-    program
-        .metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

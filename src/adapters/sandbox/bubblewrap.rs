@@ -9,16 +9,17 @@ use super::{
     JAIL_WORD,
     spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Spec},
 };
-use crate::domain::confinement::{Level, Network};
+use crate::{
+    adapters::programs,
+    domain::confinement::{Level, Network},
+};
 
 /// Parts of `/proc` through which the machine can be changed.
 const PROC_LEVERS: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
 
 /// Finds the program in a search path.
 pub(super) fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
-    std::env::split_paths(path)
-        .map(|folder| folder.join("bwrap"))
-        .find(|program| program.is_absolute() && program.is_file())
+    programs::find(path, Path::new("/"), "bwrap".as_ref())
 }
 
 /// Returns the arguments of `bwrap` up to and including the inner jailer's; the command follows.

@@ -28,7 +28,10 @@ use super::{
     wall::{Options, confine},
 };
 use crate::{
-    adapters::process::{CommandRunner, Options as RunnerOptions},
+    adapters::{
+        process::{CommandRunner, Options as RunnerOptions},
+        programs,
+    },
     domain::{
         command::{Command as Proposed, Kind},
         confinement::{Backend, Capability, Level, Network, Proof, Report, Trial},
@@ -542,9 +545,7 @@ fn furnish(top: &Path, path: &std::ffi::OsStr) -> io::Result<bool> {
 }
 
 fn git_repository(root: &Path, path: &std::ffi::OsStr) -> bool {
-    let git = std::env::split_paths(path)
-        .map(|folder| folder.join("git"))
-        .find(|git| git.is_file());
+    let git = programs::find(path, Path::new("/"), "git".as_ref());
     let Some(git) = git else { return false };
     let made = Command::new(git)
         .args(["init", "-q", "--template="])
