@@ -46,6 +46,8 @@ pub(super) struct Limits {
     pub(super) bytes: usize,
     /// Parts visited.
     pub(super) nodes: u32,
+    /// Words of one command.
+    pub(super) words: usize,
     /// Texts inside texts.
     pub(super) depth: u32,
 }
@@ -54,6 +56,7 @@ pub(super) struct Limits {
 pub(super) const LIMITS: Limits = Limits {
     bytes: 64 * 1024,
     nodes: 1_000,
+    words: 1_200,
     depth: 24,
 };
 
@@ -105,6 +108,14 @@ impl<'w> Reading<'w> {
             self.given_up = Some("it is too long");
         }
         self.spend()
+    }
+
+    /// Returns whether one command may have this many words.
+    pub(super) fn holds(&mut self, words: usize) -> bool {
+        if words > LIMITS.words {
+            self.given_up = Some("it has too many parts");
+        }
+        self.given_up.is_none()
     }
 
     /// Spends for text that was put together; returns false when it is too much.

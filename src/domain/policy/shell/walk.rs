@@ -367,6 +367,9 @@ impl Machine<'_, '_> {
         }
         for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
             self.item(item, &mut words, &mut streams);
+            if !self.reading.holds(words.len()) {
+                return unknown();
+            }
         }
         let printed = if words.is_empty() {
             for assignment in assigned {

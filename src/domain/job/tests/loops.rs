@@ -1,0 +1,152 @@
+//! The life of jobs: goals, the loop, what one run may spend on a job.
+
+use super::*;
+
+#[test]
+fn a_job_runs_to_its_goal_and_the_loop_to_its_end() {
+    let mut bench = Bench::new(rules());
+    bench.start().step(&bash(&["make"])).exit(0).observed(true);
+    assert_eq!(
+        bench.outcome(),
+        &Outcome::Done {
+            reason: "done (job 1/2 completed)".into()
+        }
+    );
+    bench.start().step(&bash(&["make"])).exit(0).observed(true);
+    assert_eq!(bench.outcome().reason(), "done (job 2/2 completed)");
+    bench.start();
+    assert_eq!(
+        bench.outcome().reason(),
+        "job_loop_complete: max_jobs(2)に到達"
+    );
+    assert_eq!(
+        bench.phases(),
+        [(1, "done"), (2, "done"), (3, "job_loop_complete")]
+    );
+    assert_eq!(bench.job.state().jobs_done, 2);
+}
+
+#[test]
+fn w02_every_job_starts_without_the_results_of_the_one_before() {
+    let mut bench = Bench::new(rules());
+    bench.start();
+    let aside = |job| Effect::SetAside {
+        job,
+        files: vec!["out/report.txt".into()],
+    };
+    assert_eq!(bench.effect, Some(aside(1)));
+    bench.step(&bash(&["make"])).exit(0).observed(true).start();
+    assert_eq!(bench.effect, Some(aside(2)));
+}
+
+#[test]
+fn without_fresh_a_goal_that_holds_needs_no_step_and_no_model() {
+    let mut rules = rules();
+    rules.done.fresh = false;
+    let mut bench = Bench::new(rules);
+    bench.start();
+    assert!(matches!(bench.effect, Some(Effect::Observe(_))));
+    bench.observed(true);
+    assert_eq!(bench.phases(), [(1, "done")]);
+}
+
+#[test]
+fn w04_the_record_of_completion_gets_the_next_number() {
+    let mut rules = rules();
+    rules.job_loop = Some(JobLoop {
+        max_jobs: 1,
+        name: "sample".into(),
+    });
+    let mut bench = Bench::new(rules);
+    bench
+        .start()
+        .step(&bash(&["make"]))
+        .exit(0)
+        .observed(true)
+        .start();
+    assert_eq!(bench.phases(), [(1, "done"), (2, "job_loop_complete")]);
+}
+
+#[test]
+fn w05_max_steps_counts_the_steps_of_one_job_not_file_numbers() {
+    let mut rules = rules();
+    rules.max_steps = 1;
+    rules.job_loop = Some(JobLoop {
+        max_jobs: 12,
+        name: "sample".into(),
+    });
+    let mut bench = Bench::new(rules);
+    for _ in 0..12 {
+        bench.start().step(&bash(&["make"])).exit(0).observed(true);
+        assert!(matches!(bench.outcome(), Outcome::Done { .. }));
+    }
+    assert_eq!(bench.job.state().next_step, 13);
+}
+
+#[test]
+fn w06_a_goal_reached_in_the_last_step_is_reached() {
+    let mut rules = rules();
+    rules.max_steps = 1;
+    let mut bench = Bench::new(rules);
+    bench.start().step(&bash(&["make"])).exit(0).observed(true);
+    assert!(matches!(bench.outcome(), Outcome::Done { .. }));
+}
+
+#[test]
+fn w06_after_max_steps_the_next_run_gives_the_job_another_passage() {
+    let mut rules = rules();
+    rules.max_steps = 1;
+    let mut bench = Bench::new(rules);
+    bench.start().step(&bash(&["make"])).exit(0).observed(false);
+    assert_eq!(
+        bench.outcome(),
+        &Outcome::MaxSteps {
+            reason: "max_steps_reached: 1".into()
+        }
+    );
+    assert_eq!(bench.phases(), [(1, "execute"), (2, "max_steps_reached")]);
+    bench.start().step(&bash(&["make"])).exit(0).observed(true);
+    assert!(matches!(bench.outcome(), Outcome::Done { .. }));
+    assert_eq!(bench.job.state().jobs_done, 1);
+}
+
+#[test]
+fn w08_jobs_executed_counts_jobs_that_ran() {
+    let mut state = State::default();
+    state.apply(&Event {
+        v: VERSION,
+        seq: 1,
+        at: at(0).at,
+        run: "r0".into(),
+        event: EventKind::RunStarted {
+            facts: Box::default(),
+        },
+    });
+    state.job_index = 3;
+    let mut bench = Bench::with_state(state, rules());
+    bench.start();
+    assert!(matches!(bench.outcome(), Outcome::LoopComplete { .. }));
+    let result = record::job_result(bench.job.state()).unwrap();
+    assert_eq!(result["jobs_executed"], 0);
+}
+
+#[test]
+fn w11_a_complete_loop_is_recorded_once_and_goes_on_when_it_grows() {
+    let mut bench = Bench::new(rules());
+    for _ in 0..2 {
+        bench.start().step(&bash(&["make"])).exit(0).observed(true);
+    }
+    bench.start();
+    let result = record::job_result(bench.job.state());
+    bench.start();
+    assert_eq!(record::job_result(bench.job.state()), result);
+    assert_eq!(bench.phases().len(), 3);
+    let mut larger = rules();
+    larger.job_loop = Some(JobLoop {
+        max_jobs: 3,
+        name: "sample".into(),
+    });
+    let mut bench = bench.crashed(larger);
+    bench.start().step(&bash(&["make"])).exit(0).observed(true);
+    assert_eq!(bench.outcome().reason(), "done (job 3/3 completed)");
+}
