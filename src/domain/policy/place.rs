@@ -190,8 +190,18 @@ fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     }
 }
 
+/// Writes marks as wildcards; several that stay inside one name are one.
 fn globbed(path: &str) -> String {
-    path.replace([UNKNOWN, INHERITED, NAME, ANY_CHAR, SET], "*")
+    let mut glob = String::with_capacity(path.len());
+    let mut inside_name = false;
+    for c in path.chars() {
+        let is_name = matches!(c, NAME | ANY_CHAR | SET);
+        if !(is_name && inside_name) {
+            glob.push(if is_mark(c) { '*' } else { c });
+        }
+        inside_name = is_name;
+    }
+    glob
 }
 
 fn is_device(path: &str) -> bool {

@@ -28,7 +28,7 @@ impl Effect {
 }
 
 /// What an effect on an open pattern counts, in parts.
-const OPEN_COST: u32 = 10;
+const OPEN_COST: u32 = 12;
 
 /// One command inside the command.
 #[derive(Debug, Clone, Default)]
