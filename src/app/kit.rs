@@ -257,8 +257,9 @@ impl Kit for House {
         settings: &Settings,
         home: &Path,
         workdir: &Path,
+        sources: &[PathBuf],
     ) -> Result<PlanGuard, Trouble> {
-        plans::guard(self, settings, home, workdir)
+        plans::guard(self, settings, home, workdir, sources)
     }
 
     fn world(&self, settings: &Settings, attended: bool) -> World {

@@ -25,8 +25,9 @@ pub(super) fn guard(
     settings: &Settings,
     home: &Path,
     workdir: &Path,
+    sources: &[PathBuf],
 ) -> Result<PlanGuard, Trouble> {
-    let closed = closed(settings, home, workdir);
+    let closed = closed(settings, home, workdir, sources);
     let (wall, report) = walls::around(workdir, &closed, settings, &house.environment)?;
     let own_home = house.variable("HOME").map(PathBuf::from);
     let redactor = house.redactor().clone();
@@ -56,16 +57,19 @@ pub(super) fn guard(
 }
 
 /// Returns what no task may write, as far as it lies in the working directory.
-fn closed(settings: &Settings, home: &Path, workdir: &Path) -> Vec<PathBuf> {
+fn closed(settings: &Settings, home: &Path, workdir: &Path, sources: &[PathBuf]) -> Vec<PathBuf> {
     let kept = [workdir, settings.root.as_path()]
         .into_iter()
         .flat_map(|base| KEPT.iter().map(move |name| base.join(name)));
     let logs = settings.root.join(&settings.paths.logs);
     let home = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
+    // A plan must not make itself milder for the next time.
+    let sources = sources.iter().filter_map(|path| path.canonicalize().ok());
     let homes = [home.join("runs"), home.join("cache"), home];
     let mut closed: Vec<PathBuf> = kept
         .chain([logs])
         .chain(homes)
+        .chain(sources)
         .chain(settings.config_file.clone())
         .map(|path| path.canonicalize().unwrap_or_else(|_| without_dots(&path)))
         .filter(|path| path.starts_with(workdir) && path != workdir)

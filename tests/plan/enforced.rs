@@ -40,7 +40,7 @@ fn fact(place: &Place, id: &str, key: &str) -> Value {
 #[test]
 fn a_task_writes_in_the_working_directory_and_nowhere_else() {
     let Some(place) = walled(
-        "tasks:\n- {id: a, cmd: [sh, attempts.sh, inside, .git/hook, .tos/x, config/x, logs/x, home/x, ../beside]}\n",
+        "tasks:\n- {id: a, cmd: [sh, attempts.sh, inside, .git/hook, .tos/x, config/x, logs/x, home/x, ../beside, plan.yaml]}\n",
     ) else {
         return;
     };
@@ -67,6 +67,8 @@ fn a_task_writes_in_the_working_directory_and_nowhere_else() {
     ] {
         assert!(!there(name), "{name}");
     }
+    let plan = place.read("plan.yaml");
+    assert!(plan.starts_with("policy: enforce"), "{plan}");
     let said = place.read(&format!("home/runs/{}/logs/a.out.log", seen.run_id()));
     assert!(!said.contains("the key"), "{said}");
     let state = place
@@ -390,4 +392,38 @@ fn a_plan_from_a_model_is_enforced_whatever_it_leaves_out() {
         || place.path().join("made").exists(),
         "the plan of a person runs as written",
     );
+}
+
+#[test]
+fn a_task_is_judged_with_its_directory_its_variables_and_its_input() {
+    let place = Place::with(
+        r#"policy: enforce
+tasks:
+- {id: input, cmd: [sh], stdin: "rm -rf /etc/x\n"}
+- {id: loader, cmd: 'true', env: {LD_PRELOAD: ./x.so}}
+- {id: shell, shell: 'rm -rf hooks', cwd: dot/git, env: {A: "it's"}}
+- {id: upwards, cmd: [rm, -rf, ../built], cwd: sub}
+- {id: fine, cmd: [cat], stdin: "rm -rf /etc/x\n", cwd: sub}
+"#,
+    );
+    place.write(
+        "config/config_v0_3.json",
+        r#"{"allow_types": ["exec", "sh"], "sandbox": {"level": "off"}, "execution_policy": {"rules": [
+            {"name": "hooks", "decision": "deny", "deletes": ["dot/git/**"], "reason": "not these"}]}}"#,
+    );
+    for file in ["built/x", "sub/x", "dot/git/hooks/x"] {
+        place.write(file, "");
+    }
+    let seen = place.tos(&["run", "plan.yaml"]);
+    assert_eq!(seen.code, 3, "{}", seen.err);
+    let expected = [
+        ("input", "FAILED"),
+        ("loader", "FAILED"),
+        ("shell", "FAILED"),
+        ("upwards", "SUCCESS"),
+        ("fine", "SUCCESS"),
+    ];
+    assert_eq!(place.statuses("latest"), pairs(&expected), "{}", seen.err);
+    assert!(place.path().join("dot/git/hooks/x").exists());
+    assert!(!place.path().join("built").exists());
 }

@@ -34,6 +34,7 @@ pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan
     {
         list.id = named_by(path);
     }
+    plan.sources = files.names;
     Ok(plan)
 }
 

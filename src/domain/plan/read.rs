@@ -136,6 +136,7 @@ pub fn read(
         resources,
         policy,
         guarded,
+        sources: Vec::new(),
     })
 }
 

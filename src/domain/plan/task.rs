@@ -2,7 +2,7 @@
 //!
 //! Plans of a hundred thousand tasks are normal, so what few tasks have lives behind one pointer ([`Extra`]).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub struct Plan {
     /// Where the tasks are for agents: what they are, in the order in which they run. The tasks above then
     /// only show the graph.
     pub guarded: Option<Box<TaskList>>,
+    /// The files it was read from; none where it was in no file.
+    pub sources: Vec<PathBuf>,
 }
 
 impl Plan {

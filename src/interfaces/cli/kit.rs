@@ -131,12 +131,14 @@ pub trait Kit: GateKit {
     /// Takes over the terminal, where there is one.
     fn terminal(&self) -> Option<Box<dyn Terminal>>;
 
-    /// Builds what stands around the tasks of an enforced plan that runs in `workdir` and keeps its runs in `home`.
+    /// Builds what stands around the tasks of an enforced plan that runs in `workdir`, keeps its runs in `home` and was
+    /// read from `sources`.
     fn plan_guard(
         &self,
         settings: &Settings,
         home: &std::path::Path,
         workdir: &std::path::Path,
+        sources: &[PathBuf],
     ) -> Result<PlanGuard, Trouble>;
 
     /// Returns the circumstances under which the policy judges.

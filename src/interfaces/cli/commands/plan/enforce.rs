@@ -14,7 +14,7 @@ use crate::{
         command::{Command, Kind},
         plan::{
             Plan, Task, TaskIndex,
-            task::{Action, JobTask, PolicyMode},
+            task::{Action, JobTask, PolicyMode, Stdin},
         },
     },
     ports::plan_host::{Guard, without_dots},
@@ -38,6 +38,7 @@ pub(super) fn prepare(
     plan: &Plan,
     home: &Path,
     workdir: &Path,
+    sources: &[PathBuf],
 ) -> Result<Enforced, Trouble> {
     if plan.policy == PolicyMode::Off {
         return Ok(Enforced::default());
@@ -52,7 +53,7 @@ pub(super) fn prepare(
         .map_err(|error| wrong(error.to_string()))?;
     let around = desk
         .kit
-        .plan_guard(&settings, home, workdir)
+        .plan_guard(&settings, home, workdir, sources)
         .map_err(|error| Trouble::Usage(error.to_string()))?;
     if let Some(folder) = &plan.artifacts_dir
         && !around
@@ -73,7 +74,7 @@ pub(super) fn prepare(
         let why = match &task.action {
             Action::Job(job) => job_fault(task, job, &settings, workdir),
             Action::Argv(_) | Action::Shell(_) => {
-                let verdict = policy.judge(&command(&task.action), &around.world);
+                let verdict = policy.judge(&command(task), &around.world);
                 (!verdict.is_allowed())
                     .then(|| format!("the policy forbids it: {}", verdict.reason))
             }
@@ -87,13 +88,63 @@ pub(super) fn prepare(
     })
 }
 
-fn command(action: &Action) -> Command {
-    let (kind, code, argv) = match action {
+/// Returns the command of a task as the policy has to see it. Where the task says more than a command (a directory,
+/// variables, input), that decides what the command does, so it is all spelled out for a shell.
+fn command(task: &Task) -> Command {
+    let (kind, code, argv) = match &task.action {
         Action::Argv(argv) => (Kind::Exec, String::new(), argv.clone()),
         Action::Shell(code) => (Kind::Sh, code.clone(), Vec::new()),
         Action::Job(_) => (Kind::Exec, String::new(), Vec::new()),
     };
-    Command { kind, code, argv }
+    let stdin = task.extra.as_ref().map(|extra| &extra.stdin);
+    let (before, after) = (surroundings(task), stdin.map(input).unwrap_or_default());
+    if before.is_empty() && after.is_empty() {
+        return Command { kind, code, argv };
+    }
+    if kind == Kind::Sh {
+        let code = format!("{before}{{ {code}\n}}{after}");
+        return Command { kind, code, argv };
+    }
+    let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+    let text = format!("{before}{}{after}", words.join(" "));
+    Command {
+        kind,
+        code,
+        argv: vec!["sh".to_owned(), "-c".to_owned(), text],
+    }
+}
+
+fn surroundings(task: &Task) -> String {
+    let mut text = String::new();
+    if let Some(cwd) = &task.cwd {
+        text.extend(["cd -- ", &quoted(cwd), " || exit\n"]);
+    }
+    let is_name = |name: &str| {
+        !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    for (name, value) in task.env.iter().flatten().filter(|(name, _)| is_name(name)) {
+        text.extend(["export ", name, "=", &quoted(value), "\n"]);
+    }
+    text
+}
+
+fn input(stdin: &Stdin) -> String {
+    match stdin {
+        Stdin::Empty => String::new(),
+        Stdin::File(path) => format!(" < {}\n", quoted(path)),
+        Stdin::Text(text) => {
+            let mut end = "END".to_owned();
+            while text.lines().any(|line| line == end) {
+                end.push('_');
+            }
+            format!(" <<'{end}'\n{text}\n{end}\n")
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A job judges and confines its own commands by the configuration of its root: a plan may not bring a milder one.
@@ -124,4 +175,46 @@ fn job_fault(task: &Task, job: &JobTask, settings: &Settings, workdir: &Path) ->
     Some(format!(
         "under `policy: enforce` a job brings no settings of its own; remove `{name}`"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::plan::task::Extra;
+
+    #[test]
+    fn what_surrounds_a_command_is_spelled_out() {
+        let mut task = Task {
+            id: "a".into(),
+            action: Action::Argv(vec!["cat".to_owned(), "it's".to_owned()]),
+            depends_on: Vec::new(),
+            cwd: None,
+            env: None,
+            timeout_sec: None,
+            retries: 0,
+            retry_backoff_sec: Vec::new(),
+            outputs: Vec::new(),
+            extra: None,
+        };
+        assert_eq!(command(&task).argv, ["cat", "it's"]);
+        task.cwd = Some("sub dir".into());
+        task.env = Some(
+            [("A", "1"), ("B-C", "2")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+        );
+        task.extra = Some(Box::new(Extra {
+            stdin: Stdin::Text("x\nEND".to_owned()),
+            ..Extra::default()
+        }));
+        let wanted =
+            "cd -- 'sub dir' || exit\nexport A='1'\n'cat' 'it'\\''s' <<'END_'\nx\nEND\nEND_\n";
+        assert_eq!(command(&task).argv, ["sh", "-c", wanted]);
+        task.action = Action::Shell("cat # all".to_owned());
+        task.extra = None;
+        assert_eq!(
+            command(&task).code,
+            "cd -- 'sub dir' || exit\nexport A='1'\n{ cat # all\n}"
+        );
+    }
 }

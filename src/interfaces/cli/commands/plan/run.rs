@@ -51,7 +51,7 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     if watch::is_wanted(desk) {
         return watched(desk, &home, run_words(args));
     }
-    let enforced = enforce::prepare(desk, &plan, &home, &workdir)?;
+    let enforced = enforce::prepare(desk, &plan, &home, &workdir, &plan.sources)?;
     let workdir = workdir
         .to_str()
         .ok_or_else(|| Trouble::Usage("the workdir has a name that is not UTF-8".to_owned()))?;
@@ -155,7 +155,7 @@ pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = chosen(&plan, &state, args.failed_only);
-    let enforced = enforce::prepare(desk, &plan, &home, Path::new(&state.created.workdir))?;
+    let enforced = again(desk, &plan, &home, &state)?;
     finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
 }
 
@@ -229,8 +229,16 @@ pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     } else {
         vec![task]
     };
-    let enforced = enforce::prepare(desk, &plan, &home, Path::new(&state.created.workdir))?;
+    let enforced = again(desk, &plan, &home, &state)?;
     finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
+}
+
+/// Builds the guard of a run that exists. Its plan is read from the copy; the plan itself is looked for where it was.
+fn again(desk: Desk<'_>, plan: &Plan, home: &Path, state: &RunState) -> Result<Enforced, Trouble> {
+    let workdir = Path::new(&state.created.workdir);
+    let named = Path::new(&state.created.plan);
+    let sources = [named.to_owned(), workdir.join(named)];
+    enforce::prepare(desk, plan, home, workdir, &sources)
 }
 
 fn option(name: &str, value: Option<&Path>) -> Vec<String> {
