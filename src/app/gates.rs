@@ -1,6 +1,7 @@
 //! The house's answers to what gates ask.
 
 use std::{
+    any::Any,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,7 +19,7 @@ use crate::{
         hands::{self, MachineHands},
         isolation,
         ledger::{LedgerFile, Options},
-        night::{beats::BeatFiles, journal::EventFiles, machine::ThisMachine},
+        night::{beats::BeatFiles, journal::EventFiles, machine::ThisMachine, sleep::Guard},
         notify::{Messenger, Way},
         sandbox,
         store::Lock,
@@ -196,6 +197,26 @@ impl GateKit for House {
         });
         let ground = ground.map_err(|error| Trouble::NotDone(error.to_string()))?;
         Ok(Box::new(ground))
+    }
+
+    fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String> {
+        let guard = Guard::blocking_hold()?;
+        Ok((guard.name().to_owned(), Box::new(guard)))
+    }
+
+    fn write_state(&self, global: &Global, file: &str, text: &str) -> Result<PathBuf, Trouble> {
+        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        files::write(&path, text)?;
+        Ok(path)
+    }
+
+    fn write_file(&self, file: &Path, text: &str) -> Result<(), Trouble> {
+        Ok(files::write(file, text)?)
+    }
+
+    fn read_state(&self, global: &Global, file: &str) -> Option<String> {
+        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        String::from_utf8(files::read(&path)?).ok()
     }
 
     fn probe_isolation(&self) -> (Vec<String>, bool) {

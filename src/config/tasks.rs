@@ -89,14 +89,12 @@ pub fn parse(text: &str, name: &str) -> Result<TaskList, Error> {
     Err(wrong(faults.join("; ")))
 }
 
-/// Reads a list of tasks.
-pub fn load(file: &Path) -> Result<TaskList, Error> {
-    let name = file.display().to_string();
-    let text = files::read_text(file).map_err(|source| Error::Unreadable {
-        file: name.clone(),
+/// Reads the text of a list of tasks.
+pub fn text(file: &Path) -> Result<String, Error> {
+    files::read_text(file).map_err(|source| Error::Unreadable {
+        file: file.display().to_string(),
         source,
-    })?;
-    parse(&text, &name)
+    })
 }
 
 /// Reads `config/notify.toml` of a root; without one, the terminal is told.

@@ -53,6 +53,10 @@ pub trait Worktrees: Send + Sync {
     /// Returns the commit that a reference points at.
     fn at(&self, reference: &str) -> Option<String>;
 
+    /// Moves the user's branch and checkout forward to a commit, if nothing else is in the way; never anything but
+    /// forward. Returns the branch. This is done only when a person says so.
+    fn take_over(&self, commit: &str, reference: &str) -> Result<String, Error>;
+
     /// Keeps everything in it where a person can look at it: under a reference, or, where git cannot hold
     /// it, as a folder out of the way. Returns where.
     fn save(&self, place: &Place, message: &str, reference: &str) -> Result<String, Error>;

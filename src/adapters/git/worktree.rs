@@ -236,6 +236,36 @@ impl Worktrees for GitWorktrees {
             .ok()
     }
 
+    fn take_over(&self, commit: &str, reference: &str) -> Done<String> {
+        let branch = self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
+        let branch = branch.map_err(|_| {
+            Error("the checkout is on no branch; `git switch BRANCH` first".to_owned())
+        })?;
+        let dirty = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
+        if !dirty.is_empty() {
+            let names: Vec<&str> = dirty
+                .lines()
+                .filter_map(|line| line.get(3..))
+                .take(5)
+                .collect();
+            return Err(Error(format!(
+                "the checkout has changes of its own ({}); commit or stash them first",
+                names.join(", ")
+            )));
+        }
+        if self.is_ancestor(commit, "HEAD")? {
+            return Err(Error(format!("{branch} has this work already")));
+        }
+        if !self.is_ancestor("HEAD", commit)? {
+            return Err(Error(format!(
+                "{branch} has moved since the run began; `git merge {reference}` joins the two, \
+                 or `git cherry-pick HEAD..{reference}` takes the commits one by one"
+            )));
+        }
+        self.git(&["merge", "--quiet", "--ff-only", commit])?;
+        Ok(branch)
+    }
+
     fn save(&self, place: &Place, message: &str, reference: &str) -> Done<String> {
         let tree = self
             .tree(place)
@@ -317,6 +347,13 @@ impl Worktrees for GitWorktrees {
 }
 
 impl GitWorktrees {
+    fn is_ancestor(&self, older: &str, newer: &str) -> Done<bool> {
+        let base = self.git(&["merge-base", older, newer]);
+        let older = self.git(&["rev-parse", "--verify", &format!("{older}^{{commit}}")])?;
+        // Histories that have nothing in common have no base, which is an answer too.
+        Ok(base.is_ok_and(|base| base == older))
+    }
+
     /// Keeps what a crash left in a room, and takes the room away.
     fn clean_room(&self, run: &Path, room: &Path) -> Done<Option<String>> {
         let name = |path: &Path| {

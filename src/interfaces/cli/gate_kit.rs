@@ -1,6 +1,10 @@
 //! What commands about gates and the ledger may ask the composition root for.
 
-use std::{any::Any, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     config::gates::{self, Loaded},
@@ -39,6 +43,18 @@ pub trait GateKit {
 
     /// Prepares the ground for drills below the root.
     fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble>;
+
+    /// Keeps the machine awake until the value is dropped; returns the name of what does it, or why nothing does.
+    fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String>;
+
+    /// Writes a small file below the state folder of the root, in one piece.
+    fn write_state(&self, global: &Global, file: &str, text: &str) -> Result<PathBuf, Trouble>;
+
+    /// Writes a file that a person named, in one piece.
+    fn write_file(&self, file: &Path, text: &str) -> Result<(), Trouble>;
+
+    /// Reads a file below the state folder of the root.
+    fn read_state(&self, global: &Global, file: &str) -> Option<String>;
 
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);

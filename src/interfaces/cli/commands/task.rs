@@ -81,20 +81,25 @@ pub(super) fn read(file: &std::path::Path, kit: &dyn Kit) -> Result<TaskList, Tr
         return agents::load(file, kit);
     }
     let trouble = |error: tasks::Error| Trouble::Setup(error.to_string());
-    if file.as_os_str() != "-" {
-        return tasks::load(file).map_err(trouble);
-    }
-    let mut text = String::new();
-    let read = std::io::stdin().lock().read_to_string(&mut text);
-    read.map_err(|error| Trouble::Setup(format!("standard input: {error}")))?;
-    tasks::parse(&text, "standard input").map_err(trouble)
+    let (text, name) = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        let read = std::io::stdin().lock().read_to_string(&mut text);
+        read.map_err(|error| Trouble::Setup(format!("standard input: {error}")))?;
+        (text, "standard input".to_owned())
+    } else {
+        (
+            tasks::text(file).map_err(trouble)?,
+            file.display().to_string(),
+        )
+    };
+    tasks::parse(&text, &name).map_err(trouble)
 }
 
 /// The person at the terminal, who says go for each task while the phase is the lowest.
-struct Screen {
-    ask: fn(&str) -> Option<String>,
-    printer: Printer,
-    asks: bool,
+pub(super) struct Screen {
+    pub(super) ask: fn(&str) -> Option<String>,
+    pub(super) printer: Printer,
+    pub(super) asks: bool,
 }
 
 impl Watcher for Screen {
@@ -125,7 +130,7 @@ pub(super) fn run(
     let desk = kit.task_desk(global)?;
     // Under the lock, a session without an end is one that ended badly.
     let mut court = Court::convene(kit, global)?;
-    settle_crash(&mut court, &desk, kit, printer)?;
+    settle_crash(&mut court, &desk, global, kit, printer)?;
     let tools = desk.tools.clone();
     let confined = confined(list, &desk, kit)?;
     court.here.backend = Some(confined.backend.clone());
@@ -245,6 +250,7 @@ fn conditions(court: &Court, backend: &str, list: &TaskList, version: &str) -> S
 pub(super) fn settle_crash(
     court: &mut Court,
     desk: &Desk,
+    global: &Global,
     kit: &dyn Kit,
     printer: &Printer,
 ) -> Result<(), Trouble> {
@@ -257,6 +263,10 @@ pub(super) fn settle_crash(
         printer.alert(line);
     }
     court.chain = court.ledger.read()?;
+    for run in &settled.runs {
+        // The summary of what a crash ended is written by whoever comes next.
+        super::night::keep_summary(run, court, global, kit, printer);
+    }
     Ok(())
 }
 

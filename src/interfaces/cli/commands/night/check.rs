@@ -34,7 +34,7 @@ pub(super) fn main(
     let list = task::read(file, kit)?;
     let desk = kit.task_desk(global)?;
     let mut court = Court::convene(kit, global)?;
-    task::settle_crash(&mut court, &desk, kit, printer)?;
+    task::settle_crash(&mut court, &desk, global, kit, printer)?;
     let confined = task::confined(&list, &desk, kit)?;
     let findings = look(&list, &desk, &court, confined, kit)?;
     printer.line(&health::table(&findings));

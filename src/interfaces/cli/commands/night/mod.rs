@@ -1,6 +1,9 @@
 //! `tos night`: a list of guarded tasks carried out while nobody watches, and what is told about it.
 
+mod begin;
 mod check;
+mod resume;
+mod show;
 
 use std::path::PathBuf;
 
@@ -14,6 +17,8 @@ use crate::interfaces::{
     },
     report::Printer,
 };
+
+pub(super) use show::keep as keep_summary;
 
 /// Options of `tos night`.
 #[derive(Debug, Args)]
@@ -29,6 +34,52 @@ enum Verb {
         /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
     },
+    /// Carry out a list of guarded tasks while nobody watches; asks the gate first
+    Start {
+        /// The list, TOML or JSON; `-` reads it from standard input
+        list: PathBuf,
+        #[command(flatten)]
+        time: Time,
+        /// Somebody sits at the terminal; where the phase wants it, `go` is asked for each task
+        #[arg(long)]
+        attended: bool,
+    },
+    /// Go on with a night that a crash, a cap, a quota or a person ended; accepted work stays
+    Resume {
+        /// The run; the newest night with open tasks if absent
+        run: Option<String>,
+        #[command(flatten)]
+        time: Time,
+        /// Somebody sits at the terminal
+        #[arg(long)]
+        attended: bool,
+    },
+    /// Tell what a run came to, from the ledger: successes, failures, diffs, causes, next steps
+    Summary {
+        /// The run; the newest if absent
+        run: Option<String>,
+        /// Write one page with a timeline to this file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// Take the accepted work of a run over into the branch you are on; forward only
+    Merge {
+        /// The run; the newest if absent
+        run: Option<String>,
+    },
+    /// List the runs on record
+    List,
+}
+
+/// When a session has to be over.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Time {
+    /// Until this time of day, e.g. `07:00`
+    #[arg(long, value_name = "HH:MM", conflicts_with = "time")]
+    until: Option<String>,
+    /// For so long, e.g. `4h`; as long as the phase allows if both are absent
+    #[arg(long = "for", value_name = "TIME")]
+    time: Option<String>,
 }
 
 /// Does what the verb says.
@@ -40,5 +91,20 @@ pub fn main(
 ) -> Result<Exit, Trouble> {
     match &args.verb {
         Verb::Check { list } => check::main(list, global, kit, printer),
+        Verb::Start {
+            list,
+            time,
+            attended,
+        } => begin::main(list, time, *attended, global, kit, printer),
+        Verb::Resume {
+            run,
+            time,
+            attended,
+        } => resume::main(run.as_deref(), time, *attended, global, kit, printer),
+        Verb::Summary { run, html } => {
+            show::main(run.as_deref(), html.as_deref(), global, kit, printer)
+        }
+        Verb::Merge { run } => show::merge(run.as_deref(), global, kit, printer),
+        Verb::List => show::list(global, kit, printer),
     }
 }

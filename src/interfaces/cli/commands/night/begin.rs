@@ -1,0 +1,241 @@
+//! `tos night start`: the gate, the health, a guard against sleep, the session, the summary.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Time, check, show};
+use crate::{
+    domain::{
+        gates::{self, Ask, Refusal, Report},
+        guarded::{Progress, TaskList},
+        ledger::{SessionStart, chain::sha256},
+        night::{health, seconds_until},
+    },
+    interfaces::{
+        cli::{
+            args::Global,
+            commands::task::{self, Screen},
+            exit::{Exit, Trouble},
+            gate_kit::{Court, Desk},
+            kit::{self, Kit},
+        },
+        report::Printer,
+    },
+    ports::{hands::Confined, notifier::Note},
+    services::guarded::{self, Terms},
+};
+
+/// A night about to begin, or to go on.
+pub(super) struct Night {
+    /// The list.
+    pub(super) list: TaskList,
+    /// The text it was read from.
+    pub(super) text: String,
+    /// The run to go on with.
+    pub(super) run: Option<String>,
+    /// What earlier sessions have done.
+    pub(super) progress: Progress,
+    /// When it has to be over.
+    pub(super) time: Time,
+    /// Somebody sits at the terminal.
+    pub(super) attended: bool,
+}
+
+/// Starts a night.
+pub(super) fn main(
+    file: &Path,
+    time: &Time,
+    attended: bool,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let (list, text) = task::read_with_text(file)?;
+    let desk = kit.task_desk(global)?;
+    let mut court = Court::convene(kit, global)?;
+    task::settle_crash(&mut court, &desk, global, kit, printer)?;
+    let night = Night {
+        list,
+        text,
+        run: None,
+        progress: Progress::default(),
+        time: time.clone(),
+        attended,
+    };
+    carry_out(night, desk, court, global, kit, printer)
+}
+
+/// Carries a night out, from the question to the gate to the summary.
+pub(super) fn carry_out(
+    night: Night,
+    desk: Desk,
+    mut court: Court,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    if night.attended && !kit.is_attended() {
+        return Err(refused(
+            "--attended needs a person at the terminal",
+            "leave it out",
+        ));
+    }
+    let confined = task::confined(&night.list, &desk, kit)?;
+    court.here.backend = Some(confined.backend.clone());
+    court.here.agent_version = Some((desk.version)(night.list.agent.program()));
+    let report = court.report();
+    let seconds = seconds(&night, &court, &report)?;
+    let ask = Ask {
+        unattended: !night.attended,
+        seconds: seconds.unwrap_or(0),
+        on_failure: night.list.on_failure.as_str().to_owned(),
+        capabilities: confined.capabilities.clone(),
+    };
+    gates::may_start(&report, &ask).map_err(Trouble::Refused)?;
+    healthy(&night.list, &desk, &court, confined.clone(), kit, printer)?;
+    let run = night.run.clone().unwrap_or_else(|| desk.run.clone());
+    keep(&night, &run, seconds, &court, global, kit)?;
+    let (guard, _awake) = awake(kit, printer);
+    let start = SessionStart {
+        attended: night.attended,
+        planned_s: seconds.unwrap_or(0),
+        overridden: report.overridden.is_some(),
+        sleep_guard: guard,
+        list_digest: digest(&night.text),
+        ..task::start(&court, &desk, &night.list, confined)
+    };
+    let terms = Terms {
+        session: desk.run.clone(),
+        seconds,
+        checkpoint_every: report.permission.checkpoint_every,
+        progress: night.progress.clone(),
+        ..Terms::new(&run, start)
+    };
+    printer.note(&format!("night {run}: {} tasks", night.list.tasks.len()));
+    let asks = night.attended && !report.permission.unattended;
+    let exit = session(&night.list, &desk, &terms, asks, kit, printer)?;
+    // A demotion that this session has caused is recorded before anything else can start.
+    let court = Court::convene(kit, global)?;
+    show::tell(&run, &court, global, kit, printer)?;
+    Ok(exit)
+}
+
+fn session(
+    list: &TaskList,
+    desk: &Desk,
+    terms: &Terms,
+    asks: bool,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let screen = Screen {
+        ask: desk.ask,
+        printer: printer.clone(),
+        asks,
+    };
+    let (tools, screen) = (&desk.tools, &screen);
+    let ended = kit::block_on(kit, move |stop| {
+        Box::pin(guarded::run(list, tools, terms, screen, stop))
+    })?;
+    let summary = ended.map_err(|error| Trouble::NotDone(error.to_string()))?;
+    for line in &summary.untold {
+        printer.alert(&format!("warning: {line}"));
+    }
+    Ok(task::exit(&summary))
+}
+
+/// Returns how long the session may take; `None` = as long as somebody watches.
+fn seconds(night: &Night, court: &Court, report: &Report) -> Result<Option<u64>, Trouble> {
+    let until = night.time.until.as_deref().map(|text| {
+        seconds_until(text, court.here.at)
+            .ok_or_else(|| Trouble::usage("`--until` wants a time of day like `07:00`"))
+    });
+    let time = night.time.time.as_deref().map(|text| {
+        let seconds = gates::seconds(text).filter(|seconds| *seconds > 0);
+        seconds.ok_or_else(|| Trouble::usage("`--for` wants a time like `4h` or `45m`"))
+    });
+    let wanted = until.or(time).transpose()?;
+    Ok(if night.attended {
+        wanted
+    } else {
+        wanted.or(Some(report.permission.max_session_s))
+    })
+}
+
+/// Looks at everything a night needs; people are told when it does not begin.
+fn healthy(
+    list: &TaskList,
+    desk: &Desk,
+    court: &Court,
+    confined: Confined,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<(), Trouble> {
+    let findings = check::look(list, desk, court, confined, kit)?;
+    let Some(refusal) = check::refusal(&findings) else {
+        for one in findings.iter().filter(|one| !one.remedy.is_empty()) {
+            printer.alert(&format!("{}: {}", one.what, one.seen));
+        }
+        return Ok(());
+    };
+    printer.note(&health::table(&findings));
+    let note = Note {
+        event: "unhealthy".to_owned(),
+        title: format!("{}: the night did not begin", list.id),
+        text: refusal.why.clone(),
+        run: desk.run.clone(),
+        ledger: String::new(),
+    };
+    let notifiers = desk.tools.notifiers.clone();
+    kit::block_on(kit, move |_| {
+        Box::pin(async move {
+            for notifier in &notifiers {
+                // Whoever cannot be told is in the table already.
+                drop(notifier.tell(&note).await);
+            }
+        })
+    })?;
+    Err(Trouble::Refused(refusal))
+}
+
+fn awake(kit: &dyn Kit, printer: &Printer) -> (String, Option<Box<dyn std::any::Any>>) {
+    match kit.stay_awake() {
+        Ok((name, guard)) => (name, Some(guard)),
+        Err(why) => {
+            printer.alert(&format!(
+                "nothing keeps this machine awake ({why}); a session in which it sleeps proves nothing"
+            ));
+            ("none".to_owned(), None)
+        }
+    }
+}
+
+/// Keeps what it takes to go on after a crash, before there is anything to go on with.
+fn keep(
+    night: &Night,
+    run: &str,
+    seconds: Option<u64>,
+    court: &Court,
+    global: &Global,
+    kit: &dyn Kit,
+) -> Result<(), Trouble> {
+    let until = seconds.map(|seconds| court.here.at + std::time::Duration::from_secs(seconds));
+    let facts = json!({ "version": 1, "run": run, "list": night.list.id, "until": until });
+    let text = format!("{facts:#}\n");
+    kit.write_state(global, &format!("nights/{run}/night.json"), &text)?;
+    kit.write_state(global, &format!("nights/{run}/list"), &night.text)?;
+    Ok(())
+}
+
+/// Returns the digest of a list's text.
+pub(super) fn digest(text: &str) -> String {
+    sha256(text.as_bytes()).chars().take(16).collect()
+}
+
+pub(super) fn refused(why: &str, next: &str) -> Trouble {
+    Trouble::Refused(Refusal {
+        why: why.to_owned(),
+        next: next.to_owned(),
+    })
+}

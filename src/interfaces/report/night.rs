@@ -1,0 +1,97 @@
+//! What a run came to, as text for the morning.
+
+use crate::{
+    domain::{
+        night::{Summary, dollars},
+        time::duration_words,
+    },
+    interfaces::report::plan::clean,
+};
+
+/// Returns the summary.
+pub fn text(summary: &Summary) -> String {
+    let mut lines = vec![
+        format!("{} ({}): {}", summary.run, summary.list, headline(summary)),
+        format!("  {}", facts(summary).join(", ")),
+    ];
+    let counted = counted(summary);
+    if !counted.is_empty() {
+        lines.push(format!("  {}", counted.join(", ")));
+    }
+    let top = &summary.top;
+    for (title, all) in [
+        ("successes", &top.successes),
+        ("failures", &top.failures),
+        ("diffs", &top.diffs),
+        ("causes", &top.causes),
+        ("next", &top.next),
+    ] {
+        if !all.is_empty() {
+            lines.push(String::new());
+            lines.push(title.to_owned());
+            lines.extend(all.iter().map(|line| format!("  {}", clean(line))));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Returns how many tasks passed and how it ended.
+pub fn headline(summary: &Summary) -> String {
+    format!(
+        "{} of {} tasks passed, ended by {}",
+        summary.counts.success,
+        summary.all(),
+        summary.ended_by()
+    )
+}
+
+/// Returns times and money.
+pub fn facts(summary: &Summary) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some(first) = summary.sessions.first() {
+        facts.push(format!("began {}", first.began.format("%Y-%m-%d %H:%M")));
+    }
+    let sessions = summary.sessions.len();
+    if sessions > 1 {
+        facts.push(format!("{sessions} sessions"));
+    }
+    facts.push(format!(
+        "{} in all, {} at work",
+        duration_words(summary.wall_s),
+        duration_words(summary.active_s)
+    ));
+    facts.push(summary.micro_usd.map_or_else(
+        || "cost unknown".to_owned(),
+        |micro| format!("{} spent", dollars(micro)),
+    ));
+    facts
+}
+
+/// Returns everything that was counted and is not nothing.
+pub fn counted(summary: &Summary) -> Vec<String> {
+    let counts = &summary.counts;
+    let number = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
+    let small = |count: u32, word: &str| number(count as usize, word);
+    let crashes = summary.sessions.iter().filter_map(|one| one.end.as_ref());
+    let crashes = crashes.filter(|end| end.ended_by == "crash").count();
+    let waited = |seconds: u64, what: &str| {
+        (seconds > 0).then(|| format!("{} {what}", duration_words(seconds)))
+    };
+    let all = [
+        number(counts.failed, "failed"),
+        number(counts.skipped, "skipped"),
+        number(counts.blocked, "stopped in the middle"),
+        number(counts.not_run, "not run"),
+        number(counts.unknown, "without a record"),
+        small(summary.retries, "second tries"),
+        small(summary.rollbacks.0, "rollbacks"),
+        small(summary.rollbacks.1, "of them FAILED"),
+        small(summary.checkpoints, "checkpoints"),
+        small(summary.limits, "limits reached"),
+        small(summary.invariants, "BROKEN PROMISES"),
+        number(crashes, "crashes"),
+        waited(summary.quota_s, "waiting for the quota"),
+        waited(summary.suspend_s, "asleep"),
+    ];
+    all.into_iter().flatten().collect()
+}

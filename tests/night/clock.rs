@@ -1,0 +1,165 @@
+//! The end of a session, by a clock that is told the time.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+use tos::{
+    adapters::{
+        git::GitWorktrees,
+        hands::{self, MachineHands},
+        ledger::{LedgerFile, Options},
+        night::{beats::BeatFiles, journal::EventFiles, machine::ThisMachine},
+        sandbox::Limits,
+    },
+    config::tasks,
+    domain::{
+        guarded::{Stop, Task},
+        ledger::SessionStart,
+        redaction::Redactor,
+        time::Timestamp,
+    },
+    ports::{BoxFuture, clock::Clock, ledger::Ledger},
+    services::guarded::{self, Terms, Tools, Watcher},
+};
+
+use crate::root::Root;
+
+/// Every wait takes no time and moves the clock on, once something it waits for has begun; until it stands still for good.
+struct Hasty {
+    seconds: AtomicU64,
+    most: u64,
+    slept: u64,
+    begun: std::path::PathBuf,
+}
+
+impl Clock for Hasty {
+    fn now(&self) -> Timestamp {
+        let seconds = i64::try_from(self.seconds.load(Ordering::SeqCst)).unwrap();
+        chrono::DateTime::from_timestamp(1_790_000_000 + seconds, 0)
+            .unwrap()
+            .fixed_offset()
+    }
+
+    /// The machine is asleep for a part of the time.
+    fn monotonic(&self) -> Duration {
+        let seconds = self.seconds.load(Ordering::SeqCst);
+        Duration::from_secs(seconds.saturating_sub(self.slept.min(seconds)))
+    }
+
+    fn boottime(&self) -> Duration {
+        Duration::from_secs(self.seconds.load(Ordering::SeqCst))
+    }
+
+    fn chance(&self) -> f64 {
+        0.5
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            while !self.begun.exists() {
+                tokio::task::yield_now().await;
+            }
+            if self.seconds.load(Ordering::SeqCst) >= self.most {
+                std::future::pending::<()>().await;
+            }
+            tokio::task::yield_now().await;
+            self.seconds.fetch_add(duration.as_secs(), Ordering::SeqCst);
+        })
+    }
+}
+
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn may_start(&self, _task: &Task) -> bool {
+        true
+    }
+
+    fn line(&self, _text: &str) {}
+}
+
+fn tools(root: &Root, clock: Arc<dyn Clock>) -> Tools {
+    let state = root.root.join(".tos");
+    let redactor = Redactor::new(Vec::<String>::new());
+    let path = ("PATH".into(), "/usr/bin:/bin".into());
+    Tools {
+        worktrees: Arc::new(GitWorktrees::open(&root.root).unwrap()),
+        hands: Arc::new(MachineHands::new(hands::Options {
+            home: None,
+            environment: vec![path],
+            redactor: redactor.clone(),
+            program: Path::new(env!("CARGO_BIN_EXE_tos")).to_owned(),
+            state: state.clone(),
+            limits: Limits::default(),
+        })),
+        ledger: Arc::new(ledger(root)),
+        notifiers: Vec::new(),
+        clock,
+        beats: Arc::new(BeatFiles::new(state.join("sessions"))),
+        journal: Arc::new(EventFiles::new(state.join("events"), redactor)),
+        machine: Arc::new(ThisMachine::new(root.root.clone())),
+    }
+}
+
+fn ledger(root: &Root) -> LedgerFile {
+    LedgerFile::new(Options {
+        root: root.root.clone(),
+        state: None,
+        actor: "tester".into(),
+        tool: "0.4.0".into(),
+        policy: "p".into(),
+        gates: "g".into(),
+    })
+}
+
+#[tokio::test]
+async fn what_is_under_way_a_minute_after_the_cap_is_ended() {
+    let root = Root::new("touch \"$(dirname \"$0\")/begun\"; exec sleep 61877");
+    let names = ["T-01".to_owned(), "T-02".to_owned()];
+    let text = root.list_text("retry_then_stop", &names, "");
+    let list = tasks::parse(&text, "list").unwrap();
+    let clock = Arc::new(Hasty {
+        seconds: AtomicU64::new(100),
+        most: 1160,
+        slept: 300,
+        begun: root.home.path().join("begun"),
+    });
+    let tools = tools(&root, clock);
+    let terms = Terms {
+        seconds: Some(1000),
+        ..Terms::new("r", SessionStart::default())
+    };
+    let (_sender, stop) = watch::channel(0);
+    let summary = guarded::run(&list, &tools, &terms, &Nobody, stop)
+        .await
+        .unwrap();
+    assert_eq!(summary.stop, Stop::TimeCap);
+    let reasons: Vec<&str> = summary
+        .tasks
+        .iter()
+        .map(|end| end.reason.as_str())
+        .collect();
+    assert_eq!(reasons, ["the session had to be over", "not run"]);
+    let beat = tools.beats.last("r").unwrap();
+    assert_eq!(beat.wall_s, 1060, "a minute after the cap, and no later");
+    let end = ledger(&root).read().unwrap().records.pop().unwrap();
+    let end = serde_json::to_value(end.entry).unwrap();
+    assert_eq!(
+        end["end"]["suspend_s"], 200,
+        "sleep counts as time and is told"
+    );
+    assert!(
+        fs::read_dir(root.root.join(".tos/worktrees"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
