@@ -90,20 +90,10 @@ impl Messenger {
     }
 
     async fn post(&self, url: &str, body: &Value) -> Result<(), String> {
-        static PROVIDER: Once = Once::new();
-        // A second installation is refused, which is as good.
-        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
-        let near = matches!(parsed.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        let mut builder = reqwest::Client::builder()
-            .timeout(self.deadline)
-            .redirect(reqwest::redirect::Policy::none());
-        if near {
-            builder = builder.no_proxy().tls_certs_only([]);
-        }
         // An address may hold a token, so it is cut out of every error.
         let plain = |error: reqwest::Error| error.without_url().to_string();
-        let client = builder.build().map_err(plain)?;
+        let client = client(&parsed, self.deadline).map_err(plain)?;
         let request = client
             .post(parsed)
             .header(CONTENT_TYPE, "application/json")
@@ -141,6 +131,21 @@ impl Messenger {
             .then_some(())
             .ok_or_else(|| format!("{program} ended with {status}"))
     }
+}
+
+/// Makes what talks to a server; on this machine no proxy is asked.
+pub(super) fn client(url: &reqwest::Url, deadline: Duration) -> reqwest::Result<reqwest::Client> {
+    static PROVIDER: Once = Once::new();
+    // A second installation is refused, which is as good.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let near = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    let mut builder = reqwest::Client::builder()
+        .timeout(deadline)
+        .redirect(reqwest::redirect::Policy::none());
+    if near {
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    builder.build()
 }
 
 impl Notifier for Messenger {

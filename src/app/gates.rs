@@ -4,6 +4,7 @@ use std::{
     any::Any,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -19,7 +20,13 @@ use crate::{
         hands::{self, MachineHands},
         isolation,
         ledger::{LedgerFile, Options},
-        night::{beats::BeatFiles, journal::EventFiles, machine::ThisMachine, sleep::Guard},
+        night::{
+            beats::BeatFiles,
+            courier::{self, Courier},
+            journal::EventFiles,
+            machine::ThisMachine,
+            sleep::Guard,
+        },
         notify::{Messenger, Way},
         sandbox,
         store::Lock,
@@ -90,6 +97,26 @@ impl House {
         Ok(walls::limits(self.settings(global)?.sandbox.limits, usual))
     }
 
+    /// Returns how events are carried to whoever collects them; `None` = nobody does.
+    fn collector(&self, root: &Path) -> Result<Option<courier::Options>, Trouble> {
+        let events = tasks::events(root).map_err(|error| Trouble::Setup(error.to_string()))?;
+        let Some(events) = events else {
+            return Ok(None);
+        };
+        let secret = |name: &String| {
+            let missing =
+                || Trouble::Setup(format!("config/notify.toml needs {name}, which is not set"));
+            self.variable(name).ok_or_else(missing)
+        };
+        Ok(Some(courier::Options {
+            folder: root.join(".tos/events"),
+            url: secret(&events.url_env)?,
+            token: events.token_env.as_ref().map(secret).transpose()?,
+            pause: Duration::from_secs(1),
+            deadline: Duration::from_secs(15),
+        }))
+    }
+
     fn state_folder(&self) -> Option<PathBuf> {
         let home = || Some(PathBuf::from(self.variable("HOME")?).join(".local/state"));
         self.variable("XDG_STATE_HOME")
@@ -151,6 +178,9 @@ impl GateKit for House {
         let room = root.join(".tos/room");
         files::write(&room.join("tree/.git"), "a place for trying walls\n")?;
         let program = std::env::current_exe();
+        let courier = self.collector(&root)?.map(Courier::start).transpose();
+        let courier = courier
+            .map_err(|error| Trouble::NotDone(format!("events cannot be carried: {error}")))?;
         let clock = SystemClock::new();
         Ok(Desk {
             run: run_id(&clock),
@@ -173,12 +203,14 @@ impl GateKit for House {
                 journal: Arc::new(EventFiles::new(
                     root.join(".tos/events"),
                     self.redactor().clone(),
+                    courier.as_ref().map(Courier::bell),
                 )),
                 machine: Arc::new(ThisMachine::new(root.clone())),
             },
             room,
             version: isolation::blocking_version,
             ask: files::ask_line,
+            courier: Box::new(courier),
             lock: Box::new(lock),
         })
     }
@@ -197,6 +229,16 @@ impl GateKit for House {
         });
         let ground = ground.map_err(|error| Trouble::NotDone(error.to_string()))?;
         Ok(Box::new(ground))
+    }
+
+    fn deliver_events(&self, global: &Global) -> Result<Option<usize>, Trouble> {
+        let root = files::canonical(&self.root(global));
+        let Some(options) = self.collector(&root)? else {
+            return Ok(None);
+        };
+        courier::blocking_deliver(&options)
+            .map(Some)
+            .map_err(Trouble::NotDone)
     }
 
     fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String> {

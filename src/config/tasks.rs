@@ -68,7 +68,20 @@ fn telegram() -> String {
 #[serde(deny_unknown_fields)]
 struct Ways {
     #[serde(default)]
-    notify: Vec<Notify>,
+    notify: Option<Vec<Notify>>,
+    #[serde(default)]
+    events: Option<Events>,
+}
+
+/// Whoever collects the events of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// The variable with the address, which may hold a token.
+    pub url_env: String,
+    /// The variable with what goes into `Authorization: Bearer`.
+    #[serde(default)]
+    pub token_env: Option<String>,
 }
 
 /// Reads a list of tasks from its text; `name` is for messages.
@@ -97,20 +110,32 @@ pub fn text(file: &Path) -> Result<String, Error> {
     })
 }
 
-/// Reads `config/notify.toml` of a root; without one, the terminal is told.
+/// Reads `config/notify.toml` of a root; where it names no way, the terminal is told.
 pub fn notify(root: &Path) -> Result<Vec<Notify>, Error> {
+    let ways = ways(root)?.notify;
+    Ok(ways.unwrap_or_else(|| vec![Notify::Terminal]))
+}
+
+/// Reads from the same file who collects events.
+pub fn events(root: &Path) -> Result<Option<Events>, Error> {
+    Ok(ways(root)?.events)
+}
+
+fn ways(root: &Path) -> Result<Ways, Error> {
     let file = root.join("config/notify.toml");
-    if !files::is_file(&file) {
-        return Ok(vec![Notify::Terminal]);
-    }
     let name = file.display().to_string();
+    if !files::is_file(&file) {
+        return Ok(Ways {
+            notify: None,
+            events: None,
+        });
+    }
     let text = files::read_text(&file).map_err(|source| Error::Unreadable {
         file: name.clone(),
         source,
     })?;
-    let ways: Ways = toml::from_str(&text).map_err(|error| Error::Wrong {
+    toml::from_str(&text).map_err(|error| Error::Wrong {
         file: name,
         message: error.to_string(),
-    })?;
-    Ok(ways.notify)
+    })
 }

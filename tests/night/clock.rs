@@ -104,7 +104,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> Tools {
         notifiers: Vec::new(),
         clock,
         beats: Arc::new(BeatFiles::new(state.join("sessions"))),
-        journal: Arc::new(EventFiles::new(state.join("events"), redactor)),
+        journal: Arc::new(EventFiles::new(state.join("events"), redactor, None)),
         machine: Arc::new(ThisMachine::new(root.root.clone())),
     }
 }

@@ -7,6 +7,7 @@
 
 mod clock;
 mod root;
+mod sink;
 
 use std::{fs, process::Command};
 
@@ -39,13 +40,35 @@ fn of<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
     records.iter().filter(fits).collect()
 }
 
-#[test]
-fn a_night_of_twenty_tasks_with_failures_a_quota_and_a_kill_is_told_as_the_ledger_has_it() {
-    let root = Root::new(AGENT);
-    root.list("retry_then_skip_dependents", &names(20), "");
-    let list = root.list_file();
+/// The records of a night, read by themselves.
+struct Night {
+    records: Vec<Value>,
+}
+
+impl Night {
+    fn of(&self, kind: &str) -> Vec<&Value> {
+        of(&self.records, kind)
+    }
+
+    fn with(&self, outcome: &str) -> Vec<&str> {
+        let ends = self
+            .of("task")
+            .into_iter()
+            .map(|task| &task["entry"]["end"]);
+        ends.filter(|end| end["outcome"] == outcome)
+            .map(|end| end["task"].as_str().unwrap())
+            .collect()
+    }
+
+    fn sum(&self, kind: &str, name: &str) -> u64 {
+        let ends = self.of(kind).into_iter().map(|one| &one["entry"]["end"]);
+        ends.map(|end| end[name].as_u64().unwrap()).sum()
+    }
+}
+
+fn killed_in_the_middle(root: &Root) {
     let mut child = root
-        .command(&["night", "start", "--for", "1h", &list])
+        .command(&["night", "start", "--for", "1h", &root.list_file()])
         .spawn()
         .unwrap();
     while !root.home.path().join("hung").exists() {
@@ -54,7 +77,38 @@ fn a_night_of_twenty_tasks_with_failures_a_quota_and_a_kill_is_told_as_the_ledge
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
 
+fn the_summary_is_the_ledger(root: &Root, night: &Night) {
+    let summary = root.json(&["night", "summary"]);
+    let numbers = [
+        ("/counts/success", night.with("success").len() as u64),
+        ("/counts/failed", night.with("failed").len() as u64),
+        ("/retries", night.of("retry.start").len() as u64),
+        ("/rollbacks/0", night.of("rollback").len() as u64),
+        ("/checkpoints", night.of("checkpoint").len() as u64),
+        ("/micro_usd", night.sum("task", "micro_usd")),
+        ("/active_s", night.sum("session.end", "active_s")),
+        ("/wall_s", night.sum("session.end", "wall_s")),
+        ("/quota_s", 1),
+    ];
+    for (place, number) in numbers {
+        assert_eq!(summary.pointer(place), Some(&number.into()), "{place}");
+    }
+    let run = summary["run"].as_str().unwrap();
+    let kept = root.root.join(format!(".tos/nights/{run}"));
+    let file = fs::read(kept.join("summary.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&file).unwrap(), summary);
+    let page = fs::read_to_string(kept.join("summary.html")).unwrap();
+    assert!(page.contains("T-20") && page.contains("prefers-color-scheme:dark"));
+    assert!(!page.contains("http"), "it needs nothing but itself");
+}
+
+#[test]
+fn a_night_of_twenty_tasks_with_failures_a_quota_and_a_kill_is_told_as_the_ledger_has_it() {
+    let root = Root::new(AGENT);
+    root.list("retry_then_skip_dependents", &names(20), "");
+    killed_in_the_middle(&root);
     let (code, said) = root.tos(&["night", "resume"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("ended badly"), "{said}");
@@ -65,80 +119,34 @@ fn a_night_of_twenty_tasks_with_failures_a_quota_and_a_kill_is_told_as_the_ledge
     let alive = Command::new("pgrep").args(["-f", "^sleep 61409"]).output();
     assert!(alive.unwrap().stdout.is_empty(), "orphans are ended");
 
-    // The ledger, read by itself.
-    let records = root.records();
-    let ends = of(&records, "session.end");
+    let night = Night {
+        records: root.records(),
+    };
+    let ends = night.of("session.end");
     let by: Vec<&Value> = ends
         .iter()
         .map(|end| &end["entry"]["end"]["ended_by"])
         .collect();
     assert_eq!(by, ["crash", "queue_empty"]);
-    assert_eq!(ends[0]["entry"]["end"]["abnormal"], 1);
-    let tasks = of(&records, "task");
-    let with = |outcome: &str| -> Vec<String> {
-        let fits = tasks
-            .iter()
-            .filter(|task| task["entry"]["end"]["outcome"] == outcome);
-        fits.map(|task| task["entry"]["end"]["task"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    assert_eq!(with("failed"), ["T-05", "T-09", "T-13", "T-17"]);
-    assert_eq!(with("success").len(), 16, "no success was redone");
-    assert_eq!(tasks.len(), 20);
-    assert_eq!(of(&records, "quota.wait").len(), 1);
-    let third = tasks
-        .iter()
-        .find(|task| task["entry"]["end"]["task"] == "T-03");
-    assert_eq!(
-        third.unwrap()["entry"]["end"]["attempts"],
-        1,
-        "a used-up quota is no failure"
-    );
+    assert_eq!(night.sum("session.end", "abnormal"), 1);
+    assert_eq!(night.with("failed"), ["T-05", "T-09", "T-13", "T-17"]);
+    assert_eq!(night.with("success").len(), 16);
+    assert_eq!(night.of("task").len(), 20, "nothing was done twice");
+    assert_eq!(night.of("quota.wait").len(), 1);
+    assert!(night.of("checkpoint").len() >= 4);
+    // A used-up quota is no try, and every call is paid: one a success, two a failure, one for the quota.
+    assert_eq!(night.sum("task", "attempts"), 16 + 2 * 4);
+    assert_eq!(night.sum("task", "micro_usd"), 10_000 * (16 + 2 * 4 + 1));
+    the_summary_is_the_ledger(&root, &night);
 
-    // The summary says the same.
-    let summary = root.json(&["night", "summary"]);
-    let counts = &summary["counts"];
-    assert_eq!(
-        (&counts["success"], &counts["failed"]),
-        (&16.into(), &4.into())
-    );
-    assert_eq!(summary["retries"], of(&records, "retry.start").len());
-    assert_eq!(summary["rollbacks"][0], of(&records, "rollback").len());
-    assert_eq!(summary["checkpoints"], of(&records, "checkpoint").len());
-    assert!(summary["checkpoints"].as_u64().unwrap() >= 4);
-    let sum = |name: &str| -> u64 {
-        let each = tasks
-            .iter()
-            .map(|task| task["entry"]["end"][name].as_u64().unwrap());
-        each.sum()
-    };
-    assert_eq!(summary["micro_usd"], sum("micro_usd"));
-    assert_eq!(
-        sum("micro_usd"),
-        10_000 * (16 + 2 * 4 + 1),
-        "every call is paid"
-    );
-    assert_eq!(
-        summary["active_s"],
-        ends.iter()
-            .map(|end| end["entry"]["end"]["active_s"].as_u64().unwrap())
-            .sum::<u64>()
-    );
-    assert_eq!(summary["quota_s"], 1);
-    let run = summary["run"].as_str().unwrap();
-    let kept = root.root.join(format!(".tos/nights/{run}"));
-    let file: Value =
-        serde_json::from_slice(&fs::read(kept.join("summary.json")).unwrap()).unwrap();
-    assert_eq!(file, summary);
-    let page = fs::read_to_string(kept.join("summary.html")).unwrap();
-    assert!(page.contains("T-20") && page.contains("prefers-color-scheme:dark"));
-    assert!(!page.contains("http"), "it needs nothing but itself");
-
-    // What was accepted is taken over, and nothing else.
     let (code, said) = root.tos(&["night", "merge"]);
     assert_eq!(code, Some(0), "{said}");
     let there = |name: &str| root.root.join(name).exists();
-    assert!(there("T-20.py") && there("T-11.py") && !there("T-05.py") && !there("half.md"));
+    assert!(there("T-20.py") && there("T-11.py"));
+    assert!(
+        !there("T-05.py") && !there("half.md"),
+        "only what was accepted"
+    );
     assert_eq!(root.tos(&["ledger", "verify"]).0, Some(0));
 }
 

@@ -12,6 +12,7 @@ use std::{
 
 use serde_json::json;
 
+use super::courier::Bell;
 use crate::{
     domain::{night::RunEvent, redaction::Redactor},
     ports::journal::Journal,
@@ -22,6 +23,7 @@ use crate::{
 pub struct EventFiles {
     folder: PathBuf,
     redactor: Redactor,
+    bell: Option<Bell>,
     open: Mutex<Option<Open>>,
 }
 
@@ -33,11 +35,12 @@ struct Open {
 }
 
 impl EventFiles {
-    /// Makes the adapter; touches nothing yet.
-    pub const fn new(folder: PathBuf, redactor: Redactor) -> Self {
+    /// Makes the adapter; touches nothing yet. `bell` wakes whoever carries the events away.
+    pub const fn new(folder: PathBuf, redactor: Redactor, bell: Option<Bell>) -> Self {
         Self {
             folder,
             redactor,
+            bell,
             open: Mutex::new(None),
         }
     }
@@ -91,5 +94,10 @@ impl Journal for EventFiles {
     fn note(&self, event: &RunEvent) {
         // A full disk loses the event; the ledger is what must not be lost, and it says so itself.
         drop(self.append(event));
+        // Where a task or a run begins or ends, somebody may want to know.
+        let border = event.name.starts_with("run_") || event.name == "task_done";
+        if let Some(bell) = self.bell.as_ref().filter(|_| border) {
+            bell.ring();
+        }
     }
 }

@@ -44,6 +44,9 @@ pub trait GateKit {
     /// Prepares the ground for drills below the root.
     fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble>;
 
+    /// Delivers the events that have not arrived yet and returns how many; `None` = nobody collects them.
+    fn deliver_events(&self, global: &Global) -> Result<Option<usize>, Trouble>;
+
     /// Keeps the machine awake until the value is dropped; returns the name of what does it, or why nothing does.
     fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String>;
 
@@ -72,6 +75,8 @@ pub struct Desk {
     pub version: fn(&str) -> String,
     /// Asks the person at the terminal.
     pub ask: fn(&str) -> Option<String>,
+    /// What carries events away, where somebody collects them.
+    pub courier: Box<dyn Any>,
     /// The right itself.
     pub lock: Box<dyn Any>,
 }

@@ -63,13 +63,13 @@ pub(super) fn main(
         time: time.clone(),
         attended,
     };
-    carry_out(night, desk, court, global, kit, printer)
+    carry_out(&night, &desk, court, global, kit, printer)
 }
 
 /// Carries a night out, from the question to the gate to the summary.
 pub(super) fn carry_out(
-    night: Night,
-    desk: Desk,
+    night: &Night,
+    desk: &Desk,
     mut court: Court,
     global: &Global,
     kit: &dyn Kit,
@@ -81,11 +81,11 @@ pub(super) fn carry_out(
             "leave it out",
         ));
     }
-    let confined = task::confined(&night.list, &desk, kit)?;
+    let confined = task::confined(&night.list, desk, kit)?;
     court.here.backend = Some(confined.backend.clone());
     court.here.agent_version = Some((desk.version)(night.list.agent.program()));
     let report = court.report();
-    let seconds = seconds(&night, &court, &report)?;
+    let seconds = seconds(night, &court, &report)?;
     let ask = Ask {
         unattended: !night.attended,
         seconds: seconds.unwrap_or(0),
@@ -93,9 +93,9 @@ pub(super) fn carry_out(
         capabilities: confined.capabilities.clone(),
     };
     gates::may_start(&report, &ask).map_err(Trouble::Refused)?;
-    healthy(&night.list, &desk, &court, confined.clone(), kit, printer)?;
+    healthy(&night.list, desk, &court, confined.clone(), kit, printer)?;
     let run = night.run.clone().unwrap_or_else(|| desk.run.clone());
-    keep(&night, &run, seconds, &court, global, kit)?;
+    keep(night, &run, seconds, &court, global, kit)?;
     let (guard, _awake) = awake(kit, printer);
     let start = SessionStart {
         attended: night.attended,
@@ -103,7 +103,7 @@ pub(super) fn carry_out(
         overridden: report.overridden.is_some(),
         sleep_guard: guard,
         list_digest: digest(&night.text),
-        ..task::start(&court, &desk, &night.list, confined)
+        ..task::start(&court, desk, &night.list, confined)
     };
     let terms = Terms {
         session: desk.run.clone(),
@@ -114,7 +114,7 @@ pub(super) fn carry_out(
     };
     printer.note(&format!("night {run}: {} tasks", night.list.tasks.len()));
     let asks = night.attended && !report.permission.unattended;
-    let exit = session(&night.list, &desk, &terms, asks, kit, printer)?;
+    let exit = session(&night.list, desk, &terms, asks, kit, printer)?;
     // A demotion that this session has caused is recorded before anything else can start.
     let court = Court::convene(kit, global)?;
     show::tell(&run, &court, global, kit, printer)?;

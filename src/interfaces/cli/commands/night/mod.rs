@@ -8,6 +8,7 @@ mod show;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::interfaces::{
     cli::{
@@ -69,6 +70,8 @@ enum Verb {
     },
     /// List the runs on record
     List,
+    /// Deliver the events that have not arrived where they are collected
+    Sync,
 }
 
 /// When a session has to be over.
@@ -106,5 +109,16 @@ pub fn main(
         }
         Verb::Merge { run } => show::merge(run.as_deref(), global, kit, printer),
         Verb::List => show::list(global, kit, printer),
+        Verb::Sync => sync(global, kit, printer),
     }
+}
+
+fn sync(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
+    let delivered = kit.deliver_events(global)?;
+    let delivered = delivered.ok_or_else(|| {
+        Trouble::NotDone("nobody collects events; see `[events]` in docs/night.md".to_owned())
+    })?;
+    printer.line(&format!("{delivered} events delivered"));
+    printer.document(&json!({ "delivered": delivered }));
+    Ok(Exit::Success)
 }

@@ -58,7 +58,7 @@ pub(super) fn main(
         progress,
         attended,
     };
-    begin::carry_out(night, desk, court, global, kit, printer)
+    begin::carry_out(&night, &desk, court, global, kit, printer)
 }
 
 fn open(list: &TaskList, progress: &Progress) -> usize {
