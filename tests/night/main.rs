@@ -325,9 +325,9 @@ fn a_list_that_was_changed_under_way_is_not_gone_on_with() {
     root.tos(&["night", "start", "--for", "1m", &root.list_file()]);
     let run = root.json(&["night", "summary"])["run"].clone();
     let run = run.as_str().unwrap();
-    let list = root.root.join(format!(".tos/nights/{run}/list"));
+    let list = root.root.join(format!(".tos/nights/{run}/list.json"));
     let text = fs::read_to_string(&list).unwrap();
-    fs::write(&list, text.replace("retry", "stop") + "\n# more\n").unwrap();
+    fs::write(&list, text.replace("make T-02", "make more")).unwrap();
     let (code, said) = root.tos(&["night", "resume", run]);
     assert_eq!(code, Some(1), "{said}");
     assert!(

@@ -1,13 +1,13 @@
 //! How an agent's program is called, and what can be read from what it prints.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The trivial question that every working agent has an answer to.
 pub const HELLO: &str = "Reply with the single word: ready. Change nothing and use no tool.";
 
 /// A coding agent.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agent {
     /// Which program's manners it has.
@@ -36,7 +36,7 @@ pub struct Agent {
 }
 
 /// Which program's manners an agent has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentKind {
     /// Any program that takes its prompt as a word.

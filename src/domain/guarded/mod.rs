@@ -10,7 +10,7 @@ mod prompt;
 mod queue;
 mod stable;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::validate::{Limits, Rules};
 
@@ -22,7 +22,7 @@ pub use queue::{Next, Queue, Stop, Verdict};
 pub use stable::Stable;
 
 /// A list of guarded tasks, as a person or a planner writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskList {
     /// The version of the format: 1.
@@ -76,7 +76,7 @@ pub struct TaskList {
 }
 
 /// One guarded task.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// Its name, unique in the list.
@@ -153,7 +153,7 @@ const fn yes() -> bool {
 }
 
 /// What a failed task means for the others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// Everything stops.
@@ -182,7 +182,7 @@ impl OnFailure {
 }
 
 /// Whether the agent must be confined.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sandbox {
     /// Behind the best wall this machine has, or none.

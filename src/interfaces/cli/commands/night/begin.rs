@@ -30,8 +30,6 @@ use crate::{
 pub(super) struct Night {
     /// The list.
     pub(super) list: TaskList,
-    /// The text it was read from.
-    pub(super) text: String,
     /// The run to go on with.
     pub(super) run: Option<String>,
     /// What earlier sessions have done.
@@ -51,13 +49,12 @@ pub(super) fn main(
     kit: &dyn Kit,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
-    let (list, text) = task::read_with_text(file)?;
+    let list = task::read(file, kit)?;
     let desk = kit.task_desk(global)?;
     let mut court = Court::convene(kit, global)?;
     task::settle_crash(&mut court, &desk, global, kit, printer)?;
     let night = Night {
         list,
-        text,
         run: None,
         progress: Progress::default(),
         time: time.clone(),
@@ -102,7 +99,7 @@ pub(super) fn carry_out(
         planned_s: seconds.unwrap_or(0),
         overridden: report.overridden.is_some(),
         sleep_guard: guard,
-        list_digest: digest(&night.text),
+        list_digest: digest(&kept_text(&night.list)),
         ..task::start(&court, desk, &night.list, confined)
     };
     let terms = Terms {
@@ -224,11 +221,20 @@ fn keep(
     let facts = json!({ "version": 1, "run": run, "list": night.list.id, "until": until });
     let text = format!("{facts:#}\n");
     kit.write_state(global, &format!("nights/{run}/night.json"), &text)?;
-    kit.write_state(global, &format!("nights/{run}/list"), &night.text)?;
+    kit.write_state(
+        global,
+        &format!("nights/{run}/list.json"),
+        &kept_text(&night.list),
+    )?;
     Ok(())
 }
 
-/// Returns the digest of a list's text.
+/// Returns a list as it is kept: with everything that its file left to custom or to other files.
+fn kept_text(list: &TaskList) -> String {
+    format!("{:#}\n", json!(list))
+}
+
+/// Returns the digest of a kept list.
 pub(super) fn digest(text: &str) -> String {
     sha256(text.as_bytes()).chars().take(16).collect()
 }

@@ -43,7 +43,7 @@ pub(super) fn main(
         None => newest_open(records, global, kit)
             .ok_or_else(|| Trouble::NotDone("no night has open tasks".to_owned()))?,
     };
-    let (list, text) = kept(&run, records, global, kit)?;
+    let list = kept(&run, records, global, kit)?;
     let progress = Progress::of(records, &run);
     if open(&list, &progress) == 0 {
         return Err(Trouble::NotDone(format!(
@@ -53,7 +53,6 @@ pub(super) fn main(
     let night = Night {
         time: time_left(time, &run, court.here.at, global, kit),
         list,
-        text,
         run: Some(run),
         progress,
         attended,
@@ -72,7 +71,7 @@ fn open(list: &TaskList, progress: &Progress) -> usize {
 fn newest_open(records: &[Record], global: &Global, kit: &dyn Kit) -> Option<String> {
     runs(records).into_iter().rev().find(|run| {
         kept(run, records, global, kit)
-            .is_ok_and(|(list, _)| open(&list, &Progress::of(records, run)) > 0)
+            .is_ok_and(|list| open(&list, &Progress::of(records, run)) > 0)
     })
 }
 
@@ -82,7 +81,7 @@ fn kept(
     records: &[Record],
     global: &Global,
     kit: &dyn Kit,
-) -> Result<(TaskList, String), Trouble> {
+) -> Result<TaskList, Trouble> {
     let own = records_of(records, run);
     let start = own.iter().find_map(|record| match &record.entry {
         Entry::SessionStart { start } => Some(start),
@@ -93,7 +92,7 @@ fn kept(
             "the ledger knows no run {run}; see `tos night list`"
         ))
     })?;
-    let name = format!("nights/{run}/list");
+    let name = format!("nights/{run}/list.json");
     let text = kit.read_state(global, &name).ok_or_else(|| {
         Trouble::NotDone(format!(
             "{run} was no night: its list was not kept; run the list again"
@@ -105,10 +104,7 @@ fn kept(
         )));
     }
     let list = tasks::parse(&text, &format!(".tos/{name}"));
-    Ok((
-        list.map_err(|error| Trouble::Setup(error.to_string()))?,
-        text,
-    ))
+    list.map_err(|error| Trouble::Setup(error.to_string()))
 }
 
 /// Returns when the session has to be over: as asked, else as it was meant when the night began.
