@@ -13,6 +13,7 @@ use std::{fs, process::Command};
 
 use root::Root;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// What the agent does in every night: answers, works, fails where it is told to, meets a quota, hangs once.
 const AGENT: &str = r##"
@@ -316,6 +317,28 @@ fn work_is_taken_over_forward_only_and_never_over_changes() {
     let (code, said) = root.tos(&["night", "merge"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("has this work already"), "{said}");
+}
+
+#[test]
+fn the_example_runs_as_it_is_printed() {
+    let output = Command::new("sh")
+        .args(["examples/night/try.sh", env!("CARGO_BIN_EXE_tos")])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", TempDir::new().unwrap().path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for line in [
+        "3 of 4 tasks passed, ended by queue_empty",
+        "translate (greetings in Japanese): the tests ended with 1 (2 tries",
+        "main now has the work of 3 tasks",
+    ] {
+        assert!(said.contains(line), "{line}:\n{said}");
+    }
+    let place = said.split("lies in ").nth(1).unwrap();
+    fs::remove_dir_all(place.split(';').next().unwrap()).unwrap();
 }
 
 #[test]

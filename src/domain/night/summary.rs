@@ -589,7 +589,7 @@ mod tests {
         assert_eq!(
             summary.top.next,
             [
-                "1 tasks are open; go on after a look at the failures: tos night resume r",
+                "1 task is open; go on after a look at the failures: tos night resume r",
                 "take over 1 commit: tos night merge r",
                 "see what was tried: git log -p -1 refs/tos/attempts/s2/b-1",
             ]

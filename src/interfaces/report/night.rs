@@ -71,7 +71,9 @@ pub fn facts(summary: &Summary) -> Vec<String> {
 pub fn counted(summary: &Summary) -> Vec<String> {
     let counts = &summary.counts;
     let number = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
-    let small = |count: u32, word: &str| number(count as usize, word);
+    let several = |count: u32, one: &str, many: &str| {
+        number(count as usize, if count == 1 { one } else { many })
+    };
     let crashes = summary.sessions.iter().filter_map(|one| one.end.as_ref());
     let crashes = crashes.filter(|end| end.ended_by == "crash").count();
     let waited = |seconds: u64, what: &str| {
@@ -83,13 +85,13 @@ pub fn counted(summary: &Summary) -> Vec<String> {
         number(counts.blocked, "stopped in the middle"),
         number(counts.not_run, "not run"),
         number(counts.unknown, "without a record"),
-        small(summary.retries, "second tries"),
-        small(summary.rollbacks.0, "rollbacks"),
-        small(summary.rollbacks.1, "of them FAILED"),
-        small(summary.checkpoints, "checkpoints"),
-        small(summary.limits, "limits reached"),
-        small(summary.invariants, "BROKEN PROMISES"),
-        number(crashes, "crashes"),
+        several(summary.retries, "second try", "second tries"),
+        several(summary.rollbacks.0, "rollback", "rollbacks"),
+        several(summary.rollbacks.1, "of them FAILED", "of them FAILED"),
+        several(summary.checkpoints, "checkpoint", "checkpoints"),
+        several(summary.limits, "limit reached", "limits reached"),
+        several(summary.invariants, "BROKEN PROMISE", "BROKEN PROMISES"),
+        number(crashes, if crashes == 1 { "crash" } else { "crashes" }),
         waited(summary.quota_s, "waiting for the quota"),
         waited(summary.suspend_s, "asleep"),
     ];

@@ -49,6 +49,7 @@ impl Session<'_> {
             .collect();
         let name = format!("whole-{}", accepted.len());
         self.watcher.line("  testing the whole");
+        self.event("checkpoint_start", json!({ "accepted": accepted.len() }));
         let place = self
             .tools
             .worktrees

@@ -10,7 +10,10 @@ use crate::{
         gates::{self, Ask, Refusal, Report},
         guarded::{Progress, TaskList},
         ledger::{SessionStart, chain::sha256},
-        night::{health, seconds_until},
+        night::{
+            health::{self, Finding},
+            seconds_until,
+        },
     },
     interfaces::{
         cli::{
@@ -171,7 +174,9 @@ fn healthy(
 ) -> Result<(), Trouble> {
     let findings = check::look(list, desk, court, confined, kit)?;
     let Some(refusal) = check::refusal(&findings) else {
-        for one in findings.iter().filter(|one| !one.remedy.is_empty()) {
+        // About sleep is spoken when the guard is really set.
+        let told = |one: &&Finding| !one.remedy.is_empty() && one.what != "sleep";
+        for one in findings.iter().filter(told) {
             printer.alert(&format!("{}: {}", one.what, one.seen));
         }
         return Ok(());
