@@ -258,7 +258,7 @@ mod tests {
         let text = b"{\"id\":1}\nhalf a li\n{\"id\":2}\n{\"id\":";
         assert_eq!(
             parcel(text),
-            (vec!["{\"id\":1}".to_owned(), "{\"id\":2}".to_owned()], 29)
+            (vec!["{\"id\":1}".to_owned(), "{\"id\":2}".to_owned()], 28)
         );
         assert_eq!(parcel(b"{\"id\":"), (Vec::new(), 0));
     }

@@ -421,9 +421,12 @@ impl Summary {
                 "two_failures" | "task_failed" | "limit" => "after a look at the failures",
                 _ => "when you like",
             };
-            next.push(format!(
-                "{open} tasks are open; go on {why}: tos night resume {run}"
-            ));
+            let tasks = if open == 1 {
+                "1 task is open".to_owned()
+            } else {
+                format!("{open} tasks are open")
+            };
+            next.push(format!("{tasks}; go on {why}: tos night resume {run}"));
         }
         if counts.success > 0 {
             let plural = if counts.success == 1 {
