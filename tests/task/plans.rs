@@ -266,8 +266,8 @@ fn an_agent_gets_the_key_that_its_list_names_and_no_other() {
     assert!(!seen.contains("for-nobody"), "{seen}");
 }
 
-#[test]
-fn a_job_of_tos_can_be_the_agent() {
+/// Lets a job of tos repair the mistake, behind the wall that a list asks for.
+fn with_a_job(sandbox: &str) {
     let root = Root::new();
     // A model is any program; this one knows what to do without being asked twice.
     let reply = "{\"thought\": \"t\", \"commands\": [{\"type\": \"sh\", \"code\": \"sed -i s/-/+/ app.py\"}], \"review\": \"good\", \"approval\": true, \"improved_commands\": [], \"final_commands\": [{\"type\": \"sh\", \"code\": \"sed -i s/-/+/ app.py\"}], \"summary\": \"s\"}";
@@ -278,15 +278,14 @@ fn a_job_of_tos_can_be_the_agent() {
     config["models"] = serde_json::json!({ "draft": role, "review": role, "final": role });
     config["done_condition"] =
         serde_json::json!({ "all": [{ "file": "app.py", "contains": ["a + b"] }], "fresh": false });
-    config["sandbox"] = serde_json::json!({ "level": "off" });
     config.as_object_mut().unwrap().remove("$schema");
     root.write("config/config_v0_3.json", &config.to_string());
     root.write(".gitignore", "*.log\n/.tos/\n/logs/\n/workspace/\n");
     root.git(&["add", "-A"]);
     root.git(&["commit", "-q", "-m", "a job"]);
-    let plan = root.plan(
-        "agent: job\nsandbox: off\ntasks:\n- {id: repair, class: fix, prompt: Make add add., test_command: sh test.sh}\n",
-    );
+    let plan = root.plan(&format!(
+        "agent: job\nsandbox: {sandbox}\ntasks:\n- {{id: repair, class: fix, prompt: Make add add., test_command: sh test.sh}}\n",
+    ));
     let bin = std::path::Path::new(env!("CARGO_BIN_EXE_tos"))
         .parent()
         .unwrap();
@@ -303,4 +302,14 @@ fn a_job_of_tos_can_be_the_agent() {
     let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
     let changed = root.git(&["diff", "--name-only", "HEAD", &reference]);
     assert_eq!(changed, "app.py");
+}
+
+#[test]
+fn a_job_of_tos_can_be_the_agent() {
+    with_a_job("off");
+}
+
+#[test]
+fn a_job_of_tos_can_be_the_agent_behind_a_wall() {
+    with_a_job("auto");
 }

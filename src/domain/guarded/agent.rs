@@ -62,11 +62,12 @@ impl AgentKind {
 /// Where tos finds itself behind a wall made of mounts, if there is one.
 pub const INNER_PROGRAM: &str = "/run/tos/jail";
 
-/// Hands the prompt to a job as its input, and becomes tos.
+/// Hands the prompt to a job as its input, and becomes tos. Behind a wall of mounts the job's commands need no second
+/// one, which inside the first could only be a lesser one.
 fn job_script() -> String {
     format!(
-        "tos=tos; if [ -x {INNER_PROGRAM} ]; then tos={INNER_PROGRAM}; fi; mkdir -p workspace/artifacts && printf %s \"$1\" \
-         >workspace/artifacts/job_input.json && shift && exec \"$tos\" \"$@\""
+        "input=$1; shift; tos=tos; if [ -x {INNER_PROGRAM} ]; then tos={INNER_PROGRAM}; set -- \"$@\" --set sandbox.level=off; \
+         fi; mkdir -p workspace/artifacts && printf %s \"$input\" >workspace/artifacts/job_input.json && exec \"$tos\" \"$@\""
     )
 }
 
