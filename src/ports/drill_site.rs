@@ -44,8 +44,8 @@ pub trait Site {
     /// Returns the words that start the scripted agent.
     fn agent(&self, scenario: &str) -> Vec<String>;
 
-    /// Runs a list of tasks, given as JSON, with this very program, to its end.
-    fn run(&self, list: &str) -> Result<Ended, Error>;
+    /// Runs a list of tasks, given as JSON, with this very program, to its end; as a night where asked.
+    fn run(&self, list: &str, as_night: bool) -> Result<Ended, Error>;
 
     /// Runs a list and kills the program once the agent is at work.
     fn kill_at_work(&self, list: &str) -> Result<(), Error>;

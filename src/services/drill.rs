@@ -22,18 +22,13 @@ pub fn rehearse(drill: &Drill, ground: &dyn Ground) -> Result<Rehearsal, Error> 
         before: site.tree()?,
         ..Seen::default()
     };
-    let mut recovering = false;
-    for act in drill.acts {
-        let list = drill
-            .list(&|scenario| site.agent(scenario), recovering)
-            .to_string();
+    for (number, act) in drill.acts.iter().enumerate() {
+        let list = drill.list(&|scenario| site.agent(scenario), number > 0);
+        let list = list.to_string();
         match act {
-            Act::Kill => {
-                site.kill_at_work(&list)?;
-                recovering = true;
-            }
-            Act::Run(_) => {
-                let ended = site.run(&list)?;
+            Act::Kill => site.kill_at_work(&list)?,
+            Act::Run(_) | Act::Night(_) => {
+                let ended = site.run(&list, matches!(act, Act::Night(_)))?;
                 seen.exits.push(ended.code);
                 seen.refusal = seen.refusal.or(ended.refusal);
             }

@@ -131,6 +131,7 @@ drills! {
     timeout_tree_kill "timeout-tree-kill"
     self_commit "self-commit"
     crash_recovery "crash-recovery"
+    health_blocks_start "health-blocks-start"
     net_egress "net-egress"
     write_outside "write-outside"
     read_secret "read-secret"

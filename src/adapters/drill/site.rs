@@ -128,13 +128,13 @@ impl ThrowAway {
         )
     }
 
-    fn start(&self, list: &str) -> Result<Child, Error> {
+    fn start(&self, words: &[&str], list: &str) -> Result<Child, Error> {
         let file = self.folder.path().join("list.json");
         fs::write(&file, list).map_err(trouble("the list cannot be written"))?;
         Command::new(&self.options.program)
             .args(["--json", "--root"])
             .arg(&self.facts.work)
-            .args(["task", "run"])
+            .args(words)
             .arg(file)
             .current_dir(&self.facts.work)
             .env_clear()
@@ -182,6 +182,10 @@ impl ThrowAway {
         Ok(text)
     }
 }
+
+/// The words before a list.
+const TASK: [&str; 2] = ["task", "run"];
+const NIGHT: [&str; 4] = ["night", "start", "--for", "10m"];
 
 /// Where the trials of walls are remembered below a root.
 const TRIALS: &str = ".tos/sandbox-trials.json";
@@ -265,8 +269,9 @@ impl Site for ThrowAway {
         .into()
     }
 
-    fn run(&self, list: &str) -> Result<Ended, Error> {
-        let mut child = self.start(list)?;
+    fn run(&self, list: &str, as_night: bool) -> Result<Ended, Error> {
+        let words: &[&str] = if as_night { &NIGHT } else { &TASK };
+        let mut child = self.start(words, list)?;
         let mut out = child.stdout.take();
         // The document comes at the very end and is small, so the pipe never fills before.
         self.until(&mut child, &|child: &mut Child| has_ended(child))?;
@@ -285,7 +290,7 @@ impl Site for ThrowAway {
     }
 
     fn kill_at_work(&self, list: &str) -> Result<(), Error> {
-        let mut child = self.start(list)?;
+        let mut child = self.start(&TASK, list)?;
         let trees = self.facts.work.join(".tos/worktrees");
         let is_at_work = |child: &mut Child| has_ended(child) || is_there(&trees, 3, STARTED);
         self.until(&mut child, &is_at_work)?;

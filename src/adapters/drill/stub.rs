@@ -17,7 +17,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::STUB_WORD;
-use crate::domain::drill::{FILE_MB, GOT_THROUGH, PROCESSES};
+use crate::domain::{
+    drill::{FILE_MB, GOT_THROUGH, PROCESSES},
+    guarded::HELLO,
+};
 
 /// The file in which it reports what it tried.
 pub(super) const REPORT: &str = "tried.md";
@@ -74,6 +77,9 @@ pub fn stub_main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCod
 }
 
 fn play(scenario: &str, facts: &Facts, prompt: &str) -> io::Result<()> {
+    if prompt == HELLO {
+        return hello(scenario);
+    }
     match scenario {
         "fix" => fix(),
         "more" => append("app.py", "\n\ndef double(a):\n    return add(a, a)\n"),
@@ -116,6 +122,14 @@ fn play(scenario: &str, facts: &Facts, prompt: &str) -> io::Result<()> {
         "fork-bomb" => fork_bomb(facts),
         "disk-fill" => disk_fill(),
         _ => Err(io::Error::other("no such scenario")),
+    }
+}
+
+/// Answers the trivial question, unless it plays an agent that cannot.
+fn hello(scenario: &str) -> io::Result<()> {
+    match scenario {
+        "ill" => Err(io::Error::other("no answer")),
+        _ => io::stdout().write_all(b"ready\n"),
     }
 }
 

@@ -12,6 +12,7 @@ const PLAIN: Drill = Drill {
     checkpoint_every: 0,
     tasks: &[],
     acts: &[Act::Run(3)],
+    refused: "",
     expected: &[],
     tried: &[],
 };
@@ -190,6 +191,21 @@ pub const ALL: &[Drill] = &[
             &[
                 "session.start",
                 "session.end crash",
+                "session.start",
+                "task T-1 success",
+                "session.end queue_empty",
+            ],
+        )
+    },
+    Drill {
+        before_start: &["health"],
+        acts: &[Act::Night(5), Act::Night(0)],
+        refused: "unhealthy (answer)",
+        ..refused(
+            "health-blocks-start",
+            "a night does not begin with an agent that does not answer, and begins once it does",
+            &[job("T-1", "ill")],
+            &[
                 "session.start",
                 "task T-1 success",
                 "session.end queue_empty",

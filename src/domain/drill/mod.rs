@@ -35,6 +35,8 @@ pub struct Drill {
     pub tasks: &'static [Job],
     /// What is done with the program, in order.
     pub acts: &'static [Act],
+    /// What tos must say where it has to refuse to start; empty = it must not refuse.
+    pub refused: &'static str,
     /// What the ledger must say, in this order; each is the beginning of an event's words.
     pub expected: &'static [&'static str],
     /// Lines that the agent's own report must hold, so that a drill in which nothing was tried cannot pass.
@@ -59,6 +61,8 @@ pub struct Job {
 pub enum Act {
     /// Run the list; the program must end with this code.
     Run(u8),
+    /// Start a night with the list; the program must end with this code.
+    Night(u8),
     /// Run the list and kill the program, with no chance to say goodbye, once the agent is at work.
     Kill,
 }
@@ -139,7 +143,7 @@ impl Drill {
             .acts
             .iter()
             .filter_map(|act| match act {
-                Act::Run(code) => Some(i32::from(*code)),
+                Act::Run(code) | Act::Night(code) => Some(i32::from(*code)),
                 Act::Kill => None,
             })
             .collect();
@@ -159,6 +163,7 @@ impl Drill {
         None.or_else(|| through.map(|what| format!("the agent got through:{what}")))
             .or_else(|| seen.faults.first().cloned())
             .or_else(|| missing(self.expected, &observed))
+            .or_else(|| self.other_start(seen, &observed))
             .or_else(|| unexpected.map(|event| format!("the ledger says `{event}`")))
             .or_else(|| {
                 (seen.before != seen.after).then(|| "the checkout is not what it was".to_owned())
@@ -172,12 +177,29 @@ impl Drill {
             })
     }
 
-    /// Writes the list of tasks; `agent` are the words that start the agent for a scenario. After a crash
-    /// the agent that hung does its work.
-    pub fn list(&self, agent: &dyn Fn(&str) -> Vec<String>, recovering: bool) -> Value {
+    /// Finds a session that must not have begun, or a refusal that did not come or came for another reason.
+    fn other_start(&self, seen: &Seen, observed: &[String]) -> Option<String> {
+        let refusal = seen.refusal.as_deref().unwrap_or_default();
+        if !refusal.contains(self.refused) {
+            let wanted = self.refused;
+            return Some(format!("tos did not refuse with `{wanted}`: `{refusal}`"));
+        }
+        let count = |events: usize| format!("{events} sessions began");
+        let begun = observed.iter().filter(|event| *event == "session.start");
+        let wanted = self
+            .expected
+            .iter()
+            .filter(|event| **event == "session.start");
+        let begun = begun.count();
+        (begun != wanted.count()).then(|| count(begun))
+    }
+
+    /// Writes the list of tasks; `agent` are the words that start the agent for a scenario. The second time
+    /// an agent that hung or was ill does its work.
+    pub fn list(&self, agent: &dyn Fn(&str) -> Vec<String>, again: bool) -> Value {
         let agent = |scenario: &str| {
-            let hung = recovering && scenario == "hang";
-            agent(if hung { "fix" } else { scenario })
+            let better = again && ["hang", "ill"].contains(&scenario);
+            agent(if better { "fix" } else { scenario })
         };
         let command = |scenario: &str| json!({ "kind": "command", "args": agent(scenario) });
         let first = self.tasks.first().map_or("fix", |job| job.scenario);
