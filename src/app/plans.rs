@@ -28,8 +28,11 @@ pub(super) fn guard(
     sources: &[PathBuf],
 ) -> Result<PlanGuard, Trouble> {
     let closed = closed(settings, home, workdir, sources);
-    let (wall, report) = walls::around(workdir, &closed, settings, &house.environment)?;
+    let runs = records(home);
+    let (wall, report) = walls::around(workdir, &closed, &runs, settings, &house.environment)?;
     let own_home = house.variable("HOME").map(PathBuf::from);
+    let mut hidden = sandbox::hidden_places(own_home.as_deref(), workdir);
+    hidden.extend(runs);
     let redactor = house.redactor().clone();
     let environment = process::minimal(&house.environment, &settings.environment_allow, &redactor);
     Ok(PlanGuard {
@@ -49,11 +52,18 @@ pub(super) fn guard(
             environment,
             reach: Reach {
                 root: workdir.to_owned(),
-                hidden: sandbox::hidden_places(own_home.as_deref(), workdir),
+                hidden,
                 closed,
             },
         },
     })
+}
+
+/// Returns where runs are kept. Their copies of plans hold variables that are nobody else's business.
+fn records(home: &Path) -> [PathBuf; 2] {
+    let home = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
+    let real = home.canonicalize().unwrap_or_else(|_| without_dots(&home));
+    [real.join("runs"), real.join("cache")]
 }
 
 /// Returns what no task may write, as far as it lies in the working directory.

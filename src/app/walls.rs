@@ -33,6 +33,7 @@ pub(super) fn build(
 pub(super) fn around(
     workdir: &Path,
     closed: &[PathBuf],
+    hidden: &[PathBuf],
     settings: &Settings,
     environment: &Environment,
 ) -> Result<(Arc<Wall>, Report), Trouble> {
@@ -40,6 +41,7 @@ pub(super) fn around(
     let wall = Arc::new(Wall::new(sandbox::Options {
         root: workdir.to_owned(),
         protected: closed.to_vec(),
+        hidden: hidden.to_vec(),
         ..usual
     }));
     let report = alone(wall.report())?;

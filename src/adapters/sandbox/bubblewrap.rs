@@ -58,6 +58,10 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
         "--ro-bind"
     };
     words.mount(bind, &spec.root, &spec.root);
+    for path in &spec.protected {
+        words.mount("--ro-bind", path, path);
+    }
+    // Last, so that nothing brings back what lies in a protected place.
     for path in &spec.hidden {
         if path.is_dir() {
             words.path("--tmpfs", path);
@@ -65,9 +69,6 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
         } else {
             words.mount("--ro-bind", Path::new("/dev/null"), path);
         }
-    }
-    for path in &spec.protected {
-        words.mount("--ro-bind", path, path);
     }
     words.mount("--ro-bind", &spec.program, Path::new(INNER_PROGRAM));
     if let Some(proxy) = &spec.proxy {

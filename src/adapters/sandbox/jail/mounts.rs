@@ -47,11 +47,12 @@ pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
         }
     }
     bind(&spec.root, &spec.root, spec.level == Level::ReadOnly)?;
-    for path in &spec.hidden {
-        hide(path)?;
-    }
     for path in &spec.protected {
         bind(path, path, true)?;
+    }
+    // Last, so that nothing brings back what lies in a protected place.
+    for path in &spec.hidden {
+        hide(path)?;
     }
     bind(&spec.program, Path::new(INNER_PROGRAM), true)?;
     if let Some(proxy) = &spec.proxy {
