@@ -665,6 +665,30 @@ fn shared_folders_are_there_for_agent_and_tests_and_stay_what_they_are() {
 }
 
 #[test]
+fn an_agent_that_fills_the_disk_is_ended_while_it_does_so() {
+    let root = Root::new();
+    let script =
+        format!("{FIXED}; dd if=/dev/zero of=big.log bs=1M count=40 2>/dev/null; sleep 600");
+    root.list(
+        "retry_then_stop",
+        &[("T-1", &script, ""), ("T-2", FIXED, "")],
+    );
+    let file = root.home.path().join("list.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("disk_mb = 8\n{text}")).unwrap();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("MB, and 8 MB are allowed"), "{said}");
+    let limit = &root.records("limit")[0];
+    assert_eq!(
+        (&limit["name"], &limit["limit"]),
+        (&"disk".into(), &8.into())
+    );
+    assert_eq!(root.records("session.end")[0]["end"]["limit_breach"], 1);
+    assert_eq!(root.left_over().len(), 0);
+}
+
+#[test]
 fn a_list_with_mistakes_names_all_of_them_and_runs_nothing() {
     let root = Root::new();
     root.list(

@@ -178,6 +178,27 @@ fn a_field_of_the_plan_that_means_nothing_for_agents_is_an_error() {
     }
 }
 
+/// Returns the first block of a document that holds a text.
+fn block(document: &str, sort: &str, text: &str) -> String {
+    let mut blocks = document.split("```").skip(1).step_by(2);
+    let found = blocks.find(|block| block.starts_with(sort) && block.contains(text));
+    found.unwrap().trim_start_matches(sort).to_owned()
+}
+
+#[test]
+fn the_examples_of_the_documents_are_plans_and_lists() {
+    let root = Root::new();
+    let plans = include_str!("../../docs/plans.md");
+    let plan = root.plan(&block(plans, "yaml", "prompt:"));
+    let (code, said) = root.tos(&["plan", "validate", &plan]);
+    assert_eq!(code, Some(0), "{said}");
+    let tasks = include_str!("../../docs/tasks.md");
+    let file = root.home.path().join("list.toml");
+    fs::write(&file, block(tasks, "toml", "[[task]]")).unwrap();
+    let (code, said) = root.tos(&["task", "check", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
 #[test]
 fn a_plan_does_not_mix_agents_and_commands() {
     let root = Root::new();

@@ -149,13 +149,14 @@ pub const ALL: &[Drill] = &[
             "timeout-tree-kill",
             "an agent that hangs is ended with everything it started",
             &[Job {
-                seconds: 2,
+                // Long enough for a slow machine to get the agent to work.
+                seconds: 5,
                 ..job("T-1", "hang")
             }],
             &[
                 "session.start",
                 "rollback",
-                "task T-1 failed: the agent took longer than 2 s",
+                "task T-1 failed: the agent took longer than 5 s",
                 "session.end task_failed",
             ],
         )

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     config::tasks,
     domain::{
-        gates::{self, Ask, Refusal},
+        gates::{self, Ask, Refusal, Report},
         guarded::{Sandbox, Stop, Task, TaskList},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
     },
@@ -149,6 +149,9 @@ pub(super) fn run(
         capabilities: confined.capabilities.clone(),
     };
     gates::may_start(&report, &ask).map_err(Trouble::Refused)?;
+    if !attended {
+        only_as_a_night(&report)?;
+    }
     let start = SessionStart {
         attended,
         planned_s: seconds,
@@ -175,6 +178,19 @@ pub(super) fn run(
     drop(Court::convene(kit, global)?);
     drop(desk);
     Ok(exit(&summary))
+}
+
+/// What a phase wants looked at before work without a person is looked at by `tos night start`, and by nothing else.
+fn only_as_a_night(report: &Report) -> Result<(), Trouble> {
+    let wanted = &report.permission.need_before_start;
+    if wanted.is_empty() || report.overridden.is_some() {
+        return Ok(());
+    }
+    let why = format!(
+        "before work without a person this phase wants a look at {}",
+        wanted.join(", ")
+    );
+    Err(refused(&why, "tos night start --for 1h LIST"))
 }
 
 /// Finds out what confines programs here; a list that requires a wall is refused without one.
