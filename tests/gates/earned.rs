@@ -31,12 +31,13 @@ impl Root {
 
     /// Writes a plan; each task is an id, its class, and what its agent does in a shell.
     fn plan(&self, tasks: &[(&str, &str, &str)]) -> String {
-        let mut text = "sandbox: off\ntest_command: sh check.sh\ntasks:\n".to_owned();
-        for (id, class, script) in tasks {
-            text += &format!(
+        let tasks = tasks.iter().map(|(id, class, script)| {
+            format!(
                 "- id: {id}\n  class: {class}\n  prompt: do it\n  agent: {{kind: command, args: [sh, -c, '{script}', '{{prompt}}']}}\n"
-            );
-        }
+            )
+        });
+        let head = "sandbox: off\ntest_command: sh check.sh\ntasks:\n".to_owned();
+        let text: String = std::iter::once(head).chain(tasks).collect();
         let file = self.home.path().join("plan.yaml");
         fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
