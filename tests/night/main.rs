@@ -223,6 +223,30 @@ fn the_gate_is_asked_and_no_list_overrides_it() {
 }
 
 #[test]
+fn a_person_who_changes_their_mind_is_heard_during_the_check() {
+    let root = Root::new("touch \"$(dirname \"$0\")/asked\"; exec sleep 61733");
+    root.list("stop", &names(1), "");
+    let mut child = root
+        .command(&["night", "start", &root.list_file()])
+        .spawn()
+        .unwrap();
+    while !root.home.path().join("asked").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it must be asking");
+        std::thread::yield_now();
+    }
+    let pid = i32::try_from(child.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    assert_eq!(of(&root.records(), "session.start").len(), 0);
+    let alive = Command::new("pgrep").args(["-f", "^sleep 61733"]).output();
+    assert!(
+        alive.unwrap().stdout.is_empty(),
+        "nothing it started is alive"
+    );
+}
+
+#[test]
 fn no_task_starts_that_cannot_end_in_time_and_the_rest_is_done_later() {
     let root = Root::new(AGENT);
     root.list("stop", &names(2), "");
@@ -317,6 +341,70 @@ fn work_is_taken_over_forward_only_and_never_over_changes() {
     let (code, said) = root.tos(&["night", "merge"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("has this work already"), "{said}");
+}
+
+/// Starts or goes on, and kills after so many further events; returns whether it came to its end before that.
+fn killed_after(root: &Root, words: &[&str], events: usize) -> bool {
+    let before = sink::buffered(root).len();
+    let mut child = root.command(words).spawn().unwrap();
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            return true;
+        }
+        if sink::buffered(root).len() >= before + events {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return false;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_night_that_is_killed_at_every_event_loses_and_doubles_nothing() {
+    let root =
+        Root::new("[ $TOS_TASK = health ] && echo ok; echo \"x = '$TOS_TASK'\" > $TOS_TASK.py");
+    root.list("stop", &names(6), "");
+    let list = root.list_file();
+    let start = ["night", "start", "--for", "1h", &list];
+    let mut over = killed_after(&root, &start, 1);
+    let mut events = 1;
+    while !over {
+        events += 1;
+        // A kill before anything began leaves no night to go on with.
+        let begun = !of(&root.records(), "session.start").is_empty();
+        let words: &[&str] = if begun { &["night", "resume"] } else { &start };
+        over = killed_after(&root, words, 1 + events % 7);
+        assert!(events < 60, "every passage must come further");
+    }
+    let night = Night {
+        records: root.records(),
+    };
+    let mut good = night.with("success");
+    good.sort_unstable();
+    assert_eq!(good, names(6), "each task was accepted once");
+    let ends = night.of("session.end");
+    assert_eq!(ends.len(), night.of("session.start").len());
+    let crashes = night.sum("session.end", "abnormal");
+    assert!(
+        crashes >= 5 && ends.len() as u64 - crashes <= 1,
+        "all but the last were killed, and it too where only its end was missing"
+    );
+    let summary = root.json(&["night", "summary"]);
+    assert_eq!(summary["counts"]["success"], 6);
+    let tip = root.git(&["for-each-ref", "--format=%(objectname)", "refs/tos/runs"]);
+    assert_eq!(
+        summary["tip"],
+        tip.as_str(),
+        "the reference is what the ledger says"
+    );
+    let commits = root.git(&["rev-list", "--count", &format!("HEAD..{tip}")]);
+    assert_eq!(commits, "6");
+    let left = fs::read_dir(root.root.join(".tos/worktrees")).unwrap();
+    assert_eq!(left.count(), 0);
+    assert_eq!(root.git(&["worktree", "list"]).lines().count(), 1);
+    assert_eq!(root.tos(&["night", "merge"]).0, Some(0));
+    assert_eq!(root.tos(&["ledger", "verify"]).0, Some(0));
 }
 
 #[test]

@@ -62,16 +62,18 @@ fn serve(stream: TcpStream, number: usize, got: &Got) {
 }
 
 /// The ids of all events that lie in the buffer.
-fn buffered(root: &Root) -> Vec<String> {
+pub(crate) fn buffered(root: &Root) -> Vec<String> {
     let mut ids = Vec::new();
-    for entry in fs::read_dir(root.root.join(".tos/events")).unwrap() {
+    let folder = fs::read_dir(root.root.join(".tos/events"));
+    for entry in folder.into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "jsonl") {
             let text = fs::read_to_string(path).unwrap();
-            ids.extend(text.lines().map(|line| {
-                let event: Value = serde_json::from_str(line).unwrap();
-                event["id"].as_str().unwrap().to_owned()
-            }));
+            // A line that a kill cut short is no event.
+            let events = text
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            ids.extend(events.map(|event: Value| event["id"].as_str().unwrap().to_owned()));
         }
     }
     ids

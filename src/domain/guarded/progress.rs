@@ -126,3 +126,128 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{
+        guarded::{Next, Queue, TaskList, Verdict},
+        ledger::{SessionEnd, SessionStart, Stamp, VERSION},
+    };
+
+    fn list(count: usize, on_failure: &str) -> TaskList {
+        let tasks: Vec<serde_json::Value> = (0..count)
+            .map(|n| {
+                serde_json::json!({
+                    "id": format!("t{n}"), "goal": "g", "prompt": "p", "class": "fix", "test_command": ["true"],
+                    "depends_on": if n % 4 == 3 { vec![format!("t{}", n - 2)] } else { Vec::new() },
+                })
+            })
+            .collect();
+        serde_json::from_value(serde_json::json!({
+            "schema": 1, "id": "l", "on_failure": on_failure, "task": tasks,
+            "agent": { "kind": "command", "args": ["{prompt}"] },
+        }))
+        .unwrap()
+    }
+
+    fn record(entry: Entry) -> Record {
+        Record {
+            v: VERSION,
+            seq: 0,
+            prev: String::new(),
+            stamp: Stamp {
+                at: chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap(),
+                boottime_ms: 0,
+                boot_id: "b".into(),
+                actor: "tos".into(),
+                tool: "0.4.0".into(),
+                policy: "p".into(),
+                gates: "g".into(),
+                session: Some("s".into()),
+            },
+            entry,
+        }
+    }
+
+    fn ended(task: &str, good: bool) -> Entry {
+        Entry::Task {
+            end: TaskEnd {
+                task: task.into(),
+                fingerprint: "f".into(),
+                class: "fix".into(),
+                outcome: if good {
+                    TaskOutcome::Success
+                } else {
+                    TaskOutcome::Failed
+                },
+                reason: String::new(),
+                attempts: 1,
+                files: 1,
+                added: 1,
+                removed: 0,
+                seconds: 1,
+                commit: good.then(|| format!("c-{task}")),
+                real: true,
+                goal: String::new(),
+                micro_usd: Some(1),
+            },
+        }
+    }
+
+    proptest! {
+        /// A crash after any record leads to the same next step as no crash.
+        #[test]
+        fn what_the_ledger_says_is_where_the_run_was(
+            verdicts in prop::collection::vec(any::<bool>(), 1..12),
+            mode in prop::sample::select(vec!["stop", "retry_then_stop", "retry_then_skip_dependents"]),
+        ) {
+            let list = list(verdicts.len(), mode);
+            let mut queue = Queue::new(&list);
+            let mut records = vec![record(Entry::SessionStart { start: SessionStart::default() })];
+            let mut verdicts = verdicts.into_iter();
+            loop {
+                let progress = Progress::of(&records, "s");
+                let mut again = Queue::new(&list).after(&list, &progress);
+                let (next, next_again) = (queue.next(None), again.next(None));
+                let Next::Start(place) = next else {
+                    // What ends at a failure goes on when a person says so.
+                    break;
+                };
+                prop_assert_eq!(next, next_again);
+                prop_assert_eq!(queue.outcomes(), again.outcomes());
+                let good = verdicts.next().unwrap_or(true);
+                queue.finish(place, if good { Verdict::Accepted } else { Verdict::Failed });
+                records.push(record(ended(&list.tasks[place].id, good)));
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_goes_on_after_two_failures_knows_it_and_whoever_goes_on_after_a_crash_does_not() {
+        let two = |by: &str| {
+            let end = SessionEnd {
+                ended_by: by.into(),
+                ..SessionEnd::default()
+            };
+            let records = [
+                record(Entry::SessionStart {
+                    start: SessionStart::default(),
+                }),
+                record(ended("t0", false)),
+                record(ended("t1", false)),
+                record(Entry::SessionEnd { end }),
+            ];
+            let list = list(3, "retry_then_stop");
+            let mut queue = Queue::new(&list).after(&list, &Progress::of(&records, "s"));
+            queue.next(None)
+        };
+        assert_eq!(two("two_failures"), Next::Start(2));
+        assert_eq!(
+            two("crash"),
+            Next::Stop(crate::domain::guarded::Stop::TwoFailures)
+        );
+    }
+}

@@ -9,6 +9,7 @@ use crate::domain::{
     ledger::Entry,
     night::{crash_end, open_sessions},
 };
+use crate::services::night::health::marker;
 
 /// What was found and done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,8 +24,10 @@ pub struct Settled {
 pub async fn settle(tools: &Tools, room: &Path) -> Result<Settled, Error> {
     let mut settled = Settled::default();
     let chain = tools.ledger.read()?;
+    let runner = tools.hands.for_tests(room, Sandbox::Off);
+    // A check that was killed has no session, but it may have left an agent.
+    runner.reap(&marker(tools)).await;
     for session in open_sessions(&chain.records) {
-        let runner = tools.hands.for_tests(room, Sandbox::Off);
         let ended = runner.reap(&format!("{session}/")).await;
         if ended > 0 {
             let line = format!("{ended} of its processes were still at work and were ended");

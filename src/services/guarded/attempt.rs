@@ -66,7 +66,13 @@ impl Session<'_> {
             if let Tried::Good { tree, seen } = &tried {
                 break self.accept(task, &place, tree, seen, attempt)?;
             }
-            let restored = self.undo(task, &mut place, call)?;
+            // A try that met a used-up quota is none, so it does not take the name of one.
+            let name = if matches!(tried, Tried::NoQuota(_)) {
+                format!("quota-{call}")
+            } else {
+                attempt.to_string()
+            };
+            let restored = self.undo(task, &mut place, &name)?;
             if let (Tried::NoQuota(seconds), true) = (&tried, restored)
                 && self.wait_for_quota(task, *seconds).await?
             {
@@ -182,13 +188,13 @@ impl Session<'_> {
     }
 
     /// Keeps what was tried where a person can look at it, then puts the tree back and proves it.
-    fn undo(&mut self, task: &Task, place: &mut Place, call: u32) -> Result<bool, Error> {
+    fn undo(&mut self, task: &Task, place: &mut Place, name: &str) -> Result<bool, Error> {
         let worktrees = &self.tools.worktrees;
         let reference = format!(
-            "refs/tos/attempts/{}/{}-{call}",
+            "refs/tos/attempts/{}/{}-{name}",
             self.terms.session, task.id
         );
-        let message = format!("rejected try {call} of {}", task.id);
+        let message = format!("rejected try {name} of {}", task.id);
         match worktrees.save(place, &message, &reference) {
             Ok(kept) => self
                 .watcher

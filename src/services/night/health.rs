@@ -100,12 +100,18 @@ async fn asked(
 ) -> Result<String, String> {
     let (home, _) = tools.hands.furnish(&place.room, agent)?;
     let runner = tools.hands.for_agent(&place.room, agent, list.sandbox);
-    let end = runner.run(&order(agent, place, home)).await;
+    let token = format!("{}1", marker(tools));
+    let end = runner.run(&order(agent, place, home, token)).await;
     let end = end.map_err(|failure| failure.message)?;
     answer(agent, &end, tools)
 }
 
-fn order(agent: &Agent, place: &Place, home: String) -> Order {
+/// Returns what marks the processes of a check of this root, so that those a crash left can be found.
+pub(crate) fn marker(tools: &Tools) -> String {
+    format!("health:{}/", tools.ledger.place())
+}
+
+fn order(agent: &Agent, place: &Place, home: String, token: String) -> Order {
     let environment = [
         ("HOME", home),
         ("TMPDIR", "/tmp".to_owned()),
@@ -126,7 +132,7 @@ fn order(agent: &Agent, place: &Place, home: String) -> Order {
             .into(),
         output_directory: place.room.join("log"),
         index: 1,
-        token: "health/1".to_owned(),
+        token,
     }
 }
 

@@ -93,7 +93,9 @@ pub(super) fn carry_out(
         capabilities: confined.capabilities.clone(),
     };
     gates::may_start(&report, &ask).map_err(Trouble::Refused)?;
-    healthy(&night.list, desk, &court, confined.clone(), kit, printer)?;
+    if !healthy(&night.list, desk, &court, confined.clone(), kit, printer)? {
+        return Ok(Exit::Cancelled);
+    }
     let run = night.run.clone().unwrap_or_else(|| desk.run.clone());
     keep(night, &run, seconds, &court, global, kit)?;
     let (guard, _awake) = awake(kit, printer);
@@ -163,7 +165,7 @@ fn seconds(night: &Night, court: &Court, report: &Report) -> Result<Option<u64>,
     })
 }
 
-/// Looks at everything a night needs; people are told when it does not begin.
+/// Looks at everything a night needs; people are told when it does not begin. `false` = a person changed their mind.
 fn healthy(
     list: &TaskList,
     desk: &Desk,
@@ -171,15 +173,17 @@ fn healthy(
     confined: Confined,
     kit: &dyn Kit,
     printer: &Printer,
-) -> Result<(), Trouble> {
-    let findings = check::look(list, desk, court, confined, kit)?;
+) -> Result<bool, Trouble> {
+    let Some(findings) = check::look(list, desk, court, confined, kit)? else {
+        return Ok(false);
+    };
     let Some(refusal) = check::refusal(&findings) else {
         // About sleep is spoken when the guard is really set.
         let told = |one: &&Finding| !one.remedy.is_empty() && one.what != "sleep";
         for one in findings.iter().filter(told) {
             printer.alert(&format!("{}: {}", one.what, one.seen));
         }
-        return Ok(());
+        return Ok(true);
     };
     printer.note(&health::table(&findings));
     let note = Note {

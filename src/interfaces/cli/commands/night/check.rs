@@ -36,7 +36,9 @@ pub(super) fn main(
     let mut court = Court::convene(kit, global)?;
     task::settle_crash(&mut court, &desk, global, kit, printer)?;
     let confined = task::confined(&list, &desk, kit)?;
-    let findings = look(&list, &desk, &court, confined, kit)?;
+    let Some(findings) = look(&list, &desk, &court, confined, kit)? else {
+        return Ok(Exit::Cancelled);
+    };
     printer.line(&health::table(&findings));
     let refusal = refusal(&findings);
     printer.document(&json!({ "healthy": refusal.is_none(), "findings": findings }));
@@ -47,21 +49,27 @@ pub(super) fn main(
     Ok(Exit::Refused)
 }
 
-/// Looks at everything and judges it by what the phase asks for.
+/// Looks at everything and judges it by what the phase asks for; `None` = a person did not want to wait.
 pub(super) fn look(
     list: &TaskList,
     desk: &Desk,
     court: &Court,
     confined: Confined,
     kit: &dyn Kit,
-) -> Result<Vec<Finding>, Trouble> {
+) -> Result<Option<Vec<Finding>>, Trouble> {
     let permission = court.report().permission;
     let records = court.chain.records.clone();
     let (list, tools, run) = (list.clone(), desk.tools.clone(), desk.run.clone());
-    let facts = kit::block_on(kit, move |_| {
-        Box::pin(async move { night::health::look(&list, &tools, &records, &confined, &run).await })
+    let facts = kit::block_on(kit, move |mut stop| {
+        Box::pin(async move {
+            tokio::select! {
+                facts = night::health::look(&list, &tools, &records, &confined, &run) => Some(facts),
+                // Dropping the look ends what it started; its work tree is taken away at the next start.
+                Ok(()) = stop.changed() => None,
+            }
+        })
     })?;
-    Ok(health::examine(&facts, &permission))
+    Ok(facts.map(|facts| health::examine(&facts, &permission)))
 }
 
 /// Returns the refusal that the first red finding stands for.

@@ -38,14 +38,15 @@ pub(super) fn main(
     let mut court = Court::convene(kit, global)?;
     task::settle_crash(&mut court, &desk, global, kit, printer)?;
     let records = &court.chain.records;
+    let stable = court.report().permission.checkpoint_every > 0;
     let run = match run {
         Some(run) => run.to_owned(),
-        None => newest_open(records, global, kit)
+        None => newest_open(records, stable, global, kit)
             .ok_or_else(|| Trouble::NotDone("no night has open tasks".to_owned()))?,
     };
     let list = kept(&run, records, global, kit)?;
     let progress = Progress::of(records, &run);
-    if open(&list, &progress) == 0 {
+    if !is_open(&list, &progress, stable) {
         return Err(Trouble::NotDone(format!(
             "every task of {run} has its verdict; see `tos night summary {run}`"
         )));
@@ -60,18 +61,18 @@ pub(super) fn main(
     begin::carry_out(&night, &desk, court, global, kit, printer)
 }
 
-fn open(list: &TaskList, progress: &Progress) -> usize {
+/// Returns whether something is left to do: a task without a verdict, or, where stable points are made, accepted work
+/// that was never tested as a whole because a crash came first.
+fn is_open(list: &TaskList, progress: &Progress, stable: bool) -> bool {
     let has_verdict = |id: &str| progress.ends.iter().any(|end| end.task == id);
-    list.tasks
-        .iter()
-        .filter(|task| !has_verdict(&task.id))
-        .count()
+    let untested = stable && !progress.since_stable.is_empty();
+    untested || !list.tasks.iter().all(|task| has_verdict(&task.id))
 }
 
-fn newest_open(records: &[Record], global: &Global, kit: &dyn Kit) -> Option<String> {
+fn newest_open(records: &[Record], stable: bool, global: &Global, kit: &dyn Kit) -> Option<String> {
     runs(records).into_iter().rev().find(|run| {
-        kept(run, records, global, kit)
-            .is_ok_and(|list| open(&list, &Progress::of(records, run)) > 0)
+        let list = kept(run, records, global, kit);
+        list.is_ok_and(|list| is_open(&list, &Progress::of(records, run), stable))
     })
 }
 
