@@ -12,6 +12,7 @@
 
 mod bad_plans;
 mod behaviour;
+mod defects;
 mod enforced;
 mod live;
 mod loader;
