@@ -11,7 +11,7 @@ const CONFIG: &str = r#"{"allow_types": ["exec", "sh"], "sandbox": {"level": "wo
 
 /// Returns a place with a configuration, and the plan enforced; nothing, with a word about it, where this machine has no
 /// wall.
-fn walled(tasks: &str) -> Option<Place> {
+pub(crate) fn walled(tasks: &str) -> Option<Place> {
     let place = Place::with(&format!("policy: enforce\n{tasks}"));
     place.write("config/config_v0_3.json", CONFIG);
     place.write(
@@ -100,6 +100,7 @@ fn secrets_do_not_reach_the_logs_also_when_a_write_cuts_them() {
   env: {OWN_TOKEN: plan-own-value-1}
   env_file: vars
 - {id: b, cmd: [echo, ghp_0123456789abcdefghijABCDEFGHIJ012345]}
+- {id: c, shell: 'rm -rf /etc/ghp_0123456789abcdefghijABCDEFGHIJ012345'}
 "#,
     ) else {
         return;
@@ -112,7 +113,7 @@ fn secrets_do_not_reach_the_logs_also_when_a_write_cuts_them() {
         .output()
         .unwrap()
         .into();
-    assert_eq!(seen.code, 0, "{}", seen.err);
+    assert_eq!(seen.code, 3, "{}", seen.err);
     let run = format!(".tos/runs/{}", seen.run_id());
     let out = place.read(&format!("{run}/logs/a.out.log"));
     assert_eq!(
@@ -121,6 +122,12 @@ fn secrets_do_not_reach_the_logs_also_when_a_write_cuts_them() {
     );
     let err = place.read(&format!("{run}/logs/a.err.log"));
     assert_eq!(err, "\n===== attempt 1 / 1 =====\n[redacted]\n");
+    let record = place.read(&format!("{run}/run.jsonl"));
+    assert!(
+        record.contains("policy_denied") && !record.contains("ghp_"),
+        "{record}"
+    );
+    assert!(!seen.err.contains("ghp_"), "{}", seen.err);
     let state = place.read(&format!("{run}/state.json"));
     assert!(
         !state.contains("ghp_") && !state.contains("plan-own"),

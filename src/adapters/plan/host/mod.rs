@@ -217,12 +217,12 @@ impl<'plan> LocalHost<'plan> {
             return;
         };
         if taps.contains(&true) {
-            // Each takes what there is; one that has nothing to say costs a call.
-            for tap in self
+            let waiting = self
                 .running
                 .values_mut()
                 .flat_map(|running| &mut running.hold.taps)
-            {
+                .filter(|tap| tap.waits_on().is_some());
+            for (tap, _) in waiting.zip(taps).filter(|(_, is_ready)| **is_ready) {
                 tap.take();
             }
         }

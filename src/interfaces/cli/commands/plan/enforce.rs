@@ -79,7 +79,8 @@ pub(super) fn prepare(
                     .then(|| format!("the policy forbids it: {}", verdict.reason))
             }
         };
-        denied.extend(why.map(|why| (index, why)));
+        // The reason quotes the command, and goes into the records.
+        denied.extend(why.map(|why| (index, around.guard.redactor.clean(&why))));
     }
     Ok(Enforced {
         guard: Some(around.guard),
