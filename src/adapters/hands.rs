@@ -138,11 +138,37 @@ impl Hands for MachineHands {
         self.runner(room, &[], &[], sandbox)
     }
 
-    fn confined<'a>(&'a self, room: &'a Path, sandbox: Sandbox) -> BoxFuture<'a, Confined> {
+    fn confined<'a>(
+        &'a self,
+        room: &'a Path,
+        hosts: &'a [String],
+        sandbox: Sandbox,
+    ) -> BoxFuture<'a, Confined> {
         Box::pin(async move {
-            let report = self.wall(room, &[], sandbox).report().await;
-            told(&report)
+            let tests = told(&self.wall(room, &[], sandbox).report().await);
+            if hosts.is_empty() {
+                return tests;
+            }
+            // A wall that cannot let an agent through to its hosts is none for the agent.
+            let agents = told(&self.wall(room, hosts, sandbox).report().await);
+            both(&tests, agents)
         })
+    }
+}
+
+/// Returns what holds for tests and for agents.
+fn both(tests: &Confined, agents: Confined) -> Confined {
+    let backend = if tests.backend == "none" {
+        tests.backend.clone()
+    } else {
+        agents.backend
+    };
+    let shared = agents.capabilities.into_iter();
+    Confined {
+        backend,
+        capabilities: shared
+            .filter(|word| tests.capabilities.contains(word))
+            .collect(),
     }
 }
 
@@ -165,7 +191,14 @@ fn told(report: &Report) -> Confined {
             "fs_confined",
             &[Capability::WritesOutside, Capability::SecretsHidden],
         ),
-        ("net_allowlist", &[Capability::NoNetwork]),
+        (
+            "net_allowlist",
+            if report.network == Network::Allowlist {
+                &[Capability::Allowlist]
+            } else {
+                &[Capability::NoNetwork]
+            },
+        ),
         ("mem_cap", &[Capability::Memory]),
         ("pids_cap", &[Capability::Processes]),
         ("disk_cap", &[Capability::FileSize]),
@@ -182,5 +215,67 @@ fn told(report: &Report) -> Confined {
             .chain(behind)
             .map(str::to_owned)
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::confinement::{Choice, Proof, Trial};
+
+    fn report(network: Network, backend: Backend, proved: &[Capability]) -> Report {
+        let proofs = proved.iter().map(|capability| Proof {
+            capability: *capability,
+            holds: Some(true),
+            how: String::new(),
+        });
+        let trial = Trial {
+            backend: Backend::Landlock,
+            proofs: proofs.collect(),
+            absent: None,
+        };
+        Report {
+            level: Level::Workspace,
+            network,
+            choice: match backend {
+                Backend::None => Choice::Degraded {
+                    backend,
+                    missing: vec![Capability::Allowlist],
+                },
+                backend => Choice::Proved { backend },
+            },
+            trials: vec![trial],
+        }
+    }
+
+    #[test]
+    fn an_agent_that_runs_without_a_wall_is_not_confined_by_the_wall_of_its_tests() {
+        let files = [Capability::WritesOutside, Capability::SecretsHidden];
+        let nothing_out = [&files[..], &[Capability::NoNetwork]].concat();
+        let tests = told(&report(Network::None, Backend::Landlock, &nothing_out));
+        assert_eq!(tests.backend, "landlock");
+        assert!(tests.capabilities.contains(&"fs_confined".to_owned()));
+        let open = told(&report(Network::Allowlist, Backend::None, &files));
+        let seen = both(&tests, open);
+        assert_eq!(seen.backend, "none");
+        assert_eq!(
+            seen.capabilities,
+            ["worktree", "env_min", "home_redirect", "kill_tree"]
+        );
+    }
+
+    #[test]
+    fn what_an_agent_reaches_is_limited_only_where_the_list_of_hosts_was_tried() {
+        let word = "net_allowlist".to_owned();
+        let out = [Capability::NoNetwork];
+        let through = [Capability::Allowlist];
+        let told = |network, proved| told(&report(network, Backend::Landlock, proved));
+        assert!(told(Network::None, &out).capabilities.contains(&word));
+        assert!(!told(Network::Allowlist, &out).capabilities.contains(&word));
+        assert!(
+            told(Network::Allowlist, &through)
+                .capabilities
+                .contains(&word)
+        );
     }
 }

@@ -33,6 +33,11 @@ pub trait Hands: Send + Sync {
     /// Returns a runner for tests: no credentials, no network.
     fn for_tests(&self, room: &Path, sandbox: Sandbox) -> Arc<dyn Runner>;
 
-    /// Tells what confines the programs of a room.
-    fn confined<'a>(&'a self, room: &'a Path, sandbox: Sandbox) -> BoxFuture<'a, Confined>;
+    /// Tells what confines the programs of a room: tests, which reach nothing, and agents, which reach these hosts.
+    fn confined<'a>(
+        &'a self,
+        room: &'a Path,
+        hosts: &'a [String],
+        sandbox: Sandbox,
+    ) -> BoxFuture<'a, Confined>;
 }

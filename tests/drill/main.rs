@@ -133,6 +133,7 @@ drills! {
     crash_recovery "crash-recovery"
     health_blocks_start "health-blocks-start"
     net_egress "net-egress"
+    proxy_egress "proxy-egress"
     write_outside "write-outside"
     read_secret "read-secret"
     fork_bomb "fork-bomb"

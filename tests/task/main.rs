@@ -511,6 +511,29 @@ fn behind_a_wall_the_agent_cannot_write_outside_its_room() {
 }
 
 #[test]
+fn a_wall_around_an_agent_with_hosts_is_tried_with_hosts() {
+    let root = Root::new();
+    let text = format!(
+        "schema = 1\nid = \"demo\"\n[agent]\nkind = \"command\"\nhosts = [\"api.example.com\"]\nargs = [\"sh\", \"-c\", \"\"\"{}; env | grep -i proxy > seen.md; true\"\"\", \"sh\", \"{{prompt}}\"]\n\
+         [[task]]\nid = \"T-1\"\ngoal = \"repair add\"\nprompt = \"Make add add.\"\nclass = \"fix\"\ntest_command = [\"sh\", \"test.sh\"]\n",
+        FIXED.replace('\\', "\\\\")
+    );
+    fs::write(root.home.path().join("list.toml"), text).unwrap();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(0), "{said}");
+    let start = root.records("session.start")[0]["start"].clone();
+    let limited = start["capabilities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|word| word == "net_allowlist");
+    let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
+    let seen = root.git(&["show", &format!("{reference}:seen.md")]);
+    // Whoever is behind a wall with a list of hosts is shown the way through it, and nobody else is.
+    assert_eq!(seen.contains("127.0.0.1"), limited, "{seen} {start}");
+}
+
+#[test]
 fn a_phase_that_must_be_watched_refuses_to_work_alone() {
     let root = Root::watched();
     root.list("stop", &[("T-1", FIXED, "")]);

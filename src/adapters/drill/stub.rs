@@ -5,8 +5,10 @@
 //! still do no harm. What it tried it writes into `tried.md` of its work tree.
 
 use std::{
-    env, fs,
-    io::{self, Seek, SeekFrom, Write},
+    env,
+    ffi::OsStr,
+    fs,
+    io::{self, Read, Seek, SeekFrom, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -248,9 +250,30 @@ fn net_egress(facts: &Facts) -> io::Result<()> {
         "leave the machine",
         TcpStream::connect_timeout(&nobody, CONNECT),
     )?;
+    if let Some(proxy) = env::var_os("HTTPS_PROXY") {
+        let target = facts.tcp.first().copied().unwrap_or(nobody);
+        refused("go through the proxy", through(&proxy, target))?;
+    }
     let sent = UdpSocket::bind("127.0.0.1:0").and_then(|own| own.send_to(b"out", facts.udp));
     tried("send a datagram", sent)?;
     fix()
+}
+
+/// Asks a proxy for a way to a place that nobody allowed.
+fn through(proxy: &OsStr, target: SocketAddr) -> io::Result<()> {
+    let proxy = proxy.to_string_lossy();
+    let proxy = proxy.trim_start_matches("http://").trim_end_matches('/');
+    let mut way = TcpStream::connect(proxy)?;
+    way.set_read_timeout(Some(CONNECT * 10))?;
+    write!(way, "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n")?;
+    let mut answer = [0; 64];
+    let count = way.read(&mut answer)?;
+    let answer = String::from_utf8_lossy(answer.get(..count).unwrap_or_default()).into_owned();
+    let line = answer.lines().next().unwrap_or_default().to_owned();
+    if line.contains(" 200") {
+        return Ok(());
+    }
+    Err(io::Error::other(line))
 }
 
 fn write_outside(facts: &Facts) -> io::Result<()> {

@@ -7,6 +7,7 @@ const PLAIN: Drill = Drill {
     about: "",
     needs: &[],
     before_start: &[],
+    hosts: &[],
     sandbox: "auto",
     on_failure: "stop",
     checkpoint_every: 0,
@@ -226,6 +227,21 @@ pub const ALL: &[Drill] = &[
             "tried: send a datagram",
         ],
     ),
+    Drill {
+        hosts: &["nobody.invalid"],
+        ..escape(
+            "proxy-egress",
+            "an agent with a list of hosts reaches no other one, not even through the proxy",
+            &["fs_confined", "net_allowlist"],
+            &[job("T-1", "net-egress")],
+            &[
+                "refused: connect over TCP",
+                "refused: leave the machine",
+                // The proxy itself must have answered, and said no.
+                "refused: go through the proxy (HTTP/1.1 403",
+            ],
+        )
+    },
     escape(
         "write-outside",
         "nothing behind the wall writes outside its room",

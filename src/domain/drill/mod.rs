@@ -25,6 +25,8 @@ pub struct Drill {
     pub needs: &'static [&'static str],
     /// What is checked before a session starts.
     pub before_start: &'static [&'static str],
+    /// Hosts the agent may reach.
+    pub hosts: &'static [&'static str],
     /// The list's `sandbox`.
     pub sandbox: &'static str,
     /// The list's `on_failure`.
@@ -201,7 +203,7 @@ impl Drill {
             let better = again && ["hang", "ill"].contains(&scenario);
             agent(if better { "fix" } else { scenario })
         };
-        let command = |scenario: &str| json!({ "kind": "command", "args": agent(scenario) });
+        let command = |scenario: &str| json!({ "kind": "command", "args": agent(scenario), "hosts": self.hosts });
         let first = self.tasks.first().map_or("fix", |job| job.scenario);
         let tasks: Vec<Value> = self
             .tasks

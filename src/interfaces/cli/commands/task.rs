@@ -207,8 +207,9 @@ pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Co
             )));
         }
     }
+    let hosts: Vec<String> = list.agents().iter().flat_map(|one| one.hosts()).collect();
     let confined = kit::block_on(kit, move |_| {
-        Box::pin(async move { hands.confined(&place, sandbox).await })
+        Box::pin(async move { hands.confined(&place, &hosts, sandbox).await })
     })?;
     if sandbox == Sandbox::Require && confined.backend == "none" {
         return Err(refused(
