@@ -1,6 +1,7 @@
 //! Nights through the program: a real repository, an agent that is a small script, a kill, a quota, a budget.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
@@ -9,7 +10,11 @@ mod clock;
 mod root;
 mod sink;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    process::{Child, Command},
+};
 
 use root::Root;
 use serde_json::Value;
@@ -222,6 +227,13 @@ fn the_gate_is_asked_and_no_list_overrides_it() {
     assert!(said.contains("up to 1h; 2h were asked for"), "{said}");
 }
 
+/// Presses Ctrl-C.
+fn interrupt(child: &Child) {
+    let pid = i32::try_from(child.id()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
 #[test]
 fn a_person_who_changes_their_mind_is_heard_during_the_check() {
     let root = Root::new("touch \"$(dirname \"$0\")/asked\"; exec sleep 61733");
@@ -234,9 +246,7 @@ fn a_person_who_changes_their_mind_is_heard_during_the_check() {
         assert!(child.try_wait().unwrap().is_none(), "it must be asking");
         std::thread::yield_now();
     }
-    let pid = i32::try_from(child.id()).unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(4));
     assert_eq!(of(&root.records(), "session.start").len(), 0);
     let alive = Command::new("pgrep").args(["-f", "^sleep 61733"]).output();
@@ -290,6 +300,63 @@ fn a_quota_that_is_not_renewed_in_time_ends_the_night_without_a_failure() {
     let (code, said) = root.tos(&["night", "resume"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("2 of 2 tasks passed"), "{said}");
+}
+
+#[test]
+fn a_person_can_end_the_wait_for_a_quota() {
+    let root = Root::new(
+        "[ $TOS_TASK = health ] && { echo ok; exit; }; echo 'usage limit reached; resets_in_seconds: 2000' >&2; exit 1",
+    );
+    root.list("stop", &names(1), "");
+    let mut child = root
+        .command(&["night", "start", &root.list_file()])
+        .spawn()
+        .unwrap();
+    while of(&root.records(), "quota.wait").is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it must be waiting");
+    }
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    let summary = root.json(&["night", "summary"]);
+    assert_eq!(summary["counts"]["blocked"], 1);
+    assert_eq!(summary["counts"]["failed"], 0);
+}
+
+#[test]
+fn in_the_lowest_phase_a_person_says_go_for_each_task() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let root = Root::watched(AGENT);
+    root.list("stop", &names(2), "");
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let open = || {
+        let path = name.to_str().unwrap();
+        let file = fs::File::options().read(true).write(true).open(path);
+        file.unwrap()
+    };
+    let mut child = root
+        .command(&["night", "start", "--attended", &root.list_file()])
+        .stdin(open())
+        .stdout(open())
+        .stderr(open())
+        .spawn()
+        .unwrap();
+    let mut controller = fs::File::from(controller);
+    controller.write_all(b"go\nno\n").unwrap();
+    let (mut said, mut part) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = controller.read(&mut part) {
+        said.extend_from_slice(&part[..count]);
+    }
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert_eq!(child.wait().unwrap().code(), Some(4), "{said}");
+    assert!(
+        said.contains("1 of 2 tasks passed, ended by operator"),
+        "{said}"
+    );
+    let start = &root.records()[0]["entry"]["start"];
+    assert_eq!(start["attended"], true);
 }
 
 #[test]

@@ -484,7 +484,10 @@ impl Entry {
                 task,
                 seconds,
                 until,
-            } => format!("{task}: {seconds} s, until {until}"),
+            } => format!(
+                "{task}: {seconds} s, until {}",
+                until.format("%Y-%m-%d %H:%M:%S %:z")
+            ),
             Self::Phase {
                 from,
                 to,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde_json::json;
 
-use super::{Error, Session};
+use super::{Error, Session, pace::Waited};
 use crate::{
     domain::{
         command::{Command, Kind},
@@ -61,7 +61,7 @@ impl Session<'_> {
         let (mut attempt, mut call) = (1, 0);
         let ended = loop {
             call += 1;
-            let tried = self.attempt(task, &place, told.as_ref(), call).await?;
+            let mut tried = self.attempt(task, &place, told.as_ref(), call).await?;
             self.tools.hands.strip(&place.room);
             if let Tried::Good { tree, seen } = &tried {
                 break self.accept(task, &place, tree, seen, attempt)?;
@@ -73,10 +73,12 @@ impl Session<'_> {
                 attempt.to_string()
             };
             let restored = self.undo(task, &mut place, &name)?;
-            if let (Tried::NoQuota(seconds), true) = (&tried, restored)
-                && self.wait_for_quota(task, *seconds).await?
-            {
-                continue;
+            if let (Tried::NoQuota(seconds), true) = (&tried, restored) {
+                match self.wait_for_quota(task, *seconds).await? {
+                    Waited::Renewed => continue,
+                    Waited::Stopped => tried = Tried::Stopped,
+                    Waited::InVain => {}
+                }
             }
             let (why, again, verdict) = explained(tried);
             if !(again && attempt == 1 && restored && self.may_try_again(task)) {

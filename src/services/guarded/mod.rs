@@ -274,7 +274,8 @@ impl Session<'_> {
         self.beat(&task.id);
         let began = self.tools.clock.boottime();
         let (verdict, mut end) = self.tries(task).await?;
-        end.seconds = self.tools.clock.boottime().saturating_sub(began).as_secs();
+        let took = self.tools.clock.boottime().saturating_sub(began);
+        end.seconds = took.saturating_sub(self.pace.take_waited()).as_secs();
         end.micro_usd = self.pace.take_cost();
         self.end.active_s += end.seconds;
         self.record(Entry::Task { end: end.clone() })?;

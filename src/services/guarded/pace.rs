@@ -20,6 +20,16 @@ const GRACE: u64 = 60;
 /// An agent whose quota is used up again and again is not waited for any more.
 const MOST_WAITS: u32 = 20;
 
+/// What came of waiting for an agent's quota.
+pub(super) enum Waited {
+    /// It is renewed.
+    Renewed,
+    /// It is not renewed in time, or too often used up.
+    InVain,
+    /// A person did not want to wait.
+    Stopped,
+}
+
 /// Time and money spent.
 pub(super) struct Pace {
     boot: Duration,
@@ -30,6 +40,8 @@ pub(super) struct Pace {
     /// Some call said nothing about its cost.
     unpriced: bool,
     waits: u32,
+    /// How long the task under way has waited; nobody worked in that time.
+    waited: Duration,
 }
 
 impl Pace {
@@ -41,6 +53,7 @@ impl Pace {
             task: None,
             unpriced: false,
             waits: 0,
+            waited: Duration::ZERO,
         }
     }
 
@@ -53,6 +66,11 @@ impl Pace {
             }
             None => self.unpriced = true,
         }
+    }
+
+    /// Returns how long the task under way has waited, and forgets it.
+    pub(super) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     pub(super) fn take_cost(&mut self) -> Option<u64> {
@@ -113,22 +131,22 @@ impl Session<'_> {
         self.tools.beats.beat(&self.terms.session, &beat);
     }
 
-    /// Waits until the agent's quota is renewed; `false` = it is not worth it, or a person does not want to wait.
+    /// Waits until the agent's quota is renewed, if that is in time.
     pub(super) async fn wait_for_quota(
         &mut self,
         task: &Task,
         seconds: Option<u64>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Waited, Error> {
         self.pace.waits += 1;
         // A renewal that is past already is given a moment all the same.
         let Some(seconds) = seconds.map(|seconds| seconds.max(1)) else {
-            return Ok(false);
+            return Ok(Waited::InVain);
         };
         let late = self
             .left()
             .is_some_and(|left| left < seconds.saturating_add(task.max_time_seconds));
         if late || self.pace.waits > MOST_WAITS {
-            return Ok(false);
+            return Ok(Waited::InVain);
         }
         let until = self.tools.clock.now() + Duration::from_secs(seconds);
         self.record(Entry::QuotaWait {
@@ -146,7 +164,14 @@ impl Session<'_> {
             json!({ "task": task.id, "seconds": seconds, "until": until }),
         );
         self.tell("waiting", &line, &task.id).await;
-        Ok(self.sit_out(&task.id, seconds).await)
+        let began = self.tools.clock.boottime();
+        let renewed = self.sit_out(&task.id, seconds).await;
+        self.pace.waited += self.tools.clock.boottime().saturating_sub(began);
+        Ok(if renewed {
+            Waited::Renewed
+        } else {
+            Waited::Stopped
+        })
     }
 
     async fn sit_out(&mut self, task: &str, seconds: u64) -> bool {
