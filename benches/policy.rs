@@ -50,7 +50,7 @@ fn main() {
 
 /// Texts that are repeated until they fill what a command may be long: what somebody would send who wants to
 /// keep the judge busy.
-const HOSTILE: [(Kind, &str); 34] = [
+const HOSTILE: [(Kind, &str); 37] = [
     (Kind::Bash, "a;"),
     (Kind::Bash, "rm x;"),
     (Kind::Bash, "a|"),
@@ -87,6 +87,14 @@ const HOSTILE: [(Kind, &str); 34] = [
     (Kind::Cmd, "set x=%x%%x%&"),
 ];
 
+/// Fills `bytes`; what stands before ` |` stands once.
+fn repeated(text: &str, bytes: usize) -> String {
+    match text.split_once(" |") {
+        Some((head, rest)) => format!("{head} {}", rest.repeat(bytes / rest.len() - 1)),
+        None => text.repeat(bytes / text.len()),
+    }
+}
+
 /// Prints what each of them costs; the best of three.
 fn hostile(policy: &Policy, world: &World) {
     let mut all = Duration::ZERO;
@@ -94,7 +102,7 @@ fn hostile(policy: &Policy, world: &World) {
         let timed = |bytes: usize| {
             let command = Command {
                 kind: kind.clone(),
-                code: text.repeat(bytes / text.len()),
+                code: repeated(text, bytes),
                 argv: Vec::new(),
             };
             let once = |_| {

@@ -30,6 +30,9 @@ const SYSTEM_FOLDERS: [&str; 10] = [
     "/run/current-system/",
 ];
 
+/// Findings that a verdict lists.
+const MOST_FINDINGS: usize = 64;
+
 /// The rules in force.
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -69,6 +72,7 @@ impl Rules {
 
     /// Returns what a person would be asked about: the part of the command, and the effect where it is one.
     pub(super) fn asked_about(&self, reading: &Reading<'_>) -> Vec<(usize, Option<Effect>)> {
+        let none = Act::default();
         let mut asked = Vec::new();
         let mut findings = Vec::new();
         let mut note = |findings: &mut Vec<Finding>, at, effect| {
@@ -79,8 +83,8 @@ impl Rules {
             findings.clear();
         };
         for (at, effect) in all_effects(reading) {
-            let act = reading.acts.get(at).cloned().unwrap_or_default();
-            self.about_effect(at, &act, &effect, reading.world, &mut findings);
+            let act = reading.acts.get(at).unwrap_or(&none);
+            self.about_effect(at, act, &effect, reading.world, &mut findings);
             note(&mut findings, at, Some(effect));
         }
         for (at, act) in reading.acts.iter().enumerate() {
@@ -95,10 +99,11 @@ impl Rules {
         if let Some(why) = reading.given_up {
             return Verdict::refused(&format!("the command was not read to its end: {why}"), None);
         }
+        let none = Act::default();
         let mut findings = Vec::new();
         for (at, effect) in all_effects(reading) {
-            let act = reading.acts.get(at).cloned().unwrap_or_default();
-            self.about_effect(at, &act, &effect, reading.world, &mut findings);
+            let act = reading.acts.get(at).unwrap_or(&none);
+            self.about_effect(at, act, &effect, reading.world, &mut findings);
         }
         for (at, act) in reading.acts.iter().enumerate() {
             self.about_program(at, act, &mut findings);
@@ -131,11 +136,11 @@ impl Rules {
         };
         let strictest = own.iter().chain(&preset).max_by_key(|rule| rule.decision);
         if let Some(rule) = strictest {
-            if rule.decision > Decision::Allow {
+            if is_news(findings, rule.decision) {
                 findings.push(finding(rule, at, act, described(effect)));
             }
         } else if is_opaque(effect) && self.preset != Preset::Original {
-            findings.extend(self.about_opaque(at, act, effect, world));
+            self.about_opaque(at, act, effect, world, findings);
         }
     }
 
@@ -146,7 +151,8 @@ impl Rules {
         act: &Act,
         effect: &Effect,
         world: &World,
-    ) -> Option<Finding> {
+        findings: &mut Vec<Finding>,
+    ) {
         let decision = match (world.sandbox_proved, world.attended) {
             (true, _) => self.on_opaque,
             (false, true) => Decision::Ask,
@@ -157,7 +163,9 @@ impl Rules {
             decision,
             ..Rule::default()
         };
-        (decision > Decision::Allow).then(|| finding(&rule, at, act, described(effect)))
+        if is_news(findings, decision) {
+            findings.push(finding(&rule, at, act, described(effect)));
+        }
     }
 
     /// Decides by the program alone.
@@ -174,10 +182,17 @@ impl Rules {
                 .filter(by_program)
                 .max_by_key(|rule| rule.decision)
         });
-        if let Some(rule) = strictest.filter(|rule| rule.decision > Decision::Allow) {
+        if let Some(rule) = strictest.filter(|rule| is_news(findings, rule.decision)) {
             findings.push(finding(rule, at, act, "runs this program".to_owned()));
         }
     }
+}
+
+/// Returns whether one more finding of this decision is worth telling. A person reads a few; what decides is never left
+/// out.
+fn is_news(findings: &[Finding], decision: Decision) -> bool {
+    let strictest = findings.iter().map(|finding| finding.decision).max();
+    decision > Decision::Allow && (findings.len() < MOST_FINDINGS || Some(decision) > strictest)
 }
 
 /// Returns whether a rule, alone, matches anything in what was read.
