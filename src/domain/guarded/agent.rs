@@ -188,6 +188,13 @@ impl Agent {
         agent.argv(HELLO)
     }
 
+    /// Returns what one call costs at most, in millionths of a dollar, where the program itself keeps to it.
+    pub fn ceiling_micro_usd(&self) -> Option<u64> {
+        let keeps = self.kind == AgentKind::Claude;
+        let most = self.max_budget_usd.filter(|_| keeps)?;
+        Some(u64::from(most) * 1_000_000)
+    }
+
     /// Returns the same agent, allowed to spend at most so many dollars in one call.
     #[must_use]
     pub fn with_budget(&self, dollars: Option<u32>) -> Self {
@@ -375,6 +382,12 @@ mod tests {
         let agent: Agent = toml::from_str("kind = \"claude\"\nmax_budget_usd = 5").unwrap();
         assert_eq!(agent.with_budget(Some(2)).max_budget_usd, Some(2));
         assert_eq!(agent.with_budget(None).max_budget_usd, Some(5));
+        assert_eq!(agent.ceiling_micro_usd(), Some(5_000_000));
+        let own = Agent {
+            kind: AgentKind::Command,
+            ..agent.clone()
+        };
+        assert_eq!(own.ceiling_micro_usd(), None, "nobody keeps to it");
         let argv = agent.hello().join(" ");
         assert!(argv.contains("--model haiku"), "{argv}");
     }

@@ -254,7 +254,7 @@ impl Session<'_> {
             let told = said(agent.kind, &end.stdout.text());
             (json!(end.exit), told.micro_usd)
         });
-        self.pace.paid(micro_usd);
+        self.pace.paid(micro_usd, own.ceiling_micro_usd());
         self.event(
             "task_exec_done",
             json!({ "task": task.id, "exit": exit, "micro_usd": micro_usd }),
@@ -341,6 +341,10 @@ impl Session<'_> {
             self.watcher.line(&format!("  warning: {}", warning.text()));
         }
         let Some(first) = failures.first() else {
+            self.event(
+                "task_validation",
+                json!({ "task": task.id, "findings": [] }),
+            );
             return Ok(None);
         };
         // The first group that fails is reported whole; limits come last and end everything.

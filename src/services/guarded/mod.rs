@@ -207,7 +207,11 @@ pub async fn run(
             &list.title,
         )
         .await;
-    session.drive().await
+    let ended = session.drive().await;
+    if let Err(error) = &ended {
+        session.event("error", json!({ "error": error.to_string() }));
+    }
+    ended
 }
 
 impl Session<'_> {

@@ -57,14 +57,15 @@ impl Pace {
         }
     }
 
-    /// Takes note of what a call cost.
-    pub(super) fn paid(&mut self, micro_usd: Option<u64>) {
-        match micro_usd {
-            Some(cost) => {
+    /// Takes note of what a call cost. Where nobody said, it cost no more than its ceiling, if it had one.
+    pub(super) fn paid(&mut self, micro_usd: Option<u64>, ceiling: Option<u64>) {
+        match (micro_usd, ceiling) {
+            (Some(cost), _) => {
                 self.micro_usd += cost;
                 self.task = Some(self.task.unwrap_or(0) + cost);
             }
-            None => self.unpriced = true,
+            (None, Some(most)) => self.micro_usd += most,
+            (None, None) => self.unpriced = true,
         }
     }
 

@@ -85,6 +85,7 @@ pub(super) fn carry_out(
     court.here.backend = Some(confined.backend.clone());
     court.here.agent_version = Some((desk.version)(night.list.agent.program()));
     let report = court.report();
+    let asked = desk.tools.clock.boottime();
     let seconds = seconds(night, &court, &report)?;
     let ask = Ask {
         unattended: !night.attended,
@@ -107,9 +108,11 @@ pub(super) fn carry_out(
         list_digest: digest(&kept_text(&night.list)),
         ..task::start(&court, desk, &night.list, confined)
     };
+    // The end was meant from the moment of asking; the checks have taken a part of the time.
+    let checked = desk.tools.clock.boottime().saturating_sub(asked).as_secs();
     let terms = Terms {
         session: desk.run.clone(),
-        seconds,
+        seconds: seconds.map(|seconds| seconds.saturating_sub(checked)),
         checkpoint_every: report.permission.checkpoint_every,
         progress: night.progress.clone(),
         ..Terms::new(&run, start)
