@@ -13,6 +13,7 @@ mod sink;
 use std::{
     fs,
     io::{Read, Write},
+    os::unix::fs::PermissionsExt,
     process::{Child, Command},
 };
 
@@ -225,6 +226,46 @@ fn the_gate_is_asked_and_no_list_overrides_it() {
     let (code, said) = root.tos(&["night", "start", "--for", "2h", &root.list_file()]);
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("up to 1h; 2h were asked for"), "{said}");
+}
+
+#[test]
+fn what_keeps_the_machine_awake_lives_as_long_as_the_night() {
+    let root = Root::new(AGENT);
+    root.list("stop", &["T-11".to_owned()], "");
+    let bin = root.home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let guard = bin.join("systemd-inhibit");
+    let script = "#!/bin/sh\nwhile [ \"${1#--}\" != \"$1\" ]; do shift; done\necho $$ >\"$HOME/guard\"; exec \"$@\"\n";
+    fs::write(&guard, script).unwrap();
+    fs::set_permissions(&guard, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut child = root
+        .command(&["night", "start", &root.list_file()])
+        .env(
+            "PATH",
+            format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
+        )
+        .spawn()
+        .unwrap();
+    while !root.home.path().join("hung").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it must be at work");
+        std::thread::yield_now();
+    }
+    let pid = fs::read_to_string(root.home.path().join("guard")).unwrap();
+    let alive = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        stat.is_ok_and(|stat| stat.contains("(cat)") && !stat.contains(") Z "))
+    };
+    assert!(alive(), "the guard stands while the agent works");
+    assert_eq!(
+        root.records()[0]["entry"]["start"]["sleep_guard"],
+        "systemd-inhibit"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while alive() {
+        std::thread::yield_now();
+    }
+    assert_eq!(root.tos(&["night", "resume"]).0, Some(0));
 }
 
 /// Presses Ctrl-C.

@@ -140,6 +140,16 @@ fn a_collector_that_is_away_costs_nothing_but_the_delivery() {
 }
 
 #[test]
+fn a_collector_that_never_answers_holds_nobody_up() {
+    // The kernel takes the connection, and nobody ever reads from it.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let root = night(&format!("http://{}", listener.local_addr().unwrap()));
+    assert!(buffered(&root).len() >= 8);
+    let ended = root.json(&["night", "summary"]);
+    assert_eq!(ended["counts"]["success"], 2);
+}
+
+#[test]
 fn an_address_that_is_not_set_is_named_before_anything_runs() {
     let root = Root::new(AGENT);
     root.write("config/notify.toml", "[events]\nurl_env = \"COLLECTOR\"\n");
