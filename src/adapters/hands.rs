@@ -69,7 +69,9 @@ impl MachineHands {
                 Network::Allowlist
             },
             allow_hosts: hosts.to_vec(),
-            protected: vec![PathBuf::from("tree/.git")],
+            protected: Vec::new(),
+            // Where it cannot be kept, it is compared with what it was when the agent has ended.
+            protected_by_mounts: vec![PathBuf::from("tree/.git")],
             home: self.0.home.clone(),
             limits: self.0.limits,
             state: self.0.state.clone(),

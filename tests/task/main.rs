@@ -534,6 +534,21 @@ fn a_wall_around_an_agent_with_hosts_is_tried_with_hosts() {
 }
 
 #[test]
+fn a_work_tree_that_was_made_another_repositorys_is_not_believed() {
+    let root = Root::new();
+    let script = format!(
+        "{FIXED}; rm .git; git init -q .; git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x"
+    );
+    root.list("stop", &[("T-1", &script, "")]);
+    let before = root.untouched();
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("was made another repository's"), "{said}");
+    assert_eq!(root.records("rollback")[0]["ok"], true);
+    assert_eq!(root.untouched(), before);
+}
+
+#[test]
 fn a_phase_that_must_be_watched_refuses_to_work_alone() {
     let root = Root::watched();
     root.list("stop", &[("T-1", FIXED, "")]);

@@ -291,8 +291,14 @@ fn an_agent_gets_the_key_that_its_list_names_and_no_other() {
 fn with_a_job(sandbox: &str) {
     let root = Root::new();
     // A model is any program; this one knows what to do without being asked twice.
-    let reply = "{\"thought\": \"t\", \"commands\": [{\"type\": \"sh\", \"code\": \"sed -i s/-/+/ app.py\"}], \"review\": \"good\", \"approval\": true, \"improved_commands\": [], \"final_commands\": [{\"type\": \"sh\", \"code\": \"sed -i s/-/+/ app.py\"}], \"summary\": \"s\"}";
-    root.write("model/reply.json", reply);
+    // It writes into the file there is: behind the least of the walls a job can make none beside it.
+    let code = "t=$(sed s/-/+/ app.py); printf '%s\\n' \"$t\" >app.py";
+    let commands = serde_json::json!([{ "type": "sh", "code": code }]);
+    let reply = serde_json::json!({
+        "thought": "t", "commands": commands, "review": "good", "approval": true, "improved_commands": [],
+        "final_commands": commands, "summary": "s",
+    });
+    root.write("model/reply.json", &reply.to_string());
     let mut config: serde_json::Value =
         serde_json::from_str(include_str!("../../config/blank.json")).unwrap();
     let role = serde_json::json!({ "provider": "command", "argv": ["cat", "model/reply.json"] });

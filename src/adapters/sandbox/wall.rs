@@ -43,6 +43,8 @@ pub struct Options {
     pub root: PathBuf,
     /// Paths below the root that commands may read but not write.
     pub protected: Vec<PathBuf>,
+    /// The same, but only behind walls that can protect a file without closing the folder it lies in.
+    pub protected_by_mounts: Vec<PathBuf>,
     /// The home directory, whose keys and tokens are hidden.
     pub home: Option<PathBuf>,
     /// Further places to hide.
@@ -69,6 +71,7 @@ impl Options {
             allow_hosts: Vec::new(),
             limits: Limits::default(),
             protected: protected.map(PathBuf::from).into(),
+            protected_by_mounts: Vec::new(),
             home: None,
             hidden: Vec::new(),
             state: root.join(".tos"),
@@ -252,12 +255,16 @@ fn spec(
         })
     };
     let root = real(&options.root)?;
+    let mut protected = options.protected.clone();
+    if backend != Backend::Landlock {
+        protected.extend(options.protected_by_mounts.iter().cloned());
+    }
     Ok(Spec {
         backend,
         level: options.level,
         network: options.network,
         protected: match options.level {
-            Level::Workspace => places::protected(&options.protected, &root),
+            Level::Workspace => places::protected(&protected, &root),
             Level::Off | Level::ReadOnly => Vec::new(),
         },
         hidden: places::hidden(options.home.as_deref(), &options.hidden, &root),
