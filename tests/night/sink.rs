@@ -33,7 +33,8 @@ fn collector() -> (String, Got) {
     (address, got)
 }
 
-fn serve(stream: TcpStream, number: usize, got: &Got) {
+/// Reads the body of a request.
+fn body(stream: &TcpStream) -> String {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (mut length, mut line) = (0, String::new());
     while reader.read_line(&mut line).unwrap() > 2 {
@@ -44,14 +45,23 @@ fn serve(stream: TcpStream, number: usize, got: &Got) {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
+    String::from_utf8(body).unwrap()
+}
+
+/// Returns the ids of events, one a line.
+fn ids(text: &str) -> Vec<String> {
+    let ids = text.lines().map(|line| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["id"].as_str().unwrap().to_owned()
+    });
+    ids.collect()
+}
+
+fn serve(stream: TcpStream, number: usize, got: &Got) {
+    let body = body(&stream);
     let status = if number == 0 { "503 Busy" } else { "204 Kept" };
     if number > 0 {
-        let text = String::from_utf8(body).unwrap();
-        let ids = text.lines().map(|line| {
-            let event: Value = serde_json::from_str(line).unwrap();
-            event["id"].as_str().unwrap().to_owned()
-        });
-        got.lock().unwrap().extend(ids);
+        got.lock().unwrap().extend(ids(&body));
     }
     if number != 1 {
         let mut stream = stream;
@@ -137,6 +147,48 @@ fn a_collector_that_is_away_costs_nothing_but_the_delivery() {
     while sync(&root, &url).0 != Some(0) {}
     let got: BTreeSet<String> = got.lock().unwrap().iter().cloned().collect();
     assert_eq!(got, names.into_iter().collect(), "it waited in the buffer");
+}
+
+/// A collector that takes nothing that tells of a commit, and keeps everything else.
+fn picky_collector() -> (String, Got) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let got = Got::default();
+    let kept = Arc::clone(&got);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let body = body(&stream);
+            let good = !body.contains("task_committed");
+            if good {
+                kept.lock().unwrap().extend(ids(&body));
+            }
+            let status = if good { "200 Kept" } else { "422 No" };
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            drop(stream.write_all(answer.as_bytes()));
+        }
+    });
+    (address, got)
+}
+
+#[test]
+fn an_event_that_is_refused_is_laid_aside_and_holds_nobody_up() {
+    let (url, got) = picky_collector();
+    let root = night(&url);
+    while sync(&root, &url).0 != Some(0) {}
+    let all: BTreeSet<String> = buffered(&root).into_iter().collect();
+    let got: BTreeSet<String> = got.lock().unwrap().iter().cloned().collect();
+    let aside = fs::read_dir(root.root.join(".tos/events")).unwrap();
+    let aside = aside.map(|entry| entry.unwrap().path());
+    let aside: String = aside
+        .filter(|path| path.extension().is_some_and(|ending| ending == "refused"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let refused: BTreeSet<String> = ids(&aside).into_iter().collect();
+    assert_eq!(refused.len(), 2, "two tasks were committed: {aside}");
+    assert_eq!(got.union(&refused).cloned().collect::<BTreeSet<_>>(), all);
+    assert!(got.is_disjoint(&refused));
 }
 
 #[test]

@@ -2,10 +2,12 @@
 //!
 //! Every event is delivered at least once. How many lines of a file have arrived is written down beside it only after the
 //! collector said so; a crash in between sends some lines again, with the same ids. A collector that is away is tried again
-//! later, after longer and longer pauses; what did not arrive waits in its file for the next start.
+//! later, after longer and longer pauses; what did not arrive waits in its file for the next start. An event whose content
+//! the collector refuses is laid beside the others (`.refused`), so that it does not hold up those behind it.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     time::Duration,
@@ -198,12 +200,39 @@ async fn deliver(options: &Options, file: &Path) -> Result<usize, String> {
             return Ok(delivered);
         }
         if !parcel.is_empty() {
-            send(options, &parcel).await?;
+            hand_over(options, &parcel, file).await?;
         }
         at += bytes;
         replace(&sent, at.to_string().as_bytes()).map_err(|error| error.to_string())?;
         delivered += parcel.len();
     }
+}
+
+/// Sends a parcel; one that is refused is sent event by event, and what is refused then is laid aside.
+async fn hand_over(options: &Options, parcel: &[String], file: &Path) -> Result<(), String> {
+    if send(options, parcel).await? == Answer::Kept {
+        return Ok(());
+    }
+    for line in parcel {
+        let line = std::slice::from_ref(line);
+        if parcel.len() > 1 && send(options, line).await? == Answer::Kept {
+            continue;
+        }
+        let aside = file.with_extension("refused");
+        lay_aside(&aside, line).map_err(|error| format!("{}: {error}", aside.display()))?;
+    }
+    Ok(())
+}
+
+fn lay_aside(file: &Path, lines: &[String]) -> io::Result<()> {
+    let mut aside = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)?;
+    for line in lines {
+        aside.write_all(format!("{line}\n").as_bytes())?;
+    }
+    aside.sync_data()
 }
 
 /// Returns how many bytes of a file have arrived.
@@ -229,7 +258,16 @@ fn parcel(text: &[u8]) -> (Vec<String>, usize) {
     (lines, bytes)
 }
 
-async fn send(options: &Options, parcel: &[String]) -> Result<(), String> {
+/// What a collector says to a parcel that reached it.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// It has it.
+    Kept,
+    /// It does not take such content, now or later.
+    Refused,
+}
+
+async fn send(options: &Options, parcel: &[String]) -> Result<Answer, String> {
     let url = reqwest::Url::parse(&options.url)
         .map_err(|error| format!("the address of the collector is wrong: {error}"))?;
     // An address may hold a token, so it is cut out of every error.
@@ -243,10 +281,12 @@ async fn send(options: &Options, parcel: &[String]) -> Result<(), String> {
         request = request.bearer_auth(token);
     }
     let status = request.send().await.map_err(plain)?.status();
-    status
-        .is_success()
-        .then_some(())
-        .ok_or_else(|| format!("the collector answered {status}"))
+    match status.as_u16() {
+        200..=299 => Ok(Answer::Kept),
+        // About the content. Whoever is not let in (401, 403) or asks at a wrong place (404) may be put right.
+        400 | 413 | 415 | 422 => Ok(Answer::Refused),
+        _ => Err(format!("the collector answered {status}")),
+    }
 }
 
 #[cfg(test)]
