@@ -70,7 +70,7 @@ fn imports_point_downstairs_and_files_stay_small() {
             if !text.starts_with("//!") {
                 faults.insert(format!("{name}: no module comment"));
             }
-            if code.lines().count() > MAX_LINES && !file.ends_with("tests.rs") {
+            if code.lines().count() > MAX_LINES {
                 faults.insert(format!("{name}: over {MAX_LINES} lines"));
             }
             for used in named_after(code, "crate::") {

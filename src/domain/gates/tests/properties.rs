@@ -1,0 +1,135 @@
+//! What holds for any ledger: nothing opens a gate but evidence, and a breach never does.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_good() -> impl Strategy<Value = Entry> {
+    prop_oneof![
+        (0_u32..12, 0_usize..5, any::<bool>()).prop_map(|(id, class, good)| {
+            task(
+                &format!("T-{id}"),
+                ["fix", "feature", "test", "deps", "unclassified"][class],
+                good,
+            )
+        }),
+        (0_usize..9, prop::bool::weighted(0.9))
+            .prop_map(|(name, passed)| drill(DRILLS[name], passed)),
+        Just(start()),
+        (0_u64..4000).prop_map(end),
+        Just(Entry::RetrySuccess { task: "T-1".into() }),
+        Just(Entry::Poc {
+            subject: "container".into(),
+            verdict: "go".into(),
+            probes: vec![]
+        }),
+        (0_u64..30).prop_map(|target| Entry::Void {
+            target,
+            reason: String::new()
+        }),
+        (0_u32..12, any::<bool>()).prop_map(|(id, accepted)| Entry::Review {
+            task: format!("T-{id}"),
+            accepted,
+            reason: String::new()
+        }),
+    ]
+}
+
+fn any_breach() -> impl Strategy<Value = Entry> {
+    let dirty = |counter: usize| {
+        let mut end = SessionEnd {
+            active_s: 4000,
+            ended_by: "x".into(),
+            ..SessionEnd::default()
+        };
+        match counter {
+            0 => end.abnormal = 1,
+            1 => end.rollback_failed = 1,
+            2 => end.invariant_broken = 1,
+            _ => end.limit_breach = 1,
+        }
+        Entry::SessionEnd { end }
+    };
+    prop_oneof![
+        Just(Entry::IsolationBreach {
+            what: "w".into(),
+            path: "p".into()
+        }),
+        Just(Entry::InvariantBroken {
+            what: "w".into(),
+            path: "p".into()
+        }),
+        Just(Entry::Rollback {
+            task: "T".into(),
+            target: "x".into(),
+            ok: false,
+            before: "a".into(),
+            after: "b".into()
+        }),
+        Just(Entry::Limit {
+            task: "T".into(),
+            name: "files".into(),
+            actual: 11,
+            limit: 10
+        }),
+        (0_usize..4).prop_map(dirty),
+        (0_usize..9).prop_map(|name| drill(DRILLS[name], false)),
+        Just(Entry::RetryFailed {
+            task: "T".into(),
+            reason: String::new()
+        }),
+    ]
+}
+
+fn book(first: &str, entries: Vec<Entry>) -> Book {
+    let mut book = Book {
+        session: Some("S".into()),
+        ..Book::default()
+    };
+    if first != "1" {
+        book = book.phase("1", first);
+    }
+    entries.into_iter().fold(book, Book::add)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_ledger_that_lacks_evidence_promotes(entries in prop::collection::vec(any_good(), 0..80), missing in 0_usize..4) {
+        let lacks = |entry: &Entry| match missing {
+            0 => !matches!(entry, Entry::Drill { name, .. } if name == "two-failures"),
+            1 => !matches!(entry, Entry::Task { end } if end.class != "fix" && end.class != "test"),
+            2 => !matches!(entry, Entry::Task { end } if !["T-0", "T-1", "T-2", "T-3"].contains(&end.task.as_str())),
+            _ => !matches!(entry, Entry::Task { end } if end.outcome == TaskOutcome::Success),
+        };
+        let entries = entries.into_iter().filter(lacks).collect();
+        prop_assert!(!is_ready(&book("1", entries)));
+    }
+
+    #[test]
+    fn a_ready_gate_has_what_it_asks_for(entries in prop::collection::vec(any_good(), 20..120)) {
+        let book = book("1", entries);
+        let good: std::collections::BTreeSet<String> = book.records.iter().filter_map(|record| match &record.entry {
+            Entry::Task { end } if end.outcome == TaskOutcome::Success => Some(end.fingerprint.clone()),
+            _ => None,
+        }).collect();
+        if is_ready(&book) {
+            prop_assert!(good.len() >= 5);
+        }
+    }
+
+    #[test]
+    fn a_breach_never_opens_a_gate(entries in prop::collection::vec(any_good(), 0..80), breach in any_breach(), second in any::<bool>()) {
+        let before = book(if second { "2a" } else { "1" }, entries);
+        let ready = is_ready(&before);
+        let ask = Ask {
+            unattended: true, seconds: 60, on_failure: "stop".into(),
+            capabilities: ["worktree", "env_min", "home_redirect", "kill_tree"].map(String::from).to_vec(),
+        };
+        let allowed = may_start(&before.report(), &ask).is_ok();
+        let after = before.add(breach);
+        prop_assert!(ready || !is_ready(&after));
+        prop_assert!(allowed || may_start(&after.report(), &ask).is_err());
+    }
+}
