@@ -313,6 +313,38 @@ fn d13_d14_logs_are_shown_as_they_are() {
 }
 
 #[test]
+fn what_tos_and_git_keep_for_themselves_is_no_output_whatever_the_pattern() {
+    for home in [".tos", ".orch", "runs-here", "deep/runs"] {
+        let place = Place::with(
+            "artifacts_dir: kept\ntasks:\n- {id: a, cmd: [sh, -c, 'echo 1 > made; echo 2 > sub/made'], outputs: ['**', '.git/*', 'HOME/**', 'HOME/runs/*/plan.yaml', sub/.git]}\n- {id: b, cmd: [sh, -c, 'echo 3 > kept/told'], depends_on: [a], outputs: ['kept/told', 'kept/a/sub/*']}\n"
+                .replace("HOME", home)
+                .as_str(),
+        );
+        place.write(".git/config", "url = https://somebody:secret@example.com\n");
+        place.write("sub/.git", "gitdir: elsewhere\n");
+        place.write(".orch/runs/older/plan.yaml", "tasks: []\n");
+        let mut runs = Vec::new();
+        for _ in 0..2 {
+            let run = place.tos(&["run", "plan.yaml", "--home", home]).run_id();
+            let root = place.path().join(home).join("runs").join(&run);
+            let state = std::fs::read(root.join("state.json")).unwrap();
+            let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+            let paths = |id: &str| state["tasks"][id]["artifact_paths"].clone();
+            runs.push((paths("a"), paths("b")));
+        }
+        let all = (
+            json!([
+                "artifacts/a/made",
+                "artifacts/a/plan.yaml",
+                "artifacts/a/sub/made"
+            ]),
+            json!(["artifacts/b/kept/a/sub/made", "artifacts/b/kept/told"]),
+        );
+        assert_eq!(runs, [all.clone(), all], "{home}");
+    }
+}
+
+#[test]
 fn d16_outputs_are_collected_from_below_also_after_a_failure_and_never_through_links() {
     let place = Place::with(
         "artifacts_dir: kept\ntasks:\n- id: a\n  cmd: [sh, -c, 'mkdir -p dist/deep; echo 1 > dist/one; echo 2 > dist/deep/two; ln -s /etc/passwd dist/link; ln -s /etc dist/etc; echo up > ../up; false']\n  cwd: work\n  outputs: ['dist/**', '*.missing', '../up']\n",

@@ -182,6 +182,7 @@ pub(crate) fn key(
     cache: &Cache,
     cwd: &Path,
     policy: &str,
+    home: &Path,
     reach: Option<&Reach>,
 ) -> Option<String> {
     let mut hash = Sha256::new();
@@ -225,7 +226,8 @@ pub(crate) fn key(
         .iter()
         .chain(&extra.needs_files)
         .map(|path| cwd.join(path));
-    for path in outputs::matching(&cache.inputs, cwd, reach)
+    let shut = outputs::Shut::home(home, cwd);
+    for path in outputs::matching(&cache.inputs, &shut, reach)
         .into_iter()
         .chain(named)
     {

@@ -2,7 +2,8 @@
 //!
 //! Only regular files are taken, never a symbolic link nor anything below one. What lies outside the task's
 //! directory is taken too, under a name that says so; nothing is ever written outside the run's artifacts and the
-//! plan's `artifacts_dir`.
+//! plan's `artifacts_dir`. What tos and git keep for themselves is no output of anybody, whatever the pattern: the
+//! home of the runs holds the outputs of every run before, so each run would double it.
 
 use std::{
     collections::BTreeSet,
@@ -27,12 +28,62 @@ pub(crate) struct Collection<'a> {
     pub(crate) cwd: &'a Path,
     /// The directory of the run.
     pub(crate) run: &'a Path,
+    /// The home of all runs.
+    pub(crate) home: &'a Path,
     /// The task.
     pub(crate) id: &'a str,
     /// Where a second copy goes.
     pub(crate) second: Option<&'a Path>,
     /// What may be touched; `None` = whatever the user may.
     pub(crate) reach: Option<&'a Reach>,
+}
+
+/// Where nobody's files lie.
+pub(crate) struct Shut {
+    places: Vec<PathBuf>,
+    /// Entered only by patterns that name it.
+    second: Option<PathBuf>,
+    /// Folders of these names, wherever they are.
+    names: &'static [&'static str],
+    cwd: PathBuf,
+}
+
+impl Shut {
+    /// Shuts the home of the runs; a task whose directory is in there sees all but the runs and what they remember.
+    pub(crate) fn home(home: &Path, cwd: &Path) -> Self {
+        let home = std::fs::canonicalize(home).unwrap_or_else(|_| without_dots(home));
+        let cwd = without_dots(cwd);
+        let places = if cwd.starts_with(&home) {
+            vec![home.join("runs"), home.join("cache")]
+        } else {
+            vec![home]
+        };
+        Self {
+            places,
+            second: None,
+            names: &[],
+            cwd,
+        }
+    }
+
+    fn for_outputs(collection: &Collection<'_>) -> Self {
+        let mut shut = Self::home(collection.home, collection.cwd);
+        shut.names = &[".git", ".tos", ".orch"];
+        shut.second = collection.second.map(without_dots);
+        let own = collection.second.map(|path| path.join(collection.id));
+        shut.places.extend(own.as_deref().map(without_dots));
+        shut
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        let mut here = self.cwd.components();
+        // A task may well run in a work tree that lies below such a folder; that one is meant.
+        let mut beyond = path
+            .components()
+            .skip_while(|part| here.next().as_ref() == Some(part));
+        self.places.iter().any(|place| path.starts_with(place))
+            || beyond.any(|part| self.names.iter().any(|name| part.as_os_str() == *name))
+    }
 }
 
 /// Collects the outputs; what cannot be read or copied is left out.
@@ -52,7 +103,8 @@ pub(crate) fn collect(collection: &Collection<'_>) -> Vec<Artifact> {
         });
     let mut taken = BTreeSet::new();
     let mut artifacts = Vec::new();
-    for source in matching(collection.patterns, collection.cwd, collection.reach) {
+    let shut = Shut::for_outputs(collection);
+    for source in matching(collection.patterns, &shut, collection.reach) {
         let name = distinct(&destination(&source, collection.cwd), &mut taken);
         let Ok((bytes, sha256)) = copy(&source, &base.join(&name)) else {
             continue;
@@ -71,14 +123,14 @@ pub(crate) fn collect(collection: &Collection<'_>) -> Vec<Artifact> {
     artifacts
 }
 
-/// Returns the regular files within `reach` that match one of the patterns, each once, sorted.
-pub(crate) fn matching(patterns: &[String], cwd: &Path, reach: Option<&Reach>) -> Vec<PathBuf> {
+/// Returns the regular files within `reach` that match one of the patterns and are not shut, each once, sorted.
+pub(crate) fn matching(patterns: &[String], shut: &Shut, reach: Option<&Reach>) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
-    let cwd = without_dots(cwd);
+    let cwd = &shut.cwd;
     for pattern in patterns {
         // Joining an absolute pattern replaces the directory, as with any path.
         let whole = without_dots(&cwd.join(pattern));
-        let (base, rest) = match whole.strip_prefix(&cwd) {
+        let (base, rest) = match whole.strip_prefix(cwd) {
             Ok(inside) => (cwd.as_path(), inside),
             Err(_) => (Path::new("/"), whole.strip_prefix("/").unwrap_or(&whole)),
         };
@@ -99,12 +151,12 @@ pub(crate) fn matching(patterns: &[String], cwd: &Path, reach: Option<&Reach>) -
             continue;
         };
         if guard::symlink_in(&fixed).is_none() {
-            walk(&fixed, &glob.compile_matcher(), &mut found, 0);
+            walk(&fixed, &glob.compile_matcher(), shut, &mut found, 0);
         }
     }
     found
         .into_iter()
-        .filter(|path| reach.is_none_or(|reach| reach.may_read(path)))
+        .filter(|path| !shut.has(path) && reach.is_none_or(|reach| reach.may_read(path)))
         .collect()
 }
 
@@ -113,14 +165,27 @@ fn is_plain_file(path: &Path) -> bool {
         && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
-fn walk(directory: &Path, glob: &GlobMatcher, found: &mut BTreeSet<PathBuf>, depth: usize) {
+fn walk(
+    directory: &Path,
+    glob: &GlobMatcher,
+    shut: &Shut,
+    found: &mut BTreeSet<PathBuf>,
+    depth: usize,
+) {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return;
     };
     for entry in entries.flatten() {
         let path = entry.path();
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && depth < 128 => walk(&path, glob, found, depth + 1),
+            Ok(kind)
+                if kind.is_dir()
+                    && depth < 128
+                    && shut.second.as_ref() != Some(&path)
+                    && !shut.has(&path) =>
+            {
+                walk(&path, glob, shut, found, depth + 1);
+            }
             Ok(kind) if kind.is_file() && glob.is_match(&path) => {
                 found.insert(path);
             }

@@ -32,7 +32,14 @@ impl LocalHost<'_> {
         let policy = format!("{:?}", self.plan.policy);
         let cwd = self.directory(&task);
         self.elsewhere(move || {
-            let key = cache::key(&task, &cache, &cwd, &policy, setting.reach.as_ref());
+            let key = cache::key(
+                &task,
+                &cache,
+                &cwd,
+                &policy,
+                &setting.home,
+                setting.reach.as_ref(),
+            );
             let past = Past::of(&setting.home);
             let is_known = key
                 .as_ref()
@@ -59,6 +66,7 @@ impl LocalHost<'_> {
                 patterns: &task.outputs,
                 cwd: &cwd,
                 run: &setting.run,
+                home: &setting.home,
                 id: &task.id,
                 second: second.as_deref(),
                 reach: setting.reach.as_ref(),
