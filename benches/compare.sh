@@ -75,5 +75,8 @@ if [ -x /usr/bin/time ]; then
     awk 'END { printf "%-44s %9.1f MiB %27s(target <= 25 MiB)\n", "resident memory of such a run", $1 / 1024, "" }' "$work/rss"
 fi
 
+# Checkpoints and rollback against git, 200 and 10,000 files (`--pairs L` = 50,000).
+for size in S M; do cargo bench --quiet --bench checkpoint -- --pairs "$size"; done
+
 # Plans against bare process creation, make and ninja.
 cargo bench --quiet --bench plan
