@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     adapters::store::{replace, trouble},
-    domain::command::Command,
+    domain::{command::Command, text},
     ports::{
         BoxFuture,
         approvals::{Answer, Approvals, Memory},
@@ -146,6 +146,10 @@ fn question(text: &str, reason: &str, offer: Option<&str>) -> String {
     let always = offer.map_or_else(String::new, |place| {
         format!("[a]lways (a rule in {place}), ")
     });
+    // What a model wrote must not look like something tos says: it cannot move the cursor, and its further lines are
+    // set in.
+    let text = text::visible(text).replace('\n', "\n    ");
+    let reason = text::visible(reason);
     format!("\n{text}\n{reason}\nRun it? [y]es, yes for this [r]un, {always}[N]o: ")
 }
 
@@ -289,6 +293,10 @@ mod tests {
             "\nsh: x\nwhy\nRun it? [y]es, yes for this [r]un, [N]o: "
         );
         assert!(question("sh: x", "why", Some("c.json")).contains("[a]lways (a rule in c.json), "));
+        assert!(
+            question("sh: pip install evil # \rsh: ls\nRun it?", "why", None)
+                .starts_with("\nsh: pip install evil # \\rsh: ls\n    Run it?\nwhy\n")
+        );
         assert_eq!(Said::once("always"), Said::No);
         assert_eq!(
             Said::of("a", "c.json".into()),

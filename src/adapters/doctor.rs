@@ -5,6 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use git2::ErrorCode;
+
 use crate::{adapters::programs, domain::command::Kind};
 
 /// What was looked at, the verdict (`ok`, `warning`, `problem`), what was seen and what to do.
@@ -61,7 +63,31 @@ fn git(root: &Path) -> Sight {
         Ok(repository) if repository.is_bare() => {
             sight("git", "warning", "the repository is bare: no checkpoints")
         }
-        Ok(_) => sight("git", "ok", "checkpoints and rollback are possible"),
+        Ok(repository) => match repository.head() {
+            Err(error)
+                if !matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) =>
+            {
+                sight(
+                    "git",
+                    "problem",
+                    format!(
+                        "HEAD cannot be read ({}); look with `git fsck`",
+                        error.message()
+                    ),
+                )
+            }
+            _ => sight("git", "ok", "checkpoints and rollback are possible"),
+        },
+        Err(error) if error.code() == ErrorCode::Owner => sight(
+            "git",
+            "problem",
+            "the repository is owned by another user; if you trust it: git config --global --add safe.directory <its folder>",
+        ),
+        Err(error) if error.code() != ErrorCode::NotFound => sight(
+            "git",
+            "problem",
+            format!("the repository cannot be opened: {}", error.message()),
+        ),
         Err(_) => sight(
             "git",
             "warning",

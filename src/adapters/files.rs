@@ -49,6 +49,20 @@ pub fn read(path: &Path) -> Option<Vec<u8>> {
     fs::read(path).ok()
 }
 
+/// Returns whether something is there, or at the place of its one-line twin, that tos has not written as a summary.
+pub fn is_no_summary(path: &Path) -> bool {
+    let Ok(found) = path.symlink_metadata() else {
+        return path.with_extension("txt").symlink_metadata().is_ok();
+    };
+    // Devices and pipes hold nothing that could be lost.
+    let holds = found.is_file() || found.is_symlink() || found.is_dir();
+    let text = read(path).unwrap_or_default();
+    let summary = serde_json::from_slice::<serde_json::Value>(&text);
+    let is_ours =
+        text.is_empty() && !found.is_dir() || summary.is_ok_and(|value| value["mode"].is_string());
+    holds && !is_ours
+}
+
 /// Makes a file unless something of that name is there; says which of the two in one line.
 pub fn create(folder: &Path, name: &str, text: &str) -> Result<String, Error> {
     let path = folder.join(name);
@@ -96,6 +110,30 @@ pub fn amend(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_takes_only_the_place_of_a_summary() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (name, text) in [
+            ("new.json", None),
+            ("empty.json", Some("")),
+            ("old.json", Some(r#"{"mode": "run"}"#)),
+            ("config.json", Some(r#"{"max_steps": 3}"#)),
+            ("notes.txt", Some("dear diary")),
+            ("binary.json", Some("\u{1}")),
+        ] {
+            if let Some(text) = text {
+                fs::write(at(name), text).unwrap();
+            }
+        }
+        let foreign = |name: &str| is_no_summary(&at(name));
+        let seen = ["new.json", "empty.json", "old.json"].map(foreign);
+        assert_eq!(seen, [false, false, false]);
+        let seen = ["config.json", "notes.txt", "notes.json", "binary.json"].map(foreign);
+        assert_eq!(seen, [true, true, true, true]);
+        assert!(is_no_summary(folder.path()));
+    }
 
     #[test]
     fn a_file_is_changed_behind_its_link_and_keeps_its_mode() {

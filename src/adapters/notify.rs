@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    domain::redaction::Redactor,
+    domain::{redaction::Redactor, text},
     ports::{
         BoxFuture,
         notifier::{Note, Notifier},
@@ -66,7 +66,8 @@ impl Messenger {
         match &self.way {
             Way::Terminal => {
                 let mut out = std::io::stderr().lock();
-                writeln!(out, "tos: {}", note.title).map_err(|error| error.to_string())
+                writeln!(out, "tos: {}", text::visible(&note.title))
+                    .map_err(|error| error.to_string())
             }
             Way::Webhook(url) => {
                 let clean = |text: &str| cut(&self.redactor.clean(text));

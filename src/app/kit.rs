@@ -15,7 +15,7 @@ use crate::{
     adapters::{
         approvals,
         clock::SystemClock,
-        doctor, files, git, llm,
+        files, git, llm,
         probe::DiskProbe,
         process, signals,
         store::{DiskStore, Layout, Lock},
@@ -107,7 +107,7 @@ impl House {
     }
 
     /// Says whether the recorded replies of the sample stand in for models that cannot be reached.
-    fn replay(settings: &Settings) -> Result<Option<llm::Recording>, Trouble> {
+    pub(super) fn replay(settings: &Settings) -> Result<Option<llm::Recording>, Trouble> {
         let missing = settings.missing_keys();
         if missing.is_empty() {
             return Ok(None);
@@ -126,7 +126,7 @@ impl House {
         )))
     }
 
-    fn options(
+    pub(super) fn options(
         &self,
         settings: &Settings,
         replay: Option<&llm::Recording>,
@@ -139,7 +139,7 @@ impl House {
         }
     }
 
-    fn models(
+    pub(super) fn models(
         &self,
         options: &PerRole<llm::ModelOptions>,
     ) -> Result<PerRole<Arc<dyn Model>>, Trouble> {
@@ -334,6 +334,15 @@ impl Kit for House {
             .then(|| Arc::new(DiskStore::new(layout)) as Arc<dyn Store>)
     }
 
+    fn replay_notice(&self, settings: &Settings) -> Option<String> {
+        let replay = Self::replay(settings).ok().flatten();
+        replay.map(|_| replay_notice(settings))
+    }
+
+    fn is_foreign(&self, global: &Global, file: &Path) -> bool {
+        files::is_no_summary(&self.root(global).join(file))
+    }
+
     fn make_folders(&self, settings: &Settings) -> Result<(), Trouble> {
         Ok(DiskStore::new(Self::layout(settings, None)).make_folders()?)
     }
@@ -392,11 +401,7 @@ impl Kit for House {
                 idle_deadline: settings.rules.idle_timeout,
                 run,
             },
-            notices: replay
-                .map(|_| replay_notice(settings))
-                .into_iter()
-                .chain(walls::notice(&confinement))
-                .collect(),
+            notices: walls::notice(&confinement).into_iter().collect(),
         })
     }
 
@@ -461,20 +466,7 @@ impl Kit for House {
     }
 
     fn examine(&self, settings: &Settings, online: bool) -> Vec<Finding> {
-        let mut findings = vec![self.examine_models(settings)];
-        findings.extend(
-            doctor::machine(settings.root.as_path(), &settings.rules.policy.allow_types)
-                .into_iter()
-                .map(|(what, verdict, seen)| Finding {
-                    what,
-                    verdict,
-                    seen,
-                }),
-        );
-        if online {
-            findings.extend(self.examine_online(settings));
-        }
-        findings
+        self.examined(settings, online)
     }
 
     fn examine_sandbox(&self, settings: &Settings) -> Result<confinement::Report, Trouble> {
@@ -500,93 +492,6 @@ impl Kit for House {
         // A question at the terminal that nobody answers must not keep the process.
         runtime.shutdown_background();
         Ok(())
-    }
-}
-
-impl House {
-    fn examine_models(&self, settings: &Settings) -> Finding {
-        let what = "models".to_owned();
-        let missing = settings.missing_keys();
-        match Self::replay(settings) {
-            Ok(None) => {
-                let names = parts::model_names(&self.options(settings, None));
-                Finding {
-                    what,
-                    verdict: "ok",
-                    seen: names.join(", "),
-                }
-            }
-            Ok(Some(_)) => Finding {
-                what,
-                verdict: "warning",
-                seen: format!(
-                    "{} not set: only the recorded sample can run",
-                    missing.join(" and ")
-                ),
-            },
-            Err(trouble) => Finding {
-                what,
-                verdict: "problem",
-                seen: trouble.to_string(),
-            },
-        }
-    }
-
-    fn examine_online(&self, settings: &Settings) -> Vec<Finding> {
-        let options = self.options(settings, None);
-        Role::ALL
-            .map(|role| self.ask_for_a_sign(settings, role, &options))
-            .into()
-    }
-
-    fn ask_for_a_sign(
-        &self,
-        settings: &Settings,
-        role: Role,
-        options: &PerRole<llm::ModelOptions>,
-    ) -> Finding {
-        let what = format!("models.{}", role.as_str());
-        let problem = |seen: String| Finding {
-            what: what.clone(),
-            verdict: "problem",
-            seen,
-        };
-        let model = match self.models(options) {
-            Ok(models) => Arc::clone(models.of(role)),
-            Err(trouble) => return problem(trouble.to_string()),
-        };
-        let query = crate::domain::model::Query {
-            role,
-            prompt: "Answer with this JSON object and nothing else: {\"commands\": [], \"thought\": \"ok\", \"approval\": true, \
-                     \"review\": \"ok\", \"improved_commands\": [], \"final_commands\": [], \"summary\": \"ok\"}"
-                .to_owned(),
-            job: 1,
-            turn: 0,
-            deadline: *settings.rules.deadlines.of(role),
-        };
-        let own = options.of(role).clone();
-        let shared = llm::Shared::new(self.redactor().clone());
-        let asked = crate::interfaces::cli::kit::block_on(self, move |_stop| {
-            Box::pin(async move {
-                let asked = model.ask(&query).await;
-                match asked {
-                    Ok(reply) => Ok(reply),
-                    Err(failure) => Err(parts::explained(failure, &own, &shared).await),
-                }
-            })
-        });
-        match asked {
-            Ok(Ok(reply)) => Finding {
-                what,
-                verdict: "ok",
-                seen: format!(
-                    "{}:{} answered in {} ms",
-                    reply.provider, reply.model, reply.elapsed_ms
-                ),
-            },
-            Ok(Err(seen)) => problem(seen),
-            Err(trouble) => problem(trouble.to_string()),
-        }
     }
 }
 

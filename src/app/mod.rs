@@ -3,6 +3,7 @@
 //! Decides nothing; it is the only room that may name every floor. `kit` builds on demand what the
 //! commands ask for, `sample` holds the files of the sample job.
 
+mod doctor;
 mod gates;
 mod kit;
 mod memory;

@@ -1,4 +1,7 @@
-//! Cutting texts to size: by characters, never inside one, always with a mark.
+//! Making texts fit for people: cut by characters, never inside one, always with a mark; and without anything that
+//! commands the terminal instead of being read.
+
+use std::borrow::Cow;
 
 /// Returns the first `max` characters, and `mark` where something was cut.
 pub fn head(text: &str, max: usize, mark: &str) -> String {
@@ -16,6 +19,30 @@ pub fn tail(text: &str, max: usize) -> String {
     }
     let kept: String = text.chars().skip(length - max).collect();
     format!("...{kept}")
+}
+
+/// Returns text in which nothing moves the cursor, changes colours or turns the direction of reading: such characters are
+/// written as escapes. Ends of lines and tabs stay.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| -> String {
+        if commands(c) {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// Returns whether a character commands the terminal or the direction of reading.
+fn commands(c: char) -> bool {
+    let bidi =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let separator = matches!(c, '\u{2028}' | '\u{2029}');
+    bidi || separator || c.is_control() && !matches!(c, '\n' | '\t')
 }
 
 /// Returns milliseconds as seconds, without a fraction where there is none.
@@ -37,6 +64,15 @@ mod tests {
         assert_eq!(head("あいう", 3, "..."), "あいう");
         assert_eq!(tail("あいう", 2), "...いう");
         assert_eq!(tail("あいう", 3), "あいう");
+    }
+
+    #[test]
+    fn what_commands_a_terminal_is_shown_and_not_obeyed() {
+        assert_eq!(visible("件数: 6\n\tok"), "件数: 6\n\tok");
+        assert_eq!(
+            visible("evil # \rbash: good\u{1b}[2K\u{202e}x\u{9b}1m\u{7f}"),
+            "evil # \\rbash: good\\u{1b}[2K\\u{202e}x\\u{9b}1m\\u{7f}"
+        );
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn a_configuration_is_shown_with_its_sources_and_judged() {
     insta::assert_snapshot!(machine.run(&["config", "show", "max_steps"]), @r#"
     --- stdout
     max_steps
-      How many steps one run may spend on a job before it ends as `max_steps_reached`.
+      How many steps a job may take, over all its runs, before one ends as `max_steps_reached`; the run after that one gives it as many again.
       value:   a whole number from 1 to 1000000
       default: 8
       example: 8
@@ -97,10 +97,6 @@ fn a_configuration_is_shown_with_its_sources_and_judged() {
     --- stderr
     error: `max_step` is not a known key (nearest: `max_steps`)
     hint: `tos --help` shows every mode and command
-
-    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
-      checkpoint: --name <text>
-      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
     --- exit 2
     "#);
     let schema = machine.run(&["config", "schema"]);
@@ -146,10 +142,6 @@ fn a_policy_explains_itself() {
     --- stderr
     error: none.jsonl cannot be read
     hint: `tos --help` shows every mode and command
-
-    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
-      checkpoint: --name <text>
-      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
     --- exit 2
     "#);
 }
@@ -216,10 +208,51 @@ fn wrong_words_are_answered_with_the_right_ones() {
     --- stderr
     error: `--root /nowhere` is not a directory
     hint: `tos --help` shows every mode and command
-
-    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
-      checkpoint: --name <text>
-      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
     --- exit 2
     "#);
+}
+
+#[test]
+fn a_summary_takes_the_place_of_nothing_else() {
+    let machine = sample();
+    let before = machine.read("config/config_v0_3.json");
+    for mode in ["run", "checkpoint", "rollback"] {
+        let ran = machine.run(&["--mode", mode, "--summary-file", "config/config_v0_3.json"]);
+        assert_eq!(ran.code, Some(2), "{ran}");
+        assert!(ran.stderr.contains("name another file"), "{ran}");
+    }
+    assert_eq!(machine.read("config/config_v0_3.json"), before);
+    for _ in 0..2 {
+        let ran = machine.run(&["--mode", "run", "--summary-file", "out/s.json"]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let machine = sample();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let status = machine
+        .tos(&["config", "show"])
+        .stdout(full.unwrap())
+        .status();
+    assert_eq!(status.unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_doctor_sees_what_keeps_a_run_from_working() {
+    let machine = empty();
+    machine.write(
+        "config/config_v0_3.json",
+        r#"{"models": {"draft": {"provider": "command", "argv": ["/nope"]}, "review": {"provider": "command", "argv": ["true"]},
+            "final": {"provider": "command", "argv": ["true"]}}, "s5_settings": {"job_loop": {"enabled": true, "max_jobs": 1, "job_input": {"path": "in.json", "required": true}}}}"#,
+    );
+    let seen = machine.run(&["doctor"]);
+    assert_eq!(seen.code, Some(1), "{seen}");
+    assert!(
+        seen.stdout
+            .contains("models.draft: the model program `/nope` is not there"),
+        "{seen}"
+    );
+    assert!(seen.stdout.contains("job input: "), "{seen}");
 }

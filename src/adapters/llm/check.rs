@@ -134,6 +134,14 @@ fn is_meant(model: &str, listed: &str) -> bool {
     listed == model || listed.strip_suffix(":latest") == Some(model)
 }
 
+/// Returns why the program that serves as the model cannot be started; `None` where there is one, or where none is
+/// needed.
+pub fn missing_program(options: &ModelOptions) -> Option<String> {
+    let is_program = options.provider == Provider::Command;
+    let error = find_program(options).err().filter(|_| is_program)?;
+    Some(error.to_string())
+}
+
 fn find_program(options: &ModelOptions) -> Result<Online, CheckError> {
     let name = options.argv.first().ok_or(BuildError::ArgvMissing)?;
     let path = options.environment.iter().find(|(key, _)| key == "PATH");

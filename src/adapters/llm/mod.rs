@@ -31,7 +31,7 @@ mod responses;
 mod shared;
 mod trouble;
 
-pub use check::{CheckError, Online, check};
+pub use check::{CheckError, Online, check, missing_program};
 pub use error::BuildError;
 pub use options::{ModelOptions, OpenAiApi, Provider, Recording, Secret};
 pub use shared::Shared;

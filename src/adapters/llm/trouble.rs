@@ -195,7 +195,10 @@ pub(super) fn malformed(provider: &str, answer: &Answer, problem: &str) -> Failu
 pub(super) fn from_transport(provider: &str, url: &str, error: &reqwest::Error) -> Failure {
     let root = root_cause(error);
     let (trouble, what) = if error.is_connect() {
-        (Trouble::Unreachable, "no connection to")
+        (
+            Trouble::Unreachable,
+            "no connection (does the server run, is `base_url` right?) to",
+        )
     } else if error.is_timeout() {
         (Trouble::TimedOut, "no answer in time from")
     } else if error.is_builder() {

@@ -124,7 +124,15 @@ impl Job {
             Next::Again { wait } if wait.is_zero() => self.next(),
             Next::Again { wait } => Effect::Wait(wait),
             Next::Park { wait } => self.park(role, wait, &message),
-            Next::GiveUp => self.fatal(&format!("{}: API error: {message}", role.as_str())),
+            Next::GiveUp => {
+                // Most adapters say the words themselves, with the provider in front.
+                let words = if message.contains("API error") {
+                    ""
+                } else {
+                    "API error: "
+                };
+                self.fatal(&format!("{}: {words}{message}", role.as_str()))
+            }
         }
     }
 

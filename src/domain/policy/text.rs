@@ -152,10 +152,14 @@ pub(super) fn glob_overlaps(glob: &str, path: &str) -> bool {
 fn edges(glob: &str) -> (&str, &str) {
     let (first, last) = (glob.find(['*', '?']), glob.rfind(['*', '?']));
     match (first, last) {
-        (Some(first), Some(last)) => (
-            glob.get(..first).unwrap_or(""),
-            glob.get(last + 1..).unwrap_or(""),
-        ),
+        (Some(first), Some(last)) => {
+            let behind = glob.get(last + 1..).unwrap_or("");
+            // `**/` may stand for nothing at all, its slash included.
+            let is_deep = glob.get(..last).is_some_and(|head| head.ends_with('*'));
+            let slash = if is_deep { "/" } else { "" };
+            let behind = behind.strip_prefix(slash).unwrap_or(behind);
+            (glob.get(..first).unwrap_or(""), behind)
+        }
         _ => (glob, glob),
     }
 }

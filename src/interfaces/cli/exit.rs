@@ -119,7 +119,7 @@ impl Trouble {
             _ => None,
         };
         printer.error(&self.to_string(), &self.causes(), hint);
-        if matches!(self, Self::Usage(_)) {
+        if matches!(self, Self::Usage(what) if what.contains("--mode")) {
             Printer::usage();
         }
         printer

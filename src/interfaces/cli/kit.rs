@@ -1,6 +1,10 @@
 //! What commands may ask the composition root for.
 
-use std::{any::Any, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::watch;
 
@@ -105,6 +109,12 @@ pub trait Kit: GateKit {
 
     /// Answers a question; `Ok(false)` where no such question is open.
     fn answer(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, Trouble>;
+
+    /// Returns what has to be said first where recordings stand in for models.
+    fn replay_notice(&self, settings: &Settings) -> Option<String>;
+
+    /// Tells whether something is there that is no summary of a run and must not be replaced by one.
+    fn is_foreign(&self, global: &Global, file: &Path) -> bool;
 
     /// Writes rules that let this command pass from now on; returns where they stand.
     fn remember(&self, settings: &Settings, command: &Command) -> Result<String, Trouble>;

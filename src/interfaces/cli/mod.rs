@@ -29,8 +29,24 @@ pub fn perform(cli: &Cli, kit: &dyn Kit, printer: &Printer) -> Exit {
     if let Some((option, modes)) = cli.mode_args.misplaced(cli.mode) {
         return Trouble::Usage(format!("`{option}` goes with `--mode` {modes}")).show(printer);
     }
+    if let Some(file) = &cli.mode_args.summary_file
+        && kit.is_foreign(&cli.global, file)
+    {
+        let why = format!(
+            "--summary-file {}: something else than a summary lies there (or beside it, as `.txt`); name another file",
+            file.display()
+        );
+        return Trouble::Setup(why).show(printer);
+    }
     let result = match (&cli.command, cli.mode) {
-        (Some(command), None) => command_result(command, cli, kit, printer),
+        (Some(command), None) => command_result(command, cli, kit, printer).and_then(|exit| {
+            // A run has its records; whoever only looks has nothing but what is printed.
+            if exit == Exit::Success && Printer::has_lost_output() {
+                let why = "standard output cannot be written (is the disk full?)";
+                return Err(Trouble::NotDone(why.to_owned()));
+            }
+            Ok(exit)
+        }),
         (None, Some(mode)) => match mode {
             Mode::Run | Mode::Test | Mode::Cleanrun => {
                 commands::run::main(mode, &cli.mode_args, &cli.global, kit, printer)

@@ -61,7 +61,7 @@ impl Live {
     }
 
     fn say(&self, text: &str) {
-        self.bar.println(text);
+        self.bar.println(self.printer.shown(text));
     }
 
     /// Says what is being done now, with the place and the bill so far in front.

@@ -3,7 +3,15 @@
 //! With `--json`, stdout holds exactly one JSON document and lines for people move to stderr. A closed
 //! pipe ends the writing quietly; it never ends the job.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{ErrorKind, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crate::domain::text;
+
+/// Whether something could not be written to stdout, for another reason than that nobody reads it.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// A colour with a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +74,37 @@ impl Printer {
 
     /// Prints a result line: stdout, or stderr under `--json`. Printed even when quiet.
     pub fn line(&self, text: &str) {
+        let shown = self.shown(text);
         if self.json {
-            to_stderr(text);
+            to_stderr(&shown);
         } else {
-            to_stdout(text);
+            to_stdout(&shown);
         }
+    }
+
+    /// Returns text as it may appear on a terminal: whatever commands one is escaped, but for tos's own colours.
+    pub fn shown(&self, text: &str) -> String {
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('\u{1b}').filter(|_| self.color) {
+            let (plain, escape) = rest.split_at(at);
+            shown.push_str(&text::visible(plain));
+            let own = COLOURS.iter().find(|code| escape.starts_with(**code));
+            let length = own.map_or(1, |code| code.len());
+            let (escape, behind) = escape.split_at(length);
+            match own {
+                Some(code) => shown.push_str(code),
+                None => shown.push_str(&text::visible(escape)),
+            }
+            rest = behind;
+        }
+        shown.push_str(&text::visible(rest));
+        shown
+    }
+
+    /// Returns whether a line could not be written although somebody may wait for it (a full disk).
+    pub fn has_lost_output() -> bool {
+        LOST.load(Ordering::Relaxed)
     }
 
     /// Prints a line that only helps to follow along.
@@ -82,17 +116,18 @@ impl Printer {
 
     /// Prints something that must be noticed, on stderr.
     pub fn alert(&self, text: &str) {
-        to_stderr(&self.paint(Tone::Warn, text));
+        to_stderr(&self.shown(&self.paint(Tone::Warn, text)));
     }
 
     /// Prints an error with its causes and a remedy, on stderr.
     pub fn error(&self, message: &str, causes: &[String], hint: Option<&str>) {
-        to_stderr(&format!("{} {message}", self.paint(Tone::Bad, "error:")));
-        for cause in causes {
-            to_stderr(&format!("  caused by: {cause}"));
+        let say = |text: String| to_stderr(&self.shown(&text));
+        say(format!("{} {message}", self.paint(Tone::Bad, "error:")));
+        for cause in causes.iter().filter(|cause| *cause != message) {
+            say(format!("  caused by: {cause}"));
         }
         if let Some(hint) = hint {
-            to_stderr(&format!("{} {hint}", self.paint(Tone::Strong, "hint:")));
+            say(format!("{} {hint}", self.paint(Tone::Strong, "hint:")));
         }
     }
 
@@ -117,7 +152,8 @@ impl Printer {
 
     /// Prints bytes for another program: a script, a schema.
     pub fn raw(text: &str) {
-        drop(std::io::stdout().lock().write_all(text.as_bytes()));
+        let mut out = std::io::stdout().lock();
+        noted(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
 
     /// Returns `text` in a colour, or as it is.
@@ -125,25 +161,73 @@ impl Printer {
         if !self.color {
             return text.to_owned();
         }
+        let [good, warn, bad, faint, strong, plain] = COLOURS;
         let code = match tone {
-            Tone::Good => 32,
-            Tone::Warn => 33,
-            Tone::Bad => 31,
-            Tone::Faint => 2,
-            Tone::Strong => 1,
+            Tone::Good => good,
+            Tone::Warn => warn,
+            Tone::Bad => bad,
+            Tone::Faint => faint,
+            Tone::Strong => strong,
         };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        format!("{code}{text}{plain}")
     }
 }
 
+/// The sequences of the tones, in their order, and the one that ends them.
+const COLOURS: [&str; 6] = [
+    "\u{1b}[32m",
+    "\u{1b}[33m",
+    "\u{1b}[31m",
+    "\u{1b}[2m",
+    "\u{1b}[1m",
+    "\u{1b}[0m",
+];
+
 fn to_stdout(text: &str) {
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()));
-    drop(out.write_all(b"\n"));
+    let written = out.write_all(text.as_bytes());
+    noted(
+        written
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush()),
+    );
+}
+
+fn noted(written: std::io::Result<()>) {
+    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
 }
 
 fn to_stderr(text: &str) {
     let mut out = std::io::stderr().lock();
     drop(out.write_all(text.as_bytes()));
     drop(out.write_all(b"\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printer(color: bool) -> Printer {
+        Printer {
+            json: false,
+            quiet: false,
+            verbose: 0,
+            color,
+            terminal: true,
+        }
+    }
+
+    #[test]
+    fn only_the_colours_of_tos_reach_the_terminal() {
+        let colourful = printer(true);
+        let text = colourful.paint(Tone::Bad, "a\u{1b}[2Kb\u{1b}[8m");
+        assert_eq!(
+            colourful.shown(&text),
+            "\u{1b}[31ma\\u{1b}[2Kb\\u{1b}[8m\u{1b}[0m"
+        );
+        assert_eq!(printer(false).shown("\u{1b}[31mred"), "\\u{1b}[31mred");
+        assert_eq!(printer(false).shown("合計: 4850"), "合計: 4850");
+    }
 }

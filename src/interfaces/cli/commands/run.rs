@@ -63,6 +63,9 @@ pub fn framed(
     settings.require_file()?;
     apply(args, &mut settings);
     let store = kit.store(&settings, args.summary_file.clone());
+    if let Some(notice) = kit.replay_notice(&settings).filter(|_| !args.verify_only) {
+        printer.alert(&notice);
+    }
     printer.note(&format!("Root {}", settings.root.display()));
     printer.note(&format!("Mode {}", mode.as_str()));
     for warning in &settings.warnings {

@@ -19,6 +19,7 @@ use crate::{
 /// Says where the job stands, from the run log; changes nothing and needs no lock.
 pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
     let settings = kit.settings(global)?;
+    settings.require_file()?;
     let store = kit.store(&settings, None);
     let state = recovery::fold(State::default(), &store.history()?);
     let disk = store.disk();
@@ -45,6 +46,14 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
             parked.until.format("%Y-%m-%d %H:%M:%S %:z")
         ));
     }
+    let open = kit.questions(&settings);
+    for question in &open {
+        let id = question["id"].as_str().unwrap_or_default();
+        let reason = question["reason"].as_str().unwrap_or_default();
+        printer.line(&format!(
+            "question  {reason}; answer with `tos approve {id}`"
+        ));
+    }
     if state.running {
         printer.line("running   a run is under way, or was interrupted");
     }
@@ -54,6 +63,7 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
     let mut value = record::phase_state(&state);
     if let Some(map) = value.as_object_mut() {
         map.insert("root".into(), settings.root.display().to_string().into());
+        map.insert("questions".into(), open.into());
         map.insert("running".into(), state.running.into());
         map.insert("step_count".into(), disk.step_logs.len().into());
         map.insert("tokens".into(), tokens.into());

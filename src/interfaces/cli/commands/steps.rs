@@ -66,7 +66,8 @@ fn list(store: &dyn Store, printer: &Printer) -> Result<Exit, Trouble> {
             "{number:>4}  {:17} job {:4} {}",
             text(&log, "phase"),
             log.get("job_index")
-                .map_or_else(String::new, Value::to_string),
+                .filter(|job| !job.is_null())
+                .map_or_else(|| "-".to_owned(), Value::to_string),
             text(&log, "done_reason")
         ));
         rows.push(serde_json::json!({
