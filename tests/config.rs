@@ -50,7 +50,7 @@ fn every_value_is_shown_with_its_layer() {
     "#);
     insta::assert_snapshot!(tos(root.path(), &["config", "show", "max_steps"], &[]), @"
     max_steps
-      How many steps one run may spend on a job before it ends as `max_steps_reached`.
+      How many steps a job may take, over all its runs, before one ends as `max_steps_reached`; the run after that one gives it as many again.
       value:   a whole number from 1 to 1000000
       default: 8
       example: 8
@@ -76,7 +76,7 @@ fn every_value_is_shown_with_its_layer() {
     }
     --- stderr
     max_steps
-      How many steps one run may spend on a job before it ends as `max_steps_reached`.
+      How many steps a job may take, over all its runs, before one ends as `max_steps_reached`; the run after that one gives it as many again.
       value:   a whole number from 1 to 1000000
       default: 8
       example: 8
