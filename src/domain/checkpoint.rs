@@ -7,14 +7,58 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Where the refs of checkpoints live; the number follows.
-pub const CHECKPOINT_REFS: &str = "refs/tos/checkpoints/";
-/// Where the refs of safety snapshots live; the number follows.
-pub const SAFETY_REFS: &str = "refs/tos/safety/";
+/// Below it are the refs of checkpoints and snapshots.
+const REFS: &str = "refs/tos/";
 /// The first word of a checkpoint's commit message.
 pub const SUBJECT: &str = "CHECKPOINT";
 /// Who commits where git knows no identity.
 pub const FALLBACK_IDENTITY: (&str, &str) = ("tos", "tos@localhost");
+
+/// Where the refs of one work tree live; a number follows. Each work tree has its own, since an undo
+/// or "the newest checkpoint" of another one would bring that one's files and branch here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refs {
+    /// Before the numbers of checkpoints.
+    pub checkpoints: String,
+    /// Before the numbers of safety snapshots.
+    pub safety: String,
+}
+
+impl Refs {
+    /// Returns those of the main work tree, or of a linked one, by the name git has for it.
+    pub fn of(linked: Option<&[u8]>) -> Self {
+        let below = match linked {
+            None => REFS.to_owned(),
+            Some(name) => format!("{REFS}trees/{}/", component(name)),
+        };
+        Self {
+            checkpoints: format!("{below}checkpoints/"),
+            safety: format!("{below}safety/"),
+        }
+    }
+}
+
+/// Returns a name as a part of a ref's name: as it is where git takes it, else with escapes, so that
+/// no two names become one.
+fn component(name: &[u8]) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let is_taken = |text: &&str| {
+        let dots = text.starts_with('.') || text.ends_with('.') || text.contains("..");
+        !text.is_empty()
+            && !dots
+            && text.strip_suffix(".lock").is_none()
+            && text.chars().all(is_plain)
+    };
+    if let Some(text) = std::str::from_utf8(name).ok().filter(is_taken) {
+        return text.to_owned();
+    }
+    let escaped = name.iter().map(|byte| match byte {
+        b'_' | b'-' => char::from(*byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    escaped.collect()
+}
 
 /// Asks for a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +115,10 @@ pub struct Change {
 pub struct Taken {
     /// The commit.
     pub hash: String,
-    /// Its number, as in `refs/tos/checkpoints/<number>`.
+    /// Its number among the checkpoints of its work tree.
     pub number: u32,
+    /// Its ref, e.g. `refs/tos/checkpoints/<number>`.
+    pub reference: String,
     /// Its name.
     pub name: String,
     /// The branch it was committed on; `None` where HEAD is detached.
@@ -96,6 +142,8 @@ pub struct RolledBack {
     pub previous: Option<String>,
     /// The number of the safety snapshot that leads back.
     pub safety: u32,
+    /// Its ref.
+    pub safety_reference: String,
     /// The directory that was rolled back: the top of the work tree.
     pub covers: PathBuf,
     /// What changed on disk.
@@ -111,10 +159,14 @@ pub struct RolledBack {
 pub struct Undone {
     /// The number of the snapshot that was restored.
     pub restored: u32,
+    /// Its ref.
+    pub reference: String,
     /// The commit HEAD stands on now; `None` where the snapshot was taken before the first commit.
     pub head: Option<String>,
     /// The number of the safety snapshot of what was there before, so that undo can be undone.
     pub safety: u32,
+    /// Its ref.
+    pub safety_reference: String,
     /// What changed on disk.
     pub changes: Vec<Change>,
     /// What could not be brought back as it was.
@@ -225,12 +277,29 @@ pub enum Failure {
     },
     /// No checkpoint has been made yet.
     #[error(
-        "no checkpoint to go back to: no last_checkpoint.txt found and no ref below refs/tos/checkpoints; name a commit with `--target-commit`"
+        "no checkpoint to go back to: no last_checkpoint.txt found and no ref below {}; name a commit with `--target-commit`",
+        below.trim_end_matches('/')
     )]
-    NoCheckpoint,
+    NoCheckpoint {
+        /// Where the refs of this work tree's checkpoints live.
+        below: String,
+    },
     /// No safety snapshot exists.
-    #[error("nothing to undo: no ref below refs/tos/safety")]
-    NoSafety,
+    #[error("nothing to undo: no ref below {}", below.trim_end_matches('/'))]
+    NoSafety {
+        /// Where the refs of this work tree's snapshots live.
+        below: String,
+    },
+    /// The branch that would move is in use in another work tree.
+    #[error(
+        "branch `{branch}` is checked out in another work tree, `{at}`, and moving it would change what is committed there: run `git -C '{at}' switch --detach` first, or `git worktree prune` if that work tree is gone"
+    )]
+    CheckedOut {
+        /// The branch.
+        branch: String,
+        /// The top of the other work tree.
+        at: String,
+    },
     /// The named checkpoint or commit does not exist.
     #[error("no commit or checkpoint `{target}` in this repository{}", fetch_note(fetch.as_deref()))]
     Unknown {
@@ -391,12 +460,33 @@ mod tests {
 
     #[test]
     fn only_plain_numbers_below_the_prefix_count() {
-        let number = |name| number_of(name, CHECKPOINT_REFS);
+        let refs = Refs::of(None);
+        let number = |name| number_of(name, &refs.checkpoints);
         assert_eq!(number("refs/tos/checkpoints/12"), Some(12));
         assert_eq!(number("refs/tos/checkpoints/+1"), None);
         assert_eq!(number("refs/tos/checkpoints/1/2"), None);
         assert_eq!(number("refs/tos/safety/1"), None);
         assert_eq!((next_number([]), next_number([3, 1])), (1, 4));
+    }
+
+    #[test]
+    fn every_work_tree_has_refs_of_its_own() {
+        let below = |linked: Option<&[u8]>| Refs::of(linked).safety;
+        assert_eq!(below(None), "refs/tos/safety/");
+        for (name, escaped) in [
+            ("w2", "w2"),
+            ("木.1", "木.1"),
+            ("a b", "a%20b"),
+            ("a%20b", "a%2520b"),
+            (".a", "%2Ea"),
+            ("a..b", "a%2E%2Eb"),
+            ("a.lock", "a%2Elock"),
+            ("a/b", "a%2Fb"),
+        ] {
+            let expected = format!("refs/tos/trees/{escaped}/safety/");
+            assert_eq!(below(Some(name.as_bytes())), expected);
+        }
+        assert_eq!(below(Some(b"\xff")), "refs/tos/trees/%FF/safety/");
     }
 
     #[test]

@@ -11,3 +11,4 @@ mod hard;
 mod rollback;
 mod support;
 mod take;
+mod trees;

@@ -291,7 +291,7 @@ fn what_does_not_exist_is_said_to_be_unknown() {
     );
     assert!(matches!(
         block_on(repo.checkpoints().undo(None)),
-        Err(Failure::NoSafety)
+        Err(Failure::NoSafety { .. })
     ));
 }
 

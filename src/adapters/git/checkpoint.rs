@@ -13,9 +13,9 @@ use super::{
     delta,
     error::Result,
     home::Home,
-    publish, refs, tree_diff,
+    neighbours, publish, refs, tree_diff,
 };
-use crate::domain::checkpoint::{self, CHECKPOINT_REFS, Failure, Take, Taken, shown_path};
+use crate::domain::checkpoint::{self, Failure, Take, Taken, shown_path};
 
 /// How often the work starts again where somebody else moved the index meanwhile.
 const TRIES: u32 = 3;
@@ -54,6 +54,7 @@ fn blocking_take_once(
         excluded: &excluded,
     };
     let head = home.head()?;
+    neighbours::refuse_shared(home, head.name())?;
     let mut captured = capture::blocking_capture(options, home, wish, &known)?;
     let parent = home.tree_of(head.at())?;
     let parents: Vec<Oid> = head
@@ -65,7 +66,8 @@ fn blocking_take_once(
     let index: Vec<_> = captured.index.iter().map(publish::Scratch::path).collect();
     captured.pack.finish_with(&index)?;
     let why = message.trim();
-    let number = refs::add_numbered(home, CHECKPOINT_REFS, commit, why)?;
+    let below = &home.refs.checkpoints;
+    let number = refs::add_numbered(home, below, commit, why)?;
     if let Some(index) = &captured.index {
         let published = publish::blocking_publish(
             index,
@@ -74,12 +76,12 @@ fn blocking_take_once(
             options.lock_wait,
         );
         if let Err(failure) = published {
-            refs::drop_numbered(home, CHECKPOINT_REFS, number);
+            refs::drop_numbered(home, below, number);
             return Err(failure);
         }
     }
     refs::advance(home, &head, commit, &format!("commit (tos): {why}"))?;
-    let own = format!("{CHECKPOINT_REFS}{number}");
+    let own = format!("{below}{number}");
     refs::blocking_settle(home, &[&own, head.name().unwrap_or("HEAD")])?;
     blocking_gather_packs(home);
     let changes = match &captured.memory {
@@ -90,6 +92,7 @@ fn blocking_take_once(
     Ok(Taken {
         hash: commit.to_string(),
         number,
+        reference: own,
         name: order.name.trim().to_owned(),
         branch: head.branch().map(str::to_owned),
         covers: home.top.clone(),

@@ -9,7 +9,7 @@ use super::{
     program::Program,
 };
 use crate::domain::{
-    checkpoint::{FALLBACK_IDENTITY, Failure},
+    checkpoint::{FALLBACK_IDENTITY, Failure, Refs},
     safety::Head,
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Home {
     pub(super) top: PathBuf,
     /// The git directory of this work tree.
     pub(super) directory: PathBuf,
+    /// Where the refs of this work tree's checkpoints and snapshots live.
+    pub(super) refs: Refs,
     /// The root tos was given, relative to `top`, in bytes; empty where they are the same.
     pub(super) prefix: Vec<u8>,
 }
@@ -56,10 +58,13 @@ impl Home {
         let inside = root.strip_prefix(&top).unwrap_or(Path::new(""));
         let prefix = std::os::unix::ffi::OsStrExt::as_bytes(inside.as_os_str()).to_owned();
         let directory = git.path().to_owned();
+        let linked = directory.file_name().filter(|_| git.is_worktree());
+        let refs = Refs::of(linked.map(std::os::unix::ffi::OsStrExt::as_bytes));
         let home = Self {
             git,
             top,
             directory,
+            refs,
             prefix,
         };
         home.refuse_other_formats()?;

@@ -10,9 +10,7 @@ use super::{
     refs, target, tree_diff,
 };
 use crate::domain::{
-    checkpoint::{
-        CHECKPOINT_REFS, Difference, Failure, Kind, Listed, SAFETY_REFS, Shown, Sort, name_of,
-    },
+    checkpoint::{Difference, Failure, Kind, Listed, Shown, Sort, name_of},
     safety::Note,
 };
 
@@ -20,10 +18,7 @@ use crate::domain::{
 pub(super) fn blocking_list(options: &Options) -> Result<Vec<Listed>> {
     let home = Home::open(&options.root)?;
     let mut lines = Vec::new();
-    for (sort, prefix) in [
-        (Sort::Checkpoint, CHECKPOINT_REFS),
-        (Sort::Safety, SAFETY_REFS),
-    ] {
+    for (sort, prefix) in sorts(&home) {
         for (number, id) in refs::numbered(&home, prefix)? {
             lines.push(listed(&home, sort, number, id)?);
         }
@@ -98,7 +93,7 @@ pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<Di
 
 fn find(home: &Home, which: Option<&str>) -> Result<Oid> {
     let Some(which) = which else {
-        return target::newest(home)?.ok_or(Failure::NoCheckpoint);
+        return target::newest(home);
     };
     target::blocking_find_here(home, which)?.ok_or_else(|| Failure::Unknown {
         target: which.to_owned(),
@@ -108,16 +103,20 @@ fn find(home: &Home, which: Option<&str>) -> Result<Oid> {
 
 /// Returns under which number a commit is known; 0 where it is none of ours.
 fn standing(home: &Home, id: Oid) -> Result<(Sort, u32)> {
-    for (sort, prefix) in [
-        (Sort::Checkpoint, CHECKPOINT_REFS),
-        (Sort::Safety, SAFETY_REFS),
-    ] {
+    for (sort, prefix) in sorts(home) {
         let all = refs::numbered(home, prefix)?;
         if let Some((number, _)) = all.into_iter().rev().find(|(_, other)| *other == id) {
             return Ok((sort, number));
         }
     }
     Ok((Sort::Checkpoint, 0))
+}
+
+fn sorts(home: &Home) -> [(Sort, &str); 2] {
+    [
+        (Sort::Checkpoint, &home.refs.checkpoints),
+        (Sort::Safety, &home.refs.safety),
+    ]
 }
 
 fn listed(home: &Home, sort: Sort, number: u32, id: Oid) -> Result<Listed> {

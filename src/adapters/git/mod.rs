@@ -4,7 +4,7 @@
 //! `home` (which repository), `capture` (work tree to tree), `checkpoint`, `restore` (tree to work
 //! tree), `rollback`, `keep` (what stays), `safety` (the way back), `publish` (the index, replaced in one step), `refs`,
 //! `pack` and `object` (what is stored), `index` (git's index file), `target` and `inspect` (finding
-//! and showing), `program` (the git program, where only it does right), `last` (the hash on file).
+//! and showing), `neighbours` (the repository's other work trees), `program` (the git program, where only it does right), `last` (the hash on file).
 #![expect(
     clippy::disallowed_types,
     reason = "this folder reads and writes files; the fence keeps the upper floors away"
@@ -31,6 +31,7 @@ mod index;
 mod inspect;
 mod intake;
 mod keep;
+mod neighbours;
 mod object;
 mod pack;
 mod program;

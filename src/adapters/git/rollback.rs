@@ -12,12 +12,12 @@ use super::{
     capture::{self, Capture, Known, Wish},
     error::{Doing, Result},
     home::Home,
-    index, keep, publish, refs, restore,
+    index, keep, neighbours, publish, refs, restore,
     safety::{self, Snapshot, Staged},
     target, tree_diff,
 };
 use crate::domain::{
-    checkpoint::{Change, Failure, RollBack, RolledBack, SAFETY_REFS, Undone},
+    checkpoint::{Change, Failure, RollBack, RolledBack, Undone},
     safety::{Head, Note},
 };
 
@@ -33,6 +33,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
         .find_commit(found.commit)
         .map(|commit| commit.tree_id());
     let goal = goal.doing(|| format!("could not read commit {}", found.commit))?;
+    neighbours::refuse_shared(&home, home.head()?.name())?;
     let mut start = Start::blocking_new(options, &home)?;
     let dirty = start.dirty(&home)?;
     if !order.discard && !dirty.is_empty() {
@@ -51,6 +52,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
         hash: found.commit.to_string(),
         previous: start.head.at().map(str::to_owned),
         safety,
+        safety_reference: format!("{}{safety}", home.refs.safety),
         covers: home.top.clone(),
         changes,
         fetched: found.fetched,
@@ -62,6 +64,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
 pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Undone> {
     let home = Home::open(&options.root)?;
     let (number, snapshot) = find_snapshot(&home, number)?;
+    neighbours::refuse_shared(&home, snapshot.note.head.name())?;
     let mut start = Start::blocking_new(options, &home)?;
     let tips = safety::tips_of(&home, &snapshot.note.head);
     let reason = format!("before undo to snapshot {number}");
@@ -78,8 +81,10 @@ pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Un
     refs::put_head(&home, &snapshot.note.head, &why)?;
     Ok(Undone {
         restored: number,
+        reference: format!("{}{number}", home.refs.safety),
         head: snapshot.note.head.at().map(str::to_owned),
         safety,
+        safety_reference: format!("{}{safety}", home.refs.safety),
         changes,
         warnings,
     })
@@ -169,9 +174,12 @@ impl Start {
 }
 
 fn find_snapshot(home: &Home, number: Option<u32>) -> Result<(u32, Snapshot)> {
-    let all = refs::numbered(home, SAFETY_REFS)?;
+    let below = &home.refs.safety;
+    let all = refs::numbered(home, below)?;
     let found = match number {
-        None => all.last().copied().ok_or(Failure::NoSafety)?,
+        None => all.last().copied().ok_or_else(|| Failure::NoSafety {
+            below: below.clone(),
+        })?,
         Some(number) => all
             .iter()
             .find(|(n, _)| *n == number)

@@ -15,10 +15,7 @@ use super::{
     publish::Scratch,
     refs,
 };
-use crate::domain::{
-    checkpoint::SAFETY_REFS,
-    safety::{Head, Note},
-};
+use crate::domain::safety::{Head, Note};
 
 /// Files in the git directory that a hard reset removes.
 const STATE_FILES: &[&str] = &[
@@ -117,7 +114,7 @@ pub(super) fn blocking_snapshot(
     let message = note.to_message();
     let commit = add_commit(home, &mut pack, &captured.tree, &parents, &message)?;
     pack.finish()?;
-    refs::add_numbered_durably(home, SAFETY_REFS, commit, &note.reason)
+    refs::add_numbered_durably(home, &home.refs.safety, commit, &note.reason)
 }
 
 /// Removes the files that say that a merge, cherry-pick or revert is under way.

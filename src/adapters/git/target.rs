@@ -10,7 +10,7 @@ use super::{
     home::Home,
     refs,
 };
-use crate::domain::checkpoint::{CHECKPOINT_REFS, Failure, SAFETY_REFS, name_of};
+use crate::domain::checkpoint::{Failure, name_of};
 
 /// A commit and how it was found.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) fn blocking_find(options: &Options, home: &Home, target: Option<&str>
     };
     let target = match target {
         Some(target) => target.to_owned(),
-        None => return newest(home)?.map(here).ok_or(Failure::NoCheckpoint),
+        None => return newest(home).map(here),
     };
     if let Some(commit) = blocking_find_here(home, &target)? {
         return Ok(here(commit));
@@ -65,7 +65,7 @@ pub(super) fn blocking_find(options: &Options, home: &Home, target: Option<&str>
 
 /// Finds a commit in the repository as it is.
 pub(super) fn blocking_find_here(home: &Home, target: &str) -> Result<Option<Oid>> {
-    let numbered = |prefix, digits: &str| -> Result<Option<Oid>> {
+    let numbered = |prefix: &str, digits: &str| -> Result<Option<Oid>> {
         let Ok(number) = digits.parse::<u32>() else {
             return Ok(None);
         };
@@ -73,9 +73,9 @@ pub(super) fn blocking_find_here(home: &Home, target: &str) -> Result<Option<Oid
         Ok(all.iter().find(|(n, _)| *n == number).map(|(_, id)| *id))
     };
     if let Some(digits) = target.strip_prefix("safety/") {
-        return numbered(SAFETY_REFS, digits);
+        return numbered(&home.refs.safety, digits);
     }
-    if let Some(commit) = numbered(CHECKPOINT_REFS, target)? {
+    if let Some(commit) = numbered(&home.refs.checkpoints, target)? {
         return Ok(Some(commit));
     }
     if let Some(commit) = named(home, target)? {
@@ -98,15 +98,19 @@ pub(super) fn blocking_find_here(home: &Home, target: &str) -> Result<Option<Oid
     }
 }
 
-/// Returns the newest checkpoint.
-pub(super) fn newest(home: &Home) -> Result<Option<Oid>> {
-    Ok(refs::numbered(home, CHECKPOINT_REFS)?
-        .last()
-        .map(|(_, id)| *id))
+/// Returns the newest checkpoint of this work tree.
+pub(super) fn newest(home: &Home) -> Result<Oid> {
+    let below = &home.refs.checkpoints;
+    let all = refs::numbered(home, below)?;
+    all.last()
+        .map(|(_, id)| *id)
+        .ok_or_else(|| Failure::NoCheckpoint {
+            below: below.clone(),
+        })
 }
 
 fn named(home: &Home, name: &str) -> Result<Option<Oid>> {
-    let all = refs::numbered(home, CHECKPOINT_REFS)?;
+    let all = refs::numbered(home, &home.refs.checkpoints)?;
     Ok(all.into_iter().rev().map(|(_, id)| id).find(|id| {
         let commit = home.git.find_commit(*id).ok();
         commit.is_some_and(|commit| commit.message().ok().and_then(name_of) == Some(name))

@@ -139,9 +139,9 @@ fn undo(
         printer.alert(&format!("warning: {warning}"));
     }
     changes(&undone.changes, printer);
-    printer.note(&format!("kept refs/tos/safety/{}", undone.safety));
+    printer.note(&format!("kept {}", undone.safety_reference));
     let head = undone.head.as_deref().unwrap_or("no commit yet");
-    printer.line(&format!("undone to safety/{} {head}", undone.restored));
+    printer.line(&format!("undone to {} {head}", undone.reference));
     printer.document(&serde_json::to_value(&undone).unwrap_or_default());
     Ok(Exit::Success)
 }

@@ -48,6 +48,7 @@ pub fn main(
         "target": done.hash,
         "previous": done.previous,
         "safety": done.safety,
+        "safety_reference": done.safety_reference,
         "warnings": done.warnings,
     });
     checkpoint_mode::summary(args, kit, &settings, &facts)?;
@@ -77,8 +78,8 @@ fn told(done: &RolledBack, printer: &Printer) {
     }
     printer.note(&format!("head {}", done.hash));
     printer.note(&format!(
-        "kept refs/tos/safety/{} (`tos checkpoint undo` returns to it)",
-        done.safety
+        "kept {} (`tos checkpoint undo` returns to it)",
+        done.safety_reference
     ));
     printer.note("rollback done");
     printer.line(&format!("rollback {}", done.hash));
