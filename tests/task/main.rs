@@ -250,7 +250,16 @@ fn what_git_cannot_hold_is_moved_out_of_the_way_and_not_deleted() {
         fs::read_to_string(folder.join("nested/file")).unwrap(),
         "precious\n"
     );
-    assert_eq!(root.records("rollback")[0]["ok"], true);
+    let rollback = &root.records("rollback")[0];
+    assert_eq!(
+        (&rollback["ok"], &rollback["kept"]),
+        (&true.into(), &folder.display().to_string().into())
+    );
+    let (_, summary) = root.tos(&["night", "summary"]);
+    assert!(
+        summary.contains(&folder.display().to_string()) && !summary.contains("refs/tos/attempts"),
+        "{summary}"
+    );
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn rollback(ok: bool) -> Entry {
         ok,
         before: "a".into(),
         after: "a".into(),
+        kept: None,
     }
 }
 

@@ -224,6 +224,9 @@ pub enum Entry {
         ok: bool,
         before: String,
         after: String,
+        /// Where what was tried is kept: a reference, or a folder; `None` = nowhere, or an older record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<String>,
     },
     /// A limit was reached.
     #[serde(rename = "limit")]

@@ -49,6 +49,15 @@ pub struct Mark {
     pub line: String,
 }
 
+/// What is left of a try that was undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The task.
+    pub task: String,
+    /// The reference or the folder that holds it.
+    pub place: String,
+}
+
 /// How many tasks came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -118,6 +127,8 @@ pub struct Summary {
     pub quota_s: u64,
     /// Checkpoints, returns, waits, limits, crashes.
     pub marks: Vec<Mark>,
+    /// Where tries that were undone are kept, the newest last.
+    pub kept: Vec<Kept>,
     /// The commit it started from and the newest accepted one.
     pub base: Option<String>,
     /// The newest accepted commit.
@@ -169,6 +180,7 @@ pub fn summarise(records: &[Record], run: &str) -> Option<Summary> {
         checkpoints: 0,
         quota_s: 0,
         marks: Vec::new(),
+        kept: Vec::new(),
         base: None,
         tip: None,
         records: (first.seq, last.seq),
@@ -199,9 +211,13 @@ impl Summary {
             Entry::SessionEnd { end } => self.ended(record, end),
             Entry::Task { end } => self.task(record, end),
             Entry::RetryStart { .. } => self.retries += 1,
-            Entry::Rollback { ok, .. } => {
+            Entry::Rollback { ok, task, kept, .. } => {
                 self.rollbacks.0 += 1;
                 self.rollbacks.1 += u32::from(!ok);
+                self.kept.extend(kept.iter().map(|place| Kept {
+                    task: task.clone(),
+                    place: place.clone(),
+                }));
             }
             Entry::Limit { .. } => {
                 self.limits += 1;
@@ -439,19 +455,7 @@ impl Summary {
                 counts.success
             ));
         }
-        if let Some(end) = self.with(TaskOutcome::Failed).first() {
-            let session = self
-                .history
-                .iter()
-                .rev()
-                .find(|one| one.end.task == end.task);
-            let session = session.map_or(run.as_str(), |one| one.session.as_str());
-            next.push(format!(
-                "see what was tried: git log -p -1 refs/tos/attempts/{session}/{}-{}",
-                end.task,
-                end.attempts.max(1)
-            ));
-        }
+        next.extend(self.tried());
         if self.limits > 0 {
             next.push(
                 "make the tasks that reached a limit smaller, or the limit larger".to_owned(),
@@ -465,6 +469,19 @@ impl Summary {
         }
         next.truncate(TOP);
         next
+    }
+
+    /// Where to look at what the first failed task tried; only a place that is on record is named.
+    fn tried(&self) -> Option<String> {
+        let failed = self.with(TaskOutcome::Failed);
+        let end = failed.first()?;
+        let kept = self.kept.iter().rev().find(|kept| kept.task == end.task)?;
+        let place = &kept.place;
+        Some(if place.starts_with("refs/") {
+            format!("see what was tried: git log -p -1 {place}")
+        } else {
+            format!("see what was tried, a folder that git could not hold: {place}")
+        })
     }
 }
 
@@ -551,6 +568,50 @@ mod tests {
         }
     }
 
+    fn rollback(task: &str, kept: Option<&str>) -> Entry {
+        Entry::Rollback {
+            task: task.into(),
+            target: "base".into(),
+            ok: true,
+            before: "tree".into(),
+            after: "tree".into(),
+            kept: kept.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn only_a_place_that_is_on_record_is_named() {
+        let next = |kept: &[Option<&str>]| {
+            let mut records = vec![record(0, "r", start(""))];
+            for (seq, place) in (1..).zip(kept) {
+                records.push(record(seq, "r", rollback("a", *place)));
+            }
+            let failed = task("a", TaskOutcome::Failed, "no");
+            records.push(record(8, "r", failed));
+            records.push(record(9, "r", end("queue_empty")));
+            summarise(&records, "r").unwrap().top.next
+        };
+        assert_eq!(next(&[None]), [""; 0]);
+        assert_eq!(
+            next(&[
+                Some("refs/tos/attempts/r/a-1"),
+                Some("/x/.tos/set-aside/r-a-2")
+            ]),
+            ["see what was tried, a folder that git could not hold: /x/.tos/set-aside/r-a-2"]
+        );
+        assert_eq!(
+            next(&[
+                Some("/x/.tos/set-aside/r-a-1"),
+                Some("refs/tos/attempts/r/a-2")
+            ]),
+            ["see what was tried: git log -p -1 refs/tos/attempts/r/a-2"]
+        );
+        let old = r#"{"kind":"rollback","task":"a","target":"base","ok":true,"before":"tree","after":"tree"}"#;
+        let read: Entry = serde_json::from_str(old).unwrap();
+        assert_eq!(read, rollback("a", None));
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+    }
+
     fn end(by: &str) -> Entry {
         Entry::SessionEnd {
             end: SessionEnd {
@@ -573,6 +634,7 @@ mod tests {
             record(3, "s1", end("crash")),
             record(4, "s2", start("r")),
             record(5, "other", start("other")),
+            record(6, "s2", rollback("b", Some("refs/tos/attempts/s2/b-1"))),
             record(6, "s2", task("b", Failed, "the tests ended with 1: x")),
             record(7, "s2", task("c", Failed, "the tests ended with 1: y")),
             record(8, "s2", task("d", NotRun, "not run")),

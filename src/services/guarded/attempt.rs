@@ -197,14 +197,11 @@ impl Session<'_> {
             self.terms.session, task.id
         );
         let message = format!("rejected try {name} of {}", task.id);
-        match worktrees.save(place, &message, &reference) {
-            Ok(kept) => self
-                .watcher
-                .line(&format!("  undone; what was tried is kept as {kept}")),
-            Err(error) => self
-                .watcher
-                .line(&format!("  what was tried could not be kept: {error}")),
-        }
+        let kept = worktrees.save(place, &message, &reference);
+        self.watcher.line(&match &kept {
+            Ok(kept) => format!("  undone; what was tried is kept as {kept}"),
+            Err(error) => format!("  what was tried could not be kept: {error}"),
+        });
         let before = place.tree.clone();
         let after = worktrees.roll_back(place);
         let ok = after.as_ref().is_ok_and(|after| *after == before);
@@ -216,6 +213,7 @@ impl Session<'_> {
             ok,
             before,
             after: after.unwrap_or_else(|error| error.to_string()),
+            kept: kept.ok(),
         })?;
         Ok(ok)
     }

@@ -172,6 +172,7 @@ fn a_breach_cannot_be_voided() {
             ok: false,
             before: "a".into(),
             after: "b".into(),
+            kept: None,
         })
         .add(Entry::Void {
             target: 22,

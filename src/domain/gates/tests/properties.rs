@@ -64,7 +64,8 @@ fn any_breach() -> impl Strategy<Value = Entry> {
             target: "x".into(),
             ok: false,
             before: "a".into(),
-            after: "b".into()
+            after: "b".into(),
+            kept: None,
         }),
         Just(Entry::Limit {
             task: "T".into(),
