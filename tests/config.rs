@@ -88,10 +88,6 @@ fn every_value_is_shown_with_its_layer() {
     --- stderr
     error: `max_step` is not a known key (nearest: `max_steps`)
     hint: `tos --help` shows every mode and command
-
-    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
-      checkpoint: --name <text>
-      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
     --- exit 2
     ");
 }

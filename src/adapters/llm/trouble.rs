@@ -195,10 +195,7 @@ pub(super) fn malformed(provider: &str, answer: &Answer, problem: &str) -> Failu
 pub(super) fn from_transport(provider: &str, url: &str, error: &reqwest::Error) -> Failure {
     let root = root_cause(error);
     let (trouble, what) = if error.is_connect() {
-        (
-            Trouble::Unreachable,
-            "no connection (does the server run, is `base_url` right?) to",
-        )
+        (Trouble::Unreachable, "no connection to")
     } else if error.is_timeout() {
         (Trouble::TimedOut, "no answer in time from")
     } else if error.is_builder() {
@@ -208,9 +205,14 @@ pub(super) fn from_transport(provider: &str, url: &str, error: &reqwest::Error) 
     } else {
         (Trouble::Unreachable, "the connection broke off to")
     };
+    let remedy = if error.is_connect() {
+        "; does the server run, and is `base_url` right?"
+    } else {
+        ""
+    };
     Failure {
         trouble,
-        message: format!("{provider} API error: {what} {url}: {root}"),
+        message: format!("{provider} API error: {what} {url}: {root}{remedy}"),
         retry_after_ms: None,
         request_id: None,
     }
