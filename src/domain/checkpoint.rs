@@ -225,7 +225,7 @@ pub struct Difference {
 pub enum Failure {
     /// The root is in no git repository.
     #[error(
-        "`{root}` is not inside a git repository: run `git init` there, or take the first checkpoint with `tos --mode checkpoint --init`"
+        "`{root}` is not inside a git repository: run `git init` there, or take the first checkpoint with `tos --mode checkpoint --init --name first`"
     )]
     NoRepository {
         /// Where tos looked.
@@ -307,6 +307,32 @@ pub enum Failure {
         target: String,
         /// What became of the attempt to fetch it.
         fetch: Option<String>,
+    },
+    /// A word that is a number and a name, of two checkpoints.
+    #[error(
+        "`{target}` is the number of one checkpoint and the name of another: say `checkpoints/{number}` for {numbered} or `checkpoints/{other}` for {named}"
+    )]
+    Ambiguous {
+        /// What was asked for.
+        target: String,
+        /// It as a number.
+        number: u32,
+        /// The commit of that number.
+        numbered: String,
+        /// The number of the newest checkpoint of that name.
+        other: u32,
+        /// Its commit.
+        named: String,
+    },
+    /// Objects are missing, so nothing could be brought back from what would be made.
+    #[error(
+        "the repository `{repository}` is damaged: {what}; `git fsck` tells what else is, and a clone or a backup of it has what is missing"
+    )]
+    Damaged {
+        /// The repository, or a directory in it.
+        repository: String,
+        /// What is missing.
+        what: String,
     },
     /// Another process holds the index.
     #[error(

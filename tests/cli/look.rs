@@ -58,7 +58,7 @@ fn a_root_in_which_nothing_ran_is_told_without_fuss() {
     "#);
     insta::assert_snapshot!(machine.run(&["checkpoint", "list"]), @r#"
     --- stderr
-    error: `$ROOT` is not inside a git repository: run `git init` there, or take the first checkpoint with `tos --mode checkpoint --init`
+    error: `$ROOT` is not inside a git repository: run `git init` there, or take the first checkpoint with `tos --mode checkpoint --init --name first`
     --- exit 1
     "#);
     insta::assert_snapshot!(machine.run(&["approve"]), @r#"

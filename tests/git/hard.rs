@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
-use tos::domain::checkpoint::Failure;
+use tos::{adapters::git::blocking_look, domain::checkpoint::Failure};
 
 use crate::support::{Repo, git_in, take_with};
 
@@ -283,4 +283,30 @@ fn a_bare_repository_is_refused() {
     let repo = Repo::outside();
     repo.git(&["init", "-q", "--bare", "."]);
     assert!(matches!(repo.try_take("x"), Err(Failure::Bare { .. })));
+}
+
+#[test]
+fn a_look_tells_why_checkpoints_are_not_possible() {
+    let repo = Repo::with_files();
+    assert!(blocking_look(&repo.top).is_ok());
+    let outside = Repo::outside();
+    assert!(matches!(
+        blocking_look(&outside.top),
+        Err(Failure::NoRepository { .. })
+    ));
+    // Only root can give a repository away, and a machine may trust everybody.
+    let given = std::os::unix::fs::chown(&repo.top, Some(4242), None)
+        .and_then(|()| std::os::unix::fs::chown(repo.top.join(".git"), Some(4242), None));
+    let refused = std::process::Command::new("git")
+        .current_dir(&repo.top)
+        .arg("status")
+        .output()
+        .is_ok_and(|done| String::from_utf8_lossy(&done.stderr).contains("dubious ownership"));
+    if given.is_ok() && refused {
+        let failure = blocking_look(&repo.top).unwrap_err();
+        assert!(
+            failure.to_string().contains("owned by another user"),
+            "{failure}"
+        );
+    }
 }

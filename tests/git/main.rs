@@ -6,6 +6,7 @@
 )]
 
 mod crash;
+mod damaged;
 mod equivalence;
 mod hard;
 mod rollback;

@@ -290,3 +290,35 @@ fn the_list_and_the_details_tell_what_was_taken() {
     );
     assert!(difference.patch.contains("+c\n"), "{}", difference.patch);
 }
+
+#[test]
+fn a_number_that_is_also_a_name_is_refused_until_it_is_said_which() {
+    let repo = Repo::with_files();
+    let first = repo.take("x");
+    repo.write("a.txt", "two\n");
+    let second = repo.take("1");
+    let failure = repo.try_roll_back("1", false).unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        format!(
+            "`1` is the number of one checkpoint and the name of another: say `checkpoints/1` for {} or `checkpoints/2` for {}",
+            first.hash, second.hash
+        )
+    );
+    assert!(block_on(repo.checkpoints().show(Some("1"))).is_err());
+    assert_eq!(repo.head(), second.hash);
+    assert_eq!(repo.roll_back("checkpoints/1", false).hash, first.hash);
+    assert_eq!(repo.roll_back("checkpoints/2", false).hash, second.hash);
+    assert_eq!(repo.roll_back(&first.hash, false).hash, first.hash);
+    assert!(matches!(
+        repo.try_roll_back("checkpoints/3", false),
+        Err(Failure::Unknown { .. })
+    ));
+}
+
+#[test]
+fn a_checkpoint_that_is_named_like_its_own_number_is_found() {
+    let repo = Repo::with_files();
+    let taken = repo.take("1");
+    assert_eq!(repo.roll_back("1", false).hash, taken.hash);
+}

@@ -13,7 +13,7 @@ use super::{
     delta,
     error::Result,
     home::Home,
-    neighbours, publish, refs, tree_diff,
+    neighbours, publish, refs, tree_diff, wholeness,
 };
 use crate::domain::checkpoint::{self, Failure, Take, Taken, shown_path};
 
@@ -57,6 +57,7 @@ fn blocking_take_once(
     neighbours::refuse_shared(home, head.name())?;
     let mut captured = capture::blocking_capture(options, home, wish, &known)?;
     let parent = home.tree_of(head.at())?;
+    wholeness::refuse_damaged(home, &captured, parent)?;
     let parents: Vec<Oid> = head
         .at()
         .and_then(|at| Oid::from_str(at).ok())

@@ -4,7 +4,8 @@
 //! `home` (which repository), `capture` (work tree to tree), `checkpoint`, `restore` (tree to work
 //! tree), `rollback`, `keep` (what stays), `safety` (the way back), `publish` (the index, replaced in one step), `refs`,
 //! `pack` and `object` (what is stored), `index` (git's index file), `target` and `inspect` (finding
-//! and showing), `neighbours` (the repository's other work trees), `program` (the git program, where only it does right), `last` (the hash on file).
+//! and showing), `neighbours` (the repository's other work trees),
+//! `wholeness` (objects that should be there and are not), `program` (the git program, where only it does right), `last` (the hash on file).
 #![expect(
     clippy::disallowed_types,
     reason = "this folder reads and writes files; the fence keeps the upper floors away"
@@ -46,6 +47,7 @@ mod share;
 mod target;
 mod tree_diff;
 mod trees;
+mod wholeness;
 mod worktree;
 
 pub use worktree::GitWorktrees;
@@ -113,6 +115,12 @@ impl Options {
     }
 }
 
+/// Tells whether checkpoints are possible for a root, and if not, why: no repository, one of another
+/// user, a bare one, an unknown format.
+pub fn blocking_look(root: &std::path::Path) -> Result<(), Failure> {
+    home::Home::open(root).map(drop)
+}
+
 /// Checkpoints in the git repository around the root.
 #[derive(Debug, Clone)]
 pub struct GitCheckpoints {
@@ -133,8 +141,10 @@ impl GitCheckpoints {
     ) -> BoxFuture<'_, Result<T, Failure>> {
         let options = Arc::clone(&self.options);
         Box::pin(async move {
-            let done = tokio::task::spawn_blocking(move || work(&options)).await;
-            done.unwrap_or_else(|error| {
+            let done = tokio::task::spawn_blocking(move || {
+                work(&options).map_err(|failure| wholeness::named(&options.root, failure))
+            });
+            done.await.unwrap_or_else(|error| {
                 Err(Failure::Io {
                     doing: "the work on the repository broke off".to_owned(),
                     source: Box::new(error),

@@ -14,7 +14,7 @@ use super::{
     home::Home,
     index, keep, neighbours, publish, refs, restore,
     safety::{self, Snapshot, Staged},
-    target, tree_diff,
+    target, tree_diff, wholeness,
 };
 use crate::domain::{
     checkpoint::{Change, Failure, RollBack, RolledBack, Undone},
@@ -147,6 +147,7 @@ impl Start {
     ) -> Result<(u32, Vec<Change>)> {
         self.kept = keep::blocking_kept(home, &self.known, &self.captured, goal)?;
         restore::blocking_add_endangered(home, &self.known, &mut self.captured, goal)?;
+        wholeness::refuse_damaged(home, &self.captured, home.tree_of(self.head.at())?)?;
         let Some(staged) = self.staged.take() else {
             let what = "the index".to_owned();
             return Err(Failure::Moving { what });

@@ -65,20 +65,17 @@ pub(super) fn blocking_find(options: &Options, home: &Home, target: Option<&str>
 
 /// Finds a commit in the repository as it is.
 pub(super) fn blocking_find_here(home: &Home, target: &str) -> Result<Option<Oid>> {
-    let numbered = |prefix: &str, digits: &str| -> Result<Option<Oid>> {
-        let Ok(number) = digits.parse::<u32>() else {
-            return Ok(None);
-        };
-        let all = refs::numbered(home, prefix)?;
-        Ok(all.iter().find(|(n, _)| *n == number).map(|(_, id)| *id))
-    };
     if let Some(digits) = target.strip_prefix("safety/") {
-        return numbered(&home.refs.safety, digits);
+        let all = refs::numbered(home, &home.refs.safety)?;
+        return Ok(numbered(&all, digits).map(|(_, id)| id));
     }
-    if let Some(commit) = numbered(&home.refs.checkpoints, target)? {
+    let all = refs::numbered(home, &home.refs.checkpoints)?;
+    if let Some(digits) = target.strip_prefix("checkpoints/")
+        && let Some((_, commit)) = numbered(&all, digits)
+    {
         return Ok(Some(commit));
     }
-    if let Some(commit) = named(home, target)? {
+    if let Some((_, commit)) = the_one(target, numbered(&all, target), named(home, &all, target))? {
         return Ok(Some(commit));
     }
     match home.git.revparse_single(&format!("{target}^{{commit}}")) {
@@ -109,12 +106,38 @@ pub(super) fn newest(home: &Home) -> Result<Oid> {
         })
 }
 
-fn named(home: &Home, name: &str) -> Result<Option<Oid>> {
-    let all = refs::numbered(home, &home.refs.checkpoints)?;
-    Ok(all.into_iter().rev().map(|(_, id)| id).find(|id| {
+/// A ref by its number.
+type Numbered = (u32, Oid);
+
+/// Nobody can tell which of two a person means who says a number that is a name, too.
+fn the_one(
+    target: &str,
+    numbered: Option<Numbered>,
+    named: Option<Numbered>,
+) -> Result<Option<Numbered>> {
+    match (numbered, named) {
+        (Some(one), Some(other)) if one.1 != other.1 => Err(Failure::Ambiguous {
+            target: target.to_owned(),
+            number: one.0,
+            numbered: one.1.to_string(),
+            other: other.0,
+            named: other.1.to_string(),
+        }),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+fn numbered(all: &[Numbered], digits: &str) -> Option<Numbered> {
+    let number: u32 = digits.parse().ok()?;
+    all.iter().find(|(n, _)| *n == number).copied()
+}
+
+fn named(home: &Home, all: &[Numbered], name: &str) -> Option<Numbered> {
+    let is_it = |(_, id): &&Numbered| {
         let commit = home.git.find_commit(*id).ok();
         commit.is_some_and(|commit| commit.message().ok().and_then(name_of) == Some(name))
-    }))
+    };
+    all.iter().rev().find(is_it).copied()
 }
 
 /// Fetches everything, and the hash itself where that was not enough; returns what went wrong.
