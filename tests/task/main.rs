@@ -288,6 +288,38 @@ fn a_second_try_is_told_why_and_can_succeed() {
 }
 
 #[test]
+fn a_failure_says_why_and_where_everything_that_was_said_lies() {
+    let root = Root::new();
+    let fails = "echo working; echo first >&2; printf 'no \\033[31mkey ghp_0123456789abcdefghijABCDEFGHIJ012345\\n\\n' >&2; exit 2";
+    root.list(
+        "retry_then_skip_dependents",
+        &[("T-1", fails, ""), ("T-2", "echo '# no' >> app.py", "")],
+    );
+    let (code, said) = root.run();
+    assert_eq!(code, Some(3), "{said}");
+    let reasons: Vec<_> = root
+        .records("task")
+        .iter()
+        .map(|task| task["end"]["reason"].clone())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "the agent ended with 2: no \\u{1b}[31mkey [redacted]",
+            "the tests ended with 1: add is wrong"
+        ]
+    );
+    for reason in reasons {
+        assert!(said.contains(reason.as_str().unwrap()), "{said}");
+    }
+    assert!(!said.contains('\u{1b}'), "{said}");
+    let places = said.split("all that the agent said: ").nth(1).unwrap();
+    let file = places.split([',', '\n']).next().unwrap();
+    let whole = fs::read_to_string(root.root.join(file)).unwrap();
+    assert!(whole.starts_with("first\nno "), "{whole}");
+}
+
+#[test]
 fn two_failed_tasks_in_a_row_stop_everything() {
     let root = Root::new();
     let wrong = "echo '# no' >> app.py";

@@ -17,7 +17,7 @@ use crate::domain::validate::{Limits, Rules};
 pub use agent::{Agent, AgentKind, HELLO, INNER_PROGRAM, Said, said};
 pub use class::checked_class;
 pub use progress::{Progress, records_of, run_of, take_back};
-pub use prompt::{Told, prompt};
+pub use prompt::{Told, last_line, prompt};
 pub use queue::{Next, Queue, Stop, Verdict};
 pub use stable::Stable;
 

@@ -1,19 +1,44 @@
 //! What the agent is told.
 
 use super::Task;
+use crate::domain::text::{head, visible};
 
 /// How many characters of test output a retry is told.
 const TAIL: usize = 500;
+/// How many characters of a program's last words are told.
+const LAST: usize = 200;
 
 /// Why the first try was not accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
     /// The reason in one line.
     pub reason: String,
+    /// The last thing the program said that failed.
+    pub last: Option<String>,
     /// What the validators found.
     pub findings: Vec<String>,
     /// What the tests printed.
     pub output: String,
+}
+
+impl Told {
+    /// Returns the reason and the one thing that says most about it.
+    pub fn line(&self) -> String {
+        match self.findings.first().or(self.last.as_ref()) {
+            Some(most) => format!("{}: {most}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
+/// Returns the last line that says something, fit for a person's terminal; `None` = nothing was said.
+pub fn last_line(text: &str) -> Option<String> {
+    let line = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    Some(visible(&head(line, LAST, "...")).into_owned())
 }
 
 /// Writes the prompt of a task; `before` is what earlier tasks of the list changed.
@@ -74,12 +99,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_thing_that_was_said_is_one_short_line_without_commands() {
+        assert_eq!(last_line(" \n\n"), None);
+        assert_eq!(
+            last_line("first\r\n cannot \u{1b}[31mopen\tit \r\n\n").unwrap(),
+            "cannot \\u{1b}[31mopen\tit"
+        );
+        let long = last_line(&"\u{e9}".repeat(300)).unwrap();
+        assert_eq!(long, format!("{}...", "\u{e9}".repeat(200)));
+        let mut told = Told {
+            reason: "the agent ended with 2".into(),
+            last: Some("no".into()),
+            ..Told::default()
+        };
+        assert_eq!(told.line(), "the agent ended with 2: no");
+        told.findings = vec!["found".into()];
+        assert_eq!(told.line(), "the agent ended with 2: found");
+    }
+
+    #[test]
     fn a_second_try_is_told_why_and_the_last_500_characters() {
         let task: Task = toml::from_str(
             "id = \"a\"\ngoal = \"G\"\nprompt = \"P\"\nclass = \"fix\"\ntest_command = [\"make\", \"test\"]\n",
         )
         .unwrap();
         let told = Told {
+            last: Some("not in it".into()),
             reason: "tests failed".into(),
             findings: vec!["app.py:1: uses `eval`".into()],
             output: format!("x{}", "é".repeat(500)),

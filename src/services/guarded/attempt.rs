@@ -102,14 +102,14 @@ impl Session<'_> {
     fn tries_again(&self, task: &Task, why: &Told) -> Result<(), Error> {
         self.record(Entry::RetryStart {
             task: task.id.clone(),
-            reason: why.reason.clone(),
+            reason: why.line(),
         })?;
         self.event(
             "task_retry_start",
-            json!({ "task": task.id, "reason": why.reason }),
+            json!({ "task": task.id, "reason": why.line() }),
         );
         self.watcher
-            .line(&format!("  {}; trying once more", why.reason));
+            .line(&format!("  {}; trying once more", why.line()));
         Ok(())
     }
 
@@ -167,11 +167,11 @@ impl Session<'_> {
         if attempt == 2 {
             self.record(Entry::RetryFailed {
                 task: task.id.clone(),
-                reason: why.reason.clone(),
+                reason: why.line(),
             })?;
             self.event(
                 "task_retry_failed",
-                json!({ "task": task.id, "reason": why.reason }),
+                json!({ "task": task.id, "reason": why.line() }),
             );
         }
         let outcome = match verdict {
@@ -180,11 +180,7 @@ impl Session<'_> {
                 TaskOutcome::Failed
             }
         };
-        let reason = match why.findings.first() {
-            Some(first) => format!("{}: {first}", why.reason),
-            None => why.reason.clone(),
-        };
-        let mut end = self.blank(task, outcome, &reason);
+        let mut end = self.blank(task, outcome, &why.line());
         end.attempts = attempt;
         Ok((verdict, end))
     }
@@ -291,7 +287,10 @@ impl Session<'_> {
         let streams = [end.stderr.text(), end.stdout.text()];
         let quota = streams.iter().find_map(|text| quota::used_up(text, now));
         Some(quota.map_or_else(
-            || failed("the agent", &end),
+            || {
+                let reply = said(kind, &end.stdout.text()).reply;
+                self.failed("the agent", &end, &reply)
+            },
             |limit| Tried::NoQuota(limit.seconds),
         ))
     }
@@ -354,7 +353,7 @@ impl Session<'_> {
                 .filter(|one| one.group == group)
                 .map(|one| one.text())
                 .collect(),
-            output: String::new(),
+            ..Told::default()
         };
         self.event(
             "task_validation",
@@ -409,7 +408,7 @@ impl Session<'_> {
                 | Exit::Signal { .. }
                 | Exit::TimedOut { .. }
                 | Exit::Idle { .. }
-                | Exit::DiskTaken { .. } => failed("the tests", &end),
+                | Exit::DiskTaken { .. } => self.failed("the tests", &end, &end.stdout.text()),
             },
         })
     }
@@ -532,34 +531,5 @@ fn explained(tried: Tried) -> (Told, bool, Verdict) {
         Tried::Stopped | Tried::Good { .. } => {
             (told("stopped by a person"), false, Verdict::Stopped)
         }
-    }
-}
-
-/// Says how a program ended.
-pub(super) fn how(exit: &Exit) -> String {
-    match exit {
-        Exit::Code { code } => format!("ended with {code}"),
-        Exit::Signal { signal } => format!("was ended by signal {signal}"),
-        Exit::TimedOut { after_ms } | Exit::Idle { after_ms } => {
-            format!("took longer than {} s", after_ms / 1000)
-        }
-        Exit::DiskTaken { taken_bytes } => {
-            format!("was ended because the disk lost {} MiB", taken_bytes >> 20)
-        }
-        Exit::Cancelled => "was cancelled".to_owned(),
-    }
-}
-
-fn failed(who: &str, end: &End) -> Tried {
-    let told = Told {
-        reason: format!("{who} {}", how(&end.exit)),
-        findings: Vec::new(),
-        output: format!("{}\n{}", end.stdout.text(), end.stderr.text())
-            .trim()
-            .to_owned(),
-    };
-    Tried::Bad {
-        told,
-        again: !end.exit.was_ended_by_tos(),
     }
 }

@@ -90,7 +90,7 @@ impl Session<'_> {
             let fails = match ended {
                 Ok(end) if end.exit == Exit::Cancelled || late => return Ok(Whole::Unknown),
                 Ok(end) if end.exit == (Exit::Code { code: 0 }) => continue,
-                Ok(end) => super::attempt::how(&end.exit),
+                Ok(end) => super::failure::how(&end.exit),
                 Err(why) => why,
             };
             let words = argv.join(" ");

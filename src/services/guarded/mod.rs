@@ -6,6 +6,7 @@
 mod aftermath;
 mod attempt;
 mod checkpoint;
+mod failure;
 mod pace;
 mod scale;
 mod stay;

@@ -1,0 +1,48 @@
+//! How a program that failed is told: what it ended with, the last thing it said, and where everything it said lies.
+//!
+//! What programs print is redacted before it gets here; what it would do to a terminal is taken away here.
+
+use super::{Session, attempt::Tried};
+use crate::domain::{
+    guarded::{Told, last_line},
+    process::{End, Exit},
+};
+
+/// Says how a program ended.
+pub(super) fn how(exit: &Exit) -> String {
+    match exit {
+        Exit::Code { code } => format!("ended with {code}"),
+        Exit::Signal { signal } => format!("was ended by signal {signal}"),
+        Exit::TimedOut { after_ms } | Exit::Idle { after_ms } => {
+            format!("took longer than {} s", after_ms / 1000)
+        }
+        Exit::DiskTaken { taken_bytes } => {
+            format!("was ended because the disk lost {} MiB", taken_bytes >> 20)
+        }
+        Exit::Cancelled => "was cancelled".to_owned(),
+    }
+}
+
+impl Session<'_> {
+    /// Says how a program failed; `reply` is what it says where it does not complain.
+    pub(super) fn failed(&self, who: &str, end: &End, reply: &str) -> Tried {
+        let files = [&end.stderr.file, &end.stdout.file];
+        let files: Vec<&str> = files.into_iter().flatten().map(String::as_str).collect();
+        if !files.is_empty() {
+            self.watcher
+                .line(&format!("  all that {who} said: {}", files.join(", ")));
+        }
+        let told = Told {
+            reason: format!("{who} {}", how(&end.exit)),
+            last: last_line(&end.stderr.text()).or_else(|| last_line(reply)),
+            findings: Vec::new(),
+            output: format!("{}\n{}", end.stdout.text(), end.stderr.text())
+                .trim()
+                .to_owned(),
+        };
+        Tried::Bad {
+            told,
+            again: !end.exit.was_ended_by_tos(),
+        }
+    }
+}
