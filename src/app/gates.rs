@@ -46,7 +46,10 @@ use crate::{
         gate_kit::{Desk, GateKit},
         kit::Kit,
     },
-    ports::{clock::Clock, drill_site::Ground, ledger::Ledger, notifier::Notifier},
+    ports::{
+        clock::Clock, drill_site::Ground, ledger::Ledger, notifier::Notifier,
+        worktrees::Worktrees as _,
+    },
     services::guarded::Tools,
 };
 
@@ -213,6 +216,16 @@ impl GateKit for House {
             courier: Box::new(courier),
             lock: Box::new(lock),
         })
+    }
+
+    fn check_shared(&self, global: &Global, names: &[String]) -> Result<(), Trouble> {
+        if names.is_empty() {
+            // Lists that share nothing can be looked at where there is no repository.
+            return Ok(());
+        }
+        git::GitWorktrees::open(&files::canonical(&self.root(global)))
+            .and_then(|worktrees| worktrees.check_shared(names))
+            .map_err(|error| Trouble::Setup(error.to_string()))
     }
 
     fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble> {

@@ -34,11 +34,18 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         return drill::stub_main(words.into_iter().skip(2));
     }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let wants_json = words
+        .iter()
+        .take_while(|word| *word != "--")
+        .any(|word| word == "--json");
     let cli = match cli::parse(words) {
         Ok(cli) => cli,
         Err(error) => {
             // clap knows whether help was asked for (stdout, 0) or the words are wrong (stderr, 2).
             drop(error.print());
+            if wants_json && error.use_stderr() {
+                Printer::raw(&cli::wrong_words(&error));
+            }
             return ExitCode::from(if error.use_stderr() {
                 Exit::Invalid.code()
             } else {

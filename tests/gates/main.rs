@@ -266,6 +266,11 @@ fn a_changed_shortened_or_missing_ledger_is_broken_and_refuses_everything() {
         let output = root.tos(&["ledger", "verify"]);
         assert_eq!(output.status.code(), Some(5), "{what}");
         assert_eq!(out(&output), format!("ledger: BROKEN at {at}\n"), "{what}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("tos ledger verify --acknowledge --reason "),
+            "{said}"
+        );
         for words in [
             ["phase", "status"].as_slice(),
             &["phase", "promote"],

@@ -516,6 +516,21 @@ fn a_night_that_is_killed_at_every_event_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn the_help_names_every_form_of_a_list() {
+    for verb in ["start", "check"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tos"))
+            .args(["night", verb, "--help"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            said.contains("The list: a plan (YAML), TOML or JSON"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_example_runs_as_it_is_printed() {
     let output = Command::new("sh")
         .args(["examples/night/try.sh", env!("CARGO_BIN_EXE_tos")])

@@ -81,6 +81,70 @@ fn d01_d02_a_resume_has_all_retries_again_and_stays_readable() {
 }
 
 #[test]
+fn attempts_are_counted_across_resumes_in_the_logs_as_in_the_state() {
+    let place = Place::with(
+        "tasks:\n- {id: a, cmd: [sh, -c, 'echo again; exit 1'], retries: 1, retry_backoff_sec: [0]}\n",
+    );
+    let run = place.tos(&["run", "plan.yaml"]).run_id();
+    place.tos(&["resume", &run]);
+    let log = place.read(&format!(".tos/runs/{run}/logs/a.out.log"));
+    let heads: Vec<&str> = log.lines().filter(|line| line.starts_with('=')).collect();
+    assert_eq!(
+        heads,
+        [
+            "===== attempt 1 / 2 =====",
+            "===== attempt 2 / 2 =====",
+            "===== attempt 3 / 4 =====",
+            "===== attempt 4 / 4 ====="
+        ]
+    );
+    assert_eq!(place.state(&run)["tasks"]["a"]["attempts"], 4);
+}
+
+#[test]
+fn a_run_that_is_over_is_not_asked_to_end() {
+    let place = Place::with("tasks:\n- {id: a, cmd: 'true'}\n");
+    let run = place.tos(&["run", "plan.yaml"]).run_id();
+    let seen = place.tos(&["cancel", &run]);
+    assert_eq!(
+        (seen.code, seen.out),
+        (0, format!("nothing to cancel: {run} is over (SUCCESS)\n"))
+    );
+    let request = format!(".tos/runs/{run}/cancel.request");
+    assert!(!place.path().join(request).exists());
+    let seen = place.tos(&["cancel", &run, "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&seen.out).unwrap();
+    assert_eq!(
+        document,
+        json!({ "run_id": run, "cancel_requested": false, "status": "SUCCESS" })
+    );
+}
+
+#[test]
+fn trouble_is_a_document_where_documents_are_wanted() {
+    let place = Place::with("tasks: [{id: a, cmd: 'true', depends_on: [b]}]\n");
+    for words in [
+        &["status", "x", "--json"][..],
+        &["run", "plan.yaml", "--json"],
+        &["cancel", "../up", "--json"],
+        &["status", "--json"],
+        &["fly", "--json"],
+        &["run", "plan.yaml", "--json", "--fast"],
+    ] {
+        let seen = place.tos(words);
+        let document: serde_json::Value = serde_json::from_str(&seen.out)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", seen.out));
+        assert_eq!(
+            (seen.code, &document["exit_code"]),
+            (2, &json!(2)),
+            "{words:?}"
+        );
+        let said = document["error"].as_str().unwrap();
+        assert!(seen.err.contains(said), "{words:?}: {said}: {}", seen.err);
+    }
+}
+
+#[test]
 fn d03_a_live_run_cannot_be_resumed() {
     let place = Place::with(
         "tasks:\n- {id: a, cmd: [sh, -c, 'echo x >> started; while [ ! -e go ]; do sleep 0.01; done']}\n",

@@ -320,6 +320,40 @@ fn a_failure_says_why_and_where_everything_that_was_said_lies() {
 }
 
 #[test]
+fn a_check_says_what_a_run_would_refuse_and_the_example_of_the_documentation_passes() {
+    let root = Root::new();
+    root.list("stop", &[("T-1", FIXED, "")]);
+    let file = root.home.path().join("list.toml");
+    let list = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        list.replacen("sandbox", "share = [\"deps\"]\nsandbox", 1),
+    )
+    .unwrap();
+    let check = || root.tos(&["task", "check", file.to_str().unwrap()]);
+    let (code, said) = check();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("`share` names `deps`, which is no folder of"),
+        "{said}"
+    );
+    assert_eq!(root.run(), (code, said));
+    root.write(".gitignore", "*.log\n/.tos/\n/deps/\n");
+    fs::create_dir(root.root.join("deps")).unwrap();
+    assert_eq!(
+        check(),
+        (Some(0), "demo: 1 tasks, nothing wrong\n".to_owned())
+    );
+    let manual = include_str!("../../docs/tasks.md");
+    let example = manual.split("```toml\n").nth(1).unwrap();
+    fs::write(&file, example.split("```").next().unwrap()).unwrap();
+    assert_eq!(
+        check(),
+        (Some(0), "tuesday: 1 tasks, nothing wrong\n".to_owned())
+    );
+}
+
+#[test]
 fn two_failed_tasks_in_a_row_stop_everything() {
     let root = Root::new();
     let wrong = "echo '# no' >> app.py";

@@ -41,6 +41,9 @@ pub trait GateKit {
     /// Takes the right to run guarded tasks and lays out what they need.
     fn task_desk(&self, global: &Global) -> Result<Desk, Trouble>;
 
+    /// Says why one of these folders of the checkout cannot be shared with work trees.
+    fn check_shared(&self, global: &Global, names: &[String]) -> Result<(), Trouble>;
+
     /// Prepares the ground for drills below the root.
     fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble>;
 

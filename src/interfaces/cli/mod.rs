@@ -24,6 +24,16 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     Cli::try_parse_from(args::modernise(words))
 }
 
+/// Returns the JSON document for words that make no sense.
+pub fn wrong_words(error: &clap::Error) -> String {
+    let text = error.to_string();
+    // Behind the first blank line there are only hints and the usage.
+    let said = text.split("\n\n").next().unwrap_or_default().trim();
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    let document = serde_json::json!({ "error": said, "exit_code": Exit::Invalid.code() });
+    format!("{document:#}\n")
+}
+
 /// Does what the words say.
 pub fn perform(cli: &Cli, kit: &dyn Kit, printer: &Printer) -> Exit {
     if let Some((option, modes)) = cli.mode_args.misplaced(cli.mode) {

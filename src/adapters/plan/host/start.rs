@@ -35,11 +35,10 @@ impl LocalHost<'_> {
         started: Instant,
     ) -> Result<(), (Reason, String)> {
         let token = format!("{}/{}/{}", self.setting.run_id, task.id, order.attempt);
-        let header = format!(
-            "\n===== attempt {} / {} =====\n",
-            order.round,
-            task.retries.saturating_add(1)
-        );
+        // Every passage has all retries again, after the attempts of those before it.
+        let before = order.attempt.saturating_sub(order.round);
+        let last = before.saturating_add(task.retries).saturating_add(1);
+        let header = format!("\n===== attempt {} / {last} =====\n", order.attempt);
         let (place, logs) = self
             .slots
             .take(&task.id, order.attempt, &header)

@@ -17,6 +17,10 @@ use crate::{
     ports::ledger::Error,
 };
 
+/// What a person can do about a ledger that does not hold together.
+const REMEDY: &str = "find out who changed it, then put it aside and begin a new one in the lowest phase: \
+     tos ledger verify --acknowledge --reason \"what happened\"";
+
 /// Options of `tos ledger`.
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
@@ -113,8 +117,11 @@ fn verify(
                 return Ok(Exit::Success);
             }
             printer.line(&format!("ledger: BROKEN at {}", broken.at));
-            printer.alert(&format!("record {broken}"));
-            printer.document(&json!({ "ledger": "broken", "at": broken.at, "why": broken.why }));
+            printer.alert(&broken.to_string());
+            printer.alert(&format!("hint: {REMEDY}"));
+            let (at, why) = (broken.at, broken.why);
+            let document = json!({ "ledger": "broken", "at": at, "why": why, "remedy": REMEDY });
+            printer.document(&document);
             Ok(Exit::Refused)
         }
         Err(other) => Err(other.into()),

@@ -60,6 +60,7 @@ pub fn main(
     match &args.verb {
         Verb::Check { list } => {
             let list = read(list, kit)?;
+            kit.check_shared(global, &list.share)?;
             printer.line(&format!(
                 "{}: {} tasks, nothing wrong",
                 list.id,

@@ -37,7 +37,7 @@ enum Verb {
     },
     /// Carry out a list of guarded tasks while nobody watches; asks the gate first
     Start {
-        /// The list, TOML or JSON; `-` reads it from standard input
+        /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
         #[command(flatten)]
         time: Time,

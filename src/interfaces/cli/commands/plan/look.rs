@@ -193,13 +193,30 @@ fn rows(state: &RunState, all: bool) -> (Vec<[String; 6]>, bool) {
     (rows, is_long)
 }
 
-/// Asks a run to end.
+/// Asks a run to end; one that is over has nobody to ask.
 pub(super) fn cancel(name: &RunName, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let home = desk.shelf.home(name.home.home.as_deref())?;
     let run = desk.shelf.open(&home, &name.run)?;
+    // A run that cannot be read may still be under way, and one that begins or goes on is open or alive.
+    let over = (!run.is_live())
+        .then(|| run.state().ok())
+        .flatten()
+        .map(|state| state.status)
+        .filter(|status| status.is_over());
+    let id = run.id();
+    if let Some(status) = over {
+        let status = status.name();
+        desk.printer
+            .line(&format!("nothing to cancel: {id} is over ({status})"));
+        desk.printer.document(
+            &serde_json::json!({ "run_id": id, "cancel_requested": false, "status": status }),
+        );
+        return Ok(Exit::Success);
+    }
     run.request_cancel()?;
+    desk.printer.line(&format!("cancel requested: {id}"));
     desk.printer
-        .line(&format!("cancel requested: {}", run.id()));
+        .document(&serde_json::json!({ "run_id": id, "cancel_requested": true }));
     Ok(Exit::Success)
 }
 

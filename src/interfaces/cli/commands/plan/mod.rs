@@ -91,8 +91,13 @@ pub fn main(args: &PlanArgs, global: &Global, kit: &dyn Kit, printer: &Printer) 
         Verb::Schema => schema::schema(),
     };
     result.unwrap_or_else(|trouble| {
+        let exit = exit_of(&trouble);
         explain(&trouble, printer);
-        exit_of(&trouble)
+        if !matches!(trouble, Trouble::Said(_) | Trouble::Print(_)) {
+            let error = trouble.to_string();
+            printer.document(&serde_json::json!({ "error": error, "exit_code": exit.code() }));
+        }
+        exit
     })
 }
 
