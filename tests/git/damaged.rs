@@ -56,6 +56,27 @@ fn a_checkpoint_over_a_folder_whose_tree_is_gone_is_not_made() {
 }
 
 #[test]
+fn a_deep_folder_and_an_unchanged_file_that_are_gone_are_noticed() {
+    let deep = damaged(|repo| repo.write("src/lib.rs", "two\n"));
+    let failure = deep.try_take("again").unwrap_err();
+    assert_damaged(&deep, &failure);
+    assert!(
+        failure.to_string().contains("folder `src/deep`"),
+        "{failure}"
+    );
+    let flat = Repo::empty();
+    flat.write("a", "a\n");
+    flat.write("b", "b\n");
+    flat.commit("first");
+    flat.write("a", "two\n");
+    flat.take("whole");
+    lose_loose_objects(&flat);
+    let failure = flat.try_take("again").unwrap_err();
+    assert_damaged(&flat, &failure);
+    assert!(failure.to_string().contains("file `b`"), "{failure}");
+}
+
+#[test]
 fn a_checkpoint_on_a_commit_that_is_gone_is_not_made() {
     let repo = Repo::with_files();
     lose_loose_objects(&repo);

@@ -1,9 +1,10 @@
 //! Notices that objects are missing before something is said to be kept that could never come back.
 //!
 //! What did not change is taken over from the index without being read, so a damaged repository would go
-//! unnoticed until a rollback. Only what a commit refers to from near is looked for: a few look-ups.
+//! unnoticed until a rollback. Only what a commit refers to from near and a sample of the rest are
+//! looked for: a few dozen look-ups, whatever the size.
 
-use std::path::Path;
+use std::{collections::VecDeque, path::Path};
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Odb, Oid};
 
@@ -11,9 +12,13 @@ use super::{
     capture::{self, Capture},
     error::{Doing, Result, text},
     home::Home,
+    index::{CacheTree, SUBMODULE},
     object::{EMPTY_TREE, Id},
 };
 use crate::domain::checkpoint::{Failure, shown_path};
+
+/// How many directories, and how many files, are looked for.
+const MOST: usize = 32;
 
 /// Fails where a commit of the captured tree, upon one whose tree is `parent`, would hang in the air.
 pub(super) fn refuse_damaged(home: &Home, captured: &Capture, parent: Option<Oid>) -> Result<()> {
@@ -23,25 +28,30 @@ pub(super) fn refuse_damaged(home: &Home, captured: &Capture, parent: Option<Oid
     }
     let odb = home.git.odb();
     let odb = odb.doing(|| "could not open the object database".to_owned())?;
-    let look = |id: &Id, what: &dyn Fn() -> String| {
+    let look = |id: &Id, what: &str, path: &[u8]| {
         if captured.pack.has(id) || *id == EMPTY_TREE || is_stored(&odb, id) {
             return Ok(());
         }
-        let what = format!(
-            "the tree of {}, {}, is missing",
-            what(),
-            super::object::hex(id)
-        );
+        let of = match path {
+            b"" => String::new(),
+            path => format!(" `{}`", shown_path(path)),
+        };
+        let what = format!("the {what}{of}, {}, is missing", super::object::hex(id));
         Err(damaged(&home.top, what))
     };
     if let Some(parent) = parent {
-        look(&super::safety::to_id(&parent), &|| {
-            "the commit before".to_owned()
-        })?;
+        look(
+            &super::safety::to_id(&parent),
+            "tree of the commit before",
+            b"",
+        )?;
     }
-    look(&captured.tree, &|| "the files as they are".to_owned())?;
-    for (name, id) in folders(home, captured)? {
-        look(&id, &|| format!("the folder `{}`", shown_path(&name)))?;
+    look(&captured.tree, "tree of the files as they are", b"")?;
+    for (path, id) in folders(home, captured)? {
+        look(&id, "tree of the folder", &path)?;
+    }
+    for (path, id) in some_files(captured) {
+        look(&id, "content of the file", &path)?;
     }
     Ok(())
 }
@@ -60,18 +70,14 @@ pub(super) fn named(root: &Path, failure: Failure) -> Failure {
     Failure::Io { doing, source }
 }
 
-/// Returns the directories at the top with their trees.
+/// Returns directories with their trees, from the top down, as many as are looked for.
 fn folders(home: &Home, captured: &Capture) -> Result<Vec<(Vec<u8>, Id)>> {
     if let Some(tree) = captured
         .memory
         .as_ref()
         .and_then(|index| index.tree.as_ref())
     {
-        let known = |child: &super::index::CacheTree| {
-            let (id, _) = child.valid?;
-            Some((child.name.clone(), id))
-        };
-        return Ok(tree.children.iter().filter_map(known).collect());
+        return Ok(remembered(tree));
     }
     let id = capture::oid(&captured.tree)?;
     let tree = home.git.find_tree(id);
@@ -86,7 +92,38 @@ fn folders(home: &Home, captured: &Capture) -> Result<Vec<(Vec<u8>, Id)>> {
                 super::safety::to_id(&entry.id()),
             )
         })
+        .take(MOST)
         .collect())
+}
+
+fn remembered(top: &CacheTree) -> Vec<(Vec<u8>, Id)> {
+    let mut waiting = VecDeque::from([(Vec::new(), top)]);
+    let mut found = Vec::new();
+    while let Some((prefix, tree)) = waiting.pop_front() {
+        for child in &tree.children {
+            if found.len() == MOST {
+                return found;
+            }
+            let path = [prefix.as_slice(), &child.name].concat();
+            found.extend(child.valid.map(|(id, _)| (path.clone(), id)));
+            waiting.push_back(([path.as_slice(), b"/"].concat(), child));
+        }
+    }
+    found
+}
+
+/// Returns some of the files with their blobs, evenly spread; none where the git program captured, since
+/// it looks for those it does not store itself.
+fn some_files(captured: &Capture) -> Vec<(Vec<u8>, Id)> {
+    let Some(index) = &captured.memory else {
+        return Vec::new();
+    };
+    let step = index.entries.len().div_ceil(MOST).max(1);
+    let files = index.entries.iter().step_by(step);
+    files
+        .filter(|entry| entry.mode != SUBMODULE)
+        .map(|entry| (index.path(entry).to_vec(), entry.id))
+        .collect()
 }
 
 fn is_stored(odb: &Odb<'_>, id: &Id) -> bool {
