@@ -145,6 +145,27 @@ fn trouble_is_a_document_where_documents_are_wanted() {
 }
 
 #[test]
+fn a_run_that_finds_no_room_to_begin_leaves_none_behind() {
+    let place = Place::with("tasks:\n- {id: a, cmd: 'true'}\n");
+    let tos = env!("CARGO_BIN_EXE_tos");
+    // As good as a full disk, for any user: no file may grow.
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 0; exec \"$0\" plan run plan.yaml",
+            tos,
+        ])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("error: could not write"), "{said}");
+    let runs = std::fs::read_dir(place.path().join(".tos/runs")).unwrap();
+    assert_eq!(runs.count(), 0);
+}
+
+#[test]
 fn d03_a_live_run_cannot_be_resumed() {
     let place = Place::with(
         "tasks:\n- {id: a, cmd: [sh, -c, 'echo x >> started; while [ ! -e go ]; do sleep 0.01; done']}\n",

@@ -74,10 +74,20 @@ impl LocalRun {
     }
 
     /// Makes the directory, which must not exist, with a copy of the plan.
-    pub(crate) fn make(&mut self, plan: &Plan) -> Result<(), Error> {
+    pub(crate) fn make(&self) -> Result<(), Error> {
         let runs = self.home.join("runs");
         std::fs::create_dir_all(&runs).map_err(disk("could not create", &runs))?;
-        std::fs::create_dir(&self.path).map_err(disk("could not create", &self.path))?;
+        std::fs::create_dir(&self.path).map_err(disk("could not create", &self.path))
+    }
+
+    /// Takes away a run that could not begin (a full disk): nothing has run, and half a run would look damaged.
+    pub(crate) fn unmake(&mut self) {
+        self.writer = None;
+        self.unlock();
+        drop(std::fs::remove_dir_all(&self.path));
+    }
+
+    pub(crate) fn fill(&mut self, plan: &Plan) -> Result<(), Error> {
         self.lock()?;
         let logs = self.path.join("logs");
         std::fs::create_dir(&logs).map_err(disk("could not create", &logs))?;

@@ -66,8 +66,14 @@ impl Shelf for LocalShelf {
 
     fn create(&self, home: &Path, plan: &Plan, created: Created) -> Result<Box<dyn RunDir>, Error> {
         let mut run = LocalRun::at(home, &created.run_id);
-        run.make(plan)?;
-        run.append(&[Event::Created(created)])?;
+        run.make()?;
+        let begun = run
+            .fill(plan)
+            .and_then(|()| run.append(&[Event::Created(created)]));
+        if begun.is_err() {
+            run.unmake();
+        }
+        begun?;
         Ok(Box::new(run))
     }
 
