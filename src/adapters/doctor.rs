@@ -5,9 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use git2::ErrorCode;
-
-use crate::{adapters::programs, domain::command::Kind};
+use crate::{
+    adapters::{git, programs},
+    domain::{checkpoint::Failure, command::Kind},
+};
 
 /// What was looked at, the verdict (`ok`, `warning`, `problem`), what was seen and what to do.
 pub type Sight = (String, &'static str, String);
@@ -17,7 +18,7 @@ const LITTLE_ROOM: u64 = 1 << 30;
 
 /// Looks at everything that does not depend on models.
 pub fn machine(root: &Path, kinds: &[Kind]) -> Vec<Sight> {
-    let mut sights = vec![writable(root), room(root), git(root)];
+    let mut sights = vec![writable(root), room(root), checkpoints(root)];
     sights.extend(kinds.iter().filter_map(interpreter));
     sights
 }
@@ -58,41 +59,16 @@ fn room(_root: &Path) -> Sight {
     )
 }
 
-fn git(root: &Path) -> Sight {
-    match git2::Repository::discover(root) {
-        Ok(repository) if repository.is_bare() => {
-            sight("git", "warning", "the repository is bare: no checkpoints")
-        }
-        Ok(repository) => match repository.head() {
-            Err(error)
-                if !matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) =>
-            {
-                sight(
-                    "git",
-                    "problem",
-                    format!(
-                        "HEAD cannot be read ({}); look with `git fsck`",
-                        error.message()
-                    ),
-                )
-            }
-            _ => sight("git", "ok", "checkpoints and rollback are possible"),
-        },
-        Err(error) if error.code() == ErrorCode::Owner => sight(
-            "git",
-            "problem",
-            "the repository is owned by another user; if you trust it: git config --global --add safe.directory <its folder>",
-        ),
-        Err(error) if error.code() != ErrorCode::NotFound => sight(
-            "git",
-            "problem",
-            format!("the repository cannot be opened: {}", error.message()),
-        ),
-        Err(_) => sight(
+fn checkpoints(root: &Path) -> Sight {
+    match git::blocking_look(root) {
+        Ok(()) => sight("git", "ok", "checkpoints and rollback are possible"),
+        Err(Failure::NoRepository { .. }) => sight(
             "git",
             "warning",
             "not a git repository: no checkpoints; `tos --mode checkpoint --init --name first` makes one",
         ),
+        Err(failure @ Failure::Bare { .. }) => sight("git", "warning", failure.to_string()),
+        Err(failure) => sight("git", "problem", failure.to_string()),
     }
 }
 

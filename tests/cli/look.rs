@@ -164,6 +164,18 @@ fn a_doctor_says_what_is_missing_and_what_to_do() {
 }
 
 #[test]
+fn a_doctor_sees_a_repository_whose_head_is_damaged() {
+    let machine = sample();
+    machine.write(".git/HEAD", "nonsense");
+    for folder in ["objects", "refs"] {
+        std::fs::create_dir_all(machine.root().join(".git").join(folder)).unwrap();
+    }
+    let ran = machine.run(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stdout.contains("problem  git: "), "{ran}");
+}
+
+#[test]
 fn completions_come_for_every_shell() {
     let machine = empty();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

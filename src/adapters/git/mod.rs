@@ -116,9 +116,12 @@ impl Options {
 }
 
 /// Tells whether checkpoints are possible for a root, and if not, why: no repository, one of another
-/// user, a bare one, an unknown format.
+/// user, a bare one, an unknown format, a HEAD that cannot be read.
 pub fn blocking_look(root: &std::path::Path) -> Result<(), Failure> {
-    home::Home::open(root).map(drop)
+    home::Home::open(root)
+        .and_then(|home| home.head())
+        .map(drop)
+        .map_err(|failure| wholeness::named(root, failure))
 }
 
 /// Checkpoints in the git repository around the root.
