@@ -7,7 +7,7 @@ use crate::{
     config::{self, Settings},
     domain::{
         command::Command,
-        policy::{Policy, Rule, World},
+        policy::{Rule, World},
     },
     ports::approvals::Memory,
 };
@@ -15,15 +15,12 @@ use crate::{
 /// Finds rules by the policy in force, and writes them into the file that the settings came from.
 struct Rulebook {
     settings: Settings,
-    policy: Option<Policy>,
     world: World,
 }
 
 /// Returns the memory of a root.
 pub(super) fn memory(settings: &Settings, world: World) -> Arc<dyn Memory> {
     Arc::new(Rulebook {
-        // A policy that cannot be made ready ends the run before anybody is asked.
-        policy: settings.policy().ok(),
         settings: settings.clone(),
         world,
     })
@@ -54,7 +51,9 @@ fn none() -> String {
 
 impl Rulebook {
     fn rules(&self, command: &Command) -> Option<Vec<Rule>> {
-        self.policy.as_ref()?.rules_to_allow(command, &self.world)
+        // Made ready when somebody is asked: most runs ask nothing. One that cannot be has ended the run before.
+        let policy = self.settings.policy().ok()?;
+        policy.rules_to_allow(command, &self.world)
     }
 }
 

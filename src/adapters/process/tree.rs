@@ -155,7 +155,9 @@ impl Tree {
 
     fn chosen<'a>(&self, all: &'a [Stat]) -> Vec<&'a Stat> {
         let own = process::getpid().as_raw_nonzero().get();
-        let adopts = (running().len() <= 1).then(own_stat).flatten();
+        let alone = running().len() <= 1;
+        // What is said about tos itself stands among all the others already.
+        let adopts = all.iter().find(|stat| alone && stat.pid == own);
         let adopts = adopts.map(|own| own.session);
         closure(all, own, |stat| {
             let is_known = self.known.get(&stat.pid) == Some(&stat.started);
