@@ -9,13 +9,14 @@
 mod harmless;
 mod hostile;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/repository.rs"]
+mod repository;
 
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Output};
+
+use program::program;
 use tempfile::TempDir;
 
 /// A repository with one commit.
@@ -70,9 +71,7 @@ impl Repo {
         let top = home.path().canonicalize().unwrap().join("work");
         fs::create_dir(&top).unwrap();
         let repo = Self { home, top };
-        repo.git(&["init", "-q", "-b", "main", "."]);
-        repo.git(&["config", "user.name", "Tester"]);
-        repo.git(&["config", "user.email", "tester@example.com"]);
+        repository::init(&repo.top);
         for (path, text) in BASE {
             repo.write(path, text);
         }
@@ -81,19 +80,7 @@ impl Repo {
     }
 
     fn git(&self, words: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(words)
-            .current_dir(&self.top)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "git {words:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        repository::git(&self.top, words)
     }
 
     fn commit(&self, message: &str) -> String {
@@ -103,9 +90,7 @@ impl Repo {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.top.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        repository::write(&self.top, path, text);
     }
 
     fn append(&self, path: &str, text: &str) {
@@ -124,14 +109,7 @@ impl Repo {
     }
 
     fn check(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_tos"))
-            .arg("check")
-            .args(words)
-            .current_dir(&self.top)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.home.path())
-            .stdin(Stdio::null())
+        program(&self.top, self.home.path(), &[&["check"], words].concat())
             .output()
             .unwrap()
     }

@@ -6,6 +6,9 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+#[path = "../support/program.rs"]
+mod program;
+
 use std::{
     fs,
     path::PathBuf,
@@ -28,6 +31,8 @@ use tos::{
     services::drill::rehearse,
 };
 
+use program::program;
+
 struct Root {
     home: TempDir,
     root: PathBuf,
@@ -42,15 +47,7 @@ impl Root {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tos"));
-        command
-            .args(words)
-            .current_dir(&self.root)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.home.path())
-            .stdin(Stdio::null());
-        command
+        program(&self.root, self.home.path(), words)
     }
 
     fn tos(&self, words: &[&str]) -> Output {

@@ -1,8 +1,8 @@
 //! The first promotion, earned through the program alone: watched tasks, drills, a person who types the phase.
 
-use std::{fs, process::Command};
+use std::fs;
 
-use super::{Root, out};
+use super::{Root, out, repository};
 
 impl Root {
     /// A repository in which there is work of several kinds.
@@ -13,19 +13,9 @@ impl Root {
             ("check.sh", "#!/bin/sh\ngrep -q 'a + b' app.py\n"),
             (".gitignore", "/.tos/\n"),
         ] {
-            fs::write(root.root.join(name), text).unwrap();
+            repository::write(&root.root, name, text);
         }
-        for words in [
-            ["init", "-q", "-b", "main"].as_slice(),
-            &["config", "user.name", "Tester"],
-            &["config", "user.email", "tester@example.com"],
-            &["add", "-A"],
-            &["commit", "-q", "-m", "first"],
-        ] {
-            let mut git = Command::new("git");
-            git.args(words).current_dir(&root.root);
-            assert!(git.status().unwrap().success(), "{words:?}");
-        }
+        root.commit_all();
         root
     }
 

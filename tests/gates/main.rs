@@ -10,11 +10,16 @@ mod earned;
 mod freedom;
 mod stages;
 
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/repository.rs"]
+mod repository;
+
 use std::{
     fs::{self, File},
     io::{Read, Write},
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use tempfile::TempDir;
@@ -24,6 +29,8 @@ use tos::{
     domain::ledger::{Entry, TaskEnd, TaskOutcome},
     ports::ledger::Ledger,
 };
+
+use program::program;
 
 struct Root {
     home: TempDir,
@@ -39,19 +46,19 @@ impl Root {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tos"));
-        command
-            .args(words)
-            .current_dir(&self.root)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.home.path())
-            .stdin(Stdio::null());
-        command
+        program(&self.root, self.home.path(), words)
     }
 
     fn tos(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
+    }
+
+    /// Makes the root a repository with everything in its first commit.
+    fn commit_all(&self) {
+        repository::init(&self.root);
+        for words in [["add", "-A"].as_slice(), &["commit", "-q", "-m", "first"]] {
+            drop(repository::git(&self.root, words));
+        }
     }
 
     /// Runs tos with a terminal on which a person types a line.

@@ -1,7 +1,5 @@
 //! The stages of TOS itself, S-4, S-5 and S-6: what a root shows, what a person states, what is promoted.
 
-use std::process::Command;
-
 use super::{Root, out};
 
 impl Root {
@@ -13,17 +11,7 @@ impl Root {
             assert_eq!(output.status.code(), Some(0), "{words:?}: {}", out(&output));
         };
         done(&["init", "--sample"]);
-        for words in [
-            ["init", "-q"].as_slice(),
-            &["config", "user.name", "Tester"],
-            &["config", "user.email", "tester@example.com"],
-            &["add", "-A"],
-            &["commit", "-q", "-m", "first"],
-        ] {
-            let mut git = Command::new("git");
-            git.args(words).current_dir(&root.root);
-            assert!(git.status().unwrap().success(), "{words:?}");
-        }
+        root.commit_all();
         root
     }
 

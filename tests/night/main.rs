@@ -10,6 +10,11 @@ mod clock;
 mod root;
 mod sink;
 
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/repository.rs"]
+mod repository;
+
 use std::{
     fs,
     io::{Read, Write},

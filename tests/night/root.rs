@@ -11,6 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tos::config::gates;
 
+use crate::{program::program, repository};
+
 pub(crate) struct Root {
     pub(crate) home: TempDir,
     pub(crate) root: PathBuf,
@@ -44,9 +46,7 @@ impl Root {
         fs::create_dir(&root).unwrap();
         fs::write(home.path().join("agent.sh"), agent).unwrap();
         let root = Self { home, root };
-        root.git(&["init", "-q", "-b", "main", "."]);
-        root.git(&["config", "user.name", "Tester"]);
-        root.git(&["config", "user.email", "tester@example.com"]);
+        repository::init(&root.root);
         root.write("app.py", "x = 1\n");
         root.write(
             "test.sh",
@@ -59,35 +59,16 @@ impl Root {
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
-        let path = self.root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        repository::write(&self.root, path, text);
     }
 
     pub(crate) fn git(&self, words: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(words)
-            .current_dir(&self.root)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "git {words:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        repository::git(&self.root, words)
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tos"));
-        command
-            .args(words)
-            .current_dir(&self.root)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let mut command = program(&self.root, self.home.path(), words);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 

@@ -10,6 +10,11 @@
 mod notify;
 mod plans;
 
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/repository.rs"]
+mod repository;
+
 use std::{
     fs::{self, File},
     io::{Read, Write},
@@ -20,6 +25,8 @@ use std::{
 
 use tempfile::TempDir;
 use tos::config::gates;
+
+use program::program;
 
 struct Root {
     home: TempDir,
@@ -59,9 +66,7 @@ impl Root {
         let root = home.path().canonicalize().unwrap().join("work");
         fs::create_dir(&root).unwrap();
         let root = Self { home, root };
-        root.git(&["init", "-q", "-b", "main", "."]);
-        root.git(&["config", "user.name", "Tester"]);
-        root.git(&["config", "user.email", "tester@example.com"]);
+        repository::init(&root.root);
         root.write("app.py", BASE);
         root.write(
             "test.sh",
@@ -74,37 +79,15 @@ impl Root {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        repository::write(&self.root, path, text);
     }
 
     fn git(&self, words: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(words)
-            .current_dir(&self.root)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "git {words:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        repository::git(&self.root, words)
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tos"));
-        command
-            .args(words)
-            .current_dir(&self.root)
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.home.path())
-            .stdin(Stdio::null());
-        command
+        program(&self.root, self.home.path(), words)
     }
 
     fn tos(&self, words: &[&str]) -> Ended {
