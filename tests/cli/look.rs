@@ -147,6 +147,24 @@ fn a_policy_explains_itself() {
 }
 
 #[test]
+fn a_text_that_breaks_the_parser_is_denied_by_the_program() {
+    let machine = sample();
+    let texts = [
+        "\"${ <<'' \"",
+        "cat${ <<'' x ",
+        "echo hi 22222222222>/dev/null",
+        "rm -rf /srv/data 22222222222>/dev/null",
+        "chmod 600600600600600<<",
+    ];
+    for text in texts {
+        let seen = machine.run(&["policy", "explain", "--json", text]);
+        assert_eq!(seen.code, Some(1), "{text}: {seen}");
+        let seen: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+        assert_eq!(seen["decision"], "deny", "{text}");
+    }
+}
+
+#[test]
 fn a_doctor_says_what_is_missing_and_what_to_do() {
     let machine = sample();
     let seen = machine.run(&["doctor", "--json"]);

@@ -5,12 +5,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where they cannot go on")]
 
-use std::sync::OnceLock;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
 use proptest::prelude::*;
 use tos::domain::{
     command::{Command, Kind},
-    policy::{Decision, Policy, Preset, Rule, Trait, World},
+    policy::{Decision, Eyes, Policy, Preset, Rule, Trait, World},
     rules::PolicyRules,
 };
 
@@ -221,6 +224,102 @@ fn too_much_of_anything_is_refused() {
     }
 }
 
+/// Texts on which the parser of shell text ran without end or panicked; each was found by fuzzing or reported.
+const HOSTILE: [&str; 12] = [
+    "\"${ <<'' \"",
+    "cat${ <<'' x ",
+    "cat <<'' x",
+    "cat <<\"\" x",
+    "cat <<-'' x",
+    "x=$(cat <<  x",
+    "x=$(( 1 << ''",
+    "cat <<a <<'' b",
+    "echo hi 22222222222>/dev/null",
+    "rm -rf /srv/data 22222222222>/dev/null",
+    "chmod 600600600600600<<",
+    "echo 2147483648<x",
+];
+
+#[test]
+fn a_text_that_breaks_the_parser_is_refused() {
+    for code in HOSTILE {
+        assert_eq!(bash(code), Decision::Deny, "{code}");
+        let inner = code.replace('\'', "'\\''");
+        assert_eq!(bash(&format!("sh -c '{inner}'")), Decision::Deny, "{code}");
+    }
+}
+
+#[test]
+fn a_text_that_is_too_long_is_opaque() {
+    let long = command(Kind::Bash, &format!("echo {}", "x".repeat(64 * 1024)));
+    let judged = |sandbox_proved, attended| {
+        let world = World {
+            sandbox_proved,
+            attended,
+            ..world()
+        };
+        careful().judge(&long, &world).decision
+    };
+    assert_eq!(judged(false, false), Decision::Deny);
+    assert_eq!(judged(false, true), Decision::Ask);
+    assert_eq!(judged(true, false), Decision::Allow);
+}
+
+#[test]
+fn a_judge_that_panics_has_refused() {
+    #[derive(Debug)]
+    struct Broken;
+    impl Eyes for Broken {
+        fn real_path(&self, _: &Path) -> Option<PathBuf> {
+            panic!("the disk is on fire")
+        }
+        fn program(&self, _: &Path) -> Option<String> {
+            None
+        }
+    }
+    let world = World {
+        eyes: Some(Arc::new(Broken)),
+        ..world()
+    };
+    let verdict = careful().judge(&command(Kind::Bash, "rm -r build"), &world);
+    assert_eq!(verdict.decision, Decision::Deny);
+    assert_eq!(
+        verdict.reason,
+        "the judge failed on this text, which is a fault of tos; write it differently"
+    );
+}
+
+#[test]
+fn a_home_below_scratch_keeps_its_protection() {
+    let harmful = [
+        "cat ~/.ssh/id_rsa",
+        "rm -rf ~",
+        "echo x >> ~/.bashrc",
+        "cat ~/.aws/credentials",
+        "cp -r x $HOME/.config/autostart",
+        "rm -rf $HOME/*",
+    ];
+    let below = |home: Option<&str>, code: &str| {
+        let world = World {
+            home: home.map(PathBuf::from),
+            ..World::unattended("/tmp/work/job")
+        };
+        careful().judge(&command(Kind::Bash, code), &world).decision
+    };
+    for home in [Some("/tmp/x"), Some("/tmp"), Some("/"), Some(""), None] {
+        for code in harmful {
+            assert_eq!(below(home, code), Decision::Deny, "{home:?}: {code}");
+        }
+        let scratch = "t=$(mktemp -d); echo x > $t/f; rm -rf $t; rm -f /tmp/y.txt";
+        assert_eq!(below(home, scratch), Decision::Allow, "{home:?}");
+        for code in ["rm -rf /tmp/work", "rm -rf /tmp/w*", "rm -rf /tmp/*"] {
+            assert_eq!(below(home, code), Decision::Deny, "{home:?}: {code}");
+        }
+    }
+    assert_eq!(below(None, "cat /root/.ssh/id_rsa"), Decision::Deny);
+    assert_eq!(below(Some("/"), "cat /etc/shadow"), Decision::Deny);
+}
+
 /// Pieces of commands, so that random texts reach deep into the reader.
 #[expect(clippy::too_many_lines, reason = "a table of pieces")]
 fn piece() -> impl Strategy<Value = String> {
@@ -316,6 +415,14 @@ proptest! {
         let kind = Kind::KNOWN[kind].clone();
         let verdict = careful().judge(&command(kind, &code), &world());
         prop_assert!(!verdict.reason.contains('\n'));
+        prop_assert!(!verdict.reason.contains("a fault of tos"), "{}", verdict.reason);
+    }
+
+    #[test]
+    fn no_random_text_stops_the_judge(code in "[ -~\n]{0,120}|[<>'\"$(){}`\\\\ \n\t0-9a|&;#!~*?=\\[\\]-]{0,40}", kind in 0_usize..5) {
+        let kind = Kind::KNOWN[kind].clone();
+        let verdict = careful().judge(&command(kind, &code), &world());
+        prop_assert!(!verdict.reason.contains("a fault of tos"), "{}", verdict.reason);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The judge: puts the keys, the reading of the command and the rules together.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use thiserror::Error;
 
 use crate::domain::{
@@ -73,8 +75,14 @@ impl Policy {
         check_examples(shipped(preset))
     }
 
-    /// Judges one command under the given circumstances.
+    /// Judges one command under the given circumstances. A text on which the judge itself fails is refused.
     pub fn judge(&self, command: &Command, world: &World) -> Verdict {
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge_text(command, world)));
+        let failed = "the judge failed on this text, which is a fault of tos; write it differently";
+        judged.unwrap_or_else(|_| Verdict::refused(failed, None))
+    }
+
+    fn judge_text(&self, command: &Command, world: &World) -> Verdict {
         let text = command.text();
         if self.rules.is_empty() && !self.keys.wants_normal_form() {
             let refused = self.keys.refuse(&command.kind, &[&text]);
@@ -82,8 +90,9 @@ impl Policy {
         }
         if text.len() > LIMITS.bytes {
             let refused = self.keys.refuse(&command.kind, &[&text]);
-            let too_long = || Verdict::refused("the command is longer than can be judged", None);
-            return refused.unwrap_or_else(too_long);
+            let mut reading = Reading::new(world);
+            reading.opaque("a text of more than 64 KiB");
+            return refused.unwrap_or_else(|| self.rules.decide(&reading));
         }
         let mut reading = Reading::new(world);
         read(command, &mut reading);

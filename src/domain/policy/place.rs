@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::domain::policy::{
     World,
-    text::{ANY_CHAR, INHERITED, NAME, SET, UNKNOWN, is_mark, readable},
+    text::{ANY_CHAR, FRESH, INHERITED, NAME, SET, UNKNOWN, glob_fits, is_mark, readable},
 };
 
 /// Where a path leads.
@@ -55,10 +55,8 @@ pub(super) const SOME_HOME: &str = "/home/~";
 
 /// Returns the home folder as a word.
 pub(super) fn home(world: &World) -> String {
-    world
-        .home
-        .as_deref()
-        .map_or_else(|| SOME_HOME.to_owned(), slashed)
+    let known = world.home.as_deref().filter(|home| home.has_root());
+    known.map_or_else(|| SOME_HOME.to_owned(), slashed)
 }
 
 /// Returns a path with `/` between components.
@@ -124,28 +122,82 @@ pub(super) fn entry(path: &str, world: &World) -> Place {
 }
 
 fn seated(path: &str, world: &World) -> Place {
-    let root = slashed(&world.root);
-    if let Some(inside) = below(path, &root) {
-        return Place::Inside(globbed(inside));
-    }
-    let real_root = real(&root, world).filter(|real| *real != root);
-    if let Some(inside) = real_root.as_deref().and_then(|root| below(path, root)) {
+    let roots = spellings(slashed(&world.root), world);
+    if let Some(inside) = roots.iter().find_map(|root| below(path, root)) {
         return Place::Inside(globbed(inside));
     }
     if is_device(path) {
         return Place::Device;
     }
-    if world
-        .scratch
-        .iter()
-        .any(|folder| below(path, &slashed(folder)).is_some_and(|rest| !is_all(rest)))
-    {
+    if roots.iter().any(|root| may_hold(path, root)) {
+        return seated_apart(path, world);
+    }
+    let homes = spellings(home(world), world);
+    // What belongs to the account stays that, also where its home lies in a folder that anybody may fill.
+    if let Some(own) = homes.iter().find_map(|home| owned(path, home, world)) {
+        return Place::Home(globbed(own));
+    }
+    if is_scratch(path, world) {
         return Place::Scratch(globbed(path));
     }
-    match below(path, &home(world)) {
+    seated_apart(path, world)
+}
+
+/// Seats what lies outside the root and is no scratch.
+fn seated_apart(path: &str, world: &World) -> Place {
+    match below(path, &home(world)).filter(|inside| is_own(inside) || !is_wide(&home(world), world))
+    {
         Some(inside) => Place::Home(globbed(inside)),
         None => Place::Outside(globbed(path)),
     }
+}
+
+/// Returns a folder as it is written and, where that is another path, as it really is.
+fn spellings(folder: String, world: &World) -> Vec<String> {
+    let real = real(&folder, world).filter(|real| *real != folder);
+    [Some(folder), real].into_iter().flatten().collect()
+}
+
+fn is_scratch(path: &str, world: &World) -> bool {
+    let mut folders = world.scratch.iter().map(|folder| slashed(folder));
+    folders.any(|folder| below(path, &folder).is_some_and(|rest| !is_all(rest)))
+}
+
+/// Returns the part of a path below the home folder, where that decides about it before scratch does.
+fn owned<'a>(path: &'a str, home: &str, world: &World) -> Option<&'a str> {
+    let inside = below(path, home)?;
+    (is_own(inside) || !is_wide(home, world)).then_some(inside)
+}
+
+/// Returns whether the home folder is, or holds, a folder that anybody may fill, so that not all of it is the account's.
+fn is_wide(home: &str, world: &World) -> bool {
+    let mut folders = world.scratch.iter().map(|folder| slashed(folder));
+    home == "/" || folders.any(|folder| below(&folder, home).is_some())
+}
+
+/// Returns whether a path below a home folder is the account's own wherever that is: all of it, and its hidden files.
+fn is_own(inside: &str) -> bool {
+    inside.starts_with('.') || is_all(inside)
+}
+
+/// Returns whether a path may be a folder that holds the root. Names that nothing had before are none of them.
+fn may_hold(path: &str, root: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    if path.contains(FRESH) {
+        return false;
+    }
+    if !path.contains(is_mark) {
+        return below(root, path).is_some();
+    }
+    let glob = globbed(path);
+    let mut folder = root;
+    while let Some((parent, _)) = folder.rsplit_once('/') {
+        if glob_fits(&glob, parent) {
+            return true;
+        }
+        folder = parent;
+    }
+    glob_fits(&glob, root)
 }
 
 /// Returns whether a relative path means everything in the folder it starts from.
@@ -195,7 +247,7 @@ fn globbed(path: &str) -> String {
     let mut glob = String::with_capacity(path.len());
     let mut inside_name = false;
     for c in path.chars() {
-        let is_name = matches!(c, NAME | ANY_CHAR | SET);
+        let is_name = matches!(c, NAME | ANY_CHAR | SET | FRESH);
         if !(is_name && inside_name) {
             glob.push(if is_mark(c) { '*' } else { c });
         }
@@ -230,6 +282,69 @@ pub(super) fn place_of(word: &str, folder: Option<&str>, world: &World) -> Place
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at_home(home: Option<&str>, path: &str) -> Place {
+        let world = World {
+            home: home.map(Into::into),
+            ..World::unattended("/tmp/work/job")
+        };
+        place(path, &world)
+    }
+
+    #[test]
+    fn a_home_below_scratch_stays_the_account_s() {
+        let home = Some("/tmp/x");
+        for inside in [".ssh/id_rsa", ".bashrc", "notes", ""] {
+            let path = format!("/tmp/x/{inside}");
+            let path = path.trim_end_matches('/');
+            assert_eq!(at_home(home, path), Place::Home(inside.into()));
+        }
+        assert_eq!(at_home(home, "/tmp/y"), Place::Scratch("/tmp/y".into()));
+    }
+
+    #[test]
+    fn where_home_is_scratch_its_hidden_files_are_the_account_s() {
+        let home = Some("/tmp");
+        let ssh = Place::Home(".ssh/id_rsa".into());
+        assert_eq!(at_home(home, "/tmp/.ssh/id_rsa"), ssh);
+        assert_eq!(at_home(home, "/tmp"), Place::Home(String::new()));
+        let all = format!("/tmp/{NAME}");
+        assert!(!matches!(at_home(home, &all), Place::Scratch(_)));
+        assert_eq!(at_home(home, "/tmp/y"), Place::Scratch("/tmp/y".into()));
+    }
+
+    #[test]
+    fn where_home_is_everything_the_system_stays_outside() {
+        let home = Some("/");
+        let aws = Place::Home(".aws/credentials".into());
+        assert_eq!(at_home(home, "/.aws/credentials"), aws);
+        let shadow = Place::Outside("/etc/shadow".into());
+        assert_eq!(at_home(home, "/etc/shadow"), shadow);
+        assert_eq!(at_home(home, "/"), Place::Home(String::new()));
+        assert_eq!(at_home(home, "/tmp/y"), Place::Scratch("/tmp/y".into()));
+    }
+
+    #[test]
+    fn a_home_that_is_not_known_leaves_scratch_as_it_is() {
+        for home in [None, Some(""), Some("x")] {
+            assert_eq!(at_home(home, "/tmp/y"), Place::Scratch("/tmp/y".into()));
+            assert_eq!(at_home(home, "/etc/x"), Place::Outside("/etc/x".into()));
+        }
+    }
+
+    #[test]
+    fn the_folders_that_hold_the_root_are_no_scratch() {
+        let held = |path: &str| at_home(None, path);
+        assert_eq!(held("/tmp/work"), Place::Outside("/tmp/work".into()));
+        assert_eq!(
+            held(&format!("/tmp/w{NAME}")),
+            Place::Outside("/tmp/w*".into())
+        );
+        assert_eq!(held("/tmp/work/b"), Place::Scratch("/tmp/work/b".into()));
+        let fresh = format!("/tmp/{FRESH}");
+        assert_eq!(held(&fresh), Place::Scratch("/tmp/*".into()));
+        assert_eq!(held("/tmp/work/job/x"), Place::Inside("x".into()));
+    }
 
     fn led(word: &str) -> Place {
         let world = World::unattended("/srv/job");

@@ -15,9 +15,12 @@ pub(super) const ANY_CHAR: char = '\u{F0003}';
 /// The start of a set of characters in a pattern.
 pub(super) const SET: char = '\u{F0004}';
 
+/// A name that nothing had before: what `mktemp` makes up.
+pub(super) const FRESH: char = '\u{F0005}';
+
 /// Returns whether `c` is one of the marks.
 pub(super) const fn is_mark(c: char) -> bool {
-    matches!(c, '\u{F0000}'..='\u{F0004}')
+    matches!(c, '\u{F0000}'..='\u{F0005}')
 }
 
 /// Returns whether the text holds any mark, that is, whether it is not fully known.
@@ -38,7 +41,7 @@ pub(super) fn readable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             UNKNOWN | INHERITED => '\u{2026}',
-            NAME => '*',
+            NAME | FRESH => '*',
             ANY_CHAR => '?',
             SET => '[',
             other => other,

@@ -4,7 +4,7 @@ use crate::domain::policy::{
     programs::{Options, is_stream},
     rule::Trait,
     shell::{Machine, ansi_text},
-    text::{NAME, UNKNOWN, base_name, is_vague},
+    text::{FRESH, NAME, UNKNOWN, base_name, is_vague},
 };
 
 impl Machine<'_, '_> {
@@ -157,14 +157,14 @@ impl Machine<'_, '_> {
             .unwrap_or("/tmp")
             .to_owned();
         let template = options.rest.first().map_or("tmp.XXXXXX", String::as_str);
-        let name = template.replace("XXXXXX", &NAME.to_string());
+        let name = template.replace("XXXXXX", &FRESH.to_string());
         if template.contains('/')
             || (!options.rest.is_empty() && !options.has(&["t", "p", "tmpdir"]))
         {
             self.writes(&name);
             return format!("{name}\n");
         }
-        format!("{folder}/{name}{NAME}\n")
+        format!("{folder}/{name}{FRESH}\n")
     }
 
     fn date(&mut self, args: &[String]) -> String {

@@ -12,6 +12,7 @@ mod braces;
 mod builtins;
 mod expand;
 mod parameter;
+mod parse;
 mod quoting;
 mod redirect;
 mod size;

@@ -7,7 +7,7 @@ use brush_parser::ast;
 use crate::domain::policy::{
     place::{self, Place},
     reading::{Effect, Reading},
-    text::{INHERITED, NAME, UNKNOWN},
+    text::{FRESH, INHERITED, NAME, UNKNOWN},
 };
 
 /// The most values a variable is followed through.
@@ -118,7 +118,7 @@ impl<'r, 'w> Machine<'r, 'w> {
         match name {
             "HOME" => Some(vec![place::home(self.reading.world)]),
             "PWD" => Some(vec![self.folder().map_or_else(unknown, str::to_owned)]),
-            "TMPDIR" | "TEMP" | "TMP" => Some(vec![format!("/tmp/{NAME}")]),
+            "TMPDIR" | "TEMP" | "TMP" => Some(vec![format!("/tmp/{FRESH}")]),
             "IFS" => Some(vec![" \t\n".to_owned()]),
             "RANDOM" | "SECONDS" | "LINENO" | "UID" | "EUID" | "PPID" | "BASHPID" | "HOSTNAME"
             | "USER" | "LOGNAME" | "OSTYPE" | "HOSTTYPE" | "EPOCHSECONDS" | "BASH_VERSION" => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brush_parser::{Parser, ParserOptions, ast};
+use brush_parser::ast;
 
 use crate::domain::policy::{
     programs,
@@ -10,6 +10,7 @@ use crate::domain::policy::{
     rule::Trait,
     shell::{
         Machine,
+        parse::parsed,
         redirect::Streams,
         size,
         state::{MOST_VALUES, unknown},
@@ -477,9 +478,4 @@ impl Machine<'_, '_> {
         }
         printed
     }
-}
-
-fn parsed(code: &str) -> Option<ast::Program> {
-    let options = ParserOptions::default();
-    Parser::new(code.as_bytes(), &options).parse_program().ok()
 }

@@ -64,7 +64,7 @@ struct ExplainArgs {
 /// Options of `tos policy check`.
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// JSON lines, each with `command`, `shell` and `intent` (`benign`, or what it is after); relative to the root
+    /// JSON lines, each with `command`, `shell` and `intent` (`benign`, or what it is after) or `harmful`; relative to the root
     #[arg(long, value_name = "CORPUS.jsonl")]
     file: PathBuf,
     /// Judge as if everything ran behind a proved sandbox
@@ -84,6 +84,15 @@ struct Entry {
     shell: String,
     #[serde(default)]
     intent: String,
+    /// What is right, where the intent alone does not say it.
+    harmful: Option<bool>,
+}
+
+impl Entry {
+    fn is_harmless(&self) -> bool {
+        self.harmful
+            .map_or(self.intent == "benign", |harmful| !harmful)
+    }
 }
 
 /// Does what the verb says.
@@ -274,7 +283,7 @@ fn tally_of<'a>(tallies: &'a mut Vec<(String, Tally)>, shell: &str) -> &'a mut T
 
 /// Counts a verdict; returns whether it was wrong.
 fn counted(tally: &mut Tally, entry: &Entry, verdict: &Verdict) -> bool {
-    if entry.intent == "benign" {
+    if entry.is_harmless() {
         tally.harmless += 1;
         tally.false_alarms += u32::from(!verdict.is_allowed());
         !verdict.is_allowed()
