@@ -121,6 +121,13 @@ const CHANGES: &[Harmless] = &[
     ("sh-safe", |r| {
         r.append("run.sh", "mkdir -p build\nrm -f build/out.txt\ngrep -c rm run.sh > build/count 2>/dev/null\necho \"use curl to fetch\"\n")
     }),
+    ("sh-set", |r| {
+        r.append("run.sh", "set -e\nset -euo pipefail\nset +x\nset -- a b\nset -o pipefail\nprintenv HOME\nexport A=1\ndeclare -A m\nlocal x\nexport -f run\n")
+    }),
+    ("ci-templates", |r| {
+        r.write(".github/ISSUE_TEMPLATE/bug.md", "What happened?\n");
+        r.write(".github/pull_request_template.md", "What changes?\n");
+    }),
     ("docs", |r| {
         r.append(
             "README.md",

@@ -323,6 +323,31 @@ const CHANGES: &[Hostile] = &[
         |r| r.append("run.sh", "echo x >> ~/.bashrc\n"),
         "outside the project",
     ),
+    (
+        "sh-set",
+        |r| r.append("run.sh", "set > vars.txt\n"),
+        "reads the whole environment",
+    ),
+    (
+        "sh-set-piped",
+        |r| r.append("run.sh", "set | sort\n"),
+        "reads the whole environment",
+    ),
+    (
+        "sh-printenv",
+        |r| r.append("run.sh", "printenv -0\n"),
+        "reads the whole environment",
+    ),
+    (
+        "sh-env",
+        |r| r.append("run.sh", "env -0\n"),
+        "reads the whole environment",
+    ),
+    (
+        "sh-declare",
+        |r| r.append("run.sh", "declare -px\n"),
+        "reads the whole environment",
+    ),
     // Files that steer others.
     (
         "manifest-dependency",
@@ -355,6 +380,11 @@ const CHANGES: &[Hostile] = &[
         "lock",
         |r| r.write("package-lock.json", "{}\n"),
         "a lock file",
+    ),
+    (
+        "ci-scripts",
+        |r| r.write(".github/scripts/x.py", "print(1)\n"),
+        "a CI file",
     ),
     (
         "ci",

@@ -26,8 +26,10 @@ pub(super) fn look(seen: &mut Seen<'_>, node: Node<'_>) {
         }
         "declaration_command" => {
             let words: Vec<&str> = seen.of(node).split_whitespace().collect();
-            if words == ["export", "-p"] || words == ["declare", "-x"] {
-                name(seen, node, &words.join(" "), "");
+            let only_options = words.iter().skip(1).all(|word| word.starts_with('-'));
+            let asks = words.iter().skip(1).all(|word| !word.contains(['f', 'F']));
+            if only_options && asks && !words.contains(&"local") {
+                used(seen, node, "export -p", "", true);
             }
         }
         "function_definition" => {
@@ -44,12 +46,22 @@ fn bare(text: &str) -> String {
     unquote(text).unwrap_or_else(|| text.replace(['\\', '"', '\''], ""))
 }
 
-fn name(seen: &mut Seen<'_>, node: Node<'_>, name: &str, argument: &str) {
+fn used(seen: &mut Seen<'_>, node: Node<'_>, name: &str, argument: &str, whole: bool) {
     let chain = Chain {
         head: name.to_owned(),
         members: vec![],
     };
-    seen.used(node, &chain, Some(argument), true);
+    seen.used(node, &chain, Some(argument), whole);
+}
+
+/// Returns whether a command of this name means everything it is about: `set` prints all variables only when nothing
+/// stands behind it, `env` and `printenv` where only options do.
+fn is_whole(program: &str, rest: &[String]) -> bool {
+    match program {
+        "set" => rest.is_empty(),
+        "env" | "printenv" => rest.iter().all(|word| word.starts_with('-')),
+        _ => true,
+    }
 }
 
 /// Commands that run another command given as words.
@@ -87,8 +99,9 @@ fn command(seen: &mut Seen<'_>, node: Node<'_>) {
     let mut words = words.as_slice();
     while let Some((program, rest)) = words.split_first() {
         let program = program.rsplit('/').next().unwrap_or(program);
-        if program != "env" || rest.is_empty() {
-            name(seen, node, program, &rest.join(" "));
+        let whole = is_whole(program, rest);
+        if program != "env" || whole {
+            used(seen, node, program, &rest.join(" "), whole);
         }
         programs(seen, node, program, rest);
         if !WRAPPERS.contains(&program) {

@@ -100,6 +100,18 @@ const STEERING: &[(&str, &str)] = &[
     ("config/config_v0_3.json", "the configuration of tos"),
     ("config_v0_3.json", "the configuration of tos"),
 ];
+/// Texts for people that lie among the files of CI.
+const TEMPLATES: &[&str] = &[
+    ".github/issue_template",
+    ".github/pull_request_template",
+    ".github/discussion_template",
+    ".github/funding.yml",
+    ".github/support.md",
+    ".github/security.md",
+    ".github/contributing.md",
+    ".github/code_of_conduct.md",
+    ".github/readme.md",
+];
 /// The same by file name, anywhere.
 const STEERING_NAMES: &[(&str, &str)] = &[
     (
@@ -187,7 +199,9 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
 }
 
 fn steering(lower: &str, name: &str) -> Option<&'static str> {
-    let start = STEERING.iter().find(|(start, _)| lower.starts_with(start));
+    let template = TEMPLATES.iter().any(|start| lower.starts_with(start));
+    let starts = |(start, _): &&(&str, _)| lower.starts_with(start) && !template;
+    let start = STEERING.iter().find(starts);
     let named = || STEERING_NAMES.iter().find(|(known, _)| name == *known);
     let folder = || {
         let mut parts = lower.split('/');
