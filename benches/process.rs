@@ -20,7 +20,7 @@ use tos::{
         redaction::Redactor,
     },
     ports::{
-        runner::{Order, Runner},
+        runner::{Order, Runner, Streams},
         sandbox::Sandbox,
     },
 };
@@ -39,6 +39,7 @@ fn order(root: &Path) -> Order {
         output_directory: root.join("logs"),
         index: 1,
         token: "bench/1/1".into(),
+        streams: Streams::default(),
     }
 }
 

@@ -101,9 +101,41 @@ impl MachineHands {
 }
 
 impl Hands for MachineHands {
+    fn with_login(&self, agent: &Agent) -> Agent {
+        let below_home = |name: &str| self.0.home.as_ref().map(|home| home.join(name));
+        agent.with_usual_login(
+            |file| below_home(file).is_some_and(|path| path.is_file()),
+            |name| self.variable(name).is_some_and(|value| !value.is_empty()),
+        )
+    }
+
+    fn homes(&self, room: &Path) -> (String, String) {
+        let home = |name| room.join(name).to_string_lossy().into_owned();
+        (home("home"), home("test-home"))
+    }
+
+    fn write_prompt(&self, room: &Path, text: &str) -> Result<PathBuf, String> {
+        let file = room.join("prompt.txt");
+        let written = fs::write(&file, text);
+        written.map_err(|error| {
+            format!(
+                "the prompt cannot be written to {}: {error}",
+                file.display()
+            )
+        })?;
+        Ok(file)
+    }
+
     fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String> {
         if let Some(name) = self.lacks(agent) {
             return Err(format!("the agent needs {name}, which is not set"));
+        }
+        let missing = agent.credentials.iter().find(|name| {
+            let path = self.0.home.as_ref().map(|home| home.join(name));
+            !path.is_some_and(|path| path.exists())
+        });
+        if let Some(name) = missing {
+            return Err(format!("the agent needs ~/{name}, which does not exist"));
         }
         let make = || -> io::Result<(String, String)> {
             let homes = ["home", "test-home"].map(|name| room.join(name));
@@ -116,6 +148,13 @@ impl Hands for MachineHands {
                 let to = homes[0].join(name);
                 to.parent().map_or(Ok(()), fs::create_dir_all)?;
                 from.map_or(Ok(0), |from| fs::copy(from, to))?;
+            }
+            for (name, text) in agent.settings_files() {
+                let to = homes[0].join(name);
+                if !to.exists() {
+                    to.parent().map_or(Ok(()), fs::create_dir_all)?;
+                    fs::write(to, text)?;
+                }
             }
             Ok(homes.map(|home| home.to_string_lossy().into_owned()).into())
         };

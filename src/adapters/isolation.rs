@@ -49,8 +49,19 @@ pub fn blocking_probe() -> (Vec<String>, bool) {
 
 /// Returns what a program says its version is; `unknown` where it does not.
 pub fn blocking_version(program: &str) -> String {
-    let folder = std::env::temp_dir();
-    let line = blocking_first_line(&[program, "--version"], &folder, Duration::from_secs(10));
+    // It gets an empty folder, which is also its home, and no variable that could hold a key.
+    let Ok(folder) = tempfile::tempdir() else {
+        return "unknown".to_owned();
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let environment = [("PATH", path), ("HOME", folder.path().into())];
+    let words = [program, "--version"];
+    let line = first_line_of(
+        &words,
+        folder.path(),
+        Duration::from_secs(10),
+        Some(&environment),
+    );
     line.unwrap_or_else(|_| "unknown".to_owned())
 }
 
@@ -60,8 +71,24 @@ pub fn blocking_first_line(
     folder: &Path,
     patience: Duration,
 ) -> Result<String, String> {
+    first_line_of(words, folder, patience, None)
+}
+
+/// `environment`: the whole of it; `None` = that of tos.
+fn first_line_of(
+    words: &[&str],
+    folder: &Path,
+    patience: Duration,
+    environment: Option<&[(&str, std::ffi::OsString)]>,
+) -> Result<String, String> {
     let (program, rest) = words.split_first().ok_or("nothing to run")?;
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    if let Some(environment) = environment {
+        command
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)));
+    }
+    let child = command
         .args(rest)
         .current_dir(folder)
         .stdin(Stdio::null())

@@ -13,7 +13,7 @@ use crate::{
     ports::{
         BoxFuture,
         probe::Probe,
-        runner::{Order, Runner},
+        runner::{Order, Runner, Streams},
     },
 };
 
@@ -90,6 +90,7 @@ impl DiskProbe {
             output_directory: scratch.path().to_owned(),
             index: 1,
             token: "check".to_owned(),
+            streams: Streams::default(),
         };
         match self.runner.run(&order).await {
             Err(failure) => Sight::NotRun(failure.message),

@@ -5,6 +5,7 @@
     clippy::wildcard_enum_match_arm
 )]
 
+pub mod agent;
 pub mod budget;
 pub mod checkpoint;
 pub mod command;

@@ -1,6 +1,9 @@
 //! Runners for agents and for tests: the same hands behind different walls.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     domain::guarded::{Agent, Sandbox},
@@ -18,6 +21,15 @@ pub struct Confined {
 
 /// Makes runners.
 pub trait Hands: Send + Sync {
+    /// Returns the agent with the login it will use: what it names, or what this machine has for its kind.
+    fn with_login(&self, agent: &Agent) -> Agent;
+
+    /// Returns the two homes of a room: the agent's and the tests'.
+    fn homes(&self, room: &Path) -> (String, String);
+
+    /// Writes a prompt where the agent of a room can read it, and returns the file.
+    fn write_prompt(&self, room: &Path, text: &str) -> Result<PathBuf, String>;
+
     /// Makes the homes of a room: one with the agent's credentials, one without. Returns both.
     fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String>;
 

@@ -11,9 +11,6 @@ pub struct Boot {
 
 /// Looks at the machine. Every call comes back within seconds.
 pub trait Machine: Send + Sync {
-    /// Asks a program for its version; an error says what is wrong with it.
-    fn version(&self, program: &str) -> Result<String, String>;
-
     /// Returns the free room where work trees are made, in bytes.
     fn free_bytes(&self) -> Result<u64, String>;
 

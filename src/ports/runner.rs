@@ -1,6 +1,6 @@
 //! The hands: starts one command and stays with it until nothing of it is left.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
@@ -30,6 +30,46 @@ pub struct Order {
     /// A token found in the environment of every process of this command, so that survivors of a
     /// crash of tos can be found: `<run id>/<step>/<index>`.
     pub token: String,
+    /// What it reads, and who reads along.
+    pub streams: Streams,
+}
+
+/// One output stream of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Reads the output of a command line by line while it runs. Secrets are removed before; a line longer than
+/// [`Streams::LONGEST_LINE`] is left out, and bytes that are not UTF-8 are replaced.
+pub trait LineReader: Send + Sync {
+    /// Takes one line, without its end.
+    fn line(&self, stream: OutputStream, line: &str);
+}
+
+/// What a command reads on standard input, and who reads along what it prints.
+#[derive(Clone, Default)]
+pub struct Streams {
+    /// The file that becomes its standard input, readable where the command runs; `None` = nothing.
+    pub input_file: Option<PathBuf>,
+    /// Whoever reads along.
+    pub reader: Option<Arc<dyn LineReader>>,
+}
+
+impl Streams {
+    /// The longest line that is handed on, in bytes.
+    pub const LONGEST_LINE: usize = 16 << 20;
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams")
+            .field("input_file", &self.input_file)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How hard to end what is running.

@@ -32,6 +32,18 @@ pub trait Worktrees: Send + Sync {
     /// Makes a work tree of a commit and verifies that it is exactly that.
     fn make(&self, run: &str, task: &str, base: &str) -> Result<Place, Error>;
 
+    /// Makes an empty folder with these files, outside every repository, for questions to an agent.
+    fn make_scratch(&self, run: &str, name: &str, files: &[(&str, &str)]) -> Result<Place, Error>;
+
+    /// Returns the text of a file in such a folder, at most 64 KiB of it.
+    fn read_scratch(&self, place: &Place, file: &str) -> Option<String>;
+
+    /// Returns whether the user's checkout holds a file of that name.
+    fn holds(&self, path: &str) -> bool;
+
+    /// Takes such a folder away.
+    fn remove_scratch(&self, place: &Place) -> Result<(), Error>;
+
     /// Collects what changed in it, the agent's own commits and index included.
     fn changes(&self, place: &Place) -> Result<Collected, Error>;
 

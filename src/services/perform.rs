@@ -17,7 +17,7 @@ use crate::{
         clock::Clock,
         model::Model,
         probe::Probe,
-        runner::{Interrupt, Order, Runner},
+        runner::{Interrupt, Order, Runner, Streams},
         store::Store,
     },
 };
@@ -142,6 +142,7 @@ impl Performer {
             output_directory: self.workshop.steps.join(format!("step_{step:03}")),
             index: index + 1,
             token: format!("{}/{step}/{index}", self.workshop.run),
+            streams: Streams::default(),
         };
         let runner = Arc::clone(&self.ports.runner);
         let mut end = runner.run(&order);

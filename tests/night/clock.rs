@@ -163,3 +163,107 @@ async fn what_is_under_way_a_minute_after_the_cap_is_ended() {
             .is_none()
     );
 }
+
+/// Runs a list by a clock whose waits take no time.
+async fn hurried(agent: &str, names: &[String]) -> (Root, guarded::Summary) {
+    let root = Root::new(agent);
+    let begun = root.home.path().join("begun");
+    fs::write(&begun, "").unwrap();
+    let list = tasks::parse(&root.list_text("retry_then_stop", names, ""), "list").unwrap();
+    let clock = Arc::new(Hasty {
+        seconds: AtomicU64::new(100),
+        most: u64::MAX,
+        slept: 0,
+        begun,
+    });
+    let tools = tools(&root, clock);
+    let (_sender, stop) = watch::channel(0);
+    let terms = Terms::new("r", SessionStart::default());
+    let summary = guarded::run(&list, &tools, &terms, &Nobody, stop)
+        .await
+        .unwrap();
+    (root, summary)
+}
+
+/// The seconds of each wait of a kind, as the ledger has them.
+fn waits(root: &Root, kind: &str) -> Vec<u64> {
+    let records = ledger(root).read().unwrap().records;
+    let entries = records
+        .into_iter()
+        .map(|record| serde_json::to_value(record.entry).unwrap());
+    entries
+        .filter(|entry| entry["kind"] == kind)
+        .map(|entry| entry["seconds"].as_u64().unwrap())
+        .collect()
+}
+
+/// Complains so many times, then works.
+fn complains(times: usize, complaint: &str) -> String {
+    format!(
+        "n=$(cat \"$(dirname \"$0\")/n\" 2>/dev/null || echo 0)\n\
+         [ $n -ge {times} ] || {{ echo $((n+1)) >\"$(dirname \"$0\")/n\"; echo half >half.txt; echo '{complaint}' >&2; exit 1; }}\n\
+         echo 'x = 1' > $TOS_TASK.py\n"
+    )
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_asked_again_and_no_attempt_is_spent() {
+    let agent = complains(3, "API Error: 529 overloaded, status 529");
+    let (root, summary) = hurried(&agent, &["T-01".to_owned()]).await;
+    assert_eq!(summary.stop, Stop::QueueEmpty);
+    assert_eq!(
+        (summary.tasks[0].attempts, summary.tasks[0].commit.is_some()),
+        (1, true)
+    );
+    assert_eq!(waits(&root, "provider.wait"), [30, 60, 120]);
+}
+
+#[tokio::test]
+async fn a_provider_that_stays_down_ends_the_session_without_a_failure() {
+    let agent = complains(100, "unexpected status 503 Service Unavailable");
+    let (root, summary) = hurried(&agent, &["T-01".to_owned(), "T-02".to_owned()]).await;
+    assert_eq!(summary.stop, Stop::Provider);
+    let end = &summary.tasks[0];
+    assert_eq!((end.outcome.as_str(), end.attempts), ("blocked", 0));
+    assert!(
+        end.reason.contains("503 Service Unavailable"),
+        "{}",
+        end.reason
+    );
+    assert_eq!(summary.tasks[1].outcome.as_str(), "not_run");
+    assert_eq!(waits(&root, "provider.wait"), [30, 60, 120, 240, 480]);
+}
+
+#[tokio::test]
+async fn what_needs_a_person_ends_the_session_at_once_with_the_remedy() {
+    for (complaint, remedy) in [
+        ("Credit balance is too low", "add credit"),
+        ("Invalid API key", "check the key"),
+    ] {
+        let (root, summary) = hurried(
+            &complains(100, complaint),
+            &["T-01".to_owned(), "T-02".to_owned()],
+        )
+        .await;
+        assert_eq!(summary.stop, Stop::NeedsPerson, "{complaint}");
+        let end = &summary.tasks[0];
+        assert_eq!((end.outcome.as_str(), end.attempts), ("blocked", 0));
+        assert!(
+            end.reason.contains(complaint) && end.reason.contains(remedy),
+            "{}",
+            end.reason
+        );
+        assert_eq!(waits(&root, "provider.wait").len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_quota_of_which_nobody_says_when_it_is_renewed_is_tried_with_a_growing_pause() {
+    let (root, summary) = hurried(&complains(6, "quota exceeded"), &["T-01".to_owned()]).await;
+    assert_eq!(summary.stop, Stop::QueueEmpty);
+    assert_eq!(summary.tasks[0].attempts, 1);
+    assert_eq!(
+        waits(&root, "quota.wait"),
+        [300, 600, 1200, 2400, 3600, 3600]
+    );
+}

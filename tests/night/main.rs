@@ -174,7 +174,7 @@ fn a_night_does_not_begin_when_the_agent_says_nothing() {
     let (code, said) = root.tos(&["night", "start", &root.list_file()]);
     assert_eq!(code, Some(5), "{said}");
     assert!(
-        said.contains("did not answer a trivial question: it ended well and said nothing"),
+        said.contains("did not answer a question: it ended well and said nothing"),
         "{said}"
     );
     assert_eq!(
@@ -333,7 +333,7 @@ fn no_task_starts_that_cannot_end_in_time_and_the_rest_is_done_later() {
 #[test]
 fn a_quota_that_is_not_renewed_in_time_ends_the_night_without_a_failure() {
     let root = Root::new(
-        "case $TOS_TASK in health) echo ok; exit 0 ;; T-02) [ -e \"$(dirname \"$0\")/renewed\" ] || { echo 'quota exceeded' >&2; exit 1; } ;; esac\necho 'x = 1' > $TOS_TASK.py\n",
+        "case $TOS_TASK in health) echo ok; exit 0 ;; T-02) [ -e \"$(dirname \"$0\")/renewed\" ] || { echo 'quota exceeded; resets_in_seconds: 90000' >&2; exit 1; } ;; esac\necho 'x = 1' > $TOS_TASK.py\n",
     );
     root.list("stop", &names(2), "");
     let (code, said) = root.tos(&["night", "start", &root.list_file()]);
@@ -406,7 +406,7 @@ fn in_the_lowest_phase_a_person_says_go_for_each_task() {
 }
 
 #[test]
-fn a_budget_is_kept_and_one_that_cannot_be_measured_is_none() {
+fn a_budget_is_kept() {
     let dear = "[ $TOS_TASK = health ] && echo ok; echo '{\"total_cost_usd\": 0.6}'; echo 'x = 1' > $TOS_TASK.py";
     let root = Root::new(dear);
     root.list("stop", &names(4), "max_usd = 1\n");
@@ -417,14 +417,16 @@ fn a_budget_is_kept_and_one_that_cannot_be_measured_is_none() {
         "{said}"
     );
     assert!(said.contains("$1.20 spent"), "{said}");
+}
+
+#[test]
+fn a_cost_that_nobody_says_is_told_once_and_ends_nothing() {
     let silent = Root::new("[ $TOS_TASK = health ] && echo ok; echo 'x = 1' > $TOS_TASK.py");
     silent.list("stop", &names(2), "max_usd = 100\n");
     let (code, said) = silent.tos(&["night", "start", &silent.list_file()]);
-    assert_eq!(code, Some(5), "{said}");
-    assert!(
-        said.contains("1 of 2 tasks passed, ended by budget"),
-        "{said}"
-    );
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 of 2 tasks passed"), "{said}");
+    assert_eq!(said.matches("nobody says what a call").count(), 1, "{said}");
 }
 
 #[test]

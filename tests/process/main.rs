@@ -21,7 +21,7 @@ use tos::{
         process::{End, Exit, Failure},
         redaction::Redactor,
     },
-    ports::runner::{Interrupt, Order, Runner},
+    ports::runner::{Interrupt, Order, Runner, Streams},
 };
 
 /// Orphans without a marker are adopted only while one command runs, so the test of that runs alone.
@@ -67,6 +67,7 @@ impl Bench {
             output_directory: self.path("logs/step_001"),
             index: 1,
             token: format!("{}/1/1", self.folder.path().display()),
+            streams: Streams::default(),
         }
     }
 

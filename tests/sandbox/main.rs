@@ -32,7 +32,7 @@ use tos::{
         redaction::Redactor,
     },
     ports::{
-        runner::{Order, Runner},
+        runner::{Order, Runner, Streams},
         sandbox::Sandbox,
     },
 };
@@ -99,6 +99,7 @@ impl Bench {
             output_directory: self.path("root/logs"),
             index: 1,
             token: self.folder.path().display().to_string(),
+            streams: Streams::default(),
         };
         CommandRunner::new(options, Some(wall)).run(&order).await
     }
@@ -262,6 +263,7 @@ async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
             output_directory: bench.path("root/logs"),
             index: 1,
             token: bench.folder.path().display().to_string(),
+            streams: Streams::default(),
         };
         let end = CommandRunner::new(options, Some(wall))
             .run(&order)

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::STUB_WORD;
 use crate::domain::{
+    agent::HELLO,
     drill::{FILE_MB, GOT_THROUGH, PROCESSES},
-    guarded::HELLO,
 };
 
 /// The file in which it reports what it tried.

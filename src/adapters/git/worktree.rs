@@ -189,6 +189,47 @@ impl Worktrees for GitWorktrees {
         self.fresh(&room, base)
     }
 
+    fn make_scratch(&self, run: &str, name: &str, files: &[(&str, &str)]) -> Done<Place> {
+        let room = self.folder.join(run).join(name);
+        // Not `tree`: what a crash leaves here is nobody's work and is not kept.
+        let top = room.join("check");
+        let make = || -> io::Result<PathBuf> {
+            fs::create_dir_all(&top)?;
+            for (file, text) in files {
+                fs::write(top.join(file), text)?;
+            }
+            room.canonicalize()
+        };
+        let room = make().map_err(|error| wrong("a folder cannot be made", &error))?;
+        Ok(Place {
+            top: room.join("check"),
+            directory: room.join("check"),
+            room,
+            base: String::new(),
+            tree: String::new(),
+        })
+    }
+
+    fn read_scratch(&self, place: &Place, file: &str) -> Option<String> {
+        let path = place.top.join(file);
+        // An agent may have put anything there.
+        let meta = path.symlink_metadata().ok()?;
+        if !meta.is_file() || meta.len() > 64 * 1024 {
+            return None;
+        }
+        fs::read_to_string(path).ok()
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.top.join(path).is_file()
+    }
+
+    fn remove_scratch(&self, place: &Place) -> Done<()> {
+        remove(&place.room).map_err(|error| wrong("a folder cannot be taken away", &error))?;
+        drop(place.room.parent().map(fs::remove_dir));
+        Ok(())
+    }
+
     fn changes(&self, place: &Place) -> Done<Collected> {
         let link = format!("gitdir: {}", place.directory.display());
         let says = fs::read_to_string(place.top.join(".git")).unwrap_or_default();

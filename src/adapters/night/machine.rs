@@ -25,10 +25,6 @@ impl ThisMachine {
 }
 
 impl Machine for ThisMachine {
-    fn version(&self, program: &str) -> Result<String, String> {
-        isolation::blocking_first_line(&[program, "--version"], &self.root, PATIENCE)
-    }
-
     fn free_bytes(&self) -> Result<u64, String> {
         let stat = rustix::fs::statvfs(&self.root).map_err(|error| error.to_string())?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))

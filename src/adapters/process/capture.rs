@@ -6,12 +6,18 @@ use std::{
     io::{self, Write},
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{net::unix::pipe::Receiver, sync::watch};
 
-use crate::domain::{process::Captured, redaction};
+use crate::{
+    domain::{process::Captured, redaction},
+    ports::runner::{LineReader, OutputStream, Streams},
+};
 
 /// How much of a stream is kept where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +43,51 @@ pub(super) struct Sink {
     tail: Vec<u8>,
     received: u64,
     cleaned: u64,
+    lines: Option<Lines>,
+}
+
+/// Cuts a stream into lines for whoever reads along.
+struct Lines {
+    reader: Arc<dyn LineReader>,
+    stream: OutputStream,
+    begun: Vec<u8>,
+    /// The line is too long to be handed on.
+    skips: bool,
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lines {
+    fn take(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let whole = piece.ends_with(b"\n");
+            let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
+            self.skips |= self.begun.len() + piece.len() > Streams::LONGEST_LINE;
+            if self.skips {
+                self.begun.clear();
+            } else {
+                self.begun.extend_from_slice(piece);
+            }
+            if whole {
+                self.end();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let line = std::mem::take(&mut self.begun);
+        if !std::mem::take(&mut self.skips) {
+            let line = line.strip_suffix(b"\r").unwrap_or(&line);
+            self.reader
+                .line(self.stream, &String::from_utf8_lossy(line));
+        }
+    }
 }
 
 impl Sink {
@@ -53,7 +104,19 @@ impl Sink {
             tail: Vec::new(),
             received: 0,
             cleaned: 0,
+            lines: None,
         }
+    }
+
+    /// Lets somebody read along.
+    pub(super) fn read_by(mut self, reader: Arc<dyn LineReader>, stream: OutputStream) -> Self {
+        self.lines = Some(Lines {
+            reader,
+            stream,
+            begun: Vec::new(),
+            skips: false,
+        });
+        self
     }
 
     /// Takes what was read.
@@ -67,6 +130,10 @@ impl Sink {
     pub(super) fn finish(mut self, root: &Path) -> Captured {
         let rest = self.redaction.finish();
         self.store(&rest);
+        // The last line need not have an end.
+        if let Some(lines) = self.lines.as_mut().filter(|lines| !lines.begun.is_empty()) {
+            lines.end();
+        }
         let (head, tail, omitted) = self.cut();
         let escaped = std::str::from_utf8(&head).is_err() || std::str::from_utf8(&tail).is_err();
         let shown = self.path.strip_prefix(root).unwrap_or(&self.path);
@@ -86,6 +153,9 @@ impl Sink {
             return;
         }
         self.cleaned += clean.len() as u64;
+        if let Some(lines) = &mut self.lines {
+            lines.take(clean);
+        }
         let room = self
             .keep
             .head
@@ -305,6 +375,35 @@ mod tests {
         assert!(captured.capped);
         assert_eq!(captured.tail, "cdef");
         assert_eq!(file.unwrap(), b"0123456789");
+    }
+
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Vec<String>>);
+
+    impl LineReader for Heard {
+        fn line(&self, _: OutputStream, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+    }
+
+    #[test]
+    fn who_reads_along_gets_whole_lines_however_long_and_none_that_is_too_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let heard = Arc::new(Heard::default());
+        let reader: Arc<dyn LineReader> = Arc::<Heard>::clone(&heard);
+        let mut sink = sink(folder.path(), 4, 4, u64::MAX).read_by(reader, OutputStream::Stdout);
+        let long = "x".repeat(100_000);
+        for piece in format!("a\r\n{long}\n\nlast").as_bytes().chunks(1000) {
+            sink.take(piece);
+        }
+        sink.take(b"\n");
+        for _ in 0..=Streams::LONGEST_LINE >> 20 {
+            sink.take(&vec![b'y'; 1 << 20]);
+        }
+        sink.take(b"\nend");
+        drop(sink.finish(folder.path()));
+        let heard = heard.0.lock().unwrap();
+        assert_eq!(*heard, ["a", &long, "", "last", "end"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        runner::{Interrupt, Order, Runner},
+        runner::{Interrupt, Order, OutputStream, Runner},
         sandbox::{Launch, Sandbox},
     },
 };
@@ -115,7 +115,12 @@ impl CommandRunner {
     async fn run_order(&self, order: &Order) -> Result<End, Failure> {
         let started = Instant::now();
         let interrupts = self.interrupts.subscribe();
-        let launch = launch::prepare(&order.command, &order.directory, self.environment_of(order))?;
+        let mut launch =
+            launch::prepare(&order.command, &order.directory, self.environment_of(order))?;
+        launch
+            .inside
+            .input_file
+            .clone_from(&order.streams.input_file);
         let launch = match &self.sandbox {
             Some(sandbox) => sandbox.confine(launch).await?,
             None => launch,
@@ -134,7 +139,8 @@ impl CommandRunner {
             options.leftover_grace,
             options.room,
         );
-        let mut sinks = [self.sink(order, "stdout"), self.sink(order, "stderr")];
+        let mut sinks =
+            [OutputStream::Stdout, OutputStream::Stderr].map(|stream| self.sink(order, stream));
         let ended = running.finish(order, [out, err], &mut sinks).await;
         let (exit, leftovers) = ended.map_err(|error| lost(&launch, &error))?;
         let [stdout, stderr] = sinks.map(|sink| sink.finish(&options.root));
@@ -160,15 +166,23 @@ impl CommandRunner {
         environment
     }
 
-    fn sink(&self, order: &Order, stream: &str) -> Sink {
-        let name = format!("{:02}.{stream}", order.index);
+    fn sink(&self, order: &Order, stream: OutputStream) -> Sink {
+        let ending = match stream {
+            OutputStream::Stdout => "stdout",
+            OutputStream::Stderr => "stderr",
+        };
+        let name = format!("{:02}.{ending}", order.index);
         let keep = Keep {
             head: self.options.head_bytes,
             tail: self.options.tail_bytes,
             disk: self.options.disk_bytes,
         };
         let redaction = self.options.redactor.stream();
-        Sink::new(order.output_directory.join(name), keep, redaction)
+        let sink = Sink::new(order.output_directory.join(name), keep, redaction);
+        match &order.streams.reader {
+            Some(reader) => sink.read_by(Arc::clone(reader), stream),
+            None => sink,
+        }
     }
 }
 
@@ -199,6 +213,7 @@ fn pipe(launch: &Launch) -> Result<(OwnedFd, OwnedFd), Failure> {
 /// Starts the process in a group of its own, without running any code of ours in the child, which
 /// keeps the fast way of starting processes open.
 fn spawn(launch: &Launch, out: OwnedFd, err: OwnedFd) -> Result<tokio::process::Child, Failure> {
+    let input = input(launch)?;
     let mut command = std::process::Command::new(&launch.program);
     command
         .arg0(&launch.name)
@@ -206,17 +221,31 @@ fn spawn(launch: &Launch, out: OwnedFd, err: OwnedFd) -> Result<tokio::process::
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&launch.directory)
-        .stdin(if launch.jailed {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(input)
         .stdout(out)
         .stderr(err)
         .process_group(0);
     tokio::process::Command::from(command)
         .spawn()
         .map_err(|error| launch::spawn_failure(launch, &error))
+}
+
+/// A jailer keeps its own standard input and opens the file behind the wall.
+fn input(launch: &Launch) -> Result<Stdio, Failure> {
+    match &launch.inside.input_file {
+        _ if launch.jailed => Ok(Stdio::piped()),
+        None => Ok(Stdio::null()),
+        Some(path) => std::fs::OpenOptions::new()
+            .read(true)
+            .open(path)
+            .map(Stdio::from)
+            .map_err(|error| Failure {
+                message: format!(
+                    "the input `{}` cannot be read: {error}; make it readable",
+                    path.display()
+                ),
+            }),
+    }
 }
 
 fn lost(launch: &Launch, error: &std::io::Error) -> Failure {

@@ -40,7 +40,7 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        runner::{Order, Runner},
+        runner::{Order, Runner, Streams},
         sandbox::{Inside, Launch, Sandbox},
     },
 };
@@ -296,6 +296,7 @@ impl Stage {
             output_directory: self.folder.path().join("output"),
             index: 1,
             token: unique(&self.folder),
+            streams: Streams::default(),
         };
         let runner = CommandRunner::new(runner, Some(std::sync::Arc::new(wall)));
         runner.run(&order).await

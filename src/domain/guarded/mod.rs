@@ -3,7 +3,6 @@
 //! Here is decided what a list of tasks means, which one is next, when everything stops, what the
 //! agent is told and how its program is called. `services/guarded` carries it out.
 
-mod agent;
 mod class;
 mod progress;
 mod prompt;
@@ -14,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::validate::{Limits, Rules};
 
-pub use agent::{Agent, AgentKind, HELLO, INNER_PROGRAM, Said, said};
+use crate::domain::agent::MAX_ARGUMENT;
+
+pub use crate::domain::agent::{Agent, AgentKind, INNER_PROGRAM};
 pub use class::checked_class;
 pub use progress::{Progress, records_of, run_of, take_back};
 pub use prompt::{Told, last_line, prompt};
@@ -67,6 +68,12 @@ pub struct TaskList {
     /// What all tasks together may cost, in dollars, as the agent tells it.
     #[serde(default)]
     pub max_usd: Option<u32>,
+    /// How often the agent is asked again for a task while its provider does not answer as it should.
+    #[serde(default = "provider_retries")]
+    pub provider_retries: u32,
+    /// How long the first of these waits is, in seconds; each later one is twice as long, up to a quarter of an hour.
+    #[serde(default = "provider_pause_seconds")]
+    pub provider_pause_seconds: u64,
     /// False for smoke runs, which prove nothing.
     #[serde(default = "yes")]
     pub real: bool,
@@ -125,8 +132,16 @@ pub const TEST_SECONDS: u64 = 120;
 pub const FULL_TEST_SECONDS: u64 = 600;
 /// How many megabytes may be written unless something else is said.
 pub const DISK_MB: u64 = 4096;
+/// How often the agent is asked again while its provider does not answer, unless something else is said.
+pub const PROVIDER_RETRIES: u32 = 5;
+/// How long the first wait for a provider is unless something else is said, in seconds.
+pub const PROVIDER_PAUSE_SECONDS: u64 = 30;
 /// How long an agent may take unless something else is said.
 pub const TASK_SECONDS: u64 = 900;
+
+/// How many bytes of a prompt are kept free for what only shows while tasks run: what the task before changed, and why the
+/// first try was not accepted.
+const PROMPT_RESERVE: usize = 16 * 1024;
 
 const fn limits() -> Limits {
     LIMITS
@@ -142,6 +157,14 @@ const fn disk_mb() -> u64 {
 
 const fn full_test_seconds() -> u64 {
     FULL_TEST_SECONDS
+}
+
+const fn provider_retries() -> u32 {
+    PROVIDER_RETRIES
+}
+
+const fn provider_pause_seconds() -> u64 {
+    PROVIDER_PAUSE_SECONDS
 }
 
 const fn task_seconds() -> u64 {
@@ -239,8 +262,24 @@ impl TaskList {
                     .into_iter()
                     .map(|fault| format!("task `{}`: {fault}", task.id)),
             );
+            faults.extend(self.too_long(task));
         }
         faults
+    }
+
+    /// Says that a prompt does not fit into a word of a program; what a second try adds is reckoned with.
+    fn too_long(&self, task: &Task) -> Option<String> {
+        let agent = self.agent_of(task);
+        let words = || agent.args.iter().filter(|word| word.contains("{prompt}"));
+        let longest = words().map(String::len).max()?;
+        let bytes = prompt(task, None, None).len() + longest;
+        let most = MAX_ARGUMENT - PROMPT_RESERVE;
+        (agent.takes_prompt_as_word() && bytes > most).then(|| {
+            format!(
+                "task `{}`: its prompt of {bytes} bytes does not fit into a word of the agent ({most} at most); use `{{prompt_file}}` in `args`",
+                task.id
+            )
+        })
     }
 
     /// Makes it a list nobody has read: behind a proved wall or not at all, and only agents that tos knows,
@@ -249,7 +288,7 @@ impl TaskList {
         let mut own = self.tasks.iter().map(|task| self.agent_of(task));
         if let Some(agent) = own.find(|agent| !agent.is_plain()) {
             return Err(format!(
-                "an enforced plan cannot choose how the agent `{}` is called; only `claude` or `codex`, with `model` and \
+                "an enforced plan cannot choose how the agent `{}` is called; only an agent that tos knows by name, with `model` and \
                  `max_budget_usd`, can be named",
                 agent.program()
             ));

@@ -20,6 +20,10 @@ pub enum Verdict {
     OutOfTime,
     /// The agent's quota is used up and is not renewed in time.
     NoQuota,
+    /// The agent's provider did not answer as it should, however often it was asked.
+    ProviderDown,
+    /// No agent works until a person did something.
+    NeedsPerson,
 }
 
 /// Why everything stops.
@@ -41,8 +45,12 @@ pub enum Stop {
     Operator,
     /// The agent's quota is used up and is not renewed in time.
     Quota,
-    /// What the list may cost is spent, or cannot be measured.
+    /// What the list may cost is spent.
     Budget,
+    /// The agent's provider did not answer as it should, however often it was asked.
+    Provider,
+    /// The agent's login or account needs a person.
+    NeedsPerson,
 }
 
 impl Stop {
@@ -58,6 +66,8 @@ impl Stop {
             Self::Operator => "operator",
             Self::Quota => "quota",
             Self::Budget => "budget",
+            Self::Provider => "provider",
+            Self::NeedsPerson => "needs_person",
         }
     }
 }
@@ -156,7 +166,11 @@ impl Queue {
             match verdict {
                 Verdict::Accepted => TaskOutcome::Success,
                 Verdict::Failed | Verdict::OverLimit | Verdict::Broken => TaskOutcome::Failed,
-                Verdict::Stopped | Verdict::OutOfTime | Verdict::NoQuota => TaskOutcome::Blocked,
+                Verdict::Stopped
+                | Verdict::OutOfTime
+                | Verdict::NoQuota
+                | Verdict::ProviderDown
+                | Verdict::NeedsPerson => TaskOutcome::Blocked,
             },
         );
         match verdict {
@@ -167,6 +181,8 @@ impl Queue {
             Verdict::Stopped => self.end = Some(Stop::Operator),
             Verdict::OutOfTime => self.end = Some(Stop::TimeCap),
             Verdict::NoQuota => self.end = Some(Stop::Quota),
+            Verdict::ProviderDown => self.end = Some(Stop::Provider),
+            Verdict::NeedsPerson => self.end = Some(Stop::NeedsPerson),
         }
     }
 

@@ -283,6 +283,14 @@ pub enum Entry {
         seconds: u64,
         until: Timestamp,
     },
+    /// The agent's provider did not answer as it should, and the session waited before it asked again.
+    #[serde(rename = "provider.wait")]
+    ProviderWait {
+        task: String,
+        seconds: u64,
+        until: Timestamp,
+        reason: String,
+    },
     /// The phase changed.
     #[serde(rename = "phase")]
     Phase {
@@ -374,6 +382,7 @@ impl Entry {
             Self::Checkpoint { .. } => "checkpoint",
             Self::Restore { .. } => "checkpoint.restore",
             Self::QuotaWait { .. } => "quota.wait",
+            Self::ProviderWait { .. } => "provider.wait",
             Self::Phase { .. } => "phase",
             Self::Hold { .. } => "hold",
             Self::Unhold { .. } => "unhold",
@@ -412,6 +421,7 @@ impl Entry {
             | Self::Limit { .. }
             | Self::Restore { .. }
             | Self::QuotaWait { .. }
+            | Self::ProviderWait { .. }
             | Self::IsolationBreach { .. }
             | Self::InvariantBroken { .. }
             | Self::Phase { .. }
@@ -489,6 +499,15 @@ impl Entry {
                 until,
             } => format!(
                 "{task}: {seconds} s, until {}",
+                until.format("%Y-%m-%d %H:%M:%S %:z")
+            ),
+            Self::ProviderWait {
+                task,
+                seconds,
+                until,
+                reason,
+            } => format!(
+                "{task}: {seconds} s, until {}: {reason}",
                 until.format("%Y-%m-%d %H:%M:%S %:z")
             ),
             Self::Phase {

@@ -59,8 +59,10 @@ pub struct AgentSeen {
     pub version: Result<String, String>,
     /// Whether it must know its version: a program of somebody's own need not.
     pub needs_version: bool,
-    /// What it answered to a trivial question.
-    pub reply: Result<String, String>,
+    /// What it answered to a question for which it has to use its tools; `None` = it was not asked.
+    pub reply: Option<Result<String, String>>,
+    /// How its program is installed.
+    pub remedy: String,
 }
 
 /// A moment by two clocks.
@@ -189,15 +191,20 @@ fn agent(agent: &AgentSeen) -> [Finding; 2] {
         Err(why) if agent.needs_version => red(
             "agent",
             format!("{program} does not tell its version: {why}"),
-            "install it, or put it on PATH",
+            &agent.remedy,
         ),
         Err(_) => ok("agent", format!("{program}, version unknown")),
     };
     let reply = match &agent.reply {
-        Ok(reply) => ok("answer", format!("{program}: {}", short(reply))),
-        Err(why) => red(
+        None => warning(
             "answer",
-            format!("{program} did not answer a trivial question: {why}"),
+            format!("{program} is a program of the repository and was not asked"),
+            "give the agent a `check` that shows whether it works",
+        ),
+        Some(Ok(reply)) => ok("answer", format!("{program}: {}", short(reply))),
+        Some(Err(why)) => red(
+            "answer",
+            format!("{program} did not answer a question: {why}"),
             "log in, check its credentials in the list, or give the agent a `check`",
         ),
     };
@@ -340,7 +347,8 @@ mod tests {
                 program: "claude".into(),
                 version: Ok("2.1.0".into()),
                 needs_version: true,
-                reply: Ok("ready".into()),
+                reply: Some(Ok("ready".into())),
+                remedy: "install it".into(),
             }],
             free: Ok(LITTLE_ROOM),
             git: Ok("git version 2.47".into()),
@@ -374,14 +382,15 @@ mod tests {
     #[test]
     fn each_trouble_is_found() {
         type Spoil = fn(&mut Facts);
-        let cases: [(Spoil, &str, Colour); 13] = [
+        let cases: [(Spoil, &str, Colour); 14] = [
+            (|f| f.agents[0].reply = None, "answer", Colour::Warning),
             (
                 |f| f.agents[0].version = Err("no".into()),
                 "agent",
                 Colour::Red,
             ),
             (
-                |f| f.agents[0].reply = Err("no".into()),
+                |f| f.agents[0].reply = Some(Err("no".into())),
                 "answer",
                 Colour::Red,
             ),

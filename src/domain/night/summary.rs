@@ -125,6 +125,8 @@ pub struct Summary {
     pub checkpoints: u32,
     /// Time spent waiting for the agent's quota.
     pub quota_s: u64,
+    /// Seconds waited for a provider that did not answer as it should.
+    pub provider_s: u64,
     /// Checkpoints, returns, waits, limits, crashes.
     pub marks: Vec<Mark>,
     /// Where tries that were undone are kept, the newest last.
@@ -179,6 +181,7 @@ pub fn summarise(records: &[Record], run: &str) -> Option<Summary> {
         invariants: 0,
         checkpoints: 0,
         quota_s: 0,
+        provider_s: 0,
         marks: Vec::new(),
         kept: Vec::new(),
         base: None,
@@ -247,6 +250,10 @@ impl Summary {
             }
             Entry::QuotaWait { seconds, .. } => {
                 self.quota_s += seconds;
+                self.mark(record);
+            }
+            Entry::ProviderWait { seconds, .. } => {
+                self.provider_s += seconds;
                 self.mark(record);
             }
             _ => {}
@@ -433,6 +440,8 @@ impl Summary {
         if open > 0 && self.ended_by() != "queue_empty" {
             let why = match self.ended_by() {
                 "quota" => "when the agent's quota is renewed",
+                "provider" => "when the agent's provider answers again",
+                "needs_person" => "after what the reason asks of you",
                 "budget" => "with a larger `max_usd`",
                 "two_failures" | "task_failed" | "limit" => "after a look at the failures",
                 _ => "when you like",

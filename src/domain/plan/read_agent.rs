@@ -35,6 +35,8 @@ pub const PLAN_FIELDS: &[&str] = &[
     "full_test_command",
     "full_test_seconds",
     "max_usd",
+    "provider_retries",
+    "provider_pause_seconds",
     "real",
 ];
 /// The fields that only a task of an agent has.
@@ -62,6 +64,8 @@ const AGENT_FIELDS: &[&str] = &[
     "hosts",
     "environment",
     "check",
+    "idle_seconds",
+    "price",
 ];
 const LIMIT_FIELDS: &[&str] = &["files", "lines", "created", "bytes"];
 
@@ -379,6 +383,13 @@ impl<'a> Root<'a> {
                 .field("max_usd")
                 .map(|field| field.whole(1))
                 .transpose()?,
+            provider_retries: self
+                .field("provider_retries")
+                .map_or(Ok(guarded::PROVIDER_RETRIES), |field| field.whole(0))?,
+            provider_pause_seconds: whole(
+                "provider_pause_seconds",
+                guarded::PROVIDER_PAUSE_SECONDS,
+            )?,
             real: self.field("real").map_or(Ok(true), |field| field.flag())?,
             tasks: Vec::new(),
         })
@@ -457,7 +468,7 @@ fn agent(field: &Field<'_>) -> Result<Agent, Fault> {
     }
 }
 
-fn kinds() -> [&'static str; 4] {
+fn kinds() -> [&'static str; 7] {
     AgentKind::ALL.map(|(name, _)| name)
 }
 

@@ -93,6 +93,7 @@ pub fn counted(summary: &Summary) -> Vec<String> {
         several(summary.invariants, "BROKEN PROMISE", "BROKEN PROMISES"),
         number(crashes, if crashes == 1 { "crash" } else { "crashes" }),
         waited(summary.quota_s, "waiting for the quota"),
+        waited(summary.provider_s, "waiting for the provider"),
         waited(summary.suspend_s, "asleep"),
     ];
     all.into_iter().flatten().collect()

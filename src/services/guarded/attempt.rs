@@ -8,13 +8,15 @@ use super::{Error, Session, pace::Waited};
 use crate::{
     domain::{
         command::{Command, Kind},
-        guarded::{Task, Told, Verdict, checked_class, prompt, said},
+        guarded::{Task, Told, Verdict, checked_class},
         ledger::{Entry, TaskEnd, TaskOutcome, chain::sha256},
-        process::{End, Exit},
-        quota,
+        process::Exit,
         validate::{Collected, Finding, Group, Weight, is_test_path, judge},
     },
-    ports::{runner::Order, worktrees::Place},
+    ports::{
+        runner::{Order, Streams},
+        worktrees::Place,
+    },
 };
 
 /// How one try came out.
@@ -35,7 +37,21 @@ pub(super) enum Tried {
     /// The session had to be over.
     OutOfTime,
     /// The agent's quota is used up; it is renewed in so many seconds, where it says so.
-    NoQuota(Option<u64>),
+    NoQuota {
+        seconds: Option<u64>,
+        reason: String,
+    },
+    /// The agent's provider does not answer as it should.
+    ProviderDown {
+        reason: String,
+        /// After how many seconds it wants to be asked again.
+        seconds: Option<u64>,
+    },
+    /// No agent works until a person did something.
+    NeedsPerson {
+        reason: String,
+        remedy: String,
+    },
 }
 
 fn bad(reason: impl Into<String>, again: bool) -> Tried {
@@ -43,7 +59,7 @@ fn bad(reason: impl Into<String>, again: bool) -> Tried {
     Tried::Bad { told, again }
 }
 
-fn told(reason: impl Into<String>) -> Told {
+pub(super) fn told(reason: impl Into<String>) -> Told {
     Told {
         reason: reason.into(),
         ..Told::default()
@@ -58,7 +74,7 @@ impl Session<'_> {
             .worktrees
             .make(&self.terms.session, &task.id, &self.tip)?;
         let mut told: Option<Told> = None;
-        let (mut attempt, mut call) = (1, 0);
+        let (mut attempt, mut call, mut waits) = (1, 0, 0);
         let ended = loop {
             call += 1;
             let mut tried = self.attempt(task, &place, told.as_ref(), call).await?;
@@ -66,19 +82,29 @@ impl Session<'_> {
             if let Tried::Good { tree, seen } = &tried {
                 break self.accept(task, &place, tree, seen, attempt)?;
             }
-            // A try that met a used-up quota is none, so it does not take the name of one.
-            let name = if matches!(tried, Tried::NoQuota(_)) {
-                format!("quota-{call}")
-            } else {
-                attempt.to_string()
+            // A try that met no working provider is none, so it does not take the name of one.
+            let name = match &tried {
+                Tried::NoQuota { .. } => format!("quota-{call}"),
+                Tried::ProviderDown { .. } | Tried::NeedsPerson { .. } => {
+                    format!("provider-{call}")
+                }
+                _ => attempt.to_string(),
             };
             let restored = self.undo(task, &mut place, &name)?;
-            if let (Tried::NoQuota(seconds), true) = (&tried, restored) {
-                match self.wait_for_quota(task, *seconds).await? {
+            if restored
+                && let Some(waited) = self.wait_for_provider(task, &tried, &mut waits).await?
+            {
+                match waited {
                     Waited::Renewed => continue,
                     Waited::Stopped => tried = Tried::Stopped,
                     Waited::InVain => {}
                 }
+            }
+            if matches!(
+                tried,
+                Tried::NoQuota { .. } | Tried::ProviderDown { .. } | Tried::NeedsPerson { .. }
+            ) {
+                attempt -= 1;
             }
             let (why, again, verdict) = explained(tried);
             if !(again && attempt == 1 && restored && self.may_try_again(task)) {
@@ -175,7 +201,11 @@ impl Session<'_> {
             );
         }
         let outcome = match verdict {
-            Verdict::Stopped | Verdict::OutOfTime | Verdict::NoQuota => TaskOutcome::Blocked,
+            Verdict::Stopped
+            | Verdict::OutOfTime
+            | Verdict::NoQuota
+            | Verdict::ProviderDown
+            | Verdict::NeedsPerson => TaskOutcome::Blocked,
             Verdict::Accepted | Verdict::Failed | Verdict::OverLimit | Verdict::Broken => {
                 TaskOutcome::Failed
             }
@@ -221,78 +251,11 @@ impl Session<'_> {
         told: Option<&Told>,
         call: u32,
     ) -> Result<Tried, Error> {
-        let own = self.list.agent_of(task);
-        let agent = own.with_budget(self.dollars_left());
-        let homes = self
-            .tools
-            .hands
-            .furnish(&place.room, &agent)
-            .map_err(Error::Hands)?;
-        self.share(place)?;
-        let words = prompt(task, self.before.as_deref(), told);
-        let runner = self
-            .tools
-            .hands
-            .for_agent(&place.room, &agent, self.list.sandbox);
-        let limit = Duration::from_secs(task.max_time_seconds);
-        let order = self.order(
-            &task.id,
-            place,
-            agent.argv(&words),
-            limit,
-            &homes.0,
-            call * 10,
-        );
-        let (ended, late) = self.stay(&*runner, &order, place).await;
-        let (exit, micro_usd) = ended.as_ref().map_or((json!(null), None), |end| {
-            let told = said(agent.kind, &end.stdout.text());
-            (json!(end.exit), told.micro_usd)
-        });
-        self.pace.paid(micro_usd, own.ceiling_micro_usd());
-        self.event(
-            "task_exec_done",
-            json!({ "task": task.id, "exit": exit, "micro_usd": micro_usd }),
-        );
-        if let Some(broken) = self.broken()? {
-            return Ok(broken);
-        }
-        if let Some(heavy) = self.too_heavy(task, "the agent")? {
-            return Ok(heavy);
-        }
-        if let Some(tried) = self.answered(task, ended, late) {
+        if let Some(tried) = self.call_agent(task, place, told, call).await? {
             return Ok(tried);
         }
-        self.judge(task, place, homes.1, call).await
-    }
-
-    /// Says what is wrong with how an agent ended; `None` = its work can be looked at.
-    fn answered(&self, task: &Task, ended: Result<End, String>, late: bool) -> Option<Tried> {
-        let end = match ended {
-            Err(why) => return Some(bad(format!("the agent could not be started: {why}"), false)),
-            Ok(end) => end,
-        };
-        let kind = self.list.agent_of(task).kind;
-        match end.exit {
-            _ if late => return Some(Tried::OutOfTime),
-            Exit::Cancelled => return Some(Tried::Stopped),
-            Exit::Code { code: 0 } if !said(kind, &end.stdout.text()).is_error => return None,
-            Exit::TimedOut { .. } | Exit::Idle { .. } => {
-                let reason = format!("the agent took longer than {} s", task.max_time_seconds);
-                return Some(bad(reason, false));
-            }
-            Exit::Code { .. } | Exit::Signal { .. } | Exit::DiskTaken { .. } => {}
-        }
-        // Some programs complain on one stream, some on the other, some in their envelope.
-        let now = self.tools.clock.now();
-        let streams = [end.stderr.text(), end.stdout.text()];
-        let quota = streams.iter().find_map(|text| quota::used_up(text, now));
-        Some(quota.map_or_else(
-            || {
-                let reply = said(kind, &end.stdout.text()).reply;
-                self.failed("the agent", &end, &reply)
-            },
-            |limit| Tried::NoQuota(limit.seconds),
-        ))
+        let (_, home) = self.tools.hands.homes(&place.room);
+        self.judge(task, place, home, call).await
     }
 
     async fn judge(
@@ -307,7 +270,7 @@ impl Session<'_> {
             Err(error) => return Ok(bad(error.to_string(), true)),
         };
         if seen.changes.is_empty() {
-            return Ok(bad("the agent changed nothing", true));
+            return Ok(self.changed_nothing());
         }
         if let Some(refused) = self.judged(task, &seen)? {
             return Ok(refused);
@@ -391,15 +354,15 @@ impl Session<'_> {
         let limit = Duration::from_secs(self.list.test_seconds);
         let argv = task.test_command.clone();
         let order = self.order(&task.id, place, argv, limit, &home, call * 10 + 1);
-        let (ended, late) = self.stay(&*runner, &order, place).await;
+        let stayed = self.stay(&*runner, &order, place, None).await;
         if let Some(broken) = self.broken()? {
             return Ok(broken);
         }
         if let Some(heavy) = self.too_heavy(task, "its tests")? {
             return Ok(heavy);
         }
-        Ok(match ended {
-            _ if late => Tried::OutOfTime,
+        Ok(match stayed.ended {
+            _ if stayed.late => Tried::OutOfTime,
             Err(why) => bad(format!("the tests could not be started: {why}"), false),
             Ok(end) => match end.exit {
                 Exit::Code { code: 0 } => Tried::Good { tree, seen },
@@ -441,7 +404,7 @@ impl Session<'_> {
     }
 
     /// Says that a program was ended because it wrote too much.
-    fn too_heavy(&mut self, task: &Task, who: &str) -> Result<Option<Tried>, Error> {
+    pub(super) fn too_heavy(&mut self, task: &Task, who: &str) -> Result<Option<Tried>, Error> {
         let Some(actual) = self.heavy.take() else {
             return Ok(None);
         };
@@ -467,7 +430,7 @@ impl Session<'_> {
         Ok(worktrees.share(place, &self.list.share, walled)?)
     }
 
-    fn is_walled(&self) -> bool {
+    pub(super) fn is_walled(&self) -> bool {
         let mut proved = self.terms.start.capabilities.iter();
         proved.any(|word| word == "fs_confined")
     }
@@ -502,6 +465,7 @@ impl Session<'_> {
             output_directory: self.logs(place).join(name),
             index,
             token: format!("{}/{name}/{index}", self.terms.session),
+            streams: Streams::default(),
         }
     }
 
@@ -523,9 +487,18 @@ fn explained(tried: Tried) -> (Told, bool, Verdict) {
             false,
             Verdict::OutOfTime,
         ),
-        Tried::NoQuota(_) => {
-            let reason = "the agent's quota is used up and is not renewed in time";
+        Tried::NoQuota { reason, .. } => {
+            let reason =
+                format!("the agent's quota is used up and is not renewed in time: {reason}");
             (told(reason), false, Verdict::NoQuota)
+        }
+        Tried::ProviderDown { reason, .. } => {
+            let reason = format!("the agent's provider does not answer as it should: {reason}");
+            (told(reason), false, Verdict::ProviderDown)
+        }
+        Tried::NeedsPerson { reason, remedy } => {
+            let reason = format!("needs a person: {reason}; {remedy}");
+            (told(reason), false, Verdict::NeedsPerson)
         }
         // Accepted work never gets here.
         Tried::Stopped | Tried::Good { .. } => {

@@ -83,12 +83,12 @@ impl Session<'_> {
         for (index, argv) in (1..).zip(commands) {
             let limit = Duration::from_secs(self.list.full_test_seconds);
             let order = self.order(name, place, argv.clone(), limit, &homes.1, index);
-            let (ended, late) = self.stay(&*runner, &order, place).await;
+            let stayed = self.stay(&*runner, &order, place, None).await;
             if let Some(megabytes) = self.heavy.take() {
                 return Ok(Whole::Fails(format!("it wrote {megabytes} MB")));
             }
-            let fails = match ended {
-                Ok(end) if end.exit == Exit::Cancelled || late => return Ok(Whole::Unknown),
+            let fails = match stayed.ended {
+                Ok(end) if end.exit == Exit::Cancelled || stayed.late => return Ok(Whole::Unknown),
                 Ok(end) if end.exit == (Exit::Code { code: 0 }) => continue,
                 Ok(end) => super::failure::how(&end.exit),
                 Err(why) => why,

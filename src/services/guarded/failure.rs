@@ -23,15 +23,25 @@ pub(super) fn how(exit: &Exit) -> String {
     }
 }
 
+/// Returns the files that hold all that a program said.
+pub(super) fn log_files(end: &End) -> Option<String> {
+    let files = [&end.stderr.file, &end.stdout.file];
+    let files: Vec<&str> = files.into_iter().flatten().map(String::as_str).collect();
+    (!files.is_empty()).then(|| files.join(", "))
+}
+
 impl Session<'_> {
+    /// Says where all that a program said lies.
+    pub(super) fn name_logs(&self, who: &str, end: &End) {
+        if let Some(files) = log_files(end) {
+            self.watcher
+                .line(&format!("  all that {who} said: {files}"));
+        }
+    }
+
     /// Says how a program failed; `reply` is what it says where it does not complain.
     pub(super) fn failed(&self, who: &str, end: &End, reply: &str) -> Tried {
-        let files = [&end.stderr.file, &end.stdout.file];
-        let files: Vec<&str> = files.into_iter().flatten().map(String::as_str).collect();
-        if !files.is_empty() {
-            self.watcher
-                .line(&format!("  all that {who} said: {}", files.join(", ")));
-        }
+        self.name_logs(who, end);
         let told = Told {
             reason: format!("{who} {}", how(&end.exit)),
             last: last_line(&end.stderr.text()).or_else(|| last_line(reply)),

@@ -4,6 +4,7 @@
 //! [`crate::domain::guarded`]; here it is done, recorded before the next thing, and told.
 
 mod aftermath;
+mod agent_call;
 mod attempt;
 mod checkpoint;
 mod failure;
@@ -99,6 +100,7 @@ pub trait Watcher: Sync {
 }
 
 pub use aftermath::{Settled, settle};
+pub(crate) use agent_call::Listener;
 
 /// What came of a list.
 #[derive(Debug, Clone)]
@@ -147,6 +149,8 @@ pub(super) struct Session<'a> {
     pub(super) heavy: Option<u64>,
     /// What the task before changed.
     pub(super) before: Option<String>,
+    /// What the agent said at last that ended well.
+    said: Option<agent_call::LastWords>,
     pace: pace::Pace,
     /// How each task ended, in the order of the list.
     pub(super) ends: Vec<Option<TaskEnd>>,
@@ -184,6 +188,7 @@ pub async fn run(
         untold: Vec::new(),
         heavy: None,
         before: None,
+        said: None,
         pace: pace::Pace::new(&*tools.clock, progress.micro_usd),
         ends: list.tasks.iter().map(known).collect(),
     };

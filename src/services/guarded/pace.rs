@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Error, Session};
+use super::{Error, Session, attempt::Tried};
 use crate::{
-    domain::{guarded::Task, ledger::Entry, night::Beat},
+    domain::{guarded::Task, ledger::Entry, night::Beat, time::Timestamp},
     ports::clock::Clock,
 };
 
@@ -18,11 +18,16 @@ pub(super) const BEAT: Duration = Duration::from_secs(30);
 /// How long after its end a session may still be ending what runs.
 const GRACE: u64 = 60;
 /// An agent whose quota is used up again and again is not waited for any more.
-const MOST_WAITS: u32 = 20;
+const MOST_WAITS: u32 = 60;
+/// The first and the longest pause after which a quota is tried again of which nobody says when it is renewed, in seconds.
+const FIRST_POLL: u64 = 5 * 60;
+const LONGEST_POLL: u64 = 3600;
+/// The longest pause before a provider is asked again, in seconds.
+const LONGEST_PAUSE: u64 = 15 * 60;
 
-/// What came of waiting for an agent's quota.
+/// What came of waiting for an agent's quota or provider.
 pub(super) enum Waited {
-    /// It is renewed.
+    /// It is worth another try.
     Renewed,
     /// It is not renewed in time, or too often used up.
     InVain,
@@ -40,6 +45,8 @@ pub(super) struct Pace {
     /// Some call said nothing about its cost.
     unpriced: bool,
     waits: u32,
+    /// How often in a row a quota was waited for of which nobody said when it is renewed.
+    polls: u32,
     /// How long the task under way has waited; nobody worked in that time.
     waited: Duration,
 }
@@ -53,20 +60,23 @@ impl Pace {
             task: None,
             unpriced: false,
             waits: 0,
+            polls: 0,
             waited: Duration::ZERO,
         }
     }
 
-    /// Takes note of what a call cost. Where nobody said, it cost no more than its ceiling, if it had one.
-    pub(super) fn paid(&mut self, micro_usd: Option<u64>, ceiling: Option<u64>) {
+    /// Takes note of what a call cost. Where nobody said, it cost no more than its ceiling, if it had one. Returns whether
+    /// this is the first call of which nobody knows anything.
+    pub(super) fn paid(&mut self, micro_usd: Option<u64>, ceiling: Option<u64>) -> bool {
         match (micro_usd, ceiling) {
             (Some(cost), _) => {
                 self.micro_usd += cost;
                 self.task = Some(self.task.unwrap_or(0) + cost);
             }
             (None, Some(most)) => self.micro_usd += most,
-            (None, None) => self.unpriced = true,
+            (None, None) => return !std::mem::replace(&mut self.unpriced, true),
         }
+        false
     }
 
     /// Returns how long the task under way has waited, and forgets it.
@@ -107,10 +117,10 @@ impl Session<'_> {
             .map(|all| (all + GRACE).saturating_sub(spent))
     }
 
-    /// Returns whether the budget of the list is spent, or cannot be kept because nobody says what work costs.
+    /// Returns whether the budget of the list is spent, as far as anybody says what work costs.
     pub(super) fn is_over_budget(&self) -> bool {
         let most = self.list.max_usd.map(|usd| u64::from(usd) * 1_000_000);
-        most.is_some_and(|most| self.pace.micro_usd >= most || self.pace.unpriced)
+        most.is_some_and(|most| self.pace.micro_usd >= most)
     }
 
     /// Returns the whole dollars that one more call may cost.
@@ -132,21 +142,36 @@ impl Session<'_> {
         self.tools.beats.beat(&self.terms.session, &beat);
     }
 
-    /// Waits until the agent's quota is renewed, if that is in time.
-    pub(super) async fn wait_for_quota(
+    /// Waits until a try that met no working provider can be made again, if that is in time; `None` = it was another
+    /// try. `waits`: how often the task has waited for its provider.
+    pub(super) async fn wait_for_provider(
         &mut self,
         task: &Task,
-        seconds: Option<u64>,
-    ) -> Result<Waited, Error> {
+        tried: &Tried,
+        waits: &mut u32,
+    ) -> Result<Option<Waited>, Error> {
+        let waited = if let Tried::NoQuota { seconds, .. } = tried {
+            self.wait_for_quota(task, *seconds).await?
+        } else if let Tried::ProviderDown { reason, seconds } = tried {
+            *waits += 1;
+            self.wait_out(task, *waits, *seconds, reason).await?
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(waited))
+    }
+
+    async fn wait_for_quota(&mut self, task: &Task, seconds: Option<u64>) -> Result<Waited, Error> {
         self.pace.waits += 1;
         // A renewal that is past already is given a moment all the same.
-        let Some(seconds) = seconds.map(|seconds| seconds.max(1)) else {
-            return Ok(Waited::InVain);
+        let seconds = if let Some(seconds) = seconds {
+            self.pace.polls = 0;
+            seconds.max(1)
+        } else {
+            self.pace.polls += 1;
+            doubled(FIRST_POLL, self.pace.polls).min(LONGEST_POLL)
         };
-        let late = self
-            .left()
-            .is_some_and(|left| left < seconds.saturating_add(task.max_time_seconds));
-        if late || self.pace.waits > MOST_WAITS {
+        if self.is_too_late(task, seconds) || self.pace.waits > MOST_WAITS {
             return Ok(Waited::InVain);
         }
         let until = self.tools.clock.now() + Duration::from_secs(seconds);
@@ -157,22 +182,74 @@ impl Session<'_> {
         })?;
         let line = format!(
             "the agent's quota is used up; waiting until {}",
-            until.format("%H:%M:%S")
+            until.format("%a %Y-%m-%d %H:%M:%S")
         );
+        self.say_wait(task, "quota_wait", &line, seconds, until)
+            .await;
+        Ok(self.sat_out(task, seconds).await)
+    }
+
+    /// Waits before the provider is asked again: longer each time, as long as it asks for, never beyond the session.
+    async fn wait_out(
+        &mut self,
+        task: &Task,
+        waits: u32,
+        wanted: Option<u64>,
+        reason: &str,
+    ) -> Result<Waited, Error> {
+        let pause = doubled(self.list.provider_pause_seconds, waits).min(LONGEST_PAUSE);
+        let seconds = pause.max(wanted.unwrap_or(0)).max(1);
+        if self.is_too_late(task, seconds) || waits > self.list.provider_retries {
+            return Ok(Waited::InVain);
+        }
+        let until = self.tools.clock.now() + Duration::from_secs(seconds);
+        self.record(Entry::ProviderWait {
+            task: task.id.clone(),
+            seconds,
+            until,
+            reason: reason.to_owned(),
+        })?;
+        let line = format!(
+            "the agent's provider does not answer as it should ({reason}); wait {waits} of {}, until {}",
+            self.list.provider_retries,
+            until.format("%a %Y-%m-%d %H:%M:%S")
+        );
+        self.say_wait(task, "provider_wait", &line, seconds, until)
+            .await;
+        Ok(self.sat_out(task, seconds).await)
+    }
+
+    /// A wait after which the task could not end in time is none.
+    fn is_too_late(&self, task: &Task, seconds: u64) -> bool {
+        self.left()
+            .is_some_and(|left| left < seconds.saturating_add(task.max_time_seconds))
+    }
+
+    async fn say_wait(
+        &mut self,
+        task: &Task,
+        event: &'static str,
+        line: &str,
+        seconds: u64,
+        until: Timestamp,
+    ) {
         self.watcher.line(&format!("  {line}"));
         self.event(
-            "quota_wait",
+            event,
             json!({ "task": task.id, "seconds": seconds, "until": until }),
         );
-        self.tell("waiting", &line, &task.id).await;
+        self.tell("waiting", line, &task.id).await;
+    }
+
+    async fn sat_out(&mut self, task: &Task, seconds: u64) -> Waited {
         let began = self.tools.clock.boottime();
         let renewed = self.sit_out(&task.id, seconds).await;
         self.pace.waited += self.tools.clock.boottime().saturating_sub(began);
-        Ok(if renewed {
+        if renewed {
             Waited::Renewed
         } else {
             Waited::Stopped
-        })
+        }
     }
 
     async fn sit_out(&mut self, task: &str, seconds: u64) -> bool {
@@ -191,4 +268,13 @@ impl Session<'_> {
         }
         false
     }
+}
+
+/// Returns a pause that doubles with each wait; the first wait is number 1.
+fn doubled(first: u64, waits: u32) -> u64 {
+    first.saturating_mul(
+        1_u64
+            .checked_shl(waits.saturating_sub(1))
+            .unwrap_or(u64::MAX),
+    )
 }

@@ -2,37 +2,61 @@
 
 use std::time::Duration;
 
-use super::{Session, pace::BEAT, scale::Scale};
+use super::{Session, agent_call::Listener, pace::BEAT, scale::Scale};
 use crate::{
-    domain::process::{End, Exit},
+    domain::{
+        agent::Quiet,
+        process::{End, Exit},
+    },
     ports::{
         runner::{Interrupt, Order, Runner},
         worktrees::Place,
     },
 };
 
+/// How a program that was stayed with came to its end.
+pub(super) struct Stayed {
+    /// How it ended, or why it could not be started.
+    pub(super) ended: Result<End, String>,
+    /// It was ended because the session had to be over.
+    pub(super) late: bool,
+    /// It was an agent and was ended because it hung.
+    pub(super) quiet: Quiet,
+}
+
+/// How often it is looked at whether an agent hangs: a part of the time it may be silent.
+const LOOKS: u32 = 8;
+/// The longest time between two such looks.
+const LOOK: Duration = Duration::from_secs(5);
+
 impl Session<'_> {
     /// Stays with a program and shows that the session is alive; ends it when a person asks, when the session has to be
-    /// over, or when it writes too much. Returns how it ended, and whether time was the reason.
+    /// over, when it writes too much, or when it is an agent that hangs.
     pub(super) async fn stay(
         &mut self,
         runner: &dyn Runner,
         order: &Order,
         place: &Place,
-    ) -> (Result<End, String>, bool) {
+        agent: Option<(&Listener, Option<u64>)>,
+    ) -> Stayed {
         let mut stop = self.stop.clone();
-        let (mut heard, mut late) = (true, false);
+        let (mut heard, mut late, mut quiet) = (true, false, Quiet::No);
+        let mut beaten = self.tools.clock.monotonic();
+        let look = agent.map_or(BEAT, |(_, limit)| {
+            limit.map_or(LOOK, |limit| (Duration::from_secs(limit) / LOOKS).min(LOOK))
+        });
         let scale = Scale::new(&self.tools.worktrees, place, self.list.disk_mb).await;
         let mut running = runner.run(order);
         let mut tipped = std::pin::pin!(scale.tipped());
         loop {
             let left = self.until_hard_stop().map_or(BEAT, Duration::from_secs);
-            let tick = if late { BEAT } else { left.min(BEAT) };
+            let tick = if late { BEAT } else { left.min(BEAT).min(look) };
             tokio::select! {
                 ended = &mut running => {
                     // Who writes fast may be done before anybody looks.
                     self.heavy = self.heavy.or(scale.excess().await).or(taken(&ended));
-                    return (ended.map_err(|failure| failure.message), late);
+                    let ended = ended.map_err(|failure| failure.message);
+                    return Stayed { ended, late, quiet };
                 }
                 megabytes = &mut tipped, if self.heavy.is_none() => {
                     self.heavy = Some(megabytes);
@@ -46,7 +70,17 @@ impl Session<'_> {
                     }
                 }
                 () = self.tools.clock.sleep(tick) => {
-                    self.beat(name(order));
+                    let now = self.tools.clock.monotonic();
+                    if now.saturating_sub(beaten) >= BEAT {
+                        beaten = now;
+                        self.beat(name(order));
+                    }
+                    if let Some((listener, limit)) = agent.filter(|_| quiet == Quiet::No) {
+                        quiet = listener.quiet(limit);
+                        if quiet != Quiet::No {
+                            runner.interrupt(Interrupt::Terminate);
+                        }
+                    }
                     if self.until_hard_stop() == Some(0) {
                         runner.interrupt(if late { Interrupt::Kill } else { Interrupt::Terminate });
                         late = true;

@@ -1,27 +1,32 @@
 //! Looks at everything a night needs, in a few seconds; what it means is decided in [`crate::domain::night::health`].
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     domain::{
+        agent::{
+            Agent, AgentEnd, AgentKind, AgentReport, CHECK_EDITED, CHECK_FILE, CHECK_FILES,
+            CHECK_RAN, Invocation, Quiet, classify, telling_line,
+        },
         command::{Command, Kind},
-        guarded::{Agent, AgentKind, TaskList, said},
+        guarded::TaskList,
         ledger::Record,
         night::health::{AgentSeen, Facts, Moment},
         process::{End, Exit},
-        quota,
     },
     ports::{
         hands::Confined,
         notifier::Note,
-        runner::Order,
-        worktrees::{self, Place},
+        runner::{Order, Runner, Streams},
+        worktrees::Place,
     },
-    services::guarded::Tools,
+    services::guarded::{Listener, Tools},
 };
 
-/// How long an agent may take over a trivial question.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an agent may take over a question for which it runs a command and edits a file.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long it may take to tell its version.
+const VERSION_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Looks at everything. `run` names the work tree in which agents are asked; people get a note that says what it is.
 pub async fn look(
@@ -34,12 +39,18 @@ pub async fn look(
     let mut agents = Vec::new();
     // Old work trees go first: one of them may stand where an agent is asked.
     let worktrees = tools.worktrees.clean().map_err(|error| error.to_string());
+    let walled = confined
+        .capabilities
+        .iter()
+        .any(|word| word == "fs_confined");
     for agent in list.agents() {
+        let asked = ask(agent, list, tools, run, walled).await;
         agents.push(AgentSeen {
             program: agent.program().to_owned(),
-            version: tools.machine.version(agent.program()),
+            version: asked.version,
             needs_version: agent.kind != AgentKind::Command,
-            reply: ask(agent, list, tools, run).await,
+            reply: asked.reply,
+            remedy: agent.kind.install_remedy().to_owned(),
         });
     }
     let boot = tools.machine.boot();
@@ -80,88 +91,216 @@ async fn told(tools: &Tools, list: &TaskList, run: &str) -> Vec<(String, Result<
     told
 }
 
-/// Asks an agent a trivial question, where and how it will be asked for work.
-async fn ask(agent: &Agent, list: &TaskList, tools: &Tools, run: &str) -> Result<String, String> {
-    let plain = |error: worktrees::Error| error.to_string();
-    let head = tools.worktrees.head().map_err(plain)?;
-    let place = tools.worktrees.make(run, "health", &head).map_err(plain)?;
-    let answer = asked(agent, list, tools, &place).await;
-    tools.hands.strip(&place.room);
-    // Whatever it did there was not asked for.
-    tools.worktrees.remove(&place).map_err(plain)?;
-    answer
+/// What asking an agent showed.
+struct Asked {
+    version: Result<String, String>,
+    /// `None` = it is not asked.
+    reply: Option<Result<String, String>>,
 }
 
-async fn asked(
-    agent: &Agent,
-    list: &TaskList,
-    tools: &Tools,
-    place: &Place,
-) -> Result<String, String> {
-    let (home, _) = tools.hands.furnish(&place.room, agent)?;
-    let runner = tools.hands.for_agent(&place.room, agent, list.sandbox);
-    let token = format!("{}1", marker(tools));
-    let end = runner.run(&order(agent, place, home, token)).await;
-    let end = end.map_err(|failure| failure.message)?;
-    answer(agent, &end, tools)
+/// Asks an agent for its version and a question, behind the wall it will work behind, in an empty folder, with no more
+/// variables than it will have.
+async fn ask(agent: &Agent, list: &TaskList, tools: &Tools, run: &str, walled: bool) -> Asked {
+    let failed = |why: String| Asked {
+        version: Err(why.clone()),
+        reply: Some(Err(why)),
+    };
+    let agent = tools.hands.with_login(agent);
+    if is_of_the_repository(&agent, tools) {
+        return Asked {
+            version: Err("a program of your own is not asked".to_owned()),
+            reply: None,
+        };
+    }
+    let place = match tools.worktrees.make_scratch(run, "health", &CHECK_FILES) {
+        Ok(place) => place,
+        Err(error) => return failed(error.to_string()),
+    };
+    let asked = match tools.hands.furnish(&place.room, &agent) {
+        Ok((home, _)) => {
+            let asker = Asker {
+                agent: &agent,
+                tools,
+                place: &place,
+                home,
+                runner: tools.hands.for_agent(&place.room, &agent, list.sandbox),
+                walled,
+            };
+            Asked {
+                version: asker.version().await,
+                reply: Some(asker.reply().await),
+            }
+        }
+        Err(why) => failed(format!("{why}; {}", agent.kind.login_remedy())),
+    };
+    tools.hands.strip(&place.room);
+    match tools.worktrees.remove_scratch(&place) {
+        Ok(()) => asked,
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+/// Returns whether a `command` agent is a program of the repository, which an empty folder does not hold and which is not
+/// started for a question unless a `check` says how.
+fn is_of_the_repository(agent: &Agent, tools: &Tools) -> bool {
+    let alone = agent.kind == AgentKind::Command && agent.check.is_empty();
+    let mut words = agent
+        .args
+        .iter()
+        .take_while(|word| !word.contains("{prompt"));
+    alone && words.any(|word| !word.starts_with(['/', '-']) && tools.worktrees.holds(word))
+}
+
+/// An agent and where it is asked.
+struct Asker<'a> {
+    agent: &'a Agent,
+    tools: &'a Tools,
+    place: &'a Place,
+    home: String,
+    runner: Arc<dyn Runner>,
+    walled: bool,
+}
+
+impl Asker<'_> {
+    async fn version(&self) -> Result<String, String> {
+        if self.agent.kind == AgentKind::Command {
+            return Err("a program of your own is not asked".to_owned());
+        }
+        let argv = vec![self.agent.program().to_owned(), "--version".to_owned()];
+        let invocation = Invocation {
+            argv,
+            environment: Vec::new(),
+            reads_prompt: false,
+        };
+        let end = self
+            .run(invocation, 1, Streams::default(), VERSION_PATIENCE)
+            .await?;
+        let text = end.stdout.text();
+        match (&end.exit, text.lines().find(|line| !line.trim().is_empty())) {
+            (Exit::Code { code: 0 }, Some(line)) => Ok(line.trim().to_owned()),
+            (Exit::Code { code: 0 }, None) => Err("it printed nothing".to_owned()),
+            (Exit::TimedOut { .. }, _) => {
+                Err(format!("no answer after {} s", VERSION_PATIENCE.as_secs()))
+            }
+            _ => Err(telling_line(&end.stderr.text())
+                .unwrap_or_else(|| "it failed without a word".to_owned())),
+        }
+    }
+
+    async fn reply(&self) -> Result<String, String> {
+        let (prompt, uses_tools) = self.agent.check_prompt();
+        let file = self.tools.hands.write_prompt(&self.place.room, prompt)?;
+        let invocation = self
+            .agent
+            .check_invocation(&file.to_string_lossy(), self.walled);
+        // A program of somebody's own that stands in for the agent speaks plainly.
+        let stands_in = !self.agent.check.is_empty() || self.agent.kind == AgentKind::Job;
+        let kind = if stands_in {
+            AgentKind::Command
+        } else {
+            self.agent.kind
+        };
+        let listener = Arc::new(Listener::new(kind, &self.tools.clock));
+        let streams = Streams {
+            input_file: invocation.reads_prompt.then_some(file),
+            reader: Some(Arc::<Listener>::clone(&listener)),
+        };
+        let end = self.run(invocation, 2, streams, PATIENCE).await?;
+        let report = listener.report();
+        if matches!(end.exit, Exit::TimedOut { .. } | Exit::Idle { .. }) {
+            let said =
+                telling_line(&listener.stderr()).or_else(|| report.complaints.last().cloned());
+            let said = said.map_or(String::new(), |line| format!("; {line}"));
+            return Err(format!("no answer after {} s{said}", PATIENCE.as_secs()));
+        }
+        let agent = Agent {
+            kind,
+            ..self.agent.clone()
+        };
+        let now = self.tools.clock.now();
+        let end = classify(
+            &agent,
+            &report,
+            &end.exit,
+            Quiet::No,
+            &listener.stderr(),
+            now,
+        );
+        if end != AgentEnd::Done {
+            return Err(end.sentence(now));
+        }
+        if report.reply.is_empty() {
+            return Err("it ended well and said nothing".to_owned());
+        }
+        if uses_tools && !stands_in {
+            self.used_its_tools(&report)?;
+        }
+        Ok(report.reply)
+    }
+
+    /// An agent that talks well and can do nothing is no help at night.
+    fn used_its_tools(&self, report: &AgentReport) -> Result<(), String> {
+        let read = |file| {
+            self.tools
+                .worktrees
+                .read_scratch(self.place, file)
+                .unwrap_or_default()
+        };
+        let ran = !read(CHECK_RAN).is_empty();
+        let edited = read(CHECK_FILE).contains(CHECK_EDITED);
+        let refused = report.denials.first().map_or(String::new(), |denial| {
+            format!("; its own permissions refused {}", denial.tool)
+        });
+        match (ran, edited) {
+            (true, true) => Ok(()),
+            (false, true) => Err(format!("it answers, but it ran no command{refused}")),
+            (true, false) => Err(format!("it answers, but it edited no file{refused}")),
+            (false, false) => Err(format!(
+                "it answers, but it neither ran a command nor edited a file{refused}"
+            )),
+        }
+    }
+
+    async fn run(
+        &self,
+        invocation: Invocation,
+        index: u32,
+        streams: Streams,
+        patience: Duration,
+    ) -> Result<End, String> {
+        let environment = [
+            ("HOME", self.home.as_str()),
+            ("TMPDIR", "/tmp"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("TOS_TASK", "health"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let order = Order {
+            command: Command {
+                kind: Kind::Exec,
+                code: String::new(),
+                argv: invocation.argv,
+            },
+            directory: self.place.top.clone(),
+            deadline: patience,
+            idle_deadline: None,
+            environment: environment
+                .into_iter()
+                .chain(invocation.environment)
+                .collect(),
+            output_directory: self.place.room.join("log"),
+            index,
+            token: format!("{}{index}", marker(self.tools)),
+            streams,
+        };
+        self.runner
+            .run(&order)
+            .await
+            .map_err(|failure| failure.message)
+    }
 }
 
 /// Returns what marks the processes of a check of this root, so that those a crash left can be found.
 pub(crate) fn marker(tools: &Tools) -> String {
     format!("health:{}/", tools.ledger.place())
-}
-
-fn order(agent: &Agent, place: &Place, home: String, token: String) -> Order {
-    let environment = [
-        ("HOME", home),
-        ("TMPDIR", "/tmp".to_owned()),
-        ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
-        ("TOS_TASK", "health".to_owned()),
-    ];
-    Order {
-        command: Command {
-            kind: Kind::Exec,
-            code: String::new(),
-            argv: agent.hello(),
-        },
-        directory: place.top.clone(),
-        deadline: PATIENCE,
-        idle_deadline: None,
-        environment: environment
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
-        output_directory: place.room.join("log"),
-        index: 1,
-        token,
-    }
-}
-
-fn answer(agent: &Agent, end: &End, tools: &Tools) -> Result<String, String> {
-    // A program of somebody's own that stands in for the agent speaks plainly.
-    let kind = if agent.check.is_empty() {
-        agent.kind
-    } else {
-        AgentKind::Command
-    };
-    let said = said(kind, &end.stdout.text());
-    match &end.exit {
-        Exit::Code { code: 0 } if !said.is_error && !said.reply.is_empty() => return Ok(said.reply),
-        Exit::Code { code: 0 } if said.reply.is_empty() => {
-            return Err("it ended well and said nothing".to_owned());
-        }
-        Exit::TimedOut { .. } | Exit::Idle { .. } => {
-            return Err(format!("no answer after {} s", PATIENCE.as_secs()));
-        }
-        Exit::Code { .. } | Exit::Signal { .. } | Exit::DiskTaken { .. } | Exit::Cancelled => {}
-    }
-    let streams = [end.stderr.text(), end.stdout.text()];
-    let now = tools.clock.now();
-    if let Some(limit) = streams.iter().find_map(|text| quota::used_up(text, now)) {
-        let when = limit.seconds.map_or(String::new(), |seconds| {
-            format!("; it is renewed in {} min", seconds.div_ceil(60))
-        });
-        return Err(format!("its quota is used up{when}"));
-    }
-    let words = streams.iter().find_map(|text| text.trim().lines().last());
-    Err(words.unwrap_or("it failed without a word").to_owned())
 }

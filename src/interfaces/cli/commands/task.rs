@@ -9,7 +9,7 @@ use crate::{
     config::tasks,
     domain::{
         gates::{self, Ask, Refusal, Report},
-        guarded::{Sandbox, Stop, Task, TaskList},
+        guarded::{Agent, AgentKind, Sandbox, Stop, Task, TaskList},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
     },
     interfaces::{
@@ -221,13 +221,22 @@ pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Co
     Ok(confined)
 }
 
+/// Asks an agent's program for its version. A program of somebody's own is not started for that: it may do anything.
+pub(super) fn version(desk: &Desk, agent: &Agent) -> String {
+    if agent.kind == AgentKind::Command {
+        "unknown".to_owned()
+    } else {
+        (desk.version)(agent.program())
+    }
+}
+
 pub(super) fn start(
     court: &Court,
     desk: &Desk,
     list: &TaskList,
     confined: Confined,
 ) -> SessionStart {
-    let agent_version = (desk.version)(list.agent.program());
+    let agent_version = version(desk, &list.agent);
     SessionStart {
         at_night: gates::night_of(&court.loaded.gates, court.here.at).is_some(),
         conditions: conditions(court, &confined.backend, list, &agent_version),
@@ -332,7 +341,7 @@ pub(super) fn exit(summary: &Summary) -> Exit {
         .all(|task| task.outcome == TaskOutcome::Success);
     match summary.stop {
         Stop::Operator => Exit::Cancelled,
-        Stop::Quota | Stop::Budget => Exit::Refused,
+        Stop::Quota | Stop::Budget | Stop::Provider | Stop::NeedsPerson => Exit::Refused,
         Stop::QueueEmpty if all => Exit::Success,
         Stop::QueueEmpty | Stop::TaskFailed | Stop::TwoFailures | Stop::Limit | Stop::TimeCap => {
             Exit::PlanFailed

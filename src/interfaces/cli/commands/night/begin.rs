@@ -83,7 +83,7 @@ pub(super) fn carry_out(
     }
     let confined = task::confined(&night.list, desk, kit)?;
     court.here.backend = Some(confined.backend.clone());
-    court.here.agent_version = Some((desk.version)(night.list.agent.program()));
+    court.here.agent_version = Some(task::version(desk, &night.list.agent));
     let report = court.report();
     let asked = desk.tools.clock.boottime();
     let seconds = seconds(night, &court, &report)?;

@@ -1,0 +1,395 @@
+//! One call of an agent: started with its prompt, listened to while it works, ended when it hangs, and understood when it
+//! has ended.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+
+use super::{
+    Error, Session,
+    attempt::{Tried, told},
+};
+use crate::{
+    domain::{
+        agent::{Agent, AgentEnd, AgentKind, AgentReport, Quiet, Transcript, classify},
+        guarded::{Task, Told, prompt},
+        process::{End, Exit},
+        text::{head, visible},
+    },
+    ports::{
+        clock::Clock,
+        runner::{LineReader, Order, OutputStream, Streams},
+        worktrees::Place,
+    },
+};
+
+/// How often in a row a provider may refuse a login before the agent that tries again is ended.
+const REFUSALS: u32 = 2;
+/// How many refused tool calls are shown, and how many characters of each.
+const SHOWN: usize = 3;
+const SHOWN_CHARACTERS: usize = 160;
+/// How much of standard error is kept for the reason of a failure, in bytes.
+const STDERR: usize = 64 * 1024;
+
+/// Listens to an agent while it works.
+pub(crate) struct Listener {
+    transcript: Mutex<Transcript>,
+    stderr: Mutex<String>,
+    clock: Arc<dyn Clock>,
+    /// When it last said something, in milliseconds of the clock that stands still while the machine sleeps.
+    heard_ms: AtomicU64,
+    has_envelope: bool,
+}
+
+impl Listener {
+    pub(crate) fn new(kind: AgentKind, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            transcript: Mutex::new(Transcript::new(kind)),
+            stderr: Mutex::default(),
+            clock: Arc::clone(clock),
+            heard_ms: AtomicU64::new(millis(clock.monotonic())),
+            has_envelope: kind.has_envelope(),
+        }
+    }
+
+    /// Returns what was said so far.
+    pub(crate) fn report(&self) -> AgentReport {
+        let transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transcript.clone().finish()
+    }
+
+    /// Returns the end of standard error.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Says whether the agent hangs; `limit` = how long it may be silent, in seconds.
+    pub(super) fn quiet(&self, limit: Option<u64>) -> Quiet {
+        let transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let report = transcript.report();
+        if report.refusals >= REFUSALS {
+            return Quiet::Unauthorised;
+        }
+        let silent = millis(self.clock.monotonic())
+            .saturating_sub(self.heard_ms.load(Ordering::Relaxed))
+            / 1000;
+        match limit {
+            Some(limit) if silent >= limit && report.running.is_none() && self.has_envelope => {
+                Quiet::ForProvider { seconds: silent }
+            }
+            _ => Quiet::No,
+        }
+    }
+}
+
+impl LineReader for Listener {
+    fn line(&self, stream: OutputStream, line: &str) {
+        match stream {
+            OutputStream::Stdout => {
+                self.heard_ms
+                    .store(millis(self.clock.monotonic()), Ordering::Relaxed);
+                let mut transcript = self
+                    .transcript
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                transcript.line(line);
+            }
+            OutputStream::Stderr => {
+                let mut text = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(line);
+                text.push('\n');
+                if text.len() > 2 * STDERR {
+                    let from = text.len() - STDERR;
+                    let cut = (from..=text.len()).find(|at| text.is_char_boundary(*at));
+                    text.drain(..cut.unwrap_or(0));
+                }
+            }
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Session<'_> {
+    /// Lets the agent work on a task; `None` = its work can be looked at.
+    pub(super) async fn call_agent(
+        &mut self,
+        task: &Task,
+        place: &Place,
+        why: Option<&Told>,
+        call: u32,
+    ) -> Result<Option<Tried>, Error> {
+        let own = self.list.agent_of(task);
+        let agent = self
+            .tools
+            .hands
+            .with_login(&own.with_budget(self.dollars_left()));
+        let home = match self.tools.hands.furnish(&place.room, &agent) {
+            Ok((home, _)) => home,
+            Err(why) => return Ok(Some(cannot_log_in(&agent, why))),
+        };
+        self.share(place)?;
+        let listener = Arc::new(Listener::new(agent.kind, &self.tools.clock));
+        let words = prompt(task, self.before.as_deref(), why);
+        let order = self.agent_order(task, place, &agent, &words, &home, call, &listener)?;
+        let runner = self
+            .tools
+            .hands
+            .for_agent(&place.room, &agent, self.list.sandbox);
+        let idle = agent.idle_limit(task.max_time_seconds);
+        let stayed = self
+            .stay(&*runner, &order, place, Some((&listener, idle)))
+            .await;
+        let report = listener.report();
+        self.paid(&agent, own, &report);
+        let exit = stayed.ended.as_ref().ok().map(|end| &end.exit);
+        self.event(
+            "task_exec_done",
+            json!({ "task": task.id, "exit": exit, "micro_usd": agent.cost(&report), "usage": report.usage, "denials": report.denials.len() }),
+        );
+        self.show_denials(&report);
+        if let Some(broken) = self.broken()? {
+            return Ok(Some(broken));
+        }
+        if let Some(heavy) = self.too_heavy(task, "the agent")? {
+            return Ok(Some(heavy));
+        }
+        let end = match stayed.ended {
+            Err(why) => {
+                let told = told(format!("the agent could not be started: {why}"));
+                return Ok(Some(Tried::Bad { told, again: false }));
+            }
+            Ok(_) if stayed.late => return Ok(Some(Tried::OutOfTime)),
+            Ok(end) => end,
+        };
+        let failed = self.understand(
+            task,
+            &agent,
+            &report,
+            &end,
+            stayed.quiet,
+            &listener.stderr(),
+        );
+        if failed.is_none() {
+            self.said = Some(last_words(&report, &end));
+        }
+        Ok(failed)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the order")]
+    fn agent_order(
+        &self,
+        task: &Task,
+        place: &Place,
+        agent: &Agent,
+        words: &str,
+        home: &str,
+        call: u32,
+        listener: &Arc<Listener>,
+    ) -> Result<Order, Error> {
+        let file = self
+            .tools
+            .hands
+            .write_prompt(&place.room, &agent.prompt_text(words));
+        let file = file.map_err(Error::Hands)?;
+        let invocation = agent.invocation(words, &file.to_string_lossy(), self.is_walled());
+        let limit = Duration::from_secs(task.max_time_seconds);
+        let mut order = self.order(&task.id, place, invocation.argv, limit, home, call * 10);
+        order.environment.extend(invocation.environment);
+        order.idle_deadline = agent
+            .idle_limit(task.max_time_seconds)
+            .map(Duration::from_secs);
+        order.streams = Streams {
+            input_file: invocation.reads_prompt.then_some(file),
+            reader: Some(Arc::<Listener>::clone(listener)),
+        };
+        Ok(order)
+    }
+
+    /// Says how an agent ended; `None` = it is done.
+    fn understand(
+        &self,
+        task: &Task,
+        agent: &Agent,
+        report: &AgentReport,
+        end: &End,
+        quiet: Quiet,
+        stderr: &str,
+    ) -> Option<Tried> {
+        let quiet = match (&end.exit, quiet) {
+            (Exit::Cancelled, Quiet::No) => return Some(Tried::Stopped),
+            (Exit::TimedOut { .. }, _) => {
+                let reason = format!("the agent took longer than {} s", task.max_time_seconds);
+                return Some(self.agent_failed(reason, report, end, false));
+            }
+            (Exit::Idle { after_ms }, Quiet::No) => {
+                let seconds = after_ms / 1000;
+                if let Some(command) = &report.running {
+                    let command = head(&visible(command), SHOWN_CHARACTERS, "...");
+                    let reason =
+                        format!("a command of the agent did nothing for {seconds} s: {command}");
+                    return Some(self.agent_failed(reason, report, end, true));
+                }
+                if !agent.kind.has_envelope() && agent.kind != AgentKind::Aider {
+                    let reason = format!("the agent said and did nothing for {seconds} s");
+                    return Some(self.agent_failed(reason, report, end, true));
+                }
+                Quiet::ForProvider { seconds }
+            }
+            (_, quiet) => quiet,
+        };
+        Some(
+            match classify(
+                agent,
+                report,
+                &end.exit,
+                quiet,
+                stderr,
+                self.tools.clock.now(),
+            ) {
+                AgentEnd::Done => return None,
+                AgentEnd::LimitReached { seconds, reason } => Tried::NoQuota { seconds, reason },
+                AgentEnd::ProviderDown { reason, seconds } => {
+                    Tried::ProviderDown { reason, seconds }
+                }
+                AgentEnd::NeedsPerson { reason, remedy } => {
+                    self.name_logs("the agent", end);
+                    Tried::NeedsPerson { reason, remedy }
+                }
+                AgentEnd::Failed { reason, again } => {
+                    let how = super::failure::how(&end.exit);
+                    self.agent_failed(format!("the agent {how}: {reason}"), report, end, again)
+                }
+            },
+        )
+    }
+
+    fn agent_failed(&self, reason: String, report: &AgentReport, end: &End, again: bool) -> Tried {
+        self.name_logs("the agent", end);
+        let denials = report.denials.iter().take(SHOWN);
+        let findings = denials.map(|denial| {
+            format!(
+                "its own permissions refused {}: {}",
+                denial.tool,
+                shown(&denial.what)
+            )
+        });
+        Tried::Bad {
+            told: Told {
+                reason,
+                last: None,
+                findings: findings.collect(),
+                output: String::new(),
+            },
+            again,
+        }
+    }
+
+    /// Takes note of what a call cost; that nobody says it is told once.
+    fn paid(&mut self, agent: &Agent, own: &Agent, report: &AgentReport) {
+        let first = self.pace.paid(agent.cost(report), own.ceiling_micro_usd());
+        if first && let Some(most) = self.list.max_usd {
+            let price = if report.usage.is_some() {
+                "; give the agent a `price`, or name its `model`"
+            } else {
+                ""
+            };
+            self.watcher.line(&format!(
+                "  note: nobody says what a call of `{}` costs, so `max_usd = {most}` counts without it{price}",
+                agent.program()
+            ));
+        }
+    }
+
+    fn show_denials(&self, report: &AgentReport) {
+        for denial in report.denials.iter().take(SHOWN) {
+            let line = format!(
+                "  the agent's own permissions refused {}: {}",
+                denial.tool,
+                shown(&denial.what)
+            );
+            self.watcher.line(&line);
+        }
+        if let Some(more) = report
+            .denials
+            .len()
+            .checked_sub(SHOWN)
+            .filter(|more| *more > 0)
+        {
+            self.watcher.line(&format!("  and {more} more"));
+        }
+    }
+
+    /// Says what an agent that changed nothing said instead.
+    pub(super) fn changed_nothing(&self) -> Tried {
+        let said = self.said.clone().unwrap_or_default();
+        if let Some(files) = &said.files {
+            self.watcher
+                .line(&format!("  all that the agent said: {files}"));
+        }
+        Tried::Bad {
+            told: Told {
+                reason: "the agent changed nothing".to_owned(),
+                last: said.words,
+                findings: said.denials,
+                output: String::new(),
+            },
+            again: true,
+        }
+    }
+}
+
+/// What an agent left to be told where its work says nothing.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LastWords {
+    words: Option<String>,
+    denials: Vec<String>,
+    files: Option<String>,
+}
+
+fn last_words(report: &AgentReport, end: &End) -> LastWords {
+    let denials = report.denials.iter().take(SHOWN);
+    LastWords {
+        words: crate::domain::guarded::last_line(&report.reply)
+            .map(|line| format!("its last words: {line}")),
+        denials: denials
+            .map(|denial| {
+                format!(
+                    "its own permissions refused {}: {}",
+                    denial.tool,
+                    shown(&denial.what)
+                )
+            })
+            .collect(),
+        files: super::failure::log_files(end),
+    }
+}
+
+fn shown(what: &str) -> String {
+    let line = what.lines().next().unwrap_or_default();
+    head(&visible(line), SHOWN_CHARACTERS, "...")
+}
+
+fn cannot_log_in(agent: &Agent, reason: String) -> Tried {
+    Tried::NeedsPerson {
+        reason,
+        remedy: format!("{}; then run it again", agent.kind.login_remedy()),
+    }
+}
