@@ -188,7 +188,6 @@ impl Tree {
         let order = RollBack {
             target: Some("HEAD^".to_owned()),
             discard: false,
-            ..RollBack::default()
         };
         block_on(self.checkpoints().roll_back(&order)).unwrap();
     }

@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    adapters::state_folder,
-    ports::itself::{Begun, Ended, Itself},
-};
+use crate::ports::itself::{Begun, Ended, Itself};
 
 /// The running executable.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +62,7 @@ impl Itself for Executable {
 
     fn write(&self, path: &Path, text: &str) -> Result<(), String> {
         if let Some(parent) = path.parent() {
-            state_folder::create_dir_all(parent)
+            std::fs::create_dir_all(parent)
                 .map_err(|error| format!("{}: {error}", parent.display()))?;
         }
         std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))

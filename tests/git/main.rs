@@ -10,7 +10,6 @@ mod damaged;
 mod equivalence;
 mod hard;
 mod rollback;
-mod state;
 mod support;
 mod take;
 mod trees;

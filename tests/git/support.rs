@@ -121,7 +121,6 @@ impl Repo {
         let order = RollBack {
             target: Some(target.to_owned()),
             discard,
-            ..RollBack::default()
         };
         block_on(self.checkpoints().roll_back(&order))
     }

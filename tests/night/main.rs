@@ -6,7 +6,6 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
-mod agents;
 mod clock;
 mod root;
 mod sink;

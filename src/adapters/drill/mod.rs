@@ -20,7 +20,6 @@ use std::{
 };
 
 use crate::{
-    adapters::state_folder,
     domain::drill::Drill,
     ports::drill_site::{Error, Ground, Site},
 };
@@ -76,7 +75,11 @@ impl Ground for DrillGround {
         }
         let folder = self.options.root.join(".tos/drills");
         let cannot = trouble("no place for a drill can be made");
-        state_folder::create_dir_all(&folder).map_err(&cannot)?;
+        fs::create_dir_all(&folder).map_err(&cannot)?;
+        let ignore = self.options.root.join(".tos/.gitignore");
+        if !ignore.exists() {
+            fs::write(ignore, "*\n").map_err(&cannot)?;
+        }
         // Sweeping and laying out take turns, so that a place without a lock is nobody's.
         let turn = fs::File::create(self.options.root.join(".tos/drills.lock"));
         let turn = turn.map_err(&cannot)?;

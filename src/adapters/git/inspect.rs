@@ -12,7 +12,6 @@ use super::{
 use crate::domain::{
     checkpoint::{Difference, Failure, Kind, Listed, Shown, Sort, name_of},
     safety::Note,
-    state_folder::is_state_path,
 };
 
 /// Lists checkpoints, then safety snapshots.
@@ -72,10 +71,7 @@ pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<Di
             Delta::Deleted => (Kind::Deleted, delta.old_file()),
             _ => (Kind::Modified, delta.new_file()),
         };
-        if let Some(path) = file
-            .path_bytes()
-            .filter(|path| !path.ends_with(b"/") && !is_state_path(path))
-        {
+        if let Some(path) = file.path_bytes().filter(|path| !path.ends_with(b"/")) {
             changes.insert(path.to_vec(), kind);
         }
     }

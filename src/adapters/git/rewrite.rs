@@ -27,43 +27,35 @@ use super::{
     object::{Id, hex},
     pack::{Pack, blocking_sync},
     publish::Scratch,
-    restore::{Stays, absolute},
+    restore::absolute,
     scan::{helpers, look, open_directory},
     trees::{self, Sink},
 };
 use crate::domain::checkpoint::{Failure, shown_path};
 
 /// Brings the work tree described by `index` to `goal`; returns the index of it, or declines.
-/// The files that stay keep what is on disk; those that the goal lacks leave the index.
+/// The files of `kept` leave the index and stay on disk.
 pub(super) fn blocking_rewrite(
     home: &Home,
     index: &Index,
-    all: &[Delta],
+    deltas: &[Delta],
     goal: Oid,
-    stays: &Stays,
+    kept: &BTreeSet<Vec<u8>>,
 ) -> Result<Option<Scratch>> {
-    if !suits(home, index, all)? {
+    if !suits(home, index, deltas)? {
         return Ok(None);
     }
-    let moves = |delta: &&Delta| !stays.holds(&delta.path);
-    let deltas: Vec<Delta> = all.iter().filter(moves).cloned().collect();
-    blocking_check(home, index, &deltas)?;
+    blocking_check(home, index, deltas)?;
     let mut emptied = BTreeSet::new();
-    for delta in deltas.iter().filter(|delta| delta.after.is_none()) {
+    let goes = |delta: &&Delta| delta.after.is_none() && !kept.contains(&delta.path);
+    for delta in deltas.iter().filter(goes) {
         blocking_remove(&home.top, index, delta)?;
         emptied.extend(parents(&delta.path));
     }
-    blocking_directories(home, &deltas)?;
-    let stats = blocking_write_all(home, index, &deltas)?;
+    blocking_directories(home, deltas)?;
+    let stats = blocking_write_all(home, index, deltas)?;
     blocking_remove_empty(home, emptied.iter().rev());
-    let mut written = deltas.iter().zip(stats).peekable();
-    // What git knows nothing of the time of, it looks at anew.
-    let stat_of = |delta: &Delta| {
-        let is_it = written.next_if(|(one, _)| one.path == delta.path);
-        is_it.map(|(_, stat)| stat).unwrap_or_default()
-    };
-    let stats: Vec<Stat> = all.iter().map(stat_of).collect();
-    let next = next_index(index, all, &stats, goal)?;
+    let next = next_index(index, deltas, &stats, goal)?;
     let scratch = Scratch::new(&home.directory);
     let now = scratch.blocking_touch()?;
     scratch.blocking_write(&next.to_bytes(now))?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    adapters::{state_folder, store::replace},
+    adapters::store::replace,
     domain::ledger::{
         Entry, Record, Stamp, VERSION,
         chain::{self, Anchor, Chain, ROOT, sha256},
@@ -95,8 +95,12 @@ impl LedgerFile {
     }
 
     fn locked(&self) -> io::Result<File> {
-        state_folder::create_dir_all(&self.folder)?;
+        fs::create_dir_all(&self.folder)?;
         private(&self.folder)?;
+        let ignore = self.options.root.join(".tos/.gitignore");
+        if !ignore.exists() {
+            fs::write(ignore, "*\n")?;
+        }
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

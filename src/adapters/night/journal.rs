@@ -4,7 +4,7 @@
 //! often. A line that a crash cut short is completed by a line feed and counts as a line that says nothing.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -14,7 +14,6 @@ use serde_json::json;
 
 use super::courier::Bell;
 use crate::{
-    adapters::state_folder,
     domain::{night::RunEvent, redaction::Redactor},
     ports::journal::Journal,
 };
@@ -47,7 +46,7 @@ impl EventFiles {
     }
 
     fn open(&self, run: &str) -> io::Result<Open> {
-        state_folder::create_dir_all(&self.folder)?;
+        fs::create_dir_all(&self.folder)?;
         let path = self.folder.join(format!("{run}.jsonl"));
         let mut file = OpenOptions::new()
             .create(true)

@@ -15,7 +15,6 @@ use std::{
 use tokio::{net::unix::pipe::Receiver, sync::watch};
 
 use crate::{
-    adapters::state_folder,
     domain::{process::Captured, redaction},
     ports::runner::{LineReader, OutputStream, Streams},
 };
@@ -212,7 +211,7 @@ impl Sink {
 /// Opens the file for the whole stream; a link in its place is not followed.
 fn created(path: &Path) -> io::Result<fs::File> {
     if let Some(folder) = path.parent() {
-        state_folder::create_dir_all(folder)?;
+        fs::create_dir_all(folder)?;
     }
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     fs::OpenOptions::new()

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     adapters::{
         process::{CommandRunner, Options as RunnerOptions},
-        programs, state_folder,
+        programs,
     },
     domain::{
         command::{Command as Proposed, Kind},
@@ -100,10 +100,20 @@ fn recalled(place: &Path) -> Option<Memory> {
 
 fn remember(place: &Path, memory: &Memory) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new("/"));
-    state_folder::create_records(folder)?;
+    make_state(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     serde_json::to_writer(&mut file, memory)?;
     file.persist(place)?;
+    Ok(())
+}
+
+/// Makes the folder of tos's own state, which git does not look at: it is no part of anybody's work.
+fn make_state(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        fs::write(ignore, "*\n")?;
+    }
     Ok(())
 }
 
@@ -172,7 +182,7 @@ struct Stage {
 
 impl Stage {
     fn set(options: &Options, backend: Backend) -> io::Result<Self> {
-        state_folder::create_records(&options.state)?;
+        make_state(&options.state)?;
         let state = options.state.canonicalize()?;
         sweep(&state);
         let folder = tempfile::Builder::new()

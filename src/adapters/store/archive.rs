@@ -7,7 +7,6 @@ use std::{
 
 use super::{Layout, step_logs};
 use crate::{
-    adapters::state_folder,
     domain::record::step_file,
     ports::store::{Error, Record},
 };
@@ -102,7 +101,7 @@ pub(super) fn prune(layout: &Layout) -> Result<(), Error> {
 fn rename(layout: &Layout, from: &Path, to: &Path) -> Result<(), Error> {
     let act = || -> io::Result<()> {
         if let Some(folder) = to.parent() {
-            state_folder::create_dir_all(folder)?;
+            fs::create_dir_all(folder)?;
         }
         fs::rename(from, to)
     };

@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::{aside_name, replace};
 use crate::{
-    adapters::state_folder,
     domain::{
         event::{Event, VERSION},
         state::State,
@@ -209,7 +208,7 @@ impl RunLog {
             return Ok(());
         }
         if let Some(folder) = self.path.parent() {
-            state_folder::create_dir_all(folder)?;
+            fs::create_dir_all(folder)?;
         }
         let new = !self.path.is_file();
         let file = OpenOptions::new()
@@ -244,7 +243,7 @@ impl RunLog {
         self.file = None;
         self.length = 0;
         self.digest = None;
-        state_folder::create_dir_all(folder)?;
+        fs::create_dir_all(folder)?;
         for path in [&self.snapshot, &self.path] {
             let Some(name) = path.file_name() else {
                 continue;

@@ -91,12 +91,9 @@ pub struct ModeArgs {
     /// The commit, checkpoint name or number to return to; the last checkpoint if absent (rollback)
     #[arg(long, value_name = "HASH")]
     pub target_commit: Option<String>,
-    /// Check the present state without a run, a model call or a job (test, rollback)
+    /// Check the present state without a run, a model call or a job (test)
     #[arg(long)]
     pub verify_only: bool,
-    /// Leave out the test after the rollback, which runs and spends a job (rollback)
-    #[arg(long, conflicts_with = "verify_only")]
-    pub no_test: bool,
     /// Give up uncommitted changes, after keeping them in a safety snapshot (rollback)
     #[arg(long)]
     pub discard: bool,
@@ -125,7 +122,7 @@ impl ModeArgs {
         use Mode::{Checkpoint, Cleanrun, Rollback, Run, Test};
         let runs: &[Mode] = &[Run, Test, Cleanrun];
         let all: &[Mode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
-        let given: [(bool, &str, &[Mode], &str); 12] = [
+        let given: [(bool, &str, &[Mode], &str); 11] = [
             (self.clean, "--clean", runs, "run, test, cleanrun"),
             (self.summary_file.is_some(), "--summary-file", all, "a mode"),
             (self.name.is_some(), "--name", &[Checkpoint], "checkpoint"),
@@ -135,13 +132,7 @@ impl ModeArgs {
                 &[Rollback],
                 "rollback",
             ),
-            (
-                self.verify_only,
-                "--verify-only",
-                &[Test, Rollback],
-                "test, rollback",
-            ),
-            (self.no_test, "--no-test", &[Rollback], "rollback"),
+            (self.verify_only, "--verify-only", &[Test], "test"),
             (self.discard, "--discard", &[Rollback], "rollback"),
             (
                 self.allow_secrets,
@@ -238,8 +229,6 @@ pub enum Command {
     Task(super::commands::task::TaskArgs),
     /// Run guarded tasks while nobody watches, and be told about it in the morning
     Night(super::commands::night::NightArgs),
-    /// Show which coding agents are installed, logged in, and able to work behind the wall
-    Agents(super::commands::agents::AgentsArgs),
     /// Show and change how much freedom tos has: phases, gates, holds
     Phase(super::commands::phase::PhaseArgs),
     /// Rehearse what must never go wrong: real runs in a throw-away repository with a scripted agent

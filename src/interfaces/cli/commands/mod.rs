@@ -1,6 +1,5 @@
 //! One command, one file: its options, its help, what it does.
 
-pub mod agents;
 pub mod approve;
 pub mod check;
 pub mod checkpoint;

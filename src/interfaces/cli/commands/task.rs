@@ -196,7 +196,8 @@ fn only_as_a_night(report: &Report) -> Result<(), Trouble> {
 
 /// Finds out what confines programs here; a list that requires a wall is refused without one.
 pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Confined, Trouble> {
-    let (hands, sandbox) = (&desk.tools.hands, list.sandbox);
+    let (place, sandbox) = (desk.room.clone(), list.sandbox);
+    let hands = desk.tools.hands.clone();
     let shared = desk.tools.worktrees.check_shared(&list.share);
     shared.map_err(|error| Trouble::Setup(error.to_string()))?;
     for agent in list.agents() {
@@ -208,7 +209,9 @@ pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Co
         }
     }
     let hosts: Vec<String> = list.agents().iter().flat_map(|one| one.hosts()).collect();
-    let confined = confined_for(&hosts, sandbox, desk, kit)?;
+    let confined = kit::block_on(kit, move |_| {
+        Box::pin(async move { hands.confined(&place, &hosts, sandbox).await })
+    })?;
     if sandbox == Sandbox::Require && confined.backend == "none" {
         return Err(refused(
             "no wall is proved on this machine, and the list requires one",
@@ -216,19 +219,6 @@ pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Co
         ));
     }
     Ok(confined)
-}
-
-/// Finds out what confines programs that reach these hosts.
-pub(super) fn confined_for(
-    hosts: &[String],
-    sandbox: Sandbox,
-    desk: &Desk,
-    kit: &dyn Kit,
-) -> Result<Confined, Trouble> {
-    let (place, hands, hosts) = (desk.room.clone(), desk.tools.hands.clone(), hosts.to_vec());
-    kit::block_on(kit, move |_| {
-        Box::pin(async move { hands.confined(&place, &hosts, sandbox).await })
-    })
 }
 
 /// Asks an agent's program for its version. A program of somebody's own is not started for that: it may do anything.
