@@ -17,7 +17,6 @@ mod repository;
 
 use std::{
     fs,
-    io::{Read, Write},
     os::unix::fs::PermissionsExt,
     process::{Child, Command},
 };
@@ -370,39 +369,67 @@ fn a_person_can_end_the_wait_for_a_quota() {
 
 #[test]
 fn in_the_lowest_phase_a_person_says_go_for_each_task() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let root = Root::watched(AGENT);
     root.list("stop", &names(2), "");
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, Vec::new()).unwrap();
-    let open = || {
-        let path = name.to_str().unwrap();
-        let file = fs::File::options().read(true).write(true).open(path);
-        file.unwrap()
-    };
-    let mut child = root
-        .command(&["night", "start", "--attended", &root.list_file()])
-        .stdin(open())
-        .stdout(open())
-        .stderr(open())
-        .spawn()
-        .unwrap();
-    let mut controller = fs::File::from(controller);
-    controller.write_all(b"go\nno\n").unwrap();
-    let (mut said, mut part) = (Vec::new(), [0; 4096]);
-    while let Ok(count @ 1..) = controller.read(&mut part) {
-        said.extend_from_slice(&part[..count]);
-    }
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert_eq!(child.wait().unwrap().code(), Some(4), "{said}");
+    let (code, said) = root.at_terminal(
+        &["night", "start", "--attended", &root.list_file()],
+        "go\nno\n",
+    );
+    assert_eq!(code, Some(4), "{said}");
     assert!(
         said.contains("1 of 2 tasks passed, ended by operator"),
         "{said}"
     );
-    let start = &root.records()[0]["entry"]["start"];
-    assert_eq!(start["attended"], true);
+    assert_eq!(root.records()[0]["entry"]["start"]["attended"], true);
+}
+
+#[test]
+fn who_starts_a_night_too_early_at_a_terminal_is_offered_to_stay() {
+    let root = Root::watched(AGENT);
+    root.list("stop", &names(1), "");
+    let (code, said) = root.at_terminal(&["night", "start", &root.list_file()], "yes\ngo\n");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("the way to a night:") && said.contains("Type `yes`"),
+        "{said}"
+    );
+    assert_eq!(root.records()[0]["entry"]["start"]["attended"], true);
+    let (code, said) = root.at_terminal(&["night", "start", &root.list_file()], "no\n");
+    assert_eq!(code, Some(5), "{said}");
+}
+
+#[test]
+fn the_way_to_a_night_is_the_same_wherever_it_is_told() {
+    let root = Root::watched(AGENT);
+    root.list("stop", &names(1), "");
+    let way = |said: &str| {
+        let from = said
+            .find("the way to a night:")
+            .unwrap_or_else(|| panic!("{said}"));
+        let lines = said[from..].lines().skip(1);
+        lines
+            .take_while(|line| line.starts_with("  "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (code, refused) = root.tos(&["night", "start", &root.list_file()]);
+    assert_eq!(code, Some(5), "{refused}");
+    let told = way(&refused);
+    for (step, part) in told.iter().zip([
+        "1. with you at the terminal, now: tos night start --attended LIST",
+        "2. to let it work alone, first: tos task run LIST with you at the terminal, until all are there (successes 0/5, kinds 0/3)",
+        "3. tos drill danger-symbol test-failure forbidden-import two-failures (failure-drills 0/4)",
+        "4. tos phase promote 2a",
+        "5. tos night start LIST",
+        "6. or once without that",
+    ]) {
+        assert!(step.contains(part), "{step}\n{part}");
+    }
+    assert_eq!(told.len(), 6);
+    assert_eq!(way(&root.tos(&["phase", "status"]).1), told);
+    let (code, said) = root.tos(&["night", "start", "--attended", &root.list_file()]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("start it at a terminal"), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::{Read as _, Write as _},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -84,6 +85,40 @@ impl Root {
             output.status.code(),
             String::from_utf8_lossy(&text).into_owned(),
         )
+    }
+
+    /// Runs the program at a terminal of its own, at which this is typed.
+    pub(crate) fn at_terminal(&self, words: &[&str], typed: &str) -> (Option<i32>, String) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let name = ptsname(&controller, Vec::new()).unwrap();
+        let open = || {
+            let path = name.to_str().unwrap();
+            fs::File::options()
+                .read(true)
+                .write(true)
+                .open(path)
+                .unwrap()
+        };
+        let mut command = self.command(words);
+        let mut child = command
+            .stdin(open())
+            .stdout(open())
+            .stderr(open())
+            .spawn()
+            .unwrap();
+        // The command holds the terminal open, and the end of the output would never come.
+        drop(command);
+        let mut controller = fs::File::from(controller);
+        controller.write_all(typed.as_bytes()).unwrap();
+        let (mut said, mut part) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = controller.read(&mut part) {
+            said.extend_from_slice(&part[..count]);
+        }
+        let said = String::from_utf8_lossy(&said).replace("\r\n", "\n");
+        (child.wait().unwrap().code(), said)
     }
 
     pub(crate) fn json(&self, words: &[&str]) -> Value {

@@ -500,7 +500,10 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
             "phase {phase} allows no unattended run. Open: {}",
             open(standing)
         );
-        return no(why, next_step(standing));
+        return no(
+            why,
+            super::way_text(report).unwrap_or_else(|| "tos phase status".to_owned()),
+        );
     }
     if let Some(hold) = report.holds.first() {
         return no(
@@ -518,14 +521,6 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
         return no(why, "choose an earlier end");
     }
     Ok(())
-}
-
-/// Returns what would bring the next gate nearer: the first open criterion that a command can meet.
-fn next_step(standing: &Standing) -> String {
-    let criteria = standing.gate.iter().flat_map(|gate| &gate.criteria);
-    let mut open = criteria.filter(|one| !one.met);
-    let step = open.find_map(|one| one.note.strip_prefix("run: "));
-    step.unwrap_or("tos phase status").to_owned()
 }
 
 fn open(standing: &Standing) -> String {

@@ -16,6 +16,7 @@ mod observe;
 mod table;
 #[cfg(test)]
 mod tests;
+mod way;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub use evidence::night_of;
 pub use metric::Measured;
 pub use observe::{Seen, observations};
 pub use table::{explain, table};
+pub use way::way_text;
 
 /// The track that decides over unattended work.
 pub const AUTONOMY: &str = "autonomy";

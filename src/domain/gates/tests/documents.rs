@@ -51,12 +51,19 @@ fn the_refusal_of_the_gate_document_names_what_is_open_and_what_to_do() {
             .map(String::from)
             .to_vec(),
     };
+    let refusal = may_start(&book.report(), &ask).unwrap_err();
     assert_eq!(
-        may_start(&book.report(), &ask),
-        Err(Refusal {
-            why: "phase 1 allows no unattended run. Open: failure-drills 2/4".into(),
-            next: "tos drill forbidden-import two-failures".into(),
-        })
+        refusal.why,
+        "phase 1 allows no unattended run. Open: failure-drills 2/4"
+    );
+    let steps: Vec<&str> = refusal.next.lines().map(str::trim).collect();
+    assert_eq!(
+        steps[2..5],
+        [
+            "2. to let it work alone, first: tos drill forbidden-import two-failures (failure-drills 2/4)",
+            "3. tos phase promote 2a (you type its name)",
+            "4. tos night start LIST",
+        ]
     );
 }
 

@@ -172,7 +172,12 @@ fn status(
 ) -> Result<Exit, Trouble> {
     let report = court.report();
     match explain {
-        None => printer.line(&gates::table(&report)),
+        None => {
+            printer.line(&gates::table(&report));
+            if let Some(way) = gates::way_text(&report) {
+                printer.line(&format!("\n{way}"));
+            }
+        }
         Some(id) => {
             let text = gates::explain(&report, id)
                 .ok_or_else(|| Trouble::Usage(format!("no gate ahead has the criterion `{id}`")))?;

@@ -30,6 +30,7 @@ use crate::{
 };
 
 /// A night about to begin, or to go on.
+#[derive(Clone)]
 pub(super) struct Night {
     /// The list.
     pub(super) list: TaskList,
@@ -41,6 +42,23 @@ pub(super) struct Night {
     pub(super) time: Time,
     /// Somebody sits at the terminal.
     pub(super) attended: bool,
+}
+
+impl Night {
+    /// Where the phase allows no night alone and a person sits at the terminal, offers to work with that person.
+    fn offered(&self, report: &Report, kit: &dyn Kit, printer: &Printer) -> Self {
+        let mut night = self.clone();
+        let alone = report.permission.unattended || report.overridden.is_some();
+        if self.attended || alone || !kit.is_attended() {
+            return night;
+        }
+        if let Some(way) = gates::way_text(report) {
+            printer.note(&way);
+        }
+        let question = "This phase allows no night without you yet. Work with you at this terminal now? Type `yes`: ";
+        night.attended = kit.ask_line(question).as_deref() == Some("yes");
+        night
+    }
 }
 
 /// Starts a night.
@@ -76,15 +94,19 @@ pub(super) fn carry_out(
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     if night.attended && !kit.is_attended() {
-        return Err(refused(
-            "--attended needs a person at the terminal",
-            "leave it out",
-        ));
+        let alone = court.report().permission.unattended;
+        let next = if alone {
+            "leave it out, or start it at a terminal"
+        } else {
+            "start it at a terminal; `tos phase status` shows the way to a night alone"
+        };
+        return Err(refused("--attended needs a person at the terminal", next));
     }
     let confined = task::confined(&night.list, desk, kit)?;
     court.here.backend = Some(confined.backend.clone());
     court.here.agent_version = Some(task::version(desk, &night.list.agent));
     let report = court.report();
+    let night = &night.offered(&report, kit, printer);
     let asked = desk.tools.clock.boottime();
     let seconds = seconds(night, &court, &report)?;
     let ask = Ask {
