@@ -188,6 +188,7 @@ impl Tree {
         let order = RollBack {
             target: Some("HEAD^".to_owned()),
             discard: false,
+            ..RollBack::default()
         };
         block_on(self.checkpoints().roll_back(&order)).unwrap();
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    adapters::{process, sandbox},
+    adapters::{process, sandbox, state_folder},
     domain::{
         confinement::{Backend, Capability, Level, Network, Report},
         guarded::{Agent, Sandbox},
@@ -140,7 +140,7 @@ impl Hands for MachineHands {
         let make = || -> io::Result<(String, String)> {
             let homes = ["home", "test-home"].map(|name| room.join(name));
             for home in &homes {
-                fs::create_dir_all(home)?;
+                state_folder::create_dir_all(home)?;
                 fs::set_permissions(home, fs::Permissions::from_mode(0o700))?;
             }
             for name in &agent.credentials {

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ports::itself::{Begun, Ended, Itself};
+use crate::{
+    adapters::state_folder,
+    ports::itself::{Begun, Ended, Itself},
+};
 
 /// The running executable.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,7 +65,7 @@ impl Itself for Executable {
 
     fn write(&self, path: &Path, text: &str) -> Result<(), String> {
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)
+            state_folder::create_dir_all(parent)
                 .map_err(|error| format!("{}: {error}", parent.display()))?;
         }
         std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))

@@ -29,6 +29,7 @@ pub mod process;
 mod programs;
 pub mod sandbox;
 pub mod signals;
+pub mod state_folder;
 pub mod store;
 pub mod syntax;
 pub mod terminal;

@@ -22,6 +22,7 @@ use crate::{
     },
     config::{self, Overrides, Settings, payload},
     domain::{
+        checkpoint::Template,
         command::Command,
         confinement,
         event::{Payload, RunFacts},
@@ -439,18 +440,40 @@ impl Kit for House {
         files::read(&settings.at(file))
     }
 
+    fn templates(&self, _settings: &Settings) -> Vec<Template> {
+        let template = |place: &&str| Template {
+            file: place.into(),
+            text: sample::BLANK.to_owned(),
+        };
+        config::PLACES.iter().map(template).collect()
+    }
+
     fn init(&self, directory: &Path, with_sample: bool) -> Result<Vec<String>, Trouble> {
         let mut lines = Vec::new();
+        let present = config::usable_config_in(directory)?;
+        let is_other =
+            |file: &PathBuf| files::read(file).as_deref() != Some(sample::CONFIG.as_bytes());
+        if let Some(file) = present
+            .as_ref()
+            .filter(|file| with_sample && is_other(file))
+        {
+            return Err(Trouble::NotDone(format!(
+                "{} is there already and is not the configuration of the sample; nothing was made. `tos init --sample DIR` \
+                 lays the sample out in a folder of its own",
+                file.display()
+            )));
+        }
         if with_sample {
             for (file, text) in sample::FILES {
                 lines.push(files::create(directory, file, text)?);
             }
         } else {
-            lines.push(files::create(
-                directory,
-                "config/config_v0_3.json",
-                sample::BLANK,
-            )?);
+            // A second one at the preferred place would silently take the place of the old one.
+            let place = present
+                .as_ref()
+                .and_then(|file| file.strip_prefix(directory).ok());
+            let place = place.and_then(Path::to_str).unwrap_or(config::PLACES[0]);
+            lines.push(files::create(directory, place, sample::BLANK)?);
         }
         lines.push(files::create(
             directory,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::files;
+use crate::config::{Error, files};
 
 /// Where a configuration may lie below the root, the preferred place first.
 pub const PLACES: [&str; 2] = ["config/config_v0_3.json", "config_v0_3.json"];
@@ -16,10 +16,22 @@ pub fn find_root(start: &Path) -> PathBuf {
         .to_path_buf()
 }
 
-/// Returns the configuration file of a root, if there is one.
+/// Returns the place of a root's configuration, if anything is there; a folder or a pipe in its place is no
+/// reason to go on without a configuration, or to look above.
 pub fn config_in(root: &Path) -> Option<PathBuf> {
     PLACES
         .iter()
         .map(|place| root.join(place))
-        .find(|file| files::is_file(file))
+        .find(|file| files::is_taken(file))
+}
+
+/// The same, or what is there instead of a file: reading a folder fails with strange words, a pipe never ends.
+pub fn usable_config_in(root: &Path) -> Result<Option<PathBuf>, Error> {
+    let Some(file) = config_in(root) else {
+        return Ok(None);
+    };
+    match files::no_file(&file) {
+        None => Ok(Some(file)),
+        Some(what) => Err(Error::NoFile { path: file, what }),
+    }
 }

@@ -27,6 +27,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Something else is where the configuration should be.
+    #[error("config error: {} is {what}, not a file; move it away, or name another file with `--config`", path.display())]
+    NoFile {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
     /// The file is not UTF-8 or UTF-16 text.
     #[error("config error: {}: not UTF-8 text (line {line}); save it as UTF-8", path.display())]
     Encoding {

@@ -19,6 +19,45 @@ pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
 }
 
+/// Returns whether anything is there: also a folder, a pipe, or a link that leads nowhere.
+pub(crate) fn is_taken(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Ok(_) => true,
+        // Somebody else's folder above is not ours to judge; a circle of links on the way is there.
+        Err(error) => !matches!(
+            error.kind(),
+            io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied
+        ),
+    }
+}
+
+/// Says what is at a place where a file is wanted; `None` = a file, or nobody can say.
+pub(crate) fn no_file(path: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = match std::fs::metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let is_link = path.symlink_metadata().is_ok();
+            return is_link.then_some("a link that leads nowhere");
+        }
+        Err(error) => return is_circle(&error).then_some("a link that leads in a circle"),
+    };
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a folder"),
+        kind if kind.is_fifo() => Some("a named pipe"),
+        kind if kind.is_socket() => Some("a socket"),
+        _ => Some("a device"),
+    }
+}
+
+/// The standard library has no stable name for it: `ELOOP` of Linux and of macOS.
+fn is_circle(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(40 | 62))
+}
+
 /// Returns whether this is a file.
 pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()

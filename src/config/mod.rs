@@ -22,7 +22,7 @@ pub mod shape;
 mod source;
 pub mod tasks;
 
-pub use discover::{PLACES, config_in, find_root};
+pub use discover::{PLACES, config_in, find_root, usable_config_in};
 pub use error::{Error, Fault, Segment, json_path};
 pub use extend::with_rules;
 pub use layers::{Override, Overrides, env_name};

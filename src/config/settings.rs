@@ -270,7 +270,7 @@ impl Settings {
         let root = files::canonical(root);
         let config_file = match config_flag {
             Some(named) => Some(root.join(named)),
-            None => discover::config_in(&root),
+            None => discover::usable_config_in(&root)?,
         };
         let mut layers = Layers::new(&root);
         let text = match &config_file {
@@ -992,5 +992,48 @@ config error: 20 faults
         files::write(&root.path().join("a/config/config_v0_3.json"), "{}");
         let found = crate::config::config_in(&root.path().join("a"));
         assert_eq!(found, Some(root.path().join("a/config/config_v0_3.json")));
+    }
+
+    #[test]
+    fn what_is_no_file_in_the_place_of_the_configuration_is_named() {
+        use std::os::unix::fs::symlink;
+        let said = |lay: &dyn Fn(&Path)| {
+            let root = tempfile::tempdir().unwrap();
+            files::write(&root.path().join("config/x"), "");
+            files::write(&root.path().join("src/x"), "");
+            let place = root.path().join("config/config_v0_3.json");
+            lay(&place);
+            assert_eq!(
+                crate::config::find_root(&root.path().join("src")),
+                root.path()
+            );
+            let loaded = Settings::load(root.path(), None, &[], &Overrides::default());
+            let said = loaded.unwrap_err().to_string();
+            let top = files::canonical(root.path());
+            said.replace(&format!("{}/", top.display()), "")
+        };
+        let whole = |what: &str| {
+            format!(
+                "config error: config/config_v0_3.json is {what}, not a file; move it away, or name another file with `--config`"
+            )
+        };
+        assert_eq!(
+            said(&|place| files::write(&place.join("x"), "")),
+            whole("a folder")
+        );
+        assert_eq!(
+            said(&|place| {
+                drop(std::os::unix::net::UnixListener::bind(place).unwrap());
+            }),
+            whole("a socket")
+        );
+        assert_eq!(
+            said(&|place| symlink("config_v0_3.json", place).unwrap()),
+            whole("a link that leads in a circle")
+        );
+        assert_eq!(
+            said(&|place| symlink("gone", place).unwrap()),
+            whole("a link that leads nowhere")
+        );
     }
 }

@@ -69,13 +69,24 @@ pub struct Take {
     pub allow_secrets: bool,
 }
 
-/// Asks for a rollback.
+/// A file that stays as it is where a rollback would bring back exactly this text.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// The file, below the root or absolute.
+    pub file: PathBuf,
+    /// What it holds before anybody has filled it in.
+    pub text: String,
+}
+
+/// Asks for a rollback.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollBack {
     /// A hash, a checkpoint's number or name, or any revision; `None` = the newest checkpoint ref.
     pub target: Option<String>,
     /// Gives up changes that are in no commit, after keeping them in a safety snapshot.
     pub discard: bool,
+    /// Files that a person fills in; a target that has one unfilled does not take the filled one away.
+    pub templates: Vec<Template>,
 }
 
 /// What happened to one path.
@@ -148,6 +159,9 @@ pub struct RolledBack {
     pub covers: PathBuf,
     /// What changed on disk.
     pub changes: Vec<Change>,
+    /// Filled-in files that stayed, because the target has only their template.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// True where the commit was fetched from a remote.
     pub fetched: bool,
     /// What went wrong without stopping the rollback, e.g. a fetch.

@@ -34,6 +34,7 @@ pub mod rules;
 pub mod safety;
 pub mod secrets;
 pub mod state;
+pub mod state_folder;
 pub mod text;
 pub mod time;
 pub mod validate;

@@ -1,6 +1,14 @@
 //! `--mode checkpoint` and `--mode rollback` on a real repository.
 
-use crate::sample;
+use std::fs;
+
+use crate::{blank, environment::TestEnvironment, sample};
+
+fn checkpoint(machine: &TestEnvironment) -> String {
+    let taken = machine.run(&["--mode", "checkpoint", "--name", "first", "--init"]);
+    assert_eq!(taken.code, Some(0), "{taken}");
+    machine.read("logs/last_checkpoint.txt").trim().to_owned()
+}
 
 #[test]
 fn outside_a_repository_a_checkpoint_says_what_to_do() {
@@ -41,4 +49,98 @@ fn a_rollback_returns_to_the_checkpoint_and_tests_it() {
     let summary: serde_json::Value =
         serde_json::from_str(&machine.read("logs/last_run_summary.json")).unwrap();
     assert_eq!(summary["rollback"]["rollback_target"], hash.as_str());
+}
+
+#[test]
+fn a_rollback_says_its_own_result_first_and_ends_with_it() {
+    let machine = sample();
+    let text = machine.read("config/config_v0_3.json");
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["done_condition"]["all"][0]["file"] = "workspace/results/never.txt".into();
+    machine.write("config/config_v0_3.json", config.to_string());
+    let hash = checkpoint(&machine);
+    machine.write("examples/sales/job_1.csv", "x\n");
+    let ran = machine.run(&["--mode", "rollback", "--discard"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let at = |text: &str| {
+        ran.stdout
+            .find(text)
+            .unwrap_or_else(|| panic!("no `{text}`: {ran}"))
+    };
+    let order = [
+        at("the test after the rollback runs and spends a job"),
+        at("rollback start"),
+        at(&format!("rollback {hash}")),
+        at("auto test after rollback"),
+    ];
+    assert!(order.is_sorted(), "{ran}");
+    assert!(
+        ran.stderr
+            .contains("the rollback is done; the test after it failed"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn the_test_after_a_rollback_can_be_left_out_or_only_look() {
+    let machine = sample();
+    let hash = checkpoint(&machine);
+    let ran = machine.run(&["--mode", "rollback", "--no-test"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.contains(&format!("rollback {hash}")), "{ran}");
+    assert!(!ran.stdout.contains("spends a job"), "{ran}");
+    assert!(
+        !machine.root().join("logs/steps").exists() || !ran.stdout.contains("step"),
+        "{ran}"
+    );
+    let ran = machine.run(&["--mode", "rollback", "--verify-only"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.contains("auto test after rollback"), "{ran}");
+    assert!(!ran.stdout.contains("goal reached"), "{ran}");
+    let ran = machine.run(&["--mode", "rollback", "--no-test", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["rollback_target"], hash.as_str());
+    assert_eq!(document["exit_code"], 0);
+    assert_eq!(document["test"]["skipped"], "--no-test");
+    let both = machine.run(&["--mode", "rollback", "--no-test", "--verify-only"]);
+    assert_eq!(both.code, Some(2), "{both}");
+}
+
+#[test]
+fn a_rollback_behind_the_configuration_is_done_and_tests_nothing() {
+    let machine = blank();
+    fs::remove_file(machine.root().join("config/config_v0_3.json")).unwrap();
+    let hash = checkpoint(&machine);
+    let ran = machine.run(&["init", "--sample"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let ran = machine.run(&["--mode", "rollback", "--discard", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(!machine.root().join("config/config_v0_3.json").exists());
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["rollback_target"], hash.as_str());
+    let why = document["test"]["skipped"].as_str().unwrap();
+    assert!(why.contains("no config/config_v0_3.json"), "{why}");
+}
+
+#[test]
+fn without_a_key_no_test_is_tried_and_the_filled_in_configuration_stays() {
+    let machine = blank();
+    checkpoint(&machine);
+    let mine = machine
+        .read("config/config_v0_3.json")
+        .replace("done.txt", "mine.txt");
+    machine.write("config/config_v0_3.json", &mine);
+    let ran = machine.run(&["--mode", "rollback"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(machine.read("config/config_v0_3.json"), mine);
+    assert!(
+        ran.stderr
+            .contains("config/config_v0_3.json stays as it is"),
+        "{ran}"
+    );
+    assert!(
+        ran.stdout
+            .contains("no test after the rollback: ANTHROPIC_API_KEY and OPENAI_API_KEY not set"),
+        "{ran}"
+    );
 }

@@ -25,7 +25,7 @@ fn a_usage_error_shows_the_usage_and_leaves_with_2() {
     "#);
     insta::assert_snapshot!(machine.run(&["--mode", "run", "--verify-only"]), @r#"
     --- stderr
-    error: `--verify-only` goes with `--mode` test
+    error: `--verify-only` goes with `--mode` test, rollback
     hint: `tos --help` shows every mode and command
 
     usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH

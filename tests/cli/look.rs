@@ -19,17 +19,12 @@ fn init_makes_a_root_and_keeps_what_is_there() {
     --- exit 0
     "#);
     machine.write("config/config_v0_3.json", "{}");
-    insta::assert_snapshot!(machine.run(&["init", "--sample"]), @r#"
+    insta::assert_snapshot!(machine.run(&["init"]), @r#"
     --- stdout
     kept    config/config_v0_3.json
-    created examples/sales/job_1.csv
-    created examples/sales/job_2.csv
-    created examples/sales/job_3.csv
-    created examples/sales/replies.jsonl
-    created workspace/artifacts/job_input.example.json
     kept    config/schema.json
     kept    .gitignore
-    next: `tos --mode cleanrun` runs the first of three jobs
+    next: the configuration was there and stays; `tos doctor` says what it still needs, then `tos --mode run`
     --- exit 0
     "#);
     assert_eq!(machine.read("config/config_v0_3.json"), "{}");

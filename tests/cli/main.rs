@@ -9,6 +9,7 @@
 mod approve;
 mod checkpoint;
 mod help;
+mod init;
 mod look;
 mod modes;
 mod steps;
@@ -18,6 +19,14 @@ mod weaknesses;
 mod environment;
 
 use environment::TestEnvironment;
+
+/// Returns a machine with the configuration that `tos init` writes, not filled in, and no repository.
+fn blank() -> TestEnvironment {
+    let machine = TestEnvironment::in_folder(tempfile::tempdir().unwrap());
+    let ran = machine.run(&["init"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    machine
+}
 
 /// Returns a machine with the sample job in a root that is no git repository.
 fn sample() -> TestEnvironment {

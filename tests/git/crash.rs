@@ -39,6 +39,7 @@ fn child() {
         let order = RollBack {
             target: Some(target),
             discard: true,
+            ..RollBack::default()
         };
         block_on(checkpoints.roll_back(&order)).unwrap();
     }

@@ -315,6 +315,7 @@ fn round(repo: &Repo, engine: Engine, steps: &[Step], name: &str) {
     let order = RollBack {
         target: Some(before.clone()),
         discard: false,
+        ..RollBack::default()
     };
     block_on(with(repo, engine).roll_back(&order)).unwrap();
     check_rolled_back(repo, &picture);

@@ -10,6 +10,7 @@ mod damaged;
 mod equivalence;
 mod hard;
 mod rollback;
+mod state;
 mod support;
 mod take;
 mod trees;

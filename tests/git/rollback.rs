@@ -156,6 +156,7 @@ fn survives_there_and_back(engine: Engine) {
     let order = RollBack {
         target: Some(first),
         discard: false,
+        ..RollBack::default()
     };
     block_on(git.roll_back(&order)).unwrap();
     let line = |path: &str| format!("{path} 0 precious\n");

@@ -121,6 +121,7 @@ impl Repo {
         let order = RollBack {
             target: Some(target.to_owned()),
             discard,
+            ..RollBack::default()
         };
         block_on(self.checkpoints().roll_back(&order))
     }

@@ -102,6 +102,7 @@ fn v03_every_checkpoint_is_known_to_the_next_rollback() {
     let order = RollBack {
         target: None,
         discard: false,
+        ..RollBack::default()
     };
     let back = block_on(repo.checkpoints().roll_back(&order)).unwrap();
     assert_eq!(back.hash, taken.hash);

@@ -60,6 +60,7 @@ fn roll_back(of: &GitCheckpoints, target: Option<&str>) -> Result<RolledBack, Fa
     let order = RollBack {
         target: target.map(str::to_owned),
         discard: true,
+        ..RollBack::default()
     };
     block_on(of.roll_back(&order))
 }

@@ -20,6 +20,7 @@ use std::{
 };
 
 use crate::{
+    adapters::state_folder,
     domain::drill::Drill,
     ports::drill_site::{Error, Ground, Site},
 };
@@ -75,11 +76,7 @@ impl Ground for DrillGround {
         }
         let folder = self.options.root.join(".tos/drills");
         let cannot = trouble("no place for a drill can be made");
-        fs::create_dir_all(&folder).map_err(&cannot)?;
-        let ignore = self.options.root.join(".tos/.gitignore");
-        if !ignore.exists() {
-            fs::write(ignore, "*\n").map_err(&cannot)?;
-        }
+        state_folder::create_dir_all(&folder).map_err(&cannot)?;
         // Sweeping and laying out take turns, so that a place without a lock is nobody's.
         let turn = fs::File::create(self.options.root.join(".tos/drills.lock"));
         let turn = turn.map_err(&cannot)?;

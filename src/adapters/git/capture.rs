@@ -22,6 +22,7 @@ use super::{
 use crate::domain::{
     checkpoint::{Failure, Kind, Suspect, shown_path},
     secrets,
+    state_folder::is_state_path,
 };
 
 /// The work tree as it was found.
@@ -116,6 +117,12 @@ pub(super) struct Wish<'a> {
     pub(super) excluded: &'a [Vec<u8>],
 }
 
+/// Makes git leave the state of tos alone, tracked or not.
+pub(super) const OUTSIDE_STATE: [&str; 2] = [
+    ":(exclude,top,glob)**/.tos/**",
+    ":(exclude,top,glob)**/.orch/**",
+];
+
 /// Captures the work tree with the git program.
 fn blocking_by_program(home: &Home, wish: Wish<'_>, known: &Known) -> Result<Capture> {
     let scratch = Scratch::copy_of(&home.index_path(), &home.directory)?;
@@ -124,12 +131,13 @@ fn blocking_by_program(home: &Home, wish: Wish<'_>, known: &Known) -> Result<Cap
     let left_alone: Vec<Vec<u8>> = untracked
         .split(|byte| *byte == 0)
         .filter_map(|path| path.strip_suffix(b"/"))
-        .filter(|path| !is_below_any(path, wish.excluded))
+        .filter(|path| !is_left_out(path, wish.excluded))
         .map(<[u8]>::to_vec)
         .collect();
     let mut arguments: Vec<OsString> = ["add", "-A", "--sparse", "--", "."]
         .map(OsString::from)
         .into();
+    arguments.extend(OUTSIDE_STATE.map(OsString::from));
     let untouched = excluded_untracked(&git, wish.excluded)?;
     for path in left_alone.iter().chain(&untouched) {
         let spec = [b":(exclude,literal,top)", path.as_slice()].concat();
@@ -215,24 +223,26 @@ pub(super) fn written_tree(printed: &[u8]) -> Result<Id> {
 }
 
 /// Tells whether a path is one of these directories or files, or below one.
-pub(super) fn is_below_any(path: &[u8], tops: &[Vec<u8>]) -> bool {
+fn is_below_any(path: &[u8], tops: &[Vec<u8>]) -> bool {
     tops.iter().any(|top| {
         path.strip_prefix(top.as_slice())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     })
 }
 
+/// Tells whether an untracked path is in no capture: tos's own state, or below one of these.
+pub(super) fn is_left_out(path: &[u8], tops: &[Vec<u8>]) -> bool {
+    is_state_path(path) || is_below_any(path, tops)
+}
+
 /// Pathspecs cannot leave out only what is untracked, so the untracked paths are named one by one.
 fn excluded_untracked(git: &super::program::Program, excluded: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-    if excluded.is_empty() {
-        return Ok(Vec::new());
-    }
     let listed = git.run(&["ls-files", "-o", "-z", "--exclude-standard"], b"")?;
     let paths = listed
         .split(|byte| *byte == 0)
         .filter(|path| !path.is_empty());
     Ok(paths
-        .filter(|path| is_below_any(path, excluded))
+        .filter(|path| is_left_out(path, excluded))
         .map(|path| path.strip_suffix(b"/").unwrap_or(path).to_vec())
         .collect())
 }

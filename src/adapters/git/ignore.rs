@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    capture::is_below_any,
+    capture::is_left_out,
     error::{Doing, Result},
     home::Home,
     program::Program,
@@ -40,7 +40,7 @@ pub(super) fn blocking_sift(
     let mut loose = Loose::default();
     let top = open_directory(&home.top)?;
     while !names.is_empty() {
-        names.retain(|name| !is_below_any(&name.path, excluded));
+        names.retain(|name| !is_left_out(&name.path, excluded));
         names.sort_unstable();
         let mut next = Vec::new();
         for name in blocking_not_ignored(&home.program(), names)? {

@@ -12,6 +12,7 @@ use super::{
 use crate::domain::{
     checkpoint::{Difference, Failure, Kind, Listed, Shown, Sort, name_of},
     safety::Note,
+    state_folder::is_state_path,
 };
 
 /// Lists checkpoints, then safety snapshots.
@@ -71,7 +72,10 @@ pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<Di
             Delta::Deleted => (Kind::Deleted, delta.old_file()),
             _ => (Kind::Modified, delta.new_file()),
         };
-        if let Some(path) = file.path_bytes().filter(|path| !path.ends_with(b"/")) {
+        if let Some(path) = file
+            .path_bytes()
+            .filter(|path| !path.ends_with(b"/") && !is_state_path(path))
+        {
             changes.insert(path.to_vec(), kind);
         }
     }

@@ -13,7 +13,7 @@
 
 use std::{
     os::unix::ffi::OsStrExt,
-    path::{Component, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -98,26 +98,26 @@ impl Options {
 
     /// Returns the excluded paths from the work tree's top, in bytes.
     fn excluded(&self, home: &home::Home) -> Vec<Vec<u8>> {
-        let below = |path: &PathBuf| {
-            let path = path.strip_prefix(&self.root).unwrap_or(path);
-            let parts = path.components().filter_map(|part| match part {
-                Component::Normal(name) => Some(name.as_bytes()),
-                _ => None,
-            });
-            let prefix = Some(home.prefix.as_slice()).filter(|prefix| !prefix.is_empty());
-            prefix
-                .into_iter()
-                .chain(parts)
-                .collect::<Vec<_>>()
-                .join(&b'/')
-        };
-        self.excluded.iter().map(below).collect()
+        let excluded = self.excluded.iter();
+        excluded.map(|path| self.below_top(home, path)).collect()
+    }
+
+    /// Returns a path of the root from the work tree's top, in bytes.
+    fn below_top(&self, home: &home::Home, path: &Path) -> Vec<u8> {
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        let parts = path.components().filter_map(|part| match part {
+            Component::Normal(name) => Some(name.as_bytes()),
+            _ => None,
+        });
+        let prefix = Some(home.prefix.as_slice()).filter(|prefix| !prefix.is_empty());
+        let all: Vec<&[u8]> = prefix.into_iter().chain(parts).collect();
+        all.join(&b'/')
     }
 }
 
 /// Tells whether checkpoints are possible for a root, and if not, why: no repository, one of another
 /// user, a bare one, an unknown format, a HEAD that cannot be read.
-pub fn blocking_look(root: &std::path::Path) -> Result<(), Failure> {
+pub fn blocking_look(root: &Path) -> Result<(), Failure> {
     home::Home::open(root)
         .and_then(|home| home.head())
         .map(drop)

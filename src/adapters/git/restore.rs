@@ -38,21 +38,80 @@ pub(super) fn blocking_add_endangered(
     capture::blocking_add_unseen(home, captured, &ignored, &hidden)
 }
 
-/// Writes, replaces and removes files until the work tree is `goal`; returns an index of it.
-/// The files of `kept` stay where they are.
+/// Files that the way to a goal leaves as they are on disk.
+#[derive(Debug, Default)]
+pub(super) struct Stays {
+    /// Untracked ones that the goal ignores.
+    pub(super) ignored: BTreeSet<Vec<u8>>,
+    /// State of tos, and files a person has filled in where the goal has only their template.
+    pub(super) own: BTreeSet<Vec<u8>>,
+}
+
+impl Stays {
+    /// Tells whether a path stays.
+    pub(super) fn holds(&self, path: &[u8]) -> bool {
+        self.ignored.contains(path) || self.own.contains(path)
+    }
+}
+
+/// Writes, replaces and removes files until the work tree is `goal`, but for what stays; returns an index of it.
 pub(super) fn blocking_restore(
     home: &Home,
     captured: &mut Capture,
     goal: Oid,
-    kept: &BTreeSet<Vec<u8>>,
+    stays: &Stays,
 ) -> Result<Scratch> {
     if let Some(index) = &captured.memory {
         let deltas = captured.deltas_to(home, index, Some(goal))?;
-        if let Some(scratch) = rewrite::blocking_rewrite(home, index, &deltas, goal, kept)? {
+        if let Some(scratch) = rewrite::blocking_rewrite(home, index, &deltas, goal, stays)? {
             return Ok(scratch);
         }
     }
-    blocking_by_program(home, captured, goal, kept)
+    // The program makes whatever it knows what the goal says, also where both trees are alike.
+    let state = [":(top,glob)**/.tos/**", ":(top,glob)**/.orch/**"];
+    let listed = [&["ls-files", "-z", "--"], &state[..]].concat();
+    let listed = home.program().run(&listed, b"")?;
+    let state = listed
+        .split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty());
+    let all: BTreeSet<&[u8]> = stays.own.iter().map(Vec::as_slice).chain(state).collect();
+    let own: Vec<Own<'_>> = all
+        .iter()
+        .map(|path| Own::blocking_read(home, path))
+        .collect();
+    let scratch = blocking_by_program(home, captured, goal, &stays.ignored)?;
+    own.iter().try_for_each(|own| own.blocking_put_back(home))?;
+    Ok(scratch)
+}
+
+/// A file that the git program must not change, read before it works.
+struct Own<'a> {
+    path: &'a [u8],
+    content: Option<(Vec<u8>, std::fs::Permissions)>,
+}
+
+impl<'a> Own<'a> {
+    fn blocking_read(home: &Home, path: &'a [u8]) -> Self {
+        let place = absolute(&home.top, path);
+        let read =
+            || Ok::<_, std::io::Error>((std::fs::read(&place)?, place.metadata()?.permissions()));
+        let content = read().ok();
+        Self { path, content }
+    }
+
+    fn blocking_put_back(&self, home: &Home) -> Result<()> {
+        let place = absolute(&home.top, self.path);
+        match &self.content {
+            None => drop(std::fs::remove_file(&place)),
+            Some((bytes, mode)) => {
+                let parent = place.parent().unwrap_or(&home.top);
+                std::fs::create_dir_all(parent).at("create", parent)?;
+                std::fs::write(&place, bytes).at("write", &place)?;
+                std::fs::set_permissions(&place, mode.clone()).at("set the mode of", &place)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn blocking_by_program(
@@ -95,7 +154,7 @@ pub(super) fn blocking_clean(
     let directories = listed
         .split(|byte| *byte == 0)
         .filter_map(|path| path.strip_suffix(b"/"));
-    for path in directories.filter(|path| !capture::is_below_any(path, excluded)) {
+    for path in directories.filter(|path| !capture::is_left_out(path, excluded)) {
         let directory = absolute(&home.top, path);
         if is_hollow(&directory) {
             rewrite::blocking_remove_hollow(&directory)?;

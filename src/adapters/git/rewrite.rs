@@ -27,35 +27,43 @@ use super::{
     object::{Id, hex},
     pack::{Pack, blocking_sync},
     publish::Scratch,
-    restore::absolute,
+    restore::{Stays, absolute},
     scan::{helpers, look, open_directory},
     trees::{self, Sink},
 };
 use crate::domain::checkpoint::{Failure, shown_path};
 
 /// Brings the work tree described by `index` to `goal`; returns the index of it, or declines.
-/// The files of `kept` leave the index and stay on disk.
+/// The files that stay keep what is on disk; those that the goal lacks leave the index.
 pub(super) fn blocking_rewrite(
     home: &Home,
     index: &Index,
-    deltas: &[Delta],
+    all: &[Delta],
     goal: Oid,
-    kept: &BTreeSet<Vec<u8>>,
+    stays: &Stays,
 ) -> Result<Option<Scratch>> {
-    if !suits(home, index, deltas)? {
+    if !suits(home, index, all)? {
         return Ok(None);
     }
-    blocking_check(home, index, deltas)?;
+    let moves = |delta: &&Delta| !stays.holds(&delta.path);
+    let deltas: Vec<Delta> = all.iter().filter(moves).cloned().collect();
+    blocking_check(home, index, &deltas)?;
     let mut emptied = BTreeSet::new();
-    let goes = |delta: &&Delta| delta.after.is_none() && !kept.contains(&delta.path);
-    for delta in deltas.iter().filter(goes) {
+    for delta in deltas.iter().filter(|delta| delta.after.is_none()) {
         blocking_remove(&home.top, index, delta)?;
         emptied.extend(parents(&delta.path));
     }
-    blocking_directories(home, deltas)?;
-    let stats = blocking_write_all(home, index, deltas)?;
+    blocking_directories(home, &deltas)?;
+    let stats = blocking_write_all(home, index, &deltas)?;
     blocking_remove_empty(home, emptied.iter().rev());
-    let next = next_index(index, deltas, &stats, goal)?;
+    let mut written = deltas.iter().zip(stats).peekable();
+    // What git knows nothing of the time of, it looks at anew.
+    let stat_of = |delta: &Delta| {
+        let is_it = written.next_if(|(one, _)| one.path == delta.path);
+        is_it.map(|(_, stat)| stat).unwrap_or_default()
+    };
+    let stats: Vec<Stat> = all.iter().map(stat_of).collect();
+    let next = next_index(index, all, &stats, goal)?;
     let scratch = Scratch::new(&home.directory);
     let now = scratch.blocking_touch()?;
     scratch.blocking_write(&next.to_bytes(now))?;

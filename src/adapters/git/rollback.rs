@@ -3,7 +3,7 @@
 //! Capture what is there, keep it under a safety ref, then change files, index and HEAD, in this order.
 //! Whatever moment the process dies at, the ref leads back to the state before.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use git2::Oid;
 
@@ -12,13 +12,15 @@ use super::{
     capture::{self, Capture, Known, Wish},
     error::{Doing, Result},
     home::Home,
-    index, keep, neighbours, publish, refs, restore,
+    index, keep, neighbours, publish, refs,
+    restore::{self, Stays},
     safety::{self, Snapshot, Staged},
     target, tree_diff, wholeness,
 };
 use crate::domain::{
-    checkpoint::{Change, Failure, RollBack, RolledBack, Undone},
+    checkpoint::{Change, Failure, RollBack, RolledBack, Undone, shown_path},
     safety::{Head, Note},
+    state_folder::is_state_path,
 };
 
 /// Brings HEAD, index and work tree to a commit.
@@ -35,13 +37,15 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
     let goal = goal.doing(|| format!("could not read commit {}", found.commit))?;
     neighbours::refuse_shared(&home, home.head()?.name())?;
     let mut start = Start::blocking_new(options, &home)?;
+    start.stays.own = filled_in(options, &home, order, goal)?;
+    let templates = start.stays.own.clone();
     let dirty = start.dirty(&home)?;
     if !order.discard && !dirty.is_empty() {
         return Err(Failure::Dirty { changes: dirty });
     }
     let reason = format!("before rollback to {}", found.commit);
     let (safety, changes) = start.blocking_leave(&home, goal, &reason, &[])?;
-    let index = restore::blocking_restore(&home, &mut start.captured, goal, &start.kept)?;
+    let index = restore::blocking_restore(&home, &mut start.captured, goal, &start.stays)?;
     restore::blocking_clean(&home, &start.captured, &index, &start.excluded)?;
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
@@ -55,6 +59,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
         safety_reference: format!("{}{safety}", home.refs.safety),
         covers: home.top.clone(),
         changes,
+        kept: templates.iter().map(|path| shown_path(path)).collect(),
         fetched: found.fetched,
         warnings: found.warnings,
     })
@@ -69,7 +74,7 @@ pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Un
     let tips = safety::tips_of(&home, &snapshot.note.head);
     let reason = format!("before undo to snapshot {number}");
     let (safety, changes) = start.blocking_leave(&home, snapshot.tree, &reason, &tips)?;
-    let index = restore::blocking_restore(&home, &mut start.captured, snapshot.tree, &start.kept)?;
+    let index = restore::blocking_restore(&home, &mut start.captured, snapshot.tree, &start.stays)?;
     let warnings = blocking_stage(&home, &index, &snapshot)?;
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
@@ -97,8 +102,8 @@ struct Start {
     staged: Option<Staged>,
     known: Known,
     excluded: Vec<Vec<u8>>,
-    /// Files the goal ignores; known as soon as there is a goal.
-    kept: BTreeSet<Vec<u8>>,
+    /// Files that are left as they are; known as soon as there is a goal.
+    stays: Stays,
 }
 
 impl Start {
@@ -120,7 +125,7 @@ impl Start {
             staged: Some(staged),
             known,
             excluded,
-            kept: BTreeSet::new(),
+            stays: Stays::default(),
         })
     }
 
@@ -134,6 +139,7 @@ impl Start {
                 dirty.entry(path).or_insert(kind);
             }
         }
+        dirty.retain(|path, _| !is_state_path(path) && !self.stays.own.contains(path));
         Ok(tree_diff::shown(&dirty))
     }
 
@@ -145,7 +151,10 @@ impl Start {
         reason: &str,
         tips: &[Oid],
     ) -> Result<(u32, Vec<Change>)> {
-        self.kept = keep::blocking_kept(home, &self.known, &self.captured, goal)?;
+        self.stays.ignored = keep::blocking_kept(home, &self.known, &self.captured, goal)?;
+        let to_goal = self.captured.changes_to(home, Some(goal))?;
+        let state = to_goal.into_keys().filter(|path| is_state_path(path));
+        self.stays.own.extend(state);
         restore::blocking_add_endangered(home, &self.known, &mut self.captured, goal)?;
         wholeness::refuse_damaged(home, &self.captured, home.tree_of(self.head.at())?)?;
         let Some(staged) = self.staged.take() else {
@@ -159,7 +168,7 @@ impl Start {
         };
         let number = safety::blocking_snapshot(home, &mut self.captured, staged, note, tips)?;
         let mut changes = self.captured.changes_to(home, Some(goal))?;
-        changes.retain(|path, _| !self.kept.contains(path));
+        changes.retain(|path, _| !self.stays.holds(path));
         Ok((number, tree_diff::shown(&changes)))
     }
 
@@ -172,6 +181,31 @@ impl Start {
         let path = home.index_path();
         publish::blocking_publish(index, &path, &self.captured.stamp, options.lock_wait)
     }
+}
+
+/// Returns the files that a person has filled in and that the goal has only as their template.
+fn filled_in(
+    options: &Options,
+    home: &Home,
+    order: &RollBack,
+    goal: Oid,
+) -> Result<BTreeSet<Vec<u8>>> {
+    let tree = home.git.find_tree(goal);
+    let tree = tree.doing(|| format!("could not read tree {goal}"))?;
+    let is_unfilled = |path: &Vec<u8>, text: &str| {
+        let relative = restore::absolute(Path::new(""), path);
+        let blob = tree.get_path(&relative).ok();
+        let blob = blob.and_then(|entry| home.git.find_blob(entry.id()).ok());
+        let here = std::fs::read(restore::absolute(&home.top, path)).ok();
+        blob.is_some_and(|blob| blob.content() == text.as_bytes())
+            && here.is_some_and(|here| here != text.as_bytes())
+    };
+    let files = order.templates.iter();
+    let files = files.map(|template| (options.below_top(home, &template.file), &template.text));
+    Ok(files
+        .filter(|(path, text)| is_unfilled(path, text))
+        .map(|(path, _)| path)
+        .collect())
 }
 
 fn find_snapshot(home: &Home, number: Option<u32>) -> Result<(u32, Snapshot)> {

@@ -19,6 +19,7 @@ use super::{
     index::{EXECUTABLE, Entry, FILE, Index, SUBMODULE, SYMLINK, Stat},
     restore::absolute,
 };
+use crate::domain::state_folder::is_state_name;
 
 /// A tracked file whose stat does not prove that it is unchanged.
 #[derive(Debug, Clone, Copy)]
@@ -295,8 +296,8 @@ impl Worker<'_> {
         }
         queue.push(&mut below);
         for name in &self.names.list {
-            if !name.is_tracked {
-                let name_bytes = self.names.bytes.get(name.range.clone()).unwrap_or_default();
+            let name_bytes = self.names.bytes.get(name.range.clone()).unwrap_or_default();
+            if !name.is_tracked && !is_state_name(name_bytes) {
                 self.found.untracked.push(Untracked {
                     path: [job.prefix.as_slice(), name_bytes].concat(),
                     is_directory: name.kind == FileType::Directory,
@@ -323,6 +324,13 @@ impl Worker<'_> {
         };
         let name = rest.get(..slash).unwrap_or_default();
         let end = self.end_of(job, at, rest.get(..=slash).unwrap_or_default());
+        if is_state_name(name) {
+            // Whoever committed it: no checkpoint brings it up to date, and none takes it away.
+            if let Some(found) = self.names.find(name) {
+                found.is_tracked = true;
+            }
+            return end;
+        }
         match self.names.find(name) {
             Some(name_found) if name_found.kind == FileType::Directory => {
                 name_found.is_tracked = true;

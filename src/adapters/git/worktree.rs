@@ -10,9 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{program::Program, share};
+use super::{capture::OUTSIDE_STATE, program::Program, share};
 use crate::{
-    adapters::changes,
+    adapters::{changes, state_folder},
     domain::{ledger::chain::sha256, validate::Collected},
     ports::worktrees::{Error, Place, Worktrees},
 };
@@ -53,12 +53,8 @@ impl GitWorktrees {
             .map_err(|error| wrong("git's directory cannot be read", &error))?;
         let state = top.join(".tos");
         for folder in ["worktrees", "scratch"] {
-            fs::create_dir_all(state.join(folder))
+            state_folder::create_dir_all(&state.join(folder))
                 .map_err(|error| wrong("a folder cannot be made", &error))?;
-        }
-        let ignore = state.join(".gitignore");
-        if !ignore.exists() {
-            fs::write(ignore, "*\n").map_err(|error| wrong("a file cannot be written", &error))?;
         }
         Ok(Self {
             folder: state.join("worktrees"),
@@ -101,12 +97,9 @@ impl GitWorktrees {
             .map_err(|error| wrong("no room for an index", &error))?;
         let index = scratch.path().join("index");
         Self::inside(place, &index, &["read-tree", &place.base])?;
-        let add: &[&str] = if ignored_too {
-            &["add", "-A", "-f", "--", "."]
-        } else {
-            &["add", "-A", "--", "."]
-        };
-        Self::inside(place, &index, add)?;
+        let force: &[&str] = if ignored_too { &["-f"] } else { &[] };
+        let add = [&["add", "-A"], force, &["--", "."], &OUTSIDE_STATE].concat();
+        Self::inside(place, &index, &add)?;
         Self::inside(place, &index, &["write-tree"])
     }
 
@@ -185,7 +178,8 @@ impl Worktrees for GitWorktrees {
         if room.exists() {
             return Err(Error(format!("{} is there already", room.display())));
         }
-        fs::create_dir_all(&room).map_err(|error| wrong("a folder cannot be made", &error))?;
+        state_folder::create_dir_all(&room)
+            .map_err(|error| wrong("a folder cannot be made", &error))?;
         self.fresh(&room, base)
     }
 
@@ -433,7 +427,8 @@ impl GitWorktrees {
     /// Moves a folder out of the way, under a name that says where it comes from.
     fn set_aside(&self, top: &Path, reference: &str) -> Done<String> {
         let folder = self.folder.with_file_name("set-aside");
-        fs::create_dir_all(&folder).map_err(|error| wrong("a folder cannot be made", &error))?;
+        state_folder::create_dir_all(&folder)
+            .map_err(|error| wrong("a folder cannot be made", &error))?;
         let name = reference
             .trim_start_matches("refs/tos/attempts/")
             .replace('/', "-");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    adapters::store::replace,
+    adapters::{state_folder, store::replace},
     domain::ledger::{
         Entry, Record, Stamp, VERSION,
         chain::{self, Anchor, Chain, ROOT, sha256},
@@ -95,12 +95,8 @@ impl LedgerFile {
     }
 
     fn locked(&self) -> io::Result<File> {
-        fs::create_dir_all(&self.folder)?;
+        state_folder::create_dir_all(&self.folder)?;
         private(&self.folder)?;
-        let ignore = self.options.root.join(".tos/.gitignore");
-        if !ignore.exists() {
-            fs::write(ignore, "*\n")?;
-        }
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

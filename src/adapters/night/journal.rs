@@ -4,7 +4,7 @@
 //! often. A line that a crash cut short is completed by a line feed and counts as a line that says nothing.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::courier::Bell;
 use crate::{
+    adapters::state_folder,
     domain::{night::RunEvent, redaction::Redactor},
     ports::journal::Journal,
 };
@@ -46,7 +47,7 @@ impl EventFiles {
     }
 
     fn open(&self, run: &str) -> io::Result<Open> {
-        fs::create_dir_all(&self.folder)?;
+        state_folder::create_dir_all(&self.folder)?;
         let path = self.folder.join(format!("{run}.jsonl"));
         let mut file = OpenOptions::new()
             .create(true)

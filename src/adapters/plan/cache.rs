@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    adapters::plan::{guard, outputs},
+    adapters::{
+        plan::{guard, outputs},
+        state_folder,
+    },
     domain::plan::{
         event::Artifact,
         task::{Cache, EnvPolicy, Task},
@@ -56,7 +59,7 @@ impl Past {
         let path = self.directory.join(key);
         let temporary = self.directory.join(format!(".{key}.{run}"));
         // A success that is not remembered is only repeated.
-        let written = std::fs::create_dir_all(&self.directory)
+        let written = state_folder::create_records(&self.directory)
             .and_then(|()| std::fs::write(&temporary, serde_json::to_vec(&kept)?))
             .and_then(|()| std::fs::rename(&temporary, path));
         if written.is_err() {

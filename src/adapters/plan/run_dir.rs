@@ -17,12 +17,15 @@ use rustix::{
 };
 
 use crate::{
-    adapters::plan::{
-        adopt, emit, guard,
-        host::{LocalHost, Setting},
-        loader,
-        log::{self, Writer},
-        orphans,
+    adapters::{
+        plan::{
+            adopt, emit, guard,
+            host::{LocalHost, Setting},
+            loader,
+            log::{self, Writer},
+            orphans,
+        },
+        state_folder,
     },
     domain::plan::{
         Plan,
@@ -76,7 +79,7 @@ impl LocalRun {
     /// Makes the directory, which must not exist, with a copy of the plan.
     pub(crate) fn make(&self) -> Result<(), Error> {
         let runs = self.home.join("runs");
-        std::fs::create_dir_all(&runs).map_err(disk("could not create", &runs))?;
+        state_folder::create_records(&runs).map_err(disk("could not create", &runs))?;
         std::fs::create_dir(&self.path).map_err(disk("could not create", &self.path))
     }
 
@@ -325,7 +328,7 @@ impl RunDir for LocalRun {
         let directory = self.path.join("report");
         let path = directory.join(name);
         let write = || {
-            std::fs::create_dir_all(&directory)?;
+            state_folder::create_dir_all(&directory)?;
             create_private(&path)?.write_all(text.as_bytes())
         };
         write().map_err(disk("could not write", &path))?;

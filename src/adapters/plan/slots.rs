@@ -14,7 +14,7 @@ use std::{
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 
-use crate::adapters::plan::guard;
+use crate::adapters::{plan::guard, state_folder};
 
 /// The slots of one run.
 pub(crate) struct Slots {
@@ -45,7 +45,7 @@ const SIDES: [&str; 2] = ["out", "err"];
 impl Slots {
     /// Opens the directory of logs and removes the slots of a runner that died.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(directory)?;
+        state_folder::create_dir_all(directory)?;
         for entry in std::fs::read_dir(directory)?.flatten() {
             if entry.file_name().to_string_lossy().starts_with(".slot-") {
                 std::fs::remove_file(entry.path())?;

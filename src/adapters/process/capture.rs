@@ -15,6 +15,7 @@ use std::{
 use tokio::{net::unix::pipe::Receiver, sync::watch};
 
 use crate::{
+    adapters::state_folder,
     domain::{process::Captured, redaction},
     ports::runner::{LineReader, OutputStream, Streams},
 };
@@ -211,7 +212,7 @@ impl Sink {
 /// Opens the file for the whole stream; a link in its place is not followed.
 fn created(path: &Path) -> io::Result<fs::File> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        state_folder::create_dir_all(folder)?;
     }
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     fs::OpenOptions::new()

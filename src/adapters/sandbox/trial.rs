@@ -30,7 +30,7 @@ use super::{
 use crate::{
     adapters::{
         process::{CommandRunner, Options as RunnerOptions},
-        programs,
+        programs, state_folder,
     },
     domain::{
         command::{Command as Proposed, Kind},
@@ -100,20 +100,10 @@ fn recalled(place: &Path) -> Option<Memory> {
 
 fn remember(place: &Path, memory: &Memory) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new("/"));
-    make_state(folder)?;
+    state_folder::create_records(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     serde_json::to_writer(&mut file, memory)?;
     file.persist(place)?;
-    Ok(())
-}
-
-/// Makes the folder of tos's own state, which git does not look at: it is no part of anybody's work.
-fn make_state(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.exists() {
-        fs::write(ignore, "*\n")?;
-    }
     Ok(())
 }
 
@@ -182,7 +172,7 @@ struct Stage {
 
 impl Stage {
     fn set(options: &Options, backend: Backend) -> io::Result<Self> {
-        make_state(&options.state)?;
+        state_folder::create_records(&options.state)?;
         let state = options.state.canonicalize()?;
         sweep(&state);
         let folder = tempfile::Builder::new()

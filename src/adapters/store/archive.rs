@@ -7,6 +7,7 @@ use std::{
 
 use super::{Layout, step_logs};
 use crate::{
+    adapters::state_folder,
     domain::record::step_file,
     ports::store::{Error, Record},
 };
@@ -101,7 +102,7 @@ pub(super) fn prune(layout: &Layout) -> Result<(), Error> {
 fn rename(layout: &Layout, from: &Path, to: &Path) -> Result<(), Error> {
     let act = || -> io::Result<()> {
         if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder)?;
+            state_folder::create_dir_all(folder)?;
         }
         fs::rename(from, to)
     };

@@ -4,12 +4,12 @@
 //! so a file left behind by a killed process stops nobody.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
-use crate::ports::store::Error;
+use crate::{adapters::state_folder, ports::store::Error};
 
 /// The right to write; given back when dropped.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Lock {
         let trouble =
             |error: &io::Error| super::trouble(path.to_string_lossy().into_owned(), error);
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|error| trouble(&error))?;
+            state_folder::create_dir_all(folder).map_err(|error| trouble(&error))?;
         }
         let mut file = OpenOptions::new()
             .create(true)

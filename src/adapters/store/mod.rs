@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    adapters::state_folder,
     domain::{
         event::Event,
         record::{Disk, step_file, step_number},
@@ -248,7 +249,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = match tempfile::NamedTempFile::new_in(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
+            state_folder::create_dir_all(folder)?;
             tempfile::NamedTempFile::new_in(folder)?
         }
         other => other?,

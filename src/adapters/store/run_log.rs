@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{aside_name, replace};
 use crate::{
+    adapters::state_folder,
     domain::{
         event::{Event, VERSION},
         state::State,
@@ -208,7 +209,7 @@ impl RunLog {
             return Ok(());
         }
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
+            state_folder::create_dir_all(folder)?;
         }
         let new = !self.path.is_file();
         let file = OpenOptions::new()
@@ -243,7 +244,7 @@ impl RunLog {
         self.file = None;
         self.length = 0;
         self.digest = None;
-        fs::create_dir_all(folder)?;
+        state_folder::create_dir_all(folder)?;
         for path in [&self.snapshot, &self.path] {
             let Some(name) = path.file_name() else {
                 continue;

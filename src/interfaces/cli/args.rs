@@ -91,9 +91,12 @@ pub struct ModeArgs {
     /// The commit, checkpoint name or number to return to; the last checkpoint if absent (rollback)
     #[arg(long, value_name = "HASH")]
     pub target_commit: Option<String>,
-    /// Check the present state without a run, a model call or a job (test)
+    /// Check the present state without a run, a model call or a job (test, rollback)
     #[arg(long)]
     pub verify_only: bool,
+    /// Leave out the test after the rollback, which runs and spends a job (rollback)
+    #[arg(long, conflicts_with = "verify_only")]
+    pub no_test: bool,
     /// Give up uncommitted changes, after keeping them in a safety snapshot (rollback)
     #[arg(long)]
     pub discard: bool,
@@ -122,7 +125,7 @@ impl ModeArgs {
         use Mode::{Checkpoint, Cleanrun, Rollback, Run, Test};
         let runs: &[Mode] = &[Run, Test, Cleanrun];
         let all: &[Mode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
-        let given: [(bool, &str, &[Mode], &str); 11] = [
+        let given: [(bool, &str, &[Mode], &str); 12] = [
             (self.clean, "--clean", runs, "run, test, cleanrun"),
             (self.summary_file.is_some(), "--summary-file", all, "a mode"),
             (self.name.is_some(), "--name", &[Checkpoint], "checkpoint"),
@@ -132,7 +135,13 @@ impl ModeArgs {
                 &[Rollback],
                 "rollback",
             ),
-            (self.verify_only, "--verify-only", &[Test], "test"),
+            (
+                self.verify_only,
+                "--verify-only",
+                &[Test, Rollback],
+                "test, rollback",
+            ),
+            (self.no_test, "--no-test", &[Rollback], "rollback"),
             (self.discard, "--discard", &[Rollback], "rollback"),
             (
                 self.allow_secrets,

@@ -10,7 +10,10 @@ use tokio::sync::watch;
 
 use crate::{
     config::Settings,
-    domain::{command::Command, confinement, event::RunFacts, job::Setup, policy::World},
+    domain::{
+        checkpoint::Template, command::Command, confinement, event::RunFacts, job::Setup,
+        policy::World,
+    },
     interfaces::cli::{
         args::{Approvals, Global},
         exit::Trouble,
@@ -128,6 +131,9 @@ pub trait Kit: GateKit {
 
     /// Reads a file below the root; `None` where there is none.
     fn read(&self, settings: &Settings, file: &std::path::Path) -> Option<Vec<u8>>;
+
+    /// Returns the files of a root that a person fills in, with what `tos init` has put there.
+    fn templates(&self, settings: &Settings) -> Vec<Template>;
 
     /// Lays out a new root; returns what was made and what was left alone, one line each.
     fn init(&self, directory: &std::path::Path, sample: bool) -> Result<Vec<String>, Trouble>;

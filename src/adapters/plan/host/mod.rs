@@ -40,7 +40,7 @@ use crate::{
             slots::{Place, Slots},
             tap::Tap,
         },
-        signals,
+        signals, state_folder,
     },
     domain::plan::{Plan, Task, TaskIndex, event::Millis},
     ports::{
@@ -131,7 +131,7 @@ impl<'plan> LocalHost<'plan> {
     ) -> io::Result<Self> {
         if guard.is_some() {
             // What is not there cannot be protected: a task could make its own past.
-            std::fs::create_dir_all(setting.home.join("cache"))?;
+            state_folder::create_records(&setting.home.join("cache"))?;
         }
         let (children, child_writer) = UnixStream::pair()?;
         let (stops, stop_writer) = UnixStream::pair()?;

@@ -39,8 +39,11 @@ pub fn main(
     for line in &lines {
         printer.line(line);
     }
+    let is_kept = |line: &String| line.starts_with("kept") && line.ends_with("config_v0_3.json");
     let next = if args.sample {
         "next: `tos --mode cleanrun` runs the first of three jobs"
+    } else if lines.iter().any(is_kept) {
+        "next: the configuration was there and stays; `tos doctor` says what it still needs, then `tos --mode run`"
     } else {
         "next: edit config/config_v0_3.json, then `tos doctor`, then `tos --mode run`"
     };

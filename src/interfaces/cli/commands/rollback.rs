@@ -1,12 +1,17 @@
-//! `--mode rollback`: back to a checkpoint, then the automatic test from a clean start.
+//! `--mode rollback`: back to a checkpoint; then, where it can be had, the automatic test from a clean start.
+//!
+//! The rollback's own result is said first and decides the exit code. The test after it is a service: it is
+//! announced with its price before anything is changed, can be left out, and cannot make a rollback that is
+//! done look like one that is not.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     checkpoint_mode,
     run::{self, Frame},
 };
 use crate::{
+    config::Settings,
     domain::checkpoint::{RollBack, RolledBack},
     interfaces::{
         cli::{
@@ -31,10 +36,17 @@ pub fn main(
         Some(target) => Some(target.clone()),
         None => last_checkpoint(kit, &settings, printer)?,
     };
+    if !args.no_test && !args.verify_only && untestable(kit, &settings).is_none() {
+        printer.note(
+            "the test after the rollback runs and spends a job; `--verify-only` checks the state without one, `--no-test` \
+             leaves it out",
+        );
+    }
     printer.note("rollback start");
     let order = RollBack {
         target,
         discard: args.discard,
+        templates: kit.templates(&settings),
     };
     let checkpoints = kit.checkpoints(&settings);
     let done = kit::block_on(kit, move |_stop| {
@@ -42,7 +54,14 @@ pub fn main(
     })??;
     drop(lock);
     told(&done, printer);
-    let facts = json!({
+    let facts = facts(&done);
+    checkpoint_mode::summary(args, kit, &settings, &facts)?;
+    test(args, global, kit, printer, facts);
+    Ok(Exit::Success)
+}
+
+fn facts(done: &RolledBack) -> Value {
+    json!({
         "mode": "rollback",
         "rollback_target": done.hash,
         "target": done.hash,
@@ -50,31 +69,77 @@ pub fn main(
         "safety": done.safety,
         "safety_reference": done.safety_reference,
         "warnings": done.warnings,
-    });
-    checkpoint_mode::summary(args, kit, &settings, &facts)?;
+    })
+}
+
+/// Tests the state that is back, unless that is not wanted or cannot be; says what came of it.
+fn test(args: &ModeArgs, global: &Global, kit: &dyn Kit, printer: &Printer, facts: Value) {
+    let why_not = if args.no_test {
+        Some("--no-test".to_owned())
+    } else {
+        // What the target says may differ from what was in force before.
+        match kit.settings(global) {
+            Err(trouble) => Some(trouble.to_string()),
+            Ok(settings) if args.verify_only => {
+                let missing = settings.require_file().err();
+                missing.map(|missing| missing.to_string())
+            }
+            Ok(settings) => untestable(kit, &settings),
+        }
+    };
+    if let Some(why) = why_not {
+        printer.note(&format!("no test after the rollback: {why}"));
+        return end(printer, facts, &json!({ "skipped": why }));
+    }
     printer.note("auto test after rollback");
     let test = ModeArgs {
         clean: true,
         ..args.clone()
     };
     let frame = Frame {
-        rollback: Some(facts),
+        rollback: Some(facts.clone()),
     };
-    let tested = run::framed(Mode::Test, &test, global, kit, printer, &frame);
-    // Whatever keeps the test from running: the rollback itself is done, so the input was not wrong.
-    let exit = tested.unwrap_or_else(|trouble| match trouble.show(printer) {
-        Exit::Invalid => Exit::NotDone,
-        other => other,
-    });
-    if exit != Exit::Success {
-        printer.line("test after rollback failed");
+    match run::framed(Mode::Test, &test, global, kit, printer, &frame) {
+        Ok(Exit::Success) => {}
+        Ok(_) => printer.alert("the rollback is done; the test after it failed"),
+        Err(trouble) => {
+            printer.alert(&format!(
+                "the rollback is done; the test after it did not run: {trouble}"
+            ));
+            end(printer, facts, &json!({ "error": trouble.to_string() }));
+        }
     }
-    Ok(exit)
+}
+
+/// Prints the document of a rollback whose test has printed none.
+fn end(printer: &Printer, mut facts: Value, test: &Value) {
+    if let Some(map) = facts.as_object_mut() {
+        map.insert("test".into(), test.clone());
+        map.insert("exit_code".into(), Exit::Success.code().into());
+    }
+    printer.document(&facts);
+}
+
+/// Says why no job can run here.
+fn untestable(kit: &dyn Kit, settings: &Settings) -> Option<String> {
+    if let Err(missing) = settings.require_file() {
+        return Some(missing.to_string());
+    }
+    let missing = settings.missing_keys();
+    let replayed = kit.replay_notice(settings).is_some();
+    let needed = !missing.is_empty() && !replayed;
+    needed.then(|| format!("{} not set", missing.join(" and ")))
 }
 
 fn told(done: &RolledBack, printer: &Printer) {
+    printer.line(&format!("rollback {}", done.hash));
     for warning in &done.warnings {
         printer.alert(&format!("warning: {warning}"));
+    }
+    for file in &done.kept {
+        printer.alert(&format!(
+            "{file} stays as it is: the target has only the template of `tos init`"
+        ));
     }
     printer.note(&format!("head {}", done.hash));
     printer.note(&format!(
@@ -82,13 +147,12 @@ fn told(done: &RolledBack, printer: &Printer) {
         done.safety_reference
     ));
     printer.note("rollback done");
-    printer.line(&format!("rollback {}", done.hash));
 }
 
 /// Reads the hash of the last checkpoint; none means that the newest checkpoint ref is meant.
 fn last_checkpoint(
     kit: &dyn Kit,
-    settings: &crate::config::Settings,
+    settings: &Settings,
     printer: &Printer,
 ) -> Result<Option<String>, Trouble> {
     let file = &settings.paths.last_checkpoint;

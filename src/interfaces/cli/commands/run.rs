@@ -252,7 +252,13 @@ fn finish(
         (None, _) => Exit::Success,
     };
     if let Some(map) = value.as_object_mut() {
-        map.insert("exit_code".into(), exit.code().into());
+        // After a rollback the rollback's own result is the exit code.
+        let is_test_only = frame.rollback.is_none();
+        let own = if is_test_only { exit } else { Exit::Success };
+        map.insert("exit_code".into(), own.code().into());
+        if !is_test_only {
+            map.insert("test_exit_code".into(), exit.code().into());
+        }
         if let Some(report) = report {
             map.insert("test_passed".into(), report.passed().into());
             map.insert("failures".into(), report.failures.clone().into());
