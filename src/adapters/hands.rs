@@ -6,22 +6,33 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
+use tokio::sync::watch;
+
 use crate::{
-    adapters::{process, sandbox, state_folder},
+    adapters::{
+        logins::{self, Logins},
+        process, sandbox, state_folder,
+    },
     domain::{
         confinement::{Backend, Capability, Level, Network, Report},
         guarded::{Agent, Sandbox},
+        home::TOOLCHAIN_VARIABLES,
+        process::{Captured, End, Exit, Failure},
         redaction::Redactor,
     },
     ports::{
         BoxFuture,
         hands::{Confined, Hands},
-        runner::Runner,
+        runner::{Interrupt, Order, Runner},
         sandbox::Sandbox as _,
     },
 };
+
+/// How often the logins of an agent at work are looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What hands need to know once.
 #[derive(Debug, Clone)]
@@ -38,16 +49,19 @@ pub struct Options {
     pub state: PathBuf,
     /// Ceilings of one program.
     pub limits: sandbox::Limits,
+    /// What is shown of covered folders beyond what programs need.
+    pub show: Vec<PathBuf>,
 }
 
 /// The hands of this machine.
 #[derive(Debug, Clone)]
-pub struct MachineHands(Options);
+pub struct MachineHands(Options, Logins);
 
 impl MachineHands {
     /// Makes them.
     pub fn new(options: Options) -> Self {
-        Self(options)
+        let logins = Logins::new(options.home.clone(), &options.state);
+        Self(options, logins)
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -55,7 +69,21 @@ impl MachineHands {
         found.map(|(_, value)| value.clone())
     }
 
+    /// Returns the environment of tos, with the toolchains of the user's home for programs that have another home.
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let mut environment = self.0.environment.clone();
+        for (name, folder) in TOOLCHAIN_VARIABLES {
+            let folder = self.0.home.as_ref().map(|home| home.join(folder));
+            let folder = folder.filter(|folder| folder.is_dir());
+            if let Some(folder) = folder.filter(|_| self.variable(name).is_none()) {
+                environment.push((name.into(), folder.into()));
+            }
+        }
+        environment
+    }
+
     fn wall(&self, room: &Path, hosts: &[String], sandbox: Sandbox) -> sandbox::Wall {
+        let usual = sandbox::Options::new(room.to_owned(), self.0.program.clone());
         let options = sandbox::Options {
             level: if sandbox == Sandbox::Off {
                 Level::Off
@@ -73,9 +101,13 @@ impl MachineHands {
             // Where it cannot be kept, it is compared with what it was when the agent has ended.
             protected_by_mounts: vec![PathBuf::from("tree/.git")],
             home: self.0.home.clone(),
+            // Other rooms have homes with logins in them.
+            covered: vec![self.0.state.clone()],
+            show: self.0.show.clone(),
+            path: self.variable("PATH").unwrap_or(usual.path.clone()),
             limits: self.0.limits,
             state: self.0.state.clone(),
-            ..sandbox::Options::new(room.to_owned(), self.0.program.clone())
+            ..usual
         };
         sandbox::Wall::new(options)
     }
@@ -92,7 +124,11 @@ impl MachineHands {
             .filter_map(|name| Some((OsString::from(name), self.variable(name)?)));
         let options = process::Options {
             own_keys: own.collect(),
-            base_environment: self.0.environment.clone(),
+            base_environment: self.environment(),
+            allow_environment: TOOLCHAIN_VARIABLES
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect(),
             ..process::Options::new(room.to_owned(), self.0.redactor.clone())
         };
         let wall = self.wall(room, hosts, sandbox);
@@ -116,8 +152,12 @@ impl Hands for MachineHands {
 
     fn write_prompt(&self, room: &Path, text: &str) -> Result<PathBuf, String> {
         let file = room.join("prompt.txt");
-        let written = fs::write(&file, text);
-        written.map_err(|error| {
+        // The agent of an earlier attempt may have put a link in its place.
+        let write = || {
+            let real = room.canonicalize()?.join("prompt.txt");
+            logins::replace(&real, text.as_bytes(), 0o600)
+        };
+        write().map_err(|error| {
             format!(
                 "the prompt cannot be written to {}: {error}",
                 file.display()
@@ -140,20 +180,19 @@ impl Hands for MachineHands {
         let make = || -> io::Result<(String, String)> {
             let homes = ["home", "test-home"].map(|name| room.join(name));
             for home in &homes {
+                // The agent of an earlier attempt may have put a link in its place.
+                if home.is_symlink() {
+                    fs::remove_file(home)?;
+                }
                 state_folder::create_dir_all(home)?;
                 fs::set_permissions(home, fs::Permissions::from_mode(0o700))?;
             }
-            for name in &agent.credentials {
-                let from = self.0.home.as_ref().map(|home| home.join(name));
-                let to = homes[0].join(name);
-                to.parent().map_or(Ok(()), fs::create_dir_all)?;
-                from.map_or(Ok(0), |from| fs::copy(from, to))?;
-            }
+            self.1.copy(room, &homes[0], &agent.credentials)?;
+            let real = room.canonicalize()?.join("home");
             for (name, text) in agent.settings_files() {
-                let to = homes[0].join(name);
-                if !to.exists() {
-                    to.parent().map_or(Ok(()), fs::create_dir_all)?;
-                    fs::write(to, text)?;
+                let to = real.join(name);
+                if to.symlink_metadata().is_err() {
+                    logins::replace(&to, text.as_bytes(), 0o600)?;
                 }
             }
             Ok(homes.map(|home| home.to_string_lossy().into_owned()).into())
@@ -167,12 +206,23 @@ impl Hands for MachineHands {
     }
 
     fn strip(&self, room: &Path) {
+        warn(self.1.finish(room));
         // What cannot be removed goes with the whole room a moment later.
         drop(fs::remove_dir_all(room.join("home")));
     }
 
+    fn recover(&self) -> Vec<String> {
+        self.1.recover()
+    }
+
     fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner> {
-        self.runner(room, &agent.hosts(), &agent.environment, sandbox)
+        let inner = self.runner(room, &agent.hosts(), &agent.environment, sandbox);
+        Arc::new(Renewing {
+            inner,
+            logins: self.1.clone(),
+            room: room.to_owned(),
+            asked: watch::Sender::new(false),
+        })
     }
 
     fn for_tests(&self, room: &Path, sandbox: Sandbox) -> Arc<dyn Runner> {
@@ -194,6 +244,74 @@ impl Hands for MachineHands {
             let agents = told(&self.wall(room, hosts, sandbox).report().await);
             both(&tests, agents)
         })
+    }
+}
+
+/// Runs an agent while its logins and those of the user are kept together.
+struct Renewing {
+    inner: Arc<dyn Runner>,
+    logins: Logins,
+    room: PathBuf,
+    /// Whether somebody asked it to end.
+    asked: watch::Sender<bool>,
+}
+
+impl Renewing {
+    async fn stay(&self, order: &Order) -> Result<End, Failure> {
+        self.asked.send_replace(false);
+        let mut asked = self.asked.subscribe();
+        let mut turn = tokio::select! {
+            turn = self.logins.turn(&self.room) => turn,
+            _ = asked.wait_for(|asked| *asked) => return Ok(cancelled()),
+            () = tokio::time::sleep(order.deadline) => None,
+        };
+        let mut running = self.inner.run(order);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut running => break ended,
+                () = tokio::time::sleep(LOOK) => {
+                    self.logins.meet(&self.room);
+                    if turn.is_some() && self.logins.due(&self.room).is_empty() {
+                        turn = None;
+                    }
+                }
+            }
+        };
+        warn(self.logins.meet(&self.room));
+        drop(turn);
+        ended
+    }
+}
+
+impl Runner for Renewing {
+    fn run<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<End, Failure>> {
+        Box::pin(self.stay(order))
+    }
+
+    fn interrupt(&self, how: Interrupt) {
+        self.asked.send_replace(true);
+        self.inner.interrupt(how);
+    }
+
+    fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
+        self.inner.reap(token_prefix)
+    }
+}
+
+/// Returns the end of what never began.
+fn cancelled() -> End {
+    End {
+        exit: Exit::Cancelled,
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+        elapsed_ms: 0,
+        leftovers: 0,
+    }
+}
+
+fn warn(lines: Vec<String>) {
+    for line in lines {
+        tracing::warn!("{line}");
     }
 }
 

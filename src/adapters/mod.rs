@@ -21,6 +21,7 @@ pub mod isolation;
 pub mod itself;
 pub mod ledger;
 pub mod llm;
+mod logins;
 pub mod night;
 pub mod notify;
 pub mod plan;

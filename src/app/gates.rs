@@ -91,13 +91,15 @@ impl House {
         ways.into_iter().map(build).collect()
     }
 
-    /// Returns the ceilings that the configuration sets; a root without one has the usual ones.
-    fn ceilings(&self, global: &Global) -> Result<sandbox::Limits, Trouble> {
+    /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
+    /// the usual ones.
+    fn wall_wishes(&self, global: &Global) -> Result<(sandbox::Limits, Vec<PathBuf>), Trouble> {
         let usual = sandbox::Limits::default();
         if config::config_in(&self.root(global)).is_none() && global.config.is_none() {
-            return Ok(usual);
+            return Ok((usual, Vec::new()));
         }
-        Ok(walls::limits(self.settings(global)?.sandbox.limits, usual))
+        let wish = self.settings(global)?.sandbox;
+        Ok((walls::limits(wish.limits, usual), wish.show))
     }
 
     /// Returns how events are carried to whoever collects them; `None` = nobody does.
@@ -185,6 +187,7 @@ impl GateKit for House {
         let courier = courier
             .map_err(|error| Trouble::NotDone(format!("events cannot be carried: {error}")))?;
         let clock = SystemClock::new();
+        let (limits, show) = self.wall_wishes(global)?;
         Ok(Desk {
             run: run_id(&clock),
             tools: Tools {
@@ -197,7 +200,8 @@ impl GateKit for House {
                         Trouble::NotDone(format!("tos cannot find itself: {error}"))
                     })?,
                     state: root.join(".tos"),
-                    limits: self.ceilings(global)?,
+                    limits,
+                    show,
                 })),
                 ledger: self.ledger(global)?,
                 notifiers: self.notifiers(&root)?,

@@ -116,6 +116,7 @@ fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> 
         allow_hosts,
         limits: limits(wish.limits, usual.limits),
         protected,
+        show: wish.show.clone(),
         home: variable("HOME").map(PathBuf::from),
         path: variable("PATH").unwrap_or_else(|| usual.path.clone()),
         ..usual

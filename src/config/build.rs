@@ -17,6 +17,7 @@ use crate::{
     },
     domain::{
         command::Kind,
+        home::show_fault,
         model::{Price, Role},
         policy::{Decision, Preset, Rule},
         rules::{
@@ -443,8 +444,27 @@ impl Maker<'_> {
             },
             allow_degraded: self.flag("sandbox.allow_degraded"),
             network: self.network(),
+            show: self.show(),
             limits,
         }
+    }
+
+    fn show(&mut self) -> Vec<PathBuf> {
+        let home = self.variable("HOME").map(PathBuf::from);
+        let mut places = Vec::new();
+        for place in self.texts("sandbox.show") {
+            let fault = show_fault(&place, home.as_deref());
+            if let Some((problem, remedy)) = fault {
+                self.fault("sandbox.show", problem, remedy);
+            }
+            match (place.strip_prefix("~/"), &home) {
+                (Some(rest), Some(home)) => places.push(home.join(rest)),
+                // Without a home there is none to show anything of.
+                (Some(_), None) => {}
+                (None, _) => places.push(place.into()),
+            }
+        }
+        places
     }
 
     fn network(&mut self) -> Network {

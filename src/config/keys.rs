@@ -212,6 +212,8 @@ const POLICY: &[Key] = &[
         "What confined commands may reach: nothing, the hosts of `sandbox.allow_hosts`, or everything."),
     ours("sandbox.allow_hosts", Shape::Texts { least: 0 }, Preset::Json("[]"), "[\"static.crates.io:443\"]",
         "The hosts confined commands may reach when `sandbox.network` is `allow_hosts`, as `host` or `host:port`."),
+    ours("sandbox.show", Shape::Texts { least: 0 }, Preset::Json("[]"), "[\"~/data\"]",
+        "Files and folders that confined commands may read although they lie in a home directory or another covered folder, as `~/NAME` or `/NAME`. One that does not exist is left out."),
     ours("sandbox.limits.memory_mb", COUNT, Preset::Absent, "2048", "Memory of one command, in MiB."),
     ours("sandbox.limits.processes", COUNT, Preset::Absent, "256", "Processes of one command at a time."),
     ours("sandbox.limits.cpu_sec", COUNT, Preset::Absent, "600", "CPU time of one process, in seconds."),

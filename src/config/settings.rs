@@ -191,6 +191,8 @@ pub struct SandboxSettings {
     pub allow_degraded: bool,
     /// What the network is.
     pub network: Network,
+    /// What is shown of covered folders.
+    pub show: Vec<PathBuf>,
     /// Ceilings of one command.
     pub limits: Limits,
 }
@@ -925,6 +927,9 @@ config error: 20 faults
     fn hosts_and_network_have_to_agree() {
         let hosts = load(r#"{"sandbox": {"network": "allow_hosts", "allow_hosts": ["a:443"]}}"#);
         assert_eq!(hosts.sandbox.network, Network::Hosts(vec!["a:443".into()]));
+        let shown = load(r#"{"sandbox": {"show": ["/srv/models"]}}"#);
+        assert_eq!(shown.sandbox.show, [PathBuf::from("/srv/models")]);
+        insta::assert_snapshot!(fault(r#"{"sandbox": {"show": ["~/.ssh"]}}"#), @r#"config error: config/config_v0_3.json:1:14: `sandbox.show`: "~/.ssh" is a place of keys, tokens or histories; it stays hidden; copy what is harmless elsewhere"#);
         insta::assert_snapshot!(fault(r#"{"sandbox": {"network": "allow_hosts"}}"#), @r#"config error: config/config_v0_3.json:1:14: `sandbox.network`: "allow_hosts", but `sandbox.allow_hosts` names none; name hosts, or write "none""#);
         insta::assert_snapshot!(fault(r#"{"sandbox": {"allow_hosts": ["a"]}}"#), @r#"config error: config/config_v0_3.json:1:14: `sandbox.allow_hosts`: has no effect while `sandbox.network` is "none"; set sandbox.network to "allow_hosts", or remove the hosts"#);
     }

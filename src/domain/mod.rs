@@ -16,6 +16,7 @@ pub mod gate;
 pub mod gates;
 pub mod guarded;
 pub mod history;
+pub mod home;
 pub mod job;
 pub mod ledger;
 pub mod model;

@@ -36,8 +36,12 @@ pub trait Hands: Send + Sync {
     /// Returns a variable that should hold the agent's own key and is not set.
     fn lacks(&self, agent: &Agent) -> Option<String>;
 
-    /// Takes the credentials away again.
+    /// Takes the credentials away again; what was renewed in them comes back to the user first.
     fn strip(&self, room: &Path);
+
+    /// Brings back what was renewed in rooms that a dead tos left; returns what people should know. Nothing of those
+    /// rooms may be at work any more.
+    fn recover(&self) -> Vec<String>;
 
     /// Returns a runner for the agent, which reaches only these hosts.
     fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner>;

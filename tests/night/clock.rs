@@ -99,6 +99,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> Tools {
             program: Path::new(env!("CARGO_BIN_EXE_tos")).to_owned(),
             state: state.clone(),
             limits: Limits::default(),
+            show: Vec::new(),
         })),
         ledger: Arc::new(ledger(root)),
         notifiers: Vec::new(),

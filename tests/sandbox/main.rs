@@ -12,7 +12,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command as Process,
     sync::Arc,
@@ -50,7 +50,11 @@ struct Bench {
 impl Bench {
     /// A workspace beside which the state of tos lives, so that tests may share nothing.
     fn new(backend: Backend, level: Level) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::below(tempfile::tempdir().unwrap(), backend, level)
+    }
+
+    /// The same in a folder of one's own.
+    fn below(folder: TempDir, backend: Backend, level: Level) -> Self {
         for name in [
             "root/.git",
             "root/logs",
@@ -77,23 +81,57 @@ impl Bench {
         self.folder.path().join(name)
     }
 
+    /// Writes a file, and makes it a program where it is a script.
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        if text.starts_with("#!") {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    fn link(&self, name: &str, target: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(target, path).unwrap();
+    }
+
+    /// Puts folders in front of the search path.
+    fn search(&mut self, folders: &[&str]) {
+        let own = folders.iter().map(|folder| self.path(folder));
+        let rest: Vec<PathBuf> = std::env::split_paths(&self.options.path).collect();
+        self.options.path = std::env::join_paths(own.chain(rest)).unwrap();
+    }
+
     async fn report(&self) -> Report {
         Wall::new(self.options.clone()).report().await
     }
 
     async fn run(&self, code: &str) -> Result<End, Failure> {
+        self.start(Kind::Bash, code, &[]).await
+    }
+
+    /// Starts a program with arguments.
+    async fn exec(&self, argv: &[&str]) -> Result<End, Failure> {
+        self.start(Kind::Exec, "", argv).await
+    }
+
+    async fn start(&self, kind: Kind, code: &str, argv: &[&str]) -> Result<End, Failure> {
         let mut options = RunnerOptions::new(self.options.root.clone(), Redactor::default());
         options.base_environment = vec![("PATH".into(), self.options.path.clone())];
+        let home = self.options.home.clone().unwrap();
+        options.base_environment.push(("HOME".into(), home.into()));
         options.grace = Duration::from_millis(500);
         let wall = Arc::new(Wall::new(self.options.clone()));
         let order = Order {
             command: Command {
-                kind: Kind::Bash,
+                kind,
                 code: code.into(),
-                argv: Vec::new(),
+                argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             },
             directory: self.options.root.clone(),
-            deadline: Duration::from_secs(10),
+            deadline: Duration::from_secs(30),
             idle_deadline: None,
             environment: vec![("HERE".into(), self.folder.path().display().to_string())],
             output_directory: self.path("root/logs"),
@@ -204,6 +242,176 @@ async fn keys_cannot_be_read() {
     for bench in walls(Level::Workspace).await {
         let said = bench.output("cat \"$HERE/home/.ssh/id\"").await;
         assert!(!said.contains("the key"), "{said}");
+    }
+}
+
+/// A folder that no wall covers by itself, as homes are; `None` where there is none to write to.
+fn uncovered() -> Option<TempDir> {
+    let named = std::env::var_os("TOS_TEST_FOLDER").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| program().parent().unwrap().to_owned());
+    tempfile::tempdir_in(folder).ok()
+}
+
+#[tokio::test]
+async fn a_home_shows_no_file_but_those_of_its_tools() {
+    for mut bench in walls(Level::Workspace).await {
+        let Some(folder) = uncovered() else { return };
+        bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+        for (name, text) in [
+            ("home/.gemini/oauth_creds.json", "login"),
+            ("home/.local/share/opencode/auth.json", "login"),
+            ("home/.config/github-copilot/hosts.json", "login"),
+            ("home/.cache/huggingface/token", "login"),
+            ("home/.some-new-agent/auth.json", "login"),
+            ("home/papers/letter", "login"),
+            ("home/.cargo/credentials.toml", "login"),
+            ("home/.cargo/bin/tool", "#!/bin/sh\necho the tool ran\n"),
+            ("home/.cargo/registry/x", "source"),
+        ] {
+            bench.write(name, text);
+        }
+        bench.search(&["home/.cargo/bin"]);
+        let said = bench
+            .output("tool; cat ~/.cargo/registry/x; find ~ -type f | xargs cat; ls ~/papers; echo x >~/new")
+            .await;
+        assert!(said.contains("the tool ran"), "{said}");
+        assert!(said.contains("source"), "{said}");
+        assert!(!said.contains("login"), "{said}");
+        assert!(!bench.path("home/new").exists());
+        bench.options.show = vec![bench.path("home/papers")];
+        let said = bench
+            .output("cat ~/papers/letter; echo x >~/papers/letter")
+            .await;
+        assert!(said.starts_with("login"), "{said}");
+        assert_eq!(
+            fs::read_to_string(bench.path("home/papers/letter")).unwrap(),
+            "login"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_root_in_a_home_is_seen_with_the_repository_it_belongs_to() {
+    for mut bench in walls(Level::Workspace).await {
+        let Some(folder) = uncovered() else { return };
+        bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+        bench.write("home/mono/.git/HEAD", "head");
+        bench.write("home/mono/shared", "shared");
+        bench.write("home/other/file", "other");
+        bench.write("home/mono/part/file", "own");
+        fs::create_dir(bench.path("home/mono/part/logs")).unwrap();
+        bench.options.root = bench.path("home/mono/part").canonicalize().unwrap();
+        let said = bench
+            .output("cat file ../shared ../.git/HEAD ../../other/file; mkdir -p sub; echo new >sub/new; echo x >../shared")
+            .await;
+        assert!(said.starts_with("ownsharedhead"), "{said}");
+        assert!(!said.contains("other\n"), "{said}");
+        let shared = fs::read_to_string(bench.path("home/mono/shared")).unwrap();
+        assert_eq!(shared, "shared");
+    }
+}
+
+#[tokio::test]
+async fn programs_installed_in_a_home_or_below_the_temporary_directory_are_found() {
+    for mut bench in walls(Level::Workspace).await {
+        for place in ["home", "temporary"] {
+            let folder = if place == "home" {
+                uncovered()
+            } else {
+                tempfile::tempdir().ok()
+            };
+            let Some(folder) = folder else { continue };
+            bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+            bench.options.path = "/usr/bin:/bin".into();
+            let script = "#!/bin/sh\nexec cat \"$(dirname \"$(readlink -f \"$0\")\")/part\"\n";
+            for folder in [
+                "home/.local/share/claude/versions/x",
+                "home/npm/lib/node_modules/@a/b/bin",
+                "home/.claude/local/node_modules/c/bin",
+                "home/tool/bin",
+            ] {
+                bench.write(&format!("{folder}/run"), script);
+                bench.write(&format!("{folder}/part"), folder);
+            }
+            bench.write("home/.claude/.credentials.json", "login");
+            let python = bench.path("home/venv/bin/python").display().to_string();
+            bench.link("home/venv/bin/python", "../../.tools/sh");
+            bench.link("home/.tools/sh", "/bin/sh");
+            bench.write(
+                "home/.local/bin/scripted",
+                &format!("#!{python}\necho scripted\n"),
+            );
+            bench.link("home/.local/bin/claude", "../share/claude/versions/x/run");
+            bench.link("home/npm/bin/agent", "../lib/node_modules/@a/b/bin/run");
+            bench.link("home/.claude/local/claude", "node_modules/c/bin/run");
+            bench.search(&["home/.local/bin", "home/npm/bin"]);
+            let named = bench
+                .path("home/.claude/local/claude")
+                .display()
+                .to_string();
+            let tool = bench.path("home/tool/bin/run").display().to_string();
+            for (program, said) in [
+                ("claude", "home/.local/share/claude/versions/x"),
+                ("agent", "home/npm/lib/node_modules/@a/b/bin"),
+                (named.as_str(), "home/.claude/local/node_modules/c/bin"),
+                (tool.as_str(), "home/tool/bin"),
+                ("scripted", "scripted\n"),
+            ] {
+                let end = bench.exec(&[program]).await.unwrap();
+                assert_eq!(end.stdout.text(), said, "{program}: {}", end.stderr.text());
+            }
+            let login = bench.path("home/.claude/.credentials.json");
+            let end = bench.exec(&["cat", login.to_str().unwrap()]).await.unwrap();
+            assert!(place != "home" || end.stdout.text().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_program_in_a_place_of_keys_is_refused_with_the_reason() {
+    for mut bench in walls(Level::Workspace).await {
+        let Some(folder) = uncovered() else { return };
+        bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+        bench.write("home/.ssh/run", "#!/bin/sh\necho ran\n");
+        let program = bench.path("home/.ssh/run").display().to_string();
+        let failure = bench.exec(&[&program]).await.unwrap_err();
+        assert!(
+            failure.message.contains("which the sandbox hides"),
+            "{failure}"
+        );
+        assert!(failure.message.contains("`sandbox.show`"), "{failure}");
+    }
+}
+
+/// What a program says outside; `None` where this machine does not have it.
+fn outside(argv: &[&str]) -> Option<String> {
+    let (program, arguments) = argv.split_first()?;
+    let output = Process::new(program).args(arguments).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(said)
+}
+
+#[tokio::test]
+async fn the_tools_of_this_machine_work_behind_every_wall() {
+    for mut bench in walls(Level::Workspace).await {
+        bench.options.home = std::env::var_os("HOME").map(PathBuf::from);
+        for argv in [
+            ["cargo", "--version"].as_slice(),
+            &["rustc", "--print", "sysroot"],
+            &["python3", "-c", "import sys, json, ssl; print(sys.prefix)"],
+            &["node", "--version"],
+            &["npm", "--version"],
+            &["git", "--version"],
+        ] {
+            let Some(expected) = outside(argv) else {
+                println!("{argv:?}: not on this machine");
+                continue;
+            };
+            let end = bench.exec(argv).await.unwrap();
+            let backend = bench.options.backends[0].as_str();
+            let said = end.stdout.text();
+            assert_eq!(said, expected, "{backend} {argv:?}: {}", end.stderr.text());
+        }
     }
 }
 
@@ -452,12 +660,15 @@ fn everything_holds_for_a_user_without_rights_as_well() {
         to
     };
     let tests = copy(std::env::current_exe().unwrap(), "tests");
+    let uncovered = tempfile::tempdir_in(program().parent().unwrap()).unwrap();
+    fs::set_permissions(uncovered.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let program = copy(program(), "tos");
     let output = Process::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
         .arg(tests)
         .args(["--test-threads", "2"])
         .env("TOS_TEST_PROGRAM", program)
+        .env("TOS_TEST_FOLDER", uncovered.path())
         .env("HOME", "/nonexistent")
         .env("TMPDIR", "/tmp")
         .current_dir("/")

@@ -4,7 +4,7 @@ mod adopt;
 mod cache;
 mod confiner;
 mod emit;
-mod guard;
+pub(in crate::adapters) mod guard;
 mod host;
 mod launch;
 mod loader;

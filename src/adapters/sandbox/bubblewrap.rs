@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     JAIL_WORD,
-    spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Spec},
+    spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Layer, Spec},
 };
 use crate::{
     adapters::programs,
@@ -52,12 +52,7 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
             words.mount("--ro-bind", kept, kept);
         }
     }
-    let bind = if spec.level == Level::Workspace {
-        "--bind"
-    } else {
-        "--ro-bind"
-    };
-    words.mount(bind, &spec.root, &spec.root);
+    words.layers(spec);
     for path in &spec.protected {
         words.mount("--ro-bind", path, path);
     }
@@ -80,6 +75,12 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
     {
         words.mount("--ro-bind", &resolver, &resolver);
     }
+    // Only now, for places to mount on are made in covered folders.
+    for (path, layer) in &spec.layers {
+        if *layer == Layer::Cover {
+            words.path("--remount-ro", path);
+        }
+    }
     words.path("--chdir", &spec.directory);
     words.plain(&["--", INNER_PROGRAM, JAIL_WORD, "inner", encoded]);
     words.0
@@ -88,6 +89,25 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
 struct Words(Vec<OsString>);
 
 impl Words {
+    /// Covers folders and brings back what is shown in them.
+    fn layers(&mut self, spec: &Spec) {
+        let bind = if spec.level == Level::Workspace {
+            "--bind"
+        } else {
+            "--ro-bind"
+        };
+        for (path, layer) in &spec.layers {
+            match layer {
+                Layer::Cover => self.path("--tmpfs", path),
+                Layer::Show => self.mount("--ro-bind", path, path),
+                Layer::Root => self.mount(bind, path, path),
+            }
+        }
+        for (link, target) in &spec.links {
+            self.mount("--symlink", target, link);
+        }
+    }
+
     fn plain(&mut self, words: &[&str]) {
         self.0.extend(words.iter().map(OsString::from));
     }

@@ -42,9 +42,13 @@ pub(super) struct Spec {
     pub(super) level: Level,
     pub(super) network: Network,
     pub(super) root: PathBuf,
+    /// What covers what, parents before what lies in them; the root is among them.
+    pub(super) layers: Vec<(PathBuf, Layer)>,
+    /// Links that lie in covered folders, and what they say.
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
     /// Below the root, readable only.
     pub(super) protected: Vec<PathBuf>,
-    /// Anywhere, not even readable.
+    /// Anywhere where it could be seen, not even readable.
     pub(super) hidden: Vec<PathBuf>,
     pub(super) limits: Limits,
     /// The socket of the proxy, where one runs.
@@ -62,6 +66,18 @@ pub(super) struct Spec {
     /// The file that becomes the command's standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) input_file: Option<PathBuf>,
+}
+
+/// What becomes of a folder behind a wall, with everything in it that has no layer of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Layer {
+    /// It is empty.
+    Cover,
+    /// It can be read.
+    Show,
+    /// It is the root.
+    Root,
 }
 
 /// Where tos itself is found behind a wall made of mounts.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     JAIL_WORD, bubblewrap,
-    jail::{Answers, Questions},
+    jail::{Answers, DECOY_TOOL, DECOY_TOOLS, DECOYS, Questions},
     proxy::Proxy,
     spec::{INNER_PROGRAM, Limits},
     wall::{Options, confine},
@@ -51,6 +51,9 @@ const AFTER_DEATH: Duration = Duration::from_secs(5);
 
 /// Older folders of trials belong to nobody.
 const STALE: Duration = Duration::from_secs(600);
+
+/// How many processes the user may start elsewhere while a trial lasts.
+const RUNNING_MARGIN: u64 = 256;
 
 /// Small ceilings, so that hitting them costs little.
 const LIMITS: Limits = Limits {
@@ -195,7 +198,7 @@ impl Stage {
             level: options.level,
             root: folder.path().join("root"),
             outside: folder.path().join("outside"),
-            secret: folder.path().join("home/.ssh/key"),
+            home: folder.path().join("home"),
             stranger: i32::try_from(stranger.id()).unwrap_or(0),
             tcp: port,
             udp: listeners.udp.local_addr()?.port(),
@@ -203,13 +206,13 @@ impl Stage {
             service_path: listeners.shared.path().join("service"),
             temporary_name: unique(&folder),
             lock: folder.path().join("root/workspace/lock"),
-            limits: LIMITS,
+            limits: limits(backend),
             has_git,
             has_proxy: proxy.is_some(),
         };
         Ok(Self {
             backend,
-            options: staged(options, &folder),
+            options: staged(options, backend, &folder),
             folder,
             questions,
             stranger,
@@ -487,12 +490,13 @@ fn confine_self(
     confine(options, backend, proxy, Launch { program, ..launch })
 }
 
-fn staged(options: &Options, folder: &tempfile::TempDir) -> Options {
+fn staged(options: &Options, backend: Backend, folder: &tempfile::TempDir) -> Options {
     Options {
-        limits: LIMITS,
+        limits: limits(backend),
         root: folder.path().join("root"),
         protected: Options::new(PathBuf::new(), PathBuf::new()).protected,
         home: Some(folder.path().join("home")),
+        path: with_tools(&options.path, folder.path()),
         level: if options.level == Level::Off {
             Level::Workspace
         } else {
@@ -500,6 +504,38 @@ fn staged(options: &Options, folder: &tempfile::TempDir) -> Options {
         },
         ..options.clone()
     }
+}
+
+/// Returns the ceilings of a trial. Where a wall has no users of its own, the kernel counts what the user runs elsewhere,
+/// too, and that must not be what the trial is stopped by.
+fn limits(backend: Backend) -> Limits {
+    let is_counted = backend == Backend::Landlock && !rustix::process::geteuid().is_root();
+    let elsewhere = if is_counted {
+        running() + RUNNING_MARGIN
+    } else {
+        0
+    };
+    Limits {
+        processes: LIMITS.processes.map(|most| most + elsewhere),
+        ..LIMITS
+    }
+}
+
+/// Counts the threads of this user.
+fn running() -> u64 {
+    let user = rustix::process::geteuid().as_raw();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = processes.filter(|found| found.metadata().is_ok_and(|data| data.uid() == user));
+    let threads =
+        own.map(|found| fs::read_dir(found.path().join("task")).map_or(0, Iterator::count));
+    u64::try_from(threads.sum::<usize>()).unwrap_or(u64::MAX)
+}
+
+/// Puts the folder of tools of a trial's home in front of a search path.
+fn with_tools(path: &std::ffi::OsStr, folder: &Path) -> OsString {
+    let tools = folder.join("home").join(DECOY_TOOLS);
+    let folders = std::iter::once(tools).chain(std::env::split_paths(path));
+    std::env::join_paths(folders).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Removes what a trial left that was killed.
@@ -521,16 +557,13 @@ fn furnish(top: &Path, path: &std::ffi::OsStr) -> io::Result<bool> {
     for name in [".git/hooks", ".tos", "config", "logs", "workspace"] {
         fs::create_dir_all(top.join("root").join(name))?;
     }
-    for name in ["home/.ssh", "locks"] {
-        fs::create_dir_all(top.join(name))?;
-    }
-    for name in [
-        "outside",
-        "root/.git/HEAD",
-        "home/.ssh/key",
-        "locks/stranger",
-    ] {
-        fs::write(top.join(name), "as it was")?;
+    let decoys = DECOYS.iter().chain([&DECOY_TOOL]);
+    let decoys = decoys.map(|name| format!("home/{name}"));
+    let others = ["outside", "root/.git/HEAD", "locks/stranger"].map(str::to_owned);
+    for name in others.into_iter().chain(decoys) {
+        let path = top.join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, "as it was")?;
     }
     Ok(git_repository(&top.join("root"), path))
 }

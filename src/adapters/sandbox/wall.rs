@@ -45,15 +45,19 @@ pub struct Options {
     pub protected: Vec<PathBuf>,
     /// The same, but only behind walls that can protect a file without closing the folder it lies in.
     pub protected_by_mounts: Vec<PathBuf>,
-    /// The home directory, whose keys and tokens are hidden.
+    /// The home directory, of which only what programs need is shown.
     pub home: Option<PathBuf>,
+    /// Further folders that are covered as homes are: the root and what has to be shown are seen in them.
+    pub covered: Vec<PathBuf>,
     /// Further places to hide.
     pub hidden: Vec<PathBuf>,
+    /// Further places to show, to be read only.
+    pub show: Vec<PathBuf>,
     /// Where the results of trials are kept and trials take place: a directory of tos.
     pub state: PathBuf,
     /// The program of tos, which is also the jailer.
     pub program: PathBuf,
-    /// Where to look for `bwrap` and `git`.
+    /// Where programs are: `bwrap`, `git`, and all that commands may start.
     pub path: OsString,
     /// The walls that may be used, best first.
     pub backends: Vec<Backend>,
@@ -73,7 +77,9 @@ impl Options {
             protected: protected.map(PathBuf::from).into(),
             protected_by_mounts: Vec::new(),
             home: None,
+            covered: Vec::new(),
             hidden: Vec::new(),
+            show: Vec::new(),
             state: root.join(".tos"),
             root,
             program,
@@ -259,18 +265,36 @@ fn spec(
     if backend != Backend::Landlock {
         protected.extend(options.protected_by_mounts.iter().cloned());
     }
+    let program = real(&options.program)?;
+    let own = launch.environment.iter().find(|(name, _)| name == "PATH");
+    let mut search = vec![options.path.as_os_str()];
+    search.extend(own.map(|(_, value)| value.as_os_str()));
+    let view = places::view(&places::Wish {
+        backend,
+        root: &root,
+        home: options.home.as_deref(),
+        covered: &options.covered,
+        hidden: &options.hidden,
+        show: &options.show,
+        search,
+        program: &launch.program,
+        itself: &program,
+    })
+    .map_err(|message| Failure { message })?;
     Ok(Spec {
         backend,
         level: options.level,
         network: options.network,
+        layers: view.layers,
+        links: view.links,
         protected: match options.level {
             Level::Workspace => places::protected(&protected, &root),
             Level::Off | Level::ReadOnly => Vec::new(),
         },
-        hidden: places::hidden(options.home.as_deref(), &options.hidden, &root),
+        hidden: view.hidden,
         limits: options.limits,
         proxy,
-        program: real(&options.program)?,
+        program,
         directory: real(&launch.directory)?,
         root,
         environment: launch.inside.environment,

@@ -4,6 +4,7 @@
 //! agent is told and how its program is called. `services/guarded` carries it out.
 
 mod class;
+pub mod login;
 mod progress;
 mod prompt;
 mod queue;

@@ -47,6 +47,7 @@ pub async fn settle(tools: &Tools, room: &Path) -> Result<Settled, Error> {
             settled.runs.push(run);
         }
     }
+    settled.lines.extend(tools.hands.recover());
     settled.lines.extend(tools.worktrees.clean()?);
     Ok(settled)
 }

@@ -37,6 +37,9 @@ pub async fn look(
     run: &str,
 ) -> Facts {
     let mut agents = Vec::new();
+    for line in tools.hands.recover() {
+        tracing::warn!("{line}");
+    }
     // Old work trees go first: one of them may stand where an agent is asked.
     let worktrees = tools.worktrees.clean().map_err(|error| error.to_string());
     let walled = confined

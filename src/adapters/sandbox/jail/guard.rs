@@ -13,7 +13,11 @@ use landlock::{
     RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
 };
 
-use super::{super::JAIL_WORD, super::spec::Spec, Fault, end_like, hold_lifeline, leave};
+use super::{
+    super::JAIL_WORD,
+    super::spec::{Layer, Spec},
+    Fault, end_like, hold_lifeline, leave,
+};
 use crate::{
     adapters::process::end_descendants,
     domain::confinement::{Level, Network},
@@ -70,7 +74,7 @@ pub(super) fn restrict(spec: &Spec) -> Result<(), Fault> {
     let status = rules
         .create()?
         .add_rules(path_beneath_rules(
-            readable(&spec.hidden)?,
+            readable(spec)?,
             AccessFs::from_read(RULES),
         ))?
         .add_rules(path_beneath_rules(writable, all))?
@@ -83,9 +87,21 @@ pub(super) fn restrict(spec: &Spec) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Rules can only add rights, so what is hidden is left out by naming everything around it.
-fn readable(hidden: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
-    around(Path::new("/"), hidden)
+/// Rules can only add rights, so what is covered or hidden is left out by naming everything around it.
+fn readable(spec: &Spec) -> Result<Vec<PathBuf>, Fault> {
+    let covered = spec
+        .layers
+        .iter()
+        .filter(|(_, layer)| *layer == Layer::Cover);
+    let covered = covered.map(|(path, _)| path.clone());
+    let holes: Vec<PathBuf> = covered.chain(spec.hidden.iter().cloned()).collect();
+    let mut found = around(Path::new("/"), &holes)?;
+    for (path, layer) in &spec.layers {
+        if *layer != Layer::Cover {
+            found.extend(around(path, &holes)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Likewise for writing: everything in the root but what is protected or hidden. New entries directly
@@ -94,7 +110,13 @@ fn writable(spec: &Spec) -> Result<Vec<PathBuf>, Fault> {
     if spec.level != Level::Workspace {
         return Ok(Vec::new());
     }
-    let holes: Vec<PathBuf> = spec.protected.iter().chain(&spec.hidden).cloned().collect();
+    let covered = spec
+        .layers
+        .iter()
+        .filter(|(_, layer)| *layer == Layer::Cover);
+    let covered = covered.map(|(path, _)| path);
+    let holes = spec.protected.iter().chain(&spec.hidden).chain(covered);
+    let holes: Vec<PathBuf> = holes.cloned().collect();
     around(&spec.root, &holes)
 }
 
@@ -137,6 +159,8 @@ mod tests {
             level: Level::Workspace,
             network: Network::None,
             protected: vec![root.join(".git")],
+            layers: vec![(root.clone(), Layer::Root)],
+            links: Vec::new(),
             hidden: vec![root.join(".ssh")],
             limits: crate::adapters::sandbox::Limits::default(),
             proxy: None,
@@ -148,7 +172,7 @@ mod tests {
             input_file: None,
         };
         assert_eq!(writable(&spec).unwrap(), [root.join("work")]);
-        assert!(!readable(&spec.hidden).unwrap().contains(&root));
+        assert!(!readable(&spec).unwrap().contains(&root));
     }
 
     #[test]

@@ -33,7 +33,7 @@ use std::{
 };
 
 pub(super) use cage::{is_possible as can_cage, sweep as sweep_cages};
-pub(super) use probe::{Answers, Questions};
+pub(super) use probe::{Answers, DECOY_TOOL, DECOY_TOOLS, DECOYS, Questions};
 
 use super::spec::Spec;
 

@@ -18,7 +18,7 @@ use rustix::{
 };
 
 use super::{
-    super::spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Spec},
+    super::spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Layer, Spec},
     Fault,
 };
 use crate::domain::confinement::{Level, Network};
@@ -46,7 +46,7 @@ pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
             bind(kept, kept, true)?;
         }
     }
-    bind(&spec.root, &spec.root, spec.level == Level::ReadOnly)?;
+    lay(spec)?;
     for path in &spec.protected {
         bind(path, path, true)?;
     }
@@ -61,9 +61,46 @@ pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
     if spec.network == Network::Full {
         keep_resolver()?;
     }
+    // Only now, for places to mount on are made in covered folders.
+    for (path, _) in spec
+        .layers
+        .iter()
+        .filter(|(_, layer)| *layer == Layer::Cover)
+    {
+        let name = path.display().to_string();
+        at(&name, remount_read_only(&inside(path), quiet()))?;
+    }
     move_in()?;
     chdir(&spec.directory)?;
     Ok(())
+}
+
+/// Covers folders and brings back what is shown in them.
+fn lay(spec: &Spec) -> Result<(), Fault> {
+    for (path, layer) in &spec.layers {
+        match layer {
+            Layer::Cover => cover(path)?,
+            Layer::Show => bind(path, path, true)?,
+            Layer::Root => bind(path, path, spec.level == Level::ReadOnly)?,
+        }
+    }
+    for (link, target) in &spec.links {
+        let link = inside(link);
+        fs::create_dir_all(link.parent().unwrap_or(Path::new(NEW)))?;
+        at(&link.display().to_string(), symlink(target, &link))?;
+    }
+    Ok(())
+}
+
+/// Puts an empty folder in the place of a folder.
+fn cover(path: &Path) -> Result<(), Fault> {
+    let target = inside(path);
+    fs::create_dir_all(&target)?;
+    let name = path.display().to_string();
+    at(
+        &name,
+        mount("tmpfs", &target, "tmpfs", quiet(), c"mode=755"),
+    )
 }
 
 /// Makes a small root of our own from which both the old and the new one can be reached, so that a

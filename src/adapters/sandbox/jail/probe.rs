@@ -34,8 +34,8 @@ pub(in super::super) struct Questions {
     pub(in super::super) root: PathBuf,
     /// A file outside the root that must stay as it is.
     pub(in super::super) outside: PathBuf,
-    /// A file with a secret, in a hidden folder.
-    pub(in super::super) secret: PathBuf,
+    /// A home with [`DECOYS`] and [`DECOY_TOOL`].
+    pub(in super::super) home: PathBuf,
     /// A process outside.
     pub(in super::super) stranger: i32,
     /// Ports on which somebody listens outside, for TCP and UDP.
@@ -53,6 +53,19 @@ pub(in super::super) struct Questions {
     /// Whether the proxy's door is there; it allows `tcp` on 127.0.0.1 and nothing else.
     pub(in super::super) has_proxy: bool,
 }
+
+/// Files of a home that no command may read: a key, the login of an agent, a file that is on no list, and a login beside
+/// a tool.
+pub(in super::super) const DECOYS: [&str; 4] = [
+    ".ssh/key",
+    ".gemini/oauth_creds.json",
+    "papers/letter",
+    ".cargo/credentials.toml",
+];
+/// A folder of programs in that home, which is on `PATH`.
+pub(in super::super) const DECOY_TOOLS: &str = ".cargo/bin";
+/// A program there, which every command may read.
+pub(in super::super) const DECOY_TOOL: &str = ".cargo/bin/tool";
 
 /// What was seen inside.
 pub(in super::super) type Answers = Vec<Proof>;
@@ -296,16 +309,28 @@ fn git_readable(asked: &Questions) -> Proof {
 }
 
 fn secrets_hidden(asked: &Questions) -> Proof {
-    let listed = |folder: &Path| fs::read_dir(folder).is_ok_and(|entries| entries.count() > 0);
-    let read = fs::read(&asked.secret).is_ok_and(|text| !text.is_empty());
+    let is_read = |path: &Path| fs::read(path).is_ok_and(|text| !text.is_empty());
+    let is_listed = |name: &str| {
+        let entries = fs::read_dir(asked.home.join(name)).into_iter().flatten();
+        entries.flatten().next().is_some()
+    };
+    if !is_read(&asked.home.join(DECOY_TOOL)) {
+        return proof(
+            Capability::SecretsHidden,
+            false,
+            "a program of the home that is on PATH cannot be read",
+        );
+    }
+    let [key, login, letter, beside] = DECOYS.map(|name| is_read(&asked.home.join(name)));
     refused(
         Capability::SecretsHidden,
         &[
-            ("read a key", read),
-            (
-                "list the folder of keys",
-                asked.secret.parent().is_some_and(listed),
-            ),
+            ("read a key", key),
+            ("list the folder of keys", is_listed(".ssh")),
+            ("read the login of an agent", login),
+            ("read a file that is on no list", letter),
+            ("list a folder that is on no list", is_listed("papers")),
+            ("read a login beside a tool", beside),
         ],
     )
 }
