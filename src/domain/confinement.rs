@@ -315,6 +315,24 @@ impl Choice {
     }
 }
 
+/// Returns what to do where AppArmor keeps programs from making user namespaces, as Ubuntu does since 23.10. `setting` is
+/// what the kernel says about it, `program` what would make them.
+pub fn apparmor_remedy(backend: Backend, setting: &str, program: &str) -> Option<String> {
+    let name = match backend {
+        Backend::Bubblewrap => "tos-bwrap",
+        Backend::Namespaces => "tos",
+        Backend::Landlock | Backend::None => return None,
+    };
+    (setting.trim() == "1").then(|| {
+        format!(
+            "AppArmor keeps programs here from making user namespaces (kernel.apparmor_restrict_unprivileged_userns = 1, \
+             as in Ubuntu 24.04); to allow it to `{program}` alone, run: \
+             printf '%s\\n' 'abi <abi/4.0>,' 'include <tunables/global>' 'profile {name} \"{program}\" flags=(unconfined) {{' \
+             '  userns,' '}}' | sudo tee /etc/apparmor.d/{name} && sudo apparmor_parser -r /etc/apparmor.d/{name}"
+        )
+    })
+}
+
 /// Chooses the first backend that is proved to hold what the level needs; where there is none and
 /// `allow_degraded` is set, the one that lacks least.
 pub fn choose(level: Level, network: Network, allow_degraded: bool, trials: &[Trial]) -> Choice {
@@ -367,6 +385,25 @@ pub struct Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_whose_apparmor_forbids_namespaces_gets_the_profile() {
+        let remedy = |backend, setting| apparmor_remedy(backend, setting, "/usr/bin/bwrap");
+        let said = remedy(Backend::Bubblewrap, "1\n").unwrap();
+        assert!(
+            said.contains(
+                "'profile tos-bwrap \"/usr/bin/bwrap\" flags=(unconfined) {' '  userns,' '}'"
+            ),
+            "{said}"
+        );
+        assert!(
+            said.contains("apparmor_parser -r /etc/apparmor.d/tos-bwrap"),
+            "{said}"
+        );
+        assert_eq!(remedy(Backend::Bubblewrap, "0\n"), None);
+        assert_eq!(remedy(Backend::Namespaces, ""), None);
+        assert_eq!(remedy(Backend::Landlock, "1"), None);
+    }
 
     fn trial(backend: Backend, lacking: &[Capability]) -> Trial {
         let proofs = Capability::ALL.map(|capability| Proof {

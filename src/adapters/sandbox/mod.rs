@@ -12,6 +12,7 @@ mod jail;
 mod places;
 mod proxy;
 mod spec;
+mod stage;
 mod trial;
 mod wall;
 
