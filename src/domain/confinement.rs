@@ -315,7 +315,7 @@ impl Choice {
     }
 }
 
-/// Returns what to do where AppArmor keeps programs from making user namespaces, as Ubuntu does since 23.10. `setting` is
+/// Returns what to do where `AppArmor` keeps programs from making user namespaces, as Ubuntu does since 23.10. `setting` is
 /// what the kernel says about it, `program` what would make them.
 pub fn apparmor_remedy(backend: Backend, setting: &str, program: &str) -> Option<String> {
     let name = match backend {

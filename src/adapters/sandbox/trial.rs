@@ -137,14 +137,14 @@ pub(super) async fn run(options: &Options, backend: Backend) -> Trial {
                 absent: None,
                 proofs,
             },
-            Err(fault) => absent(backend, with_remedy(options, backend, fault)),
+            Err(fault) => absent(backend, with_remedy(options, backend, &fault)),
         },
         Err(error) => absent(backend, format!("the trial could not be prepared: {error}")),
     }
 }
 
 /// Adds what to do about a machine that forbids this kind of wall.
-fn with_remedy(options: &Options, backend: Backend, fault: String) -> String {
+fn with_remedy(options: &Options, backend: Backend, fault: &str) -> String {
     let setting = fs::read_to_string(APPARMOR_SETTING).unwrap_or_default();
     let program = bubblewrap::find(&options.path).filter(|_| backend == Backend::Bubblewrap);
     let program = program.unwrap_or_else(|| options.program.clone());
@@ -153,7 +153,7 @@ fn with_remedy(options: &Options, backend: Backend, fault: String) -> String {
     } else {
         apparmor_remedy(backend, &setting, &program.to_string_lossy())
     };
-    remedy.map_or(fault.clone(), |remedy| format!("{fault}; {remedy}"))
+    remedy.map_or_else(|| fault.to_owned(), |remedy| format!("{fault}; {remedy}"))
 }
 
 fn absent(backend: Backend, why: String) -> Trial {
