@@ -111,7 +111,7 @@ static PROVIDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
           | too\ many\ requests | rate[\ _-]?limit | service\ unavailable | server\ error | internal_server_error | at\ capacity
           | stream\ (disconnected|closed|ended|error) | connection\ (error|reset|refused|closed|timed\ out) | socket\ (hang\ up|connection)
           | fetch\ failed | network\ (error|is\ unreachable) | unable\ to\ connect | error\ sending\ request | timed?[\ -]?out\ (waiting|while)|request\ timed\ out|\betimedout\b
-          | econnre(fused|set) | enotfound | eai_again | getaddrinfo | dns\ error | failed\ to\ parse\ json | unexpected\ (end\ of\ json|token) | invalid\ json\ response
+          | \beconnre(fused|set)\b | \benotfound\b | \beai_again\b | \bgetaddrinfo\b | dns\ error | failed\ to\ parse\ json | unexpected\ (end\ of\ json|token) | invalid\ json\ response
           | resource_exhausted | \bunavailable\b | deadline_exceeded | premature\ close | terminated\ unexpectedly | reconnecting"#,
     )
 });
@@ -128,6 +128,9 @@ const NOISE: [&str; 4] = [
     "could not create PATH aliases",
 ];
 
+/// How many complaints of an envelope, or lines of prose, say why an agent ended.
+const DECISIVE_COMPLAINTS: usize = 2;
+const DECISIVE_LINES: usize = 3;
 /// How many characters of a reason are told.
 const REASON: usize = 300;
 /// How much of standard error is read; it may hold a whole log.
@@ -194,11 +197,12 @@ pub fn classify(
             again: false,
         };
     }
-    if let Some(end) = of_account(report, &all, &reason, now, needs_person) {
+    let decisive = decisive(agent.kind, &texts);
+    if let Some(end) = of_account(report, [&all, &decisive], &reason, now, needs_person) {
         return end;
     }
     let provider =
-        matches!(report.status, Some(408 | 409 | 429 | 500..=599)) || says(&PROVIDER, &all);
+        matches!(report.status, Some(408 | 409 | 429 | 500..=599)) || says(&PROVIDER, &decisive);
     if let Quiet::ForProvider { seconds } = quiet {
         let silence = format!("it said nothing for {seconds} s while none of its commands ran");
         let reason = if all.is_empty() {
@@ -233,7 +237,7 @@ pub fn classify(
 /// Says whether it is the account that ended the work: no login, no money, or a limit that is used up.
 fn of_account(
     report: &AgentReport,
-    all: &str,
+    [all, decisive]: [&str; 2],
     reason: &str,
     now: DateTime<FixedOffset>,
     needs_person: impl Fn(String) -> AgentEnd,
@@ -246,7 +250,7 @@ fn of_account(
             reason: reason.to_owned(),
         });
     }
-    if matches!(report.status, Some(401..=403)) || says(&NEEDS_PERSON, all) {
+    if matches!(report.status, Some(401..=403)) || says(&NEEDS_PERSON, decisive) {
         return Some(needs_person(reason.to_owned()));
     }
     limit.map(|_| AgentEnd::LimitReached {
@@ -271,6 +275,24 @@ fn complaints(kind: AgentKind, report: &AgentReport, stderr: &str) -> Vec<String
     }
     texts.retain(|text| !text.trim().is_empty());
     texts
+}
+
+/// Returns the part of the complaints that says why it ended: in an envelope the last two, because those before were
+/// overcome; in prose the last lines, because those before are its work.
+fn decisive(kind: AgentKind, texts: &[String]) -> String {
+    if kind.has_envelope() {
+        let from = texts.len().saturating_sub(DECISIVE_COMPLAINTS);
+        return texts.get(from..).unwrap_or_default().join("\n");
+    }
+    let lines = texts.iter().flat_map(|text| {
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        let from = lines.len().saturating_sub(DECISIVE_LINES);
+        lines.get(from..).unwrap_or_default().to_vec()
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Puts the real reason into one line.
@@ -481,6 +503,29 @@ mod tests {
             ended(AgentKind::Codex, &done, 0, Quiet::No, ""),
             AgentEnd::Done
         );
+    }
+
+    #[test]
+    fn what_was_overcome_and_what_only_looks_like_it_is_no_trouble_of_a_provider() {
+        let retried = r#"{"type":"error","message":"Reconnecting... 1/5 (unexpected status 503)"}"#;
+        let other = r#"{"type":"error","message":"the plan is empty"}"#;
+        let gave_up = r#"{"type":"turn.failed","error":{"message":"the model gave up"}}"#;
+        for (kind, lines, stderr) in [
+            (AgentKind::Codex, vec![retried, other, gave_up], ""),
+            (
+                AgentKind::Command,
+                vec![],
+                "FileNotFoundError: no config.lock",
+            ),
+            (
+                AgentKind::Command,
+                vec!["connection refused", "a", "b", "c"],
+                "tests failed",
+            ),
+        ] {
+            let end = ended(kind, &lines, 1, Quiet::No, stderr);
+            assert!(matches!(end, AgentEnd::Failed { .. }), "{end:?}");
+        }
     }
 
     #[test]

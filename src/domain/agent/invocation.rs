@@ -262,7 +262,7 @@ impl Agent {
         argv.extend(words(&[
             "--no-pretty",
             "--no-stream",
-            "--no-gitignore",
+            "--no-git",
             "--no-suggest-shell-commands",
         ]));
         argv.extend(self.model_words("--model"));
