@@ -65,6 +65,13 @@ pub fn blocking_version(program: &str) -> String {
     line.unwrap_or_else(|_| "unknown".to_owned())
 }
 
+/// Returns where a program lies along `PATH`.
+pub fn find_program(name: &str) -> Result<std::path::PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = super::programs::find(&path, Path::new("/"), name.as_ref());
+    found.ok_or_else(|| "not installed".to_owned())
+}
+
 /// Runs a program for the first line it prints.
 pub fn blocking_first_line(
     words: &[&str],

@@ -36,6 +36,7 @@ use crate::{
         tasks::{self, Notify},
     },
     domain::{
+        agent::{Agent, AgentKind},
         gates::Here,
         ledger::chain::sha256,
         validate::{Collected, Rules},
@@ -43,7 +44,7 @@ use crate::{
     interfaces::cli::{
         args::Global,
         exit::Trouble,
-        gate_kit::{Desk, GateKit},
+        gate_kit::{Desk, GateKit, InstalledAgent},
         kit::Kit,
     },
     ports::{
@@ -172,6 +173,28 @@ impl GateKit for House {
     fn check_rules(&self, text: &str) -> Result<Rules, Trouble> {
         toml::from_str(text)
             .map_err(|error| Trouble::Setup(format!("config error: {}: {error}", changes::RULES)))
+    }
+
+    fn installed_agent(&self, kind: AgentKind) -> InstalledAgent {
+        let home = self.variable("HOME").map(PathBuf::from);
+        let agent = Agent::simple(kind).with_usual_login(
+            |file| home.as_ref().is_some_and(|home| home.join(file).is_file()),
+            |name| self.variable(name).is_some_and(|value| !value.is_empty()),
+        );
+        let files = agent.credentials.iter().map(|file| format!("~/{file}"));
+        let program = isolation::find_program(kind.as_str());
+        InstalledAgent {
+            version: program.as_ref().map_or_else(
+                |_| "unknown".to_owned(),
+                |_| isolation::blocking_version(kind.as_str()),
+            ),
+            program,
+            login: if agent.has_login() {
+                files.chain(agent.environment.iter().cloned()).collect()
+            } else {
+                Vec::new()
+            },
+        }
     }
 
     fn task_desk(&self, global: &Global) -> Result<Desk, Trouble> {

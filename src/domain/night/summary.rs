@@ -451,7 +451,15 @@ impl Summary {
             } else {
                 format!("{open} tasks are open")
             };
-            next.push(format!("{tasks}; go on {why}: tos night resume {run}"));
+            // What a person began is gone on with by one: without the word the gate would be asked about a night alone.
+            let attended = self
+                .sessions
+                .last()
+                .is_some_and(|session| session.start.attended);
+            let attended = if attended { " --attended" } else { "" };
+            next.push(format!(
+                "{tasks}; go on {why}: tos night resume{attended} {run}"
+            ));
         }
         if counts.success > 0 {
             let plural = if counts.success == 1 {
@@ -586,6 +594,24 @@ mod tests {
             after: "tree".into(),
             kept: kept.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn what_a_person_began_is_gone_on_with_by_one() {
+        let next = |attended| {
+            let mut begun = start("r");
+            if let Entry::SessionStart { start } = &mut begun {
+                start.attended = attended;
+            }
+            let records = [
+                record(0, "r", begun),
+                record(1, "r", task("a", TaskOutcome::Blocked, "no")),
+                record(2, "r", end("crash")),
+            ];
+            summarise(&records, "r").unwrap().top.next[0].clone()
+        };
+        assert!(next(true).ends_with("tos night resume --attended r"));
+        assert!(next(false).ends_with("tos night resume r"));
     }
 
     #[test]

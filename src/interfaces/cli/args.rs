@@ -238,6 +238,8 @@ pub enum Command {
     Task(super::commands::task::TaskArgs),
     /// Run guarded tasks while nobody watches, and be told about it in the morning
     Night(super::commands::night::NightArgs),
+    /// Show which coding agents are installed, logged in, and able to work behind the wall
+    Agents(super::commands::agents::AgentsArgs),
     /// Show and change how much freedom tos has: phases, gates, holds
     Phase(super::commands::phase::PhaseArgs),
     /// Rehearse what must never go wrong: real runs in a throw-away repository with a scripted agent

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     config::gates::{self, Loaded},
     domain::{
+        agent::AgentKind,
         gates::{Here, Report, eval},
         ledger::{Entry, PhaseMode, chain::Chain},
         validate::{Collected, Rules},
@@ -38,6 +39,9 @@ pub trait GateKit {
     /// Reads rules for changes.
     fn check_rules(&self, text: &str) -> Result<Rules, Trouble>;
 
+    /// Returns what this machine has of a coding agent.
+    fn installed_agent(&self, kind: AgentKind) -> InstalledAgent;
+
     /// Takes the right to run guarded tasks and lays out what they need.
     fn task_desk(&self, global: &Global) -> Result<Desk, Trouble>;
 
@@ -64,6 +68,17 @@ pub trait GateKit {
 
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);
+}
+
+/// What a machine has of a coding agent.
+#[derive(Debug, Clone)]
+pub struct InstalledAgent {
+    /// Where its program lies, or why it cannot be started.
+    pub program: Result<PathBuf, String>,
+    /// What it says its version is; `unknown` where it says nothing.
+    pub version: String,
+    /// The login it would use: files below the home directory as `~/…`, names of variables.
+    pub login: Vec<String>,
 }
 
 /// What guarded tasks need, for as long as nobody else may run any.

@@ -93,6 +93,7 @@ fn command_result(
         Command::Check(args) => commands::check::main(args, global, kit, printer),
         Command::Task(args) => commands::task::main(args, global, kit, printer),
         Command::Night(args) => commands::night::main(args, global, kit, printer),
+        Command::Agents(args) => commands::agents::main(args, global, kit, printer),
         Command::Phase(args) => commands::phase::main(args, global, kit, printer),
         Command::Drill(args) => commands::drill::main(args, global, kit, printer),
         Command::Ledger(args) => commands::ledger::main(args, global, kit, printer),

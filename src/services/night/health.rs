@@ -9,7 +9,7 @@ use crate::{
             CHECK_RAN, Invocation, Quiet, classify, telling_line,
         },
         command::{Command, Kind},
-        guarded::TaskList,
+        guarded::{Sandbox, TaskList},
         ledger::Record,
         night::health::{AgentSeen, Facts, Moment},
         process::{End, Exit},
@@ -42,19 +42,8 @@ pub async fn look(
     }
     // Old work trees go first: one of them may stand where an agent is asked.
     let worktrees = tools.worktrees.clean().map_err(|error| error.to_string());
-    let walled = confined
-        .capabilities
-        .iter()
-        .any(|word| word == "fs_confined");
     for agent in list.agents() {
-        let asked = ask(agent, list, tools, run, walled).await;
-        agents.push(AgentSeen {
-            program: agent.program().to_owned(),
-            version: asked.version,
-            needs_version: agent.kind != AgentKind::Command,
-            reply: asked.reply,
-            remedy: agent.kind.install_remedy().to_owned(),
-        });
+        agents.push(examine_agent(agent, list.sandbox, tools, run, confined).await);
     }
     let boot = tools.machine.boot();
     Facts {
@@ -94,6 +83,28 @@ async fn told(tools: &Tools, list: &TaskList, run: &str) -> Vec<(String, Result<
     told
 }
 
+/// Looks at one agent, behind the wall it will work behind.
+pub async fn examine_agent(
+    agent: &Agent,
+    sandbox: Sandbox,
+    tools: &Tools,
+    run: &str,
+    confined: &Confined,
+) -> AgentSeen {
+    let walled = confined
+        .capabilities
+        .iter()
+        .any(|word| word == "fs_confined");
+    let asked = ask(agent, sandbox, tools, run, walled).await;
+    AgentSeen {
+        program: agent.program().to_owned(),
+        version: asked.version,
+        needs_version: agent.kind != AgentKind::Command,
+        reply: asked.reply,
+        remedy: agent.kind.install_remedy().to_owned(),
+    }
+}
+
 /// What asking an agent showed.
 struct Asked {
     version: Result<String, String>,
@@ -103,7 +114,7 @@ struct Asked {
 
 /// Asks an agent for its version and a question, behind the wall it will work behind, in an empty folder, with no more
 /// variables than it will have.
-async fn ask(agent: &Agent, list: &TaskList, tools: &Tools, run: &str, walled: bool) -> Asked {
+async fn ask(agent: &Agent, sandbox: Sandbox, tools: &Tools, run: &str, walled: bool) -> Asked {
     let failed = |why: String| Asked {
         version: Err(why.clone()),
         reply: Some(Err(why)),
@@ -126,7 +137,7 @@ async fn ask(agent: &Agent, list: &TaskList, tools: &Tools, run: &str, walled: b
                 tools,
                 place: &place,
                 home,
-                runner: tools.hands.for_agent(&place.room, &agent, list.sandbox),
+                runner: tools.hands.for_agent(&place.room, &agent, sandbox),
                 walled,
             };
             Asked {

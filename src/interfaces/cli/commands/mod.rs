@@ -1,5 +1,6 @@
 //! One command, one file: its options, its help, what it does.
 
+pub mod agents;
 pub mod approve;
 pub mod check;
 pub mod checkpoint;

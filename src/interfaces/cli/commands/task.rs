@@ -196,8 +196,7 @@ fn only_as_a_night(report: &Report) -> Result<(), Trouble> {
 
 /// Finds out what confines programs here; a list that requires a wall is refused without one.
 pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Confined, Trouble> {
-    let (place, sandbox) = (desk.room.clone(), list.sandbox);
-    let hands = desk.tools.hands.clone();
+    let (hands, sandbox) = (&desk.tools.hands, list.sandbox);
     let shared = desk.tools.worktrees.check_shared(&list.share);
     shared.map_err(|error| Trouble::Setup(error.to_string()))?;
     for agent in list.agents() {
@@ -209,9 +208,7 @@ pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Co
         }
     }
     let hosts: Vec<String> = list.agents().iter().flat_map(|one| one.hosts()).collect();
-    let confined = kit::block_on(kit, move |_| {
-        Box::pin(async move { hands.confined(&place, &hosts, sandbox).await })
-    })?;
+    let confined = confined_for(&hosts, sandbox, desk, kit)?;
     if sandbox == Sandbox::Require && confined.backend == "none" {
         return Err(refused(
             "no wall is proved on this machine, and the list requires one",
@@ -219,6 +216,19 @@ pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Co
         ));
     }
     Ok(confined)
+}
+
+/// Finds out what confines programs that reach these hosts.
+pub(super) fn confined_for(
+    hosts: &[String],
+    sandbox: Sandbox,
+    desk: &Desk,
+    kit: &dyn Kit,
+) -> Result<Confined, Trouble> {
+    let (place, hands, hosts) = (desk.room.clone(), desk.tools.hands.clone(), hosts.to_vec());
+    kit::block_on(kit, move |_| {
+        Box::pin(async move { hands.confined(&place, &hosts, sandbox).await })
+    })
 }
 
 /// Asks an agent's program for its version. A program of somebody's own is not started for that: it may do anything.

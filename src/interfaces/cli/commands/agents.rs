@@ -1,0 +1,134 @@
+//! `tos agents`: which coding agents are installed, logged in, and able to work behind the wall.
+
+use clap::{Args, builder::PossibleValuesParser};
+use serde_json::{Value, json};
+
+use super::task;
+use crate::{
+    domain::{
+        agent::{Agent, AgentKind},
+        guarded::Sandbox,
+        night::health::AgentSeen,
+    },
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            gate_kit::{Desk, InstalledAgent},
+            kit::{self, Kit},
+        },
+        report::Printer,
+    },
+    services::night,
+};
+
+/// Options of `tos agents`.
+#[derive(Debug, Args)]
+pub struct AgentsArgs {
+    /// The agents to look at; all that tos knows if absent
+    #[arg(value_name = "AGENT", value_parser = PossibleValuesParser::new(AgentKind::PROGRAMS.map(AgentKind::as_str)))]
+    agents: Vec<String>,
+    /// Ask each installed agent to run a command and edit a file, behind the wall it works behind; this costs a question
+    #[arg(long)]
+    ask: bool,
+}
+
+/// Shows a table. Ends with 1 where an agent that was named, or asked, could not work.
+pub fn main(
+    args: &AgentsArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let wanted = |kind: &AgentKind| {
+        args.agents.is_empty() || args.agents.iter().any(|name| name == kind.as_str())
+    };
+    let kinds: Vec<AgentKind> = AgentKind::PROGRAMS.into_iter().filter(wanted).collect();
+    let desk = args.ask.then(|| kit.task_desk(global)).transpose()?;
+    let mut rows = Vec::new();
+    for kind in kinds {
+        let found = kit.installed_agent(kind);
+        let asked = match (&desk, &found.program) {
+            (Some(desk), Ok(_)) => Some(ask(kind, desk, kit)?),
+            _ => None,
+        };
+        rows.push(Row { kind, found, asked });
+    }
+    for row in &rows {
+        printer.line(&row.text());
+    }
+    printer.document(&json!({ "agents": rows.iter().map(Row::json).collect::<Vec<_>>() }));
+    // Who asks for all of them wants a list, not a verdict on those that were never installed.
+    let counts = |row: &&Row| !args.agents.is_empty() || row.found.program.is_ok() && args.ask;
+    let good = rows.iter().filter(counts).all(Row::works);
+    Ok(if good { Exit::Success } else { Exit::NotDone })
+}
+
+/// Asks an agent behind the wall it would work behind.
+fn ask(kind: AgentKind, desk: &Desk, kit: &dyn Kit) -> Result<AgentSeen, Trouble> {
+    let agent = Agent::simple(kind);
+    let confined = task::confined_for(&agent.hosts(), Sandbox::Auto, desk, kit)?;
+    let (tools, run) = (desk.tools.clone(), desk.run.clone());
+    kit::block_on(kit, move |_| {
+        Box::pin(async move {
+            night::health::examine_agent(&agent, Sandbox::Auto, &tools, &run, &confined).await
+        })
+    })
+}
+
+/// One agent.
+struct Row {
+    kind: AgentKind,
+    found: InstalledAgent,
+    asked: Option<AgentSeen>,
+}
+
+impl Row {
+    /// Returns what stands in the way of its work, with the remedy.
+    fn trouble(&self) -> Option<String> {
+        if let Err(why) = &self.found.program {
+            return Some(format!("{why}: {}", self.kind.install_remedy()));
+        }
+        if self.found.login.is_empty() {
+            return Some(format!("no login: {}", self.kind.login_remedy()));
+        }
+        match self.asked.as_ref().and_then(|seen| seen.reply.as_ref()) {
+            Some(Err(why)) => Some(why.clone()),
+            Some(Ok(_)) | None => None,
+        }
+    }
+
+    fn works(&self) -> bool {
+        self.trouble().is_none()
+    }
+
+    fn text(&self) -> String {
+        let name = format!("{:<10}", self.kind.as_str());
+        let place = match &self.found.program {
+            Ok(path) => format!("{}  {}", self.found.version, path.display()),
+            Err(_) => String::new(),
+        };
+        let login = self.found.login.join(", ");
+        let state = match (self.trouble(), &self.asked) {
+            (Some(why), _) => why,
+            (None, Some(_)) => "works behind the wall".to_owned(),
+            (None, None) => "installed and logged in; `tos agents --ask` tries it".to_owned(),
+        };
+        let mut lines = vec![format!("{name}{state}")];
+        lines.extend((!place.is_empty()).then(|| format!("{:10}{place}", "")));
+        lines.extend((!login.is_empty()).then(|| format!("{:10}login: {login}", "")));
+        lines.join("\n")
+    }
+
+    fn json(&self) -> Value {
+        let reply = self.asked.as_ref().and_then(|seen| seen.reply.as_ref());
+        json!({
+            "kind": self.kind.as_str(),
+            "program": self.found.program.as_ref().ok(),
+            "version": self.found.program.is_ok().then_some(&self.found.version),
+            "login": self.found.login,
+            "healthy": reply.map(Result::is_ok),
+            "trouble": self.trouble(),
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! `tos agents`, and what a check of an agent wants to see before a night.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use crate::root::Root;
+
+/// Speaks as Claude Code does and does what a check asks for.
+const ABLE: &str = r#"
+[ "$1" = --version ] && { echo "2.1.197 (Claude Code)"; exit; }
+cat >/dev/null
+sh ./tos-check.sh
+sed s/BEFORE/AFTER/ tos-check.txt >new && mv new tos-check.txt
+echo '{"type":"result","subtype":"success","is_error":false,"result":"ready","total_cost_usd":0.01}'
+"#;
+
+/// A folder with a program named `claude`, where walls do not cover it.
+fn claude(name: &str, script: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("claude");
+    fs::write(&program, format!("#!/bin/sh\n{script}")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn ran(root: &Root, folder: &std::path::Path, words: &[&str]) -> (Option<i32>, String) {
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display());
+    let mut command = root.command(words);
+    let output = command
+        .env("PATH", path)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+fn logged_in() -> Root {
+    let root = Root::new("exit 0");
+    let folder = root.home.path().join(".claude");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join(".credentials.json"), "{}").unwrap();
+    root
+}
+
+#[test]
+fn installed_logged_in_and_able_are_three_different_things() {
+    let able = claude("able", ABLE);
+    let root = Root::new("exit 0");
+    let (code, said) = ran(&root, &able, &["agents"]);
+    assert_eq!(code, Some(0), "a list is no verdict: {said}");
+    assert!(
+        said.contains("claude    no login: run `claude` and `/login`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("gemini    not installed: npm install -g @google/gemini-cli"),
+        "{said}"
+    );
+    assert_eq!(ran(&root, &able, &["agents", "claude"]).0, Some(1));
+
+    let root = logged_in();
+    let (code, said) = ran(&root, &able, &["agents", "claude"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2.1.197 (Claude Code)"), "{said}");
+    assert!(
+        said.contains("login: ~/.claude/.credentials.json"),
+        "{said}"
+    );
+    let (code, said) = ran(&root, &able, &["agents", "--ask", "claude"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("works behind the wall"), "{said}");
+}
+
+#[test]
+fn an_agent_that_only_talks_is_not_able() {
+    let talks = ABLE.replace("sh ./tos-check.sh\n", "");
+    let root = logged_in();
+    let (code, said) = ran(
+        &root,
+        &claude("talks", &talks),
+        &["agents", "--ask", "claude"],
+    );
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("it answers, but it ran no command"), "{said}");
+    let spent = "cat >/dev/null; echo '{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"result\":\"Credit balance is too low\"}'; exit 1";
+    let (code, said) = ran(
+        &root,
+        &claude("spent", spent),
+        &["agents", "--ask", "claude"],
+    );
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("Credit balance is too low; add credit"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_check_leaves_the_checkout_and_the_environment_alone() {
+    // It would change whatever folder it is started in and tell whatever it finds in its environment.
+    let curious = "env >\"$(dirname \"$0\")/seen\"; pwd >\"$(dirname \"$0\")/where\"; echo bad >>app.py; echo ready";
+    let root = Root::new(curious);
+    root.list("stop", &["T-1".to_owned()], "");
+    let mut command = root.command(&["night", "check", &root.list_file()]);
+    let ended = command
+        .env("MY_API_KEY", "sk-0123456789abcdef")
+        .status()
+        .unwrap();
+    assert_eq!(ended.code(), Some(0));
+    let read = |name: &str| fs::read_to_string(root.home.path().join(name)).unwrap();
+    assert!(!read("seen").contains("MY_API_KEY"), "{}", read("seen"));
+    assert!(!read("where").trim().ends_with("work"), "{}", read("where"));
+    assert_eq!(
+        fs::read_to_string(root.root.join("app.py")).unwrap(),
+        "x = 1\n"
+    );
+    assert_eq!(root.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_program_of_the_repository_is_not_started_for_a_question() {
+    let root = Root::new("exit 0");
+    root.write("agent.sh", "touch ../started; echo ready\n");
+    let list = root.list_text("stop", &["T-1".to_owned()], "");
+    let agent = root.home.path().join("agent.sh");
+    fs::write(
+        root.list_file(),
+        list.replace(agent.to_str().unwrap(), "agent.sh"),
+    )
+    .unwrap();
+    let (code, said) = root.tos(&["night", "check", &root.list_file()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("was not asked"), "{said}");
+    assert!(!root.home.path().join("started").exists());
+}
