@@ -174,6 +174,10 @@ impl Bench {
         self.folder.path().join("home")
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Returns a folder with the agents that an ordinary user can reach; they are copied to `place` where theirs is closed.
     pub(crate) fn agents_for_everybody(&self, place: &Path) -> PathBuf {
         if is_open(&self.agents) {

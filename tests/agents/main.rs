@@ -12,6 +12,7 @@
 mod bench;
 mod crash;
 mod hostile;
+mod login;
 mod provider;
 mod success;
 mod walls;

@@ -186,6 +186,11 @@ impl Fault {
                 json!({ "type": "error", "error": { "type": kind, "message": message }, "request_id": "req_mock" })
             }
             Format::Gemini => {
+                let kind = option("type").unwrap_or(match status {
+                    401 => "UNAUTHENTICATED",
+                    429 => "RESOURCE_EXHAUSTED",
+                    _ => "UNAVAILABLE",
+                });
                 json!({ "error": { "code": status, "message": message, "status": kind } })
             }
             Format::Responses | Format::Chat => json!({ "error": error }),
