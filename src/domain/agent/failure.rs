@@ -57,15 +57,8 @@ impl AgentEnd {
         match self {
             Self::Done => "it is done".to_owned(),
             Self::LimitReached { seconds, reason } => {
-                let moment = seconds.and_then(|seconds| {
-                    now.checked_add_signed(TimeDelta::try_seconds(i64::try_from(seconds).ok()?)?)
-                });
-                let when = moment.map_or(String::new(), |until| {
-                    format!(
-                        "; it is renewed on {}",
-                        until.format("%a %Y-%m-%d at %H:%M")
-                    )
-                });
+                let when =
+                    renewed_on(*seconds, now).map_or(String::new(), |when| format!("; {when}"));
                 format!("its quota is used up{when} ({reason})")
             }
             Self::ProviderDown { reason, .. } => {
@@ -75,6 +68,16 @@ impl AgentEnd {
             Self::Failed { reason, .. } => reason.clone(),
         }
     }
+}
+
+/// Says on which day a limit is renewed; programs name the hour alone.
+pub fn renewed_on(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<String> {
+    let wait = TimeDelta::try_seconds(i64::try_from(seconds?).ok()?)?;
+    let until = now.checked_add_signed(wait)?;
+    Some(format!(
+        "it is renewed on {}",
+        until.format("%a %Y-%m-%d at %H:%M")
+    ))
 }
 
 /// An agent that tos ended because it said nothing, and why it may have.
@@ -121,7 +124,8 @@ static RETRY_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// What programs print on standard error that is no complaint.
-const NOISE: [&str; 4] = [
+const NOISE: [&str; 5] = [
+    "Failed to fetch models.dev",
     "Reading additional input from stdin",
     "YOLO mode is enabled",
     "Ripgrep is not available",

@@ -11,7 +11,7 @@ mod transcript;
 
 use serde::{Deserialize, Serialize};
 
-pub use failure::{AgentEnd, Quiet, classify, telling_line};
+pub use failure::{AgentEnd, Quiet, classify, renewed_on, telling_line};
 pub use invocation::{
     CHECK_EDITED, CHECK_FILE, CHECK_FILES, CHECK_RAN, HELLO, INNER_PROGRAM, Invocation,
     MAX_ARGUMENT,

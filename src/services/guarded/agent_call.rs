@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        agent::{Agent, AgentEnd, AgentKind, AgentReport, Quiet, Transcript, classify},
+        agent::{Agent, AgentEnd, AgentKind, AgentReport, Quiet, Transcript, classify, renewed_on},
         guarded::{Task, Told, prompt},
         process::{End, Exit},
         text::{head, visible},
@@ -255,17 +255,16 @@ impl Session<'_> {
             }
             (_, quiet) => quiet,
         };
+        let now = self.tools.clock.now();
         Some(
-            match classify(
-                agent,
-                report,
-                &end.exit,
-                quiet,
-                stderr,
-                self.tools.clock.now(),
-            ) {
+            match classify(agent, report, &end.exit, quiet, stderr, now) {
                 AgentEnd::Done => return None,
-                AgentEnd::LimitReached { seconds, reason } => Tried::NoQuota { seconds, reason },
+                AgentEnd::LimitReached { seconds, reason } => {
+                    let when = renewed_on(seconds, now);
+                    let reason =
+                        when.map_or_else(|| reason.clone(), |when| format!("{when} ({reason})"));
+                    Tried::NoQuota { seconds, reason }
+                }
                 AgentEnd::ProviderDown { reason, seconds } => {
                     Tried::ProviderDown { reason, seconds }
                 }
