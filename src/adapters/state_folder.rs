@@ -34,11 +34,14 @@ fn ignored(folder: &Path) -> io::Result<()> {
     if rule.symlink_metadata().is_ok() {
         return Ok(());
     }
+    let was_there = folder.is_dir();
     fs::create_dir_all(folder)?;
     match fs::File::create_new(&rule) {
         Ok(mut file) => file.write_all(b"*\n"),
         // Somebody else was quicker.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Behind a wall the state of the tos outside is above the root and cannot be written; nothing is put into it.
+        Err(error) if was_there && error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
         Err(error) => Err(error),
     }
 }

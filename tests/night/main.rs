@@ -343,7 +343,10 @@ fn a_quota_that_is_not_renewed_in_time_ends_the_night_without_a_failure() {
     assert_eq!(summary["counts"]["failed"], 0);
     assert_eq!(summary["sessions"][0]["end"]["ended_by"], "quota");
     let reason = summary["tasks"][1]["reason"].as_str().unwrap();
-    assert!(reason.contains("it is renewed on "), "the day too: {reason}");
+    assert!(
+        reason.contains("it is renewed on "),
+        "the day too: {reason}"
+    );
     fs::write(root.home.path().join("renewed"), "").unwrap();
     let (code, said) = root.tos(&["night", "resume"]);
     assert_eq!(code, Some(0), "{said}");
