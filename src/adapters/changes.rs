@@ -6,7 +6,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
     fs, io,
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
@@ -14,7 +16,11 @@ use git2::{Commit, Delta, Diff, DiffOptions, Oid, Repository, Tree};
 
 use crate::{
     adapters::syntax,
-    domain::validate::{Change, Collected, Project, Side, Sort, facts::Language},
+    domain::validate::{
+        Change, Collected, Project, Side, Sort,
+        facts::{Facts, Language},
+        facts_of_text, is_test_path, judges,
+    },
 };
 
 /// Where the rules of a repository lie.
@@ -62,19 +68,21 @@ pub fn blocking_collect(root: &Path, base: Option<&str>) -> Result<Collected, Er
         top: &top,
         seen: BTreeMap::new(),
         changes: Vec::new(),
+        ignored: Vec::new(),
     };
     collector.worktree(tree.as_ref())?;
     collector.index(tree.as_ref())?;
     collector.commits(commit.as_ref(), tree.as_ref())?;
-    let changes = collector.changes;
+    let (changes, ignored) = (collector.changes, collector.ignored);
     let before = Listing::of(&git, tree.as_ref())?;
     Ok(Collected {
         base: commit
             .map(|commit| commit.id().to_string())
             .unwrap_or_default(),
-        project: before.project(&changes),
         rules: before.text(RULES),
+        project: before.project(&changes),
         changes,
+        ignored,
     })
 }
 
@@ -92,22 +100,34 @@ fn base_commit<'r>(git: &'r Repository, base: Option<&str>) -> Result<Option<Com
     })
 }
 
+/// A path as text and as it is, its state before, and what happened to it.
+type Differs = (String, Vec<u8>, Option<Side>, Delta);
+
 struct Collector<'r> {
     git: &'r Repository,
     top: &'r Path,
     /// Contents already judged, by path.
     seen: BTreeMap<String, BTreeSet<(Oid, bool)>>,
     changes: Vec<Change>,
+    /// Ignored files that would judge the change.
+    ignored: Vec<String>,
 }
 
 impl Collector<'_> {
     fn worktree(&mut self, tree: Option<&Tree<'_>>) -> Result<(), Error> {
         let mut options = options();
+        options.include_ignored(true);
         let diff = self.git.diff_tree_to_workdir(tree, Some(&mut options))?;
-        for (path, before, delta) in self.deltas(&diff)? {
+        for (path, raw, before, delta) in self.deltas(&diff)? {
             let after = match delta {
+                Delta::Ignored => {
+                    if !path.ends_with('/') && judges(&path) {
+                        self.ignored.push(path);
+                    }
+                    continue;
+                }
                 Delta::Deleted => None,
-                _ => self.on_disk(&path)?,
+                _ => self.on_disk(&path, &raw)?,
             };
             self.push(&path, "worktree", before, after);
         }
@@ -178,11 +198,13 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn deltas(&mut self, diff: &Diff<'_>) -> Result<Vec<(String, Option<Side>, Delta)>, Error> {
+    /// Returns each path as text and as it is, its state before and what happened to it.
+    fn deltas(&self, diff: &Diff<'_>) -> Result<Vec<Differs>, Error> {
         let mut found = Vec::new();
         for delta in diff.deltas() {
             let old = delta.old_file();
-            let path = text(delta.new_file().path_bytes().or(old.path_bytes()));
+            let raw = delta.new_file().path_bytes().or(old.path_bytes());
+            let path = text(raw);
             let existed = !matches!(
                 delta.status(),
                 Delta::Added | Delta::Untracked | Delta::Ignored
@@ -190,7 +212,8 @@ impl Collector<'_> {
             let before = (existed && !old.id().is_zero())
                 .then(|| self.in_objects(&path, old.id(), mode(old.mode())))
                 .transpose()?;
-            found.push((path, before, delta.status()));
+            let raw = raw.unwrap_or_default().to_vec();
+            found.push((path, raw, before, delta.status()));
         }
         Ok(found)
     }
@@ -214,8 +237,9 @@ impl Collector<'_> {
         Ok(side(path, bytes, mode == EXECUTABLE))
     }
 
-    fn on_disk(&mut self, path: &str) -> Result<Option<Side>, Error> {
-        let place = self.top.join(path);
+    /// Reads a file by its name as it is, which need not be text.
+    fn on_disk(&mut self, path: &str, raw: &[u8]) -> Result<Option<Side>, Error> {
+        let place = self.top.join(OsStr::from_bytes(raw));
         let disk = |source| Error::Disk {
             path: path.to_owned(),
             source,
@@ -304,7 +328,7 @@ fn options() -> DiffOptions {
 fn side(path: &str, bytes: &[u8], executable: bool) -> Side {
     let whole = bytes.len() <= syntax::LARGEST && !bytes.contains(&0);
     let text = std::str::from_utf8(bytes).ok().filter(|_| whole);
-    let facts = text.and_then(|text| syntax::facts(Language::of(path, text)?, text));
+    let facts = text.map(|text| facts(path, text));
     Side {
         sort: Sort::File,
         executable,
@@ -317,10 +341,47 @@ fn side(path: &str, bytes: &[u8], executable: bool) -> Side {
     }
 }
 
-/// The paths of a tree and the texts of its manifests.
+fn facts(path: &str, text: &str) -> Facts {
+    let parsed = Language::of(path, text).and_then(|language| syntax::facts(language, text));
+    let Some(parsed) = parsed else {
+        return facts_of_text(path, text);
+    };
+    if path
+        .rsplit_once('.')
+        .is_none_or(|(_, ending)| ending != "bats")
+    {
+        return parsed;
+    }
+    // What a test is in it, the grammar of shells does not know.
+    let read = facts_of_text(path, text);
+    Facts {
+        errors: Vec::new(),
+        tests: read.tests,
+        assertions: read.assertions,
+        muted: read.muted,
+        pieces: read.pieces,
+        code: read.code,
+        ..parsed
+    }
+}
+
+/// The paths of a tree and the texts of its manifests and scripts.
 struct Listing {
     paths: Vec<String>,
     texts: BTreeMap<String, String>,
+    scripts: BTreeMap<String, String>,
+}
+
+/// Larger scripts, and more of them, are not looked into.
+const LARGEST_SCRIPT: usize = 64 << 10;
+const MOST_SCRIPTS: usize = 500;
+
+/// Returns whether a file may say what the checks run.
+fn is_script(path: &str, executable: bool) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let plain = executable && !name.contains('.');
+    let code = [".sh", ".bash", ".bats", ".py", ".js", ".mjs", ".rb", ".pl"];
+    plain || name == "package.json" || judges(path) || code.iter().any(|end| name.ends_with(end))
 }
 
 impl Listing {
@@ -328,6 +389,7 @@ impl Listing {
         let mut listing = Self {
             paths: Vec::new(),
             texts: BTreeMap::new(),
+            scripts: BTreeMap::new(),
         };
         let Some(tree) = tree else {
             return Ok(listing);
@@ -344,6 +406,16 @@ impl Listing {
                     let text = String::from_utf8_lossy(blob.content()).into_owned();
                     listing.texts.insert(path.clone(), text);
                 }
+                let executable = entry.filemode() == EXECUTABLE.cast_signed();
+                if is_script(&path, executable) && listing.scripts.len() < MOST_SCRIPTS {
+                    let blob = git.find_blob(entry.id()).ok();
+                    let text = blob
+                        .filter(|blob| blob.size() <= LARGEST_SCRIPT)
+                        .map(|blob| String::from_utf8_lossy(blob.content()).into_owned());
+                    listing
+                        .scripts
+                        .extend(text.map(|text| (path.clone(), text)));
+                }
                 listing.paths.push(path);
             }
             git2::TreeWalkResult::Ok
@@ -355,7 +427,7 @@ impl Listing {
         self.texts.get(path).cloned()
     }
 
-    fn project(&self, changes: &[Change]) -> Project {
+    fn project(self, changes: &[Change]) -> Project {
         let mut own = BTreeSet::new();
         let mut declared = BTreeSet::new();
         let new = changes
@@ -382,6 +454,8 @@ impl Listing {
         Project {
             own: own.into_iter().collect(),
             declared: declared.into_iter().collect(),
+            has_tests: self.paths.iter().any(|path| is_test_path(path)),
+            scripts: self.scripts,
         }
     }
 }

@@ -37,6 +37,59 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
+/// The same for what has to stay on one line and be seen whole, such as a name: ends of lines, tabs and characters without
+/// a width are written as escapes too.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    let hides = |c: char| commands(c) || matches!(c, '\n' | '\t') || is_unseen(c);
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Returns JSON in which such characters are escaped, which is the same document.
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    let hides = |c: char| c != '\n' && (commands(c) || is_unseen(c));
+    if !json.contains(hides) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if hides(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.extend(["\\u", &hex(*unit)]);
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn hex(unit: u16) -> String {
+    format!("{unit:04x}")
+}
+
+/// Returns whether a character takes no room, so that two texts look the same.
+const fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Returns whether a text holds characters that turn or hide what is read, or end a line; the first of them.
+pub fn deceiving(text: &str) -> Option<char> {
+    let mut chars = text.chars();
+    chars.find(|c| commands(*c) || matches!(c, '\n' | '\t') || is_unseen(*c))
+}
+
 /// Returns whether a character commands the terminal or the direction of reading.
 fn commands(c: char) -> bool {
     let bidi =
@@ -73,6 +126,30 @@ mod tests {
             visible("evil # \rbash: good\u{1b}[2K\u{202e}x\u{9b}1m\u{7f}"),
             "evil # \\rbash: good\\u{1b}[2K\\u{202e}x\\u{9b}1m\\u{7f}"
         );
+    }
+
+    #[test]
+    fn a_name_is_one_line_and_hides_nothing() {
+        assert_eq!(one_line("a/件.py"), "a/件.py");
+        assert_eq!(
+            one_line("a\nclean: 0\u{202e}\u{200b}\t\u{1b}"),
+            "a\\nclean: 0\\u{202e}\\u{200b}\\t\\u{1b}"
+        );
+        assert_eq!(deceiving("-rf é"), None);
+        assert_eq!(deceiving("a\u{2066}b\n"), Some('\u{2066}'));
+    }
+
+    #[test]
+    fn a_document_stays_what_it_is_when_it_is_made_visible() {
+        let value = serde_json::json!({ "path": "a\u{202e}b\u{e0041}\u{9b}", "n": [1, "é"] });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let shown = visible_json(&text);
+        assert!(shown.contains("a\\u202eb\\udb40\\udc41\\u009b"), "{shown}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            value
+        );
+        assert!(matches!(visible_json("{\n}"), Cow::Borrowed(_)));
     }
 
     #[test]

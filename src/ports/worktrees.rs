@@ -59,6 +59,9 @@ pub trait Worktrees: Send + Sync {
         reference: &str,
     ) -> Result<String, Error>;
 
+    /// Returns a commit of a tree with these paths as they are in the base; what is not there in the base is left out.
+    fn with_base(&self, place: &Place, tree: &str, paths: &[String]) -> Result<String, Error>;
+
     /// Lets a reference of tos point at a commit.
     fn point(&self, reference: &str, commit: &str) -> Result<(), Error>;
 

@@ -150,6 +150,47 @@ const CHANGES: &[Harmless] = &[
         r.git(&["mv", "tests/test_app.py", "tests/test_size.py"])
             .clear()
     }),
+    ("test-reformatted", |r| {
+        r.replace(
+            "tests/test_app.py",
+            "    assert size(f) == 3\n",
+            "    # three bytes\n    assert size(\n        f\n    ) == 3\n",
+        )
+    }),
+    ("test-of-more", |r| {
+        r.replace(
+            "tests/test_app.py",
+            "from app import size",
+            "import os\nfrom app import size",
+        )
+    }),
+    ("template-of-issues", |r| {
+        r.write(".github/ISSUE_TEMPLATE/bug.yml", "name: Bug\n");
+        r.write(".github/pull_request_template.md", "What\n");
+        r.write(".github/FUNDING.yml", "github: me\n");
+        r.write(".github/SECURITY.md", "Tell us.\n");
+    }),
+    ("template-of-merge-requests", |r| {
+        r.write(".gitlab/merge_request_templates/Default.md", "What\n");
+        r.write(".gitea/issue_template.md", "What\n");
+    }),
+    ("rs-path-inside", |r| {
+        r.write(
+            "src/shared.rs",
+            "pub const S: &str = include_str!(\"../README.md\");\n",
+        );
+        r.append(
+            "src/lib.rs",
+            "#[path = \"../src/shared.rs\"]\nmod shared;\n",
+        );
+    }),
+    ("names-of-people", |r| {
+        r.write("docs/日本語 a-b.md", "x\n");
+        r.write("src/test_helpers.ts", "export const a = 1;\n");
+        r.write("src/latest.ts", "export const b = 1;\n");
+        r.write("src/checkout.ts", "export const c = 1;\n");
+        r.write("src/snapshots/store.ts", "export const d = 1;\n");
+    }),
     ("script-made-executable", |r| r.make_executable("run.sh")),
     ("file-removed", |r| {
         std::fs::remove_file(r.top.join("run.sh")).unwrap()
@@ -173,6 +214,54 @@ fn harmless_look_alikes_pass() {
         wrong.len(),
         CHANGES.len(),
         wrong.join("\n")
+    );
+}
+
+#[test]
+fn what_is_agreed_about_checks_is_a_warning_that_asks_for_a_look() {
+    let repo = Repo::new();
+    repo.write("Makefile", "test:\n\tfalse\n");
+    repo.write("config/check.toml", "may_change_checks = [\"Makefile\"]\n");
+    repo.commit("rules");
+    repo.write("Makefile", "test:\n\ttrue\n");
+    let output = repo.check(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("a person has to look"),
+        "{}",
+        said(&output)
+    );
+    repo.write("conftest.py", "X = 1\n");
+    assert_eq!(repo.check(&[]).status.code(), Some(1));
+    let words = ["--may-change-check", "conftest.py"];
+    assert_eq!(repo.check(&words).status.code(), Some(0));
+    assert_eq!(
+        repo.check(&["--may-change-check", "../x"]).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_changed_expectation_is_a_warning_unless_expectations_are_kept() {
+    let repo = Repo::new();
+    repo.replace(
+        "tests/test_app.py",
+        "assert size(f) == 3",
+        "assert size(f) == 4",
+    );
+    let output = repo.check(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("a test no longer says `assert size ( f ) == 3`"),
+        "{}",
+        said(&output)
+    );
+    let output = repo.check(&["--keep-expectations"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("list the file in `may_change_checks`"),
+        "{}",
+        said(&output)
     );
 }
 

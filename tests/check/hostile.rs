@@ -245,6 +245,200 @@ const CHANGES: &[Hostile] = &[
         "no module",
     ),
     (
+        "decides-GNUmakefile",
+        |r| r.write("GNUmakefile", "x = 1\n"),
+        "GNUmakefile: changes",
+    ),
+    (
+        "decides-Makefile",
+        |r| r.write("Makefile", "x = 1\n"),
+        "Makefile: changes",
+    ),
+    (
+        "decides-rules.mk",
+        |r| r.write("rules.mk", "x = 1\n"),
+        "rules.mk: changes",
+    ),
+    (
+        "decides-Taskfile.yml",
+        |r| r.write("Taskfile.yml", "x = 1\n"),
+        "Taskfile.yml: changes",
+    ),
+    (
+        "decides-justfile",
+        |r| r.write("justfile", "x = 1\n"),
+        "justfile: changes",
+    ),
+    (
+        "decides-pytest.ini",
+        |r| r.write("pytest.ini", "x = 1\n"),
+        "pytest.ini: changes",
+    ),
+    (
+        "decides-conftest.py",
+        |r| r.write("conftest.py", "x = 1\n"),
+        "conftest.py: changes",
+    ),
+    (
+        "decides-tests/conftest.py",
+        |r| r.write("tests/conftest.py", "x = 1\n"),
+        "tests/conftest.py: changes",
+    ),
+    (
+        "decides-tox.ini",
+        |r| r.write("tox.ini", "x = 1\n"),
+        "tox.ini: changes",
+    ),
+    (
+        "decides-noxfile.py",
+        |r| r.write("noxfile.py", "x = 1\n"),
+        "noxfile.py: changes",
+    ),
+    (
+        "decides-jest.config.js",
+        |r| r.write("jest.config.js", "x = 1\n"),
+        "jest.config.js: changes",
+    ),
+    (
+        "decides-vitest.config.ts",
+        |r| r.write("vitest.config.ts", "x = 1\n"),
+        "vitest.config.ts: changes",
+    ),
+    (
+        "decides-.mocharc.json",
+        |r| r.write(".mocharc.json", "x = 1\n"),
+        ".mocharc.json: changes",
+    ),
+    (
+        "decides-karma.conf.js",
+        |r| r.write("karma.conf.js", "x = 1\n"),
+        "karma.conf.js: changes",
+    ),
+    (
+        "decides-playwright.config.ts",
+        |r| r.write("playwright.config.ts", "x = 1\n"),
+        "playwright.config.ts: changes",
+    ),
+    (
+        "decides-cypress.config.js",
+        |r| r.write("cypress.config.js", "x = 1\n"),
+        "cypress.config.js: changes",
+    ),
+    (
+        "decides-CMakeLists.txt",
+        |r| r.write("CMakeLists.txt", "x = 1\n"),
+        "CMakeLists.txt: changes",
+    ),
+    (
+        "decides-Rakefile",
+        |r| r.write("Rakefile", "x = 1\n"),
+        "Rakefile: changes",
+    ),
+    (
+        "decides-.rspec",
+        |r| r.write(".rspec", "x = 1\n"),
+        ".rspec: changes",
+    ),
+    (
+        "decides-phpunit.xml",
+        |r| r.write("phpunit.xml", "x = 1\n"),
+        "phpunit.xml: changes",
+    ),
+    (
+        "decides-.config/nextest.toml",
+        |r| r.write(".config/nextest.toml", "x = 1\n"),
+        ".config/nextest.toml: changes",
+    ),
+    (
+        "decides-.cargo/config.toml",
+        |r| r.write(".cargo/config.toml", "x = 1\n"),
+        ".cargo/config.toml: changes",
+    ),
+    (
+        "decides-spec/spec_helper.rb",
+        |r| r.write("spec/spec_helper.rb", "x = 1\n"),
+        "spec/spec_helper.rb: changes",
+    ),
+    (
+        "decides-tsconfig.json",
+        |r| r.write("tsconfig.json", "x = 1\n"),
+        "tsconfig.json: changes",
+    ),
+    (
+        "decides-.coveragerc",
+        |r| r.write(".coveragerc", "x = 1\n"),
+        ".coveragerc: changes",
+    ),
+    (
+        "decides-codecov.yml",
+        |r| r.write("codecov.yml", "x = 1\n"),
+        "codecov.yml: changes",
+    ),
+    (
+        "decides-scripts/check.sh",
+        |r| r.write("scripts/check.sh", "x = 1\n"),
+        "scripts/check.sh: changes",
+    ),
+    (
+        "decides-test.sh",
+        |r| r.write("test.sh", "x = 1\n"),
+        "test.sh: changes",
+    ),
+    (
+        "decides-go-replace",
+        |r| r.append("go.mod", "\nreplace example.com/a => ../a\n"),
+        "of a manifest",
+    ),
+    (
+        "decides-scripts",
+        |r| {
+            r.replace(
+                "package.json",
+                "\"version\"",
+                "\"scripts\": { \"test\": \"true\" },\n  \"version\"",
+            )
+        },
+        "`scripts` of a manifest",
+    ),
+    (
+        "name-control",
+        |r| r.write("a\nclean: 0 changed files\u{1b}[2K.py", "x = 1\n"),
+        "a\\nclean: 0 changed files\\u{1b}[2K.py: a name with the character U+000A",
+    ),
+    (
+        "name-bidi",
+        |r| r.write("docs/a\u{202e}dm.exe", "x\n"),
+        "docs/a\\u{202e}dm.exe: a name with the character U+202E",
+    ),
+    (
+        "name-option",
+        |r| r.write("-rf", "x\n"),
+        "-rf: a name that begins with `-`",
+    ),
+    (
+        "name-bytes",
+        |r| {
+            use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+            std::fs::write(r.top.join(OsStr::from_bytes(b"a\xff.py")), "x = 1\n").unwrap();
+        },
+        "a name that is not valid UTF-8",
+    ),
+    (
+        "ci-of-a-host",
+        |r| r.write(".github/dependabot.yml", "version: 2\n"),
+        "a CI file",
+    ),
+    (
+        "instructions-of-a-host",
+        |r| r.write(".github/copilot-instructions.md", "Do.\n"),
+        "instructions of an agent",
+    ),
+    (
+        "owners-of-a-host",
+        |r| r.write(".github/CODEOWNERS", "* @me\n"),
+        "who has to look",
+    ),
+    (
         "rs-build",
         |r| r.write("build.rs", "fn main() {}\n"),
         "a build script",

@@ -40,10 +40,10 @@ fn the_first_promotion_is_earned_by_work_drills_and_a_person() {
     let status = || out(&root.tos(&["phase", "status"]));
     let test = "printf \"import unittest\\n\\n\\nclass T(unittest.TestCase):\\n    def test_add(self):\\n        self.assertEqual(1, 1)\\n\" > test_app.py";
     let plan = root.plan(&[
-        ("one", "fix", "echo \"# one\" >> app.py"),
+        ("one", "fix", "echo \"one = 1\" >> app.py"),
         ("two", "feature", "echo \"two = 2\" >> more.py"),
         ("three", "test", test),
-        ("four", "fix", "echo \"# four\" >> app.py"),
+        ("four", "fix", "echo \"four = 4\" >> app.py"),
         ("five", "feature", "echo \"five = 5\" >> more.py"),
     ]);
     assert_eq!(
@@ -74,7 +74,7 @@ fn the_first_promotion_is_earned_by_work_drills_and_a_person() {
     );
     let (code, said) = root.at_terminal(&["phase", "promote"], "2a");
     assert_eq!(code, 0, "{said}");
-    let again = root.plan(&[("six", "fix", "echo \"# six\" >> app.py")]);
+    let again = root.plan(&[("six", "fix", "echo \"six = 6\" >> app.py")]);
     let output = root.tos(&["plan", "run", &again]);
     assert_eq!(output.status.code(), Some(5), "{}", out(&output));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -7,6 +7,7 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+mod judged;
 mod notify;
 mod plans;
 
@@ -366,7 +367,7 @@ fn two_failed_tasks_in_a_row_stop_everything() {
 #[test]
 fn later_tasks_build_on_earlier_ones_and_dependents_of_a_failure_are_skipped() {
     let root = Root::new();
-    let more = "echo '# more' >> app.py";
+    let more = "echo 'more = 1' >> app.py";
     root.list(
         "retry_then_skip_dependents",
         &[
@@ -399,7 +400,7 @@ fn work_that_does_not_hold_together_is_given_up_to_the_last_checkpoint() {
     let every = gates.replacen("[phase.1]\n", "[phase.1]\ncheckpoint_every = 2\n", 1);
     root.write("config/gates.toml", &every);
     root.git(&["commit", "-qam", "checkpoints"]);
-    let add = |text: &str| format!("echo '# {text}' >> app.py");
+    let add = |text: &str| format!("echo '{text} = 1' >> app.py");
     root.list(
         "retry_then_skip_dependents",
         &[

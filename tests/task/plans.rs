@@ -19,7 +19,7 @@ const AGENT: &str = "agent: {kind: command, args: [sh, -c, 'eval \"$(printf %s \
 fn good() -> String {
     format!(
         "goal: repair\n{AGENT}sandbox: off\ntest_command: sh test.sh\ndefaults: {{class: fix}}\ntasks:\n\
-         - id: more\n  prompt: \"DO echo '# more' >> app.py\"\n  depends_on: [repair]\n\
+         - id: more\n  prompt: \"DO echo 'more = 1' >> app.py\"\n  depends_on: [repair]\n\
          - id: repair\n  goal: repair add\n  prompt: |\n    DO {FIXED}\n"
     )
 }
@@ -36,7 +36,10 @@ fn a_plan_of_agents_runs_in_the_order_of_its_dependencies() {
     assert_eq!(root.untouched(), before);
     let reference = root.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
     let text = root.git(&["show", &format!("{reference}:app.py")]);
-    assert!(text.ends_with("# more") && text.contains("a + b"), "{text}");
+    assert!(
+        text.ends_with("more = 1") && text.contains("a + b"),
+        "{text}"
+    );
     assert_eq!(root.records("task").len(), 2);
     assert_eq!(root.left_over().len(), 0);
 }
@@ -264,7 +267,7 @@ fn a_plan_that_a_model_wrote_cannot_choose_how_agents_are_called() {
 fn an_agent_gets_the_key_that_its_list_names_and_no_other() {
     let root = Root::new();
     let text = good().replace("'{prompt}']", "'{prompt}'], environment: [MY_AGENT_KEY]");
-    let text = text.replace("DO echo '# more' >> app.py", "DO env > seen.md");
+    let text = text.replace("DO echo 'more = 1' >> app.py", "DO env > seen.md");
     let plan = root.plan(&text);
     let (code, said) = root.tos(&["plan", "run", &plan]);
     assert_eq!(code, Some(2), "{said}");

@@ -87,7 +87,7 @@ fn play(scenario: &str, facts: &Facts, prompt: &str) -> io::Result<()> {
         "more" => append("app.py", "\n\ndef double(a):\n    return add(a, a)\n"),
         "break-whole" => {
             append(REPORT, "did: break the whole\n")?;
-            append("app.py", &format!("\n# {SPOILT}\n"))
+            append("app.py", &format!("\n{SPOILT} = True\n"))
         }
         "test-failure" => fs::write("app.py", "def add(a, b):\n    return a * b\n"),
         "second-try" if prompt.contains("second and last try") => fix(),

@@ -245,17 +245,50 @@ impl Worktrees for GitWorktrees {
     }
 
     fn keep(&self, place: &Place, tree: &str, message: &str, reference: &str) -> Done<String> {
-        let has_name = self.git(&["config", "user.email"]).is_ok();
-        let identity: &[&str] = if has_name {
-            &[]
-        } else {
-            &["-c", "user.name=tos", "-c", "user.email=tos@localhost"]
-        };
-        let mut words = identity.to_vec();
-        words.extend_from_slice(&["commit-tree", tree, "-p", &place.base, "-m", message]);
-        let commit = self.git(&words)?;
+        let commit = self.commit(place, tree, message)?;
         self.git(&["update-ref", reference, &commit])?;
         Ok(commit)
+    }
+
+    fn with_base(&self, place: &Place, tree: &str, paths: &[String]) -> Done<String> {
+        let scratch = tempfile::tempdir_in(&self.scratch)
+            .map_err(|error| wrong("no room for an index", &error))?;
+        let index = scratch.path().join("index");
+        Self::inside(place, &index, &["read-tree", tree])?;
+        for path in paths {
+            let only = format!(":(top,literal){path}");
+            let out = [
+                "rm",
+                "-r",
+                "-q",
+                "--cached",
+                "--ignore-unmatch",
+                "--",
+                &only,
+            ];
+            Self::inside(place, &index, &out)?;
+            let list = [
+                "ls-tree",
+                "-r",
+                "-z",
+                "--full-tree",
+                &place.base,
+                "--",
+                path,
+            ];
+            let before = Self::inside(place, &index, &list)?;
+            for line in before.split('\0').filter(|line| !line.is_empty()) {
+                let (entry, name) = line.split_once('\t').unwrap_or((line, path));
+                let words: Vec<&str> = entry.split(' ').collect();
+                if let [mode, _, id] = words.as_slice() {
+                    let entry = format!("{mode},{id},{name}");
+                    let add = ["update-index", "--add", "--replace", "--cacheinfo", &entry];
+                    Self::inside(place, &index, &add)?;
+                }
+            }
+        }
+        let tree = Self::inside(place, &index, &["write-tree"])?;
+        self.commit(place, &tree, "checked with what judged before the change")
     }
 
     fn point(&self, reference: &str, commit: &str) -> Done<()> {
@@ -377,11 +410,33 @@ impl Worktrees for GitWorktrees {
     }
 
     fn told(&self, from: &str, to: &str) -> Done<String> {
-        self.git(&["diff", "--stat", "--no-ext-diff", "--no-textconv", from, to])
+        self.git(&[
+            "-c",
+            "core.quotePath=true",
+            "diff",
+            "--stat",
+            "--no-ext-diff",
+            "--no-textconv",
+            from,
+            to,
+        ])
     }
 }
 
 impl GitWorktrees {
+    /// Commits a tree on top of the base; nothing points at it.
+    fn commit(&self, place: &Place, tree: &str, message: &str) -> Done<String> {
+        let has_name = self.git(&["config", "user.email"]).is_ok();
+        let identity: &[&str] = if has_name {
+            &[]
+        } else {
+            &["-c", "user.name=tos", "-c", "user.email=tos@localhost"]
+        };
+        let mut words = identity.to_vec();
+        words.extend_from_slice(&["commit-tree", tree, "-p", &place.base, "-m", message]);
+        self.git(&words)
+    }
+
     fn is_ancestor(&self, older: &str, newer: &str) -> Done<bool> {
         let base = self.git(&["merge-base", older, newer]);
         let older = self.git(&["rev-parse", "--verify", &format!("{older}^{{commit}}")])?;

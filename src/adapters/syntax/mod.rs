@@ -8,6 +8,7 @@ mod bash;
 mod ecma;
 mod go;
 mod manifest;
+mod pieces;
 mod python;
 mod rust;
 
@@ -57,6 +58,7 @@ pub fn facts(language: Language, text: &str) -> Option<Facts> {
         }
         look(&mut seen, *node);
     }
+    pieces::read(&mut seen, tree.root_node(), language);
     Some(seen.facts)
 }
 
@@ -162,6 +164,13 @@ impl<'t> Seen<'t> {
     fn mark(&mut self, node: Node<'_>, what: impl Into<String>) {
         self.facts.marks.push(Mark {
             what: what.into(),
+            line: line(node),
+        });
+    }
+
+    fn file(&mut self, node: Node<'_>, path: &str) {
+        self.facts.files.push(Mark {
+            what: path.to_owned(),
             line: line(node),
         });
     }

@@ -155,7 +155,10 @@ fn macros(seen: &mut Seen<'_>, node: Node<'_>) {
     match last.as_str() {
         "include" => seen.mark(node, "compiles a file that is no module"),
         "include_str" | "include_bytes" if text.contains("..") || text.contains("\"/") => {
-            seen.mark(node, "builds in a file from outside the folder");
+            match literal(text) {
+                Some(path) => seen.file(node, path),
+                None => seen.mark(node, "builds in a file from outside the folder"),
+            }
         }
         "asm" | "global_asm" => seen.mark(node, "machine code"),
         "assert" | "assert_eq" | "assert_ne" | "prop_assert" | "prop_assert_eq"
@@ -185,6 +188,22 @@ fn macros(seen: &mut Seen<'_>, node: Node<'_>) {
     }
 }
 
+fn is_rust(path: &str) -> bool {
+    path.rsplit_once('.')
+        .is_some_and(|(_, ending)| ending == "rs")
+}
+
+/// Returns the one plain text in some code.
+fn literal(code: &str) -> Option<&str> {
+    let mut parts = code.split('"');
+    let (_, text, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let plain = parts.next().is_none()
+        && !text.contains('\\')
+        && !rest.contains('!')
+        && !code.contains("concat");
+    plain.then_some(text)
+}
+
 fn attribute(seen: &mut Seen<'_>, node: Node<'_>) {
     let text: String = seen.of(node).split_whitespace().collect();
     let inside = text
@@ -192,7 +211,10 @@ fn attribute(seen: &mut Seen<'_>, node: Node<'_>) {
         .trim_matches(['[', ']'])
         .to_owned();
     if inside.starts_with("path=") || inside.contains(",path=") {
-        seen.mark(node, "takes a module from another file (`#[path]`)");
+        match literal(seen.of(node)) {
+            Some(path) if inside.starts_with("path=") && is_rust(path) => seen.file(node, path),
+            _ => seen.mark(node, "takes a module from another file (`#[path]`)"),
+        }
     }
     for word in [
         "no_mangle",

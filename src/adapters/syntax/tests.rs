@@ -72,3 +72,117 @@ fn deep_nesting_is_no_danger() {
 fn escapes_hide_no_name() {
     assert_eq!(unquote("'\\x65v\\u0061\\u{6c}'").as_deref(), Some("eval"));
 }
+
+fn pieces(language: Language, text: &str) -> Vec<String> {
+    let mut found: Vec<String> = facts(language, text)
+        .unwrap()
+        .pieces
+        .into_iter()
+        .map(|piece| piece.what)
+        .collect();
+    found.sort();
+    found
+}
+
+fn code(language: Language, text: &str) -> u64 {
+    facts(language, text).unwrap().code
+}
+
+#[test]
+fn pieces_do_not_change_with_spaces_comments_names_and_new_rows() {
+    let python = "import os\n\n\n@pytest.mark.parametrize('a', [(1, 2), (3, 4)])\ndef test_a(a):\n    assert f(a) == [1, 2]\n";
+    let spread = "import os, sys\n# why\n@pytest.mark.parametrize('a', [\n    (1, 2),\n    (3, 4),\n])\ndef test_b(a, x):\n    assert f(\n        a) == [1, 2]  # so\n";
+    assert_eq!(
+        pieces(Language::Python, python),
+        pieces(Language::Python, spread)
+    );
+    let more = pieces(
+        Language::Python,
+        &python.replace("(3, 4)]", "(3, 4), (5, 6)]"),
+    );
+    assert!(
+        pieces(Language::Python, python)
+            .iter()
+            .all(|piece| more.contains(piece)),
+        "{more:?}"
+    );
+    let script =
+        "describe('a', () => {\n  test('b', () => {\n    expect(f(1)).toBe(2);\n  });\n});\n";
+    assert_eq!(
+        pieces(Language::JavaScript, script),
+        ["expect ( f ( 1 ) ) . toBe ( 2 )"]
+    );
+    let go = "package a\n\nfunc TestA(t *testing.T) {\n\tcases := []c{{1, 2}, {3, 4}}\n\tif got != want {\n\t\tt.Error(\"x\")\n\t}\n}\n";
+    let more = pieces(Language::Go, &go.replace("{3, 4}", "{3, 4}, {5, 6}"));
+    let old = pieces(Language::Go, go);
+    assert!(
+        old.iter().all(|piece| more.contains(piece)),
+        "{old:?} {more:?}"
+    );
+    assert!(old.contains(&"if got != want { }".to_owned()), "{old:?}");
+}
+
+#[test]
+fn a_piece_that_says_something_else_is_another() {
+    let changed = |language, from: &str, to: &str| {
+        let after = pieces(language, to);
+        assert!(
+            pieces(language, from)
+                .iter()
+                .any(|piece| !after.contains(piece)),
+            "{to}"
+        );
+    };
+    changed(
+        Language::Python,
+        "assert f() == 3\n",
+        "assert f() == 3 or True\n",
+    );
+    changed(
+        Language::Python,
+        "assert f() == [1, 2]\n",
+        "assert f() == [1, 2, 3]\n",
+    );
+    changed(Language::Python, "want = 3\n", "want = 4\n");
+    changed(
+        Language::JavaScript,
+        "expect(f()).toEqual(['a b'])",
+        "expect(f()).toEqual(['a  b'])",
+    );
+    changed(
+        Language::Go,
+        "package a\nfunc T() { if a != b { t.Fail() } }\n",
+        "package a\nfunc T() { if a == b { t.Fail() } }\n",
+    );
+    changed(
+        Language::Rust,
+        "#[test]\nfn a() { assert_eq!(f(), 3) }\n",
+        "#[test]\nfn a() { assert_eq!(f(), 4) }\n",
+    );
+    changed(Language::Shell, "[ \"$x\" = 3 ]\n", "[ \"$x\" = 4 ]\n");
+}
+
+#[test]
+fn code_is_told_from_comments_and_from_the_tests_beside_it() {
+    let rust = "fn a() -> u8 {\n    3\n}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn b() {\n        assert_eq!(a(), 3);\n    }\n}\n";
+    let same = |other: &str| code(Language::Rust, rust) == code(Language::Rust, other);
+    assert!(same(&rust.replace("a(), 3", "a(), 4")));
+    assert!(same(&rust.replace("    3\n", "    // three\n        3\n")));
+    assert!(!same(&rust.replace("    3\n", "    4\n")));
+    let inner = facts(Language::Rust, rust).unwrap().pieces;
+    let inner: Vec<&str> = inner
+        .iter()
+        .filter(|one| one.in_test)
+        .map(|one| one.what.as_str())
+        .collect();
+    assert!(
+        inner.iter().any(|piece| piece.starts_with("assert_eq !")),
+        "{inner:?}"
+    );
+    let python = "def f(a):\n    \"\"\"Adds.\"\"\"\n    if a:\n        a = 1\n    return a\n";
+    let same = |other: &str| code(Language::Python, python) == code(Language::Python, other);
+    assert!(same(&python.replace("Adds.", "Adds two.")));
+    assert!(same(&python.replace("a = 1", "a  =  1  # x")));
+    assert!(!same(&python.replace("    return", "        return")));
+    assert_eq!(code(Language::Python, "# nothing\n"), 0);
+}

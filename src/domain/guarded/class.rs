@@ -1,31 +1,86 @@
 //! The kind of work a change really is, against what was declared.
 
-use crate::domain::validate::{Change, is_test_path, manifest_name};
+use std::collections::BTreeSet;
 
-/// Returns the declared class where the change fits it, else `unclassified`.
-pub fn checked_class(declared: &str, changes: &[Change]) -> String {
-    let tests = |change: &&Change| is_test_path(&change.path);
-    let manifests = |change: &&Change| manifest_name(&change.path);
-    let any_source = changes
-        .iter()
-        .any(|change| !tests(&change) && !manifests(&change));
-    let fits = match declared {
-        "test" => !changes.is_empty() && changes.iter().all(|change| tests(&change)),
-        "deps" => changes.iter().any(|change| manifests(&change)),
-        "fix" | "feature" => any_source,
+use super::Task;
+use crate::domain::{
+    text::one_line,
+    validate::{Change, Substance, looked_at, substance},
+};
+
+/// Returns the class of a task where the change fits it, else `unclassified`. What a person still has to look at proves
+/// nothing about the class.
+pub fn checked_class(task: &Task, changes: &[Change]) -> String {
+    let all: BTreeSet<Substance> = changes.iter().map(substance).collect();
+    let looks = !looked_at(&task.may_change_checks, changes).is_empty();
+    let has = |what| all.contains(&what);
+    let fits = match task.class.as_str() {
+        "test" => has(Substance::Test) && !has(Substance::Code) && !has(Substance::Manifest),
+        "deps" => has(Substance::Manifest),
+        "fix" | "feature" => has(Substance::Code),
         // Behaviour stays, so what tests expect stays.
-        "refactor" => {
-            any_source
-                && changes
-                    .iter()
-                    .filter(tests)
-                    .all(|change| change.added == 0 && change.removed == 0)
-        }
+        "refactor" => has(Substance::Code) && !has(Substance::Test),
         _ => false,
     };
-    if fits {
-        declared.to_owned()
+    if fits && !looks {
+        task.class.clone()
     } else {
         "unclassified".to_owned()
     }
+}
+
+/// Says why a change cannot be what its task is for; `None` = it can.
+pub fn misfit(task: &Task, changes: &[Change]) -> Option<String> {
+    let class = task.class.as_str();
+    let all: Vec<(Substance, &str)> = changes
+        .iter()
+        .map(|one| (substance(one), one.path.as_str()))
+        .collect();
+    let of = |wanted: &[Substance]| {
+        let mut found = all.iter();
+        found
+            .find(|(what, _)| wanted.contains(what))
+            .map(|(_, path)| one_line(path))
+    };
+    let is_listed = !looked_at(&task.may_change_checks, changes).is_empty();
+    let why = match class {
+        "fix" | "feature" if of(&[Substance::Code]).is_none() => {
+            if all.iter().all(|(what, _)| *what == Substance::Nothing) {
+                "only comments and white space changed".to_owned()
+            } else if is_listed || of(&[Substance::Prose]).is_some() {
+                // Texts for people can be wrong too, and what the list lets change was asked for.
+                return None;
+            } else {
+                format!(
+                    "only {} changed, and no code",
+                    of(&[Substance::Test, Substance::Check, Substance::Manifest])?
+                )
+            }
+        }
+        "test" => {
+            let other = of(&[Substance::Code, Substance::Manifest])?;
+            format!("{other} changed, which is no test")
+        }
+        "deps" if of(&[Substance::Manifest]).is_none() => "no manifest changed".to_owned(),
+        _ => return None,
+    };
+    Some(format!(
+        "the change does not fit the class `{class}`: {why}"
+    ))
+}
+
+/// Says that work was accepted, and what of it a person has to look at.
+pub fn accepted(task: &Task, changes: &[Change]) -> String {
+    let paths = looked_at(&task.may_change_checks, changes);
+    if paths.is_empty() {
+        return "accepted".to_owned();
+    }
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| one_line(path).into_owned())
+        .collect();
+    format!(
+        "accepted; a person has to look at {}, which judges changes",
+        paths.join(", ")
+    )
 }

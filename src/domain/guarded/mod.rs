@@ -12,12 +12,12 @@ mod stable;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::validate::{Limits, Rules};
+use crate::domain::validate::{Limits, Rules, odd_path};
 
 use crate::domain::agent::MAX_ARGUMENT;
 
 pub use crate::domain::agent::{Agent, AgentKind, INNER_PROGRAM};
-pub use class::checked_class;
+pub use class::{accepted, checked_class, misfit};
 pub use progress::{Progress, records_of, run_of, take_back};
 pub use prompt::{Told, last_line, prompt};
 pub use queue::{Next, Queue, Stop, Verdict};
@@ -118,6 +118,9 @@ pub struct Task {
     /// Other limits than the list's.
     #[serde(default)]
     pub limits: Option<Limits>,
+    /// Files, or folders that end in `/`, of what judges changes, which this task may change.
+    #[serde(default)]
+    pub may_change_checks: Vec<String>,
 }
 
 /// How much a task may change unless something else is said.
@@ -294,6 +297,16 @@ impl TaskList {
                 agent.program()
             ));
         }
+        if let Some(task) = self
+            .tasks
+            .iter()
+            .find(|task| !task.may_change_checks.is_empty())
+        {
+            return Err(format!(
+                "an enforced plan cannot say what judges its changes; task `{}` has `may_change_checks`",
+                task.id
+            ));
+        }
         self.sandbox = Sandbox::Require;
         Ok(())
     }
@@ -306,6 +319,9 @@ impl TaskList {
             banned_patterns: both(&self.banned_patterns, &task.banned_patterns),
             allow_manifests: task.class == "deps",
             confined,
+            may_change_checks: task.may_change_checks.clone(),
+            keep_expectations: true,
+            commands: vec![task.test_command.clone(), self.full_test_command.clone()],
             limits: task.limits.unwrap_or(self.limits),
         }
     }
@@ -366,6 +382,11 @@ impl Task {
         );
         if self.banned_patterns.iter().any(String::is_empty) {
             faults.push("a banned text is empty".to_owned());
+        }
+        if let Some(path) = odd_path(&self.may_change_checks) {
+            faults.push(format!(
+                "`may_change_checks` names `{path}`, which must be a file, or a folder that ends in `/`, below the root"
+            ));
         }
         faults.extend(self.agent.as_ref().and_then(Agent::fault));
         faults

@@ -62,6 +62,7 @@ pub const TASK_FIELDS: &[&str] = &[
     "max_time_seconds",
     "allowed_imports",
     "banned_patterns",
+    "may_change_checks",
     "limits",
 ];
 /// The fields of a task that may have a default.
@@ -86,5 +87,6 @@ pub const DEFAULT_FIELDS: &[&str] = &[
     "max_time_seconds",
     "allowed_imports",
     "banned_patterns",
+    "may_change_checks",
     "limits",
 ];

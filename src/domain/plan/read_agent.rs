@@ -50,6 +50,7 @@ pub const TASK_FIELDS: &[&str] = &[
     "max_time_seconds",
     "allowed_imports",
     "banned_patterns",
+    "may_change_checks",
     "limits",
 ];
 /// The fields that every sort of task has.
@@ -204,6 +205,7 @@ pub(super) fn task(
         agent,
         allowed_imports: texts("allowed_imports")?,
         banned_patterns: texts("banned_patterns")?,
+        may_change_checks: texts("may_change_checks")?,
         limits: field("limits")
             .map(|field| limits(&field, root.limits))
             .transpose()?,

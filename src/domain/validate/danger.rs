@@ -366,6 +366,15 @@ fn unreadable(change: &Change, before: &Facts, after: &Side) -> Vec<Finding> {
             mark.what.clone(),
         ));
     }
+    for mark in fresh(&before.files, &facts.files) {
+        if !super::files::stays_inside(&change.path, &mark.what) {
+            let what = format!(
+                "takes in another file from outside the project (`{}`)",
+                mark.what
+            );
+            found.push(Finding::new(Group::Danger, change, mark.line, what));
+        }
+    }
     for mark in fresh(&before.computed, &facts.computed) {
         let head = mark.what.split('.').next().unwrap_or_default();
         if SENSITIVE.contains(&mark.what.as_str()) || SENSITIVE.contains(&head) {

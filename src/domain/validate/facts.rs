@@ -81,6 +81,17 @@ pub struct Mark {
     pub line: u32,
 }
 
+/// One piece of code: a statement, the head of one, or a row of a table, without comments and however it is spaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its tokens.
+    pub what: String,
+    /// The line it begins in, from 1.
+    pub line: u32,
+    /// It stands in a test within a file of other code.
+    pub in_test: bool,
+}
+
 /// Everything a grammar saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -94,6 +105,8 @@ pub struct Facts {
     pub computed: Vec<Mark>,
     /// Imports of a computed name, unsafe blocks, attributes that include files, and the like.
     pub marks: Vec<Mark>,
+    /// Files taken into the code by their path.
+    pub files: Vec<Mark>,
     /// Literal texts.
     pub strings: Vec<Mark>,
     /// Test cases by name.
@@ -102,4 +115,8 @@ pub struct Facts {
     pub assertions: u32,
     /// Markers that keep tests from running, and assertions that cannot fail.
     pub muted: Vec<Mark>,
+    /// The pieces that tests are made of.
+    pub pieces: Vec<Piece>,
+    /// A number for the code without its comments, white space and inner tests; 0 = there is none, or it was not read.
+    pub code: u64,
 }

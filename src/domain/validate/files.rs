@@ -1,6 +1,6 @@
 //! Files that steer other programs: manifests, CI, hooks, links, settings of agents and of tos itself.
 
-use super::{Change, Finding, Group, Rules, Side, Sort, ends, facts::Language};
+use super::{Change, Finding, Group, Rules, Side, Sort, decides::is_listed, ends, facts::Language};
 
 const LOCKS: &[&str] = &[
     "package-lock.json",
@@ -72,19 +72,16 @@ const HARMLESS_PARTS: &[&str] = &[
 ];
 /// Places whose files run by themselves or steer what runs, by the start of the path.
 const STEERING: &[(&str, &str)] = &[
-    (".github/", "a CI file"),
     (".gitlab-ci", "a CI file"),
+    (".ci/", "a CI file"),
     (".circleci/", "a CI file"),
     (".buildkite/", "a CI file"),
-    (".gitlab/", "a CI file"),
     (".drone.yml", "a CI file"),
     ("jenkinsfile", "a CI file"),
     ("azure-pipelines", "a CI file"),
     (".travis.yml", "a CI file"),
     ("bitbucket-pipelines", "a CI file"),
     (".woodpecker", "a CI file"),
-    (".forgejo/", "a CI file"),
-    (".gitea/", "a CI file"),
     ("cloudbuild.y", "a CI file"),
     (".husky/", "a git hook"),
     (".githooks/", "a git hook"),
@@ -99,18 +96,6 @@ const STEERING: &[(&str, &str)] = &[
     ("config/check.toml", "the rules of this check"),
     ("config/config_v0_3.json", "the configuration of tos"),
     ("config_v0_3.json", "the configuration of tos"),
-];
-/// Texts for people that lie among the files of CI.
-const TEMPLATES: &[&str] = &[
-    ".github/issue_template",
-    ".github/pull_request_template",
-    ".github/discussion_template",
-    ".github/funding.yml",
-    ".github/support.md",
-    ".github/security.md",
-    ".github/contributing.md",
-    ".github/code_of_conduct.md",
-    ".github/readme.md",
 ];
 /// The same by file name, anywhere.
 const STEERING_NAMES: &[(&str, &str)] = &[
@@ -130,15 +115,8 @@ const STEERING_NAMES: &[(&str, &str)] = &[
     (".cursorrules", "instructions of an agent"),
     ("sitecustomize.py", "a file that Python runs by itself"),
     ("usercustomize.py", "a file that Python runs by itself"),
-    ("build.rs", "a build script"),
-    (".justfile", "a file of commands"),
-    ("binding.gyp", "a build script"),
     (".netrc", "stored passwords"),
     (".gitconfig", "settings of git"),
-    ("rust-toolchain.toml", "the choice of a compiler"),
-    ("rust-toolchain", "the choice of a compiler"),
-    ("noxfile.py", "a file of commands"),
-    ("tox.ini", "a file of commands"),
 ];
 /// The same by a folder, anywhere.
 const STEERING_FOLDERS: &[(&str, &str)] = &[
@@ -146,7 +124,6 @@ const STEERING_FOLDERS: &[(&str, &str)] = &[
     (".codex", "settings of an agent"),
     (".cursor", "settings of an agent"),
     (".gemini", "settings of an agent"),
-    (".cargo", "settings of cargo"),
     (".vscode", "settings that run commands"),
     (".idea", "settings that run commands"),
     (".devcontainer", "settings that run commands"),
@@ -168,15 +145,13 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
             format!("changes {what}"),
         ));
     }
-    if !rules.allow_manifests {
-        found.extend(manifest(change, name));
-    }
+    found.extend(manifest(rules, change, name));
     found.extend(sort(change));
     let after = change.after.as_ref();
     if name == ".gitignore" {
         found.push(Finding::new(Group::Files, change, 0, "changes what git overlooks").warning());
     }
-    if name == "makefile" || name == "justfile" || name == "dockerfile" {
+    if name == "dockerfile" {
         found.push(Finding::new(Group::Files, change, 0, "changes a file of commands").warning());
     }
     let grew =
@@ -198,10 +173,50 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
     found
 }
 
+/// Folders of the places where repositories are hosted: what is in them runs, or decides who and what is let in, but for
+/// what people read.
+const HOSTS: &[&str] = &[".github/", ".gitlab/", ".gitea/", ".forgejo/"];
+/// What people read or fill in there.
+const FORMS: &[&str] = &[
+    "issue_template",
+    "issue_templates/",
+    "pull_request_template",
+    "merge_request_template",
+    "discussion_template/",
+    "funding.y",
+];
+
+/// Returns what a file in the folder of a host is; `None` = a text for people.
+fn of_host(lower: &str) -> Option<&'static str> {
+    let rest = HOSTS.iter().find_map(|folder| lower.strip_prefix(folder))?;
+    if [
+        "copilot",
+        "instructions/",
+        "prompts/",
+        "agents/",
+        "chatmodes/",
+    ]
+    .iter()
+    .any(|start| rest.starts_with(start))
+    {
+        return Some("instructions of an agent");
+    }
+    let form = FORMS.iter().any(|start| rest.starts_with(start));
+    let text = ends(rest, &[".md", ".png", ".jpg", ".svg", ".gif"]);
+    let runs = ["workflows/", "actions/", "ci/"]
+        .iter()
+        .any(|start| rest.starts_with(start));
+    if rest == "codeowners" {
+        return Some("who has to look at changes");
+    }
+    (runs || !form && !text).then_some("a CI file")
+}
+
 fn steering(lower: &str, name: &str) -> Option<&'static str> {
-    let template = TEMPLATES.iter().any(|start| lower.starts_with(start));
-    let starts = |(start, _): &&(&str, _)| lower.starts_with(start) && !template;
-    let start = STEERING.iter().find(starts);
+    if let Some(what) = of_host(lower) {
+        return Some(what);
+    }
+    let start = STEERING.iter().find(|(start, _)| lower.starts_with(start));
     let named = || STEERING_NAMES.iter().find(|(known, _)| name == *known);
     let folder = || {
         let mut parts = lower.split('/');
@@ -226,35 +241,103 @@ fn is_manifest(name: &str) -> bool {
     requirements || MANIFESTS.contains(&name)
 }
 
-fn manifest(change: &Change, name: &str) -> Option<Finding> {
+fn manifest(rules: &Rules, change: &Change, name: &str) -> Option<Finding> {
     if LOCKS.contains(&name) {
-        return Some(Finding::new(Group::Files, change, 0, "changes a lock file"));
+        let finding = || Finding::new(Group::Files, change, 0, "changes a lock file");
+        return (!rules.allow_manifests).then(finding);
     }
     if !is_manifest(name) {
         return None;
     }
+    let listed = is_listed(&change.path, &rules.may_change_checks);
     let parts = |side: &Option<Side>| {
         side.as_ref()
             .map(|side| side.manifest.clone())
             .unwrap_or_default()
     };
     let (before, after) = (parts(&change.before), parts(&change.after));
-    let changed: Vec<&String> = before
+    let mut changed = before
         .keys()
         .chain(after.keys().filter(|key| !before.contains_key(*key)))
         .filter(|key| before.get(*key) != after.get(*key))
-        .filter(|key| !HARMLESS_PARTS.contains(&key.as_str()))
-        .collect();
+        .filter(|key| !HARMLESS_PARTS.contains(&key.as_str()));
+    if rules.allow_manifests && !listed {
+        // Dependencies may change; what the checks run and how strict they are may not.
+        let part = changed.find(|part| decides(name, part))?;
+        let what = format!(
+            "changes `{part}` of a manifest, which judges changes; if it has to, list it in `may_change_checks`"
+        );
+        return Some(Finding::new(Group::Files, change, 0, what));
+    }
+    let first = changed.next();
     // A manifest that was not understood has no parts; then any change counts.
     let understood = !before.is_empty() && !after.is_empty();
-    if understood && changed.is_empty() {
+    if understood && first.is_none() {
         return None;
     }
-    let what = match changed.as_slice() {
-        [] => "changes a manifest".to_owned(),
-        [first, ..] => format!("changes `{first}` of a manifest"),
+    let what = match first {
+        None => "changes a manifest".to_owned(),
+        Some(first) => format!("changes `{first}` of a manifest"),
     };
-    Some(Finding::new(Group::Files, change, 0, what))
+    Some(if listed {
+        let what = format!("{what}; `may_change_checks` allows it, and a person has to look");
+        Finding::new(Group::Files, change, 0, what).warning()
+    } else {
+        Finding::new(Group::Files, change, 0, what)
+    })
+}
+
+/// Returns whether a part of a manifest says what checks run and how strict they are.
+fn decides(name: &str, part: &str) -> bool {
+    let tools = [
+        "tool.poetry",
+        "tool.uv",
+        "tool.pdm",
+        "tool.hatch",
+        "tool.setuptools",
+        "tool.flit",
+    ];
+    let starts = |starts: &[&str]| starts.iter().any(|start| part.starts_with(start));
+    match name {
+        "package.json" => [
+            "scripts",
+            "jest",
+            "mocha",
+            "ava",
+            "nyc",
+            "c8",
+            "vitest",
+            "tap",
+            "babel",
+            "eslintConfig",
+            "husky",
+            "lint-staged",
+            "overrides",
+            "resolutions",
+        ]
+        .contains(&part),
+        "pyproject.toml" => {
+            part.starts_with("tool.") && !tools.iter().any(|tool| part.starts_with(tool))
+        }
+        "cargo.toml" => starts(&[
+            "profile.",
+            "patch",
+            "replace",
+            "lib",
+            "bin",
+            "test",
+            "bench",
+            "lints",
+            "workspace.lints",
+            "package.auto",
+            "package.build",
+            "package.edition",
+        ]),
+        "go.mod" => starts(&["replace"]) || part.contains("=>"),
+        "composer.json" => ["scripts", "autoload", "autoload-dev", "config"].contains(&part),
+        "deno.json" => ["tasks", "test", "lint"].contains(&part),
+        _ => false,
+    }
 }
 
 fn sort(change: &Change) -> Option<Finding> {
@@ -288,7 +371,7 @@ fn sort(change: &Change) -> Option<Finding> {
 }
 
 /// Returns whether a link's target, followed by its text, stays below the top and out of git's directory.
-fn stays_inside(path: &str, target: &str) -> bool {
+pub(super) fn stays_inside(path: &str, target: &str) -> bool {
     let mut depth = path.split('/').count() - 1;
     if target.starts_with('/') || target.split('/').any(|part| part == ".git") {
         return false;

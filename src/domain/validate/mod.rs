@@ -5,9 +5,14 @@
 //! the sandbox.
 
 mod danger;
+mod decides;
+mod expectations;
 pub mod facts;
 mod files;
 mod imports;
+mod names;
+mod read_text;
+mod substance;
 mod tests_kept;
 mod words;
 
@@ -15,8 +20,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use decides::{is_listed, is_named, judged_as_before, judges, looked_at, odd_path};
 use facts::{Facts, Language};
 pub use files::manifest_name;
+pub use read_text::facts as facts_of_text;
+pub use substance::{Substance, substance};
 pub use tests_kept::is_test_path;
 
 /// One state of a file.
@@ -90,6 +98,14 @@ pub struct Rules {
     pub allow_manifests: bool,
     /// The agent was confined, so what a program may do to the machine is not a finding.
     pub confined: bool,
+    /// Files, or folders that end in `/`, of what judges changes, which may be changed: settings of tests, build files, what
+    /// tests expect.
+    pub may_change_checks: Vec<String>,
+    /// What a test no longer says is a failure, not a warning.
+    pub keep_expectations: bool,
+    /// The commands that judge the change, where they are known.
+    #[serde(skip)]
+    pub commands: Vec<Vec<String>>,
     /// How much may change.
     pub limits: Limits,
 }
@@ -222,7 +238,8 @@ impl Finding {
         } else {
             format!(" (in the {})", self.place)
         };
-        format!("{place}{}{from}", self.what)
+        // One finding is one line, whatever the names in it hold.
+        crate::domain::text::one_line(&format!("{place}{}{from}", self.what)).into_owned()
     }
 }
 
@@ -233,6 +250,10 @@ pub struct Project {
     pub own: Vec<String>,
     /// Names of declared dependencies.
     pub declared: Vec<String>,
+    /// Scripts and build files by path, with their texts.
+    pub scripts: BTreeMap<String, String>,
+    /// There were tests.
+    pub has_tests: bool,
 }
 
 /// A change with what is needed to judge it.
@@ -246,23 +267,33 @@ pub struct Collected {
     pub project: Project,
     /// The text of the repository's rules before the change.
     pub rules: Option<String>,
+    /// Files that git ignores and that would judge the change if they were not; folders are not looked into.
+    pub ignored: Vec<String>,
 }
 
 /// Judges a change; the findings are sorted and without repetition.
 pub fn judge(rules: &Rules, project: &Project, changes: &[Change]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for change in changes {
+        findings.extend(names::findings(change));
         findings.extend(files::findings(rules, change));
         findings.extend(words::findings(rules, change));
         findings.extend(imports::findings(rules, project, change));
         findings.extend(danger::findings(rules, change));
     }
+    findings.extend(decides::findings(rules, project, changes));
     for place in ["worktree", "index", "commits"] {
         let here: Vec<&Change> = changes
             .iter()
             .filter(|change| change.place == place)
             .collect();
-        findings.extend(tests_kept::findings(&here));
+        let tests = [
+            tests_kept::findings(&here),
+            expectations::findings(rules, &here),
+        ]
+        .concat();
+        let told = |finding| expectations::with_permission(rules, finding);
+        findings.extend(tests.into_iter().map(told));
         findings.extend(limits(&rules.limits, &here, place));
     }
     findings.sort();

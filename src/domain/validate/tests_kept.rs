@@ -1,6 +1,6 @@
 //! Tests must not get fewer or weaker: judged over the whole change, so that moving one is no crime.
 
-use super::{Change, Finding, Group, Side, added, facts::Facts};
+use super::{Change, Finding, Group, Side, added, ends, facts::Facts};
 
 /// Finds deleted, muted and weakened tests.
 pub(super) fn findings(changes: &[&Change]) -> Vec<Finding> {
@@ -71,19 +71,80 @@ fn removed(change: &Change, before: &Facts, after: &Facts, fewer: bool) -> Vec<F
         .collect()
 }
 
+/// Folders whose files are tests.
+const FOLDERS: &[&str] = &[
+    "test",
+    "tests",
+    "__tests__",
+    "spec",
+    "specs",
+    "testdata",
+    "test-data",
+    "unit_tests",
+    "integration_tests",
+    "e2e",
+    "__snapshots__",
+];
+/// Ends of the names of tests, in whatever case.
+const ENDS: &[&str] = &[
+    "_test.go",
+    "_test.py",
+    "_test.rs",
+    "_test.rb",
+    "_spec.rb",
+    "_test.exs",
+    "_test.dart",
+    "_test.clj",
+    "_test.cc",
+    "_test.cpp",
+    "_test.c",
+    "_unittest.cc",
+    "_test.js",
+    "_test.ts",
+    "-test.js",
+    "-test.ts",
+    "_spec.lua",
+    "_test.lua",
+    "_test.php",
+    "_test.sh",
+    ".bats",
+    ".feature",
+    ".t",
+];
+/// Ends of the names of tests where words begin with capitals.
+const CAPITAL_ENDS: &[&str] = &[
+    "Test.java",
+    "Tests.java",
+    "TestCase.java",
+    "IT.java",
+    "Test.kt",
+    "Tests.kt",
+    "Spec.kt",
+    "Test.scala",
+    "Spec.scala",
+    "Test.groovy",
+    "Spec.groovy",
+    "Test.php",
+    "Cest.php",
+    "Test.cs",
+    "Tests.cs",
+    "Tests.swift",
+    "Test.swift",
+    "Spec.hs",
+    "_SUITE.erl",
+];
+
 /// Returns whether a path is that of a test, by the customs of the languages.
 pub fn is_test_path(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or(path);
     let lower = path.to_ascii_lowercase();
-    let name = lower.rsplit('/').next().unwrap_or(&lower);
-    let folder = lower
-        .split('/')
-        .rev()
-        .skip(1)
-        .any(|part| ["test", "tests", "__tests__", "spec", "testdata"].contains(&part));
+    let mut parts = lower.split('/').rev();
+    let name = parts.next().unwrap_or(&lower);
+    let folder = parts.any(|part| FOLDERS.contains(&part) || ends(part, &[".tests"]));
     let named = name.starts_with("test_")
-        || ["_test.go", "_test.py", "_test.rs", "_spec.rb"]
-            .iter()
-            .any(|end| name.ends_with(end))
+        || ["test.py", "tests.py", "tests.rs"].contains(&name)
+        || ENDS.iter().any(|end| name.ends_with(end))
+        || CAPITAL_ENDS.iter().any(|end| last.ends_with(end))
         || name.contains(".test.")
         || name.contains(".spec.");
     folder || named

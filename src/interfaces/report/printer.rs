@@ -146,7 +146,8 @@ impl Printer {
     /// Prints the JSON document of this command, where one is wanted.
     pub fn document(&self, value: &serde_json::Value) {
         if self.json {
-            to_stdout(&serde_json::to_string_pretty(value).unwrap_or_default());
+            let document = serde_json::to_string_pretty(value).unwrap_or_default();
+            to_stdout(&text::visible_json(&document));
         }
     }
 

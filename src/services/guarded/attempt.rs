@@ -8,10 +8,11 @@ use super::{Error, Session, pace::Waited};
 use crate::{
     domain::{
         command::{Command, Kind},
-        guarded::{Task, Told, Verdict, checked_class},
+        guarded::{Task, Told, Verdict, accepted, checked_class},
         ledger::{Entry, TaskEnd, TaskOutcome, chain::sha256},
         process::Exit,
-        validate::{Collected, Finding, Group, Weight, is_test_path, judge},
+        text::one_line,
+        validate::{Collected, Finding, Group, Weight, is_listed, is_named, is_test_path, judge},
     },
     ports::{
         runner::{Order, Streams},
@@ -171,9 +172,9 @@ impl Session<'_> {
             "task_committed",
             json!({ "task": task.id, "commit": commit }),
         );
-        let mut end = self.blank(task, TaskOutcome::Success, "accepted");
         let changes = &seen.changes;
-        end.class = checked_class(&task.class, changes);
+        let mut end = self.blank(task, TaskOutcome::Success, &accepted(task, changes));
+        end.class = checked_class(task, changes);
         end.fingerprint = sha256(format!("{}\n{tree}", end.fingerprint).as_bytes());
         end.attempts = attempt;
         end.files = u32::try_from(changes.len()).unwrap_or(u32::MAX);
@@ -281,18 +282,20 @@ impl Session<'_> {
     }
 
     fn judged(&mut self, task: &Task, seen: &Collected) -> Result<Option<Tried>, Error> {
-        let own = |path: &String| !is_test_path(path) && task.test_command.contains(path);
+        let rules = self.list.rules(task, self.is_walled());
+        let own = |path: &String| {
+            !is_test_path(path)
+                && is_named(path, &rules.commands)
+                && !is_listed(path, &rules.may_change_checks)
+        };
         if let Some(change) = seen.changes.iter().find(|change| own(&change.path)) {
-            let path = &change.path;
-            let reason = format!("the change touches {path}, which decides whether it is good");
+            let path = one_line(&change.path);
+            let reason = format!(
+                "the change touches {path}, which decides whether it is good; if it has to, list it in `may_change_checks`"
+            );
             return Ok(Some(bad(reason, true)));
         }
-        let confined = self.is_walled();
-        let findings = judge(
-            &self.list.rules(task, confined),
-            &seen.project,
-            &seen.changes,
-        );
+        let findings = judge(&rules, &seen.project, &seen.changes);
         let failures: Vec<&Finding> = findings
             .iter()
             .filter(|one| one.weight == Weight::Failure)
@@ -365,7 +368,9 @@ impl Session<'_> {
             _ if stayed.late => Tried::OutOfTime,
             Err(why) => bad(format!("the tests could not be started: {why}"), false),
             Ok(end) => match end.exit {
-                Exit::Code { code: 0 } => Tried::Good { tree, seen },
+                Exit::Code { code: 0 } => {
+                    return self.tested_again(task, place, tree, seen, call).await;
+                }
                 Exit::Cancelled => Tried::Stopped,
                 Exit::Code { .. }
                 | Exit::Signal { .. }

@@ -6,6 +6,7 @@
 mod aftermath;
 mod agent_call;
 mod attempt;
+mod base_check;
 mod checkpoint;
 mod failure;
 mod pace;

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    domain::validate::{Finding, Rules, Weight, judge},
+    domain::validate::{Finding, Rules, Weight, judge, odd_path},
     interfaces::{
         cli::{
             args::Global,
@@ -30,6 +30,13 @@ pub struct CheckArgs {
     /// Manifests and lock files may change
     #[arg(long)]
     allow_manifests: bool,
+    /// A file, or a folder that ends in `/`, of what judges changes, which may change: a build file, settings of tests, what
+    /// tests expect; may be repeated
+    #[arg(long, value_name = "PATH")]
+    may_change_check: Vec<String>,
+    /// What a test no longer says is a finding, not a warning
+    #[arg(long)]
+    keep_expectations: bool,
     /// The author was confined: what a program may do to the machine is not a finding
     #[arg(long)]
     confined: bool,
@@ -91,6 +98,10 @@ fn rules(args: &CheckArgs, text: Option<&str>, kit: &dyn Kit) -> Result<Rules, T
     rules.allowed_imports.extend(args.allow_import.clone());
     rules.banned_patterns.extend(args.ban.clone());
     rules.allow_manifests |= args.allow_manifests;
+    rules
+        .may_change_checks
+        .extend(args.may_change_check.clone());
+    rules.keep_expectations |= args.keep_expectations;
     rules.confined |= args.confined;
     let limits = &mut rules.limits;
     limits.files = args.max_files.unwrap_or(limits.files);
@@ -99,6 +110,11 @@ fn rules(args: &CheckArgs, text: Option<&str>, kit: &dyn Kit) -> Result<Rules, T
     limits.bytes = args.max_bytes.unwrap_or(limits.bytes);
     if rules.banned_patterns.iter().any(String::is_empty) {
         return Err(Trouble::usage("a banned text must not be empty"));
+    }
+    if let Some(path) = odd_path(&rules.may_change_checks) {
+        return Err(Trouble::Usage(format!(
+            "`{path}` must be a file, or a folder that ends in `/`, below the top of the repository"
+        )));
     }
     Ok(rules)
 }

@@ -141,6 +141,7 @@ fn fields() -> Value {
         "max_time_seconds": {"type": "integer", "minimum": 1},
         "allowed_imports": one_or_more,
         "banned_patterns": one_or_more,
+        "may_change_checks": one_or_more,
         "limits": limits(),
         "cache": {"type": ["boolean", "object"], "properties": {"inputs": texts, "env": texts}},
     })

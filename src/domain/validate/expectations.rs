@@ -1,0 +1,97 @@
+//! What tests expect must stay: judged over the whole change by the pieces that tests are made of, so that a test may be
+//! moved, renamed and joined by others, but nothing of it may become something else.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Change, Finding, Group, Rules, Side, Sort, Weight,
+    decides::{is_golden, is_listed},
+    facts::Piece,
+    is_test_path,
+};
+
+/// How many pieces of one file are told.
+const TOLD: usize = 3;
+
+/// Returns the pieces of one state of a file that say what is expected.
+fn pieces<'a>(path: &str, side: Option<&'a Side>) -> Vec<&'a Piece> {
+    let test = is_test_path(path);
+    let all = side.into_iter().flat_map(|side| &side.facts.pieces);
+    all.filter(|piece| test || piece.in_test).collect()
+}
+
+/// Finds changed expectations of the changes of one place.
+pub(super) fn findings(rules: &Rules, changes: &[&Change]) -> Vec<Finding> {
+    // A piece that was moved to another file of the change is still there.
+    let mut stock: BTreeMap<&str, usize> = BTreeMap::new();
+    let after = changes.iter();
+    for piece in after.flat_map(|change| pieces(&change.path, change.after.as_ref())) {
+        *stock.entry(&piece.what).or_default() += 1;
+    }
+    let mut found = Vec::new();
+    for change in changes {
+        found.extend(golden(rules, change));
+        let mut gone = pieces(&change.path, change.before.as_ref());
+        gone.retain(|piece| match stock.get_mut(piece.what.as_str()) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                false
+            }
+            _ => true,
+        });
+        for piece in gone.iter().take(TOLD) {
+            let what = format!("a test no longer says `{}`", shortened(&piece.what));
+            found.push(weighed(
+                rules,
+                Finding::new(Group::Tests, change, piece.line, what),
+            ));
+        }
+        if gone.len() > TOLD {
+            let what = format!("a test no longer says {} more lines", gone.len() - TOLD);
+            found.push(weighed(rules, Finding::new(Group::Tests, change, 0, what)));
+        }
+    }
+    found
+}
+
+/// A file that outputs are compared with, or data of tests that are no text.
+fn golden(rules: &Rules, change: &Change) -> Option<Finding> {
+    let before = change.before.as_ref()?;
+    let code = change.language().is_some() || super::read_text::is_code(&change.path);
+    let compared = is_golden(&change.path) && !(code && is_test_path(&change.path));
+    let data = is_test_path(&change.path) && before.sort == Sort::File && before.text.is_none();
+    if !compared && !data {
+        return None;
+    }
+    let what = match change.after {
+        Some(_) => "changes what an output is compared with",
+        None => "removes what an output is compared with",
+    };
+    Some(weighed(rules, Finding::new(Group::Tests, change, 0, what)))
+}
+
+fn weighed(rules: &Rules, finding: Finding) -> Finding {
+    if rules.keep_expectations {
+        finding
+    } else {
+        finding.warning()
+    }
+}
+
+/// Says what the rules allow about a finding on tests, and what would allow it.
+pub(super) fn with_permission(rules: &Rules, finding: Finding) -> Finding {
+    if finding.group != Group::Tests || finding.weight == Weight::Warning {
+        return finding;
+    }
+    let what = &finding.what;
+    if is_listed(&finding.path, &rules.may_change_checks) {
+        let what = format!("{what}; `may_change_checks` allows it, and a person has to look");
+        return Finding { what, ..finding }.warning();
+    }
+    let what = format!("{what}; if it has to change, list the file in `may_change_checks`");
+    Finding { what, ..finding }
+}
+
+fn shortened(text: &str) -> String {
+    crate::domain::text::head(text, 80, "...")
+}
