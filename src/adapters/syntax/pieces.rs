@@ -263,8 +263,16 @@ impl Reader<'_, '_> {
         if open.frame || names || open.tokens.is_empty() {
             return;
         }
+        // A function that ends right at its top does not do the rest.
+        let top = self
+            .open
+            .last()
+            .is_none_or(|around| around.frame || around.call);
+        let what = open.tokens.join(" ");
+        let ends = top && ENDS.contains(&what.as_str());
         self.seen.facts.pieces.push(Piece {
-            what: open.tokens.join(" "),
+            mutes: ends || mutes(&what),
+            what,
             line: open.line,
             in_test: self.test.is_some(),
         });
@@ -302,6 +310,39 @@ impl Reader<'_, '_> {
         }
         false
     }
+}
+
+/// Statements that end a function or a program.
+const ENDS: &[&str] = &[
+    "return",
+    "return 0",
+    "exit",
+    "exit 0",
+    "sys . exit ( )",
+    "sys . exit ( 0 )",
+    "os . _exit ( 0 )",
+    "process . exit ( )",
+    "process . exit ( 0 )",
+    "os . Exit ( 0 )",
+    "std :: process :: exit ( 0 )",
+];
+
+/// Returns whether a piece is a condition that never holds, or takes failures away.
+fn mutes(what: &str) -> bool {
+    let never = [
+        "if False",
+        "if 0 ",
+        "if ( false )",
+        "if ( 0 )",
+        "if false",
+        "while False",
+        "while false",
+    ];
+    never.iter().any(|start| what.starts_with(start))
+        || what.contains("except AssertionError")
+        || what.starts_with("pytestmark") && (what.contains("skip") || what.contains("xfail"))
+        || what.starts_with("# [ cfg") && what.contains("any ( )")
+        || what.starts_with("raise") && what.contains("SkipTest")
 }
 
 /// Returns whether a statement says what is expected, by what it begins with.

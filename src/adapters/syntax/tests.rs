@@ -186,3 +186,35 @@ fn code_is_told_from_comments_and_from_the_tests_beside_it() {
     assert!(!same(&python.replace("    return", "        return")));
     assert_eq!(code(Language::Python, "# nothing\n"), 0);
 }
+
+#[test]
+fn pieces_that_keep_a_test_from_failing_are_known() {
+    let mutes = |language, text: &str| {
+        let pieces = facts(language, text).unwrap().pieces;
+        pieces.iter().any(|piece| piece.mutes)
+    };
+    let python = "def test_a():\n    if x:\n        return\n    assert a\n";
+    assert!(!mutes(Language::Python, python));
+    assert!(mutes(
+        Language::Python,
+        &python.replace("    if x:\n        return", "    return")
+    ));
+    assert!(mutes(Language::Python, &python.replace("if x", "if False")));
+    assert!(mutes(
+        Language::Python,
+        "try:\n    assert a\nexcept AssertionError:\n    pass\n"
+    ));
+    assert!(mutes(Language::Python, "pytestmark = pytest.mark.skip\n"));
+    assert!(mutes(
+        Language::Rust,
+        "#[test]\nfn a() {\n    return;\n    assert!(b);\n}\n"
+    ));
+    assert!(mutes(
+        Language::TypeScript,
+        "it('a', () => {\n  return;\n  expect(b).toBe(1);\n});\n"
+    ));
+    assert!(!mutes(
+        Language::Go,
+        "package a\nfunc TestA(t *testing.T) {\n\tif a {\n\t\treturn\n\t}\n}\n"
+    ));
+}

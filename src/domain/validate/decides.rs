@@ -365,26 +365,21 @@ static SOURCED: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
+static EXPANDED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\$\([^)]*\)|\$\{[^}]*\}|\$\w+|\$[@*]").ok());
+
 /// Returns the files that a script takes in, and those it runs that are called like checks, each by the end of its path.
 fn taken_in(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let sourced = SOURCED
-        .as_ref()
-        .into_iter()
-        .flat_map(|shape| shape.captures_iter(text));
-    let names = sourced.filter_map(|one| one.get(1)).map(|one| one.as_str());
     // What a variable or a command says is unknown; what follows it is not.
-    let tail = |word: &str| {
-        let from = word.rfind([')', '}', '$']).map_or(0, |at| at + 1);
-        let rest = word.get(from..).unwrap_or_default();
-        let rest = if word.starts_with('$') && from == 1 {
-            rest.split_once('/').map_or("", |(_, rest)| rest)
-        } else {
-            rest
-        };
-        rest.trim_start_matches(['.', '/']).to_owned()
+    let text = match EXPANDED.as_ref() {
+        Some(shape) => shape.replace_all(text, ""),
+        None => text.into(),
     };
-    found.extend(names.map(tail));
+    let tail = |word: &str| word.trim_start_matches(['.', '/']).to_owned();
+    let sourced = SOURCED.as_ref().into_iter();
+    let sourced = sourced.flat_map(|shape| shape.captures_iter(&text));
+    let names = sourced.filter_map(|one| one.get(1));
+    let mut found: BTreeSet<String> = names.map(|one| tail(one.as_str())).collect();
     let apart = |c: char| c.is_whitespace() || "=;|&<>()'\"`,".contains(c);
     for word in text.split(apart).map(tail) {
         let (folder, name) = word.rsplit_once('/').unwrap_or(("", &word));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Change, Finding, Group, Rules, Side, Sort, Weight,
+    Change, Finding, Group, Rules, Side, Sort, Weight, added,
     decides::{is_golden, is_listed},
     facts::Piece,
     is_test_path,
@@ -31,6 +31,7 @@ pub(super) fn findings(rules: &Rules, changes: &[&Change]) -> Vec<Finding> {
     let mut found = Vec::new();
     for change in changes {
         found.extend(golden(rules, change));
+        found.extend(muting(change));
         let mut gone = pieces(&change.path, change.before.as_ref());
         gone.retain(|piece| match stock.get_mut(piece.what.as_str()) {
             Some(count) if *count > 0 => {
@@ -52,6 +53,25 @@ pub(super) fn findings(rules: &Rules, changes: &[&Change]) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// What was brought into a test so that the rest of it no longer runs or fails.
+fn muting(change: &Change) -> Vec<Finding> {
+    let of = |side| -> Vec<&Piece> {
+        let all = pieces(&change.path, side);
+        all.into_iter().filter(|piece| piece.mutes).collect()
+    };
+    if change.before.is_none() {
+        return Vec::new();
+    }
+    let (before, after) = (of(change.before.as_ref()), of(change.after.as_ref()));
+    let new = added(&before, &after, |piece| piece.what.clone());
+    let new = new.into_iter().filter_map(|place| after.get(place));
+    new.map(|piece| {
+        let what = format!("a test muted by `{}`", shortened(&piece.what));
+        Finding::new(Group::Tests, change, piece.line, what)
+    })
+    .collect()
 }
 
 /// A file that outputs are compared with, or data of tests that are no text.

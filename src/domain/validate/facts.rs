@@ -90,6 +90,8 @@ pub struct Piece {
     pub line: u32,
     /// It stands in a test within a file of other code.
     pub in_test: bool,
+    /// It keeps what follows or what it holds from running or from failing.
+    pub mutes: bool,
 }
 
 /// Everything a grammar saw.

@@ -213,9 +213,11 @@ pub fn facts(path: &str, text: &str) -> Facts {
 
 fn piece(line: u32, text: &str) -> Piece {
     Piece {
-        what: text.to_owned(),
+        // A row that others follow has a comma.
+        what: text.trim_end_matches([',', ';']).to_owned(),
         line,
         in_test: true,
+        mutes: false,
     }
 }
 
