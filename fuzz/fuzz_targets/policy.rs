@@ -1,6 +1,8 @@
 //! No text may make the policy panic, hang or get milder for being wrapped.
 //!
-//! `cargo +nightly fuzz run policy -- -max_len=4096 -timeout=5`
+//! `cargo +nightly fuzz run policy -- -max_len=4096 -timeout=5`; with a stable compiler `RUSTC_BOOTSTRAP=1 cargo fuzz build
+//! --sanitizer none policy` and the program that it makes. A panic that the judge catches still ends the run. What is found
+//! becomes a test in `tests/policy`.
 
 #![no_main]
 

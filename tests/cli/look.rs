@@ -109,9 +109,9 @@ fn a_policy_explains_itself() {
         1. curl https://x
            curl talks to another machine: deny by careful/network
         2. sh
-           sh gets commands that are only known at run time: deny by opaque
+           not understood: sh gets commands that are only known at run time: deny by opaque
         3. … (through sh > sh)
-           the name of the program is only known at run time: deny by opaque
+           not understood: the name of the program is only known at run time: deny by opaque
     --- exit 1
     "#);
     insta::assert_snapshot!(machine.run(&["policy", "explain", "git commit -m 'rm -rf /'"]), @r#"
@@ -156,6 +156,11 @@ fn a_text_that_breaks_the_parser_is_denied_by_the_program() {
         assert_eq!(seen.code, Some(1), "{text}: {seen}");
         let seen: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
         assert_eq!(seen["decision"], "deny", "{text}");
+        let reason = seen["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("text that is not valid shell"),
+            "{text}: {reason}"
+        );
     }
 }
 

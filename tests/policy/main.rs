@@ -19,6 +19,13 @@ use tos::domain::{
 
 const REFUSED: &str = include_str!("refused.txt");
 const ALLOWED: &str = include_str!("allowed.txt");
+const REPORTED: &str = include_str!("corpus/reported.jsonl");
+const CORPORA: [(&str, &str); 4] = [
+    ("own", include_str!("corpus/own.jsonl")),
+    ("bypass", include_str!("corpus/bypass.jsonl")),
+    ("benign", include_str!("corpus/benign.jsonl")),
+    ("reported", REPORTED),
+];
 
 fn rules() -> PolicyRules {
     PolicyRules {
@@ -91,6 +98,71 @@ fn harmless_commands_pass_even_when_they_look_harmful() {
     assert_eq!(wrong(ALLOWED, Decision::Allow), Vec::<String>::new());
 }
 
+/// One line of a corpus.
+#[derive(Debug, serde::Deserialize)]
+struct Entry {
+    id: String,
+    command: String,
+    shell: String,
+    #[serde(default)]
+    intent: String,
+    harmful: Option<bool>,
+}
+
+/// How many commands of a kind there are, which of them are judged wrong, and how many may be.
+#[derive(Debug, Default)]
+struct Tally {
+    all: usize,
+    wrong: Vec<String>,
+}
+
+impl Tally {
+    /// Returns whether at most `percent` of the commands are judged wrong.
+    fn is_within(&self, percent: usize) -> bool {
+        self.wrong.len() * 100 <= self.all * percent
+    }
+}
+
+/// Judges a corpus; returns what is missed and what is refused though it is harmless, for bash and for the rest.
+fn tallies(corpus: &str) -> [[Tally; 2]; 2] {
+    let mut found = <[[Tally; 2]; 2]>::default();
+    for line in corpus.lines() {
+        let entry: Entry = serde_json::from_str(line).unwrap();
+        let harmful = entry.harmful.unwrap_or(entry.intent != "benign");
+        let kind = match entry.shell.as_str() {
+            "posix" => Kind::Bash,
+            shell => Kind::from(shell.to_owned()),
+        };
+        let windows = matches!(kind, Kind::Powershell | Kind::Cmd);
+        let tally = &mut found[usize::from(windows)][usize::from(!harmful)];
+        tally.all += 1;
+        let refused = judged(kind, &entry.command) == Decision::Deny;
+        if refused != harmful {
+            tally.wrong.push(format!("{} {}", entry.id, entry.command));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_the_field_reported_is_judged_right() {
+    for [missed, alarms] in tallies(REPORTED) {
+        assert_eq!(missed.wrong, Vec::<String>::new());
+        assert_eq!(alarms.wrong, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_corpora_are_judged_within_the_goals() {
+    for (name, corpus) in CORPORA {
+        let [[missed, alarms], [missed_windows, alarms_windows]] = tallies(corpus);
+        assert!(missed.is_within(3), "{name}: {missed:#?}");
+        assert!(alarms.is_within(3), "{name}: {alarms:#?}");
+        assert!(missed_windows.is_within(5), "{name}: {missed_windows:#?}");
+        assert!(alarms_windows.is_within(7), "{name}: {alarms_windows:#?}");
+    }
+}
+
 #[test]
 fn w18_no_spelling_of_a_deletion_gets_past() {
     let deletions = [
@@ -147,6 +219,63 @@ fn what_cannot_be_known_is_decided_by_who_is_there_and_what_surrounds_it() {
     assert_eq!(judged(false, false), Decision::Deny);
     assert_eq!(judged(false, true), Decision::Ask);
     assert_eq!(judged(true, false), Decision::Allow);
+}
+
+#[test]
+fn what_one_command_writes_is_known_when_the_next_is_judged() {
+    let in_order = |codes: [&str; 2]| {
+        let commands = codes.map(|code| command(Kind::Bash, code));
+        let verdicts = careful().judge_in_order(&commands, &world());
+        verdicts[1].decision
+    };
+    let refused = [
+        ["echo 'rm -rf /srv/data' > s.sh", "sh s.sh"],
+        ["cat a b > s.sh", "./s.sh"],
+        ["cp /dev/stdin s.py", "python3 s.py"],
+        [
+            "printf 'import os\\nos.system(\"reboot\")\\n' > conftest.py",
+            "pytest -q",
+        ],
+        ["sed -i s/a/b/ run.sh", "./run.sh"],
+    ];
+    for codes in refused {
+        assert_eq!(in_order(codes), Decision::Deny, "{codes:?}");
+    }
+    let allowed = [
+        ["chmod +x run.sh", "./run.sh"],
+        ["cp run.sh copy.sh", "sh copy.sh"],
+        ["printf 'echo hi\\n' > s.sh", "sh s.sh"],
+        ["gcc a.c -o a", "./a"],
+        ["sed -i s/a/b/ src/lib.rs", "cargo test"],
+    ];
+    for codes in allowed {
+        assert_eq!(in_order(codes), Decision::Allow, "{codes:?}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_named_with_what_helps() {
+    let verdict = careful().judge(&command(Kind::Bash, "mytool --all"), &world());
+    assert_eq!(
+        verdict.reason,
+        "rule `opaque`: `mytool --all` not understood: the program `mytool`, which is not described; it runs behind a \
+         proved wall, with a rule that allows it, or where somebody can be asked"
+    );
+    let rules = PolicyRules {
+        rules: vec![Rule {
+            name: "mytool".into(),
+            decision: Decision::Allow,
+            program: vec!["mytool".into()],
+            effect: vec![Trait::Opaque],
+            ..Rule::default()
+        }],
+        ..rules()
+    };
+    let granted = Policy::new(&rules).unwrap();
+    let judged = |code: &str| granted.judge(&command(Kind::Bash, code), &world()).decision;
+    assert_eq!(judged("mytool --all"), Decision::Allow);
+    assert_eq!(judged("mytool --all > /etc/x"), Decision::Deny);
+    assert_eq!(judged("othertool"), Decision::Deny);
 }
 
 #[test]
@@ -246,6 +375,13 @@ fn a_text_that_breaks_the_parser_is_refused() {
         assert_eq!(bash(code), Decision::Deny, "{code}");
         let inner = code.replace('\'', "'\\''");
         assert_eq!(bash(&format!("sh -c '{inner}'")), Decision::Deny, "{code}");
+    }
+}
+
+#[test]
+fn white_space_that_is_no_blank_is_a_program_however_it_is_wrapped() {
+    for code in ["\u{c}", "sh -c '\u{c}'", "eval '\u{c}'", "x=$(\u{c})"] {
+        assert_eq!(bash(code), Decision::Deny, "{code:?}");
     }
 }
 

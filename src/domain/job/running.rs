@@ -26,10 +26,7 @@ impl Job {
         let commands = reply
             .and_then(|text| proposal::final_(text).ok())
             .map_or_else(Vec::new, |reply| reply.commands);
-        let verdicts: Vec<Verdict> = commands
-            .iter()
-            .map(|command| self.policy.judge(command, &self.world))
-            .collect();
+        let verdicts: Vec<Verdict> = self.policy.judge_in_order(&commands, &self.world);
         self.emit(EventKind::Judged { commands, verdicts });
         self.next()
     }

@@ -30,6 +30,8 @@ const SYSTEM_FOLDERS: [&str; 10] = [
     "/run/current-system/",
 ];
 
+/// The name under which it is decided about what is not understood.
+const OPAQUE: &str = "opaque";
 /// Findings that a verdict lists.
 const MOST_FINDINGS: usize = 64;
 
@@ -159,7 +161,7 @@ impl Rules {
             (false, false) => Decision::Deny,
         };
         let rule = Rule {
-            name: "opaque".to_owned(),
+            name: OPAQUE.to_owned(),
             decision,
             ..Rule::default()
         };
@@ -351,9 +353,16 @@ fn wild(glob: &str, arg: &str) -> bool {
 
 fn described(effect: &Effect) -> String {
     match effect {
+        Effect::Write(place @ Place::Unknown(_)) => {
+            format!("not understood: it changes {}", place.shown())
+        }
+        Effect::Delete(place @ Place::Unknown(_)) => {
+            format!("not understood: it removes {}", place.shown())
+        }
         Effect::Read(place) => format!("reads {}", place.shown()),
         Effect::Write(place) => format!("changes {}", place.shown()),
         Effect::Delete(place) => format!("removes {}", place.shown()),
+        Effect::Does(Trait::Opaque, words) => format!("not understood: {words}"),
         Effect::Does(_, words) => words.clone(),
     }
 }
@@ -405,8 +414,13 @@ fn verdict(findings: Vec<Finding>, world: &World) -> Verdict {
         ", and nobody can be asked"
     };
     let words = strictest.words.join(" ");
+    let remedy = if strictest.rule == OPAQUE && decision == Decision::Deny {
+        "; it runs behind a proved wall, with a rule that allows it, or where somebody can be asked"
+    } else {
+        ""
+    };
     let reason = format!(
-        "rule `{}`: `{}` {}{alone}",
+        "rule `{}`: `{}` {}{alone}{remedy}",
         strictest.rule,
         shortened(&words),
         strictest.effect

@@ -13,7 +13,7 @@ use crate::domain::{
         powershell,
         reading::{LIMITS, Reading},
         rule::Example,
-        shell::Machine,
+        shell::{Machine, Written},
         text::is_mark,
     },
     rules::PolicyRules,
@@ -77,12 +77,26 @@ impl Policy {
 
     /// Judges one command under the given circumstances. A text on which the judge itself fails is refused.
     pub fn judge(&self, command: &Command, world: &World) -> Verdict {
-        let judged = catch_unwind(AssertUnwindSafe(|| self.judge_text(command, world)));
+        self.judge_next(command, world, &mut Written::default())
+    }
+
+    /// Judges commands that run one after the other: what one of them writes is known when the next is judged.
+    pub fn judge_in_order(&self, commands: &[Command], world: &World) -> Vec<Verdict> {
+        let mut written = Written::default();
+        let each = commands.iter();
+        each.map(|command| self.judge_next(command, world, &mut written))
+            .collect()
+    }
+
+    fn judge_next(&self, command: &Command, world: &World, written: &mut Written) -> Verdict {
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            self.judge_text(command, world, written)
+        }));
         let failed = "the judge failed on this text, which is a fault of tos; write it differently";
         judged.unwrap_or_else(|_| Verdict::refused(failed, None))
     }
 
-    fn judge_text(&self, command: &Command, world: &World) -> Verdict {
+    fn judge_text(&self, command: &Command, world: &World, written: &mut Written) -> Verdict {
         let text = command.text();
         if self.rules.is_empty() && !self.keys.wants_normal_form() {
             let refused = self.keys.refuse(&command.kind, &[&text]);
@@ -95,7 +109,7 @@ impl Policy {
             return refused.unwrap_or_else(|| self.rules.decide(&reading));
         }
         let mut reading = Reading::new(world);
-        read(command, &mut reading);
+        read_after(command, &mut reading, written);
         let normal = self.normal_form(&reading);
         let refused = self.keys.refuse(&command.kind, &[&text, &normal]);
         refused.unwrap_or_else(|| self.rules.decide(&reading))
@@ -113,17 +127,24 @@ impl Policy {
 
 /// Reads a command as its interpreter would.
 pub(super) fn read(command: &Command, reading: &mut Reading<'_>) {
+    read_after(command, reading, &mut Written::default());
+}
+
+/// Reads a command that runs after others, and notes what it writes.
+fn read_after(command: &Command, reading: &mut Reading<'_>, written: &mut Written) {
     if command.code.contains(is_mark) || command.argv.iter().any(|word| word.contains(is_mark)) {
         reading.given_up = Some("it contains characters that have no meaning");
         return;
     }
+    let mut machine = Machine::after(reading, written);
     match command.kind {
-        Kind::Bash | Kind::Sh => drop(Machine::new(reading).run_top(&command.code, String::new())),
-        Kind::Exec => drop(Machine::new(reading).dispatch(command.argv.clone(), String::new())),
-        Kind::Powershell => powershell::read(&mut Machine::new(reading), &command.code),
-        Kind::Cmd => cmd::read(&mut Machine::new(reading), &command.code),
+        Kind::Bash | Kind::Sh => drop(machine.run_top(&command.code, String::new())),
+        Kind::Exec => drop(machine.dispatch(command.argv.clone(), String::new())),
+        Kind::Powershell => powershell::read(&mut machine, &command.code),
+        Kind::Cmd => cmd::read(&mut machine, &command.code),
         Kind::Other(_) => {}
     }
+    *written = machine.written();
 }
 
 /// Checks every example of the rules; returns how many there are.

@@ -1,6 +1,7 @@
 //! What PowerShell and the command interpreter of Windows share: paths, and the programs of Windows.
 
 use crate::domain::policy::{
+    place::SOME_HOME,
     programs::vague_code,
     rule::Trait,
     shell::Machine,
@@ -30,6 +31,10 @@ pub(super) fn path(word: &str) -> String {
                 .flatten()
         })
         .unwrap_or(word);
+    // PowerShell puts the home folder in place of a tilde everywhere.
+    let home = word.strip_prefix('~');
+    let home = home.filter(|rest| rest.is_empty() || rest.starts_with(['/', '\\']));
+    let word = &home.map_or_else(|| word.to_owned(), |rest| format!("{SOME_HOME}{rest}"));
     word.replace('\\', "/")
         .replace('*', &NAME.to_string())
         .replace('?', &ANY_CHAR.to_string())

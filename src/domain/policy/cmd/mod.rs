@@ -207,6 +207,9 @@ fn run_named(
             return if name == "dir" {
                 format!("{NAME}\n")
             } else if name == "type" {
+                for file in args.iter().filter(|arg| !arg.starts_with('/')) {
+                    shell.reads(&path(file));
+                }
                 UNKNOWN.to_string()
             } else {
                 String::new()
@@ -267,16 +270,27 @@ fn run_named(
             }
         }
         "powershell" | "pwsh" => crate::domain::policy::powershell::program(shell, args, input),
-        _ => other(shell, name, args, input),
+        _ => other(shell, (name, first), args, input),
     }
     UNKNOWN.to_string()
 }
 
-fn other(shell: &mut Machine<'_, '_>, name: &str, args: &[String], input: &str) {
+fn other(shell: &mut Machine<'_, '_>, (name, typed): (&str, &str), args: &[String], input: &str) {
     if windows::program(shell, name, args) {
         return;
     }
-    let mut words = vec![name.to_owned()];
+    // A script is looked for in the folder first.
+    let lower = typed.to_lowercase();
+    let script = [".bat", ".cmd"]
+        .iter()
+        .any(|ending| lower.ends_with(ending));
+    let mut words = vec![if typed.contains(['/', '\\']) {
+        windows::path(typed)
+    } else if script {
+        format!("./{typed}")
+    } else {
+        name.to_owned()
+    }];
     words.extend(args.iter().cloned());
     drop(shell.dispatch(words, input.to_owned()));
 }

@@ -22,8 +22,9 @@ pub(super) fn expanded(shell: &mut Machine<'_, '_>, raw: &str) -> String {
         let closed = tail.find(sign).filter(|end| {
             *end > 0
                 && tail.get(..*end).is_some_and(|name| {
-                    name.len() < 200 && !name.contains([' ', '"', '&', '\\', '/'])
-                        || name.contains(':') && !name.contains('"')
+                    let (bare, _) = name.split_once(':').unwrap_or((name, ""));
+                    let is_name = !bare.contains([' ', '"', '&', '\\', '/', '(', ')']);
+                    is_name && name.len() < 200 && !name.contains('"')
                 })
         });
         if let Some(end) = closed {

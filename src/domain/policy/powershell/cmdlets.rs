@@ -60,7 +60,9 @@ impl Reader<'_, '_, '_> {
             names::command(&target)
         };
         let command = command.to_owned();
-        self.command(&command, &target, args, input)
+        let is_path = name.contains(['/', '\\']);
+        let typed = if is_path { name } else { &target };
+        self.command(&command, typed, args, input)
     }
 
     fn defined(&mut self, name: &str) -> Option<String> {
@@ -305,7 +307,8 @@ impl Reader<'_, '_, '_> {
             "name",
         ]);
         if command.ends_with("itemproperty") {
-            let key = words.first().cloned().unwrap_or_default();
+            let key = words.iter().find(|word| windows::is_registry(word));
+            let key = key.or(words.first()).cloned().unwrap_or_default();
             if windows::is_registry(&key) {
                 windows::registry(self.shell, &key);
             } else {
@@ -321,10 +324,10 @@ impl Reader<'_, '_, '_> {
                 .or_else(|| (words.len() > 1).then(|| words.pop()).flatten());
             let target = target.or_else(|| words.first().map(|_| ".".to_owned()));
             if let Some(target) = target {
+                self.shell.writes(&path(&target));
                 for source in words.iter().filter(|source| **source != target) {
                     self.shell.bind(&path(&target), &path(source));
                 }
-                self.shell.writes(&path(&target));
             }
             return;
         }

@@ -141,7 +141,16 @@ impl Reader<'_, '_, '_> {
             }
             bare => {
                 if !windows::program(self.shell, bare, &words) {
-                    let mut all = vec![bare.to_owned()];
+                    if bare.starts_with('.')
+                        && bare
+                            .trim_start_matches('.')
+                            .starts_with(|c: char| c.is_ascii_digit())
+                    {
+                        // The rest of a number.
+                        return;
+                    }
+                    let is_path = name.contains(['/', '\\']);
+                    let mut all = vec![if is_path { path(name) } else { bare.to_owned() }];
                     all.extend(words.iter().map(|word| {
                         if word.contains("://") {
                             word.clone()

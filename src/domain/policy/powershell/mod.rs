@@ -283,15 +283,12 @@ impl Reader<'_, '_, '_> {
                 self.redirection(scan);
                 skip_blank(scan, false);
             }
-            let ended = scan.eat(";")
+            let _ = scan.eat(";")
                 || scan.eat("\n")
                 || scan.eat("\r")
                 || scan.eat("&")
                 || scan.eat("}")
                 || scan.eat(")");
-            if !ended && !scan.rest().is_empty() {
-                scan.bump();
-            }
             return text;
         }
     }

@@ -6,7 +6,7 @@ use crate::domain::policy::{
     reading::Effect,
     rule::Trait,
     shell::Machine,
-    text::{UNKNOWN, base_name},
+    text::{NAME, UNKNOWN, base_name},
 };
 
 impl Machine<'_, '_> {
@@ -95,10 +95,10 @@ impl Machine<'_, '_> {
             self.deletes(source);
         }
         if let Some(target) = target {
+            self.writes(&target);
             for source in &sources {
                 self.carry(source, &target);
             }
-            self.writes(&target);
         }
     }
 
@@ -128,13 +128,14 @@ impl Machine<'_, '_> {
         let Some(target) = target else {
             return;
         };
+        self.writes(&target);
         for source in &sources {
             if name != "ln" {
                 self.reads(source);
+                self.reads(&format!("{}/{NAME}", source.trim_end_matches('/')));
             }
             self.carry(source, &target);
         }
-        self.writes(&target);
     }
 
     fn install_mode(&mut self, name: &str, options: &Options) {
@@ -193,13 +194,13 @@ impl Machine<'_, '_> {
             );
         }
         for file in files {
-            self.writes(file);
+            self.changes(file);
         }
     }
 
     fn change_owner(&mut self, args: &[String]) {
         for file in args.iter().filter(|arg| !arg.starts_with('-')).skip(1) {
-            self.writes(file);
+            self.changes(file);
         }
     }
 

@@ -1,7 +1,7 @@
 //! git: what loses work or history, what runs commands through settings, what talks to other machines.
 
 use crate::domain::policy::{
-    programs::{Options, transfer::is_remote, vague_code},
+    programs::{Options, losses::git_loses, transfer::is_remote, vague_code},
     rule::Trait,
     shell::Machine,
     text::UNKNOWN,
@@ -40,6 +40,21 @@ const RUN_ENDS: &[&str] = &[
     ".vcs",
 ];
 
+/// The commands of git itself, and of extensions that everybody has.
+const VERBS: &str = "
+add am annotate apply archive bisect blame branch bugreport bundle cat-file check-attr check-ignore check-mailmap check-ref-format
+checkout checkout-index cherry cherry-pick clean clone column commit commit-graph commit-tree config count-objects credential
+daemon describe diagnose diff diff-files diff-index diff-tree difftool fast-export fast-import fetch fetch-pack filter-branch
+filter-repo fmt-merge-msg for-each-ref for-each-repo format-patch fsck gc get-tar-commit-id grep gui hash-object help http-fetch
+http-push imap-send index-pack init instaweb interpret-trailers lfs log ls-files ls-remote ls-tree mailinfo mailsplit maintenance
+merge merge-base merge-file merge-index merge-tree mergetool mktag mktree multi-pack-index mv name-rev notes p4 pack-objects
+pack-redundant pack-refs patch-id prune prune-packed pull push quiltimport range-diff read-tree rebase receive-pack reflog remote
+repack replace request-pull rerere reset restore rev-list rev-parse revert rm send-email send-pack shortlog show show-branch
+show-index show-ref sparse-checkout stage stash status stripspace submodule submodule-foreach svn switch symbolic-ref tag unpack-file
+unpack-objects update-index update-ref update-server-info upload-archive upload-pack var verify-commit verify-pack verify-tag version
+whatchanged worktree write-tree flow credential-cache subtree --version
+";
+
 impl Machine<'_, '_> {
     /// Looks at git.
     #[expect(
@@ -47,7 +62,21 @@ impl Machine<'_, '_> {
         reason = "the shape of its neighbours, which keep the value"
     )]
     pub(super) fn git(&mut self, args: &[String], stdin: String) -> String {
-        self.aside(|shell| shell.git_command(args, &stdin))
+        let (printed, aliases, remotes) = self.aside(|shell| {
+            let printed = shell.git_command(args, &stdin);
+            let state = &shell.state;
+            (
+                printed,
+                state.git_aliases.clone(),
+                state.git_remotes.clone(),
+            )
+        });
+        // What was given with `-c` is forgotten, what was written down is not.
+        if args.first().is_some_and(|verb| verb == "config") {
+            self.state.git_aliases = aliases;
+        }
+        self.state.git_remotes = remotes;
+        printed
     }
 
     fn git_command(&mut self, args: &[String], stdin: &str) -> String {
@@ -63,7 +92,21 @@ impl Machine<'_, '_> {
                 "attr-source",
             ],
         );
+        let full = |name: &str| {
+            let long = [
+                "git-dir",
+                "work-tree",
+                "exec-path",
+                "config-env",
+                "namespace",
+            ];
+            let found = long
+                .iter()
+                .find(|long| name.len() > 2 && long.starts_with(name));
+            found.map_or_else(|| name.to_owned(), |long| (*long).to_owned())
+        };
         for (name, value) in &options.given {
+            let name = full(name);
             match (name.as_str(), value.as_deref()) {
                 ("C", Some(folder)) => self.go_to(folder),
                 ("work-tree", Some(folder)) => self.go_to(folder),
@@ -85,7 +128,32 @@ impl Machine<'_, '_> {
             self.reading
                 .opaque("a git command that is only known at run time");
         }
+        if let Some(code) = self.state.git_aliases.get(verb).cloned() {
+            let rest: Vec<String> = rest.to_vec();
+            return self.git_alias(&code, &rest, stdin);
+        }
         self.git_verb(verb, rest, stdin)
+    }
+
+    /// Runs an alias that the command itself made.
+    fn git_alias(&mut self, code: &str, rest: &[String], stdin: &str) -> String {
+        if !self.reading.enter("git alias") {
+            return UNKNOWN.to_string();
+        }
+        let printed = if let Some(code) = code.strip_prefix('!') {
+            let code = format!("{code} \"$@\"");
+            let rest = rest.to_vec();
+            self.aside(|shell| {
+                shell.set_arguments("git", &rest);
+                shell.run_text(&code, "git alias", stdin.to_owned())
+            })
+        } else {
+            let mut words: Vec<String> = code.split_whitespace().map(str::to_owned).collect();
+            words.extend(rest.iter().cloned());
+            self.git_command(&words, stdin)
+        };
+        self.reading.leave();
+        printed
     }
 
     /// Looks at programs git would take from a folder of the command's own.
@@ -100,7 +168,10 @@ impl Machine<'_, '_> {
     /// Looks at a setting that is in force for this command or written down.
     fn git_setting(&mut self, key: &str, value: &str) {
         let lower = key.to_lowercase();
-        if lower.starts_with("alias.") {
+        if let Some(name) = lower.strip_prefix("alias.") {
+            self.state
+                .git_aliases
+                .insert(name.to_owned(), value.to_owned());
             match value.strip_prefix('!') {
                 Some(code) => drop(self.run_text(code, "git alias", String::new())),
                 None => drop(self.run_text(&format!("git {value}"), "git alias", String::new())),
@@ -139,7 +210,19 @@ impl Machine<'_, '_> {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each name, and an arm is a line or two"
+    )]
     fn git_verb(&mut self, verb: &str, args: &[String], stdin: &str) -> String {
+        let before = args.iter().take_while(|arg| *arg != "--");
+        if before.clone().any(|arg| arg == "--help") || args == ["-h"] {
+            return UNKNOWN.to_string();
+        }
+        if !VERBS.split_ascii_whitespace().any(|own| own == verb) && !verb.contains(UNKNOWN) {
+            self.reading
+                .opaque(format!("`git {verb}`, which is no command of git itself"));
+        }
         let loses = git_loses(verb, args);
         if let Some(why) = loses {
             self.reading.does(Trait::GitDestructive, why);
@@ -162,13 +245,52 @@ impl Machine<'_, '_> {
             }
             "rm" => self.git_remove(args),
             "mv" | "add" | "commit" | "status" => {}
+            "apply"
+                if args
+                    .iter()
+                    .any(|arg| arg == "-R" || super::super::text::is_long(arg, "reverse"))
+                    && !args
+                        .iter()
+                        .any(|arg| ["--check", "--stat"].contains(&arg.as_str())) =>
+            {
+                self.reading.does(
+                    Trait::GitDestructive,
+                    "git apply --reverse throws changes away",
+                );
+            }
             "apply" | "am" | "checkout-index" => {}
+            "diff" | "blame" | "show" | "cat-file" => {
+                for file in args.iter().filter(|arg| !arg.starts_with('-')) {
+                    if file.contains('/') || file.starts_with('~') {
+                        self.reads(file);
+                    }
+                }
+                for file in git_outputs(args) {
+                    self.writes(&file);
+                }
+                return UNKNOWN.to_string();
+            }
             "worktree" => self.git_worktree(args),
             "rev-parse" if args.iter().any(|arg| arg == "--show-toplevel") => {
                 return format!(
                     "{}\n",
                     crate::domain::policy::place::slashed(&self.reading.world.root)
                 );
+            }
+            "rev-parse" if args.iter().any(|arg| arg == "--git-path") => {
+                let path = args.iter().skip_while(|arg| *arg != "--git-path").nth(1);
+                return format!(
+                    "{}/.git/{}\n",
+                    self.git_root(),
+                    path.map_or("", String::as_str)
+                );
+            }
+            "rev-parse"
+                if args
+                    .iter()
+                    .any(|arg| arg.ends_with("git-dir") || arg.ends_with("git-common-dir")) =>
+            {
+                return format!("{}/.git\n", self.git_root());
             }
             "rev-parse" | "describe" | "hash-object" | "write-tree" | "symbolic-ref"
             | "merge-base" | "rev-list" | "ls-files" | "branch" | "log" => {
@@ -192,6 +314,10 @@ impl Machine<'_, '_> {
             }
         }
         UNKNOWN.to_string()
+    }
+
+    fn git_root(&self) -> String {
+        crate::domain::policy::place::slashed(&self.reading.world.root)
     }
 
     fn git_config(&mut self, args: &[String]) {
@@ -291,6 +417,23 @@ impl Machine<'_, '_> {
             "http-fetch",
         ]
         .contains(&verb);
+        let adds = options
+            .rest
+            .first()
+            .is_some_and(|word| word == "add" || word == "set-url");
+        if let (true, "remote", Some(name)) = (adds, verb, options.rest.get(1)) {
+            self.state.git_remotes.insert(name.clone());
+        }
+        let unnamed = ["push", "fetch", "pull"].contains(&verb)
+            && options.rest.is_empty()
+            && !self.state.git_remotes.is_empty();
+        let added = unnamed
+            || verb != "remote"
+                && options
+                    .rest
+                    .iter()
+                    .any(|word| self.state.git_remotes.contains(word));
+        let url = url || added;
         let only_notes = verb == "remote"
             && !options
                 .rest
@@ -444,143 +587,4 @@ fn git_outputs(args: &[String]) -> Vec<String> {
     args.iter()
         .filter_map(|arg| arg.strip_prefix("--output=").map(str::to_owned))
         .collect()
-}
-
-/// Returns what a git command would lose, in words.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm for each name, and an arm is a line or two"
-)]
-fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
-    let options = Options::parse(
-        args,
-        "mbBcCs",
-        &[
-            "message",
-            "source",
-            "pathspec-from-file",
-            "expire",
-            "orphan",
-        ],
-    );
-    let has = |names: &[&str]| options.has(names);
-    let rest: Vec<&str> = options.rest.iter().map(String::as_str).collect();
-    let first = rest.first().copied().unwrap_or("");
-    match verb {
-        "reset" if has(&["hard", "merge", "keep"]) => Some("git reset throws changes away"),
-        "checkout" => checkout_loses(args, &options, &rest),
-        "switch" if has(&["f", "force", "discard-changes"]) || (has(&["C", "force-create"])) => {
-            Some("git switch throws changes away")
-        }
-        "restore" if !has(&["staged", "S"]) || has(&["worktree", "W"]) => {
-            Some("git restore throws changes away")
-        }
-        "restore" if options.given.iter().any(|(name, _)| name == "W") => {
-            Some("git restore throws changes away")
-        }
-        "clean" if !has(&["n", "dry-run"]) && has(&["f", "force", "d", "x", "X", "i"]) => {
-            Some("git clean removes files that were never committed")
-        }
-        "stash" if ["drop", "clear"].contains(&first) => Some("git stash forgets saved changes"),
-        "branch" if options.given.iter().any(|(name, _)| name == "D") => {
-            Some("git branch removes a branch that is not merged")
-        }
-        "branch" if has(&["d", "delete"]) && has(&["f", "force"]) => {
-            Some("git branch removes a branch that is not merged")
-        }
-        "branch"
-            if options
-                .given
-                .iter()
-                .any(|(name, _)| ["f", "M", "C", "force"].contains(&name.as_str())) =>
-        {
-            Some("git branch moves a branch away from its commits")
-        }
-        "tag" if has(&["d", "delete", "f", "force"]) => Some("git tag removes or moves a tag"),
-        "update-ref" if has(&["d", "delete"]) || rest.len() > 1 => {
-            Some("git update-ref moves or removes a reference")
-        }
-        "symbolic-ref" if has(&["d", "delete"]) => Some("git symbolic-ref removes a reference"),
-        "reflog" if ["expire", "delete", "drop"].contains(&first) => {
-            Some("git reflog forgets where references were")
-        }
-        "gc" if args.iter().any(|arg| arg.starts_with("--prune")) => {
-            Some("git gc removes lost commits for good")
-        }
-        "prune" | "prune-packed" if !has(&["n", "dry-run"]) => {
-            Some("git prune removes lost commits for good")
-        }
-        "filter-branch" | "filter-repo" | "replace" => Some("git rewrites history"),
-        "fast-import" if has(&["force"]) => Some("git rewrites history"),
-        "repack" if has(&["a", "d"]) && has(&["unpack-unreachable"]) => {
-            Some("git repack removes lost commits")
-        }
-        "worktree" if first == "remove" && has(&["f", "force"]) => {
-            Some("git worktree removes a folder with changes")
-        }
-        "submodule" if first == "deinit" && has(&["f", "force"]) => {
-            Some("git submodule removes a folder with changes")
-        }
-        "push" => push_loses(&options, &rest),
-        "remote" if ["remove", "rm", "prune"].contains(&first) => {
-            Some("git remote forgets what another machine holds")
-        }
-        "read-tree" if has(&["reset", "u"]) => Some("git read-tree throws changes away"),
-        "checkout-index" if has(&["f", "force"]) => Some("git checkout-index throws changes away"),
-        "rebase" if has(&["root"]) => Some("git rewrites history"),
-        "notes" if first == "remove" || first == "prune" => Some("git notes removes notes"),
-        "rm" | "commit" => None,
-        _ => None,
-    }
-}
-
-fn checkout_loses(args: &[String], options: &Options, rest: &[&str]) -> Option<&'static str> {
-    const WHY: Option<&str> = Some("git checkout throws changes away");
-    let forced = options.given.iter().any(|(name, _)| {
-        ["f", "force", "B", "ours", "theirs", "pathspec-from-file"].contains(&name.as_str())
-    });
-    let paths = args
-        .iter()
-        .position(|arg| arg == "--")
-        .is_some_and(|at| at + 1 < args.len());
-    let path_like = |word: &&str| {
-        *word == "."
-            || word.starts_with("./")
-            || word.starts_with(':')
-            || word.ends_with('/')
-            || word.contains('*')
-    };
-    if forced || paths || rest.iter().any(path_like) {
-        WHY
-    } else {
-        None
-    }
-}
-
-fn push_loses(options: &Options, rest: &[&str]) -> Option<&'static str> {
-    if options.has(&["n", "dry-run"]) {
-        return None;
-    }
-    let force = [
-        "f",
-        "force",
-        "force-with-lease",
-        "mirror",
-        "delete",
-        "d",
-        "prune",
-        "force-if-includes",
-    ];
-    let forced = options.given.iter().any(|(name, _)| {
-        force.contains(&name.as_str())
-            || (name.len() > 3
-                && (name.starts_with("for")
-                    || "mirror".starts_with(name.as_str())
-                    || "delete".starts_with(name.as_str())))
-    });
-    let mapped = rest
-        .iter()
-        .skip(1)
-        .any(|word| word.starts_with('+') || word.starts_with(':'));
-    (forced || mapped).then_some("git push overwrites or removes what another machine holds")
 }

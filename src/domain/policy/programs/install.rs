@@ -125,6 +125,7 @@ impl Machine<'_, '_> {
         }
         match name {
             "npx" | "pnpx" | "bunx" | "uvx" => self.run_package(name, args),
+            "pipx" if verb == "run" => self.run_package(name, &rest),
             "npm" | "pnpm" | "yarn" | "bun" => self.node_tool(name, verb, &options, &rest, stdin),
             "cargo" => self.cargo(verb, &options, &rest),
             "go" => self.go_tool(verb, &rest),
@@ -238,13 +239,31 @@ impl Machine<'_, '_> {
         for code in options.values(&["c", "call"]) {
             drop(self.run_text(code, name, String::new()));
         }
-        if !options.rest.is_empty() && !options.has(&["no-install", "offline"]) {
+        let Some(tool) = options.rest.first() else {
+            return;
+        };
+        let named = options.has(&["p", "package", "from", "with", "y", "yes"]);
+        let stays = options.has(&["no-install", "offline", "no"]);
+        if !stays && (named || !self.is_installed(tool)) {
             self.reading.does(
                 Trait::PackageInstall,
                 format!("{name} fetches and runs a foreign program"),
             );
-            drop(self.dispatch(options.rest.clone(), String::new()));
         }
+        drop(self.dispatch(options.rest.clone(), String::new()));
+    }
+
+    /// Returns whether the project holds a tool; where nobody can look, whether it is one that projects usually hold.
+    fn is_installed(&self, tool: &str) -> bool {
+        let Some(eyes) = &self.reading.world.eyes else {
+            return super::described::is_described(tool);
+        };
+        let folders = ["node_modules/.bin", ".venv/bin"];
+        !tool.contains(['/', '@'])
+            && folders.iter().any(|folder| {
+                let path = self.reading.world.root.join(folder).join(tool);
+                eyes.program(&path).is_some()
+            })
     }
 
     fn node_tool(

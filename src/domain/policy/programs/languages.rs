@@ -29,12 +29,20 @@ impl Machine<'_, '_> {
             Language::Lua => (&["e"], "el"),
             _ => (&["e", "E", "eval"], "eEL"),
         };
+        if name == "osascript" && !args.is_empty() {
+            self.reading.opaque("code of AppleScript");
+        }
         let clustered = split_code_letters(args, language);
         let options = Options::leading(
             &clustered,
             values,
             &["eval", "print", "require", "import", "loader", "execute"],
         );
+        for file in options.values(&["r", "require", "import", "loader", "I"]) {
+            if file.contains('/') && !file.contains("://") {
+                self.runs_file(file);
+            }
+        }
         let mut found = false;
         for code in options.values(codes) {
             found = true;
@@ -97,6 +105,9 @@ impl Machine<'_, '_> {
                     self.reading.opaque(format!(
                         "{name} reads a file that is only known at run time"
                     ));
+                } else {
+                    self.runs_file(&file.clone());
+                    self.runs_project();
                 }
             }
             _ if !options.given.is_empty() && stdin.is_empty() => {}
@@ -115,8 +126,10 @@ impl Machine<'_, '_> {
                 &options.rest,
                 "",
             )),
-            "http.server" | "http" | "smtpd" | "ftplib" | "telnetlib" | "webbrowser"
-            | "socketserver" | "pyftpdlib" | "xmlrpc.server" => {
+            // It serves the folder to whoever asks.
+            "http.server" => {}
+            "http" | "smtpd" | "ftplib" | "telnetlib" | "webbrowser" | "socketserver"
+            | "pyftpdlib" | "xmlrpc.server" => {
                 self.reading.does(
                     Trait::Network,
                     format!("python -m {module} opens a connection"),
@@ -127,7 +140,13 @@ impl Machine<'_, '_> {
                     scan_code(self, Language::Python, code);
                 }
             }
-            _ => {}
+            "code" | "runpy" | "zipapp" | "idlelib" | "pty" => {
+                self.reading.opaque(format!("python -m {module}"));
+            }
+            _ => {
+                self.told(module, &options.rest);
+                self.runs_project();
+            }
         }
     }
 }

@@ -4,23 +4,28 @@
 //! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
 
 mod code;
+mod described;
 mod editors;
 mod files;
 mod git;
 mod install;
 mod languages;
+mod loopback;
+mod losses;
 mod network;
 mod options;
 mod printers;
+mod remote;
 mod shells;
 mod streams;
 mod system;
 mod table;
 mod tools;
 mod transfer;
+mod variables;
 mod wrappers;
 
-pub(super) use code::{Language, scan as scan_code};
+pub(super) use code::{Language, scan as scan_code, scan_file};
 pub(super) use options::Options;
 pub(super) use printers::base64_bytes;
 pub(super) use system::{PathKind, persistent_path};
@@ -53,24 +58,23 @@ pub(super) fn vague_code(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
 
 /// Looks at a variable whose value other programs run or load.
 pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
-    if value.is_empty() {
+    if value.is_empty() || value == "none" {
         return;
     }
-    let search = [
-        "PYTHONPATH",
-        "PERL5LIB",
-        "RUBYLIB",
-        "NODE_PATH",
-        "LD_LIBRARY_PATH",
-    ];
-    if search.contains(&name) && value.split(':').any(|folder| shell.wrote_below(folder)) {
+    if shell.is_steered(name, value) {
         shell.reading.opaque(format!(
-            "{name} makes later programs load what the command wrote"
+            "the variable {name}, which changes what programs run"
         ));
     }
     match table::variable(name) {
         table::Variable::Harmless => {}
         table::Variable::Command => {
+            let compilers = ["CC", "CXX", "LD", "AR", "CPP", "CONFIG_SHELL"];
+            if value.starts_with('.') && value.contains('/') && !compilers.contains(&name) {
+                shell.reading.opaque(format!(
+                    "the variable {name}, which makes programs run {value}"
+                ));
+            }
             vague_code(shell, value, name);
             drop(shell.aside(|shell| shell.run_text(value, name, String::new())));
         }
@@ -127,6 +131,9 @@ impl Machine<'_, '_> {
         let Some(first) = words.first() else {
             return String::new();
         };
+        if first == "--" {
+            return self.dispatch(words.get(1..).unwrap_or_default().to_vec(), stdin);
+        }
         self.reading.act(&words);
         if let Some(known) = self.vague_name(first) {
             let Some(name) = known else {
@@ -208,7 +215,9 @@ impl Machine<'_, '_> {
             return self.run_script(&code, first, args, stdin);
         }
         let Some(family) = table::family(&name) else {
-            self.foreign(&name, args);
+            if !self.foreign(&name, args) {
+                self.untabled(first, &name, args);
+            }
             self.unknown_wrapper(args);
             return UNKNOWN.to_string();
         };
@@ -217,6 +226,9 @@ impl Machine<'_, '_> {
     }
 
     fn family(&mut self, family: Family, name: &str, args: &[String], stdin: String) -> String {
+        if matches!(family, Family::Install) || table::runs_project(name) {
+            self.runs_project();
+        }
         match family {
             Family::Wrapper(spec) => self.wrapper(name, spec, args, stdin),
             Family::Privilege(spec) => {
@@ -236,11 +248,12 @@ impl Machine<'_, '_> {
             Family::Install => self.install(name, args, &stdin),
             Family::System => self.system(name, args, &stdin),
             Family::Tool => self.tool(name, args, stdin),
+            Family::Remote => self.remote(name, args),
         }
     }
 
-    /// Looks at programs of Windows that other shells can start, too.
-    fn foreign(&mut self, name: &str, args: &[String]) {
+    /// Looks at programs of Windows that other shells can start, too; returns whether it is one.
+    fn foreign(&mut self, name: &str, args: &[String]) -> bool {
         let programs = [
             "robocopy",
             "taskkill",
@@ -266,7 +279,10 @@ impl Machine<'_, '_> {
             {
                 self.deletes(&windows::path(file));
             }
+        } else {
+            return false;
         }
+        true
     }
 
     /// Reads a program nobody knows as a wrapper, when an argument is a program with consequences.

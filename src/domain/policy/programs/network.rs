@@ -20,6 +20,16 @@ const LOCAL: &[&str] = &[
     "auth",
     "completion",
 ];
+/// Subcommands of container programs that only ask, or build what the project describes.
+const DOCKER: &[&str] = &[
+    "ps", "images", "info", "logs", "inspect", "version", "build", "top", "stats", "port", "diff",
+    "history", "events",
+];
+/// The same behind `compose`, `image` and their like.
+const DOCKER_INNER: &[&str] = &[
+    "ps", "ls", "list", "logs", "config", "images", "inspect", "top", "version", "build",
+    "history", "port", "events", "df", "show",
+];
 /// Subcommands that stay on this machine.
 const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ("svn", &["status", "diff", "add", "revert", "info", "log"]),
@@ -31,15 +41,28 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bzr", &["status", "diff", "add", "commit", "log"]),
+    ("docker", DOCKER),
+    ("podman", DOCKER),
+    ("nerdctl", DOCKER),
     (
-        "docker",
-        &["ps", "images", "info", "logs", "inspect", "version"],
+        "kubectl",
+        &[
+            "version",
+            "config",
+            "get",
+            "describe",
+            "logs",
+            "top",
+            "explain",
+            "api-resources",
+            "api-versions",
+            "cluster-info",
+            "diff",
+            "kustomize",
+            "wait",
+            "events",
+        ],
     ),
-    (
-        "podman",
-        &["ps", "images", "info", "logs", "inspect", "version"],
-    ),
-    ("kubectl", &["version", "config"]),
     ("helm", &["template", "lint", "version"]),
     ("tailscale", &["status"]),
 ];
@@ -47,7 +70,38 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
 impl Machine<'_, '_> {
     /// Looks at a program that talks to other machines.
     pub(super) fn network(&mut self, name: &str, args: &[String], stdin: String) -> String {
+        self.sent_files(name, args);
         if is_local(name, args) {
+            return UNKNOWN.to_string();
+        }
+        if super::loopback::stays_here(name, args) {
+            self.fetched_files(name, args);
+            return UNKNOWN.to_string();
+        }
+        if [
+            "gh", "glab", "hub", "aws", "gcloud", "az", "gsutil", "kubectl", "helm", "heroku",
+            "vercel", "netlify", "fly", "flyctl", "doctl",
+        ]
+        .contains(&name)
+        {
+            let options = Options::leading(
+                args,
+                "RrnC",
+                &[
+                    "repo",
+                    "profile",
+                    "region",
+                    "project",
+                    "namespace",
+                    "context",
+                    "app",
+                ],
+            );
+            let mut words: Vec<&str> = options.rest.iter().map(String::as_str).collect();
+            if words.is_empty() && ["vercel", "netlify"].contains(&name) {
+                words.push("deploy");
+            }
+            self.remote_verb(name, &words);
             return UNKNOWN.to_string();
         }
         match name {
@@ -159,6 +213,25 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Records the files that curl is told to send: `@file`, `-T file`.
+    fn sent_files(&mut self, name: &str, args: &[String]) {
+        if name != "curl" {
+            return;
+        }
+        for arg in args {
+            let file = arg.split_once('@').filter(|(head, _)| {
+                head.is_empty() || head.ends_with('=') || head.starts_with('-')
+            });
+            if let Some((_, file)) = file {
+                self.reads(file);
+            }
+        }
+        let options = Options::parse(args, "T", &["upload-file"]);
+        for file in options.values(&["T", "upload-file"]) {
+            self.reads(file);
+        }
+    }
+
     fn ssh(&mut self, name: &str, args: &[String]) {
         let short = if name == "scp" || name == "sftp" {
             "SoFiPlcJBRbDX"
@@ -238,10 +311,65 @@ fn is_local(name: &str, args: &[String]) -> bool {
     let Some(first) = args.first() else {
         return true;
     };
+    if args.iter().any(|arg| arg == "--help") && !args.iter().any(|arg| arg.contains("://")) {
+        return true;
+    }
     if args.len() == 1 && LOCAL.contains(&first.as_str()) {
         return true;
     }
     let verbs = LOCAL_VERBS.iter().find(|(program, _)| *program == name);
-    verbs.is_some_and(|(_, verbs)| verbs.contains(&first.as_str()))
+    let options = Options::leading(
+        args,
+        "nfp",
+        &["namespace", "context", "file", "project-name", "kubeconfig"],
+    );
+    let mut words = options.rest.iter().map(String::as_str);
+    let (first, inner) = (words.next().unwrap_or(first), words);
+    let is_container = ["docker", "podman", "nerdctl"].contains(&name);
+    if is_container
+        && [
+            "compose",
+            "image",
+            "container",
+            "network",
+            "volume",
+            "context",
+            "system",
+            "buildx",
+            "builder",
+        ]
+        .contains(&first)
+    {
+        let rest: Vec<String> = inner.map(str::to_owned).collect();
+        let options = Options::leading(
+            &rest,
+            "fp",
+            &[
+                "file",
+                "project-name",
+                "profile",
+                "env-file",
+                "project-directory",
+            ],
+        );
+        return options
+            .rest
+            .first()
+            .is_none_or(|verb| DOCKER_INNER.contains(&verb.as_str()));
+    }
+    if name == "kubectl" && kubectl_tells_more(&options.rest) {
+        return false;
+    }
+    verbs.is_some_and(|(_, verbs)| verbs.contains(&first))
         || (name == "mc" && !args.iter().any(|arg| arg.contains("://")))
+}
+
+/// Returns whether kubectl changes its own settings, or shows what is secret.
+fn kubectl_tells_more(words: &[String]) -> bool {
+    let asks = |verb: &String| {
+        verb.contains("view") || verb.starts_with("get") || verb.starts_with("current")
+    };
+    let sets = words.first().is_some_and(|verb| verb == "config")
+        && words.get(1).is_some_and(|verb| !asks(verb));
+    sets || words.iter().any(|word| word.starts_with("secret"))
 }

@@ -16,7 +16,17 @@ impl Machine<'_, '_> {
     #[expect(clippy::format_collect, reason = "a handful of short lines")]
     pub(super) fn printer(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         let unknown = UNKNOWN.to_string();
+        let stdin_line = stdin.to_owned();
         let name_line = || format!("{NAME}\n");
+        if name == "dc" || name == "bc" {
+            let texts = args.iter().chain(std::iter::once(&stdin_line));
+            for text in texts.filter(|text| text.contains('!')) {
+                let code = text.split_once('!').map_or("", |(_, code)| code).to_owned();
+                if name == "dc" && !code.trim_start().starts_with(['<', '>', '=']) {
+                    drop(self.run_text(&code, name, String::new()));
+                }
+            }
+        }
         match name {
             "echo" => return echo(args),
             "printf" => {
@@ -88,6 +98,23 @@ impl Machine<'_, '_> {
                 }
             }
             _ => {}
+        }
+        let lists = args.iter().any(|arg| {
+            let cluster = arg.starts_with('-') && !arg.starts_with("--");
+            cluster && arg.contains(['l', 'L']) || arg.starts_with("--files")
+        });
+        if ["grep", "egrep", "fgrep", "rg", "ag"].contains(&name) && lists {
+            let options = Options::parse(args, "efABCmgt", &["glob", "include", "exclude", "type"]);
+            let skip = usize::from(!options.has(&["e", "f", "regexp", "files"]));
+            let folders = options.rest.iter().skip(skip);
+            let found: String = folders
+                .map(|folder| format!("{}/{NAME}x\n", folder.trim_end_matches('/')))
+                .collect();
+            return if found.is_empty() {
+                format!("{NAME}x\n")
+            } else {
+                found
+            };
         }
         let input = self.input(name, args, stdin);
         decoded(name, args, &input).unwrap_or(unknown)

@@ -3,7 +3,7 @@
 use crate::domain::policy::{
     programs::{Options, is_stream, vague_code},
     shell::{Machine, ansi_text},
-    text::{ANY_CHAR, NAME, SET, UNKNOWN, has_option, is_vague},
+    text::{ANY_CHAR, NAME, SET, UNKNOWN, base_name, has_option, is_vague},
 };
 
 /// The most command lines one list of names is turned into.
@@ -58,6 +58,9 @@ impl Machine<'_, '_> {
             drop(self.aside(|shell| shell.run_text(&code, name, String::new())));
         }
         let short = |letter: &str| options.given.iter().any(|(given, _)| given == letter);
+        if short("n") && !short("c") {
+            return String::new();
+        }
         if short("c") {
             let mut rest = options.rest.iter();
             // Code that starts with a dash looks like one more option.
@@ -101,6 +104,7 @@ impl Machine<'_, '_> {
             vague_code(self, &stdin, name);
             return self.aside(|shell| shell.run_text(&stdin, name, String::new()));
         }
+        self.runs_file(file);
         if file.contains(UNKNOWN) {
             self.reading.opaque(format!(
                 "{name} reads a file that is only known at run time"
@@ -124,6 +128,7 @@ impl Machine<'_, '_> {
                 "process-slot-var",
             ],
         );
+        let options = optional_replace(args).unwrap_or(options);
         let input = match options.value("a").or_else(|| options.value("arg-file")) {
             Some(file) if !is_stream(file) || self.remembered(file).is_some() => {
                 self.contents(file)
@@ -141,6 +146,21 @@ impl Machine<'_, '_> {
             .or_else(|| options.value("replace"))
             .map(str::to_owned)
             .or_else(|| options.has(&["i", "replace"]).then(|| "{}".to_owned()));
+        let starts_code = template
+            .first()
+            .is_some_and(|name| super::table::reads_code(base_name(name)));
+        let evaluates = template
+            .iter()
+            .any(|word| word.contains("eval") || word.starts_with("$1") || word.contains("\"$@\""));
+        if starts_code && (evaluates || template.len() < 2) {
+            self.reading.opaque("commands that arrive on a pipe");
+        }
+        if items.iter().any(|item| item.contains(UNKNOWN)) && !takes_names(&template) {
+            self.reading.opaque(format!(
+                "{}, fed with words that arrive on a pipe",
+                template.first().map_or("", String::as_str)
+            ));
+        }
         let Some(mark) = mark else {
             template.extend(items);
             return self.dispatch(template, String::new());
@@ -178,7 +198,14 @@ impl Machine<'_, '_> {
                 .cloned()
                 .collect()
         };
-        let template = template.join(" ");
+        // One word is a text for the shell; several keep what they are.
+        let template = match template {
+            [text] => text.clone(),
+            words => {
+                let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+                words.join(" ")
+            }
+        };
         let mut printed = String::new();
         for item in items.iter().take(MOST_LINES) {
             let code = if template.is_empty() {
@@ -190,7 +217,7 @@ impl Machine<'_, '_> {
                 }
                 code
             } else {
-                format!("{template} {item}")
+                format!("{template} {}", quoted(item))
             };
             vague_code(
                 self,
@@ -276,6 +303,43 @@ impl Machine<'_, '_> {
         }
         format!("{path}\n")
     }
+}
+
+/// Reads the options of `xargs --replace`, which takes its value only behind an equals sign.
+fn optional_replace(args: &[String]) -> Option<Options> {
+    let at = args.iter().position(|arg| arg == "--replace")?;
+    let mut args = args.to_vec();
+    if let Some(arg) = args.get_mut(at) {
+        "--replace={}".clone_into(arg);
+    }
+    Some(Options::leading(
+        &args,
+        "adEILnPsle",
+        &[
+            "arg-file",
+            "delimiter",
+            "max-lines",
+            "max-args",
+            "max-procs",
+            "max-chars",
+            "process-slot-var",
+        ],
+    ))
+}
+
+/// Returns whether a program only takes the words it gets as names of files or as text, whatever they are.
+fn takes_names(template: &[String]) -> bool {
+    let name = template.first().map_or("", |name| base_name(name));
+    super::table::takes_names(name) || super::described::is_described(name)
+}
+
+/// Returns a word in quotes where it holds anything that a shell would take apart.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%{}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Splits input into the arguments it becomes.

@@ -29,7 +29,8 @@ const ANYWHERE: &str = "
 /// The same, inside the root.
 const INSIDE: &str = "
 .git/hooks/** .git/config .git/info/attributes .husky/** .envrc .vscode/tasks.json .vscode/settings.json
-.git/modules/*/hooks/** .git/modules/*/config
+.git/modules/*/hooks/** .git/modules/*/config .claude/** .codex/** .cursor/** .gemini/** .mcp.json .devcontainer/**
+.vscode/mcp.json .idea/workspace.xml .git/info/grafts .githooks/**
 ";
 
 /// Returns whether a path is one of those that run or take effect later by themselves.

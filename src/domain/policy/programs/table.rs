@@ -31,6 +31,8 @@ pub(super) enum Family {
     System,
     /// Can run commands through an option or a little language of its own.
     Tool,
+    /// Changes what lies on other machines.
+    Remote,
 }
 
 /// How to peel a wrapper off.
@@ -48,12 +50,14 @@ pub(super) struct Spec {
     pub(super) joined: bool,
     /// Whether `NAME=value` may stand before the command.
     pub(super) assigns: bool,
+    /// Whether every argument is a shell text of its own.
+    pub(super) each: bool,
 }
 
 /// The wrappers: names | letters with a value | long options with a value | arguments before the command |
 /// options with shell text | what else. Lines without a bar name wrappers that have none of these.
 const WRAPPERS: &str = "
-nohup setsid linux32 linux64 uname26 valgrind unbuffer dbus-launch command builtin coproc
+nohup setsid linux32 linux64 uname26 ccache sccache distcc valgrind unbuffer dbus-launch command builtin coproc
 noglob nocorrect eatmydata torsocks torify tsocks chronic ifne errno systemd-inhibit
 catchsegv entr xdotool bwrap firejail setpriv ld.so ld-linux-x86-64.so.2
 ld-linux-aarch64.so.1 ld-musl-x86_64.so.1 poetry pipenv bundle direnv dotenv asdf mise sem
@@ -98,6 +102,26 @@ nix-shell | pIA | run command | 0 | run command
 start-stop-daemon | xapncu | exec startas pidfile name chuid | 0
 daemonize | ceopluE |  | 0
 expect | cf |  | 0 | c
+xonsh nu elvish oil osh ion | c | commands command | 0 | c commands command
+nix |  |  | 0
+volta pixi rye hatch pdm devbox toolbox flox doppler op infisical chamber aws-vault teller dotenvx conda-run | e | env-file env | 0
+micromamba mamba | npr | name prefix root-prefix cwd | 0
+rbenv pyenv nodenv goenv jenv plenv phpenv |  |  | 0
+nodemon | xwe | exec watch ext delay ignore signal | 0 | x exec
+watchexec | ewfdsiIo | exts watch filter delay signal ignore shell | 0 |  | joined
+chokidar | c | command initial | 0 | c command
+concurrently | nc | names name prefix prefix-colors kill-others max-processes restart-tries | 0 |  | each
+onchange | dk | delay | 0
+wait-on start-server-and-test |  |  | 0 |  | each
+cross-env cross-env-shell env-cmd | f |  | 0 |  | assigns
+tini dumb-init catatonit s6-setuidgid setuidgid chpst softlimit envuidgid | geup |  | 0
+retry | td | times delay sleep max | 0
+ansible | miaebuUlfTtBP | module-name args inventory extra-vars become-user user limit | 0 | a args
+pssh parallel-ssh pdsh dsh | hHlptowe | hosts host user par | 0 |  | joined
+arch |  |  | 0
+xcrun |  | sdk toolchain | 0
+rr heaptrack samply flamegraph py-spy scalene kcov | o | output | 0
+guix distrobox | n | name | 0
 ";
 
 /// Wrappers that hand out other rights, in the same form.
@@ -127,7 +151,7 @@ const PRINTERS: &str = "
 echo printf type cat tac rev tr base64 base32 xxd od hexdump head tail cut grep egrep fgrep rg ag
 ls basename dirname realpath readlink mktemp date seq which whereis whoami id hostname uname
 nproc wc stat file diff cmp md5sum sha1sum sha256sum cksum strings man info apropos whatis
-tput arch tty jq yq column fold fmt nl expand uniq comm paste join expr yes sleep df du ps
+tput tty jq yq column fold fmt nl expand uniq comm paste join expr yes sleep df du ps
 top free uptime printenv locale less more bat pgrep lsof openssl uudecode zcat iconv factor
 numfmt shuf getconf groups pwd tree lsblk cal bc dc logger clear reset stty tsort xmllint
 shellcheck eza exa delta
@@ -189,6 +213,17 @@ mshta rundll32 regsvr32 msiexec kotlinc scala groovy erl elixir iex swift ghc ru
 guile racket sbcl clisp gnuplot octave dwgrep
 ";
 
+const REMOTE: &str = "
+terraform tofu terragrunt pulumi cdk sam serverless sls wrangler firebase supabase railway stripe vault restic borg rustic kopia
+duplicity twine eb ecs-cli copilot amplify ibmcloud oci linode-cli hcloud scw flyctl2 render dokku cap cap2 nomad consul packer
+vagrant argocd flux istioctl eksctl kops kubeadm minikube kind k3d velero skaffold tilt garden okteto ansible-playbook
+ansible-galaxy ansible-vault ansible-pull salt salt-call chef-client knife puppet bolt mgmt sentry-cli snyk codecov newman k6
+pscale planetscale neonctl turso atlas mongocli confluent rpk circleci travis bitrise eas expo lerna semantic-release release-it
+goreleaser np auto jfrog cosign crane skopeo oras regctl dagger earthly akamai cloudflare doctl2 dvc lakectl huggingface-cli hf kaggle
+wandb openai anthropic replicate modal sentinel b2 rbd ceph etcdctl influx influxd clickhouse-client cqlsh mongorestore mongoimport
+mongoexport pg_restore pgbench createdb dropdb createuser dropuser mysqladmin mysqlimport cockroach snowsql bq
+";
+
 const LANGUAGES: [(&str, Language); 7] = [
     (
         "python python2 python3 pypy pypy3 ipython ipython3 py",
@@ -221,6 +256,7 @@ fn built() -> BTreeMap<&'static str, Family> {
     add(TOOLS, Family::Tool);
     add(SHELLS, Family::Shell);
     add("git", Family::Git);
+    add(REMOTE, Family::Remote);
     for (names, language) in LANGUAGES {
         add(names, Family::Language(language));
     }
@@ -268,6 +304,7 @@ fn spec(line: &'static str) -> (&'static str, Spec) {
         Spec {
             joined,
             assigns,
+            each: flags.contains("each"),
             ..spec
         },
     )
@@ -289,13 +326,40 @@ pub(super) fn family(name: &str) -> Option<Family> {
         .find_map(|name| table.get(name).copied())
 }
 
+/// Returns whether a program runs code that it is given.
+pub(super) fn reads_code(name: &str) -> bool {
+    matches!(family(name), Some(Family::Shell | Family::Language(_)))
+        && !["xargs", "find", "fd", "fdfind", "parallel"].contains(&name)
+}
+
+/// Returns whether a program takes any words as names of files or as text.
+pub(super) fn takes_names(name: &str) -> bool {
+    let others = [
+        "git", "sed", "gsed", "awk", "find", "sh", "bash", "python3", "python", "perl", "node",
+        "ruby",
+    ];
+    matches!(
+        family(name),
+        Some(Family::Print | Family::Files | Family::Transfer | Family::Install)
+    ) || others.contains(&name)
+}
+
+/// Returns whether a tool runs what lies in the project.
+pub(super) fn runs_project(name: &str) -> bool {
+    let tools = "make gmake bmake ninja just task cmake meson rake scala groovy swift";
+    tools.split_ascii_whitespace().any(|tool| tool == name)
+}
+
 /// Returns whether a program can do more than print.
 pub(super) fn has_consequences(name: &str) -> bool {
     family(name).is_some_and(is_consequential)
 }
 
 const fn is_consequential(family: Family) -> bool {
-    !matches!(family, Family::Print | Family::Tool | Family::Install)
+    !matches!(
+        family,
+        Family::Print | Family::Tool | Family::Install | Family::Remote
+    )
 }
 
 /// Returns the names of programs that can do more than print.
@@ -326,9 +390,9 @@ pub(super) enum Variable {
 const COMMAND_VARIABLES: &str = "
 PAGER GIT_PAGER MANPAGER EDITOR VISUAL GIT_EDITOR GIT_SEQUENCE_EDITOR FCEDIT SUDO_EDITOR
 GIT_SSH_COMMAND GIT_SSH GIT_EXTERNAL_DIFF GIT_ASKPASS SSH_ASKPASS SUDO_ASKPASS BROWSER
-LESSOPEN LESSCLOSE PROMPT_COMMAND RSYNC_RSH CVS_RSH GIT_PROXY_COMMAND MANROFFOPT TAR_OPTIONS
+LESSOPEN LESSCLOSE PROMPT_COMMAND RSYNC_RSH CVS_RSH GIT_PROXY_COMMAND MANROFFOPT
 SYSTEMD_PAGER PSQL_EDITOR PSQL_PAGER BAT_PAGER AWS_PAGER CARGO_BUILD_RUSTC_WRAPPER
-RUSTC_WRAPPER HGEDITOR SVN_EDITOR SVN_SSH TEXEDIT
+RUSTC_WRAPPER HGEDITOR SVN_EDITOR SVN_SSH TEXEDIT CC CXX LD AR CPP CONFIG_SHELL GIT_SEQUENCE_EDITOR KUBE_EDITOR CRONTAB_EDITOR
 ";
 const PROMPT_VARIABLES: &str = "
 PS0 PS1 PS2 PS3 PS4

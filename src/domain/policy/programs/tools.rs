@@ -7,6 +7,27 @@ use crate::domain::policy::{
     text::{Scan, UNKNOWN},
 };
 
+/// Words of databases that reach files or programs.
+const REACHES: [&str; 17] = [
+    "TO PROGRAM",
+    "FROM PROGRAM",
+    "LOAD_EXTENSION",
+    "WRITEFILE",
+    "READFILE",
+    "EDIT(",
+    "FSDIR",
+    ".LOAD ",
+    ".IMPORT |",
+    "INTO OUTFILE",
+    "INTO DUMPFILE",
+    "SYS_EXEC",
+    "DBLINK",
+    "PG_READ_FILE",
+    "LO_EXPORT",
+    "ATTACH ",
+    "-CMD",
+];
+
 impl Machine<'_, '_> {
     /// Looks at a tool that can run commands.
     #[expect(
@@ -69,7 +90,9 @@ impl Machine<'_, '_> {
                 }
                 self.makefile(&format!("{name}={value}"));
                 // A recipe may run any variable.
-                drop(self.aside(|shell| shell.run_text(value, "make", String::new())));
+                if value.contains([' ', '$', '`', ';', '|', '&', '/']) {
+                    drop(self.aside(|shell| shell.run_text(value, "make", String::new())));
+                }
             }
         }
         let folder = options
@@ -77,6 +100,10 @@ impl Machine<'_, '_> {
             .or_else(|| options.value("directory"))
             .unwrap_or(".")
             .to_owned();
+        self.aside(|shell| {
+            shell.go_to(&folder);
+            shell.runs_project();
+        });
         let named = options
             .value("f")
             .or_else(|| options.value("file"))
@@ -204,7 +231,7 @@ impl Machine<'_, '_> {
                 .opaque(format!("{name} runs programs named in the command"));
         }
         if let Some(output) = &output {
-            self.writes(output);
+            self.changes(output);
         }
         let mut sources: Vec<String> = options.rest.clone();
         if args.iter().any(|arg| arg == "-") {
@@ -217,7 +244,11 @@ impl Machine<'_, '_> {
                 self.remembered(&source)
             };
             if let Some(code) = code {
+                vague_code(self, &code, name);
                 scan_code(self, Language::C, &code);
+            } else if self.has_written(&source) {
+                self.reading
+                    .opaque(format!("the file {source}, which the command itself made"));
             }
         }
     }
@@ -249,11 +280,9 @@ impl Machine<'_, '_> {
             if let Some(file) = file.filter(|_| changing) {
                 self.writes(&file.clone());
             }
-            if upper.contains("TO PROGRAM")
-                || upper.contains("FROM PROGRAM")
-                || upper.contains("LOAD_EXTENSION")
-            {
-                self.reading.opaque(format!("{name} runs a program"));
+            if REACHES.iter().any(|word| upper.contains(word)) {
+                self.reading
+                    .opaque(format!("{name} with a text that reaches files or programs"));
             }
             for word in [".output ", ".once ", ".backup ", ".save "] {
                 if let Some(file) = line
@@ -269,7 +298,7 @@ impl Machine<'_, '_> {
                 || arg.starts_with("--host")
                 || arg.contains("://")
         });
-        if remote && name != "sqlite3" {
+        if remote && !super::loopback::is_local_host(args) && name != "sqlite3" {
             self.reading
                 .does(Trait::Network, format!("{name} talks to another machine"));
         }

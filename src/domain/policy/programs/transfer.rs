@@ -4,7 +4,7 @@ use crate::domain::policy::{
     programs::{Options, vague_code},
     rule::Trait,
     shell::Machine,
-    text::UNKNOWN,
+    text::{NAME, UNKNOWN},
 };
 
 impl Machine<'_, '_> {
@@ -84,6 +84,17 @@ impl Machine<'_, '_> {
             self.writes(folder.unwrap_or("."));
             return;
         }
+        if options.has(&["c", "create", "r", "append", "u", "update"]) {
+            self.aside(|shell| {
+                if let Some(folder) = folder {
+                    shell.go_to(folder);
+                }
+                for file in &options.rest {
+                    shell.reads(file);
+                    shell.reads(&format!("{}/{NAME}", file.trim_end_matches('/')));
+                }
+            });
+        }
         let removes = options.has(&["remove-files"])
             || options.given.iter().any(|(name, _)| name == "remove-files");
         if options.has(&["c", "create", "r", "append", "u", "update", "A", "delete"])
@@ -118,6 +129,10 @@ impl Machine<'_, '_> {
         );
         for code in options.values(&["unzip-command"]) {
             drop(self.run_text(code, "zip", String::new()));
+        }
+        for file in options.rest.iter().skip(1) {
+            self.reads(file);
+            self.reads(&format!("{}/{NAME}", file.trim_end_matches('/')));
         }
         let moves = options.has(&["move"])
             || args

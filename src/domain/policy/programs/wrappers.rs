@@ -19,6 +19,12 @@ impl Machine<'_, '_> {
         if !self.reading.enter(name) {
             return UNKNOWN.to_string();
         }
+        if args.first().is_some_and(|verb| verb == "publish") {
+            self.reading.does(
+                Trait::Network,
+                format!("{name} publish sends to another machine"),
+            );
+        }
         let printed = self.peeled(name, spec, args, stdin);
         self.reading.leave();
         printed
@@ -41,6 +47,14 @@ impl Machine<'_, '_> {
             _ => {}
         }
         let options = Options::leading(args, spec.short, &spec.long);
+        if ["pssh", "parallel-ssh", "pdsh", "dsh", "ansible"].contains(&name)
+            && !super::is_question(args)
+        {
+            self.reading.does(
+                Trait::Network,
+                format!("{name} runs commands on other machines"),
+            );
+        }
         self.run_coded(name, spec, &options, &stdin);
         self.apart(name, &options);
         let mut words: &[String] = &options.rest;
@@ -55,6 +69,11 @@ impl Machine<'_, '_> {
         };
         words = words.get(skip..).unwrap_or_default();
         words = inner_command(name, words);
+        let of_command;
+        if ["micromamba", "mamba"].contains(&name) {
+            of_command = Options::leading(words, "npr", &["name", "prefix", "cwd"]).rest;
+            words = &of_command;
+        }
         if name == "flock"
             && words
                 .first()
@@ -85,15 +104,34 @@ impl Machine<'_, '_> {
             }
             [] => String::new(),
             [only] if only.contains(char::is_whitespace) => self.run_text(only, name, stdin),
-            _ if spec.joined && name == "hyperfine" => {
+            _ if spec.each || (spec.joined && name == "hyperfine") => {
                 for word in words {
                     drop(self.run_text(word, name, String::new()));
                 }
                 String::new()
             }
-            _ if spec.joined => self.run_text(&words.join(" "), name, stdin),
+            _ if spec.joined => {
+                // Some of these hand the words on as they are when they are told to.
+                drop(self.aside(|shell| shell.dispatch(words.to_vec(), stdin.clone())));
+                self.run_text(&words.join(" "), name, stdin)
+            }
+            [first, args @ ..] if self.is_script_of(name, first) => {
+                self.told(first, args);
+                self.runs_project();
+                UNKNOWN.to_string()
+            }
             _ => self.aside(|shell| shell.dispatch(words.to_vec(), stdin)),
         }
+    }
+
+    /// Returns whether a word names a script that the project itself defines for this runner.
+    fn is_script_of(&self, runner: &str, word: &str) -> bool {
+        let runners = ["pdm", "hatch", "rye", "pixi", "poetry", "pipenv"];
+        runners.contains(&runner)
+            && !word.contains('/')
+            && !super::super::text::is_vague(word)
+            && super::table::family(word).is_none()
+            && !self.state.functions.contains_key(word)
     }
 
     fn run_coded(&mut self, name: &str, spec: &Spec, options: &Options, stdin: &str) {
@@ -155,6 +193,7 @@ impl Machine<'_, '_> {
             if name.contains('/') {
                 break;
             }
+            self.assign(name, vec![value.to_owned()]);
             super::poisoned(self, name, value);
             rest = tail;
         }
@@ -190,25 +229,43 @@ fn split_string(args: &[String]) -> Option<String> {
     None
 }
 
+/// Returns the place behind the first of these words.
+fn behind(words: &[String], marks: &[&str]) -> Option<usize> {
+    let at = words.iter().position(|word| marks.contains(&word.as_str()));
+    at.map(|at| at + 1)
+}
+
 /// Skips the subcommands with which some wrappers say that a command follows.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each name, and an arm is a line or two"
+)]
 fn inner_command<'a>(name: &str, words: &'a [String]) -> &'a [String] {
-    let at = match name {
-        "poetry" | "pipenv" => words.iter().position(|word| word == "run").map(|at| at + 1),
-        "bundle" | "direnv" | "mise" | "asdf" => words
-            .iter()
-            .position(|word| word == "exec")
-            .map(|at| at + 1),
-        "perf" => words
-            .first()
-            .filter(|word| ["stat", "record", "trace"].contains(&word.as_str()))
-            .map(|_| 1),
-        "tmux" => words
-            .first()
-            .filter(|word| word.starts_with("new") || word.contains('-') || *word == "run")
-            .map(|_| 1),
-        "machinectl" => words.first().filter(|word| *word == "shell").map(|_| 2),
-        _ => Some(0),
-    };
+    let at =
+        match name {
+            "poetry" | "pipenv" | "volta" | "pixi" | "rye" | "hatch" | "pdm" | "devbox"
+            | "toolbox" | "doppler" | "op" | "infisical" | "teller" | "dotenvx" | "micromamba"
+            | "mamba" => behind(words, &["run", "shell"]),
+            "flox" => behind(words, &["activate", "--"]),
+            "chamber" | "aws-vault" => behind(words, &["exec"]).map(|at| at + 1),
+            "bundle" | "mise" | "asdf" | "pyenv" | "nodenv" | "goenv" | "jenv" | "plenv"
+            | "phpenv" => behind(words, &["exec", "x"]),
+            "rbenv" => behind(words, &["exec"]),
+            "direnv" => behind(words, &["exec"]).map(|at| at + 1),
+            "nix" => behind(words, &["-c", "--command", "--"]),
+            "guix" => behind(words, &["--"]),
+            "distrobox" => behind(words, &["--", "-e"]),
+            "perf" => words
+                .first()
+                .filter(|word| ["stat", "record", "trace"].contains(&word.as_str()))
+                .map(|_| 1),
+            "tmux" => words
+                .first()
+                .filter(|word| word.starts_with("new") || word.contains('-') || *word == "run")
+                .map(|_| 1),
+            "machinectl" => words.first().filter(|word| *word == "shell").map(|_| 2),
+            _ => Some(0),
+        };
     // Options of the subcommand itself.
     let words = at.and_then(|at| words.get(at..)).unwrap_or_default();
     let own = matches!(
@@ -221,6 +278,23 @@ fn inner_command<'a>(name: &str, words: &'a [String]) -> &'a [String] {
             | "direnv"
             | "bwrap"
             | "firejail"
+            | "volta"
+            | "pixi"
+            | "rye"
+            | "hatch"
+            | "pdm"
+            | "devbox"
+            | "toolbox"
+            | "doppler"
+            | "op"
+            | "infisical"
+            | "teller"
+            | "dotenvx"
+            | "flox"
+            | "chamber"
+            | "aws-vault"
+            | "pipenv"
+            | "arch"
             | "valgrind"
             | "setpriv"
             | "capsh"

@@ -20,6 +20,11 @@ impl Machine<'_, '_> {
         match name.as_str() {
             "cd" | "pushd" => self.change_folder(args),
             "popd" => self.state.folders.insert(0, None),
+            // What they start is a builtin that acts on this very shell.
+            "builtin" | "command" if !has_option(args, "vV", &[]) => {
+                let options = programs::Options::leading(args, "", &[]);
+                return self.builtin(&options.rest, stdin);
+            }
             "eval" => {
                 let code = args.join(" ");
                 return Some(self.run_text(&code, "eval", stdin.to_owned()));
@@ -66,7 +71,14 @@ impl Machine<'_, '_> {
             Some("-") => self.state.folders.get(1).cloned().flatten(),
             Some(word) => crate::domain::policy::place::absolute(word, self.folder()),
         };
+        let relative = target.is_some_and(|word| !word.starts_with(['/', '.', '-']));
+        let elsewhere = self.lookup("CDPATH").filter(|_| relative);
         self.state.folders = vec![folder];
+        if let (Some(start), Some(word)) = (elsewhere, target) {
+            let path = format!("{}/{word}", start.concat());
+            let other = crate::domain::policy::place::absolute(&path, self.folder());
+            self.state.folders.insert(0, other);
+        }
     }
 
     fn source(&mut self, args: &[String], stdin: &str) -> String {
@@ -86,6 +98,8 @@ impl Machine<'_, '_> {
         }
         if programs::is_stream(file) {
             programs::vague_code(self, &unknown(), "source");
+        } else {
+            self.runs_file(file);
         }
         unknown()
     }
@@ -221,8 +235,8 @@ impl Machine<'_, '_> {
             && !code.starts_with('-')
         {
             programs::vague_code(self, code, "trap");
-            let code = (*code).clone();
-            drop(self.aside(|shell| shell.run_text(&code, "trap", String::new())));
+            // It runs when the shell ends, with what the variables hold then.
+            self.state.traps.push((*code).clone());
         }
     }
 

@@ -172,8 +172,12 @@ impl Machine<'_, '_> {
 
     /// Adds the inside of double quotes: one word, but `"$@"` and `"${list[@]}"` stay lists.
     fn quoted_fields(&mut self, inner: &str, fields: &mut Fields) {
+        let slice = inner.strip_prefix("${@:").and_then(|rest| rest.find('}'));
         let list = ["$@", "${@}"].contains(&inner)
-            || (inner.starts_with("${") && inner.ends_with("[@]}") && !inner.starts_with("${#"));
+            || slice.is_some_and(|end| end + 5 == inner.len())
+            || (inner.starts_with("${")
+                && (inner.ends_with("[@]}") || inner.contains("[@]:") && inner.ends_with('}'))
+                && !inner.starts_with("${#"));
         if list {
             let mut scan = Scan::new(inner);
             scan.bump();
@@ -272,7 +276,7 @@ impl Machine<'_, '_> {
 
     /// Reads a substitution and returns what it prints.
     pub(super) fn substitution(&mut self, code: &str) -> String {
-        let code = code.trim();
+        let code = code.trim_matches([' ', '\t', '\n']);
         if let Some(file) = code
             .strip_prefix('<')
             .filter(|rest| !rest.starts_with(['<', '(']))

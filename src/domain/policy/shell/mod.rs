@@ -21,5 +21,5 @@ mod walk;
 mod wild;
 
 pub(super) use quoting::{ansi_text, bracketed};
-pub(super) use state::Machine;
+pub(super) use state::{Machine, Written};
 pub(super) use wild::wild_fits;

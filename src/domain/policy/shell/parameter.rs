@@ -35,10 +35,38 @@ impl Machine<'_, '_> {
         if operation.is_empty() {
             return value;
         }
+        let is_list = ["@", "*"].contains(&name.as_str())
+            || index
+                .as_deref()
+                .is_some_and(|index| index == "@" || index == "*");
+        if let Some(slice) = operation.strip_prefix(':').filter(|_| is_list) {
+            let from_one = index.is_none();
+            return self.sliced(&value, slice, from_one);
+        }
         value
             .iter()
             .map(|value| self.transformed(value, operation))
             .collect()
+    }
+
+    /// Returns some members of a list: from `start`, at most `count`; all of them where the numbers are not known.
+    fn sliced(&mut self, list: &[String], slice: &str, from_one: bool) -> Vec<String> {
+        let (start, count) = slice.split_once(':').unwrap_or((slice, ""));
+        let start = self.arithmetic(start.trim());
+        let count = (!count.is_empty()).then(|| self.arithmetic(count.trim()));
+        let length = list.len();
+        let (Ok(start), Ok(count)) = (
+            start.parse::<isize>(),
+            count.map_or(Ok(length), |count| count.parse::<usize>()),
+        ) else {
+            return list.to_vec();
+        };
+        let first = if start < 0 {
+            length.saturating_sub(start.unsigned_abs())
+        } else {
+            start.unsigned_abs().saturating_sub(usize::from(from_one))
+        };
+        list.iter().skip(first).take(count).cloned().collect()
     }
 
     /// Returns the length of a value, which lets a text be built from numbers.

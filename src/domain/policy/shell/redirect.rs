@@ -103,6 +103,12 @@ impl Machine<'_, '_> {
                 let number = file.parse::<u32>().is_ok() || file == "-" || file.ends_with('-');
                 let duplicate = matches!(target, ast::IoFileRedirectTarget::Duplicate(_));
                 if duplicate && number {
+                    // What another descriptor holds is not kept.
+                    let input = matches!(kind, ast::IoFileRedirectKind::DuplicateInput);
+                    if input && fd.is_none_or(|fd| fd == 0) && !["0", "-"].contains(&file.as_str())
+                    {
+                        streams.stdin = unknown();
+                    }
                     return;
                 }
                 self.named(fd, kind, file, streams);

@@ -1,6 +1,9 @@
 //! What a shell knows while it runs: variables, functions, aliases, its folder, files it has written.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use brush_parser::ast;
 
@@ -31,10 +34,20 @@ pub(in crate::domain::policy) struct State {
     pub(super) zero: String,
     /// What the command itself wrote into files, by absolute path.
     pub(super) files: BTreeMap<String, String>,
+    /// Paths that the command itself gave a content to.
+    pub(super) made: BTreeSet<String>,
+    /// Aliases of git that the command itself made.
+    pub(in crate::domain::policy) git_aliases: BTreeMap<String, String>,
+    /// Remotes of git that the command itself added.
+    pub(in crate::domain::policy) git_remotes: BTreeSet<String>,
     /// Names that were bound to a program by hand.
     pub(super) bound: BTreeMap<String, String>,
     /// How many conditions stand between here and the start.
     pub(super) conditions: u32,
+    /// What runs when the shell ends.
+    pub(super) traps: Vec<String>,
+    /// How many pipes and jobs in the background stand between here and the start.
+    pub(super) pipes: u32,
     /// Names of functions being read, so that one calling itself ends.
     pub(super) calls: Vec<String>,
 }
@@ -52,6 +65,14 @@ pub(in crate::domain::policy) struct Machine<'r, 'w> {
     pub(super) choices: usize,
 }
 
+/// What commands leave on the disk, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub(in crate::domain::policy) struct Written {
+    files: BTreeMap<String, String>,
+    made: BTreeSet<String>,
+    bound: BTreeMap<String, String>,
+}
+
 impl State {
     /// Returns the state of a fresh shell in `folder`.
     pub(in crate::domain::policy) fn fresh(folder: String) -> Self {
@@ -63,8 +84,13 @@ impl State {
             parameters: Vec::new(),
             zero: "bash".to_owned(),
             files: BTreeMap::new(),
+            made: BTreeSet::new(),
+            git_aliases: BTreeMap::new(),
+            git_remotes: BTreeSet::new(),
             bound: BTreeMap::new(),
             conditions: 0,
+            pipes: 0,
+            traps: Vec::new(),
             calls: Vec::new(),
         }
     }
@@ -79,6 +105,37 @@ impl<'r, 'w> Machine<'r, 'w> {
             state: State::fresh(folder),
             choice: 0,
             choices: 1,
+        }
+    }
+
+    /// Starts a shell in the root, after others that wrote something.
+    pub(in crate::domain::policy) fn after(
+        reading: &'r mut Reading<'w>,
+        written: &Written,
+    ) -> Self {
+        let mut machine = Self::new(reading);
+        machine.state.files.clone_from(&written.files);
+        machine.state.made.clone_from(&written.made);
+        machine.state.bound.clone_from(&written.bound);
+        machine
+    }
+
+    /// Returns what was written up to here.
+    pub(in crate::domain::policy) fn written(&self) -> Written {
+        let files = self.state.files.iter();
+        let files = files.filter(|(path, _)| !path.starts_with("/dev/"));
+        Written {
+            files: files
+                .map(|(path, text)| (path.clone(), text.clone()))
+                .collect(),
+            made: self.state.made.clone(),
+            bound: self
+                .state
+                .bound
+                .iter()
+                .filter(|(path, _)| path.contains('/'))
+                .map(|(path, target)| (path.clone(), target.clone()))
+                .collect(),
         }
     }
 
@@ -181,8 +238,16 @@ impl<'r, 'w> Machine<'r, 'w> {
         }
     }
 
-    /// Records that the file a word names is changed or created.
+    /// Records that the file a word names gets a new content.
     pub(in crate::domain::policy) fn writes(&mut self, word: &str) {
+        if let Some(path) = place::absolute(word, self.folder()) {
+            self.state.made.insert(path);
+        }
+        self.changes(word);
+    }
+
+    /// Records that the file a word names is changed, though not in what it says; or made from what was there.
+    pub(in crate::domain::policy) fn changes(&mut self, word: &str) {
         for place in self.places(word) {
             self.reading.effect(Effect::Write(place));
         }
@@ -233,6 +298,26 @@ impl<'r, 'w> Machine<'r, 'w> {
             .iter()
             .find(|(path, _)| path.ends_with(&tail))?;
         Some(found.1.clone())
+    }
+
+    /// Returns whether the command itself gave the file a word names its content, from something else than the project.
+    pub(in crate::domain::policy) fn has_written(&self, word: &str) -> bool {
+        let Some(path) = place::absolute(word, self.folder()) else {
+            return false;
+        };
+        if let Some(source) = self.state.bound.get(&path) {
+            let inside = matches!(place::place(source, self.reading.world), Place::Inside(_));
+            return !inside || self.state.made.contains(source);
+        }
+        self.state.made.contains(&path)
+    }
+
+    /// Returns the files whose content the command itself wrote, and what they say.
+    pub(in crate::domain::policy) fn written_files(
+        &self,
+    ) -> impl Iterator<Item = (String, String)> {
+        let files = self.state.files.iter();
+        files.map(|(path, text)| (path.clone(), text.clone()))
     }
 
     /// Returns whether the command itself wrote anything into a folder.
@@ -304,6 +389,7 @@ impl<'r, 'w> Machine<'r, 'w> {
         // Files outlive the shell that wrote them.
         let files = std::mem::replace(&mut self.state, kept);
         self.state.files = files.files;
+        self.state.made = files.made;
         (self.choice, self.choices) = (choice, choices);
         result
     }

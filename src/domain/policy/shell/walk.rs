@@ -25,7 +25,8 @@ impl Machine<'_, '_> {
         via: &str,
         stdin: String,
     ) -> String {
-        if code.trim().is_empty() {
+        // Other white space is the name of a program to a shell.
+        if code.trim_matches([' ', '\t', '\n']).is_empty() {
             return String::new();
         }
         if !self.reading.enter(via) {
@@ -56,8 +57,12 @@ impl Machine<'_, '_> {
         };
         let (choice, choices) = (self.choice, self.choices);
         let mut printed = String::new();
+        let outer = std::mem::take(&mut self.state.traps);
         for list in &program.complete_commands {
             printed.push_str(&self.list(list, &stdin));
+        }
+        for code in std::mem::replace(&mut self.state.traps, outer) {
+            drop(self.aside(|shell| shell.run_text(&code, "trap", String::new())));
         }
         (self.choice, self.choices) = (choice, choices);
         printed
@@ -65,11 +70,14 @@ impl Machine<'_, '_> {
 
     pub(super) fn list(&mut self, list: &ast::CompoundList, stdin: &str) -> String {
         let mut printed = String::new();
-        for ast::CompoundListItem(item, _) in &list.0 {
+        for ast::CompoundListItem(item, separator) in &list.0 {
             if !self.reading.spend() {
                 return unknown();
             }
+            let behind = matches!(separator, ast::SeparatorOperator::Async);
+            self.state.pipes += u32::from(behind);
             let text = self.and_or(item, stdin);
+            self.state.pipes = self.state.pipes.saturating_sub(u32::from(behind));
             if printed.len() + text.len() <= LIMITS.bytes {
                 printed.push_str(&text);
             }
@@ -116,7 +124,9 @@ impl Machine<'_, '_> {
         }
         let mut text = stdin.to_owned();
         for command in &pipeline.seq {
+            self.state.pipes += 1;
             text = self.aside(|shell| shell.command(command, text));
+            self.state.pipes = self.state.pipes.saturating_sub(1);
         }
         text
     }
@@ -283,9 +293,14 @@ impl Machine<'_, '_> {
         let Some(body) = self.state.functions.get(name).cloned() else {
             return unknown();
         };
-        if self.state.calls.iter().filter(|call| *call == name).count() > 1
-            || !self.reading.enter(name)
-        {
+        let depth = self.state.calls.iter().filter(|call| *call == name).count();
+        if depth > 0 && self.state.pipes > 0 {
+            self.reading.does(
+                Trait::System,
+                format!("`{name}` starts itself again and again"),
+            );
+        }
+        if depth > 1 || !self.reading.enter(name) {
             return unknown();
         }
         self.state.calls.push(name.to_owned());

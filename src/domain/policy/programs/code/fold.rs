@@ -4,24 +4,29 @@ use std::collections::BTreeMap;
 
 use crate::domain::policy::{
     programs::{
-        code::{Language, lex::Token},
+        code::{
+            Language,
+            lex::Token,
+            paths::{Known, beside, text_of},
+        },
         printers::{base64_text, hex_text},
     },
     text::{Scan, UNKNOWN},
 };
 
 /// Folds what is constant until nothing changes any more.
-pub(super) fn folded(tokens: Vec<Token>, language: Language) -> Vec<Token> {
+pub(super) fn folded(tokens: Vec<Token>, language: Language, known: &Known) -> Vec<Token> {
     let mut tokens = renamed(tokens);
     for _ in 0..6 {
         let before = tokens.len();
-        tokens = once(&tokens, language);
+        tokens = once(&tokens, language, known, false);
         follow(&mut tokens);
         if tokens.len() == before {
             break;
         }
     }
-    once(&tokens, language)
+    // The name of a module may have been put together.
+    once(&renamed(tokens), language, known, true)
 }
 
 /// Puts the full names of modules and functions in place of the names they are imported under.
@@ -44,6 +49,7 @@ fn renamed(tokens: Vec<Token>) -> Vec<Token> {
                 }
             }
             Some("require") => required(&tokens, at, &mut names),
+            Some("from") => script_import(&tokens, at, &mut names),
             _ => {}
         }
     }
@@ -84,30 +90,51 @@ fn imported(tokens: &[Token], start: usize, module: &str, names: &mut BTreeMap<S
 
 /// Notes the name, or the names in braces, to which `require('module')` is assigned.
 fn required(tokens: &[Token], at: usize, names: &mut BTreeMap<String, String>) {
-    let (Some(Token::Text(module)), Some(Token::Sign('='))) = (
+    let (Some(Token::Text(module)), Some(Token::Sign(')')), Some(Token::Sign('='))) = (
         tokens.get(at + 2),
+        tokens.get(at + 3),
         at.checked_sub(1).and_then(|at| tokens.get(at)),
     ) else {
         return;
     };
-    let module = module_name(module);
-    match at.checked_sub(2).and_then(|at| tokens.get(at)) {
+    if let Some(end) = at.checked_sub(2) {
+        unpacked(tokens, end, module_name(module), names);
+    }
+}
+
+/// Notes the names of `import … from 'module'`.
+fn script_import(tokens: &[Token], at: usize, names: &mut BTreeMap<String, String>) {
+    if let (Some(Token::Text(module)), Some(end)) = (tokens.get(at + 1), at.checked_sub(1)) {
+        unpacked(tokens, end, module_name(module), names);
+    }
+}
+
+/// Notes the name, or the names in braces, that end at `end` and stand for a module or its members.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "everything that is not named has no meaning here"
+)]
+fn unpacked(tokens: &[Token], end: usize, module: &str, names: &mut BTreeMap<String, String>) {
+    match tokens.get(end) {
         Some(Token::Word(name)) => drop(names.insert(name.clone(), module.to_owned())),
         Some(Token::Sign('}')) => {
-            let before = tokens.get(..at - 2).unwrap_or_default();
+            let before = tokens.get(..end).unwrap_or_default();
             let open = before
                 .iter()
                 .rposition(|token| *token == Token::Sign('{'))
                 .unwrap_or(0);
             let mut last = String::new();
             for token in before.get(open..).unwrap_or_default() {
-                if let Token::Word(word) = token {
-                    let full = names.get(&last).cloned().filter(|_| !last.is_empty());
-                    let full = full.unwrap_or_else(|| format!("{module}.{word}"));
-                    drop(names.insert(word.clone(), full));
-                    last.clone_from(word);
-                } else if *token == Token::Sign(',') {
-                    last.clear();
+                match token {
+                    Token::Word(word) if word == "as" => {}
+                    Token::Word(word) => {
+                        let full = names.get(&last).cloned().filter(|_| !last.is_empty());
+                        let full = full.unwrap_or_else(|| format!("{module}.{word}"));
+                        drop(names.insert(word.clone(), full));
+                        last.clone_from(word);
+                    }
+                    Token::Sign(',') => last.clear(),
+                    _ => {}
                 }
             }
         }
@@ -135,10 +162,15 @@ fn full_name(token: Token, names: &BTreeMap<String, String>) -> Token {
     }
 }
 
-fn once(tokens: &[Token], language: Language) -> Vec<Token> {
+fn once(tokens: &[Token], language: Language, known: &Known, is_last: bool) -> Vec<Token> {
     let mut done: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
+        if let Some((text, used)) = path_at(tokens, at, &mut done, (language, is_last), known) {
+            done.push(Token::Text(text));
+            at += used;
+            continue;
+        }
         if let Some((text, used)) = decoded(tokens, at, done.last())
             && used > 0
         {
@@ -158,6 +190,55 @@ fn once(tokens: &[Token], language: Language) -> Vec<Token> {
         at += 1;
     }
     done
+}
+
+/// Folds a path that is put together at this place; returns it and the tokens it took.
+fn path_at(
+    tokens: &[Token],
+    at: usize,
+    done: &mut Vec<Token>,
+    (language, is_last): (Language, bool),
+    known: &Known,
+) -> Option<(String, usize)> {
+    let next = tokens.get(at + 1);
+    match tokens.get(at)? {
+        // `Path("a") / "b"`.
+        Token::Sign('/') if language == Language::Python => {
+            let (before, part) = (text_of(done.last())?, text_of(next)?);
+            let path = beside(before, part);
+            drop(done.pop());
+            Some((path, 2))
+        }
+        Token::Word(word) => {
+            if let Some(method) = word.strip_prefix('.') {
+                let path = text_of(done.last())?.to_owned();
+                let args = arguments(tokens, at + 1);
+                let called = matches!(next, Some(Token::Sign('(')));
+                let path = known.of_method(method, &path, &args).filter(|_| called)?;
+                drop(done.pop());
+                return Some((path, call_end(tokens, at + 1) - at));
+            }
+            match next {
+                Some(Token::Sign('(')) => {
+                    let end = call_end(tokens, at + 1);
+                    let args = arguments(tokens, at + 1);
+                    // What stands inside is folded first.
+                    let ready = is_last || args.iter().all(Option::is_some);
+                    let path = known.of_call(word, &args).filter(|_| ready)?;
+                    Some((path, end - at))
+                }
+                Some(Token::Sign('[' | '{')) => {
+                    let key = match tokens.get(at + 2)? {
+                        Token::Text(key) | Token::Word(key) => key,
+                        Token::Command(_) | Token::Sign(_) | Token::End => return None,
+                    };
+                    known.of_element(word, key).map(|path| (path, 4))
+                }
+                _ => known.of_word(language, word).map(|path| (path, 1)),
+            }
+        }
+        Token::Text(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
+    }
 }
 
 /// Returns whether the tokens so far end in a text to which another one is added.
@@ -456,11 +537,17 @@ fn value(parts: &[&Token]) -> Option<Option<String>> {
         [Token::Word(word), ..]
             if ["glob", "File.join", "File", "STDIN", "F", "FH"].contains(&word.as_str()) =>
         {
-            let text: Vec<&str> = parts.iter().filter_map(|token| text_of(token)).collect();
+            let text: Vec<&str> = parts
+                .iter()
+                .filter_map(|token| text_of(Some(token)))
+                .collect();
             (!text.is_empty()).then(|| Some(text.join("/")))
         }
         _ => {
-            let texts: Vec<&str> = parts.iter().filter_map(|token| text_of(token)).collect();
+            let texts: Vec<&str> = parts
+                .iter()
+                .filter_map(|token| text_of(Some(token)))
+                .collect();
             let computed = parts.iter().any(|token| matches!(token, Token::Word(word) if !word.chars().all(|c| c.is_ascii_digit())));
             if texts.is_empty() {
                 Some(None)
@@ -473,12 +560,5 @@ fn value(parts: &[&Token]) -> Option<Option<String>> {
                 Some(Some(texts.concat()))
             }
         }
-    }
-}
-
-fn text_of(token: &Token) -> Option<&str> {
-    match token {
-        Token::Text(text) => Some(text),
-        Token::Word(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
     }
 }

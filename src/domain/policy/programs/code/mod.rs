@@ -6,6 +6,8 @@
 
 mod fold;
 mod lex;
+mod paths;
+mod strict;
 mod words;
 
 use crate::domain::policy::{
@@ -17,6 +19,7 @@ use crate::domain::policy::{
     text::{UNKNOWN, is_vague},
 };
 use lex::Token;
+use paths::Known;
 use words::Call;
 
 /// A language whose code is looked into.
@@ -44,8 +47,21 @@ pub(in crate::domain::policy) enum Language {
     R,
 }
 
-/// Looks through code for what it would do.
+/// Looks through code that is about to run for what it would do, and for what cannot be followed.
 pub(in crate::domain::policy) fn scan(shell: &mut Machine<'_, '_>, language: Language, code: &str) {
+    read(shell, language, code, true);
+}
+
+/// Looks through a file that a tool of the project may run: only calls with consequences count.
+pub(in crate::domain::policy) fn scan_file(
+    shell: &mut Machine<'_, '_>,
+    language: Language,
+    code: &str,
+) {
+    read(shell, language, code, false);
+}
+
+fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: bool) {
     if !shell.reading.spend_text(code) || !shell.reading.enter("code") {
         return;
     }
@@ -55,13 +71,19 @@ pub(in crate::domain::policy) fn scan(shell: &mut Machine<'_, '_>, language: Lan
     if language == Language::Tcl {
         tcl(shell, code);
     } else {
-        let tokens = fold::folded(lex::tokens(language, code), language);
-        Scanner {
-            shell,
-            language,
-            tokens: &tokens,
+        let known = Known::new(shell);
+        let tokens = fold::folded(lex::tokens(language, code), language, &known);
+        if is_strict && let Some(part) = strict::unfollowed(language, &tokens) {
+            shell.reading.opaque(format!("code that uses {part}"));
         }
-        .run();
+        shell.aside(|shell| {
+            Scanner {
+                shell,
+                language,
+                tokens: &tokens,
+            }
+            .run();
+        });
     }
     shell.reading.leave();
 }
@@ -77,6 +99,7 @@ impl Scanner<'_, '_, '_> {
         for at in 0..self.tokens.len() {
             match self.tokens.get(at) {
                 Some(Token::Word(word)) => self.word(at, word),
+                Some(Token::Text(text)) if is_place(text) => self.shell.reads(text),
                 Some(Token::Command(text)) => {
                     vague_code(self.shell, text, "backquotes");
                     drop(self.shell.run_text(text, "backquotes", String::new()));
@@ -95,8 +118,15 @@ impl Scanner<'_, '_, '_> {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each kind of call, and an arm is a line or two"
+    )]
     fn word(&mut self, at: usize, word: &str) {
         let called = matches!(self.tokens.get(at + 1), Some(Token::Sign('(')));
+        if self.tagged(at, word) {
+            return;
+        }
         if !called && !self.bare(at) {
             if word.contains("::") && words::is_network_module(word) {
                 self.shell
@@ -105,25 +135,41 @@ impl Scanner<'_, '_, '_> {
             }
             return;
         }
+        let before = at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        if word == ".exec" && before == Some(&Token::Sign('/')) {
+            // A regular expression that is applied.
+            return;
+        }
         let args = fold::arguments(self.tokens, at + 1);
         self.address(word, &args);
+        let receiver = self.receiver(at, word);
         let Some(call) = words::call(self.language, word) else {
             return;
         };
         match call {
             Call::Run => self.runs(word, &args),
+            Call::Delete if receiver.is_some() => self.deletes(&[receiver]),
             Call::Delete => self.deletes(&args),
-            Call::Move if word.starts_with('.') => {
-                self.deletes(&[]);
-                self.writes(&args);
-            }
             Call::Move => {
-                self.deletes(args.get(..1).unwrap_or_default());
-                self.writes(args.get(1..).unwrap_or_default());
+                let (from, to) = match receiver {
+                    Some(path) => (vec![Some(path)], args.clone()),
+                    None if word.starts_with('.') => (Vec::new(), args.clone()),
+                    None => {
+                        let (from, to) = args.split_at(args.len().min(1));
+                        (from.to_vec(), to.to_vec())
+                    }
+                };
+                self.deletes(&from);
+                self.writes(&to);
             }
             Call::Write => self.writes(&args),
             Call::WriteSecond => self.writes(args.get(1..).unwrap_or_default()),
-            Call::WriteReceiver => self.writes(&[]),
+            Call::WriteReceiver => self.writes(&[receiver]),
+            Call::Folder => {
+                let folder = args.first().cloned().flatten();
+                self.shell
+                    .go_to(&folder.unwrap_or_else(|| UNKNOWN.to_string()));
+            }
             Call::Open => self.opens(&args),
             Call::Mode => self.mode(at, &args),
             Call::Network => self
@@ -140,6 +186,28 @@ impl Scanner<'_, '_, '_> {
                 .shell
                 .reading
                 .does(Trait::System, format!("{word} ends processes")),
+        }
+    }
+
+    /// Reads the text behind a tag that runs it, as in Bun.
+    fn tagged(&mut self, at: usize, word: &str) -> bool {
+        let tag = self.language == Language::JavaScript && word.ends_with('$');
+        match self.tokens.get(at + 1) {
+            Some(Token::Text(code)) if tag => {
+                vague_code(self.shell, code, word);
+                drop(self.shell.run_text(code, word, String::new()));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the constant that a method is called on.
+    fn receiver(&self, at: usize, word: &str) -> Option<String> {
+        let before = at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        match before {
+            Some(Token::Text(text)) if word.starts_with('.') => Some(text.clone()),
+            _ => None,
         }
     }
 
@@ -194,13 +262,15 @@ impl Scanner<'_, '_, '_> {
                 "{word} runs a command that is only known at run time"
             ));
         }
+        // What it reads may come from the code.
+        let anything = UNKNOWN.to_string();
         if first.contains(char::is_whitespace) || known.len() == 1 {
             vague_code(self.shell, first, word);
-            drop(self.shell.run_text(first, word, String::new()));
+            drop(self.shell.run_text(first, word, anything));
         } else {
             drop(
                 self.shell
-                    .aside(|shell| shell.dispatch(known.clone(), String::new())),
+                    .aside(|shell| shell.dispatch(known.clone(), anything)),
             );
         }
     }
@@ -253,7 +323,7 @@ impl Scanner<'_, '_, '_> {
         if pipes && self.language == Language::Perl {
             for text in &texts {
                 let code = text.trim_matches(['|', '-', ' ']).to_owned();
-                drop(self.shell.run_text(&code, "open", String::new()));
+                drop(self.shell.run_text(&code, "open", UNKNOWN.to_string()));
             }
             return;
         }
@@ -357,7 +427,7 @@ impl Scanner<'_, '_, '_> {
         match text {
             Some(Token::Text(code)) => {
                 let code = code.clone();
-                drop(self.shell.run_text(&code, "awk", String::new()));
+                drop(self.shell.run_text(&code, "awk", UNKNOWN.to_string()));
             }
             _ => self
                 .shell
@@ -381,6 +451,11 @@ impl Scanner<'_, '_, '_> {
             .cloned()
             .collect()
     }
+}
+
+/// Returns whether a literal can only be meant as the path of a file somewhere else.
+fn is_place(text: &str) -> bool {
+    text.len() > 1 && text.len() < 200 && text.starts_with(['/', '~']) && !text.contains('\n')
 }
 
 fn looks_like_path(text: &str) -> bool {

@@ -31,6 +31,8 @@ pub(super) enum Call {
     Load,
     /// Ends processes.
     Kill,
+    /// Changes the folder that relative paths start from.
+    Folder,
 }
 
 /// Functions by their last name that mean the same wherever they come from.
@@ -44,13 +46,15 @@ const ANYWHERE: &[(&str, Call)] = &[
     ),
     (
         "rmtree unlink removedirs rmdir rmSync rmdirSync unlinkSync rm_rf rm_r remove_tree remove_entry remove_dir remove_entry_secure \
-      remove_file safe_unlink rm_f unlink_recursive emptyDirSync removeSync rimraf truncateSync ftruncate delete_dir",
+      remove_file safe_unlink rm_f unlink_recursive emptyDirSync removeSync rimraf truncateSync ftruncate delete_dir rmtree_p deltree \
+      remove_dir_all rm_rf_p unlinkat",
         Call::Delete,
     ),
     ("renameSync move_file", Call::Move),
     (
         "writeFileSync writeFile appendFile appendFileSync createWriteStream write_text write_bytes file_put_contents \
-      makedirs mkdirSync mknod mkfifo binwrite writeLines write_csv touch",
+      makedirs mkdirSync mknod mkfifo binwrite writeLines write_csv touch extractall unpack_archive make_archive FileHandler \
+      RotatingFileHandler writeTextFileSync to_csv to_parquet to_excel savefig extract_all",
         Call::Write,
     ),
     (
@@ -75,6 +79,7 @@ const ANYWHERE: &[(&str, Call)] = &[
     ),
     ("__import__ import_module require import", Call::Load),
     ("killpg", Call::Kill),
+    ("chdir fchdir", Call::Folder),
 ];
 
 /// Functions that only mean something by their full name, or behind these beginnings.
@@ -85,10 +90,11 @@ const QUALIFIED: &[(&str, &str, Call)] = &[
     ("pty", "spawn", Call::Run),
     ("Kernel Process IO Open3 PTY", "exec spawn popen", Call::Run),
     ("os io", "execute", Call::Run),
-    ("Deno Bun", "run Command spawn", Call::Run),
+    ("Deno Bun", "run Command spawn spawnSync $", Call::Run),
+    ("Dir FileUtils", "chdir cd", Call::Folder),
     (
         "os fs shutil File FileUtils Dir pathlib Deno fsp promises",
-        "remove delete rm unlink truncate",
+        "remove delete rm unlink truncate removeSync",
         Call::Delete,
     ),
     (
@@ -154,6 +160,12 @@ const NETWORK_MODULES: &[&str] = &[
     "net/http",
 ];
 
+/// Returns whether a function loads the module named first.
+pub(super) fn is_loader(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    ["require", "import", "__import__", "import_module"].contains(&last)
+}
+
 /// Returns whether a module is only there to talk to other machines.
 pub(super) fn is_network_module(name: &str) -> bool {
     NETWORK_MODULES.contains(&name)
@@ -212,7 +224,7 @@ fn own(language: Language, name: &str, last: &str) -> Option<Call> {
         {
             Some(Call::WriteReceiver)
         }
-        (Language::Python, ".rename") => Some(Call::Move),
+        (Language::Python, ".rename" | ".rename_to" | ".replace_with") => Some(Call::Move),
         (Language::Python, "exec" | "compile") => Some(Call::Evaluate),
         (Language::JavaScript, "Function") => Some(Call::Evaluate),
         (Language::Php, "assert") => Some(Call::Evaluate),
@@ -224,6 +236,22 @@ fn own(language: Language, name: &str, last: &str) -> Option<Call> {
         }
         (Language::Php | Language::C, "fopen") => Some(Call::Open),
         (Language::Perl | Language::Php | Language::C, "rename" | "link") => Some(Call::Move),
+        (
+            Language::C,
+            "Command::new"
+            | "std::process::Command::new"
+            | "process::Command::new"
+            | "exec.Command",
+        ) => Some(Call::Run),
+        (
+            Language::C,
+            "fs::remove_dir_all"
+            | "std::fs::remove_dir_all"
+            | "fs::remove_file"
+            | "std::fs::remove_file"
+            | "os.RemoveAll"
+            | "os.Remove",
+        ) => Some(Call::Delete),
         (Language::C, "remove") | (Language::Perl | Language::Php, "truncate") => {
             Some(Call::Delete)
         }

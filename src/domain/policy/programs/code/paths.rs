@@ -1,0 +1,168 @@
+//! Paths that code puts together: the home folder, the folder it runs in, and what is joined to them.
+
+use crate::domain::policy::{
+    place,
+    programs::code::{Language, lex::Token},
+    shell::Machine,
+    text::UNKNOWN,
+};
+
+/// What is known about the folders that code may ask for.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    home: String,
+    folder: String,
+}
+
+impl Known {
+    /// Takes them from the shell that the code is started from.
+    pub(super) fn new(shell: &Machine<'_, '_>) -> Self {
+        let unknown = || UNKNOWN.to_string();
+        Self {
+            home: place::home(shell.reading.world),
+            folder: shell.folder().map_or_else(unknown, str::to_owned),
+        }
+    }
+
+    /// Puts the home folder in place of a tilde at the start.
+    fn expanded(&self, path: &str) -> String {
+        match path.strip_prefix('~') {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                format!("{}{rest}", self.home)
+            }
+            _ => path.to_owned(),
+        }
+    }
+
+    fn with_variables(&self, path: &str) -> String {
+        path.replace("${HOME}", &self.home)
+            .replace("$HOME", &self.home)
+    }
+
+    /// Returns the path a word stands for that is no call.
+    pub(super) fn of_word(&self, language: Language, word: &str) -> Option<String> {
+        let home = [
+            "process.env.HOME",
+            "Bun.env.HOME",
+            "process.env.USERPROFILE",
+        ];
+        let folder = ["__dirname", "import.meta.dirname", "Dir.pwd"];
+        let script = matches!(language, Language::JavaScript | Language::Ruby);
+        if script && home.contains(&word) || language == Language::Ruby && word == "Dir.home" {
+            Some(self.home.clone())
+        } else if script && folder.contains(&word) {
+            Some(self.folder.clone())
+        } else {
+            None
+        }
+    }
+
+    /// Returns the path of an element of the environment: `os.environ["HOME"]` and its like.
+    pub(super) fn of_element(&self, word: &str, key: &str) -> Option<String> {
+        let environments = [
+            "os.environ",
+            "process.env",
+            "ENV",
+            "$ENV",
+            "$_ENV",
+            "$_SERVER",
+        ];
+        let known = ["HOME", "USERPROFILE"].contains(&key) && environments.contains(&word);
+        known.then(|| self.home.clone())
+    }
+
+    /// Returns the path a call gives back.
+    pub(super) fn of_call(&self, word: &str, args: &[Option<String>]) -> Option<String> {
+        let first = || args.first().cloned().flatten();
+        let last = word.rsplit(['.', ':']).next().unwrap_or(word);
+        let head = word.get(..word.len() - last.len()).unwrap_or("");
+        let head = head.trim_end_matches(['.', ':']);
+        match (head, last) {
+            ("os.path" | "path" | "osp" | "posixpath", "expanduser") => {
+                Some(self.expanded(&first()?))
+            }
+            ("os.path" | "path", "expandvars") => Some(self.with_variables(&first()?)),
+            (
+                "os.path" | "path" | "posixpath",
+                "abspath" | "realpath" | "normpath" | "normalize",
+            ) => first(),
+            ("os.path" | "path" | "osp" | "posixpath" | "path.posix", "join") => joined(args),
+            ("File", "join") => joined(args),
+            ("path" | "path.posix", "resolve") => joined(args),
+            ("File", "expand_path" | "absolute_path" | "realpath") => {
+                let path = self.expanded(&first()?);
+                let base = args.get(1).cloned().flatten();
+                Some(base.map_or_else(|| path.clone(), |base| beside(&base, &path)))
+            }
+            ("" | "pathlib", "Path" | "PosixPath" | "PurePath" | "Pathname") if args.is_empty() => {
+                Some(self.folder.clone())
+            }
+            ("" | "pathlib", "Path" | "PosixPath" | "PurePath" | "Pathname") => joined(args),
+            ("Pathname", "new") => first(),
+            ("Path" | "pathlib.Path" | "Pathname" | "Dir", "home") | ("os", "homedir") => {
+                Some(self.home.clone())
+            }
+            ("os", "userInfo") => None,
+            ("Path" | "pathlib.Path" | "process", "cwd")
+            | ("os" | "", "getcwd")
+            | ("Dir", "pwd") => Some(self.folder.clone()),
+            ("os" | "", "getenv") | ("os.environ" | "Deno.env", "get") | ("ENV", "fetch") => {
+                ["HOME", "USERPROFILE"]
+                    .contains(&first()?.as_str())
+                    .then(|| self.home.clone())
+            }
+            ("" | "File", "glob") => {
+                let path = first()?;
+                path.starts_with('~').then(|| self.expanded(&path))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the path a method of a path gives back.
+    pub(super) fn of_method(
+        &self,
+        method: &str,
+        path: &str,
+        args: &[Option<String>],
+    ) -> Option<String> {
+        match method {
+            "expanduser" | "expand_path" => Some(self.expanded(path)),
+            "resolve" | "absolute" | "as_posix" | "realpath" | "to_path" => Some(path.to_owned()),
+            "joinpath" | "join" if path.contains(['/', '~']) && method == "joinpath" => {
+                let rest = joined(args)?;
+                Some(beside(path, &rest))
+            }
+            "with_name" => {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                Some(beside(folder, args.first()?.as_deref()?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Joins the parts of a path; a part that is not known stays a mark, one that starts at the root starts again.
+fn joined(args: &[Option<String>]) -> Option<String> {
+    let unknown = UNKNOWN.to_string();
+    let mut parts = args.iter().map(|arg| arg.as_deref().unwrap_or(&unknown));
+    let first = parts.next()?.to_owned();
+    Some(parts.fold(first, |path, part| beside(&path, part)))
+}
+
+/// Returns the path of `name` seen from `folder`.
+pub(super) fn beside(folder: &str, name: &str) -> String {
+    if name.starts_with('/') || folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{}/{name}", folder.trim_end_matches('/'))
+    }
+}
+
+/// Returns the text that a token holds, if it is one.
+pub(super) fn text_of(token: Option<&Token>) -> Option<&str> {
+    match token {
+        Some(Token::Text(text)) => Some(text),
+        _ => None,
+    }
+}

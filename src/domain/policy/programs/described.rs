@@ -1,0 +1,217 @@
+//! Programs that work inside their folder, and what else they can be told to do.
+//!
+//! What a program of the table does is worked out. The programs here build, test, format, check and show: they run what
+//! the project holds and leave the rest alone. A program that stands nowhere, unless it is a file of the project itself, is
+//! not understood.
+
+use crate::domain::policy::{
+    place::Place,
+    programs::{Language, base_name, is_question, scan_file, table, vague_code},
+    shell::Machine,
+    text::UNKNOWN,
+};
+
+/// Programs that build, test, format, check, show and convert.
+const DESCRIBED: &str = "
+pytest py.test tox nox ruff black isort flake8 pylint mypy pyright pyre bandit coverage pre-commit sphinx-build mkdocs
+pydocstyle yapf autopep8 pyflakes pycodestyle vulture radon djlint pip-compile pip-sync django-admin flask gunicorn uvicorn
+hypercorn alembic cythonize maturin hatchling flit ansible-lint yamllint interrogate docformatter pyupgrade autoflake refurb
+basedpyright ty deptry pyproject-build check-manifest validate-pyproject nbstripout nbqa griffe mike towncrier bumpversion
+bump2version bump-my-version commitizen cz gitlint
+eslint eslint_d prettier prettierd tsc tsup tsd esbuild swc rollup webpack webpack-cli vite vitest jest mocha ava tape c8 nyc
+karma cypress playwright stylelint biome rome oxlint dprint standard xo tslint babel parcel turbo nx rush next nuxt gatsby astro
+svelte-check svelte-kit vue-tsc vue-cli-service ng storybook start-storybook build-storybook typedoc jsdoc api-extractor
+size-limit madge depcheck knip serve http-server json-server tailwindcss postcss sass lessc stylus lint-staged commitlint
+changeset standard-version depcruise react-scripts graphql-codegen prisma web-test-runner wtr tap wireit npm-check-updates
+npm-run-all run-s run-p rimraf-none sort-package-json publint attw markdownlint markdownlint-cli2 remark
+rustfmt cargo-clippy cargo-fmt cargo-nextest clippy-driver rustdoc bindgen cbindgen wasm-pack wasm-bindgen wasm-opt trunk mdbook
+mdl cargo-deny cargo-machete cargo-udeps
+gofmt goimports gofumpt golangci-lint staticcheck govulncheck mockgen stringer wire ginkgo gotestsum buf protoc protoc-gen-go
+sqlc templ swag golines revive errcheck
+clang-format clang-tidy clangd cppcheck ctest cpack cpplint scan-build bear ranlib nm objdump objcopy strip readelf size addr2line
+c++filt ldd pkg-config pkgconf autoconf automake autoreconf aclocal autoheader libtool libtoolize gettext msgfmt xgettext msgmerge
+bison flex yacc lex swig doxygen gcov lcov gcovr genhtml llvm-cov llvm-profdata gperf scons waf bazel bazelisk buildifier buck2
+pants gn conan vcpkg gdbus-codegen glib-compile-schemas
+javap jar javadoc ant mvnw gradlew ktlint detekt checkstyle spotbugs google-java-format scalafmt sbt mill lein clj-kondo cljfmt
+rspec rubocop standardrb reek brakeman sorbet srb yard jekyll cucumber erb erblint haml-lint steep rbs
+phpunit phpstan psalm phpcs phpcbf php-cs-fixer pest rector pint
+dialyzer credo hlint ormolu fourmolu stylish-haskell ghcid dune ocamlformat zig nim nimble crystal dmd ldc2 dub gnatmake swiftformat
+swiftlint xcodebuild luacheck stylua selene busted shfmt shellcheck bats bashate checkbashisms shellspec fish_indent
+terraform-docs tflint tfsec checkov hadolint dive kubeval kubeconform kustomize conftest opa regal
+vale proselint codespell typos cspell textlint aspell hunspell alex editorconfig-checker ec jsonlint ajv ajv-cli yajsv taplo
+jsonnet jsonnetfmt cue dhall tidy htmlhint html-validate plantuml dot neato mmdc asciidoctor tokei cloc scc gitleaks semgrep
+actionlint zizmor reuse licensee addlicense license-checker git-cliff sqlfluff pg_format sqlfmt vacuum redocly spectral
+jc yj fx gron dasel xsv qsv miller mlr csvcut csvlook csvstat csvgrep csvsort csvjson in2csv csvformat htmlq pup xq tomlq toml
+pv ts cowsay figlet lolcat banner units sha224sum sha384sum sha512sum b2sum b3sum sum md5 shasum crc32 xxhsum rhash zcmp zdiff zgrep
+zegrep zless zmore bzcat bzgrep bzless xzcat xzgrep xzless zstdcat zstdgrep lz4cat diff3 sdiff colordiff icdiff difft diffstat
+interdiff lsdiff filterdiff wdiff dwdiff hexyl hd exiftool identify mediainfo ffprobe qpdf pdftotext pdfinfo pdffonts pdfimages
+optipng pngquant jpegoptim svgo cwebp
+getent getfacl getfattr getcap lsattr namei pathchk findmnt lsns ipcs ss netstat last lastlog w who users logname recode uconv
+hostid dnsdomainname runlevel pr col colrm unexpand ul ptx look basenc base58 uuidgen mcookie pwgen vdir dir lsd ncdu dust duf dutree
+gdu broot htop btop iotop vmstat iostat mpstat lscpu lspci lsusb lsmod sensors inxi neofetch fastfetch pstree pidof pmap pwdx
+sync libtree cygpath wslpath nvidia-smi rocm-smi ldconfig-none glow mdcat chafa jp2a asciinema
+msbuild findstr where tasklist ver vol title color chcp fc comp doskey systeminfo cl vstest.console mstest devenv vswhere xunit.console
+invoke-pester invoke-scriptanalyzer invoke-formatter invoke-build import-csv import-clixml export-csv export-clixml import-module
+import-powershelldatafile set-strictmode update-help group-object new-object add-member new-pester add-content new-variable
+true false test [ ] git-lfs gitk tig delta pwd watchman ulimit
+";
+/// Programs that change the files they are given, without being told to.
+const EDITORS: &str = "
+black isort rustfmt nbstripout pyupgrade stylua scalafmt optipng jpegoptim exiftool strip sort-package-json swiftformat dos2unix pint
+php-cs-fixer phpcbf google-java-format ormolu fourmolu buildifier refurb docformatter ranlib objcopy
+";
+/// Options with which others do.
+const EDITS: &str = "-i -w -a -A -F --write --fix --in-place --inplace --autofix --autocorrect --auto-correct --overwrite --update";
+/// Options that name a file which is loaded and run.
+const LOADS: &str = "
+require r plugin plugins loader import rulesdir resolve-plugins-relative-to preset setup-files global-setup reporter rulesdir
+load-plugins confcutdir rootdir config c
+";
+/// Options that name a file or folder which is written.
+const OUTPUTS: &str = "
+output out out-file outfile out-dir outdir output-file output-dir output-path report-file report-dir log-file logfile junitxml
+junit-xml junit basetemp target-dir build-dir dest destination cache-dir cache-location coverage-dir coverage-directory
+";
+
+/// Returns whether a program is one that works inside its folder.
+pub(super) fn is_described(name: &str) -> bool {
+    let bare = name.strip_suffix(".exe").unwrap_or(name);
+    let bare = bare.strip_suffix(".cmd").unwrap_or(bare);
+    let unversioned = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    let known = |name: &str| DESCRIBED.split_ascii_whitespace().any(|own| own == name);
+    !bare.is_empty() && (known(bare) || known(unversioned))
+}
+
+impl Machine<'_, '_> {
+    /// Looks at a program that is not in the table.
+    pub(super) fn untabled(&mut self, word: &str, name: &str, args: &[String]) {
+        let own = self.is_of_the_project(word);
+        if own && self.has_written(word) {
+            self.reading.opaque(format!(
+                "the program `{name}`, which the command itself made"
+            ));
+        } else if !(own || is_described(name) || is_question(args) && !args.is_empty()) {
+            self.reading
+                .opaque(format!("the program `{name}`, which is not described"));
+        }
+        self.told(name, args);
+        self.runs_project();
+    }
+
+    /// Records a file that is run, or loaded by what runs, when nobody can say what it does: the command itself made it, or it lies
+    /// neither in the project, nor at home, nor where the machine keeps its programs.
+    pub(in crate::domain::policy) fn runs_file(&mut self, file: &str) {
+        const SYSTEM: [&str; 8] = [
+            "/usr/",
+            "/etc/",
+            "/opt/",
+            "/bin/",
+            "/lib",
+            "/nix/",
+            "/snap/",
+            "/run/current-system/",
+        ];
+        let is_foreign = |place: &Place| match place {
+            Place::Outside(path) => !SYSTEM.iter().any(|start| path.starts_with(start)),
+            Place::Scratch(_) => true,
+            Place::Inside(_) | Place::Home(_) | Place::Device | Place::Unknown(_) => false,
+        };
+        if self.has_written(file) {
+            self.reading
+                .opaque(format!("the file {file}, which the command itself made"));
+        } else if self.places(file).iter().any(is_foreign) {
+            self.reading
+                .opaque(format!("the file {file}, which is none of the project"));
+        }
+    }
+
+    /// Returns whether a command word is the path of a file of the project.
+    fn is_of_the_project(&self, word: &str) -> bool {
+        let places = self.places(word);
+        word.contains('/')
+            && !word.contains(UNKNOWN)
+            && places.iter().all(|place| matches!(place, Place::Inside(_)))
+    }
+
+    /// Looks at texts and files among the arguments of a program that is known for something else.
+    pub(super) fn told(&mut self, name: &str, args: &[String]) {
+        let is_in = |list: &str, word: &str| list.split_ascii_whitespace().any(|own| own == word);
+        let edits = is_in(EDITORS, name) || args.iter().any(|arg| is_in(EDITS, arg));
+        let mut before = "";
+        for arg in args {
+            if edits && arg.contains('/') && !arg.starts_with('-') {
+                self.changes(arg);
+            }
+            let (option, value) = match arg.strip_prefix('-') {
+                Some(option) => option.split_once('=').unwrap_or((option, "")),
+                None => (before, arg.as_str()),
+            };
+            let option = option.trim_start_matches('-');
+            let is_away = |shell: &Self| {
+                let away = |place: &Place| matches!(place, Place::Outside(_) | Place::Scratch(_));
+                value.contains('/') && shell.places(value).iter().any(away)
+            };
+            if is_in(LOADS, option) && (is_away(self) || value.starts_with(['{', '['])) {
+                self.reading.opaque(format!(
+                    "{name} loads {value}, which is no file of the project"
+                ));
+            }
+            let writes = OUTPUTS.split_ascii_whitespace().any(|own| own == option) || option == "o";
+            if writes && !value.is_empty() {
+                self.writes(value);
+            }
+            self.told_text(name, if value.is_empty() { arg } else { value });
+            before = arg.strip_prefix('-').unwrap_or("");
+        }
+    }
+
+    /// Reads a text as commands when it begins like one with consequences.
+    fn told_text(&mut self, name: &str, text: &str) {
+        let text = text.trim_start_matches(['!', '|', '@']);
+        let text = text.strip_prefix("exec=").unwrap_or(text).trim();
+        let first = text.split_whitespace().next().unwrap_or("");
+        let tells = text.len() > first.len() && table::has_consequences(base_name(first));
+        if tells && self.reading.given_up.is_none() {
+            let text = text.to_owned();
+            drop(self.aside(|shell| shell.run_text(&text, name, String::new())));
+        }
+    }
+
+    /// Looks through the files that the command itself wrote, when a tool of the project runs that may run them.
+    pub(super) fn runs_project(&mut self) {
+        let away = self
+            .places(".")
+            .into_iter()
+            .find(|place| matches!(place, Place::Outside(_) | Place::Home(_)));
+        if let Some(place) = away {
+            self.reading.opaque(format!(
+                "what lies in {}, which is not the project",
+                place.shown()
+            ));
+        }
+        let files: Vec<(String, String)> = self
+            .written_files()
+            .filter(|(path, _)| !path.starts_with("/dev/"))
+            .collect();
+        for (path, text) in files {
+            let name = base_name(&path);
+            let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+            let language = match ending {
+                "py" => Language::Python,
+                "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" | "jsx" | "tsx" => Language::JavaScript,
+                "rb" => Language::Ruby,
+                "php" => Language::Php,
+                "pl" | "pm" | "t" => Language::Perl,
+                "lua" => Language::Lua,
+                "rs" | "c" | "cc" | "cpp" | "go" => Language::C,
+                "sh" | "bash" | "bats" => {
+                    vague_code(self, &text, name);
+                    drop(self.aside(|shell| shell.run_text(&text, name, String::new())));
+                    continue;
+                }
+                _ => continue,
+            };
+            scan_file(self, language, &text);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Whether a program talks to nothing but this machine.
+
+use crate::domain::policy::{programs::Options, text::is_vague};
+
+/// Letters and words of curl's options that take a value.
+const CURL: (&str, &[&str]) = (
+    "oDcKXHdFuAebTxmrwyYzEQtPC",
+    &[
+        "output",
+        "dump-header",
+        "cookie-jar",
+        "cookie",
+        "output-dir",
+        "trace",
+        "trace-ascii",
+        "stderr",
+        "config",
+        "data",
+        "data-raw",
+        "data-binary",
+        "data-urlencode",
+        "json",
+        "header",
+        "request",
+        "user",
+        "user-agent",
+        "referer",
+        "form",
+        "form-string",
+        "max-time",
+        "connect-timeout",
+        "retry",
+        "retry-delay",
+        "retry-max-time",
+        "write-out",
+        "range",
+        "cacert",
+        "cert",
+        "key",
+        "cert-type",
+        "key-type",
+        "resolve",
+        "connect-to",
+        "interface",
+        "limit-rate",
+        "max-redirs",
+        "unix-socket",
+        "upload-file",
+        "url",
+        "proxy",
+        "noproxy",
+        "max-filesize",
+        "keepalive-time",
+        "speed-limit",
+        "speed-time",
+        "aws-sigv4",
+        "oauth2-bearer",
+        "ciphers",
+        "tls-max",
+        "parallel-max",
+        "rate",
+        "preproxy",
+        "socks5",
+        "socks5-hostname",
+        "socks4",
+        "socks4a",
+        "dns-servers",
+        "doh-url",
+    ],
+);
+/// Options with which another machine takes part after all.
+const AWAY: &[&str] = &[
+    "x",
+    "proxy",
+    "K",
+    "config",
+    "resolve",
+    "connect-to",
+    "preproxy",
+    "socks5",
+    "socks5-hostname",
+    "socks4",
+    "socks4a",
+    "doh-url",
+    "dns-servers",
+];
+
+/// Returns whether a host is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[');
+    let host = host.split(']').next().unwrap_or(host);
+    let name = if host.contains("::") {
+        host
+    } else {
+        host.split(':').next().unwrap_or(host)
+    };
+    let numbers = name.strip_prefix("127.").is_some_and(|rest| {
+        rest.split('.').count() == 3 && rest.chars().all(|c| c.is_ascii_digit() || c == '.')
+    });
+    numbers
+        || ["localhost", "::1", "0.0.0.0", "host.docker.internal"].contains(&name)
+        || name.ends_with(".localhost")
+}
+
+/// Returns the host of an address, written with or without a scheme.
+fn host(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#', '\\']);
+    let authority = rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest);
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
+/// Returns whether every address among the arguments of a program leads to this machine, and there is one.
+pub(super) fn stays_here(name: &str, args: &[String]) -> bool {
+    match name {
+        "curl" | "wget" | "wget2" | "http" | "https" | "httpie" | "xh" | "curlie" | "websocat"
+        | "grpcurl" => {
+            let options = Options::parse(args, CURL.0, CURL.1);
+            let values = options.values(&["url"]).map(str::to_owned);
+            let verbs = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
+            let words = options.rest.iter().filter(|word| {
+                let is_item = !["curl", "wget"].contains(&name)
+                    && (verbs.contains(&word.as_str())
+                        || word.contains(['=']) && !word.contains("://"));
+                !is_item
+            });
+            let addresses: Vec<String> = words.cloned().chain(values).collect();
+            !options.has(AWAY)
+                && !addresses.is_empty()
+                && addresses.iter().all(|address| {
+                    let port_only = address.starts_with(':') && name != "curl";
+                    !is_vague(host(address)) && (port_only || is_loopback(host(address)))
+                })
+        }
+        "nc" | "ncat" | "netcat" | "nc.openbsd" | "nc.traditional" | "telnet" => {
+            let options = Options::parse(
+                args,
+                "ecpwsqiIOTXxWm",
+                &["exec", "sh-exec", "lua-exec", "wait", "proxy"],
+            );
+            let first = options.rest.first();
+            !options.has(&["e", "c", "exec", "sh-exec", "lua-exec", "x", "X", "proxy"])
+                && (first.is_some_and(|host| is_loopback(host)) && !options.has(&["l"])
+                    || options.has(&["h"]))
+        }
+        "ping" | "ping6" => args.last().is_some_and(|host| is_loopback(host)),
+        "redis-cli" | "mongosh" | "mongo" | "mysqldump" | "pg_dump" | "grpc_cli" => {
+            is_local_host(args)
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether a client of a database is told to go to this machine, or to none at all.
+pub(super) fn is_local_host(args: &[String]) -> bool {
+    let options = Options::parse(
+        args,
+        "hpUudcPWnaf",
+        &[
+            "host", "port", "username", "user", "dbname", "command", "password", "uri", "file",
+        ],
+    );
+    let named: Vec<&str> = options.values(&["h", "host", "uri"]).collect();
+    let addresses = args.iter().filter(|arg| arg.contains("://"));
+    let hosts = named.into_iter().chain(addresses.map(String::as_str));
+    hosts
+        .map(host)
+        .all(|host| host.is_empty() || is_loopback(host) || named_socket(host))
+}
+
+fn named_socket(host: &str) -> bool {
+    host.starts_with('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stays(line: &str) -> bool {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        stays_here(&words[0], &words[1..])
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_stay_here() {
+        for line in [
+            "curl -sf http://localhost:3000/health",
+            "curl -X DELETE http://127.0.0.1:8080/api/items/1",
+            "curl -s --max-time 5 localhost:8080",
+            "curl http://[::1]:80/",
+            "nc -z localhost 5432",
+            "redis-cli -h 127.0.0.1 ping",
+            "http :8000/items name=x",
+        ] {
+            assert!(stays(line), "{line}");
+        }
+        for line in [
+            "curl http://localhost@example.org/",
+            "curl http://localhost.example.org/",
+            "curl http://127.0.0.1.example.org/",
+            "curl http://localhost http://example.org",
+            "curl -x http://example.org http://localhost",
+            "curl --resolve localhost:80:203.0.113.7 http://localhost",
+            "curl -K f http://localhost",
+            "nc -e /bin/sh localhost 1",
+            "nc -l 8000",
+            "redis-cli -h db.example.org flushall",
+            "curl",
+        ] {
+            assert!(!stays(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What git would lose: changes, branches, tags, history, what another machine holds.
+
+use crate::domain::policy::programs::Options;
+
+/// Returns what a git command would lose, in words.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each name, and an arm is a line or two"
+)]
+pub(super) fn git_loses(verb: &str, args: &[String]) -> Option<&'static str> {
+    let options = Options::parse(
+        args,
+        "mbBcCs",
+        &[
+            "message",
+            "source",
+            "pathspec-from-file",
+            "expire",
+            "orphan",
+        ],
+    );
+    let has = |names: &[&str]| options.has(names);
+    let rest: Vec<&str> = options.rest.iter().map(String::as_str).collect();
+    let first = rest.first().copied().unwrap_or("");
+    match verb {
+        "reset" if has(&["hard", "merge", "keep"]) => Some("git reset throws changes away"),
+        "checkout" => checkout_loses(args, &options, &rest),
+        "switch" if has(&["f", "force", "discard-changes"]) || (has(&["C", "force-create"])) => {
+            Some("git switch throws changes away")
+        }
+        "restore" if !has(&["staged", "S"]) || has(&["worktree", "W"]) => {
+            Some("git restore throws changes away")
+        }
+        "restore" if options.given.iter().any(|(name, _)| name == "W") => {
+            Some("git restore throws changes away")
+        }
+        "clean" if !has(&["n", "dry-run"]) && has(&["f", "force", "d", "x", "X", "i"]) => {
+            Some("git clean removes files that were never committed")
+        }
+        "stash" if ["drop", "clear"].contains(&first) => Some("git stash forgets saved changes"),
+        "branch" if options.given.iter().any(|(name, _)| name == "D") => {
+            Some("git branch removes a branch that is not merged")
+        }
+        "branch" if has(&["d", "delete"]) && has(&["f", "force"]) => {
+            Some("git branch removes a branch that is not merged")
+        }
+        "branch"
+            if options
+                .given
+                .iter()
+                .any(|(name, _)| ["f", "M", "C", "force"].contains(&name.as_str())) =>
+        {
+            Some("git branch moves a branch away from its commits")
+        }
+        "tag" if has(&["d", "delete", "f", "force"]) => Some("git tag removes or moves a tag"),
+        "update-ref" if has(&["d", "delete"]) || rest.len() > 1 => {
+            Some("git update-ref moves or removes a reference")
+        }
+        "symbolic-ref" if has(&["d", "delete"]) => Some("git symbolic-ref removes a reference"),
+        "reflog" if ["expire", "delete", "drop"].contains(&first) => {
+            Some("git reflog forgets where references were")
+        }
+        "gc" if args.iter().any(|arg| arg.starts_with("--prune")) => {
+            Some("git gc removes lost commits for good")
+        }
+        "prune" | "prune-packed" if !has(&["n", "dry-run"]) => {
+            Some("git prune removes lost commits for good")
+        }
+        "filter-branch" | "filter-repo" | "replace" => Some("git rewrites history"),
+        "fast-import" if has(&["force"]) => Some("git rewrites history"),
+        "repack" if has(&["a", "d"]) && has(&["unpack-unreachable"]) => {
+            Some("git repack removes lost commits")
+        }
+        "worktree" if first == "remove" && has(&["f", "force"]) => {
+            Some("git worktree removes a folder with changes")
+        }
+        "submodule" if first == "deinit" && has(&["f", "force"]) => {
+            Some("git submodule removes a folder with changes")
+        }
+        "push" => push_loses(&options, &rest),
+        "remote" if ["remove", "rm", "prune"].contains(&first) => {
+            Some("git remote forgets what another machine holds")
+        }
+        "read-tree" if has(&["reset", "u"]) => Some("git read-tree throws changes away"),
+        "checkout-index" if has(&["f", "force"]) => Some("git checkout-index throws changes away"),
+        "rebase" if has(&["root"]) => Some("git rewrites history"),
+        "notes" if first == "remove" || first == "prune" => Some("git notes removes notes"),
+        "rm" | "commit" => None,
+        _ => None,
+    }
+}
+
+fn checkout_loses(args: &[String], options: &Options, rest: &[&str]) -> Option<&'static str> {
+    const WHY: Option<&str> = Some("git checkout throws changes away");
+    let forced = options.given.iter().any(|(name, _)| {
+        ["f", "force", "B", "ours", "theirs", "pathspec-from-file"].contains(&name.as_str())
+    });
+    let paths = args
+        .iter()
+        .position(|arg| arg == "--")
+        .is_some_and(|at| at + 1 < args.len());
+    let path_like = |word: &&str| {
+        *word == "."
+            || word.starts_with("./")
+            || word.starts_with(':')
+            || word.ends_with('/')
+            || word.contains('*')
+    };
+    // Two words without `--` are a revision and a path, unless a branch is made or followed.
+    let makes = options.has(&["b", "orphan", "t", "track", "detach", "B", "d"]);
+    let revision_and_path = rest.len() > 1 && !makes;
+    let named_file = rest.first().is_some_and(|word| is_file_name(word)) && !makes;
+    if forced || paths || revision_and_path || named_file || rest.iter().any(path_like) {
+        WHY
+    } else {
+        None
+    }
+}
+
+/// Returns whether a word is more likely a file than a branch: it ends like a file of source code.
+fn is_file_name(word: &str) -> bool {
+    let ending = word.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let endings = [
+        "rs", "py", "js", "ts", "tsx", "jsx", "go", "c", "h", "cc", "cpp", "hpp", "java", "kt",
+        "rb", "php", "sh", "md", "txt", "json", "toml", "yaml", "yml", "lock", "html", "css",
+        "scss", "sql", "xml", "cfg", "ini", "vue", "svelte", "swift", "cs", "lua", "pl",
+    ];
+    endings.contains(&ending)
+}
+
+fn push_loses(options: &Options, rest: &[&str]) -> Option<&'static str> {
+    if options.has(&["n", "dry-run"]) {
+        return None;
+    }
+    let force = [
+        "f",
+        "force",
+        "force-with-lease",
+        "mirror",
+        "delete",
+        "d",
+        "prune",
+        "force-if-includes",
+    ];
+    let forced = options.given.iter().any(|(name, _)| {
+        force.contains(&name.as_str())
+            || (name.len() > 3
+                && (name.starts_with("for")
+                    || "mirror".starts_with(name.as_str())
+                    || "delete".starts_with(name.as_str())))
+    });
+    let mapped = rest
+        .iter()
+        .skip(1)
+        .any(|word| word.starts_with('+') || word.starts_with(':'));
+    (forced || mapped).then_some("git push overwrites or removes what another machine holds")
+}
