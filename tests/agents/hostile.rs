@@ -2,7 +2,7 @@
 
 use crate::{
     BOTH,
-    bench::{Agent, Bench, Ended, REPAIR, is_alive},
+    bench::{Agent, Bench, Ended, REPAIR, TEST, is_alive},
 };
 
 /// Runs a task in which the agent does this after its work; the user's repository must stay as it is.
@@ -63,6 +63,23 @@ fn own_commits_branches_resets_and_pushes_do_not_reach_the_repository() {
                 usize::from(outcome == "failed")
             );
         }
+    }
+}
+
+#[test]
+fn a_fix_that_only_changes_what_the_test_expects_is_refused() {
+    for agent in BOTH {
+        let Some(bench) = Bench::new(agent) else {
+            return;
+        };
+        let ended = bench.run_one(&format!("DO: sed -i 's/, 5)/, -1)/' test_app.py\n{TEST}"));
+        assert_eq!(ended.code, Some(3), "{agent:?}: {}", ended.said);
+        let end = bench.task_end();
+        assert_eq!(end["outcome"], "failed", "{}", ended.said);
+        assert!(
+            end["reason"].as_str().unwrap().contains("test_app.py"),
+            "{end}"
+        );
     }
 }
 
