@@ -586,21 +586,33 @@ async fn ceilings_hold_and_are_proved() {
                 && holds(Capability::Memory)
                 && holds(Capability::ProcessorTime)
         );
-        assert!(
-            holds(Capability::Processes) || !counts_processes(),
-            "{:?}",
-            bench.options.backends
-        );
+        assert!(holds(Capability::Processes), "{:?}", bench.options.backends);
     }
 }
 
-/// The kernel counts the processes of root only in a control group.
-fn counts_processes() -> bool {
-    let groups = Path::new("/sys/fs/cgroup");
-    let newer = fs::read_to_string(groups.join("cgroup.subtree_control"));
-    let counted =
-        newer.is_ok_and(|text| text.contains("pids")) || groups.join("pids/cgroup.procs").exists();
-    counted || !rustix::process::geteuid().is_root()
+#[tokio::test]
+async fn more_processes_than_allowed_are_not_had() {
+    for mut bench in walls(Level::Workspace).await {
+        // Landlock has no users of its own: what the user runs elsewhere counts, too.
+        let landlock = bench.options.backends == [Backend::Landlock];
+        if landlock && !rustix::process::geteuid().is_root() {
+            continue;
+        }
+        bench.options.limits.processes = Some(40);
+        let code = "python3 -c 'import subprocess
+made = 0
+try:
+    for _ in range(200): subprocess.Popen([\"sleep\", \"1000\"]); made += 1
+    print(\"all\")
+    import time; time.sleep(1000)
+except OSError: print(\"refused\")'";
+        let end = bench.run(code).await.unwrap();
+        let said = end.stdout.text();
+        let told = end.stderr.text();
+        let ended =
+            told.contains("`sandbox.limits.processes`") && end.exit == Exit::Code { code: 137 };
+        assert!(said == "refused\n" || ended, "{:?} {said} {told}", end.exit);
+    }
 }
 
 /// Runs tos itself in `root` with an environment that says nothing but where programs are.

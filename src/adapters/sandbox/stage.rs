@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    jail::{DECOY_TOOL, DECOY_TOOLS, DECOYS},
+    jail::{DECOY_TOOL, DECOY_TOOLS, DECOYS, must_watch},
     spec::Limits,
 };
 use crate::{adapters::programs, domain::confinement::Backend};
@@ -22,7 +22,7 @@ const STALE: Duration = Duration::from_secs(600);
 const RUNNING_MARGIN: u64 = 256;
 
 /// Small ceilings, so that hitting them costs little.
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     memory_bytes: Some(1 << 30),
     processes: Some(64),
     cpu_seconds: Some(10),
@@ -40,7 +40,12 @@ pub(super) fn limits(backend: Backend) -> Limits {
         0
     };
     Limits {
-        processes: LIMITS.processes.map(|most| most + elsewhere),
+        processes: if must_watch(&LIMITS) {
+            // The watch stands there as always, and is tried by itself, for it would end the trial.
+            Limits::default().processes
+        } else {
+            LIMITS.processes.map(|most| most + elsewhere)
+        },
         // Threads reserve addresses.
         memory_bytes: if is_counted {
             Some(64 << 30)

@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     JAIL_WORD, bubblewrap,
-    jail::{Answers, Questions},
+    jail::{Answers, Questions, must_watch},
     proxy::Proxy,
-    spec::INNER_PROGRAM,
-    stage::{furnish, limits, sweep, with_tools},
+    spec::{INNER_PROGRAM, Limits},
+    stage::{LIMITS, furnish, limits, sweep, with_tools},
     wall::{Options, confine},
 };
 use crate::{
@@ -208,7 +208,10 @@ impl Stage {
             service_path: listeners.shared.path().join("service"),
             temporary_name: unique(&folder),
             lock: folder.path().join("root/workspace/lock"),
-            limits: limits(backend),
+            limits: Limits {
+                processes: limits(backend).processes.filter(|_| !must_watch(&LIMITS)),
+                ..limits(backend)
+            },
             has_git,
             has_proxy: proxy.is_some(),
         };
@@ -249,6 +252,11 @@ impl Stage {
             .into();
         }
         proofs.push(self.dies_with_tos().await);
+        if must_watch(&LIMITS)
+            && let Some(proof) = find(&mut proofs, Capability::Processes)
+        {
+            *proof = self.crowd().await;
+        }
         proofs.sort_by_key(|proof| proof.capability);
         Ok(proofs)
     }
@@ -264,23 +272,49 @@ impl Stage {
         file.map_err(|error| format!("the trial could not be prepared: {error}"))
     }
 
+    /// Starts more threads than are allowed and stays; somebody has to end that.
+    async fn crowd(&self) -> Proof {
+        let options = Options {
+            limits: LIMITS,
+            ..self.options.clone()
+        };
+        let count = LIMITS.processes.unwrap_or(0) * 4;
+        let end = self.launch(options, "crowd", &count.to_string()).await;
+        let ended = end.is_ok_and(|end| end.stderr.text().contains("sandbox.limits.processes"));
+        let how = if ended {
+            "a crowd of threads was ended from outside"
+        } else {
+            "a crowd of threads was not ended"
+        };
+        Proof {
+            capability: Capability::Processes,
+            holds: Some(ended),
+            how: how.into(),
+        }
+    }
+
     async fn probe(&self) -> Result<End, Failure> {
         let questions = serde_json::to_string(&self.questions).map_err(|error| Failure {
             message: error.to_string(),
         })?;
+        self.launch(self.options.clone(), "probe", &questions).await
+    }
+
+    /// Runs one stage of a trial behind the wall.
+    async fn launch(&self, options: Options, stage: &str, word: &str) -> Result<End, Failure> {
         let mut runner = RunnerOptions::new(self.questions.root.clone(), Redactor::default());
         runner.base_environment = vec![("PATH".into(), self.options.path.clone())];
         runner.head_bytes = 1 << 20;
         let wall = Fixed {
             backend: self.backend,
-            options: self.options.clone(),
+            options,
             proxy: self.proxy.as_ref().map(Proxy::socket),
         };
         let order = Order {
             command: Proposed {
                 kind: Kind::Exec,
                 code: String::new(),
-                argv: ["/proc/self/exe", JAIL_WORD, "probe", &questions]
+                argv: ["/proc/self/exe", JAIL_WORD, stage, word]
                     .map(str::to_owned)
                     .into(),
             },

@@ -224,6 +224,11 @@ pub(super) fn confine(
         caged.push(program.into_os_string());
         caged.append(&mut arguments);
         (program, arguments) = (spec.program, caged);
+    } else if jail::must_watch(&options.limits) {
+        let mut watched = words(&["watch", &encoded]);
+        watched.push(program.into_os_string());
+        watched.append(&mut arguments);
+        (program, arguments) = (spec.program, watched);
     }
     arguments.push(launch.program.into_os_string());
     arguments.push(launch.name);

@@ -3,12 +3,13 @@
 //! | stage | what it is | what it does |
 //! | --- | --- | --- |
 //! | `cage` | started by tos as root | enters a control group, becomes the next one |
+//! | `watch` | started by tos as root, where there are no control groups | ends everything when there are too many processes |
 //! | `outer` | started by tos | makes namespaces, starts `init`, passes its end on |
 //! | `init` | first process of the new process namespace | mounts, starts `inner`, collects orphans |
 //! | `guard` | started by tos, without namespaces | starts `inner`, ends whatever it leaves |
 //! | `inner` | becomes the command | limits, no rights, filters, then `exec` |
 //! | `open-door`, `door` | started by `inner` where bubblewrap is the first process | passes connections to the proxy |
-//! | `probe`, `linger`, `stay`, `fill`, `stand-in` | for trials only | try what must fail |
+//! | `probe`, `linger`, `stay`, `fill`, `crowd`, `stand-in` | for trials only | try what must fail |
 //!
 //! `init` and `guard` hold the lifeline: their standard input is a pipe that only tos can close. When
 //! it ends, tos is gone, and they end everything.
@@ -21,6 +22,7 @@ mod inner;
 mod mounts;
 mod namespaces;
 mod probe;
+mod watch;
 
 use std::{
     ffi::OsString,
@@ -34,6 +36,7 @@ use std::{
 
 pub(super) use cage::{is_possible as can_cage, sweep as sweep_cages};
 pub(super) use probe::{Answers, DECOY_TOOL, DECOY_TOOLS, DECOYS, Questions};
+pub(super) use watch::is_needed as must_watch;
 
 use super::spec::Spec;
 
@@ -88,6 +91,7 @@ fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
         "open-door" => return forward::send_doorkeeper(&first),
         "door" => return forward::keep_door(&first),
         "fill" => return probe::fill(&first),
+        "crowd" => return probe::crowd(&first),
         "stand-in" => return probe::stand_in(&first, &words.collect::<Vec<_>>()),
         _ => {}
     }
@@ -97,6 +101,7 @@ fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
             Ok(never) => match never {},
             Err(fault) => Err(fault),
         },
+        "watch" => watch::watch(&spec, &words.collect::<Vec<_>>()),
         "outer" => namespaces::outer(&spec, &first, words.collect()),
         "init" => namespaces::init(&spec, &first, &words.collect::<Vec<_>>()),
         "guard" => guard::guard(&spec, &first, words.collect()),

@@ -151,6 +151,21 @@ pub(super) fn fill(words: &str) -> Result<ExitCode, Fault> {
     }
 }
 
+/// Starts so many threads and stays.
+pub(super) fn crowd(count: &str) -> Result<ExitCode, Fault> {
+    let count: usize = count.parse()?;
+    let (hold, release) = std::sync::mpsc::channel::<()>();
+    let release = Arc::new(std::sync::Mutex::new(release));
+    for _ in 0..count {
+        let release = Arc::clone(&release);
+        let thread = std::thread::Builder::new().stack_size(64 * 1024);
+        drop(thread.spawn(move || drop(release.lock().map(|release| release.recv())))?);
+    }
+    std::thread::sleep(LONGEST_STAY);
+    drop(hold);
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Stands in for tos: starts a jailer, holds its lifeline, and waits to be killed.
 pub(super) fn stand_in(directory: &str, words: &[OsString]) -> Result<ExitCode, Fault> {
     let (program, arguments) = words.split_first().ok_or("no jailer to start")?;
