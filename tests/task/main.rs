@@ -540,6 +540,91 @@ fn the_agent_sees_neither_keys_nor_the_users_home() {
     );
 }
 
+/// A login whose access token has ended; with each renewal the token before is dead.
+fn login(token: u32, expires: u64) -> String {
+    format!(r#"{{"access":"a-{token}","refresh":"r-{token}","expires":{expires}}}"#)
+}
+
+/// What an agent does that renews its login where that has ended, and then works.
+fn renewing(token: u32, work: &str) -> String {
+    let renewed = login(token + 1, 4_000_000_000_000);
+    format!(
+        "grep -q '\"r-{token}\"' ~/.agent/auth.json || {{ echo 'your refresh token was already used'; exit 1; }}; \
+         printf '%s' '{renewed}' > ~/.agent/new && mv ~/.agent/new ~/.agent/auth.json; {work}"
+    )
+}
+
+#[test]
+fn a_login_that_is_renewed_comes_back_and_serves_the_next_task() {
+    let root = Root::new();
+    let users = root.home.path().join(".agent/auth.json");
+    fs::create_dir_all(users.parent().unwrap()).unwrap();
+    fs::write(&users, login(1, 1000)).unwrap();
+    // The second task's agent fails after it has renewed the login again.
+    let tasks = [("T-1", renewing(1, FIXED)), ("T-2", renewing(2, "exit 1"))];
+    let tasks: Vec<_> = tasks
+        .iter()
+        .map(|(id, script)| (*id, script.as_str(), ""))
+        .collect();
+    root.list("stop", &tasks);
+    let list = root.home.path().join("list.toml");
+    let text = fs::read_to_string(&list).unwrap();
+    let text = text.replace(
+        "\"{prompt}\"] }",
+        "\"{prompt}\"], credentials = [\".agent/auth.json\"] }",
+    );
+    fs::write(&list, text).unwrap();
+    let said = root.run().1;
+    assert!(said.contains("T-1 passed"), "{said}");
+    let now = fs::read_to_string(&users).unwrap();
+    assert!(now.contains("\"r-3\""), "{now}: {said}");
+    assert!(
+        !root
+            .root
+            .join(".tos/logins")
+            .read_dir()
+            .is_ok_and(|mut left| left.next().is_some())
+    );
+}
+
+#[test]
+fn two_agents_of_two_repositories_renew_one_login_once() {
+    let one = Root::new();
+    let users = one.home.path().join(".agent/auth.json");
+    fs::create_dir_all(users.parent().unwrap()).unwrap();
+    fs::write(&users, login(1, 1000)).unwrap();
+    // Whoever finds the old token renews it; the server knows it no more after that.
+    let server = one.home.path().join("used");
+    let script = format!(
+        "if grep -q '\"r-1\"' ~/.agent/auth.json; then mkdir '{}' || {{ echo 'already used'; exit 1; }}; \
+         printf '%s' '{}' > ~/.agent/new && mv ~/.agent/new ~/.agent/auth.json; fi; {FIXED}",
+        server.display(),
+        login(2, 4_000_000_000_000)
+    );
+    let two = Root::new();
+    let mut running = Vec::new();
+    for root in [&one, &two] {
+        root.list("stop", &[("T-1", &script, "")]);
+        let list = root.home.path().join("list.toml");
+        let text = fs::read_to_string(&list).unwrap();
+        let text = text.replace(
+            "\"{prompt}\"] }",
+            "\"{prompt}\"], credentials = [\".agent/auth.json\"] }",
+        );
+        fs::write(&list, text).unwrap();
+        let mut command = root.command(&["task", "run", list.to_str().unwrap()]);
+        // Both belong to one user.
+        running.push(command.env("HOME", one.home.path()).spawn().unwrap());
+    }
+    for mut child in running {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(
+        fs::read_to_string(&users).unwrap(),
+        login(2, 4_000_000_000_000)
+    );
+}
+
 #[test]
 fn behind_a_wall_the_agent_cannot_write_outside_its_room() {
     let root = Root::new();

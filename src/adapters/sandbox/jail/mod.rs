@@ -15,6 +15,7 @@
 //! it ends, tos is gone, and they end everything.
 
 mod cage;
+mod extras;
 mod filter;
 mod forward;
 mod guard;
@@ -86,13 +87,13 @@ fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
     let first = first.map_err(|_| "the specification is not text")?;
     match stage.as_str() {
         "probe" => return probe::answer(&first),
-        "linger" => return probe::linger(&first),
-        "stay" => return probe::stay(&first),
+        "linger" => return extras::linger(&first),
+        "stay" => return extras::stay(&first),
         "open-door" => return forward::send_doorkeeper(&first),
         "door" => return forward::keep_door(&first),
-        "fill" => return probe::fill(&first),
-        "crowd" => return probe::crowd(&first),
-        "stand-in" => return probe::stand_in(&first, &words.collect::<Vec<_>>()),
+        "fill" => return extras::fill(&first),
+        "crowd" => return extras::crowd(&first),
+        "stand-in" => return extras::stand_in(&first, &words.collect::<Vec<_>>()),
         _ => {}
     }
     let spec: Spec = serde_json::from_str(&first)?;
