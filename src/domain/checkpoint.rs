@@ -22,6 +22,8 @@ pub struct Refs {
     pub checkpoints: String,
     /// Before the numbers of safety snapshots.
     pub safety: String,
+    /// Before the hashes of checkpoints, for what was on the disk then.
+    pub disks: String,
 }
 
 impl Refs {
@@ -34,6 +36,7 @@ impl Refs {
         Self {
             checkpoints: format!("{below}checkpoints/"),
             safety: format!("{below}safety/"),
+            disks: format!("{below}disk/"),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod budget;
 pub mod checkpoint;
 pub mod command;
 pub mod confinement;
+pub mod disk_record;
 pub mod drill;
 pub mod event;
 pub mod gate;

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
-use tos::{adapters::git::blocking_look, domain::checkpoint::Failure};
+use tos::{
+    adapters::git::{GitWorktrees, blocking_look},
+    domain::checkpoint::Failure,
+};
 
 use crate::support::{Repo, git_in, take_with};
 
@@ -150,8 +153,8 @@ fn line_endings_are_stored_as_git_would_store_them() {
     assert_eq!(repo.read("text.txt"), "one\r\ntwo\r\n");
     assert_eq!(
         repo.read("plain.txt"),
-        "one\r\ntwo\r\n",
-        "written anew, as a checkout does"
+        "one\ntwo\n",
+        "as it was, not as a checkout writes it"
     );
     assert_eq!(repo.read("data.bin"), "one\r\ntwo\r\n");
 }
@@ -309,4 +312,90 @@ fn a_look_tells_why_checkpoints_are_not_possible() {
             "{failure}"
         );
     }
+}
+
+#[test]
+fn another_storage_of_refs_is_named() {
+    let repo = Repo::with_files();
+    repo.git(&["config", "core.repositoryFormatVersion", "1"]);
+    repo.git(&["config", "extensions.refStorage", "reftable"]);
+    let failure = repo.try_take("x").unwrap_err();
+    assert!(failure.to_string().contains("reftable"), "{failure}");
+    let failure = GitWorktrees::open(&repo.top).unwrap_err();
+    assert!(failure.to_string().contains("reftable"), "{failure}");
+}
+
+#[test]
+fn a_rollback_names_a_submodule_that_stays_where_it_is() {
+    let inner = Repo::with_files();
+    let repo = Repo::with_files();
+    repo.git(&["submodule", "add", "-q", inner.top.to_str().unwrap(), "sub"]);
+    repo.commit("with a submodule");
+    repo.take("before");
+    let sub = repo.top.join("sub");
+    git_in(
+        &sub,
+        &[
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@y",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "on",
+        ],
+    );
+    let head = git_in(&sub, &["rev-parse", "HEAD"]);
+    let done = repo.try_roll_back("before", false).unwrap();
+    assert_eq!(done.warnings.len(), 1, "{:?}", done.warnings);
+    assert!(
+        done.warnings[0].contains("submodule `sub` stays on"),
+        "{:?}",
+        done.warnings
+    );
+    assert_eq!(git_in(&sub, &["rev-parse", "HEAD"]), head);
+}
+
+#[test]
+fn a_rollback_to_another_branch_and_an_unfinished_rebase_are_named() {
+    let repo = Repo::with_files();
+    let first = repo.head();
+    repo.git(&["switch", "-q", "-c", "feature"]);
+    repo.write("a.txt", "feature\n");
+    repo.take("on-feature");
+    repo.git(&["switch", "-q", "main"]);
+    repo.write("a.txt", "main\n");
+    repo.commit("on main");
+    let done = repo.roll_back("on-feature", false);
+    assert!(
+        done.warnings
+            .iter()
+            .any(|line| line.contains("commit of `feature`")),
+        "{:?}",
+        done.warnings
+    );
+    repo.undo();
+    assert_eq!(repo.roll_back(&first, false).warnings, Vec::<String>::new());
+    repo.undo();
+    let rebase = std::process::Command::new("git")
+        .args(["rebase", "-q", "feature"])
+        .current_dir(&repo.top)
+        .output()
+        .unwrap();
+    assert!(!rebase.status.success());
+    let failure = repo.try_roll_back(&first, false).unwrap_err();
+    assert!(
+        failure.to_string().contains("a rebase is under way"),
+        "{failure}"
+    );
+    let done = repo.try_roll_back(&first, true).unwrap();
+    assert!(
+        done.warnings
+            .iter()
+            .any(|line| line.contains("a rebase is still under way")),
+        "{:?}",
+        done.warnings
+    );
 }

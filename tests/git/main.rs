@@ -5,6 +5,7 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+mod bytes;
 mod crash;
 mod damaged;
 mod equivalence;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::{home::Home, restore::absolute};
+use super::{home::Home, index::Index, restore::absolute};
 
 /// What may happen to content on its way in or out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +44,17 @@ impl Conversions {
         for path in paths.filter(|path| is_attributes(path)) {
             if let Ok(text) = std::fs::read(absolute(&home.top, path)) {
                 self.read(&text);
+            }
+        }
+    }
+
+    /// Adds what the attribute files said that the index has: what is on the disk may have been written by them.
+    pub(super) fn read_index(&mut self, home: &Home, index: &Index) {
+        let entries = index.entries.iter();
+        for entry in entries.filter(|entry| is_attributes(index.path(entry))) {
+            let blob = git2::Oid::from_bytes(&entry.id).and_then(|id| home.git.find_blob(id));
+            if let Ok(blob) = blob {
+                self.read(blob.content());
             }
         }
     }

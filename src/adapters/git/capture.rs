@@ -14,13 +14,14 @@ use super::{
     fast,
     home::Home,
     index::{self, Index},
-    object::Id,
+    object::{EMPTY_TREE, Id},
     pack::Pack,
     publish::{Scratch, Stamp},
     tree_diff::{self, Changes},
 };
 use crate::domain::{
     checkpoint::{Failure, Kind, Suspect, shown_path},
+    disk_record::DiskRecord,
     secrets,
     state_folder::is_state_path,
 };
@@ -41,6 +42,8 @@ pub(super) struct Capture {
     pub(super) memory: Option<Index>,
     /// Directories without a tracked file, outermost first; only known together with `memory`.
     pub(super) directories: Vec<Vec<u8>>,
+    /// What no tree can hold, where the tree has the very bytes that are on the disk.
+    pub(super) plain: Option<DiskRecord>,
     /// The last comparison of `memory` with a tree.
     pub(super) deltas: RefCell<Option<Compared>>,
 }
@@ -49,6 +52,26 @@ pub(super) struct Capture {
 type Compared = (Option<Oid>, Rc<Vec<Delta>>);
 
 impl Capture {
+    /// Returns a capture of nothing, for when git cannot say what it would store.
+    pub(super) fn of_nothing(home: &Home, known: &Known) -> Self {
+        Self {
+            tree: EMPTY_TREE,
+            index: None,
+            stamp: known.stamp.clone(),
+            left_alone: Vec::new(),
+            pack: Pack::new(&objects(home)),
+            memory: None,
+            directories: Vec::new(),
+            plain: None,
+            deltas: RefCell::default(),
+        }
+    }
+
+    /// Tells whether git could not say what it would store.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        self.memory.is_none() && self.index.is_none()
+    }
+
     /// Returns what changes on the way from the captured work tree to a tree; submodules do not count.
     pub(super) fn changes_to(&self, home: &Home, goal: Option<Oid>) -> Result<Changes> {
         match &self.memory {
@@ -153,6 +176,7 @@ fn blocking_by_program(home: &Home, wish: Wish<'_>, known: &Known) -> Result<Cap
         pack: Pack::new(&objects(home)),
         memory: None,
         directories: Vec::new(),
+        plain: None,
         deltas: RefCell::default(),
     };
     if wish.refuse_secrets {

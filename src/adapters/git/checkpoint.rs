@@ -11,9 +11,15 @@ use super::{
     capture::{self, Known, Wish},
     commit::add_commit,
     delta,
+    disk::Disk,
     error::Result,
     home::Home,
-    neighbours, publish, refs, tree_diff, wholeness,
+    index::Index,
+    neighbours,
+    object::Id,
+    publish, records, refs,
+    tree_diff::{self, Changes},
+    wholeness,
 };
 use crate::domain::checkpoint::{self, Failure, Take, Taken, shown_path};
 
@@ -58,16 +64,17 @@ fn blocking_take_once(
     let mut captured = capture::blocking_capture(options, home, wish, &known)?;
     let parent = home.tree_of(head.at())?;
     wholeness::refuse_damaged(home, &captured, parent)?;
-    let parents: Vec<Oid> = head
-        .at()
-        .and_then(|at| Oid::from_str(at).ok())
-        .into_iter()
-        .collect();
+    let at = head.at().and_then(|at| Oid::from_str(at).ok());
+    let parents: Vec<Oid> = at.into_iter().collect();
     let commit = add_commit(home, &mut captured.pack, &captured.tree, &parents, message)?;
+    let disk = Disk::blocking_read(home, &mut captured, &excluded)?;
+    let stored = records::add(home, &mut captured.pack, commit, &disk)?;
     let index: Vec<_> = captured.index.iter().map(publish::Scratch::path).collect();
     captured.pack.finish_with(&index)?;
     let why = message.trim();
     let below = &home.refs.checkpoints;
+    // First, so that no checkpoint is without it.
+    let beside = records::point(home, commit, stored)?;
     let number = refs::add_numbered(home, below, commit, why)?;
     if let Some(index) = &captured.index {
         let published = publish::blocking_publish(
@@ -78,18 +85,15 @@ fn blocking_take_once(
         );
         if let Err(failure) = published {
             refs::drop_numbered(home, below, number);
+            records::forget(home, commit);
             return Err(failure);
         }
     }
     refs::advance(home, &head, commit, &format!("commit (tos): {why}"))?;
     let own = format!("{below}{number}");
-    refs::blocking_settle(home, &[&own, head.name().unwrap_or("HEAD")])?;
+    refs::blocking_settle(home, &[&own, &beside, head.name().unwrap_or("HEAD")])?;
     blocking_gather_packs(home);
-    let changes = match &captured.memory {
-        Some(index) => delta::all_changes(&delta::compare(home, index, parent)?),
-        None => tree_diff::compare(home, Some(capture::oid(&captured.tree)?), parent)?,
-    };
-    let changes = tree_diff::reversed(changes);
+    let changes = changes_since(home, captured.memory.as_ref(), &captured.tree, parent)?;
     Ok(Taken {
         hash: commit.to_string(),
         number,
@@ -105,6 +109,20 @@ fn blocking_take_once(
             .map(|path| shown_path(path))
             .collect(),
     })
+}
+
+/// Returns what the commit changed.
+fn changes_since(
+    home: &Home,
+    memory: Option<&Index>,
+    tree: &Id,
+    parent: Option<Oid>,
+) -> Result<Changes> {
+    let changes = match memory {
+        Some(index) => delta::all_changes(&delta::compare(home, index, parent)?),
+        None => tree_diff::compare(home, Some(capture::oid(tree)?), parent)?,
+    };
+    Ok(tree_diff::reversed(changes))
 }
 
 /// One pack a checkpoint would become thousands. Gathering is a favour: where it fails, git works on.

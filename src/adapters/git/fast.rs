@@ -9,6 +9,7 @@ use git2::{OdbLookupFlags, Oid, Repository};
 use super::{
     attributes::Conversions,
     capture::{self, Capture, Known, Wish, objects, suspect},
+    disk,
     error::{Doing, Result},
     home::Home,
     ignore::{self, Loose, is_repository},
@@ -17,11 +18,15 @@ use super::{
     object::Id,
     pack::Pack,
     publish::Scratch,
+    records,
     restore::absolute,
     scan::{self, Found},
     trees::{self, Sink},
 };
-use crate::domain::checkpoint::Failure;
+use crate::domain::{
+    checkpoint::Failure,
+    disk_record::{DiskRecord, Usual},
+};
 
 /// Captures the work tree, or declines.
 pub(super) fn blocking_capture(
@@ -34,17 +39,49 @@ pub(super) fn blocking_capture(
     };
     let scratch = Scratch::new(&home.directory);
     let began = scratch.blocking_touch()?;
-    let mut found = scan::blocking_scan(&home.top, index)?;
+    let usual = disk::usual();
+    let mut found = scan::blocking_scan(&home.top, index, usual)?;
     let untracked = std::mem::take(&mut found.untracked);
-    let conversions = conversions(home, index, &untracked);
-    let loose = ignore::blocking_sift(home, untracked, wish.excluded)?;
+    let mut conversions = conversions(home, index, &untracked);
+    let mut loose = ignore::blocking_sift(home, untracked, wish.excluded, usual)?;
+    conversions.read_files(home, loose.files.iter().map(|(path, _)| path.as_slice()));
+    let plain = plain(home, index, conversions, &mut found, &mut loose, usual)?;
     if found.is_odd || loose.is_odd || clashes(index, &found, &loose) {
         return Ok(None);
     }
     let mut draft = Draft::new(index, &found, loose);
     draft.blocking_read(home, wish, conversions)?;
     draft.submodules(home, &found);
-    draft.blocking_finish(home, known, scratch, began).map(Some)
+    let mut capture = draft.blocking_finish(home, known, scratch, began)?;
+    capture.plain = plain;
+    Ok(Some(capture))
+}
+
+/// Returns what no tree can hold, if the capture's own tree is certain to have the bytes on the disk.
+fn plain(
+    home: &Home,
+    index: &Index,
+    mut conversions: Conversions,
+    found: &mut Found,
+    loose: &mut Loose,
+    usual: Usual,
+) -> Result<Option<DiskRecord>> {
+    conversions.read_index(home, index);
+    let is_hidden = |entry: &Entry| entry.is_skipped() || entry.is_assumed();
+    if conversions != Conversions::default()
+        || index.entries.iter().any(is_hidden)
+        || records::differed(home)?
+    {
+        return Ok(None);
+    }
+    let mut record = DiskRecord::new(usual);
+    for modes in [&mut found.modes, &mut loose.modes] {
+        record.modes.extend(modes.drain(..));
+    }
+    for empty in [&mut found.empty, &mut loose.empty] {
+        record.empty.extend(empty.drain(..));
+    }
+    Ok(Some(record))
 }
 
 /// Tells whether this repository holds nothing that only the git program handles rightly.
@@ -134,9 +171,6 @@ impl Draft {
         conversions: Conversions,
     ) -> Result<()> {
         let mut pack = Pack::new(&objects(home));
-        let mut conversions = conversions;
-        let nested = self.work.iter().map(|work| work.path.as_slice());
-        conversions.read_files(home, nested);
         let manner = Manner {
             top: &home.top,
             conversions,
@@ -280,6 +314,7 @@ impl Draft {
             memory: Some(self.index),
             directories: self.loose.directories,
             deltas: RefCell::default(),
+            plain: None,
         })
     }
 }
@@ -312,7 +347,7 @@ fn stored_as(stored: &Index, work: &Work) -> Outcome {
     }
 }
 
-fn stands_at(home: &Home, path: &[u8]) -> Option<Id> {
+pub(super) fn stands_at(home: &Home, path: &[u8]) -> Option<Id> {
     let directory = absolute(&home.top, path);
     if !is_repository(&directory) {
         return None;

@@ -152,6 +152,15 @@ impl Home {
             .collect()
     }
 
+    /// Returns what waits for its end although nothing in the index says so: a rebase, or mails being applied.
+    pub(super) fn rebase_under_way(&self) -> Option<&'static str> {
+        let is_there = |name: &str| self.directory.join(name).exists();
+        if is_there("rebase-apply/applying") {
+            return Some("`git am`");
+        }
+        (is_there("rebase-merge") || is_there("rebase-apply")).then_some("a rebase")
+    }
+
     /// Fails where a merge, cherry-pick or revert waits for its end.
     pub(super) fn refuse_unfinished(&self) -> Result<()> {
         let waiting = STATES
@@ -179,9 +188,18 @@ pub(super) fn blocking_init(root: &Path) -> Result<()> {
     }
 }
 
-fn not_opened(root: &Path, error: git2::Error) -> Failure {
+/// Says why the repository of a root cannot be opened.
+pub(super) fn not_opened(root: &Path, error: git2::Error) -> Failure {
     let feature = match (error.code(), error.class()) {
         (ErrorCode::NotFound, _) => return Failure::NoRepository { root: text(root) },
+        (_, ErrorClass::Repository) if error.message().contains("refstorage") => {
+            "another storage of refs than files (`extensions.refStorage`, e.g. reftable; `git refs migrate \
+             --ref-format=files` changes it)"
+                .to_owned()
+        }
+        (_, ErrorClass::Repository) if error.message().contains("objectformat") => {
+            "another object format than sha1 (`extensions.objectFormat`, e.g. sha256)".to_owned()
+        }
         (ErrorCode::Owner, _) => {
             "a directory owned by another user (see `git config safe.directory`)".to_owned()
         }

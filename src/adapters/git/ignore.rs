@@ -5,7 +5,10 @@
 
 use std::{
     ffi::OsStr,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, fs::PermissionsExt},
+    },
     path::Path,
 };
 
@@ -17,6 +20,7 @@ use super::{
     restore::absolute,
     scan::{Seen, Untracked, look, open_directory},
 };
+use crate::domain::disk_record::Usual;
 
 /// What is untracked and not ignored.
 #[derive(Debug, Default)]
@@ -29,6 +33,10 @@ pub(super) struct Loose {
     pub(super) directories: Vec<Vec<u8>>,
     /// True where something was met that only the git program judges rightly.
     pub(super) is_odd: bool,
+    /// Modes of files and folders that are not usual.
+    pub(super) modes: Vec<(Vec<u8>, u32)>,
+    /// Folders with nothing in them.
+    pub(super) empty: Vec<Vec<u8>>,
 }
 
 /// Follows untracked names down to the files that belong in a checkpoint.
@@ -36,6 +44,7 @@ pub(super) fn blocking_sift(
     home: &Home,
     mut names: Vec<Untracked>,
     excluded: &[Vec<u8>],
+    usual: Usual,
 ) -> Result<Loose> {
     let mut loose = Loose::default();
     let top = open_directory(&home.top)?;
@@ -46,9 +55,9 @@ pub(super) fn blocking_sift(
         for name in blocking_not_ignored(&home.program(), names)? {
             loose.is_odd |= is_suspicious(&name.path);
             if name.is_directory {
-                open_up(home, name.path, &mut next, &mut loose)?;
+                open_up(home, name.path, usual, &mut next, &mut loose)?;
             } else {
-                take_file(&top, name.path, &mut loose);
+                take_file(&top, name.path, usual, &mut loose);
             }
         }
         names = next;
@@ -70,20 +79,36 @@ pub(super) fn is_suspicious(path: &[u8]) -> bool {
     })
 }
 
-fn take_file(top: &OwnedFd, path: Vec<u8>, loose: &mut Loose) {
+fn take_file(top: &OwnedFd, path: Vec<u8>, usual: Usual, loose: &mut Loose) {
     // What is neither file nor link (sockets, pipes) is nothing to git.
     if let Some(seen) = look(top, &path) {
+        if seen.has_odd_mode(usual) {
+            loose.modes.push((path.clone(), seen.perm));
+        }
         loose.files.push((path, seen));
     }
 }
 
-fn open_up(home: &Home, path: Vec<u8>, next: &mut Vec<Untracked>, loose: &mut Loose) -> Result<()> {
+fn open_up(
+    home: &Home,
+    path: Vec<u8>,
+    usual: Usual,
+    next: &mut Vec<Untracked>,
+    loose: &mut Loose,
+) -> Result<()> {
     let directory = absolute(&home.top, &path);
     if is_repository(&directory) {
         loose.repositories.push(path);
         return Ok(());
     }
+    let data = directory.symlink_metadata().at("look at", &directory)?;
+    let mode = data.permissions().mode() & 0o7777;
+    if mode != usual.folder {
+        loose.modes.push((path.clone(), mode));
+    }
+    let mut is_empty = true;
     for entry in std::fs::read_dir(&directory).at("read", &directory)? {
+        is_empty = false;
         let entry = entry.at("read", &directory)?;
         let kind = entry.file_type().at("look at", &entry.path())?;
         let name = entry.file_name();
@@ -93,6 +118,9 @@ fn open_up(home: &Home, path: Vec<u8>, next: &mut Vec<Untracked>, loose: &mut Lo
                 is_directory: kind.is_dir(),
             });
         }
+    }
+    if is_empty {
+        loose.empty.push(path.clone());
     }
     loose.directories.push(path);
     Ok(())

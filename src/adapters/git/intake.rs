@@ -107,6 +107,69 @@ pub(super) fn blocking_read(manner: Manner<'_>, work: &[Work], pack: &mut Pack) 
     })
 }
 
+/// Returns the ids that files have as blobs, byte for byte; `None` = it vanished or became something else.
+pub(super) fn blocking_hash(top: &Path, work: &[Work]) -> Result<Vec<Option<Id>>> {
+    let next = AtomicUsize::new(0);
+    let run = || -> Result<Vec<(usize, Option<Id>)>> {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = work.get(at) else {
+                return Ok(done);
+            };
+            done.push((at, blocking_hash_one(top, item)?));
+        }
+    };
+    let helpers = helpers(work.len(), 32);
+    let parts = std::thread::scope(|scope| {
+        let others: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
+        let mut parts = vec![run()];
+        parts.extend(others.into_iter().map(joined));
+        parts
+    });
+    let mut all = vec![None; work.len()];
+    for part in parts {
+        for (at, id) in part? {
+            if let Some(place) = all.get_mut(at) {
+                *place = id;
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn blocking_hash_one(top: &Path, work: &Work) -> Result<Option<Id>> {
+    let path = absolute(top, &work.path);
+    if work.seen.mode == SYMLINK {
+        let target = std::fs::read_link(&path).ok();
+        let bytes = target.map(|target| target.into_os_string().into_encoded_bytes());
+        return Ok(bytes.map(|bytes| object::id_of(Kind::Blob, &bytes)));
+    }
+    let mut file = match open(&path) {
+        Ok(file) => file,
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => return Err(error).at("open", &path),
+    };
+    if work.seen.size <= BIG {
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).at("read", &path)?;
+        return Ok(Some(object::id_of(Kind::Blob, &content)));
+    }
+    hashed(&mut file, work.seen.size, &path).map(Some)
+}
+
+fn hashed(file: &mut File, size: u64, path: &Path) -> Result<Id> {
+    let mut hasher = object::hasher(Kind::Blob, size);
+    let mut chunk = vec![0; 1 << 18];
+    loop {
+        let read = file.read(&mut chunk).at("read", path)?;
+        if read == 0 {
+            return Ok(hasher.finalize().into());
+        }
+        hasher.update(chunk.get(..read).unwrap_or_default());
+    }
+}
+
 type One = (Outcome, Option<&'static str>);
 
 fn blocking_one(manner: Manner<'_>, work: &Work, pack: &Mutex<&mut Pack>) -> Result<One> {
@@ -164,16 +227,7 @@ fn blocking_big(
         Err(error) => return Err(error).at("open", path),
     };
     if work.known.is_some() {
-        let mut hasher = object::hasher(Kind::Blob, work.seen.size);
-        let mut chunk = vec![0; 1 << 18];
-        loop {
-            let read = file.read(&mut chunk).at("read", path)?;
-            if read == 0 {
-                break;
-            }
-            hasher.update(chunk.get(..read).unwrap_or_default());
-        }
-        if work.known == Some(hasher.finalize().into()) {
+        if work.known == Some(hashed(&mut file, work.seen.size, path)?) {
             return Ok((Outcome::Same, None));
         }
         file = open(path).at("open", path)?;

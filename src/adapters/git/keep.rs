@@ -9,29 +9,29 @@ use std::{collections::BTreeSet, path::Path};
 use git2::{ErrorCode, ObjectType, Oid, Tree};
 
 use super::{
-    capture::{Capture, Known},
+    capture::Known,
     error::{Doing, Result},
     home::Home,
     ignore, index,
     restore::absolute,
     scan::Untracked,
+    tree_diff::Changes,
 };
 use crate::domain::checkpoint::Kind;
 
 const RULES: &str = ".gitignore";
 
-/// Returns the captured files that are untracked, not in `goal`, and ignored there.
+/// Returns the files that go on the way to `goal`, are untracked, and ignored there.
 pub(super) fn blocking_kept(
     home: &Home,
     known: &Known,
-    captured: &Capture,
+    changes: &Changes,
     goal: Oid,
 ) -> Result<BTreeSet<Vec<u8>>> {
-    let changes = captured.changes_to(home, Some(goal))?;
     let doomed = changes
-        .into_iter()
-        .filter(|(_, kind)| *kind == Kind::Deleted)
-        .map(|(path, _)| path);
+        .iter()
+        .filter(|(_, kind)| **kind == Kind::Deleted)
+        .map(|(path, _)| path.clone());
     let mut doomed = blocking_untracked(home, known, doomed.collect())?;
     if doomed.is_empty() {
         return Ok(doomed);

@@ -18,12 +18,14 @@ use std::{
     time::Duration,
 };
 
+mod aside;
 mod attributes;
 mod capture;
 mod checkpoint;
 mod commit;
 mod conflicts;
 mod delta;
+mod disk;
 mod error;
 mod fast;
 mod home;
@@ -37,6 +39,7 @@ mod object;
 mod pack;
 mod program;
 mod publish;
+mod records;
 mod refs;
 mod restore;
 mod rewrite;
@@ -47,8 +50,10 @@ mod share;
 mod target;
 mod tree_diff;
 mod trees;
+mod untouched;
 mod wholeness;
 mod worktree;
+mod write_back;
 
 pub use worktree::GitWorktrees;
 

@@ -12,30 +12,38 @@ use super::{
     rewrite,
     tree_diff::Changes,
 };
-use crate::domain::checkpoint::{Failure, Kind, shown_path};
+use crate::domain::{
+    checkpoint::{Failure, Kind, shown_path},
+    state_folder::is_state_path,
+};
 
-/// Adds to the capture what is on disk, in no captured tree, and would be lost on the way to `goal`:
-/// ignored files where a file must be written, and files git was told not to look at.
+/// Adds to the capture what the way to `goal` would overwrite and git was told not to look at, or to ignore. Only
+/// where git writes the files: it does not touch what its index does not know.
 pub(super) fn blocking_add_endangered(
     home: &Home,
     known: &Known,
     captured: &mut Capture,
-    goal: Oid,
+    changes: &Changes,
+    ignored: &[Vec<u8>],
 ) -> Result<()> {
-    let changes = captured.changes_to(home, Some(goal))?;
-    let hidden = unwatched(home, known, &changes);
+    let hidden = unwatched(home, known, changes);
+    if ignored.is_empty() && hidden.is_empty() {
+        return Ok(());
+    }
+    capture::blocking_add_unseen(home, captured, ignored, &hidden)
+}
+
+/// Returns what stands where a file must be written and is in no capture: ignored files, and folders with some.
+pub(super) fn blocking_endangered(home: &Home, changes: &Changes) -> Result<Vec<Vec<u8>>> {
     let mut ignored = Vec::new();
-    for (path, kind) in &changes {
-        if *kind == Kind::Added {
-            ignored.extend(in_the_way(home, &changes, path)?);
+    for (path, kind) in changes {
+        if *kind == Kind::Added && !is_state_path(path) {
+            ignored.extend(in_the_way(home, changes, path)?);
         }
     }
     ignored.sort();
     ignored.dedup();
-    if ignored.is_empty() && hidden.is_empty() {
-        return Ok(());
-    }
-    capture::blocking_add_unseen(home, captured, &ignored, &hidden)
+    Ok(ignored)
 }
 
 /// Files that the way to a goal leaves as they are on disk.

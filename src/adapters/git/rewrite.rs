@@ -5,11 +5,11 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{DirBuilder, File},
+    fs::{DirBuilder, File, Permissions},
     io::Write,
     os::unix::{
         ffi::OsStringExt,
-        fs::{DirBuilderExt, OpenOptionsExt},
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     },
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
@@ -31,7 +31,10 @@ use super::{
     scan::{helpers, look, open_directory},
     trees::{self, Sink},
 };
-use crate::domain::checkpoint::{Failure, shown_path};
+use crate::domain::{
+    checkpoint::{Failure, shown_path},
+    disk_record::DiskRecord,
+};
 
 /// Brings the work tree described by `index` to `goal`; returns the index of it, or declines.
 /// The files that stay keep what is on disk; those that the goal lacks leave the index.
@@ -45,7 +48,37 @@ pub(super) fn blocking_rewrite(
     if !suits(home, index, all)? {
         return Ok(None);
     }
-    let moves = |delta: &&Delta| !stays.holds(&delta.path);
+    let write = Writing {
+        goal,
+        stays,
+        record: None,
+    };
+    let next = blocking_write_files(home, index, all, &write)?;
+    let scratch = Scratch::new(&home.directory);
+    let now = scratch.blocking_touch()?;
+    scratch.blocking_write(&next.to_bytes(now))?;
+    blocking_sync(&[scratch.path()])?;
+    Ok(Some(scratch))
+}
+
+/// What is written.
+pub(super) struct Writing<'a> {
+    /// The tree that the files become.
+    pub(super) goal: Oid,
+    /// What is left as it is.
+    pub(super) stays: &'a Stays,
+    /// The modes that files get; `None` = those of new files.
+    pub(super) record: Option<&'a DiskRecord>,
+}
+
+/// Removes, replaces and writes the files of all deltas, as their blobs have them; returns the index of the result.
+pub(super) fn blocking_write_files(
+    home: &Home,
+    index: &Index,
+    all: &[Delta],
+    write: &Writing<'_>,
+) -> Result<Index> {
+    let moves = |delta: &&Delta| !write.stays.holds(&delta.path);
     let deltas: Vec<Delta> = all.iter().filter(moves).cloned().collect();
     blocking_check(home, index, &deltas)?;
     let mut emptied = BTreeSet::new();
@@ -54,7 +87,7 @@ pub(super) fn blocking_rewrite(
         emptied.extend(parents(&delta.path));
     }
     blocking_directories(home, &deltas)?;
-    let stats = blocking_write_all(home, index, &deltas)?;
+    let stats = blocking_write_all(home, index, &deltas, write.record)?;
     blocking_remove_empty(home, emptied.iter().rev());
     let mut written = deltas.iter().zip(stats).peekable();
     // What git knows nothing of the time of, it looks at anew.
@@ -63,12 +96,7 @@ pub(super) fn blocking_rewrite(
         is_it.map(|(_, stat)| stat).unwrap_or_default()
     };
     let stats: Vec<Stat> = all.iter().map(stat_of).collect();
-    let next = next_index(index, all, &stats, goal)?;
-    let scratch = Scratch::new(&home.directory);
-    let now = scratch.blocking_touch()?;
-    scratch.blocking_write(&next.to_bytes(now))?;
-    blocking_sync(&[scratch.path()])?;
-    Ok(Some(scratch))
+    next_index(index, all, &stats, write.goal)
 }
 
 /// Removes directories where nothing is left in them; the root of tos stays.
@@ -134,7 +162,7 @@ fn blocking_remove(top: &Path, index: &Index, delta: &Delta) -> Result<()> {
 }
 
 /// Returns the directories above a path, outermost last.
-fn parents(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+pub(super) fn parents(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let slashes = path
         .iter()
         .enumerate()
@@ -170,7 +198,12 @@ fn blocking_directories(home: &Home, deltas: &[Delta]) -> Result<()> {
 }
 
 /// Replaces and writes the files of all deltas; returns their stats in the deltas' order.
-fn blocking_write_all(home: &Home, index: &Index, deltas: &[Delta]) -> Result<Vec<Stat>> {
+fn blocking_write_all(
+    home: &Home,
+    index: &Index,
+    deltas: &[Delta],
+    record: Option<&DiskRecord>,
+) -> Result<Vec<Stat>> {
     let next = AtomicUsize::new(0);
     let top = home.top.as_path();
     let work = |git: &Repository| -> Result<Vec<(usize, Stat)>> {
@@ -183,7 +216,7 @@ fn blocking_write_all(home: &Home, index: &Index, deltas: &[Delta]) -> Result<Ve
             if delta.after.is_some() {
                 blocking_make_room(top, index, delta)?;
             }
-            written.push((at, blocking_write(git, top, delta)?));
+            written.push((at, blocking_write(git, top, delta, record)?));
         }
     };
     let helpers = helpers(deltas.len(), 64);
@@ -214,10 +247,12 @@ fn blocking_make_room(top: &Path, index: &Index, delta: &Delta) -> Result<()> {
     }
     let is_submodule = delta.after.is_some_and(|(mode, _)| mode == SUBMODULE);
     let path = absolute(top, &delta.path);
-    if !is_submodule && path.symlink_metadata().is_ok_and(|data| data.is_dir()) {
-        return blocking_remove_hollow(&path);
+    match path.symlink_metadata() {
+        Ok(data) if data.is_dir() && !is_submodule => blocking_remove_hollow(&path),
+        // The check has found nothing that holds data there: a pipe or a socket is in the way.
+        Ok(data) if !data.is_dir() => std::fs::remove_file(&path).at("remove", &path),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Removes a directory in which there are only directories.
@@ -233,7 +268,12 @@ pub(super) fn blocking_remove_hollow(directory: &Path) -> Result<()> {
     std::fs::remove_dir(directory).at("remove", directory)
 }
 
-fn blocking_write(git: &Repository, top: &Path, delta: &Delta) -> Result<Stat> {
+fn blocking_write(
+    git: &Repository,
+    top: &Path,
+    delta: &Delta,
+    record: Option<&DiskRecord>,
+) -> Result<Stat> {
     let Some((mode, id)) = delta.after.filter(|(mode, _)| *mode != SUBMODULE) else {
         return Ok(Stat::default());
     };
@@ -247,7 +287,13 @@ fn blocking_write(git: &Repository, top: &Path, delta: &Delta) -> Result<Stat> {
             .map(|data| Stat::from(&data))
             .at("look at", &path);
     }
-    let bits = if mode == EXECUTABLE { 0o777 } else { 0o666 };
+    let wanted = record.map(|record| record.file_mode(&delta.path, mode == EXECUTABLE));
+    // What only its owner may read is never open to others, not even while it is written.
+    let bits = match wanted {
+        Some(mode) => mode & 0o777,
+        None if mode == EXECUTABLE => 0o777,
+        None => 0o666,
+    };
     let mut file = File::options()
         .write(true)
         .create_new(true)
@@ -255,6 +301,12 @@ fn blocking_write(git: &Repository, top: &Path, delta: &Delta) -> Result<Stat> {
         .open(&path)
         .at("create", &path)?;
     file.write_all(&content).at("write", &path)?;
+    let mode = file.metadata().at("look at", &path)?.permissions().mode() & 0o7777;
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != mode) {
+        let permissions = Permissions::from_mode(wanted);
+        file.set_permissions(permissions)
+            .at("set the mode of", &path)?;
+    }
     file.metadata()
         .map(|data| Stat::from(&data))
         .at("look at", &path)

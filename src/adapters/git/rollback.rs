@@ -8,17 +8,22 @@ use std::{collections::BTreeSet, path::Path};
 use git2::Oid;
 
 use super::{
-    Options,
+    Options, aside,
     capture::{self, Capture, Known, Wish},
-    error::{Doing, Result},
+    delta,
+    disk::Disk,
+    error::{Doing, Result, text},
     home::Home,
-    index, keep, neighbours, publish, refs,
+    index, keep, neighbours, publish, records, refs,
     restore::{self, Stays},
     safety::{self, Snapshot, Staged},
-    target, tree_diff, wholeness,
+    target,
+    tree_diff::{self, Changes},
+    wholeness, write_back,
 };
 use crate::domain::{
-    checkpoint::{Change, Failure, RollBack, RolledBack, Undone, shown_path},
+    checkpoint::{Change, Failure, Kind, RollBack, RolledBack, Undone, shown_path},
+    disk_record::DiskRecord,
     safety::{Head, Note},
     state_folder::is_state_path,
 };
@@ -26,27 +31,36 @@ use crate::domain::{
 /// Brings HEAD, index and work tree to a commit.
 pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<RolledBack> {
     let home = Home::open(&options.root)?;
+    let rebase = home.rebase_under_way();
     if !order.discard {
+        if let Some(what) = rebase {
+            let (what, repository) = (what.to_owned(), text(&home.top));
+            return Err(Failure::UnderWay { what, repository });
+        }
         home.refuse_unfinished()?;
     }
     let found = target::blocking_find(options, &home, order.target.as_deref())?;
-    let goal = home
+    let staged = home
         .git
         .find_commit(found.commit)
         .map(|commit| commit.tree_id());
-    let goal = goal.doing(|| format!("could not read commit {}", found.commit))?;
+    let staged = staged.doing(|| format!("could not read commit {}", found.commit))?;
+    let goal = Way::to_commit(&home, found.commit, staged)?;
     neighbours::refuse_shared(&home, home.head()?.name())?;
     let mut start = Start::blocking_new(options, &home)?;
-    start.stays.own = filled_in(options, &home, order, goal)?;
+    start.stays.own = filled_in(options, &home, order, goal.files)?;
     let templates = start.stays.own.clone();
     let dirty = start.dirty(&home)?;
     if !order.discard && !dirty.is_empty() {
         return Err(Failure::Dirty { changes: dirty });
     }
     let reason = format!("before rollback to {}", found.commit);
-    let (safety, changes) = start.blocking_leave(&home, goal, &reason, &[])?;
-    let index = restore::blocking_restore(&home, &mut start.captured, goal, &start.stays)?;
-    restore::blocking_clean(&home, &start.captured, &index, &start.excluded)?;
+    let (safety, changes) = start.blocking_leave(&home, &goal, &reason, &[])?;
+    let mut warnings = found.warnings;
+    warnings.extend(rebase.map(aside::unfinished));
+    warnings.extend(aside::other_history(&home, &start.head, found.commit));
+    warnings.extend(start.moved_submodules(&home, &goal)?);
+    let index = start.blocking_restore(&home, &goal)?;
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
     let why = format!("reset (tos): moving to {}", found.commit);
@@ -61,7 +75,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
         changes,
         kept: templates.iter().map(|path| shown_path(path)).collect(),
         fetched: found.fetched,
-        warnings: found.warnings,
+        warnings,
     })
 }
 
@@ -73,9 +87,19 @@ pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Un
     let mut start = Start::blocking_new(options, &home)?;
     let tips = safety::tips_of(&home, &snapshot.note.head);
     let reason = format!("before undo to snapshot {number}");
-    let (safety, changes) = start.blocking_leave(&home, snapshot.tree, &reason, &tips)?;
-    let index = restore::blocking_restore(&home, &mut start.captured, snapshot.tree, &start.stays)?;
-    let warnings = blocking_stage(&home, &index, &snapshot)?;
+    let goal = Way {
+        files: snapshot.tree,
+        staged: snapshot.staged,
+        record: snapshot.record.clone(),
+        raw_index: snapshot.raw_index.clone(),
+        is_pair: false,
+    };
+    let (safety, changes) = start.blocking_leave(&home, &goal, &reason, &tips)?;
+    let index = start.blocking_restore(&home, &goal)?;
+    let warnings = match goal.record {
+        Some(_) => Vec::new(),
+        None => blocking_stage(&home, &index, &snapshot)?,
+    };
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
     for (name, bytes) in &snapshot.states {
@@ -95,10 +119,41 @@ pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Un
     })
 }
 
+/// Where the work goes.
+struct Way {
+    /// The tree of the files: of their bytes with a record, else as git stores them.
+    files: Oid,
+    /// The tree of the index.
+    staged: Oid,
+    /// What the tree of the files cannot hold; `None` where git writes them by its own rules.
+    record: Option<DiskRecord>,
+    /// The bytes of the index, where its tree says too little.
+    raw_index: Option<Vec<u8>>,
+    /// True where the two trees were made together, as those of a checkpoint are.
+    is_pair: bool,
+}
+
+impl Way {
+    fn to_commit(home: &Home, commit: Oid, staged: Oid) -> Result<Self> {
+        let (files, record) = match records::find(home, commit)? {
+            Some(stored) => (stored.tree, Some(stored.record)),
+            None => (staged, None),
+        };
+        Ok(Self {
+            files,
+            staged,
+            record,
+            raw_index: None,
+            is_pair: true,
+        })
+    }
+}
+
 /// What was there before anything was changed.
 struct Start {
     head: Head,
     captured: Capture,
+    disk: Disk,
     staged: Option<Staged>,
     known: Known,
     excluded: Vec<Vec<u8>>,
@@ -117,11 +172,17 @@ impl Start {
             excluded: &excluded,
         };
         let known = Known::blocking_read(home)?;
-        let captured = capture::blocking_capture(options, home, wish, &known)?;
+        let mut captured = match capture::blocking_capture(options, home, wish, &known) {
+            // A filter that fails cannot keep anybody from going back; what is on the disk is read all the same.
+            Err(Failure::Program { .. }) => Capture::of_nothing(home, &known),
+            other => other?,
+        };
+        let disk = Disk::blocking_read(home, &mut captured, &excluded)?;
         let staged = safety::blocking_staged(home, &known, home.tree_of(head.at())?)?;
         Ok(Self {
             head,
             captured,
+            disk,
             staged: Some(staged),
             known,
             excluded,
@@ -132,7 +193,13 @@ impl Start {
     /// Returns what differs from HEAD, staged or not; submodules do not count.
     fn dirty(&self, home: &Home) -> Result<Vec<Change>> {
         let head = home.tree_of(self.head.at())?;
-        let mut dirty = tree_diff::reversed(self.captured.changes_to(home, head)?);
+        let from_head = if self.captured.is_of_nothing() {
+            let deltas = self.disk.deltas_to(home, &self.captured, head)?;
+            delta::changes(self.disk.index(&self.captured)?, &deltas)
+        } else {
+            self.captured.changes_to(home, head)?
+        };
+        let mut dirty = tree_diff::reversed(from_head);
         if let Some(staged) = &self.staged {
             let staged = Some(safety::staged_tree(staged)?);
             for (path, kind) in tree_diff::compare_files(home, head, staged)? {
@@ -143,20 +210,30 @@ impl Start {
         Ok(tree_diff::shown(&dirty))
     }
 
-    /// Keeps everything the way to `goal` could lose; returns the snapshot's number and the changes.
+    /// Keeps everything the way to the goal could lose; returns the snapshot's number and the changes.
     fn blocking_leave(
         &mut self,
         home: &Home,
-        goal: Oid,
+        goal: &Way,
         reason: &str,
         tips: &[Oid],
     ) -> Result<(u32, Vec<Change>)> {
-        self.stays.ignored = keep::blocking_kept(home, &self.known, &self.captured, goal)?;
-        let to_goal = self.captured.changes_to(home, Some(goal))?;
-        let state = to_goal.into_keys().filter(|path| is_state_path(path));
-        self.stays.own.extend(state);
-        restore::blocking_add_endangered(home, &self.known, &mut self.captured, goal)?;
-        wholeness::refuse_damaged(home, &self.captured, home.tree_of(self.head.at())?)?;
+        let changes = self.changes(home, goal)?;
+        self.stays.ignored = keep::blocking_kept(home, &self.known, &changes, goal.files)?;
+        let state = changes.keys().filter(|path| is_state_path(path));
+        self.stays.own.extend(state.cloned());
+        let endangered = restore::blocking_endangered(home, &changes)?;
+        if !endangered.is_empty() {
+            self.disk
+                .blocking_add(home, &mut self.captured, &endangered)?;
+        }
+        if goal.record.is_none() {
+            let captured = &mut self.captured;
+            restore::blocking_add_endangered(home, &self.known, captured, &changes, &endangered)?;
+        }
+        if !self.captured.is_of_nothing() {
+            wholeness::refuse_damaged(home, &self.captured, home.tree_of(self.head.at())?)?;
+        }
         let Some(staged) = self.staged.take() else {
             let what = "the index".to_owned();
             return Err(Failure::Moving { what });
@@ -166,10 +243,56 @@ impl Start {
             head: self.head.clone(),
             raw_index: false,
         };
-        let number = safety::blocking_snapshot(home, &mut self.captured, staged, note, tips)?;
-        let mut changes = self.captured.changes_to(home, Some(goal))?;
+        let (captured, disk) = (&mut self.captured, &self.disk);
+        let number = safety::blocking_snapshot(home, captured, disk, staged, note, tips)?;
+        let mut changes = self.changes(home, goal)?;
+        if let Some(record) = &goal.record {
+            let files = self.disk.index(&self.captured)?;
+            for path in write_back::other_modes(&self.disk.record, record, files) {
+                changes.entry(path).or_insert(Kind::Modified);
+            }
+        }
         changes.retain(|path, _| !self.stays.holds(path));
         Ok((number, tree_diff::shown(&changes)))
+    }
+
+    /// Returns what changes on the way to the goal.
+    fn changes(&self, home: &Home, goal: &Way) -> Result<Changes> {
+        if goal.record.is_none() && !self.captured.is_of_nothing() {
+            return self.captured.changes_to(home, Some(goal.files));
+        }
+        let index = self.disk.index(&self.captured)?;
+        let deltas = self
+            .disk
+            .deltas_to(home, &self.captured, Some(goal.files))?;
+        Ok(delta::changes(index, &deltas))
+    }
+
+    /// Names the submodules that stand elsewhere than the goal says; a rollback does not move them.
+    fn moved_submodules(&self, home: &Home, goal: &Way) -> Result<Vec<String>> {
+        let index = self.disk.index(&self.captured)?;
+        let deltas = self
+            .disk
+            .deltas_to(home, &self.captured, Some(goal.files))?;
+        Ok(aside::moved_submodules(index, &deltas))
+    }
+
+    fn blocking_restore(&mut self, home: &Home, goal: &Way) -> Result<publish::Scratch> {
+        let Some(record) = &goal.record else {
+            let index =
+                restore::blocking_restore(home, &mut self.captured, goal.files, &self.stays)?;
+            restore::blocking_clean(home, &self.captured, &index, &self.excluded)?;
+            return Ok(index);
+        };
+        let to = write_back::Goal {
+            files: goal.files,
+            record,
+            staged: goal.staged,
+            raw_index: goal.raw_index.as_deref(),
+            is_pair: goal.is_pair,
+        };
+        let (disk, captured) = (&self.disk, &self.captured);
+        write_back::blocking_write_back(home, disk, captured, &self.known, &to, &self.stays)
     }
 
     fn blocking_publish(

@@ -7,6 +7,7 @@ use git2::Oid;
 use super::{
     capture::{Capture, Known, objects, oid, written_tree},
     commit::add_commit,
+    disk::Disk,
     error::{Doing, Result},
     home::Home,
     index,
@@ -15,7 +16,10 @@ use super::{
     publish::Scratch,
     refs,
 };
-use crate::domain::safety::{Head, Note};
+use crate::domain::{
+    disk_record::DiskRecord,
+    safety::{Head, Note},
+};
 
 /// Files in the git directory that a hard reset removes.
 const STATE_FILES: &[&str] = &[
@@ -27,6 +31,9 @@ const STATE_FILES: &[&str] = &[
     "REVERT_HEAD",
     "SQUASH_MSG",
 ];
+
+/// The file that holds what the tree of the files cannot; its name comes before all others.
+const RECORD: &str = "disk";
 
 /// The index as it is: its tree and, where that says too little, its bytes and what they need.
 pub(super) struct Staged {
@@ -86,7 +93,8 @@ pub(super) fn blocking_staged(
 pub(super) fn blocking_snapshot(
     home: &Home,
     captured: &mut Capture,
-    staged: Staged,
+    disk: &Disk,
+    mut staged: Staged,
     note: Note,
     tips: &[Oid],
 ) -> Result<u32> {
@@ -105,14 +113,15 @@ pub(super) fn blocking_snapshot(
             .filter(|tip| note.head.at() != Some(&tip.to_string())),
     );
     let note = Note {
-        raw_index: !staged.extra.is_empty(),
+        raw_index: true,
         ..note
     };
-    if note.raw_index {
-        parents.push(add_extra(home, &mut pack, staged.extra)?);
-    }
+    // A tree's entries are in the order of their names.
+    let record = Extra::Bytes(disk.record.to_bytes());
+    staged.extra.insert(0, (RECORD.to_owned(), record));
+    parents.push(add_extra(home, &mut pack, staged.extra)?);
     let message = note.to_message();
-    let commit = add_commit(home, &mut pack, &captured.tree, &parents, &message)?;
+    let commit = add_commit(home, &mut pack, &disk.tree, &parents, &message)?;
     pack.finish()?;
     refs::add_numbered_durably(home, &home.refs.safety, commit, &note.reason)
 }
@@ -142,6 +151,9 @@ pub(super) struct Snapshot {
     pub(super) raw_index: Option<Vec<u8>>,
     /// Files of an operation under way, by name.
     pub(super) states: Vec<(String, Vec<u8>)>,
+    /// What the tree of the files cannot hold; `None` in snapshots of older versions, whose files went through
+    /// git's conversions.
+    pub(super) record: Option<DiskRecord>,
 }
 
 /// Reads a snapshot; `None` where the commit is none.
@@ -158,6 +170,7 @@ pub(super) fn blocking_read_snapshot(home: &Home, id: Oid) -> Result<Option<Snap
         staged,
         raw_index: None,
         states: Vec::new(),
+        record: None,
         note,
     };
     if snapshot.note.raw_index {
@@ -173,7 +186,9 @@ pub(super) fn blocking_read_snapshot(home: &Home, id: Oid) -> Result<Option<Snap
                     .find_blob(entry.id())
                     .map(|blob| blob.content().to_vec())
             };
-            if name == "index" {
+            if name == RECORD {
+                snapshot.record = DiskRecord::from_bytes(&content().doing(reading)?);
+            } else if name == "index" {
                 snapshot.raw_index = Some(content().doing(reading)?);
             } else if let Some(name) = name.strip_prefix("state-")
                 && STATE_FILES.contains(&name)

@@ -19,7 +19,7 @@ use super::{
     index::{EXECUTABLE, Entry, FILE, Index, SUBMODULE, SYMLINK, Stat},
     restore::absolute,
 };
-use crate::domain::state_folder::is_state_name;
+use crate::domain::{disk_record::Usual, state_folder::is_state_name};
 
 /// A tracked file whose stat does not prove that it is unchanged.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,15 @@ pub(super) struct Seen {
     pub(super) size: u64,
     /// The mode an index would have.
     pub(super) mode: u32,
+    /// The mode on the disk: who may read, write and execute, and the bits above.
+    pub(super) perm: u32,
+}
+
+impl Seen {
+    /// Tells whether a file has other modes than a new one would get.
+    pub(super) fn has_odd_mode(&self, usual: Usual) -> bool {
+        self.mode != SYMLINK && self.perm != usual.of(self.mode == EXECUTABLE)
+    }
 }
 
 /// An untracked name.
@@ -63,6 +72,10 @@ pub(super) struct Found {
     pub(super) untracked: Vec<Untracked>,
     /// True where something was met that only the git program judges rightly.
     pub(super) is_odd: bool,
+    /// Modes of tracked files, and of folders that hold some, where they are not usual.
+    pub(super) modes: Vec<(Vec<u8>, u32)>,
+    /// Folders that held tracked files once and hold nothing now.
+    pub(super) empty: Vec<Vec<u8>>,
 }
 
 /// Returns how many threads to start beside the present one for this many pieces of work.
@@ -75,7 +88,7 @@ pub(super) fn helpers(pieces: usize, worthwhile: usize) -> usize {
 }
 
 /// Scans the whole work tree.
-pub(super) fn blocking_scan(top: &Path, index: &Index) -> Result<Found> {
+pub(super) fn blocking_scan(top: &Path, index: &Index, usual: Usual) -> Result<Found> {
     let directory = open_directory(top)?;
     let queue = Queue::new(Job {
         prefix: Vec::new(),
@@ -85,6 +98,7 @@ pub(super) fn blocking_scan(top: &Path, index: &Index) -> Result<Found> {
         let mut worker = Worker {
             top: &directory,
             index,
+            usual,
             found: Found::default(),
             names: Names::default(),
             buffer: Vec::with_capacity(32 << 10),
@@ -112,6 +126,8 @@ pub(super) fn blocking_scan(top: &Path, index: &Index) -> Result<Found> {
         all.submodules.extend(part.submodules);
         all.untracked.extend(part.untracked);
         all.is_odd |= part.is_odd;
+        all.modes.extend(part.modes);
+        all.empty.extend(part.empty);
     }
     all.candidates
         .sort_unstable_by_key(|candidate| candidate.at);
@@ -143,6 +159,7 @@ fn seen(stat: &rustix::fs::Stat) -> Option<Seen> {
         _ => return None,
     };
     Some(Seen {
+        perm: stat.st_mode & 0o7777,
         stat: Stat::from(stat),
         size: u64::try_from(stat.st_size).unwrap_or_default(),
         mode,
@@ -259,6 +276,7 @@ impl Names {
 struct Worker<'a> {
     top: &'a OwnedFd,
     index: &'a Index,
+    usual: Usual,
     found: Found,
     names: Names,
     buffer: Vec<u8>,
@@ -289,6 +307,9 @@ impl Worker<'_> {
         self.names
             .fill(&directory, &mut self.buffer)
             .doing(reading)?;
+        if !job.prefix.is_empty() {
+            self.folder(&directory, path);
+        }
         let mut below = Vec::new();
         let mut at = job.range.start;
         while at < job.range.end {
@@ -306,6 +327,16 @@ impl Worker<'_> {
             }
         }
         Ok(())
+    }
+
+    fn folder(&mut self, directory: &OwnedFd, path: &[u8]) {
+        let mode = rustix::fs::fstat(directory).map(|stat| stat.st_mode & 0o7777);
+        if let Some(mode) = mode.ok().filter(|mode| *mode != self.usual.folder) {
+            self.found.modes.push((path.to_vec(), mode));
+        }
+        if self.names.list.is_empty() {
+            self.found.empty.push(path.to_vec());
+        }
     }
 
     /// Looks at the file or directory that the entry at `at` belongs to; returns the next place.
@@ -393,7 +424,12 @@ impl Worker<'_> {
             return;
         }
         there.is_tracked = true;
-        match look(directory, name) {
+        let seen = look(directory, name);
+        if let Some(seen) = seen.filter(|seen| seen.has_odd_mode(self.usual)) {
+            let path = self.index.path(entry).to_vec();
+            self.found.modes.push((path, seen.perm));
+        }
+        match seen {
             None => self.found.is_odd = true,
             Some(seen) if self.index.proves(entry, &seen.stat, seen.mode) => {}
             Some(seen) => self.found.candidates.push(Candidate { at, seen }),

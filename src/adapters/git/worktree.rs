@@ -10,10 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{capture::OUTSIDE_STATE, program::Program, share};
+use super::{capture::OUTSIDE_STATE, program::Program, share, untouched};
 use crate::{
     adapters::{changes, state_folder},
-    domain::{ledger::chain::sha256, validate::Collected},
+    domain::{checkpoint::Failure, ledger::chain::sha256, validate::Collected},
     ports::worktrees::{Error, Place, Worktrees},
 };
 
@@ -35,12 +35,16 @@ pub(super) fn wrong(what: &str, error: &dyn std::fmt::Display) -> Error {
 impl GitWorktrees {
     /// Opens the repository of a root.
     pub fn open(root: &Path) -> Done<Self> {
-        let git = git2::Repository::discover(root).map_err(|_| {
-            Error(format!(
-                "{} is in no git repository; make one with `git init`",
-                root.display()
-            ))
-        })?;
+        let git =
+            git2::Repository::discover(root).map_err(|error| {
+                match super::home::not_opened(root, error) {
+                    Failure::NoRepository { .. } => Error(format!(
+                        "{} is in no git repository; make one with `git init`",
+                        root.display()
+                    )),
+                    other => Error(other.to_string()),
+                }
+            })?;
         let top = git
             .workdir()
             .ok_or_else(|| Error("the repository has no files".to_owned()))?;
@@ -77,6 +81,11 @@ impl GitWorktrees {
 
     /// Runs git in a work tree with its own index, whatever the work tree says about itself.
     fn inside(place: &Place, index: &Path, words: &[&str]) -> Done<String> {
+        let out = Self::inside_with(place, index, words, b"")?;
+        Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
+    }
+
+    fn inside_with(place: &Place, index: &Path, words: &[&str], input: &[u8]) -> Done<Vec<u8>> {
         let program = Program::new(&place.top).with_index(index);
         let directory = format!("--git-dir={}", place.directory.display());
         let top = format!("--work-tree={}", place.top.display());
@@ -89,7 +98,42 @@ impl GitWorktrees {
             "core.sparseCheckout=false",
         ];
         all.extend_from_slice(words);
-        Self::run(&program, &all)
+        let done = program.run(&all, input);
+        done.map_err(|error| Error(error.to_string()))
+    }
+
+    /// Runs git, once more without filters where one of them fails: what cannot be converted stays as it is stored.
+    fn run_despite_filters<T>(&self, words: &[&str], run: impl Fn(&[&str]) -> Done<T>) -> Done<T> {
+        let first = run(words);
+        let off = untouched::filters_off(&Program::new(&self.top));
+        if first.is_ok() || off.is_empty() {
+            return first;
+        }
+        let off: Vec<&str> = off.iter().map(String::as_str).collect();
+        run(&[&off, words].concat()).or(first)
+    }
+
+    /// Takes back what adding made of files that are, byte for byte, what the base has.
+    fn keep_untouched(&self, place: &Place, index: &Path) -> Done<()> {
+        let words = [
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-renames",
+            "--abbrev=40",
+            &place.base,
+        ];
+        let listed = Self::inside_with(place, index, &words, b"")?;
+        let lines = untouched::entries(&place.top, &listed);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        // Writing an index looks once more at files that are as young as it, through their filters.
+        let off = untouched::filters_off(&Program::new(&self.top));
+        let mut words: Vec<&str> = off.iter().map(String::as_str).collect();
+        words.extend(["update-index", "-z", "--index-info"]);
+        Self::inside_with(place, index, &words, &lines).map(drop)
     }
 
     fn written_tree(&self, place: &Place, ignored_too: bool) -> Done<String> {
@@ -99,13 +143,28 @@ impl GitWorktrees {
         Self::inside(place, &index, &["read-tree", &place.base])?;
         let force: &[&str] = if ignored_too { &["-f"] } else { &[] };
         let add = [&["add", "-A"], force, &["--", "."], &OUTSIDE_STATE].concat();
-        Self::inside(place, &index, &add)?;
-        Self::inside(place, &index, &["write-tree"])
+        self.run_despite_filters(&add, |words| Self::inside(place, &index, words))?;
+        self.keep_untouched(place, &index)?;
+        self.run_despite_filters(&["write-tree"], |words| Self::inside(place, &index, words))
     }
 
     fn add(&self, top: &Path, base: &str) -> Done<PathBuf> {
         let path = top.to_string_lossy().into_owned();
-        self.git(&["worktree", "add", "--detach", "--force", &path, base])?;
+        // The whole of it: a sparse checkout of the user's is no wish of the task's.
+        let words = [
+            "-c",
+            "core.sparseCheckout=false",
+            "worktree",
+            "add",
+            "--detach",
+            "--force",
+            &path,
+            base,
+        ];
+        self.run_despite_filters(&words, |words| {
+            remove(top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
+            self.git(words)
+        })?;
         let link = fs::read_to_string(top.join(".git"))
             .map_err(|error| wrong("the work tree was not made", &error))?;
         let directory = link.trim().strip_prefix("gitdir: ").map(PathBuf::from);

@@ -66,6 +66,19 @@ impl Entry {
         self.extended & INTENT_TO_ADD != 0
     }
 
+    /// Takes over what another entry of the file says about looking at it. Whoever is left out of the work tree
+    /// and there all the same is looked at.
+    pub(super) fn hide_as(&mut self, other: Option<Self>, is_skipped: bool, is_there: bool) {
+        let assumed = other.is_some_and(|other| other.is_assumed());
+        let skipped = other.is_some_and(|other| other.is_skipped()) || is_skipped;
+        if assumed {
+            self.flags |= ASSUME_VALID;
+        }
+        if skipped && !is_there {
+            self.extended |= SKIP_WORKTREE;
+        }
+    }
+
     /// Makes the entry an ordinary one.
     pub(super) fn settle(&mut self) {
         self.extended &= !INTENT_TO_ADD;
@@ -87,6 +100,14 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// Makes an index without entries.
+    pub(super) fn empty() -> Self {
+        Self {
+            version: 2,
+            ..Self::default()
+        }
+    }
+
     /// Returns an entry's path.
     pub(super) fn path(&self, entry: &Entry) -> &[u8] {
         let start = entry.start as usize;

@@ -1,0 +1,52 @@
+//! Tells what an agent did from what git would do to a file: rules that were never applied, filters that fail.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::{
+    object::{Kind, hex, id_of},
+    program::Program,
+    restore::absolute,
+};
+
+/// Returns settings that switch every configured filter off; files are then what git stores.
+pub(super) fn filters_off(git: &Program) -> Vec<String> {
+    let words = ["config", "--name-only", "--get-regexp", r"^filter\..*\."];
+    let keys = git.run(&words, b"").unwrap_or_default();
+    let keys = String::from_utf8_lossy(&keys).into_owned();
+    let names = keys.lines().filter_map(|key| key.rsplit_once('.'));
+    let names: BTreeSet<&str> = names.map(|(name, _)| name).collect();
+    let off = |name: &&str| {
+        let values = ["smudge=", "clean=", "process=", "required=false"];
+        values.map(|value| format!("{name}.{value}"))
+    };
+    let settings = names.iter().flat_map(off);
+    settings
+        .flat_map(|setting| ["-c".to_owned(), setting])
+        .collect()
+}
+
+/// Returns entries for an index that take back what adding made of files that are, byte for byte, what they were: a
+/// rule that was not applied when they were committed (line ends, an encoding) is no work of anybody here. `listed` is
+/// what `git diff-index --raw -z` says.
+pub(super) fn entries(top: &Path, listed: &[u8]) -> Vec<u8> {
+    let mut fields = listed.split(|byte| *byte == 0);
+    let mut entries = Vec::new();
+    while let (Some(facts), Some(path)) = (fields.next(), fields.next()) {
+        let facts = String::from_utf8_lossy(facts).into_owned();
+        let facts: Vec<&str> = facts.trim_start_matches(':').split(' ').collect();
+        let [before, after, old, _, _] = facts.as_slice() else {
+            continue;
+        };
+        let file = absolute(top, path);
+        let are_files = [before, after].iter().all(|mode| mode.starts_with("100"));
+        let is_file = file.symlink_metadata().is_ok_and(|data| data.is_file());
+        let bytes = (are_files && is_file).then(|| fs::read(&file).ok());
+        let id = bytes.flatten().map(|bytes| hex(&id_of(Kind::Blob, &bytes)));
+        if id.as_deref() == Some(*old) {
+            entries.extend(format!("{after} {old}\t").into_bytes());
+            entries.extend(path);
+            entries.push(0);
+        }
+    }
+    entries
+}
