@@ -123,6 +123,10 @@ pub enum Exit {
     Code(i32),
     /// By its deadline.
     TimedOut,
+    /// Because it did nothing for so long.
+    Idle(Duration),
+    /// By itself and with success, but without what it had promised to make; this is missing.
+    OutputsMissing(String),
     /// Before it began, because of this.
     NotStarted(Reason, String),
     /// By an equal success in the past.

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     domain::plan::{
         Plan,
-        event::{Created, Event, Millis},
+        event::{Created, Event, Millis, Source},
         state::RunState,
     },
     ports::plan_host::{Guard, Host},
@@ -169,6 +169,9 @@ pub trait Shelf {
     /// Deletes what the cache of a home does not need any more.
     fn sweep_cache(&self, home: &Path, sweep: &Sweep<'_>) -> Swept;
 
+    /// Returns what a file of a plan is now; nothing where it cannot be read.
+    fn source(&self, path: &Path) -> Option<Source>;
+
     /// Returns the names of all runs, oldest first.
     fn runs(&self, home: &Path) -> Result<Vec<String>, Error>;
 }
@@ -195,6 +198,9 @@ pub trait RunDir {
 
     /// Returns the run's own copy of its plan.
     fn plan(&self) -> Result<Plan, LoadError>;
+
+    /// Puts another plan with the same tasks in the place of the copy; the caller holds the lock.
+    fn replace_plan(&mut self, plan: &Plan) -> Result<(), Error>;
 
     /// Returns what the run log adds up to.
     fn state(&self) -> Result<RunState, Error>;

@@ -11,7 +11,7 @@ use crate::{
         confinement::Backend,
         plan::{
             Plan, Task, TaskIndex,
-            event::{Closed, Ended, Event, Millis, Opened, Settled, Started},
+            event::{Closed, Ended, Event, Millis, Opened, Settled, Source, Started},
             graph::Graph,
             schedule::{End, Rules, Schedule, Settlement},
             state::{self, Reason, RunState, Status},
@@ -28,6 +28,9 @@ use crate::{
 /// `state.json` is rewritten at most this often, and never more than a twentieth of the time goes into it.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 const SNAPSHOT_SHARE: u32 = 20;
+
+/// The code of a task that succeeded without making its outputs; its own zero would read as a success.
+const OUTPUTS_MISSING: i32 = 73;
 
 /// Sees every event once it is recorded.
 pub trait Watcher {
@@ -53,6 +56,8 @@ pub struct Passage {
     pub fail_fast: bool,
     /// Tasks that run again although they are over.
     pub again: Vec<TaskIndex>,
+    /// The files of the plan, where an edited one was taken over.
+    pub sources: Vec<Source>,
     /// Tasks the policy forbids, and why; they fail without being started.
     pub denied: BTreeMap<TaskIndex, String>,
     /// What confines the tasks, where the policy is enforced.
@@ -112,6 +117,7 @@ impl Driver<'_> {
                 .confinement
                 .as_ref()
                 .map(|found| found.sentence.clone()),
+            sources: passage.sources.clone(),
         }));
         let rules = Rules {
             max_parallel: passage.max_parallel,
@@ -231,7 +237,7 @@ impl Driver<'_> {
                 reason
             },
             message,
-            timed_out: done.exit == Exit::TimedOut && !is_canceled,
+            timed_out: matches!(done.exit, Exit::TimedOut | Exit::Idle(_)) && !is_canceled,
             cached: done.exit == Exit::Cached && !is_canceled,
             wait_ms: verdict
                 .wait
@@ -334,6 +340,20 @@ fn read(exit: &Exit) -> (End, Option<i32>, Option<Reason>, Option<String>) {
         Exit::Code(0) => (End::Success, Some(0), None, None),
         Exit::Code(code) => (failure(Some(*code), true), Some(*code), None, None),
         Exit::TimedOut => (failure(None, true), None, None, None),
+        Exit::Idle(after) => {
+            let seconds = after.as_secs_f64();
+            let message = format!(
+                "did nothing for {seconds:.1} s: no output, no processor time, no new process; it may wait for input \
+                 that nobody gives (`idle_timeout_sec`)"
+            );
+            (failure(None, true), None, None, Some(message))
+        }
+        Exit::OutputsMissing(message) => (
+            failure(Some(OUTPUTS_MISSING), true),
+            Some(OUTPUTS_MISSING),
+            Some(Reason::OutputsMissing),
+            Some(message.clone()),
+        ),
         Exit::Cached => (End::Success, Some(0), None, None),
         Exit::NotStarted(reason, message) => {
             let code = match reason {

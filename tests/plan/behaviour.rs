@@ -401,7 +401,7 @@ fn d13_d14_logs_are_shown_as_they_are() {
 fn what_tos_and_git_keep_for_themselves_is_no_output_whatever_the_pattern() {
     for home in [".tos", ".orch", "runs-here", "deep/runs"] {
         let place = Place::with(
-            "artifacts_dir: kept\ntasks:\n- {id: a, cmd: [sh, -c, 'echo 1 > made; echo 2 > sub/made'], outputs: ['**', '.git/*', 'HOME/**', 'HOME/runs/*/plan.yaml', sub/.git]}\n- {id: b, cmd: [sh, -c, 'echo 3 > kept/told'], depends_on: [a], outputs: ['kept/told', 'kept/a/sub/*']}\n"
+            "artifacts_dir: kept\ntasks:\n- {id: a, cmd: [sh, -c, 'echo 1 > made; echo 2 > sub/made'], outputs: ['**', '.git/*', 'HOME/**', 'HOME/runs/*/plan.yaml', sub/.git]}\n- {id: b, cmd: [sh, -c, 'echo 3 > kept/told'], depends_on: [a], when: all_done, outputs: ['kept/told', 'kept/a/sub/*']}\n"
                 .replace("HOME", home)
                 .as_str(),
         );

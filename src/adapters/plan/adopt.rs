@@ -45,6 +45,7 @@ pub(crate) fn events(path: &Path) -> Result<Vec<Event>, String> {
             plan: "plan.yaml".to_owned(),
             tasks: plan.tasks.iter().map(|task| task.id.to_string()).collect(),
             handlers: plan.handlers,
+            ..Created::default()
         }),
         Event::Opened(Opened {
             at: created_at,
@@ -54,14 +55,14 @@ pub(crate) fn events(path: &Path) -> Result<Vec<Event>, String> {
                 .get("fail_fast")
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
-            again: Vec::new(),
-            confinement: None,
+            ..Opened::default()
         }),
     ];
     for (index, task) in (0_u32..).zip(&plan.tasks) {
         let found = state.get("tasks").and_then(|tasks| tasks.get(&*task.id));
         let found =
             found.ok_or_else(|| format!("its state does not know the task `{}`", task.id))?;
+        believable(&task.id, found, status)?;
         events.extend(of_task(index, found, created_at));
     }
     if status.is_over() {
@@ -71,6 +72,48 @@ pub(crate) fn events(path: &Path) -> Result<Vec<Event>, String> {
         }));
     }
     Ok(events)
+}
+
+/// Refuses what the older tool cannot have written: a run taken over wrongly would go on from a lie.
+fn believable(id: &str, found: &Value, run: Status) -> Result<(), String> {
+    let word = found.get("status").and_then(Value::as_str);
+    let status = word.and_then(Status::from_name).ok_or_else(|| {
+        let word = word.unwrap_or_default();
+        format!(
+            "its state.json gives the task `{id}` the unknown status `{}`",
+            word.escape_debug()
+        )
+    })?;
+    let is_contrary = match run {
+        Status::Success => status != Status::Success,
+        Status::Failed | Status::Canceled => !status.is_over(),
+        _ => false,
+    };
+    if is_contrary {
+        let (run, status) = (run.name(), status.name());
+        return Err(format!(
+            "its state.json says that the run is {run} and that its task `{id}` is {status}"
+        ));
+    }
+    let code = found.get("exit_code").and_then(Value::as_i64);
+    let timed_out = found.get("timed_out").and_then(Value::as_bool) == Some(true);
+    let has_reason = found
+        .get("skip_reason")
+        .is_some_and(|reason| !reason.is_null());
+    let is_odd = match status {
+        Status::Success => code != Some(0) || timed_out,
+        Status::Failed => code == Some(0) && !timed_out && !has_reason,
+        _ => false,
+    };
+    if is_odd {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        return Err(format!(
+            "its state.json says that the task `{id}` is {} with the exit code {code}{}",
+            status.name(),
+            if timed_out { " after its deadline" } else { "" }
+        ));
+    }
+    Ok(())
 }
 
 fn of_task(task: u32, found: &Value, created_at: Millis) -> Vec<Event> {
@@ -149,6 +192,7 @@ fn ended(task: u32, found: &Value, at: Millis, status: Status, reason: Option<Re
         artifacts: paths
             .map(|path| Artifact {
                 path: path.to_owned(),
+                raw: None,
                 bytes: 0,
                 sha256: String::new(),
             })

@@ -155,9 +155,10 @@ impl Past {
         cwd: &Path,
         reach: Option<&Reach>,
     ) -> bool {
-        let stored = self.runs.join(run).join(&artifact.path);
+        let path = outputs::path_of(artifact);
+        let stored = self.runs.join(run).join(&path);
         // The same work may be named differently now; the name inside the task's folder is what counts.
-        let mut parts = Path::new(&artifact.path).components();
+        let mut parts = path.components();
         let relative: PathBuf = {
             parts.nth(1);
             parts.as_path().to_owned()

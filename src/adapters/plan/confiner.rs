@@ -25,7 +25,7 @@ use crate::{
     adapters::{
         plan::{
             guard,
-            launch::{Launch, Refusal, failed, lacking, text_file, variables},
+            launch::{ENV_FILE, Launch, Refusal, failed, lacking, text_file, variables},
             orphans,
             tap::Tap,
         },
@@ -173,16 +173,21 @@ impl Confiner {
 
     fn env_file(&self, cwd: &Path, path: &str) -> Result<Vec<(OsString, OsString)>, Refusal> {
         let whole = self.within_reach(&cwd.join(path), "env_file")?;
-        let read = || -> io::Result<String> {
-            let file = guard::open_unlinked(&whole)?;
-            let mut text = Vec::new();
-            io::Read::read_to_end(&mut io::Read::take(file, 1 << 20), &mut text)?;
-            Ok(String::from_utf8_lossy(&text).into_owned())
+        let read = || -> Result<Vec<u8>, String> {
+            let file = guard::open_unlinked(&whole).map_err(|error| error.to_string())?;
+            let mut bytes = Vec::new();
+            io::Read::read_to_end(&mut io::Read::take(file, ENV_FILE + 1), &mut bytes)
+                .map_err(|error| error.to_string())?;
+            if bytes.len() as u64 > ENV_FILE {
+                return Err(format!("it has more than {ENV_FILE} bytes"));
+            }
+            Ok(bytes)
         };
-        let text = read()
-            .map_err(|error| lacking(format!("env_file `{path}` cannot be read: {error}")))?;
-        let pairs = variables(&text).into_iter();
+        let pairs = read()
+            .and_then(|bytes| variables(&bytes))
+            .map_err(|why| lacking(format!("env_file `{path}` cannot be read: {why}")))?;
         Ok(pairs
+            .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect())
     }
@@ -246,32 +251,32 @@ impl Confiner {
         };
         let confined = self.runtime.block_on(self.guard.wall.confine(wanted));
         let confined = confined.map_err(|failure| failed(&failure.message))?;
-        let mut process = Command::new(&confined.program);
-        process
+        let mut starter = Command::new(&confined.program);
+        starter
             .arg0(&confined.name)
             .args(&confined.arguments)
             .env_clear()
             .current_dir(&confined.directory)
             .stdout(out)
-            .stderr(err)
-            .process_group(0);
+            .stderr(err);
+        process::detach(&mut starter);
         let mut hold = Hold {
             is_jailed: confined.jailed,
             ..Hold::default()
         };
         if confined.jailed {
-            process.envs(
+            starter.envs(
                 confined
                     .environment
                     .iter()
                     .map(|(name, value)| (name, value)),
             );
-            hold.lifeline = Some(jailer_input(&mut process, &parcel, &inner.input)?);
+            hold.lifeline = Some(jailer_input(&mut starter, &parcel, &inner.input)?);
         } else {
-            process.envs(environment);
-            process.stdin(self.input(inner.input)?);
+            starter.envs(environment);
+            starter.stdin(self.input(inner.input)?);
         }
-        let child = process
+        let child = starter
             .spawn()
             .map_err(|error| failed(&process::spawn_failure(&confined, &error).message))?;
         let pid =

@@ -144,6 +144,14 @@ fn write_extra(plan: &Plan, extra: &Extra, out: &mut impl Write) -> io::Result<(
     if extra.env_policy == EnvPolicy::Minimal {
         writeln!(out, "  env_policy: \"minimal\"")?;
     }
+    for (key, seconds) in [
+        ("idle_timeout_sec", extra.idle_timeout_sec),
+        ("grace_seconds", extra.grace_seconds),
+    ] {
+        if let Some(seconds) = seconds {
+            writeln!(out, "  {key}: {}", number(seconds))?;
+        }
+    }
     Ok(())
 }
 

@@ -4,18 +4,23 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Seek, Write},
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use crate::{
-    adapters::plan::{guard, orphans},
+    adapters::{
+        plan::{guard, orphans},
+        process,
+    },
     domain::plan::{
         state::Reason,
         task::{Action, EnvPolicy, Extra, Stdin, Task},
     },
 };
+
+/// A larger file of variables is refused.
+pub(super) const ENV_FILE: u64 = 1 << 20;
 
 /// Everything one attempt is started with.
 pub(crate) struct Launch<'a> {
@@ -39,11 +44,8 @@ impl Launch<'_> {
     /// Starts the process and returns its number.
     pub(crate) fn spawn(&self, [out, err]: [File; 2]) -> Result<i32, Refusal> {
         let mut command = self.command()?;
-        command
-            .current_dir(self.cwd)
-            .stdout(out)
-            .stderr(err)
-            .process_group(0);
+        command.current_dir(self.cwd).stdout(out).stderr(err);
+        process::detach(&mut command);
         command.env(orphans::VARIABLE, self.token);
         match self.task.extra.as_deref() {
             None => {
@@ -111,10 +113,11 @@ impl Launch<'_> {
         self.environment(command, Some(extra));
         for path in &extra.env_file {
             let whole = self.cwd.join(path);
-            let bytes = guard::read_regular(&whole, 1 << 20)
+            let bytes = guard::read_regular(&whole, ENV_FILE)
                 .map_err(|error| lacking(format!("env_file `{path}` cannot be read: {error}")))?;
             let own = self.task.env.as_ref();
-            let pairs = variables(&String::from_utf8_lossy(&bytes));
+            let pairs = variables(&bytes)
+                .map_err(|why| lacking(format!("env_file `{path}` cannot be read: {why}")))?;
             command.envs(
                 pairs
                     .into_iter()
@@ -181,24 +184,38 @@ fn is_minimal(name: &OsString) -> bool {
         )
 }
 
-/// Reads `NAME=value` lines: comments, `export` and quotes around the value are understood, nothing is expanded.
-pub(super) fn variables(text: &str) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    for line in text.lines() {
-        let line = line.trim();
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else {
-            continue;
-        };
-        let value = value.trim();
-        let quoted = ['"', '\'']
-            .into_iter()
-            .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
-        if !name.trim().is_empty() && !value.contains('\0') {
-            pairs.push((name.trim().to_owned(), quoted.unwrap_or(value).to_owned()));
+/// Reads `NAME=value` lines as dotenv programs do: comments, `export`, quotes, values over several lines. Nothing is
+/// expanded, and what cannot be read whole is an error.
+pub(super) fn variables(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let entries = dotenvor::parse_str(text).map_err(|error| match error {
+        dotenvor::Error::Parse(error) => format!("line {}: {}", error.line, error.kind),
+        other => other.to_string(),
+    })?;
+    let lines: Vec<&str> = text.lines().collect();
+    for entry in &entries {
+        let line = usize::try_from(entry.line.saturating_sub(1)).unwrap_or(usize::MAX);
+        let written = lines.get(line).and_then(|line| line.split_once('='));
+        if entry.value.contains('\0') {
+            return Err(format!("line {}: it holds a NUL character", entry.line));
+        }
+        if written.is_some_and(|(_, value)| is_cut_by_a_comment(value)) {
+            return Err(format!(
+                "line {}: `#` would cut the value; put the value in quotes",
+                entry.line
+            ));
         }
     }
-    pairs
+    let pairs = entries.into_iter();
+    Ok(pairs.map(|entry| (entry.key, entry.value)).collect())
+}
+
+/// Whether a value without quotes holds a `#` that does not look like the beginning of a comment.
+fn is_cut_by_a_comment(value: &str) -> bool {
+    let is_quoted = value.trim_start().starts_with(['"', '\'', '`']);
+    let first = value.find('#').filter(|_| !is_quoted);
+    first.is_some_and(|at| !value[..at].ends_with(char::is_whitespace))
 }
 
 #[cfg(test)]
@@ -207,11 +224,40 @@ mod tests {
 
     #[test]
     fn variables_are_read_as_people_write_them() {
-        let text = "# comment\nA=1\nexport B=\"two words\"\n C = 'x=y' \n\nnonsense\n=z\n";
-        let wanted = [("A", "1"), ("B", "two words"), ("C", "x=y")];
+        let text = "# comment\nA=1\nexport B=\"two words\" # why\n C = 'x=y' \n\nD= # none\nE=\"a\nb\\nc\"\nF='one\n two'\nG=$A ${B} # c\nH='$A'\n";
+        let wanted = [
+            ("A", "1"),
+            ("B", "two words"),
+            ("C", "x=y"),
+            ("D", ""),
+            ("E", "a\nb\nc"),
+            ("F", "one\n two"),
+            ("G", "$A ${B}"),
+            ("H", "$A"),
+        ];
         assert_eq!(
-            variables(text),
+            variables(text.as_bytes()).unwrap(),
             wanted.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
+    }
+
+    #[test]
+    fn what_would_be_cut_in_silence_is_an_error_with_its_line() {
+        for (text, why) in [
+            ("A=1\nB=\"open\nC=2\n", "line 2: unterminated quote"),
+            ("A=1\nnonsense\n", "line 2: invalid syntax"),
+            ("=z\n", "line 1: missing key"),
+            (
+                "C=#fff\n",
+                "line 1: `#` would cut the value; put the value in quotes",
+            ),
+            (
+                "U=http://x/#part\n",
+                "line 1: `#` would cut the value; put the value in quotes",
+            ),
+        ] {
+            assert_eq!(variables(text.as_bytes()).unwrap_err(), why, "{text}");
+        }
+        assert!(variables(b"A=\xFF").is_err());
     }
 }

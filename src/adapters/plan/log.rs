@@ -163,8 +163,12 @@ fn whole_lines(path: &Path) -> io::Result<u64> {
 }
 
 /// Reads the whole lines after `from` bytes and returns where the next ones will begin. A line that is no event
-/// is an error with its number.
-pub(crate) fn read(path: &Path, from: u64, mut each: impl FnMut(Event)) -> Result<u64, String> {
+/// or is refused is an error with its number.
+pub(crate) fn read(
+    path: &Path,
+    from: u64,
+    mut each: impl FnMut(Event) -> Result<(), String>,
+) -> Result<u64, String> {
     let mut file = guard::open_regular(path).map_err(|error| error.to_string())?;
     file.seek(SeekFrom::Start(from))
         .map_err(|error| error.to_string())?;
@@ -181,7 +185,7 @@ pub(crate) fn read(path: &Path, from: u64, mut each: impl FnMut(Event)) -> Resul
         }
         let event = line::parse(&bytes)
             .map_err(|error| format!("line {number} of its log is no event: {error}"))?;
-        each(event);
+        each(event).map_err(|why| format!("line {number} of its log {why}"))?;
         at += count as u64;
     }
     Ok(at)

@@ -7,7 +7,9 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     io::{self, Read, Write},
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
 
@@ -86,11 +88,23 @@ impl Shut {
     }
 }
 
-/// Collects the outputs; what cannot be read or copied is left out.
-pub(crate) fn collect(collection: &Collection<'_>) -> Vec<Artifact> {
+/// What was kept, and what was promised and is not there.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    /// The files.
+    pub(crate) artifacts: Vec<Artifact>,
+    /// Why the promise is not kept, in words; empty where it is.
+    pub(crate) lacking: Vec<String>,
+}
+
+/// Collects the outputs.
+pub(crate) fn collect(collection: &Collection<'_>) -> Collected {
     let base = collection.run.join("artifacts").join(collection.id);
+    let mut collected = Collected::default();
     if guard::symlink_in(&base).is_some() || std::fs::create_dir_all(&base).is_err() {
-        return Vec::new();
+        let place = base.display();
+        collected.lacking = vec![format!("its outputs cannot be kept in `{place}`")];
+        return collected;
     }
     let second = collection
         .second
@@ -102,25 +116,69 @@ pub(crate) fn collect(collection: &Collection<'_>) -> Vec<Artifact> {
                 .is_none_or(|reach| reach.may_write(&without_dots(path)))
         });
     let mut taken = BTreeSet::new();
-    let mut artifacts = Vec::new();
     let shut = Shut::for_outputs(collection);
-    for source in matching(collection.patterns, &shut, collection.reach) {
+    let mut sources = BTreeSet::new();
+    for pattern in collection.patterns {
+        let found = matching(std::slice::from_ref(pattern), &shut, collection.reach);
+        if found.is_empty() {
+            let lacking = format!("output `{pattern}` was not made: no regular file of this name");
+            collected.lacking.push(lacking);
+        }
+        sources.extend(found);
+    }
+    for source in sources {
         let name = distinct(&destination(&source, collection.cwd), &mut taken);
-        let Ok((bytes, sha256)) = copy(&source, &base.join(&name)) else {
-            continue;
+        let (bytes, sha256) = match copy(&source, &base.join(&name)) {
+            Ok(copied) => copied,
+            Err(error) => {
+                let source = source.display();
+                let lacking = format!("output `{source}` could not be kept: {error}");
+                collected.lacking.push(lacking);
+                continue;
+            }
         };
         if let Some(second) = &second {
             // The second copy is a convenience; the run's own is the record.
             drop(copy(&source, &second.join(&name)));
         }
-        let path = format!("artifacts/{}/{}", collection.id, name.display());
-        artifacts.push(Artifact {
+        let path = Path::new("artifacts").join(collection.id).join(&name);
+        let (path, raw) = recorded(&path);
+        collected.artifacts.push(Artifact {
             path,
+            raw,
             bytes,
             sha256,
         });
     }
-    artifacts
+    collected
+}
+
+/// Returns the text for a path, and its bytes in digits where the text does not say them.
+fn recorded(path: &Path) -> (String, Option<String>) {
+    if let Some(text) = path.to_str() {
+        return (text.to_owned(), None);
+    }
+    let bytes = path.as_os_str().as_bytes();
+    let mut shown = String::new();
+    for chunk in bytes.utf8_chunks() {
+        shown.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            shown.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    (shown, Some(hex(bytes)))
+}
+
+/// Returns the path of an artifact, relative to its run.
+pub(crate) fn path_of(artifact: &Artifact) -> PathBuf {
+    let Some(digits) = &artifact.raw else {
+        return PathBuf::from(&artifact.path);
+    };
+    let bytes = digits.as_bytes().chunks(2).map(|pair| {
+        let text = std::str::from_utf8(pair).unwrap_or_default();
+        u8::from_str_radix(text, 16).unwrap_or(b'?')
+    });
+    PathBuf::from(OsString::from_vec(bytes.collect()))
 }
 
 /// Returns the regular files within `reach` that match one of the patterns and are not shut, each once, sorted.
@@ -201,18 +259,22 @@ fn destination(source: &Path, cwd: &Path) -> PathBuf {
     };
     let mut name = PathBuf::from(prefix);
     for part in rest.components() {
-        name.push(part.as_os_str().to_string_lossy().replace(':', "_"));
+        let bytes = part.as_os_str().as_bytes().iter();
+        let bytes = bytes.map(|byte| if *byte == b':' { b'_' } else { *byte });
+        name.push(OsString::from_vec(bytes.collect()));
     }
     name
 }
 
 fn distinct(name: &Path, taken: &mut BTreeSet<String>) -> PathBuf {
-    let key = |path: &Path| path.to_string_lossy().to_lowercase();
+    let key = |path: &Path| recorded(path).0.to_lowercase();
     let mut candidate = name.to_owned();
     let mut number = 1;
     while !taken.insert(key(&candidate)) {
         number += 1;
-        candidate = PathBuf::from(format!("{}__case{number}", name.display()));
+        let mut text = name.as_os_str().to_owned();
+        text.push(format!("__case{number}"));
+        candidate = PathBuf::from(text);
     }
     candidate
 }

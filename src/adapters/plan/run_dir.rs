@@ -63,6 +63,12 @@ fn create_private(path: &Path) -> std::io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?.into())
 }
 
+fn write_copy(plan: &Plan, path: &Path) -> std::io::Result<()> {
+    let mut out = BufWriter::new(create_private(path)?);
+    emit::write(plan, &mut out)?;
+    out.into_inner()?.sync_data()
+}
+
 impl LocalRun {
     /// Names the run `id` of `home`; nothing is touched.
     pub(crate) fn at(home: &Path, id: &str) -> Self {
@@ -95,12 +101,7 @@ impl LocalRun {
         let logs = self.path.join("logs");
         std::fs::create_dir(&logs).map_err(disk("could not create", &logs))?;
         let copy = self.path.join("plan.yaml");
-        let write = || {
-            let mut out = BufWriter::new(create_private(&copy)?);
-            emit::write(plan, &mut out)?;
-            out.into_inner()?.sync_data()
-        };
-        write().map_err(disk("could not write", &copy))
+        write_copy(plan, &copy).map_err(disk("could not write", &copy))
     }
 
     fn log_path(&self) -> PathBuf {
@@ -225,14 +226,43 @@ impl RunDir for LocalRun {
         )
     }
 
+    fn replace_plan(&mut self, plan: &Plan) -> Result<(), Error> {
+        let (copy, fresh) = (
+            self.path.join("plan.yaml"),
+            self.path.join(".plan.yaml.new"),
+        );
+        let replace = || {
+            // The time of the copy says when the run began.
+            let made = std::fs::symlink_metadata(&copy)?.modified()?;
+            match std::fs::remove_file(&fresh) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            write_copy(plan, &fresh)?;
+            File::options()
+                .write(true)
+                .open(&fresh)?
+                .set_modified(made)?;
+            std::fs::rename(&fresh, &copy)
+        };
+        replace().map_err(disk("could not write", &copy))
+    }
+
     fn state(&self) -> Result<RunState, Error> {
         let mut state = RunState::default();
         if self.has_log() {
-            log::read(&self.log_path(), 0, |event| state.absorb(event))
-                .map_err(|why| self.damaged(why))?;
+            log::read(&self.log_path(), 0, |event| {
+                state.check(&event)?;
+                state.absorb(event);
+                Ok(())
+            })
+            .map_err(|why| self.damaged(why))?;
         } else {
             let events = adopt::events(&self.path).map_err(|why| self.damaged(why))?;
             for event in &events {
+                state
+                    .check(event)
+                    .map_err(|why| self.damaged(format!("its state.json {why}")))?;
                 state.apply(event);
             }
         }
@@ -245,8 +275,11 @@ impl RunDir for LocalRun {
 
     fn events_since(&self, from: u64) -> Result<(Vec<Event>, u64), Error> {
         let mut events = Vec::new();
-        let next = log::read(&self.log_path(), from, |event| events.push(event))
-            .map_err(|why| self.damaged(why))?;
+        let next = log::read(&self.log_path(), from, |event| {
+            events.push(event);
+            Ok(())
+        })
+        .map_err(|why| self.damaged(why))?;
         Ok((events, next))
     }
 

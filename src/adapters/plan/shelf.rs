@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::{
-    adapters::plan::{cache::Past, guard, loader, run_dir::LocalRun},
+    adapters::plan::{cache::Past, guard, loader, outputs, run_dir::LocalRun},
     domain::plan::{
         Plan,
-        event::{Created, Event},
+        event::{Created, Event, Source},
         run_id,
     },
     ports::plan_store::{Error, LoadError, RunDir, Shelf, Sweep, Swept},
@@ -43,8 +45,9 @@ impl Shelf for LocalShelf {
                 link.display()
             )));
         }
-        for path in [home.clone(), home.join("runs")] {
-            if std::fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
+        // Also what lies above it: below a file nothing can be made.
+        for path in home.join("runs").ancestors() {
+            if std::fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
                 return Err(refuse(format!("`{}` is not a directory", path.display())));
             }
         }
@@ -114,6 +117,15 @@ impl Shelf for LocalShelf {
 
     fn sweep_cache(&self, home: &Path, sweep: &Sweep<'_>) -> Swept {
         Past::of(home).sweep(sweep)
+    }
+
+    fn source(&self, path: &Path) -> Option<Source> {
+        let bytes = guard::read_regular(path, loader::MAX_BYTES).ok()?;
+        let whole = std::fs::canonicalize(path).ok()?;
+        Some(Source {
+            path: whole.to_str()?.to_owned(),
+            sha256: outputs::hex(&Sha256::digest(&bytes)),
+        })
     }
 
     fn runs(&self, home: &Path) -> Result<Vec<String>, Error> {

@@ -13,11 +13,13 @@ mod launch;
 mod room;
 mod runner;
 mod running;
+mod session;
 mod tree;
 
-pub(crate) use tree::{MARKER, blocking_reap};
+pub(crate) use tree::{Activity, MARKER, activity_of, blocking_reap};
 
 pub(in crate::adapters) use launch::{prepare, spawn_failure};
+pub(in crate::adapters) use session::detach;
 
 pub use environment::{ALLOWED, minimal};
 pub use room::Room;

@@ -16,6 +16,7 @@ use super::{
     environment, launch,
     room::Room,
     running::{Running, millis},
+    session,
     tree::{self, Tree},
 };
 use crate::{
@@ -210,8 +211,7 @@ fn pipe(launch: &Launch) -> Result<(OwnedFd, OwnedFd), Failure> {
     Ok((reader.into(), writer.into()))
 }
 
-/// Starts the process in a group of its own, without running any code of ours in the child, which
-/// keeps the fast way of starting processes open.
+/// Starts the process in a group of its own, away from any terminal.
 fn spawn(launch: &Launch, out: OwnedFd, err: OwnedFd) -> Result<tokio::process::Child, Failure> {
     let input = input(launch)?;
     let mut command = std::process::Command::new(&launch.program);
@@ -223,8 +223,8 @@ fn spawn(launch: &Launch, out: OwnedFd, err: OwnedFd) -> Result<tokio::process::
         .current_dir(&launch.directory)
         .stdin(input)
         .stdout(out)
-        .stderr(err)
-        .process_group(0);
+        .stderr(err);
+    session::detach(&mut command);
     tokio::process::Command::from(command)
         .spawn()
         .map_err(|error| launch::spawn_failure(launch, &error))

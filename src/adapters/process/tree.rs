@@ -52,7 +52,7 @@ pub(super) struct Member {
 
 /// What changes while a command does something.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Activity {
+pub(crate) struct Activity {
     ticks: u64,
     transferred: u64,
     processes: Vec<(i32, u64)>,
@@ -116,12 +116,7 @@ impl Tree {
     /// Returns what changes while the command does something.
     pub(super) fn activity(&mut self) -> Activity {
         let all = all_stats();
-        let chosen = self.chosen(&all);
-        Activity {
-            ticks: chosen.iter().map(|stat| stat.ticks).sum(),
-            transferred: chosen.iter().map(|stat| transferred(stat.pid)).sum(),
-            processes: chosen.iter().map(|stat| (stat.pid, stat.started)).collect(),
-        }
+        activity(&self.chosen(&all))
     }
 
     /// Asks these processes to terminate; a jailer is spared, it ends with what it holds.
@@ -228,6 +223,24 @@ impl Member {
 fn watched(handle: &OwnedFd) -> Option<tokio::io::unix::AsyncFd<OwnedFd>> {
     let handle = handle.try_clone().ok()?;
     tokio::io::unix::AsyncFd::with_interest(handle, tokio::io::Interest::READABLE).ok()
+}
+
+/// Returns what changes while the process `root` and all that descends from it or carries its token do
+/// something.
+pub(crate) fn activity_of(root: i32, token: &str) -> Activity {
+    let own = process::getpid().as_raw_nonzero().get();
+    let marker = format!("{MARKER}={token}").into_bytes();
+    let all = all_stats();
+    let is_part = |stat: &Stat| stat.pid == root || carries(stat.pid, |entry| entry == marker);
+    activity(&closure(&all, own, is_part))
+}
+
+fn activity(chosen: &[&Stat]) -> Activity {
+    Activity {
+        ticks: chosen.iter().map(|stat| stat.ticks).sum(),
+        transferred: chosen.iter().map(|stat| transferred(stat.pid)).sum(),
+        processes: chosen.iter().map(|stat| (stat.pid, stat.started)).collect(),
+    }
 }
 
 /// Makes tos the parent of orphans, so that a daemon cannot slip away from its tree.

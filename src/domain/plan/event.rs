@@ -4,6 +4,8 @@
 //! any more. A log that stops between the two means «unknown», and the task runs again. Tasks are named by
 //! their position in the list of `created`, so that a line costs the same whatever the names are.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -66,6 +68,24 @@ pub struct Created {
     /// How many of the last ones are handlers.
     #[serde(default)]
     pub handlers: usize,
+    /// The files of the plan as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// The parameters that were given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
+    /// The tasks it was restricted to, where it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+}
+
+/// A file of a plan at some moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its absolute path.
+    pub path: String,
+    /// The SHA-256 of its content.
+    pub sha256: String,
 }
 
 /// Somebody began to work on the run.
@@ -85,6 +105,9 @@ pub struct Opened {
     /// What confines the tasks, in a sentence, where the policy is enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confinement: Option<String>,
+    /// The files of the plan, where this passage took an edited one over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
 }
 
 /// An attempt begins.
@@ -160,8 +183,11 @@ pub struct Closed {
 /// A file kept from a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// Relative to the run's directory.
+    /// Relative to the run's directory; bytes that are not UTF-8 are shown as `\xNN`.
     pub path: String,
+    /// The bytes of the path in hexadecimal digits, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
     /// Its size in bytes.
     pub bytes: u64,
     /// The SHA-256 of its content.

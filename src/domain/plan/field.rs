@@ -194,14 +194,74 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Refuses the first key that is not among `known`.
+/// What other tools call our fields, and how we call them.
+const ELSEWHERE: &[(&str, &[&str])] = &[
+    (
+        "depends_on",
+        &[
+            "needs",
+            "depends",
+            "deps",
+            "dependencies",
+            "requires",
+            "after",
+        ],
+    ),
+    ("shell", &["run", "script", "bash", "sh"]),
+    ("cmd", &["command", "cmds", "exec", "args", "argv"]),
+    (
+        "cwd",
+        &[
+            "workdir",
+            "working_dir",
+            "working_directory",
+            "working-directory",
+            "dir",
+            "directory",
+        ],
+    ),
+    ("env", &["environment", "variables", "envs"]),
+    ("env_file", &["dotenv", "envfile", "env_files"]),
+    (
+        "timeout_sec",
+        &["timeout", "timeout_seconds", "timeout-minutes"],
+    ),
+    ("idle_timeout_sec", &["idle_timeout", "no_output_timeout"]),
+    (
+        "grace_seconds",
+        &["grace", "stop_grace_period", "kill_after"],
+    ),
+    ("retries", &["retry", "max_retries", "attempts"]),
+    ("outputs", &["artifacts", "output", "produces", "generates"]),
+    ("when", &["if", "condition", "only_if"]),
+    (
+        "allow_failure",
+        &["continue_on_error", "continue-on-error", "ignore_errors"],
+    ),
+    ("matrix", &["strategy"]),
+    ("id", &["name"]),
+    ("needs_files", &["sources", "preconditions"]),
+    ("tasks", &["jobs", "steps", "stages"]),
+    ("params", &["vars", "parameters", "inputs"]),
+    ("max_parallel", &["parallel", "parallelism", "concurrency"]),
+    ("goal", &["description", "title"]),
+];
+
+/// Refuses the first key that is not among `known`. Keys that begin with `x-` are nobody's: they hold anchors.
 pub(super) fn only_known(entries: &[Entry], known: &[&str], owner: &str) -> Result<(), Fault> {
-    match entries.iter().find(|entry| !known.contains(&&*entry.key)) {
-        None => Ok(()),
-        Some(entry) => {
-            let key: String = entry.key.chars().take(60).collect();
-            let message = format!("unknown field `{}` of {owner}", key.escape_debug());
-            Err(Fault::new(entry.mark, message).nearest(&key, known.iter().copied()))
-        }
-    }
+    let is_foreign = |entry: &&Entry| !known.contains(&&*entry.key) && !entry.key.starts_with("x-");
+    let Some(entry) = entries.iter().find(is_foreign) else {
+        return Ok(());
+    };
+    let key: String = entry.key.chars().take(60).collect();
+    let message = format!("unknown field `{}` of {owner}", key.escape_debug());
+    let fault = Fault::new(entry.mark, message);
+    let lower = key.to_ascii_lowercase();
+    let ours = ELSEWHERE
+        .iter()
+        .find(|(ours, theirs)| known.contains(ours) && theirs.contains(&&*lower));
+    Err(match ours {
+        Some((ours, _)) => fault.with(format!("that is `{ours}` here")),
+        None => fault.nearest(&key, known.iter().copied()),
+    })
 }

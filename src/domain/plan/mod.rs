@@ -2,10 +2,12 @@
 //!
 //! * [`node`] is a YAML document with the place of every value; [`scalar`] says what a plain word means;
 //! * [`read`] turns nodes into a [`Plan`] or the first [`Fault`], with its place and a remedy;
+//! * [`doubts`] names what is allowed and probably not meant;
 //! * [`graph`] knows who depends on whom; [`schedule`] decides what starts next and what is skipped;
 //! * [`event`] is what the run log holds, [`mod@line`] one line of it; [`state`] is the fold over it, the only account of a run.
 
 mod connect;
+pub mod doubts;
 pub mod event;
 mod expand;
 mod field;

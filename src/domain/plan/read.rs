@@ -466,9 +466,7 @@ fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
             .iter()
             .map(|item| field.at(item).any_text())
             .collect::<Result<_, _>>()?,
-        Value::Scalar { .. } if !field.is_null() => {
-            words::split(&field.any_text()?).map_err(|error| field.fault(&error.to_string()))?
-        }
+        Value::Scalar { .. } if !field.is_null() => program_words(field)?,
         Value::Scalar { .. } | Value::Map(_) => {
             return Err(field.fault("must be a list of words or one text"));
         }
@@ -481,6 +479,17 @@ fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
             .fault("must begin with a program")
             .with("its first word is blank")),
         Some(_) => Ok(words),
+    }
+}
+
+/// Splits a command that is written as one text, which no shell will see.
+pub(super) fn program_words(field: &Field<'_>) -> Result<Vec<String>, Fault> {
+    let text = field.any_text()?;
+    match words::shell_syntax(&text) {
+        None => words::split(&text).map_err(|error| field.fault(&error.to_string())),
+        Some(part) => Err(field
+            .fault(&format!("has `{part}`, which only a shell understands"))
+            .with("let a shell run it: `[sh, -c, \"...\"]`, or `shell:` where that is a field; or quote what the program itself should get")),
     }
 }
 

@@ -12,10 +12,9 @@ use crate::domain::{
         field::{Field, only_known},
         graph::Graph,
         node::{Entry, Fault, Mark, Node, Value},
-        read::Written,
+        read::{Written, program_words},
         scalar::Meaning,
         task::{PolicyMode, Task},
-        words,
     },
     validate::Limits,
 };
@@ -107,7 +106,7 @@ pub(super) fn check_fields(written: &Written<'_>, owner: &str) -> Result<(), Fau
     let wrong = |entry: &&Entry| {
         let key = &*entry.key;
         let common = COMMON_TASK_FIELDS.contains(&key);
-        !common && TASK_FIELDS.contains(&key) != agent
+        !common && !key.starts_with("x-") && TASK_FIELDS.contains(&key) != agent
     };
     let Some(entry) = written.entries().iter().find(wrong) else {
         return match written.default_entries().iter().find(wrong) {
@@ -497,7 +496,8 @@ fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
     let words = if let Value::List(_) = field.node.value {
         field.texts()?
     } else {
-        words::split(&field.text()?).map_err(|error| field.fault(&error.to_string()))?
+        field.text()?;
+        program_words(field)?
     };
     if words.is_empty() {
         return Err(field.fault("must name a program"));

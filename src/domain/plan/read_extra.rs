@@ -36,6 +36,12 @@ pub(super) fn extra(
         cache: field("cache").map_or(Ok(None), |field| cache(&field))?,
         env_policy: field("env_policy")
             .map_or(Ok(EnvPolicy::Inherit), |field| env_policy(&field))?,
+        idle_timeout_sec: field("idle_timeout_sec")
+            .map(|field| field.seconds(false))
+            .transpose()?,
+        grace_seconds: field("grace_seconds")
+            .map(|field| field.seconds(true))
+            .transpose()?,
     };
     Ok((extra != Extra::default()).then(|| Box::new(extra)))
 }

@@ -99,6 +99,8 @@ pub enum Reason {
     DependencySkipped,
     /// A handler, and nothing failed.
     NothingFailed,
+    /// It succeeded, but did not make what it had promised.
+    OutputsMissing,
     /// The policy forbids its command.
     PolicyDenied,
     /// Its runner died while it ran.
@@ -118,6 +120,7 @@ impl Reason {
             Self::WhenFalse => "when_false",
             Self::DependencySkipped => "dependency_skipped",
             Self::NothingFailed => "nothing_failed",
+            Self::OutputsMissing => "outputs_missing",
             Self::PolicyDenied => "policy_denied",
             Self::PreviousRunInterrupted => "previous_run_interrupted",
         }
@@ -170,6 +173,14 @@ pub struct Rare {
     pub artifacts: Vec<Artifact>,
     /// One sentence for people.
     pub message: Option<String>,
+}
+
+/// Whether a path stays in the folder of artifacts of its run, by its name alone.
+fn is_below_artifacts(path: &str) -> bool {
+    let mut parts = path.split('/');
+    parts.next() == Some("artifacts")
+        && parts.clone().next().is_some()
+        && parts.all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
 impl TaskState {
@@ -276,6 +287,33 @@ impl RunState {
             .count()
     }
 
+    /// Refuses an event that cannot have happened to this run: a record that was made by nobody or for another plan
+    /// must not be believed. The reason goes on after the words for the place.
+    pub fn check(&self, event: &Event) -> Result<(), String> {
+        let known = self.tasks.len();
+        let unknown = |task: &TaskIndex| {
+            let is_known = (*task as usize) < known;
+            (!is_known)
+                .then(|| format!("names the task {task}, and the plan has only {known} tasks"))
+        };
+        let refused = match event {
+            Event::Created(_) | Event::CancelRequested { .. } | Event::Closed(_) => None,
+            Event::Opened(opened) => opened.again.iter().find_map(unknown),
+            Event::Started(started) => unknown(&started.task),
+            Event::Settled(settled) => settled.tasks.iter().find_map(unknown),
+            Event::Ended(ended) => unknown(&ended.task).or_else(|| {
+                let paths = ended.artifacts.iter().map(|artifact| &artifact.path);
+                let mut strangers = paths.filter(|path| !is_below_artifacts(path));
+                let path = strangers.next()?;
+                Some(format!(
+                    "names the artifact `{}`, which is not below `artifacts/`",
+                    path.escape_debug()
+                ))
+            }),
+        };
+        refused.map_or(Ok(()), Err)
+    }
+
     /// Takes one more event into account, keeping what it holds instead of copying it.
     pub fn absorb(&mut self, event: Event) {
         if let Event::Created(created) = event {
@@ -319,8 +357,12 @@ impl RunState {
         self.status = Status::Running;
         self.cancel_requested = false;
         self.updated_at = opened.at;
+        if !opened.sources.is_empty() {
+            self.created.sources.clone_from(&opened.sources);
+        }
         self.opened = Some(Opened {
             again: Vec::new(),
+            sources: Vec::new(),
             ..opened.clone()
         });
     }

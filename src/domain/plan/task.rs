@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{guarded::TaskList, plan::when::When};
 
+/// How long a task may take to end after it was asked to, where it does not say so itself.
+pub const GRACE_SECONDS: f64 = 10.0;
+
 /// A task's position in its plan.
 pub type TaskIndex = u32;
 
@@ -132,6 +135,10 @@ pub struct Extra {
     pub cache: Option<Cache>,
     /// Which of the runner's variables it sees.
     pub env_policy: EnvPolicy,
+    /// How long it may do nothing at all, in seconds: write, read, compute or start anything.
+    pub idle_timeout_sec: Option<f64>,
+    /// How long it may take to end after it was asked to, in seconds.
+    pub grace_seconds: Option<f64>,
 }
 
 /// What a task reads from standard input.
@@ -174,6 +181,17 @@ impl Task {
     /// Returns whether the task's failure counts as none.
     pub fn allow_failure(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.allow_failure)
+    }
+
+    /// Returns how long it may do nothing, in seconds; `None` is for ever.
+    pub fn idle_timeout_sec(&self) -> Option<f64> {
+        self.extra.as_ref().and_then(|extra| extra.idle_timeout_sec)
+    }
+
+    /// Returns how long it may take to end after it was asked to, in seconds.
+    pub fn grace_seconds(&self) -> f64 {
+        let own = self.extra.as_ref().and_then(|extra| extra.grace_seconds);
+        own.unwrap_or(GRACE_SECONDS)
     }
 
     /// Returns the condition under which it runs, where one is given.

@@ -71,12 +71,18 @@ impl LocalHost<'_> {
                 second: second.as_deref(),
                 reach: setting.reach.as_ref(),
             };
-            let artifacts = if task.outputs.is_empty() {
-                Vec::new()
+            let outputs::Collected { artifacts, lacking } = if task.outputs.is_empty() {
+                outputs::Collected::default()
             } else {
                 outputs::collect(&collection)
             };
-            if let Some(key) = key {
+            let exit = match done.exit {
+                Exit::Code(0) if !lacking.is_empty() => Exit::OutputsMissing(lacking.join("; ")),
+                exit => exit,
+            };
+            let done = Done { exit, ..done };
+            let is_kept = !matches!(done.exit, Exit::OutputsMissing(_));
+            if let Some(key) = key.filter(|_| is_kept) {
                 let past = Past::of(&setting.home);
                 if done.exit == Exit::Cached {
                     past.renew(&key, &setting.run_id, &artifacts);

@@ -8,12 +8,16 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::{Alarm, CAP_BYTES, CAP_CHECK, GRACE, LocalHost, Running, micros};
+use super::{Alarm, CAP_BYTES, CAP_CHECK, LOOKS, LocalHost, Running, micros};
 use crate::{
-    adapters::plan::{
-        orphans,
-        slots::{self, Place},
+    adapters::{
+        plan::{
+            orphans,
+            slots::{self, Place},
+        },
+        process,
     },
+    domain::plan::task::{GRACE_SECONDS, Task},
     ports::plan_host::{Done, Exit, Host},
 };
 
@@ -58,10 +62,39 @@ impl LocalHost<'_> {
                 self.terminate(pid, now);
             }
             Alarm::Deadline => {}
+            Alarm::Idle if !running.is_ending => self.look_whether_idle(pid, now),
+            Alarm::Idle => {}
             Alarm::Kill => {
                 orphans::signal_tree(Pid::from_raw(pid), &running.token, Signal::KILL);
             }
         }
+    }
+
+    /// Ends a task that has done nothing for as long as it may; otherwise sets the next look.
+    fn look_whether_idle(&mut self, pid: i32, now: Instant) {
+        let Some(running) = self.running.get_mut(&pid) else {
+            return;
+        };
+        let id = self.plan.task(running.task).map_or("", |task| &*task.id);
+        let done = (
+            process::activity_of(pid, &running.token),
+            written(&self.setting.run, id),
+        );
+        let Some(idle) = &mut running.idle else {
+            return;
+        };
+        if idle.seen.as_ref() != Some(&done) {
+            idle.seen = Some(done);
+            idle.since = now;
+        }
+        let silent = now.duration_since(idle.since);
+        if silent >= idle.limit {
+            idle.ended_after = Some(silent);
+            return self.terminate(pid, now);
+        }
+        let next = now + idle.limit / LOOKS;
+        self.timers
+            .push(Reverse((next, pid, running.serial, Alarm::Idle)));
     }
 
     pub(super) fn terminate(&mut self, pid: i32, now: Instant) {
@@ -73,8 +106,15 @@ impl LocalHost<'_> {
             } else {
                 orphans::signal_tree(Pid::from_raw(pid), &running.token, Signal::TERM);
             }
-            self.timers
-                .push(Reverse((now + GRACE, pid, running.serial, Alarm::Kill)));
+            let task = self.plan.task(running.task);
+            let grace = task.map_or(GRACE_SECONDS, Task::grace_seconds);
+            let kill = Duration::try_from_secs_f64(grace)
+                .ok()
+                .and_then(|grace| now.checked_add(grace));
+            if let Some(kill) = kill {
+                self.timers
+                    .push(Reverse((kill, pid, running.serial, Alarm::Kill)));
+            }
         }
     }
 
@@ -108,10 +148,11 @@ impl LocalHost<'_> {
         }
         // The output is in the slot whatever happens to the rename; the next opening of the run cleans up.
         drop(self.slots.give_back(running.place, &task.id));
-        let exit = if running.timed_out {
-            Exit::TimedOut
-        } else {
-            Exit::Code(code)
+        let idle = running.idle.and_then(|idle| idle.ended_after);
+        let exit = match idle {
+            Some(silent) => Exit::Idle(silent),
+            None if running.timed_out => Exit::TimedOut,
+            None => Exit::Code(code),
         };
         let is_good = exit == Exit::Code(0);
         let done = Done {
@@ -128,6 +169,16 @@ impl LocalHost<'_> {
         }
         self.collect(done, task.clone(), key);
     }
+}
+
+/// Returns how much the logs of a task hold.
+fn written(run: &Path, id: &str) -> u64 {
+    let size = |side| {
+        let log = run.join("logs").join(format!("{id}.{side}.log"));
+        // No log yet is an empty one.
+        std::fs::symlink_metadata(log).map_or(0, |found| found.len())
+    };
+    ["out", "err"].into_iter().map(size).sum()
 }
 
 /// Gives the middle of logs that have become too long back to the disk.

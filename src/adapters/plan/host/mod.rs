@@ -40,6 +40,7 @@ use crate::{
             slots::{Place, Slots},
             tap::Tap,
         },
+        process::Activity,
         signals, state_folder,
     },
     domain::plan::{Plan, Task, TaskIndex, event::Millis},
@@ -49,8 +50,8 @@ use crate::{
     },
 };
 
-/// How long a process may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(1);
+/// How often in an idle timeout a task is looked at.
+const LOOKS: u32 = 4;
 /// A task that runs longer than this gets log files others can read along.
 const REVEAL: Duration = Duration::from_millis(100);
 /// How often the size of a long task's logs is looked at, and how large each may become.
@@ -102,7 +103,19 @@ struct Running {
     started: Instant,
     is_ending: bool,
     timed_out: bool,
+    /// What is known about its silence, where that has a limit.
+    idle: Option<Idle>,
     hold: Hold,
+}
+
+/// The silence of a task.
+struct Idle {
+    limit: Duration,
+    /// What it had done at the last look, and since when that is all.
+    seen: Option<(Activity, u64)>,
+    since: Instant,
+    /// How long it had been silent when it was ended for that.
+    ended_after: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +123,7 @@ enum Alarm {
     Reveal,
     Size,
     Deadline,
+    Idle,
     Kill,
 }
 

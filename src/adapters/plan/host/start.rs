@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Alarm, LocalHost, REVEAL, Running, micros};
+use super::{Alarm, Idle, LOOKS, LocalHost, REVEAL, Running, micros};
 use crate::{
     adapters::plan::{confiner::Hold, guard, launch::Launch, slots::Place},
     domain::plan::{Task, state::Reason},
@@ -72,6 +72,7 @@ impl LocalHost<'_> {
                     started,
                     is_ending: false,
                     timed_out: false,
+                    idle: self.watch_idle(pid, task, started),
                     hold,
                 };
                 self.running.insert(pid, running);
@@ -83,6 +84,20 @@ impl LocalHost<'_> {
                 Err((reason, message))
             }
         }
+    }
+
+    /// Sets the first look at whether the task does anything, where it may not be idle for ever.
+    fn watch_idle(&mut self, pid: i32, task: &Task, started: Instant) -> Option<Idle> {
+        let limit = Duration::try_from_secs_f64(task.idle_timeout_sec()?).ok()?;
+        let first = started.checked_add(limit / LOOKS)?;
+        self.timers
+            .push(Reverse((first, pid, self.serial, Alarm::Idle)));
+        Some(Idle {
+            limit,
+            seen: None,
+            since: started,
+            ended_after: None,
+        })
     }
 
     /// Leaves the reason why a task did not start where its errors are looked for.

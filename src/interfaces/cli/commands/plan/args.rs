@@ -201,6 +201,9 @@ pub struct ResumeArgs {
     /// Only failed tasks, and what depends on them.
     #[arg(long)]
     pub failed_only: bool,
+    /// Go on with the plan as it is now: tasks that were edited run again, with what depends on them.
+    #[arg(long)]
+    pub edited: bool,
     /// The directory tasks run in [default: that of the run].
     #[arg(long, value_name = "DIR")]
     pub workdir: Option<PathBuf>,
@@ -261,6 +264,6 @@ pub struct DodArgs {
     #[arg(long, value_name = "FILE")]
     pub json_out: Option<PathBuf>,
     /// Accepted for older scripts; there are no other checks to skip.
-    #[arg(long, hide = true)]
+    #[arg(long)]
     pub skip_quality_gates: bool,
 }

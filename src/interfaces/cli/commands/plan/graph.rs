@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     Desk, Trouble,
     args::{GraphArgs, GraphFormat, ValidateArgs},
+    doubt,
 };
 use crate::{
     domain::plan::{Plan, graph::Graph},
@@ -20,6 +21,7 @@ use crate::{
 pub(super) fn validate(args: &ValidateArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
     let plan = desk.shelf.load(&args.plan, &params)?;
+    doubt(desk, &plan);
     let graph = Graph::of(&plan);
     let edges: usize = graph.tasks().map(|task| graph.upstream(task).len()).sum();
     let depth = graph

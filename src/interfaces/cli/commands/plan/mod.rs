@@ -10,6 +10,7 @@
 pub(super) mod agents;
 mod args;
 mod dod;
+mod edited;
 mod enforce;
 mod gc;
 mod graph;
@@ -27,7 +28,7 @@ pub use args::{DodArgs, PlanArgs, Verb};
 pub use dod::main as dod_main;
 
 use crate::{
-    domain::plan::state::Status,
+    domain::plan::{Plan, doubts, state::Status},
     interfaces::{
         cli::{args::Global, exit::Exit, kit::Kit},
         report::Printer,
@@ -99,6 +100,13 @@ pub fn main(args: &PlanArgs, global: &Global, kit: &dyn Kit, printer: &Printer) 
         }
         exit
     })
+}
+
+/// Says what is allowed in a plan and probably not meant.
+fn doubt(desk: Desk<'_>, plan: &Plan) {
+    for doubt in doubts::of(plan) {
+        desk.printer.alert(&format!("warning: {doubt}"));
+    }
 }
 
 /// Returns how tos ends after a run that stands so.

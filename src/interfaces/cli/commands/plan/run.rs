@@ -10,6 +10,7 @@ use std::{
 use super::{
     Desk, Trouble, agents,
     args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
+    doubt, edited,
     enforce::{self, Enforced},
     exit, show, watch,
 };
@@ -42,6 +43,7 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         plan = restricted(plan, &args.only)?;
     }
     if args.dry_run {
+        doubt(desk, &plan);
         return dry_run(&plan);
     }
     if let Some(list) = plan.guarded {
@@ -51,6 +53,7 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     if watch::is_wanted(desk) {
         return watched(desk, &home, run_words(args));
     }
+    doubt(desk, &plan);
     let enforced = enforce::prepare(desk, &plan, &home, &workdir, &plan.sources)?;
     let workdir = workdir
         .to_str()
@@ -66,6 +69,13 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         plan: args.plan.display().to_string(),
         tasks: plan.tasks.iter().map(|task| task.id.to_string()).collect(),
         handlers: plan.handlers,
+        sources: plan
+            .sources
+            .iter()
+            .filter_map(|path| desk.shelf.source(path))
+            .collect(),
+        params,
+        only: args.only.clone(),
     };
     let mut run = loop {
         created.run_id = run_id::create(now, desk.clock.chance());
@@ -80,7 +90,7 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
 }
 
 /// Keeps only the named tasks and what they depend on.
-fn restricted(plan: Plan, only: &[String]) -> Result<Plan, Trouble> {
+pub(super) fn restricted(plan: Plan, only: &[String]) -> Result<Plan, Trouble> {
     let mut roots = Vec::new();
     for id in only {
         let found = plan
@@ -126,6 +136,7 @@ fn passage(pace: &PaceArgs, plan: &Plan) -> Passage {
         max_parallel: pace.max_parallel.or(plan.max_parallel).unwrap_or(4),
         fail_fast: pace.fail_fast,
         again: Vec::new(),
+        sources: Vec::new(),
         denied: BTreeMap::new(),
         confinement: None,
         pid: std::process::id(),
@@ -139,6 +150,7 @@ pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
     if watch::is_wanted(desk) {
         let mut words = vec!["resume".to_owned(), args.name.run.clone()];
         words.extend(args.failed_only.then(|| "--failed-only".to_owned()));
+        words.extend(args.edited.then(|| "--edited".to_owned()));
         words.extend(option("--workdir", args.workdir.as_deref()));
         words.extend(pace_words(&args.pace));
         return watched(desk, &home, words);
@@ -149,12 +161,24 @@ pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
         .as_deref()
         .map(|path| desk.shelf.workdir(path))
         .transpose()?;
-    let (plan, mut state) = reopen(run.as_mut(), began)?;
+    let (mut plan, mut state) = reopen(run.as_mut(), began)?;
     if let Some(workdir) = workdir {
         state.created.workdir = workdir.display().to_string();
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = chosen(&plan, &state, args.failed_only);
+    match edited::sources(desk, &state) {
+        Some(now) if args.edited => {
+            let (fresh, changed) = edited::take(desk, run.as_mut(), &state, &plan)?;
+            plan = fresh;
+            passage.again.extend(changed);
+            passage.again.sort_unstable();
+            passage.again.dedup();
+            passage.sources = now;
+        }
+        Some(now) => edited::announce(desk, run.as_ref(), &state, &now),
+        None => {}
+    }
     let enforced = again(desk, &plan, &home, &state)?;
     finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
 }
@@ -223,6 +247,9 @@ pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let task = plan
         .position(&args.task)
         .ok_or_else(|| Trouble::Usage(format!("the run has no task `{}`", args.task)))?;
+    if let Some(now) = edited::sources(desk, &state) {
+        edited::announce(desk, run.as_ref(), &state, &now);
+    }
     let mut passage = passage(&args.pace, &plan);
     passage.again = if args.downstream {
         Graph::of(&plan).downstream_of(&[task])

@@ -25,6 +25,7 @@ fn document() -> Value {
         "title": "tos plan",
         "type": "object",
         "required": ["tasks"],
+        "patternProperties": {"^x-": {}},
         "additionalProperties": false,
         "properties": {
             "goal": text,
@@ -65,7 +66,7 @@ fn defaults() -> Value {
     let chosen = read::DEFAULT_FIELDS
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), all.get(*name)?.clone())));
-    json!({"type": "object", "additionalProperties": false, "properties": Value::Object(chosen.collect())})
+    json!({"type": "object", "patternProperties": {"^x-": {}}, "additionalProperties": false, "properties": Value::Object(chosen.collect())})
 }
 
 fn task() -> Value {
@@ -73,6 +74,7 @@ fn task() -> Value {
         "type": "object",
         "required": ["id"],
         "oneOf": [{"required": ["cmd"]}, {"required": ["shell"]}, {"required": ["job"]}, {"required": ["prompt"]}],
+        "patternProperties": {"^x-": {}},
         "additionalProperties": false,
         "properties": fields(),
     })
@@ -123,6 +125,8 @@ fn fields() -> Value {
         "env_policy": {"enum": ["inherit", "minimal"]},
         "stdin": {"type": ["string", "object"], "properties": {"file": {"type": "string"}}},
         "timeout_sec": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "idle_timeout_sec": {"type": ["number", "null"], "exclusiveMinimum": 0, "description": "ends an attempt that has done nothing for this long"},
+        "grace_seconds": {"type": ["number", "null"], "minimum": 0, "description": "time to end after the request to; 10 if absent"},
         "retries": {"type": "integer", "minimum": 0},
         "retry_backoff_sec": {"type": "array", "items": {"type": "number", "minimum": 0}},
         "outputs": texts,
