@@ -13,6 +13,7 @@ pub mod changes;
 pub mod clock;
 pub mod doctor;
 pub mod drill;
+mod encoding;
 pub mod eyes;
 pub mod files;
 pub mod git;

@@ -3,6 +3,7 @@
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
+    adapters::encoding,
     domain::{
         command::{Command, Kind},
         gate::Sight,
@@ -57,7 +58,7 @@ impl DiskProbe {
         }
         match fs::read(&path) {
             Ok(bytes) => decode(&bytes).map_or_else(
-                || Sight::Unreadable("neither UTF-8, UTF-16 nor CP932 text".to_owned()),
+                || Sight::Unreadable("no text in an encoding that can be told".to_owned()),
                 Sight::Text,
             ),
             Err(error) => Sight::Unreadable(error.to_string()),
@@ -118,27 +119,9 @@ impl Probe for DiskProbe {
     }
 }
 
-/// Reads text as UTF-8 (with BOM or not), UTF-16 with BOM, UTF-16LE without BOM, else CP932.
-///
-/// Bytes without a BOM that hold zeros cannot be UTF-8 or CP932 text, so those are tried as UTF-16LE.
+/// Reads text in the encodings the original promised (UTF-8, UTF-16, CP932) and in others that can be told.
 pub fn decode(bytes: &[u8]) -> Option<String> {
-    if let Some((encoding, skip)) = encoding_rs::Encoding::for_bom(bytes) {
-        return strict(encoding, &bytes[skip..]);
-    }
-    if bytes.contains(&0) {
-        return strict(encoding_rs::UTF_16LE, bytes);
-    }
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Some(text.to_owned());
-    }
-    // Text without any zero byte can be UTF-16 as well (kana and kanji only), but then CP932 has to fail.
-    strict(encoding_rs::SHIFT_JIS, bytes).or_else(|| strict(encoding_rs::UTF_16LE, bytes))
-}
-
-fn strict(encoding: &'static encoding_rs::Encoding, bytes: &[u8]) -> Option<String> {
-    encoding
-        .decode_without_bom_handling_and_without_replacement(bytes)
-        .map(std::borrow::Cow::into_owned)
+    encoding::decode(bytes).map(|(text, _)| text)
 }
 
 #[cfg(test)]

@@ -67,6 +67,10 @@ pub struct Captured {
     /// True where some bytes were not UTF-8 and are shown escaped.
     #[serde(default)]
     pub escaped: bool,
+    /// The encoding from which `head` and `tail` were turned into text, where it was not UTF-8; the file
+    /// holds the bytes as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
 }
 
 impl Captured {

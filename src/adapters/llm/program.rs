@@ -1,6 +1,6 @@
 //! A program of this machine as model: the prompt on its stdin, the answer on its stdout.
 //!
-//! The program gets its own process group and exactly the environment it was handed. Whatever way an
+//! The program gets its own process group, no terminal, and exactly the environment it was handed. Whatever way an
 //! attempt ends, also when its future is dropped, the whole group is killed. A child that left the group
 //! and keeps the pipes open cannot hold the answer back for longer than a moment.
 
@@ -19,9 +19,13 @@ use tokio::{
 };
 
 use crate::{
-    adapters::llm::{
-        error::BuildError, live::estimate, messages, options::ModelOptions, shared::Shared,
-        trouble::shorten,
+    adapters::{
+        encoding,
+        llm::{
+            error::BuildError, live::estimate, messages, options::ModelOptions, shared::Shared,
+            trouble::shorten,
+        },
+        process::detach,
     },
     domain::{
         model::{Failure, Finish, Query, Reply, Trouble, Usage},
@@ -126,15 +130,17 @@ impl Program {
     }
 
     fn start(&self) -> Result<Child, Failure> {
-        Command::new(self.name())
+        let mut command = std::process::Command::new(self.name());
+        command
             .args(self.options.argv.iter().skip(1))
             .current_dir(&self.options.directory)
             .env_clear()
             .envs(self.options.environment.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
+            .stderr(Stdio::piped());
+        detach(&mut command);
+        Command::from(command)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
@@ -269,7 +275,8 @@ struct Printout {
 impl Printout {
     /// Reads stdout; the envelope is one object with `"type": "result"` and a `result` text.
     fn read(stdout: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(stdout);
+        let text = encoding::decode(stdout)
+            .map_or_else(|| String::from_utf8_lossy(stdout), |(text, _)| text.into());
         let plain = || Self {
             text: text.clone().into_owned(),
             usage: None,

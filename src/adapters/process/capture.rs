@@ -15,7 +15,7 @@ use std::{
 use tokio::{net::unix::pipe::Receiver, sync::watch};
 
 use crate::{
-    adapters::state_folder,
+    adapters::{encoding, state_folder},
     domain::{process::Captured, redaction},
     ports::runner::{LineReader, OutputStream, Streams},
 };
@@ -136,8 +136,22 @@ impl Sink {
             lines.end();
         }
         let (head, tail, omitted) = self.cut();
-        let escaped = std::str::from_utf8(&head).is_err() || std::str::from_utf8(&tail).is_err();
         let shown = self.path.strip_prefix(root).unwrap_or(&self.path);
+        let tail_at = self.cleaned - tail.len() as u64;
+        if let Some((head, tail, name)) = encoding::decode_output(&head, &tail, tail_at) {
+            return Captured {
+                // A secret in another encoding is found only now.
+                head: self.redaction.redactor().clean(&head),
+                tail: self.redaction.redactor().clean(&tail),
+                bytes: self.received,
+                omitted,
+                file: self.file.is_some().then(|| shown.display().to_string()),
+                capped: self.capped,
+                escaped: false,
+                encoding: Some(name.to_owned()),
+            };
+        }
+        let escaped = std::str::from_utf8(&head).is_err() || std::str::from_utf8(&tail).is_err();
         Captured {
             head: text(&head, escaped),
             tail: text(&tail, escaped),
@@ -146,6 +160,7 @@ impl Sink {
             file: self.file.is_some().then(|| shown.display().to_string()),
             capped: self.capped,
             escaped,
+            encoding: None,
         }
     }
 
@@ -335,6 +350,7 @@ mod tests {
                 file: Some("out/01.stdout".into()),
                 capped: false,
                 escaped: false,
+                encoding: None,
             }
         );
         assert_eq!(file.unwrap(), bytes);
@@ -368,6 +384,29 @@ mod tests {
             ("a\\x5cb\\xff\n", true)
         );
         assert_eq!(file.unwrap(), b"a\\b\xff\n");
+    }
+
+    #[test]
+    fn output_in_another_encoding_is_text_and_its_bytes_are_on_disk() {
+        let (bytes, _, _) =
+            encoding_rs::SHIFT_JIS.encode("ファイルが見つかりません。確認してください。\n");
+        let (shown, file) = captured(100, 100, u64::MAX, &bytes);
+        assert_eq!(shown.head, "ファイルが見つかりません。確認してください。\n");
+        assert_eq!(
+            (shown.encoding.as_deref(), shown.escaped),
+            (Some("Shift_JIS"), false)
+        );
+        assert_eq!(file.unwrap(), &*bytes);
+    }
+
+    #[test]
+    fn a_secret_in_another_encoding_does_not_reach_the_models() {
+        let text = "\u{FEFF}k sk-0123456789abcdefABCDEF\n";
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(
+            captured(100, 100, u64::MAX, &bytes).0.head,
+            "k [redacted]\n"
+        );
     }
 
     #[test]

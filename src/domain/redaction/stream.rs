@@ -31,6 +31,11 @@ impl Stream {
         }
     }
 
+    /// Returns what decides about secrets, for text made from what this stream let go.
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Takes the next piece and returns what can be let go, redacted.
     pub fn push(&mut self, piece: &[u8]) -> Vec<u8> {
         let piece = self.without_dropped(piece);
