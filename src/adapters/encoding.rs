@@ -70,7 +70,7 @@ fn encoding_of(head: &[u8], tail: &[u8]) -> Option<&'static Encoding> {
     let both = [head, tail].concat();
     if both.contains(&0) {
         // Every second byte of ordinary text is zero; a few zeros are a binary file.
-        let zeros = both.iter().filter(|byte| **byte == 0).count();
+        let zeros: usize = both.iter().map(|byte| usize::from(*byte == 0)).sum();
         return (zeros * 4 >= both.len()).then(|| utf_16_of(head));
     }
     if both.contains(&0x1B) {

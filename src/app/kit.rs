@@ -178,14 +178,15 @@ impl House {
     ) -> Result<RunFacts, Trouble> {
         let (payload, name) = self.payload(settings)?;
         let rules = &settings.rules;
-        let configured = rules.job_loop.as_ref().map(|jobs| jobs.name.clone());
+        let configured = &settings.configured_loop;
         Ok(RunFacts {
             mode: mode.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             sprint: rules.sprint.clone(),
             experimental: rules.experimental,
             max_jobs: rules.job_loop.as_ref().map(|jobs| jobs.max_jobs),
-            job_name: name.or(configured).unwrap_or_else(|| "default".to_owned()),
+            configured_jobs: Some(configured.max_jobs),
+            job_name: name.unwrap_or_else(|| configured.name.clone()),
             job_result: parts::posix(&rules.job_result),
             payload,
             models,

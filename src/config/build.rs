@@ -51,6 +51,7 @@ pub(crate) fn settings(input: Input<'_>) -> (Settings, Vec<Fault>) {
     let (paths, output) = (maker.paths(), maker.output());
     let allowed = rules.policy.allow_types.clone();
     let settings = Settings {
+        configured_loop: maker.configured_loop(),
         rules,
         paths,
         models,
@@ -209,6 +210,7 @@ impl Maker<'_> {
             }),
             prices: self.per_role(Self::price),
             budget: self.budget(),
+            no_progress_limit: Some(self.count("no_progress_limit")).filter(|limit| *limit > 0),
             job_loop: self.job_loop(),
             experimental: self.flag("s5_settings.enabled"),
             sprint: self.maybe_text("sprint"),
@@ -250,10 +252,15 @@ impl Maker<'_> {
     }
 
     fn job_loop(&self) -> Option<JobLoop> {
-        self.flag("s5_settings.job_loop.enabled").then(|| JobLoop {
+        let enabled = self.flag("s5_settings.job_loop.enabled");
+        enabled.then(|| self.configured_loop())
+    }
+
+    fn configured_loop(&self) -> JobLoop {
+        JobLoop {
             max_jobs: self.count("s5_settings.job_loop.max_jobs"),
             name: self.text("s5_settings.job_loop.job_name"),
-        })
+        }
     }
 
     fn done(&self) -> DoneCondition {

@@ -17,7 +17,7 @@ use crate::{
     },
     domain::{
         policy::Policy,
-        rules::{PerRole, Rules},
+        rules::{JobLoop, PerRole, Rules},
     },
 };
 
@@ -30,6 +30,8 @@ pub struct Settings {
     pub config_file: Option<PathBuf>,
     /// What drives the job machine.
     pub rules: Rules,
+    /// The job loop as configured, also where it is off.
+    pub configured_loop: JobLoop,
     /// The places of the job.
     pub paths: Paths,
     /// Who answers, by role.
@@ -713,7 +715,7 @@ config error: 20 faults
   config/config_v0_3.json:15:30: `environment.allow[0]`: `A B` is not the name of an environment variable; write the bare name, e.g. "JAVA_HOME"
   config/config_v0_3.json:15:37: `environment.allow[1]`: `OPENAI_API_KEY` holds an API key, which commands never receive; remove it
   config/config_v0_3.json:16:20: `json_retry`: given twice in this object; keep one of the two
-  config/config_v0_3.json:17:3: `zebra`: not a known key here (known: `allow_types`, `anthropic_model`, `api_backoff_sec`, `api_retry`, `archive_keep`, `budget`, `config_version`, `deny_patterns`, `done_condition`, `draft_prompt_template`, `environment`, `execution_policy`, `final_prompt_template`, `idle_timeout_sec`, `json_retry`, `json_retry_prefix`, `logs_dir`, `max_steps`, `max_wait_sec`, `models`, `on_unknown`, `openai_model`, `output`, `record`, `require_approval`, `review_prompt_template`, `s5_settings`, `sandbox`, `sprint`, `timeout_sec`, `workspace_dir`); remove it
+  config/config_v0_3.json:17:3: `zebra`: not a known key here (known: `allow_types`, `anthropic_model`, `api_backoff_sec`, `api_retry`, `archive_keep`, `budget`, `config_version`, `deny_patterns`, `done_condition`, `draft_prompt_template`, `environment`, `execution_policy`, `final_prompt_template`, `idle_timeout_sec`, `json_retry`, `json_retry_prefix`, `logs_dir`, `max_steps`, `max_wait_sec`, `models`, `no_progress_limit`, `on_unknown`, `openai_model`, `output`, `record`, `require_approval`, `review_prompt_template`, `s5_settings`, `sandbox`, `sprint`, `timeout_sec`, `workspace_dir`); remove it
   config/config_v0_3.json:18:3: `on_unknown`: expected "stop" or "rerun" or "skip", found null; write for example "rerun"
 "#);
     }

@@ -50,6 +50,9 @@ pub struct RunFacts {
     pub experimental: bool,
     /// The job loop's size; `None` when the loop is off.
     pub max_jobs: Option<u32>,
+    /// The configured size of the loop, also where it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_jobs: Option<u32>,
     /// The job's name: the payload's, else the configured one, else `default`.
     pub job_name: String,
     /// Where the job's result goes, relative to the root, with forward slashes.
@@ -83,6 +86,17 @@ pub struct Adopted {
     pub job_index: Option<u32>,
     /// The next free step number.
     pub next_step: u32,
+    /// Step logs that are there and that the run log knows nothing of.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub step_logs: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde asks for"
+)]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What became true.

@@ -22,6 +22,8 @@ pub enum Phase {
     Cancelled,
     /// The steps of a passage are used up.
     MaxStepsReached,
+    /// The last steps were all the same. Never the end of a step.
+    NoProgress,
     /// All jobs of the loop are done.
     JobLoopComplete,
     /// A ceiling or a quota holds the job; it goes on later. Never the end of a step.
@@ -41,6 +43,7 @@ impl Phase {
             Self::FatalError => "fatal_error",
             Self::Cancelled => "cancelled",
             Self::MaxStepsReached => "max_steps_reached",
+            Self::NoProgress => "no_progress",
             Self::JobLoopComplete => "job_loop_complete",
             Self::Paused => "paused",
             Self::Unknown => "unknown",
@@ -87,6 +90,11 @@ pub enum Outcome {
         /// In words.
         reason: String,
     },
+    /// The same step was made again and again.
+    NoProgress {
+        /// In words, remedy included.
+        reason: String,
+    },
     /// A command started before a crash and nobody knows its end.
     UnknownCommand {
         /// In words, remedy included.
@@ -120,6 +128,7 @@ impl Outcome {
             | Self::Denied { reason }
             | Self::Fatal { reason }
             | Self::MaxSteps { reason }
+            | Self::NoProgress { reason }
             | Self::UnknownCommand { reason }
             | Self::OverBudget { reason }
             | Self::Parked { reason, .. }
@@ -135,6 +144,7 @@ impl Outcome {
             Self::Denied { .. } => Phase::Deny,
             Self::Fatal { .. } => Phase::FatalError,
             Self::MaxSteps { .. } => Phase::MaxStepsReached,
+            Self::NoProgress { .. } => Phase::NoProgress,
             Self::UnknownCommand { .. } => Phase::Unknown,
             Self::OverBudget { .. } | Self::Parked { .. } => Phase::Paused,
             Self::Cancelled { .. } => Phase::Cancelled,

@@ -62,6 +62,8 @@ pub struct Rules {
     pub prices: PerRole<Option<Price>>,
     /// The ceilings of a job (`budget`).
     pub budget: Budget,
+    /// Equal steps in a row after which a run stops (`no_progress_limit`; `None` = never).
+    pub no_progress_limit: Option<u32>,
     /// The job loop; `None` when `s5_settings.job_loop.enabled` is false.
     pub job_loop: Option<JobLoop>,
     /// Whether runs are marked experimental (`s5_settings.enabled`).

@@ -58,6 +58,7 @@ pub fn look(store: &dyn store::Store) -> Result<(State, Disk, Vec<String>), stor
     if let Some(adopted) = recovered.adopted {
         state.job_index = adopted.job_index.unwrap_or(state.job_index);
         state.next_step = adopted.next_step;
+        state.adopted_logs = state.adopted_logs.saturating_add(adopted.step_logs);
     }
     Ok((state, store.disk(), recovered.repairs))
 }

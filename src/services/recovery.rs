@@ -91,6 +91,7 @@ fn keep_job_index(store: &dyn Store, recovered: &mut Recovered) -> Result<(), Er
             from: "workspace/phase_state.json".to_owned(),
             job_index: Some(index),
             next_step: adopted.next_step.max(recovered.state.next_step),
+            step_logs: adopted.step_logs,
         });
     }
     Ok(())
@@ -98,7 +99,9 @@ fn keep_job_index(store: &dyn Store, recovered: &mut Recovered) -> Result<(), Er
 
 /// Takes over the state of a program that kept no run log.
 fn adopt(store: &dyn Store, repairs: &mut Vec<String>) -> Result<Option<Adopted>, Error> {
-    let next_step = store.disk().step_logs.last().map_or(1, |last| last + 1);
+    let there = store.disk().step_logs;
+    let next_step = there.last().map_or(1, |last| last + 1);
+    let step_logs = count(there.len());
     for record in [Record::PhaseState, Record::OldPhaseState] {
         let Some(bytes) = store.read(record)? else {
             continue;
@@ -113,6 +116,7 @@ fn adopt(store: &dyn Store, repairs: &mut Vec<String>) -> Result<Option<Adopted>
                     from: from.to_owned(),
                     job_index,
                     next_step,
+                    step_logs,
                 }));
             }
             Err(why) if record == Record::PhaseState => {
@@ -130,7 +134,12 @@ fn adopt(store: &dyn Store, repairs: &mut Vec<String>) -> Result<Option<Adopted>
         from: String::new(),
         job_index: None,
         next_step,
+        step_logs,
     }))
+}
+
+fn count(logs: usize) -> u32 {
+    u32::try_from(logs).unwrap_or(u32::MAX)
 }
 
 fn job_index_of(bytes: &[u8]) -> Result<Option<u32>, String> {
@@ -162,11 +171,14 @@ fn job_index_of(bytes: &[u8]) -> Result<Option<u32>, String> {
 
 /// Step logs that the log knows nothing of keep their numbers: ours go on after them.
 fn skip_taken_numbers(store: &dyn Store, state: &State) -> Option<Adopted> {
-    let last = store.disk().step_logs.last().copied()?;
+    let there = store.disk().step_logs;
+    let last = there.last().copied()?;
+    let foreign = there.iter().filter(|number| **number >= state.next_step);
     (last >= state.next_step).then(|| Adopted {
         from: String::new(),
         job_index: None,
         next_step: last + 1,
+        step_logs: count(foreign.count()),
     })
 }
 

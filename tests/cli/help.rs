@@ -20,6 +20,9 @@ fn a_usage_error_shows_the_usage_and_leaves_with_2() {
     error: invalid value 'dance' for '--mode <MODE>'
       [possible values: run, test, cleanrun, checkpoint, rollback]
 
+    Usage: tos --mode <run|test|cleanrun|checkpoint|rollback> [OPTIONS]
+           tos <COMMAND> [OPTIONS]
+
     For more information, try '--help'.
     --- exit 2
     "#);

@@ -226,6 +226,9 @@ fn wrong_words_are_answered_with_the_right_ones() {
 
       tip: a similar value exists: 'run'
 
+    Usage: tos --mode <run|test|cleanrun|checkpoint|rollback> [OPTIONS]
+           tos <COMMAND> [OPTIONS]
+
     For more information, try '--help'.
     --- exit 2
     "#);

@@ -16,7 +16,7 @@ fn the_sample_shows_its_result_and_says_that_it_is_a_recording() {
       | 件数: 6
     goal reached: workspace/results/result_v2.txt contains 合計: 平均: 件数: (all texts found)
     phase_state phase=done step=2 done=True
-    job_loop enabled=True job_name=sample job_index=2 max_jobs=3 completed=False
+    job_loop enabled=True job_name=sample job_index=1 max_jobs=3 completed=False
     latest_step step_002.json total=2
     phase_summary exists stop_on_deny=False
     end_reason done (job 1/3 completed)
@@ -60,6 +60,7 @@ fn the_whole_loop_comes_to_its_end_and_is_verified_without_a_run() {
     job_result.json exists
     job_loop enabled=True job_name=sample job_index=4 max_jobs=3 completed=True
     WARNING: job_payload_present=false
+    WARNING: job_index (4) > max_jobs (3); the loop is complete
     test passed
     summary saved logs/last_run_summary.json
     --- exit 0

@@ -77,6 +77,7 @@ pub(crate) fn rules() -> Rules {
             final_: Some(price(0.3)),
         },
         budget: Budget::default(),
+        no_progress_limit: Some(3),
         job_loop: Some(JobLoop {
             max_jobs: 3,
             name: "story".into(),

@@ -155,6 +155,7 @@ pub(crate) fn collect(collection: &Collection<'_>) -> Collected {
 
 /// Returns the text for a path, and its bytes in digits where the text does not say them.
 fn recorded(path: &Path) -> (String, Option<String>) {
+    use std::fmt::Write as _;
     if let Some(text) = path.to_str() {
         return (text.to_owned(), None);
     }
@@ -163,7 +164,8 @@ fn recorded(path: &Path) -> (String, Option<String>) {
     for chunk in bytes.utf8_chunks() {
         shown.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            shown.push_str(&format!("\\x{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(shown, "\\x{byte:02X}");
         }
     }
     (shown, Some(hex(bytes)))

@@ -192,12 +192,14 @@ impl Job {
             Role::Review => proposal::review(&reply.text).map(drop),
             Role::Final => proposal::final_(&reply.text).map(drop),
         };
-        let why = parsed.err()?.reason;
-        Some(match reply.finish {
-            Finish::Cut => format!("the reply was cut off at the token limit: {why}"),
-            Finish::Refused => format!("the model refused to answer: {why}"),
-            Finish::Complete | Finish::Other(_) => why,
-        })
+        let why = parsed.err().map(|unusable| unusable.reason);
+        // What was cut off may have gone on with a correction, so not even a whole object counts.
+        let ended = match reply.finish {
+            Finish::Cut => "the reply was cut off at the token limit",
+            Finish::Refused => "the model refused to answer",
+            Finish::Complete | Finish::Other(_) => return why,
+        };
+        Some(why.map_or_else(|| ended.to_owned(), |why| format!("{ended}: {why}")))
     }
 
     fn rejected(&self) -> bool {

@@ -303,6 +303,9 @@ impl Job {
         if let Some(reason) = self.over_budget() {
             return self.finish(Outcome::OverBudget { reason });
         }
+        if let Some(reason) = self.no_progress() {
+            return self.finish(Outcome::NoProgress { reason });
+        }
         let (head, carried_from) = (job.head, job.suspended.as_ref().map(|step| step.number));
         let fresh_start = job.spent.steps == 0;
         self.emit(EventKind::StepStarted {
@@ -323,6 +326,31 @@ impl Job {
             reason: reason.clone(),
         });
         self.finish(Outcome::MaxSteps { reason })
+    }
+
+    /// Returns why this run should not go on, where it only repeats itself.
+    fn no_progress(&self) -> Option<String> {
+        let job = self.state.job.as_ref()?;
+        let limit = self.rules.no_progress_limit?;
+        if job.repeats.count < limit {
+            return None;
+        }
+        let what = match self.state.steps.last()? {
+            line if line.phase == Phase::Execute
+                && job
+                    .history
+                    .last()
+                    .is_some_and(|item| item.commands.is_empty()) =>
+            {
+                "no command was proposed".to_owned()
+            }
+            line => line.reason.clone(),
+        };
+        Some(format!(
+            "no_progress: the last {} steps did the same with the same result ({what}); change the goal, the prompts \
+             or the policy and run again, or raise `no_progress_limit` (0 = never stop for this)",
+            job.repeats.count
+        ))
     }
 
     fn goal_reached(&mut self, why: &str) -> Effect {

@@ -125,15 +125,15 @@ pub(super) fn loop_object(state: &State) -> Value {
         .is_some_and(|max_jobs| state.job_index > max_jobs && state.complete.is_some());
     json!({
         "enabled": state.facts.max_jobs.is_some(),
-        "max_jobs": state.facts.max_jobs.unwrap_or(1),
+        "max_jobs": state.facts.max_jobs.or(state.facts.configured_jobs).unwrap_or(1),
         "job_name": state.facts.job_name,
         "current_job_index": state.facts.max_jobs.map(|_| shown_index(state)),
         "completed": completed,
     })
 }
 
-/// The job just worked on: the last step's, else the one that comes next.
-pub(super) fn shown_index(state: &State) -> u32 {
+/// Returns the job just worked on, as every line and summary shows it: the last step's, else the one that comes next.
+pub fn shown_index(state: &State) -> u32 {
     let last = state.steps.last().and_then(|line: &StepLine| line.job);
     state
         .job

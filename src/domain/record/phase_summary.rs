@@ -28,7 +28,7 @@ pub fn phase_summary(state: &State) -> Value {
         "job_loop": loop_object(state),
         "job_payload_present": state.facts.payload.is_some(),
         "job_result_written": result.is_some(),
-        "total_steps": lines.len(),
+        "total_steps": lines.len().saturating_add(state.adopted_logs as usize),
         "success_count": count(|line| !line.stopped && matches!(line.phase, Phase::Execute | Phase::Done)),
         "fail_count": count(|line| line.phase == Phase::FatalError),
         "denied_count": count(|line| line.phase == Phase::Deny),

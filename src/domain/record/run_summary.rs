@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{loop_object, phase_summary::end_reason, shown_index, step_file};
+use super::{Report, loop_object, phase_summary::end_reason, shown_index, step_file};
 use crate::domain::{
     outcome::{Outcome, Phase},
     state::{State, bill},
@@ -36,6 +36,8 @@ pub struct RunFiles {
     pub error: Option<String>,
     /// The facts of a rollback that this run follows.
     pub rollback: Option<Value>,
+    /// The verification, where one was made.
+    pub report: Option<Report>,
 }
 
 /// Returns the run summary.
@@ -76,6 +78,11 @@ pub fn run_summary(state: &State, files: &RunFiles) -> Value {
     }
     if let Some(rollback) = &files.rollback {
         put("rollback", rollback.clone());
+    }
+    if let Some(report) = &files.report {
+        put("test_passed", json!(report.passed()));
+        put("failures", json!(report.failures));
+        put("warnings", json!(report.warnings));
     }
     Value::Object(map)
 }
@@ -161,6 +168,18 @@ fn additions(pairs: &mut Vec<(&'static str, String)>, state: &State, files: &Run
         .and_then(|rollback| rollback.get("target"));
     if let Some(target) = target.and_then(Value::as_str) {
         pairs.push(("rollback_target", target.to_owned()));
+    }
+    if let Some(report) = &files.report {
+        pairs.push(("test_passed", report.passed().to_string()));
+        let told: Vec<&str> = report
+            .failures
+            .iter()
+            .chain(&report.warnings)
+            .map(String::as_str)
+            .collect();
+        if !told.is_empty() {
+            pairs.push(("verification", told.join("; ")));
+        }
     }
 }
 

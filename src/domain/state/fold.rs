@@ -6,7 +6,8 @@
 )]
 
 use super::{
-    Complete, Fate, JobState, Parked, Stage, State, StepEnd, StepLine, StepState, Turn, place,
+    Complete, Fate, JobState, Parked, Repeats, Stage, State, StepEnd, StepLine, StepState, Turn,
+    place,
 };
 use crate::domain::{
     event::{Adopted, Event, EventKind, RunFacts},
@@ -64,6 +65,7 @@ impl State {
 
     fn adopted(&mut self, adopted: &Adopted) {
         self.next_step = self.next_step.max(adopted.next_step);
+        self.adopted_logs = self.adopted_logs.saturating_add(adopted.step_logs);
         if let Some(index) = adopted.job_index {
             self.job_index = index.max(1);
             self.jobs_done = self.job_index - 1;
@@ -140,6 +142,7 @@ impl State {
         let counts = !matches!(end.phase, Phase::FatalError | Phase::Cancelled);
         job.passage_steps += u32::from(counts);
         job.history.push(history::item(&step));
+        job.repeats.note(&step);
         if end.phase == Phase::FatalError {
             job.suspended = Some(step.clone());
         }
@@ -238,8 +241,9 @@ impl JobState {
         }
     }
 
-    /// A new run starts its own count of attempts at the query that was open.
+    /// A new run starts its own count of attempts at the query that was open, and of equal steps.
     fn run_started(&mut self) {
+        self.repeats = Repeats::default();
         if let Some(step) = &mut self.step
             && let Stage::Ask { attempts, .. } = &mut step.stage
         {
@@ -312,7 +316,12 @@ impl StepState {
             }
             EventKind::CommandStarted { index } => self.stage = Stage::Open { index: *index },
             EventKind::CommandEnded { index, end } => {
-                self.close(*index, Fate::Ended { end: end.clone() });
+                self.close(
+                    *index,
+                    Fate::Ended {
+                        end: Box::new(end.clone()),
+                    },
+                );
             }
             EventKind::CommandAbandoned { index } => self.close(*index, Fate::Unknown),
             EventKind::CommandNotStarted { index, why } => {

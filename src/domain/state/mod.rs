@@ -19,6 +19,9 @@ use crate::domain::{
 };
 
 mod fold;
+mod progress;
+
+pub use progress::Repeats;
 
 /// Everything known about a job loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +50,9 @@ pub struct State {
     pub complete: Option<Complete>,
     /// How the last step or run ended.
     pub last: Last,
+    /// Step logs that were there before the run log, and are not told of one by one.
+    #[serde(default)]
+    pub adopted_logs: u32,
     /// One entry a step log, in order.
     pub steps: Vec<StepLine>,
     /// Sums over all steps.
@@ -163,6 +169,9 @@ pub struct JobState {
     pub step: Option<Box<StepState>>,
     /// The failed step whose good replies the next step takes over.
     pub suspended: Option<Box<StepState>>,
+    /// How often the last step was only repeated in this run.
+    #[serde(default)]
+    pub repeats: Repeats,
 }
 
 /// What one role contributed to a step.
@@ -271,7 +280,7 @@ pub enum Fate {
     /// It ran.
     Ended {
         /// How it ended.
-        end: End,
+        end: Box<End>,
     },
     /// It could not be started.
     NotStarted {
@@ -304,6 +313,7 @@ impl Default for State {
             parked: None,
             complete: None,
             last: Last::default(),
+            adopted_logs: 0,
             steps: Vec::new(),
             totals: Totals::default(),
             closed: None,

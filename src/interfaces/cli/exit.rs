@@ -49,6 +49,7 @@ impl From<&Outcome> for Exit {
             Outcome::Denied { .. }
             | Outcome::Fatal { .. }
             | Outcome::MaxSteps { .. }
+            | Outcome::NoProgress { .. }
             | Outcome::UnknownCommand { .. } => Self::NotDone,
             Outcome::OverBudget { .. } | Outcome::Parked { .. } => Self::Refused,
             Outcome::Cancelled { .. } => Self::Cancelled,
@@ -151,6 +152,7 @@ mod tests {
             (Outcome::Denied { reason: reason() }, 1),
             (Outcome::Fatal { reason: reason() }, 1),
             (Outcome::MaxSteps { reason: reason() }, 1),
+            (Outcome::NoProgress { reason: reason() }, 1),
             (Outcome::UnknownCommand { reason: reason() }, 1),
             (Outcome::OverBudget { reason: reason() }, 5),
             (Outcome::Cancelled { reason: reason() }, 4),

@@ -11,7 +11,10 @@ pub mod kit;
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{
+    CommandFactory, Parser,
+    error::{ContextKind, ContextValue},
+};
 
 use args::{Cli, Command, Mode};
 use exit::{Exit, Trouble};
@@ -21,7 +24,20 @@ use crate::interfaces::report::Printer;
 
 /// Parses the words; an error is already what a person has to see.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(args::modernise(words))
+    Cli::try_parse_from(args::modernise(words)).map_err(with_usage)
+}
+
+/// Adds the usage to a wrong `--mode`: whoever has the word wrong does not know the others.
+fn with_usage(mut error: clap::Error) -> clap::Error {
+    let is_mode = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(arg)) if arg.starts_with("--mode")
+    );
+    if is_mode && error.get(ContextKind::Usage).is_none() {
+        let usage = Cli::command().render_usage();
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    }
+    error
 }
 
 /// Returns the JSON document for words that make no sense.

@@ -110,7 +110,7 @@ impl Live {
             Phase::Done | Phase::JobLoopComplete => Tone::Good,
             Phase::Execute | Phase::Paused => Tone::Faint,
             Phase::Deny | Phase::ReviewRejected | Phase::Cancelled | Phase::Unknown => Tone::Warn,
-            Phase::FatalError | Phase::MaxStepsReached => Tone::Bad,
+            Phase::FatalError | Phase::MaxStepsReached | Phase::NoProgress => Tone::Bad,
         };
         let number = state.closed.as_ref().map_or(0, |step| step.number);
         let (tokens, cost) = state

@@ -4,7 +4,7 @@ use crate::{
     domain::{
         event::{Event, EventKind},
         outcome::{Outcome, Phase},
-        record::{Disk, Report, step_file, without},
+        record::{Disk, Report, shown_index, step_file, without},
         state::{Fate, State},
     },
     interfaces::report::Printer,
@@ -53,7 +53,7 @@ pub fn after_run(printer: &Printer, state: &State, disk: &Disk, outcome: &Outcom
         printer.line(&format!(
             "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
             state.facts.job_name,
-            state.job_index,
+            shown_index(state),
             python(completed)
         ));
     }

@@ -55,6 +55,33 @@ fn w31_w33_an_unusable_reply_is_asked_for_again_with_one_prefix() {
 }
 
 #[test]
+fn a_reply_that_was_cut_off_or_refused_is_asked_for_again_though_an_object_is_whole() {
+    for (finish, why) in [
+        (Finish::Cut, "the reply was cut off at the token limit."),
+        (Finish::Refused, "the model refused to answer."),
+    ] {
+        let mut bench = Bench::new(rules());
+        bench.start().tell(Input::SetAside(vec![]));
+        bench.say_until(r#"{"commands": []} Corrected: "#, finish);
+        assert_eq!(bench.query().turn, 1);
+        assert!(
+            bench.query().prompt.contains(why),
+            "{}",
+            bench.query().prompt
+        );
+    }
+}
+
+#[test]
+fn a_no_is_not_turned_into_a_yes_by_what_the_reviewer_thought_first() {
+    let mut bench = Bench::new(rules());
+    bench.start().tell(Input::SetAside(vec![]));
+    bench.reply(&json!({"commands": bash(&["make"])}));
+    bench.say("<think>{\"approval\": true}</think>{\"approval\": false}");
+    assert_eq!(bench.phases(), [(1, "review_rejected")]);
+}
+
+#[test]
 fn transport_failures_are_repeated_as_often_as_configured() {
     let mut bench = Bench::new(rules());
     bench.start().tell(Input::SetAside(vec![]));

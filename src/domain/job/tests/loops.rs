@@ -150,3 +150,82 @@ fn w11_a_complete_loop_is_recorded_once_and_goes_on_when_it_grows() {
     bench.start().step(&bash(&["make"])).exit(0).observed(true);
     assert_eq!(bench.outcome().reason(), "done (job 3/3 completed)");
 }
+
+/// Returns rules under which a run may take many steps and denials do not end it.
+fn patient() -> Rules {
+    let mut rules = rules();
+    rules.max_steps = 20;
+    rules.policy.stop_on_deny = false;
+    rules
+}
+
+/// Makes one step.
+type Repeat = fn(&mut Bench);
+
+#[test]
+fn three_equal_steps_end_a_run_whatever_keeps_them_from_success() {
+    let refused = |bench: &mut Bench| {
+        bench.step(&bash(&["forbidden"]));
+    };
+    let failed = |bench: &mut Bench| {
+        bench.step(&bash(&["make"])).exit(2).observed(false);
+    };
+    let empty = |bench: &mut Bench| {
+        bench.step(&bash(&[])).observed(false);
+    };
+    let same = |bench: &mut Bench| {
+        bench.step(&bash(&["make"])).exit(0).observed(false);
+    };
+    let rejected = |bench: &mut Bench| {
+        if matches!(bench.effect, Some(Effect::SetAside { .. })) {
+            bench.tell(Input::SetAside(vec![]));
+        }
+        bench.reply(&json!({"commands": bash(&["make"])}));
+        bench.reply(&json!({"review": "no", "approval": false}));
+    };
+    let kinds: [(&str, Repeat); 5] = [
+        ("deny", refused),
+        ("out/report.txt", failed),
+        ("no command was proposed", empty),
+        ("out/report.txt", same),
+        ("review_rejected", rejected),
+    ];
+    for (words, step) in kinds {
+        let mut bench = Bench::new(patient());
+        bench.start();
+        for _ in 0..3 {
+            step(&mut bench);
+        }
+        let Outcome::NoProgress { reason } = bench.outcome() else {
+            panic!("{words}: {:?}", bench.outcome());
+        };
+        assert!(
+            reason.starts_with("no_progress: the last 3 steps"),
+            "{reason}"
+        );
+        assert!(reason.contains(words), "{words}: {reason}");
+        // The next run has as many tries again, also after a crash.
+        let mut again = bench.crashed(patient());
+        again.start();
+        step(&mut again);
+        assert!(matches!(again.effect, Some(Effect::Ask(_))));
+    }
+}
+
+#[test]
+fn steps_that_differ_and_a_limit_of_none_go_on() {
+    let mut bench = Bench::new(patient());
+    bench.start();
+    for code in [2, 3, 2, 3, 2] {
+        bench.step(&bash(&["make"])).exit(code).observed(false);
+    }
+    assert!(matches!(bench.effect, Some(Effect::Ask(_))));
+    let mut rules = patient();
+    rules.no_progress_limit = None;
+    let mut bench = Bench::new(rules);
+    bench.start();
+    for _ in 0..6 {
+        bench.step(&bash(&["make"])).exit(2).observed(false);
+    }
+    assert!(matches!(bench.effect, Some(Effect::Ask(_))));
+}

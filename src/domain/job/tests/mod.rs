@@ -40,6 +40,7 @@ fn rules() -> Rules {
         deadlines: PerRole::default(),
         prices: PerRole::default(),
         budget: crate::domain::rules::Budget::default(),
+        no_progress_limit: Some(3),
         job_loop: Some(JobLoop {
             max_jobs: 2,
             name: "sample".into(),
@@ -120,6 +121,10 @@ impl Bench {
     }
 
     fn say(&mut self, text: &str) -> &mut Self {
+        self.say_until(text, Finish::Complete)
+    }
+
+    fn say_until(&mut self, text: &str, finish: Finish) -> &mut Self {
         assert!(
             matches!(self.effect, Some(Effect::Ask(_))),
             "{:?}",
@@ -127,7 +132,7 @@ impl Bench {
         );
         self.tell(Input::Answered(Reply {
             text: text.into(),
-            finish: Finish::Complete,
+            finish,
             provider: "fake".into(),
             model: "m".into(),
             usage: Usage {

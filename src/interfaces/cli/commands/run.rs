@@ -3,6 +3,7 @@
 use crate::{
     config::Settings,
     domain::{
+        event::RunFacts,
         outcome::Outcome,
         record::{Disk, Report, RunFiles, verify},
         rules::OnUnknown,
@@ -55,12 +56,14 @@ pub fn framed(
         Ok(settings) => settings,
         Err(trouble) => {
             if let Some(store) = kit.store_without_settings(global, args.summary_file.clone()) {
-                leave_summary(store.as_ref(), mode, &trouble, frame);
+                leave_summary(store.as_ref(), mode, &trouble, frame, None);
             }
-            return Err(trouble);
+            return Err(failed_test(mode, printer, trouble));
         }
     };
-    settings.require_file()?;
+    settings
+        .require_file()
+        .map_err(|error| failed_test(mode, printer, error.into()))?;
     apply(args, &mut settings);
     let store = kit.store(&settings, args.summary_file.clone());
     if let Some(notice) = kit.replay_notice(&settings).filter(|_| !args.verify_only) {
@@ -80,9 +83,17 @@ pub fn framed(
     if let Err(trouble) = &result
         && !matches!(trouble, Trouble::NotDone(_))
     {
-        leave_summary(store.as_ref(), mode, trouble, frame);
+        leave_summary(store.as_ref(), mode, trouble, frame, Some(&settings));
     }
-    result
+    result.map_err(|trouble| failed_test(mode, printer, trouble))
+}
+
+/// A test that ends in trouble has failed, and says so in the word that scripts look for.
+fn failed_test(mode: Mode, printer: &Printer, trouble: Trouble) -> Trouble {
+    if mode == Mode::Test {
+        printer.line("test failed");
+    }
+    trouble
 }
 
 fn apply(args: &ModeArgs, settings: &mut Settings) {
@@ -114,12 +125,14 @@ fn run(
     for notice in &job.notices {
         printer.alert(notice);
     }
-    if mode == Mode::Test {
-        printer.note(
-            "test runs and spends a job; `--verify-only` checks the present state without one",
-        );
-    }
     let clean = args.clean || mode == Mode::Cleanrun;
+    if mode == Mode::Test {
+        printer.note(if !clean && is_over(settings, store.as_ref()) {
+            "the loop is complete: test runs nothing and spends no job; `--clean` begins it again"
+        } else {
+            "test runs and spends a job; `--verify-only` checks the present state without one"
+        });
+    }
     if clean {
         printer.note("cleanup start");
     }
@@ -151,6 +164,14 @@ fn run(
     }
     drop(lock);
     conclude(mode, settings, printer, store.as_ref(), &passage, frame)
+}
+
+/// Whether all jobs of the loop are done.
+fn is_over(settings: &Settings, store: &dyn Store) -> bool {
+    let jobs = settings.rules.job_loop.as_ref();
+    // A log that cannot be read is the business of the run that follows.
+    let state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    jobs.is_some_and(|jobs| state.job_index > jobs.max_jobs)
 }
 
 fn conclude(
@@ -242,6 +263,7 @@ fn finish(
         outcome: outcome.cloned(),
         error: None,
         rollback: frame.rollback.clone(),
+        report: report.cloned(),
     };
     let (name, mut value) = passage::summarise(store, state, &files)?;
     printer.line(&format!("summary saved {name}"));
@@ -259,11 +281,6 @@ fn finish(
         if !is_test_only {
             map.insert("test_exit_code".into(), exit.code().into());
         }
-        if let Some(report) = report {
-            map.insert("test_passed".into(), report.passed().into());
-            map.insert("failures".into(), report.failures.clone().into());
-            map.insert("warnings".into(), report.warnings.clone().into());
-        }
     }
     printer.document(&value);
     Ok(exit)
@@ -271,15 +288,34 @@ fn finish(
 
 /// Whatever kept a run from starting is in the summary too, so that a script that reads only this file
 /// is not told the story of an older run.
-fn leave_summary(store: &dyn Store, mode: Mode, trouble: &Trouble, frame: &Frame) {
+fn leave_summary(
+    store: &dyn Store,
+    mode: Mode,
+    trouble: &Trouble,
+    frame: &Frame,
+    settings: Option<&Settings>,
+) {
     let files = RunFiles {
         mode: mode.as_str().to_owned(),
         disk: store.disk(),
         outcome: None,
         error: Some(trouble.to_string()),
         rollback: frame.rollback.clone(),
+        report: None,
     };
     // The trouble itself is about to be shown; a second one about its record would only hide it.
-    let state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    let mut state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    if let Some(settings) = settings {
+        name_the_loop(&mut state.facts, settings);
+    }
     drop(passage::summarise(store, &state, &files));
+}
+
+/// A run that never began has no facts of its own: what is configured holds.
+fn name_the_loop(facts: &mut RunFacts, settings: &Settings) {
+    facts.max_jobs = settings.rules.job_loop.as_ref().map(|jobs| jobs.max_jobs);
+    facts.configured_jobs = Some(settings.configured_loop.max_jobs);
+    if facts.job_name.is_empty() || facts.job_name == "default" {
+        facts.job_name.clone_from(&settings.configured_loop.name);
+    }
 }

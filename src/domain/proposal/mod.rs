@@ -1,18 +1,21 @@
 //! Turns a model's reply into a proposal, or says in one sentence why that is impossible.
 //!
 //! Parsing is strict, because what is accepted here is what runs tonight: one JSON object with the
-//! expected fields in the expected types, or [`Unusable`]. What stands *around* the object does not
-//! matter: prose, code fences, other objects. Searching never looks at fences, it tries every opening
-//! brace with a real JSON parser, so braces and fences inside strings cannot mislead it.
+//! expected fields in the expected types, or [`Unusable`]. `reply` finds the object; this file reads it.
 //!
 //! Decisions worth knowing:
 //!
-//! * The first complete object that has the role's deciding field (`commands`, `approval`,
-//!   `final_commands`) is the reply. An object inside another one is never looked at on its own.
+//! * The one object at the top level that has the role's deciding field (`commands`, `approval`,
+//!   `final_commands`) is the reply. Prose, fences and other objects around it do not matter; reasoning,
+//!   a second and different one, or a broken one do (see `reply`).
 //! * A missing deciding field is `Unusable`; so a review without `approval` is neither yes nor no.
 //! * `thought`, `review`, `summary` and `improved_commands` may be missing, but not of a wrong type.
 //! * A command with blank code, an empty argument vector, both of them, or a NUL is `Unusable`: no
 //!   runner could give it a meaning. An unknown `type` is kept; refusing it is the policy's business.
+
+mod reasoning;
+mod reply;
+mod strict;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -21,9 +24,6 @@ use crate::domain::{
     command::{Command, Kind},
     model::Role,
 };
-
-/// Opening braces tried before the search gives up; keeps hostile replies from costing minutes.
-const MAX_ATTEMPTS: usize = 4096;
 
 /// What a draft says.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +70,7 @@ pub struct Unusable {
 
 /// Reads a draft: `{"thought": text, "commands": [command…]}`.
 pub fn draft(text: &str) -> Result<Draft, Unusable> {
-    let object = find(text, "commands")?;
+    let object = reply::object(text, "commands")?;
     Ok(Draft {
         thought: optional_text(&object, "thought")?,
         commands: commands(&object, "commands")?,
@@ -80,7 +80,7 @@ pub fn draft(text: &str) -> Result<Draft, Unusable> {
 
 /// Reads a review: `{"review": text, "improved_commands": [command…], "approval": true or false}`.
 pub fn review(text: &str) -> Result<Review, Unusable> {
-    let object = find(text, "approval")?;
+    let object = reply::object(text, "approval")?;
     let improved_commands = if object.contains_key("improved_commands") {
         commands(&object, "improved_commands")?
     } else {
@@ -96,7 +96,7 @@ pub fn review(text: &str) -> Result<Review, Unusable> {
 
 /// Reads a final: `{"final_commands": [command…], "summary": text}`.
 pub fn final_(text: &str) -> Result<Final, Unusable> {
-    let object = find(text, "final_commands")?;
+    let object = reply::object(text, "final_commands")?;
     Ok(Final {
         commands: commands(&object, "final_commands")?,
         summary: optional_text(&object, "summary")?,
@@ -180,91 +180,6 @@ fn object_schema(properties: &Value) -> Value {
         "required": required,
         "additionalProperties": false,
     })
-}
-
-/// Finds the first complete object that has `field`.
-fn find(text: &str, field: &str) -> Result<Map<String, Value>, Unusable> {
-    let mut other = None;
-    let mut fault: Option<Fault> = None;
-    let mut at = 0;
-    for _ in 0..MAX_ATTEMPTS {
-        let Some(open) = next_brace(text, at) else {
-            break;
-        };
-        match object_at(text, open) {
-            Ok((object, _)) if object.contains_key(field) => return Ok(object),
-            Ok((object, end)) => {
-                other.get_or_insert(object);
-                at = end;
-            }
-            Err(error) => {
-                let found = Fault { open, error };
-                if fault
-                    .as_ref()
-                    .is_none_or(|best| best.reach() < found.reach())
-                {
-                    fault = Some(found);
-                }
-                at = open.saturating_add(1);
-            }
-        }
-    }
-    Err(not_found(text, field, other.as_ref(), fault.as_ref()))
-}
-
-fn next_brace(text: &str, from: usize) -> Option<usize> {
-    let found = text.get(from..)?.find('{')?;
-    Some(from.saturating_add(found))
-}
-
-/// Parses the object that opens at `open`; returns it with the position after it.
-fn object_at(text: &str, open: usize) -> Result<(Map<String, Value>, usize), serde_json::Error> {
-    let tail = text.get(open..).unwrap_or_default();
-    let mut objects = serde_json::Deserializer::from_str(tail).into_iter::<Map<String, Value>>();
-    let object = objects.next().unwrap_or_else(|| Ok(Map::new()))?;
-    Ok((object, open.saturating_add(objects.byte_offset().max(1))))
-}
-
-/// A brace that opens no valid object.
-struct Fault {
-    open: usize,
-    error: serde_json::Error,
-}
-
-impl Fault {
-    /// How far the parser came; the longest attempt is the one a person would call the answer.
-    fn reach(&self) -> (usize, usize) {
-        (self.error.line(), self.error.column())
-    }
-
-    fn describe(&self, text: &str) -> String {
-        let before = text.get(..self.open).unwrap_or_default();
-        let line = before.matches('\n').count().saturating_add(1);
-        if self.error.is_eof() {
-            format!("the reply ends inside the JSON object that opens on line {line}")
-        } else {
-            let error = &self.error;
-            format!(
-                "the JSON object that opens on line {line} is not valid: {error}, counted from its brace"
-            )
-        }
-    }
-}
-
-fn not_found(
-    text: &str,
-    field: &str,
-    other: Option<&Map<String, Value>>,
-    fault: Option<&Fault>,
-) -> Unusable {
-    let reason = match (other, fault) {
-        (_, Some(fault)) if fault.error.is_eof() => fault.describe(text),
-        (Some(_), _) => format!("`$.{field}` is missing in the JSON object of the reply"),
-        (None, Some(fault)) => fault.describe(text),
-        (None, None) if text.trim().is_empty() => "the reply is empty".to_owned(),
-        (None, None) => format!("the reply holds no JSON object; expected one with `{field}`"),
-    };
-    Unusable { reason }
 }
 
 fn optional_text(object: &Map<String, Value>, field: &str) -> Result<String, Unusable> {
@@ -612,8 +527,8 @@ mod tests {
         #[test]
         fn an_object_is_found_whatever_stands_around_it(
             code in "\\PC*[{}\"`\\\\\n a-z]{1,40}x",
-            before in "[^{]{0,80}",
-            after in any::<String>(),
+            before in "[^{\\[<◁]{0,80}",
+            after in "[^{\\[<◁]{0,80}",
             fence in proptest::option::of("```(json|JSON|Json|)"),
         ) {
             let object = final_with(&code);
