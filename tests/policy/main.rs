@@ -354,7 +354,9 @@ fn too_much_of_anything_is_refused() {
 }
 
 /// Texts on which the parser of shell text ran without end or panicked; each was found by fuzzing or reported.
-const HOSTILE: [&str; 12] = [
+const HOSTILE: [&str; 14] = [
+    "cat <<\r  <<-  ",
+    "cat <<\u{c} x",
     "\"${ <<'' \"",
     "cat${ <<'' x ",
     "cat <<'' x",

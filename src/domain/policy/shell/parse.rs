@@ -51,6 +51,10 @@ fn has_empty_document_end(code: &str) -> bool {
         let word = rest.trim_start_matches(|c| matches!(c, ' ' | '\t') || is_joined(c));
         let before = rest.get(..rest.len() - word.len()).unwrap_or("");
         let blanks = before.matches([' ', '\t']).count();
+        // The parser takes white space that is no blank for a word, and then trims it away.
+        if word.starts_with(['\r', '\u{b}', '\u{c}']) {
+            return true;
+        }
         let end = word.find(|c: char| !matches!(c, '\'' | '"' | '\\' | '$'));
         let (quotes, behind) = word.split_at(end.unwrap_or(word.len()));
         let ends = behind.is_empty() || behind.starts_with(is_end);
@@ -82,6 +86,8 @@ mod tests {
             "$(cat <<  x",
             "$(cat << \\\n  x",
             "x=$((1 << ''",
+            "cat <<\r  <<-  ",
+            "cat <<\u{c} x",
         ];
         for text in texts {
             assert!(breaks_the_parser(text), "{text}");
