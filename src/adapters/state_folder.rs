@@ -37,7 +37,10 @@ fn ignored(folder: &Path) -> io::Result<()> {
     let was_there = folder.is_dir();
     fs::create_dir_all(folder)?;
     match fs::File::create_new(&rule) {
-        Ok(mut file) => file.write_all(b"*\n"),
+        // Half a rule is none, and would be taken for one the next time.
+        Ok(mut file) => file
+            .write_all(b"*\n")
+            .inspect_err(|_| drop(fs::remove_file(&rule))),
         // Somebody else was quicker.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // Behind a wall the state of the tos outside is above the root and cannot be written; nothing is put into it.

@@ -39,6 +39,7 @@ mod object;
 mod pack;
 mod program;
 mod publish;
+mod question;
 mod records;
 mod refs;
 mod restore;

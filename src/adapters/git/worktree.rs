@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{capture::OUTSIDE_STATE, program::Program, share, untouched};
+use super::{capture::OUTSIDE_STATE, program::Program, question, share, untouched};
 use crate::{
     adapters::{changes, state_folder},
     domain::{checkpoint::Failure, ledger::chain::sha256, validate::Collected},
@@ -243,34 +243,11 @@ impl Worktrees for GitWorktrees {
     }
 
     fn make_scratch(&self, run: &str, name: &str, files: &[(&str, &str)]) -> Done<Place> {
-        let room = self.folder.join(run).join(name);
-        // Not `tree`: what a crash leaves here is nobody's work and is not kept.
-        let top = room.join("check");
-        let make = || -> io::Result<PathBuf> {
-            fs::create_dir_all(&top)?;
-            for (file, text) in files {
-                fs::write(top.join(file), text)?;
-            }
-            room.canonicalize()
-        };
-        let room = make().map_err(|error| wrong("a folder cannot be made", &error))?;
-        Ok(Place {
-            top: room.join("check"),
-            directory: room.join("check"),
-            room,
-            base: String::new(),
-            tree: String::new(),
-        })
+        question::make(&self.folder.join(run).join(name), files)
     }
 
     fn read_scratch(&self, place: &Place, file: &str) -> Option<String> {
-        let path = place.top.join(file);
-        // An agent may have put anything there.
-        let meta = path.symlink_metadata().ok()?;
-        if !meta.is_file() || meta.len() > 64 * 1024 {
-            return None;
-        }
-        fs::read_to_string(path).ok()
+        question::read(place, file)
     }
 
     fn holds(&self, path: &str) -> bool {
@@ -278,9 +255,7 @@ impl Worktrees for GitWorktrees {
     }
 
     fn remove_scratch(&self, place: &Place) -> Done<()> {
-        remove(&place.room).map_err(|error| wrong("a folder cannot be taken away", &error))?;
-        drop(place.room.parent().map(fs::remove_dir));
-        Ok(())
+        question::take_away(place)
     }
 
     fn changes(&self, place: &Place) -> Done<Collected> {
@@ -607,7 +582,7 @@ fn weight(folder: &Path) -> u64 {
 }
 
 /// Removes a folder, also one whose parts were made unwritable.
-fn remove(folder: &Path) -> io::Result<()> {
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
