@@ -118,13 +118,14 @@ impl MachineHands {
         hosts: &[String],
         own_keys: &[String],
         sandbox: Sandbox,
+        folders: &[&str],
     ) -> Arc<dyn Runner> {
         let own = own_keys
             .iter()
             .filter_map(|name| Some((OsString::from(name), self.variable(name)?)));
         let options = process::Options {
             own_keys: own.collect(),
-            base_environment: self.environment(),
+            base_environment: with_folders(self.environment(), self.0.home.as_deref(), folders),
             allow_environment: TOOLCHAIN_VARIABLES
                 .iter()
                 .map(|(name, _)| (*name).to_owned())
@@ -134,6 +135,25 @@ impl MachineHands {
         let wall = self.wall(room, hosts, sandbox);
         Arc::new(process::CommandRunner::new(options, Some(Arc::new(wall))))
     }
+}
+
+/// Puts folders below the home directory that exist at the end of `PATH`.
+fn with_folders(
+    mut environment: Vec<(OsString, OsString)>,
+    home: Option<&Path>,
+    folders: &[&str],
+) -> Vec<(OsString, OsString)> {
+    let there = folders.iter().filter_map(|folder| Some(home?.join(folder)));
+    let there: Vec<PathBuf> = there.filter(|folder| folder.is_dir()).collect();
+    let path = environment.iter_mut().find(|(name, _)| name == "PATH");
+    if let Some((_, path)) = path.filter(|_| !there.is_empty()) {
+        let all = std::env::split_paths(path.as_os_str()).chain(there);
+        // A folder with a colon in its name cannot stand in `PATH` at all.
+        if let Ok(longer) = std::env::join_paths(all) {
+            *path = longer;
+        }
+    }
+    environment
 }
 
 impl Hands for MachineHands {
@@ -216,7 +236,13 @@ impl Hands for MachineHands {
     }
 
     fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner> {
-        let inner = self.runner(room, &agent.hosts(), &agent.environment, sandbox);
+        let inner = self.runner(
+            room,
+            &agent.hosts(),
+            &agent.environment,
+            sandbox,
+            agent.kind.usual_folders(),
+        );
         Arc::new(Renewing {
             inner,
             logins: self.1.clone(),
@@ -226,7 +252,7 @@ impl Hands for MachineHands {
     }
 
     fn for_tests(&self, room: &Path, sandbox: Sandbox) -> Arc<dyn Runner> {
-        self.runner(room, &[], &[], sandbox)
+        self.runner(room, &[], &[], sandbox, &[])
     }
 
     fn confined<'a>(

@@ -65,11 +65,19 @@ pub fn blocking_version(program: &str) -> String {
     line.unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// Returns where a program lies along `PATH`.
-pub fn find_program(name: &str) -> Result<std::path::PathBuf, String> {
+/// Returns where a program lies along `PATH`, or in one of these folders.
+pub fn find_program(name: &str, more: &[std::path::PathBuf]) -> Result<std::path::PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = super::programs::find(&path, Path::new("/"), name.as_ref());
-    found.ok_or_else(|| "not installed".to_owned())
+    let elsewhere = || {
+        let places = more.iter().map(|folder| folder.join(name));
+        places
+            .into_iter()
+            .find(|program| super::programs::is_program(program))
+    };
+    found
+        .or_else(elsewhere)
+        .ok_or_else(|| "not installed".to_owned())
 }
 
 /// Runs a program for the first line it prints.

@@ -182,11 +182,15 @@ impl GateKit for House {
             |name| self.variable(name).is_some_and(|value| !value.is_empty()),
         );
         let files = agent.credentials.iter().map(|file| format!("~/{file}"));
-        let program = isolation::find_program(kind.as_str());
+        let folders: Vec<PathBuf> = home
+            .iter()
+            .flat_map(|home| kind.usual_folders().iter().map(|folder| home.join(folder)))
+            .collect();
+        let program = isolation::find_program(kind.as_str(), &folders);
         InstalledAgent {
             version: program.as_ref().map_or_else(
                 |_| "unknown".to_owned(),
-                |_| isolation::blocking_version(kind.as_str()),
+                |path| isolation::blocking_version(&path.to_string_lossy()),
             ),
             program,
             login: if agent.has_login() {

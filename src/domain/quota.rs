@@ -45,13 +45,13 @@ static ISO: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// What stands before a duration.
 static SPAN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression(
-        r"(?i)\b(?:resets?|renew(?:s|ed)?|refresh(?:es|ed)?|try again|retry|available(?: again)?|wait|back)\s+(?:in|after|for)\s+(?:about\s+)?(?P<span>[^.;()\n]{1,60})",
+        r"(?i)\b(?:resets?|renew(?:s|ed)?|refresh(?:es|ed)?|try again|retry|available(?: again)?|wait|back)\s+(?:in|after|for)\s+(?:about\s+)?(?P<span>[^;()\n]{1,60})",
     )
 });
 /// One part of a duration, at its beginning.
 static PART: LazyLock<Option<Regex>> = LazyLock::new(|| {
     expression(
-        r"(?i)^(?:,|and|\s)*(\d{1,6}|an?)\s*(d|days?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?)(?:[^a-z]|$)",
+        r"(?i)^(?:,|and|\s)*(\d{1,6}|an?)(?:\.\d+)?\s*(d|days?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?)(?:[^a-z]|$)",
     )
 });
 /// A duration as a clock shows it.
@@ -398,6 +398,7 @@ mod tests {
                 "usage limit reached, try again in 2h15m3s",
                 2 * hour + 15 * minute + 4,
             ),
+            ("quota exceeded. Please retry in 34.07s.", 35),
             ("usage limit reached, resets in 0:30", 31 * minute),
             ("usage limit reached, resets in 1:00:30", hour + 31),
             ("usage limit reached, resets in less than a minute", minute),

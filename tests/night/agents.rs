@@ -77,6 +77,36 @@ fn installed_logged_in_and_able_are_three_different_things() {
 }
 
 #[test]
+fn a_program_that_its_installer_put_beside_the_path_is_found() {
+    let root = logged_in();
+    let local = root.home.path().join(".claude/local");
+    fs::create_dir(&local).unwrap();
+    fs::copy(claude("beside", ABLE).join("claude"), local.join("claude")).unwrap();
+    let nowhere = PathBuf::from("/usr/bin");
+    let (code, said) = ran(&root, &nowhere, &["agents", "--ask", "claude"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(".claude/local/claude"), "{said}");
+    assert!(said.contains("works behind the wall"), "{said}");
+}
+
+#[test]
+fn a_known_agent_that_is_not_installed_needs_a_person_and_fails_nothing() {
+    let root = Root::new("exit 0");
+    let list = root.list_text("stop", &["T-1".to_owned()], "");
+    let from = list.find("kind = \"command\"").unwrap();
+    let to = from + list[from..].find("\n\n").unwrap();
+    let list = format!("{}kind = \"aider\"{}", &list[..from], &list[to..]);
+    fs::write(root.list_file(), list).unwrap();
+    let (code, said) = root.tos(&["task", "run", &root.list_file()]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(
+        said.contains("`aider` is not installed, or not on PATH; pipx install aider-chat"),
+        "{said}"
+    );
+    assert!(said.contains("T-1 blocked"), "{said}");
+}
+
+#[test]
 fn an_agent_that_only_talks_is_not_able() {
     let talks = ABLE.replace("sh ./tos-check.sh\n", "");
     let root = logged_in();

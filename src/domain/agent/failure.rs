@@ -103,7 +103,8 @@ static NEEDS_PERSON: LazyLock<Option<Regex>> = LazyLock::new(|| {
           | authentication[_\ ](error|failed|required) | invalid\ (authentication|bearer\ token|credentials)
           | (status|error:?)\ 40[13]\b | \b40[13]\ (unauthorized|forbidden) | "code":\ ?40[13]\b | "?status"?:\ 40[13]\b | unauthenticated\b | permission_denied\b
           | credit\ balance\ is\ too\ low | insufficient[_\ ]quota | check\ your\ plan\ and\ billing | billing[_\ ](hard[_\ ]limit|not[_\ ]active|details)
-          | payment\ required | out\ of\ credits | organization\ has\ been\ disabled | account\ (is|has\ been)\ (suspended|disabled|deactivated)"#,
+          | payment\ required | out\ of\ credits | organization\ has\ been\ disabled | account\ (is|has\ been)\ (suspended|disabled|deactivated)
+          | authenticationerror | model_not_found | issue\ with\ the\ selected\ model | \bmodel\b.{1,80}\bdoes\ not\ exist\b | unknown\ model"#,
     )
 });
 /// What failed because the provider did not answer as it should.
@@ -124,7 +125,9 @@ static RETRY_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// What programs print on standard error that is no complaint.
-const NOISE: [&str; 5] = [
+const NOISE: [&str; 7] = [
+    "Input is not a terminal",
+    "responses_websocket",
     "Failed to fetch models.dev",
     "Reading additional input from stdin",
     "YOLO mode is enabled",
@@ -168,7 +171,14 @@ pub fn telling_line(text: &str) -> Option<String> {
                 .any(|word| line.contains(word))
     };
     let line = lines().rfind(speaks).or_else(|| lines().next_back())?;
+    let line = logged(line).unwrap_or(line);
     Some(visible(&head(line, REASON, "...")).into_owned())
+}
+
+/// Returns the message of a line of a log in which values have names.
+fn logged(line: &str) -> Option<&str> {
+    let (_, message) = line.split_once("error.error=\"")?;
+    message.split('"').next()
 }
 
 /// Says how an agent ended. `stderr`: what it wrote to standard error. `quiet`: whether tos ended it for its silence.
@@ -323,14 +333,23 @@ fn reason(agent: &Agent, report: &AgentReport, texts: &[String]) -> String {
 
 fn remedy(kind: AgentKind, all: &str) -> String {
     let lower = all.to_lowercase();
-    let money = ["credit", "billing", "quota", "payment"]
-        .iter()
-        .any(|word| lower.contains(word));
-    if money {
-        "add credit or raise the limit of the account, then run it again".to_owned()
+    let speaks = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let what = if speaks(&["credit", "billing", "quota", "payment"]) {
+        "add credit or raise the limit of the account".to_owned()
+    } else if lower.contains("model")
+        && speaks(&["not exist", "not_found", "unknown model", "selected model"])
+    {
+        "correct the `model` of the agent in the list".to_owned()
+    } else if speaks(&["403", "forbidden"]) {
+        // The wall answers for hosts that the list does not name in the same way as a provider for a missing right.
+        format!(
+            "where its server is not the usual one, name it in `hosts`; else {}",
+            kind.login_remedy()
+        )
     } else {
-        format!("{}; then run it again", kind.login_remedy())
-    }
+        kind.login_remedy().to_owned()
+    };
+    format!("{what}, then run it again")
 }
 
 #[cfg(test)]
@@ -450,6 +469,24 @@ mod tests {
             claude("Invalid API key · Fix external API key", "401"),
             claude("Credit balance is too low", "400"),
             claude("Not logged in · Please run /login", "null"),
+            claude(
+                "There's an issue with the selected model (claud-5). It may not exist",
+                "404",
+            ),
+            codex(
+                "The model gpt-55 does not exist or you do not have access to it.",
+                "",
+            ),
+            ended(
+                AgentKind::Aider,
+                &[
+                    "litellm.AuthenticationError: bad key",
+                    "The API provider is not able to authenticate you.",
+                ],
+                0,
+                Quiet::No,
+                "Warning: Input is not a terminal (fd=0).",
+            ),
             codex("unexpected status 401 Unauthorized: MSG, url: URL", ""),
             codex("Quota exceeded. Check your plan and billing details.", ""),
             ended(
@@ -566,6 +603,8 @@ mod tests {
             )),
             "TypeError: x is not a function"
         );
+        let line = "timestamp=2026 level=ERROR message=\"stream error\" error.error=\"AI_APICallError: slow down\" x=1";
+        assert_eq!(telling_line(line).unwrap(), "AI_APICallError: slow down");
         assert_eq!(
             reason(ended(AgentKind::Codex, &[], 1, Quiet::No, "")),
             "it said nothing"

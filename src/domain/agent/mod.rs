@@ -155,6 +155,16 @@ impl AgentKind {
         }
     }
 
+    /// Folders below the home directory into which installers of the program put it without changing `PATH`.
+    pub const fn usual_folders(self) -> &'static [&'static str] {
+        match self {
+            Self::Claude => &[".claude/local", ".local/bin"],
+            Self::Opencode => &[".opencode/bin", ".local/bin"],
+            Self::Codex | Self::Gemini | Self::Aider => &[".local/bin"],
+            Self::Command | Self::Job => &[],
+        }
+    }
+
     /// Says how a person logs in.
     pub const fn login_remedy(self) -> &'static str {
         match self {

@@ -135,10 +135,22 @@ impl Transcript {
         {
             self.report.micro_usd = Some(micro(cost));
         }
-        if self.kind == AgentKind::Aider
-            && let Some(cost) = aider_cost(line)
-        {
+        if self.kind == AgentKind::Aider {
+            self.aider(line);
+        }
+    }
+
+    /// Aider ends with 0 whatever became of its question; what its client library says is the only sign.
+    fn aider(&mut self, line: &str) {
+        if let Some(cost) = aider_cost(line) {
             self.report.micro_usd = Some(micro(cost));
+        }
+        if line.starts_with("litellm.") && line.contains("Error") {
+            self.report.is_error = true;
+            self.complain(line);
+        }
+        if line.starts_with("Applied edit to ") {
+            self.report.is_error = false;
         }
     }
 
@@ -582,6 +594,10 @@ mod tests {
             ],
         );
         assert_eq!(aider.micro_usd, Some(9_100));
+        let refused = "litellm.AuthenticationError: AuthenticationError: OpenAIException - bad key";
+        assert!(read(AgentKind::Aider, &[refused]).is_error);
+        let overcome = read(AgentKind::Aider, &[refused, "Applied edit to app.py"]);
+        assert!(!overcome.is_error);
     }
 
     #[test]

@@ -172,10 +172,7 @@ impl Session<'_> {
             return Ok(Some(heavy));
         }
         let end = match stayed.ended {
-            Err(why) => {
-                let told = told(format!("the agent could not be started: {why}"));
-                return Ok(Some(Tried::Bad { told, again: false }));
-            }
+            Err(why) => return Ok(Some(not_started(&agent, &why))),
             Ok(_) if stayed.late => return Ok(Some(Tried::OutOfTime)),
             Ok(end) => end,
         };
@@ -390,5 +387,24 @@ fn cannot_log_in(agent: &Agent, reason: String) -> Tried {
     Tried::NeedsPerson {
         reason,
         remedy: format!("{}; then run it again", agent.kind.login_remedy()),
+    }
+}
+
+/// A program that tos knows and that does not start fails every task alike; one of somebody's own may lack what this task
+/// was to make.
+fn not_started(agent: &Agent, why: &str) -> Tried {
+    let reason = format!("the agent could not be started: {why}");
+    if matches!(agent.kind, AgentKind::Command | AgentKind::Job) {
+        let told = told(reason);
+        return Tried::Bad { told, again: false };
+    }
+    let reason = if why.contains("not found") {
+        format!("`{}` is not installed, or not on PATH", agent.program())
+    } else {
+        reason
+    };
+    Tried::NeedsPerson {
+        reason,
+        remedy: format!("{}; then run it again", agent.kind.install_remedy()),
     }
 }

@@ -292,7 +292,11 @@ impl Session<'_> {
         self.record(Entry::Task { end: end.clone() })?;
         self.beat(&task.id);
         let good = verdict == Verdict::Accepted;
-        let word = if good { "passed" } else { "failed" };
+        let word = match end.outcome {
+            TaskOutcome::Success => "passed",
+            TaskOutcome::Blocked => "blocked",
+            TaskOutcome::Failed | TaskOutcome::Skipped | TaskOutcome::NotRun => "failed",
+        };
         self.watcher.line(&format!(
             "[{}/{all}] {} {word}: {}",
             place + 1,
