@@ -8,12 +8,19 @@ use crate::config::{Error, files};
 pub const PLACES: [&str; 2] = ["config/config_v0_3.json", "config_v0_3.json"];
 
 /// Returns the nearest directory from `start` upwards that holds a configuration, else `start`.
+///
+/// The search ends at the top of a repository: what lies above it belongs to another project, with other rules,
+/// records and locks.
 pub fn find_root(start: &Path) -> PathBuf {
-    start
-        .ancestors()
-        .find(|dir| config_in(dir).is_some())
-        .unwrap_or(start)
-        .to_path_buf()
+    for folder in start.ancestors() {
+        if config_in(folder).is_some() {
+            return folder.to_path_buf();
+        }
+        if folder.join(".git").symlink_metadata().is_ok() {
+            break;
+        }
+    }
+    start.to_path_buf()
 }
 
 /// Returns the place of a root's configuration, if anything is there; a folder or a pipe in its place is no

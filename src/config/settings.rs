@@ -1002,6 +1002,23 @@ config error: 20 faults
     }
 
     #[test]
+    fn a_repository_inside_a_project_is_a_project_of_its_own() {
+        let top = tempfile::tempdir().unwrap();
+        let deep = top.path().join("vendor/other/src");
+        files::write(&top.path().join("config_v0_3.json"), "{}");
+        files::write(&deep.join("x"), "");
+        assert_eq!(crate::config::find_root(&deep), top.path());
+        // A linked work tree and a submodule have a file there.
+        files::write(&top.path().join("vendor/other/.git"), "gitdir: elsewhere\n");
+        assert_eq!(crate::config::find_root(&deep), deep);
+        files::write(&top.path().join("vendor/other/config_v0_3.json"), "{}");
+        assert_eq!(
+            crate::config::find_root(&deep),
+            top.path().join("vendor/other")
+        );
+    }
+
+    #[test]
     fn what_is_no_file_in_the_place_of_the_configuration_is_named() {
         use std::os::unix::fs::symlink;
         let said = |lay: &dyn Fn(&Path)| {
