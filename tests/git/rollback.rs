@@ -269,6 +269,9 @@ fn v07_a_commit_that_only_a_remote_has_is_fetched() {
     let origin = Repo::with_files();
     let repo = Repo::with_files();
     repo.git(&["remote", "add", "origin", origin.top.to_str().unwrap()]);
+    // Made in another second, the first commits of the two would be strangers to each other.
+    repo.git(&["fetch", "-q", "origin"]);
+    repo.git(&["reset", "-q", "--hard", "origin/main"]);
     repo.git(&["remote", "add", "gone", "/nowhere/at/all.git"]);
     origin.write("far.txt", "far\n");
     let far = origin.commit("far");
