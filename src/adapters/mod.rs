@@ -30,6 +30,7 @@ pub mod probe;
 pub mod process;
 mod programs;
 pub mod sandbox;
+pub mod schedules;
 pub mod signals;
 pub mod state_folder;
 pub mod store;

@@ -27,14 +27,11 @@ use crate::{
             machine::ThisMachine,
             sleep::Guard,
         },
-        notify::{Messenger, Way},
         sandbox,
+        schedules::ScheduleFiles,
         store::Lock,
     },
-    config::{
-        self, gates,
-        tasks::{self, Notify},
-    },
+    config::{self, gates, notify as notify_config},
     domain::{
         agent::{Agent, AgentKind},
         gates::Here,
@@ -44,11 +41,11 @@ use crate::{
     interfaces::cli::{
         args::Global,
         exit::Trouble,
-        gate_kit::{Desk, GateKit, InstalledAgent},
+        gate_kit::{Desk, GateKit, InstalledAgent, Tellers},
         kit::Kit,
     },
     ports::{
-        clock::Clock, drill_site::Ground, ledger::Ledger, notifier::Notifier,
+        clock::Clock, drill_site::Ground, ledger::Ledger, notifier::Notifier, schedules::Schedules,
         worktrees::Worktrees as _,
     },
     services::guarded::Tools,
@@ -64,34 +61,6 @@ impl House {
         sha256(text.as_bytes()).chars().take(16).collect()
     }
 
-    fn notifiers(&self, root: &Path) -> Result<Vec<Arc<dyn Notifier>>, Trouble> {
-        let ways = tasks::notify(root).map_err(|error| Trouble::Setup(error.to_string()))?;
-        let secret = |name: &String| {
-            let missing =
-                || Trouble::Setup(format!("config/notify.toml needs {name}, which is not set"));
-            self.variable(name).ok_or_else(missing)
-        };
-        let build = |way: Notify| -> Result<Arc<dyn Notifier>, Trouble> {
-            let way = match way {
-                Notify::Terminal => Way::Terminal,
-                Notify::Webhook { url_env } => Way::Webhook(secret(&url_env)?),
-                Notify::Slack { url_env } => Way::Slack(secret(&url_env)?),
-                Notify::Telegram {
-                    token_env,
-                    chat,
-                    base,
-                } => Way::Telegram {
-                    token: secret(&token_env)?,
-                    base,
-                    chat,
-                },
-                Notify::Mail { command } => Way::Mail(command),
-            };
-            Ok(Arc::new(Messenger::new(way, self.redactor().clone())))
-        };
-        ways.into_iter().map(build).collect()
-    }
-
     /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
     /// the usual ones.
     fn wall_wishes(&self, global: &Global) -> Result<(sandbox::Limits, Vec<PathBuf>), Trouble> {
@@ -105,19 +74,18 @@ impl House {
 
     /// Returns how events are carried to whoever collects them; `None` = nobody does.
     fn collector(&self, root: &Path) -> Result<Option<courier::Options>, Trouble> {
-        let events = tasks::events(root).map_err(|error| Trouble::Setup(error.to_string()))?;
-        let Some(events) = events else {
+        let told = notify_config::load(root).map_err(|error| Trouble::Setup(error.to_string()))?;
+        let Some(events) = told.events else {
             return Ok(None);
-        };
-        let secret = |name: &String| {
-            let missing =
-                || Trouble::Setup(format!("config/notify.toml needs {name}, which is not set"));
-            self.variable(name).ok_or_else(missing)
         };
         Ok(Some(courier::Options {
             folder: root.join(".tos/events"),
-            url: secret(&events.url_env)?,
-            token: events.token_env.as_ref().map(secret).transpose()?,
+            url: self.secret(root, &events.url)?,
+            token: events
+                .token
+                .as_ref()
+                .map(|token| self.secret(root, token))
+                .transpose()?,
             pause: Duration::from_secs(1),
             deadline: Duration::from_secs(15),
         }))
@@ -215,8 +183,9 @@ impl GateKit for House {
             .map_err(|error| Trouble::NotDone(format!("events cannot be carried: {error}")))?;
         let clock = SystemClock::new();
         let (limits, show) = self.wall_wishes(global)?;
+        let run = run_id(&clock);
+        let notifiers = self.notifiers_of(&root)?;
         Ok(Desk {
-            run: run_id(&clock),
             tools: Tools {
                 worktrees: Arc::new(worktrees),
                 hands: Arc::new(MachineHands::new(hands::Options {
@@ -231,7 +200,8 @@ impl GateKit for House {
                     show,
                 })),
                 ledger: self.ledger(global)?,
-                notifiers: self.notifiers(&root)?,
+                notifications: self.queue(&root, &run, notifiers.clone())?,
+                notifiers,
                 clock: Arc::new(clock),
                 beats: Arc::new(BeatFiles::new(root.join(".tos/sessions"))),
                 journal: Arc::new(EventFiles::new(
@@ -244,6 +214,7 @@ impl GateKit for House {
             room,
             version: isolation::blocking_version,
             ask: files::ask_line,
+            run,
             courier: Box::new(courier),
             lock: Box::new(lock),
         })
@@ -283,6 +254,22 @@ impl GateKit for House {
         courier::blocking_deliver(&options)
             .map(Some)
             .map_err(Trouble::NotDone)
+    }
+
+    fn notifiers(&self, global: &Global) -> Result<Vec<Arc<dyn Notifier>>, Trouble> {
+        self.notifiers_of(&self.root(global))
+    }
+
+    fn told_of(&self, root: &Path) -> Result<Tellers, Trouble> {
+        self.tellers(&files::canonical(root))
+    }
+
+    fn schedules(&self, global: &Global) -> Box<dyn Schedules> {
+        Box::new(ScheduleFiles::new(
+            files::canonical(&self.root(global)),
+            config::schedules::FILE,
+            self.variable("TZ"),
+        ))
     }
 
     fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String> {

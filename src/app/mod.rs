@@ -7,6 +7,7 @@ mod doctor;
 mod gates;
 mod kit;
 mod memory;
+mod notify;
 mod parts;
 mod plans;
 mod sample;

@@ -14,13 +14,16 @@ pub mod gates;
 mod json;
 pub mod keys;
 mod layers;
+pub mod notify;
 mod paths;
 pub mod payload;
 pub mod reference;
+pub mod schedules;
 mod settings;
 pub mod shape;
 mod source;
 pub mod tasks;
+mod toml_file;
 
 pub use discover::{PLACES, config_in, find_root, usable_config_in};
 pub use error::{Error, Fault, Segment, json_path};

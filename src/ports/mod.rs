@@ -21,6 +21,7 @@ pub mod plan_store;
 pub mod probe;
 pub mod runner;
 pub mod sandbox;
+pub mod schedules;
 pub mod store;
 pub mod terminal;
 pub mod worktrees;

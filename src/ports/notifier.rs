@@ -1,27 +1,53 @@
 //! Telling people who are not at the terminal.
 
-use crate::ports::BoxFuture;
+use std::time::Duration;
 
-/// Something worth telling.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// `started`, `task_passed`, `task_failed`, `stopped` or `finished`.
-    pub event: String,
-    /// One line.
-    pub title: String,
-    /// Details, secrets removed.
-    pub text: String,
-    /// The run.
-    pub run: String,
-    /// The head of the ledger.
-    pub ledger: String,
-}
+use crate::{
+    domain::notification::{Event, Notification, Refusal},
+    ports::BoxFuture,
+};
 
 /// One way to tell.
 pub trait Notifier: Send + Sync {
     /// Returns its name for messages.
     fn name(&self) -> &str;
 
-    /// Tells; an error is a sentence without secrets.
-    fn tell<'a>(&'a self, note: &'a Note) -> BoxFuture<'a, Result<(), String>>;
+    /// Says whether it is to be told of such events.
+    fn wants(&self, event: Event) -> bool;
+
+    /// Says whether it is here and now: nothing of it is worth keeping for later.
+    fn is_here(&self) -> bool;
+
+    /// Tells, once; an error is a sentence without secrets.
+    fn tell<'a>(&'a self, notification: &'a Notification) -> BoxFuture<'a, Result<(), Refusal>>;
+}
+
+/// How deliveries stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deliveries {
+    /// How many notifications arrived, counted once a way.
+    pub arrived: u32,
+    /// One sentence a way that could not be told.
+    pub failed: Vec<String>,
+}
+
+/// Takes notifications and delivers them beside the work.
+pub trait Notifications: Send + Sync {
+    /// Takes one; returns at once.
+    fn send(&self, notification: Notification);
+
+    /// Waits until everything has been tried once, at most so long, and says how deliveries stand.
+    fn settle(&self, most: Duration) -> BoxFuture<'_, Deliveries>;
+}
+
+/// Nobody is told.
+#[derive(Debug)]
+pub struct NoNotifications;
+
+impl Notifications for NoNotifications {
+    fn send(&self, _notification: Notification) {}
+
+    fn settle(&self, _most: Duration) -> BoxFuture<'_, Deliveries> {
+        Box::pin(async { Deliveries::default() })
+    }
 }

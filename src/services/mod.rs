@@ -5,6 +5,7 @@ pub mod drill;
 pub mod guarded;
 pub mod job_loop;
 pub mod night;
+pub mod notify;
 pub mod passage;
 pub mod recovery;
 

@@ -26,7 +26,7 @@ use tos::{
         redaction::Redactor,
         time::Timestamp,
     },
-    ports::{BoxFuture, clock::Clock, ledger::Ledger},
+    ports::{BoxFuture, clock::Clock, ledger::Ledger, notifier::NoNotifications},
     services::guarded::{self, Terms, Tools, Watcher},
 };
 
@@ -103,6 +103,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> Tools {
         })),
         ledger: Arc::new(ledger(root)),
         notifiers: Vec::new(),
+        notifications: Arc::new(NoNotifications),
         clock,
         beats: Arc::new(BeatFiles::new(state.join("sessions"))),
         journal: Arc::new(EventFiles::new(state.join("events"), redactor, None)),

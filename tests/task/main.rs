@@ -8,7 +8,6 @@
 )]
 
 mod judged;
-mod notify;
 mod plans;
 
 #[path = "../support/program.rs"]

@@ -94,6 +94,8 @@ const STEERING: &[(&str, &str)] = &[
     (".tos/", "a file of tos"),
     ("config/gates.toml", "the gates of tos"),
     ("config/check.toml", "the rules of this check"),
+    ("config/notify.toml", "who is told, and by which programs"),
+    ("config/schedules.toml", "what tos runs by itself"),
     ("config/config_v0_3.json", "the configuration of tos"),
     ("config_v0_3.json", "the configuration of tos"),
 ];

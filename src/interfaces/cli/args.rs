@@ -238,6 +238,10 @@ pub enum Command {
     Task(super::commands::task::TaskArgs),
     /// Run guarded tasks while nobody watches, and be told about it in the morning
     Night(super::commands::night::NightArgs),
+    /// Run jobs, plans, task lists and nights at set times
+    Schedule(super::commands::schedule::ScheduleArgs),
+    /// Send a test message to the people that runs tell, or list them
+    Notify(super::commands::notify::NotifyArgs),
     /// Show which coding agents are installed, logged in, and able to work behind the wall
     Agents(super::commands::agents::AgentsArgs),
     /// Show and change how much freedom tos has: phases, gates, holds

@@ -15,7 +15,12 @@ use crate::{
         validate::{Collected, Rules},
     },
     interfaces::cli::{args::Global, exit::Trouble, kit::Kit},
-    ports::{drill_site::Ground, ledger::Ledger},
+    ports::{
+        drill_site::Ground,
+        ledger::Ledger,
+        notifier::{Notifications, Notifier},
+        schedules::Schedules,
+    },
     services::guarded::Tools,
 };
 
@@ -54,6 +59,15 @@ pub trait GateKit {
     /// Delivers the events that have not arrived yet and returns how many; `None` = nobody collects them.
     fn deliver_events(&self, global: &Global) -> Result<Option<usize>, Trouble>;
 
+    /// Builds the ways to tell people that the root configures; all their secrets have to be there.
+    fn notifiers(&self, global: &Global) -> Result<Vec<Arc<dyn Notifier>>, Trouble>;
+
+    /// Starts what tells people of jobs and plans beside the work.
+    fn told_of(&self, root: &Path) -> Result<Tellers, Trouble>;
+
+    /// Opens the schedules of the root.
+    fn schedules(&self, global: &Global) -> Box<dyn Schedules>;
+
     /// Keeps the machine awake until the value is dropped; returns the name of what does it, or why nothing does.
     fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String>;
 
@@ -68,6 +82,20 @@ pub trait GateKit {
 
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);
+}
+
+/// What tells people of jobs and plans.
+pub struct Tellers {
+    /// Takes notifications.
+    pub notifications: Arc<dyn Notifications>,
+    /// Ways that are left out here, and why, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Tellers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tellers").finish_non_exhaustive()
+    }
 }
 
 /// What a machine has of a coding agent.

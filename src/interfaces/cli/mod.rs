@@ -109,6 +109,8 @@ fn command_result(
         Command::Check(args) => commands::check::main(args, global, kit, printer),
         Command::Task(args) => commands::task::main(args, global, kit, printer),
         Command::Night(args) => commands::night::main(args, global, kit, printer),
+        Command::Schedule(args) => commands::schedule::main(args, global, kit, printer),
+        Command::Notify(args) => commands::notify::main(args, global, kit, printer),
         Command::Agents(args) => commands::agents::main(args, global, kit, printer),
         Command::Phase(args) => commands::phase::main(args, global, kit, printer),
         Command::Drill(args) => commands::drill::main(args, global, kit, printer),

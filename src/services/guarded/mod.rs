@@ -13,7 +13,7 @@ mod pace;
 mod scale;
 mod stay;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ use crate::{
             chain::{Anchor, sha256},
         },
         night::RunEvent,
+        notification::{Event, Notification},
     },
     ports::{
         beats::Beats,
@@ -34,10 +35,13 @@ use crate::{
         journal::Journal,
         ledger::Ledger,
         machine::Machine,
-        notifier::{Note, Notifier},
+        notifier::{Notifications, Notifier},
         worktrees::{self, Worktrees},
     },
 };
+
+/// How long the end of a session waits for notifications that nobody has tried to deliver yet.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What the runner works with.
 #[derive(Clone)]
@@ -48,8 +52,10 @@ pub struct Tools {
     pub hands: Arc<dyn Hands>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// Ways to tell people.
+    /// Ways to tell people, for trying whether they work.
     pub notifiers: Vec<Arc<dyn Notifier>>,
+    /// Tells people beside the work.
+    pub notifications: Arc<dyn Notifications>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Signs of life.
@@ -145,7 +151,6 @@ pub(super) struct Session<'a> {
     pub(super) tip: String,
     pub(super) stable: Stable,
     pub(super) end: SessionEnd,
-    pub(super) untold: Vec<String>,
     /// How many megabytes a program had written when it was ended for that.
     pub(super) heavy: Option<u64>,
     /// What the task before changed.
@@ -186,7 +191,6 @@ pub async fn run(
         watcher,
         stop,
         end: SessionEnd::default(),
-        untold: Vec::new(),
         heavy: None,
         before: None,
         said: None,
@@ -207,13 +211,12 @@ pub async fn run(
         "run_start",
         json!({ "list": list.id, "tasks": list.tasks.len() }),
     );
-    session
-        .tell(
-            "started",
-            &format!("{}: {} tasks", list.id, list.tasks.len()),
-            &list.title,
-        )
-        .await;
+    session.tell(
+        Event::Started,
+        format!("{}: {} tasks begin", list.id, list.tasks.len()),
+        &list.title,
+        "tos night list".to_owned(),
+    );
     let ended = session.drive().await;
     if let Err(error) = &ended {
         session.event("error", json!({ "error": error.to_string() }));
@@ -304,9 +307,12 @@ impl Session<'_> {
             end.reason
         ));
         self.event("task_done", json!(end));
-        let event = if good { "task_passed" } else { "task_failed" };
-        self.tell(event, &format!("{} {word}", task.id), &end.reason)
-            .await;
+        let (event, next) = if good {
+            (Event::TaskPassed, String::new())
+        } else {
+            (Event::TaskFailed, "tos night list".to_owned())
+        };
+        self.tell(event, format!("{} {word}", task.id), &end.reason, next);
         Ok((verdict, end))
     }
 
@@ -343,16 +349,20 @@ impl Session<'_> {
             tasks.len(),
             stop.as_str()
         );
-        let event = if matches!(stop, Stop::QueueEmpty | Stop::TimeCap) {
-            "finished"
+        let is_whole = matches!(stop, Stop::QueueEmpty | Stop::TimeCap);
+        let event = if is_whole {
+            Event::Finished
         } else {
-            "stopped"
+            Event::Stopped
         };
         let text: Vec<String> = tasks
             .iter()
             .map(|task| format!("{} {}: {}", task.task, task.outcome.as_str(), task.reason))
             .collect();
-        self.tell(event, &title, &text.join("\n")).await;
+        let next = format!("tos night summary {}", self.terms.run);
+        self.tell(event, title, &text.join("\n"), next);
+        let told = self.tools.notifications.settle(LAST_WORDS).await;
+        self.end.notified = told.arrived;
         stop.as_str().clone_into(&mut self.end.ended_by);
         self.end.wall_s = self.spent();
         self.end.suspend_s = self.pace.slept(&*self.tools.clock);
@@ -361,7 +371,7 @@ impl Session<'_> {
         if stop == Stop::TwoFailures {
             self.event("consecutive_failure_stop", json!({ "failures": 2 }));
         }
-        let event = if event == "finished" {
+        let event = if is_whole {
             "run_complete"
         } else {
             "run_stopped"
@@ -373,7 +383,7 @@ impl Session<'_> {
             tasks,
             stop,
             tip: accepted.then(|| (self.tip.clone(), self.reference())),
-            untold: std::mem::take(&mut self.untold),
+            untold: told.failed,
         })
     }
 
@@ -416,27 +426,13 @@ impl Session<'_> {
         }
     }
 
-    pub(super) async fn tell(&mut self, event: &str, title: &str, text: &str) {
+    /// Tells people; nothing waits for it.
+    pub(super) fn tell(&self, event: Event, title: String, text: &str, next: String) {
         let ledger = self.tools.ledger.read().ok().and_then(|chain| chain.head);
-        let note = Note {
-            event: event.to_owned(),
-            title: title.to_owned(),
-            text: text.to_owned(),
-            run: self.terms.run.clone(),
-            ledger: ledger.map(|head| head.trailer()).unwrap_or_default(),
-        };
-        for notifier in &self.tools.notifiers {
-            match notifier.tell(&note).await {
-                Ok(()) => self.end.notified += 1,
-                // Telling is a courtesy; the work goes on, and the end says what did not arrive.
-                Err(why) => {
-                    let line = format!("{} could not be told: {why}", notifier.name());
-                    self.watcher.line(&line);
-                    if !self.untold.contains(&line) {
-                        self.untold.push(line);
-                    }
-                }
-            }
-        }
+        let mut told = Notification::new(event, title, &self.terms.run)
+            .text(text)
+            .next(next);
+        told.ledger = ledger.map(|head| head.trailer()).unwrap_or_default();
+        self.tools.notifications.send(told);
     }
 }

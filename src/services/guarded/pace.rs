@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Error, Session, attempt::Tried};
 use crate::{
-    domain::{guarded::Task, ledger::Entry, night::Beat, time::Timestamp},
+    domain::{guarded::Task, ledger::Entry, night::Beat, notification::Event, time::Timestamp},
     ports::clock::Clock,
 };
 
@@ -238,7 +238,7 @@ impl Session<'_> {
             event,
             json!({ "task": task.id, "seconds": seconds, "until": until }),
         );
-        self.tell("waiting", line, &task.id).await;
+        self.tell(Event::Waiting, line.to_owned(), &task.id, String::new());
     }
 
     async fn sat_out(&mut self, task: &Task, seconds: u64) -> Waited {

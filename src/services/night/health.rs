@@ -12,11 +12,11 @@ use crate::{
         guarded::{Sandbox, TaskList},
         ledger::Record,
         night::health::{AgentSeen, Facts, Moment},
+        notification::{Event, Notification},
         process::{End, Exit},
     },
     ports::{
         hands::Confined,
-        notifier::Note,
         runner::{Order, Runner, Streams},
         worktrees::Place,
     },
@@ -69,16 +69,17 @@ pub async fn look(
 }
 
 async fn told(tools: &Tools, list: &TaskList, run: &str) -> Vec<(String, Result<(), String>)> {
-    let note = Note {
-        event: "health".to_owned(),
-        title: format!("{}: can you be reached?", list.id),
-        text: "A check before unattended work. Nothing has to be done.".to_owned(),
-        run: run.to_owned(),
-        ledger: String::new(),
-    };
+    let asked = Notification::new(
+        Event::Health,
+        format!("{}: can you be reached?", list.id),
+        run,
+    )
+    .text("A check before unattended work. Nothing has to be done.");
     let mut told = Vec::new();
     for notifier in &tools.notifiers {
-        told.push((notifier.name().to_owned(), notifier.tell(&note).await));
+        let result = notifier.tell(&asked).await;
+        let result = result.map_err(|refusal| refusal.why);
+        told.push((notifier.name().to_owned(), result));
     }
     told
 }

@@ -20,10 +20,14 @@ use crate::{
     ports::store::Store,
     services::{
         bus::Reporter,
+        notify::JobTeller,
         passage::{self, Order, Passage},
         recovery,
     },
 };
+
+/// How long the end of a run waits for notifications that nobody has tried to deliver yet.
+const SETTLE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What surrounds a run: the automatic test after a rollback has its own facts.
 #[derive(Debug, Clone, Default)]
@@ -120,10 +124,12 @@ fn run(
         args.approvals,
         std::sync::Arc::clone(store),
     )?;
+    let tellers = kit.told_of(&settings.root)?;
     kit.make_folders(settings)?;
     let lock = kit.lock(settings, &format!("--mode {}", mode.as_str()))?;
-    for notice in &job.notices {
-        printer.alert(notice);
+    let warnings = tellers.warnings.iter().map(|why| format!("warning: {why}"));
+    for notice in job.notices.iter().cloned().chain(warnings) {
+        printer.alert(&notice);
     }
     let clean = args.clean || mode == Mode::Cleanrun;
     if mode == Mode::Test {
@@ -144,7 +150,7 @@ fn run(
         wait: args.wait,
     };
     let ports = job.ports;
-    let reporters: Vec<Box<dyn Reporter>> = if printer.is_terminal() {
+    let mut reporters: Vec<Box<dyn Reporter>> = if printer.is_terminal() {
         let asks_here = args.approvals != Some(Approvals::Wait);
         vec![Box::new(Live::new(printer, asks_here))]
     } else if args.approvals == Some(Approvals::Wait) {
@@ -152,13 +158,20 @@ fn run(
     } else {
         Vec::new()
     };
+    let notifications = tellers.notifications;
+    reporters.push(Box::new(JobTeller(std::sync::Arc::clone(&notifications))));
     let voice = printer.clone();
-    let passage = kit::block_on(kit, move |stop| {
+    let (passage, told) = kit::block_on(kit, move |stop| {
         Box::pin(async move {
             let tell = |text: &str| voice.alert(text);
-            passage::run(order, &ports, reporters, stop, &tell).await
+            let passage = passage::run(order, &ports, reporters, stop, &tell).await;
+            (passage, notifications.settle(SETTLE).await)
         })
-    })??;
+    })?;
+    for line in told.failed {
+        printer.alert(&format!("warning: {line}"));
+    }
+    let passage = passage?;
     if clean {
         printer.note("cleanup done");
     }

@@ -1,6 +1,6 @@
 //! `tos night start`: the gate, the health, a guard against sleep, the session, the summary.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::{
             health::{self, Finding},
             seconds_until,
         },
+        notification::{Event, Notification},
     },
     interfaces::{
         cli::{
@@ -25,9 +26,12 @@ use crate::{
         },
         report::Printer,
     },
-    ports::{hands::Confined, notifier::Note},
+    ports::hands::Confined,
     services::guarded::{self, Terms},
 };
+
+/// How long a refusal waits until people were told of it.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// A night about to begin, or to go on.
 #[derive(Clone)]
@@ -211,21 +215,15 @@ fn healthy(
         return Ok(true);
     };
     printer.note(&health::table(&findings));
-    let note = Note {
-        event: "unhealthy".to_owned(),
-        title: format!("{}: the night did not begin", list.id),
-        text: refusal.why.clone(),
-        run: desk.run.clone(),
-        ledger: String::new(),
-    };
-    let notifiers = desk.tools.notifiers.clone();
+    let title = format!("{}: the night did not begin", list.id);
+    let told = Notification::new(Event::Unhealthy, title, &desk.run)
+        .text(&refusal.why)
+        .next(&refusal.next);
+    desk.tools.notifications.send(told);
+    let notifications = Arc::clone(&desk.tools.notifications);
+    // Whoever cannot be told is in the table already.
     kit::block_on(kit, move |_| {
-        Box::pin(async move {
-            for notifier in &notifiers {
-                // Whoever cannot be told is in the table already.
-                drop(notifier.tell(&note).await);
-            }
-        })
+        Box::pin(async move { notifications.settle(SETTLE).await })
     })?;
     Err(Trouble::Refused(refusal))
 }

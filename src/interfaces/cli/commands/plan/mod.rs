@@ -20,6 +20,7 @@ mod run;
 mod schema;
 mod show;
 mod table;
+mod telling;
 mod watch;
 
 use std::io;

@@ -12,7 +12,7 @@ use super::{
     args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
     doubt, edited,
     enforce::{self, Enforced},
-    exit, show, watch,
+    exit, show, telling, watch,
 };
 use crate::{
     domain::plan::{
@@ -342,6 +342,7 @@ fn finish(
     enforced: Enforced,
 ) -> Result<Exit, Trouble> {
     let is_json = desk.printer.is_json();
+    let tellers = telling::begin(desk)?;
     let passage = &Passage {
         denied: enforced.denied,
         confinement: enforced.confinement,
@@ -354,6 +355,7 @@ fn finish(
     let mut watcher = show::Lines::new(is_json, desk.is_quiet);
     let status = plan_runner::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);
+    telling::end(desk, &tellers, state, run.id());
     let report = report::markdown(plan, state, &*run);
     let written = run.write_report("final_report.md", &report);
     run.unlock();

@@ -1,0 +1,153 @@
+//! Programs that tell people: a mail program, a command, the desktop's own.
+
+use std::{process::Stdio, time::Duration};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::services;
+use crate::domain::notification::{Notification, Refusal};
+
+/// At most so much of what a program complains is read.
+const COMPLAINT: u64 = 4096;
+const MAIL: usize = 100_000;
+const DESKTOP: usize = 600;
+
+/// Gives a mail to a program.
+pub(super) async fn mail(
+    argv: &[String],
+    notification: &Notification,
+    deadline: Duration,
+) -> Result<(), Refusal> {
+    let subject = notification.title.replace(['\r', '\n'], " ");
+    let mail = format!(
+        "Subject: [tos] {subject}\n\n{}\n{}\n",
+        notification.title,
+        notification.body(MAIL)
+    );
+    ran(argv, &mail, deadline).await
+}
+
+/// Gives a JSON object to a program.
+pub(super) async fn command(
+    argv: &[String],
+    notification: &Notification,
+    deadline: Duration,
+) -> Result<(), Refusal> {
+    let text = format!("{}\n", services::object(notification));
+    ran(argv, &text, deadline).await
+}
+
+/// Shows a message on this desktop: `notify-send`, or `osascript` where that is.
+pub(super) async fn desktop(
+    notification: &Notification,
+    deadline: Duration,
+) -> Result<(), Refusal> {
+    let mut missing = None;
+    for argv in [notify_send(notification), osascript(notification)] {
+        match ran(&argv, "", deadline).await {
+            Err(refusal) if refusal.remedy == NOT_FOUND => {
+                missing.get_or_insert(refusal.why);
+            }
+            other => return other,
+        }
+    }
+    Err(Refusal::lasting(
+        missing.unwrap_or_default(),
+        "install notify-send (package libnotify-bin or libnotify), or choose another kind",
+    ))
+}
+
+const NOT_FOUND: &str = "check that the program is installed and on PATH";
+
+fn notify_send(notification: &Notification) -> Vec<String> {
+    let urgency = if notification.event.is_urgent() {
+        "critical"
+    } else {
+        "normal"
+    };
+    // A desktop may read the body as markup, never the title.
+    let body = notification
+        .body(DESKTOP)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    ["notify-send", "--app-name=tos", "--urgency", urgency, "--"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([notification.title.clone(), body])
+        .collect()
+}
+
+fn osascript(notification: &Notification) -> Vec<String> {
+    // Title and text are arguments, never part of the script.
+    [
+        "osascript",
+        "-e",
+        "on run argv",
+        "-e",
+        "display notification (item 2 of argv) with title (item 1 of argv)",
+        "-e",
+        "end run",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([notification.title.clone(), notification.body(DESKTOP)])
+    .collect()
+}
+
+async fn ran(argv: &[String], input: &str, deadline: Duration) -> Result<(), Refusal> {
+    let (program, rest) = argv
+        .split_first()
+        .ok_or_else(|| Refusal::lasting("no program", "name one"))?;
+    let mut child = tokio::process::Command::new(program)
+        .args(rest)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| {
+            let why = format!("{program}: {error}");
+            if error.kind() == std::io::ErrorKind::NotFound {
+                Refusal::lasting(why, NOT_FOUND)
+            } else {
+                Refusal::lasting(why, "check that the program may be executed")
+            }
+        })?;
+    let (pipe, errors) = (child.stdin.take(), child.stderr.take());
+    let work = async {
+        let feed = async {
+            if let Some(mut pipe) = pipe {
+                // A program that does not read says so by its status.
+                drop(pipe.write_all(input.as_bytes()).await);
+            }
+        };
+        let listen = async {
+            let mut said = Vec::new();
+            if let Some(errors) = errors {
+                drop(errors.take(COMPLAINT).read_to_end(&mut said).await);
+            }
+            said
+        };
+        let ((), said, status) = tokio::join!(feed, listen, child.wait());
+        (said, status)
+    };
+    let (said, status) = tokio::time::timeout(deadline, work).await.map_err(|_| {
+        Refusal::passing(
+            format!("{program} did not end within {} s", deadline.as_secs()),
+            "check what the program waits for",
+        )
+    })?;
+    let status = status.map_err(|error| Refusal::passing(error.to_string(), ""))?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&said);
+    let said = said.trim().lines().next().unwrap_or_default();
+    let why = if said.is_empty() {
+        format!("{program} ended with {status}")
+    } else {
+        format!("{program} ended with {status}: {said}")
+    };
+    Err(Refusal::passing(why, "run the program by hand to see why"))
+}

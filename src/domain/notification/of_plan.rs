@@ -1,0 +1,80 @@
+//! What is told of a run of a plan: that it succeeded or failed, and which tasks failed why.
+
+use super::{Event, Notification};
+use crate::domain::plan::state::{Reason, RunState, Status, TaskState};
+
+/// At most so many failed tasks are named.
+const NAMED: usize = 5;
+
+/// Returns what the end of a run is worth telling; nothing where a person cancelled it.
+pub fn of_plan(state: &RunState, run: &str) -> Option<Notification> {
+    // A plan without a goal is called by its file.
+    let goal = state.created.goal.as_deref();
+    let name = goal.unwrap_or(&state.created.plan);
+    match state.status {
+        Status::Success => Some(
+            Notification::new(Event::PlanPassed, format!("plan `{name}` succeeded"), run)
+                .text(counts(state))
+                .next(format!("tos plan report {run}")),
+        ),
+        Status::Failed | Status::Interrupted | Status::Skipped => Some(
+            Notification::new(Event::PlanFailed, format!("plan `{name}` failed"), run)
+                .text(failures(state))
+                .next(format!("tos plan resume {run}")),
+        ),
+        Status::Canceled | Status::Pending | Status::Ready | Status::Running => None,
+    }
+}
+
+fn counts(state: &RunState) -> String {
+    let counts = state.counts().into_iter().filter(|(_, count)| *count > 0);
+    let words: Vec<String> = counts
+        .map(|(status, count)| format!("{count} {}", status.name()))
+        .collect();
+    words.join(", ")
+}
+
+fn failures(state: &RunState) -> String {
+    let failed: Vec<String> = state
+        .entries()
+        .filter(|(_, _, task)| task.status == Status::Failed)
+        .map(|(_, id, task)| format!("{id}: {}", why(task)))
+        .collect();
+    let mut lines: Vec<String> = failed.iter().take(NAMED).cloned().collect();
+    if failed.len() > NAMED {
+        lines.push(format!("and {} more", failed.len() - NAMED));
+    }
+    lines.push(counts(state));
+    lines.join("\n")
+}
+
+fn why(task: &TaskState) -> String {
+    if task.timed_out {
+        return "its time was up".to_owned();
+    }
+    if let Some(message) = task.message() {
+        return message.to_owned();
+    }
+    if let Some(reason) = task.reason {
+        return words(reason).to_owned();
+    }
+    task.exit_code
+        .map_or_else(|| "failed".to_owned(), |code| format!("exit code {code}"))
+}
+
+const fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ProcessStartFailed => "its program could not be started",
+        Reason::RunnerException => "tos itself failed",
+        Reason::NeedsFilesMissing => "a file it needs is not there",
+        Reason::OutputsMissing => "it did not make what it promised",
+        Reason::PolicyDenied => "the policy forbids its command",
+        Reason::PreviousRunInterrupted => "tos died while it ran",
+        Reason::DependencyNotSuccess
+        | Reason::FailFast
+        | Reason::RunCanceled
+        | Reason::WhenFalse
+        | Reason::DependencySkipped
+        | Reason::NothingFailed => reason.name(),
+    }
+}

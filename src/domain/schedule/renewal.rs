@@ -1,0 +1,109 @@
+//! When the quota that stopped the last session of tasks is renewed.
+
+use chrono::Duration;
+
+use super::QUOTA_POLL;
+use crate::domain::{
+    ledger::{Entry, Record},
+    time::Timestamp,
+};
+
+/// Returns when work that a quota has stopped may go on: what the session was told last, or an hour after its end where
+/// that is over or nobody said anything. `None` = the last session was not stopped by a quota.
+pub fn renewal(records: &[Record]) -> Option<Timestamp> {
+    let last = records
+        .iter()
+        .rposition(|record| matches!(record.entry, Entry::SessionEnd { .. }))?;
+    let (before, after) = records.split_at(last);
+    let begun_again = after
+        .iter()
+        .any(|record| matches!(record.entry, Entry::SessionStart { .. }));
+    let record = after.first()?;
+    let Entry::SessionEnd { end } = &record.entry else {
+        return None;
+    };
+    if end.ended_by != "quota" || begun_again {
+        return None;
+    }
+    let ended = record.stamp.at;
+    let told = before
+        .iter()
+        .rev()
+        .take_while(|record| !matches!(record.entry, Entry::SessionStart { .. }))
+        .find_map(|record| {
+            if let Entry::QuotaWait { until, .. } = &record.entry {
+                Some(*until)
+            } else {
+                None
+            }
+        });
+    let usual = ended + Duration::seconds(QUOTA_POLL);
+    Some(told.filter(|until| *until > ended).unwrap_or(usual))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ledger::{SessionEnd, SessionStart, Stamp};
+
+    fn record(at: &str, entry: Entry) -> Record {
+        Record {
+            v: 1,
+            seq: 1,
+            prev: String::new(),
+            stamp: Stamp {
+                at: Timestamp::parse_from_rfc3339(at).unwrap(),
+                boottime_ms: 0,
+                boot_id: String::new(),
+                actor: String::new(),
+                tool: String::new(),
+                policy: String::new(),
+                gates: String::new(),
+                session: None,
+            },
+            entry,
+        }
+    }
+
+    fn end(by: &str) -> Entry {
+        Entry::SessionEnd {
+            end: SessionEnd {
+                ended_by: by.to_owned(),
+                ..SessionEnd::default()
+            },
+        }
+    }
+
+    fn start() -> Entry {
+        Entry::SessionStart {
+            start: SessionStart::default(),
+        }
+    }
+
+    #[test]
+    fn the_time_that_was_told_counts_else_an_hour_after_the_end() {
+        let told = |until: &str| Entry::QuotaWait {
+            task: "t".to_owned(),
+            seconds: 1,
+            until: Timestamp::parse_from_rfc3339(until).unwrap(),
+        };
+        let of = |entries: Vec<Entry>| {
+            let records: Vec<Record> = entries
+                .into_iter()
+                .map(|entry| record("2026-11-29T03:00:00Z", entry))
+                .collect();
+            renewal(&records).map(|at| at.to_rfc3339())
+        };
+        assert_eq!(
+            of(vec![start(), told("2026-11-29T05:00:00Z"), end("quota")]),
+            Some("2026-11-29T05:00:00+00:00".to_owned())
+        );
+        assert_eq!(
+            of(vec![start(), told("2026-11-29T02:00:00Z"), end("quota")]),
+            Some("2026-11-29T04:00:00+00:00".to_owned())
+        );
+        assert_eq!(of(vec![start(), end("quota"), start()]), None);
+        assert_eq!(of(vec![start(), end("queue_empty")]), None);
+        assert_eq!(of(vec![]), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! `tos schedule add` and `remove`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Desk, trouble, unknown};
+use crate::{
+    config::schedules::{self, FILE},
+    domain::schedule::{Expression, Missed, Record, Schedule, Target, What, When},
+    interfaces::cli::exit::{Exit, Trouble},
+};
+
+/// Options of `tos schedule add`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("time").required(true).args(["cron", "quota_renewed"]))]
+#[command(group = clap::ArgGroup::new("target").required(true).args(["plan", "job", "tasks", "night"]))]
+pub(super) struct AddArgs {
+    /// Its name: letters, digits, `-` and `_`
+    name: String,
+    /// When: a cron expression, e.g. `30 2 * * mon-fri`, or `@daily`
+    #[arg(long, value_name = "EXPR")]
+    cron: Option<String>,
+    /// When the quota that stopped its last run is renewed
+    #[arg(long)]
+    quota_renewed: bool,
+    /// The zone of the times, e.g. `Europe/Brussels`; the zone of this machine if absent
+    #[arg(long)]
+    zone: Option<String>,
+    /// What becomes of times nobody was there for: one run makes up for all of them, or they are left out
+    #[arg(long, default_value = "once", value_parser = ["once", "never"])]
+    missed: String,
+    /// Run a plan
+    #[arg(long, value_name = "FILE")]
+    plan: Option<String>,
+    /// Run the job of this root in a mode
+    #[arg(long, value_name = "MODE", value_parser = ["run", "test", "cleanrun"])]
+    job: Option<String>,
+    /// Run a list of tasks
+    #[arg(long, value_name = "FILE")]
+    tasks: Option<String>,
+    /// Run a night
+    #[arg(long, value_name = "FILE")]
+    night: Option<String>,
+    /// Further words for the command, e.g. `-- --for 4h`
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+impl AddArgs {
+    fn target(&self) -> Option<Target> {
+        let job = self.job.clone().map(Target::Job);
+        job.or_else(|| self.plan.clone().map(Target::Plan))
+            .or_else(|| self.tasks.clone().map(Target::Tasks))
+            .or_else(|| self.night.clone().map(Target::Night))
+    }
+}
+
+/// Returns the schedule that the words mean.
+fn wanted(args: &AddArgs, desk: &Desk<'_>) -> Result<Schedule, Trouble> {
+    let when = match &args.cron {
+        Some(text) => {
+            let expression = Expression::parse(text);
+            When::Cron(Box::new(
+                expression.map_err(|why| Trouble::Usage(format!("--cron: {why}")))?,
+            ))
+        }
+        None => When::QuotaRenewed,
+    };
+    let zone = args.zone.clone().or_else(|| desk.store.local_zone());
+    let zone = zone.unwrap_or_else(|| "UTC".to_owned());
+    let zone = zone.parse().map_err(|_| {
+        Trouble::Usage(format!(
+            "--zone: `{zone}` is no zone; a zone is named like `Europe/Brussels` or `UTC`"
+        ))
+    })?;
+    let target = args
+        .target()
+        .ok_or_else(|| Trouble::usage("give one of --plan, --job, --tasks, --night"))?;
+    if let Target::Plan(file) | Target::Tasks(file) | Target::Night(file) = &target
+        && !desk.store.has(file)
+    {
+        return Err(Trouble::Usage(format!(
+            "there is no file {file} in the root {}",
+            desk.kit.root(desk.global).display()
+        )));
+    }
+    Ok(Schedule {
+        name: args.name.clone(),
+        when,
+        zone,
+        missed: if args.missed == "never" {
+            Missed::Never
+        } else {
+            Missed::Once
+        },
+        target,
+        args: args.args.clone(),
+    })
+}
+
+/// Adds a schedule.
+pub(super) fn add(args: &AddArgs, desk: &Desk<'_>) -> Result<Exit, Trouble> {
+    let schedule = wanted(args, desk)?;
+    // A wrong file is not made worse.
+    let present = desk.schedules()?;
+    if present.iter().any(|one| one.name == schedule.name) {
+        return Err(Trouble::Usage(format!(
+            "there is a schedule `{}` already; remove it first, or edit {FILE}",
+            schedule.name
+        )));
+    }
+    let text = desk.store.text().map_err(trouble)?.unwrap_or_default();
+    let text = schedules::with(&text, &schedule);
+    let parsed =
+        schedules::parse(&text, FILE).map_err(|error| Trouble::Usage(error.to_string()))?;
+    if parsed.last() != Some(&schedule) {
+        return Err(Trouble::NotDone(format!(
+            "{FILE} cannot be added to; edit it by hand"
+        )));
+    }
+    desk.store.write(&text).map_err(trouble)?;
+    let now = desk.now();
+    desk.store
+        .append(&schedule.name, &seen(now))
+        .map_err(trouble)?;
+    let next = super::look::upcoming(desk, &schedule, now, 1).pop();
+    let next_text = super::look::time_text(next, &schedule);
+    desk.printer.line(&format!(
+        "added {} to {FILE}; next: {next_text}",
+        schedule.name
+    ));
+    desk.printer.note(
+        "`tos schedule unit systemd` (or launchd, cron) prints what makes this machine run it",
+    );
+    desk.printer.document(&json!({
+        "added": schedule.name,
+        "next": next.map(|at| at.to_rfc3339()),
+    }));
+    Ok(Exit::Success)
+}
+
+/// The record of the first sight of a schedule.
+pub(super) fn seen(now: crate::domain::time::Timestamp) -> Record {
+    Record {
+        slot: now,
+        at: now,
+        what: What::Seen,
+        missed: 0,
+        exit_code: None,
+        log: None,
+        why: String::new(),
+    }
+}
+
+/// Removes a schedule.
+pub(super) fn remove(name: &str, desk: &Desk<'_>) -> Result<Exit, Trouble> {
+    let all = desk.schedules()?;
+    if !all.iter().any(|one| one.name == name) {
+        return Err(unknown(name, &all));
+    }
+    let text = desk.store.text().map_err(trouble)?.unwrap_or_default();
+    let left = schedules::without(&text, name).ok_or_else(|| {
+        Trouble::NotDone(format!(
+            "`{name}` cannot be taken out of {FILE} without touching the rest; edit the file by hand"
+        ))
+    })?;
+    desk.store.write(&left).map_err(trouble)?;
+    desk.printer.line(&format!("removed {name} from {FILE}"));
+    desk.printer.document(&json!({ "removed": name }));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,227 @@
+//! `tos schedule list`, `show`, `next` and `unit`: nothing here changes anything.
+
+use serde_json::{Value, json};
+
+use super::{Desk, trouble};
+use crate::{
+    domain::{
+        ledger::chain::sha256,
+        schedule::{
+            Record, Schedule, What, When,
+            unit::{self, System},
+        },
+        time::Timestamp,
+    },
+    interfaces::cli::exit::{Exit, Trouble},
+};
+
+/// At most so many runs are shown.
+const SHOWN: usize = 10;
+
+/// Returns the next times of a schedule.
+pub(super) fn upcoming(
+    desk: &Desk<'_>,
+    schedule: &Schedule,
+    now: Timestamp,
+    count: usize,
+) -> Vec<Timestamp> {
+    match &schedule.when {
+        When::Cron(expression) => expression.after(now, schedule.zone).take(count).collect(),
+        When::QuotaRenewed => {
+            let renewal = desk.renewal(schedule);
+            renewal.into_iter().filter(|at| *at > now).collect()
+        }
+    }
+}
+
+/// Returns a time in the zone of a schedule.
+pub(super) fn time_text(at: Option<Timestamp>, schedule: &Schedule) -> String {
+    match (at, &schedule.when) {
+        (Some(at), _) => at
+            .with_timezone(&schedule.zone)
+            .format("%Y-%m-%d %H:%M %Z")
+            .to_string(),
+        (None, When::QuotaRenewed) => "when a quota has stopped it and is renewed".to_owned(),
+        (None, When::Cron(_)) => "never".to_owned(),
+    }
+}
+
+fn when_text(schedule: &Schedule) -> String {
+    match &schedule.when {
+        When::Cron(expression) => format!("{} {}", expression.as_str(), schedule.zone.name()),
+        When::QuotaRenewed => "quota renewed".to_owned(),
+    }
+}
+
+/// Returns what became of a run in words.
+fn outcome(desk: &Desk<'_>, schedule: &Schedule, records: &[Record], at: usize) -> String {
+    let Some(record) = records.get(at) else {
+        return "-".to_owned();
+    };
+    match record.what {
+        What::Seen => "never run".to_owned(),
+        What::Started => {
+            let is_newest = records
+                .iter()
+                .skip(at + 1)
+                .all(|later| later.what != What::Started);
+            if is_newest && desk.store.is_running(&schedule.name) {
+                "running".to_owned()
+            } else {
+                "started, and died before its end".to_owned()
+            }
+        }
+        What::Ended => match record.exit_code {
+            Some(0) => "succeeded".to_owned(),
+            Some(code) => format!("exit code {code}"),
+            None => "ended".to_owned(),
+        },
+        What::Failed => format!("could not begin: {}", record.why),
+        What::Overlap => "skipped: the run before was still going".to_owned(),
+        What::Missed => "left out: nobody was there in time".to_owned(),
+    }
+}
+
+/// The newest record of each slot, oldest slot first, as places in `records`.
+fn newest(records: &[Record]) -> Vec<usize> {
+    let is_newest = |at: usize, record: &Record| {
+        let mut later = records.iter().skip(at + 1);
+        !later.any(|other| other.slot == record.slot)
+    };
+    let all = records.iter().enumerate();
+    all.filter(|(at, record)| is_newest(*at, record))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+fn document(desk: &Desk<'_>, schedule: &Schedule, records: &[Record], now: Timestamp) -> Value {
+    let next = upcoming(desk, schedule, now, 1).pop();
+    let (key, target) = schedule.target.pair();
+    let last = newest(records).pop().and_then(|at| records.get(at));
+    json!({
+        "name": schedule.name,
+        "cron": match &schedule.when {
+            When::Cron(expression) => Some(expression.as_str()),
+            When::QuotaRenewed => None,
+        },
+        "zone": schedule.zone.name(),
+        "missed": schedule.missed.as_str(),
+        key: target,
+        "args": schedule.args,
+        "next": next.map(|at| at.to_rfc3339()),
+        "last": last,
+    })
+}
+
+/// Lists the schedules.
+pub(super) fn list(desk: &Desk<'_>) -> Result<Exit, Trouble> {
+    let (all, now) = (desk.schedules()?, desk.now());
+    let mut documents = Vec::new();
+    for schedule in &all {
+        let records = desk.records(&schedule.name)?;
+        let next = upcoming(desk, schedule, now, 1).pop();
+        let last = newest(&records).pop();
+        let last = last.map_or_else(
+            || "never run".to_owned(),
+            |at| outcome(desk, schedule, &records, at),
+        );
+        desk.printer.line(&format!(
+            "{}  {}  next: {}  last: {last}",
+            schedule.name,
+            when_text(schedule),
+            time_text(next, schedule)
+        ));
+        documents.push(document(desk, schedule, &records, now));
+    }
+    if all.is_empty() {
+        desk.printer
+            .note("there is no schedule; `tos schedule add --help` shows how to add one");
+    }
+    desk.printer.document(&json!({ "schedules": documents }));
+    Ok(Exit::Success)
+}
+
+/// Shows a schedule.
+pub(super) fn show(name: &str, desk: &Desk<'_>) -> Result<Exit, Trouble> {
+    let (schedule, now) = (desk.schedule(name)?, desk.now());
+    let records = desk.records(name)?;
+    let line = |text: String| desk.printer.line(&text);
+    line(format!("name:    {name}"));
+    line(format!("when:    {}", when_text(&schedule)));
+    line(format!("missed:  {}", schedule.missed.as_str()));
+    line(format!("command: tos {}", schedule.words().join(" ")));
+    let next = upcoming(desk, &schedule, now, 1).pop();
+    line(format!("next:    {}", time_text(next, &schedule)));
+    let places: Vec<usize> = newest(&records)
+        .into_iter()
+        .filter(|at| records.get(*at).is_some_and(|one| one.what != What::Seen))
+        .collect();
+    for at in places.iter().rev().take(SHOWN) {
+        let Some(record) = records.get(*at) else {
+            continue;
+        };
+        let missed = match record.missed {
+            0 => String::new(),
+            count => format!(", {count} missed before it"),
+        };
+        let log = record
+            .log
+            .as_ref()
+            .map_or_else(String::new, |log| format!("  {log}"));
+        line(format!(
+            "{}  {}{missed}{log}",
+            time_text(Some(record.slot), &schedule),
+            outcome(desk, &schedule, &records, *at)
+        ));
+    }
+    let mut document = document(desk, &schedule, &records, now);
+    if let Some(map) = document.as_object_mut() {
+        map.insert("records".to_owned(), json!(records));
+    }
+    desk.printer.document(&document);
+    Ok(Exit::Success)
+}
+
+/// Prints the next times.
+pub(super) fn next(name: Option<&str>, count: u16, desk: &Desk<'_>) -> Result<Exit, Trouble> {
+    let all = match name {
+        Some(name) => vec![desk.schedule(name)?],
+        None => desk.schedules()?,
+    };
+    let now = desk.now();
+    let mut times: Vec<(Timestamp, &Schedule)> = all
+        .iter()
+        .flat_map(|schedule| {
+            let times = upcoming(desk, schedule, now, usize::from(count));
+            times.into_iter().map(move |at| (at, schedule))
+        })
+        .collect();
+    times.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+    times.truncate(usize::from(count));
+    let mut document = Vec::new();
+    for (at, schedule) in times {
+        let text = time_text(Some(at), schedule);
+        desk.printer.line(&format!("{text}  {}", schedule.name));
+        document.push(json!({ "at": at.to_rfc3339(), "name": schedule.name }));
+    }
+    desk.printer.document(&json!({ "next": document }));
+    Ok(Exit::Success)
+}
+
+/// Prints what makes a system call `tos schedule run-due`.
+pub(super) fn unit(system: System, desk: &Desk<'_>) -> Result<Exit, Trouble> {
+    let (program, root) = desk.store.places().map_err(trouble)?;
+    let (Some(program), Some(root)) = (program.to_str(), root.to_str()) else {
+        return Err(Trouble::NotDone(
+            "the program or the root has a name that is not UTF-8".to_owned(),
+        ));
+    };
+    // Two roots on one machine get two names.
+    let id: String = sha256(root.as_bytes()).chars().take(8).collect();
+    let text = unit::unit(system, program, root, &id);
+    for line in text.lines() {
+        desk.printer.line(line);
+    }
+    desk.printer.document(&json!({ "unit": text }));
+    Ok(Exit::Success)
+}

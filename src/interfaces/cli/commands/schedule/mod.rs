@@ -1,0 +1,191 @@
+//! `tos schedule`: jobs, plans, task lists and nights at set times.
+
+mod due;
+mod edit;
+mod look;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::{
+    config::schedules::{self, FILE},
+    domain::schedule::{Record, Schedule, Target, When, renewal, unit::System},
+    domain::time::Timestamp,
+    interfaces::{
+        cli::{
+            args::Global,
+            exit::{Exit, Trouble},
+            kit::Kit,
+        },
+        report::Printer,
+    },
+    ports::schedules::{Error, Schedules},
+    services::passage,
+};
+
+/// Options of `tos schedule`.
+#[derive(Debug, Args)]
+pub struct ScheduleArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Add a schedule to config/schedules.toml
+    Add(edit::AddArgs),
+    /// List the schedules: when each is due, how its last run ended
+    List,
+    /// Remove a schedule from config/schedules.toml; its records stay
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Show a schedule and its last runs
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Start what is due, and return; what was started goes on by itself
+    RunDue {
+        /// Wait until everything that was started has ended
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Run a schedule now, in the foreground
+    Run {
+        /// Its name
+        name: String,
+        /// The slot it is for; now if absent
+        #[arg(long, value_name = "TIME", hide = true)]
+        slot: Option<String>,
+    },
+    /// Print when schedules are due next
+    Next {
+        /// The schedule; all of them if absent
+        name: Option<String>,
+        /// How many times
+        #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        count: u16,
+    },
+    /// Print what makes this system call `tos schedule run-due` every minute
+    Unit {
+        /// The system
+        #[arg(value_enum)]
+        system: UnitKind,
+    },
+}
+
+/// What calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UnitKind {
+    /// A service and a timer for systemd, as the user
+    Systemd,
+    /// A launchd agent
+    Launchd,
+    /// A line for crontab
+    Cron,
+}
+
+impl From<UnitKind> for System {
+    fn from(kind: UnitKind) -> Self {
+        match kind {
+            UnitKind::Systemd => Self::Systemd,
+            UnitKind::Launchd => Self::Launchd,
+            UnitKind::Cron => Self::Cron,
+        }
+    }
+}
+
+/// Does what the verb says.
+pub fn main(
+    args: &ScheduleArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let store = kit.schedules(global);
+    let desk = Desk {
+        store: store.as_ref(),
+        kit,
+        global,
+        printer,
+    };
+    match &args.verb {
+        Verb::Add(args) => edit::add(args, &desk),
+        Verb::Remove { name } => edit::remove(name, &desk),
+        Verb::List => look::list(&desk),
+        Verb::Show { name } => look::show(name, &desk),
+        Verb::Next { name, count } => look::next(name.as_deref(), *count, &desk),
+        Verb::Unit { system } => look::unit((*system).into(), &desk),
+        Verb::RunDue { wait } => due::run_due(*wait, &desk),
+        Verb::Run { name, slot } => due::run(name, slot.as_deref(), &desk),
+    }
+}
+
+/// What the verbs work with.
+struct Desk<'a> {
+    store: &'a dyn Schedules,
+    kit: &'a dyn Kit,
+    global: &'a Global,
+    printer: &'a Printer,
+}
+
+impl Desk<'_> {
+    fn now(&self) -> Timestamp {
+        self.kit.clock().now()
+    }
+
+    /// Reads the file; where there is none, there are no schedules.
+    fn schedules(&self) -> Result<Vec<Schedule>, Trouble> {
+        let text = self.store.text().map_err(trouble)?.unwrap_or_default();
+        schedules::parse(&text, FILE).map_err(|error| Trouble::Setup(error.to_string()))
+    }
+
+    fn schedule(&self, name: &str) -> Result<Schedule, Trouble> {
+        let all = self.schedules()?;
+        let found = all.iter().find(|one| one.name == name).cloned();
+        found.ok_or_else(|| unknown(name, &all))
+    }
+
+    fn records(&self, name: &str) -> Result<Vec<Record>, Trouble> {
+        self.store.records(name).map_err(trouble)
+    }
+
+    /// Returns when the quota that stopped the last run of this schedule's target is renewed.
+    fn renewal(&self, schedule: &Schedule) -> Option<Timestamp> {
+        if schedule.when != When::QuotaRenewed {
+            return None;
+        }
+        match &schedule.target {
+            Target::Job(_) => {
+                let settings = self.kit.settings(self.global).ok()?;
+                let store = self.kit.store(&settings, None);
+                let (state, _, _) = passage::look(store.as_ref()).ok()?;
+                state.parked.map(|parked| parked.until)
+            }
+            Target::Tasks(_) | Target::Night(_) => {
+                let ledger = self.kit.ledger(self.global).ok()?;
+                renewal(&ledger.read().ok()?.records)
+            }
+            Target::Plan(_) => None,
+        }
+    }
+}
+
+fn unknown(name: &str, all: &[Schedule]) -> Trouble {
+    let names: Vec<String> = all.iter().map(|one| format!("`{}`", one.name)).collect();
+    let known = if names.is_empty() {
+        "it has none; `tos schedule add` adds one".to_owned()
+    } else {
+        format!("it has {}", names.join(", "))
+    };
+    Trouble::Usage(format!("{FILE} has no schedule `{name}`; {known}"))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` asks for"
+)]
+fn trouble(error: Error) -> Trouble {
+    Trouble::NotDone(error.to_string())
+}
