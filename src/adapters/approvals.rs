@@ -1,7 +1,7 @@
 //! The ways to a person: the terminal, a folder of questions, or nobody.
 //!
 //! A question in the folder is a file `<id>.json`; the answer is a file `<id>.answer`, written by
-//! `tos approve`. Danger: whoever can write that folder can say yes, so commands must not be able to
+//! `tos answer`. Danger: whoever can write that folder can say yes, so commands must not be able to
 //! (the sandbox keeps `.tos` read-only).
 
 use std::{
@@ -166,7 +166,7 @@ fn blocking_ask(question: &str) -> String {
     line.trim().to_ascii_lowercase()
 }
 
-/// Leaves the question in a folder and waits for somebody to answer it with `tos approve`.
+/// Leaves the question in a folder and waits for somebody to answer it with `tos answer`.
 #[derive(Debug)]
 pub struct Folder {
     folder: PathBuf,
@@ -218,7 +218,7 @@ impl Folder {
             if let Some(answer) = answer {
                 return Answer {
                     yes: answer["yes"] == true,
-                    by: answer["by"].as_str().unwrap_or("tos approve").to_owned(),
+                    by: answer["by"].as_str().unwrap_or("tos answer").to_owned(),
                 };
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -416,7 +416,7 @@ impl Kit for House {
             approvals::Folder::new(Self::questions_folder(settings)).answer(
                 id,
                 yes,
-                "tos approve",
+                "tos answer",
             )?,
         )
     }

@@ -1,4 +1,4 @@
-//! `tos check` on real repositories: hostile changes are found, harmless look-alikes are not.
+//! `tos judge-change` on real repositories: hostile changes are found, harmless look-alikes are not.
 #![expect(
     clippy::disallowed_methods,
     clippy::semicolon_if_nothing_returned,

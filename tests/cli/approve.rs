@@ -1,4 +1,4 @@
-//! `tos approve`: questions that a run has left, answered once or for good.
+//! `tos answer`: questions that a run has left, answered once or for good.
 
 use std::{
     process::{Child, Stdio},
@@ -77,8 +77,8 @@ fn a_yes_for_good_is_a_rule_and_the_next_run_asks_nothing() {
     let ran = machine.ran(&child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran}");
     let question = format!(
-        "question {id}: rule `strict/delete`: `rm -r build` removes build; answer with `tos approve {id}`, `--always` or \
-         `--deny`"
+        "question {id}: rule `strict/delete`: `rm -r build` removes build; answer with `tos answer {id} yes`, `no` or \
+         `always`"
     );
     assert!(ran.stderr.contains(&question), "{ran}");
     assert!(!machine.root().join("build").exists());

@@ -14,6 +14,7 @@ mod look;
 mod modes;
 mod steps;
 mod weaknesses;
+mod words;
 
 #[path = "../support/environment.rs"]
 mod environment;

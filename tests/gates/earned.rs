@@ -68,7 +68,7 @@ fn the_first_promotion_is_earned_by_work_drills_and_a_person() {
     let drills = root.tos(&["drill", "--missing"]);
     assert_eq!(drills.status.code(), Some(0), "{}", out(&drills));
     assert!(
-        status().contains("ready: tos phase promote 2a"),
+        status().contains("ready: tos autonomy promote 2a"),
         "{}",
         status()
     );

@@ -1,4 +1,4 @@
-//! Overrides, and whether what `tos phase status` advises can be typed.
+//! Overrides, and whether what `tos autonomy status` advises can be typed.
 
 use clap::Parser;
 use tos::{
@@ -34,7 +34,7 @@ fn only_a_person_overrides_the_gate_for_a_while_and_it_is_on_record() {
         "{}",
         status()
     );
-    assert!(status().starts_with("phase 1 (watched)   unattended: no"));
+    assert!(status().starts_with("autonomy level 1 (watched)   unattended: no"));
     assert!(out(&root.tos(&["phase", "history"])).contains("override"));
     let end = ["phase", "override", "--end", "--reason", "done"];
     assert_eq!(root.tos(&end).status.code(), Some(0));
@@ -61,9 +61,9 @@ fn advice(text: &str) -> Vec<String> {
 #[test]
 fn whatever_the_status_advises_can_be_typed() {
     let root = Root::new();
-    let mut seen = advice(&out(&root.tos(&["phase", "status"])));
+    let mut seen = advice(&out(&root.tos(&["autonomy", "status", "--stages"])));
     root.earn_the_first_promotion();
-    seen.extend(advice(&out(&root.tos(&["phase", "status"]))));
+    seen.extend(advice(&out(&root.tos(&["autonomy", "status", "--stages"]))));
     let ledger = root.ledger();
     for (from, to) in [("1", "2a"), ("2a", "2b"), ("2b", "3")] {
         let entry = Entry::Phase {
@@ -76,14 +76,14 @@ fn whatever_the_status_advises_can_be_typed() {
             evidence: vec![],
         };
         ledger.append(None, entry).unwrap();
-        seen.extend(advice(&out(&root.tos(&["phase", "status"]))));
+        seen.extend(advice(&out(&root.tos(&["autonomy", "status", "--stages"]))));
     }
     let breach = Entry::IsolationBreach {
         what: "w".into(),
         path: "p".into(),
     };
     ledger.append(None, breach).unwrap();
-    seen.extend(advice(&out(&root.tos(&["phase", "status"]))));
+    seen.extend(advice(&out(&root.tos(&["autonomy", "status", "--stages"]))));
     assert!(seen.len() >= 8, "{seen:?}");
     for words in seen {
         let parsed = Cli::try_parse_from(words.split(' '));

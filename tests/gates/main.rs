@@ -179,7 +179,7 @@ fn a_fresh_root_is_watched_and_says_what_is_missing() {
     let text = out(&output);
     assert!(
         text.starts_with(
-            "phase 1 (watched)   unattended: no   skip: never   ledger: ok, 0 records\n"
+            "autonomy level 1 (watched)   unattended: no   skip: never   ledger: ok, 0 records\n"
         ),
         "{text}"
     );
@@ -187,7 +187,9 @@ fn a_fresh_root_is_watched_and_says_what_is_missing() {
         text.contains("--  failure-drills       0/4   run: tos drill danger-symbol test-failure"),
         "{text}"
     );
-    assert!(text.contains("stage S-4 (basics)"), "{text}");
+    assert!(!text.contains("stage"), "{text}");
+    let all = out(&root.tos(&["autonomy", "status", "--stages"]));
+    assert!(all.contains("stage S-4 (basics)"), "{all}");
     assert_eq!(
         root.tos(&["phase", "status", "--check"]).status.code(),
         Some(1)
@@ -210,17 +212,17 @@ fn nobody_is_promoted_without_evidence_or_without_a_person() {
     assert_eq!(output.status.code(), Some(5));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("only a person at a terminal may enter phase 2a"),
+        said.contains("only a person at a terminal may enter level 2a"),
         "{said}"
     );
     let (code, _) = root.at_terminal(&["phase", "promote"], "yes");
     assert_eq!(code, 5);
-    assert!(out(&root.tos(&["phase", "status"])).starts_with("phase 1 "));
+    assert!(out(&root.tos(&["phase", "status"])).starts_with("autonomy level 1 "));
     let (code, said) = root.at_terminal(&["phase", "promote"], "2a");
     assert_eq!(code, 0, "{said}");
     let text = out(&root.tos(&["phase", "status"]));
     assert!(
-        text.starts_with("phase 2a (control)   unattended: yes, up to 1h"),
+        text.starts_with("autonomy level 2a (control)   unattended: yes, up to 1h"),
         "{text}"
     );
     assert!(text.contains("HOLD: held: first record"), "{text}");
@@ -300,7 +302,7 @@ fn a_changed_shortened_or_missing_ledger_is_broken_and_refuses_everything() {
     let text = out(&root.tos(&["phase", "status"]));
     assert!(
         text.starts_with(
-            "phase 1 (watched)   unattended: no   skip: never   ledger: ok, 1 records"
+            "autonomy level 1 (watched)   unattended: no   skip: never   ledger: ok, 1 records"
         ),
         "{text}"
     );

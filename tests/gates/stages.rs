@@ -20,9 +20,9 @@ impl Root {
         assert_eq!(output.status.code(), Some(0), "{words:?}: {}", out(&output));
     }
 
-    /// The stage and the open criteria of its gate, as `tos phase status` shows them.
+    /// The stage and the open criteria of its gate, as `tos autonomy status` shows them.
     fn stage(&self) -> (String, Vec<String>) {
-        let text = out(&self.tos(&["phase", "status"]));
+        let text = out(&self.tos(&["autonomy", "status", "--stages"]));
         let (_, stage) = text.split_once("\nstage ").unwrap();
         let open = stage.lines().filter_map(|line| line.strip_prefix("  --  "));
         (
@@ -117,13 +117,13 @@ fn the_stages_are_climbed_by_what_is_shown_and_stated() {
     }
     let (code, said) = root.at_terminal(&["phase", "promote", "S-6"], "S-6");
     assert_eq!(code, 0, "{said}");
-    let text = out(&root.tos(&["phase", "status"]));
+    let text = out(&root.tos(&["autonomy", "status", "--stages"]));
     assert!(
-        text.contains("stage S-6 (stable)\n\nno gate ahead"),
+        text.contains("stage S-6 (stable)\n\nno level ahead"),
         "{text}"
     );
     assert!(
-        text.starts_with("phase 1 "),
+        text.starts_with("autonomy level 1 "),
         "the stages say nothing about autonomy"
     );
 }
@@ -131,7 +131,7 @@ fn the_stages_are_climbed_by_what_is_shown_and_stated() {
 #[test]
 fn a_sprint_that_is_not_the_recorded_stage_is_noticed() {
     let root = Root::with_sample();
-    let output = root.tos(&["phase", "status"]);
+    let output = root.tos(&["autonomy", "status", "--stages"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         said.contains("warning: the configuration says sprint S-6, the ledger says S-4"),

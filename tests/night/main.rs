@@ -125,7 +125,7 @@ fn a_night_of_twenty_tasks_with_failures_a_quota_and_a_kill_is_told_as_the_ledge
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("ended badly"), "{said}");
     assert!(
-        said.contains("16 of 20 tasks passed, ended by queue_empty"),
+        said.contains("16 of 20 tasks passed: all tasks tried"),
         "{said}"
     );
     let alive = Command::new("pgrep").args(["-f", "^sleep 61409"]).output();
@@ -222,7 +222,7 @@ fn the_gate_is_asked_and_no_list_overrides_it() {
     root.list("stop", &names(1), "");
     let (code, said) = root.tos(&["night", "start", &root.list_file()]);
     assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("phase 1 allows no unattended run"), "{said}");
+    assert!(said.contains("autonomy level 1 allows no unattended run"), "{said}");
     let (code, said) = root.tos(&["night", "start", "--attended", &root.list_file()]);
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("needs a person at the terminal"), "{said}");
@@ -309,7 +309,7 @@ fn no_task_starts_that_cannot_end_in_time_and_the_rest_is_done_later() {
     let (code, said) = root.tos(&["night", "start", "--for", "14m", &root.list_file()]);
     assert_eq!(code, Some(3), "{said}");
     assert!(
-        said.contains("0 of 2 tasks passed, ended by time_cap"),
+        said.contains("0 of 2 tasks passed: time was up"),
         "{said}"
     );
     assert!(said.contains("2 tasks are open"), "{said}");
@@ -383,7 +383,7 @@ fn in_the_lowest_phase_a_person_says_go_for_each_task() {
     );
     assert_eq!(code, Some(4), "{said}");
     assert!(
-        said.contains("1 of 2 tasks passed, ended by operator"),
+        said.contains("1 of 2 tasks passed: stopped by you"),
         "{said}"
     );
     assert_eq!(root.records()[0]["entry"]["start"]["attended"], true);
@@ -425,7 +425,7 @@ fn the_way_to_a_night_is_the_same_wherever_it_is_told() {
         "1. with you at the terminal, now: tos night start --attended LIST",
         "2. to let it work alone, first: tos task run LIST with you at the terminal, until all are there (successes 0/5, kinds 0/3)",
         "3. tos drill danger-symbol test-failure forbidden-import two-failures (failure-drills 0/4)",
-        "4. tos phase promote 2a",
+        "4. tos autonomy promote 2a",
         "5. tos night start LIST",
         "6. or once without that",
     ]) {
@@ -446,7 +446,7 @@ fn a_budget_is_kept() {
     let (code, said) = root.tos(&["night", "start", &root.list_file()]);
     assert_eq!(code, Some(5), "{said}");
     assert!(
-        said.contains("2 of 4 tasks passed, ended by budget"),
+        said.contains("2 of 4 tasks passed: the money is spent"),
         "{said}"
     );
     assert!(said.contains("$1.20 spent"), "{said}");
@@ -582,7 +582,7 @@ fn the_example_runs_as_it_is_printed() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     for line in [
-        "3 of 4 tasks passed, ended by queue_empty",
+        "3 of 4 tasks passed: all tasks tried",
         "translate (greetings in Japanese): the tests ended with 1 (2 tries",
         "main now has the work of 3 tasks",
     ] {

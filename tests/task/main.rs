@@ -347,7 +347,7 @@ fn two_failed_tasks_in_a_row_stop_everything() {
     let (code, said) = root.run();
     assert_eq!(code, Some(3), "{said}");
     assert!(
-        said.contains("0 of 3 tasks passed, ended by two_failures"),
+        said.contains("0 of 3 tasks passed: two tasks failed in a row"),
         "{said}"
     );
     let outcomes: Vec<String> = root
@@ -451,7 +451,7 @@ fn a_limit_stops_everything_at_once() {
     root.list("retry_then_stop", &[("T-1", &many, ""), ("T-2", FIXED, "")]);
     let (code, said) = root.run();
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("ended by limit"), "{said}");
+    assert!(said.contains("a task reached a limit"), "{said}");
     let limit = &root.records("limit")[0];
     assert_eq!((&limit["actual"], &limit["limit"]), (&7.into(), &5.into()));
     assert_eq!(root.records("session.end")[0]["end"]["limit_breach"], 1);
@@ -698,7 +698,7 @@ fn a_phase_that_must_be_watched_refuses_to_work_alone() {
     let (code, said) = root.run();
     assert_eq!(code, Some(5), "{said}");
     assert!(
-        said.contains("phase 1 allows no unattended run. Open: successes 0/5"),
+        said.contains("autonomy level 1 allows no unattended run. Open: successes 0/5"),
         "{said}"
     );
     assert_eq!(root.records("session.start").len(), 0);

@@ -446,7 +446,7 @@ pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
     if let Some(reason) = &standing.locked {
         return no(
             format!("locked: {reason}"),
-            "tos phase unlock --reason TEXT",
+            "tos autonomy unlock --reason TEXT",
         );
     }
     let allowed = &report.permission;
@@ -459,18 +459,18 @@ pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
         .collect();
     if !missing.is_empty() {
         let why = format!(
-            "phase {} needs a confinement with {}",
+            "autonomy level {} needs a confinement with {}",
             standing.phase,
             missing.join(", ")
         );
-        return no(why, "tos isolation probe");
+        return no(why, "tos doctor --sandbox");
     }
     if report.overridden.is_some() {
         return Ok(());
     }
     if !ask.on_failure.is_empty() && !allowed.on_failure.contains(&ask.on_failure) {
         let why = format!(
-            "phase {} does not allow `on_failure: {}`",
+            "autonomy level {} does not allow `on_failure: {}`",
             standing.phase, ask.on_failure
         );
         return no(
@@ -497,18 +497,18 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
     let phase = &standing.phase;
     if !allowed.unattended {
         let why = format!(
-            "phase {phase} allows no unattended run. Open: {}",
+            "autonomy level {phase} allows no unattended run. Open: {}",
             open(standing)
         );
         return no(
             why,
-            super::way_text(report).unwrap_or_else(|| "tos phase status".to_owned()),
+            super::way_text(report).unwrap_or_else(|| "tos autonomy status".to_owned()),
         );
     }
     if let Some(hold) = report.holds.first() {
         return no(
             format!("unattended work is on hold: {hold}"),
-            "tos phase status",
+            "tos autonomy status",
         );
     }
     if ask.seconds > allowed.max_session_s {
@@ -517,7 +517,7 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
             super::duration_text(ask.seconds),
         );
         let why =
-            format!("phase {phase} allows unattended runs of up to {most}; {asked} were asked for");
+            format!("autonomy level {phase} allows unattended runs of up to {most}; {asked} were asked for");
         return no(why, "choose an earlier end");
     }
     Ok(())

@@ -179,7 +179,7 @@ impl Session<'_> {
         };
         match () {
             () if start.attended => Some("attended"),
-            () if start.overridden => Some("the gate was overridden"),
+            () if start.overridden => Some("the autonomy level was overridden"),
             () if at_night && !start.at_night => Some("not at night"),
             () if self.end.suspend_s > 60 => Some("the machine slept"),
             () => None,

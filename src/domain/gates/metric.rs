@@ -430,7 +430,7 @@ fn concluded(require: &Require, evidence: &Evidence<'_>) -> Count {
             };
         }
     }
-    nothing(format!("run: tos isolation probe --conclude {wanted}"))
+    nothing(format!("run: tos doctor --sandbox --conclude {wanted}"))
 }
 
 fn events(kind: &str, evidence: &Evidence<'_>) -> Count {
@@ -485,8 +485,8 @@ fn named(require: &Require, evidence: &Evidence<'_>, by_person: bool) -> Count {
     count.have = count.evidence.len();
     count.note = match (open.is_empty(), by_person) {
         (true, _) => String::new(),
-        (false, true) => format!("run: tos phase attest {}", open.join(" ")),
-        (false, false) => format!("run: tos phase observe (open: {})", open.join(", ")),
+        (false, true) => format!("run: tos autonomy confirm {}", open.join(" ")),
+        (false, false) => format!("run: tos autonomy record (open: {})", open.join(", ")),
     };
     count
 }

@@ -2,10 +2,11 @@
 
 use super::{Report, Standing, duration_text, eval::GateReport};
 
-/// Writes where everything stands.
-pub fn table(report: &Report) -> String {
+/// Writes where autonomy stands; the other tracks, the stages, only where they are asked for.
+pub fn table(report: &Report, stages: bool) -> String {
     let mut lines = Vec::new();
-    for (place, standing) in report.tracks.iter().enumerate() {
+    let shown = if stages { report.tracks.len() } else { 1 };
+    for (place, standing) in report.tracks.iter().take(shown).enumerate() {
         if place > 0 {
             lines.push(String::new());
         }
@@ -19,7 +20,7 @@ pub fn table(report: &Report) -> String {
         }
         if let Some(reason) = &standing.locked {
             lines.push(format!(
-                "LOCKED: {reason}; clear it with: tos phase unlock --reason TEXT"
+                "LOCKED: {reason}; clear it with: tos autonomy unlock --reason TEXT"
             ));
         }
         if place == 0 {
@@ -44,7 +45,7 @@ fn head(report: &Report, standing: &Standing) -> String {
         "no".to_owned()
     };
     format!(
-        "phase {} ({})   unattended: {unattended}   skip: {}   ledger: ok, {} records",
+        "autonomy level {} ({})   unattended: {unattended}   skip: {}   ledger: ok, {} records",
         standing.phase,
         standing.title,
         if allowed.skip_dependents {
@@ -62,9 +63,9 @@ fn short_head(standing: &Standing) -> String {
 
 fn gate(standing: &Standing) -> Vec<String> {
     let Some(gate) = &standing.gate else {
-        return vec!["no gate ahead".to_owned()];
+        return vec!["no level ahead".to_owned()];
     };
-    let mut lines = vec![format!("gate {} -> {}", gate.from, gate.to)];
+    let mut lines = vec![format!("required for {}", gate.to)];
     let width = gate
         .criteria
         .iter()
@@ -86,10 +87,10 @@ fn gate(standing: &Standing) -> Vec<String> {
 
 fn conclusion(gate: &GateReport) -> String {
     if gate.is_ready() {
-        return format!("ready: tos phase promote {}", gate.to);
+        return format!("ready: tos autonomy promote {}", gate.to);
     }
     format!(
-        "not ready: {} of {} criteria open",
+        "not ready: {} of {} requirements open",
         gate.open(),
         gate.criteria.len()
     )

@@ -12,7 +12,7 @@ fn way(report: &Report) -> Vec<String> {
     ];
     steps.extend(earned(standing));
     steps.push(
-        "or once without that, on your own word: tos phase override --reason TEXT --expires 4h, then tos night start LIST \
+        "or once without that, on your own word: tos autonomy override --reason TEXT --expires 4h, then tos night start LIST \
          (such a night is on record and proves nothing)"
             .to_owned(),
     );
@@ -39,7 +39,7 @@ fn earned(standing: &Standing) -> Vec<String> {
     }
     steps
         .extend(open().filter_map(|one| Some(format!("{} ({})", command(&one.note)?, count(one)))));
-    steps.push(format!("tos phase promote {} (you type its name)", gate.to));
+    steps.push(format!("tos autonomy promote {} (you type its name)", gate.to));
     steps.push("tos night start LIST".to_owned());
     if let Some(first) = steps.first_mut() {
         first.insert_str(0, "to let it work alone, first: ");

@@ -70,6 +70,48 @@ impl Stop {
             Self::NeedsPerson => "needs_person",
         }
     }
+
+    /// Returns the reason as people say it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::QueueEmpty => "all tasks tried",
+            Self::TaskFailed => "a task failed",
+            Self::TwoFailures => "two tasks failed in a row",
+            Self::Limit => "a task reached a limit",
+            Self::TimeCap => "time was up",
+            Self::Broken => "a promise was broken",
+            Self::Operator => "stopped by you",
+            Self::Quota => "the agent's quota is used up",
+            Self::Budget => "the money is spent",
+            Self::Provider => "the agent's provider is down",
+            Self::NeedsPerson => "the agent's login needs a person",
+        }
+    }
+
+    const ALL: [Self; 11] = [
+        Self::QueueEmpty,
+        Self::TaskFailed,
+        Self::TwoFailures,
+        Self::Limit,
+        Self::TimeCap,
+        Self::Broken,
+        Self::Operator,
+        Self::Quota,
+        Self::Budget,
+        Self::Provider,
+        Self::NeedsPerson,
+    ];
+
+    /// Returns, as people say it, what a word in a file means; a word of no known meaning stays as it is.
+    pub fn words_of(word: &str) -> &str {
+        let known = Self::ALL.into_iter().find(|stop| stop.as_str() == word);
+        match (known, word) {
+            (Some(stop), _) => stop.words(),
+            (None, "crash") => "tos or the machine died",
+            (None, "not over") => "running",
+            (None, _) => word,
+        }
+    }
 }
 
 /// What to do now.

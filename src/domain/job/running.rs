@@ -164,8 +164,8 @@ impl Job {
         let line = crate::domain::text::head(text.lines().next().unwrap_or_default(), 80, "...");
         Some(format!(
             "unknown: command {} of step {} (`{line}`) was started before a crash and its end was not recorded; \
-             look at what it did, then run again with `--on-unknown rerun` (run it again), \
-             `--on-unknown skip` (leave it and go on), or roll back",
+             look at what it did, then run again with `--after-crash rerun` (run it again), \
+             `--after-crash skip` (leave it and go on), or roll back",
             index + 1,
             step.number
         ))

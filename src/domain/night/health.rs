@@ -120,7 +120,7 @@ pub fn examine(facts: &Facts, permission: &Permission) -> Vec<Finding> {
             .iter()
             .filter(known)
             .map(|word| {
-                let seen = format!("the phase asks for `{word}`, which this tos cannot check");
+                let seen = format!("the autonomy level asks for `{word}`, which this tos cannot check");
                 red(
                     "gates",
                     seen,
@@ -265,7 +265,7 @@ fn notifiers(told: &[(String, Result<(), String>)]) -> Finding {
         .iter()
         .filter_map(|(name, result)| Some(format!("{name}: {}", result.as_ref().err()?)))
         .collect();
-    let remedy = "config/notify.toml (docs/tasks.md)";
+    let remedy = "config/notify.toml (docs/notifications.md), then: tos notify test";
     match (good.as_slice(), bad.is_empty()) {
         ([], true) => red("notifier", "there is nobody to tell", remedy),
         ([], false) => red("notifier", bad.join("; "), remedy),

@@ -30,7 +30,7 @@ fn asked(index: u32, id: &str, event: &Event, state: &State) -> Notification {
     let title = format!("job `{}` waits for a yes", state.facts.job_name);
     Notification::new(What::ApprovalWaiting, title, &event.run)
         .text(format!("{command}\n{reason}"))
-        .next(format!("tos approve {id}   (or: tos approve {id} --deny)"))
+        .next(format!("tos answer {id} yes   (or: tos answer {id} no)"))
 }
 
 fn ended(outcome: &Outcome, event: &Event, state: &State) -> Notification {
@@ -150,7 +150,7 @@ mod tests {
             index: 0,
             id: "4-1".to_owned(),
         });
-        assert!(asked.unwrap().next.starts_with("tos approve 4-1"));
+        assert!(asked.unwrap().next.starts_with("tos answer 4-1 yes"));
         assert_eq!(told(EventKind::PassageStarted), None);
     }
 }

@@ -71,7 +71,7 @@ pub enum Approvals {
     Terminal,
     /// Nobody: they are denied
     Deny,
-    /// `tos approve`: the run waits
+    /// `tos answer`: the run waits
     Wait,
 }
 
@@ -110,11 +110,11 @@ pub struct ModeArgs {
     #[arg(long)]
     pub wait: bool,
     /// Who decides about commands that need a yes: whoever sits at the terminal, nobody (deny), or
-    /// `tos approve` (wait); the terminal if there is one
+    /// `tos answer` (wait); the terminal if there is one
     #[arg(long, value_enum, value_name = "WHO")]
     pub approvals: Option<Approvals>,
     /// What to do about a command that was started before a crash and has no end
-    #[arg(long, value_name = "WHAT", value_parser = ["stop", "rerun", "skip"])]
+    #[arg(long = "after-crash", alias = "on-unknown", value_name = "WHAT", value_parser = ["stop", "rerun", "skip"])]
     pub on_unknown: Option<String>,
 }
 
@@ -159,7 +159,7 @@ impl ModeArgs {
             ),
             (
                 self.on_unknown.is_some(),
-                "--on-unknown",
+                "--after-crash",
                 &[Run, Test],
                 "run, test",
             ),
@@ -227,13 +227,18 @@ pub enum Command {
     /// Ask the policy what it thinks of a command, and why
     Policy(super::commands::policy::PolicyArgs),
     /// Answer a question that a run has left, or list the open ones
+    Answer(super::commands::approve::AnswerArgs),
+    /// `answer` by its old name
+    #[command(hide = true)]
     Approve(super::commands::approve::ApproveArgs),
     /// Run plans: a graph of commands, in parallel and resumable
     Plan(super::commands::plan::PlanArgs),
     /// Run the release checklist of plans against this very program
+    #[command(hide = true)]
     DodCheck(super::commands::plan::DodArgs),
     /// Judge a change: imports, dangerous code, manifests, CI, hooks, links, tests, limits
-    Check(super::commands::check::CheckArgs),
+    #[command(alias = "check")]
+    JudgeChange(super::commands::check::CheckArgs),
     /// Run guarded tasks: an agent's work, judged and tested before it counts
     Task(super::commands::task::TaskArgs),
     /// Run guarded tasks while nobody watches, and be told about it in the morning
@@ -244,15 +249,18 @@ pub enum Command {
     Notify(super::commands::notify::NotifyArgs),
     /// Show which coding agents are installed, logged in, and able to work behind the wall
     Agents(super::commands::agents::AgentsArgs),
-    /// Show and change how much freedom tos has: phases, gates, holds
-    Phase(super::commands::phase::PhaseArgs),
+    /// Show and change how much tos may do alone: autonomy levels, what each requires, holds
+    #[command(alias = "phase")]
+    Autonomy(super::commands::phase::PhaseArgs),
     /// Rehearse what must never go wrong: real runs in a throw-away repository with a scripted agent
     Drill(super::commands::drill::DrillArgs),
     /// Verify and show the record of evidence
     Ledger(super::commands::ledger::LedgerArgs),
-    /// Accept or reject the work of a guarded task
+    /// `task accept` and `task reject` by their old names
+    #[command(hide = true)]
     Review(super::commands::review::ReviewArgs),
-    /// Try what this machine offers to confine programs
+    /// `doctor --sandbox` by its old name
+    #[command(hide = true)]
     Isolation(super::commands::isolation::IsolationArgs),
     /// Print a completion script for a shell
     Completions(super::commands::completions::CompletionsArgs),

@@ -50,7 +50,7 @@ impl Live {
         if self.asks_here {
             self.bar.finish_and_clear();
         } else {
-            self.doing(state, &format!("waiting for `tos approve {id}`"));
+            self.doing(state, &format!("waiting for `tos answer {id} yes` or `no`"));
         }
     }
 

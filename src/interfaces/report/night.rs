@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        guarded::Stop,
         night::{Summary, dollars},
         time::duration_words,
     },
@@ -38,10 +39,10 @@ pub fn text(summary: &Summary) -> String {
 /// Returns how many tasks passed and how it ended.
 pub fn headline(summary: &Summary) -> String {
     format!(
-        "{} of {} tasks passed, ended by {}",
+        "{} of {} tasks passed: {}",
         summary.counts.success,
         summary.all(),
-        summary.ended_by()
+        Stop::words_of(summary.ended_by())
     )
 }
 

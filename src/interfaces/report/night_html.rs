@@ -4,6 +4,7 @@
 
 use crate::{
     domain::{
+        guarded::Stop,
         ledger::TaskOutcome,
         night::{Summary, TaskSeen, dollars},
         time::{Timestamp, duration_words},
@@ -230,7 +231,7 @@ fn marks(summary: &Summary, html: &mut String) {
 }
 
 fn sessions(summary: &Summary, html: &mut String) {
-    html.push_str("<h2>Sessions</h2>\n<div class=\"card scroll\"><table>\n<tr><th>session</th><th>began</th><th>ended by</th><th class=\"n\">time</th><th class=\"n\">at work</th><th>agent</th><th>sandbox</th><th>kept awake by</th></tr>\n");
+    html.push_str("<h2>Sessions</h2>\n<div class=\"card scroll\"><table>\n<tr><th>session</th><th>began</th><th>end</th><th class=\"n\">time</th><th class=\"n\">at work</th><th>agent</th><th>sandbox</th><th>kept awake by</th></tr>\n");
     for session in &summary.sessions {
         let end = session.end.as_ref();
         push(
@@ -239,7 +240,7 @@ fn sessions(summary: &Summary, html: &mut String) {
                 "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{} {}</td><td>{}</td><td>{}</td></tr>\n",
                 safe(&session.id),
                 session.began.format("%Y-%m-%d %H:%M"),
-                safe(end.map_or("not over", |end| &end.ended_by)),
+                safe(end.map_or("running", |end| Stop::words_of(&end.ended_by))),
                 duration_words(end.map_or(0, |end| end.wall_s)),
                 duration_words(end.map_or(0, |end| end.active_s)),
                 safe(&session.start.agent),

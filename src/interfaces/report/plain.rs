@@ -24,7 +24,7 @@ impl Reporter for Questions {
         let verdict = step.and_then(|step| step.verdicts.get(*index as usize));
         let reason = verdict.map_or("", |verdict| verdict.reason.as_str());
         self.0.alert(&format!(
-            "question {id}: {reason}; answer with `tos approve {id}`, `--always` or `--deny`"
+            "question {id}: {reason}; answer with `tos answer {id} yes`, `no` or `always`"
         ));
     }
 }

@@ -344,10 +344,10 @@ impl Session<'_> {
             .filter(|task| task.outcome == TaskOutcome::Success)
             .count();
         let title = format!(
-            "{}: {good} of {} tasks passed, ended by {}",
+            "{}: {good} of {} tasks passed: {}",
             self.list.id,
             tasks.len(),
-            stop.as_str()
+            stop.words()
         );
         let is_whole = matches!(stop, Stop::QueueEmpty | Stop::TimeCap);
         let event = if is_whole {

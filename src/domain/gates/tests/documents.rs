@@ -7,15 +7,15 @@ fn the_first_example_of_the_gate_document_gives_its_table() {
     assert_eq!(
         control().shown(),
         "\
-phase 2a (control)   unattended: yes, up to 1h   skip: never   ledger: ok, 22 records
+autonomy level 2a (control)   unattended: yes, up to 1h   skip: never   ledger: ok, 22 records
 
-gate 2a -> 2b
+required for 2b
   --  unattended-1h           2/3   S-15 not counted (4m active < 45m)
-  --  isolation-verdict       0/1   run: tos isolation probe --conclude container
+  --  isolation-verdict       0/1   run: tos doctor --sandbox --conclude container
   ok  retry-seen              1/1   T-009
   --  control-drills          4/5   run: tos drill health-blocks-start
 
-not ready: 3 of 4 criteria open"
+not ready: 3 of 4 requirements open"
     );
 }
 
@@ -24,14 +24,14 @@ fn the_second_example_of_the_gate_document_gives_its_table() {
     assert_eq!(
         overnight().shown(),
         "\
-phase 3 (overnight)   unattended: yes, up to 12h   skip: dag   ledger: ok, 40 records
+autonomy level 3 (overnight)   unattended: yes, up to 12h   skip: dag   ledger: ok, 40 records
 
-gate 3 -> done
+required for done
   --  three-nights                    2/3   2026-03-10 reset the streak (11 tasks, 73%)
   ok  last-20-rate                95%/80%   20 of 20 tasks seen
   ok  dag-and-checkpoint-drills       2/2   checkpoint-restore, dag-skip
 
-not ready: 1 of 3 criteria open"
+not ready: 1 of 3 requirements open"
     );
 }
 
@@ -54,14 +54,14 @@ fn the_refusal_of_the_gate_document_names_what_is_open_and_what_to_do() {
     let refusal = may_start(&book.report(), &ask).unwrap_err();
     assert_eq!(
         refusal.why,
-        "phase 1 allows no unattended run. Open: failure-drills 2/4"
+        "autonomy level 1 allows no unattended run. Open: failure-drills 2/4"
     );
     let steps: Vec<&str> = refusal.next.lines().map(str::trim).collect();
     assert_eq!(
         steps[2..5],
         [
             "2. to let it work alone, first: tos drill forbidden-import two-failures (failure-drills 2/4)",
-            "3. tos phase promote 2a (you type its name)",
+            "3. tos autonomy promote 2a (you type its name)",
             "4. tos night start LIST",
         ]
     );

@@ -48,7 +48,7 @@ fn an_empty_ledger_stands_at_the_bottom_and_permits_nothing() {
         may_start(&report, &ask)
             .unwrap_err()
             .why
-            .starts_with("phase 1 allows no unattended run. Open: successes 0/5")
+            .starts_with("autonomy level 1 allows no unattended run. Open: successes 0/5")
     );
     assert_eq!(
         may_start(
@@ -89,7 +89,7 @@ fn an_unattended_session_must_fit_into_what_the_phase_allows() {
     );
     assert_eq!(
         may_start(&report, &ask(60, "stop", &[])).unwrap_err().why,
-        "phase 2a needs a confinement with kill_tree"
+        "autonomy level 2a needs a confinement with kill_tree"
     );
 }
 

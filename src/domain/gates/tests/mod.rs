@@ -93,7 +93,7 @@ impl Book {
         // The stage track is shown after autonomy; the examples are about autonomy.
         let mut report = self.report();
         report.tracks.truncate(1);
-        table(&report)
+        table(&report, true)
     }
 }
 

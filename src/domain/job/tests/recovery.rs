@@ -35,7 +35,7 @@ fn an_unknown_command_stops_the_run_until_somebody_decides() {
     stopped.start();
     let reason = stopped.outcome().reason().to_owned();
     assert!(
-        reason.contains("--on-unknown rerun") && reason.contains("`make`"),
+        reason.contains("--after-crash rerun") && reason.contains("`make`"),
         "{reason}"
     );
     let mut rerun = rules();

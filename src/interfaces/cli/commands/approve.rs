@@ -1,4 +1,4 @@
-//! `tos approve [ID] [--deny|--always]`.
+//! `tos answer [ID yes|no|always]`, formerly `tos approve [ID] [--deny|--always]`.
 
 use clap::Args;
 use serde::Deserialize;
@@ -15,7 +15,41 @@ use crate::{
     },
 };
 
-/// Options of `tos approve`.
+/// Options of `tos answer`.
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
+    /// The question; the open ones are listed if absent
+    #[arg(requires = "word")]
+    id: Option<String>,
+    /// The answer; `always` is a yes for good: it writes a rule into the configuration
+    #[arg(value_enum, value_name = "yes|no|always", hide_possible_values = true)]
+    word: Option<Word>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Word {
+    Yes,
+    No,
+    Always,
+}
+
+/// Answers a question, or lists them.
+pub fn answer_main(
+    args: &AnswerArgs,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let args = ApproveArgs {
+        id: args.id.clone(),
+        deny: args.word == Some(Word::No),
+        always: args.word == Some(Word::Always),
+    };
+    main(&args, global, kit, printer)
+}
+
+/// Options of `tos approve`, the old form of `tos answer`.
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
     /// The question; the open ones are listed if absent
@@ -70,7 +104,7 @@ pub fn main(
     }
     if !kit.answer(&settings, id, !args.deny)? {
         return Err(Trouble::NotDone(format!(
-            "no question `{id}` is open; `tos approve` lists them"
+            "no question `{id}` is open; `tos answer` lists them"
         )));
     }
     printer.line(&format!(

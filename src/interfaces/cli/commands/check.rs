@@ -1,4 +1,4 @@
-//! `tos check`: judges a change in any repository.
+//! `tos judge-change`: judges a change in any repository.
 
 use clap::Args;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Options of `tos check`.
+/// Options of `tos judge-change`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The commit to compare with; everything since counts, committed, staged or not

@@ -28,7 +28,8 @@ enum Verb {
     /// Show every value in force and where it comes from; with a KEY, what that key means
     Show(ShowArgs),
     /// Judge the configuration, the policy's rules and the job input; nothing runs
-    Check,
+    #[command(alias = "check")]
+    Validate,
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
 }
@@ -56,7 +57,7 @@ pub fn main(
             Ok(Exit::Success)
         }
         Verb::Show(args) => show(args, &kit.settings(global)?, printer),
-        Verb::Check => check(&kit.settings(global)?, printer),
+        Verb::Validate => check(&kit.settings(global)?, printer),
     }
 }
 

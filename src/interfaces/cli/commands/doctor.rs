@@ -23,6 +23,9 @@ pub struct DoctorArgs {
     /// Try every sandbox of this machine with real probes and show what held and how it was tried
     #[arg(long)]
     sandbox: bool,
+    /// Try containers too and record the verdict; the autonomy levels know `container`
+    #[arg(long, value_name = "SUBJECT", value_parser = ["container"], requires = "sandbox")]
+    conclude: Option<String>,
 }
 
 /// Looks at everything a run needs and says what to do about what is missing.
@@ -32,6 +35,9 @@ pub fn main(
     kit: &dyn Kit,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
+    if args.conclude.is_some() {
+        return super::isolation::conclude(args.conclude.as_deref(), global, kit, printer);
+    }
     let settings = kit.settings(global)?;
     if args.sandbox {
         return Ok(sandbox(&kit.examine_sandbox(&settings)?, printer));

@@ -28,7 +28,7 @@ pub struct DrillArgs {
     /// Drills to run, or `list`; what there is and how it stands if absent
     #[arg(value_name = "NAME", conflicts_with_all = ["missing", "all"])]
     names: Vec<String>,
-    /// Run what the next gate still lacks, and what would clear a hold
+    /// Run what the next autonomy level still requires, and what would clear a hold
     #[arg(long, conflicts_with = "all")]
     missing: bool,
     /// Run every drill

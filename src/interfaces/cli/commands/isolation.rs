@@ -1,4 +1,4 @@
-//! `tos isolation probe`: what this machine offers to confine programs, tried out, not guessed.
+//! `tos isolation probe`, now `tos doctor --sandbox --conclude`: what this machine offers to confine programs, tried out, not guessed.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -41,20 +41,30 @@ pub fn main(
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     let Verb::Probe { conclude } = &args.verb;
+    self::conclude(conclude.as_deref(), global, kit, printer)
+}
+
+/// Tries every way of confining programs, and records the verdict where asked.
+pub(super) fn conclude(
+    subject: Option<&str>,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
     let (probes, container) = kit.probe_isolation();
     for probe in &probes {
         printer.line(probe);
     }
     let verdict = if container { "go" } else { "no-go" };
-    if let Some(subject) = conclude {
+    if let Some(subject) = subject {
         let mut court = Court::convene(kit, global)?;
         court.record(Entry::Poc {
-            subject: subject.clone(),
+            subject: subject.to_owned(),
             verdict: verdict.to_owned(),
             probes: probes.clone(),
         })?;
         printer.line(&format!("on record: {subject} {verdict}"));
     }
-    printer.document(&json!({ "probes": probes, "container": verdict, "recorded": conclude }));
+    printer.document(&json!({ "probes": probes, "container": verdict, "recorded": subject }));
     Ok(Exit::Success)
 }

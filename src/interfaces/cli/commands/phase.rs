@@ -1,4 +1,4 @@
-//! `tos phase`: where autonomy and the stages stand, and the steps only a person may take.
+//! `tos autonomy`: where autonomy stands, and the steps only a person may take.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Options of `tos phase`.
+/// Options of `tos autonomy`.
 #[derive(Debug, Args)]
 pub struct PhaseArgs {
     #[command(subcommand)]
@@ -29,26 +29,31 @@ pub struct PhaseArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show the phase, what it permits, and what the next one needs
+    /// Show the autonomy level, what it permits, and what the next one requires
     Status {
-        /// Show every record behind one criterion
+        /// Show every record behind one requirement
         #[arg(long, value_name = "ID")]
         explain: Option<String>,
-        /// Exit with 0 only if the next phase is ready
+        /// Exit with 0 only if everything that the next level requires is there
         #[arg(long)]
         check: bool,
+        /// Show the stages of TOS v0.3 too
+        #[arg(long, hide = true)]
+        stages: bool,
     },
-    /// Enter the next phase; needs the evidence and a person at the terminal
+    /// Enter the next level; needs the evidence and a person at the terminal
     Promote {
-        /// The phase to enter; the next one of autonomy if absent
+        /// The level to enter; the next one if absent
+        #[arg(value_name = "LEVEL")]
         phase: Option<String>,
         /// Show the evidence and stop
         #[arg(long)]
         dry_run: bool,
     },
-    /// Go back to an earlier phase
+    /// Go back to an earlier level
     Demote {
-        /// The phase to enter; the one before if absent
+        /// The level to enter; the one before if absent
+        #[arg(value_name = "LEVEL")]
         phase: Option<String>,
         /// Why
         #[arg(long)]
@@ -69,7 +74,7 @@ enum Verb {
         #[arg(long)]
         reason: String,
     },
-    /// Allow for a while what the gate refuses; such sessions prove nothing. Needs a person at the terminal
+    /// Allow for a while what the level refuses; such sessions prove nothing. Needs a person at the terminal
     Override {
         /// Why
         #[arg(long)]
@@ -81,13 +86,15 @@ enum Verb {
         #[arg(long, conflicts_with = "expires")]
         end: bool,
     },
-    /// List every change of phase, hold and lock
+    /// List every change of level, hold and lock
     History,
-    /// Look at this machine and record what the stages of TOS ask for
-    Observe,
-    /// State something no program can see; needs a person at the terminal
-    Attest {
-        /// What is stated: a name that a gate asks for
+    /// Look at this machine and record what is required and can be seen
+    #[command(alias = "observe")]
+    Record,
+    /// Confirm something no program can see; needs a person at the terminal
+    #[command(alias = "attest")]
+    Confirm {
+        /// What is confirmed: a name that is asked for
         names: Vec<String>,
     },
 }
@@ -101,8 +108,17 @@ pub fn main(
 ) -> Result<Exit, Trouble> {
     let mut court = Court::convene(kit, global)?;
     match &args.verb {
-        Verb::Status { explain, check } => {
-            status(&court, explain.as_deref(), *check, kit, global, printer)
+        Verb::Status {
+            explain,
+            check,
+            stages,
+        } => {
+            let shown = Shown {
+                explain: explain.as_deref(),
+                check: *check,
+                stages: *stages,
+            };
+            status(&court, &shown, kit, global, printer)
         }
         Verb::Promote { phase, dry_run } => {
             promote(&mut court, phase.as_deref(), *dry_run, kit, printer)
@@ -148,11 +164,11 @@ pub fn main(
             let reason = reason.clone();
             court.record(Entry::Override { reason, expires })?;
             let document = json!({ "overridden": null });
-            Ok(said(printer, "the gate decides again", &document))
+            Ok(said(printer, "the autonomy level decides again", &document))
         }
         Verb::History => Ok(history(&court, printer)),
-        Verb::Observe => observe(&mut court, kit, global, printer),
-        Verb::Attest { names } => attest(&mut court, names, kit, printer),
+        Verb::Record => observe(&mut court, kit, global, printer),
+        Verb::Confirm { names } => attest(&mut court, names, kit, printer),
     }
 }
 
@@ -162,25 +178,31 @@ fn said(printer: &Printer, line: &str, document: &serde_json::Value) -> Exit {
     Exit::Success
 }
 
+/// What `status` shows.
+struct Shown<'a> {
+    explain: Option<&'a str>,
+    check: bool,
+    stages: bool,
+}
+
 fn status(
     court: &Court,
-    explain: Option<&str>,
-    check: bool,
+    shown: &Shown<'_>,
     kit: &dyn Kit,
     global: &Global,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     let report = court.report();
-    match explain {
+    match shown.explain {
         None => {
-            printer.line(&gates::table(&report));
+            printer.line(&gates::table(&report, shown.stages));
             if let Some(way) = gates::way_text(&report) {
                 printer.line(&format!("\n{way}"));
             }
         }
         Some(id) => {
             let text = gates::explain(&report, id)
-                .ok_or_else(|| Trouble::Usage(format!("no gate ahead has the criterion `{id}`")))?;
+                .ok_or_else(|| Trouble::Usage(format!("no level ahead requires `{id}`")))?;
             printer.line(&text);
         }
     }
@@ -205,7 +227,7 @@ fn status(
         .autonomy()
         .and_then(|standing| standing.gate.as_ref());
     let ready = gate.is_none_or(gates::GateReport::is_ready);
-    Ok(if check && !ready {
+    Ok(if shown.check && !ready {
         Exit::NotDone
     } else {
         Exit::Success
@@ -223,15 +245,15 @@ fn promote(
     let standing = choose(&report.tracks, wanted)?;
     let Some(gate) = standing.gate.clone() else {
         return Err(Trouble::NotDone(format!(
-            "phase {} is the last one",
+            "autonomy level {} is the last one",
             standing.phase
         )));
     };
-    printer.line(&gates::table(&report));
+    printer.line(&gates::table(&report, standing.track == "stage"));
     if let Some(reason) = &standing.locked {
         return refused(
             format!("locked: {reason}"),
-            "tos phase unlock --reason TEXT",
+            "tos autonomy unlock --reason TEXT",
         );
     }
     if !gate.is_ready() {
@@ -248,14 +270,14 @@ fn promote(
                 gate.criteria.len(),
                 open.join(", ")
             ),
-            "tos phase status",
+            "tos autonomy status",
         );
     }
     if dry_run {
         printer.document(&json!({ "ready": true, "from": gate.from, "to": gate.to }));
         return Ok(Exit::Success);
     }
-    only_a_person(kit, &format!("enter phase {}", gate.to), &gate.to)?;
+    only_a_person(kit, &format!("enter level {}", gate.to), &gate.to)?;
     let evidence = gate
         .criteria
         .iter()
@@ -272,7 +294,7 @@ fn promote(
     })?;
     Ok(said(
         printer,
-        &format!("phase {}", gate.to),
+        &format!("autonomy level {}", gate.to),
         &json!({ "from": gate.from, "to": gate.to }),
     ))
 }
@@ -285,7 +307,7 @@ fn choose<'a>(tracks: &'a [Standing], wanted: Option<&str>) -> Result<&'a Standi
     };
     tracks.iter().find(leads).ok_or_else(|| {
         Trouble::Usage(format!(
-            "phase `{}` is not the next one of any track",
+            "`{}` is not the next level",
             wanted.unwrap_or_default()
         ))
     })
@@ -329,7 +351,7 @@ fn demote(
         })
     };
     let standing = report.tracks.iter().find(fits);
-    let standing = standing.ok_or_else(|| Trouble::usage("there is no such phase"))?;
+    let standing = standing.ok_or_else(|| Trouble::usage("there is no such level"))?;
     let phases = tracks
         .iter()
         .find(|track| track.name == standing.track)
@@ -346,7 +368,7 @@ fn demote(
         .and_then(|to| phases?.get(to).cloned());
     let Some(to) = to else {
         return Err(Trouble::Usage(format!(
-            "that does not lead back from phase {}",
+            "that does not lead back from level {}",
             standing.phase
         )));
     };
@@ -361,7 +383,7 @@ fn demote(
     })?;
     Ok(said(
         printer,
-        &format!("phase {to}"),
+        &format!("autonomy level {to}"),
         &json!({ "from": standing.phase, "to": to }),
     ))
 }
@@ -384,7 +406,7 @@ fn overrule(
     if reason.trim().is_empty() {
         return Err(Trouble::usage("`--reason` is blank"));
     }
-    only_a_person(kit, "override the gate", "override")?;
+    only_a_person(kit, "override the autonomy level", "override")?;
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     let until = court.here.at + chrono::Duration::seconds(seconds);
     court.record(Entry::Override {
@@ -393,7 +415,7 @@ fn overrule(
     })?;
     Ok(said(
         printer,
-        &format!("the gate is overridden until {until}; sessions until then prove nothing"),
+        &format!("the autonomy level is overridden until {until}; sessions until then prove nothing"),
         &json!({ "overridden": until }),
     ))
 }

@@ -1,4 +1,4 @@
-//! `tos review`: a person's judgement of a task's work counts more than the machine's.
+//! `tos task accept|reject`: a person's judgement of a task's work counts more than the machine's.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Options of `tos review`.
+/// Options of `tos review`, the old name of `tos task accept` and `reject`.
 #[derive(Debug, Args)]
 pub struct ReviewArgs {
     #[command(subcommand)]
@@ -26,21 +26,19 @@ pub struct ReviewArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// The work is good; takes back an earlier rejection, needs a person at the terminal
-    Accept {
-        /// The task's id
-        task: String,
-        /// What you looked at
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
+    Accept(Judged),
     /// The work is not good: it no longer counts as a success
-    Reject {
-        /// The task's id
-        task: String,
-        /// What is wrong with it
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
+    Reject(Judged),
+}
+
+/// A task and what is said about it.
+#[derive(Debug, Args)]
+pub(super) struct Judged {
+    /// The task's id
+    task: String,
+    /// What you looked at, or what is wrong with it
+    #[arg(long, default_value = "")]
+    reason: String,
 }
 
 /// Records the judgement.
@@ -50,10 +48,21 @@ pub fn main(
     kit: &dyn Kit,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
-    let (task, accepted, reason) = match &args.verb {
-        Verb::Accept { task, reason } => (task, true, reason),
-        Verb::Reject { task, reason } => (task, false, reason),
-    };
+    match &args.verb {
+        Verb::Accept(judged) => judge(judged, true, global, kit, printer),
+        Verb::Reject(judged) => judge(judged, false, global, kit, printer),
+    }
+}
+
+/// Records one judgement.
+pub(super) fn judge(
+    judged: &Judged,
+    accepted: bool,
+    global: &Global,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let Judged { task, reason } = judged;
     let mut court = Court::convene(kit, global)?;
     let known = court
         .chain

@@ -51,7 +51,7 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
         let id = question["id"].as_str().unwrap_or_default();
         let reason = question["reason"].as_str().unwrap_or_default();
         printer.line(&format!(
-            "question  {reason}; answer with `tos approve {id}`"
+            "question  {reason}; answer with `tos answer {id}`"
         ));
     }
     if state.running {

@@ -39,15 +39,20 @@ enum Verb {
     Run {
         /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
-        /// How long a session without a person may take, e.g. `45m`; as long as the phase allows if absent
+        /// How long a session without a person may take, e.g. `45m`; as long as the autonomy level allows if absent
         #[arg(long = "for", value_name = "TIME")]
         time: Option<String>,
     },
     /// Check a list without running anything
-    Check {
+    #[command(alias = "check")]
+    Validate {
         /// The list
         list: PathBuf,
     },
+    /// The work of a task is good; takes back an earlier rejection, needs a person at the terminal
+    Accept(super::review::Judged),
+    /// The work of a task is not good: it no longer counts as a success
+    Reject(super::review::Judged),
 }
 
 /// Does what the verb says.
@@ -58,7 +63,9 @@ pub fn main(
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     match &args.verb {
-        Verb::Check { list } => {
+        Verb::Accept(judged) => super::review::judge(judged, true, global, kit, printer),
+        Verb::Reject(judged) => super::review::judge(judged, false, global, kit, printer),
+        Verb::Validate { list } => {
             let list = read(list, kit)?;
             kit.check_shared(global, &list.share)?;
             printer.line(&format!(
@@ -188,7 +195,7 @@ fn only_as_a_night(report: &Report) -> Result<(), Trouble> {
         return Ok(());
     }
     let why = format!(
-        "before work without a person this phase wants a look at {}",
+        "before work without a person this autonomy level wants a look at {}",
         wanted.join(", ")
     );
     Err(refused(&why, "tos night start --for 1h LIST"))
@@ -322,9 +329,9 @@ fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
         .filter(|task| task.outcome == TaskOutcome::Success)
         .count();
     printer.line(&format!(
-        "{good} of {} tasks passed, ended by {}",
+        "{good} of {} tasks passed: {}",
         summary.tasks.len(),
-        summary.stop.as_str()
+        summary.stop.words()
     ));
     if let Some((_, reference)) = &summary.tip {
         printer.line(&format!("look: git log -p HEAD..{reference}"));

@@ -59,7 +59,7 @@ impl Night {
         if let Some(way) = gates::way_text(report) {
             printer.note(&way);
         }
-        let question = "This phase allows no night without you yet. Work with you at this terminal now? Type `yes`: ";
+        let question = "This autonomy level allows no night without you yet. Work with you at this terminal now? Type `yes`: ";
         night.attended = kit.ask_line(question).as_deref() == Some("yes");
         night
     }
@@ -102,7 +102,7 @@ pub(super) fn carry_out(
         let next = if alone {
             "leave it out, or start it at a terminal"
         } else {
-            "start it at a terminal; `tos phase status` shows the way to a night alone"
+            "start it at a terminal; `tos autonomy status` shows the way to a night alone"
         };
         return Err(refused("--attended needs a person at the terminal", next));
     }

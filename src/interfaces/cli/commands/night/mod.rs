@@ -35,13 +35,13 @@ enum Verb {
         /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
     },
-    /// Carry out a list of guarded tasks while nobody watches; asks the gate first
+    /// Carry out a list of guarded tasks while nobody watches, where the autonomy level allows it
     Start {
         /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
         #[command(flatten)]
         time: Time,
-        /// Somebody sits at the terminal; where the phase wants it, `go` is asked for each task
+        /// Somebody sits at the terminal; where the autonomy level wants it, `go` is asked for each task
         #[arg(long)]
         attended: bool,
     },
@@ -80,7 +80,7 @@ pub(super) struct Time {
     /// Until this time of day, e.g. `07:00`
     #[arg(long, value_name = "HH:MM", conflicts_with = "time")]
     until: Option<String>,
-    /// For so long, e.g. `4h`; as long as the phase allows if both are absent
+    /// For so long, e.g. `4h`; as long as the autonomy level allows if both are absent
     #[arg(long = "for", value_name = "TIME")]
     time: Option<String>,
 }

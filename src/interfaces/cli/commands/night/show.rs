@@ -5,7 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::{
-    domain::night::{Summary, dollars, runs, summarise},
+    domain::{
+        guarded::Stop,
+        night::{Summary, dollars, runs, summarise},
+    },
     interfaces::{
         cli::{
             args::Global,
@@ -110,7 +113,7 @@ pub(super) fn list(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<
             summary.list,
             summary.counts.success,
             summary.all(),
-            summary.ended_by(),
+            Stop::words_of(summary.ended_by()),
         );
         printer.line(line.trim_end());
     }
@@ -145,7 +148,7 @@ pub(super) fn merge(
         "{branch} now has the work of {} tasks of {run}",
         summary.counts.success
     ));
-    printer.note("what turns out to be wrong is rejected with: tos review reject TASK");
+    printer.note("what turns out to be wrong is rejected with: tos task reject TASK");
     printer.document(&json!({ "run": run, "branch": branch, "commit": tip }));
     Ok(Exit::Success)
 }

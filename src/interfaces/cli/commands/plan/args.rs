@@ -21,7 +21,7 @@ pub enum Verb {
     Validate(ValidateArgs),
     /// Show the graph of a plan.
     Graph(GraphArgs),
-    /// List the runs of a home.
+    /// List the runs.
     List(ListArgs),
     /// Show how a run stands.
     Status(StatusArgs),
@@ -45,7 +45,7 @@ pub enum Verb {
 #[derive(Debug, Clone, Args)]
 pub struct HomeArgs {
     /// Where runs are kept [default: `.orch` where it exists, else `.tos`].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "runs-dir", alias = "home", value_name = "DIR")]
     pub home: Option<PathBuf>,
 }
 

@@ -177,7 +177,7 @@ fn explain(trouble: &Trouble, printer: &Printer) {
 fn hint(trouble: &Trouble) -> Option<&'static str> {
     match trouble {
         Trouble::Run(Error::Unknown { .. }) => {
-            Some("`tos plan list` shows the runs; `--home` says where they are")
+            Some("`tos plan list` shows the runs; `--runs-dir` says where they are")
         }
         Trouble::Run(Error::Ambiguous { .. }) => Some("give more of its name"),
         Trouble::Run(Error::Locked { .. }) => Some("wait for it, or end it with `tos plan cancel`"),

@@ -302,7 +302,7 @@ fn watched(desk: Desk<'_>, home: &Path, words: Vec<String>) -> Result<Exit, Trou
     let mut all = vec!["plan".to_owned()];
     all.extend(words);
     all.push("-q".to_owned());
-    all.extend(option("--home", Some(home)));
+    all.extend(option("--runs-dir", Some(home)));
     all.extend(option("--root", desk.global.root.as_deref()));
     all.extend(option("--config", desk.global.config.as_deref()));
     for pair in &desk.global.set {
