@@ -65,7 +65,7 @@ async fn bodies(server: &MockServer) -> Vec<Value> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_plan_that_fails_tells_which_task_why_and_what_to_type() {
     let server = server().await;
     let root = Root::new(HOOK);
@@ -83,7 +83,7 @@ async fn a_plan_that_fails_tells_which_task_why_and_what_to_type() {
     assert!(ended.out.contains(run));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn only_what_is_asked_for_is_told() {
     let server = server().await;
     let root = Root::new(&format!("{HOOK}on = [\"plan_failed\"]\n"));
@@ -163,7 +163,7 @@ fn a_wrong_file_is_said_before_anything_runs() {
     assert!(!root.path().join("ran").exists());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_test_message_says_what_to_do_when_it_is_refused() {
     let server = MockServer::start().await;
     let gone = ResponseTemplate::new(404)
@@ -228,7 +228,7 @@ fn job(notify: &str) -> Root {
     root
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_job_tells_of_a_command_that_waits_and_of_its_end() {
     let server = server().await;
     let root = job(HOOK);
@@ -266,7 +266,7 @@ async fn a_job_tells_of_a_command_that_waits_and_of_its_end() {
     assert_eq!(told[1]["next"], "tos status");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_job_that_pauses_says_so() {
     let server = server().await;
     let root = job(HOOK);
