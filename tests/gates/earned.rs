@@ -79,7 +79,7 @@ fn the_first_promotion_is_earned_by_work_drills_and_a_person() {
     assert_eq!(output.status.code(), Some(5), "{}", out(&output));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("this phase wants a look at health, sleep_guard")
+        said.contains("this autonomy level wants a look at health, sleep_guard")
             && said.contains("hint: tos night start"),
         "{said}"
     );

@@ -184,8 +184,10 @@ async fn one_way_that_hangs_holds_up_neither_the_work_nor_the_others() {
         queue.send(failed(&at.to_string()));
     }
     until(|| told.lock().unwrap().len() == 50);
-    let standing = queue.settle(Duration::ZERO).await;
-    assert_eq!(standing.arrived, 50);
+    // The last one is counted a moment after it was told.
+    while queue.settle(Duration::ZERO).await.arrived < 50 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(waiting(&folder).len(), 50, "what hangs is kept");
 }
 
