@@ -11,17 +11,32 @@ pub enum System {
     Cron,
 }
 
+/// What is called, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The program.
+    pub program: &'a str,
+    /// The root.
+    pub root: &'a str,
+    /// What tells this root from others in names of files.
+    pub id: &'a str,
+    /// Where programs are looked for: these systems know only the barest folders.
+    pub path: &'a str,
+}
+
 /// Returns the files, or the line, and how they are put into force.
-pub fn unit(system: System, program: &str, root: &str, id: &str) -> String {
+pub fn unit(system: System, call: &Call<'_>) -> String {
     match system {
-        System::Systemd => systemd(program, root, id),
-        System::Launchd => launchd(program, root, id),
-        System::Cron => cron(program, root),
+        System::Systemd => systemd(call),
+        System::Launchd => launchd(call),
+        System::Cron => cron(call),
     }
 }
 
-fn systemd(program: &str, root: &str, id: &str) -> String {
-    let (program, root) = (quoted(program), quoted(root));
+fn systemd(call: &Call<'_>) -> String {
+    let id = call.id;
+    let (program, root) = (quoted(call.program), quoted(call.root));
+    let path = quoted(&format!("PATH={}", call.path)).replace("$$", "$");
     format!(
         "# ~/.config/systemd/user/tos-{id}.service\n\
          [Unit]\n\
@@ -31,6 +46,8 @@ fn systemd(program: &str, root: &str, id: &str) -> String {
          Type=oneshot\n\
          # What is due goes on by itself when this ends.\n\
          KillMode=process\n\
+         Environment={path}\n\
+         # Keys and tokens of the night, NAME=VALUE a line: EnvironmentFile=%h/.config/tos/environment\n\
          ExecStart={program} --root {root} schedule run-due\n\
          \n\
          # ~/.config/systemd/user/tos-{id}.timer\n\
@@ -61,7 +78,11 @@ fn quoted(word: &str) -> String {
     format!("\"{word}\"")
 }
 
-fn launchd(program: &str, root: &str, id: &str) -> String {
+fn launchd(call: &Call<'_>) -> String {
+    let Call {
+        program, root, id, ..
+    } = *call;
+    let path = escaped(call.path);
     let words = [program, "--root", root, "schedule", "run-due"];
     let words = words
         .map(|word| format!("    <string>{}</string>\n", escaped(word)))
@@ -78,6 +99,11 @@ fn launchd(program: &str, root: &str, id: &str) -> String {
          \x20 <array>\n\
          {words}\
          \x20 </array>\n\
+         \x20 <key>EnvironmentVariables</key>\n\
+         \x20 <dict>\n\
+         \x20   <key>PATH</key>\n\
+         \x20   <string>{path}</string>\n\
+         \x20 </dict>\n\
          \x20 <key>StartInterval</key>\n\
          \x20 <integer>60</integer>\n\
          \x20 <key>AbandonProcessGroup</key>\n\
@@ -93,13 +119,14 @@ fn escaped(word: &str) -> String {
         .replace('>', "&gt;")
 }
 
-fn cron(program: &str, root: &str) -> String {
+fn cron(call: &Call<'_>) -> String {
     // cron reads `%` as the end of the line, the shell reads the rest.
     let word = |word: &str| format!("'{}'", word.replace('\'', "'\\''").replace('%', "\\%"));
     format!(
-        "# Add this line with `crontab -e`:\n* * * * * {} --root {} schedule run-due\n",
-        word(program),
-        word(root)
+        "# Add this line with `crontab -e`:\n* * * * * PATH={} {} --root {} schedule run-due\n",
+        word(call.path),
+        word(call.program),
+        word(call.root)
     )
 }
 
@@ -110,12 +137,20 @@ mod tests {
     #[test]
     fn names_with_blanks_quotes_and_signs_stay_one_word() {
         let (program, root) = ("/opt/a b/tos", "/home/o'neil/50% \"x\"");
-        let of = |system| unit(system, program, root, "x-1");
+        let call = Call {
+            program,
+            root,
+            id: "x-1",
+            path: "/home/a b/bin:/usr/bin",
+        };
+        let of = |system| unit(system, &call);
+        assert!(of(System::Systemd).contains("\nEnvironment=\"PATH=/home/a b/bin:/usr/bin\"\n"));
+        assert!(of(System::Launchd).contains("<string>/home/a b/bin:/usr/bin</string>"));
         assert!(of(System::Systemd).contains(
             "ExecStart=\"/opt/a b/tos\" --root \"/home/o'neil/50%% \\\"x\\\"\" schedule run-due\n"
         ));
         assert!(of(System::Cron).ends_with(
-            "\n* * * * * '/opt/a b/tos' --root '/home/o'\\''neil/50\\% \"x\"' schedule run-due\n"
+            "\n* * * * * PATH='/home/a b/bin:/usr/bin' '/opt/a b/tos' --root '/home/o'\\''neil/50\\% \"x\"' schedule run-due\n"
         ));
         assert!(of(System::Launchd).contains("<string>/home/o'neil/50% \"x\"</string>"));
     }

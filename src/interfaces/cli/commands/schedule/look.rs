@@ -8,7 +8,7 @@ use crate::{
         ledger::chain::sha256,
         schedule::{
             Record, Schedule, What, When,
-            unit::{self, System},
+            unit::{self, Call, System},
         },
         time::Timestamp,
     },
@@ -218,7 +218,14 @@ pub(super) fn unit(system: System, desk: &Desk<'_>) -> Result<Exit, Trouble> {
     };
     // Two roots on one machine get two names.
     let id: String = sha256(root.as_bytes()).chars().take(8).collect();
-    let text = unit::unit(system, program, root, &id);
+    let path = desk.kit.variable("PATH").unwrap_or_default();
+    let call = Call {
+        program,
+        root,
+        id: &id,
+        path: &path,
+    };
+    let text = unit::unit(system, &call);
     for line in text.lines() {
         desk.printer.line(line);
     }
