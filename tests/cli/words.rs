@@ -7,7 +7,10 @@ use crate::environment::TestEnvironment;
 /// Old words, new words.
 const ALIASES: &[(&[&str], &[&str])] = &[
     (&["phase", "status"], &["autonomy", "status"]),
-    (&["phase", "status", "--check"], &["autonomy", "status", "--check"]),
+    (
+        &["phase", "status", "--check"],
+        &["autonomy", "status", "--check"],
+    ),
     (&["phase", "history"], &["autonomy", "history"]),
     (&["phase", "promote"], &["autonomy", "promote"]),
     (&["phase", "observe"], &["autonomy", "record"]),
@@ -19,13 +22,22 @@ const ALIASES: &[(&[&str], &[&str])] = &[
         &["doctor", "--sandbox", "--conclude", "container"],
     ),
     (&["check"], &["judge-change"]),
-    (&["check", "--base", "HEAD"], &["judge-change", "--base", "HEAD"]),
+    (
+        &["check", "--base", "HEAD"],
+        &["judge-change", "--base", "HEAD"],
+    ),
     (&["config", "check"], &["config", "validate"]),
-    (&["task", "check", "list.toml"], &["task", "validate", "list.toml"]),
+    (
+        &["task", "check", "list.toml"],
+        &["task", "validate", "list.toml"],
+    ),
     (&["approve"], &["answer"]),
     (&["approve", "1-1"], &["answer", "1-1", "yes"]),
     (&["approve", "1-1", "--deny"], &["answer", "1-1", "no"]),
-    (&["approve", "1-1", "--always"], &["answer", "1-1", "always"]),
+    (
+        &["approve", "1-1", "--always"],
+        &["answer", "1-1", "always"],
+    ),
     (&["review", "reject", "T-1"], &["task", "reject", "T-1"]),
     (&["review", "accept", "T-1"], &["task", "accept", "T-1"]),
     (
@@ -42,7 +54,14 @@ const ALIASES: &[(&[&str], &[&str])] = &[
     ),
     (
         &["plan", "run", "plan.yaml", "--home", "runs", "--dry-run"],
-        &["plan", "run", "plan.yaml", "--runs-dir", "runs", "--dry-run"],
+        &[
+            "plan",
+            "run",
+            "plan.yaml",
+            "--runs-dir",
+            "runs",
+            "--dry-run",
+        ],
     ),
 ];
 
@@ -96,7 +115,14 @@ fn help_shows_only_the_new_words() {
     for new in ["autonomy", "answer", "judge-change", "task", "doctor"] {
         assert!(top.iter().any(|word| word == new), "{new}: {top:?}");
     }
-    for old in ["phase", "approve", "check", "review", "isolation", "dod-check"] {
+    for old in [
+        "phase",
+        "approve",
+        "check",
+        "review",
+        "isolation",
+        "dod-check",
+    ] {
         assert!(!top.iter().any(|word| word == old), "{old}: {top:?}");
     }
     let verbs = words(&["autonomy", "--help"]);

@@ -143,7 +143,10 @@ fn the_first_day_goes_as_it_is_written() {
             folder = folder.join("first-day");
         }
     }
-    assert!(said.contains("first-night: 1 tasks, nothing wrong"), "{said}");
+    assert!(
+        said.contains("first-night: 1 tasks, nothing wrong"),
+        "{said}"
+    );
     assert!(said.contains("1 of 1 tasks passed"), "{said}");
     let greeting = fs::read_to_string(folder.join("greet.sh")).unwrap();
     assert_eq!(greeting, "echo \"Hello, ${1:-world}!\"\n");
@@ -157,6 +160,9 @@ fn every_command_that_the_walk_names_in_its_text_exists() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{word}");
-        assert!(WALK.contains(&format!("tos {word} ")) || WALK.contains(&format!("tos {word}\n")), "{word}");
+        assert!(
+            WALK.contains(&format!("tos {word} ")) || WALK.contains(&format!("tos {word}\n")),
+            "{word}"
+        );
     }
 }

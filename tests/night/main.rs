@@ -222,7 +222,10 @@ fn the_gate_is_asked_and_no_list_overrides_it() {
     root.list("stop", &names(1), "");
     let (code, said) = root.tos(&["night", "start", &root.list_file()]);
     assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("autonomy level 1 allows no unattended run"), "{said}");
+    assert!(
+        said.contains("autonomy level 1 allows no unattended run"),
+        "{said}"
+    );
     let (code, said) = root.tos(&["night", "start", "--attended", &root.list_file()]);
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("needs a person at the terminal"), "{said}");
@@ -308,10 +311,7 @@ fn no_task_starts_that_cannot_end_in_time_and_the_rest_is_done_later() {
     root.list("stop", &names(2), "");
     let (code, said) = root.tos(&["night", "start", "--for", "14m", &root.list_file()]);
     assert_eq!(code, Some(3), "{said}");
-    assert!(
-        said.contains("0 of 2 tasks passed: time was up"),
-        "{said}"
-    );
+    assert!(said.contains("0 of 2 tasks passed: time was up"), "{said}");
     assert!(said.contains("2 tasks are open"), "{said}");
     let (code, said) = root.tos(&["night", "resume", "--for", "1h"]);
     assert_eq!(code, Some(0), "{said}");

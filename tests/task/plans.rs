@@ -63,7 +63,10 @@ fn the_gate_is_asked_before_a_plan_of_agents_runs() {
     let plan = root.plan(&good());
     let (code, said) = root.tos(&["plan", "run", &plan]);
     assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("autonomy level 1 allows no unattended run"), "{said}");
+    assert!(
+        said.contains("autonomy level 1 allows no unattended run"),
+        "{said}"
+    );
     assert_eq!(root.git(&["for-each-ref", "refs/tos"]), "");
 }
 

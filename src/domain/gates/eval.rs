@@ -516,8 +516,9 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
             super::duration_text(allowed.max_session_s),
             super::duration_text(ask.seconds),
         );
-        let why =
-            format!("autonomy level {phase} allows unattended runs of up to {most}; {asked} were asked for");
+        let why = format!(
+            "autonomy level {phase} allows unattended runs of up to {most}; {asked} were asked for"
+        );
         return no(why, "choose an earlier end");
     }
     Ok(())

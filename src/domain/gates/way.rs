@@ -39,7 +39,10 @@ fn earned(standing: &Standing) -> Vec<String> {
     }
     steps
         .extend(open().filter_map(|one| Some(format!("{} ({})", command(&one.note)?, count(one)))));
-    steps.push(format!("tos autonomy promote {} (you type its name)", gate.to));
+    steps.push(format!(
+        "tos autonomy promote {} (you type its name)",
+        gate.to
+    ));
     steps.push("tos night start LIST".to_owned());
     if let Some(first) = steps.first_mut() {
         first.insert_str(0, "to let it work alone, first: ");

@@ -120,7 +120,8 @@ pub fn examine(facts: &Facts, permission: &Permission) -> Vec<Finding> {
             .iter()
             .filter(known)
             .map(|word| {
-                let seen = format!("the autonomy level asks for `{word}`, which this tos cannot check");
+                let seen =
+                    format!("the autonomy level asks for `{word}`, which this tos cannot check");
                 red(
                     "gates",
                     seen,

@@ -415,7 +415,9 @@ fn overrule(
     })?;
     Ok(said(
         printer,
-        &format!("the autonomy level is overridden until {until}; sessions until then prove nothing"),
+        &format!(
+            "the autonomy level is overridden until {until}; sessions until then prove nothing"
+        ),
         &json!({ "overridden": until }),
     ))
 }
