@@ -184,8 +184,7 @@ impl Session<'_> {
             "the agent's quota is used up; waiting until {}",
             until.format("%a %Y-%m-%d %H:%M:%S")
         );
-        self.say_wait(task, "quota_wait", &line, seconds, until)
-            .await;
+        self.say_wait(task, "quota_wait", &line, seconds, until);
         Ok(self.sat_out(task, seconds).await)
     }
 
@@ -214,8 +213,7 @@ impl Session<'_> {
             self.list.provider_retries,
             until.format("%a %Y-%m-%d %H:%M:%S")
         );
-        self.say_wait(task, "provider_wait", &line, seconds, until)
-            .await;
+        self.say_wait(task, "provider_wait", &line, seconds, until);
         Ok(self.sat_out(task, seconds).await)
     }
 
@@ -225,8 +223,8 @@ impl Session<'_> {
             .is_some_and(|left| left < seconds.saturating_add(task.max_time_seconds))
     }
 
-    async fn say_wait(
-        &mut self,
+    fn say_wait(
+        &self,
         task: &Task,
         event: &'static str,
         line: &str,

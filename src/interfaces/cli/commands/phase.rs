@@ -124,23 +124,7 @@ pub fn main(
             promote(&mut court, phase.as_deref(), *dry_run, kit, printer)
         }
         Verb::Demote { phase, reason } => demote(&mut court, phase.as_deref(), reason, printer),
-        Verb::Hold { reason, end: false } => {
-            court.record(Entry::Hold {
-                reason: reason.clone(),
-            })?;
-            Ok(said(
-                printer,
-                "unattended work is on hold",
-                &json!({ "hold": reason }),
-            ))
-        }
-        Verb::Hold { reason, end: true } => {
-            only_a_person(kit, "end a hold", "end")?;
-            court.record(Entry::Unhold {
-                reason: reason.clone(),
-            })?;
-            Ok(said(printer, "the hold is over", &json!({ "hold": null })))
-        }
+        Verb::Hold { reason, end } => hold(&mut court, reason, *end, kit, printer),
         Verb::Unlock { reason } => {
             only_a_person(kit, "unlock", "unlock")?;
             court.record(Entry::Unlock {
@@ -170,6 +154,25 @@ pub fn main(
         Verb::Record => observe(&mut court, kit, global, printer),
         Verb::Confirm { names } => attest(&mut court, names, kit, printer),
     }
+}
+
+/// Suspends work without a person, or lets it go on.
+fn hold(
+    court: &mut Court,
+    reason: &str,
+    end: bool,
+    kit: &dyn Kit,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let reason = reason.to_owned();
+    if end {
+        only_a_person(kit, "end a hold", "end")?;
+        court.record(Entry::Unhold { reason })?;
+        return Ok(said(printer, "the hold is over", &json!({ "hold": null })));
+    }
+    let document = json!({ "hold": reason });
+    court.record(Entry::Hold { reason })?;
+    Ok(said(printer, "unattended work is on hold", &document))
 }
 
 fn said(printer: &Printer, line: &str, document: &serde_json::Value) -> Exit {
