@@ -209,7 +209,7 @@ async fn what_a_killed_process_left_is_delivered_by_the_next_start() {
     let queue =
         NotificationQueue::start(vec![Arc::new(next)], options(folder.path(), "2")).unwrap();
     until(|| waiting(&folder).is_empty());
-    let told = told.lock().unwrap();
+    let told = told.lock().unwrap().clone();
     let titles: Vec<&str> = told.iter().map(|one| one.title.as_str()).collect();
     assert_eq!(titles, ["first", "second"]);
     assert!(told[0].body(500).starts_with("told late: it happened at "));
