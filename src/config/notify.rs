@@ -402,7 +402,7 @@ url_env = "EVENTS"
             Kind::Telegram {
                 token: Secret {
                     source: Source::Variable("T".into()),
-                    place: "n:19:13".into()
+                    place: "n:21:13".into()
                 },
                 chat: "42".into(),
                 base: "https://api.telegram.org".into()

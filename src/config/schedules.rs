@@ -4,7 +4,9 @@ use super::{
     tasks::Error,
     toml_file::{Table, TomlFile},
 };
-use crate::domain::schedule::{Expression, Missed, Schedule, Target, When};
+use crate::domain::schedule::{
+    Expression, Missed, Schedule, Target, USUAL_ZONE, When, Zone, zone_names,
+};
 
 /// The place of the file below a root.
 pub const FILE: &str = "config/schedules.toml";
@@ -73,16 +75,13 @@ fn name(table: &Table<'_, '_>, before: &[Schedule]) -> Option<String> {
     Some(name)
 }
 
-fn zone(table: &Table<'_, '_>) -> Option<chrono_tz::Tz> {
+fn zone(table: &Table<'_, '_>) -> Option<Zone> {
     let Some(text) = table.text("zone") else {
-        return (!table.has("zone")).then_some(chrono_tz::Tz::UTC);
+        return (!table.has("zone")).then_some(USUAL_ZONE);
     };
     let zone = text.parse().ok();
     if zone.is_none() {
-        let names: Vec<&str> = chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|zone| zone.name())
-            .collect();
+        let names = zone_names();
         let near = super::toml_file::nearest(&text, &names).map_or_else(
             || "a zone is named like `Europe/Brussels` or `UTC`".to_owned(),
             |near| format!("did you mean `{near}`?"),
@@ -209,7 +208,7 @@ mod tests {
         let schedules = parse(GOOD, "s").unwrap();
         assert_eq!(schedules[0].words(), ["plan", "run", "p.yaml"]);
         assert_eq!(schedules[0].missed, Missed::Once);
-        assert_eq!(schedules[1].zone, chrono_tz::Tz::UTC);
+        assert_eq!(schedules[1].zone, USUAL_ZONE);
         assert_eq!(schedules[1].words(), ["night", "resume", "--for", "4h"]);
     }
 

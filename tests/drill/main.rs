@@ -224,7 +224,7 @@ fn a_capability_nobody_has_makes_a_drill_that_is_not_counted() {
     };
     assert_eq!(
         Root::new().rehearse(&drill),
-        Outcome::NotCounted("refused: phase drill needs a confinement with flies".into())
+        Outcome::NotCounted("refused: autonomy level drill needs a confinement with flies".into())
     );
 }
 

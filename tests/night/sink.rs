@@ -208,5 +208,8 @@ fn an_address_that_is_not_set_is_named_before_anything_runs() {
     root.list("stop", &["T-1".to_owned()], "");
     let (code, said) = root.tos(&["night", "start", &root.list_file()]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("needs COLLECTOR, which is not set"), "{said}");
+    assert!(
+        said.contains("config/notify.toml:2:11: COLLECTOR is not set; export it"),
+        "{said}"
+    );
 }

@@ -8,7 +8,7 @@ mod cron;
 mod renewal;
 pub mod unit;
 
-use chrono_tz::Tz;
+use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Serialize};
 
 pub use cron::Expression;
@@ -21,6 +21,17 @@ pub const PUNCTUAL: i64 = 600;
 
 /// How long after a quota ran out it is tried again where nobody says when it is renewed, in seconds.
 pub const QUOTA_POLL: i64 = 3600;
+
+/// A zone of the world's clocks.
+pub type Zone = Tz;
+
+/// The zone of schedules that name none.
+pub const USUAL_ZONE: Zone = Tz::UTC;
+
+/// Returns the names of all zones.
+pub fn zone_names() -> Vec<&'static str> {
+    TZ_VARIANTS.iter().map(|zone| zone.name()).collect()
+}
 
 /// One schedule.
 #[derive(Debug, Clone, PartialEq)]
