@@ -78,8 +78,8 @@ impl House {
 
     fn messenger(&self, root: &Path, one: Notify) -> Result<Arc<dyn Notifier>, Trouble> {
         let way = self.way(root, one.kind)?;
-        let messenger = Messenger::new(one.name, way, self.redactor()).only(one.on);
-        Ok(Arc::new(messenger))
+        let messenger = Messenger::new(one.name, way, self.redactor());
+        Ok(Arc::new(messenger.only(one.on).in_folder(root)))
     }
 
     /// Builds what sessions tell; the terminal where the file names no way.

@@ -114,6 +114,10 @@ const KINDS: [&str; 9] = [
 /// Reads the file of a root; where there is none, it says nothing.
 pub fn load(root: &Path) -> Result<Told, Error> {
     let file = root.join(FILE);
+    if let Some(what) = files::no_file(&file) {
+        let message = format!("{FILE} is {what}, not a file; move it away");
+        return Err(Error::Notify { message });
+    }
     if !files::is_file(&file) {
         return Ok(Told::default());
     }
@@ -475,6 +479,15 @@ url_env = "EVENTS"
             what.contains("`url_env` is the name of a variable") && !what.contains("s3cr3t"),
             "{what}"
         );
+    }
+
+    #[test]
+    fn something_else_in_the_place_of_the_file_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(load(root.path()).unwrap(), Told::default());
+        files::write(&root.path().join(FILE).join("x"), "");
+        let error = load(root.path()).unwrap_err().to_string();
+        assert!(error.contains("config/notify.toml is a folder"), "{error}");
     }
 
     #[test]

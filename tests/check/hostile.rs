@@ -606,6 +606,16 @@ const CHANGES: &[Hostile] = &[
         "the gates of tos",
     ),
     (
+        "notify",
+        |r| r.write("config/notify.toml", "[[notify]]\nkind = \"command\"\n"),
+        "who is told, and by which programs",
+    ),
+    (
+        "schedules",
+        |r| r.write("config/schedules.toml", "[[schedule]]\n"),
+        "what tos runs by itself",
+    ),
+    (
         "link-out",
         |r| symlink("/etc/passwd", r.top.join("x")).unwrap(),
         "a link to `/etc/passwd`",

@@ -266,6 +266,21 @@ async fn a_job_tells_of_a_command_that_waits_and_of_its_end() {
     assert_eq!(told[1]["next"], "tos status");
 }
 
+#[test]
+fn a_program_is_started_in_the_root_wherever_tos_was_started() {
+    let root = Root::new("[[notify]]\nkind = \"command\"\ncommand = [\"sh\", \"./tell\"]\n");
+    root.write("config/config_v0_3.json", "{}");
+    root.write("tell", "cat > told\n");
+    root.write("deep/down/plan.yaml", "tasks:\n- {id: a, cmd: 'true'}\n");
+    let deep = root.path().join("deep/down");
+    let output = program(&deep, root.path(), &["plan", "run", "plan.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let told = fs::read_to_string(root.path().join("told")).unwrap();
+    assert!(told.contains("plan_passed"), "{told}");
+}
+
 #[tokio::test]
 async fn a_job_that_pauses_says_so() {
     let server = server().await;

@@ -13,6 +13,7 @@ use std::{fs, path::Path, process::Command, time::Instant};
 use chrono::{Duration, Utc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 use program::program;
 
@@ -323,8 +324,35 @@ fn a_run_that_fails_is_told_with_the_command_to_look_at_it() {
     assert!(root.tos(&["show", "m"]).out.contains("exit code 3"));
 }
 
+#[tokio::test]
+async fn a_job_that_a_quota_has_stopped_is_due_when_it_is_renewed() {
+    let server = MockServer::start().await;
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "7200");
+    Mock::given(any()).respond_with(busy).mount(&server).await;
+    let root = Root::new();
+    let model =
+        json!({"provider": "openai", "model": "m", "base_url": format!("{}/v1", server.uri())});
+    let config = json!({
+        "allow_types": ["sh"],
+        "models": {"draft": model, "review": model, "final": model},
+        "done_condition": {"all": [{"file": "done", "exists": true}]},
+    });
+    root.write("config/config_v0_3.json", &config.to_string());
+    let ran = program(root.path(), root.path(), &["--mode", "run"])
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(5), "{ran:?}");
+    let added = root.tos(&["add", "q", "--quota-renewed", "--job", "run"]);
+    assert_eq!(added.code, Some(0), "{}", added.err);
+    let next = root.json(&["next", "q"]);
+    let at: chrono::DateTime<Utc> = next["next"][0]["at"].as_str().unwrap().parse().unwrap();
+    let left = (at - Utc::now()).num_minutes();
+    assert!((100..=125).contains(&left), "{next}");
+    assert_eq!(root.tos(&["run-due"]).out, "", "it is not renewed yet");
+}
+
 #[test]
-fn a_job_runs_again_when_its_quota_is_renewed() {
+fn a_job_that_no_quota_has_stopped_is_not_due() {
     let root = Root::new();
     let added = root.tos(&["add", "q", "--quota-renewed", "--job", "run"]);
     assert_eq!(added.code, Some(0), "{}", added.err);

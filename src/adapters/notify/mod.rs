@@ -8,7 +8,12 @@ mod program;
 mod queue;
 mod services;
 
-use std::{io::Write, sync::Once, time::Duration};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Once,
+    time::Duration,
+};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 
@@ -89,6 +94,7 @@ pub struct Messenger {
     way: Way,
     redactor: Redactor,
     deadline: Duration,
+    folder: PathBuf,
 }
 
 impl Messenger {
@@ -100,7 +106,15 @@ impl Messenger {
             redactor: redactor.and(way.secrets()),
             way,
             deadline: Duration::from_secs(15),
+            folder: PathBuf::from("."),
         }
+    }
+
+    /// Starts programs in this folder, wherever tos was started.
+    #[must_use]
+    pub fn in_folder(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.folder);
+        self
     }
 
     /// Tells only of these events.
@@ -118,9 +132,9 @@ impl Messenger {
                 writeln!(out, "tos: {}", text::visible(&clean.title))
                     .map_err(|error| Refusal::lasting(error.to_string(), ""))
             }
-            Way::Desktop => program::desktop(&clean, self.deadline).await,
-            Way::Mail(argv) => program::mail(argv, &clean, self.deadline).await,
-            Way::Command(argv) => program::command(argv, &clean, self.deadline).await,
+            Way::Desktop => program::desktop(&clean, &self.stage()).await,
+            Way::Mail(argv) => program::mail(argv, &clean, &self.stage()).await,
+            Way::Command(argv) => program::command(argv, &clean, &self.stage()).await,
             Way::Webhook(_)
             | Way::Ntfy { .. }
             | Way::Discord(_)
@@ -132,6 +146,13 @@ impl Messenger {
                 let answer = self.post(&request).await?;
                 services::judge(&self.way, &answer)
             }
+        }
+    }
+
+    fn stage(&self) -> program::Stage<'_> {
+        program::Stage {
+            folder: self.folder.as_path(),
+            deadline: self.deadline,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Programs that tell people: a mail program, a command, the desktop's own.
 
-use std::{process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -12,11 +12,17 @@ const COMPLAINT: u64 = 4096;
 const MAIL: usize = 100_000;
 const DESKTOP: usize = 600;
 
+/// Where programs run, and how long they may take.
+pub(super) struct Stage<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) deadline: Duration,
+}
+
 /// Gives a mail to a program.
 pub(super) async fn mail(
     argv: &[String],
     notification: &Notification,
-    deadline: Duration,
+    stage: &Stage<'_>,
 ) -> Result<(), Refusal> {
     let subject = notification.title.replace(['\r', '\n'], " ");
     let mail = format!(
@@ -24,27 +30,24 @@ pub(super) async fn mail(
         notification.title,
         notification.body(MAIL)
     );
-    ran(argv, &mail, deadline).await
+    ran(argv, &mail, stage).await
 }
 
 /// Gives a JSON object to a program.
 pub(super) async fn command(
     argv: &[String],
     notification: &Notification,
-    deadline: Duration,
+    stage: &Stage<'_>,
 ) -> Result<(), Refusal> {
     let text = format!("{}\n", services::object(notification));
-    ran(argv, &text, deadline).await
+    ran(argv, &text, stage).await
 }
 
 /// Shows a message on this desktop: `notify-send`, or `osascript` where that is.
-pub(super) async fn desktop(
-    notification: &Notification,
-    deadline: Duration,
-) -> Result<(), Refusal> {
+pub(super) async fn desktop(notification: &Notification, stage: &Stage<'_>) -> Result<(), Refusal> {
     let mut missing = None;
     for argv in [notify_send(notification), osascript(notification)] {
-        match ran(&argv, "", deadline).await {
+        match ran(&argv, "", stage).await {
             Err(refusal) if refusal.remedy == NOT_FOUND => {
                 missing.get_or_insert(refusal.why);
             }
@@ -95,12 +98,14 @@ fn osascript(notification: &Notification) -> Vec<String> {
     .collect()
 }
 
-async fn ran(argv: &[String], input: &str, deadline: Duration) -> Result<(), Refusal> {
+async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refusal> {
+    let deadline = stage.deadline;
     let (program, rest) = argv
         .split_first()
         .ok_or_else(|| Refusal::lasting("no program", "name one"))?;
     let mut child = tokio::process::Command::new(program)
         .args(rest)
+        .current_dir(stage.folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
