@@ -156,11 +156,15 @@ fn w09_w20_w21_w47_a_wrong_configuration_ends_a_run_before_it_begins() {
 #[test]
 fn a_run_without_a_configuration_says_how_to_get_one() {
     let root = tempfile::tempdir().unwrap();
-    insta::assert_snapshot!(tos(root.path(), &["--mode", "run"], &[]), @"
+    insta::assert_snapshot!(tos(root.path(), &["--mode", "run"], &[]), @r#"
     --- stderr
     error: config error: no config/config_v0_3.json and no config_v0_3.json in $ROOT; run `tos init --sample` for a working example, or name a file with `--config`
+    hint: three things to do next:
+      tos init --sample DIR    lay out a job that runs without a key, and try it there with `tos run`
+      tos init                 begin a job of your own here; then `tos doctor` says what is missing
+      tos plan run PLAN.yaml   run a plan, a graph of commands; it needs no configuration
     --- exit 2
-    ");
+    "#);
     assert!(fs::read_dir(root.path()).unwrap().next().is_none());
 }
 

@@ -35,6 +35,15 @@ pub enum Error {
         /// Where it was looked for.
         root: String,
     },
+    /// The repository belongs to somebody else, and git does not trust it.
+    #[error(
+        "dubious ownership: the repository of {root} belongs to another user; if you trust it: \
+         git config --global --add safe.directory {root}"
+    )]
+    Foreign {
+        /// Where it was found.
+        root: String,
+    },
     /// The base is unknown.
     #[error("`{base}` is no commit of this repository")]
     NoBase {
@@ -59,7 +68,15 @@ pub fn blocking_collect(root: &Path, base: Option<&str>) -> Result<Collected, Er
     let none = || Error::NoRepository {
         root: root.display().to_string(),
     };
-    let git = Repository::discover(root).map_err(|_| none())?;
+    let git = Repository::discover(root).map_err(|error| {
+        if error.code() == git2::ErrorCode::Owner {
+            Error::Foreign {
+                root: root.display().to_string(),
+            }
+        } else {
+            none()
+        }
+    })?;
     let top = git.workdir().ok_or_else(none)?.to_owned();
     let commit = base_commit(&git, base)?;
     let tree = commit.as_ref().map(Commit::tree).transpose()?;

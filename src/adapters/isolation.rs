@@ -80,6 +80,14 @@ pub fn find_program(name: &str, more: &[std::path::PathBuf]) -> Result<std::path
         .ok_or_else(|| "not installed".to_owned())
 }
 
+/// Says why a program cannot be started from `folder`: by its path from there, or along `PATH`.
+pub fn find_program_from(folder: &Path, name: &str) -> Result<(), String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    super::programs::find(&path, folder, name.as_ref())
+        .map(drop)
+        .ok_or_else(|| format!("the program `{name}` is not there, or is not executable"))
+}
+
 /// Runs a program for the first line it prints.
 pub fn blocking_first_line(
     words: &[&str],

@@ -15,6 +15,7 @@ impl House {
     pub(super) fn examined(&self, settings: &Settings, online: bool) -> Vec<Finding> {
         let mut findings = vec![self.examine_models(settings)];
         findings.extend(self.examine_programs(settings));
+        findings.extend(examine_goal(settings));
         findings.extend(examine_input(settings));
         findings.extend(
             doctor::machine(settings.root.as_path(), &settings.rules.policy.allow_types)
@@ -128,6 +129,33 @@ impl House {
             Err(trouble) => problem(trouble.to_string()),
         }
     }
+}
+
+/// The words that `tos init` puts where the goal belongs.
+const PLACEHOLDER: &str = "DESCRIBE THE GOAL HERE";
+
+/// Looks for a goal that nobody has filled in: a run would be paid for nothing.
+fn examine_goal(settings: &Settings) -> Option<Finding> {
+    let templates = &settings.rules.templates;
+    let says = |words: &str| {
+        [&templates.draft, &templates.review, &templates.final_]
+            .into_iter()
+            .any(|text| text.contains(words))
+    };
+    let seen = if says(PLACEHOLDER) {
+        format!(
+            "still the placeholder `{PLACEHOLDER}`; say in `goal` what the job is for (or name a `goal_file`)"
+        )
+    } else if says("{goal}") {
+        "a prompt says `{goal}` and there is none; set `goal` or `goal_file`".to_owned()
+    } else {
+        return None;
+    };
+    Some(Finding {
+        what: "goal".to_owned(),
+        verdict: "problem",
+        seen,
+    })
 }
 
 /// Looks at the job input, where it stands in the way of a run.

@@ -35,6 +35,7 @@ use crate::{
     domain::{
         agent::{Agent, AgentKind},
         gates::Here,
+        guarded::TaskList,
         ledger::chain::sha256,
         validate::{Collected, Rules},
     },
@@ -173,7 +174,7 @@ impl GateKit for House {
         let root = files::canonical(&self.root(global));
         let worktrees = git::GitWorktrees::open(&root);
         let worktrees = worktrees.map_err(|error| Trouble::Setup(error.to_string()))?;
-        let lock = Lock::take(&root.join(".tos/task.lock"), "tos task");
+        let lock = Lock::take(&root.join(".tos/task.lock"), &self.command);
         let lock = lock.map_err(|held| Trouble::NotDone(held.to_string()))?;
         let room = root.join(".tos/room");
         files::write(&room.join("tree/.git"), "a place for trying walls\n")?;
@@ -228,6 +229,52 @@ impl GateKit for House {
         git::GitWorktrees::open(&files::canonical(&self.root(global)))
             .and_then(|worktrees| worktrees.check_shared(names))
             .map_err(|error| Trouble::Setup(error.to_string()))
+    }
+
+    fn list_faults(&self, global: &Global, list: &TaskList) -> Vec<String> {
+        let root = files::canonical(&self.root(global));
+        let mut faults = Vec::new();
+        match git::GitWorktrees::open(&root) {
+            Ok(worktrees) => faults.extend(worktrees.head().err().map(|error| error.to_string())),
+            Err(error) => faults.push(error.to_string()),
+        }
+        for task in &list.tasks {
+            let missing = |file: &&String| {
+                let path = root.join(file);
+                !path.is_file() && !path.is_dir()
+            };
+            faults.extend(
+                task.context_files.iter().filter(missing).map(|file| {
+                    format!("task `{}`: the context file `{file}` is not there", task.id)
+                }),
+            );
+        }
+        let commands = list
+            .tasks
+            .iter()
+            .map(|task| ("test_command", &task.test_command));
+        let commands = commands.chain([("full_test_command", &list.full_test_command)]);
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, words) in commands {
+            let Some(program) = words.first().filter(|word| !seen.contains(&word.as_str())) else {
+                continue;
+            };
+            seen.push(program);
+            if let Err(why) = isolation::find_program_from(&root, program) {
+                faults.push(format!("`{name}`: {why}"));
+            }
+        }
+        for agent in list.agents() {
+            let found = match agent.kind {
+                AgentKind::Command => isolation::find_program_from(&root, agent.program()),
+                AgentKind::Job => continue,
+                _ => self.installed_agent(agent.kind).program.map(drop),
+            };
+            if let Err(why) = found {
+                faults.push(format!("agent `{}`: {why}", agent.program()));
+            }
+        }
+        faults
     }
 
     fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble> {

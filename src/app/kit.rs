@@ -27,6 +27,7 @@ use crate::{
         confinement,
         event::{Payload, RunFacts},
         job::Setup,
+        ledger::chain::sha256,
         model::Role,
         policy::World,
         redaction::Redactor,
@@ -50,10 +51,12 @@ pub(super) struct House {
     /// The part of the environment that is text: configuration is read from nothing else.
     texts: Vec<(String, String)>,
     redactor: OnceCell<Redactor>,
+    /// What this process was asked to do, for whoever finds it at work.
+    pub(super) command: String,
 }
 
 impl House {
-    pub(super) fn new(environment: Vec<(OsString, OsString)>) -> Self {
+    pub(super) fn new(environment: Vec<(OsString, OsString)>, words: &[OsString]) -> Self {
         let texts = environment
             .iter()
             .filter_map(|(name, value)| {
@@ -64,6 +67,7 @@ impl House {
             environment,
             texts,
             redactor: OnceCell::new(),
+            command: command_of(words),
         }
     }
 
@@ -85,7 +89,12 @@ impl House {
     pub(super) fn forbids_colour(&self) -> bool {
         self.variable("NO_COLOR")
             .is_some_and(|value| !value.is_empty())
-            || self.variable("TERM").is_some_and(|term| term == "dumb")
+            || self.is_dumb()
+    }
+
+    /// Returns whether the terminal can do nothing but print lines.
+    pub(super) fn is_dumb(&self) -> bool {
+        self.variable("TERM").is_some_and(|term| term == "dumb")
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
@@ -177,6 +186,7 @@ impl House {
         models: [String; 3],
     ) -> Result<RunFacts, Trouble> {
         let (payload, name) = self.payload(settings)?;
+        let payload_json = payload.as_ref().map(|payload| payload.json.clone());
         let rules = &settings.rules;
         let configured = &settings.configured_loop;
         Ok(RunFacts {
@@ -192,6 +202,7 @@ impl House {
             models,
             stop_on_deny: rules.policy.stop_on_deny,
             confinement: String::new(),
+            goal: Some(goal_digest(settings, payload_json.as_deref())),
         })
     }
 
@@ -227,6 +238,21 @@ impl House {
             ),
         }
     }
+}
+
+/// Returns a command line as far as it names what is done: no options, whose values may be anything.
+fn command_of(words: &[OsString]) -> String {
+    let named = words
+        .iter()
+        .skip(1)
+        .filter_map(|word| word.to_str())
+        .skip_while(|word| word.starts_with('-'))
+        .take_while(|word| !word.starts_with('-'))
+        .take(3);
+    std::iter::once("tos")
+        .chain(named)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Returns a run id: the time for people, and chance against collisions.
@@ -347,6 +373,16 @@ impl Kit for House {
 
     fn make_folders(&self, settings: &Settings) -> Result<(), Trouble> {
         Ok(DiskStore::new(Self::layout(settings, None)).make_folders()?)
+    }
+
+    fn at_work(&self, lock: &Path) -> Option<String> {
+        Lock::holder(lock)
+    }
+
+    fn goal(&self, settings: &Settings) -> Result<String, Trouble> {
+        let (payload, _) = self.payload(settings)?;
+        let json = payload.map(|payload| payload.json);
+        Ok(goal_digest(settings, json.as_deref()))
     }
 
     fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, Trouble> {
@@ -517,6 +553,13 @@ impl Kit for House {
         runtime.shutdown_background();
         Ok(())
     }
+}
+
+/// Returns a short mark of everything that says what a job is for: its goal, its prompts, its input.
+fn goal_digest(settings: &Settings, payload: Option<&str>) -> String {
+    let rules = &settings.rules;
+    let text = format!("{:?}|{:?}|{payload:?}", rules.done, rules.templates);
+    sha256(text.as_bytes()).chars().take(16).collect()
 }
 
 fn replay_notice(settings: &Settings) -> String {

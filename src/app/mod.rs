@@ -13,7 +13,7 @@ mod plans;
 mod sample;
 mod walls;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 
 use crate::{
     adapters::{drill, sandbox},
@@ -39,13 +39,22 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json");
+    let given = words.clone();
     let cli = match cli::parse(words) {
         Ok(cli) => cli,
         Err(error) => {
-            // clap knows whether help was asked for (stdout, 0) or the words are wrong (stderr, 2).
-            drop(error.print());
+            let told = wants_json.then(|| cli::asked_words(&error)).flatten();
+            match told {
+                Some(document) => Printer::raw(&document),
+                // clap knows whether help was asked for (stdout, 0) or the words are wrong (stderr, 2).
+                None if error.use_stderr() => drop(error.print()),
+                None => Printer::raw(&shown_help(&error, &environment)),
+            }
             if wants_json && error.use_stderr() {
                 Printer::raw(&cli::wrong_words(&error));
+            }
+            if !error.use_stderr() && Printer::has_lost_output() {
+                return ExitCode::from(Exit::NotDone.code());
             }
             return ExitCode::from(if error.use_stderr() {
                 Exit::Invalid.code()
@@ -54,8 +63,26 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             });
         }
     };
-    let house = kit::House::new(environment);
+    let house = kit::House::new(environment, &given);
     house.trace(cli.global.verbose);
-    let printer = Printer::new(&cli.global, house.forbids_colour());
+    let printer = Printer::new(&cli.global, house.forbids_colour(), house.is_dumb());
     ExitCode::from(cli::perform(&cli, &house, &printer).code())
+}
+
+/// Returns help as it is printed: with its colours only on a terminal that may have some.
+fn shown_help(error: &clap::Error, environment: &[(OsString, OsString)]) -> String {
+    let is_set = |wanted: &str, value: &dyn Fn(&OsString) -> bool| {
+        environment
+            .iter()
+            .any(|(name, text)| name == wanted && value(text))
+    };
+    let plain = !std::io::stdout().is_terminal()
+        || is_set("NO_COLOR", &|text| !text.is_empty())
+        || is_set("TERM", &|text| text == "dumb");
+    let rendered = error.render();
+    if plain {
+        rendered.to_string()
+    } else {
+        rendered.ansi().to_string()
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
     config::{
         checks,
         error::{Fault, segments},
+        files,
         settings::{
             Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, Provider,
             SandboxLevel, SandboxSettings, Secret, Settings,
@@ -202,8 +203,7 @@ impl Maker<'_> {
                 "skip" => OnUnknown::Skip,
                 _ => OnUnknown::Stop,
             },
-            templates: self
-                .per_role(|maker, role| maker.text(&format!("{}_prompt_template", role.as_str()))),
+            templates: self.templates(),
             deadlines: self.per_role(|maker, role| {
                 let own = maker.maybe_seconds(&role_key(role, "timeout_sec"));
                 own.unwrap_or(command_timeout)
@@ -217,6 +217,46 @@ impl Maker<'_> {
             done: self.done(),
             policy: self.policy(),
             job_result: self.place("s5_settings.job_loop.job_result.path"),
+        }
+    }
+
+    /// Returns the prompts: each from its own file or key, with the goal where it is wanted.
+    fn templates(&mut self) -> PerRole<String> {
+        let goal = self.text_file("goal_file", "goal");
+        let goal = goal.or_else(|| self.maybe_text("goal"));
+        self.per_role(|maker, role| {
+            let key = format!("{}_prompt_template", role.as_str());
+            let file = format!("{}_prompt_file", role.as_str());
+            let text = maker.text_file(&file, &key);
+            let text = text.unwrap_or_else(|| maker.text(&key));
+            match goal.as_deref().map(str::trim) {
+                Some(goal) if text.contains("{goal}") => text.replace("{goal}", goal),
+                Some(goal) if role != Role::Final => format!("Goal of this job: {goal}\n\n{text}"),
+                _ => text,
+            }
+        })
+    }
+
+    /// Returns the text of the file that a key names, instead of the key `direct`; only one of the two may be given.
+    fn text_file(&mut self, key: &str, direct: &str) -> Option<String> {
+        let file = self.path(key)?;
+        if self.is_given(direct) {
+            let problem = format!("is given beside `{direct}`, which says the same thing");
+            self.fault(key, problem, "keep one of the two");
+            return None;
+        }
+        match files::read_text(&self.root.join(&file)) {
+            Ok(text) if text.trim().is_empty() => {
+                let problem = format!("`{}` is empty", file.display());
+                self.fault(key, problem, "write the text into it");
+                None
+            }
+            Ok(text) => Some(text),
+            Err(error) => {
+                let problem = format!("`{}` cannot be read: {error}", file.display());
+                self.fault(key, problem, "name a UTF-8 text file below the root");
+                None
+            }
         }
     }
 

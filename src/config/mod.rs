@@ -14,6 +14,7 @@ pub mod gates;
 mod json;
 pub mod keys;
 mod layers;
+mod list_shape;
 pub mod notify;
 mod paths;
 pub mod payload;

@@ -66,6 +66,9 @@ pub struct RunFacts {
     /// What confines the commands of this run, in words; empty when nothing does.
     #[serde(default)]
     pub confinement: String,
+    /// A mark of what the job is for; another mark means another goal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
 }
 
 /// The external input of a job.

@@ -42,6 +42,10 @@ pub fn after(failure: &Failure, attempt: u32, rules: &Retry, chance: f64) -> Nex
         Some(wait) if failure.trouble == Trouble::QuotaExhausted => Next::Park { wait },
         _ if !failure.trouble.is_transient() => Next::GiveUp,
         Some(wait) if wait > rules.max_wait => Next::Park { wait },
+        // The request is good, only too many came: the job waits instead of being given up.
+        _ if attempt > rules.attempts && failure.trouble == Trouble::RateLimited => Next::Park {
+            wait: backoff(attempt, rules, chance).max(asked.unwrap_or_default()),
+        },
         _ if attempt > rules.attempts => Next::GiveUp,
         _ => Next::Again {
             wait: backoff(attempt, rules, chance).max(asked.unwrap_or_default()),
@@ -140,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_that_outlives_the_attempts_parks() {
+        let limited = failure(Trouble::RateLimited, None);
+        let park = Next::Park {
+            wait: Duration::from_secs(16),
+        };
+        assert_eq!(after(&limited, 5, &RULES, 0.5), park);
+    }
+
+    #[test]
     fn an_exhausted_quota_parks_when_it_says_until_when_and_ends_otherwise() {
         let until = failure(Trouble::QuotaExhausted, Some(5_000));
         let park = Next::Park {
@@ -180,8 +193,9 @@ mod tests {
             let least = Duration::from_millis(asked.unwrap_or(0));
             match after(&failure(Trouble::RateLimited, asked), attempt, &rules, chance) {
                 Next::Again { wait } => prop_assert!(wait >= least && wait <= rules.max_wait),
-                Next::Park { wait } => prop_assert!(wait == least && wait > rules.max_wait),
-                Next::GiveUp => prop_assert!(attempt > attempts),
+                Next::Park { wait } if wait > rules.max_wait => prop_assert!(wait == least),
+                Next::Park { wait } => prop_assert!(attempt > attempts && wait >= least),
+                Next::GiveUp => prop_assert!(false, "what is only too much for now is never given up"),
             }
         }
     }

@@ -8,7 +8,10 @@ fn a_usage_error_shows_the_usage_and_leaves_with_2() {
     insta::assert_snapshot!(machine.run(&[]), @r#"
     --- stderr
     error: nothing to do: give `--mode` or a command
-    hint: `tos --help` shows every mode and command
+    hint: three things to do next:
+      tos init --sample DIR    lay out a job that runs without a key, and try it there with `tos run`
+      tos init                 begin a job of your own here; then `tos doctor` says what is missing
+      tos plan run PLAN.yaml   run a plan, a graph of commands; it needs no configuration
 
     usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
       checkpoint: --name <text>
@@ -30,10 +33,6 @@ fn a_usage_error_shows_the_usage_and_leaves_with_2() {
     --- stderr
     error: `--verify-only` goes with `--mode` test, rollback
     hint: `tos --help` shows every mode and command
-
-    usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
-      checkpoint: --name <text>
-      rollback: --target-commit <hash> (optional, uses last_checkpoint.txt if not specified)
     --- exit 2
     "#);
 }

@@ -15,7 +15,7 @@ fn init_makes_a_root_and_keeps_what_is_there() {
     created config/config_v0_3.json
     created config/schema.json
     created .gitignore
-    next: edit config/config_v0_3.json, then `tos doctor`, then `tos --mode run`
+    next: say in `goal` of config/config_v0_3.json what the job is for, then `tos doctor`, then `tos run`
     --- exit 0
     "#);
     machine.write("config/config_v0_3.json", "{}");
@@ -24,7 +24,7 @@ fn init_makes_a_root_and_keeps_what_is_there() {
     kept    config/config_v0_3.json
     kept    config/schema.json
     kept    .gitignore
-    next: the configuration was there and stays; `tos doctor` says what it still needs, then `tos --mode run`
+    next: the configuration was there and stays; `tos doctor` says what it still needs, then `tos run`
     --- exit 0
     "#);
     assert_eq!(machine.read("config/config_v0_3.json"), "{}");
@@ -235,6 +235,10 @@ fn wrong_words_are_answered_with_the_right_ones() {
     insta::assert_snapshot!(machine.run(&["--mode", "run"]), @r#"
     --- stderr
     error: config error: no config/config_v0_3.json and no config_v0_3.json in $ROOT; run `tos init --sample` for a working example, or name a file with `--config`
+    hint: three things to do next:
+      tos init --sample DIR    lay out a job that runs without a key, and try it there with `tos run`
+      tos init                 begin a job of your own here; then `tos doctor` says what is missing
+      tos plan run PLAN.yaml   run a plan, a graph of commands; it needs no configuration
     --- exit 2
     "#);
     insta::assert_snapshot!(machine.run(&["status", "--root", "/nowhere"]), @r#"

@@ -23,6 +23,19 @@ fn the_sample_shows_its_result_and_says_that_it_is_a_recording() {
     summary saved logs/last_run_summary.json
     --- stderr
     REPLAY: ANTHROPIC_API_KEY and OPENAI_API_KEY not set, so no model is asked; the recorded replies of the sample job are played
+    step 1: asking replay:sample for a draft
+    step 1: asking replay:sample for a review
+    step 1: asking replay:sample for the final
+    step 1: deny bash: rmdir workspace/results; mkdir workspace/results; mkdir -p workspace/results && awk -F, 'NR > 1 { su …  (rule `results-stay`: `rmdir workspace/results` removes workspace/results)
+    step 1: deny
+    step 2: asking replay:sample for a draft
+    step 2: asking replay:sample for a review
+    step 2: asking replay:sample for the final
+    step 2: allow bash: mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "合計: %d\n平均: %.2f\ …
+    step 2: allow bash: cat workspace/results/result_v2.txt
+    step 2: command 1: exit 0
+    step 2: command 2: exit 0
+    step 2: done
     --- exit 0
     "#);
 }
@@ -68,11 +81,10 @@ fn the_whole_loop_comes_to_its_end_and_is_verified_without_a_run() {
     insta::assert_snapshot!(machine.run(&["status"]), @r#"
     --- stdout
     root      $ROOT
-    phase     job_loop_complete
-    jobs      3 of 3 done, next is 4
+    phase     job_loop_complete: max_jobs(3)に到達
+    jobs      3 of 3 done
     steps     5
     spent     9299 tokens, cost 0.0000
-    end       job_loop_complete: max_jobs(3)に到達
     --- exit 0
     "#);
 }

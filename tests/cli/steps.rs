@@ -31,6 +31,7 @@ fn steps_are_listed_and_shown() {
     summary   Empty the results folder and compute sum, average and count of job_1.csv.
     command 1 denied  bash: rmdir workspace/results; mkdir workspace/results; mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "合計: %d\n平均: %.2f\n件数: %d\n", sum, sum / count, count }' examples/sa...
               rule `results-stay`: `rmdir workspace/results` removes workspace/results
+    everything that was recorded: tos steps 1 --raw
     --- exit 0
     "#);
     insta::assert_snapshot!(machine.run(&["steps", "9"]), @r#"

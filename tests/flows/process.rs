@@ -266,7 +266,7 @@ fn w16_a_second_process_says_who_is_at_work_and_leaves() {
     assert!(
         second
             .stderr
-            .contains("another tos is at work here: pid $PID since $TIME: --mode run"),
+            .contains("another tos is at work here: pid $PID since $TIME: tos --mode run"),
         "{second}"
     );
     assert_eq!(server.calls(), 1);

@@ -93,13 +93,17 @@ async fn an_answer_that_is_not_http_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_page_instead_of_json_is_malformed_and_quoted() {
+async fn a_page_instead_of_json_is_malformed_and_names_the_remedy() {
     let words = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n<html>\nsorry\n\n";
-    let failure = failure(broken(words, Then::Close).await, &query()).await;
+    let address = broken(words, Then::Close).await;
+    let url = format!("http://{address}/v1/chat/completions");
+    let failure = failure(address, &query()).await;
     assert_eq!(failure.trouble, Trouble::Malformed);
     assert_eq!(
         failure.message,
-        "openai API error: status 200 with a body that is not JSON: <html> sorry"
+        format!(
+            "openai API error: status 200 with a page (HTML) instead of JSON from {url}; does `base_url` end in /v1?"
+        )
     );
 }
 

@@ -47,7 +47,7 @@ fn d22_a_state_that_cannot_be_written_ends_the_run_and_leaves_no_child() {
     place.write("blocked", "");
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
         said.contains("could not write") && said.contains("state.json"),
         "{said}"

@@ -45,9 +45,9 @@ impl GitWorktrees {
                     other => Error(other.to_string()),
                 }
             })?;
-        let top = git
-            .workdir()
-            .ok_or_else(|| Error("the repository has no files".to_owned()))?;
+        let top = git.workdir().ok_or_else(|| {
+            Error("this is a bare repository; tasks need one with a checkout".to_owned())
+        })?;
         let top = top
             .canonicalize()
             .map_err(|error| wrong("the repository cannot be read", &error))?;

@@ -189,8 +189,16 @@ impl<D: Dialect> Live<D> {
         let malformed =
             |problem: &str| trouble::malformed(self.dialect.provider(), answer, problem);
         let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
-            let shown = trouble::shorten(&String::from_utf8_lossy(&answer.body));
-            return Err(malformed(&format!("a body that is not JSON: {shown}")));
+            let text = String::from_utf8_lossy(&answer.body);
+            let url = self.endpoint.shown();
+            return Err(if text.trim_start().starts_with('<') {
+                malformed(&format!(
+                    "a page (HTML) instead of JSON from {url}; does `base_url` end in /v1?"
+                ))
+            } else {
+                let shown = trouble::shorten(&text);
+                malformed(&format!("a body that is not JSON from {url}: {shown}"))
+            });
         };
         self.dialect.read(&body).map_err(|misread| {
             let error = body

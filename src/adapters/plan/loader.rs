@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,15 @@ const MAX_INCLUDES: usize = 256;
 
 /// Loads the plan in `path` with the parameters `given`.
 pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan, LoadError> {
+    if path.as_os_str() == "-" {
+        let mut plan = read_bytes(&standard_input()?, given)?;
+        if let Some(list) = &mut plan.guarded
+            && list.id == UNNAMED
+        {
+            "stdin".clone_into(&mut list.id);
+        }
+        return Ok(plan);
+    }
     let mut files = Files::default();
     let text = files.open(path)?;
     let root = yaml::parse(&text, 0).map_err(|fault| files.locate(&fault, Some(&text)))?;
@@ -41,6 +51,10 @@ pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan
 /// Reads a plan that is not in a file, by the same rules; it has no place from which it could include others.
 /// Whatever the bytes are, the answer is a plan or a fault with its place.
 pub fn load_bytes(bytes: &[u8]) -> Result<Plan, LoadError> {
+    read_bytes(bytes, &BTreeMap::new())
+}
+
+fn read_bytes(bytes: &[u8], given: &BTreeMap<String, String>) -> Result<Plan, LoadError> {
     let mut files = Files::default();
     files.names.push(PathBuf::from("-"));
     if bytes.len() as u64 > MAX_BYTES {
@@ -53,7 +67,21 @@ pub fn load_bytes(bytes: &[u8]) -> Result<Plan, LoadError> {
         let message = "only a plan in a file can include others";
         return Err(wrong(Fault::new(list.mark, message)));
     }
-    read::read(root, Vec::new(), &BTreeMap::new()).map_err(wrong)
+    read::read(root, Vec::new(), given).map_err(wrong)
+}
+
+/// Reads a plan from standard input, one byte more than a plan may have.
+fn standard_input() -> Result<Vec<u8>, LoadError> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes);
+    read.map_err(|error| LoadError::Unreadable {
+        path: PathBuf::from("-"),
+        why: error.to_string(),
+    })?;
+    Ok(bytes)
 }
 
 /// Returns the copy of a plan that a run keeps: everything expanded, and read again as the same plan.

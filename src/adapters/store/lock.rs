@@ -63,6 +63,13 @@ impl Lock {
             .map_err(|error| trouble(&error))?;
         Ok(Self { _file: file })
     }
+
+    /// Returns who holds the lock on `path`, in words; `None` = nobody, whatever the file says. Makes nothing.
+    pub fn holder(path: &Path) -> Option<String> {
+        let mut file = File::open(path).ok()?;
+        let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        is_held.then(|| holder(&mut file))
+    }
 }
 
 fn holder(file: &mut File) -> String {

@@ -140,7 +140,17 @@ pub(crate) fn trouble(path: String, error: &io::Error) -> Error {
     };
     Error {
         path,
-        why: format!("{error}{remedy}"),
+        why: format!("{}{remedy}", without_temporary(error)),
+    }
+}
+
+/// Returns the words of an error without the name of the temporary file in which a file is first written: nobody made it,
+/// and it is gone.
+fn without_temporary(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" at path \"") {
+        Some((why, rest)) if rest.contains("/.tmp") => why.to_owned(),
+        _ => text,
     }
 }
 

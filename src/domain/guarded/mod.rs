@@ -221,6 +221,15 @@ pub enum Sandbox {
     Off,
 }
 
+/// A week, in seconds: nothing that is waited for in a night takes longer.
+pub const WEEK: u64 = 7 * 24 * 3600;
+
+/// Says that a time makes no sense.
+fn absurd(name: &str, seconds: u64) -> Option<String> {
+    let is_fine = (1..=WEEK).contains(&seconds);
+    (!is_fine).then(|| format!("`{name}` is {seconds} s; it must be from 1 to {WEEK} (a week)"))
+}
+
 /// The kinds of work.
 pub const CLASSES: [&str; 5] = ["fix", "feature", "test", "deps", "refactor"];
 
@@ -256,6 +265,12 @@ impl TaskList {
         if self.full_test_command.first().is_some_and(String::is_empty) {
             faults.push("`full_test_command` begins with an empty word".to_owned());
         }
+        for (name, seconds) in [
+            ("test_seconds", self.test_seconds),
+            ("full_test_seconds", self.full_test_seconds),
+        ] {
+            faults.extend(absurd(name, seconds));
+        }
         if self.max_usd == Some(0) {
             faults.push("`max_usd` must be above 0".to_owned());
         }
@@ -266,6 +281,8 @@ impl TaskList {
                     .into_iter()
                     .map(|fault| format!("task `{}`: {fault}", task.id)),
             );
+            let seconds = absurd("max_time_seconds", task.max_time_seconds);
+            faults.extend(seconds.map(|fault| format!("task `{}`: {fault}", task.id)));
             faults.extend(self.too_long(task));
         }
         faults

@@ -131,7 +131,12 @@ impl Job {
                 } else {
                     "API error: "
                 };
-                self.fatal(&format!("{}: {words}{message}", role.as_str()))
+                let tries = if attempts > 1 {
+                    format!(" (after {attempts} tries)")
+                } else {
+                    String::new()
+                };
+                self.fatal(&format!("{}: {words}{message}{tries}", role.as_str()))
             }
         }
     }

@@ -123,7 +123,17 @@ impl<'a> Field<'a> {
         {
             return Ok(value);
         }
-        Err(self.fault(&format!("must be an integer of at least {least}")))
+        let is_too_large = match self.meaning() {
+            Some(Meaning::Int(value)) => value > i64::from(u32::MAX),
+            Some(Meaning::HugeInt) => true,
+            _ => false,
+        };
+        let rule = if is_too_large {
+            format!("must be an integer from {least} to {}", u32::MAX)
+        } else {
+            format!("must be an integer of at least {least}")
+        };
+        Err(self.fault(&rule))
     }
 
     pub(super) fn integer(&self) -> Result<i32, Fault> {

@@ -4,12 +4,14 @@
 //! * [`read`] turns nodes into a [`Plan`] or the first [`Fault`], with its place and a remedy;
 //! * [`doubts`] names what is allowed and probably not meant;
 //! * [`graph`] knows who depends on whom; [`schedule`] decides what starts next and what is skipped;
+//! * [`explain`] says in a sentence why a task is what it is;
 //! * [`event`] is what the run log holds, [`mod@line`] one line of it; [`state`] is the fold over it, the only account of a run.
 
 mod connect;
 pub mod doubts;
 pub mod event;
 mod expand;
+pub mod explain;
 mod field;
 mod fields;
 pub mod graph;

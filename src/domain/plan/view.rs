@@ -10,8 +10,9 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use crate::domain::{
     confinement::Backend,
     plan::{
-        Plan,
+        Plan, TaskIndex,
         event::{Artifact, Millis},
+        explain,
         state::{RunState, Status, TaskState},
         task::{PolicyMode, Task},
     },
@@ -69,6 +70,8 @@ struct TaskView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     allow_failure: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<String>,
@@ -120,19 +123,16 @@ impl Serialize for Tasks<'_> {
         let view = self.0;
         // What a plan of a person says is their business; what a model wrote may repeat what it has read.
         let redactor = (view.plan.policy == PolicyMode::Enforce).then(Redactor::default);
-        serializer.collect_map(
-            view.plan
-                .tasks
-                .iter()
-                .zip(&view.state.tasks)
-                .map(|(task, state)| (&*task.id, view.task(task, state, redactor.as_ref()))),
-        )
+        serializer.collect_map((0_u32..).zip(&view.plan.tasks).zip(&view.state.tasks).map(
+            |((index, task), state)| (&*task.id, view.task(index, task, state, redactor.as_ref())),
+        ))
     }
 }
 
 impl<'a> View<'a> {
     fn task(
         &self,
+        index: TaskIndex,
         task: &'a Task,
         state: &'a TaskState,
         redactor: Option<&Redactor>,
@@ -175,6 +175,9 @@ impl<'a> View<'a> {
                 .collect(),
             cached: is_full.then_some(state.cached),
             message: state.message().filter(|_| is_full),
+            why: is_full
+                .then(|| explain::why(self.plan, self.state, index))
+                .flatten(),
             allow_failure: is_full.then(|| task.allow_failure()),
             next_attempt_at: state
                 .due_at

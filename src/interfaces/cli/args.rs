@@ -82,6 +82,9 @@ pub struct ModeArgs {
     /// Archive the records of earlier runs first (run, test)
     #[arg(long)]
     pub clean: bool,
+    /// Run a job again that is done; without it, nothing is run and nothing is paid (run, test)
+    #[arg(long, conflicts_with = "verify_only")]
+    pub again: bool,
     /// Where the run summary goes; its one-line twin lies beside it as .txt
     #[arg(long, value_name = "PATH")]
     pub summary_file: Option<PathBuf>,
@@ -118,57 +121,94 @@ pub struct ModeArgs {
     pub on_unknown: Option<String>,
 }
 
+/// The options of modes: id, spelling, the modes that know it, and these in words.
+const PLACES: [(&str, &str, &[Mode], &str); 13] = {
+    use Mode::{Checkpoint, Cleanrun, Rollback, Run, Test};
+    const RUNS: &[Mode] = &[Run, Test, Cleanrun];
+    const ALL: &[Mode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
+    [
+        ("clean", "--clean", RUNS, "run, test, cleanrun"),
+        ("again", "--again", &[Run, Test], "run, test"),
+        ("summary_file", "--summary-file", ALL, "a mode"),
+        ("name", "--name", &[Checkpoint], "checkpoint"),
+        ("target_commit", "--target-commit", &[Rollback], "rollback"),
+        (
+            "verify_only",
+            "--verify-only",
+            &[Test, Rollback],
+            "test, rollback",
+        ),
+        ("no_test", "--no-test", &[Rollback], "rollback"),
+        ("discard", "--discard", &[Rollback], "rollback"),
+        (
+            "allow_secrets",
+            "--allow-secrets",
+            &[Checkpoint],
+            "checkpoint",
+        ),
+        ("init", "--init", &[Checkpoint], "checkpoint"),
+        ("wait", "--wait", RUNS, "run, test, cleanrun"),
+        ("approvals", "--approvals", RUNS, "run, test, cleanrun"),
+        ("on_unknown", "--after-crash", &[Run, Test], "run, test"),
+    ]
+};
+
 impl ModeArgs {
     /// Returns an option that was given and means nothing here, with the modes it belongs to. `mode` is
     /// `None` for commands. An option that would be ignored is an error: whoever typed it meant it.
     pub fn misplaced(&self, mode: Option<Mode>) -> Option<(&'static str, &'static str)> {
-        use Mode::{Checkpoint, Cleanrun, Rollback, Run, Test};
-        let runs: &[Mode] = &[Run, Test, Cleanrun];
-        let all: &[Mode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
-        let given: [(bool, &str, &[Mode], &str); 12] = [
-            (self.clean, "--clean", runs, "run, test, cleanrun"),
-            (self.summary_file.is_some(), "--summary-file", all, "a mode"),
-            (self.name.is_some(), "--name", &[Checkpoint], "checkpoint"),
-            (
-                self.target_commit.is_some(),
-                "--target-commit",
-                &[Rollback],
-                "rollback",
-            ),
-            (
-                self.verify_only,
-                "--verify-only",
-                &[Test, Rollback],
-                "test, rollback",
-            ),
-            (self.no_test, "--no-test", &[Rollback], "rollback"),
-            (self.discard, "--discard", &[Rollback], "rollback"),
-            (
-                self.allow_secrets,
-                "--allow-secrets",
-                &[Checkpoint],
-                "checkpoint",
-            ),
-            (self.init, "--init", &[Checkpoint], "checkpoint"),
-            (self.wait, "--wait", runs, "run, test, cleanrun"),
-            (
-                self.approvals.is_some(),
-                "--approvals",
-                runs,
-                "run, test, cleanrun",
-            ),
-            (
-                self.on_unknown.is_some(),
-                "--after-crash",
-                &[Run, Test],
-                "run, test",
-            ),
+        let given = [
+            self.clean,
+            self.again,
+            self.summary_file.is_some(),
+            self.name.is_some(),
+            self.target_commit.is_some(),
+            self.verify_only,
+            self.no_test,
+            self.discard,
+            self.allow_secrets,
+            self.init,
+            self.wait,
+            self.approvals.is_some(),
+            self.on_unknown.is_some(),
         ];
         given
             .into_iter()
-            .find(|(there, _, modes, _)| *there && !mode.is_some_and(|mode| modes.contains(&mode)))
-            .map(|(_, option, _, words)| (option, words))
+            .zip(PLACES)
+            .find(|(there, (_, _, modes, _))| {
+                *there && !mode.is_some_and(|mode| modes.contains(&mode))
+            })
+            .map(|(_, (_, option, _, words))| (option, words))
     }
+
+    /// Returns whether the option with this id belongs to modes, and not to this one.
+    pub fn is_misplaced(id: &str, mode: Mode) -> bool {
+        PLACES
+            .iter()
+            .any(|(known, _, modes, _)| *known == id && !modes.contains(&mode))
+    }
+}
+
+/// Options of `tos run` and `tos test`, the modes as commands.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// What belongs to another command
+    #[arg(hide = true)]
+    pub what: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the help text belongs to the fields")]
+    pub mode_args: ModeArgs,
+}
+
+/// Options of `tos rollback`, the mode as a command.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The commit, checkpoint name or number to return to; the newest checkpoint if absent
+    #[arg(conflicts_with = "target_commit")]
+    pub target: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the help text belongs to the fields")]
+    pub mode_args: ModeArgs,
 }
 
 /// Options that every mode and command understands.
@@ -212,21 +252,29 @@ pub enum Color {
 /// What else tos can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a directory ready for tos: configuration, folders, .gitignore
+    /// Work on the next job until its goal is reached
+    Run(JobArgs),
+    /// The same, then verify the state; with --verify-only just verify
+    Test(JobArgs),
+    /// Go back to a checkpoint; what is there now is kept
+    Rollback(RollbackArgs),
+    /// Explain a topic or a command: `tos help policy`
+    Help(super::commands::help::HelpArgs),
+    /// Begin: a configuration to fill in, or a sample to try
     Init(super::commands::init::InitArgs),
-    /// Check everything a night needs: configuration, keys, git, shells, disk
+    /// Say what is missing here, and what to do about it
     Doctor(super::commands::doctor::DoctorArgs),
-    /// Say where the job stands
+    /// Say where the job, the plans and the nights stand
     Status,
     /// Show what happened in a step: proposed, judged, done, paid
     Steps(super::commands::steps::StepsArgs),
-    /// Look at checkpoints, or undo a rollback
+    /// Make a checkpoint, look at them, or undo a rollback
     Checkpoint(super::commands::checkpoint::CheckpointArgs),
     /// Show the configuration in force, judge it, print its schema
     Config(super::commands::config::ConfigArgs),
-    /// Ask the policy what it thinks of a command, and why
+    /// How a command would be judged, and why
     Policy(super::commands::policy::PolicyArgs),
-    /// Answer a question that a run has left, or list the open ones
+    /// Answer a question that a run has left, or list them
     Answer(super::commands::approve::AnswerArgs),
     /// `answer` by its old name
     #[command(hide = true)]
@@ -236,23 +284,23 @@ pub enum Command {
     /// Run the release checklist of plans against this very program
     #[command(hide = true)]
     DodCheck(super::commands::plan::DodArgs),
-    /// Judge a change: imports, dangerous code, manifests, CI, hooks, links, tests, limits
+    /// Judge a change to code: dangerous code, muted tests, limits
     #[command(alias = "check")]
     JudgeChange(super::commands::check::CheckArgs),
-    /// Run guarded tasks: an agent's work, judged and tested before it counts
+    /// Give tasks to a coding agent; its work is judged and tested first
     Task(super::commands::task::TaskArgs),
-    /// Run guarded tasks while nobody watches, and be told about it in the morning
+    /// Do the same while nobody watches, and tell you in the morning
     Night(super::commands::night::NightArgs),
     /// Run jobs, plans, task lists and nights at set times
     Schedule(super::commands::schedule::ScheduleArgs),
     /// Send a test message to the people that runs tell, or list them
     Notify(super::commands::notify::NotifyArgs),
-    /// Show which coding agents are installed, logged in, and able to work behind the wall
+    /// Which coding agents are installed, logged in, able to work
     Agents(super::commands::agents::AgentsArgs),
-    /// Show and change how much tos may do alone: autonomy levels, what each requires, holds
+    /// How much tos may do without you, and what is missing for more
     #[command(alias = "phase")]
     Autonomy(super::commands::phase::PhaseArgs),
-    /// Rehearse what must never go wrong: real runs in a throw-away repository with a scripted agent
+    /// Rehearse crashes and limits in a throw-away repository
     Drill(super::commands::drill::DrillArgs),
     /// Verify and show the record of evidence
     Ledger(super::commands::ledger::LedgerArgs),

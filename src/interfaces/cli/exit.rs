@@ -4,7 +4,7 @@
 use crate::{
     config,
     domain::{checkpoint, gates::Refusal, outcome::Outcome},
-    interfaces::report::Printer,
+    interfaces::{cli::overview, report::Printer},
     ports::{ledger, store},
 };
 
@@ -63,6 +63,9 @@ pub enum Trouble {
     /// The words of the command line make no sense.
     #[error("{0}")]
     Usage(String),
+    /// The words leave out what the three lines of usage name.
+    #[error("{0}")]
+    Bare(String),
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] config::Error),
@@ -102,6 +105,7 @@ impl Trouble {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Usage(_)
+            | Self::Bare(_)
             | Self::Config(_)
             | Self::Payload(_)
             | Self::Setup(_)
@@ -115,12 +119,14 @@ impl Trouble {
     pub fn show(&self, printer: &Printer) -> Exit {
         let exit = self.exit();
         let hint = match self {
-            Self::Usage(_) => Some("`tos --help` shows every mode and command"),
+            Self::Bare(what) if what.starts_with("nothing to do") => Some(overview::FIRST_STEPS),
+            Self::Usage(_) | Self::Bare(_) => Some("`tos --help` shows every mode and command"),
+            Self::Config(config::Error::Missing { .. }) => Some(overview::FIRST_STEPS),
             Self::Refused(refusal) => Some(refusal.next.as_str()),
             _ => None,
         };
         printer.error(&self.to_string(), &self.causes(), hint);
-        if matches!(self, Self::Usage(what) if what.contains("--mode")) {
+        if matches!(self, Self::Bare(_)) {
             Printer::usage();
         }
         printer

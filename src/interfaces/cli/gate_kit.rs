@@ -11,6 +11,7 @@ use crate::{
     domain::{
         agent::AgentKind,
         gates::{Here, Report, eval},
+        guarded::TaskList,
         ledger::{Entry, PhaseMode, chain::Chain},
         validate::{Collected, Rules},
     },
@@ -52,6 +53,9 @@ pub trait GateKit {
 
     /// Says why one of these folders of the checkout cannot be shared with work trees.
     fn check_shared(&self, global: &Global, names: &[String]) -> Result<(), Trouble>;
+
+    /// Returns what keeps a list from running here, without running anything: the repository, programs, files.
+    fn list_faults(&self, global: &Global, list: &TaskList) -> Vec<String>;
 
     /// Prepares the ground for drills below the root.
     fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble>;

@@ -95,6 +95,12 @@ pub trait Kit: GateKit {
     /// Makes the folders the documentation promises.
     fn make_folders(&self, settings: &Settings) -> Result<(), Trouble>;
 
+    /// Returns who holds a lock, in words; `None` = nobody alive.
+    fn at_work(&self, lock: &Path) -> Option<String>;
+
+    /// Returns the mark of what the job is for, as runs record it.
+    fn goal(&self, settings: &Settings) -> Result<String, Trouble>;
+
     /// Takes the right to write; it is given back when the value is dropped.
     fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, Trouble>;
 

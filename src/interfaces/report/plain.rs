@@ -2,10 +2,15 @@
 
 use crate::{
     domain::{
+        command::Command,
         event::{Event, EventKind},
+        history::exit_words,
+        model::Role,
         outcome::{Outcome, Phase},
+        policy::{Decision, Verdict},
         record::{Disk, Report, shown_index, step_file, without},
         state::{Fate, State},
+        text,
     },
     interfaces::report::Printer,
     services::bus::Reporter,
@@ -26,6 +31,88 @@ impl Reporter for Questions {
         self.0.alert(&format!(
             "question {id}: {reason}; answer with `tos answer {id} yes`, `no` or `always`"
         ));
+    }
+}
+
+/// Says in a pipe or log what a run is doing, one line each, on stderr.
+#[derive(Debug)]
+pub struct Progress {
+    printer: Printer,
+    /// The step that began last: events come in groups, and the state is that at the end of the group.
+    step: u32,
+}
+
+impl Progress {
+    /// Begins to follow a run.
+    pub const fn new(printer: Printer) -> Self {
+        Self { printer, step: 0 }
+    }
+
+    fn judged(&self, step: u32, commands: &[Command], verdicts: &[Verdict]) {
+        for (command, verdict) in commands.iter().zip(verdicts) {
+            let word = match verdict.decision {
+                Decision::Allow => "allow",
+                Decision::Ask => "ask",
+                Decision::Deny => "deny",
+            };
+            let kind = command.kind.as_str();
+            let line = text::head(&command.text().replace('\n', " ⏎ "), 100, " …");
+            let why = if verdict.decision == Decision::Allow {
+                String::new()
+            } else {
+                format!("  ({})", verdict.reason)
+            };
+            self.printer
+                .progress(&format!("step {step}: {word} {kind}: {line}{why}"));
+        }
+    }
+}
+
+impl Reporter for Progress {
+    fn event(&mut self, event: &Event, state: &State) {
+        let number = self.step;
+        match &event.event {
+            EventKind::StepStarted { step, .. } => self.step = *step,
+            EventKind::QueryStarted { role, attempt, .. } => {
+                let [draft, review, last] = &state.facts.models;
+                let (what, model) = match role {
+                    Role::Draft => ("a draft", draft),
+                    Role::Review => ("a review", review),
+                    Role::Final => ("the final", last),
+                };
+                let again = if *attempt > 1 {
+                    format!(" (attempt {attempt})")
+                } else {
+                    String::new()
+                };
+                self.printer
+                    .progress(&format!("step {number}: asking {model} for {what}{again}"));
+            }
+            EventKind::QueryFailed {
+                role,
+                failure,
+                wait_ms,
+            } => {
+                let then = wait_ms.map_or_else(String::new, |ms| {
+                    format!("; again in {} s", text::seconds(ms))
+                });
+                let (role, message) = (role.as_str(), &failure.message);
+                self.printer
+                    .progress(&format!("step {number}: {role}: {message}{then}"));
+            }
+            EventKind::Judged { commands, verdicts } => self.judged(number, commands, verdicts),
+            EventKind::CommandEnded { index, end } => {
+                let index = index + 1;
+                let how = exit_words(&end.exit);
+                self.printer
+                    .progress(&format!("step {number}: command {index}: {how}"));
+            }
+            EventKind::StepEnded { phase, .. } => {
+                self.printer
+                    .progress(&format!("step {number}: {}", phase.as_str()));
+            }
+            _ => {}
+        }
     }
 }
 

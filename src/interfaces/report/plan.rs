@@ -7,7 +7,7 @@ use crate::{
     domain::{
         confinement::Backend,
         plan::{
-            Plan,
+            Plan, explain,
             graph::Graph,
             state::{RunState, Status, TaskState},
             view::{moment, seconds},
@@ -76,21 +76,25 @@ fn fence(text: &str) -> String {
 /// Returns the report.
 pub fn markdown(plan: &Plan, state: &RunState, run: &dyn RunDir) -> String {
     let mut text = String::from("# Final report\n\n## Overview\n\n");
-    overview(state, &mut text);
-    tasks(state, &mut text);
-    troubles(state, run, &mut text);
+    overview(plan, state, &mut text);
+    tasks(plan, state, &mut text);
+    troubles(plan, state, run, &mut text);
     artifacts(state, &mut text);
     path(plan, state, &mut text);
     text
 }
 
-fn overview(state: &RunState, text: &mut String) {
+fn overview(plan: &Plan, state: &RunState, text: &mut String) {
     let created = &state.created;
     let opened = state.opened.clone().unwrap_or_default();
+    let status = match explain::allowed(plan, state) {
+        Some(allowed) => format!("{} ({})", state.status.name(), cell(&allowed)),
+        None => state.status.name().to_owned(),
+    };
     let rows = [
         ("run_id", created.run_id.clone()),
         ("goal", cell(created.goal.as_deref().unwrap_or("-"))),
-        ("status", state.status.name().to_owned()),
+        ("status", status),
         ("started", moment(created.at, created.offset_minutes)),
         ("ended", moment(state.updated_at, created.offset_minutes)),
         ("max_parallel", opened.max_parallel.to_string()),
@@ -109,26 +113,27 @@ fn overview(state: &RunState, text: &mut String) {
     }
 }
 
-fn tasks(state: &RunState, text: &mut String) {
+fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
     // Only where the policy is enforced there is anything to say about walls.
     let is_enforced = state.tasks.iter().any(|task| task.wall.is_some());
     let column = |text: &'static str| if is_enforced { text } else { "" };
     push(
         text,
         format_args!(
-            "\n## Tasks\n\n| id | status | attempts | duration_sec | exit_code | timed_out | stdout | stderr |{}\n",
+            "\n## Tasks\n\n| id | status | attempts | duration_sec | exit_code | timed_out | stdout | stderr | reason |{}\n",
             column(" confined by |")
         ),
     );
     push(
         text,
         format_args!(
-            "| --- | --- | --- | --- | --- | --- | --- | --- |{}\n",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |{}\n",
             column(" --- |")
         ),
     );
-    for (_, id, task) in state.entries() {
+    for (index, id, task) in state.entries() {
         let name = cell(id);
+        let why = explain::why(plan, state, index).map_or_else(|| "-".to_owned(), |why| cell(&why));
         let (took, code) = (took(task), code(task));
         let timed_out = if task.timed_out { "yes" } else { "no" };
         let word = task.word();
@@ -141,7 +146,7 @@ fn tasks(state: &RunState, text: &mut String) {
         push(
             text,
             format_args!(
-                "| {name} | {word} | {} | {took} | {code} | {timed_out} | logs/{name}.out.log | logs/{name}.err.log |{wall}\n",
+                "| {name} | {word} | {} | {took} | {code} | {timed_out} | logs/{name}.out.log | logs/{name}.err.log | {why} |{wall}\n",
                 task.attempts
             ),
         );
@@ -160,7 +165,7 @@ pub fn code(task: &TaskState) -> String {
         .map_or_else(|| "-".to_owned(), |code| code.to_string())
 }
 
-fn troubles(state: &RunState, run: &dyn RunDir, text: &mut String) {
+fn troubles(plan: &Plan, state: &RunState, run: &dyn RunDir, text: &mut String) {
     let is_trouble = |task: &TaskState| {
         matches!(
             task.status,
@@ -175,23 +180,24 @@ fn troubles(state: &RunState, run: &dyn RunDir, text: &mut String) {
         return;
     }
     text.push_str("\n## What did not succeed\n");
-    for (_, id, task) in troubles.iter().take(SHOWN_FAILURES) {
+    for (index, id, task) in troubles.iter().take(SHOWN_FAILURES) {
         push(
             text,
             format_args!("\n### {}\n\n- status: {}\n", cell(id), task.status.name()),
         );
-        let reason = task
-            .reason
-            .map_or("-", crate::domain::plan::state::Reason::name);
-        push(text, format_args!("- reason: {reason}\n"));
-        if let Some(message) = task.message() {
-            push(text, format_args!("- message: {}\n", cell(message)));
+        let why = explain::why(plan, state, *index);
+        push(
+            text,
+            format_args!("- reason: {}\n", cell(why.as_deref().unwrap_or("-"))),
+        );
+        if let Some(reason) = task.reason {
+            push(text, format_args!("- code: {}\n", reason.name()));
         }
-        if task.attempts == 0 {
+        let tail = said(&run.log_tail(id, Stream::Err, STDERR_LINES).0);
+        // What the reason says already is not said twice.
+        if tail.is_empty() || why.as_deref().is_some_and(|why| why.ends_with(&tail)) {
             continue;
         }
-        let (tail, _) = run.log_tail(id, Stream::Err, STDERR_LINES);
-        let tail = String::from_utf8_lossy(&tail);
         let lines: Vec<String> = tail.lines().map(clean).collect();
         let fence = fence(&tail);
         push(

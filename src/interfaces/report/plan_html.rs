@@ -7,6 +7,7 @@ use crate::{
     domain::plan::{
         Plan, TaskIndex,
         event::{Event, Millis},
+        explain,
         graph::Graph,
         state::{RunState, Status},
         view::moment,
@@ -43,7 +44,7 @@ pub fn page(plan: &Plan, state: &RunState, run: &dyn RunDir) -> String {
     head(plan, state, &mut html);
     timeline(state, &bars(run), &mut html);
     picture(plan, state, &mut html);
-    tasks(state, &mut html);
+    tasks(plan, state, &mut html);
     failures(state, run, &mut html);
     html.push_str("</main>\n</body>\n</html>\n");
     html
@@ -70,6 +71,12 @@ fn head(plan: &Plan, state: &RunState, html: &mut String) {
             escape(&clean(&created.workdir))
         ),
     );
+    if let Some(allowed) = explain::allowed(plan, state) {
+        push(
+            html,
+            format_args!("<p class=\"faint\">{}</p>\n", escape(&clean(&allowed))),
+        );
+    }
     if let Some(sentence) = opened_confinement(state) {
         push(html, format_args!("<p class=\"faint\">{sentence}</p>\n"));
     }
@@ -260,13 +267,12 @@ fn picture(plan: &Plan, state: &RunState, html: &mut String) {
     );
 }
 
-fn tasks(state: &RunState, html: &mut String) {
+fn tasks(plan: &Plan, state: &RunState, html: &mut String) {
     html.push_str("<h2>Tasks</h2>\n<div class=\"card scroll\"><table>\n<tr><th>task</th><th>status</th><th class=\"n\">attempts</th><th class=\"n\">seconds</th><th class=\"n\">exit</th><th>reason</th></tr>\n");
-    for (_, id, task) in state.entries().take(MOST_ROWS) {
+    for (index, id, task) in state.entries().take(MOST_ROWS) {
         let word = task.word();
-        let reason = task
-            .reason
-            .map_or("", crate::domain::plan::state::Reason::name);
+        let reason = explain::why(plan, state, index).unwrap_or_default();
+        let reason = escape(&clean(&reason));
         push(
             html,
             format_args!(

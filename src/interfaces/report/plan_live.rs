@@ -37,7 +37,7 @@ pub fn frame(plan: &Plan, state: &RunState, scene: &Scene) -> Vec<String> {
     let mut lines = vec![heading(plan, state, scene), bar(state, columns)];
     let room = rows.saturating_sub(4);
     let log = scene.log.as_ref().map_or(0, |_| room / 2);
-    tasks(state, scene, room.saturating_sub(log), &mut lines);
+    tasks(plan, state, scene, room.saturating_sub(log), &mut lines);
     if let Some((task, end)) = &scene.log {
         lines.push(format!("--- {} ---", state.id(*task)));
         let skip = end.len().saturating_sub(log.saturating_sub(1));
@@ -130,6 +130,7 @@ fn bar(state: &RunState, columns: usize) -> String {
         (Status::Ready, "waiting"),
         (Status::Failed, "failed"),
         (Status::Skipped, "skipped"),
+        (Status::Pending, "pending"),
     ]
     .into_iter()
     .map(|(status, word)| (state.count(status), word))
@@ -143,7 +144,23 @@ fn bar(state: &RunState, columns: usize) -> String {
     )
 }
 
-fn tasks(state: &RunState, scene: &Scene, room: usize, lines: &mut Vec<String>) {
+/// Says what a task that has not begun waits for.
+fn awaited(plan: &Plan, state: &RunState, index: TaskIndex) -> String {
+    let is_open = |up: &&TaskIndex| state.task(**up).is_some_and(|task| !task.status.is_over());
+    let needs = plan.task(index).map_or(&[][..], |task| &task.depends_on);
+    let open: Vec<&str> = needs
+        .iter()
+        .filter(is_open)
+        .map(|up| state.id(*up))
+        .collect();
+    match open.as_slice() {
+        [] => String::new(),
+        [one] => format!("  waits for {one}"),
+        [one, rest @ ..] => format!("  waits for {one} and {} more", rest.len()),
+    }
+}
+
+fn tasks(plan: &Plan, state: &RunState, scene: &Scene, room: usize, lines: &mut Vec<String>) {
     let with = |status: Status| {
         state
             .entries()
@@ -167,6 +184,13 @@ fn tasks(state: &RunState, scene: &Scene, room: usize, lines: &mut Vec<String>) 
             .exit_code
             .map_or_else(|| "timed out".to_owned(), |code| format!("exit {code}"));
         shown.push(format!("   x {id}  {code}"));
+    }
+    // What comes next stands above what is done, but leaves room for some of it.
+    let free = room.saturating_sub(shown.len());
+    let pending = state.count(Status::Pending);
+    let listed = pending.min((free / 2).max(free.saturating_sub(state.count(Status::Success))));
+    for (index, id, _) in with(Status::Pending).take(listed) {
+        shown.push(format!("   . {id}{}", awaited(plan, state, index)));
     }
     let mut over: Vec<_> = with(Status::Success)
         .map(|(_, id, task)| (task.ended_at, id, task))
@@ -195,7 +219,11 @@ fn span(millis: Millis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::plan::event::{Created, Ended, Event, Opened, Started};
+    use crate::domain::plan::{
+        Task,
+        event::{Created, Ended, Event, Opened, Started},
+        task::Action,
+    };
 
     fn state(ids: &[&str]) -> RunState {
         let tasks = ids.iter().map(|id| (*id).to_owned()).collect();
@@ -256,14 +284,54 @@ mod tests {
             lines,
             [
                 "g  RUNNING  3.00s",
-                "[######----------] 2/5  1 running, 1 waiting, 1 failed",
+                "[######----------] 2/5  1 running, 1 waiting, 1 failed, 1 …",
                 " 1 > d  2.00s  half\u{fffd}[2J way",
                 "   ~ c  attempt 2 in 0.50s",
                 "   x b  exit 1",
+                "   . e",
                 "   + a  0.50s",
                 "c cancel   q leave it running   1-9 follow the log of a ru…",
             ]
         );
+    }
+
+    #[test]
+    fn what_has_not_begun_is_shown_with_what_it_waits_for() {
+        let mut state = state(&["a", "b", "c"]);
+        state.apply(&Event::Started(Started {
+            task: 0,
+            at: 0,
+            attempt: 1,
+            wall: None,
+        }));
+        let task = |id: &str, needs: &[TaskIndex]| Task {
+            id: id.into(),
+            action: Action::Shell("true".to_owned()),
+            depends_on: needs.to_vec(),
+            cwd: None,
+            env: None,
+            timeout_sec: None,
+            retries: 0,
+            retry_backoff_sec: Vec::new(),
+            outputs: Vec::new(),
+            extra: None,
+        };
+        let plan = Plan {
+            tasks: vec![task("a", &[]), task("b", &[0]), task("c", &[0, 1])],
+            ..Plan::default()
+        };
+        let scene = Scene {
+            now: 1000,
+            size: (80, 20),
+            ..Scene::default()
+        };
+        let lines = frame(&plan, &state, &scene);
+        assert_eq!(
+            lines[1],
+            "[------------------------------------] 0/3  1 running, 2 pending"
+        );
+        assert_eq!(lines[3], "   . b  waits for a");
+        assert_eq!(lines[4], "   . c  waits for a and 1 more");
     }
 
     #[test]

@@ -36,11 +36,14 @@ pub struct Printer {
     verbose: u8,
     color: bool,
     terminal: bool,
+    /// Whether stdout is a terminal: lines for people would stand beside the document.
+    beside: bool,
 }
 
 impl Printer {
-    /// Makes a printer. `no_color` tells whether the environment forbids colours.
-    pub fn new(global: &crate::interfaces::cli::args::Global, no_color: bool) -> Self {
+    /// Makes a printer. `no_color` tells whether the environment forbids colours, `dumb` that the terminal can only print
+    /// lines.
+    pub fn new(global: &crate::interfaces::cli::args::Global, no_color: bool, dumb: bool) -> Self {
         use crate::interfaces::cli::args::Color;
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let color = match global.color {
@@ -53,7 +56,8 @@ impl Printer {
             quiet: global.quiet,
             verbose: global.verbose,
             color,
-            terminal,
+            terminal: terminal && !dumb,
+            beside: std::io::stdout().is_terminal(),
         }
     }
 
@@ -76,7 +80,9 @@ impl Printer {
     pub fn line(&self, text: &str) {
         let shown = self.shown(text);
         if self.json {
-            to_stderr(&shown);
+            if !self.beside {
+                to_stderr(&shown);
+            }
         } else {
             to_stdout(&shown);
         }
@@ -114,6 +120,13 @@ impl Printer {
         }
     }
 
+    /// Prints what happens while something runs, on stderr; not where somebody wants only results.
+    pub fn progress(&self, text: &str) {
+        if !self.quiet && !self.json {
+            to_stderr(&self.shown(text));
+        }
+    }
+
     /// Prints something that must be noticed, on stderr.
     pub fn alert(&self, text: &str) {
         to_stderr(&self.shown(&self.paint(Tone::Warn, text)));
@@ -123,7 +136,7 @@ impl Printer {
     pub fn error(&self, message: &str, causes: &[String], hint: Option<&str>) {
         let say = |text: String| to_stderr(&self.shown(&text));
         say(format!("{} {message}", self.paint(Tone::Bad, "error:")));
-        for cause in causes.iter().filter(|cause| *cause != message) {
+        for cause in causes.iter().filter(|cause| !message.contains(*cause)) {
             say(format!("  caused by: {cause}"));
         }
         if let Some(hint) = hint {
@@ -217,6 +230,7 @@ mod tests {
             verbose: 0,
             color,
             terminal: true,
+            beside: true,
         }
     }
 

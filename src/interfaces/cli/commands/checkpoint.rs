@@ -1,4 +1,4 @@
-//! `tos checkpoint list|show|diff|undo`.
+//! `tos checkpoint NAME` and `tos checkpoint list|show|diff|undo`.
 
 use clap::{Args, Subcommand};
 
@@ -7,7 +7,7 @@ use crate::{
     domain::checkpoint::{Change, Difference, Kind, Listed, Shown, Sort, Undone},
     interfaces::{
         cli::{
-            args::Global,
+            args::{Global, ModeArgs},
             exit::{Exit, Trouble},
             kit::{self, Kit},
         },
@@ -17,9 +17,46 @@ use crate::{
 
 /// Options of `tos checkpoint`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct CheckpointArgs {
+    /// Make a checkpoint of this name: everything that is there, as a commit
+    #[arg(value_name = "NAME", conflicts_with = "name")]
+    checkpoint: Option<String>,
+    #[command(flatten)]
+    mode_args: ModeArgs,
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+}
+
+impl CheckpointArgs {
+    /// Returns the options of a checkpoint to be made; `None` where one is only looked at. A name that is nearly the word
+    /// for a look is taken for a slip.
+    pub fn taken(&self) -> Result<Option<ModeArgs>, Trouble> {
+        if self.what.is_some() {
+            return Ok(None);
+        }
+        let Some(name) = &self.checkpoint else {
+            if self.mode_args.name.is_some() {
+                return Ok(Some(self.mode_args.clone()));
+            }
+            return Err(Trouble::usage(
+                "`tos checkpoint` needs a name for the new checkpoint, or one of list, show, diff, undo",
+            ));
+        };
+        let slip = ["list", "show", "diff", "undo"]
+            .into_iter()
+            .find(|verb| strsim::damerau_levenshtein(verb, name) == 1);
+        if let Some(verb) = slip {
+            return Err(Trouble::Usage(format!(
+                "did you mean `tos checkpoint {verb}`? A checkpoint that is called so is made with `tos checkpoint --name {name}`"
+            )));
+        }
+        let name = Some(name.clone());
+        Ok(Some(ModeArgs {
+            name,
+            ..self.mode_args.clone()
+        }))
+    }
 }
 
 /// What to do with checkpoints.
@@ -58,7 +95,12 @@ pub fn main(
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     let settings = kit.settings(global)?;
-    match &args.what {
+    let Some(what) = &args.what else {
+        return Err(Trouble::usage(
+            "`tos checkpoint` needs a name, or one of list, show, diff, undo",
+        ));
+    };
+    match what {
         What::List => list(kit, &settings, printer),
         What::Show { which } => show(which.clone(), kit, &settings, printer),
         What::Diff { which, stat } => diff(which.clone(), *stat, kit, &settings, printer),
@@ -72,7 +114,7 @@ fn list(kit: &dyn Kit, settings: &Settings, printer: &Printer) -> Result<Exit, T
         Box::pin(async move { checkpoints.list().await })
     })??;
     if all.is_empty() {
-        printer.note("no checkpoints yet; `tos --mode checkpoint --name NAME` makes one");
+        printer.note("no checkpoints yet; `tos checkpoint NAME` makes one");
     }
     for listed in &all {
         printer.line(&line(listed));
@@ -129,7 +171,7 @@ fn undo(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
-    let lock = kit.lock(settings, "checkpoint undo")?;
+    let lock = kit.lock(settings, "tos checkpoint undo")?;
     let checkpoints = kit.checkpoints(settings);
     let undone: Undone = kit::block_on(kit, move |_stop| {
         Box::pin(async move { checkpoints.undo(number).await })

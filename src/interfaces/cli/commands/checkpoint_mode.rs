@@ -22,10 +22,11 @@ pub fn main(
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     let Some(name) = args.name.clone() else {
-        return Err(Trouble::usage("`--mode checkpoint` needs `--name NAME`"));
+        let why = "`--mode checkpoint` needs `--name NAME`";
+        return Err(Trouble::Bare(why.to_owned()));
     };
     let settings = kit.settings(global)?;
-    let lock = kit.lock(&settings, "--mode checkpoint")?;
+    let lock = kit.lock(&settings, "tos --mode checkpoint")?;
     let checkpoints = kit.checkpoints(&settings);
     let order = Take {
         name,

@@ -43,9 +43,9 @@ pub fn main(
     let next = if args.sample {
         "next: `tos --mode cleanrun` runs the first of three jobs"
     } else if lines.iter().any(is_kept) {
-        "next: the configuration was there and stays; `tos doctor` says what it still needs, then `tos --mode run`"
+        "next: the configuration was there and stays; `tos doctor` says what it still needs, then `tos run`"
     } else {
-        "next: edit config/config_v0_3.json, then `tos doctor`, then `tos --mode run`"
+        "next: say in `goal` of config/config_v0_3.json what the job is for, then `tos doctor`, then `tos run`"
     };
     printer.note(next);
     printer.document(&serde_json::json!({ "directory": directory, "lines": lines }));

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod drill;
+pub mod help;
 pub mod init;
 pub mod isolation;
 pub mod ledger;

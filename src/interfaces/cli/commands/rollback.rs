@@ -31,7 +31,7 @@ pub fn main(
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     let settings = kit.settings(global)?;
-    let lock = kit.lock(&settings, "--mode rollback")?;
+    let lock = kit.lock(&settings, "tos --mode rollback")?;
     let target = match &args.target_commit {
         Some(target) => Some(target.clone()),
         None => last_checkpoint(kit, &settings, printer)?,

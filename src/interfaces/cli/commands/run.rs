@@ -4,7 +4,7 @@ use crate::{
     config::Settings,
     domain::{
         event::RunFacts,
-        outcome::Outcome,
+        outcome::{Outcome, Phase},
         record::{Disk, Report, RunFiles, verify},
         rules::OnUnknown,
         state::State,
@@ -78,7 +78,15 @@ pub fn framed(
     for warning in &settings.warnings {
         printer.alert(&format!("warning: {warning}"));
     }
-    let result = if args.verify_only {
+    let is_done = !args.verify_only && is_done(mode, args, &settings, kit, store.as_ref(), frame);
+    if is_done {
+        printer.note(
+            "this job is done: nothing is run and nothing is paid; `--again` runs it again, another goal is another job",
+        );
+    }
+    let result = if is_done && mode == Mode::Run {
+        untouched(&settings, kit, printer, store.as_ref(), frame)
+    } else if args.verify_only || is_done {
         verify_only(&settings, kit, printer, store.as_ref(), frame)
     } else {
         run(mode, args, &settings, kit, printer, frame, &store)
@@ -126,12 +134,14 @@ fn run(
     )?;
     let tellers = kit.told_of(&settings.root)?;
     kit.make_folders(settings)?;
-    let lock = kit.lock(settings, &format!("--mode {}", mode.as_str()))?;
+    let lock = kit.lock(settings, &format!("tos --mode {}", mode.as_str()))?;
     let warnings = tellers.warnings.iter().map(|why| format!("warning: {why}"));
     for notice in job.notices.iter().cloned().chain(warnings) {
         printer.alert(&notice);
     }
-    let clean = args.clean || mode == Mode::Cleanrun;
+    // A complete loop has nothing left but to begin it again.
+    let again = args.again && is_over(settings, store.as_ref());
+    let clean = args.clean || again || mode == Mode::Cleanrun;
     if mode == Mode::Test {
         printer.note(if !clean && is_over(settings, store.as_ref()) {
             "the loop is complete: test runs nothing and spends no job; `--clean` begins it again"
@@ -150,14 +160,7 @@ fn run(
         wait: args.wait,
     };
     let ports = job.ports;
-    let mut reporters: Vec<Box<dyn Reporter>> = if printer.is_terminal() {
-        let asks_here = args.approvals != Some(Approvals::Wait);
-        vec![Box::new(Live::new(printer, asks_here))]
-    } else if args.approvals == Some(Approvals::Wait) {
-        vec![Box::new(plain::Questions(printer.clone()))]
-    } else {
-        Vec::new()
-    };
+    let mut reporters = reporters(args, printer);
     let notifications = tellers.notifications;
     reporters.push(Box::new(JobTeller(std::sync::Arc::clone(&notifications))));
     let voice = printer.clone();
@@ -177,6 +180,58 @@ fn run(
     }
     drop(lock);
     conclude(mode, settings, printer, store.as_ref(), &passage, frame)
+}
+
+/// Returns whoever follows a run for a person: a moving line on a terminal, one line a thing elsewhere.
+fn reporters(args: &ModeArgs, printer: &Printer) -> Vec<Box<dyn Reporter>> {
+    if printer.is_terminal() {
+        let asks_here = args.approvals != Some(Approvals::Wait);
+        vec![Box::new(Live::new(printer, asks_here))]
+    } else {
+        let mut lines: Vec<Box<dyn Reporter>> =
+            vec![Box::new(plain::Progress::new(printer.clone()))];
+        if args.approvals == Some(Approvals::Wait) {
+            lines.push(Box::new(plain::Questions(printer.clone())));
+        }
+        lines
+    }
+}
+
+/// Whether this very job has reached its goal, and nobody wants it done again. A loop counts its jobs by itself.
+fn is_done(
+    mode: Mode,
+    args: &ModeArgs,
+    settings: &Settings,
+    kit: &dyn Kit,
+    store: &dyn Store,
+    frame: &Frame,
+) -> bool {
+    let wants_it = args.again || args.clean || frame.rollback.is_some();
+    if wants_it || !matches!(mode, Mode::Run | Mode::Test) || settings.rules.job_loop.is_some() {
+        return false;
+    }
+    // A log that cannot be read is the business of the run that follows.
+    let state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    let is_over = state.job.is_none() && !state.running && state.jobs_done > 0;
+    let is_reached = state.last.phase == Some(Phase::Done);
+    let is_same = state.facts.goal.is_some() && state.facts.goal == kit.goal(settings).ok();
+    is_over && is_reached && is_same && state.facts.max_jobs.is_none()
+}
+
+/// Writes the summary of a job that is done already.
+fn untouched(
+    settings: &Settings,
+    kit: &dyn Kit,
+    printer: &Printer,
+    store: &dyn Store,
+    frame: &Frame,
+) -> Result<Exit, Trouble> {
+    let lock = kit.lock(settings, "tos run")?;
+    let (state, disk, _) = passage::look(store)?;
+    drop(lock);
+    let reason = state.last.end_reason.clone().unwrap_or_default();
+    printer.line(&format!("end_reason {reason}"));
+    finish(Mode::Run, printer, store, &state, &disk, None, None, frame)
 }
 
 /// Whether all jobs of the loop are done.
@@ -228,7 +283,7 @@ fn verify_only(
     store: &dyn Store,
     frame: &Frame,
 ) -> Result<Exit, Trouble> {
-    let lock = kit.lock(settings, "--mode test --verify-only")?;
+    let lock = kit.lock(settings, "tos --mode test --verify-only")?;
     let (state, disk, repairs) = passage::look(store)?;
     drop(lock);
     for repair in &repairs {

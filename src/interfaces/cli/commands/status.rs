@@ -1,7 +1,14 @@
-//! `tos status`.
+//! `tos status`: where the job, the plans and the nights of a root stand, and how to go on.
+
+use serde_json::{Value, json};
 
 use crate::{
+    config::{Error, Settings},
     domain::{
+        guarded::TaskList,
+        night::{Summary, runs, summarise},
+        outcome::Phase,
+        plan::state::Status,
         record,
         state::{State, bill},
     },
@@ -16,25 +23,62 @@ use crate::{
     services::recovery,
 };
 
-/// Says where the job stands, from the run log; changes nothing and needs no lock.
+/// Says where everything stands; changes nothing and needs no lock.
 pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
     let settings = kit.settings(global)?;
-    settings.require_file()?;
-    let store = kit.store(&settings, None);
-    let state = recovery::fold(State::default(), &store.history()?);
-    let disk = store.disk();
+    let plans = plans(kit, &settings);
+    let night = night(kit, global, &settings, printer);
+    let missing = settings.require_file().err();
+    if let Some(missing) = missing
+        && plans.is_none()
+        && night.is_none()
+    {
+        return Err(missing.into());
+    }
     printer.line(&format!("root      {}", settings.root.display()));
-    printer.line(&format!(
-        "phase     {}",
-        state
-            .last
-            .phase
-            .map_or("none yet", crate::domain::outcome::Phase::as_str)
-    ));
+    let mut value = job(kit, &settings, printer)?;
+    for (title, part) in [("plans", &plans), ("night", &night)] {
+        for line in part.iter().flat_map(|part| &part.lines) {
+            printer.line(&format!("{title:<9} {line}"));
+        }
+    }
+    if let Some(map) = value.as_object_mut() {
+        map.insert("root".into(), settings.root.display().to_string().into());
+        map.insert("plans".into(), plans.map_or(Value::Null, |part| part.value));
+        map.insert("night".into(), night.map_or(Value::Null, |part| part.value));
+    }
+    printer.document(&value);
+    Ok(Exit::Success)
+}
+
+/// A part of the answer: lines for people, and the same for programs.
+struct Part {
+    lines: Vec<String>,
+    value: Value,
+}
+
+fn job(kit: &dyn Kit, settings: &Settings, printer: &Printer) -> Result<Value, Trouble> {
+    if let Err(Error::Missing { .. }) = settings.require_file() {
+        printer.line("job       none here; `tos init` begins one");
+        return Ok(json!({ "phase": null }));
+    }
+    let store = kit.store(settings, None);
+    let state = recovery::fold(State::default(), &store.history()?);
+    let holder = kit.at_work(&settings.at(&settings.paths.logs).join("tos.lock"));
+    let standing = standing(&state, holder.as_deref());
+    printer.line(&format!("phase     {}", standing.words));
+    if let Some(next) = standing.next {
+        printer.line(&format!("next      {next}"));
+    }
     if let Some(max_jobs) = state.facts.max_jobs {
+        let next = if state.job_index > max_jobs {
+            String::new()
+        } else {
+            format!(", next is {}", state.job_index)
+        };
         printer.line(&format!(
-            "jobs      {} of {max_jobs} done, next is {}",
-            state.jobs_done, state.job_index
+            "jobs      {} of {max_jobs} done{next}",
+            state.jobs_done
         ));
     }
     printer.line(&format!("steps     {}", state.steps.len()));
@@ -46,7 +90,7 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
             parked.until.format("%Y-%m-%d %H:%M:%S %:z")
         ));
     }
-    let open = kit.questions(&settings);
+    let open = kit.questions(settings);
     for question in &open {
         let id = question["id"].as_str().unwrap_or_default();
         let reason = question["reason"].as_str().unwrap_or_default();
@@ -54,22 +98,290 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
             "question  {reason}; answer with `tos answer {id}`"
         ));
     }
-    if state.running {
-        printer.line("running   a run is under way, or was interrupted");
-    }
-    if let Some(reason) = &state.last.end_reason {
-        printer.line(&format!("end       {reason}"));
-    }
     let mut value = record::phase_state(&state);
     if let Some(map) = value.as_object_mut() {
-        map.insert("root".into(), settings.root.display().to_string().into());
         map.insert("questions".into(), open.into());
-        map.insert("running".into(), state.running.into());
-        map.insert("step_count".into(), disk.step_logs.len().into());
+        map.insert("running".into(), holder.is_some().into());
+        map.insert("at_work".into(), holder.clone().into());
+        let interrupted = state.running && holder.is_none();
+        map.insert("interrupted".into(), interrupted.into());
+        map.insert("step_count".into(), store.disk().step_logs.len().into());
         map.insert("tokens".into(), tokens.into());
         map.insert("cost".into(), cost.into());
         map.insert("end_reason".into(), state.last.end_reason.clone().into());
     }
-    printer.document(&value);
-    Ok(Exit::Success)
+    Ok(value)
+}
+
+/// Where a job stands, in one line, and what goes on from there.
+struct Standing {
+    words: String,
+    next: Option<&'static str>,
+}
+
+/// Whoever holds the lock is alive: the record alone cannot tell a run from a dead one.
+fn standing(state: &State, holder: Option<&str>) -> Standing {
+    let step = state.job.as_ref().and_then(|job| job.step.as_ref());
+    let step = step.map_or(state.next_step, |step| step.number);
+    if let Some(holder) = holder {
+        let words = if state.running {
+            format!("running, step {step} ({holder})")
+        } else {
+            format!("at work ({holder})")
+        };
+        return Standing { words, next: None };
+    }
+    if state.running {
+        return Standing {
+            words: format!("interrupted in step {step}: its tos is dead"),
+            next: Some("`tos run` goes on where it was"),
+        };
+    }
+    let Some(phase) = state.last.phase else {
+        return Standing {
+            words: "none yet".to_owned(),
+            next: None,
+        };
+    };
+    let reason = state
+        .last
+        .end_reason
+        .as_deref()
+        .unwrap_or(&state.last.reason);
+    // The reason often begins with the phase itself.
+    let reason = reason.strip_prefix(phase.as_str()).unwrap_or(reason);
+    let reason = reason.trim_start_matches([':', ' ']);
+    let words = if reason.is_empty() {
+        phase.as_str().to_owned()
+    } else {
+        format!("{}: {reason}", phase.as_str())
+    };
+    let next = match phase {
+        Phase::Deny => Some("`tos steps N` shows what was denied; `tos run` goes on"),
+        Phase::Paused => Some("`tos run` goes on when the limit allows it"),
+        _ => None,
+    };
+    Standing { words, next }
+}
+
+/// Tells how the newest run of a plan stands.
+fn plans(kit: &dyn Kit, settings: &Settings) -> Option<Part> {
+    let shelf = kit.shelf();
+    let homes = [settings.root.join(".orch"), settings.root.join(".tos")];
+    let (home, all) = homes
+        .into_iter()
+        .map(|home| {
+            let all = shelf.runs(&home).unwrap_or_default();
+            (home, all)
+        })
+        .find(|(_, all)| !all.is_empty())?;
+    let count = all.len();
+    let run = shelf.open(&home, "latest").ok()?;
+    let id = run.id().to_owned();
+    let Ok(state) = run.state() else {
+        let lines = vec![format!("{count} runs, the newest is {id}: damaged")];
+        return Some(Part {
+            lines,
+            value: json!({ "runs": count, "latest": id, "status": "DAMAGED" }),
+        });
+    };
+    let is_open = matches!(state.status, Status::Running | Status::Pending);
+    let status = if is_open && !run.is_live() {
+        Status::Interrupted
+    } else {
+        state.status
+    };
+    let counts: Vec<String> = state
+        .counts()
+        .into_iter()
+        .map(|(status, count)| format!("{count} {}", status.name()))
+        .collect();
+    let mut lines = vec![format!(
+        "{count} run{}, the newest is {id}: {} ({})",
+        if count == 1 { "" } else { "s" },
+        status.name(),
+        counts.join(", ")
+    )];
+    let next = match status {
+        Status::Interrupted | Status::Canceled => Some("tos plan resume"),
+        Status::Failed => Some("tos plan status"),
+        _ => None,
+    };
+    lines.extend(next.map(|next| format!("next: {next}")));
+    Some(Part {
+        lines,
+        value: json!({ "runs": count, "latest": id, "status": status.name(), "next": next }),
+    })
+}
+
+/// Tells how the newest night or list of tasks stands.
+fn night(kit: &dyn Kit, global: &Global, settings: &Settings, printer: &Printer) -> Option<Part> {
+    let read = kit.ledger(global).and_then(|ledger| Ok(ledger.read()?));
+    let records = match read {
+        Ok(chain) => chain.records,
+        Err(trouble) => {
+            printer.alert(&format!("warning: the ledger cannot be read: {trouble}"));
+            return None;
+        }
+    };
+    let run = runs(&records).pop()?;
+    let summary = summarise(&records, &run)?;
+    let holder = kit.at_work(&settings.root.join(".tos/task.lock"));
+    let list = kit.read_state(global, &format!("nights/{run}/list.json"));
+    let list = list.and_then(|text| crate::config::tasks::parse(&text, "list.json").ok());
+    Some(night_part(&summary, holder.as_deref(), list.as_ref()))
+}
+
+fn night_part(summary: &Summary, holder: Option<&str>, list: Option<&TaskList>) -> Part {
+    let run = &summary.run;
+    let open = summary.sessions.last().is_some_and(|one| one.end.is_none());
+    let verdicts = summary.tasks.len();
+    let all = list.map_or(summary.all(), |list| list.tasks.len());
+    let left: Vec<&str> = list
+        .iter()
+        .flat_map(|list| &list.tasks)
+        .map(|task| task.id.as_str())
+        .filter(|id| !summary.tasks.iter().any(|end| end.task == *id))
+        .collect();
+    let is_running = open && holder.is_some();
+    let state = match (open, is_running) {
+        (true, true) => "running",
+        (true, false) => "interrupted",
+        (false, _) => "over",
+    };
+    let mut lines = vec![format!(
+        "{run} ({}): {state}, {} passed, {verdicts} of {all} done",
+        summary.list, summary.counts.success
+    )];
+    let mut next = None;
+    if is_running {
+        let mut left = left.iter();
+        lines.extend(left.next().map(|id| format!("running: {id}")));
+        lines.extend(left.next().map(|id| format!("next: {id}")));
+        lines.extend(holder.map(|holder| format!("by: {holder}")));
+    } else if !left.is_empty() && list.is_some() {
+        next = Some(format!("tos night resume {run}"));
+    } else if open {
+        next = Some("run the list again: tos task run LIST".to_owned());
+    } else if summary.counts.success > 0 {
+        next = Some(format!(
+            "tos night summary {run}, then tos night merge {run}"
+        ));
+    }
+    lines.extend(next.iter().map(|next| format!("next: {next}")));
+    Part {
+        lines,
+        value: json!({
+            "run": run, "list": summary.list, "state": state, "passed": summary.counts.success, "done": verdicts,
+            "tasks": all, "left": left, "next": next,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        ledger::{SessionEnd, SessionStart, TaskEnd},
+        night::{Counts, SessionSeen, Top},
+        time::Timestamp,
+    };
+
+    fn at() -> Timestamp {
+        serde_json::from_str("\"2026-01-02T03:04:05+00:00\"").unwrap()
+    }
+
+    /// A night of three tasks of which the first has passed.
+    fn night(end: Option<SessionEnd>) -> Summary {
+        let session = SessionSeen {
+            id: "s".to_owned(),
+            began: at(),
+            start: SessionStart::default(),
+            end,
+        };
+        let passed = json!({
+            "task": "a", "fingerprint": "", "class": "fix", "outcome": "success", "reason": "", "attempts": 1, "files": 0,
+            "added": 0, "removed": 0, "seconds": 0, "real": true,
+        });
+        let passed: TaskEnd = serde_json::from_value(passed).unwrap();
+        Summary {
+            run: "r1".to_owned(),
+            list: "l".to_owned(),
+            sessions: vec![session],
+            history: Vec::new(),
+            tasks: vec![passed],
+            counts: Counts {
+                success: 1,
+                ..Counts::default()
+            },
+            micro_usd: None,
+            active_s: 0,
+            wall_s: 0,
+            suspend_s: 0,
+            retries: 0,
+            rollbacks: (0, 0),
+            limits: 0,
+            invariants: 0,
+            checkpoints: 0,
+            quota_s: 0,
+            provider_s: 0,
+            marks: Vec::new(),
+            kept: Vec::new(),
+            base: None,
+            tip: None,
+            records: (0, 0),
+            top: Top::default(),
+        }
+    }
+
+    fn list() -> TaskList {
+        let task = |id: &str| json!({ "id": id, "goal": "g", "prompt": "p", "class": "fix", "test_command": ["true"] });
+        let tasks = [task("a"), task("b"), task("c")];
+        let list = json!({ "schema": 1, "id": "l", "agent": { "kind": "claude" }, "task": tasks });
+        serde_json::from_value(list).unwrap()
+    }
+
+    #[test]
+    fn a_night_under_way_shows_what_is_done_running_and_next() {
+        let seen = night_part(
+            &night(None),
+            Some("pid 7: tos night start l.toml"),
+            Some(&list()),
+        );
+        assert_eq!(
+            seen.lines,
+            [
+                "r1 (l): running, 1 passed, 1 of 3 done",
+                "running: b",
+                "next: c",
+                "by: pid 7: tos night start l.toml",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_night_whose_tos_is_dead_is_interrupted_and_says_how_to_go_on() {
+        let seen = night_part(&night(None), None, Some(&list()));
+        assert_eq!(
+            seen.lines,
+            [
+                "r1 (l): interrupted, 1 passed, 1 of 3 done",
+                "next: tos night resume r1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_night_that_is_over_says_where_its_work_is() {
+        let mut whole = list();
+        whole.tasks.truncate(1);
+        let seen = night_part(&night(Some(SessionEnd::default())), None, Some(&whole));
+        assert_eq!(
+            seen.lines,
+            [
+                "r1 (l): over, 1 passed, 1 of 1 done",
+                "next: tos night summary r1, then tos night merge r1",
+            ]
+        );
+    }
 }

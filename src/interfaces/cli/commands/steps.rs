@@ -43,7 +43,7 @@ pub fn main(
         )));
     };
     let text = String::from_utf8_lossy(&bytes);
-    if args.raw {
+    if args.raw && !printer.is_json() {
         Printer::raw(&text);
         return Ok(Exit::Success);
     }
@@ -53,6 +53,10 @@ pub fn main(
         ))
     })?;
     show(&log, printer);
+    printer.note(&printer.paint(
+        Tone::Faint,
+        &format!("everything that was recorded: tos steps {number} --raw"),
+    ));
     printer.document(&log);
     Ok(Exit::Success)
 }

@@ -11,6 +11,7 @@ use crate::{
         gates::{self, Ask, Refusal, Report},
         guarded::{Agent, AgentKind, Sandbox, Stop, Task, TaskList},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
+        time::duration_words,
     },
     interfaces::{
         cli::{
@@ -68,6 +69,20 @@ pub fn main(
         Verb::Validate { list } => {
             let list = read(list, kit)?;
             kit.check_shared(global, &list.share)?;
+            let faults = kit.list_faults(global, &list);
+            if !faults.is_empty() {
+                let document = json!({
+                    "id": list.id, "tasks": list.tasks.len(), "faults": faults, "exit_code": Exit::Invalid.code(),
+                });
+                printer.document(&document);
+                for fault in &faults {
+                    printer.error(fault, &[], None);
+                }
+                return Ok(Exit::Invalid);
+            }
+            for doubt in doubts(&list) {
+                printer.alert(&format!("warning: {doubt}"));
+            }
             printer.line(&format!(
                 "{}: {} tasks, nothing wrong",
                 list.id,
@@ -81,6 +96,31 @@ pub fn main(
             run(&list, time.as_deref(), global, kit, printer)
         }
     }
+}
+
+/// Says what a list allows and probably does not mean.
+fn doubts(list: &TaskList) -> Vec<String> {
+    const DAY: u64 = 24 * 3600;
+    let absurd = |seconds: u64| !(10..=DAY).contains(&seconds);
+    let mut doubts: Vec<String> = list
+        .tasks
+        .iter()
+        .filter(|task| absurd(task.max_time_seconds))
+        .map(|task| {
+            let (id, time) = (&task.id, duration_words(task.max_time_seconds));
+            format!("task `{id}` gives its agent {time} (`max_time_seconds`); is that meant?")
+        })
+        .collect();
+    for (name, seconds) in [
+        ("test_seconds", list.test_seconds),
+        ("full_test_seconds", list.full_test_seconds),
+    ] {
+        if seconds > DAY {
+            let time = duration_words(seconds);
+            doubts.push(format!("`{name}` is {time}; is that meant?"));
+        }
+    }
+    doubts
 }
 
 /// Reads a list: a plan in YAML, or TOML or JSON.

@@ -15,6 +15,7 @@ use crate::{
             seconds_until,
         },
         notification::{Event, Notification},
+        time::duration_words,
     },
     interfaces::{
         cli::{
@@ -113,6 +114,9 @@ pub(super) fn carry_out(
     let night = &night.offered(&report, kit, printer);
     let asked = desk.tools.clock.boottime();
     let seconds = seconds(night, &court, &report)?;
+    for line in unfitting(night, seconds) {
+        printer.alert(&line);
+    }
     let ask = Ask {
         unattended: !night.attended,
         seconds: seconds.unwrap_or(0),
@@ -192,6 +196,28 @@ fn seconds(night: &Night, court: &Court, report: &Report) -> Result<Option<u64>,
     } else {
         wanted.or(Some(report.permission.max_session_s))
     })
+}
+
+/// Says which open tasks may take longer than the whole session: they may be cut off by its end.
+fn unfitting(night: &Night, seconds: Option<u64>) -> Vec<String> {
+    let Some(seconds) = seconds else {
+        return Vec::new();
+    };
+    let is_open = |id: &str| !night.progress.ends.iter().any(|end| end.task == id);
+    let tasks = night.list.tasks.iter().filter(|task| is_open(&task.id));
+    let long: Vec<String> = tasks
+        .filter(|task| task.max_time_seconds > seconds)
+        .map(|task| format!("{} ({})", task.id, duration_words(task.max_time_seconds)))
+        .collect();
+    if long.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "warning: this session takes {} at most, and these tasks may take longer: {}; give it more time, or lower \
+         `max_time_seconds`",
+        duration_words(seconds),
+        long.join(", ")
+    )]
 }
 
 /// Looks at everything a night needs; people are told when it does not begin. `false` = a person changed their mind.

@@ -79,7 +79,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// `tos plan run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// The plan, a YAML file.
+    /// The plan, a YAML file; `-` reads it from standard input.
     pub plan: PathBuf,
     /// Home.
     #[command(flatten)]
@@ -99,7 +99,7 @@ pub struct RunArgs {
     /// Judge and confine every task, whatever the plan says about its `policy`.
     #[arg(long)]
     pub enforce: bool,
-    /// Run only these tasks and what they depend on.
+    /// Run only these tasks and what they depend on; the id of a matrix means all its tasks.
     #[arg(long, value_name = "ID", num_args = 1.., action = ArgAction::Append)]
     pub only: Vec<String>,
 }
@@ -107,7 +107,7 @@ pub struct RunArgs {
 /// `tos plan validate`.
 #[derive(Debug, Clone, Args)]
 pub struct ValidateArgs {
-    /// The plan, a YAML file.
+    /// The plan, a YAML file; `-` reads it from standard input.
     pub plan: PathBuf,
     /// Params.
     #[command(flatten)]
@@ -130,7 +130,7 @@ pub enum GraphFormat {
 /// `tos plan graph`.
 #[derive(Debug, Clone, Args)]
 pub struct GraphArgs {
-    /// The plan, a YAML file.
+    /// The plan, a YAML file; `-` reads it from standard input.
     pub plan: PathBuf,
     /// Params.
     #[command(flatten)]
@@ -152,6 +152,7 @@ pub struct ListArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RunName {
     /// The run: its id, the beginning of it, or `latest`.
+    #[arg(default_value = "latest")]
     pub run: String,
     /// Home.
     #[command(flatten)]
@@ -178,7 +179,7 @@ pub struct LogsArgs {
     /// Which.
     #[command(flatten)]
     pub name: RunName,
-    /// Only this task.
+    /// Only this task; the id of a matrix means all its tasks.
     #[arg(long, value_name = "ID")]
     pub task: Option<String>,
     /// The last lines of each stream.
@@ -218,7 +219,7 @@ pub struct RetryArgs {
     /// Pace.
     #[command(flatten)]
     pub pace: PaceArgs,
-    /// The task.
+    /// The task; the id of a matrix means all its tasks.
     #[arg(long, value_name = "ID")]
     pub task: String,
     /// Also what depends on it.

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::{Desk, Trouble, args::GcArgs};
-use crate::{interfaces::cli::exit::Exit, ports::plan_store::Sweep};
+use crate::{
+    interfaces::cli::exit::Exit,
+    ports::plan_store::{Sweep, Swept},
+};
 
 const DAY: i64 = 24 * 3600 * 1000;
 
@@ -16,7 +19,7 @@ pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         let count = runs.len().saturating_sub(args.keep);
         runs.iter().take(count).cloned().collect()
     };
-    let (mut freed, mut deleted) = (0, 0);
+    let (mut freed, mut deleted) = (0, Vec::new());
     for name in runs.clone() {
         let mut run = desk.shelf.open(&home, &name)?;
         // Only what is certainly over goes: an interrupted run can still be resumed.
@@ -31,7 +34,7 @@ pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         if !old.contains(&name) {
             continue;
         }
-        deleted += 1;
+        deleted.push(name.clone());
         runs.remove(&name);
         if args.dry_run {
             desk.printer.line(&format!("would delete {name}"));
@@ -43,11 +46,16 @@ pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     }
     let verb = verb(args.dry_run);
     desk.printer.line(&format!(
-        "{deleted} runs {verb}, {} KiB freed, {} kept",
+        "{} runs {verb}, {} KiB freed, {} kept",
+        deleted.len(),
         freed / 1024,
         runs.len()
     ));
-    sweep(args, desk, &home, &runs, &busy);
+    let swept = sweep(args, desk, &home, &runs, &busy);
+    desk.printer.document(&serde_json::json!({
+        "deleted": deleted, "freed_bytes": freed, "kept": runs.len(), "dry_run": args.dry_run,
+        "cache": { "deleted": swept.deleted, "freed_bytes": swept.bytes, "kept": swept.kept },
+    }));
     Ok(Exit::Success)
 }
 
@@ -65,7 +73,7 @@ fn sweep(
     home: &Path,
     runs: &BTreeSet<String>,
     busy: &BTreeSet<String>,
-) {
+) -> Swept {
     let now = desk.clock.now().timestamp_millis();
     let swept = desk.shelf.sweep_cache(
         home,
@@ -86,4 +94,5 @@ fn sweep(
             swept.kept
         ));
     }
+    swept
 }

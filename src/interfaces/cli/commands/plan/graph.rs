@@ -52,6 +52,10 @@ pub(super) fn validate(args: &ValidateArgs, desk: Desk<'_>) -> Result<Exit, Trou
 pub(super) fn graph(args: &GraphArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
     let plan = desk.shelf.load(&args.plan, &params)?;
+    if desk.printer.is_json() {
+        desk.printer.document(&document(&plan));
+        return Ok(Exit::Success);
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     match args.format {
         GraphFormat::Text => text(&plan, &mut out)?,
@@ -61,6 +65,25 @@ pub(super) fn graph(args: &GraphArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     }
     out.flush()?;
     Ok(Exit::Success)
+}
+
+fn document(plan: &Plan) -> serde_json::Value {
+    let graph = Graph::of(plan);
+    let levels = graph.levels();
+    let tasks: Vec<_> = graph
+        .order()
+        .into_iter()
+        .filter_map(|index| {
+            let task = plan.task(index)?;
+            let upstream = graph.upstream(index).iter();
+            let names: Vec<&str> = upstream
+                .filter_map(|up| plan.task(*up))
+                .map(|up| &*up.id)
+                .collect();
+            Some(json!({ "id": task.id, "level": levels.get(index as usize), "depends_on": names }))
+        })
+        .collect();
+    json!({ "goal": plan.goal, "tasks": tasks })
 }
 
 fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {

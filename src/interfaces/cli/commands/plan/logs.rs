@@ -5,9 +5,14 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
+
 use super::{Desk, Trouble, args::LogsArgs, look};
 use crate::{
-    domain::plan::state::Status,
+    domain::plan::{
+        TaskIndex,
+        state::{RunState, Status},
+    },
     interfaces::cli::exit::Exit,
     ports::plan_store::{RunDir, Stream},
 };
@@ -23,19 +28,20 @@ pub(super) fn logs(args: &LogsArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let ids: Vec<&str> = match args.task.as_deref().filter(|id| !id.is_empty()) {
         None => state.created.tasks.iter().map(String::as_str).collect(),
         Some(id) => {
-            let found = state.created.tasks.iter().find(|known| *known == id);
-            let found = found
-                .ok_or_else(|| Trouble::Usage(format!("run {} has no task `{id}`", run.id())))?;
-            vec![found]
+            let found = super::named(&state.created.tasks, id)?;
+            found.into_iter().map(|index| state.id(index)).collect()
         }
     };
+    if desk.printer.is_json() {
+        return document(run.as_ref(), &state, &ids, args, desk);
+    }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut places = Vec::new();
     for id in &ids {
         for (stream, name) in STREAMS {
             let (bytes, end) = run.log_tail(id, stream, args.tail as usize);
             writeln!(out, "--- {id} :: {name} ---")?;
-            print(&mut out, &bytes)?;
+            print(&mut out, said(&bytes, state.position(id), &state))?;
             places.push((*id, stream, name, end));
         }
     }
@@ -43,6 +49,44 @@ pub(super) fn logs(args: &LogsArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     if args.follow {
         follow(run.as_ref(), &mut places, &mut out, status)?;
     }
+    Ok(Exit::Success)
+}
+
+/// Leaves out the line that announces an attempt where there was only one.
+fn said<'a>(bytes: &'a [u8], task: Option<TaskIndex>, state: &RunState) -> &'a [u8] {
+    let attempts = task
+        .and_then(|task| state.task(task))
+        .map(|task| task.attempts);
+    let head = b"\n===== attempt 1 / 1 =====\n";
+    match bytes.strip_prefix(head) {
+        Some(rest) if attempts == Some(1) => rest,
+        _ => bytes,
+    }
+}
+
+/// Prints what tasks printed as one document.
+fn document(
+    run: &dyn RunDir,
+    state: &RunState,
+    ids: &[&str],
+    args: &LogsArgs,
+    desk: Desk<'_>,
+) -> Result<Exit, Trouble> {
+    if args.follow {
+        let why =
+            "`--follow` has no end, so it cannot be one JSON document; leave out one of the two";
+        return Err(Trouble::Usage(why.to_owned()));
+    }
+    let end = |id: &str, stream| {
+        let (bytes, _) = run.log_tail(id, stream, args.tail as usize);
+        String::from_utf8_lossy(said(&bytes, state.position(id), state)).into_owned()
+    };
+    let tasks: Vec<_> = ids
+        .iter()
+        .map(|id| json!({ "id": id, "stdout": end(id, Stream::Out), "stderr": end(id, Stream::Err) }))
+        .collect();
+    desk.printer
+        .document(&json!({ "run_id": run.id(), "tasks": tasks }));
     Ok(Exit::Success)
 }
 

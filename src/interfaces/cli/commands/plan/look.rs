@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     domain::plan::{
+        Plan,
+        event::Millis,
+        explain,
         state::{RunState, Status, TaskState},
-        view::{Detail, View, moment},
+        view::{Detail, View, moment, seconds},
     },
     interfaces::{
         cli::exit::Exit,
@@ -89,22 +92,20 @@ pub(super) fn status(args: &StatusArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
         let state = run.state()?;
         let status = standing(run.as_mut(), &state);
         if desk.printer.is_json() {
-            let plan = run.plan()?;
             let home = desk.kit.itself().absolute(&home).display().to_string();
             let view = View {
-                plan: &plan,
+                plan: &run.plan()?,
                 state: &state,
                 home: &home,
                 status,
                 detail: Detail::Full,
             };
-            let mut out = io::BufWriter::new(io::stdout().lock());
-            serde_json::to_writer_pretty(&mut out, &view).map_err(io::Error::from)?;
-            writeln!(out)?;
-            out.flush()?;
+            print(&view)?;
             return Ok(Exit::Success);
         }
-        table(&state, status, args.all)?;
+        let now = desk.clock.now().timestamp_millis();
+        let plan = run.plan()?;
+        table(&plan, &state, status, now, args.all)?;
         if !args.watch || !matches!(status, Status::Running) {
             return Ok(Exit::Success);
         }
@@ -112,14 +113,31 @@ pub(super) fn status(args: &StatusArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
     }
 }
 
-fn table(state: &RunState, status: Status, all: bool) -> Result<(), Trouble> {
+/// Prints a document that may be large.
+fn print(document: &impl serde::Serialize) -> Result<(), Trouble> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    writeln!(
-        out,
-        "run_id: {}\nstate: {}",
-        state.created.run_id,
-        status.name()
-    )?;
+    serde_json::to_writer_pretty(&mut out, document).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+fn table(
+    plan: &Plan,
+    state: &RunState,
+    status: Status,
+    now: Millis,
+    all: bool,
+) -> Result<(), Trouble> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let id = &state.created.run_id;
+    writeln!(out, "run_id: {id}\nstate: {}", status.name())?;
+    if let Some(allowed) = explain::allowed(plan, state) {
+        writeln!(out, "allowed: {}", report::clean(&allowed))?;
+    }
+    if status == Status::Interrupted {
+        writeln!(out, "next: tos plan resume {id}")?;
+    }
+    writeln!(out, "elapsed: {}", elapsed(state, status, now))?;
     if let Some(goal) = &state.created.goal {
         writeln!(out, "goal: {}", report::clean(goal))?;
     }
@@ -141,7 +159,7 @@ fn table(state: &RunState, status: Status, all: bool) -> Result<(), Trouble> {
         state.tasks.len(),
         counted.join(", ")
     )?;
-    let (rows, is_long) = rows(state, all);
+    let (rows, is_long) = rows(plan, state, status, now, all);
     if rows.len() > 1 {
         table::print(&mut out, &rows)?;
     }
@@ -155,8 +173,29 @@ fn table(state: &RunState, status: Status, all: bool) -> Result<(), Trouble> {
     Ok(out.flush()?)
 }
 
+/// Returns how long the newest passage of a run has taken, until `now` while it is under way.
+fn elapsed(state: &RunState, status: Status, now: Millis) -> String {
+    let began = state
+        .opened
+        .as_ref()
+        .map_or(state.created.at, |opened| opened.at);
+    let end = if status == Status::Running {
+        now
+    } else {
+        state.updated_at
+    };
+    let millis = u64::try_from(end.saturating_sub(began)).unwrap_or(0);
+    report::duration(millis.saturating_mul(1000))
+}
+
 /// Returns the rows of the table, and whether some are left out because there are too many.
-fn rows(state: &RunState, all: bool) -> (Vec<[String; 6]>, bool) {
+fn rows(
+    plan: &Plan,
+    state: &RunState,
+    status: Status,
+    now: Millis,
+    all: bool,
+) -> (Vec<[String; 6]>, bool) {
     let is_long = state.tasks.len() > MOST_ROWS && !all;
     let needs_attention = |task: &TaskState| {
         !matches!(
@@ -178,16 +217,25 @@ fn rows(state: &RunState, all: bool) -> (Vec<[String; 6]>, bool) {
     let shown = state
         .entries()
         .filter(|(_, _, task)| !is_long || needs_attention(task));
-    for (_, id, task) in shown.take(if all { usize::MAX } else { MOST_ROWS }) {
+    for (index, id, task) in shown.take(if all { usize::MAX } else { MOST_ROWS }) {
+        // Whoever would have written its end is dead.
+        let is_dead = status == Status::Interrupted && task.status == Status::Running;
+        let word = if is_dead {
+            Status::Interrupted.name()
+        } else {
+            task.word()
+        };
         rows.push([
             id.to_owned(),
-            task.word().to_owned(),
+            word.to_owned(),
             task.attempts.to_string(),
-            report::took(task),
+            (!is_dead)
+                .then(|| explain::took(task, now))
+                .flatten()
+                .map_or_else(|| "-".to_owned(), |us| format!("{:.3}", seconds(us))),
             report::code(task),
-            task.reason
-                .map_or("-", crate::domain::plan::state::Reason::name)
-                .to_owned(),
+            explain::why(plan, state, index)
+                .map_or_else(|| "-".to_owned(), |why| report::clean(&why)),
         ]);
     }
     (rows, is_long)
@@ -231,6 +279,17 @@ pub(super) fn report(args: &ReportArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
         let page = plan_html::page(&plan, &state, run.as_ref());
         let path = run.write_report("report.html", &page)?;
         desk.printer.line(&format!("report: {}", path.display()));
+        let document = serde_json::json!({ "run_id": run.id(), "report": path });
+        desk.printer.document(&document);
+    } else if desk.printer.is_json() {
+        let view = View {
+            plan: &plan,
+            state: &state,
+            home: &desk.kit.itself().absolute(&home).display().to_string(),
+            status: state.status,
+            detail: Detail::Full,
+        };
+        print(&view)?;
     } else {
         Printer::raw(&report::markdown(&plan, &state, run.as_ref()));
     }

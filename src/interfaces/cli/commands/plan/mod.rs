@@ -3,6 +3,7 @@
 //! | code | when |
 //! | --- | --- |
 //! | 0 | everything succeeded, or the question was answered |
+//! | 1 | the disk is full or broken, or standard output cannot be written |
 //! | 2 | wrong usage, wrong plan, unknown or damaged run |
 //! | 3 | something failed or was skipped; or somebody else works on the run |
 //! | 4 | canceled |
@@ -29,7 +30,7 @@ pub use args::{DodArgs, PlanArgs, Verb};
 pub use dod::main as dod_main;
 
 use crate::{
-    domain::plan::{Plan, doubts, state::Status},
+    domain::plan::{Plan, TaskIndex, doubts, explain, state::Status},
     interfaces::{
         cli::{args::Global, exit::Exit, kit::Kit},
         report::Printer,
@@ -110,6 +111,25 @@ fn doubt(desk: Desk<'_>, plan: &Plan) {
     }
 }
 
+/// Returns the tasks that a word on the command line means.
+fn named(ids: &[String], word: &str) -> Result<Vec<TaskIndex>, Trouble> {
+    let found = explain::named(ids, word);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let near = ids
+        .iter()
+        .map(|id| (strsim::normalized_damerau_levenshtein(word, id), id))
+        .filter(|(likeness, _)| *likeness >= 0.5)
+        .max_by(|left, right| left.0.total_cmp(&right.0));
+    let then = match near {
+        Some((_, id)) => format!("; did you mean `{id}`?"),
+        None if ids.len() <= 12 => format!("; the tasks are {}", ids.join(", ")),
+        None => String::new(),
+    };
+    Err(Trouble::Usage(format!("no task is called `{word}`{then}")))
+}
+
 /// Returns how tos ends after a run that stands so.
 const fn exit(status: Status) -> Exit {
     match status {
@@ -127,19 +147,28 @@ const fn exit(status: Status) -> Exit {
 fn exit_of(trouble: &Trouble) -> Exit {
     match trouble {
         Trouble::Run(Error::Locked { .. }) => Exit::PlanFailed,
+        // A disk that fills up says nothing about the plan, and something may have run.
+        Trouble::Run(Error::Disk { .. }) => Exit::NotDone,
         // Whoever closed the pipe has seen enough.
         Trouble::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+        Trouble::Print(_) | Trouble::Said(1) => Exit::NotDone,
         Trouble::Said(3) => Exit::PlanFailed,
-        Trouble::Plan(_)
-        | Trouble::Run(_)
-        | Trouble::Usage(_)
-        | Trouble::Said(_)
-        | Trouble::Print(_) => Exit::Invalid,
+        Trouble::Plan(_) | Trouble::Run(_) | Trouble::Usage(_) | Trouble::Said(_) => Exit::Invalid,
     }
 }
 
 fn explain(trouble: &Trouble, printer: &Printer) {
     if let Trouble::Said(_) = trouble {
+        return;
+    }
+    if let Trouble::Print(error) = trouble {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            printer.error(
+                "standard output cannot be written (is the disk full?)",
+                &[],
+                None,
+            );
+        }
         return;
     }
     let mut causes = Vec::new();
@@ -171,11 +200,23 @@ fn explain(trouble: &Trouble, printer: &Printer) {
             Some(remedy.as_str()).filter(|text| !text.is_empty()),
         );
     }
-    printer.error(&message, &causes, hint(trouble));
+    printer.error(&message, &causes, hint(trouble).as_deref());
 }
 
-fn hint(trouble: &Trouble) -> Option<&'static str> {
-    match trouble {
+fn hint(trouble: &Trouble) -> Option<String> {
+    let fixed = match trouble {
+        Trouble::Run(Error::Damaged { run, .. }) => {
+            return Some(format!(
+                "what its tasks printed is still in `runs/{run}/logs` of its home; run the plan again, and delete that \
+                 folder when nothing in it is needed"
+            ));
+        }
+        Trouble::Run(Error::Disk { .. }) => Some(
+            "make room or mend the disk, and run it again; a run that had begun goes on with `tos plan resume`",
+        ),
+        Trouble::Run(Error::Unknown { name, .. }) if name == "latest" => Some(
+            "no plan has run here yet; `tos plan run PLAN.yaml` runs one, `--runs-dir` names another place",
+        ),
         Trouble::Run(Error::Unknown { .. }) => {
             Some("`tos plan list` shows the runs; `--runs-dir` says where they are")
         }
@@ -185,5 +226,6 @@ fn hint(trouble: &Trouble) -> Option<&'static str> {
             Some("a run is named by letters, digits, `.`, `_` and `-`")
         }
         _ => None,
-    }
+    };
+    fixed.map(str::to_owned)
 }

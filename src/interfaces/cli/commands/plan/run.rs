@@ -44,13 +44,14 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     }
     if args.dry_run {
         doubt(desk, &plan);
-        return dry_run(&plan);
+        return dry_run(&plan, desk);
     }
     if let Some(list) = plan.guarded {
         return agents::run(args, *list, desk);
     }
     let workdir = desk.shelf.workdir(&args.workdir)?;
-    if watch::is_wanted(desk) {
+    // What was read from standard input cannot be read again by a second process.
+    if watch::is_wanted(desk) && args.plan.as_os_str() != "-" {
         return watched(desk, &home, run_words(args));
     }
     doubt(desk, &plan);
@@ -91,12 +92,10 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
 
 /// Keeps only the named tasks and what they depend on.
 pub(super) fn restricted(plan: Plan, only: &[String]) -> Result<Plan, Trouble> {
+    let ids: Vec<String> = plan.tasks.iter().map(|task| task.id.to_string()).collect();
     let mut roots = Vec::new();
     for id in only {
-        let found = plan
-            .position(id)
-            .ok_or_else(|| Trouble::Usage(format!("the plan has no task `{id}`")))?;
-        roots.push(found);
+        roots.extend(super::named(&ids, id)?);
     }
     let graph = Graph::of(&plan);
     let handlers = u32::try_from(plan.main_tasks()).unwrap_or(u32::MAX)..graph.tasks().end;
@@ -120,8 +119,17 @@ pub(super) fn restricted(plan: Plan, only: &[String]) -> Result<Plan, Trouble> {
     Ok(plan)
 }
 
-fn dry_run(plan: &Plan) -> Result<Exit, Trouble> {
+fn dry_run(plan: &Plan, desk: Desk<'_>) -> Result<Exit, Trouble> {
     let order = Graph::of(plan).order();
+    if desk.printer.is_json() {
+        let ids: Vec<&str> = order
+            .iter()
+            .filter_map(|index| plan.task(*index))
+            .map(|task| &*task.id)
+            .collect();
+        desk.printer.document(&serde_json::json!({ "order": ids }));
+        return Ok(Exit::Success);
+    }
     let mut rows = vec![["#".to_owned(), "task_id".to_owned()]];
     for (number, index) in (1..).zip(order) {
         let id = plan.task(index).map_or("", |task| &*task.id);
@@ -244,17 +252,15 @@ pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     }
     let mut run = desk.shelf.open(&home, &args.name.run)?;
     let (plan, mut state) = reopen(run.as_mut(), began)?;
-    let task = plan
-        .position(&args.task)
-        .ok_or_else(|| Trouble::Usage(format!("the run has no task `{}`", args.task)))?;
+    let tasks = super::named(&state.created.tasks, &args.task)?;
     if let Some(now) = edited::sources(desk, &state) {
         edited::announce(desk, run.as_ref(), &state, &now);
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = if args.downstream {
-        Graph::of(&plan).downstream_of(&[task])
+        Graph::of(&plan).downstream_of(&tasks)
     } else {
-        vec![task]
+        tasks
     };
     let enforced = again(desk, &plan, &home, &state)?;
     finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
@@ -352,7 +358,7 @@ fn finish(
         desk.printer.line(&format!("run_id: {}", run.id()));
     }
     let mut host = run.host(plan, state, enforced.guard)?;
-    let mut watcher = show::Lines::new(is_json, desk.is_quiet);
+    let mut watcher = show::Lines::new(desk.printer, desk.is_quiet);
     let status = plan_runner::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);
     telling::end(desk, &tellers, state, run.id());

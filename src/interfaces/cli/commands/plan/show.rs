@@ -6,12 +6,17 @@ use serde_json::{Value, json};
 
 use crate::{
     domain::plan::{
-        Plan,
+        Plan, Task,
         event::{Ended, Event},
+        explain,
         graph::Graph,
-        state::{RunState, Status},
+        state::{RunState, Status, TaskState},
     },
-    interfaces::report::plan::{clean, duration, push, said},
+    interfaces::report::{
+        Printer,
+        plan::{clean, duration, push, said},
+        printer::Tone,
+    },
     ports::plan_store::{RunDir, Stream},
     services::plan_runner::Watcher,
 };
@@ -20,36 +25,56 @@ use crate::{
 const LISTED: usize = 20;
 
 /// Prints events as they are recorded.
-pub(super) struct Lines {
-    is_json: bool,
+pub(super) struct Lines<'a> {
+    printer: &'a Printer,
     is_quiet: bool,
 }
 
-impl Lines {
-    pub(super) const fn new(is_json: bool, is_quiet: bool) -> Self {
-        Self { is_json, is_quiet }
+impl<'a> Lines<'a> {
+    pub(super) const fn new(printer: &'a Printer, is_quiet: bool) -> Self {
+        Self { printer, is_quiet }
     }
 }
 
-impl Watcher for Lines {
-    fn saw(&mut self, _plan: &Plan, state: &RunState, events: &[Event]) {
-        if self.is_quiet && !self.is_json {
+impl Watcher for Lines<'_> {
+    fn saw(&mut self, plan: &Plan, state: &RunState, events: &[Event]) {
+        let is_json = self.printer.is_json();
+        if self.is_quiet && !is_json {
             return;
         }
         let text = &mut String::new();
         for event in events {
-            if self.is_json {
+            if is_json {
                 push(text, format_args!("{}\n", wire(state, event)));
             } else {
-                line(state, event, text);
+                line(plan, state, event, text);
             }
         }
         // A run is not ended by a closed pipe.
-        drop(if self.is_json {
-            io::stdout().lock().write_all(text.as_bytes())
+        if is_json {
+            Printer::raw(text);
         } else {
-            io::stderr().lock().write_all(text.as_bytes())
-        });
+            let painted: String = text
+                .split_inclusive('\n')
+                .map(|line| self.painted(line))
+                .collect();
+            drop(io::stderr().lock().write_all(painted.as_bytes()));
+        }
+    }
+}
+
+impl Lines<'_> {
+    /// Gives the first word of a line its colour.
+    fn painted(&self, line: &str) -> String {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let tone = match word {
+            "ok" | "cached" => Tone::Good,
+            "FAILED" => Tone::Bad,
+            "retry" | "allowed" | "cancel" | "canceled" => Tone::Warn,
+            "start" | "skipped" => Tone::Faint,
+            _ => return line.to_owned(),
+        };
+        format!("{} {rest}", self.printer.paint(tone, word))
     }
 }
 
@@ -85,7 +110,7 @@ fn name(state: &RunState, index: Option<u64>) -> Value {
     state.id(index).into()
 }
 
-fn line(state: &RunState, event: &Event, text: &mut String) {
+fn line(plan: &Plan, state: &RunState, event: &Event, text: &mut String) {
     match event {
         Event::Started(started) => {
             let again = if started.attempt > 1 {
@@ -98,7 +123,7 @@ fn line(state: &RunState, event: &Event, text: &mut String) {
                 format_args!("start    {}{again}\n", state.id(started.task)),
             );
         }
-        Event::Ended(ended) => text.push_str(&ended_line(state, ended)),
+        Event::Ended(ended) => text.push_str(&ended_line(plan, state, ended)),
         Event::Settled(settled) if settled.tasks.len() > LISTED => {
             let (count, status) = (settled.tasks.len(), settled.status.name());
             push(
@@ -112,11 +137,12 @@ fn line(state: &RunState, event: &Event, text: &mut String) {
         }
         Event::Settled(settled) => {
             for task in &settled.tasks {
-                let (status, reason) =
-                    (settled.status.name().to_lowercase(), settled.reason.name());
+                let status = settled.status.name().to_lowercase();
+                let why = explain::why(plan, state, *task);
+                let why = why.unwrap_or_else(|| settled.reason.name().to_owned());
                 push(
                     text,
-                    format_args!("{status:<8} {}  {reason}\n", state.id(*task)),
+                    format_args!("{status:<8} {}  {}\n", state.id(*task), clean(&why)),
                 );
             }
         }
@@ -125,12 +151,14 @@ fn line(state: &RunState, event: &Event, text: &mut String) {
     }
 }
 
-fn ended_line(state: &RunState, ended: &Ended) -> String {
+fn ended_line(plan: &Plan, state: &RunState, ended: &Ended) -> String {
+    let is_allowed = plan.task(ended.task).is_some_and(Task::allow_failure);
     let word = match ended.status {
         Status::Success if ended.cached => "cached",
         Status::Success => "ok",
         Status::Ready => "retry",
         Status::Canceled => "canceled",
+        _ if is_allowed => "allowed",
         _ => "FAILED",
     };
     let mut line = format!("{word:<8} {}  {}", state.id(ended.task), duration(ended.us));
@@ -143,7 +171,11 @@ fn ended_line(state: &RunState, ended: &Ended) -> String {
         push(&mut line, format_args!("  {kind} {number}"));
     }
     if ended.timed_out {
-        line.push_str("  timed out");
+        let limit = plan.task(ended.task).and_then(|task| task.timeout_sec);
+        match limit.filter(|_| ended.message.is_none()) {
+            Some(limit) => push(&mut line, format_args!("  timed out after {limit} s")),
+            None => line.push_str("  timed out"),
+        }
     }
     if let Some(message) = &ended.message {
         push(&mut line, format_args!("  {}", clean(message)));
@@ -171,6 +203,9 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
         format_args!("{} tasks: {}\n", plan.tasks.len(), counts.join(", ")),
     );
     let cost = |task| state.task(task).and_then(|task| task.took_us).unwrap_or(0);
+    if let Some(allowed) = explain::allowed(plan, state) {
+        push(text, format_args!("{}\n", clean(&allowed)));
+    }
     let (path, total) = Graph::of(plan).critical_path(cost);
     if path.len() > 1 {
         let ids: Vec<&str> = path.iter().map(|task| state.id(*task)).collect();
@@ -198,9 +233,18 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
             .collect();
         push(text, format_args!("slowest: {}\n", slowest.join(", ")));
     }
+    printed(state, run, text);
+    // The result itself goes to stdout.
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// Shows the end of what failed tasks printed.
+fn printed(state: &RunState, run: &dyn RunDir, text: &mut String) {
+    // A program that did not start has printed nothing but what its line has said.
+    let has_printed = |task: &TaskState| task.message().is_none() || task.timed_out;
     for (_, id, _) in state
         .entries()
-        .filter(|(_, _, task)| task.status == Status::Failed)
+        .filter(|(_, _, task)| task.status == Status::Failed && has_printed(task))
         .take(5)
     {
         let end = |stream| said(&run.log_tail(id, stream, 10).0);
@@ -219,6 +263,4 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
             push(text, format_args!("  | {}\n", clean(line)));
         }
     }
-    // The result itself goes to stdout.
-    drop(io::stderr().lock().write_all(text.as_bytes()));
 }

@@ -1,0 +1,131 @@
+//! `tos help [TOPIC]` and `tos help --man`.
+
+use clap::Args;
+
+use crate::interfaces::{
+    cli::{
+        exit::{Exit, Trouble},
+        overview,
+    },
+    report::{Printer, plan::push},
+};
+
+/// Options of `tos help`.
+#[derive(Debug, Args)]
+pub struct HelpArgs {
+    /// A topic or a command; without one, all commands and topics
+    topic: Vec<String>,
+    /// Print the manual page: `tos help --man | man -l -`
+    #[arg(long, conflicts_with = "topic")]
+    man: bool,
+}
+
+/// A topic: its name, other words for it, one line, its text.
+struct Topic {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    line: &'static str,
+    text: &'static str,
+}
+
+macro_rules! topic {
+    ($name:literal, $aliases:expr, $line:literal) => {
+        Topic {
+            name: $name,
+            aliases: &$aliases,
+            line: $line,
+            text: include_str!(concat!("../help/", $name, ".txt")),
+        }
+    };
+}
+
+const TOPICS: [Topic; 8] = [
+    topic!("jobs", ["job", "goal"], "one goal, driven until it holds"),
+    topic!("plans", ["graph"], "a graph of commands"),
+    topic!(
+        "nights",
+        ["tasks", "agent"],
+        "agents at work while nobody watches"
+    ),
+    topic!("policy", ["rules", "deny"], "what may run, and why"),
+    topic!("sandbox", ["wall", "walls"], "the wall around what runs"),
+    topic!(
+        "recovery",
+        ["crash", "undo"],
+        "after a crash, and going back"
+    ),
+    topic!("exit-codes", ["exit", "codes"], "what the numbers mean"),
+    topic!("environment", ["env", "files"], "variables and files"),
+];
+
+/// Shows a topic, a command's help, or everything.
+pub fn main(args: &HelpArgs, printer: &Printer) -> Result<Exit, Trouble> {
+    if args.man {
+        return manual();
+    }
+    let Some(word) = args.topic.first() else {
+        let mut text = overview::command().render_help().to_string();
+        text.push_str("\nTopics (`tos help TOPIC`):\n");
+        for topic in &TOPICS {
+            text.push_str(&overview::row(topic.name, topic.line));
+        }
+        return Ok(shown(&text, "help", printer));
+    };
+    let lower = word.to_lowercase();
+    let is_meant = |topic: &&Topic| topic.name == lower || topic.aliases.contains(&lower.as_str());
+    // A command is asked for by its own name, a topic by any of its words.
+    if let Some(help) = of_command(&args.topic) {
+        let topic = TOPICS.iter().find(|topic| topic.name == lower);
+        let text = topic.map_or(help, |topic| topic.text.to_owned());
+        return Ok(shown(&text, word, printer));
+    }
+    if let Some(topic) = TOPICS.iter().find(is_meant) {
+        return Ok(shown(topic.text, topic.name, printer));
+    }
+    let names: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+    Err(Trouble::Usage(format!(
+        "there is no topic or command `{word}`; topics are {}",
+        names.join(", ")
+    )))
+}
+
+fn shown(text: &str, topic: &str, printer: &Printer) -> Exit {
+    if printer.is_json() {
+        printer.document(&serde_json::json!({ "topic": topic, "text": text }));
+    } else {
+        Printer::raw(text);
+    }
+    Exit::Success
+}
+
+/// Returns the help of a command, or of a verb below it.
+fn of_command(words: &[String]) -> Option<String> {
+    let mut command = overview::command();
+    command.build();
+    let mut found = &command;
+    for word in words {
+        found = found.find_subcommand(word)?;
+    }
+    Some(found.clone().render_long_help().to_string())
+}
+
+fn manual() -> Result<Exit, Trouble> {
+    let broken = |error: std::io::Error| Trouble::NotDone(format!("the manual page: {error}"));
+    let mut page = Vec::new();
+    let man = clap_mangen::Man::new(overview::plain());
+    man.render(&mut page).map_err(broken)?;
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    for topic in &TOPICS {
+        let (title, body) = topic.text.split_once('\n').unwrap_or((topic.text, ""));
+        let title = title.replace('"', "");
+        push(&mut page, format_args!(".SH \"{title}\"\n.nf\n"));
+        for line in body.trim_matches('\n').lines() {
+            // A line that begins with a dot would be a request.
+            let line = line.replace('\\', "\\e").replace('-', "\\-");
+            push(&mut page, format_args!("\\&{line}\n"));
+        }
+        page.push_str(".fi\n");
+    }
+    Printer::raw(&page);
+    Ok(Exit::Success)
+}

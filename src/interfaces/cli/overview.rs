@@ -1,0 +1,128 @@
+//! The commands in groups, by what a person wants to do; the rest of the help is clap's.
+
+use clap::CommandFactory;
+
+use super::args::{Cli, Mode, ModeArgs};
+use crate::interfaces::report::plan::push;
+
+/// The groups, in the order of a first week. What is in none of them comes last; hidden commands are left out.
+const GROUPS: [(&str, &[&str]); 6] = [
+    (
+        "Run jobs",
+        &[
+            "run",
+            "test",
+            "status",
+            "steps",
+            "checkpoint",
+            "rollback",
+            "answer",
+        ],
+    ),
+    ("Plans", &["plan"]),
+    (
+        "Agents and nights",
+        &["agents", "task", "night", "schedule", "notify"],
+    ),
+    (
+        "Safety",
+        &[
+            "policy",
+            "autonomy",
+            "phase",
+            "drill",
+            "check",
+            "validate",
+            "judge-change",
+        ],
+    ),
+    ("Records", &["ledger"]),
+    (
+        "Set-up",
+        &["init", "doctor", "config", "completions", "help"],
+    ),
+];
+
+/// What somebody can do who has done nothing yet.
+pub(super) const FIRST_STEPS: &str = "three things to do next:
+  tos init --sample DIR    lay out a job that runs without a key, and try it there with `tos run`
+  tos init                 begin a job of your own here; then `tos doctor` says what is missing
+  tos plan run PLAN.yaml   run a plan, a graph of commands; it needs no configuration";
+
+/// Returns a line of a list.
+pub(super) fn row(name: &str, line: &str) -> String {
+    format!("  {name:<13} {line}\n")
+}
+
+/// Returns the definition of the command line with nothing changed but what is not meant for anybody.
+pub(super) fn plain() -> clap::Command {
+    let mut command = Cli::command();
+    for (name, mode) in [
+        ("run", Mode::Run),
+        ("test", Mode::Test),
+        ("checkpoint", Mode::Checkpoint),
+        ("rollback", Mode::Rollback),
+    ] {
+        // An option that means nothing in a mode is an error there, so it is not offered.
+        command = command.mut_subcommand(name, |sub| {
+            sub.mut_args(|arg| {
+                let is_idle = ModeArgs::is_misplaced(arg.get_id().as_str(), mode);
+                if is_idle { arg.hide(true) } else { arg }
+            })
+        });
+    }
+    command
+}
+
+/// Returns the definition of the command line with its commands in groups.
+pub(super) fn command() -> clap::Command {
+    let command = plain();
+    let mut rest: Vec<(String, String)> = command
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set())
+        .map(|sub| {
+            let about = sub.get_about().map(ToString::to_string);
+            (sub.get_name().to_owned(), about.unwrap_or_default())
+        })
+        .collect();
+    let mut text = String::new();
+    for (title, names) in GROUPS {
+        let mut rows = String::new();
+        for name in names {
+            if let Some(at) = rest.iter().position(|(known, _)| known == name) {
+                let (name, about) = rest.remove(at);
+                rows.push_str(&row(&name, &about));
+            }
+        }
+        if !rows.is_empty() {
+            push(&mut text, format_args!("{title}:\n{rows}\n"));
+        }
+    }
+    if !rest.is_empty() {
+        let rows: String = rest.iter().map(|(name, about)| row(name, about)).collect();
+        push(&mut text, format_args!("More:\n{rows}\n"));
+    }
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{text}{{all-args}}{{after-help}}"
+    );
+    command
+        .mut_subcommands(|sub| sub.hide(true))
+        .help_template(template)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_visible_command_is_in_a_group_and_told_in_one_line() {
+        let text = command().render_help().to_string();
+        assert!(!text.contains("\nMore:"), "{text}");
+        for line in text.lines().take_while(|line| !line.starts_with("Options")) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+        for name in ["run", "plan", "night", "policy", "ledger", "init"] {
+            assert!(text.contains(&format!("\n  {name} ")), "{name}: {text}");
+        }
+    }
+}
