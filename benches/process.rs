@@ -35,6 +35,7 @@ fn order(root: &Path) -> Order {
         directory: root.to_owned(),
         deadline: Duration::from_secs(60),
         idle_deadline: None,
+        grace: None,
         environment: Vec::new(),
         output_directory: root.join("logs"),
         index: 1,

@@ -15,11 +15,14 @@ use std::{
 use git2::{Commit, Delta, Diff, DiffOptions, Oid, Repository, Tree};
 
 use crate::{
-    adapters::syntax,
-    domain::validate::{
-        Change, Collected, Project, Side, Sort,
-        facts::{Facts, Language},
-        facts_of_text, is_test_path, judges,
+    adapters::{git, syntax},
+    domain::{
+        checkpoint::Failure,
+        validate::{
+            Change, Collected, Project, Side, Sort,
+            facts::{Facts, Language},
+            facts_of_text, is_test_path, judges,
+        },
     },
 };
 
@@ -44,6 +47,9 @@ pub enum Error {
         /// Where it was found.
         root: String,
     },
+    /// There is one, of a kind that cannot be read.
+    #[error(transparent)]
+    Unsupported(#[from] Failure),
     /// The base is unknown.
     #[error("`{base}` is no commit of this repository")]
     NoBase {
@@ -70,11 +76,13 @@ pub fn blocking_collect(root: &Path, base: Option<&str>) -> Result<Collected, Er
     };
     let git = Repository::discover(root).map_err(|error| {
         if error.code() == git2::ErrorCode::Owner {
-            Error::Foreign {
+            return Error::Foreign {
                 root: root.display().to_string(),
-            }
-        } else {
-            none()
+            };
+        }
+        match git::why_not_opened(root, error) {
+            Failure::NoRepository { .. } => none(),
+            other => Error::Unsupported(other),
         }
     })?;
     let top = git.workdir().ok_or_else(none)?.to_owned();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    adapters::{git, programs},
+    adapters::{git, process::detach, programs},
     domain::{checkpoint::Failure, command::Kind},
 };
 
@@ -99,7 +99,9 @@ fn version(name: &str) -> Option<String> {
     if name == "sh" {
         return Some(path.display().to_string());
     }
-    let output = Command::new(&path)
+    let mut command = Command::new(&path);
+    detach(&mut command);
+    let output = command
         .arg("--version")
         .stdin(Stdio::null())
         .output()

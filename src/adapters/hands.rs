@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::{
     adapters::{
         logins::{self, Logins},
-        process, sandbox, state_folder,
+        process, sandbox, state_folder, temporary,
     },
     domain::{
         confinement::{Backend, Capability, Level, Network, Report},
@@ -53,15 +53,36 @@ pub struct Options {
     pub show: Vec<PathBuf>,
 }
 
+/// Who works in a room. What an agent leaves in its temporary directory is not there for the tests that judge it.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    Agent,
+    Tests,
+}
+
+impl Who {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Tests => "tests",
+        }
+    }
+}
+
 /// The hands of this machine.
 #[derive(Debug, Clone)]
-pub struct MachineHands(Options, Logins);
+pub struct MachineHands(Options, Logins, Arc<Mutex<Redactor>>);
 
 impl MachineHands {
     /// Makes them.
     pub fn new(options: Options) -> Self {
         let logins = Logins::new(options.home.clone(), &options.state);
-        Self(options, logins)
+        let redactor = Arc::new(Mutex::new(options.redactor.clone()));
+        Self(options, logins, redactor)
+    }
+
+    fn redactor(&self) -> MutexGuard<'_, Redactor> {
+        self.2.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn variable(&self, name: &str) -> Option<OsString> {
@@ -82,7 +103,7 @@ impl MachineHands {
         environment
     }
 
-    fn wall(&self, room: &Path, hosts: &[String], sandbox: Sandbox) -> sandbox::Wall {
+    fn wall(&self, room: &Path, hosts: &[String], sandbox: Sandbox, who: Who) -> sandbox::Wall {
         let usual = sandbox::Options::new(room.to_owned(), self.0.program.clone());
         let options = sandbox::Options {
             level: if sandbox == Sandbox::Off {
@@ -104,6 +125,7 @@ impl MachineHands {
             // Other rooms have homes with logins in them.
             covered: vec![self.0.state.clone()],
             show: self.0.show.clone(),
+            temporary: temporary::of_room(room).map(|folder| folder.join(who.as_str())),
             path: self.variable("PATH").unwrap_or(usual.path.clone()),
             limits: self.0.limits,
             state: self.0.state.clone(),
@@ -118,7 +140,7 @@ impl MachineHands {
         hosts: &[String],
         own_keys: &[String],
         sandbox: Sandbox,
-        folders: &[&str],
+        (who, folders): (Who, &[&str]),
     ) -> Arc<dyn Runner> {
         let own = own_keys
             .iter()
@@ -130,11 +152,24 @@ impl MachineHands {
                 .iter()
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
-            ..process::Options::new(room.to_owned(), self.0.redactor.clone())
+            ..process::Options::new(room.to_owned(), self.redactor().clone())
         };
-        let wall = self.wall(room, hosts, sandbox);
+        let wall = self.wall(room, hosts, sandbox, who);
         Arc::new(process::CommandRunner::new(options, Some(Arc::new(wall))))
     }
+}
+
+/// Returns an agent with the login it will use: what it names, or what a home and the variables that are set have for its
+/// kind.
+pub fn usual_login(agent: &Agent, home: Option<&Path>, is_set: impl Fn(&str) -> bool) -> Agent {
+    let is_there = |file: &str| home.is_some_and(|home| home.join(file).is_file());
+    agent.with_usual_login(is_there, is_set)
+}
+
+/// Returns the folders of a home, beside those on `PATH`, where the programs of a kind of agent may lie.
+pub fn usual_folders(home: Option<&Path>, folders: &[&str]) -> Vec<PathBuf> {
+    let all = folders.iter().filter_map(|folder| Some(home?.join(folder)));
+    all.filter(|folder| folder.is_dir()).collect()
 }
 
 /// Puts folders below the home directory that exist at the end of `PATH`.
@@ -143,8 +178,7 @@ fn with_folders(
     home: Option<&Path>,
     folders: &[&str],
 ) -> Vec<(OsString, OsString)> {
-    let there = folders.iter().filter_map(|folder| Some(home?.join(folder)));
-    let there: Vec<PathBuf> = there.filter(|folder| folder.is_dir()).collect();
+    let there = usual_folders(home, folders);
     let path = environment.iter_mut().find(|(name, _)| name == "PATH");
     if let Some((_, path)) = path.filter(|_| !there.is_empty()) {
         let all = std::env::split_paths(path.as_os_str()).chain(there);
@@ -158,11 +192,9 @@ fn with_folders(
 
 impl Hands for MachineHands {
     fn with_login(&self, agent: &Agent) -> Agent {
-        let below_home = |name: &str| self.0.home.as_ref().map(|home| home.join(name));
-        agent.with_usual_login(
-            |file| below_home(file).is_some_and(|path| path.is_file()),
-            |name| self.variable(name).is_some_and(|value| !value.is_empty()),
-        )
+        usual_login(agent, self.0.home.as_deref(), |name| {
+            self.variable(name).is_some_and(|value| !value.is_empty())
+        })
     }
 
     fn homes(&self, room: &Path) -> (String, String) {
@@ -187,15 +219,8 @@ impl Hands for MachineHands {
     }
 
     fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String> {
-        if let Some(name) = self.lacks(agent) {
-            return Err(format!("the agent needs {name}, which is not set"));
-        }
-        let missing = agent.credentials.iter().find(|name| {
-            let path = self.0.home.as_ref().map(|home| home.join(name));
-            !path.is_some_and(|path| path.exists())
-        });
-        if let Some(name) = missing {
-            return Err(format!("the agent needs ~/{name}, which does not exist"));
+        if let Some(what) = self.lacks(agent) {
+            return Err(format!("the agent needs {what}"));
         }
         let make = || -> io::Result<(String, String)> {
             let homes = ["home", "test-home"].map(|name| room.join(name));
@@ -222,7 +247,15 @@ impl Hands for MachineHands {
 
     fn lacks(&self, agent: &Agent) -> Option<String> {
         let mut names = agent.environment.iter();
-        names.find(|name| self.variable(name).is_none()).cloned()
+        if let Some(name) = names.find(|name| self.variable(name).is_none()) {
+            return Some(format!("{name}, which is not set"));
+        }
+        let mut files = agent.credentials.iter();
+        let missing = files.find(|name| {
+            let path = self.0.home.as_ref().map(|home| home.join(name));
+            !path.is_some_and(|path| path.exists())
+        });
+        missing.map(|name| format!("~/{name}, which does not exist"))
     }
 
     fn strip(&self, room: &Path) {
@@ -235,13 +268,20 @@ impl Hands for MachineHands {
         self.1.recover()
     }
 
+    fn hide(&self, secrets: &[String]) {
+        if !secrets.is_empty() {
+            let mut redactor = self.redactor();
+            *redactor = redactor.and(secrets.iter().cloned());
+        }
+    }
+
     fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner> {
         let inner = self.runner(
             room,
             &agent.hosts(),
             &agent.environment,
             sandbox,
-            agent.kind.usual_folders(),
+            (Who::Agent, agent.kind.usual_folders()),
         );
         Arc::new(Renewing {
             inner,
@@ -252,7 +292,7 @@ impl Hands for MachineHands {
     }
 
     fn for_tests(&self, room: &Path, sandbox: Sandbox) -> Arc<dyn Runner> {
-        self.runner(room, &[], &[], sandbox, &[])
+        self.runner(room, &[], &[], sandbox, (Who::Tests, &[]))
     }
 
     fn confined<'a>(
@@ -262,12 +302,12 @@ impl Hands for MachineHands {
         sandbox: Sandbox,
     ) -> BoxFuture<'a, Confined> {
         Box::pin(async move {
-            let tests = told(&self.wall(room, &[], sandbox).report().await);
+            let tests = told(&self.wall(room, &[], sandbox, Who::Tests).report().await);
             if hosts.is_empty() {
                 return tests;
             }
             // A wall that cannot let an agent through to its hosts is none for the agent.
-            let agents = told(&self.wall(room, hosts, sandbox).report().await);
+            let agents = told(&self.wall(room, hosts, sandbox, Who::Agent).report().await);
             both(&tests, agents)
         })
     }
@@ -317,6 +357,10 @@ impl Runner for Renewing {
     fn interrupt(&self, how: Interrupt) {
         self.asked.send_replace(true);
         self.inner.interrupt(how);
+    }
+
+    fn take_refused_hosts(&self) -> Vec<String> {
+        self.inner.take_refused_hosts()
     }
 
     fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {

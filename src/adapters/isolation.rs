@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::adapters::process::detach;
+
 /// Ways to try: a name, the words to run, what success proves.
 const WAYS: &[(&str, &[&str], &str)] = &[
     ("docker", &["docker", "info"], "a container daemon answers"),
@@ -111,6 +113,7 @@ fn first_line_of(
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)));
     }
+    detach(&mut command);
     let child = command
         .args(rest)
         .current_dir(folder)
@@ -150,7 +153,9 @@ fn blocking_try(words: &[&str]) -> Result<(), String> {
     let Some((program, rest)) = words.split_first() else {
         return Err("nothing to run".to_owned());
     };
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    detach(&mut command);
+    let child = command
         .args(rest)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

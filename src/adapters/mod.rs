@@ -35,4 +35,5 @@ pub mod signals;
 pub mod state_folder;
 pub mod store;
 pub mod syntax;
+pub mod temporary;
 pub mod terminal;

@@ -87,6 +87,7 @@ impl DiskProbe {
             directory: self.root.clone(),
             deadline: self.deadline,
             idle_deadline: None,
+            grace: None,
             environment: Vec::new(),
             output_directory: scratch.path().to_owned(),
             index: 1,

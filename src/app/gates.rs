@@ -49,7 +49,7 @@ use crate::{
         clock::Clock, drill_site::Ground, ledger::Ledger, notifier::Notifier, schedules::Schedules,
         worktrees::Worktrees as _,
     },
-    services::guarded::Tools,
+    services::guarded::{self, Tools},
 };
 
 impl House {
@@ -146,15 +146,11 @@ impl GateKit for House {
 
     fn installed_agent(&self, kind: AgentKind) -> InstalledAgent {
         let home = self.variable("HOME").map(PathBuf::from);
-        let agent = Agent::simple(kind).with_usual_login(
-            |file| home.as_ref().is_some_and(|home| home.join(file).is_file()),
-            |name| self.variable(name).is_some_and(|value| !value.is_empty()),
-        );
+        let agent = hands::usual_login(&Agent::simple(kind), home.as_deref(), |name| {
+            self.variable(name).is_some_and(|value| !value.is_empty())
+        });
         let files = agent.credentials.iter().map(|file| format!("~/{file}"));
-        let folders: Vec<PathBuf> = home
-            .iter()
-            .flat_map(|home| kind.usual_folders().iter().map(|folder| home.join(folder)))
-            .collect();
+        let folders = hands::usual_folders(home.as_deref(), kind.usual_folders());
         let program = isolation::find_program(kind.as_str(), &folders);
         InstalledAgent {
             version: program.as_ref().map_or_else(
@@ -221,13 +217,18 @@ impl GateKit for House {
         })
     }
 
-    fn check_shared(&self, global: &Global, names: &[String]) -> Result<(), Trouble> {
-        if names.is_empty() {
+    fn check_shared(&self, global: &Global, list: &TaskList) -> Result<Vec<String>, Trouble> {
+        let root = files::canonical(&self.root(global));
+        let shares_nothing = list.share.is_empty() && list.share_files.is_empty();
+        if shares_nothing && git::blocking_look(&root).is_err() {
             // Lists that share nothing can be looked at where there is no repository.
-            return Ok(());
+            return Ok(Vec::new());
         }
-        git::GitWorktrees::open(&files::canonical(&self.root(global)))
-            .and_then(|worktrees| worktrees.check_shared(names))
+        git::GitWorktrees::open(&root)
+            .and_then(|worktrees| {
+                let head = worktrees.head()?;
+                guarded::work_tree_notes(&worktrees, list, &head)
+            })
             .map_err(|error| Trouble::Setup(error.to_string()))
     }
 

@@ -19,6 +19,7 @@ use crate::{
         probe::DiskProbe,
         process, signals,
         store::{DiskStore, Layout, Lock},
+        temporary,
     },
     config::{self, Overrides, Settings, payload},
     domain::{
@@ -441,6 +442,11 @@ impl Kit for House {
             },
             notices: walls::notice(&confinement).into_iter().collect(),
         })
+    }
+
+    fn end_temporary(&self, settings: &Settings) {
+        let state = settings.root.join(".tos");
+        temporary::blocking_remove(&temporary::of_job(&state));
     }
 
     fn questions(&self, settings: &Settings) -> Vec<serde_json::Value> {

@@ -34,6 +34,7 @@ pub(super) fn runner(
         head_bytes: size(settings.output.head_bytes),
         tail_bytes: size(settings.output.tail_bytes),
         disk_bytes: settings.output.disk_cap_bytes,
+        grace: settings.rules.grace,
         room: process::Room {
             most_bytes: settings.sandbox.limits.root_mb.unwrap_or(0) << 20,
             ..process::Room::default()

@@ -7,7 +7,10 @@ use std::{
 };
 
 use crate::{
-    adapters::sandbox::{self, Wall},
+    adapters::{
+        sandbox::{self, Wall},
+        temporary,
+    },
     config::{self, SandboxLevel, Settings},
     domain::confinement::{Backend, Choice, Level, Network, Report},
     interfaces::cli::exit::Trouble,
@@ -42,6 +45,8 @@ pub(super) fn around(
         root: workdir.to_owned(),
         protected: closed.to_vec(),
         hidden: hidden.to_vec(),
+        // Tasks of a plan run at the same time; each has one of its own.
+        temporary: None,
         ..usual
     }));
     let report = alone(wall.report())?;
@@ -117,6 +122,7 @@ fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> 
         limits: limits(wish.limits, usual.limits),
         protected,
         show: wish.show.clone(),
+        temporary: Some(temporary::of_job(&usual.state)),
         home: variable("HOME").map(PathBuf::from),
         path: variable("PATH").unwrap_or_else(|| usual.path.clone()),
         ..usual

@@ -197,6 +197,7 @@ impl Maker<'_> {
             },
             command_timeout,
             idle_timeout: (!idle.is_zero()).then_some(idle),
+            grace: self.seconds("grace_seconds"),
             require_approval: self.flag("require_approval"),
             on_unknown: match self.text("on_unknown").as_str() {
                 "rerun" => OnUnknown::Rerun,

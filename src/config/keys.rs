@@ -158,6 +158,8 @@ const GENERAL: &[Key] = &[
         "The deadline of one model call and of one command, in seconds. Past it a command is ended with everything it started."),
     ours("idle_timeout_sec", SECONDS, Preset::Json("0"), "900",
         "Ends a command that wrote nothing, used no CPU and touched no file for this many seconds. `0` = never."),
+    ours("grace_seconds", SECONDS, Preset::Json("10"), "30",
+        "How long a command that is asked to end (SIGTERM) may take before it is killed, in seconds."),
     ours("no_progress_limit", Shape::Integer { least: 0, most: 1_000_000 }, Preset::Json("3"), "5",
         "Ends a run whose last steps did the same with the same result (denied, failed, empty) this many times in a row. `0` = never."),
     ours("require_approval", Shape::Bool, Preset::Json("true"), "false",

@@ -50,6 +50,8 @@ pub struct Rules {
     pub command_timeout: Duration,
     /// Silence after which a command counts as hanging (`idle_timeout_sec`; `None` = never).
     pub idle_timeout: Option<Duration>,
+    /// How long a command may take to end when it is asked to, before it is killed (`grace_seconds`).
+    pub grace: Duration,
     /// Whether the reviewer's `approval: false` stops a step (`require_approval`, default true).
     pub require_approval: bool,
     /// What to do about a command that started before a crash and has no end (`on_unknown`).

@@ -33,7 +33,7 @@ pub trait Hands: Send + Sync {
     /// Makes the homes of a room: one with the agent's credentials, one without. Returns both.
     fn furnish(&self, room: &Path, agent: &Agent) -> Result<(String, String), String>;
 
-    /// Returns a variable that should hold the agent's own key and is not set.
+    /// Says which variable or file of the agent's own login, named in the list, is not there.
     fn lacks(&self, agent: &Agent) -> Option<String>;
 
     /// Takes the credentials away again; what was renewed in them comes back to the user first.
@@ -42,6 +42,9 @@ pub trait Hands: Send + Sync {
     /// Brings back what was renewed in rooms that a dead tos left; returns what people should know. Nothing of those
     /// rooms may be at work any more.
     fn recover(&self) -> Vec<String>;
+
+    /// Makes these values part of nothing that runners made from here on write.
+    fn hide(&self, secrets: &[String]);
 
     /// Returns a runner for the agent, which reaches only these hosts.
     fn for_agent(&self, room: &Path, agent: &Agent, sandbox: Sandbox) -> Arc<dyn Runner>;

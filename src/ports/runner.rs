@@ -21,6 +21,8 @@ pub struct Order {
     pub deadline: Duration,
     /// How long it may be silent and motionless; `None` = for ever.
     pub idle_deadline: Option<Duration>,
+    /// How long it may take to end when it is asked to; `None` = as long as the runner gives every command.
+    pub grace: Option<Duration>,
     /// Variables set in addition to the runner's minimal environment.
     pub environment: Vec<(String, String)>,
     /// Where the whole output goes: files named `NN.stdout` and `NN.stderr` below this directory.
@@ -88,6 +90,11 @@ pub trait Runner: Send + Sync {
 
     /// Ends what is running now; the pending `run` then returns `Exit::Cancelled`.
     fn interrupt(&self, how: Interrupt);
+
+    /// Returns the hosts that commands asked for and the wall refused since the last question, as `host:port`.
+    fn take_refused_hosts(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Ends processes that carry this token prefix and survived an earlier tos; returns how many.
     fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32>;

@@ -38,12 +38,19 @@ pub struct Launch {
     pub jailed: bool,
     /// What goes past the jailers to the command; only a wall hands it on.
     pub inside: Inside,
+    /// A folder that the command shares with others, and how many bytes it may hold; more ends the command.
+    pub watched: Option<(PathBuf, u64)>,
 }
 
 /// Confines commands. What it cannot confine as asked it refuses.
 pub trait Sandbox: Send + Sync {
     /// Returns the start of the same command behind the wall.
     fn confine(&self, launch: Launch) -> BoxFuture<'_, Result<Launch, Failure>>;
+
+    /// Returns the hosts that commands asked for and the wall refused since the last question, as `host:port`.
+    fn take_refused_hosts(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Tells which wall is in force and how each of its properties was proved.
     fn report(&self) -> BoxFuture<'_, Report>;

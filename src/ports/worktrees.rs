@@ -24,6 +24,24 @@ pub struct Place {
     pub tree: String,
 }
 
+/// What of the checkout a work tree gets although git ignores it.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedWish<'a> {
+    /// Folders.
+    pub folders: &'a [String],
+    /// Patterns of files.
+    pub files: &'a [String],
+}
+
+/// What was shared with a work tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// The files, from the top of the checkout.
+    pub files: Vec<String>,
+    /// Values in them that nobody may see.
+    pub secrets: Vec<String>,
+}
+
 /// Makes and keeps work trees. The user's checkout, branches, hooks and configuration are never touched.
 pub trait Worktrees: Send + Sync {
     /// Returns the commit that new work starts from.
@@ -86,12 +104,16 @@ pub trait Worktrees: Send + Sync {
     /// Returns one line each.
     fn clean(&self) -> Result<Vec<String>, Error>;
 
-    /// Says why one of these folders of the checkout cannot be shared.
-    fn check_shared(&self, names: &[String]) -> Result<(), Error>;
+    /// Says why one of these folders or patterns of files of the checkout cannot be shared. Returns the files.
+    fn check_shared(&self, wish: &SharedWish<'_>) -> Result<Vec<String>, Error>;
 
-    /// Puts folders of the checkout that git ignores into a fresh work tree, where nothing done to them reaches
-    /// the checkout: as links where a wall makes everything outside read-only, else as copies.
-    fn share(&self, place: &Place, names: &[String], walled: bool) -> Result<(), Error>;
+    /// Puts folders and files of the checkout that git ignores into a fresh work tree, where nothing done to them
+    /// reaches the checkout: folders as links where a wall makes everything outside read-only, else as copies; files as
+    /// copies. They are never part of what changed in it.
+    fn share(&self, place: &Place, wish: &SharedWish<'_>, walled: bool) -> Result<Shared, Error>;
+
+    /// Names the submodules of a commit that work trees are made without, and what helps; one line each.
+    fn missing_submodules(&self, base: &str) -> Result<Vec<String>, Error>;
 
     /// Returns how many bytes of disk a room takes, homes and ignored files included.
     fn weight(&self, place: &Place) -> u64;

@@ -138,6 +138,7 @@ impl Performer {
             directory: self.workshop.root.clone(),
             deadline: self.workshop.deadline,
             idle_deadline: self.workshop.idle_deadline,
+            grace: None,
             environment: Vec::new(),
             output_directory: self.workshop.steps.join(format!("step_{step:03}")),
             index: index + 1,

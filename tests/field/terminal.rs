@@ -95,6 +95,33 @@ esac"#,
 }
 
 #[test]
+fn what_git_starts_is_told_so_too() {
+    let machine = machine();
+    let git = |words: &[&str]| {
+        let done = Command::new("git")
+            .args(words)
+            .current_dir(machine.root())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{words:?} {done:?}");
+    };
+    git(&["init", "-q", "."]);
+    git(&["config", "user.name", "a"]);
+    git(&["config", "user.email", "a@example.com"]);
+    let said = machine.root().join("../said");
+    let filter = format!(
+        "if read x < /dev/tty; then echo read; else echo none; fi > '{}'; cat",
+        said.display()
+    );
+    git(&["config", "filter.asks.clean", &filter]);
+    machine.write(".gitattributes", "*.asks filter=asks\n");
+    machine.write("a.asks", "one\n");
+    let code = at_a_terminal(machine.tos(&["--mode", "checkpoint", "--name", "x"]));
+    assert_eq!(code, Some(0));
+    assert_eq!(std::fs::read_to_string(said).unwrap(), "none\n");
+}
+
+#[test]
 fn a_task_that_does_nothing_is_ended_and_one_that_computes_is_not() {
     let machine = machine();
     machine.write(

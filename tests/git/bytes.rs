@@ -455,3 +455,27 @@ fn a_tasks_work_tree_blames_nobody_for_what_git_would_convert() {
         b"one\r\ntwo\r\n"
     );
 }
+
+#[test]
+fn a_kept_attempt_has_the_bytes_of_the_disk() {
+    let repo = Repo::with_files();
+    repo.write(".gitattributes", "*.txt text\n*.up filter=up\n");
+    repo.write("b.up", "one\n");
+    repo.commit("rules");
+    repo.git(&["config", "filter.up.clean", "tr a-z A-Z"]);
+    let trees = GitWorktrees::open(&repo.top).unwrap();
+    let place = trees.make("run", "task", &repo.head()).unwrap();
+    fs::write(place.top.join("a.txt"), "two\r\n").unwrap();
+    fs::write(place.top.join("b.up"), "two\n").unwrap();
+    fs::write(place.top.join("odd \"name\".txt"), "new\r\n").unwrap();
+    let kept = trees
+        .save(&place, "tried", "refs/tos/attempts/run/task-1")
+        .unwrap();
+    for (name, bytes) in [
+        ("a.txt", "two\r\n"),
+        ("b.up", "two\n"),
+        ("odd \"name\".txt", "new\r\n"),
+    ] {
+        assert_eq!(repo.git(&["show", &format!("{kept}:{name}")]), bytes);
+    }
+}

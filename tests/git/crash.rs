@@ -10,9 +10,9 @@ use std::{
 };
 
 use tos::{
-    adapters::git::{GitCheckpoints, Options},
+    adapters::git::{GitCheckpoints, GitWorktrees, Options},
     domain::checkpoint::{Failure, RollBack, Take},
-    ports::checkpoints::Checkpoints,
+    ports::{checkpoints::Checkpoints, worktrees::Worktrees},
 };
 
 use crate::{
@@ -130,4 +130,52 @@ fn a_rollback_killed_at_any_moment_can_be_undone() {
         assert_eq!((repo.picture(), repo.head()), (picture, head));
         repo.check();
     }
+}
+
+#[test]
+#[ignore = "the other half of the test below, which starts it"]
+fn maker() {
+    let top = PathBuf::from(std::env::var_os("TOS_TEST_TOP").unwrap());
+    let trees = GitWorktrees::open(&top).unwrap();
+    let head = trees.head().unwrap();
+    trees.make("run", "task", &head).unwrap();
+}
+
+#[test]
+fn a_git_that_outlived_its_tos_writes_nothing_after_the_cleaning() {
+    let repo = Repo::with_files();
+    repo.write(".gitattributes", "*.slow filter=slow\n");
+    repo.write("b.slow", "one\n");
+    repo.commit("slow");
+    let started = repo.top.with_file_name("started");
+    let smudge = format!("touch '{}'; sleep 600", started.display());
+    repo.git(&["config", "filter.slow.smudge", &smudge]);
+    let mut child: Child = Command::new(std::env::current_exe().unwrap())
+        .args(["crash::maker", "--exact", "--ignored", "--quiet"])
+        .env("TOS_TEST_TOP", &repo.top)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !started.exists() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it waits for the filter"
+        );
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let trees = GitWorktrees::open(&repo.top).unwrap();
+    trees.clean().unwrap();
+    let left = |folder: &str| {
+        let entries = std::fs::read_dir(repo.top.join(folder));
+        entries.map_or(0, Iterator::count)
+    };
+    assert_eq!((left(".tos/worktrees"), left(".git/worktrees")), (0, 0));
+    assert_eq!(repo.git(&["worktree", "list"]).lines().count(), 1);
+    // The name is free again.
+    repo.git(&["config", "--unset", "filter.slow.smudge"]);
+    let head = trees.head().unwrap();
+    trees.make("run", "task", &head).unwrap();
 }

@@ -315,6 +315,52 @@ fn a_look_tells_why_checkpoints_are_not_possible() {
 }
 
 #[test]
+fn other_formats_are_named_with_what_helps_and_left_as_they_are() {
+    for (option, settings, remedy) in [
+        (
+            "--ref-format=reftable",
+            ["extensions.refStorage", "reftable"],
+            "`git refs migrate --ref-format=files` changes it",
+        ),
+        (
+            "--object-format=sha256",
+            ["extensions.objectFormat", "sha256"],
+            "`git fast-export --all | git -C NEW fast-import`",
+        ),
+    ] {
+        let repo = Repo::outside();
+        let made = std::process::Command::new("git")
+            .args(["init", "-q", option, "."])
+            .current_dir(&repo.top)
+            .output()
+            .unwrap();
+        if !made.status.success() {
+            // An older git knows neither.
+            repo.git(&["init", "-q", "."]);
+            repo.git(&["config", "core.repositoryFormatVersion", "1"]);
+            repo.git(&["config", settings[0], settings[1]]);
+        }
+        repo.write("a", "a");
+        let config = fs::read(repo.top.join(".git/config")).unwrap();
+        let head = fs::read(repo.top.join(".git/HEAD")).unwrap();
+        let said = [
+            repo.try_take("x").unwrap_err().to_string(),
+            repo.try_roll_back("x", true).unwrap_err().to_string(),
+            blocking_look(&repo.top).unwrap_err().to_string(),
+            GitWorktrees::open(&repo.top).unwrap_err().to_string(),
+            tos::adapters::changes::blocking_collect(&repo.top, None)
+                .unwrap_err()
+                .to_string(),
+        ];
+        for said in said {
+            assert!(said.contains(remedy), "{option}: {said}");
+        }
+        assert_eq!(fs::read(repo.top.join(".git/config")).unwrap(), config);
+        assert_eq!(fs::read(repo.top.join(".git/HEAD")).unwrap(), head);
+    }
+}
+
+#[test]
 fn another_storage_of_refs_is_named() {
     let repo = Repo::with_files();
     repo.git(&["config", "core.repositoryFormatVersion", "1"]);

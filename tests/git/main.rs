@@ -11,6 +11,7 @@ mod damaged;
 mod equivalence;
 mod hard;
 mod rollback;
+mod spoilt;
 mod state;
 mod support;
 mod take;

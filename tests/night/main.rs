@@ -15,6 +15,8 @@ mod sink;
 mod program;
 #[path = "../support/repository.rs"]
 mod repository;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 use std::{
     fs,

@@ -3,7 +3,6 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{Read as _, Write as _},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -12,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tos::config::gates;
 
-use crate::{program::program, repository};
+use crate::{program::program, repository, terminal::at_terminal};
 
 pub(crate) struct Root {
     pub(crate) home: TempDir,
@@ -89,36 +88,7 @@ impl Root {
 
     /// Runs the program at a terminal of its own, at which this is typed.
     pub(crate) fn at_terminal(&self, words: &[&str], typed: &str) -> (Option<i32>, String) {
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let name = ptsname(&controller, Vec::new()).unwrap();
-        let open = || {
-            let path = name.to_str().unwrap();
-            fs::File::options()
-                .read(true)
-                .write(true)
-                .open(path)
-                .unwrap()
-        };
-        let mut command = self.command(words);
-        let mut child = command
-            .stdin(open())
-            .stdout(open())
-            .stderr(open())
-            .spawn()
-            .unwrap();
-        // The command holds the terminal open, and the end of the output would never come.
-        drop(command);
-        let mut controller = fs::File::from(controller);
-        controller.write_all(typed.as_bytes()).unwrap();
-        let (mut said, mut part) = (Vec::new(), [0; 4096]);
-        while let Ok(count @ 1..) = controller.read(&mut part) {
-            said.extend_from_slice(&part[..count]);
-        }
-        let said = String::from_utf8_lossy(&said).replace("\r\n", "\n");
-        (child.wait().unwrap().code(), said)
+        at_terminal(self.command(words), typed)
     }
 
     pub(crate) fn json(&self, words: &[&str]) -> Value {

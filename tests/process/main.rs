@@ -63,6 +63,7 @@ impl Bench {
             directory: self.folder.path().to_owned(),
             deadline: FOREVER,
             idle_deadline: None,
+            grace: None,
             environment: Vec::new(),
             output_directory: self.path("logs/step_001"),
             index: 1,
@@ -434,6 +435,19 @@ async fn a_silent_and_motionless_command_is_ended_as_idle() {
         end.exit
     );
     assert_eq!(end.stdout.head, "started\n");
+}
+
+#[tokio::test]
+async fn an_order_says_how_long_its_command_may_take_to_end() {
+    let _shared = ALONE.read().await;
+    let mut bench = Bench::new();
+    // With the time of the runner this would take as long as the test program is given.
+    bench.options.grace = FOREVER;
+    let mut order = bench.order(Kind::Sh, "trap '' TERM; while :; do sleep 0.1; done");
+    order.deadline = Duration::from_millis(200);
+    order.grace = Some(Duration::from_millis(50));
+    let end = bench.run_order(&order).await.unwrap();
+    assert!(matches!(end.exit, Exit::TimedOut { .. }), "{:?}", end.exit);
 }
 
 #[tokio::test]

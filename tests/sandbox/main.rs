@@ -133,6 +133,7 @@ impl Bench {
             directory: self.options.root.clone(),
             deadline: Duration::from_secs(30),
             idle_deadline: None,
+            grace: None,
             environment: vec![("HERE".into(), self.folder.path().display().to_string())],
             output_directory: self.path("root/logs"),
             index: 1,
@@ -234,6 +235,33 @@ async fn a_read_only_level_writes_only_to_its_temporary_directory() {
             .await;
         assert!(said.starts_with("temporary\n"), "{said}");
         assert!(!bench.path("root/workspace/x").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_lasting_temporary_directory_is_one_for_all_commands_and_has_a_size() {
+    for mut bench in walls(Level::Workspace).await {
+        let name = bench.options.backends[0].as_str();
+        bench.options.temporary = Some(bench.path("state/tmp/job"));
+        bench.options.limits.temporary_bytes = 8 << 20;
+        let said = bench
+            .output("cd ${TMPDIR:-/tmp} && echo kept > a && mkdir -m 700 b && ls -d a b && stat -c %a .")
+            .await;
+        assert_eq!(said, "a\nb\n1777\n", "{name}");
+        let said = bench.output("cd ${TMPDIR:-/tmp} && cat a").await;
+        assert_eq!(said, "kept\n", "{name}");
+        let code =
+            "cd ${TMPDIR:-/tmp}; for n in 1 2 3 4; do head -c 4M /dev/zero > $n; done; sleep 25";
+        let end = bench.run(code).await.unwrap();
+        assert!(
+            matches!(end.exit, Exit::DiskTaken { taken_bytes } if taken_bytes > 8 << 20),
+            "{name}: {:?}",
+            end.exit
+        );
+        // Who has another one, or none that lasts, sees nothing of it.
+        bench.options.temporary = None;
+        let said = bench.output("ls -A ${TMPDIR:-/tmp}/a 2>&1; true").await;
+        assert!(said.contains("No such file"), "{name}: {said}");
     }
 }
 
@@ -467,6 +495,7 @@ async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
             directory: bench.options.root.clone(),
             deadline: Duration::from_secs(2),
             idle_deadline: None,
+            grace: None,
             environment: Vec::new(),
             output_directory: bench.path("root/logs"),
             index: 1,

@@ -7,17 +7,20 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+mod ends;
 mod judged;
 mod plans;
+mod sharing;
 
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/repository.rs"]
 mod repository;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 use std::{
-    fs::{self, File},
-    io::{Read, Write},
+    fs,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
@@ -27,6 +30,7 @@ use tempfile::TempDir;
 use tos::config::gates;
 
 use program::program;
+use terminal::at_terminal;
 
 struct Root {
     home: TempDir,
@@ -707,44 +711,13 @@ fn a_phase_that_must_be_watched_refuses_to_work_alone() {
 
 #[test]
 fn a_watched_task_starts_when_the_person_says_go() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    for (typed, code) in [("go", 0), ("no", 4)] {
+    for (typed, code) in [("go\n", 0), ("no\n", 4)] {
         let root = Root::watched();
         root.list("stop", &[("T-1", FIXED, "")]);
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let name = ptsname(&controller, Vec::new()).unwrap();
-        let open = || {
-            File::options()
-                .read(true)
-                .write(true)
-                .open(name.to_str().unwrap())
-                .unwrap()
-        };
         let list = root.home.path().join("list.toml");
-        let mut child = root
-            .command(&["task", "run", list.to_str().unwrap()])
-            .stdin(open())
-            .stdout(open())
-            .stderr(open())
-            .spawn()
-            .unwrap();
-        let mut controller = File::from(controller);
-        controller
-            .write_all(format!("{typed}\n").as_bytes())
-            .unwrap();
-        let (mut said, mut part) = (Vec::new(), [0; 4096]);
-        while let Ok(count @ 1..) = controller.read(&mut part) {
-            said.extend_from_slice(&part[..count]);
-        }
-        let status = child.wait().unwrap();
-        assert_eq!(
-            status.code(),
-            Some(code),
-            "{}",
-            String::from_utf8_lossy(&said)
-        );
+        let command = root.command(&["task", "run", list.to_str().unwrap()]);
+        let (ended, said) = at_terminal(command, typed);
+        assert_eq!(ended, Some(code), "{said}");
     }
 }
 

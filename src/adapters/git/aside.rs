@@ -1,14 +1,31 @@
-//! What a rollback leaves as it is and a person should know of: submodules, other branches, a rebase.
+//! What a rollback leaves as it is, or moves out of its way, and a person should know of: submodules, other branches, a
+//! rebase, repositories in the place of files, files that nobody may change.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs::File,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use git2::{BranchType, Oid};
+use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, ioctl_setflags, open};
 
 use super::{
     delta::Delta,
+    error::{Doing, Result, text},
     home::Home,
-    index::{Index, SUBMODULE},
+    index::{Index, SUBMODULE, Stat},
     object::{Id, hex},
+    restore::{absolute, holds_repository},
+    rewrite::parents,
 };
-use crate::domain::{checkpoint::shown_path, safety::Head};
+use crate::{
+    adapters::state_folder,
+    domain::{checkpoint::shown_path, safety::Head},
+};
 
 /// Says that an operation goes on although the files were taken back.
 pub(super) fn unfinished(what: &str) -> String {
@@ -66,4 +83,88 @@ pub(super) fn moved_submodules(index: &Index, deltas: &[Delta]) -> Vec<String> {
         }
     });
     moved.collect()
+}
+
+/// Moves repositories that stand where a goal has files into the state folder: no snapshot can hold them.
+pub(super) fn blocking_move_repositories(home: &Home, deltas: &[Delta]) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for delta in deltas {
+        let place = absolute(&home.top, &delta.path);
+        let is_file = delta.after.is_some_and(|(mode, _)| mode != SUBMODULE);
+        let is_folder = place.symlink_metadata().is_ok_and(|data| data.is_dir());
+        if !is_file || !is_folder || !holds_repository(&place) {
+            continue;
+        }
+        let folder = home.top.join(".tos/set-aside");
+        state_folder::create_dir_all(&folder).at("create", &folder)?;
+        let to = free_name(&folder, &delta.path);
+        std::fs::rename(&place, &to).at("move", &place)?;
+        told.push(format!(
+            "`{}` was another git repository and is now `{}`",
+            shown_path(&delta.path),
+            text(&to)
+        ));
+    }
+    Ok(told)
+}
+
+fn free_name(folder: &Path, path: &[u8]) -> PathBuf {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let name: Vec<u8> = path
+        .iter()
+        .map(|byte| if *byte == b'/' { b'-' } else { *byte })
+        .collect();
+    let name = OsStr::from_bytes(&name).to_owned();
+    let mut number = now.map_or(0, |time| time.as_secs());
+    loop {
+        let mut all = name.clone();
+        all.push(format!("-{number}"));
+        let to = folder.join(all);
+        if to.symlink_metadata().is_err() {
+            return to;
+        }
+        number += 1;
+    }
+}
+
+/// Takes the marks off files and folders that keep anybody from changing them, where that is allowed; returns their paths.
+pub(super) fn blocking_free(home: &Home, deltas: &[Delta]) -> BTreeSet<Vec<u8>> {
+    let mut seen = BTreeSet::new();
+    let mut freed = BTreeSet::new();
+    for delta in deltas {
+        let all = parents(&delta.path).chain([delta.path.clone(), Vec::new()]);
+        for path in all {
+            if seen.insert(path.clone()) && blocking_free_one(&absolute(&home.top, &path)) {
+                freed.insert(path);
+            }
+        }
+    }
+    freed
+}
+
+/// Takes the new times of freed files over into an index: nobody else has changed them.
+pub(super) fn blocking_know_freed(home: &Home, index: &mut Index, freed: &BTreeSet<Vec<u8>>) {
+    for path in freed {
+        let data = absolute(&home.top, path).symlink_metadata();
+        if let (Ok(at), Ok(data)) = (index.find(path), data)
+            && let Some(entry) = index.entries.get_mut(at)
+        {
+            entry.stat = Stat::from(&data);
+        }
+    }
+}
+
+/// Tells whether there was a mark and it is gone. What cannot be asked or freed says so itself when it is written.
+fn blocking_free_one(place: &Path) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let data = place.symlink_metadata();
+    let is_plain = data.is_ok_and(|data| data.is_file() || data.is_dir());
+    let opened = is_plain.then(|| open(place, flags, Mode::empty()).ok());
+    let Some(file) = opened.flatten().map(File::from) else {
+        return false;
+    };
+    let marks = IFlags::IMMUTABLE | IFlags::APPEND;
+    ioctl_getflags(&file).is_ok_and(|all| {
+        all.intersects(marks) && ioctl_setflags(&file, all.difference(marks)).is_ok()
+    })
 }

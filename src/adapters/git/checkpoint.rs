@@ -17,7 +17,7 @@ use super::{
     index::Index,
     neighbours,
     object::Id,
-    publish, records, refs,
+    publish, records, refs, repair,
     tree_diff::{self, Changes},
     wholeness,
 };
@@ -92,6 +92,7 @@ fn blocking_take_once(
     refs::advance(home, &head, commit, &format!("commit (tos): {why}"))?;
     let own = format!("{below}{number}");
     refs::blocking_settle(home, &[&own, &beside, head.name().unwrap_or("HEAD")])?;
+    repair::blocking_keep(home);
     blocking_gather_packs(home);
     let changes = changes_since(home, captured.memory.as_ref(), &captured.tree, parent)?;
     Ok(Taken {

@@ -77,6 +77,11 @@ impl Disk {
         index.ok_or_else(|| super::error::broken("the files were not read", Path::new("index")))
     }
 
+    /// Returns the files by their bytes, where they have an index of their own.
+    pub(super) const fn own_mut(&mut self) -> Option<&mut Index> {
+        self.own.as_mut()
+    }
+
     /// Tells whether the index of the capture describes the files by their bytes.
     pub(super) fn is_plain(&self) -> bool {
         self.own.is_none()

@@ -197,8 +197,10 @@ pub(super) fn not_opened(root: &Path, error: git2::Error) -> Failure {
              --ref-format=files` changes it)"
                 .to_owned()
         }
-        (_, ErrorClass::Repository) if error.message().contains("objectformat") => {
-            "another object format than sha1 (`extensions.objectFormat`, e.g. sha256)".to_owned()
+        (_, ErrorClass::Repository) if is_about_objects(error.message()) => {
+            "another object format than sha1 (`extensions.objectFormat`, e.g. sha256; git cannot change it, but \
+             `git fast-export --all | git -C NEW fast-import` fills a new repository)"
+                .to_owned()
         }
         (ErrorCode::Owner, _) => {
             "a directory owned by another user (see `git config safe.directory`)".to_owned()
@@ -216,6 +218,10 @@ pub(super) fn not_opened(root: &Path, error: git2::Error) -> Failure {
         repository: text(root),
         feature,
     }
+}
+
+fn is_about_objects(message: &str) -> bool {
+    message.contains("objectformat") || message.contains("object format")
 }
 
 fn is_executable(path: &Path) -> bool {

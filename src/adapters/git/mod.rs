@@ -19,6 +19,7 @@ use std::{
 };
 
 mod aside;
+mod attempts;
 mod attributes;
 mod capture;
 mod checkpoint;
@@ -28,6 +29,7 @@ mod delta;
 mod disk;
 mod error;
 mod fast;
+mod folders;
 mod home;
 mod ignore;
 mod index;
@@ -38,16 +40,20 @@ mod neighbours;
 mod object;
 mod pack;
 mod program;
+mod promises;
 mod publish;
 mod question;
 mod records;
 mod refs;
+mod repair;
 mod restore;
 mod rewrite;
 mod rollback;
 mod safety;
 mod scan;
 mod share;
+mod shared_files;
+mod submodules;
 mod target;
 mod tree_diff;
 mod trees;
@@ -128,6 +134,11 @@ pub fn blocking_look(root: &Path) -> Result<(), Failure> {
         .and_then(|home| home.head())
         .map(drop)
         .map_err(|failure| wholeness::named(root, failure))
+}
+
+/// Says why the repository of a root could not be opened, and what helps.
+pub fn why_not_opened(root: &Path, error: git2::Error) -> Failure {
+    home::not_opened(root, error)
 }
 
 /// Checkpoints in the git repository around the root.

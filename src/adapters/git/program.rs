@@ -13,7 +13,10 @@ use std::{
 };
 
 use super::error::{Doing, Result};
-use crate::domain::checkpoint::Failure;
+use crate::{
+    adapters::process::{MARKER, detach},
+    domain::checkpoint::Failure,
+};
 
 /// Settings that keep git quiet, hookless and durable, whatever the user's configuration says.
 const SETTINGS: &[&str] = &[
@@ -28,6 +31,13 @@ const SETTINGS: &[&str] = &[
     "advice.addEmbeddedRepo=false",
 ];
 
+/// Variables that keep git, ssh and what they start from asking anybody for a password: nobody would see the question.
+const NEVER_ASK: &[(&str, &str)] = &[
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_ASKPASS", ""),
+    ("SSH_ASKPASS_REQUIRE", "never"),
+];
+
 /// Variables handed on to git, by name.
 const KEPT: &[&str] = &[
     "PATH",
@@ -39,12 +49,10 @@ const KEPT: &[&str] = &[
     "TZ",
     "LANG",
     "SSH_AUTH_SOCK",
-    "SSH_ASKPASS",
     "SSH_AGENT_PID",
     "DISPLAY",
     "WAYLAND_DISPLAY",
     "DBUS_SESSION_BUS_ADDRESS",
-    "GIT_ASKPASS",
     "GIT_SSH",
     "GIT_SSH_COMMAND",
     "GIT_EXEC_PATH",
@@ -70,6 +78,8 @@ pub(super) struct Program {
     index: Option<PathBuf>,
     directory: Option<PathBuf>,
     literal: bool,
+    /// The token by which it is found when tos was killed and git goes on.
+    token: Option<String>,
     deadline: Duration,
 }
 
@@ -81,6 +91,7 @@ impl Program {
             index: None,
             directory: None,
             literal: false,
+            token: None,
             deadline: Duration::from_secs(600),
         }
     }
@@ -98,6 +109,14 @@ impl Program {
         Self {
             top: top.to_owned(),
             directory: Some(directory.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Lets git, and what it starts, be found when tos was killed meanwhile.
+    pub(super) fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
             ..self.clone()
         }
     }
@@ -164,13 +183,17 @@ impl Program {
     fn spawn<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<Child> {
         let mut command = Command::new("git");
         command.current_dir(&self.top).env_clear().envs(kept());
-        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
+        command.env("LC_ALL", "C").envs(NEVER_ASK.iter().copied());
+        detach(&mut command);
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
         }
         if let Some(directory) = &self.directory {
             command.env("GIT_DIR", directory);
             command.env("GIT_WORK_TREE", &self.top);
+        }
+        if let Some(token) = &self.token {
+            command.env(MARKER, token);
         }
         if self.literal {
             command.env("GIT_LITERAL_PATHSPECS", "1");

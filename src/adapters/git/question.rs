@@ -5,8 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::worktree::{remove, wrong};
-use crate::ports::worktrees::{Error, Place};
+use super::{folders::remove, worktree::wrong};
+use crate::{
+    adapters::temporary,
+    ports::worktrees::{Error, Place},
+};
 
 /// The most that is read of what an agent left in it, in bytes.
 const MOST_BYTES: u64 = 64 * 1024;
@@ -43,6 +46,7 @@ pub(super) fn read(place: &Place, file: &str) -> Option<String> {
 
 /// Takes the whole room away.
 pub(super) fn take_away(place: &Place) -> Result<(), Error> {
+    temporary::blocking_remove_of_room(&place.room);
     remove(&place.room).map_err(|error| wrong("a folder cannot be taken away", &error))?;
     // The folder of the run goes with its last room.
     drop(place.room.parent().map(fs::remove_dir));

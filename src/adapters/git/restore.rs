@@ -11,11 +11,9 @@ use super::{
     publish::Scratch,
     rewrite,
     tree_diff::Changes,
+    untouched,
 };
-use crate::domain::{
-    checkpoint::{Failure, Kind, shown_path},
-    state_folder::is_state_path,
-};
+use crate::domain::{checkpoint::Kind, state_folder::is_state_path};
 
 /// Adds to the capture what the way to `goal` would overwrite and git was told not to look at, or to ignore. Only
 /// where git writes the files: it does not touch what its index does not know.
@@ -68,6 +66,7 @@ pub(super) fn blocking_restore(
     captured: &mut Capture,
     goal: Oid,
     stays: &Stays,
+    warnings: &mut Vec<String>,
 ) -> Result<Scratch> {
     if let Some(index) = &captured.memory {
         let deltas = captured.deltas_to(home, index, Some(goal))?;
@@ -87,7 +86,7 @@ pub(super) fn blocking_restore(
         .iter()
         .map(|path| Own::blocking_read(home, path))
         .collect();
-    let scratch = blocking_by_program(home, captured, goal, &stays.ignored)?;
+    let scratch = blocking_by_program(home, captured, goal, &stays.ignored, warnings)?;
     own.iter().try_for_each(|own| own.blocking_put_back(home))?;
     Ok(scratch)
 }
@@ -127,6 +126,7 @@ fn blocking_by_program(
     captured: &mut Capture,
     goal: Oid,
     kept: &BTreeSet<Vec<u8>>,
+    warnings: &mut Vec<String>,
 ) -> Result<Scratch> {
     let scratch = match captured.index.take() {
         Some(scratch) => scratch,
@@ -139,7 +139,20 @@ fn blocking_by_program(
         let arguments = ["update-index", "-z", "--force-remove", "--stdin"];
         git.run(&arguments, &names.join(&0_u8))?;
     }
-    git.run(&["read-tree", "--reset", "-u", &goal.to_string()], b"")?;
+    let goal = goal.to_string();
+    let words = ["read-tree", "--reset", "-u", &goal];
+    if let Err(failure) = git.run(&words, b"") {
+        // A filter that fails keeps nobody from going back.
+        let mut all = untouched::filters_off(&git);
+        if all.is_empty() {
+            return Err(failure);
+        }
+        all.extend(words.map(str::to_owned));
+        git.run(&all, b"").map_err(|_| failure)?;
+        warnings.push(
+            "a filter of git failed; its files are as git stores them, not as the filter makes them".to_owned(),
+        );
+    }
     Ok(scratch)
 }
 
@@ -213,33 +226,32 @@ fn in_the_way(home: &Home, changes: &Changes, path: &[u8]) -> Result<Option<Vec<
         return Ok(None);
     };
     if data.is_dir() {
-        let holds_files = blocking_search(&file, path)?;
+        // A repository is moved out of the way as it is, see `aside`.
+        let holds_files = !holds_repository(&file) && blocking_holds_files(&file)?;
         return Ok(holds_files.then(|| path.to_vec()));
     }
     Ok(Some(path.to_vec()))
 }
 
-/// Tells whether there is a file below a directory. A nested repository cannot be kept in a snapshot,
-/// so nothing may take its place.
-fn blocking_search(directory: &Path, path: &[u8]) -> Result<bool> {
-    let mut holds_files = false;
-    for entry in std::fs::read_dir(directory)
-        .at("read", directory)?
-        .flatten()
-    {
-        if entry.file_name() == ".git" {
-            return Err(Failure::InTheWay {
-                path: shown_path(path),
-                why: "it holds another git repository; move it away first".to_owned(),
-            });
-        }
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            holds_files |= blocking_search(&entry.path(), path)?;
-        } else {
-            holds_files = true;
+/// Tells whether there is a file below a directory.
+fn blocking_holds_files(directory: &Path) -> Result<bool> {
+    let entries = std::fs::read_dir(directory).at("read", directory)?;
+    for entry in entries.flatten() {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if !is_folder || blocking_holds_files(&entry.path())? {
+            return Ok(true);
         }
     }
-    Ok(holds_files)
+    Ok(false)
+}
+
+/// Tells whether a git repository is in a directory or below it: no snapshot can hold it.
+pub(super) fn holds_repository(directory: &Path) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        entry.file_name() == ".git" || (is_folder && holds_repository(&entry.path()))
+    })
 }
 
 fn exists(top: &Path, path: &[u8]) -> bool {

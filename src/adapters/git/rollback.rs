@@ -14,7 +14,7 @@ use super::{
     disk::Disk,
     error::{Doing, Result, text},
     home::Home,
-    index, keep, neighbours, publish, records, refs,
+    index, keep, neighbours, publish, records, refs, repair,
     restore::{self, Stays},
     safety::{self, Snapshot, Staged},
     target,
@@ -30,6 +30,7 @@ use crate::domain::{
 
 /// Brings HEAD, index and work tree to a commit.
 pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<RolledBack> {
+    let repaired = repair::blocking_repair(options)?;
     let home = Home::open(&options.root)?;
     let rebase = home.rebase_under_way();
     if !order.discard {
@@ -56,11 +57,13 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
     }
     let reason = format!("before rollback to {}", found.commit);
     let (safety, changes) = start.blocking_leave(&home, &goal, &reason, &[])?;
-    let mut warnings = found.warnings;
+    let mut warnings = repaired;
+    warnings.extend(found.warnings);
     warnings.extend(rebase.map(aside::unfinished));
     warnings.extend(aside::other_history(&home, &start.head, found.commit));
     warnings.extend(start.moved_submodules(&home, &goal)?);
     let index = start.blocking_restore(&home, &goal)?;
+    warnings.append(&mut start.warnings);
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
     let why = format!("reset (tos): moving to {}", found.commit);
@@ -81,6 +84,7 @@ pub(super) fn blocking_roll_back(options: &Options, order: &RollBack) -> Result<
 
 /// Returns to a safety snapshot.
 pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Undone> {
+    let repaired = repair::blocking_repair(options)?;
     let home = Home::open(&options.root)?;
     let (number, snapshot) = find_snapshot(&home, number)?;
     neighbours::refuse_shared(&home, snapshot.note.head.name())?;
@@ -96,10 +100,11 @@ pub(super) fn blocking_undo(options: &Options, number: Option<u32>) -> Result<Un
     };
     let (safety, changes) = start.blocking_leave(&home, &goal, &reason, &tips)?;
     let index = start.blocking_restore(&home, &goal)?;
-    let warnings = match goal.record {
-        Some(_) => Vec::new(),
-        None => blocking_stage(&home, &index, &snapshot)?,
-    };
+    let mut warnings = repaired;
+    warnings.append(&mut start.warnings);
+    if goal.record.is_none() {
+        warnings.extend(blocking_stage(&home, &index, &snapshot)?);
+    }
     start.blocking_publish(options, &home, &index)?;
     safety::blocking_forget_operation(&home)?;
     for (name, bytes) in &snapshot.states {
@@ -159,6 +164,8 @@ struct Start {
     excluded: Vec<Vec<u8>>,
     /// Files that are left as they are; known as soon as there is a goal.
     stays: Stays,
+    /// What people should know of how it was done.
+    warnings: Vec<String>,
 }
 
 impl Start {
@@ -187,6 +194,7 @@ impl Start {
             known,
             excluded,
             stays: Stays::default(),
+            warnings: Vec::new(),
         })
     }
 
@@ -245,6 +253,15 @@ impl Start {
         };
         let (captured, disk) = (&mut self.captured, &self.disk);
         let number = safety::blocking_snapshot(home, captured, disk, staged, note, tips)?;
+        let files = self.disk.index(&self.captured)?;
+        let deltas = delta::compare(home, files, Some(goal.files))?;
+        self.warnings
+            .extend(aside::blocking_move_repositories(home, &deltas)?);
+        let freed = aside::blocking_free(home, &deltas);
+        let indexes = [self.captured.memory.as_mut(), self.disk.own_mut()];
+        for index in indexes.into_iter().flatten() {
+            aside::blocking_know_freed(home, index, &freed);
+        }
         let mut changes = self.changes(home, goal)?;
         if let Some(record) = &goal.record {
             let files = self.disk.index(&self.captured)?;
@@ -279,8 +296,13 @@ impl Start {
 
     fn blocking_restore(&mut self, home: &Home, goal: &Way) -> Result<publish::Scratch> {
         let Some(record) = &goal.record else {
-            let index =
-                restore::blocking_restore(home, &mut self.captured, goal.files, &self.stays)?;
+            let index = restore::blocking_restore(
+                home,
+                &mut self.captured,
+                goal.files,
+                &self.stays,
+                &mut self.warnings,
+            )?;
             restore::blocking_clean(home, &self.captured, &index, &self.excluded)?;
             return Ok(index);
         };

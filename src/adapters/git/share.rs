@@ -11,6 +11,11 @@ use crate::ports::worktrees::Error;
 /// Folders that walls cover with private ones.
 const COVERED: [&str; 3] = ["/tmp", "/run", "/dev"];
 
+/// Tells whether walls cover a checkout.
+pub(super) fn is_covered(top: &Path) -> bool {
+    COVERED.iter().any(|place| top.starts_with(place))
+}
+
 /// Says why a folder of a checkout cannot be shared.
 pub(super) fn check(top: &Path, name: &str) -> Result<(), Error> {
     let path = top.join(name);
@@ -37,8 +42,7 @@ pub(super) fn check(top: &Path, name: &str) -> Result<(), Error> {
 pub(super) fn put(top: &Path, tree: &Path, name: &str, walled: bool) -> Result<(), Error> {
     check(top, name)?;
     let (from, to) = (top.join(name), tree.join(name));
-    let covered = COVERED.iter().any(|place| from.starts_with(place));
-    let done = if walled && !covered {
+    let done = if walled && !is_covered(top) {
         link(&from, &to)
     } else {
         copy(&from, &to)

@@ -50,3 +50,25 @@ pub(super) fn entries(top: &Path, listed: &[u8]) -> Vec<u8> {
     }
     entries
 }
+
+/// Returns mode and path of each changed file whose bytes on the disk are others than git stores for it. `listed` is what
+/// `git diff-tree --raw -z` says; names that are no text are left as git has them.
+pub(super) fn converted(top: &Path, listed: &[u8]) -> Vec<(String, String)> {
+    let mut fields = listed.split(|byte| *byte == 0);
+    let mut found = Vec::new();
+    while let (Some(facts), Some(path)) = (fields.next(), fields.next()) {
+        let facts = String::from_utf8_lossy(facts).into_owned();
+        let facts: Vec<&str> = facts.trim_start_matches(':').split(' ').collect();
+        let ([_, mode, _, new, _], Ok(name)) = (facts.as_slice(), std::str::from_utf8(path)) else {
+            continue;
+        };
+        let file = absolute(top, path);
+        let is_file = file.symlink_metadata().is_ok_and(|data| data.is_file());
+        let bytes = (is_file && mode.starts_with("100")).then(|| fs::read(&file).ok());
+        let id = bytes.flatten().map(|bytes| hex(&id_of(Kind::Blob, &bytes)));
+        if id.is_some_and(|id| id != *new) {
+            found.push(((*mode).to_owned(), name.to_owned()));
+        }
+    }
+    found
+}

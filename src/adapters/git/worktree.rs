@@ -5,16 +5,20 @@
 //! means making the tree anew, and success means that the trees compared are equal.
 
 use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
+    fs,
     path::{Path, PathBuf},
 };
 
-use super::{capture::OUTSIDE_STATE, program::Program, question, share, untouched};
+use super::{
+    capture::OUTSIDE_STATE,
+    folders::{folders, remove},
+    program::Program,
+    promises, question, share, shared_files, untouched,
+};
 use crate::{
-    adapters::{changes, state_folder},
+    adapters::{changes, process, state_folder, temporary},
     domain::{checkpoint::Failure, ledger::chain::sha256, validate::Collected},
-    ports::worktrees::{Error, Place, Worktrees},
+    ports::worktrees::{Error, Place, Shared, SharedWish, Worktrees},
 };
 
 /// The work trees of one repository.
@@ -24,9 +28,11 @@ pub struct GitWorktrees {
     common: PathBuf,
     folder: PathBuf,
     scratch: PathBuf,
+    /// The token of each git that works on them.
+    token: String,
 }
 
-type Done<T> = Result<T, Error>;
+pub(super) type Done<T> = Result<T, Error>;
 
 pub(super) fn wrong(what: &str, error: &dyn std::fmt::Display) -> Error {
     Error(format!("{what}: {error}"))
@@ -63,13 +69,34 @@ impl GitWorktrees {
         Ok(Self {
             folder: state.join("worktrees"),
             scratch: state.join("scratch"),
+            token: token_of(&top),
             top,
             common,
         })
     }
 
-    fn git(&self, words: &[&str]) -> Done<String> {
-        Self::run(&Program::new(&self.top), words)
+    /// Returns the top of the user's checkout.
+    pub(super) fn top(&self) -> &Path {
+        &self.top
+    }
+
+    /// Returns the git directory that all work trees share.
+    pub(super) fn common(&self) -> &Path {
+        &self.common
+    }
+
+    /// Returns where the work trees are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns a folder for what lasts a moment.
+    pub(super) fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    pub(super) fn git(&self, words: &[&str]) -> Done<String> {
+        Self::run(&Program::new(&self.top).with_token(&self.token), words)
     }
 
     fn run(program: &Program, words: &[&str]) -> Done<String> {
@@ -80,12 +107,17 @@ impl GitWorktrees {
     }
 
     /// Runs git in a work tree with its own index, whatever the work tree says about itself.
-    fn inside(place: &Place, index: &Path, words: &[&str]) -> Done<String> {
+    pub(super) fn inside(place: &Place, index: &Path, words: &[&str]) -> Done<String> {
         let out = Self::inside_with(place, index, words, b"")?;
         Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
     }
 
-    fn inside_with(place: &Place, index: &Path, words: &[&str], input: &[u8]) -> Done<Vec<u8>> {
+    pub(super) fn inside_with(
+        place: &Place,
+        index: &Path,
+        words: &[&str],
+        input: &[u8],
+    ) -> Done<Vec<u8>> {
         let program = Program::new(&place.top).with_index(index);
         let directory = format!("--git-dir={}", place.directory.display());
         let top = format!("--work-tree={}", place.top.display());
@@ -103,7 +135,11 @@ impl GitWorktrees {
     }
 
     /// Runs git, once more without filters where one of them fails: what cannot be converted stays as it is stored.
-    fn run_despite_filters<T>(&self, words: &[&str], run: impl Fn(&[&str]) -> Done<T>) -> Done<T> {
+    pub(super) fn run_despite_filters<T>(
+        &self,
+        words: &[&str],
+        run: impl Fn(&[&str]) -> Done<T>,
+    ) -> Done<T> {
         let first = run(words);
         let off = untouched::filters_off(&Program::new(&self.top));
         if first.is_ok() || off.is_empty() {
@@ -136,13 +172,16 @@ impl GitWorktrees {
         Self::inside_with(place, index, &words, &lines).map(drop)
     }
 
-    fn written_tree(&self, place: &Place, ignored_too: bool) -> Done<String> {
+    /// Returns the tree of everything in a work tree; files that were shared with it are no part of it.
+    pub(super) fn written_tree(&self, place: &Place, ignored_too: bool) -> Done<String> {
         let scratch = tempfile::tempdir_in(&self.scratch)
             .map_err(|error| wrong("no room for an index", &error))?;
         let index = scratch.path().join("index");
         Self::inside(place, &index, &["read-tree", &place.base])?;
         let force: &[&str] = if ignored_too { &["-f"] } else { &[] };
-        let add = [&["add", "-A"], force, &["--", "."], &OUTSIDE_STATE].concat();
+        let shared = shared_files::outside(&place.room);
+        let shared: Vec<&str> = shared.iter().map(String::as_str).collect();
+        let add = [&["add", "-A"], force, &["--", "."], &OUTSIDE_STATE, &shared].concat();
         self.run_despite_filters(&add, |words| Self::inside(place, &index, words))?;
         self.keep_untouched(place, &index)?;
         self.run_despite_filters(&["write-tree"], |words| Self::inside(place, &index, words))
@@ -182,6 +221,7 @@ impl GitWorktrees {
             top,
         };
         place.directory = place.directory.canonicalize().unwrap_or(place.directory);
+        self.check_out_submodules(&place)?;
         let here = self.written_tree(&place, true)?;
         if here != place.tree {
             return Err(Error(format!(
@@ -194,35 +234,10 @@ impl GitWorktrees {
 
     fn forget(&self, place: &Place) -> Done<()> {
         remove(&place.top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
+        shared_files::forget(&place.room);
+        temporary::blocking_remove_of_room(&place.room);
         // Only the administration of trees that are gone is dropped.
         self.git(&["worktree", "prune", "--expire=now"]).map(drop)
-    }
-
-    fn walk(&self, found: &mut Vec<(String, String)>, folder: &Path, skip: &[&str]) {
-        let mut names: Vec<PathBuf> = fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
-        names.sort();
-        for path in names {
-            let name = path
-                .strip_prefix(&self.common)
-                .unwrap_or(&path)
-                .to_string_lossy()
-                .into_owned();
-            if skip.iter().any(|skipped| name.starts_with(skipped)) {
-                continue;
-            }
-            if path.is_dir() && !path.is_symlink() {
-                self.walk(found, &path, skip);
-            } else {
-                let mode = path.metadata().map_or(0, |data| data.permissions().mode());
-                let content = fs::read(&path).unwrap_or_default();
-                found.push((name, format!("{mode:o}:{}", sha256(&content))));
-            }
-        }
     }
 }
 
@@ -270,8 +285,15 @@ impl Worktrees for GitWorktrees {
                 "the work tree was made another repository's".to_owned(),
             ));
         }
-        changes::blocking_collect(&place.top, Some(&place.base))
-            .map_err(|error| Error(error.to_string()))
+        self.refuse_changed_submodules(place)?;
+        let mut collected = changes::blocking_collect(&place.top, Some(&place.base))
+            .map_err(|error| Error(error.to_string()))?;
+        let shared = shared_files::of(&place.room);
+        collected
+            .changes
+            .retain(|change| !shared.contains(&change.path));
+        collected.ignored.retain(|path| !shared.contains(path));
+        Ok(collected)
     }
 
     fn tree(&self, place: &Place) -> Done<String> {
@@ -370,9 +392,12 @@ impl Worktrees for GitWorktrees {
 
     fn save(&self, place: &Place, message: &str, reference: &str) -> Done<String> {
         let tree = self
-            .tree(place)
+            .refuse_changed_submodules(place)
+            .and_then(|()| self.tree(place))
+            .and_then(|tree| self.with_raw_bytes(place, &tree))
             .and_then(|tree| self.without_repositories(place, tree));
         let Ok(tree) = tree else {
+            shared_files::take_out(&place.room, &place.top);
             return self.set_aside(&place.top, reference);
         };
         self.keep(place, &tree, message, reference)?;
@@ -396,51 +421,44 @@ impl Worktrees for GitWorktrees {
 
     fn clean(&self) -> Done<Vec<String>> {
         let mut lines = Vec::new();
+        // A git outlives the tos that was killed, and would go on to write what is taken away here.
+        process::blocking_reap(&self.token);
         for run in folders(&self.folder) {
             for room in folders(&run) {
                 lines.extend(self.clean_room(&run, &room)?);
             }
+            shared_files::forget_all(&run);
             // What is left in it is not ours to judge.
             drop(fs::remove_dir(&run));
         }
+        self.forget_half_made();
+        temporary::blocking_remove_all_of_rooms(&self.top.join(".tos"));
         self.git(&["worktree", "prune", "--expire=now"])?;
         Ok(lines)
     }
 
     fn promises(&self) -> Done<Vec<(String, String)>> {
-        let mut found = Vec::new();
-        for part in ["refs", "hooks", "info"] {
-            self.walk(
-                &mut found,
-                &self.common.join(part),
-                &["refs/tos", "info/refs", "info/sparse"],
-            );
-        }
-        for file in ["HEAD", "config", "packed-refs", "config.worktree"] {
-            let content = fs::read(self.common.join(file)).unwrap_or_default();
-            // Packing references moves ours as well; only the user's lines count.
-            let text = String::from_utf8_lossy(&content).into_owned();
-            let kept: Vec<&str> = text
-                .lines()
-                .filter(|line| !line.contains(" refs/tos/"))
-                .collect();
-            found.push((file.to_owned(), sha256(kept.join("\n").as_bytes())));
-        }
-        Ok(found)
+        Ok(promises::of(&self.common))
     }
 
-    fn check_shared(&self, names: &[String]) -> Done<()> {
-        let mut names = names.iter();
-        names.try_for_each(|name| share::check(&self.top, name))
+    fn check_shared(&self, wish: &SharedWish<'_>) -> Done<Vec<String>> {
+        let mut folders = wish.folders.iter();
+        folders.try_for_each(|name| share::check(&self.top, name))?;
+        shared_files::find(&self.top, wish.files)
     }
 
-    fn share(&self, place: &Place, names: &[String], walled: bool) -> Done<()> {
-        let mut names = names.iter();
-        names.try_for_each(|name| share::put(&self.top, &place.top, name, walled))
+    fn share(&self, place: &Place, wish: &SharedWish<'_>, walled: bool) -> Done<Shared> {
+        let mut folders = wish.folders.iter();
+        folders.try_for_each(|name| share::put(&self.top, &place.top, name, walled))?;
+        shared_files::put(&self.top, place, wish.files, walled)
+    }
+
+    fn missing_submodules(&self, base: &str) -> Done<Vec<String>> {
+        self.absent_submodules(base)
     }
 
     fn weight(&self, place: &Place) -> u64 {
-        weight(&place.room)
+        temporary::blocking_weight(&place.room)
     }
 
     fn told(&self, from: &str, to: &str) -> Done<String> {
@@ -477,122 +495,10 @@ impl GitWorktrees {
         // Histories that have nothing in common have no base, which is an answer too.
         Ok(base.is_ok_and(|base| base == older))
     }
-
-    /// Keeps what a crash left in a room, and takes the room away.
-    fn clean_room(&self, run: &Path, room: &Path) -> Done<Option<String>> {
-        let name = |path: &Path| {
-            path.file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned()
-        };
-        let reference = format!("refs/tos/attempts/{}/{}-left", name(run), name(room));
-        let top = room.join("tree");
-        let saved = match self.left(room, &top) {
-            Some(place) if self.tree(&place).is_ok_and(|tree| tree == place.tree) => None,
-            Some(place) => Some(self.save(&place, "left by a run that ended badly", &reference)?),
-            None if top.exists() => Some(self.set_aside(&top, &reference)?),
-            None => None,
-        };
-        remove(room).map_err(|error| wrong("a folder cannot be taken away", &error))?;
-        Ok(saved.map(|place| format!("kept what {} left as {place}", name(room))))
-    }
-
-    /// Fails where the tree holds other repositories, whose files git would not keep.
-    fn without_repositories(&self, place: &Place, tree: String) -> Done<String> {
-        let links = |of: &str| -> Done<usize> {
-            let list = self.git(&["ls-tree", "-r", of])?;
-            Ok(list
-                .lines()
-                .filter(|line| line.starts_with("160000"))
-                .count())
-        };
-        if links(&tree)? > links(&place.tree)? {
-            return Err(Error("another repository is inside".to_owned()));
-        }
-        Ok(tree)
-    }
-
-    /// Moves a folder out of the way, under a name that says where it comes from.
-    fn set_aside(&self, top: &Path, reference: &str) -> Done<String> {
-        let folder = self.folder.with_file_name("set-aside");
-        state_folder::create_dir_all(&folder)
-            .map_err(|error| wrong("a folder cannot be made", &error))?;
-        let name = reference
-            .trim_start_matches("refs/tos/attempts/")
-            .replace('/', "-");
-        let to = folder.join(name);
-        fs::rename(top, &to).map_err(|error| wrong("a folder cannot be moved", &error))?;
-        Ok(to.display().to_string())
-    }
-
-    /// Finds the administration of a work tree that a crash left.
-    fn left(&self, room: &Path, top: &Path) -> Option<Place> {
-        let link = fs::read_to_string(top.join(".git")).ok()?;
-        let directory = PathBuf::from(link.trim().strip_prefix("gitdir: ")?)
-            .canonicalize()
-            .ok()?;
-        if !directory.starts_with(self.common.join("worktrees")) {
-            return None;
-        }
-        let head = fs::read_to_string(directory.join("HEAD")).ok()?;
-        let base = self
-            .git(&[
-                "rev-parse",
-                "--verify",
-                &format!("{}^{{commit}}", head.trim()),
-            ])
-            .ok()?;
-        let tree = self
-            .git(&["rev-parse", "--verify", &format!("{base}^{{tree}}")])
-            .ok()?;
-        Some(Place {
-            room: room.to_owned(),
-            top: top.to_owned(),
-            directory,
-            base,
-            tree,
-        })
-    }
 }
 
-fn folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir() && !path.is_symlink())
-        .collect()
-}
-
-/// Adds up what lies in a folder; links are not followed, and what vanishes meanwhile weighs nothing.
-fn weight(folder: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let mut sum = 0;
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(data) = entry.metadata() else { continue };
-            sum += data.blocks() * 512;
-            if data.is_dir() {
-                open.push(entry.path());
-            }
-        }
-    }
-    sum
-}
-
-/// Removes a folder, also one whose parts were made unwritable.
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let mut open = vec![folder.to_owned()];
-            while let Some(folder) = open.pop() {
-                fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-                open.extend(folders(&folder));
-            }
-            fs::remove_dir_all(folder)
-        }
-        other => other,
-    }
+/// Returns the token of the gits that work for one repository.
+fn token_of(top: &Path) -> String {
+    let digest = sha256(top.as_os_str().as_encoded_bytes());
+    format!("git-{}", digest.get(..16).unwrap_or(&digest))
 }

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use crate::adapters::process::detach;
+
 /// How long a guard may take to stand.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Says that it runs, then waits until nobody holds the other end of its input.
@@ -67,7 +69,9 @@ impl Drop for Guard {
 
 fn blocking_try(name: &'static str, words: &[&str]) -> Result<Guard, String> {
     let (program, rest) = words.split_first().ok_or("has no words")?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    detach(&mut command);
+    let mut child = command
         .args(rest)
         .args(["sh", "-c", WATCH])
         .stdin(Stdio::piped())

@@ -5,7 +5,10 @@ use std::{path::Path, process::Stdio, time::Duration};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::services;
-use crate::domain::notification::{Notification, Refusal};
+use crate::{
+    adapters::process::detach,
+    domain::notification::{Notification, Refusal},
+};
 
 /// At most so much of what a program complains is read.
 const COMPLAINT: u64 = 4096;
@@ -103,7 +106,9 @@ async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refu
     let (program, rest) = argv
         .split_first()
         .ok_or_else(|| Refusal::lasting("no program", "name one"))?;
-    let mut child = tokio::process::Command::new(program)
+    let mut command = std::process::Command::new(program);
+    detach(&mut command);
+    let mut child = tokio::process::Command::from(command)
         .args(rest)
         .current_dir(stage.folder)
         .stdin(Stdio::piped())

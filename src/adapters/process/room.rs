@@ -4,7 +4,12 @@
 //! files of a shared disk. So the free space of that disk is looked at. Danger: other programs write there too, which is
 //! why the ceilings are far above what a command needs.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use crate::adapters::temporary;
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -52,6 +57,25 @@ pub(super) async fn outgrown(folder: &Path, room: Room) -> u64 {
         if lost > allowance {
             return lost;
         }
+    }
+}
+
+/// How many times as long as a look took the next one waits: a folder may hold very many files.
+const PATIENCE: u32 = 20;
+
+/// Ends when a folder that the command shares with others holds more than it may; returns how much it holds.
+pub(super) async fn overflowed(watched: Option<(PathBuf, u64)>) -> u64 {
+    let Some((folder, most)) = watched else {
+        return std::future::pending().await;
+    };
+    loop {
+        let (began, looked) = (Instant::now(), folder.clone());
+        let weigh = tokio::task::spawn_blocking(move || temporary::blocking_weight(&looked));
+        let holds = weigh.await.unwrap_or(0);
+        if holds > most {
+            return holds;
+        }
+        tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * PATIENCE)).await;
     }
 }
 

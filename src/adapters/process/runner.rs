@@ -67,7 +67,7 @@ impl Options {
             allow_environment: Vec::new(),
             own_keys: Vec::new(),
             redactor,
-            grace: Duration::from_secs(5),
+            grace: Duration::from_secs(10),
             leftover_grace: Duration::from_millis(500),
             head_bytes: 8 * 1024,
             tail_bytes: 8 * 1024,
@@ -136,9 +136,10 @@ impl CommandRunner {
             tree,
             child,
             interrupts,
-            options.grace,
+            order.grace.unwrap_or(options.grace),
             options.leftover_grace,
             options.room,
+            launch.watched.clone(),
         );
         let mut sinks =
             [OutputStream::Stdout, OutputStream::Stderr].map(|stream| self.sink(order, stream));
@@ -194,6 +195,13 @@ impl Runner for CommandRunner {
 
     fn interrupt(&self, how: Interrupt) {
         self.interrupts.send_replace(Some(how));
+    }
+
+    fn take_refused_hosts(&self) -> Vec<String> {
+        let sandbox = self.sandbox.as_ref();
+        sandbox
+            .map(|wall| wall.take_refused_hosts())
+            .unwrap_or_default()
     }
 
     fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {

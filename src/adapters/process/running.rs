@@ -4,6 +4,7 @@
 use std::{
     future::pending,
     os::fd::OwnedFd,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,7 @@ use tokio::{
 
 use super::{
     capture::{Sink, pump},
-    room::{Room, outgrown},
+    room::{Room, outgrown, overflowed},
     tree::{Member, Tree},
 };
 use crate::{
@@ -43,6 +44,8 @@ pub(super) struct Running {
     grace: Duration,
     leftover_grace: Duration,
     room: Room,
+    /// A folder that it shares with others, and how much that may hold.
+    watched: Option<(PathBuf, u64)>,
 }
 
 /// How a command ended and how many processes it had left behind.
@@ -62,6 +65,7 @@ impl Running {
         grace: Duration,
         leftover_grace: Duration,
         room: Room,
+        watched: Option<(PathBuf, u64)>,
     ) -> Self {
         Self {
             tree,
@@ -72,6 +76,7 @@ impl Running {
             grace,
             leftover_grace,
             room,
+            watched,
         }
     }
 
@@ -125,6 +130,8 @@ impl Running {
             after = idle(&mut self.tree, &self.seen, order.idle_deadline) =>
                 Ok(Cause::Ordered(Exit::Idle { after_ms: millis(after) }, Interrupt::Terminate)),
             taken_bytes = outgrown(&order.directory, self.room) =>
+                Ok(Cause::Ordered(Exit::DiskTaken { taken_bytes }, Interrupt::Kill)),
+            taken_bytes = overflowed(self.watched.clone()) =>
                 Ok(Cause::Ordered(Exit::DiskTaken { taken_bytes }, Interrupt::Kill)),
         }
     }

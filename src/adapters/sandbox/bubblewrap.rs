@@ -42,10 +42,7 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
             words.mount("--ro-bind", lever, lever);
         }
     }
-    let size = spec.limits.temporary_bytes.to_string();
-    for folder in ["/tmp", "/var/tmp", "/dev/shm"] {
-        words.plain(&["--size", &size, "--tmpfs", folder]);
-    }
+    words.private(spec);
     words.plain(&["--tmpfs", "/run"]);
     for kept in KEPT_IN_RUN.map(Path::new) {
         if kept.exists() {
@@ -89,6 +86,19 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
 struct Words(Vec<OsString>);
 
 impl Words {
+    /// Gives the command temporary directories of its own.
+    fn private(&mut self, spec: &Spec) {
+        let size = spec.limits.temporary_bytes.to_string();
+        for folder in ["/tmp", "/var/tmp", "/dev/shm"] {
+            match &spec.temporary {
+                Some(lasting) if folder == "/tmp" => {
+                    self.mount("--bind", lasting, Path::new(folder));
+                }
+                _ => self.plain(&["--size", &size, "--tmpfs", folder]),
+            }
+        }
+    }
+
     /// Covers folders and brings back what is shown in them.
     fn layers(&mut self, spec: &Spec) {
         let bind = if spec.level == Level::Workspace {

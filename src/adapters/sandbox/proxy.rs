@@ -6,10 +6,11 @@
 //! a name server under foreign control must not open a way inside.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -28,7 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Proxy {
     folder: tempfile::TempDir,
     task: JoinHandle<()>,
+    refused: Refused,
 }
+
+/// What the proxy has refused, as `host:port`.
+type Refused = Arc<Mutex<BTreeSet<String>>>;
+
+/// More refused hosts than this are not remembered.
+const MOST_REFUSED: usize = 64;
 
 impl Proxy {
     /// Starts a proxy for these hosts (`host` or `host:port`, `*.` in front for everything below).
@@ -36,8 +44,19 @@ impl Proxy {
         let folder = tempfile::Builder::new().prefix("tos-proxy-").tempdir()?;
         let listener = UnixListener::bind(folder.path().join("socket"))?;
         let hosts: Arc<[Host]> = hosts.iter().map(|host| Host::new(host)).collect();
-        let task = tokio::spawn(serve(listener, hosts));
-        Ok(Self { folder, task })
+        let refused = Refused::default();
+        let task = tokio::spawn(serve(listener, hosts, Arc::clone(&refused)));
+        Ok(Self {
+            folder,
+            task,
+            refused,
+        })
+    }
+
+    /// Returns the hosts that were asked for and refused, and forgets them.
+    pub(super) fn take_refused(&self) -> Vec<String> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *refused).into_iter().collect()
     }
 
     /// Returns where the socket is.
@@ -100,18 +119,18 @@ fn split_port(text: &str) -> (&str, Option<u16>) {
     }
 }
 
-async fn serve(listener: UnixListener, hosts: Arc<[Host]>) {
+async fn serve(listener: UnixListener, hosts: Arc<[Host]>, refused: Refused) {
     while let Ok((stream, _)) = listener.accept().await {
-        let hosts = Arc::clone(&hosts);
+        let (hosts, refused) = (Arc::clone(&hosts), Arc::clone(&refused));
         tokio::spawn(async move {
-            if let Err(error) = answer(stream, &hosts).await {
+            if let Err(error) = answer(stream, &hosts, &refused).await {
                 tracing::debug!(%error, "proxied connection ended");
             }
         });
     }
 }
 
-async fn answer(mut inside: UnixStream, hosts: &[Host]) -> io::Result<()> {
+async fn answer(mut inside: UnixStream, hosts: &[Host], refused: &Refused) -> io::Result<()> {
     let head = tokio::time::timeout(PATIENCE, head(&mut inside)).await??;
     let Some(request) = Request::parse(&head) else {
         return refuse(&mut inside, "400 Bad Request").await;
@@ -125,6 +144,7 @@ async fn answer(mut inside: UnixStream, hosts: &[Host]) -> io::Result<()> {
             port = request.port,
             "sandbox: host refused"
         );
+        remember(refused, &request);
         return refuse(&mut inside, "403 Forbidden").await;
     };
     let Some(mut outside) = connect(&request, allowed).await else {
@@ -139,6 +159,13 @@ async fn answer(mut inside: UnixStream, hosts: &[Host]) -> io::Result<()> {
     }
     copy_bidirectional(&mut inside, &mut outside).await?;
     Ok(())
+}
+
+fn remember(refused: &Refused, request: &Request) {
+    let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+    if refused.len() < MOST_REFUSED {
+        refused.insert(format!("{}:{}", request.name, request.port));
+    }
 }
 
 async fn refuse(inside: &mut UnixStream, status: &str) -> io::Result<()> {

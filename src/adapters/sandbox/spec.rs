@@ -51,6 +51,9 @@ pub(super) struct Spec {
     /// Anywhere where it could be seen, not even readable.
     pub(super) hidden: Vec<PathBuf>,
     pub(super) limits: Limits,
+    /// The folder that is `/tmp` behind the wall, or what stands for it; `None` = a new one for each command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) temporary: Option<PathBuf>,
     /// The socket of the proxy, where one runs.
     pub(super) proxy: Option<PathBuf>,
     /// tos itself.

@@ -321,6 +321,7 @@ impl Stage {
             directory: self.questions.root.clone(),
             deadline: PATIENCE,
             idle_deadline: None,
+            grace: None,
             environment: Vec::new(),
             output_directory: self.folder.path().join("output"),
             index: 1,
@@ -417,6 +418,7 @@ impl Stage {
             directory: self.questions.root.clone(),
             jailed: false,
             inside: Inside::default(),
+            watched: None,
         };
         let proxy = self.proxy.as_ref().map(Proxy::socket);
         let launch = confine_self(&self.options, self.backend, proxy, launch)
@@ -533,6 +535,8 @@ fn staged(options: &Options, backend: Backend, folder: &tempfile::TempDir) -> Op
         protected: Options::new(PathBuf::new(), PathBuf::new()).protected,
         home: Some(folder.path().join("home")),
         path: with_tools(&options.path, folder.path()),
+        // What lasts belongs to the commands of the run.
+        temporary: None,
         level: if options.level == Level::Off {
             Level::Workspace
         } else {

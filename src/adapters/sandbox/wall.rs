@@ -14,6 +14,7 @@ use super::{
     trial,
 };
 use crate::{
+    adapters::temporary,
     domain::{
         confinement::{Backend, Choice, Level, Network, Report, choose},
         process::Failure,
@@ -53,6 +54,8 @@ pub struct Options {
     pub hidden: Vec<PathBuf>,
     /// Further places to show, to be read only.
     pub show: Vec<PathBuf>,
+    /// A folder for a temporary directory that all commands behind this wall see; `None` = each has one of its own.
+    pub temporary: Option<PathBuf>,
     /// Where the results of trials are kept and trials take place: a directory of tos.
     pub state: PathBuf,
     /// The program of tos, which is also the jailer.
@@ -80,6 +83,7 @@ impl Options {
             covered: Vec::new(),
             hidden: Vec::new(),
             show: Vec::new(),
+            temporary: None,
             state: root.join(".tos"),
             root,
             program,
@@ -190,6 +194,13 @@ impl Sandbox for Wall {
         Box::pin(self.confined(launch))
     }
 
+    fn take_refused_hosts(&self) -> Vec<String> {
+        self.proxy
+            .get()
+            .map(Proxy::take_refused)
+            .unwrap_or_default()
+    }
+
     fn report(&self) -> BoxFuture<'_, Report> {
         Box::pin(async { self.in_force().await.clone() })
     }
@@ -206,6 +217,7 @@ pub(super) fn confine(
     let encoded = serde_json::to_string(&spec).map_err(|error| Failure {
         message: format!("a path of the workspace is not UTF-8 and cannot be confined: {error}; rename it or set `sandbox.level` to \"off\""),
     })?;
+    let own = spec.program.clone();
     let (mut program, mut arguments) = match backend {
         Backend::Bubblewrap => {
             let program = bubblewrap::find(&options.path).ok_or_else(|| Failure {
@@ -223,12 +235,12 @@ pub(super) fn confine(
         let mut caged = words(&["cage", &encoded]);
         caged.push(program.into_os_string());
         caged.append(&mut arguments);
-        (program, arguments) = (spec.program, caged);
+        (program, arguments) = (own, caged);
     } else if jail::must_watch(&options.limits) {
         let mut watched = words(&["watch", &encoded]);
         watched.push(program.into_os_string());
         watched.append(&mut arguments);
-        (program, arguments) = (spec.program, watched);
+        (program, arguments) = (own, watched);
     }
     arguments.push(launch.program.into_os_string());
     arguments.push(launch.name);
@@ -241,6 +253,9 @@ pub(super) fn confine(
         directory: launch.directory,
         jailed: true,
         inside: Inside::default(),
+        watched: spec
+            .temporary
+            .map(|folder| (folder, spec.limits.temporary_bytes)),
     })
 }
 
@@ -271,6 +286,12 @@ fn spec(
         protected.extend(options.protected_by_mounts.iter().cloned());
     }
     let program = real(&options.program)?;
+    let temporary = options.temporary.as_deref().map(temporary::blocking_make);
+    let temporary = temporary.transpose().map_err(|error| Failure {
+        message: format!(
+            "the temporary folder of the run cannot be made: {error}; free some space"
+        ),
+    })?;
     let own = launch.environment.iter().find(|(name, _)| name == "PATH");
     let mut search = vec![options.path.as_os_str()];
     search.extend(own.map(|(_, value)| value.as_os_str()));
@@ -298,6 +319,7 @@ fn spec(
         },
         hidden: view.hidden,
         limits: options.limits,
+        temporary,
         proxy,
         program,
         directory: real(&launch.directory)?,

@@ -70,6 +70,50 @@ impl AgentEnd {
     }
 }
 
+impl AgentEnd {
+    /// Says which hosts the wall has refused meanwhile: to the agent that looks like a provider that forbids it or is not
+    /// there. `known`: the hosts that the list or the kind of agent names.
+    #[must_use]
+    pub fn with_refused_hosts(self, refused: &[String], known: &[String]) -> Self {
+        if refused.is_empty() {
+            return self;
+        }
+        let names: Vec<String> = refused
+            .iter()
+            .take(SHOWN_HOSTS)
+            .map(|host| visible(host.strip_suffix(":443").unwrap_or(host)).into_owned())
+            .collect();
+        let more = refused.len().saturating_sub(SHOWN_HOSTS);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let hosts = format!("{}{more}", names.join(", "));
+        let told = |reason: String| {
+            format!("{reason}; its wall refused {hosts}, which `hosts` of the agent does not name")
+        };
+        match self {
+            Self::NeedsPerson { reason, .. } => Self::NeedsPerson {
+                remedy: format!(
+                    "if its server is among them, name it in `hosts` (now {}), then run it again; else log in",
+                    known.join(", ")
+                ),
+                reason: told(reason),
+            },
+            Self::ProviderDown { reason, seconds } => Self::ProviderDown {
+                reason: told(reason),
+                seconds,
+            },
+            Self::Failed { reason, again } => Self::Failed {
+                reason: told(reason),
+                again,
+            },
+            Self::Done | Self::LimitReached { .. } => self,
+        }
+    }
+}
+
 /// Says on which day a limit is renewed; programs name the hour alone.
 pub fn renewed_on(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<String> {
     let wait = TimeDelta::try_seconds(i64::try_from(seconds?).ok()?)?;
@@ -138,6 +182,8 @@ const NOISE: [&str; 7] = [
 /// How many complaints of an envelope, or lines of prose, say why an agent ended.
 const DECISIVE_COMPLAINTS: usize = 2;
 const DECISIVE_LINES: usize = 3;
+/// How many refused hosts are named.
+const SHOWN_HOSTS: usize = 3;
 /// How many characters of a reason are told.
 const REASON: usize = 300;
 /// How much of standard error is read; it may hold a whole log.

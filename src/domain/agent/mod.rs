@@ -366,9 +366,22 @@ impl Agent {
 
     /// Returns what one call costs at most, in millionths of a dollar, where the program itself keeps to it.
     pub fn ceiling_micro_usd(&self) -> Option<u64> {
-        let keeps = self.kind == AgentKind::Claude;
-        let most = self.max_budget_usd.filter(|_| keeps)?;
+        let most = self.max_budget_usd.filter(|_| self.keeps_to_budget())?;
         Some(u64::from(most) * 1_000_000)
+    }
+
+    const fn keeps_to_budget(&self) -> bool {
+        matches!(self.kind, AgentKind::Claude)
+    }
+
+    /// Says that a budget is named which nothing keeps to.
+    pub fn idle_budget(&self) -> Option<String> {
+        let dollars = self.max_budget_usd.filter(|_| !self.keeps_to_budget())?;
+        Some(format!(
+            "`{}` cannot keep to `max_budget_usd = {dollars}`, so one call may cost more; `max_usd` of the list counts what \
+             calls cost, and `max_time_seconds` ends them",
+            self.program()
+        ))
     }
 
     /// Returns the same agent, allowed to spend at most so many dollars in one call.

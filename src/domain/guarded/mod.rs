@@ -20,7 +20,7 @@ pub use crate::domain::agent::{Agent, AgentKind, INNER_PROGRAM};
 pub use class::{accepted, checked_class, misfit};
 pub use progress::{Progress, records_of, run_of, take_back};
 pub use prompt::{Told, last_line, prompt};
-pub use queue::{Next, Queue, Stop, Verdict};
+pub use queue::{Next, Queue, Stop, Verdict, blocked};
 pub use stable::Stable;
 
 /// A list of guarded tasks, as a person or a planner writes it.
@@ -54,9 +54,18 @@ pub struct TaskList {
     /// How long the test command may take.
     #[serde(default = "test_seconds")]
     pub test_seconds: u64,
+    /// How long a test command may do nothing at all, in seconds; 0 = as long as it may take.
+    #[serde(default = "test_idle_seconds")]
+    pub test_idle_seconds: u64,
+    /// How long a program may take to end when it is asked to, in seconds, before it is killed.
+    #[serde(default = "grace_seconds")]
+    pub grace_seconds: u64,
     /// Folders of the checkout that git ignores and tasks need, such as `node_modules`: theirs to read, nobody's to change.
     #[serde(default)]
     pub share: Vec<String>,
+    /// Files of the checkout that git ignores and tasks need, such as `.env`, as patterns of git: each work tree gets a copy.
+    #[serde(default)]
+    pub share_files: Vec<String>,
     /// How much an agent or its tests may write while they run, in megabytes; more ends them at once.
     #[serde(default = "disk_mb")]
     pub disk_mb: u64,
@@ -132,6 +141,10 @@ pub const LIMITS: Limits = Limits {
 };
 /// How long a test command may take unless something else is said.
 pub const TEST_SECONDS: u64 = 120;
+/// How long a test command may do nothing at all unless something else is said.
+pub const TEST_IDLE_SECONDS: u64 = 300;
+/// How long a program may take to end unless something else is said.
+pub const GRACE_SECONDS: u64 = 10;
 /// How long each command of a full test may take unless something else is said.
 pub const FULL_TEST_SECONDS: u64 = 600;
 /// How many megabytes may be written unless something else is said.
@@ -153,6 +166,14 @@ const fn limits() -> Limits {
 
 const fn test_seconds() -> u64 {
     TEST_SECONDS
+}
+
+const fn test_idle_seconds() -> u64 {
+    TEST_IDLE_SECONDS
+}
+
+const fn grace_seconds() -> u64 {
+    GRACE_SECONDS
 }
 
 const fn disk_mb() -> u64 {
@@ -259,6 +280,11 @@ impl TaskList {
                 "`share` names `{name}`, which must be a folder below the root"
             ));
         }
+        if let Some(name) = self.share_files.iter().find(odd) {
+            faults.push(format!(
+                "`share_files` names `{name}`, which must be a file, or a pattern of files, below the root"
+            ));
+        }
         if self.disk_mb == 0 {
             faults.push("`disk_mb` must be above 0".to_owned());
         }
@@ -323,6 +349,12 @@ impl TaskList {
                 "an enforced plan cannot say what judges its changes; task `{}` has `may_change_checks`",
                 task.id
             ));
+        }
+        if !self.share_files.is_empty() {
+            return Err(
+                "an enforced plan cannot give files of the checkout to agents; remove `share_files`"
+                    .to_owned(),
+            );
         }
         self.sandbox = Sandbox::Require;
         Ok(())

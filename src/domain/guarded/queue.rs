@@ -1,7 +1,7 @@
 //! Which task is next, and when everything stops. Two failed tasks in a row stop everything, always.
 
 use super::{OnFailure, Progress, TaskList};
-use crate::domain::ledger::TaskOutcome;
+use crate::domain::{agent::AgentEnd, ledger::TaskOutcome};
 
 /// How a task came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,26 @@ pub enum Verdict {
     ProviderDown,
     /// No agent works until a person did something.
     NeedsPerson,
+}
+
+/// Says what it means for a task that its agent ended so, in words and as a verdict; waiting was in vain.
+pub fn blocked(end: &AgentEnd) -> (String, Verdict) {
+    match end {
+        AgentEnd::LimitReached { reason, .. } => (
+            format!("the agent's quota is used up and is not renewed in time: {reason}"),
+            Verdict::NoQuota,
+        ),
+        AgentEnd::ProviderDown { reason, .. } => (
+            format!("the agent's provider does not answer as it should: {reason}"),
+            Verdict::ProviderDown,
+        ),
+        AgentEnd::NeedsPerson { reason, remedy } => (
+            format!("needs a person: {reason}; {remedy}"),
+            Verdict::NeedsPerson,
+        ),
+        AgentEnd::Failed { reason, .. } => (reason.clone(), Verdict::Failed),
+        AgentEnd::Done => ("the agent is done".to_owned(), Verdict::Failed),
+    }
 }
 
 /// Why everything stops.

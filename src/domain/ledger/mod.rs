@@ -160,6 +160,9 @@ pub struct SessionStart {
     /// The commit the run started from.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub base: String,
+    /// Files of the checkout that every task got a copy of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_files: Vec<String>,
     /// How many tasks the list has.
     #[serde(default)]
     pub tasks: u32,

@@ -20,6 +20,8 @@ pub enum Event {
     TaskPassed,
     /// A task did not pass.
     TaskFailed,
+    /// A task could not be worked on: a person, a limit or the provider was in the way.
+    TaskBlocked,
     /// A session waits, for a quota or the provider.
     Waiting,
     /// A session ended before its time.
@@ -48,10 +50,11 @@ pub enum Event {
 
 impl Event {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Started,
         Self::TaskPassed,
         Self::TaskFailed,
+        Self::TaskBlocked,
         Self::Waiting,
         Self::Stopped,
         Self::Finished,
@@ -72,6 +75,7 @@ impl Event {
             Self::Started => "started",
             Self::TaskPassed => "task_passed",
             Self::TaskFailed => "task_failed",
+            Self::TaskBlocked => "task_blocked",
             Self::Waiting => "waiting",
             Self::Stopped => "stopped",
             Self::Finished => "finished",
@@ -97,6 +101,7 @@ impl Event {
         matches!(
             self,
             Self::TaskFailed
+                | Self::TaskBlocked
                 | Self::Stopped
                 | Self::Unhealthy
                 | Self::ApprovalWaiting

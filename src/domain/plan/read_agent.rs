@@ -29,8 +29,11 @@ pub const PLAN_FIELDS: &[&str] = &[
     "limits",
     "sandbox",
     "test_seconds",
+    "test_idle_seconds",
+    "grace_seconds",
     "disk_mb",
     "share",
+    "share_files",
     "full_test_command",
     "full_test_seconds",
     "max_usd",
@@ -349,6 +352,10 @@ impl<'a> Root<'a> {
             let given = self.field(name).map(|field| field.whole(1)).transpose();
             given.map(|given| given.map_or(usual, u64::from))
         };
+        let from_zero = |name: &str, usual: u64| {
+            let given = self.field(name).map(|field| field.whole(0)).transpose();
+            given.map(|given| given.map_or(usual, u64::from))
+        };
         let texts = |name| {
             self.field(name)
                 .map_or(Ok(Vec::new()), |field| field.one_or_more())
@@ -374,7 +381,10 @@ impl<'a> Root<'a> {
                 .field("sandbox")
                 .map_or(Ok(Sandbox::Auto), |field| sandbox(&field))?,
             test_seconds: whole("test_seconds", guarded::TEST_SECONDS)?,
+            test_idle_seconds: from_zero("test_idle_seconds", guarded::TEST_IDLE_SECONDS)?,
+            grace_seconds: from_zero("grace_seconds", guarded::GRACE_SECONDS)?,
             share: texts("share")?,
+            share_files: texts("share_files")?,
             disk_mb: whole("disk_mb", guarded::DISK_MB)?,
             full_test_command: self
                 .field("full_test_command")

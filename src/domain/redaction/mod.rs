@@ -6,11 +6,13 @@
 //! Danger: a secret may be cut by a read boundary; [`Stream`] therefore holds text back until no
 //! secret can begin in it and end behind it.
 
+mod files;
 mod shapes;
 mod stream;
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
+pub use files::secrets_in_file;
 pub use shapes::is_secret_name;
 pub use stream::Stream;
 

@@ -51,8 +51,9 @@ pub trait GateKit {
     /// Takes the right to run guarded tasks and lays out what they need.
     fn task_desk(&self, global: &Global) -> Result<Desk, Trouble>;
 
-    /// Says why one of these folders of the checkout cannot be shared with work trees.
-    fn check_shared(&self, global: &Global, names: &[String]) -> Result<(), Trouble>;
+    /// Says why something of the checkout cannot be shared with work trees. Returns what people should know of the work
+    /// trees of a list, one line each.
+    fn check_shared(&self, global: &Global, list: &TaskList) -> Result<Vec<String>, Trouble>;
 
     /// Returns what keeps a list from running here, without running anything: the repository, programs, files.
     fn list_faults(&self, global: &Global, list: &TaskList) -> Vec<String>;

@@ -113,6 +113,9 @@ pub trait Kit: GateKit {
         store: Arc<dyn Store>,
     ) -> Result<JobKit, Trouble>;
 
+    /// Takes away the temporary directory that the commands of the job had in common.
+    fn end_temporary(&self, settings: &Settings);
+
     /// Returns the questions that runs have left and nobody has answered.
     fn questions(&self, settings: &Settings) -> Vec<serde_json::Value>;
 

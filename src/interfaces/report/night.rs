@@ -65,6 +65,12 @@ pub fn facts(summary: &Summary) -> Vec<String> {
         || "cost unknown".to_owned(),
         |micro| format!("{} spent", dollars(micro)),
     ));
+    if let Some(first) = summary.sessions.first()
+        && !first.start.shared_files.is_empty()
+    {
+        let names = first.start.shared_files.join(", ");
+        facts.push(format!("shared {}", clean(&names)));
+    }
     facts
 }
 

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     domain::{
-        agent::{Agent, AgentEnd, AgentKind, AgentReport, Quiet, Transcript, classify, renewed_on},
+        agent::{
+            Agent, AgentEnd, AgentKind, AgentReport, Denial, Quiet, Transcript, classify,
+            renewed_on,
+        },
         guarded::{Task, Told, prompt},
         process::{End, Exit},
         text::{head, visible},
@@ -158,6 +161,7 @@ impl Session<'_> {
             .stay(&*runner, &order, place, Some((&listener, idle)))
             .await;
         let report = listener.report();
+        let refused = runner.take_refused_hosts();
         self.paid(&agent, own, &report);
         let exit = stayed.ended.as_ref().ok().map(|end| &end.exit);
         self.event(
@@ -182,7 +186,7 @@ impl Session<'_> {
             &report,
             &end,
             stayed.quiet,
-            &listener.stderr(),
+            (&listener.stderr(), &refused),
         );
         if failed.is_none() {
             self.said = Some(last_words(&report, &end));
@@ -228,7 +232,7 @@ impl Session<'_> {
         report: &AgentReport,
         end: &End,
         quiet: Quiet,
-        stderr: &str,
+        (stderr, refused): (&str, &[String]),
     ) -> Option<Tried> {
         let quiet = match (&end.exit, quiet) {
             (Exit::Cancelled, Quiet::No) => return Some(Tried::Stopped),
@@ -253,45 +257,35 @@ impl Session<'_> {
             (_, quiet) => quiet,
         };
         let now = self.tools.clock.now();
-        Some(
-            match classify(agent, report, &end.exit, quiet, stderr, now) {
-                AgentEnd::Done => return None,
-                AgentEnd::LimitReached { seconds, reason } => {
-                    let when = renewed_on(seconds, now);
-                    let reason =
-                        when.map_or_else(|| reason.clone(), |when| format!("{when} ({reason})"));
-                    Tried::NoQuota { seconds, reason }
-                }
-                AgentEnd::ProviderDown { reason, seconds } => {
-                    Tried::ProviderDown { reason, seconds }
-                }
-                AgentEnd::NeedsPerson { reason, remedy } => {
-                    self.name_logs("the agent", end);
-                    Tried::NeedsPerson { reason, remedy }
-                }
-                AgentEnd::Failed { reason, again } => {
-                    let how = super::failure::how(&end.exit);
-                    self.agent_failed(format!("the agent {how}: {reason}"), report, end, again)
-                }
-            },
-        )
+        let ended = classify(agent, report, &end.exit, quiet, stderr, now);
+        Some(match ended.with_refused_hosts(refused, &agent.hosts()) {
+            AgentEnd::Done => return None,
+            AgentEnd::LimitReached { seconds, reason } => {
+                let when = renewed_on(seconds, now);
+                let reason =
+                    when.map_or_else(|| reason.clone(), |when| format!("{when} ({reason})"));
+                Tried::NoProvider(AgentEnd::LimitReached { seconds, reason })
+            }
+            down @ AgentEnd::ProviderDown { .. } => Tried::NoProvider(down),
+            needs @ AgentEnd::NeedsPerson { .. } => {
+                self.name_logs("the agent", end);
+                Tried::NoProvider(needs)
+            }
+            AgentEnd::Failed { reason, again } => {
+                let how = super::failure::how(&end.exit);
+                self.agent_failed(format!("the agent {how}: {reason}"), report, end, again)
+            }
+        })
     }
 
     fn agent_failed(&self, reason: String, report: &AgentReport, end: &End, again: bool) -> Tried {
         self.name_logs("the agent", end);
         let denials = report.denials.iter().take(SHOWN);
-        let findings = denials.map(|denial| {
-            format!(
-                "its own permissions refused {}: {}",
-                denial.tool,
-                shown(&denial.what)
-            )
-        });
         Tried::Bad {
             told: Told {
                 reason,
                 last: None,
-                findings: findings.collect(),
+                findings: denials.map(refusal).collect(),
                 output: String::new(),
             },
             again,
@@ -316,12 +310,8 @@ impl Session<'_> {
 
     fn show_denials(&self, report: &AgentReport) {
         for denial in report.denials.iter().take(SHOWN) {
-            let line = format!(
-                "  the agent's own permissions refused {}: {}",
-                denial.tool,
-                shown(&denial.what)
-            );
-            self.watcher.line(&line);
+            self.watcher
+                .line(&format!("  the agent: {}", refusal(denial)));
         }
         if let Some(more) = report
             .denials
@@ -365,29 +355,23 @@ fn last_words(report: &AgentReport, end: &End) -> LastWords {
     LastWords {
         words: crate::domain::guarded::last_line(&report.reply)
             .map(|line| format!("its last words: {line}")),
-        denials: denials
-            .map(|denial| {
-                format!(
-                    "its own permissions refused {}: {}",
-                    denial.tool,
-                    shown(&denial.what)
-                )
-            })
-            .collect(),
+        denials: denials.map(refusal).collect(),
         files: super::failure::log_files(end),
     }
 }
 
-fn shown(what: &str) -> String {
-    let line = what.lines().next().unwrap_or_default();
-    head(&visible(line), SHOWN_CHARACTERS, "...")
+/// Says what the permissions of an agent's own program refused.
+fn refusal(denial: &Denial) -> String {
+    let line = denial.what.lines().next().unwrap_or_default();
+    let what = head(&visible(line), SHOWN_CHARACTERS, "...");
+    format!("its own permissions refused {}: {what}", denial.tool)
 }
 
 fn cannot_log_in(agent: &Agent, reason: String) -> Tried {
-    Tried::NeedsPerson {
+    Tried::NoProvider(AgentEnd::NeedsPerson {
         reason,
         remedy: format!("{}; then run it again", agent.kind.login_remedy()),
-    }
+    })
 }
 
 /// A program that tos knows and that does not start fails every task alike; one of somebody's own may lack what this task
@@ -403,8 +387,8 @@ fn not_started(agent: &Agent, why: &str) -> Tried {
     } else {
         reason
     };
-    Tried::NeedsPerson {
+    Tried::NoProvider(AgentEnd::NeedsPerson {
         reason,
         remedy: format!("{}; then run it again", agent.kind.install_remedy()),
-    }
+    })
 }

@@ -7,8 +7,9 @@ use serde_json::json;
 use super::{Error, Session, pace::Waited};
 use crate::{
     domain::{
+        agent::AgentEnd,
         command::{Command, Kind},
-        guarded::{Task, Told, Verdict, accepted, checked_class},
+        guarded::{Task, Told, Verdict, accepted, blocked, checked_class},
         ledger::{Entry, TaskEnd, TaskOutcome, chain::sha256},
         process::Exit,
         text::one_line,
@@ -37,25 +38,11 @@ pub(super) enum Tried {
     Stopped,
     /// The session had to be over.
     OutOfTime,
-    /// The agent's quota is used up; it is renewed in so many seconds, where it says so.
-    NoQuota {
-        seconds: Option<u64>,
-        reason: String,
-    },
-    /// The agent's provider does not answer as it should.
-    ProviderDown {
-        reason: String,
-        /// After how many seconds it wants to be asked again.
-        seconds: Option<u64>,
-    },
-    /// No agent works until a person did something.
-    NeedsPerson {
-        reason: String,
-        remedy: String,
-    },
+    /// It met no working provider, so it was none: a limit that is used up, no answer, or a person is needed.
+    NoProvider(AgentEnd),
 }
 
-fn bad(reason: impl Into<String>, again: bool) -> Tried {
+pub(super) fn bad(reason: impl Into<String>, again: bool) -> Tried {
     let told = told(reason);
     Tried::Bad { told, again }
 }
@@ -85,10 +72,8 @@ impl Session<'_> {
             }
             // A try that met no working provider is none, so it does not take the name of one.
             let name = match &tried {
-                Tried::NoQuota { .. } => format!("quota-{call}"),
-                Tried::ProviderDown { .. } | Tried::NeedsPerson { .. } => {
-                    format!("provider-{call}")
-                }
+                Tried::NoProvider(AgentEnd::LimitReached { .. }) => format!("quota-{call}"),
+                Tried::NoProvider(_) => format!("provider-{call}"),
                 _ => attempt.to_string(),
             };
             let restored = self.undo(task, &mut place, &name)?;
@@ -101,10 +86,7 @@ impl Session<'_> {
                     Waited::InVain => {}
                 }
             }
-            if matches!(
-                tried,
-                Tried::NoQuota { .. } | Tried::ProviderDown { .. } | Tried::NeedsPerson { .. }
-            ) {
+            if matches!(tried, Tried::NoProvider(_)) {
                 attempt -= 1;
             }
             let (why, again, verdict) = explained(tried);
@@ -219,16 +201,31 @@ impl Session<'_> {
     /// Keeps what was tried where a person can look at it, then puts the tree back and proves it.
     fn undo(&mut self, task: &Task, place: &mut Place, name: &str) -> Result<bool, Error> {
         let worktrees = &self.tools.worktrees;
+        // Where no provider worked there is mostly nothing to keep.
+        let is_try = name.parse::<u32>().is_ok();
+        let is_empty = !is_try
+            && worktrees
+                .changes(place)
+                .is_ok_and(|seen| seen.changes.is_empty());
         let reference = format!(
             "refs/tos/attempts/{}/{}-{name}",
             self.terms.session, task.id
         );
         let message = format!("rejected try {name} of {}", task.id);
-        let kept = worktrees.save(place, &message, &reference);
-        self.watcher.line(&match &kept {
-            Ok(kept) => format!("  undone; what was tried is kept as {kept}"),
-            Err(error) => format!("  what was tried could not be kept: {error}"),
-        });
+        let kept = if is_empty {
+            Ok(None)
+        } else {
+            worktrees.save(place, &message, &reference).map(Some)
+        };
+        match &kept {
+            Ok(None) => {}
+            Ok(Some(kept)) => self
+                .watcher
+                .line(&format!("  undone; what was tried is kept as {kept}")),
+            Err(error) => self
+                .watcher
+                .line(&format!("  what was tried could not be kept: {error}")),
+        }
         let before = place.tree.clone();
         let after = worktrees.roll_back(place);
         let ok = after.as_ref().is_ok_and(|after| *after == before);
@@ -240,7 +237,7 @@ impl Session<'_> {
             ok,
             before,
             after: after.unwrap_or_else(|error| error.to_string()),
-            kept: kept.ok(),
+            kept: kept.ok().flatten(),
         })?;
         Ok(ok)
     }
@@ -272,6 +269,9 @@ impl Session<'_> {
         };
         if seen.changes.is_empty() {
             return Ok(self.changed_nothing());
+        }
+        if let Some(leaked) = self.leaked(&seen) {
+            return Ok(leaked);
         }
         if let Some(refused) = self.judged(task, &seen)? {
             return Ok(refused);
@@ -356,7 +356,7 @@ impl Session<'_> {
         let runner = self.tools.hands.for_tests(&place.room, self.list.sandbox);
         let limit = Duration::from_secs(self.list.test_seconds);
         let argv = task.test_command.clone();
-        let order = self.order(&task.id, place, argv, limit, &home, call * 10 + 1);
+        let order = self.test_order(&task.id, place, argv, limit, &home, call * 10 + 1);
         let stayed = self.stay(&*runner, &order, place, None).await;
         if let Some(broken) = self.broken()? {
             return Ok(broken);
@@ -404,7 +404,7 @@ impl Session<'_> {
             what: "the user's repository was changed".into(),
             path: path.clone(),
         })?;
-        let reason = format!("the user's repository was changed: {path}");
+        let reason = format!("the user's repository was changed: {}", one_line(&path));
         Ok(Some(Tried::Broken(told(reason))))
     }
 
@@ -427,19 +427,29 @@ impl Session<'_> {
         })))
     }
 
-    /// Makes the order for one program of a task; `name` is the task's id.
-    /// Gives a fresh work tree the folders of dependencies that the list names.
-    pub(super) fn share(&self, place: &Place) -> Result<(), Error> {
-        let worktrees = &self.tools.worktrees;
-        let walled = self.is_walled();
-        Ok(worktrees.share(place, &self.list.share, walled)?)
-    }
-
     pub(super) fn is_walled(&self) -> bool {
         let mut proved = self.terms.start.capabilities.iter();
         proved.any(|word| word == "fs_confined")
     }
 
+    /// The same for tests, which are ended when they do nothing for long.
+    pub(super) fn test_order(
+        &self,
+        name: &str,
+        place: &Place,
+        argv: Vec<String>,
+        deadline: Duration,
+        home: &str,
+        index: u32,
+    ) -> Order {
+        let idle = self.list.test_idle_seconds;
+        Order {
+            idle_deadline: (idle > 0).then_some(Duration::from_secs(idle)),
+            ..self.order(name, place, argv, deadline, home, index)
+        }
+    }
+
+    /// Makes the order for one program of a task; `name` is the task's id.
     pub(super) fn order(
         &self,
         name: &str,
@@ -464,6 +474,7 @@ impl Session<'_> {
             directory: place.top.clone(),
             deadline,
             idle_deadline: None,
+            grace: Some(Duration::from_secs(self.list.grace_seconds)),
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
@@ -492,18 +503,9 @@ fn explained(tried: Tried) -> (Told, bool, Verdict) {
             false,
             Verdict::OutOfTime,
         ),
-        Tried::NoQuota { reason, .. } => {
-            let reason =
-                format!("the agent's quota is used up and is not renewed in time: {reason}");
-            (told(reason), false, Verdict::NoQuota)
-        }
-        Tried::ProviderDown { reason, .. } => {
-            let reason = format!("the agent's provider does not answer as it should: {reason}");
-            (told(reason), false, Verdict::ProviderDown)
-        }
-        Tried::NeedsPerson { reason, remedy } => {
-            let reason = format!("needs a person: {reason}; {remedy}");
-            (told(reason), false, Verdict::NeedsPerson)
+        Tried::NoProvider(end) => {
+            let (reason, verdict) = blocked(&end);
+            (told(reason), false, verdict)
         }
         // Accepted work never gets here.
         Tried::Stopped | Tried::Good { .. } => {

@@ -103,7 +103,7 @@ impl Session<'_> {
         // Nothing is built there yet.
         let seconds = self.list.full_test_seconds.max(self.list.test_seconds);
         let argv = task.test_command.clone();
-        let order = self.order(
+        let order = self.test_order(
             &task.id,
             place,
             argv,

@@ -10,6 +10,7 @@ use crate::{
         guarded::{Queue, TaskList, take_back},
         ledger::{Entry, TaskOutcome},
         process::Exit,
+        text::one_line,
     },
     ports::worktrees::Place,
 };
@@ -82,7 +83,7 @@ impl Session<'_> {
         let runner = self.tools.hands.for_tests(&place.room, self.list.sandbox);
         for (index, argv) in (1..).zip(commands) {
             let limit = Duration::from_secs(self.list.full_test_seconds);
-            let order = self.order(name, place, argv.clone(), limit, &homes.1, index);
+            let order = self.test_order(name, place, argv.clone(), limit, &homes.1, index);
             let stayed = self.stay(&*runner, &order, place, None).await;
             if let Some(megabytes) = self.heavy.take() {
                 return Ok(Whole::Fails(format!("it wrote {megabytes} MB")));
@@ -93,7 +94,7 @@ impl Session<'_> {
                 Ok(end) => super::failure::how(&end.exit),
                 Err(why) => why,
             };
-            let words = argv.join(" ");
+            let words = one_line(&argv.join(" ")).into_owned();
             return Ok(Whole::Fails(format!("`{words}` {fails}")));
         }
         Ok(Whole::Holds)

@@ -13,9 +13,11 @@ pub(super) fn how(exit: &Exit) -> String {
     match exit {
         Exit::Code { code } => format!("ended with {code}"),
         Exit::Signal { signal } => format!("was ended by signal {signal}"),
-        Exit::TimedOut { after_ms } | Exit::Idle { after_ms } => {
-            format!("took longer than {} s", after_ms / 1000)
-        }
+        Exit::TimedOut { after_ms } => format!("took longer than {} s", after_ms / 1000),
+        Exit::Idle { after_ms } => format!(
+            "did nothing for {} s: no output, no work, no file touched",
+            after_ms / 1000
+        ),
         Exit::DiskTaken { taken_bytes } => {
             format!("was ended because the disk lost {} MiB", taken_bytes >> 20)
         }

@@ -11,6 +11,7 @@ mod checkpoint;
 mod failure;
 mod pace;
 mod scale;
+mod sharing;
 mod stay;
 
 use std::{sync::Arc, time::Duration};
@@ -108,6 +109,7 @@ pub trait Watcher: Sync {
 
 pub use aftermath::{Settled, settle};
 pub(crate) use agent_call::Listener;
+pub use sharing::{shared_files, work_tree_notes};
 
 /// What came of a list.
 #[derive(Debug, Clone)]
@@ -122,6 +124,8 @@ pub struct Summary {
     pub tip: Option<(String, String)>,
     /// Ways to tell people that did not work.
     pub untold: Vec<String>,
+    /// Files of the checkout that every task got a copy of.
+    pub shared_files: Vec<String>,
 }
 
 /// Why a session could not be carried out at all.
@@ -158,6 +162,10 @@ pub(super) struct Session<'a> {
     /// What the agent said at last that ended well.
     said: Option<agent_call::LastWords>,
     pace: pace::Pace,
+    /// What the work tree of the task got of the checkout.
+    shared: worktrees::Shared,
+    /// Files of the checkout that every task gets a copy of.
+    shared_files: Vec<String>,
     /// How each task ended, in the order of the list.
     pub(super) ends: Vec<Option<TaskEnd>>,
 }
@@ -194,15 +202,19 @@ pub async fn run(
         heavy: None,
         before: None,
         said: None,
+        shared: worktrees::Shared::default(),
+        shared_files: shared_files(&*tools.worktrees, list)?,
         pace: pace::Pace::new(&*tools.clock, progress.micro_usd),
         ends: list.tasks.iter().map(known).collect(),
     };
+    session.say_notes()?;
     session.record(Entry::SessionStart {
         start: SessionStart {
             run: terms.run.clone(),
             list: list.id.clone(),
             tasks: u32::try_from(list.tasks.len()).unwrap_or(u32::MAX),
             base,
+            shared_files: session.shared_files.clone(),
             ..terms.start.clone()
         },
     })?;
@@ -307,10 +319,13 @@ impl Session<'_> {
             end.reason
         ));
         self.event("task_done", json!(end));
-        let (event, next) = if good {
-            (Event::TaskPassed, String::new())
-        } else {
-            (Event::TaskFailed, "tos night list".to_owned())
+        let (event, next) = match end.outcome {
+            _ if good => (Event::TaskPassed, String::new()),
+            TaskOutcome::Blocked => (Event::TaskBlocked, "tos night list".to_owned()),
+            TaskOutcome::Success
+            | TaskOutcome::Failed
+            | TaskOutcome::Skipped
+            | TaskOutcome::NotRun => (Event::TaskFailed, "tos night list".to_owned()),
         };
         self.tell(event, format!("{} {word}", task.id), &end.reason, next);
         Ok((verdict, end))
@@ -384,6 +399,7 @@ impl Session<'_> {
             stop,
             tip: accepted.then(|| (self.tip.clone(), self.reference())),
             untold: told.failed,
+            shared_files: self.shared_files.clone(),
         })
     }
 

@@ -9,7 +9,10 @@ use serde_json::json;
 
 use super::{Error, Session, attempt::Tried};
 use crate::{
-    domain::{guarded::Task, ledger::Entry, night::Beat, notification::Event, time::Timestamp},
+    domain::{
+        agent::AgentEnd, guarded::Task, ledger::Entry, night::Beat, notification::Event,
+        time::Timestamp,
+    },
     ports::clock::Clock,
 };
 
@@ -150,9 +153,9 @@ impl Session<'_> {
         tried: &Tried,
         waits: &mut u32,
     ) -> Result<Option<Waited>, Error> {
-        let waited = if let Tried::NoQuota { seconds, .. } = tried {
-            self.wait_for_quota(task, *seconds).await?
-        } else if let Tried::ProviderDown { reason, seconds } = tried {
+        let waited = if let Tried::NoProvider(AgentEnd::LimitReached { seconds, reason }) = tried {
+            self.wait_for_quota(task, *seconds, reason).await?
+        } else if let Tried::NoProvider(AgentEnd::ProviderDown { reason, seconds }) = tried {
             *waits += 1;
             self.wait_out(task, *waits, *seconds, reason).await?
         } else {
@@ -161,7 +164,12 @@ impl Session<'_> {
         Ok(Some(waited))
     }
 
-    async fn wait_for_quota(&mut self, task: &Task, seconds: Option<u64>) -> Result<Waited, Error> {
+    async fn wait_for_quota(
+        &mut self,
+        task: &Task,
+        seconds: Option<u64>,
+        reason: &str,
+    ) -> Result<Waited, Error> {
         self.pace.waits += 1;
         // A renewal that is past already is given a moment all the same.
         let seconds = if let Some(seconds) = seconds {
@@ -181,7 +189,7 @@ impl Session<'_> {
             until,
         })?;
         let line = format!(
-            "the agent's quota is used up; waiting until {}",
+            "the agent's quota is used up ({reason}); waiting until {}",
             until.format("%a %Y-%m-%d %H:%M:%S")
         );
         self.say_wait(task, "quota_wait", &line, seconds, until);

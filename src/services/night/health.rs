@@ -299,6 +299,7 @@ impl Asker<'_> {
             directory: self.place.top.clone(),
             deadline: patience,
             idle_deadline: None,
+            grace: None,
             environment: environment
                 .into_iter()
                 .chain(invocation.environment)

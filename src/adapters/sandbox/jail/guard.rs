@@ -39,23 +39,29 @@ const DEVICES: &[&str] = &[
 /// Starts the command behind Landlock rules and stays until nothing of it is left.
 pub(super) fn guard(spec: &Spec, encoded: &str, behind: Vec<OsString>) -> Result<ExitCode, Fault> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    let temporary = tempfile::Builder::new().prefix("tos-").tempdir()?;
+    let own = match &spec.temporary {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("tos-").tempdir()?),
+    };
+    let lasting = spec.temporary.as_deref();
+    let temporary = own.as_ref().map_or(lasting, |own| Some(own.path()));
+    let temporary = temporary.unwrap_or(Path::new("/tmp")).to_owned();
     let mut child = Command::new(&spec.program)
         .args([JAIL_WORD, "inner", encoded])
         .args(behind)
-        .env("TMPDIR", temporary.path())
+        .env("TMPDIR", &temporary)
         .current_dir(&spec.directory)
         .stdin(Stdio::null())
         .spawn()?;
-    let folder = temporary.path().to_owned();
+    let folder = own.as_ref().map(|own| own.path().to_owned());
     hold_lifeline(move || {
         end_descendants();
-        drop(std::fs::remove_dir_all(folder));
+        drop(folder.map(std::fs::remove_dir_all));
         leave(super::JAIL_FAILED);
     });
     let status = child.wait()?;
     end_descendants();
-    drop(temporary);
+    drop(own);
     Ok(end_like(status))
 }
 
@@ -163,6 +169,7 @@ mod tests {
             links: Vec::new(),
             hidden: vec![root.join(".ssh")],
             limits: crate::adapters::sandbox::Limits::default(),
+            temporary: None,
             proxy: None,
             program: root.clone(),
             directory: root.clone(),

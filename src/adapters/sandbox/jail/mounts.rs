@@ -40,7 +40,7 @@ pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
     read_only_below(Path::new(NEW))?;
     own_processes()?;
     own_devices()?;
-    own_folders(spec.limits.temporary_bytes)?;
+    own_folders(spec)?;
     for kept in KEPT_IN_RUN.map(Path::new) {
         if outside(kept).exists() {
             bind(kept, kept, true)?;
@@ -178,10 +178,16 @@ fn own_devices() -> Result<(), Fault> {
     Ok(())
 }
 
-fn own_folders(bytes: u64) -> Result<(), Fault> {
+fn own_folders(spec: &Spec) -> Result<(), Fault> {
+    let bytes = spec.limits.temporary_bytes;
     for folder in ["/tmp", "/var/tmp", "/dev/shm", "/run"] {
         let target = inside(Path::new(folder));
         if !target.is_dir() || target.is_symlink() {
+            continue;
+        }
+        if let Some(lasting) = spec.temporary.as_deref().filter(|_| folder == "/tmp") {
+            at(folder, mount_bind(outside(lasting), &target))?;
+            at(folder, without_devices(&target))?;
             continue;
         }
         let mode = if folder == "/run" { "755" } else { "1777" };
@@ -276,6 +282,20 @@ fn read_only_below(top: &Path) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Keeps devices and programs with rights of their own from being used below a mount; what else was said of it stays.
+fn without_devices(place: &Path) -> io::Result<()> {
+    let table =
+        fs::read("/old/proc/self/mountinfo").or_else(|_| fs::read("/proc/self/mountinfo"))?;
+    let mut lines = table.split(|byte| *byte == b'\n').filter_map(mounted);
+    let flags = lines.rfind(|(known, _)| known == place);
+    let flags = flags.map_or(MountFlags::empty(), |(_, flags)| flags);
+    Ok(mount_remount(
+        place,
+        MountFlags::BIND | flags | quiet(),
+        c"",
+    )?)
 }
 
 fn remount_read_only(place: &Path, flags: MountFlags) -> io::Result<()> {

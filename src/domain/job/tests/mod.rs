@@ -30,6 +30,7 @@ fn rules() -> Rules {
         },
         command_timeout: Duration::from_secs(5),
         idle_timeout: None,
+        grace: Duration::ZERO,
         require_approval: true,
         on_unknown: OnUnknown::Stop,
         templates: PerRole {

@@ -151,6 +151,7 @@ fn run(
     }
     if clean {
         printer.note("cleanup start");
+        kit.end_temporary(settings);
     }
     let order = Order {
         setup: job.setup,
@@ -177,6 +178,13 @@ fn run(
     let passage = passage?;
     if clean {
         printer.note("cleanup done");
+    }
+    // A job that goes on another time finds what it left there.
+    if matches!(
+        passage.outcome,
+        Outcome::Done { .. } | Outcome::LoopComplete { .. }
+    ) {
+        kit.end_temporary(settings);
     }
     drop(lock);
     conclude(mode, settings, printer, store.as_ref(), &passage, frame)

@@ -11,6 +11,7 @@ use crate::{
         gates::{self, Ask, Refusal, Report},
         guarded::{Agent, AgentKind, Sandbox, Stop, Task, TaskList},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
+        text::one_line,
         time::duration_words,
     },
     interfaces::{
@@ -68,7 +69,7 @@ pub fn main(
         Verb::Reject(judged) => super::review::judge(judged, false, global, kit, printer),
         Verb::Validate { list } => {
             let list = read(list, kit)?;
-            kit.check_shared(global, &list.share)?;
+            let notes = kit.check_shared(global, &list)?;
             let faults = kit.list_faults(global, &list);
             if !faults.is_empty() {
                 let document = json!({
@@ -88,7 +89,10 @@ pub fn main(
                 list.id,
                 list.tasks.len()
             ));
-            printer.document(&json!({ "id": list.id, "tasks": list.tasks.len() }));
+            for note in &notes {
+                printer.note(&format!("note: {note}"));
+            }
+            printer.document(&json!({ "id": list.id, "tasks": list.tasks.len(), "notes": notes }));
             Ok(Exit::Success)
         }
         Verb::Run { list, time } => {
@@ -244,13 +248,13 @@ fn only_as_a_night(report: &Report) -> Result<(), Trouble> {
 /// Finds out what confines programs here; a list that requires a wall is refused without one.
 pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Confined, Trouble> {
     let (hands, sandbox) = (&desk.tools.hands, list.sandbox);
-    let shared = desk.tools.worktrees.check_shared(&list.share);
+    let shared = guarded::shared_files(&*desk.tools.worktrees, list);
     shared.map_err(|error| Trouble::Setup(error.to_string()))?;
     for agent in list.agents() {
-        if let Some(name) = hands.lacks(agent) {
+        if let Some(what) = hands.lacks(agent) {
             let program = agent.program();
             return Err(Trouble::Setup(format!(
-                "the agent `{program}` needs {name}, which is not set"
+                "the agent `{program}` needs {what}"
             )));
         }
     }
@@ -373,6 +377,10 @@ fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
         summary.tasks.len(),
         summary.stop.words()
     ));
+    if !summary.shared_files.is_empty() {
+        let names = one_line(&summary.shared_files.join(", ")).into_owned();
+        printer.line(&format!("shared with every task: {names}"));
+    }
     if let Some((_, reference)) = &summary.tip {
         printer.line(&format!("look: git log -p HEAD..{reference}"));
         printer.line(&format!("take: git merge --ff-only {reference}"));
@@ -388,6 +396,7 @@ fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
         "commit": summary.tip.as_ref().map(|(commit, _)| commit),
         "reference": summary.tip.as_ref().map(|(_, reference)| reference),
         "untold": summary.untold,
+        "shared_files": summary.shared_files,
     }));
 }
 

@@ -1,0 +1,137 @@
+//! Temporary folders that last as long as a run or a task: all its commands behind a wall see the same one as `/tmp`.
+//!
+//! They lie among the state of tos, which nothing behind a wall can write by its own name; so nobody there can put a link
+//! in the place of one and get another folder as `/tmp`.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::adapters::state_folder;
+
+/// The folder in the state of tos that holds them.
+const NAME: &str = "tmp";
+/// The one of the job of a root.
+const JOB: &str = "job";
+
+/// Returns the temporary folder of the job of a root; `state` = where tos keeps its state.
+pub fn of_job(state: &Path) -> PathBuf {
+    state.join(NAME).join(JOB)
+}
+
+/// Returns the temporary folder of a room for work trees, `<state>/worktrees/<run>/<task>`; `None` for other rooms.
+pub fn of_room(room: &Path) -> Option<PathBuf> {
+    let task = room.file_name()?;
+    let run = room.parent()?;
+    let all = run.parent()?;
+    (all.file_name()? == "worktrees").then(|| {
+        let folder = all.with_file_name(NAME);
+        folder.join(run.file_name().unwrap_or_default()).join(task)
+    })
+}
+
+/// Makes a temporary folder, or finds the one that is there, and returns it without links.
+pub fn blocking_make(folder: &Path) -> io::Result<PathBuf> {
+    let above = folder.parent().unwrap_or(folder);
+    state_folder::create_dir_all(above)?;
+    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|data| data.is_dir());
+    if !is_folder(folder) {
+        drop(fs::remove_file(folder));
+        // Nobody else looks into it; behind the wall it is everybody's, as `/tmp` is.
+        fs::DirBuilder::new().mode(0o700).create(folder)?;
+    }
+    let inner = folder.join("tmp");
+    if !is_folder(&inner) {
+        drop(fs::remove_file(&inner));
+        fs::create_dir(&inner)?;
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o1777))?;
+    }
+    inner.canonicalize()
+}
+
+/// Takes a temporary folder away, also one whose parts were made unwritable, and what was above it and is empty now.
+pub fn blocking_remove(folder: &Path) {
+    if fs::remove_dir_all(folder).is_err() {
+        let mut open = vec![folder.to_owned()];
+        while let Some(folder) = open.pop() {
+            drop(fs::set_permissions(
+                &folder,
+                fs::Permissions::from_mode(0o700),
+            ));
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    open.push(entry.path());
+                }
+            }
+        }
+        // What stays is taken away by the next start.
+        drop(fs::remove_dir_all(folder));
+    }
+    drop(folder.parent().map(fs::remove_dir));
+}
+
+/// Takes away the temporary folder of a room.
+pub fn blocking_remove_of_room(room: &Path) {
+    if let Some(folder) = of_room(room) {
+        blocking_remove(&folder);
+    }
+}
+
+/// Takes away the temporary folders of all rooms; `state` = where tos keeps its state.
+pub fn blocking_remove_all_of_rooms(state: &Path) {
+    for entry in fs::read_dir(state.join(NAME))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        if entry.file_name() != JOB {
+            blocking_remove(&entry.path());
+        }
+    }
+}
+
+/// Adds up what lies in a folder, in bytes of disk.
+pub fn blocking_weight(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let (mut sum, mut open) = (0, vec![folder.to_owned()]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(data) = entry.metadata() else { continue };
+            sum += data.blocks() * 512;
+            if data.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rooms_of_work_trees_have_one() {
+        let room = Path::new("/w/.tos/worktrees/run-1/T-1");
+        assert_eq!(of_room(room), Some("/w/.tos/tmp/run-1/T-1".into()));
+        assert_eq!(of_room(Path::new("/w/.tos/room")), None);
+    }
+
+    #[test]
+    fn a_link_is_never_taken_for_the_folder() {
+        let state = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let folder = of_job(state.path());
+        fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &folder).unwrap();
+        let made = blocking_make(&folder).unwrap();
+        assert!(made.starts_with(state.path().canonicalize().unwrap()));
+        fs::write(made.join("kept"), "x").unwrap();
+        assert_eq!(blocking_make(&folder).unwrap(), made);
+        assert!(made.join("kept").exists());
+        blocking_remove(&folder);
+        assert!(!folder.exists());
+    }
+}
