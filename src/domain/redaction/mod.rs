@@ -9,6 +9,7 @@
 mod files;
 mod shapes;
 mod stream;
+mod wide;
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
@@ -149,6 +150,9 @@ impl Redactor {
     }
 
     fn secret_at(&self, bytes: &[u8], at: usize, fresh: bool) -> Option<Range<usize>> {
+        if let Some(unit) = wide::unit_at(bytes, at) {
+            return self.wide_secret_at(bytes, at, unit, fresh);
+        }
         let value = bytes
             .get(at)
             .and_then(|first| self.values.get(first))
@@ -158,13 +162,31 @@ impl Redactor {
     }
 }
 
+impl Redactor {
+    /// Looks for a secret whose characters take several bytes each, as in UTF-16 and UTF-32.
+    fn wide_secret_at(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        unit: usize,
+        fresh: bool,
+    ) -> Option<Range<usize>> {
+        let (before, text) = wide::narrowed(bytes, at, unit);
+        let start = before.len();
+        let whole = [before, text].concat();
+        let found = self.secret_at(&whole, start, fresh)?;
+        let end = at + (found.end - start) * unit;
+        Some(at..end.min(bytes.len()))
+    }
+}
+
 /// Copies `bytes[from..to]` with the spans replaced.
 fn replaced(bytes: &[u8], from: usize, to: usize, spans: &[Range<usize>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(to.saturating_sub(from));
     let mut at = from;
     for span in spans.iter().filter(|span| span.start < to) {
         out.extend_from_slice(bytes.get(at..span.start).unwrap_or_default());
-        out.extend_from_slice(MARK.as_bytes());
+        wide::mark(bytes, span, &mut out);
         at = span.end;
     }
     out.extend_from_slice(bytes.get(at..to).unwrap_or_default());
@@ -199,6 +221,11 @@ fn lines_of(value: &str) -> Vec<String> {
 fn forms_of(value: &str) -> Vec<Vec<u8>> {
     let bytes = value.as_bytes();
     let mut forms = vec![bytes.to_vec()];
+    // Where every character is ASCII the text is made narrow before it is compared.
+    if !value.is_ascii() {
+        forms.push(value.encode_utf16().flat_map(u16::to_le_bytes).collect());
+        forms.push(value.encode_utf16().flat_map(u16::to_be_bytes).collect());
+    }
     if bytes.len() < SHORTEST_ENCODED {
         return forms;
     }

@@ -61,7 +61,7 @@ impl Stream {
         if !self.dropping {
             return piece;
         }
-        let inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-.\r\n\\".contains(byte);
+        let inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-.\r\n\\\0".contains(byte);
         match piece.iter().position(|byte| !inside(byte)) {
             Some(end) => {
                 self.dropping = false;
@@ -95,8 +95,8 @@ impl Stream {
         }
         let cut = cut.max(self.seen);
         let out = replaced(&self.held, self.seen, cut, &spans);
-        // Three bytes tell whether a word begins behind the cut, also behind a `\n` in JSON.
-        let keep = cut.saturating_sub(3);
+        // Three characters tell whether a word begins behind the cut, also behind a `\n` in JSON; each has up to four bytes.
+        let keep = cut.saturating_sub(12);
         self.held.drain(..keep);
         self.seen = cut - keep;
         out

@@ -208,3 +208,52 @@ proptest! {
         prop_assert_eq!(redactor().clean(&text), text);
     }
 }
+
+/// The text in the encodings that programs of Windows write.
+fn wide_forms(text: &str) -> [Vec<u8>; 4] {
+    [
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        text.chars()
+            .flat_map(|c| u32::from(c).to_le_bytes())
+            .collect(),
+        text.chars()
+            .flat_map(|c| u32::from(c).to_be_bytes())
+            .collect(),
+    ]
+}
+
+#[test]
+fn secrets_in_wide_text_are_removed_and_the_text_stays_wide() {
+    let token = format!("ghp_{}", "0123456789abcdefghijABCDEFGHIJ012345");
+    for (text, clean) in [
+        ("x hunter2hunter2 y".to_owned(), "x [redacted] y"),
+        ("hunter2hunter2".to_owned(), "[redacted]"),
+        (format!("a {token}"), "a [redacted]"),
+        (format!("key={token}\r\nb"), "key=[redacted]\r\nb"),
+    ] {
+        for (dirty, clean) in wide_forms(&text).iter().zip(wide_forms(clean)) {
+            assert_eq!(redactor().clean_bytes(dirty).into_owned(), clean, "{text}");
+            for piece in [1, 3, 7, 4096] {
+                assert_eq!(streamed(&redactor(), dirty, piece), clean, "{text} {piece}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wide_words_that_only_resemble_tokens_stay() {
+    let text = format!("ta{}{}", "sk-", "0123456789abcdefghijABCDEFGHIJ0123456789");
+    for form in wide_forms(&text) {
+        assert_eq!(redactor().clean_bytes(&form).into_owned(), form);
+    }
+}
+
+#[test]
+fn a_value_of_other_letters_is_found_in_wide_text() {
+    let redactor = Redactor::new(["пароль-пароль".to_owned()]);
+    for form in wide_forms("a пароль-пароль b").iter().take(2) {
+        let clean = redactor.clean_bytes(form).into_owned();
+        assert!(clean.len() < form.len(), "{clean:?}");
+    }
+}
