@@ -319,14 +319,21 @@ impl Maker<'_> {
     }
 
     fn policy(&mut self) -> PolicyRules {
-        let allow_types = self.either("allow_types");
+        let has_types =
+            self.is_given("allow_types") || self.is_given("execution_policy.allow_types");
+        let named = self.either("allow_types").into_iter().map(Kind::from);
+        let allow_types = if has_types {
+            named.collect()
+        } else {
+            Kind::of_this_system()
+        };
         let deny_patterns = self.either("deny_patterns");
         PolicyRules {
             default_allow: self.text("execution_policy.default_action") == "allow",
             stop_on_deny: self.flag("execution_policy.stop_on_deny"),
             deny_if_contains: self.texts("execution_policy.deny_if_contains"),
             deny_patterns,
-            allow_types: allow_types.into_iter().map(Kind::from).collect(),
+            allow_types,
             preset: match self.text("execution_policy.preset").as_str() {
                 "strict" => Preset::Strict,
                 "original" => Preset::Original,

@@ -190,8 +190,8 @@ const GENERAL: &[Key] = &[
 
 #[rustfmt::skip]
 const POLICY: &[Key] = &[
-    key("allow_types", Shape::Kinds, Preset::Json("[\"powershell\"]"), "[\"bash\", \"exec\"]",
-        "Which kinds of command may run at all. May stand inside `execution_policy` instead."),
+    key("allow_types", Shape::Kinds, Preset::Absent, "[\"bash\", \"exec\"]",
+        "Which kinds of command may run at all; without it those that this system has: `bash`, `sh` and `exec`, on Windows `powershell`, `cmd` and `exec`. May stand inside `execution_policy` instead."),
     key("deny_patterns", Shape::Patterns, Preset::Json("[]"), "[\"Remove-Item.*-Recurse\"]",
         "Regular expressions that deny a command, found anywhere in it without regard to case. May stand inside `execution_policy` instead."),
     key("execution_policy.default_action", Shape::Choice(&["allow", "deny"]), Preset::Json("\"allow\""), "\"deny\"",

@@ -33,6 +33,15 @@ impl Kind {
         Self::Exec,
     ];
 
+    /// Returns the kinds that every system like this one can start, which may run where nothing is configured.
+    pub fn of_this_system() -> Vec<Self> {
+        if cfg!(windows) {
+            vec![Self::Powershell, Self::Cmd, Self::Exec]
+        } else {
+            vec![Self::Bash, Self::Sh, Self::Exec]
+        }
+    }
+
     /// Returns the word for this kind in files and prompts.
     pub fn as_str(&self) -> &str {
         match self {

@@ -197,7 +197,7 @@ impl Default for PolicyRules {
             stop_on_deny: true,
             deny_if_contains: Vec::new(),
             deny_patterns: Vec::new(),
-            allow_types: vec![Kind::Powershell],
+            allow_types: Kind::of_this_system(),
             preset: Preset::Careful,
             rules: Vec::new(),
             on_opaque: Decision::Allow,
