@@ -251,8 +251,8 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
             }
         }
         "bitsadmin" | "ftp" | "tftp" | "telnet" | "nslookup" | "ping" | "tracert" | "pathping"
-        | "ssh" | "scp" | "sftp" | "curl" | "wget" | "mstsc" | "winrs" | "winrm" | "nltest"
-        | "rasdial" | "finger" | "plink" | "pscp" => {
+        | "ssh" | "scp" | "sftp" | "mstsc" | "winrs" | "winrm" | "nltest" | "rasdial"
+        | "finger" | "plink" | "pscp" => {
             shell
                 .reading
                 .does(Trait::Network, format!("{name} talks to another machine"));
@@ -324,10 +324,14 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 shell.writes(&path(target));
             }
         }
-        "where" | "findstr" | "find" | "tasklist" | "systeminfo" | "ipconfig" | "hostname"
-        | "whoami" | "ver" | "tree" | "fc" | "comp" | "more" | "sort" | "driverquery"
-        | "getmac" | "netstat" | "arp" | "doskey" | "choice" | "timeout" | "clip" | "query"
-        | "qwinsta" | "gpresult" => {}
+        "more" | "find" | "fc" | "comp" | "sort" => {
+            for file in plain {
+                shell.reads(&path(file));
+            }
+        }
+        "where" | "findstr" | "tasklist" | "systeminfo" | "ipconfig" | "hostname" | "whoami"
+        | "ver" | "tree" | "driverquery" | "getmac" | "netstat" | "arp" | "doskey" | "choice"
+        | "timeout" | "clip" | "query" | "qwinsta" | "gpresult" => {}
         _ => return false,
     }
     true

@@ -186,7 +186,7 @@ fn run_named(
             .trim()
             .to_owned()
     };
-    let files: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('/')).collect();
+    let files: Vec<&String> = args.iter().filter(|arg| !is_switch(arg)).collect();
     let asks = args.iter().any(|arg| arg == "/?");
     match name {
         _ if name.contains(UNKNOWN) || name.contains('%') || name.contains('!') => {
@@ -207,7 +207,12 @@ fn run_named(
             return if name == "dir" {
                 format!("{NAME}\n")
             } else if name == "type" {
-                for file in args.iter().filter(|arg| !arg.starts_with('/')) {
+                for file in &files {
+                    shell.reads(&path(file));
+                }
+                UNKNOWN.to_string()
+            } else if name == "findstr" {
+                for file in files.iter().skip(1) {
                     shell.reads(&path(file));
                 }
                 UNKNOWN.to_string()
@@ -235,6 +240,13 @@ fn run_named(
             }
         }
         "copy" | "md" | "mkdir" => {
+            for source in files
+                .iter()
+                .take(files.len().saturating_sub(1))
+                .filter(|_| name == "copy")
+            {
+                shell.reads(&path(source));
+            }
             let target = if name == "copy" {
                 files.get(1..).and_then(<[_]>::last)
             } else {
@@ -368,4 +380,10 @@ fn start(shell: &mut Machine<'_, '_>, name: &str, args: &[String], rest: &str) {
         line_of(shell, text);
         shell.reading.leave();
     }
+}
+
+/// Returns whether a word is an option, as `/s`; a path that starts with `/` has more of them.
+fn is_switch(word: &str) -> bool {
+    let rest = word.strip_prefix('/');
+    rest.is_some_and(|rest| !rest.contains(['/', '\\']) && rest.len() < 24)
 }

@@ -105,12 +105,16 @@ pub(super) fn known(shell: &mut Machine<'_, '_>, name: &str) -> String {
     }
     match name {
         "comspec" => "C:\\Windows\\system32\\cmd.exe".to_owned(),
+        // What follows is the path of the home folder, which here is written with its drive.
+        "homedrive" => String::new(),
         "systemroot" | "windir" => "C:\\Windows".to_owned(),
-        "systemdrive" | "homedrive" => "C:".to_owned(),
+        "systemdrive" => "C:".to_owned(),
         "programfiles" | "programw6432" => "C:\\Program Files".to_owned(),
         "programdata" | "allusersprofile" => "C:\\ProgramData".to_owned(),
         "public" => "C:\\Users\\Public".to_owned(),
-        "userprofile" | "homepath" | "appdata" | "localappdata" => place::home(shell.reading.world),
+        "userprofile" | "homepath" => place::home(shell.reading.world),
+        "appdata" => format!("{}/AppData/Roaming", place::home(shell.reading.world)),
+        "localappdata" => format!("{}/AppData/Local", place::home(shell.reading.world)),
         "temp" | "tmp" => format!("/tmp/{NAME}"),
         "cd" => shell
             .folder()

@@ -3,6 +3,7 @@
 use crate::domain::policy::{
     cmd,
     powershell::{Arg, Reader, given::Given, names, run},
+    programs::leads_here,
     rule::Trait,
     text::{NAME, UNKNOWN, is_vague, stripped},
     windows::{self, path},
@@ -461,15 +462,23 @@ impl Reader<'_, '_, '_> {
                 } else {
                     cmd::run(self.shell, &code, "Invoke-Item");
                 }
+            } else if file.contains(['/', '\\', '.']) {
+                self.shell.runs_file(&path(&file));
             }
         }
     }
 
     fn talks(&mut self, command: &str, given: &Given) {
-        self.shell.reading.does(
-            Trait::Network,
-            format!("{command} talks to another machine"),
-        );
+        let named = given.all(&["uri", "computername", "targetname"]);
+        let here = !named.is_empty()
+            && named.iter().take(1).all(|address| leads_here(address))
+            && given.values("proxy").is_empty();
+        if !here {
+            self.shell.reading.does(
+                Trait::Network,
+                format!("{command} talks to another machine"),
+            );
+        }
         for file in given
             .values("outfile")
             .into_iter()

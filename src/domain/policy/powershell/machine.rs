@@ -108,6 +108,10 @@ impl Reader<'_, '_, '_> {
                     self.shell.reading.opaque("compiles code of its own");
                 }
                 vague_code(self.shell, &file, command);
+                if command == "import-module" && file.contains(['/', '\\']) {
+                    self.shell
+                        .runs_file(&crate::domain::policy::windows::path(&file));
+                }
             }
             return true;
         }

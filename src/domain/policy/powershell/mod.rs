@@ -84,6 +84,8 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, args: &[String], stdin: &str)
                 run(shell, &code, "powershell");
             } else if rest.first().is_some_and(|file| file == "-") {
                 run(shell, stdin, "powershell");
+            } else if let Some(file) = rest.first() {
+                shell.runs_file(&super::windows::path(file));
             }
             return;
         }
@@ -242,6 +244,11 @@ impl Reader<'_, '_, '_> {
                 let name = scan
                     .take_while(|c| !c.is_whitespace() && c != '{' && c != '(')
                     .to_lowercase();
+                let scope = ["global:", "script:", "local:", "private:"];
+                let name = scope
+                    .iter()
+                    .find_map(|scope| name.strip_prefix(scope))
+                    .map_or_else(|| name.clone(), str::to_owned);
                 skip_blank(scan, true);
                 if scan.eat("(") {
                     bracketed(scan, '(', ')');

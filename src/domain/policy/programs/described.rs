@@ -13,7 +13,7 @@ use crate::domain::policy::{
 
 /// Programs that build, test, format, check, show and convert.
 const DESCRIBED: &str = "
-pytest py.test tox nox ruff black isort flake8 pylint mypy pyright pyre bandit coverage pre-commit sphinx-build mkdocs
+prove perltidy perlcritic pytest py.test tox nox ruff black isort flake8 pylint mypy pyright pyre bandit coverage pre-commit sphinx-build mkdocs
 pydocstyle yapf autopep8 pyflakes pycodestyle vulture radon djlint pip-compile pip-sync django-admin flask gunicorn uvicorn
 hypercorn alembic cythonize maturin hatchling flit ansible-lint yamllint interrogate docformatter pyupgrade autoflake refurb
 basedpyright ty deptry pyproject-build check-manifest validate-pyproject nbstripout nbqa griffe mike towncrier bumpversion
@@ -41,6 +41,17 @@ terraform-docs tflint tfsec checkov hadolint dive kubeval kubeconform kustomize 
 vale proselint codespell typos cspell textlint aspell hunspell alex editorconfig-checker ec jsonlint ajv ajv-cli yajsv taplo
 jsonnet jsonnetfmt cue dhall tidy htmlhint html-validate plantuml dot neato mmdc asciidoctor tokei cloc scc gitleaks semgrep
 actionlint zizmor reuse licensee addlicense license-checker git-cliff sqlfluff pg_format sqlfmt vacuum redocly spectral
+msbuild findstr where tasklist ver vol title color chcp fc comp doskey systeminfo cl vstest.console mstest devenv vswhere xunit.console
+invoke-pester invoke-scriptanalyzer invoke-formatter invoke-build import-csv import-clixml export-csv export-clixml import-module
+import-powershelldatafile set-strictmode update-help group-object new-object add-member new-pester add-content new-variable
+rails hugo zola eleventy hexo docusaurus vuepress vitepress nest phpmd deptrac infection codecept behat kahlan atoum phan bundle-audit
+rubycritic solargraph tldr sphinx-autobuild sphinx-apidoc sphinx-quickstart ktfmt pmd jdeps jcmd jlink jpackage scala-cli gatling
+cargo-expand cargo-llvm-cov cargo-tarpaulin wails air go-junit-report gocyclo gosec ineffassign misspell deadcode benchstat gopls
+include-what-you-use iwyu cmake-format cmake-lint verilator iverilog vvp yosys ghdl coqc lean lake agda idris2 z3 cvc5 dafny tlc hledger
+ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
+";
+/// Programs that show and convert what they are given, wherever it lies.
+const VIEWERS: &str = "
 jc yj fx gron dasel xsv qsv miller mlr csvcut csvlook csvstat csvgrep csvsort csvjson in2csv csvformat htmlq pup xq tomlq toml
 pv ts cowsay figlet lolcat banner units sha224sum sha384sum sha512sum b2sum b3sum sum md5 shasum crc32 xxhsum rhash zcmp zdiff zgrep
 zegrep zless zmore bzcat bzgrep bzless xzcat xzgrep xzless zstdcat zstdgrep lz4cat diff3 sdiff colordiff icdiff difft diffstat
@@ -50,9 +61,6 @@ getent getfacl getfattr getcap lsattr namei pathchk findmnt lsns ipcs ss netstat
 hostid dnsdomainname runlevel pr col colrm unexpand ul ptx look basenc base58 uuidgen mcookie pwgen vdir dir lsd ncdu dust duf dutree
 gdu broot htop btop iotop vmstat iostat mpstat lscpu lspci lsusb lsmod sensors inxi neofetch fastfetch pstree pidof pmap pwdx
 sync libtree cygpath wslpath nvidia-smi rocm-smi ldconfig-none glow mdcat chafa jp2a asciinema
-msbuild findstr where tasklist ver vol title color chcp fc comp doskey systeminfo cl vstest.console mstest devenv vswhere xunit.console
-invoke-pester invoke-scriptanalyzer invoke-formatter invoke-build import-csv import-clixml export-csv export-clixml import-module
-import-powershelldatafile set-strictmode update-help group-object new-object add-member new-pester add-content new-variable
 true false test [ ] git-lfs gitk tig delta pwd watchman ulimit
 ";
 /// Programs that change the files they are given, without being told to.
@@ -78,8 +86,12 @@ pub(super) fn is_described(name: &str) -> bool {
     let bare = name.strip_suffix(".exe").unwrap_or(name);
     let bare = bare.strip_suffix(".cmd").unwrap_or(bare);
     let unversioned = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-    let known = |name: &str| DESCRIBED.split_ascii_whitespace().any(|own| own == name);
+    let known = |name: &str| is_in(DESCRIBED, name) || is_in(VIEWERS, name);
     !bare.is_empty() && (known(bare) || known(unversioned))
+}
+
+fn is_in(list: &str, word: &str) -> bool {
+    list.split_ascii_whitespace().any(|own| own == word)
 }
 
 impl Machine<'_, '_> {
@@ -95,6 +107,13 @@ impl Machine<'_, '_> {
                 .opaque(format!("the program `{name}`, which is not described"));
         }
         self.told(name, args);
+        if name == "latexmk" && args.iter().any(|arg| arg == "-e" || arg == "-r") {
+            self.reading.opaque("code of latexmk");
+        }
+        let is_tool = ["gradlew", "mvnw", "configure"].contains(&name);
+        if (!own || is_tool) && !is_in(VIEWERS, name) {
+            self.foreign_files(name, args);
+        }
         self.runs_project();
     }
 
@@ -135,7 +154,6 @@ impl Machine<'_, '_> {
 
     /// Looks at texts and files among the arguments of a program that is known for something else.
     pub(super) fn told(&mut self, name: &str, args: &[String]) {
-        let is_in = |list: &str, word: &str| list.split_ascii_whitespace().any(|own| own == word);
         let edits = is_in(EDITORS, name) || args.iter().any(|arg| is_in(EDITS, arg));
         let mut before = "";
         for arg in args {
@@ -195,11 +213,11 @@ impl Machine<'_, '_> {
             .collect();
         for (path, text) in files {
             let name = base_name(&path);
-            let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+            let ending = name.rsplit_once('.').map_or(name, |(_, ending)| ending);
             let language = match ending {
                 "py" => Language::Python,
                 "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" | "jsx" | "tsx" => Language::JavaScript,
-                "rb" => Language::Ruby,
+                "rb" | "rake" | "gemspec" | "Rakefile" | "Gemfile" => Language::Ruby,
                 "php" => Language::Php,
                 "pl" | "pm" | "t" => Language::Perl,
                 "lua" => Language::Lua,

@@ -45,7 +45,7 @@ impl Machine<'_, '_> {
             "truncate" | "touch" | "mkdir" | "mkfifo" | "mknod" | "fallocate" | "dos2unix"
             | "unix2dos" => self.write_all(name, args),
             "sort" => return self.sort(args, stdin),
-            "split" | "csplit" => self.split_files(args, stdin),
+            "split" | "csplit" => self.split_files(name, args, stdin),
             "patch" => self.patch(args),
             "fuser"
                 if args
@@ -244,7 +244,7 @@ impl Machine<'_, '_> {
             self.writes(file);
         }
         for code in options.values(&["compress-program"]) {
-            drop(self.run_text(code, "sort", String::new()));
+            drop(self.run_text(code, "sort", UNKNOWN.to_string()));
         }
         if options.rest.is_empty() {
             stdin.to_owned()
@@ -253,11 +253,14 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn split_files(&mut self, args: &[String], stdin: &str) {
+    fn split_files(&mut self, name: &str, args: &[String], stdin: &str) {
         let options = Options::parse(
             args,
-            "abClnt",
+            if name == "csplit" { "fbn" } else { "abClnt" },
             &[
+                "prefix",
+                "suffix-format",
+                "digits",
                 "filter",
                 "bytes",
                 "lines",
@@ -271,11 +274,15 @@ impl Machine<'_, '_> {
             super::vague_code(self, code, "split");
             drop(self.run_text(code, "split", stdin.to_owned()));
         }
-        let prefix = options
-            .rest
-            .get(1)
-            .cloned()
-            .unwrap_or_else(|| "x".to_owned());
+        let named = if name == "csplit" {
+            options
+                .value("f")
+                .or_else(|| options.value("prefix"))
+                .map(str::to_owned)
+        } else {
+            options.rest.get(1).cloned()
+        };
+        let prefix = named.unwrap_or_else(|| "x".to_owned());
         if !options.has(&["filter"]) {
             self.writes(&prefix);
         }

@@ -121,6 +121,7 @@ impl Machine<'_, '_> {
                 _ => {}
             }
         }
+        self.git_outputs(&options.rest);
         let Some((verb, rest)) = options.rest.split_first() else {
             return String::new();
         };
@@ -457,6 +458,14 @@ impl Machine<'_, '_> {
             if verb == "archive" {
                 self.writes(file);
             }
+        }
+        if let Some(folder) = options
+            .value("template")
+            .filter(|folder| self.leads_away(folder).is_some())
+        {
+            self.reading.opaque(format!(
+                "git with hooks from {folder}, which is none of the project"
+            ));
         }
     }
 

@@ -1,6 +1,11 @@
 //! Package managers and project tools: what fetches foreign programs, what runs the project's own.
 
-use crate::domain::policy::{programs::Options, rule::Trait, shell::Machine, text::UNKNOWN};
+use crate::domain::policy::{
+    programs::{Language, Options},
+    rule::Trait,
+    shell::Machine,
+    text::UNKNOWN,
+};
 
 /// Verbs that bring something onto the machine, or send it away, for any manager.
 const FETCHES: &[&str] = &[
@@ -119,6 +124,7 @@ impl Machine<'_, '_> {
         let verb = options.rest.first().map_or("", String::as_str);
         let rest = options.rest.get(1..).unwrap_or_default().to_vec();
         let dry = ["--dry-run", "--simulate", "--just-print"];
+        self.tool_settings(name, args);
         let simulates = name.starts_with("apt") && args.iter().any(|arg| arg == "-s");
         if simulates || args.iter().any(|arg| dry.contains(&arg.as_str())) {
             return UNKNOWN.to_string();
@@ -126,6 +132,7 @@ impl Machine<'_, '_> {
         match name {
             "npx" | "pnpx" | "bunx" | "uvx" => self.run_package(name, args),
             "pipx" if verb == "run" => self.run_package(name, &rest),
+            "bun" if is_bun_file(verb, args) => self.bun(args, stdin),
             "npm" | "pnpm" | "yarn" | "bun" => self.node_tool(name, verb, &options, &rest, stdin),
             "cargo" => self.cargo(verb, &options, &rest),
             "go" => self.go_tool(verb, &rest),
@@ -169,7 +176,45 @@ impl Machine<'_, '_> {
         UNKNOWN.to_string()
     }
 
+    /// Looks at options that name programs, and code that stands in the arguments.
+    fn tool_settings(&mut self, name: &str, args: &[String]) {
+        let given = |start: &str| args.iter().any(|arg| arg.starts_with(start));
+        let programs = ["--script-shell", "--shell=", "--node-options", "-Dexec."];
+        if programs.iter().any(|start| given(start)) {
+            self.reading
+                .opaque(format!("{name} with a program set in the command"));
+        }
+        if name == "uv"
+            && args
+                .iter()
+                .any(|arg| arg == "--with" || arg.starts_with("--with="))
+        {
+            self.reading.does(
+                Trait::PackageInstall,
+                "uv --with brings in foreign programs",
+            );
+        }
+        let code = args.iter().position(|arg| arg == "-e" || arg == "--eval");
+        let code = code
+            .filter(|_| name == "mix")
+            .and_then(|at| args.get(at + 1));
+        if let Some(code) = code {
+            super::scan_code(self, Language::R, code);
+        }
+    }
+
+    /// Reads bun where it runs a file or code.
+    fn bun(&mut self, args: &[String], stdin: &str) {
+        let args = args.strip_prefix(&["run".to_owned()]).unwrap_or(args);
+        drop(self.language(Language::JavaScript, "bun", args, stdin));
+    }
+
     fn verb(&mut self, name: &str, verb: &str, args: &[String]) {
+        let from_cache = |arg: &String| arg == "--offline" || arg == "--no-index";
+        if FETCHES.contains(&verb) && args.iter().any(from_cache) {
+            self.runs_project();
+            return;
+        }
         if SENDS.contains(&verb) {
             self.reading.does(
                 Trait::Network,
@@ -277,6 +322,7 @@ impl Machine<'_, '_> {
         for code in options.values(&["c", "call"]) {
             drop(self.run_text(code, name, String::new()));
         }
+        let is_offline = options.has(&["offline"]) || rest.iter().any(|arg| arg == "--offline");
         match verb {
             "exec" | "x" => {
                 let inner = Options::leading(rest, "c", &["call", "package"]);
@@ -297,10 +343,12 @@ impl Machine<'_, '_> {
                     );
                 }
             }
-            "" if name == "yarn" => self
+            "" if name == "yarn" && !is_offline => self
                 .reading
                 .does(Trait::PackageInstall, "yarn brings in foreign programs"),
-            "view" | "info" | "ping" | "search" | "whoami" | "outdated" | "audit" | "show" => {
+            "view" | "info" | "ping" | "search" | "whoami" | "outdated" | "audit" | "show"
+                if !is_offline =>
+            {
                 self.reading
                     .does(Trait::Network, format!("{name} {verb} asks a registry"));
             }
@@ -405,6 +453,26 @@ impl Machine<'_, '_> {
             }
         }
     }
+}
+
+/// Returns whether bun is told to run code or a file rather than one of its verbs.
+fn is_bun_file(verb: &str, args: &[String]) -> bool {
+    let first = if verb == "run" {
+        args.get(1)
+    } else {
+        args.first()
+    };
+    let code = ["-e", "--eval", "-p", "--print", "-r", "--preload"];
+    let named = |arg: &String| {
+        let name = arg.split('=').next().unwrap_or(arg);
+        code.contains(&name)
+    };
+    let ends = ["js", "ts", "mjs", "mts", "cjs", "cts", "jsx", "tsx"];
+    let is_file = |word: &String| {
+        let end = word.rsplit_once('.').map(|(_, end)| end);
+        word.contains('/') || end.is_some_and(|end| ends.contains(&end))
+    };
+    args.iter().take(3).any(named) || first.is_some_and(is_file)
 }
 
 fn after_options(words: &[String]) -> Vec<String> {

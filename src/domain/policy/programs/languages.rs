@@ -36,24 +36,45 @@ impl Machine<'_, '_> {
         let options = Options::leading(
             &clustered,
             values,
-            &["eval", "print", "require", "import", "loader", "execute"],
+            &[
+                "eval",
+                "print",
+                "require",
+                "import",
+                "loader",
+                "execute",
+                "preload",
+                "experimental-loader",
+                "env-file",
+                "input-type",
+                "conditions",
+                "config",
+                "import-map",
+                "cwd",
+                "lock",
+                "define",
+            ],
         );
         for file in options.values(&["r", "require", "import", "loader", "I"]) {
             if file.contains('/') && !file.contains("://") {
                 self.runs_file(file);
             }
         }
+        self.loads_options(language, name, &options);
+        self.oddities(language, name, args, &options);
+        let modules = modules_text(language, &options);
         let mut found = false;
         for code in options.values(codes) {
             found = true;
-            scan_code(self, language, code);
+            scan_code(self, language, &format!("{modules}{code}"));
         }
-        if let (Language::Perl, true) = (
-            language,
-            args.iter().any(|arg| {
-                arg.starts_with("-i") || arg.starts_with("-pi") || arg.starts_with("-ni")
-            }),
-        ) {
+        if !found && !modules.is_empty() {
+            scan_code(self, language, &modules);
+        }
+        let in_place = |arg: &String| {
+            arg.starts_with("-i") || arg.starts_with("-pi") || arg.starts_with("-ni")
+        };
+        if matches!(language, Language::Perl | Language::Ruby) && args.iter().any(in_place) {
             for file in &options.rest {
                 self.writes(file);
             }
@@ -80,16 +101,9 @@ impl Machine<'_, '_> {
     /// Reads the program file, or the input, of an interpreter.
     fn language_file(&mut self, language: Language, name: &str, options: &Options, stdin: &str) {
         let mut rest = options.rest.iter();
-        let mut file = rest.next();
-        if ["deno", "bun"].contains(&name)
-            && file.is_some_and(|verb| verb == "run" || verb == "eval")
-        {
-            let eval = file.is_some_and(|verb| verb == "eval");
-            file = rest.next();
-            if let (true, Some(code)) = (eval, file) {
-                scan_code(self, language, &code.clone());
-                return;
-            }
+        let file = rest.next();
+        if name == "deno" && self.deno(&options.rest) {
+            return;
         }
         match file {
             Some(file) if !is_stream(file) || self.remembered(file).is_some() => {
@@ -115,6 +129,98 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at a verb of deno; returns whether it is one.
+    fn deno(&mut self, args: &[String]) -> bool {
+        let Some((verb, rest)) = args.split_first() else {
+            return false;
+        };
+        let own = [
+            "fmt", "lint", "task", "check", "cache", "info", "doc", "types", "init", "coverage",
+        ];
+        if own.contains(&verb.as_str()) {
+            self.foreign_files("deno", rest);
+            self.runs_project();
+            return true;
+        }
+        let runs = ["run", "eval", "test", "bench", "compile", "serve"];
+        if !runs.contains(&verb.as_str()) {
+            return false;
+        }
+        let values = [
+            "config",
+            "import-map",
+            "cwd",
+            "lock",
+            "preload",
+            "output",
+            "filter",
+            "ext",
+            "env-file",
+        ];
+        let options = Options::leading(rest, "co", &values);
+        for (option, value) in &options.given {
+            if let Some(value) = value {
+                self.foreign_files("deno", &[format!("--{option}={value}")]);
+            }
+        }
+        match options.rest.first() {
+            None => self.runs_project(),
+            Some(code) if verb == "eval" => scan_code(self, Language::JavaScript, code),
+            Some(file) => {
+                let inner = Options {
+                    given: Vec::new(),
+                    rest: vec![file.clone()],
+                };
+                self.language_file(Language::JavaScript, "", &inner, "");
+            }
+        }
+        true
+    }
+
+    /// Looks at what only one of the interpreters does.
+    fn oddities(&mut self, language: Language, name: &str, args: &[String], options: &Options) {
+        let debugs = |arg: &String| arg.starts_with("-d:") || arg.starts_with("-dt:");
+        if language == Language::Perl && args.iter().any(debugs) {
+            self.reading.opaque("perl with a debugger of its own");
+        }
+        let magic = |code: &str| {
+            code.lines()
+                .any(|line| line.trim_start().starts_with(['!', '%']))
+        };
+        if name == "ipython" && options.values(&["c"]).any(magic) {
+            self.reading.opaque("a command of ipython");
+        }
+        if let Some(address) = options.value("S").filter(|_| language == Language::Php)
+            && !super::leads_here(address)
+        {
+            self.reading
+                .does(Trait::Network, "php serves other machines");
+        }
+    }
+
+    /// Looks at options that name files and folders from which an interpreter loads code or settings.
+    fn loads_options(&mut self, language: Language, name: &str, options: &Options) {
+        let others: &[&str] = match language {
+            Language::Php => &["r", "B", "R", "E"],
+            Language::Python => &["c", "m", "W", "X"],
+            _ => &[
+                "e", "E", "eval", "p", "print", "pe", "M", "m", "l", "x", "C", "F", "i", "execute",
+            ],
+        };
+        for (option, value) in &options.given {
+            let Some(value) = value else { continue };
+            if language == Language::Php && option == "d" {
+                let key = value.split('=').next().unwrap_or("");
+                if !is_setting(key) {
+                    self.reading
+                        .opaque(format!("{name} with the setting `{key}`"));
+                }
+            } else if !others.contains(&option.as_str()) {
+                self.foreign_files(name, &[format!("--file-{option}={value}")]);
+            }
+        }
+    }
+
     fn python_module(&mut self, module: &str, options: &Options) {
         match module {
             "pip" | "ensurepip" | "easy_install" => drop(self.install(
@@ -127,7 +233,7 @@ impl Machine<'_, '_> {
                 "",
             )),
             // It serves the folder to whoever asks.
-            "http.server" => {}
+            "http.server" => self.foreign_files(module, &options.rest),
             "http" | "smtpd" | "ftplib" | "telnetlib" | "webbrowser" | "socketserver"
             | "pyftpdlib" | "xmlrpc.server" => {
                 self.reading.does(
@@ -135,20 +241,62 @@ impl Machine<'_, '_> {
                     format!("python -m {module} opens a connection"),
                 );
             }
-            "timeit" | "trace" | "cProfile" | "profile" | "pdb" => {
+            "timeit" => {
                 for code in &options.rest {
                     scan_code(self, Language::Python, code);
                 }
             }
+            "pdb" => {
+                let inner = Options::leading(&options.rest, "cm", &["command"]);
+                for code in inner.values(&["c", "command"]) {
+                    scan_code(self, Language::Python, code);
+                }
+                self.foreign_files(module, &options.rest);
+                self.runs_project();
+            }
+            "json.tool" | "tokenize" | "ast" | "dis" | "base64" | "calendar" | "platform"
+            | "sysconfig" | "this" | "inspect" | "pyclbr" | "symtable" | "tabnanny"
+            | "mimetypes" | "quopri" => {}
             "code" | "runpy" | "zipapp" | "idlelib" | "pty" => {
                 self.reading.opaque(format!("python -m {module}"));
             }
             _ => {
                 self.told(module, &options.rest);
+                self.foreign_files(module, &options.rest);
                 self.runs_project();
             }
         }
     }
+}
+
+/// Returns the text that loads the modules named by options.
+fn modules_text(language: Language, options: &Options) -> String {
+    let (letters, start, quote): (&[&str], &str, &str) = match language {
+        Language::Perl => (&["M", "m"], "use ", ""),
+        Language::Ruby => (&["r"], "require ", "\""),
+        Language::Lua => (&["l"], "require ", "\""),
+        _ => return String::new(),
+    };
+    let load = |module: &str| {
+        let module = module.trim_start_matches('-');
+        let ends = |c: char| c == '=' || c.is_whitespace();
+        let name = module.split(ends).next().unwrap_or(module);
+        format!("{start}{quote}{name}{quote}; ")
+    };
+    options.values(letters).map(load).collect()
+}
+
+/// Returns whether a setting of PHP neither loads nor runs anything.
+fn is_setting(key: &str) -> bool {
+    const HARMLESS: &str = "
+memory_limit max_execution_time display_errors display_startup_errors error_reporting log_errors xdebug.mode pcov.enabled opcache.enable
+opcache.enable_cli date.timezone short_open_tag precision serialize_precision zend.assertions assert.exception default_charset
+output_buffering html_errors max_input_time upload_max_filesize post_max_size phar.readonly xdebug.start_with_request pcov.directory
+variables_order register_argc_argv implicit_flush mbstring.language xdebug.max_nesting_level opcache.jit opcache.jit_buffer_size
+";
+    HARMLESS
+        .split_ascii_whitespace()
+        .any(|own| own == key.trim())
 }
 
 /// Takes letters of interpreters apart where code follows a cluster, as in `-lane CODE`.

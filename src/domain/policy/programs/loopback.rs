@@ -110,6 +110,11 @@ fn host(address: &str) -> &str {
     authority.rsplit('@').next().unwrap_or(authority)
 }
 
+/// Returns whether an address, or the name of a machine, is this machine.
+pub(in crate::domain::policy) fn leads_here(address: &str) -> bool {
+    !is_vague(address) && is_loopback(host(address))
+}
+
 /// Returns whether every address among the arguments of a program leads to this machine, and there is one.
 pub(super) fn stays_here(name: &str, args: &[String]) -> bool {
     match name {

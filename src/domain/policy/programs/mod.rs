@@ -7,6 +7,7 @@ mod code;
 mod described;
 mod editors;
 mod files;
+mod foreign;
 mod git;
 mod install;
 mod languages;
@@ -26,6 +27,7 @@ mod variables;
 mod wrappers;
 
 pub(super) use code::{Language, scan as scan_code, scan_file};
+pub(super) use loopback::leads_here;
 pub(super) use options::Options;
 pub(super) use printers::base64_bytes;
 pub(super) use system::{PathKind, persistent_path};
@@ -229,8 +231,17 @@ impl Machine<'_, '_> {
         if matches!(family, Family::Install) || table::runs_project(name) {
             self.runs_project();
         }
+        if matches!(family, Family::Install | Family::Tool) && !table::reads_anything(name) {
+            self.foreign_files(name, args);
+        }
         match family {
-            Family::Wrapper(spec) => self.wrapper(name, spec, args, stdin),
+            Family::Wrapper(spec) => {
+                if name == "nix" && args.iter().any(|arg| arg == "--expr" || arg == "--impure") {
+                    self.reading.opaque("an expression of nix");
+                }
+                self.wrapper_files(name, args);
+                self.wrapper(name, spec, args, stdin)
+            }
             Family::Privilege(spec) => {
                 if !is_question(args) {
                     self.reading
@@ -249,6 +260,28 @@ impl Machine<'_, '_> {
             Family::System => self.system(name, args, &stdin),
             Family::Tool => self.tool(name, args, stdin),
             Family::Remote => self.remote(name, args),
+        }
+    }
+
+    /// Looks at files that a wrapper writes, and projects elsewhere that it works in.
+    fn wrapper_files(&mut self, name: &str, args: &[String]) {
+        for arg in args {
+            if let Some(file) = arg.strip_prefix("--log-file=") {
+                self.writes(file);
+            }
+        }
+        for pair in args.windows(2) {
+            let piped = |file: &str| file.strip_prefix(['|', '!']).map(str::to_owned);
+            if let [option, file] = pair
+                && ["strace", "ltrace"].contains(&name)
+                && option == "-o"
+                && let Some(code) = piped(file)
+            {
+                drop(self.run_text(&code, name, String::new()));
+            }
+        }
+        if ["poetry", "pipenv", "bundle", "pdm", "hatch", "rye"].contains(&name) {
+            self.foreign_files(name, args);
         }
     }
 

@@ -67,12 +67,59 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ("tailscale", &["status"]),
 ];
 
+/// Returns whether a client of a database is told to empty it, or to run code that nobody reads.
+fn destroys_data(name: &str, args: &[String]) -> bool {
+    let words: &[&str] = match name {
+        "redis-cli" => &[
+            "flushall",
+            "flushdb",
+            "shutdown",
+            "config",
+            "eval",
+            "script",
+            "module",
+            "replicaof",
+            "slaveof",
+            "debug",
+            "swapdb",
+        ],
+        "mongosh" | "mongo" => &[
+            "dropdatabase",
+            ".drop(",
+            "load(",
+            "deletemany",
+            ".remove(",
+            "require(",
+            "child_process",
+            "shutdown",
+            "runcommand",
+        ],
+        _ => return false,
+    };
+    args.iter().any(|arg| {
+        let arg = arg.to_lowercase();
+        words.iter().any(|word| {
+            if name == "redis-cli" {
+                arg == *word
+            } else {
+                arg.contains(word)
+            }
+        })
+    })
+}
+
 impl Machine<'_, '_> {
     /// Looks at a program that talks to other machines.
     pub(super) fn network(&mut self, name: &str, args: &[String], stdin: String) -> String {
         self.sent_files(name, args);
         if is_local(name, args) {
             return UNKNOWN.to_string();
+        }
+        if destroys_data(name, args) {
+            self.reading.does(
+                Trait::System,
+                format!("{name} destroys what a server holds"),
+            );
         }
         if super::loopback::stays_here(name, args) {
             self.fetched_files(name, args);

@@ -90,7 +90,39 @@ impl Machine<'_, '_> {
                     .collect();
             }
             "openssl" => return self.openssl(args, stdin),
-            "rg" | "less" | "more" | "bat" | "xmllint" => self.previewer(args),
+            "rg" | "less" | "more" | "bat" | "xmllint" => self.previewer(name, args),
+            "xxd"
+                if args
+                    .iter()
+                    .any(|arg| arg.starts_with("-r") || arg == "-revert") =>
+            {
+                let options = Options::parse(args, "clos", &[]);
+                if let Some(file) = options.rest.get(1) {
+                    self.writes(file);
+                }
+            }
+            "shuf" | "uniq" => {
+                let options =
+                    Options::parse(args, "oneifsw", &["output", "head-count", "input-range"]);
+                let second = options.rest.get(1).filter(|_| name == "uniq");
+                for file in options
+                    .values(&["o", "output"])
+                    .chain(second.map(String::as_str))
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+                {
+                    self.writes(&file);
+                }
+            }
+            "yq" if args
+                .iter()
+                .any(|arg| ["-i", "--inplace", "--in-place"].contains(&arg.as_str())) =>
+            {
+                let options = Options::parse(args, "po", &["output-format", "input-format"]);
+                for file in options.rest.iter().skip(1) {
+                    self.writes(file);
+                }
+            }
             "uudecode" => {
                 let options = Options::parse(args, "o", &[]);
                 if let Some(file) = options.value("o") {
@@ -254,7 +286,14 @@ impl Machine<'_, '_> {
         UNKNOWN.to_string()
     }
 
-    fn previewer(&mut self, args: &[String]) {
+    fn previewer(&mut self, name: &str, args: &[String]) {
+        let written = Options::parse(args, "oOkpPtTxyzjDb", &["log-file", "LOG-FILE", "output"]);
+        let logs = written.values(&["o", "O", "log-file", "LOG-FILE", "output"]);
+        if ["less", "xmllint"].contains(&name) {
+            for file in logs {
+                self.writes(file);
+            }
+        }
         let options = Options::parse(args, "efABCm", &["pre", "hostname-bin", "pager"]);
         for code in options.values(&["pre", "hostname-bin", "pager"]) {
             drop(self.run_text(code, "a previewer", String::new()));

@@ -37,6 +37,7 @@ impl Machine<'_, '_> {
             .map(str::to_owned)
             .collect();
         for file in options.values(&["f", "file"]) {
+            self.runs_file(file);
             scripts.push(if file == "-" {
                 stdin.to_owned()
             } else {
@@ -99,12 +100,30 @@ impl Machine<'_, '_> {
             .values(&["e", "source"])
             .map(str::to_owned)
             .collect();
-        for file in options.values(&["f", "file"]) {
+        for file in options.values(&["f", "file", "i", "include"]) {
+            self.runs_file(file);
+            if file == "inplace" {
+                continue;
+            }
             codes.push(if is_stream(file) && self.remembered(file).is_none() {
                 stdin.to_owned()
             } else {
                 self.remembered(file).unwrap_or_default()
             });
+        }
+        for arg in args {
+            let written = [
+                "-o",
+                "-d",
+                "-p",
+                "--pretty-print=",
+                "--profile=",
+                "--dump-variables=",
+            ];
+            let file = written.iter().find_map(|start| arg.strip_prefix(start));
+            if let Some(file) = file.filter(|file| !file.is_empty()) {
+                self.writes(file);
+            }
         }
         if options.has(&["l", "load"]) {
             self.reading.opaque("awk loads a library");

@@ -344,6 +344,13 @@ pub(super) fn takes_names(name: &str) -> bool {
     ) || others.contains(&name)
 }
 
+/// Returns whether a tool may be given any file to read, and is looked at for what it does with it.
+pub(super) fn reads_anything(name: &str) -> bool {
+    let tools = "sed gsed awk gawk mawk nawk original-awk ed red sqlite3 psql mysql mariadb powershell pwsh busctl dwgrep ctags
+        cscope apt apt-get dpkg rpm dnf yum brew pacman apk";
+    tools.split_ascii_whitespace().any(|tool| tool == name)
+}
+
 /// Returns whether a tool runs what lies in the project.
 pub(super) fn runs_project(name: &str) -> bool {
     let tools = "make gmake bmake ninja just task cmake meson rake scala groovy swift";
@@ -390,7 +397,7 @@ pub(super) enum Variable {
 const COMMAND_VARIABLES: &str = "
 PAGER GIT_PAGER MANPAGER EDITOR VISUAL GIT_EDITOR GIT_SEQUENCE_EDITOR FCEDIT SUDO_EDITOR
 GIT_SSH_COMMAND GIT_SSH GIT_EXTERNAL_DIFF GIT_ASKPASS SSH_ASKPASS SUDO_ASKPASS BROWSER
-LESSOPEN LESSCLOSE PROMPT_COMMAND RSYNC_RSH CVS_RSH GIT_PROXY_COMMAND MANROFFOPT
+RUSTC RUSTDOC RUSTFMT RUSTC_WORKSPACE_WRAPPER LESSOPEN LESSCLOSE PROMPT_COMMAND RSYNC_RSH CVS_RSH GIT_PROXY_COMMAND MANROFFOPT
 SYSTEMD_PAGER PSQL_EDITOR PSQL_PAGER BAT_PAGER AWS_PAGER CARGO_BUILD_RUSTC_WRAPPER
 RUSTC_WRAPPER HGEDITOR SVN_EDITOR SVN_SSH TEXEDIT CC CXX LD AR CPP CONFIG_SHELL GIT_SEQUENCE_EDITOR KUBE_EDITOR CRONTAB_EDITOR
 ";

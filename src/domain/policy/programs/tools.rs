@@ -8,7 +8,7 @@ use crate::domain::policy::{
 };
 
 /// Words of databases that reach files or programs.
-const REACHES: [&str; 17] = [
+const REACHES: [&str; 18] = [
     "TO PROGRAM",
     "FROM PROGRAM",
     "LOAD_EXTENSION",
@@ -25,6 +25,7 @@ const REACHES: [&str; 17] = [
     "PG_READ_FILE",
     "LO_EXPORT",
     "ATTACH ",
+    "VACUUM INTO",
     "-CMD",
 ];
 
@@ -54,7 +55,7 @@ impl Machine<'_, '_> {
             "mshta" | "rundll32" | "regsvr32" | "cscript" | "wscript" | "msiexec" => {
                 self.reading.opaque(format!("{name} runs code of its own"));
             }
-            _ => self.little_language(name, args),
+            _ => self.little_language(name, args, &stdin),
         }
         UNKNOWN.to_string()
     }
@@ -254,6 +255,13 @@ impl Machine<'_, '_> {
     }
 
     fn database(&mut self, name: &str, args: &[String], stdin: &str) {
+        let started = args.windows(2).find_map(|pair| match pair {
+            [option, file] if option == "-init" => Some(file.clone()),
+            _ => None,
+        });
+        if let Some(file) = started {
+            self.runs_file(&file);
+        }
         let mut texts: Vec<&str> = args.iter().map(String::as_str).collect();
         texts.push(stdin);
         for line in texts.iter().flat_map(|text| text.lines()) {
@@ -272,6 +280,20 @@ impl Machine<'_, '_> {
                 drop(self.run_text(code, name, String::new()));
             }
             let upper = line.to_uppercase();
+            let destroys = [
+                "DROP DATABASE",
+                "DROP SCHEMA",
+                "DROP OWNED",
+                "DROP USER",
+                "DROP ROLE",
+                "DROP TABLESPACE",
+            ];
+            if destroys.iter().any(|word| upper.contains(word)) {
+                self.reading.does(
+                    Trait::System,
+                    format!("{name} destroys what a server holds"),
+                );
+            }
             let changes = [
                 "INSERT ", "UPDATE ", "DELETE ", "DROP ", "CREATE ", "ALTER ", "REPLACE ", "VACUUM",
             ];
@@ -313,7 +335,32 @@ impl Machine<'_, '_> {
     }
 
     /// Languages of which only the names of functions are known.
-    fn little_language(&mut self, name: &str, args: &[String]) {
+    fn little_language(&mut self, name: &str, args: &[String], stdin: &str) {
+        let reads = [
+            "jshell", "irb", "iex", "octave", "scala", "groovy", "ocaml", "ghc", "gnuplot",
+            "guile", "racket", "sbcl",
+        ];
+        if reads.contains(&name) && !stdin.is_empty() && !args.iter().any(|arg| arg.contains('.')) {
+            self.reading
+                .opaque(format!("the input of {name}, which it runs as code"));
+        }
+        let code = |pair: &[String]| match pair {
+            [option, code]
+                if ["-eval", "--eval", "-c", "-run", "--execute", "-s"]
+                    .contains(&option.as_str()) =>
+            {
+                Some(code.clone())
+            }
+            _ => None,
+        };
+        if ["erl", "guile", "racket", "sbcl", "clisp", "octave"].contains(&name) {
+            for code in args.windows(2).filter_map(code).collect::<Vec<_>>() {
+                self.lisp(&code);
+                if !is_printing(&code) {
+                    self.reading.opaque(format!("code of {name}"));
+                }
+            }
+        }
         let options = Options::parse(args, "e", &["eval"]);
         for code in options
             .values(&["e", "eval"])
@@ -328,4 +375,19 @@ impl Machine<'_, '_> {
                 .opaque(format!("{name} may run commands of its document"));
         }
     }
+}
+
+/// Returns whether code of a little language only computes and prints: it calls nothing but a few well known names.
+fn is_printing(code: &str) -> bool {
+    const NAMES: &str = "
+display newline print format write princ terpri io format halt init stop + - * / = < > list car cdr cons map lambda define let if
+not and or length append reverse sqrt expt max min string-append number->string disp printf fprintf lists seq sum quit exit
+erlang display version lisp-implementation-version
+";
+    let names = code.split(|c: char| c.is_whitespace() || "()[]{}',;:\".~".contains(c));
+    let texts = code.contains(['/', '~']) && code.contains('"');
+    !texts
+        && names
+            .filter(|name| name.starts_with(|c: char| c.is_alphabetic()))
+            .all(|name| NAMES.split_ascii_whitespace().any(|own| own == name))
 }

@@ -46,6 +46,10 @@ impl Machine<'_, '_> {
                 "mode",
             ],
         );
+        if options.has(&["P", "absolute-names"]) && options.has(&["x", "extract", "get"]) {
+            self.reading
+                .opaque("tar with names that lead wherever the archive says");
+        }
         let coded = [
             "I",
             "use-compress-program",

@@ -42,30 +42,49 @@ const fn is_joined(c: char) -> bool {
     matches!(c, '\\' | '\n')
 }
 
-/// Returns whether a here-document may end at an empty word.
+/// Returns whether a here-document may end at an empty word: all but words that surely are none.
+///
+/// At the end of the text the tokenizer goes round for ever exactly when the word that ends an open document is empty, since
+/// every text ends in an empty word. So what follows `<<` has to begin with a character that stays in the word.
 fn has_empty_document_end(code: &str) -> bool {
     // Inside of substitutions the parser takes a second blank behind `<<` for the word.
-    let nested = code.contains("$(") || code.contains("$[");
-    code.split("<<").skip(1).any(|rest| {
-        let rest = rest.trim_start_matches('-');
-        let word = rest.trim_start_matches(|c| matches!(c, ' ' | '\t') || is_joined(c));
-        let before = rest.get(..rest.len() - word.len()).unwrap_or("");
-        let blanks = before.matches([' ', '\t']).count();
-        // The parser takes white space that is no blank for a word, and then trims it away.
-        if word.starts_with(['\r', '\u{b}', '\u{c}']) {
+    let nested = ["$(", "$[", "${", "`"]
+        .iter()
+        .any(|open| code.contains(open));
+    let mut rest = code;
+    while let Some((_, behind)) = rest.split_once("<<") {
+        rest = behind;
+        // A here-string takes any word.
+        if let Some(text) = behind.strip_prefix('<') {
+            rest = text;
+            continue;
+        }
+        let behind = behind.strip_prefix('-').unwrap_or(behind);
+        let word = behind.trim_start_matches([' ', '\t']);
+        let blanks = behind.len() - word.len();
+        if nested && blanks > 1 || !has_letters(word) {
             return true;
         }
-        let end = word.find(|c: char| !matches!(c, '\'' | '"' | '\\' | '$'));
-        let (quotes, behind) = word.split_at(end.unwrap_or(word.len()));
-        let ends = behind.is_empty() || behind.starts_with(is_end);
-        (quotes.len() > 1 && (ends || quotes.contains("''") || quotes.contains("\"\"")))
-            || (nested && blanks > 1)
-    })
+    }
+    false
 }
 
-/// Returns whether a character ends a word.
-fn is_end(c: char) -> bool {
-    c.is_whitespace() || ";|&()<>}]`".contains(c)
+/// Returns whether a word, its quotes and backslashes taken away, begins with a character that is no white space.
+fn has_letters(word: &str) -> bool {
+    let bare = word.strip_prefix(['\'', '"', '\\']).unwrap_or(word);
+    let quoted = bare.len() < word.len();
+    let plain = |c: char| {
+        c.is_ascii_alphanumeric()
+            || "_.-+!:@%,=#*/~^?[{".contains(c)
+            || !c.is_ascii() && !c.is_whitespace() && !c.is_control()
+    };
+    bare.starts_with(plain)
+        || !quoted
+            && word.starts_with('$')
+            && word.get(1..).is_some_and(|rest| {
+                rest.starts_with(|c: char| c.is_ascii_alphanumeric() || "_({".contains(c))
+            })
+        || !quoted && word.starts_with('(')
 }
 
 #[cfg(test)]
@@ -88,6 +107,12 @@ mod tests {
             "x=$((1 << ''",
             "cat <<\r  <<-  ",
             "cat <<\u{c} x",
+            "cat <<",
+            "cat <<;",
+            "cat <<\\\\",
+            "cat <<\u{a0}x",
+            "cat <<' '",
+            "echo $(( $((1)) << ''",
         ];
         for text in texts {
             assert!(breaks_the_parser(text), "{text}");
@@ -117,6 +142,8 @@ mod tests {
             "cat << EOF\nx\nEOF\n",
             "x=$(cat <<EOF\nx\nEOF\n)",
             "echo $((1<<2)) $((1 << 2))",
+            "cat <<\\EOF\nx\nEOF\n",
+            "echo $((x << y)) $((1 << (2)))",
             "cat <<<''",
             "cat <<< \"\"",
             "make 2>&1 | tee log",

@@ -97,7 +97,9 @@ fn required(tokens: &[Token], at: usize, names: &mut BTreeMap<String, String>) {
     ) else {
         return;
     };
-    if let Some(end) = at.checked_sub(2) {
+    // `x = require('m').member` is the member.
+    let whole = !matches!(tokens.get(at + 4), Some(Token::Word(word)) if word.starts_with('.'));
+    if let Some(end) = at.checked_sub(2).filter(|_| whole) {
         unpacked(tokens, end, module_name(module), names);
     }
 }

@@ -23,9 +23,26 @@ pub(super) enum Token {
 
 /// Cuts code into pieces.
 pub(super) fn tokens(language: Language, code: &str) -> Vec<Token> {
+    let mut inside = Vec::new();
+    let mut found = cut(language, code, &mut inside);
+    // What stands in the holes of a text is code as well.
+    for _ in 0..DEEPEST {
+        for hole in std::mem::take(&mut inside) {
+            found.push(Token::End);
+            found.extend(cut(language, &hole, &mut inside));
+        }
+    }
+    found
+}
+
+/// How deep texts with holes may stand in each other.
+const DEEPEST: u32 = 8;
+
+fn cut(language: Language, code: &str, inside: &mut Vec<String>) -> Vec<Token> {
     let mut scan = Scan::new(code);
     let mut found: Vec<Token> = Vec::new();
     while let Some(c) = scan.peek() {
+        let before = scan.rest();
         if skip_comment(language, &mut scan) {
             continue;
         }
@@ -35,6 +52,10 @@ pub(super) fn tokens(language: Language, code: &str) -> Vec<Token> {
         } else if c.is_whitespace() {
             scan.bump();
         } else if let Some(token) = literal(language, &mut scan, found.last()) {
+            let end = before.len() - scan.rest().len();
+            if matches!(token, Token::Text(_)) {
+                note_holes(language, before.get(..end).unwrap_or(""), inside);
+            }
             found.push(token);
         } else if is_word(c)
             || c == '.' && scan.rest().chars().nth(1).is_some_and(char::is_alphabetic)
@@ -46,6 +67,51 @@ pub(super) fn tokens(language: Language, code: &str) -> Vec<Token> {
         }
     }
     found
+}
+
+/// Notes the code that stands inside of a literal.
+fn note_holes(language: Language, literal: &str, inside: &mut Vec<String>) {
+    let at = literal.find(['\'', '"', '`']).unwrap_or(0);
+    let (prefix, quoted) = literal.split_at(at);
+    let opens: &[&str] = match language {
+        Language::Python if prefix.to_lowercase().contains('f') => &["{"],
+        Language::JavaScript if quoted.starts_with('`') => &["${"],
+        Language::Ruby if !quoted.starts_with('\'') => &["#{"],
+        Language::Perl if !quoted.starts_with('\'') => &["@{[", "${\\"],
+        Language::Php if quoted.starts_with('"') => &["{$"],
+        _ => return,
+    };
+    for open in opens {
+        let kept = if *open == "{$" { 1 } else { open.len() };
+        for (at, _) in literal.match_indices(open) {
+            let rest = literal.get(at + kept..).unwrap_or("");
+            let hole = until_closed(rest, language == Language::Python);
+            if !hole.is_empty() {
+                inside.push(hole.to_owned());
+            }
+        }
+    }
+}
+
+/// Returns the text up to the brace that closes it, or up to the format behind it: `x:>10`.
+fn until_closed(rest: &str, has_format: bool) -> &str {
+    let mut depth = 0_u32;
+    let mut quote = None;
+    let end = rest.char_indices().find(|(_, c)| {
+        match (quote, c) {
+            (Some(open), c) if open == *c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(*c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') if depth > 0 => depth -= 1,
+            (None, '}') => return true,
+            (None, ':') => return has_format && depth == 0,
+            (None, _) => {}
+        }
+        false
+    });
+    rest.get(..end.map_or(rest.len(), |(at, _)| at))
+        .unwrap_or(rest)
 }
 
 fn is_word(c: char) -> bool {
@@ -91,6 +157,12 @@ fn word(language: Language, scan: &mut Scan<'_>) -> Token {
         {
             scan.eat("->");
             text.push('.');
+        } else if matches!(language, Language::R | Language::Ruby)
+            && (scan.rest().starts_with("!(") || scan.rest().starts_with("?("))
+        {
+            // The mark at the end of a name says nothing about what it does.
+            scan.bump();
+            return Token::Word(text);
         } else if part.is_empty() && scan.peek() == Some('.') {
             scan.bump();
             text.push('.');

@@ -5,14 +5,16 @@
 //! A call that runs commands or code from something that is not constant is opaque.
 
 mod fold;
+mod known;
 mod lex;
+mod little;
 mod paths;
 mod strict;
 mod words;
 
 use crate::domain::policy::{
     place::{Place, has_drive},
-    programs::{files::sets_id, vague_code},
+    programs::{files::sets_id, leads_here, vague_code},
     reading::Effect,
     rule::Trait,
     shell::Machine,
@@ -69,11 +71,17 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
         shell.reading.opaque("code that is only known at run time");
     }
     if language == Language::Tcl {
-        tcl(shell, code);
+        little::tcl(shell, code);
     } else {
         let known = Known::new(shell);
         let tokens = fold::folded(lex::tokens(language, code), language, &known);
-        if is_strict && let Some(part) = strict::unfollowed(language, &tokens) {
+        let part = is_strict
+            .then(|| {
+                let away = |text: &str| shell.leads_away(text).is_some();
+                strict::unfollowed(language, &tokens, &|| reach(shell, &tokens), &away)
+            })
+            .flatten();
+        if let Some(part) = part {
             shell.reading.opaque(format!("code that uses {part}"));
         }
         shell.aside(|shell| {
@@ -86,6 +94,31 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
         });
     }
     shell.reading.leave();
+}
+
+/// Returns what in the code leads out of the project: a path, an address, what the command is called with.
+fn reach(shell: &Machine<'_, '_>, tokens: &[Token]) -> Option<String> {
+    const GIVEN: [&str; 8] = [
+        "sys.argv",
+        "process.argv",
+        "ARGV",
+        "@ARGV",
+        "$argv",
+        "os.environ",
+        "process.env",
+        "sys.stdin",
+    ];
+    tokens.iter().find_map(|token| match token {
+        Token::Text(text) if ["..", ".", "*", ".git"].contains(&text.as_str()) => {
+            Some(format!("`{text}`"))
+        }
+        Token::Text(text) if text.contains("://") => Some("an address".to_owned()),
+        Token::Text(text) => shell.leads_away(text),
+        Token::Word(word) if GIVEN.iter().any(|given| word.starts_with(given)) => {
+            Some(format!("`{word}`"))
+        }
+        Token::Word(_) | Token::Command(_) | Token::Sign(_) | Token::End => None,
+    })
 }
 
 struct Scanner<'s, 'r, 'w> {
@@ -105,11 +138,7 @@ impl Scanner<'_, '_, '_> {
                     drop(self.shell.run_text(text, "backquotes", String::new()));
                 }
                 Some(Token::Sign('|')) if self.language == Language::Awk => self.awk_pipe(at),
-                Some(Token::Sign('>')) if self.language == Language::Awk => {
-                    if let Some(Token::Text(file)) = self.tokens.get(at + 1) {
-                        self.shell.writes(file);
-                    }
-                }
+                Some(Token::Sign('>')) if self.language == Language::Awk => self.awk_output(at),
                 _ => {}
             }
             if self.shell.reading.given_up.is_some() {
@@ -136,6 +165,10 @@ impl Scanner<'_, '_, '_> {
             return;
         }
         let before = at.checked_sub(1).and_then(|at| self.tokens.get(at));
+        let block = matches!(self.tokens.get(at + 1), Some(Token::Sign('{')));
+        if word == "do" && block {
+            return;
+        }
         if word == ".exec" && before == Some(&Token::Sign('/')) {
             // A regular expression that is applied.
             return;
@@ -147,6 +180,7 @@ impl Scanner<'_, '_, '_> {
             return;
         };
         match call {
+            Call::Run if self.language == Language::C => self.runs_built(at, word, &args),
             Call::Run => self.runs(word, &args),
             Call::Delete if receiver.is_some() => self.deletes(&[receiver]),
             Call::Delete => self.deletes(&args),
@@ -163,6 +197,11 @@ impl Scanner<'_, '_, '_> {
                 self.writes(&to);
             }
             Call::Write => self.writes(&args),
+            Call::WriteSecond if self.language == Language::R => {
+                for path in args.iter().flatten().filter(|path| path.contains('/')) {
+                    self.shell.writes(path);
+                }
+            }
             Call::WriteSecond => self.writes(args.get(1..).unwrap_or_default()),
             Call::WriteReceiver => self.writes(&[receiver]),
             Call::Folder => {
@@ -170,8 +209,10 @@ impl Scanner<'_, '_, '_> {
                 self.shell
                     .go_to(&folder.unwrap_or_else(|| UNKNOWN.to_string()));
             }
+            Call::Open if word.starts_with("Deno") => self.writes(&args),
             Call::Open => self.opens(&args),
             Call::Mode => self.mode(at, &args),
+            Call::Network if word == "fetch" && is_here(&args) => {}
             Call::Network => self
                 .shell
                 .reading
@@ -182,6 +223,7 @@ impl Scanner<'_, '_, '_> {
                 .does(Trait::Privilege, format!("{word} takes other rights")),
             Call::Evaluate => self.evaluates(word, &args),
             Call::Load => self.loads(&args),
+            Call::Source => self.sources(&args),
             Call::Kill => self
                 .shell
                 .reading
@@ -238,9 +280,28 @@ impl Scanner<'_, '_, '_> {
     fn bare(&self, at: usize) -> bool {
         let free = matches!(
             self.language,
-            Language::Perl | Language::Ruby | Language::Php
+            Language::Perl | Language::Ruby | Language::Php | Language::Lua
         );
         let next = self.tokens.get(at + 1);
+        let back = |steps: usize| at.checked_sub(steps).and_then(|at| self.tokens.get(at));
+        let is_key = back(1) == Some(&Token::Sign('{'))
+            && next == Some(&Token::Sign('}'))
+            && matches!(back(2), Some(Token::Word(_)))
+            && !matches!(back(2), Some(Token::Word(word)) if word == "sub")
+            || next == Some(&Token::Sign('='))
+            || next == Some(&Token::Sign(':'));
+        // Perl takes `$_` where nothing is given, and Ruby calls methods by their names alone.
+        let Some(Token::Word(word)) = self.tokens.get(at) else {
+            return false;
+        };
+        let alone = match self.language {
+            Language::Perl => !word.starts_with(['$', '@']) && !word.contains("::"),
+            Language::Ruby => word.contains('.'),
+            _ => false,
+        };
+        if alone && !is_key && words::call(self.language, word).is_some() {
+            return true;
+        }
         free && matches!(
             next,
             Some(Token::Text(_) | Token::Word(_) | Token::Sign('{' | '[' | '<'))
@@ -273,6 +334,32 @@ impl Scanner<'_, '_, '_> {
                     .aside(|shell| shell.dispatch(known.clone(), anything)),
             );
         }
+    }
+
+    /// Reads a command that is put together by calls which follow, as in Rust.
+    fn runs_built(&mut self, at: usize, word: &str, args: &[Option<String>]) {
+        let mut words = args.to_vec();
+        let end = self.tokens.get(at..).unwrap_or_default();
+        let end = end.iter().position(|token| *token == Token::End);
+        let last = end.map_or(self.tokens.len(), |end| at + end);
+        for more in at + 1..last {
+            if matches!(self.tokens.get(more), Some(Token::Word(word)) if word == ".arg" || word == ".args")
+            {
+                let inside = self.tokens.get(more..fold::call_end(self.tokens, more + 1));
+                words.extend(
+                    inside
+                        .unwrap_or_default()
+                        .iter()
+                        .filter_map(|token| match token {
+                            Token::Text(text) => Some(Some(text.clone())),
+                            Token::Word(_) | Token::Command(_) | Token::Sign(_) | Token::End => {
+                                None
+                            }
+                        }),
+                );
+            }
+        }
+        self.runs(word, &words);
     }
 
     fn deletes(&mut self, args: &[Option<String>]) {
@@ -320,7 +407,7 @@ impl Scanner<'_, '_, '_> {
         let pipes = texts.iter().any(|text| {
             text.trim().starts_with('|') || text.trim().ends_with('|') || *text == "-|"
         });
-        if pipes && self.language == Language::Perl {
+        if pipes && matches!(self.language, Language::Perl | Language::Ruby) {
             for text in &texts {
                 let code = text.trim_matches(['|', '-', ' ']).to_owned();
                 drop(self.shell.run_text(&code, "open", UNKNOWN.to_string()));
@@ -401,6 +488,9 @@ impl Scanner<'_, '_, '_> {
                     .reading
                     .does(Trait::Network, format!("{name} talks to another machine"));
             }
+            Some(Some(name)) if name.starts_with(['/', '~', '.']) || name.contains("://") => {
+                self.sources(&[Some(name.clone())]);
+            }
             Some(None) => self
                 .shell
                 .reading
@@ -409,31 +499,25 @@ impl Scanner<'_, '_, '_> {
         }
     }
 
-    fn awk_pipe(&mut self, at: usize) {
-        if matches!(self.tokens.get(at + 1), Some(Token::Sign('|')))
-            || matches!(
-                at.checked_sub(1).and_then(|at| self.tokens.get(at)),
-                Some(Token::Sign('|'))
-            )
-        {
-            return;
-        }
-        let after = matches!(self.tokens.get(at + 1), Some(Token::Word(word)) if word == "getline");
-        let text = if after {
-            at.checked_sub(1).and_then(|at| self.tokens.get(at))
-        } else {
-            self.tokens.get(at + 1)
-        };
-        match text {
-            Some(Token::Text(code)) => {
-                let code = code.clone();
-                drop(self.shell.run_text(&code, "awk", UNKNOWN.to_string()));
-            }
-            _ => self
-                .shell
+    /// Looks at a file that is loaded as code.
+    fn sources(&mut self, args: &[Option<String>]) {
+        let Some(Some(file)) = args.first() else {
+            self.shell
                 .reading
-                .opaque("awk runs a command that is only known at run time"),
+                .opaque("a file with code whose name is only known at run time");
+            return;
+        };
+        if file.contains("://") {
+            self.shell
+                .reading
+                .does(Trait::Network, format!("it loads code from {file}"));
         }
+        if let Some(code) = self.shell.remembered(file) {
+            scan(self.shell, self.language, &code);
+        } else {
+            self.shell.runs_file(file);
+        }
+        self.shell.reads(file);
     }
 
     /// Returns every literal that looks like a path.
@@ -453,6 +537,12 @@ impl Scanner<'_, '_, '_> {
     }
 }
 
+/// Returns whether a call is given an address of this machine.
+fn is_here(args: &[Option<String>]) -> bool {
+    let first = args.first().and_then(Option::as_deref);
+    first.is_some_and(|address| address.contains("://") && leads_here(address))
+}
+
 /// Returns whether a literal can only be meant as the path of a file somewhere else.
 fn is_place(text: &str) -> bool {
     text.len() > 1 && text.len() < 200 && text.starts_with(['/', '~']) && !text.contains('\n')
@@ -464,62 +554,4 @@ fn looks_like_path(text: &str) -> bool {
             || text.starts_with(['.', '~'])
             || is_vague(text)
             || has_drive(text))
-}
-
-/// Looks through Tcl, where everything is a command.
-fn tcl(shell: &mut Machine<'_, '_>, code: &str) {
-    for line in code.split(['\n', ';', '[', ']', '{', '}']) {
-        let words: Vec<String> = line
-            .split_whitespace()
-            .map(|word| word.trim_matches('"').to_owned())
-            .collect();
-        let (Some(first), rest) = (words.first(), words.get(1..).unwrap_or_default()) else {
-            continue;
-        };
-        match first.as_str() {
-            "exec" | "spawn" | "system" => {
-                let command: Vec<String> = rest
-                    .iter()
-                    .filter(|word| !["-ignorestderr", "-noecho", "--"].contains(&word.as_str()))
-                    .cloned()
-                    .collect();
-                drop(shell.aside(|shell| shell.dispatch(command, String::new())));
-            }
-            "file"
-                if rest
-                    .first()
-                    .is_some_and(|verb| verb == "delete" || verb == "rename") =>
-            {
-                for path in rest.iter().skip(1).filter(|word| !word.starts_with('-')) {
-                    shell.deletes(path);
-                }
-            }
-            "file"
-                if rest.first().is_some_and(|verb| {
-                    ["copy", "mkdir", "link", "attributes"].contains(&verb.as_str())
-                }) =>
-            {
-                if let Some(path) = rest.last() {
-                    shell.writes(path);
-                }
-            }
-            "open" if rest.first().is_some_and(|path| path.starts_with('|')) => {
-                drop(shell.run_text(&rest.join(" ").replace('|', ""), "tcl", String::new()));
-            }
-            "open" if rest.len() > 1 => {
-                if let Some(path) = rest.first() {
-                    shell.writes(path);
-                }
-            }
-            "socket" => shell
-                .reading
-                .does(Trait::Network, "socket opens a connection"),
-            "eval" | "uplevel" | "source" if rest.iter().any(|word| word.contains('$')) => {
-                shell
-                    .reading
-                    .opaque("Tcl code that is only known at run time");
-            }
-            _ => {}
-        }
-    }
 }

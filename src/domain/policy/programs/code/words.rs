@@ -29,6 +29,8 @@ pub(super) enum Call {
     Evaluate,
     /// Loads a module.
     Load,
+    /// Loads a file with code.
+    Source,
     /// Ends processes.
     Kill,
     /// Changes the folder that relative paths start from.
@@ -54,7 +56,7 @@ const ANYWHERE: &[(&str, Call)] = &[
     (
         "writeFileSync writeFile appendFile appendFileSync createWriteStream write_text write_bytes file_put_contents \
       makedirs mkdirSync mknod mkfifo binwrite writeLines write_csv touch extractall unpack_archive make_archive FileHandler \
-      RotatingFileHandler writeTextFileSync to_csv to_parquet to_excel savefig extract_all",
+      RotatingFileHandler writeTextFileSync to_csv to_parquet to_excel savefig extract_all to_json to_html to_markdown to_latex to_feather to_pickle",
         Call::Write,
     ),
     (
@@ -91,6 +93,23 @@ const QUALIFIED: &[(&str, &str, Call)] = &[
     ("Kernel Process IO Open3 PTY", "exec spawn popen", Call::Run),
     ("os io", "execute", Call::Run),
     ("Deno Bun", "run Command spawn spawnSync $", Call::Run),
+    (
+        "Deno Bun",
+        "write writeFile writeFileSync writeTextFile writeTextFileSync create createSync",
+        Call::Write,
+    ),
+    ("Deno", "removeSync truncate truncateSync", Call::Delete),
+    ("Deno", "renameSync", Call::Move),
+    ("Deno", "copyFile symlink link", Call::WriteSecond),
+    ("Deno", "chmod chown", Call::Mode),
+    (
+        "Deno Bun",
+        "connect listen listenTls serve connectTls listenDatagram",
+        Call::Network,
+    ),
+    ("sqlite3", "connect", Call::Write),
+    ("fs promises", "truncate rmdir unlink", Call::Delete),
+    ("Pathname", "rmtree delete unlink", Call::Delete),
     ("Dir FileUtils", "chdir cd", Call::Folder),
     (
         "os fs shutil File FileUtils Dir pathlib Deno fsp promises",
@@ -228,13 +247,29 @@ fn own(language: Language, name: &str, last: &str) -> Option<Call> {
         (Language::Python, "exec" | "compile") => Some(Call::Evaluate),
         (Language::JavaScript, "Function") => Some(Call::Evaluate),
         (Language::Php, "assert") => Some(Call::Evaluate),
-        (Language::Lua, "load" | "dofile" | "loadfile") => Some(Call::Evaluate),
+        (Language::Lua, "load") => Some(Call::Evaluate),
+        (Language::Lua, "dofile" | "loadfile")
+        | (Language::Ruby, "load" | "require_relative")
+        | (Language::R, "source" | "sys.source" | "Code.require_file" | "Code.eval_file") => {
+            Some(Call::Source)
+        }
         (Language::Python | Language::Perl | Language::Ruby | Language::Lua, _)
             if last == "open" && !head_is_harmless(name) =>
         {
             Some(Call::Open)
         }
-        (Language::Php | Language::C, "fopen") => Some(Call::Open),
+        (Language::Python, "zipfile.ZipFile" | "ZipFile" | "tarfile.TarFile") => Some(Call::Open),
+        (Language::Php | Language::C, "fopen" | "SplFileObject") => Some(Call::Open),
+        (Language::JavaScript, _)
+            if last == "openSync"
+                || name == "fs.open"
+                || name == "promises.open"
+                || name == "Deno.open" =>
+        {
+            Some(Call::Open)
+        }
+        (Language::Ruby, "IO.popen" | "Kernel.open" | "sh") => Some(Call::Run),
+        (Language::Ruby, _) if [".rmtree", ".unlink"].contains(&name) => Some(Call::Delete),
         (Language::Perl | Language::Php | Language::C, "rename" | "link") => Some(Call::Move),
         (
             Language::C,
@@ -257,6 +292,12 @@ fn own(language: Language, name: &str, last: &str) -> Option<Call> {
         }
         (Language::R, "file.remove" | "dir.remove") => Some(Call::Delete),
         (Language::Perl | Language::Php | Language::C, "mkdir") => Some(Call::Write),
+        (Language::Perl, "do") => Some(Call::Source),
+        (
+            Language::R,
+            "writeLines" | "write.csv" | "write.table" | "saveRDS" | "write" | "write_csv"
+            | "write_json",
+        ) => Some(Call::WriteSecond),
         (Language::Perl | Language::Php, "copy") => Some(Call::WriteSecond),
         (Language::Perl | Language::C, "kill") => Some(Call::Kill),
         (Language::JavaScript, _) if last == "rm" && name != "rm" => Some(Call::Delete),

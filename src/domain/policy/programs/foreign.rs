@@ -1,0 +1,230 @@
+//! What lies outside of the project among the arguments of programs that run, load or write what they are given.
+//!
+//! A tool of the project does what the project says: that is what it is for. Handed a file or a folder that lies elsewhere it
+//! may run it, load it, take its settings from it or write to it, under options that nobody can list for every tool. So every
+//! argument is looked at, wherever the path stands in it; what an option is known to write is a write, and what is left is
+//! not understood.
+
+use crate::domain::policy::{
+    place::{Place, has_drive},
+    programs::{Options, base_name},
+    shell::Machine,
+    windows,
+};
+
+/// Folders in which the machine keeps its programs and what belongs to them.
+const SYSTEM: [&str; 12] = [
+    "/usr/",
+    "/etc/",
+    "/opt/",
+    "/bin/",
+    "/sbin/",
+    "/lib",
+    "/nix/",
+    "/snap/",
+    "/run/current-system/",
+    "/Library/",
+    "/System/",
+    "/Applications/",
+];
+/// Folders of the account in which tools keep what they fetched.
+const OF_TOOLS: &str = "
+.cargo .rustup .npm .cache .local .m2 .gradle .nvm .pyenv .rbenv .deno .bun .pub-cache .stack .cabal .opam .ghcup .sdkman .volta .asdf
+.yarn .pnpm-store .nuget .dotnet .conan .conan2 .vcpkg .julia .config go miniconda3 anaconda3 .conda .virtualenvs .terraform.d
+";
+/// Options that name no file, whatever their value looks like.
+const NO_FILES: &str = "
+base basehref base-href publicpath public-path publicurl public-url urlprefix url-prefix route grep g k bench skip match
+testnamepattern test-name-pattern testpathpattern testpathpatterns ignore exclude fg remap-path-prefix title header pathprefix
+path-prefix rootpath root-path contextpath context-path message m deployurl deploy-url serve-path prefix-map ffile-prefix-map
+fdebug-prefix-map fmacro-prefix-map rpath rpath-link install_name dynamic-linker
+";
+/// Options that name a file or folder which is written, without signs and in small letters.
+const OUTPUTS: &str = "
+o out output outfile outdir outputfile outputdir outputpath outputdirectory reportfile reportdir logfile log junitxml junit basetemp
+targetdir builddir dest destination cachedir cachelocation coveragedir coveragedirectory coverprofile cpuprofile memprofile blockprofile
+mutexprofile trace outpath artifactdir artifactspath buildpath distpath workpath specpath declarationdir tsbuildinfofile packdestination
+junitoutput savepath exportpath outputformatfile scriptpath soutputfile bundledir recorddir reportsdirectory resultsdirectory htmldir
+";
+/// Programs that make the file which they are given last.
+const CONVERTERS: &str =
+    "ffmpeg convert magick gs cwebp pdftotext qpdf svgo optipng pngquant jpegoptim pandoc xxd";
+/// Programs with options that start with `/`.
+const WITH_SLASHES: &str = "
+msbuild dotnet cl link csc vbc fsc rc mt vstest.console mstest devenv findstr where tasklist nuget fc comp sort more tree xcopy nmake
+";
+
+fn is_in(list: &str, word: &str) -> bool {
+    list.split_ascii_whitespace().any(|own| own == word)
+}
+
+/// Returns the text without the signs that tools spell the same option with.
+fn plain(option: &str) -> String {
+    let letters = option.chars().filter(|c| !matches!(c, '-' | '_'));
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// Returns the parts of an argument that may be paths of their own.
+pub(super) fn paths_in(arg: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut starts = true;
+    let glued = arg.starts_with('-') && !arg.starts_with("--");
+    for (at, c) in arg.char_indices() {
+        let rest = arg.get(at..).unwrap_or("");
+        if (starts || glued && at == 2) && is_path(rest) {
+            let from = if has_drive(rest) { 2 } else { 0 };
+            let ends = |c: char| ",;\"')]}|:".contains(c) || c.is_whitespace();
+            let end = rest.get(from..).and_then(|rest| rest.find(ends));
+            found.push(
+                rest.get(..end.map_or(rest.len(), |end| end + from))
+                    .unwrap_or(rest),
+            );
+        }
+        starts = "=:,@\"'([{;|".contains(c) || c.is_whitespace();
+    }
+    found
+}
+
+/// Returns whether a text starts like a path that may lead out of the folder it is used in.
+fn is_path(text: &str) -> bool {
+    let drive = has_drive(text)
+        && text
+            .get(2..)
+            .is_some_and(|rest| rest.starts_with(['\\', '/']));
+    drive
+        || text.starts_with('/') && !text.starts_with("//") && text.len() > 1
+        || text.starts_with("~/")
+        || text.starts_with("..") && matches!(text.as_bytes().get(2), None | Some(b'/' | b'\\'))
+        || text.starts_with("\\\\") && text.len() > 3
+}
+
+/// Returns whether a word is an option of a program that starts them with `/`.
+fn is_slash_option(name: &str, word: &str) -> bool {
+    let rest = word.strip_prefix('/').unwrap_or("");
+    let letters = rest.split([':', '=']).next().unwrap_or("");
+    is_in(WITH_SLASHES, name) && !letters.is_empty() && !letters.contains(['/', '.'])
+}
+
+impl Machine<'_, '_> {
+    /// Returns the first part of a text that leads out of the project, scratch space aside.
+    pub(super) fn leads_away(&self, text: &str) -> Option<String> {
+        let paths = paths_in(text).into_iter().map(windows::path);
+        paths.into_iter().find(|path| {
+            let away = |place: &Place| matches!(place, Place::Outside(_) | Place::Home(_));
+            self.places(path).iter().any(away)
+        })
+    }
+
+    /// Looks at the files and folders that a tool of the project is given.
+    pub(super) fn foreign_files(&mut self, name: &str, args: &[String]) {
+        let name = name.strip_suffix(".exe").unwrap_or(name);
+        let last = args.len().saturating_sub(1);
+        let mut before = "";
+        for (at, arg) in args.iter().enumerate() {
+            if arg == "--" {
+                before = "";
+                continue;
+            }
+            let dashed = arg.strip_prefix('-');
+            let (option, value) = match dashed {
+                Some(option) => option.split_once(['=', ':']).unwrap_or((option, "")),
+                None => (before, arg.as_str()),
+            };
+            before = dashed.filter(|_| value.is_empty()).unwrap_or("");
+            let option = plain(option);
+            if is_in(NO_FILES, &option) || is_slash_option(name, arg) && paths_in(arg).len() < 2 {
+                continue;
+            }
+            let is_pair = value.split_once('=').is_some_and(|(_, rest)| is_path(rest));
+            let writes =
+                is_in(OUTPUTS, &option) && !value.is_empty() && !value.contains("://") && !is_pair;
+            let makes = at == last
+                && dashed.is_none()
+                && is_in(CONVERTERS, base_name(name))
+                && value.contains(['/', '\\']);
+            if makes {
+                self.writes(&windows::path(value));
+                continue;
+            }
+            // What is built from the project is the project's own.
+            if writes {
+                self.changes(&windows::path(value));
+                continue;
+            }
+            let glued = dashed
+                .and_then(|rest| rest.strip_prefix('o'))
+                .filter(|rest| is_path(rest));
+            if let Some(path) = glued {
+                self.changes(path);
+                continue;
+            }
+            self.foreign_argument(name, arg, dashed.is_some() || !option.is_empty());
+        }
+    }
+
+    /// Looks at options of git that name a file or folder which is written.
+    pub(super) fn git_outputs(&mut self, words: &[String]) {
+        let Some((verb, rest)) = words.split_first() else {
+            return;
+        };
+        if verb == "format-patch" {
+            let options = Options::parse(rest, "ovN", &["output-directory", "start-number"]);
+            for folder in options.values(&["o", "output-directory"]) {
+                self.writes(folder);
+            }
+        }
+        if verb == "bundle" && rest.first().is_some_and(|word| word == "create") {
+            let options = Options::parse(rest, "", &[]);
+            if let Some(file) = options.rest.get(1) {
+                self.writes(file);
+            }
+        }
+    }
+
+    fn foreign_argument(&mut self, name: &str, arg: &str, is_option: bool) {
+        for path in paths_in(arg) {
+            let path = windows::path(path);
+            let is_foreign = |place: &Place| match place {
+                Place::Outside(path) => {
+                    let system = SYSTEM
+                        .iter()
+                        .any(|start| format!("{path}/").starts_with(start));
+                    !(system && (is_option || !is_in(CONVERTERS, name)))
+                }
+                Place::Home(path) => !is_in(OF_TOOLS, path.split('/').next().unwrap_or("")),
+                Place::Scratch(_) | Place::Inside(_) | Place::Device | Place::Unknown(_) => false,
+            };
+            if self.places(&path).iter().any(is_foreign) {
+                self.reading
+                    .opaque(format!("{name} with {path}, which is none of the project"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_wherever_they_stand_in_an_argument() {
+        assert_eq!(paths_in("--config=/srv/x.js"), ["/srv/x.js"]);
+        assert_eq!(paths_in("-I/srv/x"), ["/srv/x"]);
+        assert_eq!(paths_in("lib/a.jar:/srv/b.jar"), ["/srv/b.jar"]);
+        assert_eq!(paths_in("-javaagent:/srv/b.jar=x"), ["/srv/b.jar=x"]);
+        assert_eq!(paths_in("target.runner=\"/srv/x\""), ["/srv/x"]);
+        assert_eq!(paths_in("@/srv/x.rsp"), ["/srv/x.rsp"]);
+        assert_eq!(paths_in("-p=C:\\evil\\x.proj"), ["C:\\evil\\x.proj"]);
+        assert_eq!(paths_in("../up"), ["../up"]);
+        for text in [
+            "src/a/b",
+            "https://example.org/x",
+            "a/b:c/d",
+            "--x",
+            "...",
+            "./...",
+        ] {
+            assert_eq!(paths_in(text), Vec::<&str>::new(), "{text}");
+        }
+    }
+}
