@@ -9,10 +9,6 @@ use crate::domain::policy::{
 
 impl Machine<'_, '_> {
     /// Looks at an interpreter of another language.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "everything that is not named has no meaning here"
-    )]
     pub(super) fn language(
         &mut self,
         language: Language,
@@ -20,41 +16,12 @@ impl Machine<'_, '_> {
         args: &[String],
         stdin: &str,
     ) -> String {
-        let (codes, values): (&[&str], &str) = match language {
-            Language::Python => (&["c"], "cmWXQ"),
-            Language::Perl => (&["e", "E"], "eEIMmCD"),
-            Language::Ruby => (&["e"], "eIrCEKFx"),
-            Language::JavaScript => (&["e", "eval", "p", "print", "pe"], "eprC"),
-            Language::Php => (&["r", "B", "R", "E"], "rBREdcfFStz"),
-            Language::Lua => (&["e"], "el"),
-            _ => (&["e", "E", "eval"], "eEL"),
-        };
+        let (codes, values) = code_options(language);
         if name == "osascript" && !args.is_empty() {
             self.reading.opaque("code of AppleScript");
         }
         let clustered = split_code_letters(args, language);
-        let options = Options::leading(
-            &clustered,
-            values,
-            &[
-                "eval",
-                "print",
-                "require",
-                "import",
-                "loader",
-                "execute",
-                "preload",
-                "experimental-loader",
-                "env-file",
-                "input-type",
-                "conditions",
-                "config",
-                "import-map",
-                "cwd",
-                "lock",
-                "define",
-            ],
-        );
+        let options = Options::leading(&clustered, values, LONG_VALUES);
         for file in options.values(&["r", "require", "import", "loader", "I"]) {
             if file.contains('/') && !file.contains("://") {
                 self.runs_file(file);
@@ -199,6 +166,10 @@ impl Machine<'_, '_> {
     }
 
     /// Looks at options that name files and folders from which an interpreter loads code or settings.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "everything that is not named has no meaning here"
+    )]
     fn loads_options(&mut self, language: Language, name: &str, options: &Options) {
         let others: &[&str] = match language {
             Language::Php => &["r", "B", "R", "E"],
@@ -270,6 +241,10 @@ impl Machine<'_, '_> {
 }
 
 /// Returns the text that loads the modules named by options.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "everything that is not named has no meaning here"
+)]
 fn modules_text(language: Language, options: &Options) -> String {
     let (letters, start, quote): (&[&str], &str, &str) = match language {
         Language::Perl => (&["M", "m"], "use ", ""),
@@ -329,4 +304,41 @@ fn split_code_letters(args: &[String], language: Language) -> Vec<String> {
         }
     }
     words
+}
+
+/// Long options of interpreters that take a value.
+const LONG_VALUES: &[&str] = &[
+    "eval",
+    "print",
+    "require",
+    "import",
+    "loader",
+    "execute",
+    "preload",
+    "experimental-loader",
+    "env-file",
+    "input-type",
+    "conditions",
+    "config",
+    "import-map",
+    "cwd",
+    "lock",
+    "define",
+];
+
+/// Returns the options of an interpreter that take code, and its letters with a value.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "everything that is not named has no meaning here"
+)]
+const fn code_options(language: Language) -> (&'static [&'static str], &'static str) {
+    match language {
+        Language::Python => (&["c"], "cmWXQ"),
+        Language::Perl => (&["e", "E"], "eEIMmCD"),
+        Language::Ruby => (&["e"], "eIrCEKFx"),
+        Language::JavaScript => (&["e", "eval", "p", "print", "pe"], "eprC"),
+        Language::Php => (&["r", "B", "R", "E"], "rBREdcfFStz"),
+        Language::Lua => (&["e"], "el"),
+        _ => (&["e", "E", "eval"], "eEL"),
+    }
 }

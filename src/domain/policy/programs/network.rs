@@ -109,18 +109,21 @@ fn destroys_data(name: &str, args: &[String]) -> bool {
 }
 
 impl Machine<'_, '_> {
+    /// Looks at clients of databases.
+    fn destroys(&mut self, name: &str, args: &[String]) {
+        if destroys_data(name, args) {
+            let what = format!("{name} destroys what a server holds");
+            self.reading.does(Trait::System, what);
+        }
+    }
+
     /// Looks at a program that talks to other machines.
     pub(super) fn network(&mut self, name: &str, args: &[String], stdin: String) -> String {
         self.sent_files(name, args);
         if is_local(name, args) {
             return UNKNOWN.to_string();
         }
-        if destroys_data(name, args) {
-            self.reading.does(
-                Trait::System,
-                format!("{name} destroys what a server holds"),
-            );
-        }
+        self.destroys(name, args);
         if super::loopback::stays_here(name, args) {
             self.fetched_files(name, args);
             return UNKNOWN.to_string();

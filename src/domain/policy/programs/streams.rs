@@ -78,6 +78,24 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at files that awk writes besides its output.
+    fn awk_outputs(&mut self, args: &[String]) {
+        for arg in args {
+            let written = [
+                "-o",
+                "-d",
+                "-p",
+                "--pretty-print=",
+                "--profile=",
+                "--dump-variables=",
+            ];
+            let file = written.iter().find_map(|start| arg.strip_prefix(start));
+            if let Some(file) = file.filter(|file| !file.is_empty()) {
+                self.writes(file);
+            }
+        }
+    }
+
     pub(super) fn awk(&mut self, args: &[String], stdin: &str) {
         let options = Options::leading(
             args,
@@ -111,20 +129,7 @@ impl Machine<'_, '_> {
                 self.remembered(file).unwrap_or_default()
             });
         }
-        for arg in args {
-            let written = [
-                "-o",
-                "-d",
-                "-p",
-                "--pretty-print=",
-                "--profile=",
-                "--dump-variables=",
-            ];
-            let file = written.iter().find_map(|start| arg.strip_prefix(start));
-            if let Some(file) = file.filter(|file| !file.is_empty()) {
-                self.writes(file);
-            }
-        }
+        self.awk_outputs(args);
         if options.has(&["l", "load"]) {
             self.reading.opaque("awk loads a library");
         }
@@ -139,10 +144,9 @@ impl Machine<'_, '_> {
             }
             scan_code(self, Language::Awk, &code);
         }
-        if args
-            .windows(2)
-            .any(|pair| matches!(pair, [flag, value] if flag == "-i" && value == "inplace"))
-        {
+        let in_place =
+            |pair: &[String]| matches!(pair, [flag, value] if flag == "-i" && value == "inplace");
+        if args.windows(2).any(in_place) {
             for file in files {
                 self.writes(file);
             }

@@ -29,6 +29,16 @@ const REACHES: [&str; 18] = [
     "-CMD",
 ];
 
+/// Words with which a database loses more than rows and tables.
+const DESTROYS: [&str; 6] = [
+    "DROP DATABASE",
+    "DROP SCHEMA",
+    "DROP OWNED",
+    "DROP USER",
+    "DROP ROLE",
+    "DROP TABLESPACE",
+];
+
 impl Machine<'_, '_> {
     /// Looks at a tool that can run commands.
     #[expect(
@@ -254,7 +264,8 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn database(&mut self, name: &str, args: &[String], stdin: &str) {
+    /// Looks at the file that a database starts with.
+    fn started_with(&mut self, args: &[String]) {
         let started = args.windows(2).find_map(|pair| match pair {
             [option, file] if option == "-init" => Some(file.clone()),
             _ => None,
@@ -262,6 +273,10 @@ impl Machine<'_, '_> {
         if let Some(file) = started {
             self.runs_file(&file);
         }
+    }
+
+    fn database(&mut self, name: &str, args: &[String], stdin: &str) {
+        self.started_with(args);
         let mut texts: Vec<&str> = args.iter().map(String::as_str).collect();
         texts.push(stdin);
         for line in texts.iter().flat_map(|text| text.lines()) {
@@ -280,15 +295,7 @@ impl Machine<'_, '_> {
                 drop(self.run_text(code, name, String::new()));
             }
             let upper = line.to_uppercase();
-            let destroys = [
-                "DROP DATABASE",
-                "DROP SCHEMA",
-                "DROP OWNED",
-                "DROP USER",
-                "DROP ROLE",
-                "DROP TABLESPACE",
-            ];
-            if destroys.iter().any(|word| upper.contains(word)) {
+            if DESTROYS.iter().any(|word| upper.contains(word)) {
                 self.reading.does(
                     Trait::System,
                     format!("{name} destroys what a server holds"),

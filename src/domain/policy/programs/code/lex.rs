@@ -70,6 +70,10 @@ fn cut(language: Language, code: &str, inside: &mut Vec<String>) -> Vec<Token> {
 }
 
 /// Notes the code that stands inside of a literal.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "everything that is not named has no meaning here"
+)]
 fn note_holes(language: Language, literal: &str, inside: &mut Vec<String>) {
     let at = literal.find(['\'', '"', '`']).unwrap_or(0);
     let (prefix, quoted) = literal.split_at(at);

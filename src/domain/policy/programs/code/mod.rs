@@ -277,6 +277,10 @@ impl Scanner<'_, '_, '_> {
     }
 
     /// Returns whether the language lets this word be called without brackets, and something follows it.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "everything that is not named has no meaning here"
+    )]
     fn bare(&self, at: usize) -> bool {
         let free = matches!(
             self.language,

@@ -124,7 +124,7 @@ impl Reader<'_> {
             || lists.is_refused(name)
             || self.is_defined(name)
             || words::is_network_module(name)
-            || name.ends_with(".json")
+            || is_data(name)
     }
 
     /// Returns whether the code itself defines a class or function of this name.
@@ -352,7 +352,7 @@ impl Reader<'_> {
         }
         if matches!(next, Some(Token::Text(_)))
             && word.contains('.')
-            && !word.ends_with(".raw")
+            && word != "String.raw"
             && !word.ends_with('$')
         {
             return Some(format!("the tag `{word}`"));
@@ -451,6 +451,11 @@ impl Reader<'_> {
         (by_index && applies && !number || by_name)
             .then(|| "a function whose name is computed".to_owned())
     }
+}
+
+/// Returns whether a module is a file of data.
+fn is_data(name: &str) -> bool {
+    name.rsplit('.').next() == Some("json")
 }
 
 /// Returns the first part of a dotted name.
