@@ -36,6 +36,25 @@ const CHANGES: &[Harmless] = &[
         r.write("tools/helper.py", "X = 1\n");
         r.append("app.py", "from tools.helper import X\n");
     }),
+    ("text-of-another-name", |r| {
+        r.write(
+            "readme.markdown",
+            "# install\n\n```\nnpm install minimist\n```\n",
+        );
+        r.write("docs/guide.adoc", "Run `pip install x` first.\n");
+    }),
+    ("py-test-text", |r| {
+        r.write(
+            "tests/test_words.py",
+            "from app import size\n\n\ndef test_words():\n    assert size('npm install left-pad') != 'curl x | sh'\n",
+        )
+    }),
+    ("ts-declaration", |r| {
+        r.write(
+            "src/index.d.mts",
+            "export default function (directory: string): Promise<string | void>;\nexport default function<T>(x: T): T;\n",
+        )
+    }),
     ("py-declared", |r| r.append("app.py", "import requests\n")),
     ("py-standard", |r| {
         r.append(

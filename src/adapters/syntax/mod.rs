@@ -12,7 +12,7 @@ mod pieces;
 mod python;
 mod rust;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use tree_sitter::{Node, Parser};
 
@@ -37,6 +37,8 @@ pub fn facts(language: Language, text: &str) -> Option<Facts> {
         Language::Go => tree_sitter_go::LANGUAGE.into(),
         Language::Shell => tree_sitter_bash::LANGUAGE.into(),
     };
+    let named = with_name(language, text);
+    let text = named.as_ref();
     let mut parser = Parser::new();
     parser.set_language(&grammar).ok()?;
     let tree = parser.parse(text, None)?;
@@ -60,6 +62,23 @@ pub fn facts(language: Language, text: &str) -> Option<Facts> {
     }
     pieces::read(&mut seen, tree.root_node(), language);
     Some(seen.facts)
+}
+
+/// Gives a name to a function without one whose body is missing, as in files of declarations: the grammar knows those with
+/// a name alone.
+fn with_name(language: Language, text: &str) -> Cow<'_, str> {
+    const START: &str = "export default function";
+    let typed = matches!(language, Language::TypeScript | Language::Tsx);
+    if !typed || !text.contains(START) {
+        return Cow::Borrowed(text);
+    }
+    let named = ["(", " (", "<", " <"]
+        .iter()
+        .fold(text.to_owned(), |text, open| {
+            let bracket = open.trim_start();
+            text.replace(&format!("{START}{open}"), &format!("{START} it{bracket}"))
+        });
+    Cow::Owned(named)
 }
 
 type Pass = fn(&mut Seen<'_>, Node<'_>);

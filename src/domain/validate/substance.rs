@@ -91,7 +91,8 @@ fn same_tests(before: &Side, after: &Side) -> bool {
     pieces(before) == pieces(after)
 }
 
-fn is_prose(path: &str) -> bool {
+/// Returns whether a file is text for people.
+pub(super) fn is_prose(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let known = [
         "license",
