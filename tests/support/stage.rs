@@ -59,6 +59,7 @@ pub(crate) fn rules() -> Rules {
         },
         command_timeout: Duration::from_secs(60),
         idle_timeout: None,
+        grace: Duration::from_secs(10),
         require_approval: true,
         on_unknown: OnUnknown::Rerun,
         templates: PerRole {
