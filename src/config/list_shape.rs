@@ -21,6 +21,8 @@ enum Shape {
     Texts,
     Flag,
     Whole(u64, u64),
+    /// Seconds from 1 to a week; a zero is named by the list itself, together with what else is wrong.
+    Seconds,
     Amount,
     Word(&'static [&'static str]),
     Table(&'static [Key]),
@@ -70,7 +72,7 @@ const TASK: &[Key] = &[
     ("test_command", Shape::Texts, true),
     ("context_files", Shape::Texts, false),
     ("depends_on", Shape::Texts, false),
-    ("max_time_seconds", Shape::Whole(1, WEEK), false),
+    ("max_time_seconds", Shape::Seconds, false),
     ("agent", Shape::Table(AGENT), false),
     ("allowed_imports", Shape::Texts, false),
     ("banned_patterns", Shape::Texts, false),
@@ -174,6 +176,10 @@ fn one(value: &Value, shape: Shape, name: &str, owner: &str, path: &mut Vec<Segm
             Some(number) if (least..=most).contains(&number) => Ok(()),
             _ => wrong(path, &range(least, most), ""),
         },
+        (Shape::Seconds, _) => match value.as_u64() {
+            Some(0..=WEEK) => Ok(()),
+            _ => wrong(path, &range(1, WEEK), ""),
+        },
         (Shape::Word(words), Value::String(word)) if words.contains(&word.as_str()) => Ok(()),
         (Shape::Word(words), _) => {
             let near = value
@@ -234,7 +240,9 @@ fn example(name: &str, shape: Shape) -> String {
         Shape::Texts => format!(r#"; add for example `{name} = ["make", "test"]`"#),
         Shape::Table(_) => format!(r#"; add `[{name}]` with `kind = "claude"`"#),
         Shape::Tables(_) => format!("; begin the first with `[[{name}]]`"),
-        Shape::Text | Shape::Flag | Shape::Whole(..) | Shape::Amount => String::new(),
+        Shape::Text | Shape::Flag | Shape::Whole(..) | Shape::Seconds | Shape::Amount => {
+            String::new()
+        }
     }
 }
 

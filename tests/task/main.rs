@@ -334,10 +334,9 @@ fn a_check_says_what_a_run_would_refuse_and_the_example_of_the_documentation_pas
     let manual = include_str!("../../docs/tasks.md");
     let example = manual.split("```toml\n").nth(1).unwrap();
     fs::write(&file, example.split("```").next().unwrap()).unwrap();
-    assert_eq!(
-        check(),
-        (Some(0), "tuesday: 1 tasks, nothing wrong\n".to_owned())
-    );
+    let (code, said) = check();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("tuesday: 1 tasks, nothing wrong\n"), "{said}");
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub fn main(
                 }
                 return Ok(Exit::Invalid);
             }
-            for doubt in doubts(&list) {
+            for doubt in doubts(&list).into_iter().chain(not_installed(&list, kit)) {
                 printer.alert(&format!("warning: {doubt}"));
             }
             printer.line(&format!(
@@ -100,6 +100,20 @@ pub fn main(
             run(&list, time.as_deref(), global, kit, printer)
         }
     }
+}
+
+/// Names the agents of a list that this machine does not have; the list may be meant for another one.
+fn not_installed(list: &TaskList, kit: &dyn Kit) -> Vec<String> {
+    let is_known = |agent: &&&Agent| !matches!(agent.kind, AgentKind::Command | AgentKind::Job);
+    let agents = list.agents();
+    let missing = agents.iter().filter(is_known).filter_map(|agent| {
+        let why = kit.installed_agent(agent.kind).program.err()?;
+        Some(format!(
+            "agent `{}`: {why} here; see `tos agents`",
+            agent.program()
+        ))
+    });
+    missing.collect()
 }
 
 /// Says what a list allows and probably does not mean.
