@@ -188,21 +188,7 @@ fn one(value: &Value, shape: Shape, name: &str, owner: &str, path: &mut Vec<Segm
             let near = near.unwrap_or_default();
             wrong(path, &format!("one of {}", words.join(", ")), &near)
         }
-        (Shape::Texts, Value::Array(items)) => {
-            items.iter().enumerate().try_for_each(|(at, item)| {
-                if item.is_string() {
-                    return Ok(());
-                }
-                path.push(Segment::Index(at));
-                let found = shown(item);
-                Err(fault(
-                    path,
-                    format!(
-                        "`{name}` of {owner} must be a list of texts, and one of them is {found}"
-                    ),
-                ))
-            })
-        }
+        (Shape::Texts, Value::Array(items)) => texts(items, name, owner, path),
         (Shape::Texts, _) => wrong(
             path,
             "a list of texts",
@@ -222,6 +208,21 @@ fn one(value: &Value, shape: Shape, name: &str, owner: &str, path: &mut Vec<Segm
             "a list of tables",
             &format!("; begin each with `[[{name}]]`"),
         ),
+    }
+}
+
+/// Looks at a list of texts.
+fn texts(items: &[Value], name: &str, owner: &str, path: &mut Vec<Segment>) -> Checked {
+    match items.iter().position(|item| !item.is_string()) {
+        None => Ok(()),
+        Some(at) => {
+            path.push(Segment::Index(at));
+            let found = items.get(at).map(shown).unwrap_or_default();
+            Err(fault(
+                path,
+                format!("`{name}` of {owner} must be a list of texts, and one of them is {found}"),
+            ))
+        }
     }
 }
 
