@@ -193,6 +193,12 @@ impl Machine<'_, '_> {
     }
 
     fn python_module(&mut self, module: &str, options: &Options) {
+        if module == "ensurepip" {
+            self.reading.does(
+                Trait::PackageInstall,
+                "python -m ensurepip brings in foreign programs",
+            );
+        }
         match module {
             "pip" | "ensurepip" | "easy_install" => drop(self.install(
                 if module == "ensurepip" {

@@ -210,7 +210,7 @@ impl Scanner<'_, '_, '_> {
                     .go_to(&folder.unwrap_or_else(|| UNKNOWN.to_string()));
             }
             Call::Open if word.starts_with("Deno") => self.writes(&args),
-            Call::Open => self.opens(&args),
+            Call::Open => self.opens(&self.with_names(at, args)),
             Call::Mode => self.mode(at, &args),
             Call::Network if word == "fetch" && is_here(&args) => {}
             Call::Network => self
@@ -229,6 +229,25 @@ impl Scanner<'_, '_, '_> {
                 .reading
                 .does(Trait::System, format!("{word} ends processes")),
         }
+    }
+
+    /// Adds the file and the mode that a call of Python is given by name.
+    fn with_names(&self, at: usize, mut args: Vec<Option<String>>) -> Vec<Option<String>> {
+        let end = fold::call_end(self.tokens, at + 1);
+        let inside = self.tokens.get(at..end).unwrap_or_default();
+        let named = |name: &str| {
+            inside.windows(3).find_map(|three| match three {
+                [Token::Word(word), Token::Sign('='), Token::Text(text)] if word == name => {
+                    Some(text.clone())
+                }
+                _ => None,
+            })
+        };
+        if let Some(file) = named("file").or_else(|| named("filename")) {
+            args.insert(0, Some(file));
+        }
+        args.extend(named("mode").map(Some));
+        args
     }
 
     /// Reads the text behind a tag that runs it, as in Bun.
@@ -306,10 +325,14 @@ impl Scanner<'_, '_, '_> {
         if alone && !is_key && words::call(self.language, word).is_some() {
             return true;
         }
-        free && matches!(
-            next,
-            Some(Token::Text(_) | Token::Word(_) | Token::Sign('{' | '[' | '<'))
-        )
+        let spread = next == Some(&Token::Sign('*'))
+            && matches!(self.tokens.get(at + 2), Some(Token::Text(_)));
+        let spread = spread && words::call(self.language, word) == Some(Call::Run);
+        free && (spread
+            || matches!(
+                next,
+                Some(Token::Text(_) | Token::Word(_) | Token::Sign('{' | '[' | '<'))
+            ))
     }
 
     fn runs(&mut self, word: &str, args: &[Option<String>]) {
