@@ -41,7 +41,7 @@ pub(super) fn main(
     let stable = court.report().permission.checkpoint_every > 0;
     let run = match run {
         Some(run) => run.to_owned(),
-        None => newest_open(records, stable, global, kit)
+        None => newest_open(records, stable, global, kit)?
             .ok_or_else(|| Trouble::NotDone("no night has open tasks".to_owned()))?,
     };
     let list = kept(&run, records, global, kit)?;
@@ -69,11 +69,23 @@ fn is_open(list: &TaskList, progress: &Progress, stable: bool) -> bool {
     untested || !list.tasks.iter().all(|task| has_verdict(&task.id))
 }
 
-fn newest_open(records: &[Record], stable: bool, global: &Global, kit: &dyn Kit) -> Option<String> {
-    runs(records).into_iter().rev().find(|run| {
-        let list = kept(run, records, global, kit);
-        list.is_ok_and(|list| is_open(&list, &Progress::of(records, run), stable))
-    })
+/// Returns the newest night with open tasks. A list that was kept and cannot be read is told, not passed over.
+fn newest_open(
+    records: &[Record],
+    stable: bool,
+    global: &Global,
+    kit: &dyn Kit,
+) -> Result<Option<String>, Trouble> {
+    for run in runs(records).into_iter().rev() {
+        match kept(&run, records, global, kit) {
+            Ok(list) if is_open(&list, &Progress::of(records, &run), stable) => {
+                return Ok(Some(run));
+            }
+            Err(error @ Trouble::Setup(_)) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the list of a night as it was when the night began.
