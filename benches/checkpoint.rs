@@ -21,8 +21,8 @@ use std::{
 use criterion::{BatchSize, Criterion};
 use tempfile::TempDir;
 use tos::{
-    adapters::git::{GitCheckpoints, Options},
-    domain::checkpoint::{RollBack, Take},
+    adapters::git::{GitCheckpoints, options::Options},
+    domain::checkpoint::{CheckpointRequest, RollbackRequest},
     ports::checkpoints::Checkpoints,
 };
 
@@ -177,7 +177,7 @@ impl Tree {
     }
 
     fn take(&self) {
-        let order = Take {
+        let order = CheckpointRequest {
             name: "bench".to_owned(),
             allow_secrets: false,
         };
@@ -185,10 +185,10 @@ impl Tree {
     }
 
     fn roll_back(&self) {
-        let order = RollBack {
+        let order = RollbackRequest {
             target: Some("HEAD^".to_owned()),
             discard: false,
-            ..RollBack::default()
+            ..RollbackRequest::default()
         };
         block_on(self.checkpoints().roll_back(&order)).unwrap();
     }

@@ -15,26 +15,31 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tos::{
-    adapters::{approvals::Nobody, clock::SystemClock, llm, probe::DiskProbe, process, store},
-    domain::{
-        event::{Event, EventKind, RunFacts, VERSION},
-        job::Setup,
-        policy::{Policy, World},
-        redaction::Redactor,
-        rules::{Check, PerRole, Rules},
+    adapters::{
+        clock::SystemClock,
+        job::{approvals::DenyAllApprovals, probe::FsProbe, store},
+        model, process,
     },
-    ports::{clock::Clock, model::Model, runner::Runner, store::Store},
+    domain::{
+        job::{
+            JobSetup,
+            event::{EventKind, RunLogEvent, RunSettingsRecord, VERSION},
+            rules::{DoneCheck, JobRules, PerRole},
+        },
+        policy::{Policy, PolicyContext},
+        redaction::Redactor,
+    },
+    ports::{clock::Clock, model::Model, runner::CommandRunner, store::Store},
     services::{
-        Ports,
-        job_loop::Workshop,
-        passage::{self, Order},
+        JobPorts,
+        job::{run, run::RunRequest, run_loop::CommandContext},
     },
 };
 
 const STEPS: u32 = 20;
 
-fn layout(root: &Path) -> store::Layout {
-    store::Layout {
+fn layout(root: &Path) -> store::StoreLayout {
+    store::StoreLayout {
         root: root.to_owned(),
         workspace: "workspace".into(),
         logs: "logs".into(),
@@ -45,8 +50,8 @@ fn layout(root: &Path) -> store::Layout {
     }
 }
 
-fn event(seq: u64) -> Event {
-    Event {
+fn event(seq: u64) -> RunLogEvent {
+    RunLogEvent {
         v: VERSION,
         seq,
         at: SystemClock::new().now(),
@@ -81,14 +86,14 @@ fn append(c: &mut Criterion) {
     group.finish();
 }
 
-fn rules() -> Rules {
+fn rules() -> JobRules {
     let config = r#"{"max_steps": 20, "api_backoff_sec": 0, "done_condition": {"all": [{"file": "never", "exists": true}]}}"#;
     let root = tempfile::tempdir().unwrap();
     std::fs::write(root.path().join("config_v0_3.json"), config).unwrap();
     let settings =
         tos::config::Settings::load(root.path(), None, &[], &tos::config::Overrides::default());
     let mut rules = settings.unwrap().rules;
-    rules.done.all = vec![Check::Exists {
+    rules.done.all = vec![DoneCheck::Exists {
         file: "never".into(),
         exists: true,
     }];
@@ -117,19 +122,21 @@ fn recording() -> String {
     lines
 }
 
-fn ports(root: &Path, recording: PathBuf) -> Ports {
-    let mut options = llm::ModelOptions::new(llm::Provider::Replay, "bench");
-    options.recording = Some(llm::Recording::File(recording));
-    let model: Arc<dyn Model> = Arc::from(llm::build(&options, &llm::Shared::default()).unwrap());
+fn ports(root: &Path, recording: PathBuf) -> JobPorts {
+    let mut options = model::ModelOptions::new(model::Provider::Replay, "bench");
+    options.recording = Some(model::Recording::File(recording));
+    let model: Arc<dyn Model> =
+        Arc::from(model::build(&options, &model::HttpClients::default()).unwrap());
     let runner_options = process::Options::new(root.to_owned(), Redactor::default());
-    let runner: Arc<dyn Runner> = Arc::new(process::CommandRunner::new(runner_options, None));
-    Ports {
+    let runner: Arc<dyn CommandRunner> =
+        Arc::new(process::LocalCommandRunner::new(runner_options, None));
+    JobPorts {
         models: PerRole {
             draft: Arc::clone(&model),
             review: Arc::clone(&model),
             final_: model,
         },
-        probe: Arc::new(DiskProbe::new(
+        probe: Arc::new(FsProbe::new(
             root.to_owned(),
             Duration::from_secs(1),
             Arc::clone(&runner),
@@ -137,22 +144,22 @@ fn ports(root: &Path, recording: PathBuf) -> Ports {
         runner,
         store: Arc::new(store::DiskStore::new(layout(root))),
         clock: Arc::new(SystemClock::new()),
-        approvals: Arc::new(Nobody),
+        approvals: Arc::new(DenyAllApprovals),
     }
 }
 
-fn twenty_steps(root: &Path, recording: PathBuf, rules: &Rules) {
-    let setup = Setup {
+fn twenty_steps(root: &Path, recording: PathBuf, rules: &JobRules) {
+    let setup = JobSetup {
         rules: rules.clone(),
         policy: Policy::new(&rules.policy).unwrap(),
-        world: World::unattended(root),
+        world: PolicyContext::unattended(root),
         redactor: Redactor::default(),
         run: "bench".into(),
     };
-    let order = Order {
+    let order = RunRequest {
         setup,
-        facts: RunFacts::default(),
-        workshop: Workshop {
+        facts: RunSettingsRecord::default(),
+        workshop: CommandContext {
             root: root.to_owned(),
             steps: root.join("logs/steps"),
             deadline: Duration::from_secs(1),
@@ -168,7 +175,7 @@ fn twenty_steps(root: &Path, recording: PathBuf, rules: &Rules) {
         .enable_all()
         .build()
         .unwrap();
-    let run = passage::run(order, &ports, Vec::new(), stop, &|_| {});
+    let run = run::run(order, &ports, Vec::new(), stop, &|_| {});
     let passage = runtime.block_on(run).unwrap();
     assert_eq!(passage.state.steps.len(), STEPS as usize + 1);
 }

@@ -13,10 +13,10 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 use tos::{
-    adapters::llm::{ModelOptions, Provider, Secret, Shared, build},
+    adapters::model::{HttpClients, ModelOptions, Provider, Secret, build},
     domain::{
-        model::{Query, Role},
-        proposal,
+        job::proposal,
+        model::{ModelRequest, ModelRole},
         redaction::Redactor,
     },
 };
@@ -87,9 +87,9 @@ fn answer() -> Vec<u8> {
         .into_bytes()
 }
 
-fn query() -> Query {
-    Query {
-        role: Role::Draft,
+fn query() -> ModelRequest {
+    ModelRequest {
+        role: ModelRole::Draft,
         prompt: "What shall we do next? ".repeat(100),
         job: 1,
         turn: 0,
@@ -98,7 +98,8 @@ fn query() -> Query {
 }
 
 fn body() -> Vec<u8> {
-    let schema = json!({"name": "draft", "strict": true, "schema": proposal::schema(Role::Draft)});
+    let schema =
+        json!({"name": "draft", "strict": true, "schema": proposal::schema(ModelRole::Draft)});
     json!({
         "model": "m",
         "messages": [{"role": "user", "content": query().prompt}],
@@ -115,7 +116,7 @@ fn calls(criterion: &mut Criterion) {
     let mut options = ModelOptions::new(Provider::OpenAi, "m");
     options.base_url = Some(format!("http://{address}/v1"));
     options.api_key = Some(Secret::new(KEY));
-    let shared = Shared::new(Redactor::new([KEY.to_owned(), "another-secret".to_owned()]));
+    let shared = HttpClients::new(Redactor::new([KEY.to_owned(), "another-secret".to_owned()]));
     let model = build(&options, &shared).expect("the options are good");
     let query = query();
     // The adapter installs the cryptography the bare client needs too.

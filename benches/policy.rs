@@ -16,18 +16,18 @@ use std::{
 
 use criterion::Criterion;
 use tos::domain::{
-    command::{Command, Kind},
-    policy::{Policy, World},
-    rules::PolicyRules,
+    command::{Command, CommandKind},
+    job::rules::PolicyRules,
+    policy::{Policy, PolicyContext},
 };
 
 const ALLOWED: &str = include_str!("../tests/policy/allowed.txt");
 const REFUSED: &str = include_str!("../tests/policy/refused.txt");
 
 fn main() {
-    let world = World::unattended("/srv/job/root");
+    let world = PolicyContext::unattended("/srv/job/root");
     let rules = PolicyRules {
-        allow_types: Kind::KNOWN.to_vec(),
+        allow_types: CommandKind::KNOWN.to_vec(),
         ..PolicyRules::default()
     };
     let start = Instant::now();
@@ -50,44 +50,44 @@ fn main() {
 
 /// Texts that are repeated until they fill what a command may be long: what somebody would send who wants to
 /// keep the judge busy.
-const HOSTILE: [(Kind, &str); 37] = [
-    (Kind::Bash, "a;"),
-    (Kind::Bash, "rm x;"),
-    (Kind::Bash, "a|"),
-    (Kind::Bash, "a&&"),
-    (Kind::Bash, "$(a)"),
-    (Kind::Bash, "`a`;"),
-    (Kind::Bash, "$(a;"),
-    (Kind::Bash, "(a);"),
-    (Kind::Bash, "{a,b}"),
-    (Kind::Bash, "{1..9}"),
-    (Kind::Bash, "rm {1..9};"),
-    (Kind::Bash, "x=$x$x;"),
-    (Kind::Bash, "x=$x,a;rm $x;"),
-    (Kind::Bash, "${x:-${y:-"),
-    (Kind::Bash, "\"$x\""),
-    (Kind::Bash, "'a'\"b\"c"),
-    (Kind::Bash, "\\a"),
-    (Kind::Bash, "$'\\x41'"),
-    (Kind::Bash, "$((1+"),
-    (Kind::Bash, "if a;then "),
-    (Kind::Bash, "f(){ f;f;};f;"),
-    (Kind::Bash, "case a in a) "),
-    (Kind::Bash, "for i in a b;do rm $i;done;"),
-    (Kind::Bash, "cat <<a\nb\na\n"),
-    (Kind::Bash, ">a "),
-    (Kind::Bash, "rm ../../a/./b/*?[c] "),
-    (Kind::Bash, "rm |a/b "),
-    (Kind::Bash, "rm |*x "),
-    (Kind::Bash, "tee |.git/x* "),
-    (Kind::Bash, "sh -c \"a\";"),
-    (Kind::Bash, "env "),
-    (Kind::Bash, "eval a;"),
-    (Kind::Powershell, "a;"),
-    (Kind::Powershell, "('a'+'b')+"),
-    (Kind::Powershell, "$x=$x+$x;"),
-    (Kind::Cmd, "a&"),
-    (Kind::Cmd, "set x=%x%%x%&"),
+const HOSTILE: [(CommandKind, &str); 37] = [
+    (CommandKind::Bash, "a;"),
+    (CommandKind::Bash, "rm x;"),
+    (CommandKind::Bash, "a|"),
+    (CommandKind::Bash, "a&&"),
+    (CommandKind::Bash, "$(a)"),
+    (CommandKind::Bash, "`a`;"),
+    (CommandKind::Bash, "$(a;"),
+    (CommandKind::Bash, "(a);"),
+    (CommandKind::Bash, "{a,b}"),
+    (CommandKind::Bash, "{1..9}"),
+    (CommandKind::Bash, "rm {1..9};"),
+    (CommandKind::Bash, "x=$x$x;"),
+    (CommandKind::Bash, "x=$x,a;rm $x;"),
+    (CommandKind::Bash, "${x:-${y:-"),
+    (CommandKind::Bash, "\"$x\""),
+    (CommandKind::Bash, "'a'\"b\"c"),
+    (CommandKind::Bash, "\\a"),
+    (CommandKind::Bash, "$'\\x41'"),
+    (CommandKind::Bash, "$((1+"),
+    (CommandKind::Bash, "if a;then "),
+    (CommandKind::Bash, "f(){ f;f;};f;"),
+    (CommandKind::Bash, "case a in a) "),
+    (CommandKind::Bash, "for i in a b;do rm $i;done;"),
+    (CommandKind::Bash, "cat <<a\nb\na\n"),
+    (CommandKind::Bash, ">a "),
+    (CommandKind::Bash, "rm ../../a/./b/*?[c] "),
+    (CommandKind::Bash, "rm |a/b "),
+    (CommandKind::Bash, "rm |*x "),
+    (CommandKind::Bash, "tee |.git/x* "),
+    (CommandKind::Bash, "sh -c \"a\";"),
+    (CommandKind::Bash, "env "),
+    (CommandKind::Bash, "eval a;"),
+    (CommandKind::Powershell, "a;"),
+    (CommandKind::Powershell, "('a'+'b')+"),
+    (CommandKind::Powershell, "$x=$x+$x;"),
+    (CommandKind::Cmd, "a&"),
+    (CommandKind::Cmd, "set x=%x%%x%&"),
 ];
 
 /// Fills `bytes`; what stands before ` |` stands once.
@@ -99,7 +99,7 @@ fn repeated(text: &str, bytes: usize) -> String {
 }
 
 /// Prints what each of them costs; the best of three.
-fn hostile(policy: &Policy, world: &World) {
+fn hostile(policy: &Policy, world: &PolicyContext) {
     let mut all = Duration::ZERO;
     for (kind, text) in HOSTILE {
         let timed = |bytes: usize| {
@@ -124,7 +124,7 @@ fn hostile(policy: &Policy, world: &World) {
 }
 
 /// Prints the figures over every command, each judged alone, the best of seven.
-fn each(name: &str, text: &str, policy: &Policy, world: &World) {
+fn each(name: &str, text: &str, policy: &Policy, world: &PolicyContext) {
     let lines = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -151,8 +151,8 @@ fn each(name: &str, text: &str, policy: &Policy, world: &World) {
 
 fn command(line: &str) -> Command {
     let (kind, code) = line.split_once(" | ").unwrap();
-    let kind = Kind::from(kind.to_owned());
-    let exec = kind == Kind::Exec;
+    let kind = CommandKind::from(kind.to_owned());
+    let exec = kind == CommandKind::Exec;
     Command {
         code: if exec {
             String::new()

@@ -11,24 +11,24 @@ use std::{hint::black_box, path::Path, process::Stdio, sync::Arc, time::Duration
 use criterion::{Criterion, criterion_group, criterion_main};
 use tos::{
     adapters::{
-        process::{CommandRunner, Options},
-        sandbox::{Options as WallOptions, Wall},
+        process::{LocalCommandRunner, Options},
+        sandbox::{BackendSandbox, Options as WallOptions},
     },
     domain::{
-        command::{Command, Kind},
-        confinement::Backend,
+        command::{Command, CommandKind},
         redaction::Redactor,
+        sandbox::SandboxBackend,
     },
     ports::{
-        runner::{Order, Runner, Streams},
+        runner::{CommandRequest, CommandRunner, CommandStreams},
         sandbox::Sandbox,
     },
 };
 
-fn order(root: &Path) -> Order {
-    Order {
+fn order(root: &Path) -> CommandRequest {
+    CommandRequest {
         command: Command {
-            kind: Kind::Exec,
+            kind: CommandKind::Exec,
             code: String::new(),
             argv: vec!["/bin/true".into()],
         },
@@ -40,7 +40,7 @@ fn order(root: &Path) -> Order {
         output_directory: root.join("logs"),
         index: 1,
         token: "bench/1/1".into(),
-        streams: Streams::default(),
+        streams: CommandStreams::default(),
     }
 }
 
@@ -65,19 +65,19 @@ fn starts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("start");
     group.bench_function("bare", |bench| bench.iter(|| bare(root)));
     let options = Options::new(root.to_owned(), Redactor::default());
-    let runner = CommandRunner::new(options.clone(), None);
+    let runner = LocalCommandRunner::new(options.clone(), None);
     group.bench_function("runner", |bench| {
         bench.iter(|| black_box(runtime.block_on(runner.run(&order)).unwrap()));
     });
-    for backend in Backend::WALLS {
+    for backend in SandboxBackend::WALLS {
         let mut wall = WallOptions::new(root.to_owned(), env!("CARGO_BIN_EXE_tos").into());
         wall.backends = vec![backend];
-        let wall = Arc::new(Wall::new(wall));
+        let wall = Arc::new(BackendSandbox::new(wall));
         let report = runtime.block_on(wall.report());
         if report.choice.backend() != Some(backend) {
             continue;
         }
-        let runner = CommandRunner::new(options.clone(), Some(wall));
+        let runner = LocalCommandRunner::new(options.clone(), Some(wall));
         group.bench_function(backend.as_str(), |bench| {
             bench.iter(|| black_box(runtime.block_on(runner.run(&order)).unwrap()));
         });

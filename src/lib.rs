@@ -1,16 +1,16 @@
 //! tos: runs jobs written by language models and coding agents, unattended, and lets their owner sleep.
 //!
-//! The map of the house, from the street to the cellar:
+//! The layers, from people down to the machine:
 //!
 //! * [`interfaces`] talks to people and programs: the command line, reports.
 //! * [`services`] holds the loops: which thing happens after which.
 //! * [`ports`] are the traits at the wall: what the inside may ask of the outside.
 //! * [`domain`] decides. No I/O, no clock, no async; values in, values out.
-//! * [`adapters`] is the only floor that touches disk, network, processes and git.
+//! * [`adapters`] is the only layer that touches disk, network, processes and git.
 //! * [`config`] turns files, environment and flags into plain settings, once.
-//! * [`app`] is the only room that knows every floor; it puts them together.
+//! * [`app`] is the only module that knows every layer; it puts them together.
 //!
-//! `tests/architecture.rs` checks who may name whom; `docs/architecture.md` says why.
+//! `tests/architecture` checks who may name whom; `docs/architecture.md` says why.
 
 pub mod adapters;
 pub mod app;

@@ -1,4 +1,4 @@
-//! The door: hands the words of the command line to the house and returns its exit code.
+//! Gives the command line to tos and returns its exit code.
 
 use std::process::ExitCode;
 

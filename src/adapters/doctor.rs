@@ -6,28 +6,31 @@ use std::{
 };
 
 use crate::{
-    adapters::{git, process::detach, programs},
-    domain::{checkpoint::Failure, command::Kind},
+    adapters::{
+        git,
+        process::{detach, find_program},
+    },
+    domain::{checkpoint::CheckpointError, command::CommandKind},
 };
 
 /// What was looked at, the verdict (`ok`, `warning`, `problem`), what was seen and what to do.
-pub type Sight = (String, &'static str, String);
+pub type CheckRow = (String, &'static str, String);
 
 /// Less room than this deserves a warning, in bytes.
 const LITTLE_ROOM: u64 = 1 << 30;
 
 /// Looks at everything that does not depend on models.
-pub fn machine(root: &Path, kinds: &[Kind]) -> Vec<Sight> {
-    let mut sights = vec![writable(root), room(root), checkpoints(root)];
+pub fn machine(root: &Path, kinds: &[CommandKind]) -> Vec<CheckRow> {
+    let mut sights = vec![writable(root), task_folder(root), checkpoints(root)];
     sights.extend(kinds.iter().filter_map(interpreter));
     sights
 }
 
-fn sight(what: &str, verdict: &'static str, seen: impl Into<String>) -> Sight {
+fn sight(what: &str, verdict: &'static str, seen: impl Into<String>) -> CheckRow {
     (what.to_owned(), verdict, seen.into())
 }
 
-fn writable(root: &Path) -> Sight {
+fn writable(root: &Path) -> CheckRow {
     match tempfile::NamedTempFile::new_in(root) {
         Ok(_) => sight("root", "ok", format!("{} is writable", root.display())),
         Err(error) => sight(
@@ -39,7 +42,7 @@ fn writable(root: &Path) -> Sight {
 }
 
 #[cfg(unix)]
-fn room(root: &Path) -> Sight {
+fn task_folder(root: &Path) -> CheckRow {
     match rustix::fs::statvfs(root) {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
@@ -51,7 +54,7 @@ fn room(root: &Path) -> Sight {
 }
 
 #[cfg(not(unix))]
-fn room(_root: &Path) -> Sight {
+fn task_folder(_root: &Path) -> CheckRow {
     sight(
         "disk",
         "warning",
@@ -59,26 +62,26 @@ fn room(_root: &Path) -> Sight {
     )
 }
 
-fn checkpoints(root: &Path) -> Sight {
+fn checkpoints(root: &Path) -> CheckRow {
     match git::blocking_look(root) {
         Ok(()) => sight("git", "ok", "checkpoints and rollback are possible"),
-        Err(Failure::NoRepository { .. }) => sight(
+        Err(CheckpointError::NoRepository { .. }) => sight(
             "git",
             "warning",
             "not a git repository: no checkpoints; `tos --mode checkpoint --init --name first` makes one",
         ),
-        Err(failure @ Failure::Bare { .. }) => sight("git", "warning", failure.to_string()),
+        Err(failure @ CheckpointError::Bare { .. }) => sight("git", "warning", failure.to_string()),
         Err(failure) => sight("git", "problem", failure.to_string()),
     }
 }
 
-fn interpreter(kind: &Kind) -> Option<Sight> {
+fn interpreter(kind: &CommandKind) -> Option<CheckRow> {
     let names: &[&str] = match kind {
-        Kind::Bash => &["bash"],
-        Kind::Sh => &["sh"],
-        Kind::Powershell => &["pwsh", "powershell"],
-        Kind::Cmd => &["cmd"],
-        Kind::Exec | Kind::Other(_) => return None,
+        CommandKind::Bash => &["bash"],
+        CommandKind::Sh => &["sh"],
+        CommandKind::Powershell => &["pwsh", "powershell"],
+        CommandKind::Cmd => &["cmd"],
+        CommandKind::Exec | CommandKind::Other(_) => return None,
     };
     let what = format!("type {}", kind.as_str());
     Some(match names.iter().find_map(|name| version(name)) {
@@ -112,5 +115,5 @@ fn version(name: &str) -> Option<String> {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    programs::find(&path, Path::new("/"), name.as_ref())
+    find_program::find(&path, Path::new("/"), name.as_ref())
 }

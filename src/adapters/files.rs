@@ -1,13 +1,13 @@
 //! Small files and simple facts for the command line: a current folder, a terminal, a file in one piece.
 
 use std::{
-    fs,
-    io::{self, IsTerminal},
+    fs, io,
+    io::IsTerminal,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    adapters::store::{replace, trouble},
+    adapters::job::store::{replace, trouble},
     ports::store::Error,
 };
 

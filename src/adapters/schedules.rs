@@ -2,8 +2,10 @@
 
 use std::{
     any::Any,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
+    fs,
+    fs::{File, OpenOptions},
+    io,
+    io::Write,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -11,8 +13,8 @@ use std::{
 
 use crate::{
     adapters::{
+        job::store::{LockError, StoreLock, replace},
         state_folder,
-        store::{Held, Lock, replace},
     },
     domain::{schedule::Record, time::Timestamp},
     ports::schedules::{Error, Schedules},
@@ -67,10 +69,10 @@ fn at(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
 }
 
 fn lock(path: &Path, words: &str) -> Result<Box<dyn Any>, Error> {
-    match Lock::take(path, words) {
+    match StoreLock::take(path, words) {
         Ok(lock) => Ok(Box::new(lock)),
-        Err(Held::Busy { holder }) => Err(Error::Busy(holder)),
-        Err(Held::Trouble(error)) => Err(Error::Trouble(error.to_string())),
+        Err(LockError::Busy { holder }) => Err(Error::Busy(holder)),
+        Err(LockError::Trouble(error)) => Err(Error::Trouble(error.to_string())),
     }
 }
 

@@ -22,9 +22,9 @@ pub fn of_job(state: &Path) -> PathBuf {
 }
 
 /// Returns the temporary folder of a room for work trees, `<state>/worktrees/<run>/<task>`; `None` for other rooms.
-pub fn of_room(room: &Path) -> Option<PathBuf> {
-    let task = room.file_name()?;
-    let run = room.parent()?;
+pub fn of_room(task_folder: &Path) -> Option<PathBuf> {
+    let task = task_folder.file_name()?;
+    let run = task_folder.parent()?;
     let all = run.parent()?;
     (all.file_name()? == "worktrees").then(|| {
         let folder = all.with_file_name(NAME);
@@ -72,14 +72,14 @@ pub fn blocking_remove(folder: &Path) {
     drop(folder.parent().map(fs::remove_dir));
 }
 
-/// Takes away the temporary folder of a room.
-pub fn blocking_remove_of_room(room: &Path) {
-    if let Some(folder) = of_room(room) {
+/// Takes away the temporary folder of a task folder.
+pub fn blocking_remove_of_room(task_folder: &Path) {
+    if let Some(folder) = of_room(task_folder) {
         blocking_remove(&folder);
     }
 }
 
-/// Takes away the temporary folders of all rooms; `state` = where tos keeps its state.
+/// Takes away the temporary folders of all task folders; `state` = where tos keeps its state.
 pub fn blocking_remove_all_of_rooms(state: &Path) {
     for entry in fs::read_dir(state.join(NAME))
         .into_iter()
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn only_rooms_of_work_trees_have_one() {
-        let room = Path::new("/w/.tos/worktrees/run-1/T-1");
-        assert_eq!(of_room(room), Some("/w/.tos/tmp/run-1/T-1".into()));
+        let task_folder = Path::new("/w/.tos/worktrees/run-1/T-1");
+        assert_eq!(of_room(task_folder), Some("/w/.tos/tmp/run-1/T-1".into()));
         assert_eq!(of_room(Path::new("/w/.tos/room")), None);
     }
 

@@ -14,12 +14,12 @@ use crate::ports::terminal::Terminal;
 
 /// The terminal this process was started from.
 #[derive(Debug)]
-pub struct OwnTerminal {
+pub struct ProcessTerminal {
     before: Termios,
     drawn: usize,
 }
 
-impl OwnTerminal {
+impl ProcessTerminal {
     /// Takes over the terminal; nothing where there is none.
     pub fn open() -> Option<Self> {
         if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
@@ -41,7 +41,7 @@ impl OwnTerminal {
     }
 }
 
-impl Terminal for OwnTerminal {
+impl Terminal for ProcessTerminal {
     fn size(&self) -> (usize, usize) {
         let size = tcgetwinsize(std::io::stdout())
             .map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
@@ -78,7 +78,7 @@ impl Terminal for OwnTerminal {
     }
 }
 
-impl Drop for OwnTerminal {
+impl Drop for ProcessTerminal {
     fn drop(&mut self) {
         Self::write("\u{1b}[?25h");
         // Nothing can be done about a terminal that does not take its settings back.

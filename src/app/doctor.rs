@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{kit::House, parts};
+use super::{adapter_options, context::AppContext};
 use crate::{
-    adapters::{doctor, llm},
+    adapters::{doctor, model},
     config::{Settings, payload},
-    domain::{model::Role, rules::PerRole},
-    interfaces::cli::kit::Finding,
+    domain::{job::rules::PerRole, model::ModelRole},
+    interfaces::cli::services::DoctorFinding,
 };
 
-impl House {
+impl AppContext {
     /// Looks at everything a run needs.
-    pub(super) fn examined(&self, settings: &Settings, online: bool) -> Vec<Finding> {
+    pub(super) fn examined(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding> {
         let mut findings = vec![self.examine_models(settings)];
         findings.extend(self.examine_programs(settings));
         findings.extend(examine_goal(settings));
@@ -20,7 +20,7 @@ impl House {
         findings.extend(
             doctor::machine(settings.root.as_path(), &settings.rules.policy.allow_types)
                 .into_iter()
-                .map(|(what, verdict, seen)| Finding {
+                .map(|(what, verdict, seen)| DoctorFinding {
                     what,
                     verdict,
                     seen,
@@ -33,31 +33,31 @@ impl House {
     }
 
     /// Looks for the programs that serve as models.
-    fn examine_programs(&self, settings: &Settings) -> Vec<Finding> {
+    fn examine_programs(&self, settings: &Settings) -> Vec<DoctorFinding> {
         let options = self.options(settings, None);
-        let missing = |role: Role| {
-            Some(Finding {
+        let missing = |role: ModelRole| {
+            Some(DoctorFinding {
                 what: format!("models.{}", role.as_str()),
                 verdict: "problem",
-                seen: llm::missing_program(options.of(role))?,
+                seen: model::missing_program(options.of(role))?,
             })
         };
-        Role::ALL.into_iter().filter_map(missing).collect()
+        ModelRole::ALL.into_iter().filter_map(missing).collect()
     }
 
-    fn examine_models(&self, settings: &Settings) -> Finding {
+    fn examine_models(&self, settings: &Settings) -> DoctorFinding {
         let what = "models".to_owned();
         let missing = settings.missing_keys();
         match Self::replay(settings) {
             Ok(None) => {
-                let names = parts::model_names(&self.options(settings, None));
-                Finding {
+                let names = adapter_options::model_names(&self.options(settings, None));
+                DoctorFinding {
                     what,
                     verdict: "ok",
                     seen: names.join(", "),
                 }
             }
-            Ok(Some(_)) => Finding {
+            Ok(Some(_)) => DoctorFinding {
                 what,
                 verdict: "warning",
                 seen: format!(
@@ -65,7 +65,7 @@ impl House {
                     missing.join(" and ")
                 ),
             },
-            Err(trouble) => Finding {
+            Err(trouble) => DoctorFinding {
                 what,
                 verdict: "problem",
                 seen: trouble.to_string(),
@@ -73,9 +73,9 @@ impl House {
         }
     }
 
-    fn examine_online(&self, settings: &Settings) -> Vec<Finding> {
+    fn examine_online(&self, settings: &Settings) -> Vec<DoctorFinding> {
         let options = self.options(settings, None);
-        Role::ALL
+        ModelRole::ALL
             .map(|role| self.ask_for_a_sign(settings, role, &options))
             .into()
     }
@@ -83,11 +83,11 @@ impl House {
     fn ask_for_a_sign(
         &self,
         settings: &Settings,
-        role: Role,
-        options: &PerRole<llm::ModelOptions>,
-    ) -> Finding {
+        role: ModelRole,
+        options: &PerRole<model::ModelOptions>,
+    ) -> DoctorFinding {
         let what = format!("models.{}", role.as_str());
-        let problem = |seen: String| Finding {
+        let problem = |seen: String| DoctorFinding {
             what: what.clone(),
             verdict: "problem",
             seen,
@@ -96,7 +96,7 @@ impl House {
             Ok(models) => Arc::clone(models.of(role)),
             Err(trouble) => return problem(trouble.to_string()),
         };
-        let query = crate::domain::model::Query {
+        let query = crate::domain::model::ModelRequest {
             role,
             prompt: "Answer with this JSON object and nothing else: {\"commands\": [], \"thought\": \"ok\", \"approval\": true, \
                      \"review\": \"ok\", \"improved_commands\": [], \"final_commands\": [], \"summary\": \"ok\"}"
@@ -106,18 +106,18 @@ impl House {
             deadline: *settings.rules.deadlines.of(role),
         };
         let own = options.of(role).clone();
-        let shared = llm::Shared::new(self.redactor().clone());
-        let asked = crate::interfaces::cli::kit::block_on(self, move |_stop| {
+        let shared = model::HttpClients::new(self.redactor().clone());
+        let asked = crate::interfaces::cli::services::block_on(self, move |_stop| {
             Box::pin(async move {
                 let asked = model.ask(&query).await;
                 match asked {
                     Ok(reply) => Ok(reply),
-                    Err(failure) => Err(parts::explained(failure, &own, &shared).await),
+                    Err(failure) => Err(adapter_options::explained(failure, &own, &shared).await),
                 }
             })
         });
         match asked {
-            Ok(Ok(reply)) => Finding {
+            Ok(Ok(reply)) => DoctorFinding {
                 what,
                 verdict: "ok",
                 seen: format!(
@@ -135,7 +135,7 @@ impl House {
 const PLACEHOLDER: &str = "DESCRIBE THE GOAL HERE";
 
 /// Looks for a goal that nobody has filled in: a run would be paid for nothing.
-fn examine_goal(settings: &Settings) -> Option<Finding> {
+fn examine_goal(settings: &Settings) -> Option<DoctorFinding> {
     let templates = &settings.rules.templates;
     let says = |words: &str| {
         [&templates.draft, &templates.review, &templates.final_]
@@ -151,7 +151,7 @@ fn examine_goal(settings: &Settings) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding {
+    Some(DoctorFinding {
         what: "goal".to_owned(),
         verdict: "problem",
         seen,
@@ -159,9 +159,9 @@ fn examine_goal(settings: &Settings) -> Option<Finding> {
 }
 
 /// Looks at the job input, where it stands in the way of a run.
-fn examine_input(settings: &Settings) -> Option<Finding> {
+fn examine_input(settings: &Settings) -> Option<DoctorFinding> {
     let trouble = payload::load(&settings.root, settings.payload.as_ref()).err()?;
-    Some(Finding {
+    Some(DoctorFinding {
         what: "job input".to_owned(),
         verdict: "problem",
         seen: trouble.to_string(),

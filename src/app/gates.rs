@@ -1,4 +1,4 @@
-//! The house's answers to what gates ask.
+//! Builds what guarded tasks, gates and nights need.
 
 use std::{
     any::Any,
@@ -8,53 +8,52 @@ use std::{
 };
 
 use super::{
-    kit::{House, run_id},
-    walls,
+    confinement,
+    context::{AppContext, run_id},
 };
 use crate::{
     adapters::{
-        changes,
+        agent::{runners, runners::LocalAgentRunners},
         clock::SystemClock,
-        drill::{self, DrillGround},
+        drill,
+        drill::TempDirSites,
         files, git,
-        hands::{self, MachineHands},
-        isolation,
+        job::store::StoreLock,
         ledger::{LedgerFile, Options},
         night::{
-            beats::BeatFiles,
-            courier::{self, Courier},
-            journal::EventFiles,
-            machine::ThisMachine,
-            sleep::Guard,
+            event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine,
+            notification_queue, notification_queue::NotificationQueue, sleep::SleepInhibitor,
         },
         sandbox,
+        sandbox::isolation_probe,
         schedules::ScheduleFiles,
-        store::Lock,
+        validate::changes,
     },
-    config::{self, gates, notify as notify_config},
+    config,
+    config::{gates, notify as notify_config},
     domain::{
         agent::{Agent, AgentKind},
-        gates::Here,
-        guarded::TaskList,
+        gates::GateContext,
         ledger::chain::sha256,
-        validate::{Collected, Rules},
+        tasks::TaskList,
+        validate::{CollectedChange, ValidationRules},
     },
     interfaces::cli::{
-        args::Global,
-        exit::Trouble,
-        gate_kit::{Desk, GateKit, InstalledAgent, Tellers},
-        kit::Kit,
+        args::GlobalArgs,
+        exit::CliError,
+        services::ServiceFactory,
+        task_services::{InstalledAgent, TaskServiceFactory, TaskServices, Tellers},
     },
     ports::{
-        clock::Clock, drill_site::Ground, ledger::Ledger, notifier::Notifier, schedules::Schedules,
-        worktrees::Worktrees as _,
+        clock::Clock, drill_site::DrillSites, ledger::Ledger, notifier::Notifier,
+        schedules::Schedules, worktrees::Worktrees as _,
     },
-    services::guarded::{self, Tools},
+    services::{tasks, tasks::SessionPorts},
 };
 
-impl House {
+impl AppContext {
     /// Returns a digest of the policy in force; a root without configuration has the default one.
-    fn policy_digest(&self, global: &Global) -> String {
+    fn policy_digest(&self, global: &GlobalArgs) -> String {
         let text = self.settings(global).map_or_else(
             |_| "none".to_owned(),
             |settings| format!("{:?}", settings.rules.policy),
@@ -64,22 +63,25 @@ impl House {
 
     /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
     /// the usual ones.
-    fn wall_wishes(&self, global: &Global) -> Result<(sandbox::Limits, Vec<PathBuf>), Trouble> {
-        let usual = sandbox::Limits::default();
+    fn wall_wishes(
+        &self,
+        global: &GlobalArgs,
+    ) -> Result<(sandbox::ResourceLimits, Vec<PathBuf>), CliError> {
+        let usual = sandbox::ResourceLimits::default();
         if config::config_in(&self.root(global)).is_none() && global.config.is_none() {
             return Ok((usual, Vec::new()));
         }
         let wish = self.settings(global)?.sandbox;
-        Ok((walls::limits(wish.limits, usual), wish.show))
+        Ok((confinement::limits(wish.limits, usual), wish.show))
     }
 
     /// Returns how events are carried to whoever collects them; `None` = nobody does.
-    fn collector(&self, root: &Path) -> Result<Option<courier::Options>, Trouble> {
-        let told = notify_config::load(root).map_err(|error| Trouble::Setup(error.to_string()))?;
+    fn collector(&self, root: &Path) -> Result<Option<notification_queue::Options>, CliError> {
+        let told = notify_config::load(root).map_err(|error| CliError::Setup(error.to_string()))?;
         let Some(events) = told.events else {
             return Ok(None);
         };
-        Ok(Some(courier::Options {
+        Ok(Some(notification_queue::Options {
             folder: root.join(".tos/events"),
             url: self.secret(root, &events.url)?,
             token: events
@@ -101,8 +103,8 @@ impl House {
     }
 }
 
-impl GateKit for House {
-    fn ledger(&self, global: &Global) -> Result<Arc<dyn Ledger>, Trouble> {
+impl TaskServiceFactory for AppContext {
+    fn ledger(&self, global: &GlobalArgs) -> Result<Arc<dyn Ledger>, CliError> {
         let root = files::canonical(&self.root(global));
         Ok(Arc::new(LedgerFile::new(Options {
             state: self.state_folder(),
@@ -114,8 +116,8 @@ impl GateKit for House {
         })))
     }
 
-    fn here(&self, global: &Global) -> Result<Here, Trouble> {
-        Ok(Here {
+    fn here(&self, global: &GlobalArgs) -> Result<GateContext, CliError> {
+        Ok(GateContext {
             at: SystemClock::new().now(),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             policy: self.policy_digest(global),
@@ -133,29 +135,33 @@ impl GateKit for House {
         files::ask_line(question)
     }
 
-    fn changes(&self, global: &Global, base: Option<&str>) -> Result<Collected, Trouble> {
+    fn changes(
+        &self,
+        global: &GlobalArgs,
+        base: Option<&str>,
+    ) -> Result<CollectedChange, CliError> {
         // A named root need not hold a configuration: any repository can be checked.
         let root = global.root.clone().unwrap_or_else(files::current_folder);
-        changes::blocking_collect(&root, base).map_err(|error| Trouble::Setup(error.to_string()))
+        changes::blocking_collect(&root, base).map_err(|error| CliError::Setup(error.to_string()))
     }
 
-    fn check_rules(&self, text: &str) -> Result<Rules, Trouble> {
+    fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError> {
         toml::from_str(text)
-            .map_err(|error| Trouble::Setup(format!("config error: {}: {error}", changes::RULES)))
+            .map_err(|error| CliError::Setup(format!("config error: {}: {error}", changes::RULES)))
     }
 
     fn installed_agent(&self, kind: AgentKind) -> InstalledAgent {
         let home = self.variable("HOME").map(PathBuf::from);
-        let agent = hands::usual_login(&Agent::simple(kind), home.as_deref(), |name| {
+        let agent = runners::usual_login(&Agent::simple(kind), home.as_deref(), |name| {
             self.variable(name).is_some_and(|value| !value.is_empty())
         });
         let files = agent.credentials.iter().map(|file| format!("~/{file}"));
-        let folders = hands::usual_folders(home.as_deref(), kind.usual_folders());
-        let program = isolation::find_program(kind.as_str(), &folders);
+        let folders = runners::usual_folders(home.as_deref(), kind.usual_folders());
+        let program = isolation_probe::find_program(kind.as_str(), &folders);
         InstalledAgent {
             version: program.as_ref().map_or_else(
                 |_| "unknown".to_owned(),
-                |path| isolation::blocking_version(&path.to_string_lossy()),
+                |path| isolation_probe::blocking_version(&path.to_string_lossy()),
             ),
             program,
             login: if agent.has_login() {
@@ -166,31 +172,34 @@ impl GateKit for House {
         }
     }
 
-    fn task_desk(&self, global: &Global) -> Result<Desk, Trouble> {
+    fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
         let root = files::canonical(&self.root(global));
         let worktrees = git::GitWorktrees::open(&root);
-        let worktrees = worktrees.map_err(|error| Trouble::Setup(error.to_string()))?;
-        let lock = Lock::take(&root.join(".tos/task.lock"), &self.command);
-        let lock = lock.map_err(|held| Trouble::NotDone(held.to_string()))?;
-        let room = root.join(".tos/room");
-        files::write(&room.join("tree/.git"), "a place for trying walls\n")?;
+        let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
+        let lock = StoreLock::take(&root.join(".tos/task.lock"), &self.command);
+        let lock = lock.map_err(|held| CliError::NotDone(held.to_string()))?;
+        let task_folder = root.join(".tos/room");
+        files::write(&task_folder.join("tree/.git"), "a place for trying walls\n")?;
         let program = std::env::current_exe();
-        let courier = self.collector(&root)?.map(Courier::start).transpose();
-        let courier = courier
-            .map_err(|error| Trouble::NotDone(format!("events cannot be carried: {error}")))?;
+        let notification_queue = self
+            .collector(&root)?
+            .map(NotificationQueue::start)
+            .transpose();
+        let notification_queue = notification_queue
+            .map_err(|error| CliError::NotDone(format!("events cannot be carried: {error}")))?;
         let clock = SystemClock::new();
         let (limits, show) = self.wall_wishes(global)?;
         let run = run_id(&clock);
         let notifiers = self.notifiers_of(&root)?;
-        Ok(Desk {
-            tools: Tools {
+        Ok(TaskServices {
+            tools: SessionPorts {
                 worktrees: Arc::new(worktrees),
-                hands: Arc::new(MachineHands::new(hands::Options {
+                runners: Arc::new(LocalAgentRunners::new(runners::Options {
                     home: self.variable("HOME").map(PathBuf::from),
                     environment: self.environment.clone(),
                     redactor: self.redactor().clone(),
                     program: program.map_err(|error| {
-                        Trouble::NotDone(format!("tos cannot find itself: {error}"))
+                        CliError::NotDone(format!("tos cannot find itself: {error}"))
                     })?,
                     state: root.join(".tos"),
                     limits,
@@ -200,24 +209,24 @@ impl GateKit for House {
                 notifications: self.queue(&root, &run, notifiers.clone())?,
                 notifiers,
                 clock: Arc::new(clock),
-                beats: Arc::new(BeatFiles::new(root.join(".tos/sessions"))),
+                heartbeats: Arc::new(HeartbeatFiles::new(root.join(".tos/sessions"))),
                 journal: Arc::new(EventFiles::new(
                     root.join(".tos/events"),
                     self.redactor().clone(),
-                    courier.as_ref().map(Courier::bell),
+                    notification_queue.as_ref().map(NotificationQueue::wake_up),
                 )),
-                machine: Arc::new(ThisMachine::new(root.clone())),
+                machine: Arc::new(LocalMachine::new(root.clone())),
             },
-            room,
-            version: isolation::blocking_version,
+            task_folder,
+            version: isolation_probe::blocking_version,
             ask: files::ask_line,
             run,
-            courier: Box::new(courier),
+            notification_queue: Box::new(notification_queue),
             lock: Box::new(lock),
         })
     }
 
-    fn check_shared(&self, global: &Global, list: &TaskList) -> Result<Vec<String>, Trouble> {
+    fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError> {
         let root = files::canonical(&self.root(global));
         let shares_nothing = list.share.is_empty() && list.share_files.is_empty();
         if shares_nothing && git::blocking_look(&root).is_err() {
@@ -227,12 +236,12 @@ impl GateKit for House {
         git::GitWorktrees::open(&root)
             .and_then(|worktrees| {
                 let head = worktrees.head()?;
-                guarded::work_tree_notes(&worktrees, list, &head)
+                tasks::work_tree_notes(&worktrees, list, &head)
             })
-            .map_err(|error| Trouble::Setup(error.to_string()))
+            .map_err(|error| CliError::Setup(error.to_string()))
     }
 
-    fn list_faults(&self, global: &Global, list: &TaskList) -> Vec<String> {
+    fn list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String> {
         let root = files::canonical(&self.root(global));
         let mut faults = Vec::new();
         match git::GitWorktrees::open(&root) {
@@ -261,13 +270,13 @@ impl GateKit for House {
                 continue;
             };
             seen.push(program);
-            if let Err(why) = isolation::find_program_from(&root, program) {
+            if let Err(why) = isolation_probe::find_program_from(&root, program) {
                 faults.push(format!("`{name}`: {why}"));
             }
         }
         for agent in list.agents() {
             let found = match agent.kind {
-                AgentKind::Command => isolation::find_program_from(&root, agent.program()),
+                AgentKind::Command => isolation_probe::find_program_from(&root, agent.program()),
                 // Whether an agent is installed is a matter of the machine: `tos agents` tells.
                 _ => continue,
             };
@@ -278,11 +287,11 @@ impl GateKit for House {
         faults
     }
 
-    fn drill_ground(&self, global: &Global) -> Result<Box<dyn Ground>, Trouble> {
+    fn drill_ground(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError> {
         let program = std::env::current_exe()
-            .map_err(|error| Trouble::NotDone(format!("tos cannot find itself: {error}")))?;
+            .map_err(|error| CliError::NotDone(format!("tos cannot find itself: {error}")))?;
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
-        let ground = DrillGround::new(drill::Options {
+        let ground = TempDirSites::new(drill::Options {
             root: files::canonical(&self.root(global)),
             program,
             path: path.map_or_else(
@@ -290,29 +299,29 @@ impl GateKit for House {
                 |(_, value)| value.clone(),
             ),
         });
-        let ground = ground.map_err(|error| Trouble::NotDone(error.to_string()))?;
+        let ground = ground.map_err(|error| CliError::NotDone(error.to_string()))?;
         Ok(Box::new(ground))
     }
 
-    fn deliver_events(&self, global: &Global) -> Result<Option<usize>, Trouble> {
+    fn deliver_events(&self, global: &GlobalArgs) -> Result<Option<usize>, CliError> {
         let root = files::canonical(&self.root(global));
         let Some(options) = self.collector(&root)? else {
             return Ok(None);
         };
-        courier::blocking_deliver(&options)
+        notification_queue::blocking_deliver(&options)
             .map(Some)
-            .map_err(Trouble::NotDone)
+            .map_err(CliError::NotDone)
     }
 
-    fn notifiers(&self, global: &Global) -> Result<Vec<Arc<dyn Notifier>>, Trouble> {
+    fn notifiers(&self, global: &GlobalArgs) -> Result<Vec<Arc<dyn Notifier>>, CliError> {
         self.notifiers_of(&self.root(global))
     }
 
-    fn told_of(&self, root: &Path) -> Result<Tellers, Trouble> {
+    fn told_of(&self, root: &Path) -> Result<Tellers, CliError> {
         self.tellers(&files::canonical(root))
     }
 
-    fn schedules(&self, global: &Global) -> Box<dyn Schedules> {
+    fn schedules(&self, global: &GlobalArgs) -> Box<dyn Schedules> {
         Box::new(ScheduleFiles::new(
             files::canonical(&self.root(global)),
             config::schedules::FILE,
@@ -321,26 +330,31 @@ impl GateKit for House {
     }
 
     fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String> {
-        let guard = Guard::blocking_hold()?;
+        let guard = SleepInhibitor::blocking_hold()?;
         Ok((guard.name().to_owned(), Box::new(guard)))
     }
 
-    fn write_state(&self, global: &Global, file: &str, text: &str) -> Result<PathBuf, Trouble> {
+    fn write_state(
+        &self,
+        global: &GlobalArgs,
+        file: &str,
+        text: &str,
+    ) -> Result<PathBuf, CliError> {
         let path = files::canonical(&self.root(global)).join(".tos").join(file);
         files::write(&path, text)?;
         Ok(path)
     }
 
-    fn write_file(&self, file: &Path, text: &str) -> Result<(), Trouble> {
+    fn write_file(&self, file: &Path, text: &str) -> Result<(), CliError> {
         Ok(files::write(file, text)?)
     }
 
-    fn read_state(&self, global: &Global, file: &str) -> Option<String> {
+    fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String> {
         let path = files::canonical(&self.root(global)).join(".tos").join(file);
         String::from_utf8(files::read(&path)?).ok()
     }
 
     fn probe_isolation(&self) -> (Vec<String>, bool) {
-        isolation::blocking_probe()
+        isolation_probe::blocking_probe()
     }
 }

@@ -1,26 +1,24 @@
 //! The composition root: builds adapters from settings and hands them to the services.
 //!
-//! Decides nothing; it is the only room that may name every floor. `kit` builds on demand what the
+//! Decides nothing; it is the only module that may name every layer. `services` builds on demand what the
 //! commands ask for, `sample` holds the files of the sample job.
 
+mod adapter_options;
+mod confinement;
+mod context;
 mod doctor;
 mod gates;
-mod kit;
-mod memory;
 mod notify;
-mod parts;
-mod plans;
+mod plan;
+mod remembered_rules;
 mod sample;
-mod walls;
+mod services;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 
 use crate::{
     adapters::{drill, sandbox},
-    interfaces::{
-        cli::{self, exit::Exit},
-        report::Printer,
-    },
+    interfaces::{cli, cli::exit::CliExit, report::Printer},
 };
 
 /// Runs the program with the words of its command line, the program name first.
@@ -54,19 +52,19 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Printer::raw(&cli::wrong_words(&error));
             }
             if !error.use_stderr() && Printer::has_lost_output() {
-                return ExitCode::from(Exit::NotDone.code());
+                return ExitCode::from(CliExit::NotDone.code());
             }
             return ExitCode::from(if error.use_stderr() {
-                Exit::Invalid.code()
+                CliExit::Invalid.code()
             } else {
                 0
             });
         }
     };
-    let house = kit::House::new(environment, &given);
-    house.trace(cli.global.verbose);
-    let printer = Printer::new(&cli.global, house.forbids_colour(), house.is_dumb());
-    ExitCode::from(cli::perform(&cli, &house, &printer).code())
+    let context = context::AppContext::new(environment, &given);
+    context.trace(cli.global.verbose);
+    let printer = Printer::new(&cli.global, context.forbids_colour(), context.is_dumb());
+    ExitCode::from(cli::perform(&cli, &context, &printer).code())
 }
 
 /// Returns help as it is printed: with its colours only on a terminal that may have some.

@@ -6,23 +6,26 @@ use std::{
     time::Duration,
 };
 
-use super::kit::{House, run_id};
+use super::context::{AppContext, run_id};
 use crate::{
     adapters::{
         clock::SystemClock,
         files,
         notify::{Messenger, NotificationQueue, QueueOptions, Way},
     },
-    config::notify::{self, Kind, Notify, Secret, Source, Topic},
-    interfaces::cli::{exit::Trouble, gate_kit::Tellers, kit::Kit},
+    config::{
+        notify,
+        notify::{Kind, Notify, Secret, Source, Topic},
+    },
+    interfaces::cli::{exit::CliError, services::ServiceFactory, task_services::Tellers},
     ports::notifier::{NoNotifications, Notifications, Notifier},
 };
 
-impl House {
+impl AppContext {
     /// Returns a secret, or says where it is named and what is missing.
-    pub(super) fn secret(&self, root: &Path, secret: &Secret) -> Result<String, Trouble> {
+    pub(super) fn secret(&self, root: &Path, secret: &Secret) -> Result<String, CliError> {
         let place = &secret.place;
-        let wrong = |what: String| Trouble::Setup(format!("config error: {place}: {what}"));
+        let wrong = |what: String| CliError::Setup(format!("config error: {place}: {what}"));
         let found = match &secret.source {
             Source::Variable(name) => self
                 .variable(name)
@@ -47,7 +50,7 @@ impl House {
         }
     }
 
-    fn way(&self, root: &Path, kind: Kind) -> Result<Way, Trouble> {
+    fn way(&self, root: &Path, kind: Kind) -> Result<Way, CliError> {
         Ok(match kind {
             Kind::Terminal => Way::Terminal,
             Kind::Desktop => Way::Desktop,
@@ -76,15 +79,15 @@ impl House {
         })
     }
 
-    fn messenger(&self, root: &Path, one: Notify) -> Result<Arc<dyn Notifier>, Trouble> {
+    fn messenger(&self, root: &Path, one: Notify) -> Result<Arc<dyn Notifier>, CliError> {
         let way = self.way(root, one.kind)?;
         let messenger = Messenger::new(one.name, way, self.redactor());
         Ok(Arc::new(messenger.only(one.on).in_folder(root)))
     }
 
     /// Builds what sessions tell; the terminal where the file names no way.
-    pub(super) fn notifiers_of(&self, root: &Path) -> Result<Vec<Arc<dyn Notifier>>, Trouble> {
-        let told = notify::load(root).map_err(|error| Trouble::Setup(error.to_string()))?;
+    pub(super) fn notifiers_of(&self, root: &Path) -> Result<Vec<Arc<dyn Notifier>>, CliError> {
+        let told = notify::load(root).map_err(|error| CliError::Setup(error.to_string()))?;
         let Some(ways) = told.notify else {
             let terminal = Messenger::new("terminal", Way::Terminal, self.redactor());
             return Ok(vec![Arc::new(terminal)]);
@@ -96,8 +99,8 @@ impl House {
 
     /// Builds what jobs and plans tell. A wrong file is an error; a way whose secret is missing here is left out and named,
     /// because a run must not fail for it.
-    pub(super) fn tellers(&self, root: &Path) -> Result<Tellers, Trouble> {
-        let told = notify::load(root).map_err(|error| Trouble::Setup(error.to_string()))?;
+    pub(super) fn tellers(&self, root: &Path) -> Result<Tellers, CliError> {
+        let told = notify::load(root).map_err(|error| CliError::Setup(error.to_string()))?;
         let (mut notifiers, mut warnings) = (Vec::new(), Vec::new());
         for one in told.notify.into_iter().flatten() {
             let name = one.name.clone();
@@ -129,7 +132,7 @@ impl House {
         root: &Path,
         run: &str,
         notifiers: Vec<Arc<dyn Notifier>>,
-    ) -> Result<Arc<dyn Notifications>, Trouble> {
+    ) -> Result<Arc<dyn Notifications>, CliError> {
         let options = QueueOptions {
             folder: root.join(".tos/notifications"),
             run: run.to_owned(),
@@ -137,7 +140,7 @@ impl House {
             redactor: self.redactor().clone(),
         };
         let queue = NotificationQueue::start(notifiers, options).map_err(|error| {
-            Trouble::NotDone(format!("notifications cannot be delivered: {error}"))
+            CliError::NotDone(format!("notifications cannot be delivered: {error}"))
         })?;
         Ok(Arc::new(queue))
     }

@@ -44,7 +44,7 @@ pub(super) const IGNORED: &str = "\
 ";
 
 /// Returns whether these are the prompts of the sample job: only it may be replayed without being asked.
-pub(super) fn is_sample(templates: &crate::domain::rules::PerRole<String>) -> bool {
+pub(super) fn is_sample(templates: &crate::domain::job::rules::PerRole<String>) -> bool {
     let value: serde_json::Value = serde_json::from_str(CONFIG).unwrap_or_default();
     let same = |key: &str, text: &String| {
         value.get(key).and_then(serde_json::Value::as_str) == Some(text.as_str())

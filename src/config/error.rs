@@ -3,7 +3,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::config::source::Source;
+use crate::config::source::ValueSource;
 
 /// Why there are no settings. The text begins with `config error`.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +57,12 @@ pub enum Error {
     },
     /// Values that are wrong.
     #[error("{}", listing(.0))]
-    Faults(Vec<Fault>),
+    Faults(Vec<ConfigFault>),
 }
 
 /// One step into a JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Segment {
+pub enum PathSegment {
     /// Into an object.
     Key(String),
     /// Into a list, from 0.
@@ -71,20 +71,20 @@ pub enum Segment {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigFault {
     /// Which layer says it.
-    pub source: Source,
+    pub source: ValueSource,
     /// Line and column in the file, from 1.
     pub place: Option<(usize, usize)>,
     /// Where in the document.
-    pub path: Vec<Segment>,
+    pub path: Vec<PathSegment>,
     /// What is wrong and what is allowed.
     pub problem: String,
     /// What to do.
     pub remedy: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.source)?;
         if let Some((line, column)) = self.place {
@@ -98,26 +98,26 @@ impl fmt::Display for Fault {
 }
 
 /// Returns the path as people write it, e.g. `done_condition.all[0].file`.
-pub fn json_path(path: &[Segment]) -> String {
+pub fn json_path(path: &[PathSegment]) -> String {
     path.iter()
         .fold(String::new(), |text, segment| match segment {
-            Segment::Index(at) => format!("{text}[{at}]"),
-            Segment::Key(name) if name.is_empty() || name.contains(['.', '[', ' ']) => {
+            PathSegment::Index(at) => format!("{text}[{at}]"),
+            PathSegment::Key(name) if name.is_empty() || name.contains(['.', '[', ' ']) => {
                 format!("{text}[\"{name}\"]")
             }
-            Segment::Key(name) if text.is_empty() => name.clone(),
-            Segment::Key(name) => format!("{text}.{name}"),
+            PathSegment::Key(name) if text.is_empty() => name.clone(),
+            PathSegment::Key(name) => format!("{text}.{name}"),
         })
 }
 
 /// Returns the segments of a dotted path of the key table.
-pub(crate) fn segments(path: &str) -> Vec<Segment> {
+pub(crate) fn segments(path: &str) -> Vec<PathSegment> {
     path.split('.')
-        .map(|name| Segment::Key(name.into()))
+        .map(|name| PathSegment::Key(name.into()))
         .collect()
 }
 
-fn listing(faults: &[Fault]) -> String {
+fn listing(faults: &[ConfigFault]) -> String {
     match faults {
         [only] => format!("config error: {only}"),
         many => many.iter().fold(

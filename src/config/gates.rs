@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     config::files,
-    domain::{gates::Gates, ledger::chain::sha256},
+    domain::{gates::GateConfig, ledger::chain::sha256},
 };
 
 /// Where the gates lie below the root.
@@ -14,9 +14,9 @@ pub const BUILT_IN: &str = include_str!("../../config/gates.toml");
 
 /// Gates and where they come from.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedGates {
     /// The gates.
-    pub gates: Gates,
+    pub gates: GateConfig,
     /// The file; `None` = built in.
     pub file: Option<PathBuf>,
     /// A digest of their meaning-bearing text.
@@ -45,10 +45,10 @@ pub enum Error {
 }
 
 /// Loads the gates of a root.
-pub fn load(root: &Path) -> Result<Loaded, Error> {
+pub fn load(root: &Path) -> Result<LoadedGates, Error> {
     let file = root.join(PLACE);
     if !files::is_file(&file) {
-        return parse(BUILT_IN, "the built-in gates").map(|gates| Loaded {
+        return parse(BUILT_IN, "the built-in gates").map(|gates| LoadedGates {
             digest: digest(BUILT_IN),
             gates,
             file: None,
@@ -60,7 +60,7 @@ pub fn load(root: &Path) -> Result<Loaded, Error> {
         source,
     })?;
     let gates = parse(&text, &name)?;
-    Ok(Loaded {
+    Ok(LoadedGates {
         digest: digest(&text),
         gates,
         file: Some(file),
@@ -68,12 +68,12 @@ pub fn load(root: &Path) -> Result<Loaded, Error> {
 }
 
 /// Parses and checks gates; `name` is for messages.
-pub fn parse(text: &str, name: &str) -> Result<Gates, Error> {
+pub fn parse(text: &str, name: &str) -> Result<GateConfig, Error> {
     let wrong = |message: String| Error::Wrong {
         file: name.to_owned(),
         message,
     };
-    let gates: Gates = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let gates: GateConfig = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
     let faults = gates.faults();
     if faults.is_empty() {
         return Ok(gates);

@@ -7,15 +7,15 @@ use std::{cell::RefCell, fmt, path::Path};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::config::error::{Error, Segment};
+use crate::config::error::{Error, PathSegment};
 
 /// A parsed document and the paths of keys that were given twice.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Document {
+pub(crate) struct JsonDocument {
     /// The value; of a doubled key the last one.
     pub(crate) value: Value,
     /// Paths of keys that stand twice in one object.
-    pub(crate) doubled: Vec<Vec<Segment>>,
+    pub(crate) doubled: Vec<Vec<PathSegment>>,
 }
 
 /// Turns the bytes of a file into text: UTF-8 with or without a byte order mark, UTF-16 with one.
@@ -44,18 +44,18 @@ pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<String, Error> {
 }
 
 /// Parses one JSON document.
-pub(crate) fn parse(text: &str, path: &Path) -> Result<Document, Error> {
+pub(crate) fn parse(text: &str, path: &Path) -> Result<JsonDocument, Error> {
     let doubled = RefCell::new(Vec::new());
     let mut parser = serde_json::Deserializer::from_str(text);
     let seed = Strict {
         doubled: &doubled,
-        at: &Trail::Top,
+        at: &JsonPath::Top,
     };
     let value = seed
         .deserialize(&mut parser)
         .and_then(|value| parser.end().map(|()| value))
         .map_err(|fault| syntax(text, path, &fault))?;
-    Ok(Document {
+    Ok(JsonDocument {
         value,
         doubled: doubled.into_inner(),
     })
@@ -83,18 +83,18 @@ fn syntax(text: &str, path: &Path, fault: &serde_json::Error) -> Error {
 }
 
 /// The way from the top to a value, kept on the stack so that nothing is allocated while all is well.
-enum Trail<'a> {
+enum JsonPath<'a> {
     Top,
     Key(&'a Self, &'a str),
     Index(&'a Self, usize),
 }
 
-impl Trail<'_> {
-    fn segments(&self) -> Vec<Segment> {
+impl JsonPath<'_> {
+    fn segments(&self) -> Vec<PathSegment> {
         let (mut above, last) = match self {
-            Trail::Top => return Vec::new(),
-            Trail::Key(above, name) => (above.segments(), Segment::Key((*name).to_owned())),
-            Trail::Index(above, at) => (above.segments(), Segment::Index(*at)),
+            JsonPath::Top => return Vec::new(),
+            JsonPath::Key(above, name) => (above.segments(), PathSegment::Key((*name).to_owned())),
+            JsonPath::Index(above, at) => (above.segments(), PathSegment::Index(*at)),
         };
         above.push(last);
         above
@@ -102,8 +102,8 @@ impl Trail<'_> {
 }
 
 struct Strict<'a> {
-    doubled: &'a RefCell<Vec<Vec<Segment>>>,
-    at: &'a Trail<'a>,
+    doubled: &'a RefCell<Vec<Vec<PathSegment>>>,
+    at: &'a JsonPath<'a>,
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
@@ -153,7 +153,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         loop {
-            let at = Trail::Index(self.at, list.len());
+            let at = JsonPath::Index(self.at, list.len());
             let seed = Strict {
                 doubled: self.doubled,
                 at: &at,
@@ -168,7 +168,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            let at = Trail::Key(self.at, &name);
+            let at = JsonPath::Key(self.at, &name);
             let value = entries.next_value_seed(Strict {
                 doubled: self.doubled,
                 at: &at,
@@ -187,13 +187,13 @@ impl<'de> Visitor<'de> for Strict<'_> {
 }
 
 /// Returns line and column of the value at `path`, from 1; of a member the place of its key.
-pub(crate) fn locate(text: &str, path: &[Segment]) -> Option<(usize, usize)> {
-    let mut scan = Scan { text, at: 0 };
+pub(crate) fn locate(text: &str, path: &[PathSegment]) -> Option<(usize, usize)> {
+    let mut scan = JsonScanner { text, at: 0 };
     let mut place = scan.skip_blanks();
     for segment in path {
         place = match segment {
-            Segment::Key(name) => scan.enter_member(name)?,
-            Segment::Index(at) => scan.enter_item(*at)?,
+            PathSegment::Key(name) => scan.enter_member(name)?,
+            PathSegment::Index(at) => scan.enter_item(*at)?,
         };
     }
     let before = text.get(..place)?;
@@ -203,12 +203,12 @@ pub(crate) fn locate(text: &str, path: &[Segment]) -> Option<(usize, usize)> {
 }
 
 /// Walks text that is known to be JSON.
-struct Scan<'a> {
+struct JsonScanner<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl Scan<'_> {
+impl JsonScanner<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -327,16 +327,16 @@ mod tests {
     }
 
     /// Returns every path into a value together with what stands there.
-    fn paths(value: &Value) -> Vec<(Vec<Segment>, &Value)> {
-        let children: Vec<(Segment, &Value)> = match value {
+    fn paths(value: &Value) -> Vec<(Vec<PathSegment>, &Value)> {
+        let children: Vec<(PathSegment, &Value)> = match value {
             Value::Array(items) => items
                 .iter()
                 .enumerate()
-                .map(|(at, v)| (Segment::Index(at), v))
+                .map(|(at, v)| (PathSegment::Index(at), v))
                 .collect(),
             Value::Object(object) => object
                 .iter()
-                .map(|(k, v)| (Segment::Key(k.clone()), v))
+                .map(|(k, v)| (PathSegment::Key(k.clone()), v))
                 .collect(),
             _ => Vec::new(),
         };
@@ -367,7 +367,7 @@ mod tests {
                 let place = locate(&text, &path);
                 prop_assert!(place.is_some(), "{} in {}", json_path(&path), text);
                 let mut rest = from(&text, place.unwrap());
-                if let Some(Segment::Key(name)) = path.last() {
+                if let Some(PathSegment::Key(name)) = path.last() {
                     let key = serde_json::to_string(name).unwrap();
                     prop_assert!(rest.starts_with(&key), "{rest}");
                     rest = rest[key.len()..].trim_start_matches([':', ' ']).to_owned();
@@ -381,17 +381,17 @@ mod tests {
         fn parsing_agrees_with_the_plain_parser(value in any_json()) {
             let document = parse(&value.to_string(), Path::new("x")).unwrap();
             prop_assert_eq!(document.value, value);
-            prop_assert_eq!(document.doubled, Vec::<Vec<Segment>>::new());
+            prop_assert_eq!(document.doubled, Vec::<Vec<PathSegment>>::new());
         }
 
         #[test]
         fn no_bytes_and_no_path_make_it_panic(bytes in any::<Vec<u8>>(), path in "[ -~]{0,20}", at in 0_usize..3) {
             if let Ok(text) = decode(&bytes, Path::new("x")) {
                 drop(parse(&text, Path::new("x")));
-                let found = locate(&text, &[Segment::Key(path.clone()), Segment::Index(at)]);
+                let found = locate(&text, &[PathSegment::Key(path.clone()), PathSegment::Index(at)]);
                 prop_assert!(found.is_none_or(|place| place.0 > 0));
             }
-            let found = locate(&path, &[Segment::Index(at), Segment::Key("a".into())]);
+            let found = locate(&path, &[PathSegment::Index(at), PathSegment::Key("a".into())]);
             prop_assert!(found.is_none_or(|place| place.0 == 1));
         }
     }

@@ -8,17 +8,17 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use serde_json::Value;
 
-use crate::config::shape::Shape;
+use crate::config::value_shape::ValueShape;
 
 /// One key of the configuration file.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub struct ConfigKey {
     /// The path from the top, segments joined by dots.
     pub path: Cow<'static, str>,
     /// What values it takes.
-    pub shape: Shape,
+    pub shape: ValueShape,
     /// The default.
-    pub default: Preset,
+    pub default: KeyDefault,
     /// What it means, in Markdown; the first sentence stands alone.
     pub doc: &'static str,
     /// A value that is accepted, as JSON text.
@@ -29,7 +29,7 @@ pub struct Key {
 
 /// What holds for a key that no layer gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
+pub enum KeyDefault {
     /// Nothing: the key is absent, and `null` says so explicitly.
     Absent,
     /// A value, as JSON text.
@@ -38,7 +38,7 @@ pub enum Preset {
     Text(&'static str, &'static str),
 }
 
-impl Preset {
+impl KeyDefault {
     /// Returns the value.
     pub fn value(self) -> Value {
         match self {
@@ -53,55 +53,55 @@ const JSON_RETRY_PREFIX: &str = "\"Your last reply could not be used. Answer aga
 
 macro_rules! prompt {
     ($name:literal) => {
-        Preset::Text(
+        KeyDefault::Text(
             include_str!(concat!("../../config/prompts/", $name)),
             concat!("config/prompts/", $name),
         )
     };
 }
 
-const SECONDS: Shape = Shape::Number {
+const SECONDS: ValueShape = ValueShape::Number {
     above_zero: false,
     most: YEAR,
 };
-const DEADLINE: Shape = Shape::Number {
+const DEADLINE: ValueShape = ValueShape::Number {
     above_zero: true,
     most: YEAR,
 };
-const AMOUNT: Shape = Shape::Number {
+const AMOUNT: ValueShape = ValueShape::Number {
     above_zero: true,
     most: 1e12,
 };
-const PRICE: Shape = Shape::Number {
+const PRICE: ValueShape = ValueShape::Number {
     above_zero: false,
     most: 1e9,
 };
 const YEAR: f64 = 31_536_000.0;
-const RETRIES: Shape = Shape::Integer {
+const RETRIES: ValueShape = ValueShape::Integer {
     least: 0,
     most: 1000,
 };
-const COUNT: Shape = Shape::Integer {
+const COUNT: ValueShape = ValueShape::Integer {
     least: 1,
     most: 1_000_000,
 };
-const MANY: Shape = Shape::Integer {
+const MANY: ValueShape = ValueShape::Integer {
     least: 1,
     most: 1_000_000_000_000,
 };
-const BYTES: Shape = Shape::Integer {
+const BYTES: ValueShape = ValueShape::Integer {
     least: 0,
     most: 1 << 40,
 };
 
 const fn key(
     path: &'static str,
-    shape: Shape,
-    default: Preset,
+    shape: ValueShape,
+    default: KeyDefault,
     example: &'static str,
     doc: &'static str,
-) -> Key {
-    Key {
+) -> ConfigKey {
+    ConfigKey {
         path: Cow::Borrowed(path),
         shape,
         default,
@@ -113,12 +113,12 @@ const fn key(
 
 const fn ours(
     path: &'static str,
-    shape: Shape,
-    default: Preset,
+    shape: ValueShape,
+    default: KeyDefault,
     example: &'static str,
     doc: &'static str,
-) -> Key {
-    Key {
+) -> ConfigKey {
+    ConfigKey {
         path: Cow::Borrowed(path),
         shape,
         default,
@@ -129,194 +129,194 @@ const fn ours(
 }
 
 #[rustfmt::skip]
-const GENERAL: &[Key] = &[
-    key("config_version", Shape::Text, Preset::Absent, "\"v0.3\"",
+const GENERAL: &[ConfigKey] = &[
+    key("config_version", ValueShape::Text, KeyDefault::Absent, "\"v0.3\"",
         "A note on the version of this file. Kept for the reader; tos does not act on it."),
-    key("sprint", Shape::Word, Preset::Absent, "\"S-6\"",
+    key("sprint", ValueShape::Word, KeyDefault::Absent, "\"S-6\"",
         "The phase the work is in, shown as `current_phase` in the phase summary. Runs are shown as experimental while it is `S-5`."),
-    key("workspace_dir", Shape::Inside, Preset::Json("\"workspace\""), "\"workspace\"",
+    key("workspace_dir", ValueShape::Inside, KeyDefault::Json("\"workspace\""), "\"workspace\"",
         "Where commands leave their work, below the root. `generated`, `results` and `artifacts` are made in it."),
-    key("logs_dir", Shape::Inside, Preset::Json("\"logs\""), "\"logs\"",
+    key("logs_dir", ValueShape::Inside, KeyDefault::Json("\"logs\""), "\"logs\"",
         "Where tos writes step logs, the run log and summaries, below the root."),
-    key("openai_model", Shape::Word, Preset::Json("\"gpt-4o-mini\""), "\"gpt-4o-mini\"",
+    key("openai_model", ValueShape::Word, KeyDefault::Json("\"gpt-4o-mini\""), "\"gpt-4o-mini\"",
         "The model for draft and final where `models.<role>.model` is absent."),
-    key("anthropic_model", Shape::Word, Preset::Json("\"claude-3-5-sonnet-20241022\""), "\"claude-3-haiku-20240307\"",
+    key("anthropic_model", ValueShape::Word, KeyDefault::Json("\"claude-3-5-sonnet-20241022\""), "\"claude-3-haiku-20240307\"",
         "The model for the review where `models.<role>.model` is absent."),
-    key("max_steps", COUNT, Preset::Json("8"), "8",
+    key("max_steps", COUNT, KeyDefault::Json("8"), "8",
         "How many steps a job may take, over all its runs, before one ends as `max_steps_reached`; the run after that one gives it as many again."),
-    key("api_retry", RETRIES, Preset::Json("2"), "2",
+    key("api_retry", RETRIES, KeyDefault::Json("2"), "2",
         "Further attempts after a model call that failed for a passing reason."),
-    ours("api_backoff_sec", SECONDS, Preset::Json("1"), "0.5",
+    ours("api_backoff_sec", SECONDS, KeyDefault::Json("1"), "0.5",
         "The wait before the first further attempt, in seconds; doubled each time, with jitter. `0` = no wait. A provider's own `Retry-After` wins."),
-    ours("max_wait_sec", SECONDS, Preset::Json("120"), "600",
+    ours("max_wait_sec", SECONDS, KeyDefault::Json("120"), "600",
         "The longest wait for a quota inside a run, in seconds. A longer one parks the job (exit 5) instead of blocking."),
-    key("json_retry", RETRIES, Preset::Json("2"), "2",
+    key("json_retry", RETRIES, KeyDefault::Json("2"), "2",
         "Further questions after a reply that is not the JSON asked for."),
-    key("json_retry_prefix", Shape::Text, Preset::Json(JSON_RETRY_PREFIX), "\"Answer with one JSON object only.\"",
+    key("json_retry_prefix", ValueShape::Text, KeyDefault::Json(JSON_RETRY_PREFIX), "\"Answer with one JSON object only.\"",
         "The sentence put in front of the prompt, once, when asking again."),
-    key("timeout_sec", DEADLINE, Preset::Json("120"), "300",
+    key("timeout_sec", DEADLINE, KeyDefault::Json("120"), "300",
         "The deadline of one model call and of one command, in seconds. Past it a command is ended with everything it started."),
-    ours("idle_timeout_sec", SECONDS, Preset::Json("0"), "900",
+    ours("idle_timeout_sec", SECONDS, KeyDefault::Json("0"), "900",
         "Ends a command that wrote nothing, used no CPU and touched no file for this many seconds. `0` = never."),
-    ours("grace_seconds", SECONDS, Preset::Json("10"), "30",
+    ours("grace_seconds", SECONDS, KeyDefault::Json("10"), "30",
         "How long a command that is asked to end (SIGTERM) may take before it is killed, in seconds."),
-    ours("no_progress_limit", Shape::Integer { least: 0, most: 1_000_000 }, Preset::Json("3"), "5",
+    ours("no_progress_limit", ValueShape::Integer { least: 0, most: 1_000_000 }, KeyDefault::Json("3"), "5",
         "Ends a run whose last steps did the same with the same result (denied, failed, empty) this many times in a row. `0` = never."),
-    ours("require_approval", Shape::Bool, Preset::Json("true"), "false",
+    ours("require_approval", ValueShape::Bool, KeyDefault::Json("true"), "false",
         "Whether the reviewer's `approval: false` keeps a step's commands from running. `false` = as in the original, the word is only recorded."),
-    ours("on_unknown", Shape::Choice(&["stop", "rerun", "skip"]), Preset::Json("\"stop\""), "\"rerun\"",
+    ours("on_unknown", ValueShape::Choice(&["stop", "rerun", "skip"]), KeyDefault::Json("\"stop\""), "\"rerun\"",
         "What to do about a command that was running when tos was killed: `stop` and ask a person, `rerun` it, or `skip` it and tell the models that its end is unknown."),
-    ours("record", Shape::Inside, Preset::Absent, "\"logs/replies.jsonl\"",
+    ours("record", ValueShape::Inside, KeyDefault::Absent, "\"logs/replies.jsonl\"",
         "A file to which every model reply is recorded, in the form `replay` reads."),
-    ours("archive_keep", Shape::Integer { least: 1, most: 1_000_000 }, Preset::Json("20"), "50",
+    ours("archive_keep", ValueShape::Integer { least: 1, most: 1_000_000 }, KeyDefault::Json("20"), "50",
         "How many archives of earlier runs cleanrun keeps below `<logs_dir>/archive`."),
-    ours("goal", Shape::Word, Preset::Absent, "\"Every test of `make test` passes.\"",
+    ours("goal", ValueShape::Word, KeyDefault::Absent, "\"Every test of `make test` passes.\"",
         "What the job is for, in your words. It stands where a prompt says `{goal}`, and in front of prompts of draft and review that do not. Whether it is reached is decided by `done_condition`."),
-    ours("goal_file", Shape::Inside, Preset::Absent, "\"config/goal.md\"",
+    ours("goal_file", ValueShape::Inside, KeyDefault::Absent, "\"config/goal.md\"",
         "A text file below the root that holds the goal, instead of `goal`."),
-    ours("draft_prompt_file", Shape::Inside, Preset::Absent, "\"config/draft.txt\"",
+    ours("draft_prompt_file", ValueShape::Inside, KeyDefault::Absent, "\"config/draft.txt\"",
         "A text file below the root that holds the prompt of the draft, instead of `draft_prompt_template`."),
-    ours("review_prompt_file", Shape::Inside, Preset::Absent, "\"config/review.txt\"",
+    ours("review_prompt_file", ValueShape::Inside, KeyDefault::Absent, "\"config/review.txt\"",
         "The same for the review."),
-    ours("final_prompt_file", Shape::Inside, Preset::Absent, "\"config/final.txt\"",
+    ours("final_prompt_file", ValueShape::Inside, KeyDefault::Absent, "\"config/final.txt\"",
         "The same for the final."),
-    key("draft_prompt_template", Shape::Template, prompt!("draft.txt"), "\"Propose commands. Step {step_num} of job {job_index}. So far: {history_json}. Input: {job_payload_json}\"",
+    key("draft_prompt_template", ValueShape::Template, prompt!("draft.txt"), "\"Propose commands. Step {step_num} of job {job_index}. So far: {history_json}. Input: {job_payload_json}\"",
         "The prompt of the draft. Placeholders: `{step_num}`, `{job_index}`, `{job_name}`, `{history_json}`, `{job_payload_json}`; they are filled in one pass, other braces stay."),
-    key("review_prompt_template", Shape::Template, prompt!("review.txt"), "\"Review this draft of step {step_num}: {draft_json}\"",
+    key("review_prompt_template", ValueShape::Template, prompt!("review.txt"), "\"Review this draft of step {step_num}: {draft_json}\"",
         "The prompt of the review. Placeholders: those of the draft and `{draft_json}`."),
-    key("final_prompt_template", Shape::Template, prompt!("final.txt"), "\"Settle the commands. Draft: {draft_json} Review: {review_json}\"",
+    key("final_prompt_template", ValueShape::Template, prompt!("final.txt"), "\"Settle the commands. Draft: {draft_json} Review: {review_json}\"",
         "The prompt of the final. Placeholders: those of the draft, `{draft_json}` and `{review_json}`."),
 ];
 
 #[rustfmt::skip]
-const POLICY: &[Key] = &[
-    key("allow_types", Shape::Kinds, Preset::Absent, "[\"bash\", \"exec\"]",
+const POLICY: &[ConfigKey] = &[
+    key("allow_types", ValueShape::Kinds, KeyDefault::Absent, "[\"bash\", \"exec\"]",
         "Which kinds of command may run at all; without it those that this system has: `bash`, `sh` and `exec`, on Windows `powershell`, `cmd` and `exec`. May stand inside `execution_policy` instead."),
-    key("deny_patterns", Shape::Patterns, Preset::Json("[]"), "[\"Remove-Item.*-Recurse\"]",
+    key("deny_patterns", ValueShape::Patterns, KeyDefault::Json("[]"), "[\"Remove-Item.*-Recurse\"]",
         "Regular expressions that deny a command, found anywhere in it without regard to case. May stand inside `execution_policy` instead."),
-    key("execution_policy.default_action", Shape::Choice(&["allow", "deny"]), Preset::Json("\"allow\""), "\"deny\"",
+    key("execution_policy.default_action", ValueShape::Choice(&["allow", "deny"]), KeyDefault::Json("\"allow\""), "\"deny\"",
         "Whether commands may run at all: `allow` = unless a rule refuses them, `deny` = none."),
-    key("execution_policy.stop_on_deny", Shape::Bool, Preset::Json("true"), "false",
+    key("execution_policy.stop_on_deny", ValueShape::Bool, KeyDefault::Json("true"), "false",
         "Whether one denied command stops the run. `false` = the allowed ones run, and the model is told what was denied."),
-    key("execution_policy.deny_if_contains", Shape::Texts { least: 0 }, Preset::Json("[]"), "[\"Remove-Item\", \"rmdir\"]",
+    key("execution_policy.deny_if_contains", ValueShape::Texts { least: 0 }, KeyDefault::Json("[]"), "[\"Remove-Item\", \"rmdir\"]",
         "Texts that deny a command that contains one, without regard to case."),
-    key("execution_policy.allow_types", Shape::Kinds, Preset::Absent, "[\"bash\"]",
+    key("execution_policy.allow_types", ValueShape::Kinds, KeyDefault::Absent, "[\"bash\"]",
         "The same as `allow_types`, for those who keep the policy in one place."),
-    key("execution_policy.deny_patterns", Shape::Patterns, Preset::Absent, "[\"curl .*\\\\| *sh\"]",
+    key("execution_policy.deny_patterns", ValueShape::Patterns, KeyDefault::Absent, "[\"curl .*\\\\| *sh\"]",
         "The same as `deny_patterns`, for those who keep the policy in one place."),
-    ours("execution_policy.preset", Shape::Choice(&["careful", "strict", "original"]), Preset::Json("\"careful\""), "\"strict\"",
+    ours("execution_policy.preset", ValueShape::Choice(&["careful", "strict", "original"]), KeyDefault::Json("\"careful\""), "\"strict\"",
         "The shipped rules to start from; `original` = only the lists of texts and patterns."),
-    ours("execution_policy.rules", Shape::Rules, Preset::Json("[]"), "[{\"name\": \"no-docker\", \"decision\": \"deny\", \"program\": [\"docker\"], \"match\": [\"docker ps\"]}]",
+    ours("execution_policy.rules", ValueShape::Rules, KeyDefault::Json("[]"), "[{\"name\": \"no-docker\", \"decision\": \"deny\", \"program\": [\"docker\"], \"match\": [\"docker ps\"]}]",
         "Your own rules about programs, paths and effects; they win over the preset's. See `docs/policy.md`."),
-    ours("execution_policy.on_opaque", Shape::Choice(&["allow", "ask", "deny"]), Preset::Json("\"allow\""), "\"deny\"",
+    ours("execution_policy.on_opaque", ValueShape::Choice(&["allow", "ask", "deny"]), KeyDefault::Json("\"allow\""), "\"deny\"",
         "What happens, behind a proved sandbox, to a command that cannot be understood from its text. Without such a sandbox it is never simply allowed."),
-    ours("environment.allow", Shape::Names, Preset::Json("[]"), "[\"JAVA_HOME\"]",
+    ours("environment.allow", ValueShape::Names, KeyDefault::Json("[]"), "[\"JAVA_HOME\"]",
         "Variables that commands receive besides the minimal set. API keys cannot be named."),
-    ours("output.head_bytes", BYTES, Preset::Json("8192"), "4096",
+    ours("output.head_bytes", BYTES, KeyDefault::Json("8192"), "4096",
         "How much of the beginning of a command's output the step log keeps, in bytes."),
-    ours("output.tail_bytes", BYTES, Preset::Json("8192"), "4096",
+    ours("output.tail_bytes", BYTES, KeyDefault::Json("8192"), "4096",
         "How much of the end of a command's output the step log keeps, in bytes."),
-    ours("output.disk_cap_bytes", BYTES, Preset::Json("67108864"), "1048576",
+    ours("output.disk_cap_bytes", BYTES, KeyDefault::Json("67108864"), "1048576",
         "How much of one output stream is kept in `<logs_dir>/steps/step_NNN/`, in bytes."),
-    ours("sandbox.level", Shape::Choice(&["auto", "off", "workspace", "read_only"]), Preset::Json("\"auto\""), "\"workspace\"",
+    ours("sandbox.level", ValueShape::Choice(&["auto", "off", "workspace", "read_only"]), KeyDefault::Json("\"auto\""), "\"workspace\"",
         "How commands are confined. `auto` = `workspace` where this machine can prove it, else `off`, and that is said; `workspace` and `read_only` refuse to run unproved."),
-    ours("sandbox.allow_degraded", Shape::Bool, Preset::Json("false"), "true",
+    ours("sandbox.allow_degraded", ValueShape::Bool, KeyDefault::Json("false"), "true",
         "Whether a level may run although some of its capabilities cannot be proved here. Said in every step log."),
-    ours("sandbox.network", Shape::Choice(&["none", "allow_hosts", "all"]), Preset::Json("\"none\""), "\"allow_hosts\"",
+    ours("sandbox.network", ValueShape::Choice(&["none", "allow_hosts", "all"]), KeyDefault::Json("\"none\""), "\"allow_hosts\"",
         "What confined commands may reach: nothing, the hosts of `sandbox.allow_hosts`, or everything."),
-    ours("sandbox.allow_hosts", Shape::Texts { least: 0 }, Preset::Json("[]"), "[\"static.crates.io:443\"]",
+    ours("sandbox.allow_hosts", ValueShape::Texts { least: 0 }, KeyDefault::Json("[]"), "[\"static.crates.io:443\"]",
         "The hosts confined commands may reach when `sandbox.network` is `allow_hosts`, as `host` or `host:port`."),
-    ours("sandbox.show", Shape::Texts { least: 0 }, Preset::Json("[]"), "[\"~/data\"]",
+    ours("sandbox.show", ValueShape::Texts { least: 0 }, KeyDefault::Json("[]"), "[\"~/data\"]",
         "Files and folders that confined commands may read although they lie in a home directory or another covered folder, as `~/NAME` or `/NAME`. One that does not exist is left out."),
-    ours("sandbox.limits.memory_mb", COUNT, Preset::Absent, "2048", "Memory of one command, in MiB."),
-    ours("sandbox.limits.processes", COUNT, Preset::Absent, "256", "Processes of one command at a time."),
-    ours("sandbox.limits.cpu_sec", COUNT, Preset::Absent, "600", "CPU time of one process, in seconds."),
-    ours("sandbox.limits.file_mb", COUNT, Preset::Absent, "512", "The largest file a command may write, in MiB."),
-    ours("sandbox.limits.root_mb", COUNT, Preset::Json("20480"), "4096",
+    ours("sandbox.limits.memory_mb", COUNT, KeyDefault::Absent, "2048", "Memory of one command, in MiB."),
+    ours("sandbox.limits.processes", COUNT, KeyDefault::Absent, "256", "Processes of one command at a time."),
+    ours("sandbox.limits.cpu_sec", COUNT, KeyDefault::Absent, "600", "CPU time of one process, in seconds."),
+    ours("sandbox.limits.file_mb", COUNT, KeyDefault::Absent, "512", "The largest file a command may write, in MiB."),
+    ours("sandbox.limits.root_mb", COUNT, KeyDefault::Json("20480"), "4096",
         "How far the free space of the disk of the root may sink while a command runs, in MiB; 256 MiB stay free in any case."),
-    ours("sandbox.limits.disk_mb", COUNT, Preset::Absent, "2048", "What a command may write to its private places, in MiB."),
+    ours("sandbox.limits.disk_mb", COUNT, KeyDefault::Absent, "2048", "What a command may write to its private places, in MiB."),
 ];
 
 #[rustfmt::skip]
-const JOB: &[Key] = &[
-    key("s5_settings.enabled", Shape::Bool, Preset::Json("false"), "true",
+const JOB: &[ConfigKey] = &[
+    key("s5_settings.enabled", ValueShape::Bool, KeyDefault::Json("false"), "true",
         "Marks runs as experimental. It does not switch the job loop."),
-    key("s5_settings.description", Shape::Text, Preset::Absent, "\"S-5 experimental features\"",
+    key("s5_settings.description", ValueShape::Text, KeyDefault::Absent, "\"S-5 experimental features\"",
         "A note for the reader."),
-    key("s5_settings.experimental_warning", Shape::Bool, Preset::Json("true"), "false",
+    key("s5_settings.experimental_warning", ValueShape::Bool, KeyDefault::Json("true"), "false",
         "Whether test mode prints its warning about experimental runs."),
-    key("s5_settings.job_loop.enabled", Shape::Bool, Preset::Json("false"), "true",
+    key("s5_settings.job_loop.enabled", ValueShape::Bool, KeyDefault::Json("false"), "true",
         "Whether there are several jobs, one a run. Off = one job without a number."),
-    key("s5_settings.job_loop.max_jobs", COUNT, Preset::Json("1"), "3",
+    key("s5_settings.job_loop.max_jobs", COUNT, KeyDefault::Json("1"), "3",
         "How many jobs the loop has."),
-    key("s5_settings.job_loop.job_name", Shape::Word, Preset::Json("\"default\""), "\"sample\"",
+    key("s5_settings.job_loop.job_name", ValueShape::Word, KeyDefault::Json("\"default\""), "\"sample\"",
         "The job's name; a `job_name` in the job input wins over it."),
-    key("s5_settings.job_loop.job_input.path", Shape::InsideOrEmpty, Preset::Json("\"\""), "\"workspace/artifacts/job_input.json\"",
+    key("s5_settings.job_loop.job_input.path", ValueShape::InsideOrEmpty, KeyDefault::Json("\"\""), "\"workspace/artifacts/job_input.json\"",
         "A JSON object handed to the draft prompt as `{job_payload_json}`. Empty = none."),
-    key("s5_settings.job_loop.job_input.required", Shape::Bool, Preset::Json("false"), "true",
+    key("s5_settings.job_loop.job_input.required", ValueShape::Bool, KeyDefault::Json("false"), "true",
         "Whether a missing job input stops the run before it begins. A broken one always does."),
-    key("s5_settings.job_loop.job_result.path", Shape::Inside, Preset::Json("\"workspace/artifacts/job_result.json\""), "\"workspace/artifacts/job_result.json\"",
+    key("s5_settings.job_loop.job_result.path", ValueShape::Inside, KeyDefault::Json("\"workspace/artifacts/job_result.json\""), "\"workspace/artifacts/job_result.json\"",
         "Where the result of the whole loop is written when its last job is done."),
-    ours("done_condition.all", Shape::Checks, Preset::Absent, "[{\"file\": \"workspace/results/report.txt\", \"contains\": [\"total:\"]}]",
+    ours("done_condition.all", ValueShape::Checks, KeyDefault::Absent, "[{\"file\": \"workspace/results/report.txt\", \"contains\": [\"total:\"]}]",
         "When a job is done: all of these hold. Absent = `<workspace_dir>/results/result_v2.txt` contains `合計:`, `平均:` and `件数:`."),
-    ours("done_condition.fresh", Shape::Bool, Preset::Json("true"), "false",
+    ours("done_condition.fresh", ValueShape::Bool, KeyDefault::Json("true"), "false",
         "Whether the files of `done_condition.all` are moved to `<workspace_dir>/results/archive/job_NNN/` when a job starts, so that each job does its own work."),
-    ours("budget.max_tokens", MANY, Preset::Absent, "200000",
+    ours("budget.max_tokens", MANY, KeyDefault::Absent, "200000",
         "Ceiling of input and output tokens of one job. A reached ceiling pauses the job (exit 5)."),
-    ours("budget.max_cost", AMOUNT, Preset::Absent, "2.5",
+    ours("budget.max_cost", AMOUNT, KeyDefault::Absent, "2.5",
         "Ceiling of the cost of one job, in the currency of the prices. Every live role then needs a price."),
-    ours("budget.max_minutes", AMOUNT, Preset::Absent, "30",
+    ours("budget.max_minutes", AMOUNT, KeyDefault::Absent, "30",
         "Ceiling of the minutes one job spends in model calls and commands."),
-    ours("budget.max_steps", COUNT, Preset::Absent, "20",
+    ours("budget.max_steps", COUNT, KeyDefault::Absent, "20",
         "Ceiling of the steps of one job, over all runs that work on it."),
 ];
 
 /// The keys below `models.draft`, `models.review` and `models.final`.
 #[rustfmt::skip]
-const ROLE: &[Key] = &[
-    ours("provider", Shape::Choice(&["auto", "openai", "anthropic", "command", "replay"]), Preset::Json("\"auto\""), "\"openai\"",
+const ROLE: &[ConfigKey] = &[
+    ours("provider", ValueShape::Choice(&["auto", "openai", "anthropic", "command", "replay"]), KeyDefault::Json("\"auto\""), "\"openai\"",
         "Who answers. `auto` = `openai` for draft and final, `anthropic` for the review, and the recorded sample while a key is missing; `command` = a program that reads the prompt on standard input; `replay` = recorded replies."),
-    ours("model", Shape::Word, Preset::Absent, "\"gpt-4o-mini\"",
+    ours("model", ValueShape::Word, KeyDefault::Absent, "\"gpt-4o-mini\"",
         "The model's name. Absent = `openai_model` or `anthropic_model`, by provider."),
-    ours("base_url", Shape::Url, Preset::Absent, "\"http://127.0.0.1:11434/v1\"",
+    ours("base_url", ValueShape::Url, KeyDefault::Absent, "\"http://127.0.0.1:11434/v1\"",
         "The server to ask. Absent = `OPENAI_BASE_URL` (with `/v1`) or `ANTHROPIC_BASE_URL` (without), else the provider's own."),
-    ours("api", Shape::Choice(&["chat", "responses"]), Preset::Json("\"chat\""), "\"responses\"",
+    ours("api", ValueShape::Choice(&["chat", "responses"]), KeyDefault::Json("\"chat\""), "\"responses\"",
         "Which OpenAI interface to use: Chat Completions, which compatible servers offer too, or Responses."),
-    ours("temperature", Shape::Number { above_zero: false, most: 2.0 }, Preset::Absent, "0.2",
+    ours("temperature", ValueShape::Number { above_zero: false, most: 2.0 }, KeyDefault::Absent, "0.2",
         "The sampling temperature. Absent = not sent; newer models refuse it."),
-    ours("max_tokens", COUNT, Preset::Absent, "4000",
+    ours("max_tokens", COUNT, KeyDefault::Absent, "4000",
         "The most tokens one reply may have, reasoning included. Absent = 2000."),
-    ours("timeout_sec", DEADLINE, Preset::Absent, "60",
+    ours("timeout_sec", DEADLINE, KeyDefault::Absent, "60",
         "The deadline of one model call, in seconds. Absent = `timeout_sec`."),
-    ours("price.input_per_mtok", PRICE, Preset::Absent, "0.15",
+    ours("price.input_per_mtok", PRICE, KeyDefault::Absent, "0.15",
         "The price of a million input tokens, in a currency of your choice."),
-    ours("price.output_per_mtok", PRICE, Preset::Absent, "0.6",
+    ours("price.output_per_mtok", PRICE, KeyDefault::Absent, "0.6",
         "The price of a million output tokens."),
-    ours("price.cached_input_per_mtok", PRICE, Preset::Absent, "0.075",
+    ours("price.cached_input_per_mtok", PRICE, KeyDefault::Absent, "0.075",
         "The price of a million input tokens read from the provider's cache. Absent = the price of input."),
-    ours("price.cache_write_per_mtok", PRICE, Preset::Absent, "0.19",
+    ours("price.cache_write_per_mtok", PRICE, KeyDefault::Absent, "0.19",
         "The price of a million input tokens written to the provider's cache. Absent = the price of input."),
-    ours("argv", Shape::Texts { least: 1 }, Preset::Absent, "[\"claude\", \"-p\"]",
+    ours("argv", ValueShape::Texts { least: 1 }, KeyDefault::Absent, "[\"claude\", \"-p\"]",
         "The program of the provider `command` and its arguments; started without a shell."),
-    ours("version", Shape::Word, Preset::Json("\"2023-06-01\""), "\"2023-06-01\"",
+    ours("version", ValueShape::Word, KeyDefault::Json("\"2023-06-01\""), "\"2023-06-01\"",
         "The version of the Anthropic interface, sent as `anthropic-version`."),
-    ours("replay_file", Shape::Inside, Preset::Absent, "\"examples/sales/replies.jsonl\"",
+    ours("replay_file", ValueShape::Inside, KeyDefault::Absent, "\"examples/sales/replies.jsonl\"",
         "The recorded replies of the provider `replay`."),
-    ours("schema", Shape::Bool, Preset::Json("true"), "false",
+    ours("schema", ValueShape::Bool, KeyDefault::Json("true"), "false",
         "Whether the provider is asked to hold the reply to a JSON Schema. Switch it off for servers that do not know how."),
 ];
 
 /// The names of the roles below `models`.
 pub(crate) const ROLES: [&str; 3] = ["draft", "review", "final"];
 
-static ALL: LazyLock<Vec<Key>> = LazyLock::new(|| {
+static ALL: LazyLock<Vec<ConfigKey>> = LazyLock::new(|| {
     let roles = ROLES.iter().flat_map(|role| {
-        ROLE.iter().map(move |key| Key {
+        ROLE.iter().map(move |key| ConfigKey {
             path: Cow::Owned(format!("models.{role}.{}", key.path)),
             ..key.clone()
         })
     });
-    let mut all: Vec<Key> = GENERAL
+    let mut all: Vec<ConfigKey> = GENERAL
         .iter()
         .chain(POLICY)
         .chain(JOB)
@@ -328,13 +328,13 @@ static ALL: LazyLock<Vec<Key>> = LazyLock::new(|| {
 });
 
 /// Returns every key, sorted by path.
-pub fn all() -> &'static [Key] {
+pub fn all() -> &'static [ConfigKey] {
     &ALL
 }
 
 /// Returns the keys in the order the documentation tells them: by theme, `models` once with `<role>`.
-pub fn by_theme() -> Vec<(&'static str, Vec<Key>)> {
-    let roles = ROLE.iter().map(|key| Key {
+pub fn by_theme() -> Vec<(&'static str, Vec<ConfigKey>)> {
+    let roles = ROLE.iter().map(|key| ConfigKey {
         path: Cow::Owned(format!("models.<role>.{}", key.path)),
         ..key.clone()
     });
@@ -347,7 +347,7 @@ pub fn by_theme() -> Vec<(&'static str, Vec<Key>)> {
 }
 
 /// Returns the key with this path.
-pub fn find(path: &str) -> Option<&'static Key> {
+pub fn find(path: &str) -> Option<&'static ConfigKey> {
     let at = ALL
         .binary_search_by(|key| key.path.as_ref().cmp(path))
         .ok()?;
@@ -420,7 +420,7 @@ mod tests {
                 "{}",
                 key.path
             );
-            if key.default != Preset::Absent {
+            if key.default != KeyDefault::Absent {
                 let value = key.default.value();
                 let wrong = key.shape.check(&value, &root, key.example);
                 assert_eq!(wrong, Vec::new(), "{}", key.path);

@@ -8,11 +8,12 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::config::{
-    error::{Fault, Segment, segments},
-    json::Document,
-    keys::{self, Key, Preset},
-    shape::{Wrong, brief},
-    source::{Source, Sourced, Sources},
+    error::{ConfigFault, PathSegment, segments},
+    json::JsonDocument,
+    keys,
+    keys::{ConfigKey, KeyDefault},
+    source::{EffectiveValues, SourcedValue, ValueSource},
+    value_error::{ValueError, brief},
 };
 
 /// Variables that begin with `TOS_` and are not settings.
@@ -70,8 +71,8 @@ impl Overrides {
 /// The layers being laid.
 pub(crate) struct Layers<'a> {
     root: &'a Path,
-    values: Sources,
-    pub(crate) faults: Vec<Fault>,
+    values: EffectiveValues,
+    pub(crate) faults: Vec<ConfigFault>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -79,22 +80,22 @@ impl<'a> Layers<'a> {
     /// Begins with the defaults. `root` is canonical.
     pub(crate) fn new(root: &'a Path) -> Self {
         let values = keys::all().iter().map(|key| {
-            let (value, source) = (key.default.value(), Source::Default);
-            (key.path.as_ref(), Sourced { value, source })
+            let (value, source) = (key.default.value(), ValueSource::Default);
+            (key.path.as_ref(), SourcedValue { value, source })
         });
         Self {
             root,
-            values: Sources(values.collect()),
+            values: EffectiveValues(values.collect()),
             faults: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
     /// Lays the configuration file over what is there.
-    pub(crate) fn lay_file(&mut self, document: &Document, named: &Path) {
-        let source = Source::File(named.into());
+    pub(crate) fn lay_file(&mut self, document: &JsonDocument, named: &Path) {
+        let source = ValueSource::File(named.into());
         for path in &document.doubled {
-            let wrong = Wrong::new("given twice in this object", "keep one of the two");
+            let wrong = ValueError::new("given twice in this object", "keep one of the two");
             self.fault(&source, path.clone(), wrong);
         }
         match &document.value {
@@ -104,7 +105,7 @@ impl<'a> Layers<'a> {
                 self.fault(
                     &source,
                     Vec::new(),
-                    Wrong::new(problem, "write { \"max_steps\": 8 }"),
+                    ValueError::new(problem, "write { \"max_steps\": 8 }"),
                 );
             }
         }
@@ -126,7 +127,7 @@ impl<'a> Layers<'a> {
     /// Lays the command line over what is there.
     pub(crate) fn lay_flags(&mut self, overrides: &Overrides) {
         for given in &overrides.0 {
-            let source = Source::Flag(given.flag.clone());
+            let source = ValueSource::Flag(given.flag.clone());
             match keys::find(&given.key) {
                 Some(key) => self.put(key, given.value.clone(), &source),
                 None => self.fault(&source, segments(&given.key), unknown("", &given.key)),
@@ -135,12 +136,12 @@ impl<'a> Layers<'a> {
     }
 
     /// Returns the values in force.
-    pub(crate) fn finish(self) -> (Sources, Vec<Fault>, Vec<String>) {
+    pub(crate) fn finish(self) -> (EffectiveValues, Vec<ConfigFault>, Vec<String>) {
         (self.values, self.faults, self.warnings)
     }
 
     fn lay_variable(&mut self, name: &str, path: &str, text: &str) {
-        let source = Source::Environment(name.into());
+        let source = ValueSource::Environment(name.into());
         if let Some(key) = keys::find(path) {
             match from_text(key, text) {
                 Ok(value) => self.put(key, value, &source),
@@ -152,7 +153,7 @@ impl<'a> Layers<'a> {
             } else {
                 let problem = "expected a JSON object for this group of keys";
                 let remedy = format!("write for example {}", inner_hint(path));
-                self.fault(&source, segments(path), Wrong::new(problem, remedy));
+                self.fault(&source, segments(path), ValueError::new(problem, remedy));
             }
         } else if path.contains('.') || keys::nearest(path).is_some() {
             let nearest = keys::nearest(path).map(env_name);
@@ -161,7 +162,7 @@ impl<'a> Layers<'a> {
             self.fault(
                 &source,
                 segments(path),
-                Wrong::new(problem, "rename or unset it"),
+                ValueError::new(problem, "rename or unset it"),
             );
         } else {
             self.warnings.push(format!(
@@ -170,7 +171,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    fn walk(&mut self, object: &Map<String, Value>, section: &str, source: &Source) {
+    fn walk(&mut self, object: &Map<String, Value>, section: &str, source: &ValueSource) {
         for (name, value) in object {
             if section.is_empty() && name == "$schema" {
                 continue;
@@ -187,13 +188,13 @@ impl<'a> Layers<'a> {
                 self.walk_section(value, &path, source);
             } else {
                 let mut at = section_segments(section);
-                at.push(Segment::Key(name.clone()));
+                at.push(PathSegment::Key(name.clone()));
                 self.fault(source, at, unknown(section, name));
             }
         }
     }
 
-    fn walk_section(&mut self, value: &Value, path: &str, source: &Source) {
+    fn walk_section(&mut self, value: &Value, path: &str, source: &ValueSource) {
         match value {
             Value::Object(object) => self.walk(object, path, source),
             other => {
@@ -203,13 +204,13 @@ impl<'a> Layers<'a> {
                     brief(other)
                 );
                 let remedy = format!("write for example {}", inner_hint(path));
-                self.fault(source, segments(path), Wrong::new(problem, remedy));
+                self.fault(source, segments(path), ValueError::new(problem, remedy));
             }
         }
     }
 
-    fn put(&mut self, key: &'static Key, value: Value, source: &Source) {
-        let absent = value.is_null() && key.default == Preset::Absent;
+    fn put(&mut self, key: &'static ConfigKey, value: Value, source: &ValueSource) {
+        let absent = value.is_null() && key.default == KeyDefault::Absent;
         let wrongs = if absent {
             Vec::new()
         } else {
@@ -217,16 +218,18 @@ impl<'a> Layers<'a> {
         };
         if wrongs.is_empty() {
             let source = source.clone();
-            self.values.0.insert(&key.path, Sourced { value, source });
+            self.values
+                .0
+                .insert(&key.path, SourcedValue { value, source });
         }
         for wrong in wrongs {
             self.fault(source, segments(&key.path), wrong);
         }
     }
 
-    fn fault(&mut self, source: &Source, mut path: Vec<Segment>, wrong: Wrong) {
+    fn fault(&mut self, source: &ValueSource, mut path: Vec<PathSegment>, wrong: ValueError) {
         path.extend(wrong.at);
-        self.faults.push(Fault {
+        self.faults.push(ConfigFault {
             source: source.clone(),
             place: None,
             path,
@@ -237,7 +240,7 @@ impl<'a> Layers<'a> {
 }
 
 /// Reads the text of a variable or of `KEY=VALUE`: texts as they are, everything else as JSON.
-fn from_text(key: &Key, text: &str) -> Result<Value, Wrong> {
+fn from_text(key: &ConfigKey, text: &str) -> Result<Value, ValueError> {
     let json = serde_json::from_str::<Value>(text);
     if key.shape.is_text() {
         return match json {
@@ -247,11 +250,11 @@ fn from_text(key: &Key, text: &str) -> Result<Value, Wrong> {
     }
     json.map_err(|_| {
         let problem = format!("expected {} as JSON, found `{text}`", key.shape.describe());
-        Wrong::new(problem, format!("write for example {}", key.example))
+        ValueError::new(problem, format!("write for example {}", key.example))
     })
 }
 
-fn section_segments(section: &str) -> Vec<Segment> {
+fn section_segments(section: &str) -> Vec<PathSegment> {
     if section.is_empty() {
         Vec::new()
     } else {
@@ -259,7 +262,7 @@ fn section_segments(section: &str) -> Vec<Segment> {
     }
 }
 
-fn unknown(section: &str, name: &str) -> Wrong {
+fn unknown(section: &str, name: &str) -> ValueError {
     let path = if section.is_empty() {
         name.to_owned()
     } else {
@@ -267,14 +270,14 @@ fn unknown(section: &str, name: &str) -> Wrong {
     };
     if keys::find(&path).is_some() {
         let problem = format!("written with a dot; `{path}` is a key inside an object");
-        return Wrong::new(problem, format!("nest it, as in {}", nested_hint(&path)));
+        return ValueError::new(problem, format!("nest it, as in {}", nested_hint(&path)));
     }
     match keys::nearest(&path) {
-        Some(near) => Wrong::new(
+        Some(near) => ValueError::new(
             format!("not a known key (nearest: `{near}`)"),
             "rename or remove it",
         ),
-        None => Wrong::new(
+        None => ValueError::new(
             format!("not a known key here (known: {})", names(section)),
             "remove it",
         ),

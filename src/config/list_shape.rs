@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use crate::config::error::{Segment, json_path};
+use crate::config::error::{PathSegment, json_path};
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// The way to the value, or to the key that is unknown.
-    pub(crate) path: Vec<Segment>,
+    pub(crate) path: Vec<PathSegment>,
     /// What is wrong and what to do.
     pub(crate) message: String,
 }
@@ -116,7 +116,7 @@ pub(crate) fn check(list: &Value) -> Option<Fault> {
 
 type Checked = Result<(), Fault>;
 
-fn fault(path: &[Segment], message: String) -> Fault {
+fn fault(path: &[PathSegment], message: String) -> Fault {
     Fault {
         path: path.to_vec(),
         message,
@@ -124,7 +124,7 @@ fn fault(path: &[Segment], message: String) -> Fault {
 }
 
 /// Looks at a table; `owner` is whose it is, for messages.
-fn table(value: &Value, keys: &[Key], owner: &str, path: &mut Vec<Segment>) -> Checked {
+fn table(value: &Value, keys: &[Key], owner: &str, path: &mut Vec<PathSegment>) -> Checked {
     let Value::Object(map) = value else {
         let name = json_path(path);
         let message = format!("`{name}` must be a table, found {}", shown(value));
@@ -136,7 +136,7 @@ fn table(value: &Value, keys: &[Key], owner: &str, path: &mut Vec<Segment>) -> C
         _ => owner.to_owned(),
     };
     for (name, item) in map {
-        path.push(Segment::Key(name.clone()));
+        path.push(PathSegment::Key(name.clone()));
         let Some((_, shape, _)) = keys.iter().find(|(known, ..)| known == name) else {
             let near = nearest(name, keys.iter().map(|(known, ..)| *known));
             return Err(fault(
@@ -160,8 +160,14 @@ fn table(value: &Value, keys: &[Key], owner: &str, path: &mut Vec<Segment>) -> C
     }
 }
 
-fn one(value: &Value, shape: Shape, name: &str, owner: &str, path: &mut Vec<Segment>) -> Checked {
-    let wrong = |path: &[Segment], rule: &str, more: &str| {
+fn one(
+    value: &Value,
+    shape: Shape,
+    name: &str,
+    owner: &str,
+    path: &mut Vec<PathSegment>,
+) -> Checked {
+    let wrong = |path: &[PathSegment], rule: &str, more: &str| {
         let found = shown(value);
         let message = format!("`{name}` of {owner} must be {rule}, found {found}{more}");
         Err(fault(path, message))
@@ -197,7 +203,7 @@ fn one(value: &Value, shape: Shape, name: &str, owner: &str, path: &mut Vec<Segm
         (Shape::Table(keys), _) => table(value, keys, &format!("`{name}` of {owner}"), path),
         (Shape::Tables(keys), Value::Array(items)) => {
             for (at, item) in items.iter().enumerate() {
-                path.push(Segment::Index(at));
+                path.push(PathSegment::Index(at));
                 table(item, keys, &format!("the {}. `{name}`", at + 1), path)?;
                 path.pop();
             }
@@ -212,11 +218,11 @@ fn one(value: &Value, shape: Shape, name: &str, owner: &str, path: &mut Vec<Segm
 }
 
 /// Looks at a list of texts.
-fn texts(items: &[Value], name: &str, owner: &str, path: &mut Vec<Segment>) -> Checked {
+fn texts(items: &[Value], name: &str, owner: &str, path: &mut Vec<PathSegment>) -> Checked {
     match items.iter().position(|item| !item.is_string()) {
         None => Ok(()),
         Some(at) => {
-            path.push(Segment::Index(at));
+            path.push(PathSegment::Index(at));
             let found = items.get(at).map(shown).unwrap_or_default();
             Err(fault(
                 path,
@@ -281,7 +287,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{agent::AgentKind, guarded};
+    use crate::domain::{agent::AgentKind, tasks};
 
     fn list() -> Value {
         json!({
@@ -300,7 +306,7 @@ mod tests {
     #[test]
     fn the_table_knows_every_key_that_a_list_has() {
         assert_eq!(check(&list()), None);
-        let whole: guarded::TaskList = serde_json::from_value(list()).unwrap();
+        let whole: tasks::TaskList = serde_json::from_value(list()).unwrap();
         let mut written = serde_json::to_value(&whole).unwrap();
         let agent = written["agent"].clone();
         written["task"][0]["agent"] = agent;
@@ -311,7 +317,7 @@ mod tests {
             assert!(known.contains(&name.as_str()), "{name}");
         }
         assert_eq!(KINDS, AgentKind::ALL.map(|(name, _)| name));
-        assert_eq!(CLASSES, guarded::CLASSES);
+        assert_eq!(CLASSES, tasks::CLASSES);
     }
 
     #[test]

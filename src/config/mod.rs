@@ -2,36 +2,38 @@
 //!
 //! `keys` is the one table of keys; `layers` lays the layers and checks each value, `build` makes the
 //! plain structs of `settings` and judges what lies between values. Everything wrong is reported at once,
-//! before anything runs. Besides `adapters` this is the only room that reads files.
+//! before anything runs. Besides `adapters` this is the only module that reads files.
 
-mod build;
-mod checks;
+mod add_rules;
 mod discover;
+mod done_checks;
 mod error;
-mod extend;
 mod files;
 pub mod gates;
 mod json;
 pub mod keys;
 mod layers;
 mod list_shape;
+mod load;
 pub mod notify;
 mod paths;
 pub mod payload;
 pub mod reference;
 pub mod schedules;
 mod settings;
-pub mod shape;
+mod settings_reader;
 mod source;
-pub mod tasks;
+pub mod task_list;
 mod toml_file;
+pub mod value_error;
+pub mod value_shape;
 
+pub use add_rules::with_rules;
 pub use discover::{PLACES, config_in, find_root, usable_config_in};
-pub use error::{Error, Fault, Segment, json_path};
-pub use extend::with_rules;
+pub use error::{ConfigFault, Error, PathSegment, json_path};
 pub use layers::{Override, Overrides, env_name};
 pub use settings::{
-    Api, Limits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, Provider,
+    Api, CommandLimits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings, Provider,
     SandboxLevel, SandboxSettings, Secret, Settings,
 };
-pub use source::{Source, Sourced, Sources};
+pub use source::{EffectiveValues, SourcedValue, ValueSource};

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::{
     files,
-    tasks::Error,
+    task_list::Error,
     toml_file::{Table, TomlFile},
 };
-use crate::domain::notification::Event;
+use crate::domain::notification::NotificationEvent;
 
 /// The place of the file below a root.
 pub const FILE: &str = "config/notify.toml";
@@ -38,7 +38,7 @@ pub struct Notify {
     /// Its name, the kind where none is given.
     pub name: String,
     /// What it is told of; everything where nothing is given.
-    pub on: Option<Vec<Event>>,
+    pub on: Option<Vec<NotificationEvent>>,
     /// How.
     pub kind: Kind,
 }
@@ -177,10 +177,13 @@ fn one(table: Table<'_, '_>) -> Option<Notify> {
     }
     let word = table.choice("kind", &KINDS);
     let name = table.text("name");
-    let words = Event::ALL.map(Event::as_str);
-    let on = table
-        .choices("on", &words)
-        .map(|words| words.into_iter().filter_map(Event::of).collect());
+    let words = NotificationEvent::ALL.map(NotificationEvent::as_str);
+    let on = table.choices("on", &words).map(|words| {
+        words
+            .into_iter()
+            .filter_map(NotificationEvent::of)
+            .collect()
+    });
     let Some(word) = word else {
         // Without a kind nobody knows which other keys belong here.
         return None;
@@ -399,7 +402,10 @@ url_env = "EVENTS"
         );
         assert_eq!(
             notify[2].on,
-            Some(vec![Event::PlanFailed, Event::ApprovalWaiting])
+            Some(vec![
+                NotificationEvent::PlanFailed,
+                NotificationEvent::ApprovalWaiting
+            ])
         );
         assert_eq!(
             notify[5].kind,

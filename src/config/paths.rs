@@ -5,12 +5,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::config::{files, shape::Wrong};
+use crate::config::{files, value_error::ValueError};
 
 /// Returns the path relative to the root, or why it is refused. `root` is canonical.
-pub(crate) fn inside(root: &Path, text: &str) -> Result<PathBuf, Wrong> {
+pub(crate) fn inside(root: &Path, text: &str) -> Result<PathBuf, ValueError> {
     let refuse = |why: String| {
-        Wrong::new(
+        ValueError::new(
             why,
             "name a path below the root, e.g. \"workspace/artifacts/file\"",
         )

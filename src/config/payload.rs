@@ -11,7 +11,7 @@ use crate::config::{error::Error as ConfigError, files, json, settings::PayloadS
 
 /// A job input that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Payload {
+pub struct JobPayload {
     /// The object.
     pub value: Map<String, Value>,
     /// The object as one line of JSON, for the prompt.
@@ -57,7 +57,7 @@ pub enum Error {
 }
 
 /// Reads the job input. `Ok(None)` = none is configured, or it is not there and not required.
-pub fn load(root: &Path, settings: Option<&PayloadSettings>) -> Result<Option<Payload>, Error> {
+pub fn load(root: &Path, settings: Option<&PayloadSettings>) -> Result<Option<JobPayload>, Error> {
     let Some(settings) = settings else {
         return Ok(None);
     };
@@ -75,7 +75,7 @@ pub fn load(root: &Path, settings: Option<&PayloadSettings>) -> Result<Option<Pa
     }
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<Payload, Error> {
+fn parse(bytes: &[u8], path: &Path) -> Result<JobPayload, Error> {
     let not_json = |fault: ConfigError| Error::NotJson {
         reason: fault
             .to_string()
@@ -87,7 +87,10 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Payload, Error> {
     let Value::Object(value) = document.value else {
         return Err(Error::NotObject {
             path: path.into(),
-            found: format!("found {}", crate::config::shape::brief(&document.value)),
+            found: format!(
+                "found {}",
+                crate::config::value_error::brief(&document.value)
+            ),
         });
     };
     if let Some(doubled) = document.doubled.first() {
@@ -101,7 +104,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Payload, Error> {
         });
     }
     let name = value.get("job_name").and_then(Value::as_str);
-    Ok(Payload {
+    Ok(JobPayload {
         job_name: name
             .filter(|name| !name.trim().is_empty())
             .map(str::to_owned),
@@ -115,7 +118,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Payload, Error> {
 mod tests {
     use super::*;
 
-    fn read(bytes: Option<&[u8]>, required: bool) -> Result<Option<Payload>, String> {
+    fn read(bytes: Option<&[u8]>, required: bool) -> Result<Option<JobPayload>, String> {
         let root = tempfile::tempdir().unwrap();
         let settings = PayloadSettings {
             path: "in/job_input.json".into(),

@@ -6,7 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    keys::{self, Key, Preset},
+    keys,
+    keys::{ConfigKey, KeyDefault},
     layers::env_name,
 };
 
@@ -63,14 +64,14 @@ fn insert(into: &mut Map<String, Value>, path: &str, schema: Value) {
     }
 }
 
-fn leaf(key: &Key) -> Value {
+fn leaf(key: &ConfigKey) -> Value {
     let mut schema = key.shape.schema();
-    if key.default == Preset::Absent {
+    if key.default == KeyDefault::Absent {
         schema = json!({"anyOf": [schema, {"type": "null"}]});
     }
     if let Value::Object(object) = &mut schema {
         object.insert("description".into(), json!(key.doc));
-        if key.default != Preset::Absent {
+        if key.default != KeyDefault::Absent {
             object.insert("default".into(), key.default.value());
         }
         if let Ok(example) = serde_json::from_str::<Value>(key.example) {
@@ -87,22 +88,22 @@ pub fn tables() -> String {
     tables.join("\n")
 }
 
-fn table(title: &str, keys: &[Key]) -> String {
+fn table(title: &str, keys: &[ConfigKey]) -> String {
     let head = format!(
         "### {title}\n\n| key | value | default | meaning | example |\n|---|---|---|---|---|\n"
     );
     keys.iter().map(row).fold(head, |text, row| text + &row)
 }
 
-fn row(key: &Key) -> String {
+fn row(key: &ConfigKey) -> String {
     let ours = if key.original { "" } else { " ⁺" };
     let default = match key.default {
-        Preset::Absent => "–".to_owned(),
-        Preset::Json(text) if text.len() > 60 => {
+        KeyDefault::Absent => "–".to_owned(),
+        KeyDefault::Json(text) if text.len() > 60 => {
             format!("{}…", code(text.get(..40).unwrap_or(text)))
         }
-        Preset::Json(text) => code(text),
-        Preset::Text(_, file) => format!("the text of `{file}`"),
+        KeyDefault::Json(text) => code(text),
+        KeyDefault::Text(_, file) => format!("the text of `{file}`"),
     };
     format!(
         "| {}{ours} | {} | {default} | {} | {} |\n",
@@ -126,11 +127,11 @@ fn escape(text: &str) -> String {
 }
 
 /// Returns what a person wants to know about one key.
-pub fn describe(key: &Key) -> String {
+pub fn describe(key: &ConfigKey) -> String {
     let default = match key.default {
-        Preset::Absent => "absent".to_owned(),
-        Preset::Json(text) => text.to_owned(),
-        Preset::Text(_, file) => format!("the text of {file}"),
+        KeyDefault::Absent => "absent".to_owned(),
+        KeyDefault::Json(text) => text.to_owned(),
+        KeyDefault::Text(_, file) => format!("the text of {file}"),
     };
     format!(
         "{}\n  {}\n  value:   {}\n  default: {default}\n  example: {}\n  env:     {}\n",

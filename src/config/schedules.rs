@@ -1,7 +1,7 @@
 //! Reads `config/schedules.toml`, and changes it as text, so that what people wrote around it stays.
 
 use super::{
-    tasks::Error,
+    task_list::Error,
     toml_file::{Table, TomlFile},
 };
 use crate::domain::schedule::{

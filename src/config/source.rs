@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The layer that gave a value; a later one wins over an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ValueSource {
     /// The table of keys.
     Default,
     /// The configuration file, as it was named.
@@ -17,7 +17,7 @@ pub enum Source {
     Flag(String),
 }
 
-impl Source {
+impl ValueSource {
     /// Returns the layer's name for programs.
     pub const fn layer(&self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -42,14 +42,14 @@ impl fmt::Display for Source {
 
 /// One key's value and the layer that gave it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sourced {
+pub struct SourcedValue {
     /// The value; `null` = absent.
     pub value: Value,
     /// Who gave it.
-    pub source: Source,
+    pub source: ValueSource,
 }
 
-impl Sourced {
+impl SourcedValue {
     /// Returns the value as it may be shown: the name and password of an address are left out.
     pub fn public(&self) -> Value {
         match &self.value {
@@ -71,16 +71,16 @@ fn without_password(text: &str) -> String {
 
 /// Every key of the table with its value in force.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sources(pub(crate) BTreeMap<&'static str, Sourced>);
+pub struct EffectiveValues(pub(crate) BTreeMap<&'static str, SourcedValue>);
 
-impl Sources {
+impl EffectiveValues {
     /// Returns the value in force for a key of the table.
-    pub fn get(&self, path: &str) -> Option<&Sourced> {
+    pub fn get(&self, path: &str) -> Option<&SourcedValue> {
         self.0.get(path)
     }
 
     /// Returns all keys in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Sourced)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &SourcedValue)> {
         self.0.iter().map(|(path, sourced)| (*path, sourced))
     }
 }
@@ -93,8 +93,8 @@ mod tests {
     fn an_address_is_shown_without_its_password() {
         let shown = |text: &str| {
             let value = Value::String(text.into());
-            let source = Source::Default;
-            Sourced { value, source }.public()
+            let source = ValueSource::Default;
+            SourcedValue { value, source }.public()
         };
         assert_eq!(
             shown("http://me:pw@host:1/v1"),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What interprets a command; the word users write in `allow_types` and models write in `type`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub enum Kind {
+pub enum CommandKind {
     /// `pwsh`, else `powershell`.
     Powershell,
     /// `bash -c`.
@@ -23,7 +23,7 @@ pub enum Kind {
     Other(String),
 }
 
-impl Kind {
+impl CommandKind {
     /// Every kind that tos can start, in the order the documentation lists them.
     pub const KNOWN: [Self; 5] = [
         Self::Powershell,
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-impl From<String> for Kind {
+impl From<String> for CommandKind {
     fn from(word: String) -> Self {
         Self::KNOWN
             .into_iter()
@@ -64,8 +64,8 @@ impl From<String> for Kind {
     }
 }
 
-impl From<Kind> for String {
-    fn from(kind: Kind) -> Self {
+impl From<CommandKind> for String {
+    fn from(kind: CommandKind) -> Self {
         kind.as_str().to_owned()
     }
 }
@@ -75,11 +75,11 @@ impl From<Kind> for String {
 pub struct Command {
     /// What interprets it.
     #[serde(rename = "type")]
-    pub kind: Kind,
-    /// The program text; empty for [`Kind::Exec`].
+    pub kind: CommandKind,
+    /// The program text; empty for [`CommandKind::Exec`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
-    /// The argument vector of [`Kind::Exec`], program first; empty for every other kind.
+    /// The argument vector of [`CommandKind::Exec`], program first; empty for every other kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
 }
@@ -87,7 +87,7 @@ pub struct Command {
 impl Command {
     /// Returns the one-line or many-line text a person reads: the code, or the quoted argument vector.
     pub fn text(&self) -> String {
-        if self.kind == Kind::Exec {
+        if self.kind == CommandKind::Exec {
             self.argv
                 .iter()
                 .map(|word| quote(word))
@@ -115,15 +115,15 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_survives_a_round_trip() {
-        let kind: Kind = serde_json::from_str("\"python\"").unwrap();
-        assert_eq!(kind, Kind::Other("python".into()));
+        let kind: CommandKind = serde_json::from_str("\"python\"").unwrap();
+        assert_eq!(kind, CommandKind::Other("python".into()));
         assert_eq!(serde_json::to_string(&kind).unwrap(), "\"python\"");
     }
 
     #[test]
     fn an_exec_command_reads_as_a_quoted_line() {
         let command = Command {
-            kind: Kind::Exec,
+            kind: CommandKind::Exec,
             code: String::new(),
             argv: vec!["printf".into(), "it's".into(), String::new()],
         };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The three turns of a step, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum ModelRole {
     /// Proposes commands.
     Draft,
     /// Criticises the draft and approves or rejects it.
@@ -19,7 +19,7 @@ pub enum Role {
     Final,
 }
 
-impl Role {
+impl ModelRole {
     /// All roles, in the order a step asks them.
     pub const ALL: [Self; 3] = [Self::Draft, Self::Review, Self::Final];
 
@@ -35,9 +35,9 @@ impl Role {
 
 /// One question to a model: everything an adapter needs, nothing it could decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
+pub struct ModelRequest {
     /// Who is asked.
-    pub role: Role,
+    pub role: ModelRole,
     /// The whole prompt, templates already expanded, secrets already redacted.
     pub prompt: String,
     /// The job this belongs to (1-based; 1 when the loop is off).
@@ -52,7 +52,7 @@ pub struct Query {
 /// Why a model stopped writing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Finish {
+pub enum FinishReason {
     /// It had said everything.
     Complete,
     /// The token limit cut it off.
@@ -66,7 +66,7 @@ pub enum Finish {
 /// Tokens of one call. All counts are whole tokens; `input` includes cached and cache-writing ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Usage {
+pub struct TokenUsage {
     /// Everything sent, cached or not.
     pub input: u64,
     /// The part of `input` read from the provider's cache.
@@ -82,7 +82,7 @@ pub struct Usage {
     pub estimated: bool,
 }
 
-impl Usage {
+impl TokenUsage {
     /// Returns input and output together.
     pub const fn total(self) -> u64 {
         self.input.saturating_add(self.output)
@@ -91,17 +91,17 @@ impl Usage {
 
 /// A reply as received, secrets redacted, not yet parsed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
+pub struct ModelReply {
     /// The text of the answer.
     pub text: String,
     /// Why the model stopped.
-    pub finish: Finish,
+    pub finish: FinishReason,
     /// The provider that answered: `openai`, `anthropic`, `command`, `replay`.
     pub provider: String,
     /// The model that answered, in the provider's spelling where it reports one.
     pub model: String,
     /// Tokens, reported or estimated.
-    pub usage: Usage,
+    pub usage: TokenUsage,
     /// The provider's id for this request, for support questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -112,7 +112,7 @@ pub struct Reply {
 /// The kinds of trouble a model call can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum ModelErrorKind {
     /// No connection: refused, reset, name not found.
     Unreachable,
     /// The deadline passed.
@@ -142,9 +142,9 @@ pub enum Trouble {
 /// A failed attempt at a model call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub struct ModelError {
     /// What kind of trouble.
-    pub trouble: Trouble,
+    pub trouble: ModelErrorKind,
     /// One sentence for a person, provider and status included, secrets redacted.
     pub message: String,
     /// How long the provider asks to wait, in milliseconds.
@@ -155,7 +155,7 @@ pub struct Failure {
     pub request_id: Option<String>,
 }
 
-impl Trouble {
+impl ModelErrorKind {
     /// Returns whether the same request may succeed later without anybody changing anything.
     pub const fn is_transient(self) -> bool {
         match self {
@@ -178,7 +178,7 @@ impl Trouble {
 /// What tokens cost, in one currency of the user's choice, per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Price {
+pub struct ModelPrice {
     /// Per million input tokens that were not cached.
     pub input_per_mtok: f64,
     /// Per million output tokens.
@@ -191,13 +191,13 @@ pub struct Price {
     pub cache_write_per_mtok: Option<f64>,
 }
 
-impl Price {
+impl ModelPrice {
     /// Returns what `usage` costs.
     #[expect(
         clippy::cast_precision_loss,
         reason = "token counts stay far below 2^52"
     )]
-    pub fn of(self, usage: Usage) -> f64 {
+    pub fn of(self, usage: TokenUsage) -> f64 {
         let plain = usage
             .input
             .saturating_sub(usage.cached_input)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How a command came to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
-pub enum Exit {
+pub enum ExitStatus {
     /// It ended by itself with this status.
     Code {
         /// The exit status; 0 is success by convention.
@@ -35,7 +35,7 @@ pub enum Exit {
     Cancelled,
 }
 
-impl Exit {
+impl ExitStatus {
     /// Returns whether tos ended the command because it took too long or hung.
     pub const fn was_ended_by_tos(&self) -> bool {
         matches!(
@@ -47,7 +47,7 @@ impl Exit {
 
 /// One output stream of a finished command, secrets redacted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Captured {
+pub struct CapturedOutput {
     /// The beginning, as text (bytes that are not UTF-8 appear as `\xNN`).
     pub head: String,
     /// The end, as text; empty where `head` holds everything.
@@ -73,7 +73,7 @@ pub struct Captured {
     pub encoding: Option<String>,
 }
 
-impl Captured {
+impl CapturedOutput {
     /// Returns the head, a line saying what was left out, and the tail.
     pub fn text(&self) -> String {
         if self.omitted == 0 {
@@ -89,13 +89,13 @@ impl Captured {
 
 /// A finished command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct End {
+pub struct CommandResult {
     /// How it ended.
-    pub exit: Exit,
+    pub exit: ExitStatus,
     /// What it wrote to standard output.
-    pub stdout: Captured,
+    pub stdout: CapturedOutput,
     /// What it wrote to standard error.
-    pub stderr: Captured,
+    pub stderr: CapturedOutput,
     /// Wall time from start to the end of the last process, in milliseconds.
     pub elapsed_ms: u64,
     /// Processes the command left behind that tos ended.
@@ -106,7 +106,7 @@ pub struct End {
 /// Why a command could not be started at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub struct SpawnError {
     /// One sentence: which program, why not, what to do.
     pub message: String,
 }

@@ -4,7 +4,7 @@ use crate::{domain::command::Command, ports::BoxFuture};
 
 /// An answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ApprovalAnswer {
     /// Whether the command may run.
     pub yes: bool,
     /// Who or what answered, for the record.
@@ -19,11 +19,11 @@ pub trait Approvals: Send + Sync {
         id: &'a str,
         command: &'a Command,
         reason: &'a str,
-    ) -> BoxFuture<'a, Answer>;
+    ) -> BoxFuture<'a, ApprovalAnswer>;
 }
 
 /// Makes a yes last: rules that let a command pass from now on.
-pub trait Memory: Send + Sync {
+pub trait RuleMemory: Send + Sync {
     /// Returns where the rules would be written; `None` where no rule can say yes to just this.
     fn offer(&self, command: &Command) -> Option<String>;
 

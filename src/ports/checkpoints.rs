@@ -2,7 +2,8 @@
 
 use crate::{
     domain::checkpoint::{
-        Difference, Failure, Listed, RollBack, RolledBack, Shown, Take, Taken, Undone,
+        CheckpointDetails, CheckpointDiff, CheckpointEntry, CheckpointError, CheckpointReport,
+        CheckpointRequest, RollbackReport, RollbackRequest, UndoReport,
     },
     ports::BoxFuture,
 };
@@ -10,23 +11,35 @@ use crate::{
 /// Takes checkpoints and returns to them; whatever a return removes stays reachable by a safety ref.
 pub trait Checkpoints: Send + Sync {
     /// Makes the root a git repository. Does nothing where it is inside one already.
-    fn init(&self) -> BoxFuture<'_, Result<(), Failure>>;
+    fn init(&self) -> BoxFuture<'_, Result<(), CheckpointError>>;
 
     /// Commits tracked and untracked files that are not ignored; an empty commit is fine.
-    fn take<'a>(&'a self, order: &'a Take) -> BoxFuture<'a, Result<Taken, Failure>>;
+    fn take<'a>(
+        &'a self,
+        order: &'a CheckpointRequest,
+    ) -> BoxFuture<'a, Result<CheckpointReport, CheckpointError>>;
 
     /// Brings HEAD, index and work tree to a commit. Ignored files and nested repositories stay.
-    fn roll_back<'a>(&'a self, order: &'a RollBack) -> BoxFuture<'a, Result<RolledBack, Failure>>;
+    fn roll_back<'a>(
+        &'a self,
+        order: &'a RollbackRequest,
+    ) -> BoxFuture<'a, Result<RollbackReport, CheckpointError>>;
 
     /// Returns to a safety snapshot, the newest where no number is given.
-    fn undo(&self, number: Option<u32>) -> BoxFuture<'_, Result<Undone, Failure>>;
+    fn undo(&self, number: Option<u32>) -> BoxFuture<'_, Result<UndoReport, CheckpointError>>;
 
     /// Lists checkpoints, then safety snapshots, each oldest first.
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Listed>, Failure>>;
+    fn list(&self) -> BoxFuture<'_, Result<Vec<CheckpointEntry>, CheckpointError>>;
 
     /// Describes one checkpoint: a number, a name, `safety/<n>`, a hash; `None` = the newest.
-    fn show<'a>(&'a self, which: Option<&'a str>) -> BoxFuture<'a, Result<Shown, Failure>>;
+    fn show<'a>(
+        &'a self,
+        which: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<CheckpointDetails, CheckpointError>>;
 
     /// Compares one checkpoint with the files as they are now.
-    fn diff<'a>(&'a self, which: Option<&'a str>) -> BoxFuture<'a, Result<Difference, Failure>>;
+    fn diff<'a>(
+        &'a self,
+        which: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<CheckpointDiff, CheckpointError>>;
 }

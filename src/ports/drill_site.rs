@@ -1,10 +1,10 @@
 //! Throw-away places for drills: a repository, a person's home with false secrets, traps all around.
 
-use crate::domain::{drill::Drill, ledger::Entry};
+use crate::domain::{drill::Drill, ledger::LedgerEntry};
 
 /// How the program ended in such a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct DrillExit {
     /// The exit code; -1 where a signal ended it.
     pub code: i32,
     /// The sentence with which it refused to start, where it did.
@@ -13,9 +13,9 @@ pub struct Ended {
 
 /// What is found in such a place afterwards.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct DrillLeftovers {
     /// Its ledger.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LedgerEntry>,
     /// What was touched, is alive or leaked although it must not be, one sentence each.
     pub faults: Vec<String>,
     /// What the agent reported of itself.
@@ -34,18 +34,18 @@ pub enum Error {
 }
 
 /// Where throw-away places can be made.
-pub trait Ground {
+pub trait DrillSites {
     /// Lays out a place for a drill; it is gone when the value is dropped.
-    fn lay(&self, drill: &Drill) -> Result<Box<dyn Site>, Error>;
+    fn lay(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error>;
 }
 
 /// One throw-away place.
-pub trait Site {
+pub trait DrillSite {
     /// Returns the words that start the scripted agent.
     fn agent(&self, scenario: &str) -> Vec<String>;
 
     /// Runs a list of tasks, given as JSON, with this very program, to its end; as a night where asked.
-    fn run(&self, list: &str, as_night: bool) -> Result<Ended, Error>;
+    fn run(&self, list: &str, as_night: bool) -> Result<DrillExit, Error>;
 
     /// Runs a list and kills the program once the agent is at work.
     fn kill_at_work(&self, list: &str) -> Result<(), Error>;
@@ -54,5 +54,5 @@ pub trait Site {
     fn tree(&self) -> Result<String, Error>;
 
     /// Looks at the ledger, the traps, the processes and the agent's report.
-    fn look(&self) -> Result<Found, Error>;
+    fn look(&self) -> Result<DrillLeftovers, Error>;
 }

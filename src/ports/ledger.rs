@@ -1,8 +1,8 @@
 //! The ledger on disk: append only, verified whenever it is read.
 
 use crate::domain::ledger::{
-    Entry,
-    chain::{Anchor, Broken, Chain},
+    LedgerEntry,
+    chain::{ChainAnchor, ChainError, LedgerChain},
 };
 
 /// Why the ledger cannot be used.
@@ -15,7 +15,7 @@ pub enum Error {
         file: String,
         /// Where and why.
         #[source]
-        broken: Broken,
+        broken: ChainError,
     },
     /// It cannot be read or written.
     #[error("the ledger {file} cannot be used: {source}")]
@@ -30,13 +30,13 @@ pub enum Error {
 /// Keeps records. A record that `append` returned for is on disk.
 pub trait Ledger: Send + Sync {
     /// Reads and verifies everything.
-    fn read(&self) -> Result<Chain, Error>;
+    fn read(&self) -> Result<LedgerChain, Error>;
 
     /// Appends one record, under a session where there is one, and returns its place.
-    fn append(&self, session: Option<&str>, entry: Entry) -> Result<Anchor, Error>;
+    fn append(&self, session: Option<&str>, entry: LedgerEntry) -> Result<ChainAnchor, Error>;
 
     /// Puts a broken ledger aside and begins a new one that says so; the old file is kept.
-    fn acknowledge(&self, reason: &str) -> Result<Anchor, Error>;
+    fn acknowledge(&self, reason: &str) -> Result<ChainAnchor, Error>;
 
     /// Returns where the ledger lies, for people.
     fn place(&self) -> String;

@@ -2,7 +2,7 @@
 
 /// Where the clocks of the machine stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Boot {
+pub struct MachineClocks {
     /// Which start of the machine.
     pub id: String,
     /// Time since then, sleep included.
@@ -18,7 +18,7 @@ pub trait Machine: Send + Sync {
     fn git(&self) -> Result<String, String>;
 
     /// Returns where the clocks stand.
-    fn boot(&self) -> Boot;
+    fn boot(&self) -> MachineClocks;
 
     /// Tries what would keep the machine awake and returns its name.
     fn sleep_guard(&self) -> Result<String, String>;

@@ -4,14 +4,13 @@
 
 use std::pin::Pin;
 
+pub mod agent_runners;
 pub mod approvals;
-pub mod beats;
 pub mod checkpoints;
 pub mod clock;
 pub mod drill_site;
-pub mod hands;
-pub mod itself;
-pub mod journal;
+pub mod event_sink;
+pub mod heartbeats;
 pub mod ledger;
 pub mod machine;
 pub mod model;
@@ -22,6 +21,7 @@ pub mod probe;
 pub mod runner;
 pub mod sandbox;
 pub mod schedules;
+pub mod self_process;
 pub mod store;
 pub mod terminal;
 pub mod worktrees;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    domain::notification::{Event, Notification, Refusal},
+    domain::notification::{Notification, NotificationEvent, Refusal},
     ports::BoxFuture,
 };
 
@@ -13,7 +13,7 @@ pub trait Notifier: Send + Sync {
     fn name(&self) -> &str;
 
     /// Says whether it is to be told of such events.
-    fn wants(&self, event: Event) -> bool;
+    fn wants(&self, event: NotificationEvent) -> bool;
 
     /// Says whether it is here and now: nothing of it is worth keeping for later.
     fn is_here(&self) -> bool;

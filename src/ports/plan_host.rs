@@ -1,4 +1,4 @@
-//! The hands of a plan: start tasks, say what happened, end what runs. Nothing here blocks but [`Host::wait`].
+//! Runs the tasks of a plan: starts them, says what happened, ends what runs. Nothing here blocks but [`TaskHost::wait`].
 
 use std::{
     ffi::OsString,
@@ -12,16 +12,16 @@ use crate::{
         plan::{
             TaskIndex,
             event::{Artifact, Millis},
-            state::Reason,
+            state::StatusReason,
         },
         redaction::Redactor,
     },
-    ports::{runner::Interrupt, sandbox::Sandbox},
+    ports::{runner::StopSignal, sandbox::Sandbox},
 };
 
 /// What stands around the tasks of a plan whose policy is enforced.
 #[derive(Clone)]
-pub struct Guard {
+pub struct TaskGuard {
     /// The wall around each task.
     pub wall: Arc<dyn Sandbox>,
     /// Removes secrets from what tasks print.
@@ -29,10 +29,10 @@ pub struct Guard {
     /// All that tasks see of the environment of tos.
     pub environment: Vec<(OsString, OsString)>,
     /// What tos itself may touch on behalf of a task.
-    pub reach: Reach,
+    pub reach: FileReach,
 }
 
-impl std::fmt::Debug for Guard {
+impl std::fmt::Debug for TaskGuard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard")
             .field("reach", &self.reach)
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Guard {
 /// Which files tos itself reads and writes for a task: it stands outside the wall and must not be used to get around it.
 /// Paths are absolute and clean.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct FileReach {
     /// The working directory of the run; nothing outside is touched.
     pub root: PathBuf,
     /// Keys and tokens below it, not even to be read.
@@ -52,7 +52,7 @@ pub struct Reach {
     pub closed: Vec<PathBuf>,
 }
 
-impl Reach {
+impl FileReach {
     /// Returns whether `path` may be read.
     pub fn may_read(&self, path: &Path) -> bool {
         path.starts_with(&self.root) && !self.hidden.iter().any(|place| path.starts_with(place))
@@ -81,20 +81,20 @@ pub fn without_dots(path: &Path) -> PathBuf {
 
 /// One attempt to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
+pub struct AttemptRequest {
     /// Which task.
     pub task: TaskIndex,
-    /// Counted over all passages, from 1.
+    /// Counted over all executions of the run, from 1.
     pub attempt: u32,
-    /// Counted in this passage, from 1.
+    /// Counted in this execution, from 1.
     pub round: u32,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Happening {
+pub enum HostEvent {
     /// An attempt is over.
-    Ended(Done),
+    Ended(FinishedAttempt),
     /// Somebody asked for the end of the run, from another process.
     CancelRequested,
     /// A signal asked this process to end.
@@ -103,11 +103,11 @@ pub enum Happening {
 
 /// A finished attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Done {
+pub struct FinishedAttempt {
     /// Which task.
     pub task: TaskIndex,
     /// How it ended.
-    pub exit: Exit,
+    pub exit: AttemptExit,
     /// When, in milliseconds since 1970.
     pub at: Millis,
     /// How long it took, in microseconds.
@@ -118,7 +118,7 @@ pub struct Done {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
+pub enum AttemptExit {
     /// With this code; a signal is its number, negative.
     Code(i32),
     /// By its deadline.
@@ -128,21 +128,21 @@ pub enum Exit {
     /// By itself and with success, but without what it had promised to make; this is missing.
     OutputsMissing(String),
     /// Before it began, because of this.
-    NotStarted(Reason, String),
+    NotStarted(StatusReason, String),
     /// By an equal success in the past.
     Cached,
 }
 
 /// Runs tasks.
-pub trait Host {
-    /// Starts an attempt; its end arrives by [`Host::wait`], also where it could not be started.
-    fn start(&mut self, order: Order);
+pub trait TaskHost {
+    /// Starts an attempt; its end arrives by [`TaskHost::wait`], also where it could not be started.
+    fn start(&mut self, order: AttemptRequest);
 
     /// Returns what happened, as soon as something did, or nothing once `limit` has passed.
-    fn wait(&mut self, limit: Option<Duration>) -> Vec<Happening>;
+    fn wait(&mut self, limit: Option<Duration>) -> Vec<HostEvent>;
 
     /// Ends everything that runs, with all it has started.
-    fn end_all(&mut self, how: Interrupt);
+    fn end_all(&mut self, how: StopSignal);
 
     /// Returns the milliseconds since 1970.
     fn now(&self) -> Millis;

@@ -9,10 +9,10 @@ use std::{
 use crate::{
     domain::plan::{
         Plan,
-        event::{Created, Event, Millis, Source},
+        event::{Millis, PlanEvent, PlanSource, RunCreated},
         state::RunState,
     },
-    ports::plan_host::{Guard, Host},
+    ports::plan_host::{TaskGuard, TaskHost},
 };
 
 /// Why a plan cannot be loaded.
@@ -116,7 +116,7 @@ pub enum Error {
 
 /// Which of a task's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub enum LogStream {
     /// Standard output.
     Out,
     /// Standard error.
@@ -125,7 +125,7 @@ pub enum Stream {
 
 /// What of a cache goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Sweep<'a> {
+pub struct CacheSweep<'a> {
     /// The runs that exist.
     pub runs: &'a BTreeSet<String>,
     /// Those of them that are not over: what they have put there stays.
@@ -140,7 +140,7 @@ pub struct Sweep<'a> {
 
 /// What became of a cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct SweptCache {
     /// How many entries went.
     pub deleted: usize,
     /// How many stay.
@@ -150,7 +150,7 @@ pub struct Swept {
 }
 
 /// Loads plans and knows the runs of a home.
-pub trait Shelf {
+pub trait PlanStore {
     /// Loads a plan with these parameters.
     fn load(&self, path: &Path, params: &BTreeMap<String, String>) -> Result<Plan, LoadError>;
 
@@ -161,16 +161,21 @@ pub trait Shelf {
     fn workdir(&self, given: &Path) -> Result<PathBuf, Error>;
 
     /// Makes the directory of a new run, with a copy of its plan and the first line of its log, and locks it.
-    fn create(&self, home: &Path, plan: &Plan, created: Created) -> Result<Box<dyn RunDir>, Error>;
+    fn create(
+        &self,
+        home: &Path,
+        plan: &Plan,
+        created: RunCreated,
+    ) -> Result<Box<dyn RunDir>, Error>;
 
     /// Opens a run by its name, the beginning of it, or `latest`.
     fn open(&self, home: &Path, name: &str) -> Result<Box<dyn RunDir>, Error>;
 
     /// Deletes what the cache of a home does not need any more.
-    fn sweep_cache(&self, home: &Path, sweep: &Sweep<'_>) -> Swept;
+    fn sweep_cache(&self, home: &Path, sweep: &CacheSweep<'_>) -> SweptCache;
 
     /// Returns what a file of a plan is now; nothing where it cannot be read.
-    fn source(&self, path: &Path) -> Option<Source>;
+    fn source(&self, path: &Path) -> Option<PlanSource>;
 
     /// Returns the names of all runs, oldest first.
     fn runs(&self, home: &Path) -> Result<Vec<String>, Error>;
@@ -206,10 +211,10 @@ pub trait RunDir {
     fn state(&self) -> Result<RunState, Error>;
 
     /// Returns the events written after `from` bytes of the run log, and where the next ones will begin.
-    fn events_since(&self, from: u64) -> Result<(Vec<Event>, u64), Error>;
+    fn events_since(&self, from: u64) -> Result<(Vec<PlanEvent>, u64), Error>;
 
     /// Writes events to the run log; they survive the death of this process from here on, and a loss of power soon.
-    fn append(&mut self, events: &[Event]) -> Result<(), Error>;
+    fn append(&mut self, events: &[PlanEvent]) -> Result<(), Error>;
 
     /// Waits until everything appended would survive a loss of power.
     fn sync(&mut self) -> Result<(), Error>;
@@ -230,19 +235,19 @@ pub trait RunDir {
     fn write_report(&self, name: &str, text: &str) -> Result<PathBuf, Error>;
 
     /// Returns the last lines of a task's log, and where it ends.
-    fn log_tail(&self, id: &str, stream: Stream, lines: usize) -> (Vec<u8>, u64);
+    fn log_tail(&self, id: &str, stream: LogStream, lines: usize) -> (Vec<u8>, u64);
 
     /// Returns what was added to a task's log after `from`.
-    fn log_since(&self, id: &str, stream: Stream, from: u64) -> Vec<u8>;
+    fn log_since(&self, id: &str, stream: LogStream, from: u64) -> Vec<u8>;
 
     /// Deletes the run; the caller holds the lock.
     fn delete(&mut self) -> Result<u64, Error>;
 
-    /// Returns the hands that run the tasks of `plan` for this run, behind the `guard` where its policy is enforced.
+    /// Returns the host that runs the tasks of `plan` for this run, behind the `guard` where its policy is enforced.
     fn host<'plan>(
         &self,
         plan: &'plan Plan,
         state: &RunState,
-        guard: Option<Guard>,
-    ) -> Result<Box<dyn Host + 'plan>, Error>;
+        guard: Option<TaskGuard>,
+    ) -> Result<Box<dyn TaskHost + 'plan>, Error>;
 }

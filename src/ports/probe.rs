@@ -1,12 +1,12 @@
-//! The eyes: looks at what a done condition asks about.
+//! Looks at what a done condition asks about.
 
 use crate::{
-    domain::{gate::Sight, rules::Check},
+    domain::job::{done_condition::Observation, rules::DoneCheck},
     ports::BoxFuture,
 };
 
 /// Looks; never judges.
-pub trait Probe: Send + Sync {
+pub trait ConditionProbe: Send + Sync {
     /// Returns what is there, one entry a check, in order.
-    fn look<'a>(&'a self, checks: &'a [Check]) -> BoxFuture<'a, Vec<Sight>>;
+    fn observe<'a>(&'a self, checks: &'a [DoneCheck]) -> BoxFuture<'a, Vec<Observation>>;
 }

@@ -1,18 +1,18 @@
-//! The hands: starts one command and stays with it until nothing of it is left.
+//! Starts one command and stays with it until nothing of it is left.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
         command::Command,
-        process::{End, Failure},
+        process::{CommandResult, SpawnError},
     },
     ports::BoxFuture,
 };
 
 /// One command to run, already judged.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct CommandRequest {
     /// What to run.
     pub command: Command,
     /// Where: an absolute directory.
@@ -33,7 +33,7 @@ pub struct Order {
     /// crash of tos can be found: `<run id>/<step>/<index>`.
     pub token: String,
     /// What it reads, and who reads along.
-    pub streams: Streams,
+    pub streams: CommandStreams,
 }
 
 /// One output stream of a command.
@@ -46,7 +46,7 @@ pub enum OutputStream {
 }
 
 /// Reads the output of a command line by line while it runs. Secrets are removed before; a line longer than
-/// [`Streams::LONGEST_LINE`] is left out, and bytes that are not UTF-8 are replaced.
+/// [`CommandStreams::LONGEST_LINE`] is left out, and bytes that are not UTF-8 are replaced.
 pub trait LineReader: Send + Sync {
     /// Takes one line, without its end.
     fn line(&self, stream: OutputStream, line: &str);
@@ -54,19 +54,19 @@ pub trait LineReader: Send + Sync {
 
 /// What a command reads on standard input, and who reads along what it prints.
 #[derive(Clone, Default)]
-pub struct Streams {
+pub struct CommandStreams {
     /// The file that becomes its standard input, readable where the command runs; `None` = nothing.
     pub input_file: Option<PathBuf>,
     /// Whoever reads along.
     pub reader: Option<Arc<dyn LineReader>>,
 }
 
-impl Streams {
+impl CommandStreams {
     /// The longest line that is handed on, in bytes.
     pub const LONGEST_LINE: usize = 16 << 20;
 }
 
-impl std::fmt::Debug for Streams {
+impl std::fmt::Debug for CommandStreams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Streams")
             .field("input_file", &self.input_file)
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Streams {
 
 /// How hard to end what is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Interrupt {
+pub enum StopSignal {
     /// Ask politely, and kill what is still there after the grace period.
     Terminate,
     /// Kill now.
@@ -84,12 +84,15 @@ pub enum Interrupt {
 }
 
 /// Runs commands. Whatever way a command ends, none of its processes is alive when `run` returns.
-pub trait Runner: Send + Sync {
+pub trait CommandRunner: Send + Sync {
     /// Runs one command to its end. Dropping the future kills the tree.
-    fn run<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<End, Failure>>;
+    fn run<'a>(
+        &'a self,
+        order: &'a CommandRequest,
+    ) -> BoxFuture<'a, Result<CommandResult, SpawnError>>;
 
     /// Ends what is running now; the pending `run` then returns `Exit::Cancelled`.
-    fn interrupt(&self, how: Interrupt);
+    fn interrupt(&self, how: StopSignal);
 
     /// Returns the hosts that commands asked for and the wall refused since the last question, as `host:port`.
     fn take_refused_hosts(&self) -> Vec<String> {

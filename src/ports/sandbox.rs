@@ -3,14 +3,14 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use crate::{
-    domain::{confinement::Report, process::Failure},
+    domain::{process::SpawnError, sandbox::SandboxReport},
     ports::BoxFuture,
 };
 
 /// What the command gets and no jailer of its may have: a jailer runs outside the wall, and its loader and its search
 /// for programs would obey the command's variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Inside {
+pub struct ConfinedEnvironment {
     /// An inherited descriptor with the command's whole environment: `NAME=value`, each ended by NUL.
     /// `None` = the environment of the start.
     pub environment: Option<i32>,
@@ -22,7 +22,7 @@ pub struct Inside {
 
 /// Everything needed to start one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Launch {
+pub struct LaunchRequest {
     /// The program, as an absolute path.
     pub program: PathBuf,
     /// The name the program is told it was started as.
@@ -37,7 +37,7 @@ pub struct Launch {
     /// so the runner keeps that open, and it is not itself asked to terminate.
     pub jailed: bool,
     /// What goes past the jailers to the command; only a wall hands it on.
-    pub inside: Inside,
+    pub inside: ConfinedEnvironment,
     /// A folder that the command shares with others, and how many bytes it may hold; more ends the command.
     pub watched: Option<(PathBuf, u64)>,
 }
@@ -45,7 +45,7 @@ pub struct Launch {
 /// Confines commands. What it cannot confine as asked it refuses.
 pub trait Sandbox: Send + Sync {
     /// Returns the start of the same command behind the wall.
-    fn confine(&self, launch: Launch) -> BoxFuture<'_, Result<Launch, Failure>>;
+    fn confine(&self, launch: LaunchRequest) -> BoxFuture<'_, Result<LaunchRequest, SpawnError>>;
 
     /// Returns the hosts that commands asked for and the wall refused since the last question, as `host:port`.
     fn take_refused_hosts(&self) -> Vec<String> {
@@ -53,5 +53,5 @@ pub trait Sandbox: Send + Sync {
     }
 
     /// Tells which wall is in force and how each of its properties was proved.
-    fn report(&self) -> BoxFuture<'_, Report>;
+    fn report(&self) -> BoxFuture<'_, SandboxReport>;
 }

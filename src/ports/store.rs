@@ -3,7 +3,7 @@
 //! These calls block, and on purpose: a job does one thing at a time, and what is recorded has to be on
 //! the disk before the next effect. A detour over another thread would only add its cost.
 
-use crate::domain::{event::Event, record::Disk, state::State};
+use crate::domain::job::{event::RunLogEvent, record::RecordFiles, state::JobLoopState};
 
 /// Trouble with the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,11 +17,11 @@ pub struct Error {
 
 /// What the run log holds, and what had to be repaired to read it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Loaded {
+pub struct LoadedRunLog {
     /// The state up to `events`, where a snapshot could be used.
-    pub snapshot: Option<State>,
+    pub snapshot: Option<JobLoopState>,
     /// The events after the snapshot, or all of them.
-    pub events: Vec<Event>,
+    pub events: Vec<RunLogEvent>,
     /// One sentence for every repair.
     pub repairs: Vec<String>,
     /// True where events were lost, or the file was no run log.
@@ -32,7 +32,7 @@ pub struct Loaded {
 
 /// A file of records, by what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Record {
+pub enum RecordFile {
     /// The log of one step.
     Step(u32),
     /// The phase state.
@@ -48,25 +48,25 @@ pub enum Record {
 /// Keeps a job's records below one root. One process at a time may write.
 pub trait Store: Send + Sync {
     /// Reads the run log, repairing what a crash or a stranger did to it.
-    fn load(&self) -> Result<Loaded, Error>;
+    fn load(&self) -> Result<LoadedRunLog, Error>;
 
     /// Reads all events, without the snapshot.
-    fn history(&self) -> Result<Vec<Event>, Error>;
+    fn history(&self) -> Result<Vec<RunLogEvent>, Error>;
 
     /// Appends events; with `sync`, they are on the disk when this returns.
-    fn append(&self, events: &[Event], sync: bool) -> Result<(), Error>;
+    fn append(&self, events: &[RunLogEvent], sync: bool) -> Result<(), Error>;
 
     /// Remembers the folded state, so that the next start reads less.
-    fn save_snapshot(&self, state: &State) -> Result<(), Error>;
+    fn save_snapshot(&self, state: &JobLoopState) -> Result<(), Error>;
 
     /// Replaces a record in one piece.
-    fn write(&self, record: Record, content: &str) -> Result<(), Error>;
+    fn write(&self, record: RecordFile, content: &str) -> Result<(), Error>;
 
     /// Reads a record; `None` where there is none.
-    fn read(&self, record: Record) -> Result<Option<Vec<u8>>, Error>;
+    fn read(&self, record: RecordFile) -> Result<Option<Vec<u8>>, Error>;
 
     /// Renames a record that cannot be used to `<name>.<word>-<time>`; returns the new name.
-    fn set_aside(&self, record: Record, word: &str) -> Result<String, Error>;
+    fn set_aside(&self, record: RecordFile, word: &str) -> Result<String, Error>;
 
     /// Moves files out of the way of job `job`; those that do not exist are skipped. Returns where
     /// each one went. May be repeated after a crash.
@@ -84,7 +84,7 @@ pub trait Store: Send + Sync {
     fn archive(&self, archive: &str) -> Result<(), Error>;
 
     /// Returns what lies on the disk.
-    fn disk(&self) -> Disk;
+    fn disk(&self) -> RecordFiles;
 
     /// Writes the run summary and its one-line twin.
     fn write_summary(&self, json: &str, text: &str) -> Result<String, Error>;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::validate::Collected;
+use crate::domain::validate::CollectedChange;
 
 /// Why git or the disk did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,9 +11,9 @@ pub struct Error(pub String);
 
 /// A work tree and what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Worktree {
     /// The folder that holds work tree and homes: all an agent may write.
-    pub room: PathBuf,
+    pub task_folder: PathBuf,
     /// The work tree.
     pub top: PathBuf,
     /// Its git directory.
@@ -48,37 +48,42 @@ pub trait Worktrees: Send + Sync {
     fn head(&self) -> Result<String, Error>;
 
     /// Makes a work tree of a commit and verifies that it is exactly that.
-    fn make(&self, run: &str, task: &str, base: &str) -> Result<Place, Error>;
+    fn make(&self, run: &str, task: &str, base: &str) -> Result<Worktree, Error>;
 
     /// Makes an empty folder with these files, outside every repository, for questions to an agent.
-    fn make_scratch(&self, run: &str, name: &str, files: &[(&str, &str)]) -> Result<Place, Error>;
+    fn make_scratch(
+        &self,
+        run: &str,
+        name: &str,
+        files: &[(&str, &str)],
+    ) -> Result<Worktree, Error>;
 
     /// Returns the text of a file in such a folder, at most 64 KiB of it.
-    fn read_scratch(&self, place: &Place, file: &str) -> Option<String>;
+    fn read_scratch(&self, place: &Worktree, file: &str) -> Option<String>;
 
     /// Returns whether the user's checkout holds a file of that name.
     fn holds(&self, path: &str) -> bool;
 
     /// Takes such a folder away.
-    fn remove_scratch(&self, place: &Place) -> Result<(), Error>;
+    fn remove_scratch(&self, place: &Worktree) -> Result<(), Error>;
 
     /// Collects what changed in it, the agent's own commits and index included.
-    fn changes(&self, place: &Place) -> Result<Collected, Error>;
+    fn changes(&self, place: &Worktree) -> Result<CollectedChange, Error>;
 
     /// Returns the tree of everything in it that is not ignored; nothing that git keeps is changed.
-    fn tree(&self, place: &Place) -> Result<String, Error>;
+    fn tree(&self, place: &Worktree) -> Result<String, Error>;
 
     /// Commits a tree on top of the base and lets a reference of tos point at it.
     fn keep(
         &self,
-        place: &Place,
+        place: &Worktree,
         tree: &str,
         message: &str,
         reference: &str,
     ) -> Result<String, Error>;
 
     /// Returns a commit of a tree with these paths as they are in the base; what is not there in the base is left out.
-    fn with_base(&self, place: &Place, tree: &str, paths: &[String]) -> Result<String, Error>;
+    fn with_base(&self, place: &Worktree, tree: &str, paths: &[String]) -> Result<String, Error>;
 
     /// Lets a reference of tos point at a commit.
     fn point(&self, reference: &str, commit: &str) -> Result<(), Error>;
@@ -92,13 +97,13 @@ pub trait Worktrees: Send + Sync {
 
     /// Keeps everything in it where a person can look at it: under a reference, or, where git cannot hold
     /// it, as a folder out of the way. Returns where.
-    fn save(&self, place: &Place, message: &str, reference: &str) -> Result<String, Error>;
+    fn save(&self, place: &Worktree, message: &str, reference: &str) -> Result<String, Error>;
 
     /// Puts it back to its base, and returns the tree of everything in it afterwards, ignored files too.
-    fn roll_back(&self, place: &mut Place) -> Result<String, Error>;
+    fn roll_back(&self, place: &mut Worktree) -> Result<String, Error>;
 
     /// Takes it away; what is in it must have been kept or given up before.
-    fn remove(&self, place: &Place) -> Result<(), Error>;
+    fn remove(&self, place: &Worktree) -> Result<(), Error>;
 
     /// Takes away what a run that ended badly has left, after keeping what is in it under a reference.
     /// Returns one line each.
@@ -110,17 +115,18 @@ pub trait Worktrees: Send + Sync {
     /// Puts folders and files of the checkout that git ignores into a fresh work tree, where nothing done to them
     /// reaches the checkout: folders as links where a wall makes everything outside read-only, else as copies; files as
     /// copies. They are never part of what changed in it.
-    fn share(&self, place: &Place, wish: &SharedWish<'_>, walled: bool) -> Result<Shared, Error>;
+    fn share(&self, place: &Worktree, wish: &SharedWish<'_>, walled: bool)
+    -> Result<Shared, Error>;
 
     /// Names the submodules of a commit that work trees are made without, and what helps; one line each.
     fn missing_submodules(&self, base: &str) -> Result<Vec<String>, Error>;
 
-    /// Returns how many bytes of disk a room takes, homes and ignored files included.
-    fn weight(&self, place: &Place) -> u64;
+    /// Returns how many bytes of disk a task folder takes, homes and ignored files included.
+    fn weight(&self, place: &Worktree) -> u64;
 
     /// Returns a digest of each thing of the user's repository that no task may touch.
     fn promises(&self) -> Result<Vec<(String, String)>, Error>;
 
     /// Returns what changed between two commits, for people.
-    fn told(&self, from: &str, to: &str) -> Result<String, Error>;
+    fn describe_changes(&self, from: &str, to: &str) -> Result<String, Error>;
 }

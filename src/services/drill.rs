@@ -1,34 +1,34 @@
 //! Runs a drill: lays out a throw-away place, does there what a person would do, looks, and judges.
 
 use crate::{
-    domain::drill::{Act, Drill, Outcome, Seen, words},
-    ports::drill_site::{Error, Ground},
+    domain::drill::{Drill, DrillObservation, DrillOutcome, DrillStep, words},
+    ports::drill_site::{DrillSites, Error},
 };
 
 /// What a drill came to.
 #[derive(Debug, Clone)]
-pub struct Rehearsal {
+pub struct DrillResult {
     /// The verdict.
-    pub outcome: Outcome,
+    pub outcome: DrillOutcome,
     /// The ledger's events as they came.
     pub observed: Vec<String>,
 }
 
 /// Runs one drill to its end. Every place on the way that fails is a verdict; an error means that the drill
 /// itself could not be carried out.
-pub fn rehearse(drill: &Drill, ground: &dyn Ground) -> Result<Rehearsal, Error> {
+pub fn rehearse(drill: &Drill, ground: &dyn DrillSites) -> Result<DrillResult, Error> {
     let site = ground.lay(drill)?;
-    let mut seen = Seen {
+    let mut seen = DrillObservation {
         before: site.tree()?,
-        ..Seen::default()
+        ..DrillObservation::default()
     };
     for (number, act) in drill.acts.iter().enumerate() {
         let list = drill.list(&|scenario| site.agent(scenario), number > 0);
         let list = list.to_string();
         match act {
-            Act::Kill => site.kill_at_work(&list)?,
-            Act::Run(_) | Act::Night(_) => {
-                let ended = site.run(&list, matches!(act, Act::Night(_)))?;
+            DrillStep::Kill => site.kill_at_work(&list)?,
+            DrillStep::Run(_) | DrillStep::Night(_) => {
+                let ended = site.run(&list, matches!(act, DrillStep::Night(_)))?;
                 seen.exits.push(ended.code);
                 seen.refusal = seen.refusal.or(ended.refusal);
             }
@@ -39,7 +39,7 @@ pub fn rehearse(drill: &Drill, ground: &dyn Ground) -> Result<Rehearsal, Error> 
     seen.entries = found.entries;
     seen.faults = found.faults;
     seen.report = found.report;
-    Ok(Rehearsal {
+    Ok(DrillResult {
         outcome: drill.judge(&seen),
         observed: seen.entries.iter().map(words).collect(),
     })

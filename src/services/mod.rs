@@ -1,15 +1,10 @@
 //! The loops: each one feeds inputs to a pure state machine and performs the effect it answers with.
 
-pub mod bus;
 pub mod drill;
-pub mod guarded;
-pub mod job_loop;
+pub mod job;
 pub mod night;
 pub mod notify;
-pub mod passage;
-pub mod recovery;
+pub mod plan;
+pub mod tasks;
 
-mod perform;
-
-pub use perform::Ports;
-pub mod plan_runner;
+pub use crate::services::job::effects::JobPorts;

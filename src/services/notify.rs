@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{event::Event, notification::of_job, state::State},
+    domain::{
+        job::{event::RunLogEvent, state::JobLoopState},
+        notification::of_job,
+    },
     ports::notifier::Notifications,
-    services::bus::Reporter,
+    services::job::event_bus::EventReporter,
 };
 
 /// Tells people of waiting commands, pauses and ends of a job.
@@ -17,8 +20,8 @@ impl std::fmt::Debug for JobTeller {
     }
 }
 
-impl Reporter for JobTeller {
-    fn event(&mut self, event: &Event, state: &State) {
+impl EventReporter for JobTeller {
+    fn event(&mut self, event: &RunLogEvent, state: &JobLoopState) {
         if let Some(notification) = of_job(event, state) {
             self.0.send(notification);
         }

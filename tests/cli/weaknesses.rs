@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 use tos::domain::{
-    command::{Command, Kind},
-    policy::{Decision, Policy, World},
-    rules::PolicyRules,
+    command::{Command, CommandKind},
+    job::rules::PolicyRules,
+    policy::{Decision, Policy, PolicyContext},
 };
 
 use crate::{environment::TestEnvironment, sample};
@@ -298,9 +298,9 @@ fn every_weakness_of_the_document_has_a_test_that_exists_or_a_reason() {
 }
 
 /// Judges a command by the shipped rules alone, in a root that is nobody's home.
-fn judged(kind: Kind, code: &str) -> Decision {
+fn judged(kind: CommandKind, code: &str) -> Decision {
     let rules = PolicyRules {
-        allow_types: Kind::KNOWN.to_vec(),
+        allow_types: CommandKind::KNOWN.to_vec(),
         ..PolicyRules::default()
     };
     let policy = Policy::new(&rules).unwrap();
@@ -309,7 +309,7 @@ fn judged(kind: Kind, code: &str) -> Decision {
         code: code.to_owned(),
         argv: Vec::new(),
     };
-    let world = World::unattended("/home/user/project");
+    let world = PolicyContext::unattended("/home/user/project");
     policy.judge(&command, &world).decision
 }
 
@@ -322,14 +322,18 @@ fn w18_a_deletion_in_disguise_is_denied() {
         "x=rm; $x -rf /etc",
         "true | xargs rm -rf /etc",
     ] {
-        assert_eq!(judged(Kind::Bash, code), Decision::Deny, "{code}");
+        assert_eq!(judged(CommandKind::Bash, code), Decision::Deny, "{code}");
     }
     for code in [
         "remove-item -recurse C:\\Windows",
         "ri -r -fo C:\\Windows",
         "& ('Rem'+'ove-Item') -Recurse C:\\Windows",
     ] {
-        assert_eq!(judged(Kind::Powershell, code), Decision::Deny, "{code}");
+        assert_eq!(
+            judged(CommandKind::Powershell, code),
+            Decision::Deny,
+            "{code}"
+        );
     }
 }
 
@@ -341,6 +345,10 @@ fn w19_letters_inside_harmless_words_deny_nothing() {
         "Write-Output 'the shutdown procedure'",
         "Set-Content model/f.txt x",
     ] {
-        assert_eq!(judged(Kind::Powershell, code), Decision::Allow, "{code}");
+        assert_eq!(
+            judged(CommandKind::Powershell, code),
+            Decision::Allow,
+            "{code}"
+        );
     }
 }

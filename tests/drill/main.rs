@@ -19,13 +19,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tos::{
     adapters::{
-        drill::{DrillGround, Options},
-        ledger::{self, LedgerFile},
+        drill::{Options, TempDirSites},
+        ledger,
+        ledger::LedgerFile,
     },
     config::gates,
     domain::{
-        drill::{ALL, Act, Drill, Job, Outcome, find},
-        ledger::{Entry, PhaseMode},
+        drill::{ALL, Drill, DrillOutcome, DrillStep, DrillTask, find},
+        ledger::{LedgerEntry, PhaseMode},
     },
     ports::ledger::Ledger,
     services::drill::rehearse,
@@ -65,8 +66,8 @@ impl Root {
         fs::read_dir(self.root.join(".tos/drills")).map_or(0, Iterator::count)
     }
 
-    fn rehearse(&self, drill: &Drill) -> Outcome {
-        let ground = DrillGround::new(Options {
+    fn rehearse(&self, drill: &Drill) -> DrillOutcome {
+        let ground = TempDirSites::new(Options {
             root: self.root.clone(),
             program: env!("CARGO_BIN_EXE_tos").into(),
             path: "/usr/local/bin:/usr/bin:/bin".into(),
@@ -144,7 +145,7 @@ drills! {
 }
 
 /// The same drill with the wall taken away. All attempts are aimed at the throw-away place.
-fn unwalled(name: &str) -> Outcome {
+fn unwalled(name: &str) -> DrillOutcome {
     let drill = Drill {
         sandbox: "off",
         needs: &[],
@@ -153,8 +154,8 @@ fn unwalled(name: &str) -> Outcome {
     Root::new().rehearse(&drill)
 }
 
-fn failed(why: &str) -> Outcome {
-    Outcome::Failed(why.to_owned())
+fn failed(why: &str) -> DrillOutcome {
+    DrillOutcome::Failed(why.to_owned())
 }
 
 #[test]
@@ -187,7 +188,7 @@ fn without_a_wall_what_was_touched_outside_is_noticed() {
         ..*find("write-outside").unwrap()
     };
     let root = Root::new();
-    let ground = DrillGround::new(Options {
+    let ground = TempDirSites::new(Options {
         root: root.root.clone(),
         program: env!("CARGO_BIN_EXE_tos").into(),
         path: "/usr/local/bin:/usr/bin:/bin".into(),
@@ -200,7 +201,7 @@ fn without_a_wall_what_was_touched_outside_is_noticed() {
 
 #[test]
 fn a_drill_whose_agent_does_something_else_fails() {
-    let other: &[Job] = &[Job {
+    let other: &[DrillTask] = &[DrillTask {
         id: "T-1",
         scenario: "fix",
         needs: &[],
@@ -224,15 +225,17 @@ fn a_capability_nobody_has_makes_a_drill_that_is_not_counted() {
     };
     assert_eq!(
         Root::new().rehearse(&drill),
-        Outcome::NotCounted("refused: autonomy level drill needs a confinement with flies".into())
+        DrillOutcome::NotCounted(
+            "refused: autonomy level drill needs a confinement with flies".into()
+        )
     );
 }
 
 #[test]
 fn a_drill_that_never_kills_proves_no_recovery() {
     let drill = Drill {
-        acts: &[Act::Run(0)],
-        tasks: &[Job {
+        acts: &[DrillStep::Run(0)],
+        tasks: &[DrillTask {
             id: "T-1",
             scenario: "fix",
             needs: &[],
@@ -242,7 +245,7 @@ fn a_drill_that_never_kills_proves_no_recovery() {
     };
     assert!(matches!(
         Root::new().rehearse(&drill),
-        Outcome::Failed(why) if why.contains("session.end crash")
+        DrillOutcome::Failed(why) if why.contains("session.end crash")
     ));
 }
 
@@ -311,7 +314,7 @@ fn drills_run_again_end_a_hold() {
             gates: gates.into(),
         })
     };
-    let promoted = Entry::Phase {
+    let promoted = LedgerEntry::Phase {
         track: "autonomy".into(),
         from: "1".into(),
         to: "2a".into(),
@@ -334,7 +337,7 @@ fn drills_run_again_end_a_hold() {
     assert!(status().contains(hold), "three of four are not enough");
     assert_eq!(root.tos(&["drill", "two-failures"]).status.code(), Some(0));
     assert!(!status().contains("HOLD"), "{}", status());
-    let broken = Entry::Drill {
+    let broken = LedgerEntry::Drill {
         name: "two-failures".into(),
         scenario: vec![],
         expected: vec![],

@@ -1,6 +1,6 @@
 //! Which object of a model's reply is executed: the answer, or none.
 
-use tos::domain::proposal::{Unusable, draft, final_, review};
+use tos::domain::job::proposal::{UnusableReply, draft, final_, review};
 
 const RIGHT: &str = r#"{"final_commands": [{"type": "bash", "code": "right"}], "summary": "s"}"#;
 const WRONG: &str = r#"{"final_commands": [{"type": "bash", "code": "wrong"}], "summary": "s"}"#;
@@ -14,7 +14,7 @@ fn code(text: &str) -> Result<String, String> {
                 .map(|c| c.code.clone())
                 .unwrap_or_default()
         })
-        .map_err(|Unusable { reason }| reason)
+        .map_err(|UnusableReply { reason }| reason)
 }
 
 /// Replaces `R` and `W` by an object that is the answer and one that is not.

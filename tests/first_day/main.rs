@@ -7,7 +7,8 @@
 )]
 
 use std::{
-    fs::{self, File},
+    fs,
+    fs::File,
     io::{Read, Write},
     os::unix::fs::symlink,
     path::{Path, PathBuf},

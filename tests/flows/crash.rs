@@ -14,14 +14,16 @@ use std::{
 };
 
 use tos::{
-    adapters::llm::{ModelOptions, Provider, Secret, Shared, build},
+    adapters::model::{HttpClients, ModelOptions, Provider, Secret, build},
     domain::{
-        event::{Event, EventKind},
+        job::{
+            event::{EventKind, RunLogEvent},
+            state::JobLoopState,
+        },
         redaction::Redactor,
-        state::State,
     },
     ports::{model::Model, store::Store},
-    services::recovery,
+    services::job::recovery,
 };
 
 use crate::{
@@ -41,8 +43,8 @@ struct Told {
 }
 
 /// Returns how many calls the log closes, by a reply or by a failure.
-pub(crate) fn closed_calls(events: &[Event]) -> usize {
-    let closed = |event: &&Event| {
+pub(crate) fn closed_calls(events: &[RunLogEvent]) -> usize {
+    let closed = |event: &&RunLogEvent| {
         matches!(
             event.event,
             EventKind::QueryAnswered { .. } | EventKind::QueryFailed { .. }
@@ -51,12 +53,12 @@ pub(crate) fn closed_calls(events: &[Event]) -> usize {
     events.iter().filter(closed).count()
 }
 
-fn told(events: &[Event]) -> Told {
-    let ended = |event: &&Event| matches!(event.event, EventKind::CommandEnded { .. });
+fn told(events: &[RunLogEvent]) -> Told {
+    let ended = |event: &&RunLogEvent| matches!(event.event, EventKind::CommandEnded { .. });
     Told {
         calls: closed_calls(events),
         commands: events.iter().filter(ended).count(),
-        job_index: recovery::fold(State::default(), events).job_index,
+        job_index: recovery::fold(JobLoopState::default(), events).job_index,
     }
 }
 
@@ -114,7 +116,7 @@ fn child_that_tells_the_story_until_it_is_killed() {
     let mut options = ModelOptions::new(Provider::OpenAi, "test-model");
     options.base_url = Some(format!("{url}/v1"));
     options.api_key = Some(Secret::new("sk-loopback-0123456789"));
-    let model = build(&options, &Shared::new(Redactor::default())).unwrap();
+    let model = build(&options, &HttpClients::new(Redactor::default())).unwrap();
     let stage = Stage::new(root, Arc::from(model));
     let mortal = Arc::new(Mortal::new(layout(root), Death::Sigkill, at));
     let store: Arc<dyn Store> = Arc::clone(&mortal) as Arc<dyn Store>;

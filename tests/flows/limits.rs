@@ -4,13 +4,13 @@ use std::{fs, sync::Arc};
 
 use serde_json::json;
 use tos::{
-    domain::{
-        event::{Event, EventKind},
-        outcome::Outcome,
-        rules::{Budget, OnUnknown},
+    domain::job::{
+        event::{EventKind, RunLogEvent},
+        outcome::RunOutcome,
+        rules::{AfterCrash, JobBudget},
     },
     ports::{model::Model, store::Store},
-    services::{passage, recovery},
+    services::job::{recovery, run},
 };
 
 use crate::{
@@ -41,7 +41,7 @@ fn a_long_wait_parks_the_job_and_a_run_before_its_time_asks_nobody() {
         stage.clock.move_by(seconds);
         let passage = stage.again();
         assert!(
-            matches!(passage.outcome, Outcome::Parked { .. }),
+            matches!(passage.outcome, RunOutcome::Parked { .. }),
             "{:?}",
             passage.outcome
         );
@@ -63,7 +63,7 @@ fn with_wait_the_same_run_goes_on_when_the_time_has_come() {
 fn a_clock_that_was_set_back_does_not_park_a_job_for_longer() {
     let folder = folder();
     let stage = Stage::new(folder.path(), busy_at_first());
-    assert!(matches!(stage.again().outcome, Outcome::Parked { .. }));
+    assert!(matches!(stage.again().outcome, RunOutcome::Parked { .. }));
     stage.clock.move_by(-90_000);
     assert_eq!(stage.again().outcome.reason(), "done (job 1/3 completed)");
 }
@@ -73,26 +73,26 @@ fn a_reached_budget_pauses_and_a_raised_one_goes_on_where_it_stood() {
     let folder = folder();
     let model = FakeModel::new(story::answer);
     let mut stage = Stage::new(folder.path(), Arc::clone(&model) as Arc<dyn Model>);
-    stage.rules.budget = Budget {
+    stage.rules.budget = JobBudget {
         max_tokens: Some(60),
-        ..Budget::default()
+        ..JobBudget::default()
     };
     for _ in 0..2 {
         let passage = stage.again();
         assert!(
-            matches!(passage.outcome, Outcome::OverBudget { .. }),
+            matches!(passage.outcome, RunOutcome::OverBudget { .. }),
             "{:?}",
             passage.outcome
         );
         assert_eq!(model.calls(), 4);
     }
-    stage.rules.budget = Budget::default();
+    stage.rules.budget = JobBudget::default();
     assert_eq!(stage.again().outcome.reason(), "done (job 1/3 completed)");
     assert_eq!(model.calls(), 6);
 }
 
 /// A story that died right after its first command ran and before its end was written.
-fn with_an_unknown_command(rule: OnUnknown) -> (tempfile::TempDir, Stage) {
+fn with_an_unknown_command(rule: AfterCrash) -> (tempfile::TempDir, Stage) {
     for at in 0.. {
         let folder = folder();
         let mut stage = Stage::new(folder.path(), FakeModel::new(story::answer));
@@ -109,16 +109,16 @@ fn with_an_unknown_command(rule: OnUnknown) -> (tempfile::TempDir, Stage) {
 
 #[test]
 fn an_unknown_command_stops_the_run_until_somebody_decides_and_is_never_guessed_at() {
-    let (_folder, mut stage) = with_an_unknown_command(OnUnknown::Stop);
+    let (_folder, mut stage) = with_an_unknown_command(AfterCrash::Stop);
     for _ in 0..2 {
         let passage = stage.again();
-        let Outcome::UnknownCommand { reason } = &passage.outcome else {
+        let RunOutcome::UnknownCommand { reason } = &passage.outcome else {
             panic!("{:?}", passage.outcome);
         };
         assert!(reason.contains("command 1 of step 2"), "{reason}");
         assert_eq!(stage.marks(), ["1.2.a"]);
     }
-    stage.rules.on_unknown = OnUnknown::Skip;
+    stage.rules.on_unknown = AfterCrash::Skip;
     assert_eq!(stage.again().outcome.reason(), "done (job 1/3 completed)");
     assert_eq!(stage.marks(), ["1.2.a", "1.2.b"]);
     let log = stage.log();
@@ -128,7 +128,7 @@ fn an_unknown_command_stops_the_run_until_somebody_decides_and_is_never_guessed_
 
 #[test]
 fn an_unknown_command_runs_again_where_that_is_the_rule() {
-    let (_folder, stage) = with_an_unknown_command(OnUnknown::Rerun);
+    let (_folder, stage) = with_an_unknown_command(AfterCrash::Rerun);
     let passage = stage.again();
     assert_eq!(passage.outcome.reason(), "done (job 1/3 completed)");
     assert_eq!(
@@ -146,7 +146,7 @@ fn looking_changes_no_job_and_asks_nobody() {
     stage.again();
     let log = fs::read(layout(folder.path()).run_log()).unwrap();
     let calls = model.calls();
-    let (state, disk, notes) = passage::look(stage.store().as_ref()).unwrap();
+    let (state, disk, notes) = run::look(stage.store().as_ref()).unwrap();
     assert_eq!(
         (state.job_index, disk.step_logs, notes),
         (2, vec![1, 2], vec![])
@@ -168,7 +168,7 @@ fn a_clean_start_that_dies_anywhere_is_finished_by_the_next_run() {
         let before = stage.log().len();
         let survived = stage.run(&mortal).is_ok();
         // Whoever wants a clean start asks again for one that has not begun.
-        let begun = |event: &Event| matches!(event.event, EventKind::CleanStarted { .. });
+        let begun = |event: &RunLogEvent| matches!(event.event, EventKind::CleanStarted { .. });
         stage.clean = stage.log().len() == before && !stage.log().iter().any(begun);
         let recover = || recovery::recover(stage.store().as_ref()).unwrap().state;
         if stage.clean || recover().jobs_done == 0 {

@@ -1,13 +1,17 @@
 //! Properties of the run log, over the log of the whole story: any prefix of it, cut anywhere, is a log one
 //! can go on from; a snapshot and the rest say what the whole says; records rebuilt are the records written.
 
-use std::{fs, path::Path, sync::Arc, sync::OnceLock};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use proptest::prelude::*;
 use tos::{
-    domain::{event::Event, state::State},
+    domain::job::{event::RunLogEvent, state::JobLoopState},
     ports::{model::Model, store::Store},
-    services::recovery,
+    services::job::recovery,
 };
 
 use crate::{
@@ -30,7 +34,7 @@ fn whole() -> &'static [u8] {
     })
 }
 
-fn events() -> Vec<Event> {
+fn events() -> Vec<RunLogEvent> {
     let lines = whole().split(|byte| *byte == b'\n');
     lines
         .filter(|line| !line.is_empty())
@@ -64,7 +68,7 @@ proptest! {
         stage.run_to_the_end(&store).unwrap();
         let log = stage.log();
         stage.check_records(&log);
-        let state = recovery::fold(State::default(), &log);
+        let state = recovery::fold(JobLoopState::default(), &log);
         prop_assert_eq!((state.jobs_done, state.job_index), (3, 4));
         prop_assert_eq!(&log[..known.len()], known.as_slice());
         let closed = closed_calls(&log);
@@ -75,12 +79,12 @@ proptest! {
     fn a_snapshot_and_the_rest_say_what_the_whole_log_says(at in 0..200_usize) {
         let events = events();
         let at = at.min(events.len());
-        let first = recovery::fold(State::default(), &events[..at]);
-        let snapshot: State = serde_json::from_slice(&serde_json::to_vec(&first).unwrap()).unwrap();
+        let first = recovery::fold(JobLoopState::default(), &events[..at]);
+        let snapshot: JobLoopState = serde_json::from_slice(&serde_json::to_vec(&first).unwrap()).unwrap();
         prop_assert_eq!(&snapshot, &first);
         prop_assert_eq!(
             recovery::fold(snapshot, &events[at..]),
-            recovery::fold(State::default(), &events)
+            recovery::fold(JobLoopState::default(), &events)
         );
     }
 

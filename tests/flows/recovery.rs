@@ -10,9 +10,9 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tos::{
-    domain::outcome::Outcome,
+    domain::job::outcome::RunOutcome,
     ports::{model::Model, store::Store},
-    services::passage::Passage,
+    services::job::run::RunReport,
 };
 
 use crate::{
@@ -71,7 +71,7 @@ impl Scene {
     }
 
     /// Runs once and expects this end.
-    fn run_done(&self, reason: &str) -> Passage {
+    fn run_done(&self, reason: &str) -> RunReport {
         let passage = self.stage.again();
         assert_eq!(passage.outcome.reason(), reason, "{:?}", passage.notes);
         passage
@@ -110,7 +110,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Asserts that exactly one sentence was said and that it holds these words.
-fn said(passage: &Passage, words: &[&str]) {
+fn said(passage: &RunReport, words: &[&str]) {
     let [note] = passage.notes.as_slice() else {
         panic!("one sentence was expected: {:?}", passage.notes);
     };
@@ -298,7 +298,7 @@ fn w14_w17_w58_a_record_that_is_torn_empty_foreign_or_gone_is_written_again() {
                 None => fs::remove_file(scene.path(file)).unwrap(),
             }
             let passage = scene.stage.again();
-            assert!(matches!(passage.outcome, Outcome::LoopComplete { .. }));
+            assert!(matches!(passage.outcome, RunOutcome::LoopComplete { .. }));
             said(
                 &passage,
                 &[name, word, "it was written again from the run log"],

@@ -2,8 +2,8 @@
 
 use clap::Parser;
 use tos::{
-    domain::ledger::{Entry, PhaseMode},
-    interfaces::cli::args::Cli,
+    domain::ledger::{LedgerEntry, PhaseMode},
+    interfaces::cli::command_line::Cli,
     ports::ledger::Ledger,
 };
 
@@ -66,7 +66,7 @@ fn whatever_the_status_advises_can_be_typed() {
     seen.extend(advice(&out(&root.tos(&["autonomy", "status", "--stages"]))));
     let ledger = root.ledger();
     for (from, to) in [("1", "2a"), ("2a", "2b"), ("2b", "3")] {
-        let entry = Entry::Phase {
+        let entry = LedgerEntry::Phase {
             track: "autonomy".into(),
             from: from.into(),
             to: to.into(),
@@ -78,7 +78,7 @@ fn whatever_the_status_advises_can_be_typed() {
         ledger.append(None, entry).unwrap();
         seen.extend(advice(&out(&root.tos(&["autonomy", "status", "--stages"]))));
     }
-    let breach = Entry::IsolationBreach {
+    let breach = LedgerEntry::IsolationBreach {
         what: "w".into(),
         path: "p".into(),
     };

@@ -16,7 +16,8 @@ mod program;
 mod repository;
 
 use std::{
-    fs::{self, File},
+    fs,
+    fs::File,
     io::{Read, Write},
     path::PathBuf,
     process::{Command, Output},
@@ -26,7 +27,7 @@ use tempfile::TempDir;
 use tos::{
     adapters::ledger::{LedgerFile, Options},
     config::gates,
-    domain::ledger::{Entry, TaskEnd, TaskOutcome},
+    domain::ledger::{LedgerEntry, TaskEnd, TaskOutcome},
     ports::ledger::Ledger,
 };
 
@@ -146,7 +147,7 @@ impl Root {
                 goal: String::new(),
                 micro_usd: None,
             };
-            ledger.append(None, Entry::Task { end }).unwrap();
+            ledger.append(None, LedgerEntry::Task { end }).unwrap();
         }
         for name in [
             "danger-symbol",
@@ -154,7 +155,7 @@ impl Root {
             "forbidden-import",
             "two-failures",
         ] {
-            let entry = Entry::Drill {
+            let entry = LedgerEntry::Drill {
                 name: name.into(),
                 scenario: vec![],
                 expected: vec![],
@@ -234,7 +235,7 @@ fn a_breach_demotes_by_itself_and_the_demotion_is_on_record() {
     let root = Root::new();
     root.earn_the_first_promotion();
     assert_eq!(root.at_terminal(&["phase", "promote"], "2a").0, 0);
-    let breach = Entry::IsolationBreach {
+    let breach = LedgerEntry::IsolationBreach {
         what: "wrote".into(),
         path: "/etc/x".into(),
     };

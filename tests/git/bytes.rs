@@ -7,7 +7,9 @@ use std::{
 };
 
 use proptest::prelude::*;
-use tos::{adapters::git::GitWorktrees, domain::checkpoint::Failure, ports::worktrees::Worktrees};
+use tos::{
+    adapters::git::GitWorktrees, domain::checkpoint::CheckpointError, ports::worktrees::Worktrees,
+};
 
 use crate::{
     equivalence::tree_by_git,
@@ -242,11 +244,14 @@ fn a_broken_filter_stops_a_checkpoint_as_it_stops_git_and_no_rollback() {
     spoil(&repo);
     let failure = repo.try_take("spoilt").unwrap_err();
     assert!(
-        matches!(&failure, Failure::Program { command, .. } if command == "add"),
+        matches!(&failure, CheckpointError::Program { command, .. } if command == "add"),
         "{failure}"
     );
     let failure = repo.try_roll_back("before", false).unwrap_err();
-    assert!(matches!(failure, Failure::Dirty { .. }), "{failure}");
+    assert!(
+        matches!(failure, CheckpointError::Dirty { .. }),
+        "{failure}"
+    );
     repo.try_roll_back("before", true).unwrap();
     assert_eq!(repo.read("a.txt"), "one\n");
     assert!(!repo.has("hooked") && !repo.has(".gitattributes"));

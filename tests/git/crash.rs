@@ -10,8 +10,8 @@ use std::{
 };
 
 use tos::{
-    adapters::git::{GitCheckpoints, GitWorktrees, Options},
-    domain::checkpoint::{Failure, RollBack, Take},
+    adapters::git::{GitCheckpoints, GitWorktrees, options::Options},
+    domain::checkpoint::{CheckpointError, CheckpointRequest, RollbackRequest},
     ports::{checkpoints::Checkpoints, worktrees::Worktrees},
 };
 
@@ -30,16 +30,16 @@ fn child() {
     let checkpoints = GitCheckpoints::new(Options::for_root(top));
     if target.is_empty() {
         let name = "x".to_owned();
-        let order = Take {
+        let order = CheckpointRequest {
             name,
             allow_secrets: false,
         };
         block_on(checkpoints.take(&order)).unwrap();
     } else {
-        let order = RollBack {
+        let order = RollbackRequest {
             target: Some(target),
             discard: true,
-            ..RollBack::default()
+            ..RollbackRequest::default()
         };
         block_on(checkpoints.roll_back(&order)).unwrap();
     }
@@ -79,9 +79,9 @@ fn messy() -> (Repo, String) {
 
 /// Does what a person does who is told of a lock that nobody holds: removes that file and tries again.
 /// Only the lock of a branch may be left: git leaves it the same way, and whose it is nobody can know.
-fn obeying<T>(act: impl Fn() -> Result<T, Failure>) -> T {
+fn obeying<T>(act: impl Fn() -> Result<T, CheckpointError>) -> T {
     match act() {
-        Err(Failure::Locked { lock, .. }) if lock.contains("/refs/heads/") => {
+        Err(CheckpointError::Locked { lock, .. }) if lock.contains("/refs/heads/") => {
             std::fs::remove_file(lock).unwrap();
             act().unwrap()
         }

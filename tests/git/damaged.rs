@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tos::domain::checkpoint::Failure;
+use tos::domain::checkpoint::CheckpointError;
 
 use crate::support::Repo;
 
@@ -26,9 +26,9 @@ fn lose_loose_objects(repo: &Repo) {
     }
 }
 
-fn assert_damaged(repo: &Repo, failure: &Failure) {
+fn assert_damaged(repo: &Repo, failure: &CheckpointError) {
     let text = failure.to_string();
-    assert!(matches!(failure, Failure::Damaged { .. }), "{text}");
+    assert!(matches!(failure, CheckpointError::Damaged { .. }), "{text}");
     assert!(text.contains(repo.top.to_str().unwrap()), "{text}");
     assert!(text.contains("git fsck"), "{text}");
 }

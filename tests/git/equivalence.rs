@@ -10,8 +10,11 @@ use std::{
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use tos::{
-    adapters::git::{Engine, GitCheckpoints, Options},
-    domain::checkpoint::{RollBack, Take},
+    adapters::git::{
+        GitCheckpoints,
+        options::{Engine, Options},
+    },
+    domain::checkpoint::{CheckpointRequest, RollbackRequest},
     ports::checkpoints::Checkpoints,
 };
 
@@ -300,17 +303,17 @@ fn round(repo: &Repo, engine: Engine, steps: &[Step], name: &str) {
         perform(repo, step);
     }
     let (expected, picture, before) = (tree_by_git(repo), repo.picture(), repo.head());
-    let order = Take {
+    let order = CheckpointRequest {
         name: name.to_owned(),
         allow_secrets: false,
     };
     let taken = block_on(with(repo, engine).take(&order)).unwrap();
     assert_eq!(repo.picture(), picture, "a checkpoint changes no file");
     check_clean(repo, &expected);
-    let order = RollBack {
+    let order = RollbackRequest {
         target: Some(before.clone()),
         discard: false,
-        ..RollBack::default()
+        ..RollbackRequest::default()
     };
     block_on(with(repo, engine).roll_back(&order)).unwrap();
     check_rolled_back(repo, &picture);

@@ -4,7 +4,7 @@ use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use tos::{
     adapters::git::{GitWorktrees, blocking_look},
-    domain::checkpoint::Failure,
+    domain::checkpoint::CheckpointError,
 };
 
 use crate::support::{Repo, git_in, take_with};
@@ -178,7 +178,10 @@ fn filters_run_and_a_broken_one_stops_the_checkpoint() {
     repo.write("x.up", "third\n");
     let before = (repo.head(), repo.staged());
     let failure = repo.try_take("z").unwrap_err();
-    assert!(matches!(failure, Failure::Program { .. }), "{failure}");
+    assert!(
+        matches!(failure, CheckpointError::Program { .. }),
+        "{failure}"
+    );
     assert_eq!((repo.head(), repo.staged()), before);
 }
 
@@ -189,7 +192,7 @@ fn a_lock_held_by_another_git_is_waited_for_and_then_named() {
     repo.write("a.txt", "two\n");
     let failure = repo.try_take("x").unwrap_err();
     assert!(
-        matches!(&failure, Failure::Locked { waited_ms: 100, .. }),
+        matches!(&failure, CheckpointError::Locked { waited_ms: 100, .. }),
         "{failure}"
     );
     assert!(failure.to_string().contains(".git/index.lock"), "{failure}");
@@ -277,7 +280,10 @@ fn a_sha256_repository_is_refused_in_words() {
     repo.git(&["init", "-q", "--object-format=sha256", "."]);
     repo.write("a", "a");
     let failure = repo.try_take("x").unwrap_err();
-    assert!(matches!(failure, Failure::Unsupported { .. }), "{failure}");
+    assert!(
+        matches!(failure, CheckpointError::Unsupported { .. }),
+        "{failure}"
+    );
     assert!(failure.to_string().contains("sha256"), "{failure}");
 }
 
@@ -285,7 +291,10 @@ fn a_sha256_repository_is_refused_in_words() {
 fn a_bare_repository_is_refused() {
     let repo = Repo::outside();
     repo.git(&["init", "-q", "--bare", "."]);
-    assert!(matches!(repo.try_take("x"), Err(Failure::Bare { .. })));
+    assert!(matches!(
+        repo.try_take("x"),
+        Err(CheckpointError::Bare { .. })
+    ));
 }
 
 #[test]
@@ -295,7 +304,7 @@ fn a_look_tells_why_checkpoints_are_not_possible() {
     let outside = Repo::outside();
     assert!(matches!(
         blocking_look(&outside.top),
-        Err(Failure::NoRepository { .. })
+        Err(CheckpointError::NoRepository { .. })
     ));
     // Only root can give a repository away, and a machine may trust everybody.
     let given = std::os::unix::fs::chown(&repo.top, Some(4242), None)
@@ -348,7 +357,7 @@ fn other_formats_are_named_with_what_helps_and_left_as_they_are() {
             repo.try_roll_back("x", true).unwrap_err().to_string(),
             blocking_look(&repo.top).unwrap_err().to_string(),
             GitWorktrees::open(&repo.top).unwrap_err().to_string(),
-            tos::adapters::changes::blocking_collect(&repo.top, None)
+            tos::adapters::validate::changes::blocking_collect(&repo.top, None)
                 .unwrap_err()
                 .to_string(),
         ];

@@ -3,8 +3,11 @@
 use std::fs;
 
 use tos::{
-    adapters::git::{Engine, GitCheckpoints, Options},
-    domain::checkpoint::{Change, Failure, Kind, RollBack},
+    adapters::git::{
+        GitCheckpoints,
+        options::{Engine, Options},
+    },
+    domain::checkpoint::{ChangeKind, CheckpointError, PathChange, RollbackRequest},
     ports::checkpoints::Checkpoints,
 };
 
@@ -45,19 +48,19 @@ fn a_dirty_tree_is_refused_with_a_list_and_nothing_moves() {
     repo.git(&["add", "src/lib.rs"]);
     repo.write("src/lib.rs", "fn lib() {}\n");
     let before = (repo.picture(), repo.staged(), repo.head());
-    let Err(Failure::Dirty { changes }) = repo.try_roll_back(&first, false) else {
+    let Err(CheckpointError::Dirty { changes }) = repo.try_roll_back(&first, false) else {
         panic!("it was rolled back");
     };
-    let change = |kind, path: &str| Change {
+    let change = |kind, path: &str| PathChange {
         path: path.to_owned(),
         kind,
     };
     assert_eq!(
         changes,
         [
-            change(Kind::Modified, "a.txt"),
-            change(Kind::Added, "new.txt"),
-            change(Kind::Modified, "src/lib.rs"),
+            change(ChangeKind::Modified, "a.txt"),
+            change(ChangeKind::Added, "new.txt"),
+            change(ChangeKind::Modified, "src/lib.rs"),
         ]
     );
     assert_eq!((repo.picture(), repo.staged(), repo.head()), before);
@@ -111,7 +114,7 @@ fn a_conflict_that_was_discarded_comes_back_as_a_conflict() {
     let before = (repo.picture(), repo.staged(), repo.status());
     assert!(matches!(
         repo.try_roll_back("HEAD", false),
-        Err(Failure::UnderWay { .. })
+        Err(CheckpointError::UnderWay { .. })
     ));
     repo.roll_back(&main, true);
     assert!(!repo.has(".git/MERGE_HEAD"));
@@ -155,10 +158,10 @@ fn survives_there_and_back(engine: Engine) {
     };
     let git = GitCheckpoints::new(options);
     let (before, head) = (repo.picture(), repo.head());
-    let order = RollBack {
+    let order = RollbackRequest {
         target: Some(first),
         discard: false,
-        ..RollBack::default()
+        ..RollbackRequest::default()
     };
     block_on(git.roll_back(&order)).unwrap();
     let line = |path: &str| format!("{path} 0 precious\n");
@@ -263,7 +266,7 @@ fn v07_a_local_target_needs_no_network_and_a_failed_fetch_is_told() {
     let absent = "1234567890123456789012345678901234567890";
     let failure = repo.try_roll_back(absent, false).unwrap_err();
     assert!(
-        matches!(&failure, Failure::Unknown { fetch: Some(_), .. }),
+        matches!(&failure, CheckpointError::Unknown { fetch: Some(_), .. }),
         "{failure}"
     );
     assert!(failure.to_string().contains("git fetch"), "{failure}");
@@ -300,7 +303,7 @@ fn what_does_not_exist_is_said_to_be_unknown() {
     );
     assert!(matches!(
         block_on(repo.checkpoints().undo(None)),
-        Err(Failure::NoSafety { .. })
+        Err(CheckpointError::NoSafety { .. })
     ));
 }
 

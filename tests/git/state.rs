@@ -3,8 +3,11 @@
 use std::fs;
 
 use tos::{
-    adapters::git::{Engine, GitCheckpoints, GitWorktrees, Options},
-    domain::checkpoint::{RollBack, RolledBack, Template},
+    adapters::git::{
+        GitCheckpoints, GitWorktrees,
+        options::{Engine, Options},
+    },
+    domain::checkpoint::{KeptPlaceholder, RollbackReport, RollbackRequest},
     ports::{checkpoints::Checkpoints, worktrees::Worktrees},
 };
 
@@ -20,12 +23,12 @@ fn options(repo: &Repo, engine: Engine) -> Options {
     }
 }
 
-fn back(repo: &Repo, engine: Engine, templates: &[(&str, &str)]) -> RolledBack {
-    let template = |(file, text): &(&str, &str)| Template {
+fn back(repo: &Repo, engine: Engine, templates: &[(&str, &str)]) -> RollbackReport {
+    let template = |(file, text): &(&str, &str)| KeptPlaceholder {
         file: file.into(),
         text: (*text).to_owned(),
     };
-    let order = RollBack {
+    let order = RollbackRequest {
         target: Some("1".to_owned()),
         discard: true,
         templates: templates.iter().map(template).collect(),
@@ -115,10 +118,10 @@ fn a_rollback_does_not_put_a_template_in_the_place_of_what_was_filled_in() {
         // With it filled in, a checkpoint of it is a state like any other.
         take_with(options(&repo, engine), "filled", false).unwrap();
         repo.write("config.json", "worse\n");
-        let order = RollBack {
+        let order = RollbackRequest {
             target: Some("2".to_owned()),
             discard: true,
-            ..RollBack::default()
+            ..RollbackRequest::default()
         };
         block_on(GitCheckpoints::new(options(&repo, engine)).roll_back(&order)).unwrap();
         assert_eq!(repo.read("config.json"), "my goal\n");

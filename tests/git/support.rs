@@ -10,8 +10,11 @@ use std::{
 
 use tempfile::TempDir;
 use tos::{
-    adapters::git::{GitCheckpoints, Options},
-    domain::checkpoint::{Failure, RollBack, RolledBack, Take, Taken, Undone},
+    adapters::git::{GitCheckpoints, options::Options},
+    domain::checkpoint::{
+        CheckpointError, CheckpointReport, CheckpointRequest, RollbackReport, RollbackRequest,
+        UndoReport,
+    },
     ports::checkpoints::Checkpoints,
 };
 
@@ -107,33 +110,37 @@ impl Repo {
         GitCheckpoints::new(self.options())
     }
 
-    pub(crate) fn try_take(&self, name: &str) -> Result<Taken, Failure> {
+    pub(crate) fn try_take(&self, name: &str) -> Result<CheckpointReport, CheckpointError> {
         take_with(self.options(), name, false)
     }
 
-    pub(crate) fn take(&self, name: &str) -> Taken {
+    pub(crate) fn take(&self, name: &str) -> CheckpointReport {
         let taken = self.try_take(name).unwrap();
         self.check();
         taken
     }
 
-    pub(crate) fn try_roll_back(&self, target: &str, discard: bool) -> Result<RolledBack, Failure> {
-        let order = RollBack {
+    pub(crate) fn try_roll_back(
+        &self,
+        target: &str,
+        discard: bool,
+    ) -> Result<RollbackReport, CheckpointError> {
+        let order = RollbackRequest {
             target: Some(target.to_owned()),
             discard,
-            ..RollBack::default()
+            ..RollbackRequest::default()
         };
         block_on(self.checkpoints().roll_back(&order))
     }
 
-    pub(crate) fn roll_back(&self, target: &str, discard: bool) -> RolledBack {
+    pub(crate) fn roll_back(&self, target: &str, discard: bool) -> RollbackReport {
         let done = self.try_roll_back(target, discard).unwrap();
         self.check();
         assert_eq!(self.status(), "", "clean after a rollback");
         done
     }
 
-    pub(crate) fn undo(&self) -> Undone {
+    pub(crate) fn undo(&self) -> UndoReport {
         let done = block_on(self.checkpoints().undo(None)).unwrap();
         self.check();
         done
@@ -176,8 +183,8 @@ pub(crate) fn take_with(
     options: Options,
     name: &str,
     allow_secrets: bool,
-) -> Result<Taken, Failure> {
-    let order = Take {
+) -> Result<CheckpointReport, CheckpointError> {
+    let order = CheckpointRequest {
         name: name.to_owned(),
         allow_secrets,
     };

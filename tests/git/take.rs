@@ -3,14 +3,16 @@
 use std::fs;
 
 use tos::{
-    domain::checkpoint::{Change, Failure, Kind, RollBack, Suspect},
+    domain::checkpoint::{
+        ChangeKind, CheckpointError, PathChange, RollbackRequest, SuspectedSecret,
+    },
     ports::checkpoints::Checkpoints,
 };
 
 use crate::support::{Repo, block_on, take_with};
 
-fn change(kind: Kind, path: &str) -> Change {
-    Change {
+fn change(kind: ChangeKind, path: &str) -> PathChange {
+    PathChange {
         path: path.to_owned(),
         kind,
     }
@@ -33,9 +35,9 @@ fn a_checkpoint_is_a_commit_of_everything_that_is_not_ignored() {
     assert_eq!(
         taken.changes,
         [
-            change(Kind::Modified, "a.txt"),
-            change(Kind::Added, "new/file.txt"),
-            change(Kind::Deleted, "src/lib.rs"),
+            change(ChangeKind::Modified, "a.txt"),
+            change(ChangeKind::Added, "new/file.txt"),
+            change(ChangeKind::Deleted, "src/lib.rs"),
         ]
     );
     assert_eq!(
@@ -70,7 +72,7 @@ fn a_repository_without_commits_gets_its_first_one() {
     let repo = Repo::empty();
     repo.write("a", "a");
     let taken = repo.take("first");
-    assert_eq!(taken.changes, [change(Kind::Added, "a")]);
+    assert_eq!(taken.changes, [change(ChangeKind::Added, "a")]);
     assert_eq!(repo.git(&["log", "--format=%s"]), "CHECKPOINT first\n");
     assert_eq!(repo.status(), "");
     let empty = Repo::empty();
@@ -99,10 +101,10 @@ fn v03_every_checkpoint_is_known_to_the_next_rollback() {
     let taken = repo.take("by itself");
     repo.write("a.txt", "three\n");
     repo.commit("later");
-    let order = RollBack {
+    let order = RollbackRequest {
         target: None,
         discard: false,
-        ..RollBack::default()
+        ..RollbackRequest::default()
     };
     let back = block_on(repo.checkpoints().roll_back(&order)).unwrap();
     assert_eq!(back.hash, taken.hash);
@@ -117,10 +119,10 @@ fn v04_files_that_look_like_secrets_are_named_and_nothing_is_written() {
     repo.write("src/lib.rs", format!("const T: &str = \"{token}\";\n"));
     repo.write(".env.example", "A=\n");
     let before = (repo.head(), repo.staged(), repo.status());
-    let Err(Failure::Secrets { suspects }) = repo.try_take("x") else {
+    let Err(CheckpointError::Secrets { suspects }) = repo.try_take("x") else {
         panic!("it was taken");
     };
-    let suspect = |path: &str, looks_like: &str| Suspect {
+    let suspect = |path: &str, looks_like: &str| SuspectedSecret {
         path: path.to_owned(),
         looks_like: looks_like.to_owned(),
     };
@@ -199,7 +201,10 @@ fn outside_a_repository_the_remedy_is_named_and_init_is_one() {
     let repo = Repo::outside();
     repo.write("a", "a");
     let failure = repo.try_take("x").unwrap_err();
-    assert!(matches!(failure, Failure::NoRepository { .. }), "{failure}");
+    assert!(
+        matches!(failure, CheckpointError::NoRepository { .. }),
+        "{failure}"
+    );
     assert!(failure.to_string().contains("--init"), "{failure}");
     block_on(repo.checkpoints().init()).unwrap();
     block_on(repo.checkpoints().init()).unwrap();
@@ -215,7 +220,7 @@ fn a_root_below_the_top_covers_the_whole_work_tree() {
     options.root = repo.top.join("src");
     let taken = take_with(options, "x", false).unwrap();
     assert_eq!(taken.covers, repo.top);
-    assert_eq!(taken.changes, [change(Kind::Modified, "a.txt")]);
+    assert_eq!(taken.changes, [change(ChangeKind::Modified, "a.txt")]);
     assert_eq!(
         repo.status(),
         "?? src/logs/\n",
@@ -274,14 +279,14 @@ fn the_list_and_the_details_tell_what_was_taken() {
     let shown = block_on(repo.checkpoints().show(Some("two"))).unwrap();
     assert_eq!(shown.listed, list[1]);
     assert_eq!(shown.listed.hash, second.hash);
-    assert_eq!(shown.changes, [change(Kind::Added, "b.txt")]);
+    assert_eq!(shown.changes, [change(ChangeKind::Added, "b.txt")]);
     let difference = block_on(repo.checkpoints().diff(Some("1"))).unwrap();
     assert_eq!(
         difference.changes,
         [
-            change(Kind::Modified, "a.txt"),
-            change(Kind::Added, "b.txt"),
-            change(Kind::Added, "c.txt"),
+            change(ChangeKind::Modified, "a.txt"),
+            change(ChangeKind::Added, "b.txt"),
+            change(ChangeKind::Added, "c.txt"),
         ]
     );
     assert!(
@@ -313,7 +318,7 @@ fn a_number_that_is_also_a_name_is_refused_until_it_is_said_which() {
     assert_eq!(repo.roll_back(&first.hash, false).hash, first.hash);
     assert!(matches!(
         repo.try_roll_back("checkpoints/3", false),
-        Err(Failure::Unknown { .. })
+        Err(CheckpointError::Unknown { .. })
     ));
 }
 

@@ -3,8 +3,11 @@
 use std::{fs, path::PathBuf};
 
 use tos::{
-    adapters::git::{GitCheckpoints, Options},
-    domain::checkpoint::{Failure, RollBack, RolledBack, Take, Taken, Undone},
+    adapters::git::{GitCheckpoints, options::Options},
+    domain::checkpoint::{
+        CheckpointError, CheckpointReport, CheckpointRequest, RollbackReport, RollbackRequest,
+        UndoReport,
+    },
     ports::checkpoints::Checkpoints,
 };
 
@@ -39,28 +42,28 @@ impl Linked {
         GitCheckpoints::new(Options::for_root(self.top.clone()))
     }
 
-    fn take(&self, name: &str) -> Result<Taken, Failure> {
-        let order = Take {
+    fn take(&self, name: &str) -> Result<CheckpointReport, CheckpointError> {
+        let order = CheckpointRequest {
             name: name.to_owned(),
             allow_secrets: false,
         };
         block_on(self.checkpoints().take(&order))
     }
 
-    fn roll_back(&self, target: Option<&str>) -> Result<RolledBack, Failure> {
+    fn roll_back(&self, target: Option<&str>) -> Result<RollbackReport, CheckpointError> {
         roll_back(&self.checkpoints(), target)
     }
 
-    fn undo(&self) -> Result<Undone, Failure> {
+    fn undo(&self) -> Result<UndoReport, CheckpointError> {
         block_on(self.checkpoints().undo(None))
     }
 }
 
-fn roll_back(of: &GitCheckpoints, target: Option<&str>) -> Result<RolledBack, Failure> {
-    let order = RollBack {
+fn roll_back(of: &GitCheckpoints, target: Option<&str>) -> Result<RollbackReport, CheckpointError> {
+    let order = RollbackRequest {
         target: target.map(str::to_owned),
         discard: true,
-        ..RollBack::default()
+        ..RollbackRequest::default()
     };
     block_on(of.roll_back(&order))
 }
@@ -94,7 +97,7 @@ fn the_snapshots_of_one_work_tree_are_not_those_of_another() {
         assert!(
             matches!(
                 main.try_roll_back(absent, true),
-                Err(Failure::Unknown { .. })
+                Err(CheckpointError::Unknown { .. })
             ),
             "{absent}"
         );
@@ -123,7 +126,7 @@ fn the_main_work_tree_keeps_its_names_and_a_linked_one_does_not_see_them() {
     assert_eq!(linked.take("b").unwrap().number, 1);
     assert!(matches!(
         linked.roll_back(Some("a")),
-        Err(Failure::Unknown { .. })
+        Err(CheckpointError::Unknown { .. })
     ));
     linked.take("c").unwrap();
     assert_eq!(main.take("d").number, 2);
@@ -158,9 +161,12 @@ fn a_branch_that_another_work_tree_has_checked_out_is_not_moved() {
     main.git(&["worktree", "add", "-q", "-f", path, "main"]);
     let linked = Linked { top };
     linked.write("a.txt", "mine\n");
-    let told = |failure: Failure| {
+    let told = |failure: CheckpointError| {
         let text = failure.to_string();
-        assert!(matches!(failure, Failure::CheckedOut { .. }), "{text}");
+        assert!(
+            matches!(failure, CheckpointError::CheckedOut { .. }),
+            "{text}"
+        );
         assert!(text.contains("`main`"), "{text}");
         let other = format!("git -C '{}' switch --detach", main.top.display());
         assert!(text.contains(&other), "{text}");
@@ -188,7 +194,7 @@ fn an_undo_does_not_switch_to_a_branch_that_another_work_tree_took() {
     let before = main.git(&["for-each-ref"]);
     let failure = block_on(main.checkpoints().undo(None)).unwrap_err();
     assert!(
-        matches!(&failure, Failure::CheckedOut { branch, at } if branch == "side" && *at == top.display().to_string()),
+        matches!(&failure, CheckpointError::CheckedOut { branch, at } if branch == "side" && *at == top.display().to_string()),
         "{failure}"
     );
     assert_eq!(main.git(&["for-each-ref"]), before);
@@ -217,7 +223,7 @@ fn a_branch_in_the_middle_of_a_rebase_elsewhere_is_not_moved() {
     assert_eq!(linked.git(&["rev-parse", "--abbrev-ref", "HEAD"]), "HEAD");
     assert!(matches!(
         main.try_roll_back(&first, true),
-        Err(Failure::CheckedOut { .. })
+        Err(CheckpointError::CheckedOut { .. })
     ));
 }
 

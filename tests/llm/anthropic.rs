@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tos::{
-    adapters::llm::{Online, Provider},
+    adapters::model::{ModelCheck, Provider},
     domain::{
-        model::{Finish, Reply, Trouble, Usage},
-        proposal,
-        retry::{self, Next},
-        rules::Retry,
+        job::{proposal, retry, retry::RetryDecision, rules::RetryPolicy},
+        model::{FinishReason, ModelErrorKind, ModelReply, TokenUsage},
     },
 };
 use wiremock::{
@@ -21,7 +19,7 @@ use crate::support::{
     KEY, ask, bodies, impatient, json_answer, look, message_answer, model, options, query, server,
 };
 
-const RULES: Retry = Retry {
+const RULES: RetryPolicy = RetryPolicy {
     attempts: 2,
     base: Duration::from_secs(1),
     max_wait: Duration::from_secs(120),
@@ -40,12 +38,12 @@ async fn a_message_becomes_a_reply_and_the_request_is_as_documented() {
         .await;
     let mut reply = ask(Provider::Anthropic, &server, &query()).await.unwrap();
     reply.elapsed_ms = 0;
-    let expected = Reply {
+    let expected = ModelReply {
         text: "hello".into(),
-        finish: Finish::Complete,
+        finish: FinishReason::Complete,
         provider: "anthropic".into(),
         model: "test-model-2026".into(),
-        usage: Usage {
+        usage: TokenUsage {
             input: 125,
             cached_input: 100,
             cache_write: 20,
@@ -85,7 +83,7 @@ async fn w35_an_outage_is_one_request_and_typed() {
     let failure = ask(Provider::Anthropic, &server, &query())
         .await
         .unwrap_err();
-    assert_eq!(failure.trouble, Trouble::Overloaded);
+    assert_eq!(failure.trouble, ModelErrorKind::Overloaded);
     assert_eq!(
         failure.message,
         "anthropic API error 529 overloaded_error: Overloaded"
@@ -102,22 +100,28 @@ async fn a_spend_limit_ends_the_job_and_one_with_a_date_parks_it() {
     let failure = ask(Provider::Anthropic, &month_end, &query())
         .await
         .unwrap_err();
-    assert_eq!(retry::after(&failure, 1, &RULES, 0.5), Next::GiveUp);
+    assert_eq!(
+        retry::after(&failure, 1, &RULES, 0.5),
+        RetryDecision::GiveUp
+    );
 
     let dated = server(json_answer(429, &body).insert_header("retry-after", "3600")).await;
     let failure = ask(Provider::Anthropic, &dated, &query())
         .await
         .unwrap_err();
     let wait = Duration::from_secs(3_600);
-    assert_eq!(retry::after(&failure, 1, &RULES, 0.5), Next::Park { wait });
+    assert_eq!(
+        retry::after(&failure, 1, &RULES, 0.5),
+        RetryDecision::Park { wait }
+    );
 }
 
 #[tokio::test]
 async fn a_refusal_and_a_cut_are_replies() {
     for (reason, finish) in [
-        ("refusal", Finish::Refused),
-        ("max_tokens", Finish::Cut),
-        ("model_context_window_exceeded", Finish::Cut),
+        ("refusal", FinishReason::Refused),
+        ("max_tokens", FinishReason::Cut),
+        ("model_context_window_exceeded", FinishReason::Cut),
     ] {
         let body = json!({"content": [], "stop_reason": reason, "usage": {"input_tokens": 1, "output_tokens": 2}});
         let server = server(json_answer(200, &body)).await;
@@ -152,7 +156,7 @@ async fn w38_the_deadline_ends_an_attempt() {
     let failure = ask(Provider::Anthropic, &server, &impatient())
         .await
         .unwrap_err();
-    assert_eq!(failure.trouble, Trouble::TimedOut);
+    assert_eq!(failure.trouble, ModelErrorKind::TimedOut);
 }
 
 #[tokio::test]
@@ -164,7 +168,7 @@ async fn w34_a_success_without_content_is_a_typed_failure() {
     assert_eq!(
         (failure.trouble, failure.message.as_str()),
         (
-            Trouble::Malformed,
+            ModelErrorKind::Malformed,
             "anthropic API error: status 200 with no content in the body"
         )
     );
@@ -182,5 +186,5 @@ async fn a_look_asks_for_the_list_of_models() {
         .await;
     let options = options(Provider::Anthropic, &server.uri());
     let seen = look(&options).await;
-    assert_eq!(seen.unwrap(), Online::Ready);
+    assert_eq!(seen.unwrap(), ModelCheck::Ready);
 }

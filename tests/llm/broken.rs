@@ -7,8 +7,8 @@ use tokio::{
     net::TcpListener,
 };
 use tos::{
-    adapters::llm::Provider,
-    domain::model::{Failure, Query, Trouble},
+    adapters::model::Provider,
+    domain::model::{ModelError, ModelErrorKind, ModelRequest},
 };
 
 use crate::support::{impatient, model, options, query};
@@ -42,7 +42,7 @@ async fn broken(words: &'static str, then: Then) -> SocketAddr {
     address
 }
 
-async fn failure(address: SocketAddr, query: &Query) -> Failure {
+async fn failure(address: SocketAddr, query: &ModelRequest) -> ModelError {
     let options = options(Provider::OpenAi, &format!("http://{address}/v1"));
     model(&options).ask(query).await.unwrap_err()
 }
@@ -53,7 +53,7 @@ async fn nobody_listening_is_unreachable_and_says_where() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let failure = failure(address, &query()).await;
-    assert_eq!(failure.trouble, Trouble::Unreachable);
+    assert_eq!(failure.trouble, ModelErrorKind::Unreachable);
     let expected =
         format!("openai API error: no connection to http://{address}/v1/chat/completions: ");
     assert!(failure.message.starts_with(&expected), "{failure}");
@@ -64,7 +64,7 @@ async fn a_connection_closed_without_an_answer_is_unreachable() {
     let address = broken("", Then::Close).await;
     assert_eq!(
         failure(address, &query()).await.trouble,
-        Trouble::Unreachable
+        ModelErrorKind::Unreachable
     );
 }
 
@@ -74,7 +74,7 @@ async fn a_connection_closed_inside_the_body_is_unreachable() {
     let address = broken(words, Then::Close).await;
     assert_eq!(
         failure(address, &query()).await.trouble,
-        Trouble::Unreachable
+        ModelErrorKind::Unreachable
     );
 }
 
@@ -83,13 +83,19 @@ async fn a_broken_chunk_is_unreachable() {
     let words = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}";
     let address = broken(words, Then::Close).await;
     let trouble = failure(address, &query()).await.trouble;
-    assert!(matches!(trouble, Trouble::Unreachable | Trouble::Malformed));
+    assert!(matches!(
+        trouble,
+        ModelErrorKind::Unreachable | ModelErrorKind::Malformed
+    ));
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_http_is_malformed() {
     let address = broken("SSH-2.0-OpenSSH_9.9\r\n\r\n", Then::Close).await;
-    assert_eq!(failure(address, &query()).await.trouble, Trouble::Malformed);
+    assert_eq!(
+        failure(address, &query()).await.trouble,
+        ModelErrorKind::Malformed
+    );
 }
 
 #[tokio::test]
@@ -98,7 +104,7 @@ async fn a_page_instead_of_json_is_malformed_and_names_the_remedy() {
     let address = broken(words, Then::Close).await;
     let url = format!("http://{address}/v1/chat/completions");
     let failure = failure(address, &query()).await;
-    assert_eq!(failure.trouble, Trouble::Malformed);
+    assert_eq!(failure.trouble, ModelErrorKind::Malformed);
     assert_eq!(
         failure.message,
         format!(
@@ -112,7 +118,7 @@ async fn the_deadline_holds_while_headers_are_awaited() {
     let address = broken("HTTP/1.1 200", Then::Hang).await;
     assert_eq!(
         failure(address, &impatient()).await.trouble,
-        Trouble::TimedOut
+        ModelErrorKind::TimedOut
     );
 }
 
@@ -122,6 +128,6 @@ async fn the_deadline_holds_while_the_body_is_awaited() {
     let address = broken(words, Then::Hang).await;
     assert_eq!(
         failure(address, &impatient()).await.trouble,
-        Trouble::TimedOut
+        ModelErrorKind::TimedOut
     );
 }

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use tos::{
-    adapters::llm::{Online, OpenAiApi, Provider, build},
+    adapters::model::{ModelCheck, OpenAiApi, Provider, build},
     domain::{
-        model::{Finish, Reply, Trouble, Usage},
-        proposal,
+        job::proposal,
+        model::{FinishReason, ModelErrorKind, ModelReply, TokenUsage},
     },
 };
 use wiremock::{
@@ -35,16 +35,16 @@ async fn a_chat_answer_becomes_a_reply_and_the_request_is_as_documented() {
     let mut reply = model(&options).ask(&query()).await.unwrap();
 
     reply.elapsed_ms = 0;
-    let expected = Reply {
+    let expected = ModelReply {
         text: "hello [redacted]".into(),
-        finish: Finish::Complete,
+        finish: FinishReason::Complete,
         provider: "openai".into(),
         model: "test-model-2026".into(),
-        usage: Usage {
+        usage: TokenUsage {
             input: 50,
             cached_input: 30,
             output: 7,
-            ..Usage::default()
+            ..TokenUsage::default()
         },
         request_id: Some("req-1".into()),
         elapsed_ms: 0,
@@ -95,11 +95,11 @@ async fn a_server_without_key_and_usage_works_and_tokens_are_estimated() {
 
     let reply = model(&options).ask(&query()).await.unwrap();
 
-    let expected = Usage {
+    let expected = TokenUsage {
         input: 2,
         output: 2,
         estimated: true,
-        ..Usage::default()
+        ..TokenUsage::default()
     };
     assert_eq!(
         (reply.usage, reply.model.as_str()),
@@ -121,7 +121,7 @@ async fn w34_a_success_without_choices_is_a_typed_failure() {
     ] {
         let server = server(json_answer(200, &body)).await;
         let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
-        assert_eq!(failure.trouble, Trouble::Malformed, "{body}");
+        assert_eq!(failure.trouble, ModelErrorKind::Malformed, "{body}");
     }
 }
 
@@ -156,7 +156,7 @@ async fn w36_a_wrong_key_is_told_apart_and_the_key_is_never_repeated() {
 
     let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
 
-    assert_eq!(failure.trouble, Trouble::Unauthorised);
+    assert_eq!(failure.trouble, ModelErrorKind::Unauthorised);
     assert_eq!(
         failure.message,
         "openai API error 401 invalid_api_key: Incorrect API key provided: [redacted]. Also [redacted]."
@@ -177,7 +177,7 @@ async fn w37_the_wait_a_provider_asks_for_arrives() {
         let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
         assert_eq!(
             (failure.trouble, failure.retry_after_ms),
-            (Trouble::RateLimited, expected)
+            (ModelErrorKind::RateLimited, expected)
         );
     }
 }
@@ -187,7 +187,7 @@ async fn an_exhausted_quota_is_no_rate_limit() {
     let body = json!({"error": {"message": "You exceeded your current quota", "type": "insufficient_quota"}});
     let server = server(json_answer(429, &body)).await;
     let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
-    assert_eq!(failure.trouble, Trouble::QuotaExhausted);
+    assert_eq!(failure.trouble, ModelErrorKind::QuotaExhausted);
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn a_server_that_refuses_everything_is_asked_a_bounded_number_of_times() {
     let refusal = json!({"error": "unsupported: response_format temperature max_tokens"});
     let server = server(json_answer(400, &refusal)).await;
     let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
-    assert_eq!(failure.trouble, Trouble::Rejected);
+    assert_eq!(failure.trouble, ModelErrorKind::Rejected);
     assert_eq!(bodies(&server).await.len(), 4);
 }
 
@@ -258,7 +258,7 @@ async fn a_redirect_is_not_followed() {
     let answer = ResponseTemplate::new(307).insert_header("location", elsewhere.uri());
     let server = server(answer).await;
     let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
-    assert_eq!(failure.trouble, Trouble::Rejected);
+    assert_eq!(failure.trouble, ModelErrorKind::Rejected);
     assert!(bodies(&elsewhere).await.is_empty());
 }
 
@@ -268,7 +268,7 @@ async fn w38_the_deadline_ends_an_attempt() {
     let failure = ask(Provider::OpenAi, &server, &impatient())
         .await
         .unwrap_err();
-    assert_eq!(failure.trouble, Trouble::TimedOut);
+    assert_eq!(failure.trouble, ModelErrorKind::TimedOut);
     assert!(
         failure
             .message
@@ -278,7 +278,7 @@ async fn w38_the_deadline_ends_an_attempt() {
 
 #[test]
 fn what_cannot_work_is_refused_before_anything_is_sent() {
-    let fault = |change: fn(&mut tos::adapters::llm::ModelOptions)| {
+    let fault = |change: fn(&mut tos::adapters::model::ModelOptions)| {
         let mut options = options(Provider::OpenAi, "http://127.0.0.1:1/v1");
         change(&mut options);
         build(&options, &shared())
@@ -310,10 +310,13 @@ async fn a_look_costs_nothing_and_tells_whether_key_and_model_are_good() {
         .mount(&server)
         .await;
     let mut options = options(Provider::OpenAi, &format!("{}/v1", server.uri()));
-    assert_eq!(look(&options).await.unwrap(), Online::Ready);
+    assert_eq!(look(&options).await.unwrap(), ModelCheck::Ready);
     options.model = "test-modle".into();
     let nearest = Some("test-model".to_owned());
-    assert_eq!(look(&options).await.unwrap(), Online::Unlisted { nearest });
+    assert_eq!(
+        look(&options).await.unwrap(),
+        ModelCheck::Unlisted { nearest }
+    );
 
     let body = json!({"error": {"message": format!("bad key {KEY}")}});
     let refusing = crate::support::server(json_answer(401, &body)).await;
@@ -328,6 +331,6 @@ async fn a_used_up_limit_that_says_until_when_in_its_body_parks() {
         json!({"error": {"type": "usage_limit_reached", "message": "m", "resets_in_seconds": 600}});
     let server = server(json_answer(429, &body)).await;
     let failure = ask(Provider::OpenAi, &server, &query()).await.unwrap_err();
-    let expected = (Trouble::QuotaExhausted, Some(600_000));
+    let expected = (ModelErrorKind::QuotaExhausted, Some(600_000));
     assert_eq!((failure.trouble, failure.retry_after_ms), expected);
 }

@@ -4,8 +4,10 @@ use std::{path::Path, time::Duration};
 
 use tokio::{io::AsyncReadExt, net::unix::pipe};
 use tos::{
-    adapters::llm::{ModelOptions, Online, Provider, build},
-    domain::model::{Failure, Finish, Query, Reply, Trouble, Usage},
+    adapters::model::{ModelCheck, ModelOptions, Provider, build},
+    domain::model::{
+        FinishReason, ModelError, ModelErrorKind, ModelReply, ModelRequest, TokenUsage,
+    },
 };
 
 use crate::support::{impatient, look, query, shared};
@@ -17,7 +19,7 @@ fn program(script: &str) -> ModelOptions {
     options
 }
 
-async fn ask(script: &str, query: &Query) -> Result<Reply, Failure> {
+async fn ask(script: &str, query: &ModelRequest) -> Result<ModelReply, ModelError> {
     let model = build(&program(script), &shared()).unwrap();
     model.ask(query).await
 }
@@ -28,16 +30,16 @@ async fn the_prompt_goes_to_stdin_and_the_answer_comes_from_stdout() {
         .await
         .unwrap();
     reply.elapsed_ms = 0;
-    let expected = Reply {
+    let expected = ModelReply {
         text: "PROMPT [redacted]".into(),
-        finish: Finish::Complete,
+        finish: FinishReason::Complete,
         provider: "command".into(),
         model: "sh".into(),
-        usage: Usage {
+        usage: TokenUsage {
             input: 2,
             output: 6,
             estimated: true,
-            ..Usage::default()
+            ..TokenUsage::default()
         },
         request_id: None,
         elapsed_ms: 0,
@@ -56,7 +58,7 @@ async fn the_environment_is_exactly_what_was_handed_in() {
 
 #[tokio::test]
 async fn a_program_that_leaves_a_large_prompt_unread_still_answers() {
-    let query = Query {
+    let query = ModelRequest {
         prompt: "x".repeat(4 * 1024 * 1024),
         ..query()
     };
@@ -65,7 +67,7 @@ async fn a_program_that_leaves_a_large_prompt_unread_still_answers() {
 
 #[tokio::test]
 async fn a_large_prompt_and_a_large_answer_do_not_block_each_other() {
-    let query = Query {
+    let query = ModelRequest {
         prompt: "y".repeat(2 * 1024 * 1024),
         ..query()
     };
@@ -78,8 +80,8 @@ async fn a_bad_end_is_typed_with_the_last_words() {
     let failure = ask("echo it broke hunter2-hunter2 >&2; exit 3", &query())
         .await
         .unwrap_err();
-    let expected = Failure {
-        trouble: Trouble::ProgramFailed,
+    let expected = ModelError {
+        trouble: ModelErrorKind::ProgramFailed,
         message: "the model program `sh` ended with exit status: 3; it says: it broke [redacted]"
             .into(),
         retry_after_ms: None,
@@ -95,7 +97,7 @@ async fn a_bad_end_is_typed_with_the_last_words() {
 #[tokio::test]
 async fn no_answer_is_malformed() {
     let failure = ask("cat > /dev/null", &query()).await.unwrap_err();
-    assert_eq!(failure.trouble, Trouble::Malformed);
+    assert_eq!(failure.trouble, ModelErrorKind::Malformed);
 }
 
 #[tokio::test]
@@ -155,12 +157,12 @@ async fn until_closed(mut receiver: pipe::Receiver) -> String {
 async fn the_deadline_kills_the_program_and_its_children() {
     let folder = tempfile::tempdir().unwrap();
     let (path, receiver) = new_pipe(folder.path());
-    let query = Query {
+    let query = ModelRequest {
         deadline: Duration::from_secs(2),
         ..query()
     };
     let failure = ask(&lingering(&path), &query).await.unwrap_err();
-    assert_eq!(failure.trouble, Trouble::TimedOut);
+    assert_eq!(failure.trouble, ModelErrorKind::TimedOut);
     assert_eq!(until_closed(receiver).await, "up\n");
 }
 
@@ -197,7 +199,7 @@ async fn a_child_in_the_background_does_not_hold_the_answer_back() {
 #[tokio::test]
 async fn a_silent_program_is_timed_out() {
     let failure = ask("echo thinking >&2; sleep 1000", &impatient()).await;
-    assert_eq!(failure.unwrap_err().trouble, Trouble::TimedOut);
+    assert_eq!(failure.unwrap_err().trouble, ModelErrorKind::TimedOut);
 }
 
 #[test]
@@ -214,7 +216,7 @@ fn a_program_needs_a_name() {
 async fn a_look_finds_programs_on_the_path_that_was_handed_in() {
     let mut options = program("");
     options.argv = vec!["env".into()];
-    assert_eq!(look(&options).await.unwrap(), Online::Ready);
+    assert_eq!(look(&options).await.unwrap(), ModelCheck::Ready);
     options.environment = vec![("PATH".into(), "/nowhere".into())];
     let fault = look(&options).await.unwrap_err().to_string();
     assert_eq!(
@@ -234,7 +236,7 @@ async fn a_used_up_subscription_parks_until_it_is_renewed() {
         let wait = Some(126 * 60_000);
         assert_eq!(
             (failure.trouble, failure.retry_after_ms),
-            (Trouble::QuotaExhausted, wait)
+            (ModelErrorKind::QuotaExhausted, wait)
         );
     }
 }

@@ -3,8 +3,10 @@
 use std::{fs, path::Path};
 
 use tos::{
-    adapters::llm::{ModelOptions, Provider, Recording, build},
-    domain::model::{Finish, Query, Reply, Role, Trouble, Usage},
+    adapters::model::{ModelOptions, Provider, Recording, build},
+    domain::model::{
+        FinishReason, ModelErrorKind, ModelReply, ModelRequest, ModelRole, TokenUsage,
+    },
     ports::model::Model,
 };
 use wiremock::ResponseTemplate;
@@ -32,7 +34,7 @@ async fn what_was_recorded_is_replayed_without_the_server() {
     let replayed = build(&replay(&path), &shared()).unwrap();
     let again = replayed.ask(&query()).await.unwrap();
 
-    let expected = Reply {
+    let expected = ModelReply {
         provider: "replay".into(),
         request_id: None,
         elapsed_ms: 0,
@@ -49,8 +51,8 @@ async fn the_file_is_one_line_for_each_reply_as_documented() {
     let mut live = options(Provider::OpenAi, &server.uri());
     live.record_to = Some(path.clone());
     let live = build(&live, &shared()).unwrap();
-    for role in [Role::Draft, Role::Review] {
-        live.ask(&Query { role, ..query() }).await.unwrap();
+    for role in [ModelRole::Draft, ModelRole::Review] {
+        live.ask(&ModelRequest { role, ..query() }).await.unwrap();
     }
     let line = |role: &str| {
         format!(
@@ -107,24 +109,27 @@ fn sample() -> Box<dyn Model> {
 #[tokio::test]
 async fn a_place_is_found_by_job_role_and_turn_whoever_asked_before() {
     let at = async |job, turn| {
-        let query = Query {
+        let query = ModelRequest {
             job,
             turn,
             ..query()
         };
         sample().ask(&query).await
     };
-    assert_eq!(at(2, 0).await.unwrap().finish, Finish::Other("odd".into()));
+    assert_eq!(
+        at(2, 0).await.unwrap().finish,
+        FinishReason::Other("odd".into())
+    );
     let second = at(1, 1).await.unwrap();
-    let expected = Reply {
+    let expected = ModelReply {
         text: "b".into(),
-        finish: Finish::Cut,
+        finish: FinishReason::Cut,
         provider: "replay".into(),
         model: "m".into(),
-        usage: Usage {
+        usage: TokenUsage {
             input: 3,
             output: 4,
-            ..Usage::default()
+            ..TokenUsage::default()
         },
         request_id: None,
         elapsed_ms: 0,
@@ -132,7 +137,7 @@ async fn a_place_is_found_by_job_role_and_turn_whoever_asked_before() {
     assert_eq!(second, expected);
     assert!(at(1, 0).await.unwrap().usage.estimated);
     let missing = at(1, 2).await.unwrap_err();
-    assert_eq!(missing.trouble, Trouble::NotRecorded);
+    assert_eq!(missing.trouble, ModelErrorKind::NotRecorded);
     assert_eq!(
         missing.message,
         "the recording the sample has no reply number 3 of the draft for job 1 (it has 2); \

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tos::{
-    adapters::llm::{CheckError, ModelOptions, Online, Provider, Secret, Shared, build, check},
+    adapters::model::{
+        CheckError, HttpClients, ModelCheck, ModelOptions, Provider, Secret, build, check,
+    },
     domain::{
-        model::{Failure, Query, Reply, Role},
+        model::{ModelError, ModelReply, ModelRequest, ModelRole},
         redaction::Redactor,
     },
     ports::model::Model,
@@ -17,9 +19,9 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 pub(crate) const KEY: &str = "sk-loopback-0123456789";
 
 /// A draft's question with a generous deadline.
-pub(crate) fn query() -> Query {
-    Query {
-        role: Role::Draft,
+pub(crate) fn query() -> ModelRequest {
+    ModelRequest {
+        role: ModelRole::Draft,
         prompt: "PROMPT".to_owned(),
         job: 1,
         turn: 0,
@@ -28,8 +30,8 @@ pub(crate) fn query() -> Query {
 }
 
 /// The same question with little patience.
-pub(crate) fn impatient() -> Query {
-    Query {
+pub(crate) fn impatient() -> ModelRequest {
+    ModelRequest {
         deadline: Duration::from_millis(100),
         ..query()
     }
@@ -49,8 +51,8 @@ pub(crate) fn model(options: &ModelOptions) -> Box<dyn Model> {
 }
 
 /// What a process shares, knowing one secret beside the key.
-pub(crate) fn shared() -> Shared {
-    Shared::new(Redactor::new(["hunter2-hunter2".to_owned()]))
+pub(crate) fn shared() -> HttpClients {
+    HttpClients::new(Redactor::new(["hunter2-hunter2".to_owned()]))
 }
 
 /// A server that gives this answer to everything.
@@ -91,8 +93,8 @@ pub(crate) fn message_answer(text: &str) -> ResponseTemplate {
 pub(crate) async fn ask(
     provider: Provider,
     server: &MockServer,
-    query: &Query,
-) -> Result<Reply, Failure> {
+    query: &ModelRequest,
+) -> Result<ModelReply, ModelError> {
     model(&options(provider, &server.uri())).ask(query).await
 }
 
@@ -106,6 +108,6 @@ pub(crate) async fn bodies(server: &MockServer) -> Vec<Value> {
 }
 
 /// Looks whether a model is there.
-pub(crate) async fn look(options: &ModelOptions) -> Result<Online, CheckError> {
+pub(crate) async fn look(options: &ModelOptions) -> Result<ModelCheck, CheckError> {
     check(options, &shared(), query().deadline).await
 }

@@ -13,21 +13,24 @@ use std::{
 use tokio::sync::watch;
 use tos::{
     adapters::{
+        agent::{runners, runners::LocalAgentRunners},
         git::GitWorktrees,
-        hands::{self, MachineHands},
         ledger::{LedgerFile, Options},
-        night::{beats::BeatFiles, journal::EventFiles, machine::ThisMachine},
-        sandbox::Limits,
+        night::{event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine},
+        sandbox::ResourceLimits,
     },
-    config::tasks,
+    config::task_list,
     domain::{
-        guarded::{Stop, Task},
         ledger::SessionStart,
         redaction::Redactor,
+        tasks::{GuardedTask, StopReason},
         time::Timestamp,
     },
     ports::{BoxFuture, clock::Clock, ledger::Ledger, notifier::NoNotifications},
-    services::guarded::{self, Terms, Tools, Watcher},
+    services::{
+        tasks,
+        tasks::{SessionObserver, SessionPorts, SessionTerms},
+    },
 };
 
 use crate::root::Root;
@@ -78,36 +81,36 @@ impl Clock for Hasty {
 
 struct Nobody;
 
-impl Watcher for Nobody {
-    fn may_start(&self, _task: &Task) -> bool {
+impl SessionObserver for Nobody {
+    fn may_start(&self, _task: &GuardedTask) -> bool {
         true
     }
 
     fn line(&self, _text: &str) {}
 }
 
-fn tools(root: &Root, clock: Arc<dyn Clock>) -> Tools {
+fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
     let state = root.root.join(".tos");
     let redactor = Redactor::new(Vec::<String>::new());
     let path = ("PATH".into(), "/usr/bin:/bin".into());
-    Tools {
+    SessionPorts {
         worktrees: Arc::new(GitWorktrees::open(&root.root).unwrap()),
-        hands: Arc::new(MachineHands::new(hands::Options {
+        runners: Arc::new(LocalAgentRunners::new(runners::Options {
             home: None,
             environment: vec![path],
             redactor: redactor.clone(),
             program: Path::new(env!("CARGO_BIN_EXE_tos")).to_owned(),
             state: state.clone(),
-            limits: Limits::default(),
+            limits: ResourceLimits::default(),
             show: Vec::new(),
         })),
         ledger: Arc::new(ledger(root)),
         notifiers: Vec::new(),
         notifications: Arc::new(NoNotifications),
         clock,
-        beats: Arc::new(BeatFiles::new(state.join("sessions"))),
+        heartbeats: Arc::new(HeartbeatFiles::new(state.join("sessions"))),
         journal: Arc::new(EventFiles::new(state.join("events"), redactor, None)),
-        machine: Arc::new(ThisMachine::new(root.root.clone())),
+        machine: Arc::new(LocalMachine::new(root.root.clone())),
     }
 }
 
@@ -127,7 +130,7 @@ async fn what_is_under_way_a_minute_after_the_cap_is_ended() {
     let root = Root::new("touch \"$(dirname \"$0\")/begun\"; exec sleep 61877");
     let names = ["T-01".to_owned(), "T-02".to_owned()];
     let text = root.list_text("retry_then_stop", &names, "");
-    let list = tasks::parse(&text, "list").unwrap();
+    let list = task_list::parse(&text, "list").unwrap();
     let clock = Arc::new(Hasty {
         seconds: AtomicU64::new(100),
         most: 1160,
@@ -135,22 +138,22 @@ async fn what_is_under_way_a_minute_after_the_cap_is_ended() {
         begun: root.home.path().join("begun"),
     });
     let tools = tools(&root, clock);
-    let terms = Terms {
+    let terms = SessionTerms {
         seconds: Some(1000),
-        ..Terms::new("r", SessionStart::default())
+        ..SessionTerms::new("r", SessionStart::default())
     };
     let (_sender, stop) = watch::channel(0);
-    let summary = guarded::run(&list, &tools, &terms, &Nobody, stop)
+    let summary = tasks::run(&list, &tools, &terms, &Nobody, stop)
         .await
         .unwrap();
-    assert_eq!(summary.stop, Stop::TimeCap);
+    assert_eq!(summary.stop, StopReason::TimeCap);
     let reasons: Vec<&str> = summary
         .tasks
         .iter()
         .map(|end| end.reason.as_str())
         .collect();
     assert_eq!(reasons, ["the session had to be over", "not run"]);
-    let beat = tools.beats.last("r").unwrap();
+    let beat = tools.heartbeats.last("r").unwrap();
     assert_eq!(beat.wall_s, 1060, "a minute after the cap, and no later");
     let end = ledger(&root).read().unwrap().records.pop().unwrap();
     let end = serde_json::to_value(end.entry).unwrap();
@@ -167,11 +170,11 @@ async fn what_is_under_way_a_minute_after_the_cap_is_ended() {
 }
 
 /// Runs a list by a clock whose waits take no time.
-async fn hurried(agent: &str, names: &[String]) -> (Root, guarded::Summary) {
+async fn hurried(agent: &str, names: &[String]) -> (Root, tasks::ListReport) {
     let root = Root::new(agent);
     let begun = root.home.path().join("begun");
     fs::write(&begun, "").unwrap();
-    let list = tasks::parse(&root.list_text("retry_then_stop", names, ""), "list").unwrap();
+    let list = task_list::parse(&root.list_text("retry_then_stop", names, ""), "list").unwrap();
     let clock = Arc::new(Hasty {
         seconds: AtomicU64::new(100),
         most: u64::MAX,
@@ -180,8 +183,8 @@ async fn hurried(agent: &str, names: &[String]) -> (Root, guarded::Summary) {
     });
     let tools = tools(&root, clock);
     let (_sender, stop) = watch::channel(0);
-    let terms = Terms::new("r", SessionStart::default());
-    let summary = guarded::run(&list, &tools, &terms, &Nobody, stop)
+    let terms = SessionTerms::new("r", SessionStart::default());
+    let summary = tasks::run(&list, &tools, &terms, &Nobody, stop)
         .await
         .unwrap();
     (root, summary)
@@ -212,7 +215,7 @@ fn complains(times: usize, complaint: &str) -> String {
 async fn a_provider_that_is_down_is_asked_again_and_no_attempt_is_spent() {
     let agent = complains(3, "API Error: 529 overloaded, status 529");
     let (root, summary) = hurried(&agent, &["T-01".to_owned()]).await;
-    assert_eq!(summary.stop, Stop::QueueEmpty);
+    assert_eq!(summary.stop, StopReason::QueueEmpty);
     assert_eq!(
         (summary.tasks[0].attempts, summary.tasks[0].commit.is_some()),
         (1, true)
@@ -224,7 +227,7 @@ async fn a_provider_that_is_down_is_asked_again_and_no_attempt_is_spent() {
 async fn a_provider_that_stays_down_ends_the_session_without_a_failure() {
     let agent = complains(100, "unexpected status 503 Service Unavailable");
     let (root, summary) = hurried(&agent, &["T-01".to_owned(), "T-02".to_owned()]).await;
-    assert_eq!(summary.stop, Stop::Provider);
+    assert_eq!(summary.stop, StopReason::Provider);
     let end = &summary.tasks[0];
     assert_eq!((end.outcome.as_str(), end.attempts), ("blocked", 0));
     assert!(
@@ -247,7 +250,7 @@ async fn what_needs_a_person_ends_the_session_at_once_with_the_remedy() {
             &["T-01".to_owned(), "T-02".to_owned()],
         )
         .await;
-        assert_eq!(summary.stop, Stop::NeedsPerson, "{complaint}");
+        assert_eq!(summary.stop, StopReason::NeedsPerson, "{complaint}");
         let end = &summary.tasks[0];
         assert_eq!((end.outcome.as_str(), end.attempts), ("blocked", 0));
         assert!(
@@ -262,7 +265,7 @@ async fn what_needs_a_person_ends_the_session_at_once_with_the_remedy() {
 #[tokio::test]
 async fn a_quota_of_which_nobody_says_when_it_is_renewed_is_tried_with_a_growing_pause() {
     let (root, summary) = hurried(&complains(6, "quota exceeded"), &["T-01".to_owned()]).await;
-    assert_eq!(summary.stop, Stop::QueueEmpty);
+    assert_eq!(summary.stop, StopReason::QueueEmpty);
     assert_eq!(summary.tasks[0].attempts, 1);
     assert_eq!(
         waits(&root, "quota.wait"),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tos::{
     adapters::notify::{Messenger, Way},
     domain::{
-        notification::{Again, Event, Notification},
+        notification::{Again, Notification, NotificationEvent},
         redaction::Redactor,
     },
     ports::notifier::Notifier,
@@ -15,7 +15,7 @@ use tos::{
 use crate::program::program;
 
 fn notification() -> Notification {
-    Notification::new(Event::JobEnded, "job `a`: done\nsecond", "r-1")
+    Notification::new(NotificationEvent::JobEnded, "job `a`: done\nsecond", "r-1")
         .text("all well")
         .next("tos status")
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tos::{
     adapters::notify::{NotificationQueue, QueueOptions},
     domain::{
-        notification::{Again, Event, Notification, Refusal},
+        notification::{Again, Notification, NotificationEvent, Refusal},
         redaction::Redactor,
     },
     ports::{
@@ -45,8 +45,8 @@ impl Notifier for Scripted {
         self.name
     }
 
-    fn wants(&self, event: Event) -> bool {
-        event != Event::Started
+    fn wants(&self, event: NotificationEvent) -> bool {
+        event != NotificationEvent::Started
     }
 
     fn is_here(&self) -> bool {
@@ -75,7 +75,7 @@ fn options(folder: &Path, run: &str) -> QueueOptions {
 }
 
 fn failed(text: &str) -> Notification {
-    Notification::new(Event::PlanFailed, text, "r")
+    Notification::new(NotificationEvent::PlanFailed, text, "r")
 }
 
 fn later() -> Refusal {
@@ -117,7 +117,11 @@ async fn what_arrives_is_counted_and_leaves_nothing() {
     let told = Arc::clone(&one.told);
     let queue = NotificationQueue::start(vec![Arc::new(one)], options(folder.path(), "1")).unwrap();
     queue.send(failed("the key is hunter2hunter2"));
-    queue.send(Notification::new(Event::Started, "not wanted", "r"));
+    queue.send(Notification::new(
+        NotificationEvent::Started,
+        "not wanted",
+        "r",
+    ));
     let standing = queue.settle(Duration::from_secs(30)).await;
     assert_eq!((standing.arrived, standing.failed), (1, Vec::new()));
     assert_eq!(told.lock().unwrap()[0].title, "the key is [redacted]");

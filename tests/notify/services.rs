@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tos::{
     adapters::notify::{Messenger, Way},
     domain::{
-        notification::{Again, Event, Notification, Refusal},
+        notification::{Again, Notification, NotificationEvent, Refusal},
         redaction::Redactor,
     },
     ports::notifier::Notifier,
@@ -12,9 +12,13 @@ use tos::{
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 fn notification() -> Notification {
-    Notification::new(Event::PlanFailed, "plan `nightly` failed", "r-1")
-        .text("<b> & the key was hunter2hunter2 @everyone")
-        .next("tos plan resume r-1")
+    Notification::new(
+        NotificationEvent::PlanFailed,
+        "plan `nightly` failed",
+        "r-1",
+    )
+    .text("<b> & the key was hunter2hunter2 @everyone")
+    .next("tos plan resume r-1")
 }
 
 async fn server(answer: ResponseTemplate) -> MockServer {

@@ -12,9 +12,11 @@ use std::{
 
 use proptest::prelude::*;
 use tos::domain::{
-    command::{Command, Kind},
-    policy::{Decision, Eyes, Policy, Preset, Rule, Trait, World},
-    rules::PolicyRules,
+    command::{Command, CommandKind},
+    job::rules::PolicyRules,
+    policy::{
+        Decision, EffectTrait, FilesystemView, Policy, PolicyContext, PolicyPreset, PolicyRule,
+    },
 };
 
 const REFUSED: &str = include_str!("refused.txt");
@@ -29,7 +31,7 @@ const CORPORA: [(&str, &str); 4] = [
 
 fn rules() -> PolicyRules {
     PolicyRules {
-        allow_types: Kind::KNOWN.to_vec(),
+        allow_types: CommandKind::KNOWN.to_vec(),
         ..PolicyRules::default()
     }
 }
@@ -39,12 +41,12 @@ fn careful() -> &'static Policy {
     POLICY.get_or_init(|| Policy::new(&rules()).unwrap())
 }
 
-fn world() -> World {
-    World::unattended("/srv/job/root")
+fn world() -> PolicyContext {
+    PolicyContext::unattended("/srv/job/root")
 }
 
-fn command(kind: Kind, code: &str) -> Command {
-    let exec = kind == Kind::Exec;
+fn command(kind: CommandKind, code: &str) -> Command {
+    let exec = kind == CommandKind::Exec;
     Command {
         kind,
         code: if exec { String::new() } else { code.to_owned() },
@@ -56,22 +58,22 @@ fn command(kind: Kind, code: &str) -> Command {
     }
 }
 
-fn judged(kind: Kind, code: &str) -> Decision {
+fn judged(kind: CommandKind, code: &str) -> Decision {
     careful().judge(&command(kind, code), &world()).decision
 }
 
 fn bash(code: &str) -> Decision {
-    judged(Kind::Bash, code)
+    judged(CommandKind::Bash, code)
 }
 
 /// Reads `kind | command` lines; in shell commands `\n` is a line break.
-fn lines(text: &'static str) -> impl Iterator<Item = (Kind, String)> {
+fn lines(text: &'static str) -> impl Iterator<Item = (CommandKind, String)> {
     text.lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| {
             let (kind, code) = line.split_once(" | ").unwrap();
-            let kind = Kind::from(kind.to_owned());
-            let windows = matches!(kind, Kind::Powershell | Kind::Cmd);
+            let kind = CommandKind::from(kind.to_owned());
+            let windows = matches!(kind, CommandKind::Powershell | CommandKind::Cmd);
             let code = if windows {
                 code.to_owned()
             } else {
@@ -130,10 +132,10 @@ fn tallies(corpus: &str) -> [[Tally; 2]; 2] {
         let entry: Entry = serde_json::from_str(line).unwrap();
         let harmful = entry.harmful.unwrap_or(entry.intent != "benign");
         let kind = match entry.shell.as_str() {
-            "posix" => Kind::Bash,
-            shell => Kind::from(shell.to_owned()),
+            "posix" => CommandKind::Bash,
+            shell => CommandKind::from(shell.to_owned()),
         };
-        let windows = matches!(kind, Kind::Powershell | Kind::Cmd);
+        let windows = matches!(kind, CommandKind::Powershell | CommandKind::Cmd);
         let tally = &mut found[usize::from(windows)][usize::from(!harmful)];
         tally.all += 1;
         let refused = judged(kind, &entry.command) == Decision::Deny;
@@ -176,7 +178,11 @@ fn w18_no_spelling_of_a_deletion_gets_past() {
         "cmd /c rd /s /q C:\\x",
     ];
     for code in deletions {
-        assert_eq!(judged(Kind::Powershell, code), Decision::Deny, "{code}");
+        assert_eq!(
+            judged(CommandKind::Powershell, code),
+            Decision::Deny,
+            "{code}"
+        );
     }
 }
 
@@ -189,7 +195,11 @@ fn w19_harmless_text_is_not_denied_for_the_letters_in_it() {
         "Set-Content model/f.txt x",
     ];
     for code in harmless {
-        assert_eq!(judged(Kind::Powershell, code), Decision::Allow, "{code}");
+        assert_eq!(
+            judged(CommandKind::Powershell, code),
+            Decision::Allow,
+            "{code}"
+        );
     }
 }
 
@@ -201,15 +211,15 @@ fn w20_a_default_action_of_deny_denies() {
     };
     let verdict = Policy::new(&rules)
         .unwrap()
-        .judge(&command(Kind::Bash, "true"), &world());
+        .judge(&command(CommandKind::Bash, "true"), &world());
     assert_eq!(verdict.decision, Decision::Deny);
 }
 
 #[test]
 fn what_cannot_be_known_is_decided_by_who_is_there_and_what_surrounds_it() {
-    let opaque = command(Kind::Bash, "\"$TOOL\" x");
+    let opaque = command(CommandKind::Bash, "\"$TOOL\" x");
     let judged = |sandbox_proved, attended| {
-        let world = World {
+        let world = PolicyContext {
             sandbox_proved,
             attended,
             ..world()
@@ -224,7 +234,7 @@ fn what_cannot_be_known_is_decided_by_who_is_there_and_what_surrounds_it() {
 #[test]
 fn what_one_command_writes_is_known_when_the_next_is_judged() {
     let in_order = |codes: [&str; 2]| {
-        let commands = codes.map(|code| command(Kind::Bash, code));
+        let commands = codes.map(|code| command(CommandKind::Bash, code));
         let verdicts = careful().judge_in_order(&commands, &world());
         verdicts[1].decision
     };
@@ -255,24 +265,28 @@ fn what_one_command_writes_is_known_when_the_next_is_judged() {
 
 #[test]
 fn what_is_not_understood_is_named_with_what_helps() {
-    let verdict = careful().judge(&command(Kind::Bash, "mytool --all"), &world());
+    let verdict = careful().judge(&command(CommandKind::Bash, "mytool --all"), &world());
     assert_eq!(
         verdict.reason,
         "rule `opaque`: `mytool --all` not understood: the program `mytool`, which is not described; it runs behind a \
          proved wall, with a rule that allows it, or where somebody can be asked"
     );
     let rules = PolicyRules {
-        rules: vec![Rule {
+        rules: vec![PolicyRule {
             name: "mytool".into(),
             decision: Decision::Allow,
             program: vec!["mytool".into()],
-            effect: vec![Trait::Opaque],
-            ..Rule::default()
+            effect: vec![EffectTrait::Opaque],
+            ..PolicyRule::default()
         }],
         ..rules()
     };
     let granted = Policy::new(&rules).unwrap();
-    let judged = |code: &str| granted.judge(&command(Kind::Bash, code), &world()).decision;
+    let judged = |code: &str| {
+        granted
+            .judge(&command(CommandKind::Bash, code), &world())
+            .decision
+    };
     assert_eq!(judged("mytool --all"), Decision::Allow);
     assert_eq!(judged("mytool --all > /etc/x"), Decision::Deny);
     assert_eq!(judged("othertool"), Decision::Deny);
@@ -281,7 +295,7 @@ fn what_is_not_understood_is_named_with_what_helps() {
 #[test]
 fn a_finding_says_which_command_it_is_and_how_it_was_reached() {
     let code = "true; env sh -c 'rm -r /opt/x'";
-    let verdict = careful().judge(&command(Kind::Bash, code), &world());
+    let verdict = careful().judge(&command(CommandKind::Bash, code), &world());
     let finding = verdict.findings.first().unwrap();
     assert_eq!(finding.rule, "careful/delete-outside");
     assert_eq!(finding.words, ["rm", "-r", "/opt/x"]);
@@ -295,17 +309,21 @@ fn a_finding_says_which_command_it_is_and_how_it_was_reached() {
 #[test]
 fn a_rule_of_ones_own_wins_over_the_preset_and_a_look_alike_does_not_profit() {
     let rules = PolicyRules {
-        rules: vec![Rule {
+        rules: vec![PolicyRule {
             name: "fetch".into(),
             decision: Decision::Allow,
             program: vec!["curl".into()],
-            effect: vec![Trait::Network],
-            ..Rule::default()
+            effect: vec![EffectTrait::Network],
+            ..PolicyRule::default()
         }],
         ..rules()
     };
     let policy = Policy::new(&rules).unwrap();
-    let judged = |code: &str| policy.judge(&command(Kind::Bash, code), &world()).decision;
+    let judged = |code: &str| {
+        policy
+            .judge(&command(CommandKind::Bash, code), &world())
+            .decision
+    };
     assert_eq!(judged("curl http://example.org"), Decision::Allow);
     assert_eq!(judged("./curl http://example.org"), Decision::Deny);
     assert_eq!(judged("curl -o /etc/x http://example.org"), Decision::Deny);
@@ -315,12 +333,12 @@ fn a_rule_of_ones_own_wins_over_the_preset_and_a_look_alike_does_not_profit() {
 #[test]
 fn an_example_that_does_not_hold_is_an_error_naming_rule_and_example() {
     let rules = PolicyRules {
-        rules: vec![Rule {
+        rules: vec![PolicyRule {
             name: "no-docker".into(),
             decision: Decision::Deny,
             program: vec!["docker".into()],
             matches: vec!["podman ps".to_owned().into()],
-            ..Rule::default()
+            ..PolicyRule::default()
         }],
         ..rules()
     };
@@ -335,11 +353,16 @@ fn the_presets_differ_as_they_say() {
     let judged = |preset, code: &str| {
         let rules = PolicyRules { preset, ..rules() };
         let policy = Policy::new(&rules).unwrap();
-        policy.judge(&command(Kind::Bash, code), &world()).decision
+        policy
+            .judge(&command(CommandKind::Bash, code), &world())
+            .decision
     };
-    assert_eq!(judged(Preset::Strict, "rm build/x"), Decision::Deny);
-    assert_eq!(judged(Preset::Careful, "rm build/x"), Decision::Allow);
-    assert_eq!(judged(Preset::Original, "rm -rf /opt/x"), Decision::Allow);
+    assert_eq!(judged(PolicyPreset::Strict, "rm build/x"), Decision::Deny);
+    assert_eq!(judged(PolicyPreset::Careful, "rm build/x"), Decision::Allow);
+    assert_eq!(
+        judged(PolicyPreset::Original, "rm -rf /opt/x"),
+        Decision::Allow
+    );
 }
 
 #[test]
@@ -389,9 +412,12 @@ fn white_space_that_is_no_blank_is_a_program_however_it_is_wrapped() {
 
 #[test]
 fn a_text_that_is_too_long_is_opaque() {
-    let long = command(Kind::Bash, &format!("echo {}", "x".repeat(64 * 1024)));
+    let long = command(
+        CommandKind::Bash,
+        &format!("echo {}", "x".repeat(64 * 1024)),
+    );
     let judged = |sandbox_proved, attended| {
-        let world = World {
+        let world = PolicyContext {
             sandbox_proved,
             attended,
             ..world()
@@ -407,7 +433,7 @@ fn a_text_that_is_too_long_is_opaque() {
 fn a_judge_that_panics_has_refused() {
     #[derive(Debug)]
     struct Broken;
-    impl Eyes for Broken {
+    impl FilesystemView for Broken {
         fn real_path(&self, _: &Path) -> Option<PathBuf> {
             panic!("the disk is on fire")
         }
@@ -415,11 +441,11 @@ fn a_judge_that_panics_has_refused() {
             None
         }
     }
-    let world = World {
+    let world = PolicyContext {
         eyes: Some(Arc::new(Broken)),
         ..world()
     };
-    let verdict = careful().judge(&command(Kind::Bash, "rm -r build"), &world);
+    let verdict = careful().judge(&command(CommandKind::Bash, "rm -r build"), &world);
     assert_eq!(verdict.decision, Decision::Deny);
     assert_eq!(
         verdict.reason,
@@ -438,11 +464,13 @@ fn a_home_below_scratch_keeps_its_protection() {
         "rm -rf $HOME/*",
     ];
     let below = |home: Option<&str>, code: &str| {
-        let world = World {
+        let world = PolicyContext {
             home: home.map(PathBuf::from),
-            ..World::unattended("/tmp/work/job")
+            ..PolicyContext::unattended("/tmp/work/job")
         };
-        careful().judge(&command(Kind::Bash, code), &world).decision
+        careful()
+            .judge(&command(CommandKind::Bash, code), &world)
+            .decision
     };
     for home in [Some("/tmp/x"), Some("/tmp"), Some("/"), Some(""), None] {
         for code in harmful {
@@ -550,7 +578,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_policy_fail(code in text(), kind in 0_usize..5) {
-        let kind = Kind::KNOWN[kind].clone();
+        let kind = CommandKind::KNOWN[kind].clone();
         let verdict = careful().judge(&command(kind, &code), &world());
         prop_assert!(!verdict.reason.contains('\n'));
         prop_assert!(!verdict.reason.contains("a fault of tos"), "{}", verdict.reason);
@@ -558,7 +586,7 @@ proptest! {
 
     #[test]
     fn no_random_text_stops_the_judge(code in "[ -~\n]{0,120}|[<>'\"$(){}`\\\\ \n\t0-9a|&;#!~*?=\\[\\]-]{0,40}", kind in 0_usize..5) {
-        let kind = Kind::KNOWN[kind].clone();
+        let kind = CommandKind::KNOWN[kind].clone();
         let verdict = careful().judge(&command(kind, &code), &world());
         prop_assert!(!verdict.reason.contains("a fault of tos"), "{}", verdict.reason);
     }
@@ -567,14 +595,14 @@ proptest! {
     fn a_rule_that_denies_never_makes_a_verdict_milder(code in text(), name in "[a-z]{1,3}") {
         let more = PolicyRules {
             rules: vec![
-                Rule { name: "some".into(), decision: Decision::Allow, program: vec!["e*".into()], ..Rule::default() },
-                Rule { name: "none".into(), decision: Decision::Deny, program: vec![format!("{name}*")], ..Rule::default() },
+                PolicyRule { name: "some".into(), decision: Decision::Allow, program: vec!["e*".into()], ..PolicyRule::default() },
+                PolicyRule { name: "none".into(), decision: Decision::Deny, program: vec![format!("{name}*")], ..PolicyRule::default() },
             ],
             ..rules()
         };
         let mut fewer = more.clone();
         drop(fewer.rules.pop());
-        let judged = |rules| Policy::new(&rules).unwrap().judge(&command(Kind::Bash, &code), &world()).decision;
+        let judged = |rules| Policy::new(&rules).unwrap().judge(&command(CommandKind::Bash, &code), &world()).decision;
         prop_assert!(judged(more) >= judged(fewer));
     }
 

@@ -15,13 +15,13 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::RwLock;
 use tos::{
-    adapters::process::{CommandRunner, Options},
+    adapters::process::{LocalCommandRunner, Options},
     domain::{
-        command::{Command, Kind},
-        process::{End, Exit, Failure},
+        command::{Command, CommandKind},
+        process::{CommandResult, ExitStatus, SpawnError},
         redaction::Redactor,
     },
-    ports::runner::{Interrupt, Order, Runner, Streams},
+    ports::runner::{CommandRequest, CommandRunner, CommandStreams, StopSignal},
 };
 
 /// Orphans without a marker are adopted only while one command runs, so the test of that runs alone.
@@ -53,8 +53,8 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    fn order(&self, kind: Kind, code: &str) -> Order {
-        Order {
+    fn order(&self, kind: CommandKind, code: &str) -> CommandRequest {
+        CommandRequest {
             command: Command {
                 kind,
                 code: code.into(),
@@ -68,18 +68,20 @@ impl Bench {
             output_directory: self.path("logs/step_001"),
             index: 1,
             token: format!("{}/1/1", self.folder.path().display()),
-            streams: Streams::default(),
+            streams: CommandStreams::default(),
         }
     }
 
-    async fn run_order(&self, order: &Order) -> Result<End, Failure> {
-        CommandRunner::new(self.options.clone(), None)
+    async fn run_order(&self, order: &CommandRequest) -> Result<CommandResult, SpawnError> {
+        LocalCommandRunner::new(self.options.clone(), None)
             .run(order)
             .await
     }
 
-    async fn sh(&self, code: &str) -> End {
-        self.run_order(&self.order(Kind::Sh, code)).await.unwrap()
+    async fn sh(&self, code: &str) -> CommandResult {
+        self.run_order(&self.order(CommandKind::Sh, code))
+            .await
+            .unwrap()
     }
 
     /// Reads the process ids that a command wrote, and returns those that still exist in any form.
@@ -106,7 +108,7 @@ async fn a_finished_command_says_what_it_printed_and_how_it_ended() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
     let end = bench.sh("echo 合計; echo trouble >&2; exit 3").await;
-    assert_eq!(end.exit, Exit::Code { code: 3 });
+    assert_eq!(end.exit, ExitStatus::Code { code: 3 });
     assert_eq!(
         (end.stdout.head.as_str(), end.stderr.head.as_str()),
         ("合計\n", "trouble\n")
@@ -123,14 +125,14 @@ async fn a_finished_command_says_what_it_printed_and_how_it_ended() {
 async fn a_signal_that_tos_did_not_send_is_told() {
     let _shared = ALONE.read().await;
     let end = Bench::new().sh("kill -SEGV $$").await;
-    assert_eq!(end.exit, Exit::Signal { signal: 11 });
+    assert_eq!(end.exit, ExitStatus::Signal { signal: 11 });
 }
 
 #[tokio::test]
 async fn an_argument_vector_runs_without_a_shell() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
-    let mut order = bench.order(Kind::Exec, "");
+    let mut order = bench.order(CommandKind::Exec, "");
     order.command.argv = ["printf", "%s|", "a b", "$HOME", "*", ""]
         .map(str::to_owned)
         .into();
@@ -152,7 +154,7 @@ async fn w22_a_type_that_cannot_be_started_is_an_error_with_a_remedy() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
     let failure = bench
-        .run_order(&bench.order(Kind::Other("python".into()), "1"))
+        .run_order(&bench.order(CommandKind::Other("python".into()), "1"))
         .await
         .unwrap_err();
     assert_eq!(
@@ -167,7 +169,7 @@ async fn a_shell_that_is_not_there_is_named_with_a_remedy() {
     let mut bench = Bench::new();
     bench.options.base_environment = vec![("PATH".into(), "/nowhere".into())];
     let failure = bench
-        .run_order(&bench.order(Kind::Powershell, "1"))
+        .run_order(&bench.order(CommandKind::Powershell, "1"))
         .await
         .unwrap_err();
     assert!(
@@ -183,7 +185,7 @@ async fn a_file_that_is_no_program_is_named() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
     fs::write(bench.path("notes.txt"), "hello").unwrap();
-    let mut order = bench.order(Kind::Exec, "");
+    let mut order = bench.order(CommandKind::Exec, "");
     order.command.argv = vec!["./notes.txt".into()];
     let failure = bench.run_order(&order).await.unwrap_err();
     assert!(failure.message.contains("notes.txt"), "{failure}");
@@ -197,7 +199,7 @@ async fn a_file_that_is_no_program_is_named() {
 async fn a_directory_that_is_not_there_is_named() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
-    let mut order = bench.order(Kind::Sh, "true");
+    let mut order = bench.order(CommandKind::Sh, "true");
     order.directory = bench.path("gone");
     let failure = bench.run_order(&order).await.unwrap_err();
     assert!(
@@ -217,10 +219,10 @@ async fn w39_a_timeout_ends_children_that_left_the_group_and_keeps_the_output() 
         "{DAEMON} echo partial; trap '' TERM; daemon one; (echo $BASHPID >two; exec sleep 1000) & \
          echo $$ >main; echo ready; while :; do sleep 1000; done"
     );
-    let mut order = bench.order(Kind::Bash, &code);
+    let mut order = bench.order(CommandKind::Bash, &code);
     order.deadline = Duration::from_secs(3);
     let end = bench.run_order(&order).await.unwrap();
-    assert_eq!(end.exit, Exit::TimedOut { after_ms: 3000 });
+    assert_eq!(end.exit, ExitStatus::TimedOut { after_ms: 3000 });
     assert_eq!(end.stdout.head, "partial\nready\n");
     assert_eq!(
         bench.existing(&["one", "two", "main"]),
@@ -233,12 +235,12 @@ async fn a_command_that_is_asked_to_terminate_may_say_goodbye() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
     let mut order = bench.order(
-        Kind::Sh,
+        CommandKind::Sh,
         "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done",
     );
     order.deadline = Duration::from_secs(1);
     let end = bench.run_order(&order).await.unwrap();
-    assert_eq!(end.exit, Exit::TimedOut { after_ms: 1000 });
+    assert_eq!(end.exit, ExitStatus::TimedOut { after_ms: 1000 });
     assert_eq!(end.stdout.head, "ready\nbye\n");
 }
 
@@ -247,7 +249,7 @@ async fn w40_bytes_that_are_not_utf8_are_kept_and_the_command_counts_as_run() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
     let end = bench.sh(r"printf '\377'; echo x >side.txt").await;
-    assert_eq!(end.exit, Exit::Code { code: 0 });
+    assert_eq!(end.exit, ExitStatus::Code { code: 0 });
     assert_eq!(
         (end.stdout.head.as_str(), end.stdout.escaped),
         (r"\xff", true)
@@ -265,7 +267,7 @@ async fn w41_commands_get_no_keys_and_their_output_no_secrets() {
     let mut bench = Bench::new();
     bench.options.allow_environment = vec!["OPENAI_API_KEY".into()];
     let mut order = bench.order(
-        Kind::Sh,
+        CommandKind::Sh,
         "env | cut -d= -f1 | sort; printf 'a-value-nobody'; printf -- '-may-see'",
     );
     order.environment = vec![
@@ -304,7 +306,7 @@ async fn output_beyond_the_cap_on_disk_never_blocks_the_command() {
     let end = bench
         .sh("head -c 20000000 /dev/zero; head -c 300000 /dev/zero >&2; exit 7")
         .await;
-    assert_eq!(end.exit, Exit::Code { code: 7 });
+    assert_eq!(end.exit, ExitStatus::Code { code: 7 });
     assert_eq!((end.stdout.bytes, end.stderr.bytes), (20_000_000, 300_000));
     assert!(end.stdout.capped && end.stderr.capped);
     assert_eq!(
@@ -320,7 +322,7 @@ async fn a_background_child_that_keeps_the_pipe_open_does_not_delay_the_end() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
     let end = bench.sh("sleep 1000 & echo $! >child; echo done").await;
-    assert_eq!((end.exit, end.leftovers), (Exit::Code { code: 0 }, 1));
+    assert_eq!((end.exit, end.leftovers), (ExitStatus::Code { code: 0 }, 1));
     assert_eq!(end.stdout.head, "done\n");
     assert_eq!(bench.existing(&["child"]), Vec::<String>::new());
 }
@@ -330,7 +332,7 @@ async fn a_daemon_with_the_marker_is_ended_after_its_command() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
     let end = bench.sh(&format!("{DAEMON} daemon one")).await;
-    assert_eq!(end.exit, Exit::Code { code: 0 });
+    assert_eq!(end.exit, ExitStatus::Code { code: 0 });
     assert!(end.leftovers >= 1);
     assert_eq!(bench.existing(&["one"]), Vec::<String>::new());
 }
@@ -358,9 +360,13 @@ async fn a_job_in_a_group_of_its_own_is_ended_after_its_command() {
 }
 
 /// Starts a command that says when it is ready, does `act`, and returns how the command ended.
-async fn interrupted(bench: &Bench, code: &str, act: impl FnOnce(&CommandRunner)) -> Exit {
-    let runner = CommandRunner::new(bench.options.clone(), None);
-    let order = bench.order(Kind::Sh, code);
+async fn interrupted(
+    bench: &Bench,
+    code: &str,
+    act: impl FnOnce(&LocalCommandRunner),
+) -> ExitStatus {
+    let runner = LocalCommandRunner::new(bench.options.clone(), None);
+    let order = bench.order(CommandKind::Sh, code);
     rustix::fs::mkfifoat(rustix::fs::CWD, bench.path("ready"), 0o600.into()).unwrap();
     let fifo = bench.path("ready");
     let ready = tokio::task::spawn_blocking(move || fs::read(fifo).unwrap());
@@ -381,10 +387,10 @@ async fn an_interrupt_asks_and_then_kills() {
         &bench,
         "echo $$ >main; echo >ready; exec sleep 1000",
         |runner| {
-            runner.interrupt(Interrupt::Terminate);
+            runner.interrupt(StopSignal::Terminate);
         },
     );
-    assert_eq!(exit.await, Exit::Cancelled);
+    assert_eq!(exit.await, ExitStatus::Cancelled);
     assert_eq!(bench.existing(&["main"]), Vec::<String>::new());
 }
 
@@ -394,8 +400,11 @@ async fn an_interrupt_to_kill_does_not_wait_for_the_grace() {
     let mut bench = Bench::new();
     bench.options.grace = FOREVER;
     let stubborn = "trap '' TERM; echo $$ >main; echo >ready; while :; do sleep 1000; done";
-    let exit = interrupted(&bench, stubborn, |runner| runner.interrupt(Interrupt::Kill)).await;
-    assert_eq!(exit, Exit::Cancelled);
+    let exit = interrupted(&bench, stubborn, |runner| {
+        runner.interrupt(StopSignal::Kill);
+    })
+    .await;
+    assert_eq!(exit, ExitStatus::Cancelled);
     assert_eq!(bench.existing(&["main"]), Vec::<String>::new());
 }
 
@@ -403,9 +412,9 @@ async fn an_interrupt_to_kill_does_not_wait_for_the_grace() {
 async fn dropping_the_future_kills_the_tree() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
-    let runner = CommandRunner::new(bench.options.clone(), None);
+    let runner = LocalCommandRunner::new(bench.options.clone(), None);
     let code = format!("{DAEMON} daemon one; echo $$ >main; echo >ready; sleep 1000");
-    let order = bench.order(Kind::Sh, &code);
+    let order = bench.order(CommandKind::Sh, &code);
     rustix::fs::mkfifoat(rustix::fs::CWD, bench.path("ready"), 0o600.into()).unwrap();
     let fifo = bench.path("ready");
     let ready = tokio::task::spawn_blocking(move || fs::read(fifo).unwrap());
@@ -426,11 +435,11 @@ async fn dropping_the_future_kills_the_tree() {
 async fn a_silent_and_motionless_command_is_ended_as_idle() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
-    let mut order = bench.order(Kind::Sh, "echo started; exec sleep 1000");
+    let mut order = bench.order(CommandKind::Sh, "echo started; exec sleep 1000");
     order.idle_deadline = Some(Duration::from_millis(300));
     let end = bench.run_order(&order).await.unwrap();
     assert!(
-        matches!(end.exit, Exit::Idle { after_ms } if after_ms >= 300),
+        matches!(end.exit, ExitStatus::Idle { after_ms } if after_ms >= 300),
         "{:?}",
         end.exit
     );
@@ -443,23 +452,30 @@ async fn an_order_says_how_long_its_command_may_take_to_end() {
     let mut bench = Bench::new();
     // With the time of the runner this would take as long as the test program is given.
     bench.options.grace = FOREVER;
-    let mut order = bench.order(Kind::Sh, "trap '' TERM; while :; do sleep 0.1; done");
+    let mut order = bench.order(CommandKind::Sh, "trap '' TERM; while :; do sleep 0.1; done");
     order.deadline = Duration::from_millis(200);
     order.grace = Some(Duration::from_millis(50));
     let end = bench.run_order(&order).await.unwrap();
-    assert!(matches!(end.exit, Exit::TimedOut { .. }), "{:?}", end.exit);
+    assert!(
+        matches!(end.exit, ExitStatus::TimedOut { .. }),
+        "{:?}",
+        end.exit
+    );
 }
 
 #[tokio::test]
 async fn a_command_that_takes_more_of_the_disk_than_it_may_is_ended() {
     let _shared = ALONE.read().await;
     let mut bench = Bench::new();
-    bench.options.room.most_bytes = 100 << 20;
+    bench.options.task_folder.most_bytes = 100 << 20;
     let code =
         "for name in a b c; do fallocate -l 60M \"$name\"; done; setsid sleep 981.7 & sleep 981.7";
-    let end = bench.run_order(&bench.order(Kind::Sh, code)).await.unwrap();
+    let end = bench
+        .run_order(&bench.order(CommandKind::Sh, code))
+        .await
+        .unwrap();
     assert!(
-        matches!(end.exit, Exit::DiskTaken { taken_bytes } if taken_bytes > 100 << 20),
+        matches!(end.exit, ExitStatus::DiskTaken { taken_bytes } if taken_bytes > 100 << 20),
         "{:?}",
         end.exit
     );
@@ -469,10 +485,10 @@ async fn a_command_that_takes_more_of_the_disk_than_it_may_is_ended() {
 async fn a_command_that_computes_in_silence_is_not_idle() {
     let _shared = ALONE.read().await;
     let bench = Bench::new();
-    let mut order = bench.order(Kind::Sh, "timeout 1 sh -c 'while :; do :; done'");
+    let mut order = bench.order(CommandKind::Sh, "timeout 1 sh -c 'while :; do :; done'");
     order.idle_deadline = Some(Duration::from_millis(600));
     let end = bench.run_order(&order).await.unwrap();
-    assert_eq!(end.exit, Exit::Code { code: 124 });
+    assert_eq!(end.exit, ExitStatus::Code { code: 124 });
 }
 
 #[tokio::test]
@@ -489,7 +505,7 @@ async fn survivors_of_an_earlier_tos_are_found_by_their_marker() {
     let run = bench.folder.path().display().to_string();
     let mut mine = start(&format!("{run}/4/1"));
     let mut other = start(&format!("{run}x/4/1"));
-    let runner = CommandRunner::new(bench.options.clone(), None);
+    let runner = LocalCommandRunner::new(bench.options.clone(), None);
     assert!(runner.reap(&run).await >= 1);
     assert!(!mine.wait().is_ok_and(|status| status.success()));
     assert!(other.try_wait().unwrap().is_none());

@@ -22,17 +22,20 @@ use std::{
 use tempfile::TempDir;
 use tos::{
     adapters::{
-        process::{CommandRunner, Options as RunnerOptions},
-        sandbox::{Options, Wall},
+        process::{LocalCommandRunner, Options as RunnerOptions},
+        sandbox::{BackendSandbox, Options},
     },
     domain::{
-        command::{Command, Kind},
-        confinement::{Backend, Capability, Choice, Level, Network, Report},
-        process::{End, Exit, Failure},
+        command::{Command, CommandKind},
+        process::{CommandResult, ExitStatus, SpawnError},
         redaction::Redactor,
+        sandbox::{
+            BackendChoice, ConfinementLevel, NetworkAccess, SandboxBackend, SandboxCapability,
+            SandboxReport,
+        },
     },
     ports::{
-        runner::{Order, Runner, Streams},
+        runner::{CommandRequest, CommandRunner, CommandStreams},
         sandbox::Sandbox,
     },
 };
@@ -49,12 +52,12 @@ struct Bench {
 
 impl Bench {
     /// A workspace beside which the state of tos lives, so that tests may share nothing.
-    fn new(backend: Backend, level: Level) -> Self {
+    fn new(backend: SandboxBackend, level: ConfinementLevel) -> Self {
         Self::below(tempfile::tempdir().unwrap(), backend, level)
     }
 
     /// The same in a folder of one's own.
-    fn below(folder: TempDir, backend: Backend, level: Level) -> Self {
+    fn below(folder: TempDir, backend: SandboxBackend, level: ConfinementLevel) -> Self {
         for name in [
             "root/.git",
             "root/logs",
@@ -104,27 +107,32 @@ impl Bench {
         self.options.path = std::env::join_paths(own.chain(rest)).unwrap();
     }
 
-    async fn report(&self) -> Report {
-        Wall::new(self.options.clone()).report().await
+    async fn report(&self) -> SandboxReport {
+        BackendSandbox::new(self.options.clone()).report().await
     }
 
-    async fn run(&self, code: &str) -> Result<End, Failure> {
-        self.start(Kind::Bash, code, &[]).await
+    async fn run(&self, code: &str) -> Result<CommandResult, SpawnError> {
+        self.start(CommandKind::Bash, code, &[]).await
     }
 
     /// Starts a program with arguments.
-    async fn exec(&self, argv: &[&str]) -> Result<End, Failure> {
-        self.start(Kind::Exec, "", argv).await
+    async fn exec(&self, argv: &[&str]) -> Result<CommandResult, SpawnError> {
+        self.start(CommandKind::Exec, "", argv).await
     }
 
-    async fn start(&self, kind: Kind, code: &str, argv: &[&str]) -> Result<End, Failure> {
+    async fn start(
+        &self,
+        kind: CommandKind,
+        code: &str,
+        argv: &[&str],
+    ) -> Result<CommandResult, SpawnError> {
         let mut options = RunnerOptions::new(self.options.root.clone(), Redactor::default());
         options.base_environment = vec![("PATH".into(), self.options.path.clone())];
         let home = self.options.home.clone().unwrap();
         options.base_environment.push(("HOME".into(), home.into()));
         options.grace = Duration::from_millis(500);
-        let wall = Arc::new(Wall::new(self.options.clone()));
-        let order = Order {
+        let wall = Arc::new(BackendSandbox::new(self.options.clone()));
+        let order = CommandRequest {
             command: Command {
                 kind,
                 code: code.into(),
@@ -138,9 +146,11 @@ impl Bench {
             output_directory: self.path("root/logs"),
             index: 1,
             token: self.folder.path().display().to_string(),
-            streams: Streams::default(),
+            streams: CommandStreams::default(),
         };
-        CommandRunner::new(options, Some(wall)).run(&order).await
+        LocalCommandRunner::new(options, Some(wall))
+            .run(&order)
+            .await
     }
 
     async fn output(&self, code: &str) -> String {
@@ -150,9 +160,9 @@ impl Bench {
 }
 
 /// The walls of this machine; bubblewrap may be missing, the others may not.
-async fn walls(level: Level) -> Vec<Bench> {
+async fn walls(level: ConfinementLevel) -> Vec<Bench> {
     let mut found = Vec::new();
-    for backend in Backend::WALLS {
+    for backend in SandboxBackend::WALLS {
         let bench = Bench::new(backend, level);
         let report = bench.report().await;
         let absent = report.trials.iter().find_map(|trial| trial.absent.clone());
@@ -162,7 +172,7 @@ async fn walls(level: Level) -> Vec<Bench> {
                 println!("{}: {why}", backend.as_str());
                 assert_eq!(
                     (backend, why.as_str()),
-                    (Backend::Bubblewrap, "`bwrap` is not installed")
+                    (SandboxBackend::Bubblewrap, "`bwrap` is not installed")
                 );
             }
         }
@@ -172,7 +182,7 @@ async fn walls(level: Level) -> Vec<Bench> {
 
 #[tokio::test]
 async fn every_wall_proves_what_a_level_requires() {
-    for level in [Level::Workspace, Level::ReadOnly] {
+    for level in [ConfinementLevel::Workspace, ConfinementLevel::ReadOnly] {
         for bench in walls(level).await {
             let report = bench.report().await;
             let backend = bench.options.backends[0];
@@ -187,7 +197,7 @@ async fn every_wall_proves_what_a_level_requires() {
             }
             assert_eq!(
                 report.choice,
-                Choice::Proved { backend },
+                BackendChoice::Proved { backend },
                 "{}",
                 level.as_str()
             );
@@ -197,7 +207,7 @@ async fn every_wall_proves_what_a_level_requires() {
 
 #[tokio::test]
 async fn a_command_writes_below_the_root_and_nowhere_else() {
-    for bench in walls(Level::Workspace).await {
+    for bench in walls(ConfinementLevel::Workspace).await {
         let said = bench
             .output("echo in >workspace/in; echo x >>\"$HERE/beside\"; echo x >.git/HEAD; echo x >logs/x; echo x >/etc/x; cat workspace/in")
             .await;
@@ -218,7 +228,7 @@ async fn a_command_writes_below_the_root_and_nowhere_else() {
 
 #[tokio::test]
 async fn files_made_behind_the_wall_belong_to_the_user() {
-    for bench in walls(Level::Workspace).await {
+    for bench in walls(ConfinementLevel::Workspace).await {
         bench.run("echo x >workspace/mine").await.unwrap();
         let made = fs::metadata(bench.path("root/workspace/mine")).unwrap();
         assert_eq!(made.uid(), rustix::process::geteuid().as_raw());
@@ -227,7 +237,7 @@ async fn files_made_behind_the_wall_belong_to_the_user() {
 
 #[tokio::test]
 async fn a_read_only_level_writes_only_to_its_temporary_directory() {
-    for bench in walls(Level::ReadOnly).await {
+    for bench in walls(ConfinementLevel::ReadOnly).await {
         let said = bench
             .output(
                 "echo x >workspace/x && echo wrote; t=$(mktemp) && echo temporary >$t && cat $t",
@@ -240,7 +250,7 @@ async fn a_read_only_level_writes_only_to_its_temporary_directory() {
 
 #[tokio::test]
 async fn a_lasting_temporary_directory_is_one_for_all_commands_and_has_a_size() {
-    for mut bench in walls(Level::Workspace).await {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
         let name = bench.options.backends[0].as_str();
         bench.options.temporary = Some(bench.path("state/tmp/job"));
         bench.options.limits.temporary_bytes = 8 << 20;
@@ -254,7 +264,7 @@ async fn a_lasting_temporary_directory_is_one_for_all_commands_and_has_a_size() 
             "cd ${TMPDIR:-/tmp}; for n in 1 2 3 4; do head -c 4M /dev/zero > $n; done; sleep 25";
         let end = bench.run(code).await.unwrap();
         assert!(
-            matches!(end.exit, Exit::DiskTaken { taken_bytes } if taken_bytes > 8 << 20),
+            matches!(end.exit, ExitStatus::DiskTaken { taken_bytes } if taken_bytes > 8 << 20),
             "{name}: {:?}",
             end.exit
         );
@@ -267,7 +277,7 @@ async fn a_lasting_temporary_directory_is_one_for_all_commands_and_has_a_size() 
 
 #[tokio::test]
 async fn keys_cannot_be_read() {
-    for bench in walls(Level::Workspace).await {
+    for bench in walls(ConfinementLevel::Workspace).await {
         let said = bench.output("cat \"$HERE/home/.ssh/id\"").await;
         assert!(!said.contains("the key"), "{said}");
     }
@@ -282,9 +292,13 @@ fn uncovered() -> Option<TempDir> {
 
 #[tokio::test]
 async fn a_home_shows_no_file_but_those_of_its_tools() {
-    for mut bench in walls(Level::Workspace).await {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
         let Some(folder) = uncovered() else { return };
-        bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+        bench = Bench::below(
+            folder,
+            bench.options.backends[0],
+            ConfinementLevel::Workspace,
+        );
         for (name, text) in [
             ("home/.gemini/oauth_creds.json", "login"),
             ("home/.local/share/opencode/auth.json", "login"),
@@ -320,9 +334,13 @@ async fn a_home_shows_no_file_but_those_of_its_tools() {
 
 #[tokio::test]
 async fn a_root_in_a_home_is_seen_with_the_repository_it_belongs_to() {
-    for mut bench in walls(Level::Workspace).await {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
         let Some(folder) = uncovered() else { return };
-        bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+        bench = Bench::below(
+            folder,
+            bench.options.backends[0],
+            ConfinementLevel::Workspace,
+        );
         bench.write("home/mono/.git/HEAD", "head");
         bench.write("home/mono/shared", "shared");
         bench.write("home/other/file", "other");
@@ -341,7 +359,7 @@ async fn a_root_in_a_home_is_seen_with_the_repository_it_belongs_to() {
 
 #[tokio::test]
 async fn programs_installed_in_a_home_or_below_the_temporary_directory_are_found() {
-    for mut bench in walls(Level::Workspace).await {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
         for place in ["home", "temporary"] {
             let folder = if place == "home" {
                 uncovered()
@@ -349,7 +367,11 @@ async fn programs_installed_in_a_home_or_below_the_temporary_directory_are_found
                 tempfile::tempdir().ok()
             };
             let Some(folder) = folder else { continue };
-            bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+            bench = Bench::below(
+                folder,
+                bench.options.backends[0],
+                ConfinementLevel::Workspace,
+            );
             bench.options.path = "/usr/bin:/bin".into();
             let script = "#!/bin/sh\nexec cat \"$(dirname \"$(readlink -f \"$0\")\")/part\"\n";
             for folder in [
@@ -397,9 +419,13 @@ async fn programs_installed_in_a_home_or_below_the_temporary_directory_are_found
 
 #[tokio::test]
 async fn a_program_in_a_place_of_keys_is_refused_with_the_reason() {
-    for mut bench in walls(Level::Workspace).await {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
         let Some(folder) = uncovered() else { return };
-        bench = Bench::below(folder, bench.options.backends[0], Level::Workspace);
+        bench = Bench::below(
+            folder,
+            bench.options.backends[0],
+            ConfinementLevel::Workspace,
+        );
         bench.write("home/.ssh/run", "#!/bin/sh\necho ran\n");
         let program = bench.path("home/.ssh/run").display().to_string();
         let failure = bench.exec(&[&program]).await.unwrap_err();
@@ -421,7 +447,7 @@ fn outside(argv: &[&str]) -> Option<String> {
 
 #[tokio::test]
 async fn the_tools_of_this_machine_work_behind_every_wall() {
-    for mut bench in walls(Level::Workspace).await {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
         bench.options.home = std::env::var_os("HOME").map(PathBuf::from);
         for argv in [
             ["cargo", "--version"].as_slice(),
@@ -445,19 +471,19 @@ async fn the_tools_of_this_machine_work_behind_every_wall() {
 
 #[tokio::test]
 async fn the_end_of_a_command_comes_through_unchanged() {
-    for bench in walls(Level::Workspace).await {
+    for bench in walls(ConfinementLevel::Workspace).await {
         let end = bench.run("echo out; echo err >&2; exit 42").await.unwrap();
-        assert_eq!(end.exit, Exit::Code { code: 42 });
+        assert_eq!(end.exit, ExitStatus::Code { code: 42 });
         assert_eq!(
             (end.stdout.head.as_str(), end.stderr.head.as_str()),
             ("out\n", "err\n")
         );
         let end = bench.run("kill -TERM $$").await.unwrap();
-        let expected = if bench.options.backends == [Backend::Bubblewrap] {
+        let expected = if bench.options.backends == [SandboxBackend::Bubblewrap] {
             // This program reports a signal as a shell does.
-            Exit::Code { code: 143 }
+            ExitStatus::Code { code: 143 }
         } else {
-            Exit::Signal { signal: 15 }
+            ExitStatus::Signal { signal: 15 }
         };
         assert_eq!(end.exit, expected);
     }
@@ -465,7 +491,7 @@ async fn the_end_of_a_command_comes_through_unchanged() {
 
 #[tokio::test]
 async fn a_daemon_behind_the_wall_dies_with_its_command() {
-    for bench in walls(Level::Workspace).await {
+    for bench in walls(ConfinementLevel::Workspace).await {
         let code = "env -i setsid bash -c 'exec 9>workspace/lock; flock 9; echo >workspace/ready; exec sleep 1000' & \
             while [ ! -e workspace/ready ]; do sleep 0.01; done; echo done";
         assert_eq!(bench.run(code).await.unwrap().stdout.head, "done\n");
@@ -480,15 +506,15 @@ async fn a_daemon_behind_the_wall_dies_with_its_command() {
 
 #[tokio::test]
 async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
-    for bench in walls(Level::Workspace).await {
+    for bench in walls(ConfinementLevel::Workspace).await {
         let mut options = RunnerOptions::new(bench.options.root.clone(), Redactor::default());
         options.base_environment = vec![("PATH".into(), bench.options.path.clone())];
-        let wall = Arc::new(Wall::new(bench.options.clone()));
+        let wall = Arc::new(BackendSandbox::new(bench.options.clone()));
         wall.report().await;
         let code = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
-        let order = Order {
+        let order = CommandRequest {
             command: Command {
-                kind: Kind::Bash,
+                kind: CommandKind::Bash,
                 code: code.into(),
                 argv: Vec::new(),
             },
@@ -500,21 +526,21 @@ async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
             output_directory: bench.path("root/logs"),
             index: 1,
             token: bench.folder.path().display().to_string(),
-            streams: Streams::default(),
+            streams: CommandStreams::default(),
         };
-        let end = CommandRunner::new(options, Some(wall))
+        let end = LocalCommandRunner::new(options, Some(wall))
             .run(&order)
             .await
             .unwrap();
-        assert_eq!(end.exit, Exit::TimedOut { after_ms: 2000 });
+        assert_eq!(end.exit, ExitStatus::TimedOut { after_ms: 2000 });
         assert_eq!(end.stdout.head, "ready\nbye\n");
     }
 }
 
 #[tokio::test]
 async fn only_an_allowed_host_is_reached_through_the_proxy() {
-    for bench in walls(Level::Workspace).await {
-        if bench.options.backends == [Backend::Landlock] {
+    for bench in walls(ConfinementLevel::Workspace).await {
+        if bench.options.backends == [SandboxBackend::Landlock] {
             continue;
         }
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -528,10 +554,13 @@ async fn only_an_allowed_host_is_reached_through_the_proxy() {
             }
         });
         let mut bench = bench;
-        bench.options.network = Network::Allowlist;
+        bench.options.network = NetworkAccess::Allowlist;
         bench.options.allow_hosts = vec![format!("127.0.0.1:{port}")];
         let backend = bench.options.backends[0];
-        assert_eq!(bench.report().await.choice, Choice::Proved { backend });
+        assert_eq!(
+            bench.report().await.choice,
+            BackendChoice::Proved { backend }
+        );
         let ask = |place: &str| {
             format!(
                 "exec 3<>/dev/tcp/127.0.0.1/8118; printf 'GET http://{place}/ HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' >&3; cat <&3; "
@@ -552,8 +581,8 @@ async fn only_an_allowed_host_is_reached_through_the_proxy() {
 
 #[tokio::test]
 async fn what_cannot_be_proved_is_refused_before_anything_runs() {
-    let mut bench = Bench::new(Backend::Landlock, Level::Workspace);
-    bench.options.network = Network::Allowlist;
+    let mut bench = Bench::new(SandboxBackend::Landlock, ConfinementLevel::Workspace);
+    bench.options.network = NetworkAccess::Allowlist;
     bench.options.allow_hosts = vec!["example.org".into()];
     bench.options.allow_degraded = false;
     let failure = bench.run("echo ran >workspace/ran").await.unwrap_err();
@@ -568,7 +597,7 @@ async fn what_cannot_be_proved_is_refused_before_anything_runs() {
 
 #[tokio::test]
 async fn without_any_wall_an_open_level_runs_and_says_so() {
-    let mut bench = Bench::new(Backend::Landlock, Level::Workspace);
+    let mut bench = Bench::new(SandboxBackend::Landlock, ConfinementLevel::Workspace);
     bench.options.backends = Vec::new();
     bench.options.allow_degraded = false;
     bench.options.open_if_unproved = true;
@@ -577,8 +606,8 @@ async fn without_any_wall_an_open_level_runs_and_says_so() {
     assert!(
         matches!(
             report.choice,
-            Choice::Degraded {
-                backend: Backend::None,
+            BackendChoice::Degraded {
+                backend: SandboxBackend::None,
                 ..
             }
         ),
@@ -589,7 +618,7 @@ async fn without_any_wall_an_open_level_runs_and_says_so() {
 
 #[tokio::test]
 async fn a_trial_is_remembered_until_something_changes() {
-    let mut bench = Bench::new(Backend::Landlock, Level::Workspace);
+    let mut bench = Bench::new(SandboxBackend::Landlock, ConfinementLevel::Workspace);
     let first = bench.report().await;
     let memory = bench.path("state/sandbox-trials.json");
     let stamp = fs::metadata(&memory).unwrap().ino();
@@ -597,33 +626,37 @@ async fn a_trial_is_remembered_until_something_changes() {
     assert_eq!(ignored, "*\n");
     assert_eq!(bench.report().await, first);
     assert_eq!(fs::metadata(&memory).unwrap().ino(), stamp);
-    bench.options.network = Network::Full;
+    bench.options.network = NetworkAccess::Full;
     bench.report().await;
     assert_ne!(fs::metadata(&memory).unwrap().ino(), stamp);
 }
 
 #[tokio::test]
 async fn ceilings_hold_and_are_proved() {
-    for bench in walls(Level::Workspace).await {
+    for bench in walls(ConfinementLevel::Workspace).await {
         let report = bench.report().await;
-        let holds = |wanted: Capability| {
+        let holds = |wanted: SandboxCapability| {
             let mut proofs = report.trials.iter().flat_map(|trial| &trial.proofs);
             proofs.any(|proof| proof.capability == wanted && proof.holds == Some(true))
         };
         assert!(
-            holds(Capability::FileSize)
-                && holds(Capability::Memory)
-                && holds(Capability::ProcessorTime)
+            holds(SandboxCapability::FileSize)
+                && holds(SandboxCapability::Memory)
+                && holds(SandboxCapability::ProcessorTime)
         );
-        assert!(holds(Capability::Processes), "{:?}", bench.options.backends);
+        assert!(
+            holds(SandboxCapability::Processes),
+            "{:?}",
+            bench.options.backends
+        );
     }
 }
 
 #[tokio::test]
 async fn more_processes_than_allowed_are_not_had() {
-    for mut bench in walls(Level::Workspace).await {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
         // Landlock has no users of its own: what the user runs elsewhere counts, too.
-        let landlock = bench.options.backends == [Backend::Landlock];
+        let landlock = bench.options.backends == [SandboxBackend::Landlock];
         if landlock && !rustix::process::geteuid().is_root() {
             continue;
         }
@@ -638,8 +671,8 @@ except OSError: print(\"refused\")'";
         let end = bench.run(code).await.unwrap();
         let said = end.stdout.text();
         let told = end.stderr.text();
-        let ended =
-            told.contains("`sandbox.limits.processes`") && end.exit == Exit::Code { code: 137 };
+        let ended = told.contains("`sandbox.limits.processes`")
+            && end.exit == ExitStatus::Code { code: 137 };
         assert!(said == "refused\n" || ended, "{:?} {said} {told}", end.exit);
     }
 }

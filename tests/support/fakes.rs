@@ -15,19 +15,18 @@ use std::{
 use tos::{
     domain::{
         command::Command,
-        gate::Sight,
-        model::{Failure, Finish, Query, Reply, Trouble, Usage},
-        process::{Captured, End, Exit, Failure as NotStarted},
-        rules::Check,
+        job::{done_condition::Observation, rules::DoneCheck},
+        model::{FinishReason, ModelError, ModelErrorKind, ModelReply, ModelRequest, TokenUsage},
+        process::{CapturedOutput, CommandResult, ExitStatus, SpawnError as NotStarted},
         time::Timestamp,
     },
     ports::{
         BoxFuture,
-        approvals::{Answer as Consent, Approvals},
+        approvals::{ApprovalAnswer as Consent, Approvals},
         clock::Clock,
         model::Model,
-        probe::Probe,
-        runner::{Interrupt, Order, Runner},
+        probe::ConditionProbe,
+        runner::{CommandRequest, CommandRunner, StopSignal},
     },
 };
 
@@ -93,7 +92,7 @@ impl FakeModel {
 }
 
 impl Model for FakeModel {
-    fn ask<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Reply, Failure>> {
+    fn ask<'a>(&'a self, query: &'a ModelRequest) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
         self.prompts
             .lock()
             .expect("no thread panics")
@@ -118,30 +117,30 @@ impl Model for FakeModel {
     }
 }
 
-fn reply(text: String) -> Reply {
-    Reply {
+fn reply(text: String) -> ModelReply {
+    ModelReply {
         text,
-        finish: Finish::Complete,
+        finish: FinishReason::Complete,
         provider: "fake".into(),
         model: "fake".into(),
-        usage: Usage {
+        usage: TokenUsage {
             input: 10,
             output: 5,
-            ..Usage::default()
+            ..TokenUsage::default()
         },
         request_id: None,
         elapsed_ms: 1000,
     }
 }
 
-fn failure(status: u16, headers: &[(&str, String)], body: &str) -> Failure {
+fn failure(status: u16, headers: &[(&str, String)], body: &str) -> ModelError {
     let wait = headers.iter().find(|(name, _)| *name == "retry-after");
-    Failure {
+    ModelError {
         trouble: match status {
-            429 => Trouble::RateLimited,
-            401 => Trouble::Unauthorised,
-            500.. => Trouble::ServerError,
-            _ => Trouble::Rejected,
+            429 => ModelErrorKind::RateLimited,
+            401 => ModelErrorKind::Unauthorised,
+            500.. => ModelErrorKind::ServerError,
+            _ => ModelErrorKind::Rejected,
         },
         message: format!("status {status}: {body}"),
         retry_after_ms: wait.map(|(_, value)| 1000 * value.parse::<u64>().expect("a number")),
@@ -189,23 +188,26 @@ impl FakeRunner {
     }
 }
 
-impl Runner for FakeRunner {
-    fn run<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<End, NotStarted>> {
+impl CommandRunner for FakeRunner {
+    fn run<'a>(
+        &'a self,
+        order: &'a CommandRequest,
+    ) -> BoxFuture<'a, Result<CommandResult, NotStarted>> {
         order
             .command
             .text()
             .split(';')
             .for_each(|line| self.perform(line));
-        Box::pin(std::future::ready(Ok(End {
-            exit: Exit::Code { code: 0 },
-            stdout: Captured::default(),
-            stderr: Captured::default(),
+        Box::pin(std::future::ready(Ok(CommandResult {
+            exit: ExitStatus::Code { code: 0 },
+            stdout: CapturedOutput::default(),
+            stderr: CapturedOutput::default(),
             elapsed_ms: 1,
             leftovers: 0,
         })))
     }
 
-    fn interrupt(&self, _how: Interrupt) {}
+    fn interrupt(&self, _how: StopSignal) {}
 
     fn reap<'a>(&'a self, _token_prefix: &'a str) -> BoxFuture<'a, u32> {
         Box::pin(std::future::ready(self.left_over.swap(0, Ordering::SeqCst)))
@@ -216,15 +218,15 @@ impl Runner for FakeRunner {
 #[derive(Debug)]
 pub(crate) struct FakeProbe(pub(crate) PathBuf);
 
-impl Probe for FakeProbe {
-    fn look<'a>(&'a self, checks: &'a [Check]) -> BoxFuture<'a, Vec<Sight>> {
-        let look = |check: &Check| match check {
-            Check::Contains { file, .. }
-            | Check::Matches { file, .. }
-            | Check::Exists { file, .. } => {
-                fs::read_to_string(self.0.join(file)).map_or(Sight::Absent, Sight::Text)
+impl ConditionProbe for FakeProbe {
+    fn observe<'a>(&'a self, checks: &'a [DoneCheck]) -> BoxFuture<'a, Vec<Observation>> {
+        let look = |check: &DoneCheck| match check {
+            DoneCheck::Contains { file, .. }
+            | DoneCheck::Matches { file, .. }
+            | DoneCheck::Exists { file, .. } => {
+                fs::read_to_string(self.0.join(file)).map_or(Observation::Absent, Observation::Text)
             }
-            Check::Command { .. } => Sight::NotRun("no programs here".into()),
+            DoneCheck::Command { .. } => Observation::NotRun("no programs here".into()),
         };
         Box::pin(std::future::ready(checks.iter().map(look).collect()))
     }

@@ -12,9 +12,9 @@ use std::{
 };
 
 use tos::{
-    adapters::store::{DiskStore, Layout},
-    domain::{event::Event, record::Disk, state::State},
-    ports::store::{Error, Loaded, Record, Store},
+    adapters::job::store::{DiskStore, StoreLayout},
+    domain::job::{event::RunLogEvent, record::RecordFiles, state::JobLoopState},
+    ports::store::{Error, LoadedRunLog, RecordFile, Store},
 };
 
 /// How to die.
@@ -38,7 +38,7 @@ pub(crate) struct Mortal {
 
 impl Mortal {
     /// Makes a store that dies at point `at`, counted from 0; `u64::MAX` = never.
-    pub(crate) fn new(layout: Layout, death: Death, at: u64) -> Self {
+    pub(crate) fn new(layout: StoreLayout, death: Death, at: u64) -> Self {
         Self {
             inner: DiskStore::new(layout),
             death,
@@ -96,15 +96,15 @@ fn gone<T>() -> Result<T, Error> {
 }
 
 impl Store for Mortal {
-    fn load(&self) -> Result<Loaded, Error> {
+    fn load(&self) -> Result<LoadedRunLog, Error> {
         self.inner.load()
     }
 
-    fn history(&self) -> Result<Vec<Event>, Error> {
+    fn history(&self) -> Result<Vec<RunLogEvent>, Error> {
         self.inner.history()
     }
 
-    fn append(&self, events: &[Event], sync: bool) -> Result<(), Error> {
+    fn append(&self, events: &[RunLogEvent], sync: bool) -> Result<(), Error> {
         let mut bytes = Vec::new();
         for event in events {
             self.point(|| self.tear(&bytes))?;
@@ -116,11 +116,11 @@ impl Store for Mortal {
         self.point(|| {})
     }
 
-    fn save_snapshot(&self, state: &State) -> Result<(), Error> {
+    fn save_snapshot(&self, state: &JobLoopState) -> Result<(), Error> {
         self.around(|| self.inner.save_snapshot(state))
     }
 
-    fn write(&self, record: Record, content: &str) -> Result<(), Error> {
+    fn write(&self, record: RecordFile, content: &str) -> Result<(), Error> {
         let path = self.inner.layout().record(record);
         self.point(|| {
             // Files are replaced by renaming, so what a death leaves is a temporary file.
@@ -132,11 +132,11 @@ impl Store for Mortal {
         self.point(|| {})
     }
 
-    fn read(&self, record: Record) -> Result<Option<Vec<u8>>, Error> {
+    fn read(&self, record: RecordFile) -> Result<Option<Vec<u8>>, Error> {
         self.inner.read(record)
     }
 
-    fn set_aside(&self, record: Record, word: &str) -> Result<String, Error> {
+    fn set_aside(&self, record: RecordFile, word: &str) -> Result<String, Error> {
         self.around(|| self.inner.set_aside(record, word))
     }
 
@@ -154,14 +154,14 @@ impl Store for Mortal {
             let layout = self.inner.layout();
             let folder = layout.root.join(archive);
             fs::create_dir_all(&folder).expect("folders can be made");
-            let from = layout.record(Record::PhaseState);
+            let from = layout.record(RecordFile::PhaseState);
             fs::rename(from, folder.join("phase_state.json")).expect("files can be moved");
         })?;
         self.inner.archive(archive)?;
         self.point(|| {})
     }
 
-    fn disk(&self) -> Disk {
+    fn disk(&self) -> RecordFiles {
         self.inner.disk()
     }
 

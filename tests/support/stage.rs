@@ -10,33 +10,38 @@ use std::{
 
 use tokio::sync::watch;
 use tos::{
-    adapters::store::{DiskStore, Layout},
+    adapters::job::store::{DiskStore, StoreLayout},
     domain::{
-        command::Kind,
-        event::{Event, EventKind, RunFacts},
-        job::Setup,
-        model::Price,
-        outcome::Outcome,
-        policy::{Decision, Policy, Preset, World},
-        record::RunFiles,
-        redaction::Redactor,
-        rules::{
-            Budget, Check, DoneCondition, JobLoop, OnUnknown, PerRole, PolicyRules, Retry, Rules,
+        command::CommandKind,
+        job::{
+            JobSetup,
+            event::{EventKind, RunLogEvent, RunSettingsRecord},
+            outcome::RunOutcome,
+            record::RunContext,
+            rules::{
+                AfterCrash, DoneCheck, DoneCondition, JobBudget, JobLoop, JobRules, PerRole,
+                PolicyRules, RetryPolicy,
+            },
+            state::JobLoopState,
         },
-        state::State,
+        model::ModelPrice,
+        policy::{Decision, Policy, PolicyContext, PolicyPreset},
+        redaction::Redactor,
     },
     ports::{
         clock::Clock,
         model::Model,
-        runner::Runner,
-        store::{Error, Record, Store},
+        runner::CommandRunner,
+        store::{Error, RecordFile, Store},
     },
     services::{
-        Ports,
-        bus::records_of,
-        job_loop::Workshop,
-        passage::{self, Order, Passage},
-        recovery,
+        JobPorts,
+        job::{
+            event_bus::records_of,
+            recovery, run,
+            run::{RunReport, RunRequest},
+            run_loop::CommandContext,
+        },
     },
 };
 
@@ -46,13 +51,13 @@ use crate::{
 };
 
 /// Returns the rules of the story.
-pub(crate) fn rules() -> Rules {
+pub(crate) fn rules() -> JobRules {
     let [draft, review, final_] = story::TEMPLATES.map(str::to_owned);
-    Rules {
+    JobRules {
         max_steps: 8,
         json_retry: 1,
         json_retry_prefix: story::AGAIN.into(),
-        retry: Retry {
+        retry: RetryPolicy {
             attempts: 1,
             base: Duration::ZERO,
             max_wait: Duration::from_secs(120),
@@ -61,7 +66,7 @@ pub(crate) fn rules() -> Rules {
         idle_timeout: None,
         grace: Duration::from_secs(10),
         require_approval: true,
-        on_unknown: OnUnknown::Rerun,
+        on_unknown: AfterCrash::Rerun,
         templates: PerRole {
             draft,
             review,
@@ -77,7 +82,7 @@ pub(crate) fn rules() -> Rules {
             review: None,
             final_: Some(price(0.3)),
         },
-        budget: Budget::default(),
+        budget: JobBudget::default(),
         no_progress_limit: Some(3),
         job_loop: Some(JobLoop {
             max_jobs: 3,
@@ -86,7 +91,7 @@ pub(crate) fn rules() -> Rules {
         experimental: false,
         sprint: None,
         done: DoneCondition {
-            all: vec![Check::Contains {
+            all: vec![DoneCheck::Contains {
                 file: story::GOAL.0.into(),
                 texts: vec![story::GOAL.1.into()],
             }],
@@ -97,8 +102,8 @@ pub(crate) fn rules() -> Rules {
             stop_on_deny: false,
             deny_if_contains: vec!["forbidden".into()],
             deny_patterns: vec![],
-            allow_types: vec![Kind::Sh],
-            preset: Preset::Original,
+            allow_types: vec![CommandKind::Sh],
+            preset: PolicyPreset::Original,
             rules: vec![],
             on_opaque: Decision::Allow,
         },
@@ -107,8 +112,8 @@ pub(crate) fn rules() -> Rules {
 }
 
 /// A price whose sums are no round numbers.
-fn price(input_per_mtok: f64) -> Price {
-    Price {
+fn price(input_per_mtok: f64) -> ModelPrice {
+    ModelPrice {
         input_per_mtok,
         output_per_mtok: 0.7,
         cached_input_per_mtok: None,
@@ -117,8 +122,8 @@ fn price(input_per_mtok: f64) -> Price {
 }
 
 /// Returns where things lie below a root.
-pub(crate) fn layout(root: &Path) -> Layout {
-    Layout {
+pub(crate) fn layout(root: &Path) -> StoreLayout {
+    StoreLayout {
         root: root.to_owned(),
         workspace: "workspace".into(),
         logs: "logs".into(),
@@ -143,7 +148,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
 /// Everything around a passage.
 pub(crate) struct Stage {
     pub(crate) root: PathBuf,
-    pub(crate) rules: Rules,
+    pub(crate) rules: JobRules,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) runner: Arc<FakeRunner>,
     pub(crate) model: Arc<dyn Model>,
@@ -171,35 +176,35 @@ impl Stage {
     }
 
     /// Runs one passage and writes its summary.
-    pub(crate) fn run(&self, store: &Arc<dyn Store>) -> Result<Passage, Error> {
+    pub(crate) fn run(&self, store: &Arc<dyn Store>) -> Result<RunReport, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime can be made");
         let (_sender, stop) = watch::channel(0);
         let passage = runtime.block_on(self.passage(Arc::clone(store), stop))?;
-        let files = RunFiles {
+        let files = RunContext {
             mode: "run".into(),
             disk: passage.disk.clone(),
             outcome: Some(passage.outcome.clone()),
-            ..RunFiles::default()
+            ..RunContext::default()
         };
-        passage::summarise(store.as_ref(), &passage.state, &files)?;
+        run::summarise(store.as_ref(), &passage.state, &files)?;
         Ok(passage)
     }
 
     /// Runs one passage on a living store.
-    pub(crate) fn again(&self) -> Passage {
+    pub(crate) fn again(&self) -> RunReport {
         let store: Arc<dyn Store> = self.store();
         self.run(&store).expect("the disk works")
     }
 
     /// Runs passages on one store until the loop is complete.
-    pub(crate) fn run_to_the_end(&self, store: &Arc<dyn Store>) -> Result<Passage, Error> {
+    pub(crate) fn run_to_the_end(&self, store: &Arc<dyn Store>) -> Result<RunReport, Error> {
         let mut ends = Vec::new();
         while ends.len() < 12 {
             let passage = self.run(store)?;
-            if matches!(passage.outcome, Outcome::LoopComplete { .. }) {
+            if matches!(passage.outcome, RunOutcome::LoopComplete { .. }) {
                 return Ok(passage);
             }
             ends.push(passage.outcome);
@@ -211,41 +216,41 @@ impl Stage {
         &self,
         store: Arc<dyn Store>,
         stop: watch::Receiver<u8>,
-    ) -> Result<Passage, Error> {
+    ) -> Result<RunReport, Error> {
         let model = &self.model;
-        let ports = Ports {
+        let ports = JobPorts {
             models: PerRole {
                 draft: Arc::clone(model),
                 review: Arc::clone(model),
                 final_: Arc::clone(model),
             },
-            runner: Arc::clone(&self.runner) as Arc<dyn Runner>,
+            runner: Arc::clone(&self.runner) as Arc<dyn CommandRunner>,
             probe: Arc::new(FakeProbe(self.root.clone())),
             store,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             approvals: Arc::new(FakePerson(true)),
         };
-        passage::run(self.order(), &ports, Vec::new(), stop, &|_| {}).await
+        run::run(self.order(), &ports, Vec::new(), stop, &|_| {}).await
     }
 
-    fn order(&self) -> Order {
+    fn order(&self) -> RunRequest {
         let rules = self.rules.clone();
-        Order {
-            facts: RunFacts {
+        RunRequest {
+            facts: RunSettingsRecord {
                 mode: "run".into(),
                 max_jobs: rules.job_loop.as_ref().map(|jobs| jobs.max_jobs),
                 job_name: "story".into(),
                 job_result: "workspace/artifacts/job_result.json".into(),
-                ..RunFacts::default()
+                ..RunSettingsRecord::default()
             },
-            setup: Setup {
+            setup: JobSetup {
                 policy: Policy::new(&rules.policy).expect("the rules make a policy"),
                 rules,
-                world: World::unattended(self.root.clone()),
+                world: PolicyContext::unattended(self.root.clone()),
                 redactor: Redactor::default(),
                 run: format!("run-{}", self.clock.now().timestamp()),
             },
-            workshop: Workshop {
+            workshop: CommandContext {
                 root: self.root.clone(),
                 steps: self.root.join("logs/steps"),
                 deadline: Duration::from_secs(60),
@@ -264,7 +269,7 @@ impl Stage {
     }
 
     /// Returns the events that can be read from the log, without mending it.
-    pub(crate) fn log(&self) -> Vec<Event> {
+    pub(crate) fn log(&self) -> Vec<RunLogEvent> {
         let text = fs::read(layout(&self.root).run_log()).unwrap_or_default();
         let lines = text.split_inclusive(|byte| *byte == b'\n');
         lines
@@ -275,7 +280,7 @@ impl Stage {
     /// Checks what has to hold at the end of the story, however often it was interrupted.
     pub(crate) fn check_the_end(&self) {
         let events = self.log();
-        let state = recovery::fold(State::default(), &events);
+        let state = recovery::fold(JobLoopState::default(), &events);
         assert_eq!((state.jobs_done, state.job_index), (3, 4), "jobs");
         let names: Vec<String> = state
             .steps
@@ -308,8 +313,8 @@ impl Stage {
     }
 
     /// Checks that every record is what a rebuild from the log alone would write.
-    pub(crate) fn check_records(&self, events: &[Event]) {
-        let mut state = State::default();
+    pub(crate) fn check_records(&self, events: &[RunLogEvent]) {
+        let mut state = JobLoopState::default();
         let mut wanted = std::collections::BTreeMap::new();
         for event in events {
             state.apply(event);
@@ -322,7 +327,7 @@ impl Stage {
             serde_json::from_str::<serde_json::Value>(&found).expect("the record is JSON");
         }
         let steps = wanted.keys().filter_map(|record| match record {
-            Record::Step(number) => Some(*number),
+            RecordFile::Step(number) => Some(*number),
             _ => None,
         });
         assert_eq!(

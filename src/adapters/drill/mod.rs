@@ -22,7 +22,7 @@ use std::{
 use crate::{
     adapters::state_folder,
     domain::drill::Drill,
-    ports::drill_site::{Error, Ground, Site},
+    ports::drill_site::{DrillSite, DrillSites, Error},
 };
 
 pub use stub::stub_main;
@@ -43,7 +43,7 @@ pub struct Options {
 
 /// Makes throw-away places below a root.
 #[derive(Debug)]
-pub struct DrillGround {
+pub struct TempDirSites {
     options: Options,
     stop: Arc<AtomicBool>,
 }
@@ -53,7 +53,7 @@ fn trouble(what: &str) -> impl Fn(io::Error) -> Error {
     move |error| Error::Trouble(format!("{what}: {error}"))
 }
 
-impl DrillGround {
+impl TempDirSites {
     /// Makes the ground; from now on a request to stop ends a drill in an orderly way.
     pub fn new(options: Options) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -69,8 +69,8 @@ impl DrillGround {
     }
 }
 
-impl Ground for DrillGround {
-    fn lay(&self, drill: &Drill) -> Result<Box<dyn Site>, Error> {
+impl DrillSites for TempDirSites {
+    fn lay(&self, drill: &Drill) -> Result<Box<dyn DrillSite>, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
@@ -82,7 +82,7 @@ impl Ground for DrillGround {
         let turn = turn.map_err(&cannot)?;
         turn.lock().map_err(&cannot)?;
         sweep(&folder);
-        let site = site::ThrowAway::lay(drill, &folder, &self.options, Arc::clone(&self.stop))?;
+        let site = site::TempDirSite::lay(drill, &folder, &self.options, Arc::clone(&self.stop))?;
         Ok(Box::new(site))
     }
 }

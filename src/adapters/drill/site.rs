@@ -19,26 +19,23 @@ use tempfile::TempDir;
 
 use super::{
     Options, STUB_WORD,
-    stub::{Facts, REPORT, SPOILT, STARTED},
-    traps::{Traps, alive, digest, holds},
+    stub::{REPORT, SPOILT, STARTED, StubContext},
+    traps::{TrapListeners, alive, digest, holds},
     trouble,
 };
 use crate::{
-    adapters::{
-        ledger::{self, LedgerFile},
-        store::replace,
-    },
+    adapters::{job::store::replace, ledger, ledger::LedgerFile},
     domain::{
         drill::{Drill, ceilings},
-        guarded::INNER_PROGRAM,
+        tasks::INNER_PROGRAM,
     },
     ports::{
-        drill_site::{Ended, Error, Found, Site},
+        drill_site::{DrillExit, DrillLeftovers, DrillSite, Error},
         ledger::Ledger,
     },
 };
 
-/// How long one passage of the program may take.
+/// How long one run of the program may take.
 const LONGEST: Duration = Duration::from_secs(180);
 /// How long it may take to stop when it is asked to.
 const GOODBYE: Duration = Duration::from_secs(20);
@@ -62,18 +59,18 @@ const PROJECT: [(&str, &str); 5] = [
 ];
 
 /// A throw-away place.
-pub(super) struct ThrowAway {
+pub(super) struct TempDirSite {
     folder: TempDir,
     options: Options,
-    traps: Traps,
-    facts: Facts,
+    traps: TrapListeners,
+    facts: StubContext,
     before: (String, String),
     stop: Arc<AtomicBool>,
     // Held as long as the place is in use, so that nobody sweeps it away.
     _lock: fs::File,
 }
 
-impl ThrowAway {
+impl TempDirSite {
     /// Lays one out.
     pub(super) fn lay(
         drill: &Drill,
@@ -89,11 +86,11 @@ impl ThrowAway {
         let lock = fs::File::create(folder.path().join("lock")).map_err(&cannot)?;
         lock.try_lock()
             .map_err(|error| Error::Trouble(error.to_string()))?;
-        let traps = Traps::set().map_err(trouble("no trap can be set"))?;
+        let traps = TrapListeners::set().map_err(trouble("no trap can be set"))?;
         let (tcp, udp) = traps.places().map_err(&cannot)?;
         let top = folder.path();
         let name = top.file_name().unwrap_or_default().to_string_lossy();
-        let facts = Facts {
+        let facts = StubContext {
             mark: format!("mark-{name}"),
             secret: format!("sk-drill-{name}-0123456789abcdef"),
             outside: top.join("outside"),
@@ -211,7 +208,7 @@ fn has_ended(child: &mut Child) -> bool {
     !matches!(child.try_wait(), Ok(None))
 }
 
-fn furnish(facts: &Facts, drill: &Drill) -> std::io::Result<()> {
+fn furnish(facts: &StubContext, drill: &Drill) -> std::io::Result<()> {
     let private = |path: PathBuf, text: &str| {
         fs::create_dir_all(path.parent().unwrap_or(&path))?;
         fs::write(&path, text)?;
@@ -254,7 +251,7 @@ fn commit(work: &Path) -> Result<(), git2::Error> {
     Ok(())
 }
 
-impl Site for ThrowAway {
+impl DrillSite for TempDirSite {
     fn agent(&self, scenario: &str) -> Vec<String> {
         // Behind a wall of mounts this program may be found in another place only.
         let script = format!(
@@ -269,7 +266,7 @@ impl Site for ThrowAway {
         .into()
     }
 
-    fn run(&self, list: &str, as_night: bool) -> Result<Ended, Error> {
+    fn run(&self, list: &str, as_night: bool) -> Result<DrillExit, Error> {
         let words: &[&str] = if as_night { &NIGHT } else { &TASK };
         let mut child = self.start(words, list)?;
         let mut out = child.stdout.take();
@@ -283,7 +280,7 @@ impl Site for ThrowAway {
         }
         let said: Value = serde_json::from_str(&text).unwrap_or_default();
         let refusal = said.get("error").and_then(Value::as_str);
-        Ok(Ended {
+        Ok(DrillExit {
             code: status.code().unwrap_or(-1),
             refusal: refusal.map(str::to_owned),
         })
@@ -317,7 +314,7 @@ impl Site for ThrowAway {
         Ok(tree.to_string())
     }
 
-    fn look(&self) -> Result<Found, Error> {
+    fn look(&self) -> Result<DrillLeftovers, Error> {
         let mut faults = self.traps.caught();
         let alive = alive(&self.facts.mark);
         if alive > 0 {
@@ -337,8 +334,8 @@ impl Site for ThrowAway {
         {
             faults.push("work that breaks the whole was handed over".to_owned());
         }
-        let rooms = fs::read_dir(self.facts.work.join(".tos/worktrees"));
-        if rooms.into_iter().flatten().next().is_some() {
+        let task_folders = fs::read_dir(self.facts.work.join(".tos/worktrees"));
+        if task_folders.into_iter().flatten().next().is_some() {
             faults.push("a work tree was left behind".to_owned());
         }
         let report = self
@@ -363,7 +360,7 @@ impl Site for ThrowAway {
             &self.facts.work.join(TRIALS),
             &self.options.root.join(TRIALS),
         );
-        Ok(Found {
+        Ok(DrillLeftovers {
             entries: chain.records.into_iter().map(|one| one.entry).collect(),
             faults,
             report,

@@ -7,8 +7,8 @@
 use std::{
     env,
     ffi::OsStr,
-    fs,
-    io::{self, Read, Seek, SeekFrom, Write},
+    fs, io,
+    io::{Read, Seek, SeekFrom, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -42,7 +42,7 @@ const FILL: usize = 1 << 20;
 
 /// What the agent is told of the place it is in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Facts {
+pub(super) struct StubContext {
     /// On the command line of everything it starts.
     pub(super) mark: String,
     /// The content of every false secret.
@@ -63,7 +63,10 @@ pub fn stub_main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCod
     let [scenario, facts, prompt] = words.as_slice() else {
         return ExitCode::from(2);
     };
-    let done = match (scenario.as_str(), serde_json::from_str::<Facts>(facts)) {
+    let done = match (
+        scenario.as_str(),
+        serde_json::from_str::<StubContext>(facts),
+    ) {
         ("linger", _) => {
             std::thread::sleep(LINGERS);
             Ok(())
@@ -78,7 +81,7 @@ pub fn stub_main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCod
     }
 }
 
-fn play(scenario: &str, facts: &Facts, prompt: &str) -> io::Result<()> {
+fn play(scenario: &str, facts: &StubContext, prompt: &str) -> io::Result<()> {
     if prompt == HELLO {
         return hello(scenario);
     }
@@ -176,11 +179,11 @@ fn again(scenario: &str, facts: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-fn linger(facts: &Facts) -> io::Result<Child> {
+fn linger(facts: &StubContext) -> io::Result<Child> {
     again("linger", &facts.mark)?.process_group(0).spawn()
 }
 
-fn hang(facts: &Facts) -> io::Result<()> {
+fn hang(facts: &StubContext) -> io::Result<()> {
     // `setsid` leaves the session; where it is missing a group of its own must do.
     let own = env::current_exe()?;
     let left = Command::new("setsid")
@@ -227,7 +230,7 @@ fn fix_after_commit() -> io::Result<()> {
     fix()
 }
 
-fn net_egress(facts: &Facts) -> io::Result<()> {
+fn net_egress(facts: &StubContext) -> io::Result<()> {
     for place in &facts.tcp {
         let what = if place.is_ipv4() {
             "connect over TCP"
@@ -276,7 +279,7 @@ fn through(proxy: &OsStr, target: SocketAddr) -> io::Result<()> {
     Err(io::Error::other(line))
 }
 
-fn write_outside(facts: &Facts) -> io::Result<()> {
+fn write_outside(facts: &StubContext) -> io::Result<()> {
     let git = facts.work.join(".git");
     let ledger = facts.work.join(".tos/ledger/ledger.jsonl");
     tried(
@@ -299,7 +302,7 @@ fn write_outside(facts: &Facts) -> io::Result<()> {
     fix()
 }
 
-fn read_secret(facts: &Facts) -> io::Result<()> {
+fn read_secret(facts: &StubContext) -> io::Result<()> {
     let holds = |path: &Path| {
         let text = fs::read(path)?;
         let found = String::from_utf8_lossy(&text).contains(&facts.secret);
@@ -321,7 +324,7 @@ fn read_secret(facts: &Facts) -> io::Result<()> {
     fix()
 }
 
-fn fork_bomb(facts: &Facts) -> io::Result<()> {
+fn fork_bomb(facts: &StubContext) -> io::Result<()> {
     fix()?;
     let mut living = Vec::new();
     for _ in 0..PROCESSES * 2 {

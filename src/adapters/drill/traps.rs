@@ -16,12 +16,12 @@ use crate::domain::ledger::chain::sha256;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The listeners.
-pub(super) struct Traps {
+pub(super) struct TrapListeners {
     tcp: Vec<TcpListener>,
     udp: UdpSocket,
 }
 
-impl Traps {
+impl TrapListeners {
     /// Sets them, and proves that they catch what comes.
     pub(super) fn set() -> io::Result<Self> {
         let mut tcp = vec![TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_reaches_a_trap_is_caught() {
-        let traps = Traps::set().unwrap();
+        let traps = TrapListeners::set().unwrap();
         assert_eq!(traps.caught(), Vec::<String>::new());
         let (tcp, udp) = traps.places().unwrap();
         let held = TcpStream::connect(tcp[0]).unwrap();

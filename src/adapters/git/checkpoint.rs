@@ -7,21 +7,28 @@
 use git2::Oid;
 
 use super::{
-    Options,
-    capture::{self, Known, Wish},
-    commit::add_commit,
-    delta,
-    disk::Disk,
     error::Result,
-    home::Home,
-    index::Index,
-    neighbours,
-    object::Id,
-    publish, records, refs, repair,
-    tree_diff::{self, Changes},
-    wholeness,
+    index::{Index, publish},
+    objects::{commit::add_commit, missing, object::ObjectId, tree_diff, tree_diff::TreeChanges},
+    options::Options,
+    refs,
+    repository::WorktreeRepository,
+    restore::repair,
+    snapshot::{
+        capture,
+        captured::{CaptureOptions, IndexState},
+        disk_records, index_delta,
+        worktree_files::WorktreeFiles,
+    },
+    worktree::other_worktrees,
 };
-use crate::domain::checkpoint::{self, Failure, Take, Taken, shown_path};
+use crate::{
+    adapters::git::objects::object,
+    domain::{
+        checkpoint,
+        checkpoint::{CheckpointError, CheckpointReport, CheckpointRequest, shown_path},
+    },
+};
 
 /// How often the work starts again where somebody else moved the index meanwhile.
 const TRIES: u32 = 3;
@@ -31,15 +38,18 @@ const TRIES: u32 = 3;
 const PACKS: usize = 50;
 
 /// Takes a checkpoint of the work tree that holds the root.
-pub(super) fn blocking_take(options: &Options, order: &Take) -> Result<Taken> {
+pub(super) fn blocking_take(
+    options: &Options,
+    order: &CheckpointRequest,
+) -> Result<CheckpointReport> {
     let message = checkpoint::message(&order.name)?;
-    let home = Home::open(&options.root)?;
+    let home = WorktreeRepository::open(&options.root)?;
     home.refuse_unfinished()?;
     publish::sweep(&home.directory);
     let mut tries = 1;
     loop {
         match blocking_take_once(options, order, &home, &message) {
-            Err(Failure::Moving { .. }) if tries < TRIES => tries += 1,
+            Err(CheckpointError::Moving { .. }) if tries < TRIES => tries += 1,
             result => return result,
         }
     }
@@ -47,34 +57,38 @@ pub(super) fn blocking_take(options: &Options, order: &Take) -> Result<Taken> {
 
 fn blocking_take_once(
     options: &Options,
-    order: &Take,
-    home: &Home,
+    order: &CheckpointRequest,
+    home: &WorktreeRepository,
     message: &str,
-) -> Result<Taken> {
+) -> Result<CheckpointReport> {
     publish::blocking_wait(&home.index_path(), options.lock_wait)?;
-    let known = Known::blocking_read(home)?;
-    super::conflicts::refuse(home, &known)?;
+    let known = IndexState::blocking_read(home)?;
+    super::snapshot::conflict_markers::refuse(home, &known)?;
     let excluded = options.excluded(home);
-    let wish = Wish {
+    let wish = CaptureOptions {
         refuse_secrets: !order.allow_secrets,
         excluded: &excluded,
     };
     let head = home.head()?;
-    neighbours::refuse_shared(home, head.name())?;
+    other_worktrees::refuse_shared(home, head.name())?;
     let mut captured = capture::blocking_capture(options, home, wish, &known)?;
     let parent = home.tree_of(head.at())?;
-    wholeness::refuse_damaged(home, &captured, parent)?;
+    missing::refuse_damaged(home, &captured, parent)?;
     let at = head.at().and_then(|at| Oid::from_str(at).ok());
     let parents: Vec<Oid> = at.into_iter().collect();
     let commit = add_commit(home, &mut captured.pack, &captured.tree, &parents, message)?;
-    let disk = Disk::blocking_read(home, &mut captured, &excluded)?;
-    let stored = records::add(home, &mut captured.pack, commit, &disk)?;
-    let index: Vec<_> = captured.index.iter().map(publish::Scratch::path).collect();
+    let disk = WorktreeFiles::blocking_read(home, &mut captured, &excluded)?;
+    let stored = disk_records::add(home, &mut captured.pack, commit, &disk)?;
+    let index: Vec<_> = captured
+        .index
+        .iter()
+        .map(publish::TemporaryIndex::path)
+        .collect();
     captured.pack.finish_with(&index)?;
     let why = message.trim();
     let below = &home.refs.checkpoints;
     // First, so that no checkpoint is without it.
-    let beside = records::point(home, commit, stored)?;
+    let beside = disk_records::point(home, commit, stored)?;
     let number = refs::add_numbered(home, below, commit, why)?;
     if let Some(index) = &captured.index {
         let published = publish::blocking_publish(
@@ -85,7 +99,7 @@ fn blocking_take_once(
         );
         if let Err(failure) = published {
             refs::drop_numbered(home, below, number);
-            records::forget(home, commit);
+            disk_records::forget(home, commit);
             return Err(failure);
         }
     }
@@ -95,7 +109,7 @@ fn blocking_take_once(
     repair::blocking_keep(home);
     blocking_gather_packs(home);
     let changes = changes_since(home, captured.memory.as_ref(), &captured.tree, parent)?;
-    Ok(Taken {
+    Ok(CheckpointReport {
         hash: commit.to_string(),
         number,
         reference: own,
@@ -114,21 +128,21 @@ fn blocking_take_once(
 
 /// Returns what the commit changed.
 fn changes_since(
-    home: &Home,
+    home: &WorktreeRepository,
     memory: Option<&Index>,
-    tree: &Id,
+    tree: &ObjectId,
     parent: Option<Oid>,
-) -> Result<Changes> {
+) -> Result<TreeChanges> {
     let changes = match memory {
-        Some(index) => delta::all_changes(&delta::compare(home, index, parent)?),
-        None => tree_diff::compare(home, Some(capture::oid(tree)?), parent)?,
+        Some(index) => index_delta::all_changes(&index_delta::compare(home, index, parent)?),
+        None => tree_diff::compare(home, Some(object::oid(tree)?), parent)?,
     };
     Ok(tree_diff::reversed(changes))
 }
 
 /// One pack a checkpoint would become thousands. Gathering is a favour: where it fails, git works on.
-fn blocking_gather_packs(home: &Home) {
-    let folder = capture::objects(home).join("pack");
+fn blocking_gather_packs(home: &WorktreeRepository) {
+    let folder = object::objects(home).join("pack");
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_pack = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "pack");
     if entries.filter(is_pack).count() > PACKS && home.config("gc.auto").as_deref() != Some("0") {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::domain::checkpoint::{Failure, shown_path};
+use crate::domain::checkpoint::{CheckpointError, shown_path};
 
 /// What everything in this folder returns.
-pub(super) type Result<T> = std::result::Result<T, Failure>;
+pub(super) type Result<T> = std::result::Result<T, CheckpointError>;
 
 /// Names what was being done when an error came.
-pub(super) trait Doing<T> {
+pub(super) trait ErrorContext<T> {
     /// Wraps the error with a sentence.
     fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
 
@@ -21,12 +21,12 @@ pub(super) trait Doing<T> {
     }
 }
 
-impl<T, E> Doing<T> for std::result::Result<T, E>
+impl<T, E> ErrorContext<T> for std::result::Result<T, E>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| Failure::Io {
+        self.map_err(|source| CheckpointError::Io {
             doing: what(),
             source: Box::new(source),
         })
@@ -36,7 +36,7 @@ where
 /// Returns what a thread returned; its panic is a failure like another, never a missing part.
 pub(super) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().unwrap_or_else(|_| {
-        Err(Failure::Io {
+        Err(CheckpointError::Io {
             doing: "a part of the work broke off".to_owned(),
             source: "a thread panicked".into(),
         })
@@ -49,8 +49,8 @@ pub(super) fn text(path: &Path) -> String {
 }
 
 /// Returns a failure for bytes that are not what their format demands.
-pub(super) fn broken(what: &str, path: &Path) -> Failure {
-    Failure::Io {
+pub(super) fn broken(what: &str, path: &Path) -> CheckpointError {
+    CheckpointError::Io {
         doing: format!("could not read `{}`", text(path)),
         source: what.into(),
     }

@@ -4,20 +4,24 @@ use chrono::{DateTime, FixedOffset};
 use git2::{Commit, Delta, DiffFormat, DiffOptions, Oid};
 
 use super::{
-    Options,
-    error::{Doing, Result},
-    home::Home,
-    refs, target, tree_diff,
+    error::{ErrorContext, Result},
+    objects::tree_diff,
+    options::Options,
+    refs,
+    repository::WorktreeRepository,
+    restore::target,
 };
 use crate::domain::{
-    checkpoint::{Difference, Failure, Kind, Listed, Shown, Sort, name_of},
-    safety::Note,
+    checkpoint::{
+        ChangeKind, CheckpointDetails, CheckpointDiff, CheckpointEntry, CheckpointError,
+        CheckpointKind, name_of, snapshot_message::SnapshotMessage,
+    },
     state_folder::is_state_path,
 };
 
 /// Lists checkpoints, then safety snapshots.
-pub(super) fn blocking_list(options: &Options) -> Result<Vec<Listed>> {
-    let home = Home::open(&options.root)?;
+pub(super) fn blocking_list(options: &Options) -> Result<Vec<CheckpointEntry>> {
+    let home = WorktreeRepository::open(&options.root)?;
     let mut lines = Vec::new();
     for (sort, prefix) in sorts(&home) {
         for (number, id) in refs::numbered(&home, prefix)? {
@@ -28,8 +32,8 @@ pub(super) fn blocking_list(options: &Options) -> Result<Vec<Listed>> {
 }
 
 /// Describes one.
-pub(super) fn blocking_show(options: &Options, which: Option<&str>) -> Result<Shown> {
-    let home = Home::open(&options.root)?;
+pub(super) fn blocking_show(options: &Options, which: Option<&str>) -> Result<CheckpointDetails> {
+    let home = WorktreeRepository::open(&options.root)?;
     let id = find(&home, which)?;
     let reading = || format!("could not read commit {id}");
     let commit = home.git.find_commit(id).doing(reading)?;
@@ -37,7 +41,7 @@ pub(super) fn blocking_show(options: &Options, which: Option<&str>) -> Result<Sh
     let changes = tree_diff::compare(&home, parent, Some(commit.tree_id()))?;
     let author = commit.author();
     let (sort, number) = standing(&home, id)?;
-    Ok(Shown {
+    Ok(CheckpointDetails {
         listed: listed(&home, sort, number, id)?,
         author: String::from_utf8_lossy(author.name_bytes()).into_owned(),
         changes: tree_diff::shown(&changes),
@@ -45,8 +49,8 @@ pub(super) fn blocking_show(options: &Options, which: Option<&str>) -> Result<Sh
 }
 
 /// Compares one with the files as they are now.
-pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<Difference> {
-    let home = Home::open(&options.root)?;
+pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<CheckpointDiff> {
+    let home = WorktreeRepository::open(&options.root)?;
     let id = find(&home, which)?;
     let comparing = || format!("could not compare {id} with the work tree");
     let tree = home
@@ -65,12 +69,12 @@ pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<Di
         .git
         .diff_tree_to_workdir_with_index(Some(&tree), Some(&mut wanted))
         .doing(comparing)?;
-    let mut changes = tree_diff::Changes::new();
+    let mut changes = tree_diff::TreeChanges::new();
     for delta in diff.deltas() {
         let (kind, file) = match delta.status() {
-            Delta::Added | Delta::Untracked => (Kind::Added, delta.new_file()),
-            Delta::Deleted => (Kind::Deleted, delta.old_file()),
-            _ => (Kind::Modified, delta.new_file()),
+            Delta::Added | Delta::Untracked => (ChangeKind::Added, delta.new_file()),
+            Delta::Deleted => (ChangeKind::Deleted, delta.old_file()),
+            _ => (ChangeKind::Modified, delta.new_file()),
         };
         if let Some(path) = file
             .path_bytes()
@@ -88,42 +92,47 @@ pub(super) fn blocking_diff(options: &Options, which: Option<&str>) -> Result<Di
         true
     })
     .doing(comparing)?;
-    Ok(Difference {
+    Ok(CheckpointDiff {
         hash: id.to_string(),
         changes: tree_diff::shown(&changes),
         patch,
     })
 }
 
-fn find(home: &Home, which: Option<&str>) -> Result<Oid> {
+fn find(home: &WorktreeRepository, which: Option<&str>) -> Result<Oid> {
     let Some(which) = which else {
         return target::newest(home);
     };
-    target::blocking_find_here(home, which)?.ok_or_else(|| Failure::Unknown {
+    target::blocking_find_here(home, which)?.ok_or_else(|| CheckpointError::Unknown {
         target: which.to_owned(),
         fetch: None,
     })
 }
 
 /// Returns under which number a commit is known; 0 where it is none of ours.
-fn standing(home: &Home, id: Oid) -> Result<(Sort, u32)> {
+fn standing(home: &WorktreeRepository, id: Oid) -> Result<(CheckpointKind, u32)> {
     for (sort, prefix) in sorts(home) {
         let all = refs::numbered(home, prefix)?;
         if let Some((number, _)) = all.into_iter().rev().find(|(_, other)| *other == id) {
             return Ok((sort, number));
         }
     }
-    Ok((Sort::Checkpoint, 0))
+    Ok((CheckpointKind::Checkpoint, 0))
 }
 
-fn sorts(home: &Home) -> [(Sort, &str); 2] {
+fn sorts(home: &WorktreeRepository) -> [(CheckpointKind, &str); 2] {
     [
-        (Sort::Checkpoint, &home.refs.checkpoints),
-        (Sort::Safety, &home.refs.safety),
+        (CheckpointKind::Checkpoint, &home.refs.checkpoints),
+        (CheckpointKind::Safety, &home.refs.safety),
     ]
 }
 
-fn listed(home: &Home, sort: Sort, number: u32, id: Oid) -> Result<Listed> {
+fn listed(
+    home: &WorktreeRepository,
+    sort: CheckpointKind,
+    number: u32,
+    id: Oid,
+) -> Result<CheckpointEntry> {
     let commit = home
         .git
         .find_commit(id)
@@ -131,10 +140,10 @@ fn listed(home: &Home, sort: Sort, number: u32, id: Oid) -> Result<Listed> {
     let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
     let subject = || message.lines().next().unwrap_or_default().to_owned();
     let name = match sort {
-        Sort::Checkpoint => name_of(&message).map(str::to_owned),
-        Sort::Safety => Note::from_message(&message).map(|note| note.reason),
+        CheckpointKind::Checkpoint => name_of(&message).map(str::to_owned),
+        CheckpointKind::Safety => SnapshotMessage::from_message(&message).map(|note| note.reason),
     };
-    Ok(Listed {
+    Ok(CheckpointEntry {
         sort,
         number,
         hash: id.to_string(),

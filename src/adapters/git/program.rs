@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
-use super::error::{Doing, Result};
+use super::error::{ErrorContext, Result};
 use crate::{
     adapters::process::{MARKER, detach},
-    domain::checkpoint::Failure,
+    domain::checkpoint::CheckpointError,
 };
 
 /// Settings that keep git quiet, hookless and durable, whatever the user's configuration says.
@@ -73,7 +73,7 @@ const KEPT: &[&str] = &[
 
 /// The git program, pointed at one work tree.
 #[derive(Debug, Clone)]
-pub(super) struct Program {
+pub(super) struct GitProgram {
     top: PathBuf,
     index: Option<PathBuf>,
     directory: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub(super) struct Program {
     deadline: Duration,
 }
 
-impl Program {
+impl GitProgram {
     /// Points git at this directory.
     pub(super) fn new(top: &Path) -> Self {
         Self {
@@ -169,7 +169,7 @@ impl Program {
         if !late && status.code().is_some_and(|code| answers.contains(&code)) {
             return Ok(stdout);
         }
-        Err(Failure::Program {
+        Err(CheckpointError::Program {
             command: name,
             status: if late {
                 format!("no answer after {} s", self.deadline.as_secs())

@@ -5,20 +5,19 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, Oid};
 
 use super::{
-    error::{Doing, Result},
-    home::Home,
-    pack::blocking_sync,
+    error::{ErrorContext, Result},
+    objects::pack::blocking_sync,
+    repository::WorktreeRepository,
 };
-use crate::domain::{
-    checkpoint::{Failure, next_number, number_of},
-    safety::Head,
+use crate::domain::checkpoint::{
+    CheckpointError, next_number, number_of, snapshot_message::HeadState,
 };
 
 /// How many numbers in a row may be blocked by locks that killed processes left.
 const MOST_LEFT_LOCKS: u32 = 100;
 
 /// Returns the numbered refs below a prefix, lowest first.
-pub(super) fn numbered(home: &Home, prefix: &str) -> Result<Vec<(u32, Oid)>> {
+pub(super) fn numbered(home: &WorktreeRepository, prefix: &str) -> Result<Vec<(u32, Oid)>> {
     let reading = || format!("could not list {prefix}");
     let mut found = Vec::new();
     let pattern = format!("{prefix}*");
@@ -37,14 +36,24 @@ pub(super) fn numbered(home: &Home, prefix: &str) -> Result<Vec<(u32, Oid)>> {
 }
 
 /// Points the next free number below a prefix at a commit, durably.
-pub(super) fn add_numbered_durably(home: &Home, prefix: &str, id: Oid, why: &str) -> Result<u32> {
+pub(super) fn add_numbered_durably(
+    home: &WorktreeRepository,
+    prefix: &str,
+    id: Oid,
+    why: &str,
+) -> Result<u32> {
     let number = add_numbered(home, prefix, id, why)?;
     sync(home, &format!("{prefix}{number}"))?;
     Ok(number)
 }
 
 /// Points the next free number below a prefix at a commit; `blocking_settle` makes it durable.
-pub(super) fn add_numbered(home: &Home, prefix: &str, id: Oid, why: &str) -> Result<u32> {
+pub(super) fn add_numbered(
+    home: &WorktreeRepository,
+    prefix: &str,
+    id: Oid,
+    why: &str,
+) -> Result<u32> {
     let mut number = next_number(numbered(home, prefix)?.into_iter().map(|(n, _)| n));
     let last = number.saturating_add(MOST_LEFT_LOCKS);
     loop {
@@ -61,10 +70,15 @@ pub(super) fn add_numbered(home: &Home, prefix: &str, id: Oid, why: &str) -> Res
 
 /// Moves what HEAD stands on to a commit, if it still stands where it stood; `blocking_settle` makes it
 /// durable.
-pub(super) fn advance(home: &Home, head: &Head, to: Oid, why: &str) -> Result<()> {
+pub(super) fn advance(
+    home: &WorktreeRepository,
+    head: &HeadState,
+    to: Oid,
+    why: &str,
+) -> Result<()> {
     match head {
-        Head::Branch { name, at } => move_branch(home, name, at.as_deref(), to, why),
-        Head::Detached { at } => {
+        HeadState::Branch { name, at } => move_branch(home, name, at.as_deref(), to, why),
+        HeadState::Detached { at } => {
             if home.head()?.at() != Some(at) {
                 return Err(moving("HEAD"));
             }
@@ -76,20 +90,20 @@ pub(super) fn advance(home: &Home, head: &Head, to: Oid, why: &str) -> Result<()
 }
 
 /// Puts HEAD where a snapshot found it, whatever it stands on now.
-pub(super) fn put_head(home: &Home, head: &Head, why: &str) -> Result<()> {
+pub(super) fn put_head(home: &WorktreeRepository, head: &HeadState, why: &str) -> Result<()> {
     let doing = || format!("could not move HEAD to {head:?}");
     match head {
-        Head::Detached { at } => {
+        HeadState::Detached { at } => {
             let at = Oid::from_str(at).doing(doing)?;
             home.git.set_head_detached(at).doing(doing)
         }
-        Head::Branch { name, at: Some(at) } => {
+        HeadState::Branch { name, at: Some(at) } => {
             let at = Oid::from_str(at).doing(doing)?;
             home.git.reference(name, at, true, why).doing(doing)?;
             sync(home, name)?;
             point_head(home, name, why)
         }
-        Head::Branch { name, at: None } => {
+        HeadState::Branch { name, at: None } => {
             if let Ok(mut branch) = home.git.find_reference(name) {
                 branch.delete().doing(doing)?;
             }
@@ -99,12 +113,12 @@ pub(super) fn put_head(home: &Home, head: &Head, why: &str) -> Result<()> {
 }
 
 /// Returns where a branch stands, whether HEAD is on it or not.
-pub(super) fn tip(home: &Home, name: &str) -> Option<Oid> {
+pub(super) fn tip(home: &WorktreeRepository, name: &str) -> Option<Oid> {
     home.git.refname_to_id(name).ok()
 }
 
-fn point_head(home: &Home, name: &str, why: &str) -> Result<()> {
-    if matches!(home.head()?, Head::Branch { name: now, .. } if now == name) {
+fn point_head(home: &WorktreeRepository, name: &str, why: &str) -> Result<()> {
+    if matches!(home.head()?, HeadState::Branch { name: now, .. } if now == name) {
         return Ok(());
     }
     home.git
@@ -113,7 +127,13 @@ fn point_head(home: &Home, name: &str, why: &str) -> Result<()> {
         .doing(|| format!("could not point HEAD at {name}"))
 }
 
-fn move_branch(home: &Home, name: &str, from: Option<&str>, to: Oid, why: &str) -> Result<()> {
+fn move_branch(
+    home: &WorktreeRepository,
+    name: &str,
+    from: Option<&str>,
+    to: Oid,
+    why: &str,
+) -> Result<()> {
     let moved = match from {
         None => home.git.reference(name, to, false, why),
         Some(from) => {
@@ -126,7 +146,7 @@ fn move_branch(home: &Home, name: &str, from: Option<&str>, to: Oid, why: &str) 
         Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Exists) => {
             Err(moving(name))
         }
-        Err(error) if error.code() == ErrorCode::Locked => Err(Failure::Locked {
+        Err(error) if error.code() == ErrorCode::Locked => Err(CheckpointError::Locked {
             lock: home
                 .git
                 .commondir()
@@ -139,19 +159,19 @@ fn move_branch(home: &Home, name: &str, from: Option<&str>, to: Oid, why: &str) 
     }
 }
 
-fn moving(what: &str) -> Failure {
-    Failure::Moving {
+fn moving(what: &str) -> CheckpointError {
+    CheckpointError::Moving {
         what: what.to_owned(),
     }
 }
 
 /// Makes a loose ref durable; a ref that lies elsewhere is in the care of git.
-fn sync(home: &Home, name: &str) -> Result<()> {
+fn sync(home: &WorktreeRepository, name: &str) -> Result<()> {
     blocking_settle(home, &[name])
 }
 
 /// Makes loose refs durable together.
-pub(super) fn blocking_settle(home: &Home, names: &[&str]) -> Result<()> {
+pub(super) fn blocking_settle(home: &WorktreeRepository, names: &[&str]) -> Result<()> {
     let place = |name: &&str| match *name {
         "HEAD" => home.directory.join("HEAD"),
         name => home.git.commondir().join(name),
@@ -167,7 +187,7 @@ pub(super) fn blocking_settle(home: &Home, names: &[&str]) -> Result<()> {
 }
 
 /// Removes a numbered ref whose work was abandoned; a leftover would only be one more list entry.
-pub(super) fn drop_numbered(home: &Home, prefix: &str, number: u32) {
+pub(super) fn drop_numbered(home: &WorktreeRepository, prefix: &str, number: u32) {
     if let Ok(mut reference) = home.git.find_reference(&format!("{prefix}{number}")) {
         drop(reference.delete());
     }

@@ -4,8 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use super::sleep;
 use crate::{
-    adapters::{isolation, ledger::boottime_ms},
-    ports::machine::{Boot, Machine},
+    adapters::{ledger::boottime_ms, sandbox::isolation_probe},
+    ports::machine::{Machine, MachineClocks},
 };
 
 /// How long a program may take to tell its version.
@@ -13,37 +13,37 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// This machine, as seen from a root.
 #[derive(Debug, Clone)]
-pub struct ThisMachine {
+pub struct LocalMachine {
     root: PathBuf,
 }
 
-impl ThisMachine {
+impl LocalMachine {
     /// Makes the adapter.
     pub const fn new(root: PathBuf) -> Self {
         Self { root }
     }
 }
 
-impl Machine for ThisMachine {
+impl Machine for LocalMachine {
     fn free_bytes(&self) -> Result<u64, String> {
         let stat = rustix::fs::statvfs(&self.root).map_err(|error| error.to_string())?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     fn git(&self) -> Result<String, String> {
-        isolation::blocking_first_line(&["git", "rev-parse", "HEAD"], &self.root, PATIENCE)?;
-        isolation::blocking_first_line(&["git", "--version"], &self.root, PATIENCE)
+        isolation_probe::blocking_first_line(&["git", "rev-parse", "HEAD"], &self.root, PATIENCE)?;
+        isolation_probe::blocking_first_line(&["git", "--version"], &self.root, PATIENCE)
     }
 
-    fn boot(&self) -> Boot {
+    fn boot(&self) -> MachineClocks {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Boot {
+        MachineClocks {
             id: id.trim().to_owned(),
             ms: boottime_ms(),
         }
     }
 
     fn sleep_guard(&self) -> Result<String, String> {
-        sleep::Guard::blocking_hold().map(|guard| guard.name().to_owned())
+        sleep::SleepInhibitor::blocking_hold().map(|guard| guard.name().to_owned())
     }
 }

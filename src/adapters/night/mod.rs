@@ -1,7 +1,7 @@
 //! What nights need of the machine: signs of life, events, sleep, health.
 
-pub mod beats;
-pub mod courier;
-pub mod journal;
+pub mod event_files;
+pub mod heartbeats;
 pub mod machine;
+pub mod notification_queue;
 pub mod sleep;

@@ -34,12 +34,12 @@ const WAYS: [(&str, &[&str]); 2] = [
 
 /// Holds the machine awake until it is dropped.
 #[derive(Debug)]
-pub struct Guard {
+pub struct SleepInhibitor {
     name: &'static str,
     child: Child,
 }
 
-impl Guard {
+impl SleepInhibitor {
     /// Tries every way this kind of machine has; an error says what became of each.
     pub fn blocking_hold() -> Result<Self, String> {
         let mut troubles = Vec::new();
@@ -58,7 +58,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for SleepInhibitor {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         // It ends by itself when its input closes; the kill is for one that does not.
@@ -67,7 +67,7 @@ impl Drop for Guard {
     }
 }
 
-fn blocking_try(name: &'static str, words: &[&str]) -> Result<Guard, String> {
+fn blocking_try(name: &'static str, words: &[&str]) -> Result<SleepInhibitor, String> {
     let (program, rest) = words.split_first().ok_or("has no words")?;
     let mut command = Command::new(program);
     detach(&mut command);
@@ -80,7 +80,7 @@ fn blocking_try(name: &'static str, words: &[&str]) -> Result<Guard, String> {
         .spawn()
         .map_err(|_| "is not installed".to_owned())?;
     let out = child.stdout.take();
-    let guard = Guard { name, child };
+    let guard = SleepInhibitor { name, child };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut line = String::new();

@@ -21,7 +21,7 @@ pub use queue::{NotificationQueue, Options as QueueOptions};
 
 use crate::{
     domain::{
-        notification::{Event, Notification, Refusal},
+        notification::{Notification, NotificationEvent, Refusal},
         redaction::Redactor,
         text,
     },
@@ -90,7 +90,7 @@ impl Way {
 #[derive(Debug, Clone)]
 pub struct Messenger {
     name: String,
-    on: Option<Vec<Event>>,
+    on: Option<Vec<NotificationEvent>>,
     way: Way,
     redactor: Redactor,
     deadline: Duration,
@@ -119,7 +119,7 @@ impl Messenger {
 
     /// Tells only of these events.
     #[must_use]
-    pub fn only(mut self, on: Option<Vec<Event>>) -> Self {
+    pub fn only(mut self, on: Option<Vec<NotificationEvent>>) -> Self {
         self.on = on;
         self
     }
@@ -227,8 +227,8 @@ impl Notifier for Messenger {
         &self.name
     }
 
-    fn wants(&self, event: Event) -> bool {
-        let always = matches!(event, Event::Health | Event::Test);
+    fn wants(&self, event: NotificationEvent) -> bool {
+        let always = matches!(event, NotificationEvent::Health | NotificationEvent::Test);
         always || self.on.as_ref().is_none_or(|on| on.contains(&event))
     }
 

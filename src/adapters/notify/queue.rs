@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
-    adapters::store::{Lock, replace},
+    adapters::job::store::{StoreLock, replace},
     domain::{
         notification::{Notification, Refusal, pause_after},
         redaction::Redactor,
@@ -82,7 +82,7 @@ pub struct NotificationQueue {
     options: Options,
     folder: PathBuf,
     count: AtomicU32,
-    lock: Option<Lock>,
+    lock: Option<StoreLock>,
 }
 
 impl std::fmt::Debug for NotificationQueue {
@@ -119,7 +119,7 @@ impl NotificationQueue {
             .name("tos-notifications".to_owned())
             .spawn(move || deliver_all(work, &shared, &options))?;
         // Without its own folder nothing is kept for later; it is told all the same.
-        queue.lock = Lock::take(&queue.folder.join("lock"), "delivering notifications").ok();
+        queue.lock = StoreLock::take(&queue.folder.join("lock"), "delivering notifications").ok();
         queue.adopt();
         Ok(queue)
     }
@@ -134,7 +134,7 @@ impl NotificationQueue {
                 && path.file_name().is_some_and(|name| name != UNDELIVERED);
             // Whoever lives holds the lock of its folder.
             let Some(_lock) = is_other
-                .then(|| Lock::take(&path.join("lock"), "taking over notifications").ok())
+                .then(|| StoreLock::take(&path.join("lock"), "taking over notifications").ok())
                 .flatten()
             else {
                 continue;

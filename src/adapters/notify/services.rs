@@ -291,8 +291,12 @@ mod tests {
 
     #[test]
     fn nothing_longer_than_a_service_takes_is_sent() {
-        let long = Notification::new(crate::domain::notification::Event::PlanFailed, "t", "r")
-            .text("ä€".repeat(9000));
+        let long = Notification::new(
+            crate::domain::notification::NotificationEvent::PlanFailed,
+            "t",
+            "r",
+        )
+        .text("ä€".repeat(9000));
         let of = |way: &Way| request(way, &long).unwrap().body;
         let discord = of(&Way::Discord("d".into()));
         assert!(discord["content"].as_str().unwrap().chars().count() <= DISCORD);

@@ -14,33 +14,33 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     adapters::{
-        plan::{guard, outputs},
+        plan::{outputs, safe_open},
         state_folder,
     },
     domain::plan::{
         event::Artifact,
-        task::{Cache, EnvPolicy, Task},
+        task::{CacheInputs, EnvPolicy, PlanTask},
     },
     ports::{
-        plan_host::{Reach, without_dots},
-        plan_store::{Sweep, Swept},
+        plan_host::{FileReach, without_dots},
+        plan_store::{CacheSweep, SweptCache},
     },
 };
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct CachedResult {
     version: u32,
     run: String,
     artifacts: Vec<Artifact>,
 }
 
 /// Where successes of the past are kept: `<home>/cache`.
-pub(crate) struct Past {
+pub(crate) struct ResultCache {
     directory: PathBuf,
     runs: PathBuf,
 }
 
-impl Past {
+impl ResultCache {
     /// Opens the past of a home.
     pub(crate) fn of(home: &Path) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Past {
 
     /// Remembers a success.
     pub(crate) fn remember(&self, key: &str, run: &str, artifacts: &[Artifact]) {
-        let kept = Kept {
+        let kept = CachedResult {
             version: 1,
             run: run.to_owned(),
             artifacts: artifacts.to_vec(),
@@ -86,15 +86,15 @@ impl Past {
         }
     }
 
-    fn kept(&self, key: &str) -> Option<Kept> {
-        let bytes = guard::read_regular(&self.directory.join(key), 1 << 24).ok()?;
+    fn kept(&self, key: &str) -> Option<CachedResult> {
+        let bytes = safe_open::read_regular(&self.directory.join(key), 1 << 24).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
     /// Deletes what nobody can use any more and what was not used since `sweep.unused_since`; returns how many entries went,
     /// how many stay, and how many bytes that freed.
-    pub(crate) fn sweep(&self, sweep: &Sweep<'_>) -> Swept {
-        let mut swept = Swept::default();
+    pub(crate) fn sweep(&self, sweep: &CacheSweep<'_>) -> SweptCache {
+        let mut swept = SweptCache::default();
         let entries = std::fs::read_dir(&self.directory)
             .into_iter()
             .flatten()
@@ -125,7 +125,7 @@ impl Past {
         swept
     }
 
-    fn is_needed(&self, path: &Path, used: i64, is_half: bool, sweep: &Sweep<'_>) -> bool {
+    fn is_needed(&self, path: &Path, used: i64, is_half: bool, sweep: &CacheSweep<'_>) -> bool {
         if is_half {
             // Somebody may be writing it just now.
             return used > sweep.now - 24 * 3600 * 1000;
@@ -138,7 +138,13 @@ impl Past {
     }
 
     /// Returns true where the success with this key stands, its outputs back in `cwd`.
-    pub(crate) fn recall(&self, key: &str, id: &str, cwd: &Path, reach: Option<&Reach>) -> bool {
+    pub(crate) fn recall(
+        &self,
+        key: &str,
+        id: &str,
+        cwd: &Path,
+        reach: Option<&FileReach>,
+    ) -> bool {
         let Some(kept) = self.kept(key) else {
             return false;
         };
@@ -153,7 +159,7 @@ impl Past {
         artifact: &Artifact,
         id: &str,
         cwd: &Path,
-        reach: Option<&Reach>,
+        reach: Option<&FileReach>,
     ) -> bool {
         let path = outputs::path_of(artifact);
         let stored = self.runs.join(run).join(&path);
@@ -171,7 +177,7 @@ impl Past {
             return true;
         }
         if digest(&stored).is_none_or(|found| found != artifact.sha256)
-            || guard::symlink_in(&target).is_some()
+            || safe_open::symlink_in(&target).is_some()
         {
             return false;
         }
@@ -182,12 +188,12 @@ impl Past {
 
 /// Returns the key of a task, or nothing where an input cannot be read.
 pub(crate) fn key(
-    task: &Task,
-    cache: &Cache,
+    task: &PlanTask,
+    cache: &CacheInputs,
     cwd: &Path,
     policy: &str,
     home: &Path,
-    reach: Option<&Reach>,
+    reach: Option<&FileReach>,
 ) -> Option<String> {
     let mut hash = Sha256::new();
     let mut part = |kind: &str, text: &[u8]| {
@@ -230,7 +236,7 @@ pub(crate) fn key(
         .iter()
         .chain(&extra.needs_files)
         .map(|path| cwd.join(path));
-    let shut = outputs::Shut::home(home, cwd);
+    let shut = outputs::ProtectedFolders::home(home, cwd);
     for path in outputs::matching(&cache.inputs, &shut, reach)
         .into_iter()
         .chain(named)
@@ -242,7 +248,7 @@ pub(crate) fn key(
 }
 
 fn digest(path: &Path) -> Option<String> {
-    let mut file = guard::open_regular(path).ok()?;
+    let mut file = safe_open::open_regular(path).ok()?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {

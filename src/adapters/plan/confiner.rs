@@ -8,7 +8,8 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs::File,
-    io::{self, PipeWriter, Seek, Write},
+    io,
+    io::{PipeWriter, Seek, Write},
     os::{
         fd::AsRawFd,
         unix::{ffi::OsStrExt, process::CommandExt},
@@ -24,32 +25,32 @@ use tokio::sync::oneshot;
 use crate::{
     adapters::{
         plan::{
-            guard,
-            launch::{ENV_FILE, Launch, Refusal, failed, lacking, text_file, variables},
-            orphans,
-            tap::Tap,
+            launch::{ENV_FILE, LaunchRefusal, LaunchSpec, failed, lacking, text_file, variables},
+            log_tee::LogTee,
+            orphans, safe_open,
         },
         process,
     },
     domain::{
-        command::{self, Kind},
+        command,
+        command::CommandKind,
         plan::{
-            state::Reason,
-            task::{Action, Stdin},
+            state::StatusReason,
+            task::{TaskAction, TaskStdin},
         },
         redaction::is_secret_name,
     },
     ports::{
-        plan_host::{Guard, without_dots},
+        plan_host::{TaskGuard, without_dots},
         sandbox,
     },
 };
 
 /// What stays with a running attempt until it is over.
 #[derive(Default)]
-pub(crate) struct Hold {
+pub(crate) struct AttemptGuard {
     /// Its output, where that goes through tos.
-    pub(crate) taps: Vec<Tap>,
+    pub(crate) taps: Vec<LogTee>,
     /// Whether its process is a jailer.
     pub(crate) is_jailed: bool,
     /// Whether what it leaves behind is ended, although no wall does so.
@@ -58,7 +59,7 @@ pub(crate) struct Hold {
     lifeline: Option<PipeWriter>,
 }
 
-impl Hold {
+impl AttemptGuard {
     /// Returns whether what the attempt leaves behind has to be looked for and ended.
     pub(crate) const fn ends_leftovers(&self) -> bool {
         self.is_swept
@@ -74,8 +75,8 @@ impl Hold {
 }
 
 /// Starts tasks behind a guard.
-pub(crate) struct Confiner {
-    guard: Guard,
+pub(crate) struct TaskConfiner {
+    guard: TaskGuard,
     /// The proxy for allowed hosts works in a thread of its own, while the host waits for processes.
     runtime: tokio::runtime::Handle,
     end: Option<oneshot::Sender<()>>,
@@ -83,20 +84,20 @@ pub(crate) struct Confiner {
 }
 
 /// What the task's own process gets.
-struct Inner {
+struct TaskProcess {
     environment: BTreeMap<OsString, OsString>,
-    input: Input,
+    input: TaskInput,
 }
 
-enum Input {
+enum TaskInput {
     Empty,
     Text(File),
     File(PathBuf),
 }
 
-impl Confiner {
+impl TaskConfiner {
     /// Makes what starts tasks behind `guard`.
-    pub(crate) fn new(guard: Guard) -> io::Result<Self> {
+    pub(crate) fn new(guard: TaskGuard) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -118,9 +119,9 @@ impl Confiner {
     /// Starts the task with its output tapped into the logs; returns the number of its process.
     pub(crate) fn spawn(
         &self,
-        launch: &Launch<'_>,
+        launch: &LaunchSpec<'_>,
         [out, err]: [File; 2],
-    ) -> Result<(i32, Hold), Refusal> {
+    ) -> Result<(i32, AttemptGuard), LaunchRefusal> {
         let inner = self.inner(launch)?;
         let secrets = inner.environment.iter().filter_map(|(name, value)| {
             let (name, value) = (name.to_str()?, value.to_str()?);
@@ -128,11 +129,11 @@ impl Confiner {
         });
         let redactor = self.guard.redactor.and(secrets);
         let no_pipe = |error: io::Error| failed(&format!("its output cannot be read: {error}"));
-        let (out_tap, out) = Tap::new(out, &redactor).map_err(no_pipe)?;
-        let (err_tap, err) = Tap::new(err, &redactor).map_err(no_pipe)?;
-        let (pid, mut hold) = if let Action::Job(_) = launch.task.action {
+        let (out_tap, out) = LogTee::new(out, &redactor).map_err(no_pipe)?;
+        let (err_tap, err) = LogTee::new(err, &redactor).map_err(no_pipe)?;
+        let (pid, mut hold) = if let TaskAction::Job(_) = launch.task.action {
             // A job builds the wall around its own commands, and needs the keys of its models.
-            (launch.spawn([out, err])?, Hold::default())
+            (launch.spawn([out, err])?, AttemptGuard::default())
         } else {
             self.start(launch, inner, [out, err])
                 .map_err(|(reason, message)| (reason, redactor.clean(&message)))?
@@ -142,10 +143,10 @@ impl Confiner {
         Ok((pid, hold))
     }
 
-    fn inner(&self, launch: &Launch<'_>) -> Result<Inner, Refusal> {
-        let mut inner = Inner {
+    fn inner(&self, launch: &LaunchSpec<'_>) -> Result<TaskProcess, LaunchRefusal> {
+        let mut inner = TaskProcess {
             environment: self.guard.environment.iter().cloned().collect(),
-            input: Input::Empty,
+            input: TaskInput::Empty,
         };
         if let Some(extra) = launch.task.extra.as_deref() {
             launch.needs(extra)?;
@@ -153,13 +154,13 @@ impl Confiner {
                 inner.environment.extend(self.env_file(launch.cwd, path)?);
             }
             inner.input = match &extra.stdin {
-                Stdin::Empty => Input::Empty,
-                Stdin::Text(text) => {
+                TaskStdin::Empty => TaskInput::Empty,
+                TaskStdin::Text(text) => {
                     let file = text_file(text)
                         .map_err(|error| failed(&format!("stdin cannot be prepared: {error}")))?;
-                    Input::Text(file)
+                    TaskInput::Text(file)
                 }
-                Stdin::File(path) => Input::File(without_dots(&launch.cwd.join(path))),
+                TaskStdin::File(path) => TaskInput::File(without_dots(&launch.cwd.join(path))),
             };
         }
         let own = launch.task.env.iter().flatten();
@@ -171,10 +172,10 @@ impl Confiner {
         Ok(inner)
     }
 
-    fn env_file(&self, cwd: &Path, path: &str) -> Result<Vec<(OsString, OsString)>, Refusal> {
+    fn env_file(&self, cwd: &Path, path: &str) -> Result<Vec<(OsString, OsString)>, LaunchRefusal> {
         let whole = self.within_reach(&cwd.join(path), "env_file")?;
         let read = || -> Result<Vec<u8>, String> {
-            let file = guard::open_unlinked(&whole).map_err(|error| error.to_string())?;
+            let file = safe_open::open_unlinked(&whole).map_err(|error| error.to_string())?;
             let mut bytes = Vec::new();
             io::Read::read_to_end(&mut io::Read::take(file, ENV_FILE + 1), &mut bytes)
                 .map_err(|error| error.to_string())?;
@@ -192,7 +193,7 @@ impl Confiner {
             .collect())
     }
 
-    fn within_reach(&self, path: &Path, what: &str) -> Result<PathBuf, Refusal> {
+    fn within_reach(&self, path: &Path, what: &str) -> Result<PathBuf, LaunchRefusal> {
         let path = without_dots(path);
         if self.guard.reach.may_read(&path) {
             return Ok(path);
@@ -204,7 +205,7 @@ impl Confiner {
     }
 
     /// Returns the directory of the task, which must really lie in the working directory of the run.
-    fn directory(&self, launch: &Launch<'_>) -> Result<PathBuf, Refusal> {
+    fn directory(&self, launch: &LaunchSpec<'_>) -> Result<PathBuf, LaunchRefusal> {
         let Ok(real) = launch.cwd.canonicalize() else {
             let shown = launch.cwd.display();
             return Err(failed(&format!("the directory `{shown}` does not exist")));
@@ -221,10 +222,10 @@ impl Confiner {
 
     fn start(
         &self,
-        launch: &Launch<'_>,
-        inner: Inner,
+        launch: &LaunchSpec<'_>,
+        inner: TaskProcess,
         [out, err]: [File; 2],
-    ) -> Result<(i32, Hold), Refusal> {
+    ) -> Result<(i32, AttemptGuard), LaunchRefusal> {
         let directory = self.directory(launch)?;
         let command = command_of(&launch.task.action);
         let environment: Vec<(OsString, OsString)> = inner.environment.into_iter().collect();
@@ -234,17 +235,17 @@ impl Confiner {
             .map_err(|error| failed(&format!("its environment cannot be handed on: {error}")))?;
         let token: (OsString, OsString) = (orphans::VARIABLE.into(), launch.token.into());
         let outside = self.guard.environment.iter().cloned().chain([token]);
-        let wanted = sandbox::Launch {
+        let wanted = sandbox::LaunchRequest {
             environment: outside.collect(),
-            inside: sandbox::Inside {
+            inside: sandbox::ConfinedEnvironment {
                 environment: Some(parcel.as_raw_fd()),
                 input: match &inner.input {
-                    Input::Text(file) => Some(file.as_raw_fd()),
-                    Input::Empty | Input::File(_) => None,
+                    TaskInput::Text(file) => Some(file.as_raw_fd()),
+                    TaskInput::Empty | TaskInput::File(_) => None,
                 },
                 input_file: match &inner.input {
-                    Input::File(path) => Some(path.clone()),
-                    Input::Empty | Input::Text(_) => None,
+                    TaskInput::File(path) => Some(path.clone()),
+                    TaskInput::Empty | TaskInput::Text(_) => None,
                 },
             },
             ..found
@@ -260,9 +261,9 @@ impl Confiner {
             .stdout(out)
             .stderr(err);
         process::detach(&mut starter);
-        let mut hold = Hold {
+        let mut hold = AttemptGuard {
             is_jailed: confined.jailed,
-            ..Hold::default()
+            ..AttemptGuard::default()
         };
         if confined.jailed {
             starter.envs(
@@ -285,13 +286,13 @@ impl Confiner {
     }
 
     /// Returns the standard input of a task that no wall confines.
-    fn input(&self, input: Input) -> Result<Stdio, Refusal> {
+    fn input(&self, input: TaskInput) -> Result<Stdio, LaunchRefusal> {
         match input {
-            Input::Empty => Ok(Stdio::null()),
-            Input::Text(file) => Ok(file.into()),
-            Input::File(path) => {
+            TaskInput::Empty => Ok(Stdio::null()),
+            TaskInput::Text(file) => Ok(file.into()),
+            TaskInput::File(path) => {
                 let path = self.within_reach(&path, "stdin file")?;
-                guard::open_unlinked(&path)
+                safe_open::open_unlinked(&path)
                     .map(Stdio::from)
                     .map_err(|error| {
                         lacking(format!(
@@ -308,18 +309,18 @@ impl Confiner {
 fn jailer_input(
     process: &mut Command,
     parcel: &File,
-    input: &Input,
-) -> Result<PipeWriter, Refusal> {
+    input: &TaskInput,
+) -> Result<PipeWriter, LaunchRefusal> {
     let text = match input {
-        Input::Text(file) => Some(file),
-        Input::Empty | Input::File(_) => None,
+        TaskInput::Text(file) => Some(file),
+        TaskInput::Empty | TaskInput::File(_) => None,
     };
     for file in [Some(parcel), text].into_iter().flatten() {
         // No other thread starts processes, so nobody else inherits it; it is closed right after the start.
         rustix::io::fcntl_setfd(file, FdFlags::empty())
             .map_err(|error| failed(&format!("nothing can be handed on: {error}")))?;
     }
-    if let Input::File(path) = input
+    if let TaskInput::File(path) = input
         && std::fs::metadata(path).is_err()
     {
         let shown = path.display();
@@ -331,7 +332,7 @@ fn jailer_input(
     Ok(lifeline)
 }
 
-impl Drop for Confiner {
+impl Drop for TaskConfiner {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(worker) = self.worker.take() {
@@ -341,15 +342,15 @@ impl Drop for Confiner {
     }
 }
 
-fn denied(message: String) -> Refusal {
-    (Reason::PolicyDenied, message)
+fn denied(message: String) -> LaunchRefusal {
+    (StatusReason::PolicyDenied, message)
 }
 
-fn command_of(action: &Action) -> command::Command {
+fn command_of(action: &TaskAction) -> command::Command {
     let (kind, code, argv) = match action {
-        Action::Argv(argv) => (Kind::Exec, String::new(), argv.clone()),
-        Action::Shell(code) => (Kind::Sh, code.clone(), Vec::new()),
-        Action::Job(_) => (Kind::Exec, String::new(), Vec::new()),
+        TaskAction::Argv(argv) => (CommandKind::Exec, String::new(), argv.clone()),
+        TaskAction::Shell(code) => (CommandKind::Sh, code.clone(), Vec::new()),
+        TaskAction::Job(_) => (CommandKind::Exec, String::new(), Vec::new()),
     };
     command::Command { kind, code, argv }
 }

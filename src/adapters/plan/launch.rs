@@ -3,19 +3,20 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, Seek, Write},
+    io,
+    io::{Seek, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use crate::{
     adapters::{
-        plan::{guard, orphans},
+        plan::{orphans, safe_open},
         process,
     },
     domain::plan::{
-        state::Reason,
-        task::{Action, EnvPolicy, Extra, Stdin, Task},
+        state::StatusReason,
+        task::{EnvPolicy, PlanTask, TaskAction, TaskExtras, TaskStdin},
     },
 };
 
@@ -23,26 +24,26 @@ use crate::{
 pub(super) const ENV_FILE: u64 = 1 << 20;
 
 /// Everything one attempt is started with.
-pub(crate) struct Launch<'a> {
-    pub(crate) task: &'a Task,
+pub(crate) struct LaunchSpec<'a> {
+    pub(crate) task: &'a PlanTask,
     pub(crate) cwd: &'a Path,
     pub(crate) token: &'a str,
     pub(crate) inherited: &'a [(OsString, OsString)],
 }
 
 /// Returns the directory in which a task runs.
-pub(crate) fn directory(workdir: &Path, task: &Task) -> PathBuf {
+pub(crate) fn directory(workdir: &Path, task: &PlanTask) -> PathBuf {
     task.cwd
         .as_ref()
         .map_or_else(|| workdir.to_owned(), |cwd| workdir.join(&**cwd))
 }
 
 /// Why a task could not be started.
-pub(crate) type Refusal = (Reason, String);
+pub(crate) type LaunchRefusal = (StatusReason, String);
 
-impl Launch<'_> {
+impl LaunchSpec<'_> {
     /// Starts the process and returns its number.
-    pub(crate) fn spawn(&self, [out, err]: [File; 2]) -> Result<i32, Refusal> {
+    pub(crate) fn spawn(&self, [out, err]: [File; 2]) -> Result<i32, LaunchRefusal> {
         let mut command = self.command()?;
         command.current_dir(self.cwd).stdout(out).stderr(err);
         process::detach(&mut command);
@@ -62,9 +63,9 @@ impl Launch<'_> {
         }
     }
 
-    fn command(&self) -> Result<Command, Refusal> {
+    fn command(&self) -> Result<Command, LaunchRefusal> {
         match &self.task.action {
-            Action::Argv(words) => {
+            TaskAction::Argv(words) => {
                 let Some((program, arguments)) = words.split_first() else {
                     return Err(failed("there is no program to start"));
                 };
@@ -72,12 +73,12 @@ impl Launch<'_> {
                 command.args(arguments);
                 Ok(command)
             }
-            Action::Shell(text) => {
+            TaskAction::Shell(text) => {
                 let mut command = Command::new("/bin/sh");
                 command.args(["-c", text]);
                 Ok(command)
             }
-            Action::Job(_) => {
+            TaskAction::Job(_) => {
                 let own = std::env::current_exe()
                     .map_err(|error| failed(&format!("tos cannot find itself: {error}")))?;
                 let mut command = Command::new(own);
@@ -87,7 +88,7 @@ impl Launch<'_> {
         }
     }
 
-    fn environment(&self, command: &mut Command, extra: Option<&Extra>) {
+    fn environment(&self, command: &mut Command, extra: Option<&TaskExtras>) {
         if extra.is_some_and(|extra| extra.env_policy == EnvPolicy::Minimal) {
             command.env_clear();
             let wanted = self.inherited.iter().filter(|(name, _)| is_minimal(name));
@@ -100,7 +101,7 @@ impl Launch<'_> {
     }
 
     /// Checks that the files are there which the task needs.
-    pub(super) fn needs(&self, extra: &Extra) -> Result<(), Refusal> {
+    pub(super) fn needs(&self, extra: &TaskExtras) -> Result<(), LaunchRefusal> {
         let missing = |path: &&String| std::fs::metadata(self.cwd.join(path)).is_err();
         match extra.needs_files.iter().find(missing) {
             None => Ok(()),
@@ -108,12 +109,12 @@ impl Launch<'_> {
         }
     }
 
-    fn rare(&self, command: &mut Command, extra: &Extra) -> Result<(), Refusal> {
+    fn rare(&self, command: &mut Command, extra: &TaskExtras) -> Result<(), LaunchRefusal> {
         self.needs(extra)?;
         self.environment(command, Some(extra));
         for path in &extra.env_file {
             let whole = self.cwd.join(path);
-            let bytes = guard::read_regular(&whole, ENV_FILE)
+            let bytes = safe_open::read_regular(&whole, ENV_FILE)
                 .map_err(|error| lacking(format!("env_file `{path}` cannot be read: {error}")))?;
             let own = self.task.env.as_ref();
             let pairs = variables(&bytes)
@@ -125,11 +126,11 @@ impl Launch<'_> {
             );
         }
         let stdin = match &extra.stdin {
-            Stdin::Empty => Stdio::null(),
-            Stdin::Text(text) => text_file(text)
+            TaskStdin::Empty => Stdio::null(),
+            TaskStdin::Text(text) => text_file(text)
                 .map_err(|error| failed(&format!("stdin cannot be prepared: {error}")))?
                 .into(),
-            Stdin::File(path) => guard::open_regular(&self.cwd.join(path))
+            TaskStdin::File(path) => safe_open::open_regular(&self.cwd.join(path))
                 .map_err(|error| lacking(format!("stdin file `{path}` cannot be read: {error}")))?
                 .into(),
         };
@@ -151,12 +152,12 @@ impl Launch<'_> {
     }
 }
 
-pub(super) fn failed(message: &str) -> Refusal {
-    (Reason::ProcessStartFailed, message.to_owned())
+pub(super) fn failed(message: &str) -> LaunchRefusal {
+    (StatusReason::ProcessStartFailed, message.to_owned())
 }
 
-pub(super) const fn lacking(message: String) -> Refusal {
-    (Reason::NeedsFilesMissing, message)
+pub(super) const fn lacking(message: String) -> LaunchRefusal {
+    (StatusReason::NeedsFilesMissing, message)
 }
 
 pub(super) fn text_file(text: &str) -> io::Result<File> {

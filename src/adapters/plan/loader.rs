@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    adapters::plan::{emit, guard, yaml},
+    adapters::plan::{plan_copy, safe_open, yaml},
     domain::plan::{
-        Fault, Plan, Remedy,
-        node::{Node, Value},
+        Plan, PlanError, PlanRemedy,
+        node::{YamlNode, YamlValue},
         read,
         read_agent::UNNAMED,
     },
@@ -32,7 +32,7 @@ pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan
         }
         return Ok(plan);
     }
-    let mut files = Files::default();
+    let mut files = PlanFiles::default();
     let text = files.open(path)?;
     let root = yaml::parse(&text, 0).map_err(|fault| files.locate(&fault, Some(&text)))?;
     drop(text);
@@ -55,17 +55,17 @@ pub fn load_bytes(bytes: &[u8]) -> Result<Plan, LoadError> {
 }
 
 fn read_bytes(bytes: &[u8], given: &BTreeMap<String, String>) -> Result<Plan, LoadError> {
-    let mut files = Files::default();
+    let mut files = PlanFiles::default();
     files.names.push(PathBuf::from("-"));
     if bytes.len() as u64 > MAX_BYTES {
         return Err(files.place(1, 1, &format!("the plan has more than {MAX_BYTES} bytes")));
     }
     let text = files.text(bytes.to_vec())?;
-    let wrong = |fault: Fault| files.locate(&fault, Some(&text));
+    let wrong = |fault: PlanError| files.locate(&fault, Some(&text));
     let root = yaml::parse(&text, 0).map_err(wrong)?;
     if let Some(list) = root.get("include").filter(|list| !list.is_null()) {
         let message = "only a plan in a file can include others";
-        return Err(wrong(Fault::new(list.mark, message)));
+        return Err(wrong(PlanError::new(list.mark, message)));
     }
     read::read(root, Vec::new(), given).map_err(wrong)
 }
@@ -87,7 +87,7 @@ fn standard_input() -> Result<Vec<u8>, LoadError> {
 /// Returns the copy of a plan that a run keeps: everything expanded, and read again as the same plan.
 pub fn copy_of(plan: &Plan) -> std::io::Result<Vec<u8>> {
     let mut copy = Vec::new();
-    emit::write(plan, &mut copy)?;
+    plan_copy::write(plan, &mut copy)?;
     Ok(copy)
 }
 
@@ -105,25 +105,25 @@ fn named_by(path: &Path) -> String {
 }
 
 #[derive(Default)]
-struct Files {
+struct PlanFiles {
     names: Vec<PathBuf>,
 }
 
-impl Files {
+impl PlanFiles {
     fn open(&mut self, path: &Path) -> Result<String, LoadError> {
         let refuse = |why: String| LoadError::Unreadable {
             path: path.to_owned(),
             why,
         };
         self.names.push(path.to_owned());
-        if let Some(link) = guard::symlink_in(path) {
+        if let Some(link) = safe_open::symlink_in(path) {
             return Err(refuse(format!(
                 "`{}` is a symbolic link; name the file itself",
                 link.display()
             )));
         }
         let bytes =
-            guard::read_regular(path, MAX_BYTES).map_err(|error| refuse(error.to_string()))?;
+            safe_open::read_regular(path, MAX_BYTES).map_err(|error| refuse(error.to_string()))?;
         self.text(bytes)
     }
 
@@ -175,21 +175,21 @@ impl Files {
     /// Opens what `node` includes, depth first.
     fn include(
         &mut self,
-        node: &Node,
+        node: &YamlNode,
         path: &Path,
-        into: &mut Vec<Node>,
+        into: &mut Vec<YamlNode>,
         depth: usize,
     ) -> Result<(), LoadError> {
         let items = match node.get("include").map(|list| (&list.value, list)) {
             None => return Ok(()),
-            Some((Value::List(items), _)) => items.iter().collect(),
+            Some((YamlValue::List(items), _)) => items.iter().collect(),
             Some((_, list)) if list.is_null() => return Ok(()),
             Some((_, one)) => vec![one],
         };
         for item in items {
-            let Value::Scalar { text, .. } = &item.value else {
+            let YamlValue::Scalar { text, .. } = &item.value else {
                 return Err(self.locate(
-                    &Fault::new(
+                    &PlanError::new(
                         item.mark,
                         format!("`include` names files, found {}", item.shown()),
                     ),
@@ -199,7 +199,7 @@ impl Files {
             let target = path.parent().unwrap_or(Path::new("")).join(&**text);
             if depth > 8 || self.names.len() >= MAX_INCLUDES || self.names.contains(&target) {
                 let message = format!("`{text}` is included twice, in a circle, or too deeply");
-                return Err(self.locate(&Fault::new(item.mark, message), None));
+                return Err(self.locate(&PlanError::new(item.mark, message), None));
             }
             let file = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
             let source = self.open(&target)?;
@@ -213,7 +213,7 @@ impl Files {
     }
 
     /// Gives a fault its file and the text of its line; the text is read again where it is not at hand.
-    fn locate(&self, fault: &Fault, text: Option<&str>) -> LoadError {
+    fn locate(&self, fault: &PlanError, text: Option<&str>) -> LoadError {
         let path = self
             .names
             .get(fault.mark.file as usize)
@@ -221,7 +221,7 @@ impl Files {
             .unwrap_or_default();
         let again = match text {
             Some(_) => None,
-            None => guard::read_regular(&path, MAX_BYTES)
+            None => safe_open::read_regular(&path, MAX_BYTES)
                 .ok()
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         };
@@ -241,11 +241,11 @@ impl Files {
     }
 }
 
-fn remedy(remedy: &Remedy) -> String {
+fn remedy(remedy: &PlanRemedy) -> String {
     match remedy {
-        Remedy::None => String::new(),
-        Remedy::Do(text) => text.clone(),
-        Remedy::OneOf { word, known } => {
+        PlanRemedy::None => String::new(),
+        PlanRemedy::Do(text) => text.clone(),
+        PlanRemedy::OneOf { word, known } => {
             let near = known
                 .iter()
                 .map(|candidate| {

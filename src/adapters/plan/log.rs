@@ -6,7 +6,8 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    io,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::Path,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::JoinHandle,
@@ -14,23 +15,23 @@ use std::{
 };
 
 use crate::{
-    adapters::plan::guard,
-    domain::plan::{event::Event, line},
+    adapters::plan::safe_open,
+    domain::plan::{event::PlanEvent, log_line},
 };
 
 /// How long events gather before they are flushed together.
 const GATHER: Duration = Duration::from_millis(4);
 
 /// Appends to a run log.
-pub(crate) struct Writer {
+pub(crate) struct RunLogWriter {
     file: Arc<File>,
     buffer: Vec<u8>,
-    shared: Arc<(Mutex<Progress>, Condvar)>,
+    shared: Arc<(Mutex<WriterProgress>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Progress {
+struct WriterProgress {
     written: u64,
     durable: u64,
     is_urgent: bool,
@@ -38,15 +39,15 @@ struct Progress {
     failure: Option<io::ErrorKind>,
 }
 
-impl Writer {
+impl RunLogWriter {
     /// Opens the log for appending; half a line at its end, left by a loss of power, is cut off.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = Arc::new(guard::open_append(path)?);
+        let file = Arc::new(safe_open::open_append(path)?);
         let whole = whole_lines(path)?;
         if file.metadata()?.len() > whole {
             file.set_len(whole)?;
         }
-        let shared = Arc::<(Mutex<Progress>, Condvar)>::default();
+        let shared = Arc::<(Mutex<WriterProgress>, Condvar)>::default();
         let (its_file, its_shared) = (Arc::clone(&file), Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("run-log".to_owned())
@@ -61,7 +62,7 @@ impl Writer {
     }
 
     /// Writes events.
-    pub(crate) fn append(&mut self, events: &[Event]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, events: &[PlanEvent]) -> io::Result<()> {
         self.buffer.clear();
         for event in events {
             serde_json::to_writer(&mut self.buffer, event)?;
@@ -100,7 +101,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for RunLogWriter {
     fn drop(&mut self) {
         self.shared
             .0
@@ -115,18 +116,20 @@ impl Drop for Writer {
     }
 }
 
-fn flush(file: &File, shared: &(Mutex<Progress>, Condvar)) {
-    let (lock, bell) = shared;
+fn flush(file: &File, shared: &(Mutex<WriterProgress>, Condvar)) {
+    let (lock, wake_up) = shared;
     let mut progress = lock.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         while progress.written == progress.durable {
             if progress.is_over {
                 return;
             }
-            progress = bell.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            progress = wake_up
+                .wait(progress)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         if !progress.is_urgent && !progress.is_over {
-            let gathered = bell.wait_timeout_while(progress, GATHER, |progress| {
+            let gathered = wake_up.wait_timeout_while(progress, GATHER, |progress| {
                 !progress.is_urgent && !progress.is_over
             });
             progress = gathered.unwrap_or_else(PoisonError::into_inner).0;
@@ -139,13 +142,13 @@ fn flush(file: &File, shared: &(Mutex<Progress>, Condvar)) {
         if let Err(error) = result {
             progress.failure = Some(error.kind());
         }
-        bell.notify_all();
+        wake_up.notify_all();
     }
 }
 
 /// Returns the length of the file up to its last line end.
 fn whole_lines(path: &Path) -> io::Result<u64> {
-    let mut file = guard::open_regular(path)?;
+    let mut file = safe_open::open_regular(path)?;
     let length = file.metadata()?.len();
     let mut end = length;
     let mut buffer = vec![0; 64 * 1024];
@@ -167,9 +170,9 @@ fn whole_lines(path: &Path) -> io::Result<u64> {
 pub(crate) fn read(
     path: &Path,
     from: u64,
-    mut each: impl FnMut(Event) -> Result<(), String>,
+    mut each: impl FnMut(PlanEvent) -> Result<(), String>,
 ) -> Result<u64, String> {
-    let mut file = guard::open_regular(path).map_err(|error| error.to_string())?;
+    let mut file = safe_open::open_regular(path).map_err(|error| error.to_string())?;
     file.seek(SeekFrom::Start(from))
         .map_err(|error| error.to_string())?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);
@@ -183,7 +186,7 @@ pub(crate) fn read(
         if bytes.last() != Some(&b'\n') {
             break;
         }
-        let event = line::parse(&bytes)
+        let event = log_line::parse(&bytes)
             .map_err(|error| format!("line {number} of its log is no event: {error}"))?;
         each(event).map_err(|why| format!("line {number} of its log {why}"))?;
         at += count as u64;

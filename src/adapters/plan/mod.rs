@@ -1,21 +1,21 @@
 //! Plans on disk and as processes: loading, run directories, logs, outputs, the cache, and the tasks themselves.
 
-mod adopt;
 mod cache;
 mod confiner;
-mod emit;
-pub(in crate::adapters) mod guard;
 mod host;
+mod import_orch;
 mod launch;
 mod loader;
 mod log;
+mod log_tee;
 mod orphans;
 mod outputs;
+mod plan_copy;
+mod plan_store;
 mod run_dir;
-mod shelf;
+pub(in crate::adapters) mod safe_open;
 mod slots;
-mod tap;
 mod yaml;
 
 pub use loader::{copy_of, load_bytes};
-pub use shelf::LocalShelf;
+pub use plan_store::LocalPlanStore;

@@ -8,7 +8,8 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    io::{self, Read, Write},
+    io,
+    io::{Read, Write},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
@@ -17,13 +18,13 @@ use globset::{GlobBuilder, GlobMatcher};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    adapters::plan::guard,
+    adapters::plan::safe_open,
     domain::plan::event::Artifact,
-    ports::plan_host::{Reach, without_dots},
+    ports::plan_host::{FileReach, without_dots},
 };
 
 /// What to collect, and where to.
-pub(crate) struct Collection<'a> {
+pub(crate) struct OutputCollection<'a> {
     /// The patterns.
     pub(crate) patterns: &'a [String],
     /// The directory of the task.
@@ -37,11 +38,11 @@ pub(crate) struct Collection<'a> {
     /// Where a second copy goes.
     pub(crate) second: Option<&'a Path>,
     /// What may be touched; `None` = whatever the user may.
-    pub(crate) reach: Option<&'a Reach>,
+    pub(crate) reach: Option<&'a FileReach>,
 }
 
 /// Where nobody's files lie.
-pub(crate) struct Shut {
+pub(crate) struct ProtectedFolders {
     places: Vec<PathBuf>,
     /// Entered only by patterns that name it.
     second: Option<PathBuf>,
@@ -50,7 +51,7 @@ pub(crate) struct Shut {
     cwd: PathBuf,
 }
 
-impl Shut {
+impl ProtectedFolders {
     /// Shuts the home of the runs; a task whose directory is in there sees all but the runs and what they remember.
     pub(crate) fn home(home: &Path, cwd: &Path) -> Self {
         let home = std::fs::canonicalize(home).unwrap_or_else(|_| without_dots(home));
@@ -68,7 +69,7 @@ impl Shut {
         }
     }
 
-    fn for_outputs(collection: &Collection<'_>) -> Self {
+    fn for_outputs(collection: &OutputCollection<'_>) -> Self {
         let mut shut = Self::home(collection.home, collection.cwd);
         shut.names = &[".git", ".tos", ".orch"];
         shut.second = collection.second.map(without_dots);
@@ -90,7 +91,7 @@ impl Shut {
 
 /// What was kept, and what was promised and is not there.
 #[derive(Debug, Default)]
-pub(crate) struct Collected {
+pub(crate) struct CollectedOutputs {
     /// The files.
     pub(crate) artifacts: Vec<Artifact>,
     /// Why the promise is not kept, in words; empty where it is.
@@ -98,10 +99,10 @@ pub(crate) struct Collected {
 }
 
 /// Collects the outputs.
-pub(crate) fn collect(collection: &Collection<'_>) -> Collected {
+pub(crate) fn collect(collection: &OutputCollection<'_>) -> CollectedOutputs {
     let base = collection.run.join("artifacts").join(collection.id);
-    let mut collected = Collected::default();
-    if guard::symlink_in(&base).is_some() || std::fs::create_dir_all(&base).is_err() {
+    let mut collected = CollectedOutputs::default();
+    if safe_open::symlink_in(&base).is_some() || std::fs::create_dir_all(&base).is_err() {
         let place = base.display();
         collected.lacking = vec![format!("its outputs cannot be kept in `{place}`")];
         return collected;
@@ -109,14 +110,14 @@ pub(crate) fn collect(collection: &Collection<'_>) -> Collected {
     let second = collection
         .second
         .map(|path| path.join(collection.id))
-        .filter(|path| guard::symlink_in(path).is_none())
+        .filter(|path| safe_open::symlink_in(path).is_none())
         .filter(|path| {
             collection
                 .reach
                 .is_none_or(|reach| reach.may_write(&without_dots(path)))
         });
     let mut taken = BTreeSet::new();
-    let shut = Shut::for_outputs(collection);
+    let shut = ProtectedFolders::for_outputs(collection);
     let mut sources = BTreeSet::new();
     for pattern in collection.patterns {
         let found = matching(std::slice::from_ref(pattern), &shut, collection.reach);
@@ -184,7 +185,11 @@ pub(crate) fn path_of(artifact: &Artifact) -> PathBuf {
 }
 
 /// Returns the regular files within `reach` that match one of the patterns and are not shut, each once, sorted.
-pub(crate) fn matching(patterns: &[String], shut: &Shut, reach: Option<&Reach>) -> Vec<PathBuf> {
+pub(crate) fn matching(
+    patterns: &[String],
+    shut: &ProtectedFolders,
+    reach: Option<&FileReach>,
+) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     let cwd = &shut.cwd;
     for pattern in patterns {
@@ -210,7 +215,7 @@ pub(crate) fn matching(patterns: &[String], shut: &Shut, reach: Option<&Reach>) 
         let Ok(glob) = GlobBuilder::new(&text).literal_separator(true).build() else {
             continue;
         };
-        if guard::symlink_in(&fixed).is_none() {
+        if safe_open::symlink_in(&fixed).is_none() {
             walk(&fixed, &glob.compile_matcher(), shut, &mut found, 0);
         }
     }
@@ -221,14 +226,14 @@ pub(crate) fn matching(patterns: &[String], shut: &Shut, reach: Option<&Reach>) 
 }
 
 fn is_plain_file(path: &Path) -> bool {
-    guard::symlink_in(path).is_none()
+    safe_open::symlink_in(path).is_none()
         && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
 fn walk(
     directory: &Path,
     glob: &GlobMatcher,
-    shut: &Shut,
+    shut: &ProtectedFolders,
     found: &mut BTreeSet<PathBuf>,
     depth: usize,
 ) {
@@ -283,8 +288,8 @@ fn distinct(name: &Path, taken: &mut BTreeSet<String>) -> PathBuf {
 
 /// Copies a file, sharing its blocks where the file system can, and returns its size and digest.
 pub(crate) fn copy(source: &Path, target: &Path) -> io::Result<(u64, String)> {
-    let mut input = guard::open_unlinked(source)?;
-    let mut output = guard::create_anew(target)?;
+    let mut input = safe_open::open_unlinked(source)?;
+    let mut output = safe_open::create_anew(target)?;
     let is_shared = rustix::fs::ioctl_ficlone(&output, &input).is_ok();
     let mut hash = Sha256::new();
     let mut bytes = 0;

@@ -19,33 +19,32 @@ use rustix::{
 use crate::{
     adapters::{
         plan::{
-            adopt, emit, guard,
-            host::{LocalHost, Setting},
-            loader,
-            log::{self, Writer},
-            orphans,
+            host::{HostSettings, LocalHost},
+            import_orch, loader, log,
+            log::RunLogWriter,
+            orphans, plan_copy, safe_open,
         },
         state_folder,
     },
     domain::plan::{
         Plan,
-        event::{Event, Millis},
+        event::{Millis, PlanEvent},
         state::RunState,
-        view::{Detail, View},
+        view::{RunView, ViewDetail},
     },
     ports::{
-        plan_host::{Guard, Host},
-        plan_store::{Error, LoadError, RunDir, Stream},
+        plan_host::{TaskGuard, TaskHost},
+        plan_store::{Error, LoadError, LogStream, RunDir},
     },
 };
 
 /// One run on disk.
-pub(crate) struct LocalRun {
+pub(crate) struct LocalRunDir {
     home: PathBuf,
     path: PathBuf,
     id: String,
     lock: Option<File>,
-    writer: Option<Writer>,
+    writer: Option<RunLogWriter>,
 }
 
 fn disk(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -65,11 +64,11 @@ fn create_private(path: &Path) -> std::io::Result<File> {
 
 fn write_copy(plan: &Plan, path: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(create_private(path)?);
-    emit::write(plan, &mut out)?;
+    plan_copy::write(plan, &mut out)?;
     out.into_inner()?.sync_data()
 }
 
-impl LocalRun {
+impl LocalRunDir {
     /// Names the run `id` of `home`; nothing is touched.
     pub(crate) fn at(home: &Path, id: &str) -> Self {
         let path = home.join("runs").join(id);
@@ -119,16 +118,16 @@ impl LocalRun {
         std::fs::symlink_metadata(self.log_path()).is_ok()
     }
 
-    fn writer(&mut self) -> Result<&mut Writer, Error> {
+    fn writer(&mut self) -> Result<&mut RunLogWriter, Error> {
         if self.writer.is_none() {
             // A run of the older tool gets its log when somebody first works on it here.
             let adopted = if self.has_log() {
                 Vec::new()
             } else {
-                adopt::events(&self.path).unwrap_or_default()
+                import_orch::events(&self.path).unwrap_or_default()
             };
             let path = self.log_path();
-            let mut writer = Writer::open(&path).map_err(disk("could not open", &path))?;
+            let mut writer = RunLogWriter::open(&path).map_err(disk("could not open", &path))?;
             writer
                 .append(&adopted)
                 .map_err(disk("could not write", &path))?;
@@ -140,16 +139,16 @@ impl LocalRun {
         })
     }
 
-    fn stream(&self, id: &str, stream: Stream) -> PathBuf {
+    fn stream(&self, id: &str, stream: LogStream) -> PathBuf {
         let side = match stream {
-            Stream::Out => "out",
-            Stream::Err => "err",
+            LogStream::Out => "out",
+            LogStream::Err => "err",
         };
         self.path.join("logs").join(format!("{id}.{side}.log"))
     }
 }
 
-impl RunDir for LocalRun {
+impl RunDir for LocalRunDir {
     fn id(&self) -> &str {
         &self.id
     }
@@ -209,7 +208,7 @@ impl RunDir for LocalRun {
         if self.lock.is_some() {
             return true;
         }
-        let Ok(file) = guard::open_regular(&self.path.join(".lock")) else {
+        let Ok(file) = safe_open::open_regular(&self.path.join(".lock")) else {
             return false;
         };
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err()
@@ -258,7 +257,7 @@ impl RunDir for LocalRun {
             })
             .map_err(|why| self.damaged(why))?;
         } else {
-            let events = adopt::events(&self.path).map_err(|why| self.damaged(why))?;
+            let events = import_orch::events(&self.path).map_err(|why| self.damaged(why))?;
             for event in &events {
                 state
                     .check(event)
@@ -273,7 +272,7 @@ impl RunDir for LocalRun {
         }
     }
 
-    fn events_since(&self, from: u64) -> Result<(Vec<Event>, u64), Error> {
+    fn events_since(&self, from: u64) -> Result<(Vec<PlanEvent>, u64), Error> {
         let mut events = Vec::new();
         let next = log::read(&self.log_path(), from, |event| {
             events.push(event);
@@ -283,7 +282,7 @@ impl RunDir for LocalRun {
         Ok((events, next))
     }
 
-    fn append(&mut self, events: &[Event]) -> Result<(), Error> {
+    fn append(&mut self, events: &[PlanEvent]) -> Result<(), Error> {
         let path = self.log_path();
         self.writer()?
             .append(events)
@@ -304,12 +303,12 @@ impl RunDir for LocalRun {
         );
         let home = std::path::absolute(&self.home).unwrap_or_else(|_| self.home.clone());
         let home = home.to_string_lossy();
-        let view = View {
+        let view = RunView {
             plan,
             state,
             home: &home,
             status: state.status,
-            detail: Detail::Classic,
+            detail: ViewDetail::Classic,
         };
         let write = || {
             let mut out = BufWriter::with_capacity(128 * 1024, create_private(&temporary)?);
@@ -323,7 +322,7 @@ impl RunDir for LocalRun {
 
     fn request_cancel(&self) -> Result<(), Error> {
         let path = self.path.join("cancel.request");
-        let write = || guard::open_append(&path)?.write_all(b"cancel requested\n");
+        let write = || safe_open::open_append(&path)?.write_all(b"cancel requested\n");
         // The runner is told of a file that appears; a request left over from earlier is replaced.
         drop(
             std::fs::symlink_metadata(&path)
@@ -368,17 +367,17 @@ impl RunDir for LocalRun {
         Ok(path)
     }
 
-    fn log_tail(&self, id: &str, stream: Stream, lines: usize) -> (Vec<u8>, u64) {
-        let Ok(mut file) = guard::open_regular(&self.stream(id, stream)) else {
+    fn log_tail(&self, id: &str, stream: LogStream, lines: usize) -> (Vec<u8>, u64) {
+        let Ok(mut file) = safe_open::open_regular(&self.stream(id, stream)) else {
             return (Vec::new(), 0);
         };
         let end = file.metadata().map_or(0, |found| found.len());
         (tail(&mut file, end, lines).unwrap_or_default(), end)
     }
 
-    fn log_since(&self, id: &str, stream: Stream, from: u64) -> Vec<u8> {
+    fn log_since(&self, id: &str, stream: LogStream, from: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if let Ok(mut file) = guard::open_regular(&self.stream(id, stream))
+        if let Ok(mut file) = safe_open::open_regular(&self.stream(id, stream))
             && file.seek(SeekFrom::Start(from)).is_ok()
         {
             // What cannot be read now is read the next time.
@@ -399,10 +398,10 @@ impl RunDir for LocalRun {
         &self,
         plan: &'plan Plan,
         state: &RunState,
-        guard: Option<Guard>,
-    ) -> Result<Box<dyn Host + 'plan>, Error> {
+        guard: Option<TaskGuard>,
+    ) -> Result<Box<dyn TaskHost + 'plan>, Error> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let setting = Setting {
+        let setting = HostSettings {
             run_id: self.id.clone(),
             run: absolute(&self.path),
             home: absolute(&self.home),

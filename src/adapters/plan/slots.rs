@@ -8,32 +8,33 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io,
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 
-use crate::adapters::{plan::guard, state_folder};
+use crate::adapters::{plan::safe_open, state_folder};
 
 /// The slots of one run.
-pub(crate) struct Slots {
+pub(crate) struct LogSlots {
     directory: PathBuf,
     handle: File,
-    free: Vec<Pair>,
+    free: Vec<SparePair>,
     made: u32,
 }
 
 /// Where one attempt writes.
-pub(crate) enum Place {
+pub(crate) enum LogPlace {
     /// Into a slot.
-    Slot(Pair),
+    Slot(SparePair),
     /// Into the task's own files.
     Own,
 }
 
 /// Two files that are nobody's yet.
-pub(crate) struct Pair {
+pub(crate) struct SparePair {
     name: String,
     header: String,
     out: File,
@@ -42,7 +43,7 @@ pub(crate) struct Pair {
 
 const SIDES: [&str; 2] = ["out", "err"];
 
-impl Slots {
+impl LogSlots {
     /// Opens the directory of logs and removes the slots of a runner that died.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         state_folder::create_dir_all(directory)?;
@@ -65,15 +66,15 @@ impl Slots {
         id: &str,
         attempt: u32,
         header: &str,
-    ) -> io::Result<(Place, [File; 2])> {
+    ) -> io::Result<(LogPlace, [File; 2])> {
         if attempt > 1 {
             let open = |side: &str| -> io::Result<File> {
                 let mut file =
-                    guard::open_append(&self.directory.join(format!("{id}.{side}.log")))?;
+                    safe_open::open_append(&self.directory.join(format!("{id}.{side}.log")))?;
                 file.write_all(header.as_bytes())?;
                 Ok(file)
             };
-            return Ok((Place::Own, [open("out")?, open("err")?]));
+            return Ok((LogPlace::Own, [open("out")?, open("err")?]));
         }
         let mut pair = match self.free.pop() {
             Some(pair) => pair,
@@ -88,24 +89,24 @@ impl Slots {
             }
             header.clone_into(&mut pair.header);
         }
-        Ok((Place::Slot(pair), [out, err]))
+        Ok((LogPlace::Slot(pair), [out, err]))
     }
 
     /// Makes the place the task's own, so that others can read along.
-    pub(crate) fn reveal(&self, place: &mut Place, id: &str) -> io::Result<()> {
-        if let Place::Slot(pair) = place {
+    pub(crate) fn reveal(&self, place: &mut LogPlace, id: &str) -> io::Result<()> {
+        if let LogPlace::Slot(pair) = place {
             for side in SIDES {
                 let slot = format!("{}.{side}", pair.name);
                 rustix::fs::renameat(&self.handle, slot, &self.handle, format!("{id}.{side}.log"))?;
             }
-            *place = Place::Own;
+            *place = LogPlace::Own;
         }
         Ok(())
     }
 
     /// Takes the place back after the end of an attempt.
-    pub(crate) fn give_back(&mut self, mut place: Place, id: &str) -> io::Result<()> {
-        let Place::Slot(pair) = place else {
+    pub(crate) fn give_back(&mut self, mut place: LogPlace, id: &str) -> io::Result<()> {
+        let LogPlace::Slot(pair) = place else {
             return Ok(());
         };
         let quiet = pair.header.len() as u64;
@@ -125,11 +126,11 @@ impl Slots {
             self.free.push(pair);
             return Ok(());
         }
-        place = Place::Slot(pair);
+        place = LogPlace::Slot(pair);
         self.reveal(&mut place, id)
     }
 
-    fn make(&mut self) -> io::Result<Pair> {
+    fn make(&mut self) -> io::Result<SparePair> {
         let name = format!(".slot-{}", self.made);
         self.made += 1;
         let flags =
@@ -138,7 +139,7 @@ impl Slots {
             let mode = Mode::from_raw_mode(0o600);
             Ok(rustix::fs::openat(&self.handle, format!("{name}.{side}"), flags, mode)?.into())
         };
-        Ok(Pair {
+        Ok(SparePair {
             out: make("out")?,
             err: make("err")?,
             name,
@@ -155,7 +156,7 @@ impl Slots {
     }
 }
 
-impl Drop for Slots {
+impl Drop for LogSlots {
     fn drop(&mut self) {
         for pair in &self.free {
             for side in SIDES {

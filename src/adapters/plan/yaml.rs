@@ -11,16 +11,17 @@ use std::{
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::domain::plan::{
-    node::{Entry, Fault, Mark, Node, Value},
-    scalar::{self, Meaning},
+    node::{PlanError, SourcePosition, YamlEntry, YamlNode, YamlValue},
+    scalar,
+    scalar::ScalarValue,
 };
 
 const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 8_000_000;
 
 /// Parses the one document in `text`; `file` goes into every mark.
-pub(crate) fn parse(text: &str, file: u16) -> Result<Node, Fault> {
-    let mut builder = Builder {
+pub(crate) fn parse(text: &str, file: u16) -> Result<YamlNode, PlanError> {
+    let mut builder = YamlBuilder {
         file,
         open: Vec::new(),
         anchors: BTreeMap::new(),
@@ -31,32 +32,36 @@ pub(crate) fn parse(text: &str, file: u16) -> Result<Node, Fault> {
     for item in Parser::new_from_str(text) {
         let (event, span) = item.map_err(|error| {
             let message = format!("this is not YAML: {}", error.info());
-            Fault::new(builder.mark_of(*error.marker()), message)
+            PlanError::new(builder.mark_of(*error.marker()), message)
         })?;
         let mark = builder.mark(span);
         if let Event::DocumentStart(_) = event {
             documents += 1;
             if documents > 1 {
                 let message = "a plan is one YAML document, and here a second one begins";
-                return Err(Fault::new(mark, message));
+                return Err(PlanError::new(mark, message));
             }
         }
         builder.take(event, mark)?;
     }
-    Ok(builder.root.unwrap_or_else(|| Node {
-        mark: Mark {
+    Ok(builder.root.unwrap_or_else(|| YamlNode {
+        mark: SourcePosition {
             file,
             line: 1,
             column: 1,
         },
-        value: Value::Scalar {
+        value: YamlValue::Scalar {
             text: "".into(),
             quoted: false,
         },
     }))
 }
 
-fn core_only(tag: Option<&Cow<'_, Tag>>, suffix: &str, mark: Mark) -> Result<(), Fault> {
+fn core_only(
+    tag: Option<&Cow<'_, Tag>>,
+    suffix: &str,
+    mark: SourcePosition,
+) -> Result<(), PlanError> {
     match tag {
         Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == suffix) => {
             Err(foreign(tag, mark))
@@ -65,8 +70,8 @@ fn core_only(tag: Option<&Cow<'_, Tag>>, suffix: &str, mark: Mark) -> Result<(),
     }
 }
 
-fn foreign(tag: &Tag, mark: Mark) -> Fault {
-    Fault::new(
+fn foreign(tag: &Tag, mark: SourcePosition) -> PlanError {
+    PlanError::new(
         mark,
         format!(
             "the tag `{}{}` means nothing in a plan",
@@ -76,52 +81,52 @@ fn foreign(tag: &Tag, mark: Mark) -> Fault {
     .with("remove it")
 }
 
-struct Frame {
-    mark: Mark,
+struct YamlFrame {
+    mark: SourcePosition,
     anchor: usize,
-    shape: Shape,
+    shape: YamlShape,
 }
 
-enum Shape {
-    List(Vec<Node>),
+enum YamlShape {
+    List(Vec<YamlNode>),
     Map {
-        entries: Vec<Entry>,
-        key: Option<(Box<str>, Mark)>,
-        merged: Vec<Node>,
+        entries: Vec<YamlEntry>,
+        key: Option<(Box<str>, SourcePosition)>,
+        merged: Vec<YamlNode>,
     },
 }
 
-struct Builder {
+struct YamlBuilder {
     file: u16,
-    open: Vec<Frame>,
-    anchors: BTreeMap<usize, Node>,
+    open: Vec<YamlFrame>,
+    anchors: BTreeMap<usize, YamlNode>,
     nodes: usize,
-    root: Option<Node>,
+    root: Option<YamlNode>,
 }
 
-impl Builder {
+impl YamlBuilder {
     /// Takes one event of the parser into account.
-    fn take(&mut self, event: Event<'_>, mark: Mark) -> Result<(), Fault> {
+    fn take(&mut self, event: Event<'_>, mark: SourcePosition) -> Result<(), PlanError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.scalar(&text, style, anchor, tag.as_deref(), mark)?;
             }
             Event::SequenceStart(anchor, tag) => {
                 core_only(tag.as_ref(), "seq", mark)?;
-                self.begin(Frame {
+                self.begin(YamlFrame {
                     mark,
                     anchor,
-                    shape: Shape::List(Vec::new()),
+                    shape: YamlShape::List(Vec::new()),
                 })?;
             }
             Event::MappingStart(anchor, tag) => {
                 core_only(tag.as_ref(), "map", mark)?;
-                let shape = Shape::Map {
+                let shape = YamlShape::Map {
                     entries: Vec::new(),
                     key: None,
                     merged: Vec::new(),
                 };
-                self.begin(Frame {
+                self.begin(YamlFrame {
                     mark,
                     anchor,
                     shape,
@@ -138,39 +143,39 @@ impl Builder {
         Ok(())
     }
 
-    fn mark(&self, span: Span) -> Mark {
+    fn mark(&self, span: Span) -> SourcePosition {
         self.mark_of(span.start)
     }
 
-    fn mark_of(&self, marker: saphyr_parser::Marker) -> Mark {
+    fn mark_of(&self, marker: saphyr_parser::Marker) -> SourcePosition {
         let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        Mark {
+        SourcePosition {
             file: self.file,
             line: number(marker.line()),
             column: number(marker.col()).saturating_add(1),
         }
     }
 
-    fn count(&mut self, more: usize, mark: Mark) -> Result<(), Fault> {
+    fn count(&mut self, more: usize, mark: SourcePosition) -> Result<(), PlanError> {
         self.nodes += more;
         if self.nodes <= MAX_NODES {
             return Ok(());
         }
         Err(
-            Fault::new(mark, format!("the plan has more than {MAX_NODES} values"))
+            PlanError::new(mark, format!("the plan has more than {MAX_NODES} values"))
                 .with("split it, or use fewer aliases"),
         )
     }
 
-    fn begin(&mut self, frame: Frame) -> Result<(), Fault> {
+    fn begin(&mut self, frame: YamlFrame) -> Result<(), PlanError> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(Fault::new(
+            return Err(PlanError::new(
                 frame.mark,
                 format!("nested more than {MAX_DEPTH} levels deep"),
             ));
         }
         if self.expects_key() {
-            return Err(Fault::new(
+            return Err(PlanError::new(
                 frame.mark,
                 "a key must be text, found a list or a mapping",
             ));
@@ -183,8 +188,8 @@ impl Builder {
     fn expects_key(&self) -> bool {
         matches!(
             self.open.last(),
-            Some(Frame {
-                shape: Shape::Map { key: None, .. },
+            Some(YamlFrame {
+                shape: YamlShape::Map { key: None, .. },
                 ..
             })
         )
@@ -196,8 +201,8 @@ impl Builder {
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
-        mark: Mark,
-    ) -> Result<(), Fault> {
+        mark: SourcePosition,
+    ) -> Result<(), PlanError> {
         self.count(1, mark)?;
         let quoted = match tag {
             None => style != ScalarStyle::Plain,
@@ -209,9 +214,9 @@ impl Builder {
             Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => true,
             Some(tag) => return Err(foreign(tag, mark)),
         };
-        let node = Node {
+        let node = YamlNode {
             mark,
-            value: Value::Scalar {
+            value: YamlValue::Scalar {
                 text: text.into(),
                 quoted,
             },
@@ -222,15 +227,15 @@ impl Builder {
         self.place(node, anchor)
     }
 
-    fn key(&mut self, text: &str, quoted: bool, mark: Mark) -> Result<(), Fault> {
+    fn key(&mut self, text: &str, quoted: bool, mark: SourcePosition) -> Result<(), PlanError> {
         let meaning = if quoted {
-            Meaning::Text(text)
+            ScalarValue::Text(text)
         } else {
             scalar::meaning(text)
         };
-        if !matches!(meaning, Meaning::Text(_)) {
+        if !matches!(meaning, ScalarValue::Text(_)) {
             let message = format!("a key must be text, found {}`{text}`", meaning.kind());
-            return Err(Fault::new(mark, message).with("put the key in quotes"));
+            return Err(PlanError::new(mark, message).with("put the key in quotes"));
         }
         // A quoted `<<` is an ordinary key; the mark remembers nothing of that, so it is told apart here.
         let name = if quoted && text == "<<" {
@@ -238,8 +243,8 @@ impl Builder {
         } else {
             text
         };
-        if let Some(Frame {
-            shape: Shape::Map { key, .. },
+        if let Some(YamlFrame {
+            shape: YamlShape::Map { key, .. },
             ..
         }) = self.open.last_mut()
         {
@@ -248,19 +253,19 @@ impl Builder {
         Ok(())
     }
 
-    fn alias(&mut self, anchor: usize, mark: Mark) -> Result<(), Fault> {
+    fn alias(&mut self, anchor: usize, mark: SourcePosition) -> Result<(), PlanError> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err(Fault::new(
+            return Err(PlanError::new(
                 mark,
                 "an alias is used inside the value it stands for",
             ));
         };
         self.count(size(&node), mark)?;
-        if let (true, Value::Scalar { text, quoted }) = (self.expects_key(), &node.value) {
+        if let (true, YamlValue::Scalar { text, quoted }) = (self.expects_key(), &node.value) {
             return self.key(text, *quoted, mark);
         }
         if self.expects_key() {
-            return Err(Fault::new(
+            return Err(PlanError::new(
                 mark,
                 "a key must be text, found a list or a mapping",
             ));
@@ -268,16 +273,16 @@ impl Builder {
         self.place(node, 0)
     }
 
-    fn end(&mut self) -> Result<(), Fault> {
+    fn end(&mut self) -> Result<(), PlanError> {
         let Some(frame) = self.open.pop() else {
             return Ok(());
         };
         let value = match frame.shape {
-            Shape::List(mut items) => {
+            YamlShape::List(mut items) => {
                 items.shrink_to_fit();
-                Value::List(items)
+                YamlValue::List(items)
             }
-            Shape::Map {
+            YamlShape::Map {
                 mut entries,
                 merged,
                 ..
@@ -285,11 +290,11 @@ impl Builder {
                 refuse_repeats(&entries)?;
                 merge(&mut entries, merged)?;
                 entries.shrink_to_fit();
-                Value::Map(entries)
+                YamlValue::Map(entries)
             }
         };
         self.place(
-            Node {
+            YamlNode {
                 mark: frame.mark,
                 value,
             },
@@ -297,20 +302,20 @@ impl Builder {
         )
     }
 
-    fn place(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
+    fn place(&mut self, node: YamlNode, anchor: usize) -> Result<(), PlanError> {
         if anchor > 0 {
             self.count(size(&node), node.mark)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Frame {
-                shape: Shape::List(items),
+            Some(YamlFrame {
+                shape: YamlShape::List(items),
                 ..
             }) => items.push(node),
-            Some(Frame {
+            Some(YamlFrame {
                 shape:
-                    Shape::Map {
+                    YamlShape::Map {
                         entries,
                         key,
                         merged,
@@ -320,7 +325,7 @@ impl Builder {
                 Some((key, _)) if &*key == "<<" => merged.push(node),
                 Some((key, mark)) => {
                     let key = if &*key == "\u{0}<<" { "<<".into() } else { key };
-                    entries.push(Entry {
+                    entries.push(YamlEntry {
                         key,
                         mark,
                         value: node,
@@ -333,11 +338,11 @@ impl Builder {
     }
 }
 
-fn size(node: &Node) -> usize {
+fn size(node: &YamlNode) -> usize {
     match &node.value {
-        Value::Scalar { .. } => 1,
-        Value::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Map(entries) => {
+        YamlValue::Scalar { .. } => 1,
+        YamlValue::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        YamlValue::Map(entries) => {
             1 + entries
                 .iter()
                 .map(|entry| size(&entry.value))
@@ -346,9 +351,9 @@ fn size(node: &Node) -> usize {
     }
 }
 
-fn refuse_repeats(entries: &[Entry]) -> Result<(), Fault> {
+fn refuse_repeats(entries: &[YamlEntry]) -> Result<(), PlanError> {
     let repeated = if entries.len() < 24 {
-        let is_repeat = |(index, entry): &(usize, &Entry)| {
+        let is_repeat = |(index, entry): &(usize, &YamlEntry)| {
             entries[..*index].iter().any(|other| other.key == entry.key)
         };
         entries
@@ -371,20 +376,20 @@ fn refuse_repeats(entries: &[Entry]) -> Result<(), Fault> {
         "the key `{}` is given twice, first in line {first}",
         entry.key
     );
-    Err(Fault::new(entry.mark, message).with("keep one of them"))
+    Err(PlanError::new(entry.mark, message).with("keep one of them"))
 }
 
 /// Adds what `<<` brings: own keys win, then earlier merges.
-fn merge(entries: &mut Vec<Entry>, merged: Vec<Node>) -> Result<(), Fault> {
+fn merge(entries: &mut Vec<YamlEntry>, merged: Vec<YamlNode>) -> Result<(), PlanError> {
     for node in merged {
         let mark = node.mark;
         let sources = match node.value {
-            Value::List(items) => items,
-            value => vec![Node { mark, value }],
+            YamlValue::List(items) => items,
+            value => vec![YamlNode { mark, value }],
         };
         for source in sources {
-            let Value::Map(more) = source.value else {
-                return Err(Fault::new(
+            let YamlValue::Map(more) = source.value else {
+                return Err(PlanError::new(
                     source.mark,
                     "`<<` needs a mapping, or a list of mappings",
                 ));

@@ -2,8 +2,8 @@
 //! the beginning and the end kept in memory.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
+    io::Write,
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -15,14 +15,14 @@ use std::{
 use tokio::{net::unix::pipe::Receiver, sync::watch};
 
 use crate::{
-    adapters::{encoding, state_folder},
-    domain::{process::Captured, redaction},
-    ports::runner::{LineReader, OutputStream, Streams},
+    adapters::{process::encoding, state_folder},
+    domain::{process::CapturedOutput, redaction},
+    ports::runner::{CommandStreams, LineReader, OutputStream},
 };
 
 /// How much of a stream is kept where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Keep {
+pub(super) struct CaptureLimits {
     /// Bytes of the beginning in memory.
     pub(super) head: usize,
     /// Bytes of the end in memory.
@@ -33,9 +33,9 @@ pub(super) struct Keep {
 
 /// Receives one stream.
 #[derive(Debug)]
-pub(super) struct Sink {
-    redaction: redaction::Stream,
-    keep: Keep,
+pub(super) struct OutputSink {
+    redaction: redaction::StreamRedactor,
+    keep: CaptureLimits,
     path: PathBuf,
     file: Option<fs::File>,
     on_disk: u64,
@@ -44,11 +44,11 @@ pub(super) struct Sink {
     tail: Vec<u8>,
     received: u64,
     cleaned: u64,
-    lines: Option<Lines>,
+    lines: Option<LineSplitter>,
 }
 
 /// Cuts a stream into lines for whoever reads along.
-struct Lines {
+struct LineSplitter {
     reader: Arc<dyn LineReader>,
     stream: OutputStream,
     begun: Vec<u8>,
@@ -56,7 +56,7 @@ struct Lines {
     skips: bool,
 }
 
-impl std::fmt::Debug for Lines {
+impl std::fmt::Debug for LineSplitter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lines")
             .field("stream", &self.stream)
@@ -64,12 +64,12 @@ impl std::fmt::Debug for Lines {
     }
 }
 
-impl Lines {
+impl LineSplitter {
     fn take(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let whole = piece.ends_with(b"\n");
             let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
-            self.skips |= self.begun.len() + piece.len() > Streams::LONGEST_LINE;
+            self.skips |= self.begun.len() + piece.len() > CommandStreams::LONGEST_LINE;
             if self.skips {
                 self.begun.clear();
             } else {
@@ -91,9 +91,13 @@ impl Lines {
     }
 }
 
-impl Sink {
+impl OutputSink {
     /// Makes a sink that writes to `path` once something arrives.
-    pub(super) fn new(path: PathBuf, keep: Keep, redaction: redaction::Stream) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        keep: CaptureLimits,
+        redaction: redaction::StreamRedactor,
+    ) -> Self {
         Self {
             redaction,
             keep,
@@ -111,7 +115,7 @@ impl Sink {
 
     /// Lets somebody read along.
     pub(super) fn read_by(mut self, reader: Arc<dyn LineReader>, stream: OutputStream) -> Self {
-        self.lines = Some(Lines {
+        self.lines = Some(LineSplitter {
             reader,
             stream,
             begun: Vec::new(),
@@ -128,7 +132,7 @@ impl Sink {
     }
 
     /// Returns what is to be said about the stream; paths are told relative to `root`.
-    pub(super) fn finish(mut self, root: &Path) -> Captured {
+    pub(super) fn finish(mut self, root: &Path) -> CapturedOutput {
         let rest = self.redaction.finish();
         self.store(&rest);
         // The last line need not have an end.
@@ -139,7 +143,7 @@ impl Sink {
         let shown = self.path.strip_prefix(root).unwrap_or(&self.path);
         let tail_at = self.cleaned - tail.len() as u64;
         if let Some((head, tail, name)) = encoding::decode_output(&head, &tail, tail_at) {
-            return Captured {
+            return CapturedOutput {
                 // A secret in another encoding is found only now.
                 head: self.redaction.redactor().clean(&head),
                 tail: self.redaction.redactor().clean(&tail),
@@ -152,7 +156,7 @@ impl Sink {
             };
         }
         let escaped = std::str::from_utf8(&head).is_err() || std::str::from_utf8(&tail).is_err();
-        Captured {
+        CapturedOutput {
             head: text(&head, escaped),
             tail: text(&tail, escaped),
             bytes: self.received,
@@ -172,12 +176,12 @@ impl Sink {
         if let Some(lines) = &mut self.lines {
             lines.take(clean);
         }
-        let room = self
+        let task_folder = self
             .keep
             .head
             .saturating_sub(self.head.len())
             .min(clean.len());
-        let (first, rest) = clean.split_at(room);
+        let (first, rest) = clean.split_at(task_folder);
         self.head.extend_from_slice(first);
         self.tail.extend_from_slice(rest);
         if self.tail.len() > 2 * self.keep.tail + 64 {
@@ -194,8 +198,8 @@ impl Sink {
         if self.capped {
             return Ok(());
         }
-        let room = usize::try_from(self.keep.disk - self.on_disk).unwrap_or(usize::MAX);
-        let part = &clean[..room.min(clean.len())];
+        let task_folder = usize::try_from(self.keep.disk - self.on_disk).unwrap_or(usize::MAX);
+        let part = &clean[..task_folder.min(clean.len())];
         self.capped = part.len() < clean.len();
         if self.file.is_none() {
             self.file = Some(created(&self.path)?);
@@ -285,7 +289,7 @@ fn text(bytes: &[u8], escaped: bool) -> String {
 /// Reads a pipe into its sink until it ends, or until `done` says that nobody is left to write.
 pub(super) async fn pump(
     pipe: OwnedFd,
-    sink: &mut Sink,
+    sink: &mut OutputSink,
     seen: &AtomicU64,
     mut done: watch::Receiver<bool>,
 ) -> io::Result<()> {
@@ -317,16 +321,21 @@ mod tests {
     use super::*;
     use crate::domain::redaction::Redactor;
 
-    fn sink(folder: &Path, head: usize, tail: usize, disk: u64) -> Sink {
-        let keep = Keep { head, tail, disk };
-        Sink::new(
+    fn sink(folder: &Path, head: usize, tail: usize, disk: u64) -> OutputSink {
+        let keep = CaptureLimits { head, tail, disk };
+        OutputSink::new(
             folder.join("out/01.stdout"),
             keep,
             Redactor::default().stream(),
         )
     }
 
-    fn captured(head: usize, tail: usize, disk: u64, bytes: &[u8]) -> (Captured, Option<Vec<u8>>) {
+    fn captured(
+        head: usize,
+        tail: usize,
+        disk: u64,
+        bytes: &[u8],
+    ) -> (CapturedOutput, Option<Vec<u8>>) {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = sink(folder.path(), head, tail, disk);
         for piece in bytes.chunks(7) {
@@ -342,7 +351,7 @@ mod tests {
         let (captured, file) = captured(10, 5, u64::MAX, &bytes);
         assert_eq!(
             captured,
-            Captured {
+            CapturedOutput {
                 head: "a".repeat(10),
                 tail: "z".repeat(5),
                 bytes: 2000,
@@ -418,9 +427,9 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Heard(std::sync::Mutex<Vec<String>>);
+    struct LineBatch(std::sync::Mutex<Vec<String>>);
 
-    impl LineReader for Heard {
+    impl LineReader for LineBatch {
         fn line(&self, _: OutputStream, line: &str) {
             self.0.lock().unwrap().push(line.to_owned());
         }
@@ -429,15 +438,15 @@ mod tests {
     #[test]
     fn who_reads_along_gets_whole_lines_however_long_and_none_that_is_too_long() {
         let folder = tempfile::tempdir().unwrap();
-        let heard = Arc::new(Heard::default());
-        let reader: Arc<dyn LineReader> = Arc::<Heard>::clone(&heard);
+        let heard = Arc::new(LineBatch::default());
+        let reader: Arc<dyn LineReader> = Arc::<LineBatch>::clone(&heard);
         let mut sink = sink(folder.path(), 4, 4, u64::MAX).read_by(reader, OutputStream::Stdout);
         let long = "x".repeat(100_000);
         for piece in format!("a\r\n{long}\n\nlast").as_bytes().chunks(1000) {
             sink.take(piece);
         }
         sink.take(b"\n");
-        for _ in 0..=Streams::LONGEST_LINE >> 20 {
+        for _ in 0..=CommandStreams::LONGEST_LINE >> 20 {
             sink.take(&vec![b'y'; 1 << 20]);
         }
         sink.take(b"\nend");
@@ -449,7 +458,7 @@ mod tests {
     #[test]
     fn a_silent_stream_leaves_no_file() {
         let (captured, file) = captured(4, 4, 10, b"");
-        assert_eq!((captured, file), (Captured::default(), None));
+        assert_eq!((captured, file), (CapturedOutput::default(), None));
     }
 
     #[test]

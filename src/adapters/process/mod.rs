@@ -1,6 +1,6 @@
 //! Starting commands, capturing what they print, ending them with everything they started.
 //!
-//! [`CommandRunner`] is the hands of tos. `launch` finds the program, `environment` decides which
+//! [`LocalCommandRunner`] runs the commands of tos. `launch` finds the program, `environment` decides which
 //! variables it may see, `capture` keeps what it prints, `tree` knows which processes belong to it
 //! and `running` stays with them until none is left. Dangers: a process id can be given to another
 //! process between looking and signalling (so everything goes through pidfds and start times), and
@@ -8,20 +8,22 @@
 //! orphans, and a marker in the environment are all consulted).
 
 mod capture;
+mod disk_allowance;
+pub(in crate::adapters) mod encoding;
 mod environment;
-mod launch;
-mod room;
+pub(in crate::adapters) mod find_program;
+mod process_tree;
 mod runner;
 mod running;
 mod session;
-mod tree;
+mod spawn;
 
-pub(crate) use tree::{Activity, MARKER, activity_of, blocking_reap};
+pub(crate) use process_tree::{MARKER, ProcessActivity, activity_of, blocking_reap};
 
-pub(in crate::adapters) use launch::{prepare, spawn_failure};
 pub(in crate::adapters) use session::detach;
+pub(in crate::adapters) use spawn::{prepare, spawn_failure};
 
+pub use disk_allowance::DiskAllowance;
 pub use environment::{ALLOWED, minimal};
-pub use room::Room;
-pub use runner::{CommandRunner, Options};
-pub(in crate::adapters) use tree::{end_descendants, end_marked};
+pub(in crate::adapters) use process_tree::{end_descendants, end_marked};
+pub use runner::{LocalCommandRunner, Options};

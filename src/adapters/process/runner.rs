@@ -12,22 +12,22 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    capture::{Keep, Sink},
-    environment, launch,
-    room::Room,
-    running::{Running, millis},
-    session,
-    tree::{self, Tree},
+    capture::{CaptureLimits, OutputSink},
+    disk_allowance::DiskAllowance,
+    environment, process_tree,
+    process_tree::ProcessTree,
+    running::{RunningCommand, millis},
+    session, spawn,
 };
 use crate::{
     domain::{
-        process::{End, Failure},
+        process::{CommandResult, SpawnError},
         redaction::Redactor,
     },
     ports::{
         BoxFuture,
-        runner::{Interrupt, Order, OutputStream, Runner},
-        sandbox::{Launch, Sandbox},
+        runner::{CommandRequest, CommandRunner, OutputStream, StopSignal},
+        sandbox::{LaunchRequest, Sandbox},
     },
 };
 
@@ -55,7 +55,7 @@ pub struct Options {
     /// Bytes of each stream kept on disk.
     pub disk_bytes: u64,
     /// How much of the disk of the root a command may take.
-    pub room: Room,
+    pub task_folder: DiskAllowance,
 }
 
 impl Options {
@@ -72,20 +72,20 @@ impl Options {
             head_bytes: 8 * 1024,
             tail_bytes: 8 * 1024,
             disk_bytes: 64 * 1024 * 1024,
-            room: Room::default(),
+            task_folder: DiskAllowance::default(),
         }
     }
 }
 
 /// Runs commands on this machine.
-pub struct CommandRunner {
+pub struct LocalCommandRunner {
     options: Options,
     environment: Vec<(OsString, OsString)>,
-    interrupts: watch::Sender<Option<Interrupt>>,
+    interrupts: watch::Sender<Option<StopSignal>>,
     sandbox: Option<Arc<dyn Sandbox>>,
 }
 
-impl std::fmt::Debug for CommandRunner {
+impl std::fmt::Debug for LocalCommandRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CommandRunner")
             .field("options", &self.options)
@@ -93,11 +93,11 @@ impl std::fmt::Debug for CommandRunner {
     }
 }
 
-impl CommandRunner {
+impl LocalCommandRunner {
     /// Makes a runner and tos the parent of whatever its commands orphan. Without a sandbox commands
     /// run with all the rights of the user.
     pub fn new(options: Options, sandbox: Option<Arc<dyn Sandbox>>) -> Self {
-        if let Err(error) = tree::become_reaper() {
+        if let Err(error) = process_tree::become_reaper() {
             tracing::warn!(%error, "orphans can be found by their marker only");
         }
         let environment = environment::minimal(
@@ -113,11 +113,11 @@ impl CommandRunner {
         }
     }
 
-    async fn run_order(&self, order: &Order) -> Result<End, Failure> {
+    async fn run_order(&self, order: &CommandRequest) -> Result<CommandResult, SpawnError> {
         let started = Instant::now();
         let interrupts = self.interrupts.subscribe();
         let mut launch =
-            launch::prepare(&order.command, &order.directory, self.environment_of(order))?;
+            spawn::prepare(&order.command, &order.directory, self.environment_of(order))?;
         launch
             .inside
             .input_file
@@ -128,17 +128,17 @@ impl CommandRunner {
         };
         let (out, out_end) = pipe(&launch)?;
         let (err, err_end) = pipe(&launch)?;
-        let began = tree::ticks_now();
+        let began = process_tree::ticks_now();
         let child = spawn(&launch, out_end, err_end)?;
-        let tree = Tree::new(child.id().unwrap_or(0), launch.jailed, &order.token, began);
+        let tree = ProcessTree::new(child.id().unwrap_or(0), launch.jailed, &order.token, began);
         let options = &self.options;
-        let running = Running::new(
+        let running = RunningCommand::new(
             tree,
             child,
             interrupts,
             order.grace.unwrap_or(options.grace),
             options.leftover_grace,
-            options.room,
+            options.task_folder,
             launch.watched.clone(),
         );
         let mut sinks =
@@ -146,7 +146,7 @@ impl CommandRunner {
         let ended = running.finish(order, [out, err], &mut sinks).await;
         let (exit, leftovers) = ended.map_err(|error| lost(&launch, &error))?;
         let [stdout, stderr] = sinks.map(|sink| sink.finish(&options.root));
-        Ok(End {
+        Ok(CommandResult {
             exit,
             stdout,
             stderr,
@@ -155,7 +155,7 @@ impl CommandRunner {
         })
     }
 
-    fn environment_of(&self, order: &Order) -> Vec<(OsString, OsString)> {
+    fn environment_of(&self, order: &CommandRequest) -> Vec<(OsString, OsString)> {
         let mut environment = self.environment.clone();
         for (name, value) in &order.environment {
             if !self.options.redactor.finds_in(value) {
@@ -164,23 +164,23 @@ impl CommandRunner {
             }
         }
         environment.extend(self.options.own_keys.iter().cloned());
-        environment.push((tree::MARKER.into(), order.token.clone().into()));
+        environment.push((process_tree::MARKER.into(), order.token.clone().into()));
         environment
     }
 
-    fn sink(&self, order: &Order, stream: OutputStream) -> Sink {
+    fn sink(&self, order: &CommandRequest, stream: OutputStream) -> OutputSink {
         let ending = match stream {
             OutputStream::Stdout => "stdout",
             OutputStream::Stderr => "stderr",
         };
         let name = format!("{:02}.{ending}", order.index);
-        let keep = Keep {
+        let keep = CaptureLimits {
             head: self.options.head_bytes,
             tail: self.options.tail_bytes,
             disk: self.options.disk_bytes,
         };
         let redaction = self.options.redactor.stream();
-        let sink = Sink::new(order.output_directory.join(name), keep, redaction);
+        let sink = OutputSink::new(order.output_directory.join(name), keep, redaction);
         match &order.streams.reader {
             Some(reader) => sink.read_by(Arc::clone(reader), stream),
             None => sink,
@@ -188,12 +188,15 @@ impl CommandRunner {
     }
 }
 
-impl Runner for CommandRunner {
-    fn run<'a>(&'a self, order: &'a Order) -> BoxFuture<'a, Result<End, Failure>> {
+impl CommandRunner for LocalCommandRunner {
+    fn run<'a>(
+        &'a self,
+        order: &'a CommandRequest,
+    ) -> BoxFuture<'a, Result<CommandResult, SpawnError>> {
         Box::pin(self.run_order(order))
     }
 
-    fn interrupt(&self, how: Interrupt) {
+    fn interrupt(&self, how: StopSignal) {
         self.interrupts.send_replace(Some(how));
     }
 
@@ -207,20 +210,23 @@ impl Runner for CommandRunner {
     fn reap<'a>(&'a self, token_prefix: &'a str) -> BoxFuture<'a, u32> {
         let prefix = token_prefix.to_owned();
         Box::pin(async move {
-            let task = tokio::task::spawn_blocking(move || tree::blocking_reap(&prefix));
+            let task = tokio::task::spawn_blocking(move || process_tree::blocking_reap(&prefix));
             task.await.unwrap_or(0)
         })
     }
 }
 
-fn pipe(launch: &Launch) -> Result<(OwnedFd, OwnedFd), Failure> {
-    let (reader, writer) =
-        std::io::pipe().map_err(|error| launch::spawn_failure(launch, &error))?;
+fn pipe(launch: &LaunchRequest) -> Result<(OwnedFd, OwnedFd), SpawnError> {
+    let (reader, writer) = std::io::pipe().map_err(|error| spawn::spawn_failure(launch, &error))?;
     Ok((reader.into(), writer.into()))
 }
 
 /// Starts the process in a group of its own, away from any terminal.
-fn spawn(launch: &Launch, out: OwnedFd, err: OwnedFd) -> Result<tokio::process::Child, Failure> {
+fn spawn(
+    launch: &LaunchRequest,
+    out: OwnedFd,
+    err: OwnedFd,
+) -> Result<tokio::process::Child, SpawnError> {
     let input = input(launch)?;
     let mut command = std::process::Command::new(&launch.program);
     command
@@ -235,11 +241,11 @@ fn spawn(launch: &Launch, out: OwnedFd, err: OwnedFd) -> Result<tokio::process::
     session::detach(&mut command);
     tokio::process::Command::from(command)
         .spawn()
-        .map_err(|error| launch::spawn_failure(launch, &error))
+        .map_err(|error| spawn::spawn_failure(launch, &error))
 }
 
 /// A jailer keeps its own standard input and opens the file behind the wall.
-fn input(launch: &Launch) -> Result<Stdio, Failure> {
+fn input(launch: &LaunchRequest) -> Result<Stdio, SpawnError> {
     match &launch.inside.input_file {
         _ if launch.jailed => Ok(Stdio::piped()),
         None => Ok(Stdio::null()),
@@ -247,7 +253,7 @@ fn input(launch: &Launch) -> Result<Stdio, Failure> {
             .read(true)
             .open(path)
             .map(Stdio::from)
-            .map_err(|error| Failure {
+            .map_err(|error| SpawnError {
                 message: format!(
                     "the input `{}` cannot be read: {error}; make it readable",
                     path.display()
@@ -256,9 +262,9 @@ fn input(launch: &Launch) -> Result<Stdio, Failure> {
     }
 }
 
-fn lost(launch: &Launch, error: &std::io::Error) -> Failure {
+fn lost(launch: &LaunchRequest, error: &std::io::Error) -> SpawnError {
     let program = launch.program.display();
-    Failure {
+    SpawnError {
         message: format!(
             "lost sight of `{program}`: {error}; its processes were ended, run it again"
         ),

@@ -20,13 +20,13 @@ use tokio::{
 };
 
 use super::{
-    capture::{Sink, pump},
-    room::{Room, outgrown, overflowed},
-    tree::{Member, Tree},
+    capture::{OutputSink, pump},
+    disk_allowance::{DiskAllowance, outgrown, overflowed},
+    process_tree::{ProcessEntry, ProcessTree},
 };
 use crate::{
-    domain::process::Exit,
-    ports::runner::{Interrupt, Order},
+    domain::process::ExitStatus,
+    ports::runner::{CommandRequest, StopSignal},
 };
 
 /// How often in an idle deadline the command is looked at.
@@ -34,37 +34,37 @@ const LOOKS: u32 = 4;
 
 /// A started command. The order of the fields matters: the tree is ended before the child is let go.
 #[derive(Debug)]
-pub(super) struct Running {
-    tree: Tree,
+pub(super) struct RunningCommand {
+    tree: ProcessTree,
     child: Child,
     /// Open as long as a jailer must stay; waiting for the child would close it.
     _lifeline: Option<ChildStdin>,
-    interrupts: watch::Receiver<Option<Interrupt>>,
+    interrupts: watch::Receiver<Option<StopSignal>>,
     seen: Arc<AtomicU64>,
     grace: Duration,
     leftover_grace: Duration,
-    room: Room,
+    task_folder: DiskAllowance,
     /// A folder that it shares with others, and how much that may hold.
     watched: Option<(PathBuf, u64)>,
 }
 
 /// How a command ended and how many processes it had left behind.
-pub(super) type Ended = (Exit, u32);
+pub(super) type EndedCommand = (ExitStatus, u32);
 
 /// Why tos ends a command.
-enum Cause {
+enum EndCause {
     Itself(std::process::ExitStatus),
-    Ordered(Exit, Interrupt),
+    Ordered(ExitStatus, StopSignal),
 }
 
-impl Running {
+impl RunningCommand {
     pub(super) fn new(
-        tree: Tree,
+        tree: ProcessTree,
         mut child: Child,
-        interrupts: watch::Receiver<Option<Interrupt>>,
+        interrupts: watch::Receiver<Option<StopSignal>>,
         grace: Duration,
         leftover_grace: Duration,
-        room: Room,
+        task_folder: DiskAllowance,
         watched: Option<(PathBuf, u64)>,
     ) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Running {
             seen: Arc::default(),
             grace,
             leftover_grace,
-            room,
+            task_folder,
             watched,
         }
     }
@@ -83,10 +83,10 @@ impl Running {
     /// Stays with the command to its end while both streams are read.
     pub(super) async fn finish(
         mut self,
-        order: &Order,
+        order: &CommandRequest,
         pipes: [OwnedFd; 2],
-        sinks: &mut [Sink; 2],
-    ) -> std::io::Result<Ended> {
+        sinks: &mut [OutputSink; 2],
+    ) -> std::io::Result<EndedCommand> {
         let (tell_done, done) = watch::channel(false);
         let seen = Arc::clone(&self.seen);
         let [out_pipe, err_pipe] = pipes;
@@ -105,10 +105,10 @@ impl Running {
         ended
     }
 
-    async fn supervise(&mut self, order: &Order) -> std::io::Result<Ended> {
+    async fn supervise(&mut self, order: &CommandRequest) -> std::io::Result<EndedCommand> {
         let ended = match self.cause(order).await? {
-            Cause::Itself(status) => (exit_of(status), self.end_leftovers().await),
-            Cause::Ordered(exit, how) => {
+            EndCause::Itself(status) => (exit_of(status), self.end_leftovers().await),
+            EndCause::Ordered(exit, how) => {
                 self.end(how).await;
                 self.child.wait().await?;
                 self.tree.collect();
@@ -119,20 +119,20 @@ impl Running {
         Ok(ended)
     }
 
-    async fn cause(&mut self, order: &Order) -> std::io::Result<Cause> {
+    async fn cause(&mut self, order: &CommandRequest) -> std::io::Result<EndCause> {
         let after_ms = millis(order.deadline);
         tokio::select! {
             biased;
-            status = self.child.wait() => Ok(Cause::Itself(status?)),
-            how = interrupted(&mut self.interrupts) => Ok(Cause::Ordered(Exit::Cancelled, how)),
+            status = self.child.wait() => Ok(EndCause::Itself(status?)),
+            how = interrupted(&mut self.interrupts) => Ok(EndCause::Ordered(ExitStatus::Cancelled, how)),
             () = tokio::time::sleep(order.deadline) =>
-                Ok(Cause::Ordered(Exit::TimedOut { after_ms }, Interrupt::Terminate)),
+                Ok(EndCause::Ordered(ExitStatus::TimedOut { after_ms }, StopSignal::Terminate)),
             after = idle(&mut self.tree, &self.seen, order.idle_deadline) =>
-                Ok(Cause::Ordered(Exit::Idle { after_ms: millis(after) }, Interrupt::Terminate)),
-            taken_bytes = outgrown(&order.directory, self.room) =>
-                Ok(Cause::Ordered(Exit::DiskTaken { taken_bytes }, Interrupt::Kill)),
+                Ok(EndCause::Ordered(ExitStatus::Idle { after_ms: millis(after) }, StopSignal::Terminate)),
+            taken_bytes = outgrown(&order.directory, self.task_folder) =>
+                Ok(EndCause::Ordered(ExitStatus::DiskTaken { taken_bytes }, StopSignal::Kill)),
             taken_bytes = overflowed(self.watched.clone()) =>
-                Ok(Cause::Ordered(Exit::DiskTaken { taken_bytes }, Interrupt::Kill)),
+                Ok(EndCause::Ordered(ExitStatus::DiskTaken { taken_bytes }, StopSignal::Kill)),
         }
     }
 
@@ -150,8 +150,8 @@ impl Running {
         count
     }
 
-    async fn end(&mut self, how: Interrupt) {
-        if how == Interrupt::Terminate {
+    async fn end(&mut self, how: StopSignal) {
+        if how == StopSignal::Terminate {
             let members = self.tree.members();
             self.ask(members, self.grace).await;
         }
@@ -159,7 +159,7 @@ impl Running {
     }
 
     /// Asks to terminate and waits up to `grace`; a request to kill ends the waiting.
-    async fn ask(&mut self, mut members: Vec<Member>, grace: Duration) {
+    async fn ask(&mut self, mut members: Vec<ProcessEntry>, grace: Duration) {
         let until = tokio::time::Instant::now() + grace;
         while !members.is_empty() {
             self.tree.terminate(&members);
@@ -197,21 +197,21 @@ impl Running {
     }
 }
 
-async fn interrupted(interrupts: &mut watch::Receiver<Option<Interrupt>>) -> Interrupt {
+async fn interrupted(interrupts: &mut watch::Receiver<Option<StopSignal>>) -> StopSignal {
     if interrupts.changed().await.is_err() {
         return pending().await;
     }
     interrupts
         .borrow_and_update()
-        .unwrap_or(Interrupt::Terminate)
+        .unwrap_or(StopSignal::Terminate)
 }
 
-async fn killed(interrupts: &mut watch::Receiver<Option<Interrupt>>) {
-    while interrupted(interrupts).await != Interrupt::Kill {}
+async fn killed(interrupts: &mut watch::Receiver<Option<StopSignal>>) {
+    while interrupted(interrupts).await != StopSignal::Kill {}
 }
 
 /// Ends when nothing has been written, computed, read or started for this long; returns how long.
-async fn idle(tree: &mut Tree, seen: &AtomicU64, deadline: Option<Duration>) -> Duration {
+async fn idle(tree: &mut ProcessTree, seen: &AtomicU64, deadline: Option<Duration>) -> Duration {
     let Some(deadline) = deadline else {
         return pending().await;
     };
@@ -229,11 +229,11 @@ async fn idle(tree: &mut Tree, seen: &AtomicU64, deadline: Option<Duration>) -> 
     }
 }
 
-fn exit_of(status: std::process::ExitStatus) -> Exit {
+fn exit_of(status: std::process::ExitStatus) -> ExitStatus {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code { code },
-        (None, signal) => Exit::Signal {
+        (Some(code), _) => ExitStatus::Code { code },
+        (None, signal) => ExitStatus::Signal {
             signal: signal.unwrap_or(0),
         },
     }

@@ -7,11 +7,11 @@ use std::{
 
 use super::{
     JAIL_WORD,
-    spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Layer, Spec},
+    spec::{FolderAccess, INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, SandboxSpec},
 };
 use crate::{
-    adapters::programs,
-    domain::confinement::{Level, Network},
+    adapters::process::find_program,
+    domain::sandbox::{ConfinementLevel, NetworkAccess},
 };
 
 /// Parts of `/proc` through which the machine can be changed.
@@ -19,12 +19,12 @@ const PROC_LEVERS: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq",
 
 /// Finds the program in a search path.
 pub(super) fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
-    programs::find(path, Path::new("/"), "bwrap".as_ref())
+    find_program::find(path, Path::new("/"), "bwrap".as_ref())
 }
 
 /// Returns the arguments of `bwrap` up to and including the inner jailer's; the command follows.
-pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
-    let mut words = Words(Vec::new());
+pub(super) fn arguments(spec: &SandboxSpec, encoded: &str) -> Vec<OsString> {
+    let mut words = ArgumentList(Vec::new());
     words.plain(&[
         "--die-with-parent",
         "--unshare-user",
@@ -32,7 +32,7 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
         "--unshare-ipc",
     ]);
     words.plain(&["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]);
-    if spec.network != Network::Full {
+    if spec.network != NetworkAccess::Full {
         words.plain(&["--unshare-net"]);
     }
     words.plain(&["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]);
@@ -66,7 +66,7 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
     if let Some(proxy) = &spec.proxy {
         words.mount("--ro-bind", proxy, Path::new(INNER_PROXY));
     }
-    if spec.network == Network::Full
+    if spec.network == NetworkAccess::Full
         && let Ok(resolver) = Path::new("/etc/resolv.conf").canonicalize()
         && resolver.starts_with("/run")
     {
@@ -74,7 +74,7 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
     }
     // Only now, for places to mount on are made in covered folders.
     for (path, layer) in &spec.layers {
-        if *layer == Layer::Cover {
+        if *layer == FolderAccess::Cover {
             words.path("--remount-ro", path);
         }
     }
@@ -83,11 +83,11 @@ pub(super) fn arguments(spec: &Spec, encoded: &str) -> Vec<OsString> {
     words.0
 }
 
-struct Words(Vec<OsString>);
+struct ArgumentList(Vec<OsString>);
 
-impl Words {
+impl ArgumentList {
     /// Gives the command temporary directories of its own.
-    fn private(&mut self, spec: &Spec) {
+    fn private(&mut self, spec: &SandboxSpec) {
         let size = spec.limits.temporary_bytes.to_string();
         for folder in ["/tmp", "/var/tmp", "/dev/shm"] {
             match &spec.temporary {
@@ -100,17 +100,17 @@ impl Words {
     }
 
     /// Covers folders and brings back what is shown in them.
-    fn layers(&mut self, spec: &Spec) {
-        let bind = if spec.level == Level::Workspace {
+    fn layers(&mut self, spec: &SandboxSpec) {
+        let bind = if spec.level == ConfinementLevel::Workspace {
             "--bind"
         } else {
             "--ro-bind"
         };
         for (path, layer) in &spec.layers {
             match layer {
-                Layer::Cover => self.path("--tmpfs", path),
-                Layer::Show => self.mount("--ro-bind", path, path),
-                Layer::Root => self.mount(bind, path, path),
+                FolderAccess::Cover => self.path("--tmpfs", path),
+                FolderAccess::Show => self.mount("--ro-bind", path, path),
+                FolderAccess::Root => self.mount(bind, path, path),
             }
         }
         for (link, target) in &spec.links {

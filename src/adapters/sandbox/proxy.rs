@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running proxy; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Proxy {
+pub(super) struct HttpProxy {
     folder: tempfile::TempDir,
     task: JoinHandle<()>,
     refused: Refused,
@@ -38,12 +38,12 @@ type Refused = Arc<Mutex<BTreeSet<String>>>;
 /// More refused hosts than this are not remembered.
 const MOST_REFUSED: usize = 64;
 
-impl Proxy {
+impl HttpProxy {
     /// Starts a proxy for these hosts (`host` or `host:port`, `*.` in front for everything below).
     pub(super) fn start(hosts: &[String]) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tos-proxy-").tempdir()?;
         let listener = UnixListener::bind(folder.path().join("socket"))?;
-        let hosts: Arc<[Host]> = hosts.iter().map(|host| Host::new(host)).collect();
+        let hosts: Arc<[AllowedHost]> = hosts.iter().map(|host| AllowedHost::new(host)).collect();
         let refused = Refused::default();
         let task = tokio::spawn(serve(listener, hosts, Arc::clone(&refused)));
         Ok(Self {
@@ -66,7 +66,7 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
+impl Drop for HttpProxy {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -74,13 +74,13 @@ impl Drop for Proxy {
 
 /// One allowed host.
 #[derive(Debug, PartialEq, Eq)]
-struct Host {
+struct AllowedHost {
     name: String,
     below: bool,
     port: Option<u16>,
 }
 
-impl Host {
+impl AllowedHost {
     fn new(text: &str) -> Self {
         let (name, port) = split_port(text);
         let (name, below) = match name.strip_prefix("*.") {
@@ -119,7 +119,7 @@ fn split_port(text: &str) -> (&str, Option<u16>) {
     }
 }
 
-async fn serve(listener: UnixListener, hosts: Arc<[Host]>, refused: Refused) {
+async fn serve(listener: UnixListener, hosts: Arc<[AllowedHost]>, refused: Refused) {
     while let Ok((stream, _)) = listener.accept().await {
         let (hosts, refused) = (Arc::clone(&hosts), Arc::clone(&refused));
         tokio::spawn(async move {
@@ -130,9 +130,13 @@ async fn serve(listener: UnixListener, hosts: Arc<[Host]>, refused: Refused) {
     }
 }
 
-async fn answer(mut inside: UnixStream, hosts: &[Host], refused: &Refused) -> io::Result<()> {
+async fn answer(
+    mut inside: UnixStream,
+    hosts: &[AllowedHost],
+    refused: &Refused,
+) -> io::Result<()> {
     let head = tokio::time::timeout(PATIENCE, head(&mut inside)).await??;
-    let Some(request) = Request::parse(&head) else {
+    let Some(request) = ProxyRequest::parse(&head) else {
         return refuse(&mut inside, "400 Bad Request").await;
     };
     let allowed = hosts
@@ -161,7 +165,7 @@ async fn answer(mut inside: UnixStream, hosts: &[Host], refused: &Refused) -> io
     Ok(())
 }
 
-fn remember(refused: &Refused, request: &Request) {
+fn remember(refused: &Refused, request: &ProxyRequest) {
     let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
     if refused.len() < MOST_REFUSED {
         refused.insert(format!("{}:{}", request.name, request.port));
@@ -183,7 +187,7 @@ async fn head(inside: &mut UnixStream) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-async fn connect(request: &Request, allowed: &Host) -> Option<TcpStream> {
+async fn connect(request: &ProxyRequest, allowed: &AllowedHost) -> Option<TcpStream> {
     let place = (request.name.trim_matches(['[', ']']), request.port);
     let addresses = tokio::net::lookup_host(place).await.ok()?;
     let named = allowed.name.trim_matches(['[', ']']).parse::<IpAddr>().ok();
@@ -228,14 +232,14 @@ fn is_public(address: IpAddr) -> bool {
 
 /// What the command asks the proxy for.
 #[derive(Debug, PartialEq, Eq)]
-struct Request {
+struct ProxyRequest {
     name: String,
     port: u16,
     /// What goes to the host; empty for a tunnel.
     forward: Vec<u8>,
 }
 
-impl Request {
+impl ProxyRequest {
     fn parse(head: &[u8]) -> Option<Self> {
         let end = head.windows(2).position(|part| part == b"\r\n")?;
         let line = std::str::from_utf8(&head[..end]).ok()?;
@@ -281,7 +285,7 @@ mod tests {
             ("example.org", "example.org", 22, false),
         ] {
             assert_eq!(
-                Host::new(rule).allows(name, port),
+                AllowedHost::new(rule).allows(name, port),
                 allowed,
                 "{rule} {name}:{port}"
             );
@@ -290,11 +294,12 @@ mod tests {
 
     #[test]
     fn a_tunnel_and_a_plain_request_are_understood() {
-        let tunnel = Request::parse(b"CONNECT a.b:443 HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
+        let tunnel = ProxyRequest::parse(b"CONNECT a.b:443 HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
         assert_eq!((tunnel.name.as_str(), tunnel.port), ("a.b", 443));
-        let plain = Request::parse(b"GET http://a.b/c?d HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
+        let plain =
+            ProxyRequest::parse(b"GET http://a.b/c?d HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
         assert_eq!(plain.forward, b"GET /c?d HTTP/1.1\r\nHost: a.b\r\n\r\n");
-        assert_eq!(Request::parse(b"GET /c HTTP/1.1\r\n\r\n"), None);
+        assert_eq!(ProxyRequest::parse(b"GET /c HTTP/1.1\r\n\r\n"), None);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::confinement::{Backend, Level, Network};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, SandboxBackend};
 
 /// Ceilings of one command; `None` = no ceiling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct ResourceLimits {
     /// Address space of one process, in bytes.
     pub memory_bytes: Option<u64>,
     /// Processes and threads at a time.
@@ -22,7 +22,7 @@ pub struct Limits {
     pub temporary_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for ResourceLimits {
     fn default() -> Self {
         Self {
             memory_bytes: None,
@@ -37,20 +37,20 @@ impl Default for Limits {
 /// One wall for one command. All paths are absolute, without links, and exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Spec {
-    pub(super) backend: Backend,
-    pub(super) level: Level,
-    pub(super) network: Network,
+pub(super) struct SandboxSpec {
+    pub(super) backend: SandboxBackend,
+    pub(super) level: ConfinementLevel,
+    pub(super) network: NetworkAccess,
     pub(super) root: PathBuf,
     /// What covers what, parents before what lies in them; the root is among them.
-    pub(super) layers: Vec<(PathBuf, Layer)>,
+    pub(super) layers: Vec<(PathBuf, FolderAccess)>,
     /// Links that lie in covered folders, and what they say.
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     /// Below the root, readable only.
     pub(super) protected: Vec<PathBuf>,
     /// Anywhere where it could be seen, not even readable.
     pub(super) hidden: Vec<PathBuf>,
-    pub(super) limits: Limits,
+    pub(super) limits: ResourceLimits,
     /// The folder that is `/tmp` behind the wall, or what stands for it; `None` = a new one for each command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) temporary: Option<PathBuf>,
@@ -74,7 +74,7 @@ pub(super) struct Spec {
 /// What becomes of a folder behind a wall, with everything in it that has no layer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Layer {
+pub(super) enum FolderAccess {
     /// It is empty.
     Cover,
     /// It can be read.

@@ -11,8 +11,8 @@ use regex::Regex;
 
 use super::{Agent, AgentKind, AgentReport};
 use crate::domain::{
-    process::Exit,
-    quota,
+    agent::quota,
+    process::ExitStatus,
     text::{head, tail, visible},
 };
 
@@ -126,7 +126,7 @@ pub fn renewed_on(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<St
 
 /// An agent that tos ended because it said nothing, and why it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quiet {
+pub enum SilentAgent {
     /// It was not silent for too long.
     No,
     /// It waited for its provider.
@@ -231,12 +231,12 @@ fn logged(line: &str) -> Option<&str> {
 pub fn classify(
     agent: &Agent,
     report: &AgentReport,
-    exit: &Exit,
-    quiet: Quiet,
+    exit: &ExitStatus,
+    quiet: SilentAgent,
     stderr: &str,
     now: DateTime<FixedOffset>,
 ) -> AgentEnd {
-    let well = matches!(exit, Exit::Code { code: 0 }) && quiet == Quiet::No;
+    let well = matches!(exit, ExitStatus::Code { code: 0 }) && quiet == SilentAgent::No;
     if well && !report.is_error && (report.has_ended || !agent.kind.has_envelope()) {
         return AgentEnd::Done;
     }
@@ -247,7 +247,7 @@ pub fn classify(
         remedy: remedy(agent.kind, &all),
         reason,
     };
-    if quiet == Quiet::Unauthorised {
+    if quiet == SilentAgent::Unauthorised {
         return needs_person(reason);
     }
     if report.error_kind.is_some() {
@@ -263,7 +263,7 @@ pub fn classify(
     }
     let provider =
         matches!(report.status, Some(408 | 409 | 429 | 500..=599)) || says(&PROVIDER, &decisive);
-    if let Quiet::ForProvider { seconds } = quiet {
+    if let SilentAgent::ForProvider { seconds } = quiet {
         let silence = format!("it said nothing for {seconds} s while none of its commands ran");
         let reason = if all.is_empty() {
             silence
@@ -403,7 +403,13 @@ mod tests {
     use super::*;
     use crate::domain::agent::Transcript;
 
-    fn ended(kind: AgentKind, lines: &[&str], code: i32, quiet: Quiet, stderr: &str) -> AgentEnd {
+    fn ended(
+        kind: AgentKind,
+        lines: &[&str],
+        code: i32,
+        quiet: SilentAgent,
+        stderr: &str,
+    ) -> AgentEnd {
         let mut transcript = Transcript::new(kind);
         for line in lines {
             transcript.line(line);
@@ -412,7 +418,7 @@ mod tests {
         classify(
             &Agent::simple(kind),
             &transcript.finish(),
-            &Exit::Code { code },
+            &ExitStatus::Code { code },
             quiet,
             stderr,
             now,
@@ -423,7 +429,7 @@ mod tests {
         let line = format!(
             r#"{{"type":"result","subtype":"success","is_error":true,"api_error_status":{status},"result":"{result}"}}"#
         );
-        ended(AgentKind::Claude, &[&line], 1, Quiet::No, "")
+        ended(AgentKind::Claude, &[&line], 1, SilentAgent::No, "")
     }
 
     fn codex(message: &str, stderr: &str) -> AgentEnd {
@@ -433,7 +439,7 @@ mod tests {
             AgentKind::Codex,
             &[&line],
             1,
-            Quiet::No,
+            SilentAgent::No,
             &format!("Reading additional input from stdin...\n{stderr}"),
         )
     }
@@ -491,7 +497,7 @@ mod tests {
                 AgentKind::Opencode,
                 &[],
                 143,
-                Quiet::ForProvider { seconds: 300 },
+                SilentAgent::ForProvider { seconds: 300 },
                 "",
             ),
             ended(
@@ -500,7 +506,7 @@ mod tests {
                     r#"{"type":"result","status":"error","error":{"message":"[API Error: {\"error\":{\"code\":503,\"status\":\"UNAVAILABLE\"}}]"}}"#,
                 ],
                 1,
-                Quiet::No,
+                SilentAgent::No,
                 "}",
             ),
         ];
@@ -530,7 +536,7 @@ mod tests {
                     "The API provider is not able to authenticate you.",
                 ],
                 0,
-                Quiet::No,
+                SilentAgent::No,
                 "Warning: Input is not a terminal (fd=0).",
             ),
             codex("unexpected status 401 Unauthorized: MSG, url: URL", ""),
@@ -539,7 +545,7 @@ mod tests {
                 AgentKind::Codex,
                 &[],
                 1,
-                Quiet::No,
+                SilentAgent::No,
                 "ERROR: your refresh token was already used. Please log out and sign in again.",
             ),
             ended(
@@ -548,17 +554,17 @@ mod tests {
                     r#"{"type":"result","status":"error","error":{"type":"unknown","message":"[API Error: {\"error\":{\"code\":401,\"message\":\"nope\"}}]"}}"#,
                 ],
                 145,
-                Quiet::No,
+                SilentAgent::No,
                 "  status: 401\n}",
             ),
             ended(
                 AgentKind::Gemini,
                 &[],
                 41,
-                Quiet::No,
+                SilentAgent::No,
                 "Invalid auth method selected.",
             ),
-            ended(AgentKind::Claude, &[], 143, Quiet::Unauthorised, ""),
+            ended(AgentKind::Claude, &[], 143, SilentAgent::Unauthorised, ""),
         ];
         for end in all {
             assert!(
@@ -577,7 +583,7 @@ mod tests {
     fn what_commands_print_decides_nothing() {
         let greps = r#"{"type":"item.completed","item":{"id":"1","type":"command_execution","aggregated_output":"usage limit reached, credit balance is too low, 401 Unauthorized","exit_code":0,"status":"completed"}}"#;
         let failed = r#"{"type":"turn.failed","error":{"message":"the model gave up"}}"#;
-        let end = ended(AgentKind::Codex, &[greps, failed], 1, Quiet::No, "");
+        let end = ended(AgentKind::Codex, &[greps, failed], 1, SilentAgent::No, "");
         assert_eq!(
             end,
             AgentEnd::Failed {
@@ -587,7 +593,7 @@ mod tests {
         );
         let done = [greps, r#"{"type":"turn.completed","usage":{}}"#];
         assert_eq!(
-            ended(AgentKind::Codex, &done, 0, Quiet::No, ""),
+            ended(AgentKind::Codex, &done, 0, SilentAgent::No, ""),
             AgentEnd::Done
         );
     }
@@ -610,7 +616,7 @@ mod tests {
                 "tests failed",
             ),
         ] {
-            let end = ended(kind, &lines, 1, Quiet::No, stderr);
+            let end = ended(kind, &lines, 1, SilentAgent::No, stderr);
             assert!(matches!(end, AgentEnd::Failed { .. }), "{end:?}");
         }
     }
@@ -625,7 +631,7 @@ mod tests {
         };
         let budget = r#"{"type":"result","subtype":"error_max_budget_usd","is_error":true}"#;
         assert_eq!(
-            reason(ended(AgentKind::Claude, &[budget], 1, Quiet::No, "")),
+            reason(ended(AgentKind::Claude, &[budget], 1, SilentAgent::No, "")),
             "it used up its budget (error_max_budget_usd)"
         );
         let words = r#"{"type":"item.completed","item":{"id":"1","type":"agent_message","text":"I stop here"}}"#;
@@ -634,7 +640,7 @@ mod tests {
                 AgentKind::Codex,
                 &[words],
                 1,
-                Quiet::No,
+                SilentAgent::No,
                 "Reading additional input from stdin...\n"
             )),
             "its last words: I stop here"
@@ -644,7 +650,7 @@ mod tests {
                 AgentKind::Gemini,
                 &[],
                 145,
-                Quiet::No,
+                SilentAgent::No,
                 "TypeError: x is not a function\n    at f (a.js:1)\n}"
             )),
             "TypeError: x is not a function"
@@ -652,7 +658,7 @@ mod tests {
         let line = "timestamp=2026 level=ERROR message=\"stream error\" error.error=\"AI_APICallError: slow down\" x=1";
         assert_eq!(telling_line(line).unwrap(), "AI_APICallError: slow down");
         assert_eq!(
-            reason(ended(AgentKind::Codex, &[], 1, Quiet::No, "")),
+            reason(ended(AgentKind::Codex, &[], 1, SilentAgent::No, "")),
             "it said nothing"
         );
     }
@@ -663,7 +669,7 @@ mod tests {
             AgentKind::Command,
             &["usage limit reached; resets_in_seconds: 1"],
             1,
-            Quiet::No,
+            SilentAgent::No,
             "",
         );
         assert!(
@@ -680,7 +686,7 @@ mod tests {
             AgentKind::Command,
             &["working"],
             2,
-            Quiet::No,
+            SilentAgent::No,
             "no such file\n",
         );
         assert_eq!(

@@ -6,17 +6,19 @@
 
 mod failure;
 mod invocation;
+pub mod login;
 mod price;
+pub mod quota;
 mod transcript;
 
 use serde::{Deserialize, Serialize};
 
-pub use failure::{AgentEnd, Quiet, classify, renewed_on, telling_line};
+pub use failure::{AgentEnd, SilentAgent, classify, renewed_on, telling_line};
 pub use invocation::{
     CHECK_EDITED, CHECK_FILE, CHECK_FILES, CHECK_RAN, HELLO, INNER_PROGRAM, Invocation,
     MAX_ARGUMENT,
 };
-pub use price::{Rate, TokenPrice};
+pub use price::{TokenPrice, TokenRate};
 pub use transcript::{AgentReport, Denial, Transcript};
 
 /// How long an agent may be silent at most unless something else is said, in seconds; half of a shorter task's time.

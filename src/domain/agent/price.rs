@@ -5,14 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::model::Usage;
+use crate::domain::model::TokenUsage;
 
 /// Dollars per million tokens, kept as millionths of a dollar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
-pub struct Rate(u64);
+pub struct TokenRate(u64);
 
-impl TryFrom<f64> for Rate {
+impl TryFrom<f64> for TokenRate {
     type Error = String;
 
     #[expect(
@@ -31,9 +31,9 @@ impl TryFrom<f64> for Rate {
     }
 }
 
-impl From<Rate> for f64 {
+impl From<TokenRate> for f64 {
     #[expect(clippy::cast_precision_loss, reason = "prices stay far below 2^52")]
-    fn from(rate: Rate) -> Self {
+    fn from(rate: TokenRate) -> Self {
         rate.0 as Self / 1e6
     }
 }
@@ -43,12 +43,12 @@ impl From<Rate> for f64 {
 #[serde(deny_unknown_fields)]
 pub struct TokenPrice {
     /// Input that was not cached.
-    pub input_per_mtok: Rate,
+    pub input_per_mtok: TokenRate,
     /// Output, reasoning included.
-    pub output_per_mtok: Rate,
+    pub output_per_mtok: TokenRate,
     /// Cached input; `input_per_mtok` when absent.
     #[serde(default)]
-    pub cached_input_per_mtok: Option<Rate>,
+    pub cached_input_per_mtok: Option<TokenRate>,
 }
 
 /// Beginnings of model names with input, cached input and output, in thousandths of a dollar per million tokens.
@@ -75,14 +75,14 @@ impl TokenPrice {
         };
         let (_, input, cached, output) = KNOWN.iter().find(|(known, ..)| same(known))?;
         Some(Self {
-            input_per_mtok: Rate(input * 1000),
-            output_per_mtok: Rate(output * 1000),
-            cached_input_per_mtok: Some(Rate(cached * 1000)),
+            input_per_mtok: TokenRate(input * 1000),
+            output_per_mtok: TokenRate(output * 1000),
+            cached_input_per_mtok: Some(TokenRate(cached * 1000)),
         })
     }
 
     /// Returns what tokens cost, in millionths of a dollar, rounded up.
-    pub fn micro_usd(self, usage: Usage) -> u64 {
+    pub fn micro_usd(self, usage: TokenUsage) -> u64 {
         let cached = self.cached_input_per_mtok.unwrap_or(self.input_per_mtok);
         let plain = usage.input.saturating_sub(usage.cached_input);
         let parts = [
@@ -115,10 +115,10 @@ mod tests {
     fn a_price_is_a_number_of_dollars() {
         let price: TokenPrice =
             toml::from_str("input_per_mtok = 1.25\noutput_per_mtok = 10").unwrap();
-        let usage = Usage {
+        let usage = TokenUsage {
             input: 1_000_000,
             output: 1,
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         assert_eq!(price.micro_usd(usage), 1_250_010);
         assert!(toml::from_str::<TokenPrice>("input_per_mtok = -1\noutput_per_mtok = 1").is_err());

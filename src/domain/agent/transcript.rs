@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::AgentKind;
-use crate::domain::model::Usage;
+use crate::domain::model::TokenUsage;
 
 /// How many complaints are kept; the last ones say most.
 const COMPLAINTS: usize = 8;
@@ -33,7 +33,7 @@ pub struct AgentReport {
     /// What it cost, in millionths of a dollar, where it tells.
     pub micro_usd: Option<u64>,
     /// The tokens it used, where it counts them.
-    pub usage: Option<Usage>,
+    pub usage: Option<TokenUsage>,
     /// The model that it says it used.
     pub model: Option<String>,
     /// It says itself that it failed.
@@ -218,7 +218,7 @@ impl Transcript {
         let own_error = !matches!(subtype, "" | "success");
         report.is_error = own_error || value.get("is_error").is_some_and(|flag| flag == true);
         report.error_kind = own_error.then(|| subtype.to_owned());
-        report.usage = value.get("usage").map(|usage| Usage {
+        report.usage = value.get("usage").map(|usage| TokenUsage {
             input: [
                 "/input_tokens",
                 "/cache_read_input_tokens",
@@ -280,7 +280,7 @@ impl Transcript {
                 self.report.has_ended = true;
                 self.report.is_error = false;
                 if let Some(usage) = value.get("usage") {
-                    self.add(Usage {
+                    self.add(TokenUsage {
                         input: number(usage, "/input_tokens").unwrap_or(0),
                         cached_input: number(usage, "/cached_input_tokens").unwrap_or(0),
                         cache_write: number(usage, "/cache_write_input_tokens").unwrap_or(0),
@@ -325,7 +325,7 @@ impl Transcript {
                 let tokens = value.pointer("/part/tokens").unwrap_or(&Value::Null);
                 let cached = number(tokens, "/cache/read").unwrap_or(0);
                 let written = number(tokens, "/cache/write").unwrap_or(0);
-                self.add(Usage {
+                self.add(TokenUsage {
                     input: number(tokens, "/input").unwrap_or(0) + cached + written,
                     cached_input: cached,
                     cache_write: written,
@@ -392,7 +392,7 @@ impl Transcript {
                 self.report.is_error = word(value, "status") != "success";
                 self.complain(owned(value, "/error/message").unwrap_or_default());
                 if let Some(stats) = value.get("stats") {
-                    self.report.usage = Some(Usage {
+                    self.report.usage = Some(TokenUsage {
                         input: number(stats, "/input_tokens").unwrap_or(0),
                         cached_input: number(stats, "/cached").unwrap_or(0),
                         cache_write: 0,
@@ -405,7 +405,7 @@ impl Transcript {
         }
     }
 
-    fn add(&mut self, usage: Usage) {
+    fn add(&mut self, usage: TokenUsage) {
         let sum = self.report.usage.get_or_insert_default();
         sum.input += usage.input;
         sum.cached_input += usage.cached_input;

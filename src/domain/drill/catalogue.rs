@@ -1,6 +1,6 @@
 //! Every drill, in the order in which gates ask for them.
 
-use super::{Act, Drill, Job};
+use super::{Drill, DrillStep, DrillTask};
 
 const PLAIN: Drill = Drill {
     name: "",
@@ -12,14 +12,14 @@ const PLAIN: Drill = Drill {
     on_failure: "stop",
     checkpoint_every: 0,
     tasks: &[],
-    acts: &[Act::Run(3)],
+    acts: &[DrillStep::Run(3)],
     refused: "",
     expected: &[],
     tried: &[],
 };
 
-const fn job(id: &'static str, scenario: &'static str) -> Job {
-    Job {
+const fn job(id: &'static str, scenario: &'static str) -> DrillTask {
+    DrillTask {
         id,
         scenario,
         needs: &[],
@@ -31,7 +31,7 @@ const fn job(id: &'static str, scenario: &'static str) -> Job {
 const fn refused(
     name: &'static str,
     about: &'static str,
-    tasks: &'static [Job],
+    tasks: &'static [DrillTask],
     expected: &'static [&'static str],
 ) -> Drill {
     Drill {
@@ -48,7 +48,7 @@ const fn escape(
     name: &'static str,
     about: &'static str,
     needs: &'static [&'static str],
-    tasks: &'static [Job],
+    tasks: &'static [DrillTask],
     tried: &'static [&'static str],
 ) -> Drill {
     Drill {
@@ -58,7 +58,7 @@ const fn escape(
         tasks,
         tried,
         sandbox: "require",
-        acts: &[Act::Run(0)],
+        acts: &[DrillStep::Run(0)],
         expected: &[
             "session.start",
             "task T-1 success",
@@ -149,7 +149,7 @@ pub const ALL: &[Drill] = &[
         ..refused(
             "timeout-tree-kill",
             "an agent that hangs is ended with everything it started",
-            &[Job {
+            &[DrillTask {
                 // Long enough for a slow machine to get the agent to work.
                 seconds: 5,
                 ..job("T-1", "hang")
@@ -179,14 +179,14 @@ pub const ALL: &[Drill] = &[
         )
     },
     Drill {
-        acts: &[Act::Kill, Act::Run(0)],
+        acts: &[DrillStep::Kill, DrillStep::Run(0)],
         // Without a wall, so that nothing but tos itself ends what the agent started.
         sandbox: "off",
         tried: &["did: start a process that leaves its session"],
         ..refused(
             "crash-recovery",
             "tos is killed in mid-task; the next start puts that on record, ends what was left and goes on",
-            &[Job {
+            &[DrillTask {
                 seconds: 600,
                 ..job("T-1", "hang")
             }],
@@ -201,7 +201,7 @@ pub const ALL: &[Drill] = &[
     },
     Drill {
         before_start: &["health"],
-        acts: &[Act::Night(5), Act::Night(0)],
+        acts: &[DrillStep::Night(5), DrillStep::Night(0)],
         refused: "unhealthy (answer)",
         ..refused(
             "health-blocks-start",
@@ -328,11 +328,11 @@ pub const ALL: &[Drill] = &[
             &[
                 job("T-1", "fix"),
                 job("T-2", "test-failure"),
-                Job {
+                DrillTask {
                     needs: &["T-2"],
                     ..job("T-3", "more")
                 },
-                Job {
+                DrillTask {
                     needs: &["T-1"],
                     ..job("T-4", "more")
                 },
@@ -351,7 +351,7 @@ pub const ALL: &[Drill] = &[
     },
     Drill {
         on_failure: "retry_then_stop",
-        acts: &[Act::Run(0)],
+        acts: &[DrillStep::Run(0)],
         ..refused(
             "second-try",
             "a second try is told why the first was undone, and may succeed",

@@ -10,7 +10,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use crate::domain::ledger::Entry;
+use crate::domain::ledger::LedgerEntry;
 
 pub use catalogue::ALL;
 
@@ -34,9 +34,9 @@ pub struct Drill {
     /// After how many tasks a stable point is made; 0 = never.
     pub checkpoint_every: u32,
     /// The tasks.
-    pub tasks: &'static [Job],
+    pub tasks: &'static [DrillTask],
     /// What is done with the program, in order.
-    pub acts: &'static [Act],
+    pub acts: &'static [DrillStep],
     /// What tos must say where it has to refuse to start; empty = it must not refuse.
     pub refused: &'static str,
     /// What the ledger must say, in this order; each is the beginning of an event's words.
@@ -47,7 +47,7 @@ pub struct Drill {
 
 /// One task of a drill.
 #[derive(Debug, Clone, Copy)]
-pub struct Job {
+pub struct DrillTask {
     /// Its id.
     pub id: &'static str,
     /// What the scripted agent does.
@@ -60,7 +60,7 @@ pub struct Job {
 
 /// One thing done with the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum DrillStep {
     /// Run the list; the program must end with this code.
     Run(u8),
     /// Start a night with the list; the program must end with this code.
@@ -71,13 +71,13 @@ pub enum Act {
 
 /// What was seen of a drill.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct DrillObservation {
     /// How the program ended each time it was run to its end.
     pub exits: Vec<i32>,
     /// Why it refused to start, where it did.
     pub refusal: Option<String>,
     /// The ledger of the throw-away place.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LedgerEntry>,
     /// The tree of the person's checkout before.
     pub before: String,
     /// The same after.
@@ -90,7 +90,7 @@ pub struct Seen {
 
 /// What came of a drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DrillOutcome {
     /// Everything was as promised.
     Passed,
     /// Something was not.
@@ -108,14 +108,14 @@ pub fn find(name: &str) -> Option<&'static Drill> {
 pub const GOT_THROUGH: &str = "GOT THROUGH:";
 
 /// Writes an event as drills expect it.
-pub fn words(entry: &Entry) -> String {
-    if let Entry::Task { end } = entry {
+pub fn words(entry: &LedgerEntry) -> String {
+    if let LedgerEntry::Task { end } = entry {
         return format!("task {} {}: {}", end.task, end.outcome.as_str(), end.reason);
     }
-    if let Entry::SessionEnd { end } = entry {
+    if let LedgerEntry::SessionEnd { end } = entry {
         return format!("session.end {}", end.ended_by);
     }
-    if let Entry::Limit { name, .. } = entry {
+    if let LedgerEntry::Limit { name, .. } = entry {
         return format!("limit {name}");
     }
     entry.kind().to_owned()
@@ -126,27 +126,27 @@ const NEVER: [&str; 3] = ["rollback_failed", "isolation_breach", "invariant_brok
 
 impl Drill {
     /// Judges what was seen.
-    pub fn judge(&self, seen: &Seen) -> Outcome {
+    pub fn judge(&self, seen: &DrillObservation) -> DrillOutcome {
         if let Some(refusal) = &seen.refusal
             && !self.needs.is_empty()
             && seen.entries.is_empty()
             && lacks(refusal)
         {
-            return Outcome::NotCounted(refusal.clone());
+            return DrillOutcome::NotCounted(refusal.clone());
         }
         match self.fault(seen) {
-            None => Outcome::Passed,
-            Some(fault) => Outcome::Failed(fault),
+            None => DrillOutcome::Passed,
+            Some(fault) => DrillOutcome::Failed(fault),
         }
     }
 
-    fn fault(&self, seen: &Seen) -> Option<String> {
+    fn fault(&self, seen: &DrillObservation) -> Option<String> {
         let exits: Vec<i32> = self
             .acts
             .iter()
             .filter_map(|act| match act {
-                Act::Run(code) | Act::Night(code) => Some(i32::from(*code)),
-                Act::Kill => None,
+                DrillStep::Run(code) | DrillStep::Night(code) => Some(i32::from(*code)),
+                DrillStep::Kill => None,
             })
             .collect();
         let observed: Vec<String> = seen.entries.iter().map(words).collect();
@@ -180,7 +180,7 @@ impl Drill {
     }
 
     /// Finds a session that must not have begun, or a refusal that did not come or came for another reason.
-    fn other_start(&self, seen: &Seen, observed: &[String]) -> Option<String> {
+    fn other_start(&self, seen: &DrillObservation, observed: &[String]) -> Option<String> {
         let refusal = seen.refusal.as_deref().unwrap_or_default();
         if !refusal.contains(self.refused) {
             let wanted = self.refused;

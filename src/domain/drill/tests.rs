@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::ledger::{SessionEnd, SessionStart, TaskEnd, TaskOutcome};
 
-fn task(id: &str, outcome: TaskOutcome, reason: &str) -> Entry {
-    Entry::Task {
+fn task(id: &str, outcome: TaskOutcome, reason: &str) -> LedgerEntry {
+    LedgerEntry::Task {
         end: TaskEnd {
             task: id.into(),
             fingerprint: "f".into(),
@@ -24,8 +24,8 @@ fn task(id: &str, outcome: TaskOutcome, reason: &str) -> Entry {
     }
 }
 
-fn ended(by: &str) -> Entry {
-    Entry::SessionEnd {
+fn ended(by: &str) -> LedgerEntry {
+    LedgerEntry::SessionEnd {
         end: SessionEnd {
             ended_by: by.into(),
             ..SessionEnd::default()
@@ -33,8 +33,8 @@ fn ended(by: &str) -> Entry {
     }
 }
 
-fn rollback(ok: bool) -> Entry {
-    Entry::Rollback {
+fn rollback(ok: bool) -> LedgerEntry {
+    LedgerEntry::Rollback {
         task: "T-1".into(),
         target: "x".into(),
         ok,
@@ -44,15 +44,15 @@ fn rollback(ok: bool) -> Entry {
     }
 }
 
-fn started() -> Entry {
-    Entry::SessionStart {
+fn started() -> LedgerEntry {
+    LedgerEntry::SessionStart {
         start: SessionStart::default(),
     }
 }
 
 /// What a good end of the drill `test-failure` looks like.
-fn good() -> Seen {
-    Seen {
+fn good() -> DrillObservation {
+    DrillObservation {
         exits: vec![3],
         entries: vec![
             started(),
@@ -62,21 +62,21 @@ fn good() -> Seen {
         ],
         before: "t".into(),
         after: "t".into(),
-        ..Seen::default()
+        ..DrillObservation::default()
     }
 }
 
-fn judged(seen: &Seen) -> Outcome {
+fn judged(seen: &DrillObservation) -> DrillOutcome {
     find("test-failure").unwrap().judge(seen)
 }
 
-fn failed(text: &str) -> Outcome {
-    Outcome::Failed(text.to_owned())
+fn failed(text: &str) -> DrillOutcome {
+    DrillOutcome::Failed(text.to_owned())
 }
 
 #[test]
 fn a_drill_passes_when_everything_came_in_its_place_and_the_tree_is_what_it_was() {
-    assert_eq!(judged(&good()), Outcome::Passed);
+    assert_eq!(judged(&good()), DrillOutcome::Passed);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn an_event_that_is_missing_or_out_of_its_place_fails_a_drill() {
     for gone in 0..4 {
         let mut seen = good();
         seen.entries.remove(gone);
-        assert!(matches!(judged(&seen), Outcome::Failed(_)), "{gone}");
+        assert!(matches!(judged(&seen), DrillOutcome::Failed(_)), "{gone}");
     }
     let mut seen = good();
     seen.entries.swap(1, 2);
@@ -96,7 +96,7 @@ fn an_event_that_is_missing_or_out_of_its_place_fails_a_drill() {
     );
 }
 
-type Spoil = fn(&mut Seen);
+type Spoil = fn(&mut DrillObservation);
 
 #[test]
 fn a_changed_tree_another_exit_a_leak_or_a_bad_event_fails_a_drill() {
@@ -128,7 +128,7 @@ fn a_changed_tree_another_exit_a_leak_or_a_bad_event_fails_a_drill() {
 #[test]
 fn an_attempt_that_was_never_made_passes_no_drill() {
     let drill = find("fork-bomb").unwrap();
-    let seen = Seen {
+    let seen = DrillObservation {
         exits: vec![0],
         entries: vec![
             started(),
@@ -136,51 +136,54 @@ fn an_attempt_that_was_never_made_passes_no_drill() {
             ended("queue_empty"),
         ],
         report: "# nothing\n".into(),
-        ..Seen::default()
+        ..DrillObservation::default()
     };
     assert_eq!(
         drill.judge(&seen),
         failed("the agent did not report `refused: start one more process`")
     );
     let report = "refused: start one more process after 60\n".to_owned();
-    assert_eq!(drill.judge(&Seen { report, ..seen }), Outcome::Passed);
+    assert_eq!(
+        drill.judge(&DrillObservation { report, ..seen }),
+        DrillOutcome::Passed
+    );
 }
 
 #[test]
 fn a_machine_without_the_capability_is_not_counted_and_any_other_refusal_is_a_failure() {
     let drill = find("fork-bomb").unwrap();
-    let refused = |why: &str| Seen {
+    let refused = |why: &str| DrillObservation {
         exits: vec![5],
         refusal: Some(why.to_owned()),
-        ..Seen::default()
+        ..DrillObservation::default()
     };
     let lack = "refused: phase drill needs a confinement with pids_cap";
     assert_eq!(
         drill.judge(&refused(lack)),
-        Outcome::NotCounted(lack.to_owned())
+        DrillOutcome::NotCounted(lack.to_owned())
     );
     assert!(matches!(
         drill.judge(&refused("refused: locked")),
-        Outcome::Failed(_)
+        DrillOutcome::Failed(_)
     ));
     // A drill that asks for nothing has no excuse.
-    assert!(matches!(judged(&refused(lack)), Outcome::Failed(_)));
+    assert!(matches!(judged(&refused(lack)), DrillOutcome::Failed(_)));
 }
 
 #[test]
 fn every_drill_the_gates_ask_for_exists_and_every_list_is_sound() {
-    let gates: crate::domain::gates::Gates =
+    let gates: crate::domain::gates::GateConfig =
         toml::from_str(include_str!("../../../config/gates.toml")).unwrap();
     for name in gates.drills() {
         assert!(find(&name).is_some(), "{name}");
     }
     for drill in ALL {
         let words = |scenario: &str| vec![scenario.to_owned(), "{prompt}".to_owned()];
-        let list: crate::domain::guarded::TaskList =
+        let list: crate::domain::tasks::TaskList =
             serde_json::from_value(drill.list(&words, false)).unwrap();
         assert_eq!(list.faults(), Vec::<String>::new(), "{}", drill.name);
         assert!(!list.real, "a drill is no evidence of work");
-        let own: crate::domain::gates::Gates = toml::from_str(&drill.gates()).unwrap();
+        let own: crate::domain::gates::GateConfig = toml::from_str(&drill.gates()).unwrap();
         assert_eq!(own.faults(), Vec::<String>::new(), "{}", drill.name);
         assert!(!drill.expected.is_empty() && !drill.acts.is_empty());
     }

@@ -1,9 +1,9 @@
 //! Which drills have to be run: for the gate ahead, and to clear what suspends work without a person.
 
-use super::{AUTONOMY, Gates, Here, Metric, Track, eval, evidence::Evidence, metric};
-use crate::domain::ledger::{Entry, Record};
+use super::{GateConfig, GateContext, Metric, PhaseTrack, evidence::LedgerEvidence, metric};
+use crate::domain::ledger::{LedgerEntry, LedgerRecord};
 
-impl Gates {
+impl GateConfig {
     /// Returns every drill that some gate asks for, in the order of the gates.
     pub fn drills(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -20,14 +20,16 @@ impl Gates {
     /// Returns the drills of the gates that lie behind a phase of autonomy.
     fn behind(&self, phase: &str) -> Vec<&String> {
         let tracks = self.tracks();
-        let own: &[String] = tracks.first().map_or(&[], |track: &Track| &track.phases);
+        let own: &[String] = tracks
+            .first()
+            .map_or(&[], |track: &PhaseTrack| &track.phases);
         let passed: Vec<&String> = own.iter().take_while(|name| *name != phase).collect();
         let gates = self.gate.iter().filter(|gate| passed.contains(&&gate.from));
         gates.flat_map(asked).collect()
     }
 }
 
-fn asked(gate: &super::Gate) -> impl Iterator<Item = &String> {
+pub(super) fn asked(gate: &super::Gate) -> impl Iterator<Item = &String> {
     let drills = gate
         .require
         .iter()
@@ -38,14 +40,14 @@ fn asked(gate: &super::Gate) -> impl Iterator<Item = &String> {
 /// Returns the drills of the gates behind that were not passed after a record, under the gates of now;
 /// `None` where no gate behind asks for any.
 pub(super) fn undrilled(
-    gates: &Gates,
+    gates: &GateConfig,
     phase: &str,
-    ledger: &[Record],
-    here: &Here,
+    ledger: &[LedgerRecord],
+    here: &GateContext,
     since: u64,
 ) -> Option<Vec<String>> {
     let names = gates.behind(phase);
-    let evidence = Evidence::new(gates, ledger, Some(since), here.at);
+    let evidence = LedgerEvidence::new(gates, ledger, Some(since), here.at);
     let open = |name: &&&String| {
         let passed = metric::drill(gates, name, &evidence, here).ok();
         let record = passed.and_then(|seq| ledger.iter().find(|record| record.seq == seq));
@@ -60,10 +62,10 @@ pub(super) fn undrilled(
 }
 
 /// Returns the drills of the gates behind that failed when they were last run.
-pub(super) fn failing(gates: &Gates, phase: &str, ledger: &[Record]) -> Vec<String> {
+pub(super) fn failing(gates: &GateConfig, phase: &str, ledger: &[LedgerRecord]) -> Vec<String> {
     let failed = |name: &&&String| {
         let newest = ledger.iter().rev().find_map(|record| match &record.entry {
-            Entry::Drill {
+            LedgerEntry::Drill {
                 name: of, passed, ..
             } if of == **name => Some(*passed),
             _ => None,
@@ -76,26 +78,4 @@ pub(super) fn failing(gates: &Gates, phase: &str, ledger: &[Record]) -> Vec<Stri
         .filter(failed)
         .map(|name| (*name).clone())
         .collect()
-}
-
-/// Returns the drills that the gate ahead lacks, and those that would clear what suspends work.
-pub fn missing(gates: &Gates, ledger: &[Record], here: &Here) -> Vec<String> {
-    let report = eval(gates, ledger, here);
-    let Some(standing) = report.autonomy() else {
-        return Vec::new();
-    };
-    let since = super::eval::last_fall(ledger, AUTONOMY);
-    let evidence = Evidence::new(gates, ledger, since, here.at);
-    let ahead = gates.gate.iter().filter(|gate| gate.from == standing.phase);
-    let mut names: Vec<String> = ahead
-        .flat_map(asked)
-        .filter(|name| metric::drill(gates, name, &evidence, here).is_err())
-        .cloned()
-        .collect();
-    for name in super::eval::uncleared(gates, &standing.phase, ledger, here) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }

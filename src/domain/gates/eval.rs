@@ -4,20 +4,21 @@
 use serde::Serialize;
 
 use super::{
-    AUTONOMY, Demote, Gate, Gates, HoldCause, Track,
+    AUTONOMY, DemotionRule, Gate, GateConfig, HoldCause, PhaseTrack,
     drills::{failing, undrilled},
-    evidence::Evidence,
-    metric::{self, Measured, fires, minor},
+    evidence::LedgerEvidence,
+    metric,
+    metric::{MetricValue, fires, minor},
     seconds,
 };
 use crate::domain::{
-    ledger::{Entry, PhaseMode, Record, SessionStart},
+    ledger::{LedgerEntry, LedgerRecord, PhaseMode, SessionStart},
     time::Timestamp,
 };
 
 /// What is known of here and now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Here {
+pub struct GateContext {
     /// The time.
     pub at: Timestamp,
     /// The version of tos.
@@ -34,7 +35,7 @@ pub struct Here {
 
 /// What the present phase permits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Permission {
+pub struct PhasePermission {
     /// Sessions without a person.
     pub unattended: bool,
     /// How long they may take.
@@ -59,7 +60,7 @@ pub struct GateReport {
     /// The phase entered.
     pub to: String,
     /// Every criterion.
-    pub criteria: Vec<Measured>,
+    pub criteria: Vec<MetricValue>,
 }
 
 impl GateReport {
@@ -76,7 +77,7 @@ impl GateReport {
 
 /// Where one track stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Standing {
+pub struct TrackStatus {
     /// The track.
     pub track: String,
     /// The phase.
@@ -106,11 +107,11 @@ pub struct Demotion {
 
 /// The whole verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct GatesReport {
     /// Every track, autonomy first.
-    pub tracks: Vec<Standing>,
+    pub tracks: Vec<TrackStatus>,
     /// What the phase of autonomy permits.
-    pub permission: Permission,
+    pub permission: PhasePermission,
     /// Why unattended work is suspended, one sentence each.
     pub holds: Vec<String>,
     /// How many records the ledger has.
@@ -119,16 +120,16 @@ pub struct Report {
     pub overridden: Option<Timestamp>,
 }
 
-impl Report {
+impl GatesReport {
     /// Returns where autonomy stands.
-    pub fn autonomy(&self) -> Option<&Standing> {
+    pub fn autonomy(&self) -> Option<&TrackStatus> {
         self.tracks.iter().find(|track| track.track == AUTONOMY)
     }
 }
 
 /// Evaluates the gates over a verified ledger.
-pub fn eval(gates: &Gates, ledger: &[Record], here: &Here) -> Report {
-    let tracks: Vec<Standing> = gates
+pub fn eval(gates: &GateConfig, ledger: &[LedgerRecord], here: &GateContext) -> GatesReport {
+    let tracks: Vec<TrackStatus> = gates
         .tracks()
         .iter()
         .map(|track| standing(gates, track, ledger, here))
@@ -138,8 +139,8 @@ pub fn eval(gates: &Gates, ledger: &[Record], here: &Here) -> Report {
         .map(|one| one.phase.clone())
         .unwrap_or_default();
     let allowed = gates.phase(&phase);
-    Report {
-        permission: Permission {
+    GatesReport {
+        permission: PhasePermission {
             unattended: allowed.unattended,
             max_session_s: seconds(&allowed.max_session).unwrap_or(0),
             skip_dependents: allowed.skip == "dag",
@@ -159,12 +160,17 @@ pub fn eval(gates: &Gates, ledger: &[Record], here: &Here) -> Report {
     }
 }
 
-fn standing(gates: &Gates, track: &Track, ledger: &[Record], here: &Here) -> Standing {
+fn standing(
+    gates: &GateConfig,
+    track: &PhaseTrack,
+    ledger: &[LedgerRecord],
+    here: &GateContext,
+) -> TrackStatus {
     let first = track.phases.first().cloned().unwrap_or_default();
     let recorded = last_phase(ledger, &track.name).filter(|phase| track.phases.contains(phase));
     let recorded = recorded.unwrap_or(first);
     let since = last_fall(ledger, &track.name);
-    let evidence = Evidence::new(gates, ledger, since, here.at);
+    let evidence = LedgerEvidence::new(gates, ledger, since, here.at);
     let own = track.name == AUTONOMY;
     let demotion = own
         .then(|| worst(gates, track, &recorded, &evidence))
@@ -174,13 +180,18 @@ fn standing(gates: &Gates, track: &Track, ledger: &[Record], here: &Here) -> Sta
     let gate = gates.gate.iter().find(|gate| gate.from == phase);
     let gate = gate.map(|gate| match &demotion {
         None => report(gates, gate, &evidence, here),
-        Some(_) => report(gates, gate, &Evidence::new(gates, &[], None, here.at), here),
+        Some(_) => report(
+            gates,
+            gate,
+            &LedgerEvidence::new(gates, &[], None, here.at),
+            here,
+        ),
     });
     let fall_locks = demotion
         .as_ref()
         .filter(|fall| fall.lock)
         .map(|fall| fall.reason.clone());
-    Standing {
+    TrackStatus {
         track: track.name.clone(),
         title: gates.phase(&phase).title,
         phase,
@@ -190,7 +201,12 @@ fn standing(gates: &Gates, track: &Track, ledger: &[Record], here: &Here) -> Sta
     }
 }
 
-fn report(gates: &Gates, gate: &Gate, evidence: &Evidence<'_>, here: &Here) -> GateReport {
+fn report(
+    gates: &GateConfig,
+    gate: &Gate,
+    evidence: &LedgerEvidence<'_>,
+    here: &GateContext,
+) -> GateReport {
     GateReport {
         from: gate.from.clone(),
         to: gate.to.clone(),
@@ -202,47 +218,52 @@ fn report(gates: &Gates, gate: &Gate, evidence: &Evidence<'_>, here: &Here) -> G
     }
 }
 
-fn last_phase(ledger: &[Record], track: &str) -> Option<String> {
+fn last_phase(ledger: &[LedgerRecord], track: &str) -> Option<String> {
     ledger.iter().rev().find_map(|record| match &record.entry {
-        Entry::Phase { track: of, to, .. } if of == track => Some(to.clone()),
+        LedgerEntry::Phase { track: of, to, .. } if of == track => Some(to.clone()),
         _ => None,
     })
 }
 
 /// Returns the newest record before which evidence does not count.
-pub(super) fn last_fall(ledger: &[Record], track: &str) -> Option<u64> {
+pub(super) fn last_fall(ledger: &[LedgerRecord], track: &str) -> Option<u64> {
     ledger
         .iter()
         .rev()
         .find(|record| match &record.entry {
-            Entry::Phase {
+            LedgerEntry::Phase {
                 track: of, mode, ..
             } => of == track && *mode != PhaseMode::Promote,
-            Entry::Gap { .. } => true,
+            LedgerEntry::Gap { .. } => true,
             _ => false,
         })
         .map(|record| record.seq)
 }
 
-fn locked(ledger: &[Record], track: &str) -> Option<String> {
+fn locked(ledger: &[LedgerRecord], track: &str) -> Option<String> {
     let newest = ledger.iter().rev().find(|record| match &record.entry {
-        Entry::Phase {
+        LedgerEntry::Phase {
             track: of, lock, ..
         } => of == track && *lock,
-        Entry::Unlock { .. } => true,
+        LedgerEntry::Unlock { .. } => true,
         _ => false,
     })?;
     match &newest.entry {
-        Entry::Phase { reason, .. } => Some(reason.clone()),
+        LedgerEntry::Phase { reason, .. } => Some(reason.clone()),
         _ => None,
     }
 }
 
 /// Returns the deepest fall among the rules that fire.
-fn worst(gates: &Gates, track: &Track, phase: &str, evidence: &Evidence<'_>) -> Option<Demotion> {
+fn worst(
+    gates: &GateConfig,
+    track: &PhaseTrack,
+    phase: &str,
+    evidence: &LedgerEvidence<'_>,
+) -> Option<Demotion> {
     let place = |name: &str| track.phases.iter().position(|other| other == name);
     let now = place(phase)?;
-    let falls = gates.demote.iter().filter_map(|rule: &Demote| {
+    let falls = gates.demote.iter().filter_map(|rule: &DemotionRule| {
         let reason = fires(rule, evidence)?;
         let to = match rule.to.as_str() {
             "previous" => now.saturating_sub(1),
@@ -261,16 +282,21 @@ fn worst(gates: &Gates, track: &Track, phase: &str, evidence: &Evidence<'_>) -> 
     })
 }
 
-fn overridden(ledger: &[Record], now: Timestamp) -> Option<Timestamp> {
+fn overridden(ledger: &[LedgerRecord], now: Timestamp) -> Option<Timestamp> {
     // The newest one decides, so that a person can also take it back.
     let newest = ledger.iter().rev().find_map(|record| match &record.entry {
-        Entry::Override { expires, .. } => Some((record.stamp.at, *expires)),
+        LedgerEntry::Override { expires, .. } => Some((record.stamp.at, *expires)),
         _ => None,
     });
     newest.and_then(|(at, expires)| (expires > now && at <= now).then_some(expires))
 }
 
-fn holds(gates: &Gates, phase: &str, ledger: &[Record], here: &Here) -> Vec<String> {
+fn holds(
+    gates: &GateConfig,
+    phase: &str,
+    ledger: &[LedgerRecord],
+    here: &GateContext,
+) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(reason) = held_by_person(ledger) {
         found.push(format!("held: {reason}"));
@@ -290,7 +316,11 @@ fn holds(gates: &Gates, phase: &str, ledger: &[Record], here: &Here) -> Vec<Stri
 }
 
 /// Returns every cause that is seen: why, since which record, and what clears it.
-fn causes<'a>(gates: &'a Gates, ledger: &[Record], here: &Here) -> Vec<(String, u64, &'a str)> {
+fn causes<'a>(
+    gates: &'a GateConfig,
+    ledger: &[LedgerRecord],
+    here: &GateContext,
+) -> Vec<(String, u64, &'a str)> {
     let mut found = Vec::new();
     for hold in &gates.hold {
         for cause in &hold.on {
@@ -303,7 +333,12 @@ fn causes<'a>(gates: &'a Gates, ledger: &[Record], here: &Here) -> Vec<(String, 
 }
 
 /// Returns the drills that would clear what suspends work.
-pub(super) fn uncleared(gates: &Gates, phase: &str, ledger: &[Record], here: &Here) -> Vec<String> {
+pub(super) fn uncleared(
+    gates: &GateConfig,
+    phase: &str,
+    ledger: &[LedgerRecord],
+    here: &GateContext,
+) -> Vec<String> {
     if !gates.phase(phase).unattended {
         return Vec::new();
     }
@@ -316,10 +351,10 @@ pub(super) fn uncleared(gates: &Gates, phase: &str, ledger: &[Record], here: &He
     names
 }
 
-fn held_by_person(ledger: &[Record]) -> Option<String> {
+fn held_by_person(ledger: &[LedgerRecord]) -> Option<String> {
     ledger.iter().rev().find_map(|record| match &record.entry {
-        Entry::Hold { reason } => Some(Some(reason.clone())),
-        Entry::Unhold { .. } => Some(None),
+        LedgerEntry::Hold { reason } => Some(Some(reason.clone())),
+        LedgerEntry::Unhold { .. } => Some(None),
         _ => None,
     })?
 }
@@ -328,11 +363,11 @@ fn held_by_person(ledger: &[Record]) -> Option<String> {
 fn cause_seen(
     cause: HoldCause,
     days: u32,
-    ledger: &[Record],
-    here: &Here,
+    ledger: &[LedgerRecord],
+    here: &GateContext,
 ) -> Option<(String, u64)> {
     let promoted = ledger.iter().rev().find(|record| {
-        matches!(&record.entry, Entry::Phase { mode: PhaseMode::Promote, track, .. } if track == AUTONOMY)
+        matches!(&record.entry, LedgerEntry::Phase { mode: PhaseMode::Promote, track, .. } if track == AUTONOMY)
     });
     match cause {
         HoldCause::AgentMajorChanged => changed(ledger, here.agent_version.as_deref(), |start| {
@@ -370,7 +405,9 @@ fn cause_seen(
             let last = ledger.iter().rev().find(|record| {
                 matches!(
                     record.entry,
-                    Entry::Task { .. } | Entry::SessionEnd { .. } | Entry::Phase { .. }
+                    LedgerEntry::Task { .. }
+                        | LedgerEntry::SessionEnd { .. }
+                        | LedgerEntry::Phase { .. }
                 )
             })?;
             let idle = (here.at - last.stamp.at).num_days();
@@ -381,14 +418,14 @@ fn cause_seen(
 }
 
 fn changed(
-    ledger: &[Record],
+    ledger: &[LedgerRecord],
     now: Option<&str>,
     of: impl Fn(&SessionStart) -> String,
 ) -> Option<(String, String, u64)> {
     let mut seen: Vec<(String, u64)> = ledger
         .iter()
         .filter_map(|record| match &record.entry {
-            Entry::SessionStart { start } if !start.attended => Some((of(start), record.seq)),
+            LedgerEntry::SessionStart { start } if !start.attended => Some((of(start), record.seq)),
             _ => None,
         })
         .collect();
@@ -418,7 +455,7 @@ fn major(version: &str) -> String {
 
 /// What somebody wants to start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ask {
+pub struct StartRequest {
     /// Nobody will sit at the terminal.
     pub unattended: bool,
     /// How long it may take.
@@ -431,7 +468,7 @@ pub struct Ask {
 
 /// Why the gate says no.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refusal {
+pub struct GateRefusal {
     /// One sentence.
     pub why: String,
     /// What to do next.
@@ -439,7 +476,7 @@ pub struct Refusal {
 }
 
 /// Says whether a session may start.
-pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
+pub fn may_start(report: &GatesReport, ask: &StartRequest) -> Result<(), GateRefusal> {
     let Some(standing) = report.autonomy() else {
         return no("there is no track of autonomy", "see docs/gates.md");
     };
@@ -485,14 +522,18 @@ pub fn may_start(report: &Report, ask: &Ask) -> Result<(), Refusal> {
     }
 }
 
-fn no(why: impl Into<String>, next: impl Into<String>) -> Result<(), Refusal> {
-    Err(Refusal {
+fn no(why: impl Into<String>, next: impl Into<String>) -> Result<(), GateRefusal> {
+    Err(GateRefusal {
         why: why.into(),
         next: next.into(),
     })
 }
 
-fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), Refusal> {
+fn may_be_alone(
+    report: &GatesReport,
+    standing: &TrackStatus,
+    ask: &StartRequest,
+) -> Result<(), GateRefusal> {
     let allowed = &report.permission;
     let phase = &standing.phase;
     if !allowed.unattended {
@@ -524,7 +565,7 @@ fn may_be_alone(report: &Report, standing: &Standing, ask: &Ask) -> Result<(), R
     Ok(())
 }
 
-fn open(standing: &Standing) -> String {
+fn open(standing: &TrackStatus) -> String {
     let criteria = standing.gate.iter().flat_map(|gate| &gate.criteria);
     let open: Vec<String> = criteria
         .filter(|one| !one.met)

@@ -6,62 +6,62 @@ use std::collections::BTreeMap;
 use chrono::{Days, NaiveDate, NaiveTime};
 
 use crate::domain::{
-    gates::Gates,
-    ledger::{Entry, Record, SessionEnd, SessionStart, TaskEnd, TaskOutcome},
+    gates::GateConfig,
+    ledger::{LedgerEntry, LedgerRecord, SessionEnd, SessionStart, TaskEnd, TaskOutcome},
     time::Timestamp,
 };
 
 /// The records that may speak, with what people said about tasks.
-pub(super) struct Evidence<'a> {
+pub(super) struct LedgerEvidence<'a> {
     /// Records inside the window, oldest first, voided good ones left out.
-    pub(super) records: Vec<&'a Record>,
+    pub(super) records: Vec<&'a LedgerRecord>,
     /// The newest judgement of a person per task; true = accepted.
     reviews: BTreeMap<&'a str, bool>,
     /// Tasks whose work was given up at a stable point: record of the return, run, task.
     undone: Vec<(u64, String, &'a str)>,
-    ledger: &'a [Record],
-    gates: &'a Gates,
+    ledger: &'a [LedgerRecord],
+    gates: &'a GateConfig,
 }
 
 /// A task with the record that tells its end.
 #[derive(Clone, Copy)]
-pub(super) struct Task<'a> {
+pub(super) struct TaskEvidence<'a> {
     pub(super) end: &'a TaskEnd,
-    pub(super) record: &'a Record,
+    pub(super) record: &'a LedgerRecord,
     /// It succeeded, and nobody rejected it later.
     pub(super) success: bool,
 }
 
 /// A session that ended.
 #[derive(Clone, Copy)]
-pub(super) struct Session<'a> {
+pub(super) struct SessionEvidence<'a> {
     pub(super) start: Option<&'a SessionStart>,
     pub(super) end: &'a SessionEnd,
-    pub(super) record: &'a Record,
+    pub(super) record: &'a LedgerRecord,
 }
 
-impl<'a> Evidence<'a> {
+impl<'a> LedgerEvidence<'a> {
     /// Picks the records after `since` that are younger than the age limit.
     pub(super) fn new(
-        gates: &'a Gates,
-        ledger: &'a [Record],
+        gates: &'a GateConfig,
+        ledger: &'a [LedgerRecord],
         since: Option<u64>,
         now: Timestamp,
     ) -> Self {
         let voided: Vec<u64> = ledger.iter().filter_map(void_target).collect();
         let oldest = now - chrono::Duration::days(i64::from(gates.promote.evidence_max_age_days));
-        let stands = |record: &&Record| {
+        let stands = |record: &&LedgerRecord| {
             let late = since.is_none_or(|since| record.seq > since);
             let voided = voided.contains(&record.seq) && record.entry.is_favourable();
             // What speaks against freedom does not fade with age.
             let fresh = record.stamp.at >= oldest || !record.entry.is_favourable();
             late && fresh && !voided
         };
-        let records: Vec<&Record> = ledger.iter().filter(stands).collect();
+        let records: Vec<&LedgerRecord> = ledger.iter().filter(stands).collect();
         let mut reviews = BTreeMap::new();
         let mut undone = Vec::new();
         for record in &records {
-            if let Entry::Restore { undone: tasks, .. } = &record.entry {
+            if let LedgerEntry::Restore { undone: tasks, .. } = &record.entry {
                 let run = run_of(ledger, record);
                 undone.extend(
                     tasks
@@ -69,7 +69,7 @@ impl<'a> Evidence<'a> {
                         .map(|task| (record.seq, run.clone(), task.as_str())),
                 );
             }
-            if let Entry::Review { task, accepted, .. } = &record.entry {
+            if let LedgerEntry::Review { task, accepted, .. } = &record.entry {
                 reviews.insert(task.as_str(), *accepted);
             }
         }
@@ -83,7 +83,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// Returns whether the work of a task was given up later.
-    fn is_undone(&self, record: &Record, task: &str) -> bool {
+    fn is_undone(&self, record: &LedgerRecord, task: &str) -> bool {
         let later = |seq: u64| seq > record.seq;
         // Mostly nothing was given up, and then nobody has to look for the run.
         !self.undone.is_empty() && {
@@ -95,12 +95,12 @@ impl<'a> Evidence<'a> {
     }
 
     /// Returns the tasks that reached a verdict and count, oldest first.
-    pub(super) fn tasks(&self) -> Vec<Task<'a>> {
+    pub(super) fn tasks(&self) -> Vec<TaskEvidence<'a>> {
         let only = &self.gates.tasks.count_only;
         let mut seen: Vec<&str> = Vec::new();
         let mut tasks = Vec::new();
         for record in &self.records {
-            let Entry::Task { end } = &record.entry else {
+            let LedgerEntry::Task { end } = &record.entry else {
                 continue;
             };
             if !end.outcome.is_verdict() || (only.real && !end.real) {
@@ -117,7 +117,7 @@ impl<'a> Evidence<'a> {
                 }
                 seen.push(&end.fingerprint);
             }
-            tasks.push(Task {
+            tasks.push(TaskEvidence {
                 end,
                 record,
                 success,
@@ -127,16 +127,16 @@ impl<'a> Evidence<'a> {
     }
 
     /// Returns the sessions that ended, oldest first.
-    pub(super) fn sessions(&self) -> Vec<Session<'a>> {
+    pub(super) fn sessions(&self) -> Vec<SessionEvidence<'a>> {
         let mut starts: BTreeMap<&str, &SessionStart> = BTreeMap::new();
         let mut sessions = Vec::new();
         for record in &self.records {
             let id = record.stamp.session.as_deref().unwrap_or_default();
-            if let Entry::SessionStart { start } = &record.entry {
+            if let LedgerEntry::SessionStart { start } = &record.entry {
                 starts.insert(id, start);
             }
-            if let Entry::SessionEnd { end } = &record.entry {
-                sessions.push(Session {
+            if let LedgerEntry::SessionEnd { end } = &record.entry {
+                sessions.push(SessionEvidence {
                     start: starts.get(id).copied(),
                     end,
                     record,
@@ -147,7 +147,7 @@ impl<'a> Evidence<'a> {
     }
 }
 
-impl Session<'_> {
+impl SessionEvidence<'_> {
     /// Returns the id people know it by.
     pub(super) fn id(&self) -> &str {
         self.record.stamp.session.as_deref().unwrap_or("?")
@@ -188,22 +188,22 @@ impl Session<'_> {
 }
 
 /// Returns the run of a record's session, where `start` is the start of that session.
-fn start_of(start: &Record, record: &Record) -> Option<String> {
-    let Entry::SessionStart { start: facts } = &start.entry else {
+fn start_of(start: &LedgerRecord, record: &LedgerRecord) -> Option<String> {
+    let LedgerEntry::SessionStart { start: facts } = &start.entry else {
         return None;
     };
     let same = start.stamp.session == record.stamp.session && !facts.run.is_empty();
     same.then(|| facts.run.clone())
 }
 
-fn run_of(ledger: &[Record], record: &Record) -> String {
+fn run_of(ledger: &[LedgerRecord], record: &LedgerRecord) -> String {
     let run = ledger.iter().find_map(|start| start_of(start, record));
     run.or_else(|| record.stamp.session.clone())
         .unwrap_or_default()
 }
 
-fn void_target(record: &Record) -> Option<u64> {
-    if let Entry::Void { target, .. } = &record.entry {
+fn void_target(record: &LedgerRecord) -> Option<u64> {
+    if let LedgerEntry::Void { target, .. } = &record.entry {
         return Some(*target);
     }
     None
@@ -217,7 +217,7 @@ pub(super) fn window(text: &str) -> Option<(NaiveTime, NaiveTime)> {
 }
 
 /// Returns the night a moment belongs to, named by the date on which its window opened; `None` by day.
-pub fn night_of(gates: &Gates, at: Timestamp) -> Option<NaiveDate> {
+pub fn night_of(gates: &GateConfig, at: Timestamp) -> Option<NaiveDate> {
     let (from, to) = window(&gates.night.window)?;
     let (date, time) = (at.date_naive(), at.time());
     if from <= to {

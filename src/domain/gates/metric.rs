@@ -3,18 +3,18 @@
 use chrono::NaiveDate;
 
 use super::{
-    Demote, Gates, Here, Metric, Require,
-    evidence::{Evidence, Session, Task, night_of},
+    DemotionRule, GateConfig, GateContext, Metric, Requirement,
+    evidence::{LedgerEvidence, SessionEvidence, TaskEvidence, night_of},
     seconds,
 };
 use crate::domain::{
     gates::duration_text,
-    ledger::{Entry, TaskOutcome},
+    ledger::{LedgerEntry, TaskOutcome},
 };
 
 /// What a criterion came to.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Measured {
+pub struct MetricValue {
     /// The criterion's name.
     pub id: String,
     /// Whether the bound is reached.
@@ -38,11 +38,11 @@ struct Count {
 
 /// Measures one criterion.
 pub(super) fn measure(
-    gates: &Gates,
-    require: &Require,
-    evidence: &Evidence<'_>,
-    here: &Here,
-) -> Measured {
+    gates: &GateConfig,
+    require: &Requirement,
+    evidence: &LedgerEvidence<'_>,
+    here: &GateContext,
+) -> MetricValue {
     let count = match require.metric {
         Metric::TasksSuccessRate => return rate(require, evidence),
         Metric::TasksCount => tasks(evidence, false),
@@ -54,12 +54,12 @@ pub(super) fn measure(
         Metric::EventsCount => events(require.kind.as_deref().unwrap_or_default(), evidence),
         Metric::Observed => named(require, evidence, false),
         Metric::Attested => named(require, evidence, true),
-        // Refused by `Require::fault`; a file that got past it shows nothing.
+        // Refused by `Requirement::fault`; a file that got past it shows nothing.
         Metric::SessionsDirty => nothing(String::new()),
     };
     #[expect(clippy::cast_precision_loss, reason = "counts are small")]
     let met = count.have as f64 >= require.need;
-    Measured {
+    MetricValue {
         id: require.id.clone(),
         met,
         value: format!("{}/{}", count.have, require.need),
@@ -78,7 +78,7 @@ fn nothing(note: String) -> Count {
     }
 }
 
-fn task_line(task: &Task<'_>) -> String {
+fn task_line(task: &TaskEvidence<'_>) -> String {
     let verdict = match (task.end.outcome, task.success) {
         (TaskOutcome::Success, true) => "success",
         (TaskOutcome::Success, false) => "rejected by a person",
@@ -90,7 +90,7 @@ fn task_line(task: &Task<'_>) -> String {
     )
 }
 
-fn tasks(evidence: &Evidence<'_>, by_class: bool) -> Count {
+fn tasks(evidence: &LedgerEvidence<'_>, by_class: bool) -> Count {
     let mut classes: Vec<&str> = Vec::new();
     let mut names = Vec::new();
     let mut count = nothing(String::new());
@@ -125,13 +125,13 @@ fn few(names: &[&str]) -> String {
     }
 }
 
-fn rate(require: &Require, evidence: &Evidence<'_>) -> Measured {
+fn rate(require: &Requirement, evidence: &LedgerEvidence<'_>) -> MetricValue {
     let tasks = evidence.tasks();
     let (seen, good) = newest(&tasks, require.last);
     let newest = tasks.get(tasks.len() - seen..).unwrap_or_default();
     let enough = seen >= require.last as usize;
     let share = share(good, seen);
-    Measured {
+    MetricValue {
         id: require.id.clone(),
         // Too little data is not met, whatever the share so far.
         met: enough && share >= require.need,
@@ -146,7 +146,7 @@ fn rate(require: &Require, evidence: &Evidence<'_>) -> Measured {
     }
 }
 
-fn newest(tasks: &[Task<'_>], last: u32) -> (usize, usize) {
+fn newest(tasks: &[TaskEvidence<'_>], last: u32) -> (usize, usize) {
     let last = last as usize;
     let newest = tasks.iter().rev().take(last);
     let good = newest.filter(|task| task.success).count();
@@ -172,7 +172,12 @@ fn reached_percent(share: f64) -> String {
     format!("{:.0}%", share.mul_add(100.0, 1e-9).floor())
 }
 
-fn drills(gates: &Gates, require: &Require, evidence: &Evidence<'_>, here: &Here) -> Count {
+fn drills(
+    gates: &GateConfig,
+    require: &Requirement,
+    evidence: &LedgerEvidence<'_>,
+    here: &GateContext,
+) -> Count {
     let mut count = nothing(String::new());
     let (mut passed, mut open) = (Vec::new(), Vec::new());
     for name in &require.names {
@@ -199,13 +204,13 @@ fn drills(gates: &Gates, require: &Require, evidence: &Evidence<'_>, here: &Here
 
 /// Returns the record in which a drill passed, or why it does not count.
 pub(super) fn drill(
-    gates: &Gates,
+    gates: &GateConfig,
     name: &str,
-    evidence: &Evidence<'_>,
-    here: &Here,
+    evidence: &LedgerEvidence<'_>,
+    here: &GateContext,
 ) -> Result<u64, &'static str> {
     let newest = evidence.records.iter().rev().find_map(|record| {
-        if let Entry::Drill {
+        if let LedgerEntry::Drill {
             name: of, passed, ..
         } = &record.entry
             && of == name
@@ -241,7 +246,7 @@ pub(super) fn minor(version: &str) -> String {
     version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
-fn sessions(require: &Require, evidence: &Evidence<'_>) -> Count {
+fn sessions(require: &Requirement, evidence: &LedgerEvidence<'_>) -> Count {
     let least = require
         .min_active
         .as_deref()
@@ -276,7 +281,7 @@ fn sessions(require: &Require, evidence: &Evidence<'_>) -> Count {
     count
 }
 
-fn not_counted(session: &Session<'_>, require: &Require, least: u64) -> Option<String> {
+fn not_counted(session: &SessionEvidence<'_>, require: &Requirement, least: u64) -> Option<String> {
     if let Some(why) = session.disqualified(require.at_night) {
         return Some(why.to_owned());
     }
@@ -296,7 +301,7 @@ fn not_counted(session: &Session<'_>, require: &Require, least: u64) -> Option<S
 }
 
 /// What is known of one night.
-struct NightSeen<'a> {
+struct NightFacts<'a> {
     date: NaiveDate,
     tasks: usize,
     good: usize,
@@ -306,7 +311,7 @@ struct NightSeen<'a> {
     alone: bool,
 }
 
-fn nights(gates: &Gates, require: &Require, evidence: &Evidence<'_>) -> Count {
+fn nights(gates: &GateConfig, require: &Requirement, evidence: &LedgerEvidence<'_>) -> Count {
     let mut count = nothing("no night on record".to_owned());
     let mut last: Option<(NaiveDate, &str)> = None;
     for night in seen(gates, require, evidence) {
@@ -350,7 +355,7 @@ fn nights(gates: &Gates, require: &Require, evidence: &Evidence<'_>) -> Count {
     count
 }
 
-fn qualifies<'a>(night: &NightSeen<'a>, require: &Require) -> Option<&'a str> {
+fn qualifies<'a>(night: &NightFacts<'a>, require: &Requirement) -> Option<&'a str> {
     let conditions = night.conditions.first().copied()?;
     let same =
         !require.same_conditions || night.conditions.iter().all(|other| *other == conditions);
@@ -359,8 +364,12 @@ fn qualifies<'a>(night: &NightSeen<'a>, require: &Require) -> Option<&'a str> {
     (same && enough && good && night.alone && night.dirt.is_none()).then_some(conditions)
 }
 
-fn seen<'a>(gates: &Gates, require: &'a Require, evidence: &Evidence<'a>) -> Vec<NightSeen<'a>> {
-    let mut nights: Vec<NightSeen<'a>> = Vec::new();
+fn seen<'a>(
+    gates: &GateConfig,
+    require: &'a Requirement,
+    evidence: &LedgerEvidence<'a>,
+) -> Vec<NightFacts<'a>> {
+    let mut nights: Vec<NightFacts<'a>> = Vec::new();
     let tasks = evidence.tasks();
     for session in evidence.sessions() {
         // A session belongs to the night in which it ended last; its tasks carry its id.
@@ -370,13 +379,13 @@ fn seen<'a>(gates: &Gates, require: &'a Require, evidence: &Evidence<'a>) -> Vec
             continue;
         };
         let id = &session.record.stamp.session;
-        let own: Vec<&Task<'_>> = tasks
+        let own: Vec<&TaskEvidence<'_>> = tasks
             .iter()
             .filter(|task| &task.record.stamp.session == id)
             .collect();
         let at = nights.iter().position(|night| night.date == date);
         let at = at.unwrap_or_else(|| {
-            nights.push(NightSeen {
+            nights.push(NightFacts {
                 date,
                 tasks: 0,
                 good: 0,
@@ -407,16 +416,20 @@ fn seen<'a>(gates: &Gates, require: &'a Require, evidence: &Evidence<'a>) -> Vec
     nights
 }
 
-fn started_in(gates: &Gates, session: &Session<'_>, tasks: &[Task<'_>]) -> Option<NaiveDate> {
+fn started_in(
+    gates: &GateConfig,
+    session: &SessionEvidence<'_>,
+    tasks: &[TaskEvidence<'_>],
+) -> Option<NaiveDate> {
     let id = &session.record.stamp.session;
     let first = tasks.iter().find(|task| &task.record.stamp.session == id)?;
     night_of(gates, first.record.stamp.at)
 }
 
-fn concluded(require: &Require, evidence: &Evidence<'_>) -> Count {
+fn concluded(require: &Requirement, evidence: &LedgerEvidence<'_>) -> Count {
     let wanted = require.subject.as_deref().unwrap_or_default();
     for record in evidence.records.iter().rev() {
-        if let Entry::Poc {
+        if let LedgerEntry::Poc {
             subject, verdict, ..
         } = &record.entry
             && subject == wanted
@@ -433,7 +446,7 @@ fn concluded(require: &Require, evidence: &Evidence<'_>) -> Count {
     nothing(format!("run: tos doctor --sandbox --conclude {wanted}"))
 }
 
-fn events(kind: &str, evidence: &Evidence<'_>) -> Count {
+fn events(kind: &str, evidence: &LedgerEvidence<'_>) -> Count {
     let found = evidence
         .records
         .iter()
@@ -459,7 +472,7 @@ fn events(kind: &str, evidence: &Evidence<'_>) -> Count {
     }
 }
 
-fn named(require: &Require, evidence: &Evidence<'_>, by_person: bool) -> Count {
+fn named(require: &Requirement, evidence: &LedgerEvidence<'_>, by_person: bool) -> Count {
     let mut count = nothing(String::new());
     let mut open = Vec::new();
     for name in &require.names {
@@ -468,8 +481,8 @@ fn named(require: &Require, evidence: &Evidence<'_>, by_person: bool) -> Count {
             .iter()
             .rev()
             .find(|record| match &record.entry {
-                Entry::Attested { name: of, .. } if by_person => of == name,
-                Entry::Observed { name: of, .. } if !by_person => of == name,
+                LedgerEntry::Attested { name: of, .. } if by_person => of == name,
+                LedgerEntry::Observed { name: of, .. } if !by_person => of == name,
                 _ => false,
             });
         if let Some(record) = found {
@@ -492,7 +505,7 @@ fn named(require: &Require, evidence: &Evidence<'_>, by_person: bool) -> Count {
 }
 
 /// Returns why a demotion rule fires, if it does.
-pub(super) fn fires(rule: &Demote, evidence: &Evidence<'_>) -> Option<String> {
+pub(super) fn fires(rule: &DemotionRule, evidence: &LedgerEvidence<'_>) -> Option<String> {
     let kind = rule.kind.as_deref().unwrap_or_default();
     match rule.metric {
         Metric::EventsCount => {
@@ -529,6 +542,6 @@ pub(super) fn fires(rule: &Demote, evidence: &Evidence<'_>) -> Option<String> {
     }
 }
 
-fn reached(have: usize, rule: &Demote) -> bool {
+fn reached(have: usize, rule: &DemotionRule) -> bool {
     rule.at_least.is_some_and(|least| have >= least as usize)
 }

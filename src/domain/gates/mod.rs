@@ -1,6 +1,6 @@
 //! Phase gates: how much freedom tos has, decided by recorded evidence and by nothing else.
 //!
-//! [`Gates`] is the content of `config/gates.toml`, [`eval`] turns it and a ledger into a [`Report`].
+//! [`GateConfig`] is the content of `config/gates.toml`, [`eval`] turns it and a ledger into a [`GatesReport`].
 //! The phase is derived from the ledger, never from a configuration field. What cannot be known yet
 //! counts as not met. Nothing here acts: promotion needs a person, demotion a record.
 #![expect(
@@ -12,23 +12,27 @@ mod drills;
 mod eval;
 mod evidence;
 mod metric;
-mod observe;
+mod missing;
+mod next_steps;
+mod observations;
 mod table;
 #[cfg(test)]
 mod tests;
-mod way;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use drills::missing;
-pub use eval::{Ask, GateReport, Here, Permission, Refusal, Report, Standing, eval, may_start};
+pub use eval::{
+    GateContext, GateRefusal, GateReport, GatesReport, PhasePermission, StartRequest, TrackStatus,
+    eval, may_start,
+};
 pub use evidence::night_of;
-pub use metric::Measured;
-pub use observe::{Seen, observations};
+pub use metric::MetricValue;
+pub use missing::missing;
+pub use next_steps::way_text;
+pub use observations::{ObservedChange, observations};
 pub use table::{explain, table};
-pub use way::way_text;
 
 /// The track that decides over unattended work.
 pub const AUTONOMY: &str = "autonomy";
@@ -36,35 +40,35 @@ pub const AUTONOMY: &str = "autonomy";
 /// The content of `config/gates.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Gates {
+pub struct GateConfig {
     /// The version of the format: 1.
     pub schema: u32,
     /// When it is night.
-    pub night: Night,
+    pub night: NightHours,
     /// What counts as a task.
     #[serde(default)]
-    pub tasks: Tasks,
+    pub tasks: TaskCounting,
     /// How promotion works.
-    pub promote: Promote,
+    pub promote: PromotionRules,
     /// Further ladders of phases beside the one of autonomy.
     #[serde(default)]
-    pub track: Vec<Track>,
+    pub track: Vec<PhaseTrack>,
     /// What each phase permits.
     pub phase: BTreeMap<String, Phase>,
     /// What must be shown to get from one phase to the next.
     pub gate: Vec<Gate>,
     /// What leads back.
     #[serde(default)]
-    pub demote: Vec<Demote>,
+    pub demote: Vec<DemotionRule>,
     /// What suspends unattended work.
     #[serde(default)]
-    pub hold: Vec<Hold>,
+    pub hold: Vec<HoldRule>,
 }
 
 /// When it is night, by local time.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Night {
+pub struct NightHours {
     /// From when until when, `HH:MM-HH:MM`; the end may lie on the next day.
     pub window: String,
     /// Calendar nights that may lie between two nights that still count as consecutive.
@@ -75,19 +79,19 @@ pub struct Night {
 /// What counts as a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tasks {
+pub struct TaskCounting {
     /// The kinds of work.
     #[serde(default)]
     pub classes: Vec<String>,
     /// What is left out of every count.
     #[serde(default)]
-    pub count_only: CountOnly,
+    pub count_only: CountFilter,
 }
 
 /// What is left out of every count of tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct CountOnly {
+pub struct CountFilter {
     /// Leave out drills and smoke runs.
     pub real: bool,
     /// Leave out repetitions of the same work.
@@ -96,7 +100,7 @@ pub struct CountOnly {
     pub not_rejected: bool,
 }
 
-impl Default for CountOnly {
+impl Default for CountFilter {
     fn default() -> Self {
         Self {
             real: true,
@@ -109,7 +113,7 @@ impl Default for CountOnly {
 /// How promotion works.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Promote {
+pub struct PromotionRules {
     /// Always `confirm`: a person types the phase's name at a terminal.
     pub mode: String,
     /// Older evidence does not count.
@@ -122,7 +126,7 @@ pub struct Promote {
 /// A further ladder of phases.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Track {
+pub struct PhaseTrack {
     /// Its name.
     pub name: String,
     /// Its phases, the lowest first.
@@ -162,7 +166,7 @@ pub struct Gate {
     /// The phase entered.
     pub to: String,
     /// What must be shown.
-    pub require: Vec<Require>,
+    pub require: Vec<Requirement>,
 }
 
 /// What is measured.
@@ -199,7 +203,7 @@ pub enum Metric {
 /// A condition on the tasks that are counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Where {
+pub struct TaskFilter {
     /// How the task ended; only `success` can count.
     pub outcome: Option<String>,
 }
@@ -207,7 +211,7 @@ pub struct Where {
 /// One criterion of a gate.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Require {
+pub struct Requirement {
     /// Its name.
     pub id: String,
     /// What is measured.
@@ -216,7 +220,7 @@ pub struct Require {
     pub need: f64,
     /// Which tasks count.
     #[serde(default, rename = "where")]
-    pub only: Where,
+    pub only: TaskFilter,
     /// Names of drills, observations or statements.
     #[serde(default)]
     pub names: Vec<String>,
@@ -252,7 +256,7 @@ pub struct Require {
 /// A rule that leads back to an earlier phase.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Demote {
+pub struct DemotionRule {
     /// What is measured: `events.count`, `sessions.dirty` or `tasks.success_rate`.
     pub metric: Metric,
     /// The kind of record, or the counter of a session.
@@ -280,7 +284,7 @@ pub struct Demote {
 /// A rule that suspends unattended work.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hold {
+pub struct HoldRule {
     /// What causes it.
     pub on: Vec<HoldCause>,
     /// What ends it: `drills` or `verify`.
@@ -317,7 +321,7 @@ pub const COUNTERS: [&str; 4] = [
 /// Kinds of records that good evidence can be counted by; anything else could be gathered by failing.
 const GOOD_KINDS: [&str; 2] = ["retry.success", "checkpoint"];
 
-impl Gates {
+impl GateConfig {
     /// Returns everything that is wrong between the values, one sentence each.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -401,7 +405,7 @@ impl Gates {
         faults
     }
 
-    fn faults_of_demotion(&self, rule: &Demote) -> Vec<String> {
+    fn faults_of_demotion(&self, rule: &DemotionRule) -> Vec<String> {
         let mut faults = Vec::new();
         if rule.to != "previous" && !self.phase.contains_key(&rule.to) {
             faults.push(format!("demotion leads to the unknown phase `{}`", rule.to));
@@ -436,7 +440,7 @@ impl Gates {
 
     /// Returns every track, autonomy first: its phases are those that the gates connect and no other
     /// track names.
-    pub fn tracks(&self) -> Vec<Track> {
+    pub fn tracks(&self) -> Vec<PhaseTrack> {
         let elsewhere = |name: &str| {
             self.track
                 .iter()
@@ -459,7 +463,7 @@ impl Gates {
                 .map(|gate| gate.to.clone());
             phases.push(name);
         }
-        let autonomy = Track {
+        let autonomy = PhaseTrack {
             name: AUTONOMY.to_owned(),
             phases,
         };
@@ -486,7 +490,7 @@ impl Gates {
     }
 }
 
-impl Require {
+impl Requirement {
     fn fault(&self) -> Option<&'static str> {
         let missing = match self.metric {
             Metric::DrillsPassed | Metric::Observed | Metric::Attested if self.names.is_empty() => {

@@ -1,9 +1,9 @@
 //! The verdict as people read it.
 
-use super::{Report, Standing, duration_text, eval::GateReport};
+use super::{GatesReport, TrackStatus, duration_text, eval::GateReport};
 
 /// Writes where autonomy stands; the other tracks, the stages, only where they are asked for.
-pub fn table(report: &Report, stages: bool) -> String {
+pub fn table(report: &GatesReport, stages: bool) -> String {
     let mut lines = Vec::new();
     let shown = if stages { report.tracks.len() } else { 1 };
     for (place, standing) in report.tracks.iter().take(shown).enumerate() {
@@ -37,7 +37,7 @@ pub fn table(report: &Report, stages: bool) -> String {
     lines.join("\n")
 }
 
-fn head(report: &Report, standing: &Standing) -> String {
+fn head(report: &GatesReport, standing: &TrackStatus) -> String {
     let allowed = &report.permission;
     let unattended = if allowed.unattended {
         format!("yes, up to {}", duration_text(allowed.max_session_s))
@@ -57,11 +57,11 @@ fn head(report: &Report, standing: &Standing) -> String {
     )
 }
 
-fn short_head(standing: &Standing) -> String {
+fn short_head(standing: &TrackStatus) -> String {
     format!("{} {} ({})", standing.track, standing.phase, standing.title)
 }
 
-fn gate(standing: &Standing) -> Vec<String> {
+fn gate(standing: &TrackStatus) -> Vec<String> {
     let Some(gate) = &standing.gate else {
         return vec!["no level ahead".to_owned()];
     };
@@ -97,7 +97,7 @@ fn conclusion(gate: &GateReport) -> String {
 }
 
 /// Writes everything that is known about one criterion.
-pub fn explain(report: &Report, id: &str) -> Option<String> {
+pub fn explain(report: &GatesReport, id: &str) -> Option<String> {
     let criteria = report.tracks.iter().filter_map(|track| track.gate.as_ref());
     let one = criteria
         .flat_map(|gate| &gate.criteria)

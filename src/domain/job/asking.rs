@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-use super::{Effect, Job};
+use super::{JobEffect, JobMachine};
 use crate::domain::{
-    event::EventKind,
-    history,
-    model::{Failure, Finish, Query, Reply, Role},
-    outcome::{Outcome, Phase},
-    prompt, proposal,
-    retry::{self, Next},
-    state::{Stage, StepState},
+    job::{
+        event::EventKind,
+        history,
+        outcome::{RunOutcome, StepPhase},
+        prompt, proposal, retry,
+        retry::RetryDecision,
+        state::{StepStage, StepState},
+    },
+    model::{FinishReason, ModelError, ModelReply, ModelRequest, ModelRole},
 };
 
-impl Job {
+impl JobMachine {
     /// Asks `role`, unless a ceiling is reached.
-    pub(super) fn ask(&mut self, role: Role, attempts: u32) -> Effect {
+    pub(super) fn ask(&mut self, role: ModelRole, attempts: u32) -> JobEffect {
         if let Some(reason) = self.over_budget() {
-            return self.finish(Outcome::OverBudget { reason });
+            return self.finish(RunOutcome::OverBudget { reason });
         }
         let Some(job) = &self.state.job else {
             return self.next();
@@ -26,14 +28,14 @@ impl Job {
             return self.next();
         };
         // A crash may have come between a reply and what follows from it.
-        if role == Role::Final && self.rejected() {
+        if role == ModelRole::Final && self.rejected() {
             return self.review_rejected();
         }
         if let Some(why) = self.given_up(role) {
             return self.fatal(&why);
         }
         let text = self.redactor.clean(&self.prompt(role, step));
-        let query = Query {
+        let query = ModelRequest {
             role,
             prompt: text.clone(),
             job: job.index,
@@ -45,10 +47,10 @@ impl Job {
             attempt: attempts + 1,
             prompt: text,
         });
-        Effect::Ask(query)
+        JobEffect::Ask(query)
     }
 
-    fn prompt(&self, role: Role, step: &StepState) -> String {
+    fn prompt(&self, role: ModelRole, step: &StepState) -> String {
         let template = self.rules.templates.of(role);
         let facts = &self.state.facts;
         let payload = facts.payload.as_ref();
@@ -60,14 +62,14 @@ impl Job {
         let items = self.state.job.as_ref().map(|job| job.history.as_slice());
         let text = prompt::expand(
             template,
-            &prompt::Values {
+            &prompt::PromptValues {
                 step_num: step.number,
                 job_name: &facts.job_name,
                 job_index: self.state.job_index,
                 history_json: Some(&history::json(items.unwrap_or_default())),
                 job_payload_json: Some(payload.map_or("null", |payload| &payload.json)),
-                draft_json: Some(&accepted(Role::Draft)),
-                review_json: Some(&accepted(Role::Review)),
+                draft_json: Some(&accepted(ModelRole::Draft)),
+                review_json: Some(&accepted(ModelRole::Review)),
             },
         );
         match step.turn(role).unusable.last() {
@@ -76,7 +78,7 @@ impl Job {
         }
     }
 
-    pub(super) fn answered(&mut self, mut reply: Reply) -> Effect {
+    pub(super) fn answered(&mut self, mut reply: ModelReply) -> JobEffect {
         // Before parsing: what is recorded and what would run are then the same text.
         reply.text = self.redactor.clean(&reply.text);
         let Some(role) = self.asked() else {
@@ -92,27 +94,27 @@ impl Job {
     }
 
     /// Returns the role whose answer is awaited.
-    fn asked(&self) -> Option<Role> {
+    fn asked(&self) -> Option<ModelRole> {
         match &self.state.job.as_ref()?.step.as_ref()?.stage {
-            Stage::Ask { role, .. } => Some(*role),
-            Stage::Answered { .. }
-            | Stage::Judge
-            | Stage::Run
-            | Stage::Open { .. }
-            | Stage::NotStarted { .. }
-            | Stage::Observed => None,
+            StepStage::Ask { role, .. } => Some(*role),
+            StepStage::Answered { .. }
+            | StepStage::Judge
+            | StepStage::Run
+            | StepStage::Open { .. }
+            | StepStage::NotStarted { .. }
+            | StepStage::Observed => None,
         }
     }
 
-    pub(super) fn failed(&mut self, failure: Failure) -> Effect {
+    pub(super) fn failed(&mut self, failure: ModelError) -> JobEffect {
         let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
-        let Some(Stage::Ask { role, attempts }) = step.map(|step| step.stage.clone()) else {
+        let Some(StepStage::Ask { role, attempts }) = step.map(|step| step.stage.clone()) else {
             return self.next();
         };
         let next = retry::after(&failure, attempts, &self.rules.retry, self.moment.chance);
         let wait_ms = match next {
-            Next::Again { wait } => Some(millis(wait)),
-            Next::Park { .. } | Next::GiveUp => None,
+            RetryDecision::Again { wait } => Some(millis(wait)),
+            RetryDecision::Park { .. } | RetryDecision::GiveUp => None,
         };
         let message = failure.message.clone();
         self.emit(EventKind::QueryFailed {
@@ -121,10 +123,10 @@ impl Job {
             wait_ms,
         });
         match next {
-            Next::Again { wait } if wait.is_zero() => self.next(),
-            Next::Again { wait } => Effect::Wait(wait),
-            Next::Park { wait } => self.park(role, wait, &message),
-            Next::GiveUp => {
+            RetryDecision::Again { wait } if wait.is_zero() => self.next(),
+            RetryDecision::Again { wait } => JobEffect::Wait(wait),
+            RetryDecision::Park { wait } => self.park(role, wait, &message),
+            RetryDecision::GiveUp => {
                 // Most adapters say the words themselves, with the provider in front.
                 let words = if message.contains("API error") {
                     ""
@@ -141,7 +143,7 @@ impl Job {
         }
     }
 
-    fn park(&mut self, role: Role, wait: Duration, message: &str) -> Effect {
+    fn park(&mut self, role: ModelRole, wait: Duration, message: &str) -> JobEffect {
         let wait = chrono::TimeDelta::from_std(wait).unwrap_or(chrono::TimeDelta::MAX);
         let until = self
             .moment
@@ -157,11 +159,11 @@ impl Job {
             until,
             reason: reason.clone(),
         });
-        self.finish(Outcome::Parked { until, reason })
+        self.finish(RunOutcome::Parked { until, reason })
     }
 
     /// Looks at a reply that has arrived: goes on with it, asks again, or gives up.
-    pub(super) fn weigh(&mut self, role: Role) -> Effect {
+    pub(super) fn weigh(&mut self, role: ModelRole) -> JobEffect {
         match self.unusable(role) {
             None => {
                 self.emit(EventKind::ReplyAccepted { role });
@@ -175,7 +177,7 @@ impl Job {
     }
 
     /// Returns the end of asking `role`, where it had its chances.
-    fn given_up(&self, role: Role) -> Option<String> {
+    fn given_up(&self, role: ModelRole) -> Option<String> {
         let step = self.state.job.as_ref()?.step.as_ref()?;
         let unusable = &step.turn(role).unusable;
         let why = unusable.last()?;
@@ -189,34 +191,34 @@ impl Job {
     }
 
     /// Returns why the last reply of `role` cannot be used, if so.
-    fn unusable(&self, role: Role) -> Option<String> {
+    fn unusable(&self, role: ModelRole) -> Option<String> {
         let step = self.state.job.as_ref()?.step.as_ref()?;
         let reply = step.turn(role).reply.as_ref()?;
         let parsed = match role {
-            Role::Draft => proposal::draft(&reply.text).map(drop),
-            Role::Review => proposal::review(&reply.text).map(drop),
-            Role::Final => proposal::final_(&reply.text).map(drop),
+            ModelRole::Draft => proposal::draft(&reply.text).map(drop),
+            ModelRole::Review => proposal::review(&reply.text).map(drop),
+            ModelRole::Final => proposal::final_(&reply.text).map(drop),
         };
         let why = parsed.err().map(|unusable| unusable.reason);
         // What was cut off may have gone on with a correction, so not even a whole object counts.
         let ended = match reply.finish {
-            Finish::Cut => "the reply was cut off at the token limit",
-            Finish::Refused => "the model refused to answer",
-            Finish::Complete | Finish::Other(_) => return why,
+            FinishReason::Cut => "the reply was cut off at the token limit",
+            FinishReason::Refused => "the model refused to answer",
+            FinishReason::Complete | FinishReason::Other(_) => return why,
         };
         Some(why.map_or_else(|| ended.to_owned(), |why| format!("{ended}: {why}")))
     }
 
     fn rejected(&self) -> bool {
         let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
-        let text = step.and_then(|step| step.accepted(Role::Review));
+        let text = step.and_then(|step| step.accepted(ModelRole::Review));
         let approval = text.and_then(|text| proposal::review(text).ok());
         self.rules.require_approval && approval.is_some_and(|review| !review.approval)
     }
 
-    fn review_rejected(&mut self) -> Effect {
+    fn review_rejected(&mut self) -> JobEffect {
         self.end_step(
-            Phase::ReviewRejected,
+            StepPhase::ReviewRejected,
             "review_rejected: the reviewer did not approve",
             false,
         );

@@ -1,39 +1,51 @@
 //! The job machine: told what happened, it decides what became true and what to do next.
 //!
-//! One input, one effect. [`Job::handle`] never assigns state: it decides events and folds each one
-//! through [`State::apply`], the same function that recovery uses. What to do next is a function of the
-//! state alone (`Job::next`), so a run that goes on after a crash takes the same road as one that
+//! One input, one effect. [`JobMachine::handle`] never assigns state: it decides events and folds each one
+//! through [`JobLoopState::apply`], the same function that recovery uses. What to do next is a function of the
+//! state alone (`JobMachine::next`), so a run that goes on after a crash takes the same road as one that
 //! never stopped. Nothing here does I/O, knows the time or waits.
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::domain::{
-    budget,
     command::Command,
-    event::{Event, EventKind, RunFacts, VERSION},
-    gate::Evidence,
-    model::{Failure as ModelFailure, Query, Reply},
-    outcome::{Outcome, Phase},
-    policy::{Policy, World},
-    process::{End, Failure as StartFailure},
+    job::{
+        done_condition::ConditionEvidence,
+        event::{EventKind, RunLogEvent, RunSettingsRecord, VERSION},
+        outcome::{RunOutcome, StepPhase},
+        rules::{DoneCheck, JobRules},
+        state::{JobLoopState, StepStage},
+    },
+    model::{ModelError as ModelFailure, ModelReply, ModelRequest},
+    policy::{Policy, PolicyContext},
+    process::{CommandResult, SpawnError as StartFailure},
     redaction::Redactor,
-    rules::{Check, Rules},
-    state::{Stage, State},
     time::Timestamp,
 };
 
 mod asking;
+pub mod budget;
+pub mod done_condition;
+pub mod event;
+pub mod history;
+pub mod outcome;
+pub mod prompt;
+pub mod proposal;
+pub mod record;
+pub mod retry;
+pub mod rules;
 mod running;
+pub mod state;
 
 /// What the machine is told.
 #[derive(Debug, Clone)]
-pub enum Input {
+pub enum JobInput {
     /// A run begins, or goes on.
-    Started(Box<RunFacts>),
+    Started(Box<RunSettingsRecord>),
     /// The named files were moved away.
     SetAside(Vec<String>),
     /// A reply arrived.
-    Answered(Reply),
+    Answered(ModelReply),
     /// A call failed.
     Failed(ModelFailure),
     /// A wait is over.
@@ -46,9 +58,9 @@ pub enum Input {
         by: String,
     },
     /// A command ended, or could not be started.
-    Ended(Result<End, StartFailure>),
+    Ended(Result<CommandResult, StartFailure>),
     /// The probe looked.
-    Observed(Vec<Evidence>),
+    Observed(Vec<ConditionEvidence>),
     /// A person cancelled.
     Cancelled(String),
     /// The machine failed: the sentence says how.
@@ -57,7 +69,7 @@ pub enum Input {
 
 /// What the machine asks for. Exactly one thing at a time.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
+pub enum JobEffect {
     /// Move these files (relative to the root) out of the way of this job.
     SetAside {
         /// The job.
@@ -66,7 +78,7 @@ pub enum Effect {
         files: Vec<PathBuf>,
     },
     /// Ask a model.
-    Ask(Query),
+    Ask(ModelRequest),
     /// Wait this long.
     Wait(Duration),
     /// Ask a person about a command.
@@ -88,24 +100,24 @@ pub enum Effect {
         command: Command,
     },
     /// Look at the world.
-    Observe(Vec<Check>),
+    Observe(Vec<DoneCheck>),
     /// The run is over.
-    Finish(Outcome),
+    Finish(RunOutcome),
 }
 
 /// The answer to an input: first make the events durable, then perform the effect.
 #[must_use = "a reaction that is not carried out stops the job without a word"]
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reaction {
+pub struct JobReaction {
     /// What became true, already folded into the state.
-    pub events: Vec<Event>,
+    pub events: Vec<RunLogEvent>,
     /// What to do.
-    pub effect: Effect,
+    pub effect: JobEffect,
 }
 
 /// The moment of an input.
 #[derive(Debug, Clone, Copy)]
-pub struct Moment {
+pub struct InputTime {
     /// The wall-clock time.
     pub at: Timestamp,
     /// A random number in `0.0..1.0`, for jitter.
@@ -114,13 +126,13 @@ pub struct Moment {
 
 /// What a job machine is driven by.
 #[derive(Debug)]
-pub struct Setup {
+pub struct JobSetup {
     /// The settings.
-    pub rules: Rules,
+    pub rules: JobRules,
     /// Which commands may run.
     pub policy: Policy,
     /// The circumstances the policy judges under.
-    pub world: World,
+    pub world: PolicyContext,
     /// Takes secrets out of prompts and replies, before anything is recorded or sent.
     pub redactor: Redactor,
     /// The id of this run.
@@ -129,20 +141,20 @@ pub struct Setup {
 
 /// A job loop being worked on by one run.
 #[derive(Debug)]
-pub struct Job {
-    state: State,
-    rules: Rules,
+pub struct JobMachine {
+    state: JobLoopState,
+    rules: JobRules,
     policy: Policy,
-    world: World,
+    world: PolicyContext,
     redactor: Redactor,
     run: String,
-    moment: Moment,
-    events: Vec<Event>,
+    moment: InputTime,
+    events: Vec<RunLogEvent>,
 }
 
-impl Job {
+impl JobMachine {
     /// Puts a machine together: the state as folded from the log, and what it is driven by.
-    pub fn new(state: State, setup: Setup, moment: Moment) -> Self {
+    pub fn new(state: JobLoopState, setup: JobSetup, moment: InputTime) -> Self {
         Self {
             state,
             rules: setup.rules,
@@ -156,17 +168,17 @@ impl Job {
     }
 
     /// Returns the state after everything handled so far.
-    pub const fn state(&self) -> &State {
+    pub const fn state(&self) -> &JobLoopState {
         &self.state
     }
 
     /// Returns the rules that drive this machine.
-    pub const fn rules(&self) -> &Rules {
+    pub const fn rules(&self) -> &JobRules {
         &self.rules
     }
 
     /// Records something that became true outside the machine, before a run starts: a repair, an adoption.
-    pub fn note(&mut self, kind: EventKind, moment: &Moment) -> Vec<Event> {
+    pub fn note(&mut self, kind: EventKind, moment: &InputTime) -> Vec<RunLogEvent> {
         self.moment = *moment;
         self.emit(kind);
         std::mem::take(&mut self.events)
@@ -174,38 +186,38 @@ impl Job {
 
     /// Forgets everything: the records have moved to the archive.
     pub fn start_over(&mut self) {
-        self.state = State::default();
+        self.state = JobLoopState::default();
     }
 
     /// Takes one input and answers with what became true and what to do.
-    pub fn handle(&mut self, input: Input, moment: &Moment) -> Reaction {
+    pub fn handle(&mut self, input: JobInput, moment: &InputTime) -> JobReaction {
         self.moment = *moment;
         let effect = match input {
-            Input::Started(facts) => self.started(facts),
-            Input::SetAside(files) => {
+            JobInput::Started(facts) => self.started(facts),
+            JobInput::SetAside(files) => {
                 self.emit(EventKind::ResultsSetAside { files });
                 self.next()
             }
-            Input::Answered(reply) => self.answered(reply),
-            Input::Failed(failure) => self.failed(failure),
-            Input::Waited => self.next(),
-            Input::Approved { yes, by } => self.approved(yes, by),
-            Input::Ended(end) => self.ended(end),
-            Input::Observed(evidence) => {
+            JobInput::Answered(reply) => self.answered(reply),
+            JobInput::Failed(failure) => self.failed(failure),
+            JobInput::Waited => self.next(),
+            JobInput::Approved { yes, by } => self.approved(yes, by),
+            JobInput::Ended(end) => self.ended(end),
+            JobInput::Observed(evidence) => {
                 self.emit(EventKind::Observed { evidence });
                 self.next()
             }
-            Input::Cancelled(reason) => self.finish(Outcome::Cancelled { reason }),
-            Input::Broken(why) => self.fatal(&why),
+            JobInput::Cancelled(reason) => self.finish(RunOutcome::Cancelled { reason }),
+            JobInput::Broken(why) => self.fatal(&why),
         };
-        Reaction {
+        JobReaction {
             events: std::mem::take(&mut self.events),
             effect,
         }
     }
 
     fn emit(&mut self, kind: EventKind) {
-        let event = Event {
+        let event = RunLogEvent {
             v: VERSION,
             seq: self.state.seq + 1,
             at: self.moment.at,
@@ -216,19 +228,19 @@ impl Job {
         self.events.push(event);
     }
 
-    fn started(&mut self, facts: Box<RunFacts>) -> Effect {
+    fn started(&mut self, facts: Box<RunSettingsRecord>) -> JobEffect {
         if let Some(parked) = &self.state.parked
             && self.moment.at < parked.until
             && self.moment.at >= parked.since
         {
             // Nothing is recorded: a run that may not do anything leaves no trace but its summary.
-            return Effect::Finish(Outcome::Parked {
+            return JobEffect::Finish(RunOutcome::Parked {
                 until: parked.until,
                 reason: parked.reason.clone(),
             });
         }
         if let Some(reason) = self.over_budget() {
-            return Effect::Finish(Outcome::OverBudget { reason });
+            return JobEffect::Finish(RunOutcome::OverBudget { reason });
         }
         self.emit(EventKind::RunStarted { facts });
         if self.state.job.as_ref().is_some_and(|job| job.exhausted) {
@@ -238,7 +250,7 @@ impl Job {
     }
 
     /// Returns what to do next: a function of the state, after a crash as in an undisturbed run.
-    fn next(&mut self) -> Effect {
+    fn next(&mut self) -> JobEffect {
         let Some(job) = &self.state.job else {
             return self.next_job();
         };
@@ -246,7 +258,7 @@ impl Job {
             return self.end_job();
         }
         if job.set_aside.is_none() && self.rules.done.fresh {
-            return Effect::SetAside {
+            return JobEffect::SetAside {
                 job: job.index,
                 files: self.goal_files(),
             };
@@ -255,17 +267,17 @@ impl Job {
             return self.next_step();
         };
         match step.stage.clone() {
-            Stage::Ask { role, attempts } => self.ask(role, attempts),
-            Stage::Answered { role } => self.weigh(role),
-            Stage::Judge => self.judge(),
-            Stage::Run => self.next_command(),
-            Stage::Open { index } => self.decide_unknown(index),
-            Stage::NotStarted { why, .. } => self.fatal(&why),
-            Stage::Observed => self.weigh_evidence(),
+            StepStage::Ask { role, attempts } => self.ask(role, attempts),
+            StepStage::Answered { role } => self.weigh(role),
+            StepStage::Judge => self.judge(),
+            StepStage::Run => self.next_command(),
+            StepStage::Open { index } => self.decide_unknown(index),
+            StepStage::NotStarted { why, .. } => self.fatal(&why),
+            StepStage::Observed => self.weigh_evidence(),
         }
     }
 
-    fn next_job(&mut self) -> Effect {
+    fn next_job(&mut self) -> JobEffect {
         if let Some(max_jobs) = self.rules.job_loop.as_ref().map(|jobs| jobs.max_jobs)
             && self.state.job_index > max_jobs
         {
@@ -277,34 +289,34 @@ impl Job {
         self.next()
     }
 
-    fn complete(&mut self, max_jobs: u32) -> Effect {
+    fn complete(&mut self, max_jobs: u32) -> JobEffect {
         let recorded = self.state.complete.as_ref();
         let reason = format!("job_loop_complete: max_jobs({max_jobs})に到達");
         if recorded.is_none_or(|complete| complete.max_jobs != max_jobs) {
             self.emit(EventKind::Recorded {
                 step: self.state.next_step,
-                phase: Phase::JobLoopComplete,
+                phase: StepPhase::JobLoopComplete,
                 reason: reason.clone(),
             });
         }
-        self.finish(Outcome::LoopComplete { reason })
+        self.finish(RunOutcome::LoopComplete { reason })
     }
 
-    fn next_step(&mut self) -> Effect {
+    fn next_step(&mut self) -> JobEffect {
         let Some(job) = &self.state.job else {
             return self.next_job();
         };
         if job.head.is_none() && !self.rules.done.fresh && job.spent.steps == 0 {
-            return Effect::Observe(self.rules.done.all.clone());
+            return JobEffect::Observe(self.rules.done.all.clone());
         }
         if job.passage_steps >= self.rules.max_steps {
             return self.steps_used_up();
         }
         if let Some(reason) = self.over_budget() {
-            return self.finish(Outcome::OverBudget { reason });
+            return self.finish(RunOutcome::OverBudget { reason });
         }
         if let Some(reason) = self.no_progress() {
-            return self.finish(Outcome::NoProgress { reason });
+            return self.finish(RunOutcome::NoProgress { reason });
         }
         let (head, carried_from) = (job.head, job.suspended.as_ref().map(|step| step.number));
         let fresh_start = job.spent.steps == 0;
@@ -318,14 +330,14 @@ impl Job {
         self.next()
     }
 
-    fn steps_used_up(&mut self) -> Effect {
+    fn steps_used_up(&mut self) -> JobEffect {
         let reason = format!("max_steps_reached: {}", self.rules.max_steps);
         self.emit(EventKind::Recorded {
             step: self.state.next_step,
-            phase: Phase::MaxStepsReached,
+            phase: StepPhase::MaxStepsReached,
             reason: reason.clone(),
         });
-        self.finish(Outcome::MaxSteps { reason })
+        self.finish(RunOutcome::MaxSteps { reason })
     }
 
     /// Returns why this run should not go on, where it only repeats itself.
@@ -336,7 +348,7 @@ impl Job {
             return None;
         }
         let what = match self.state.steps.last()? {
-            line if line.phase == Phase::Execute
+            line if line.phase == StepPhase::Execute
                 && job
                     .history
                     .last()
@@ -353,23 +365,23 @@ impl Job {
         ))
     }
 
-    fn goal_reached(&mut self, why: &str) -> Effect {
-        self.end_step(Phase::Done, why, false);
+    fn goal_reached(&mut self, why: &str) -> JobEffect {
+        self.end_step(StepPhase::Done, why, false);
         self.end_job()
     }
 
     /// Ends a job whose last step reached the goal; a crash may have come between the two.
-    fn end_job(&mut self) -> Effect {
+    fn end_job(&mut self) -> JobEffect {
         let job = self.state.job_index;
         self.emit(EventKind::JobEnded { job });
         let reason = self.rules.job_loop.as_ref().map_or_else(
             || "done".to_owned(),
             |jobs| format!("done (job {job}/{} completed)", jobs.max_jobs),
         );
-        self.finish(Outcome::Done { reason })
+        self.finish(RunOutcome::Done { reason })
     }
 
-    fn weigh_evidence(&mut self) -> Effect {
+    fn weigh_evidence(&mut self) -> JobEffect {
         let evidence = self.state.job.as_ref().and_then(|job| job.step.as_ref());
         let missing: Vec<String> = evidence
             .map(|step| step.evidence.as_slice())
@@ -382,14 +394,14 @@ impl Job {
             return self.goal_reached("the done condition holds");
         }
         self.end_step(
-            Phase::Execute,
+            StepPhase::Execute,
             &format!("not done yet: {}", missing.join("; ")),
             false,
         );
         self.next()
     }
 
-    fn end_step(&mut self, phase: Phase, reason: &str, stopped: bool) {
+    fn end_step(&mut self, phase: StepPhase, reason: &str, stopped: bool) {
         self.emit(EventKind::StepEnded {
             phase,
             reason: reason.to_owned(),
@@ -398,7 +410,7 @@ impl Job {
     }
 
     /// Ends the step, if there is one, and the run: nothing can go on.
-    fn fatal(&mut self, why: &str) -> Effect {
+    fn fatal(&mut self, why: &str) -> JobEffect {
         let reason = format!("fatal_error: {why}");
         if self
             .state
@@ -406,16 +418,16 @@ impl Job {
             .as_ref()
             .is_some_and(|job| job.step.is_some())
         {
-            self.end_step(Phase::FatalError, &reason, true);
+            self.end_step(StepPhase::FatalError, &reason, true);
         }
-        self.finish(Outcome::Fatal { reason })
+        self.finish(RunOutcome::Fatal { reason })
     }
 
-    fn finish(&mut self, outcome: Outcome) -> Effect {
+    fn finish(&mut self, outcome: RunOutcome) -> JobEffect {
         self.emit(EventKind::RunEnded {
             outcome: outcome.clone(),
         });
-        Effect::Finish(outcome)
+        JobEffect::Finish(outcome)
     }
 
     fn over_budget(&self) -> Option<String> {
@@ -431,10 +443,10 @@ impl Job {
             .all
             .iter()
             .filter_map(|check| match check {
-                Check::Contains { file, .. }
-                | Check::Matches { file, .. }
-                | Check::Exists { file, exists: true } => Some(file.clone()),
-                Check::Exists { exists: false, .. } | Check::Command { .. } => None,
+                DoneCheck::Contains { file, .. }
+                | DoneCheck::Matches { file, .. }
+                | DoneCheck::Exists { file, exists: true } => Some(file.clone()),
+                DoneCheck::Exists { exists: false, .. } | DoneCheck::Command { .. } => None,
             })
             .collect();
         files.sort();

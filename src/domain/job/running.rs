@@ -1,38 +1,40 @@
 //! The second half of a step: judge every command, then run them one after the other.
 
-use super::{Effect, Job};
+use super::{JobEffect, JobMachine};
 use crate::domain::{
-    event::EventKind,
-    model::Role,
-    outcome::{Outcome, Phase},
-    policy::{Decision, Verdict},
-    process::{End, Exit, Failure},
-    proposal,
-    rules::OnUnknown,
-    state::{Fate, Stage, StepState},
+    job::{
+        event::EventKind,
+        outcome::{RunOutcome, StepPhase},
+        proposal,
+        rules::AfterCrash,
+        state::{CommandDisposition, StepStage, StepState},
+    },
+    model::ModelRole,
+    policy::{Decision, PolicyVerdict},
+    process::{CommandResult, ExitStatus, SpawnError},
 };
 
 /// Why a step and a run end when a person stops a command.
 const CANCELLED: &str = "cancelled: a command was ended on request";
 
-impl Job {
+impl JobMachine {
     fn step(&self) -> Option<&StepState> {
         self.state.job.as_ref()?.step.as_deref()
     }
 
     /// Judges all commands of the final before any runs.
-    pub(super) fn judge(&mut self) -> Effect {
-        let reply = self.step().and_then(|step| step.accepted(Role::Final));
+    pub(super) fn judge(&mut self) -> JobEffect {
+        let reply = self.step().and_then(|step| step.accepted(ModelRole::Final));
         let commands = reply
             .and_then(|text| proposal::final_(text).ok())
             .map_or_else(Vec::new, |reply| reply.commands);
-        let verdicts: Vec<Verdict> = self.policy.judge_in_order(&commands, &self.world);
+        let verdicts: Vec<PolicyVerdict> = self.policy.judge_in_order(&commands, &self.world);
         self.emit(EventKind::Judged { commands, verdicts });
         self.next()
     }
 
     /// Asks about what is open, refuses what has to be refused, and starts the next command.
-    pub(super) fn next_command(&mut self) -> Effect {
+    pub(super) fn next_command(&mut self) -> JobEffect {
         if let Some(effect) = self.question() {
             return effect;
         }
@@ -41,26 +43,29 @@ impl Job {
         };
         if was_cancelled(step) {
             // The run that was cancelled died before it could say so: nothing else of the step runs.
-            self.end_step(Phase::Cancelled, CANCELLED, true);
+            self.end_step(StepPhase::Cancelled, CANCELLED, true);
             return self.next();
         }
         let denied = denials(step);
-        let none_ran = step.results.iter().all(|fate| *fate == Fate::Waiting);
+        let none_ran = step
+            .results
+            .iter()
+            .all(|fate| *fate == CommandDisposition::Waiting);
         let all_denied = !denied.is_empty() && denied.len() == step.commands.len();
         if !denied.is_empty() && none_ran && (all_denied || self.rules.policy.stop_on_deny) {
             return self.denied(&denied);
         }
         let waiting = (0..step.commands.len()).find(|index| {
-            step.results.get(*index) == Some(&Fate::Waiting)
+            step.results.get(*index) == Some(&CommandDisposition::Waiting)
                 && step.decision(*index) == Decision::Allow
         });
         match waiting {
             Some(index) => self.start(index),
-            None => Effect::Observe(self.rules.done.all.clone()),
+            None => JobEffect::Observe(self.rules.done.all.clone()),
         }
     }
 
-    fn start(&mut self, index: usize) -> Effect {
+    fn start(&mut self, index: usize) -> JobEffect {
         let Some((number, command)) = self
             .step()
             .and_then(|step| Some((step.number, step.commands.get(index)?.clone())))
@@ -69,7 +74,7 @@ impl Job {
         };
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         self.emit(EventKind::CommandStarted { index });
-        Effect::Run {
+        JobEffect::Run {
             step: number,
             index,
             command,
@@ -77,7 +82,7 @@ impl Job {
     }
 
     /// Returns the question about the first command that a person has to decide about.
-    fn question(&mut self) -> Option<Effect> {
+    fn question(&mut self) -> Option<JobEffect> {
         let step = self.step()?;
         let index =
             (0..step.commands.len()).find(|index| step.decision(*index) == Decision::Ask)?;
@@ -88,14 +93,14 @@ impl Job {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             id: id.clone(),
         });
-        Some(Effect::RequestApproval {
+        Some(JobEffect::RequestApproval {
             id,
             command,
             reason,
         })
     }
 
-    pub(super) fn approved(&mut self, approved: bool, by: String) -> Effect {
+    pub(super) fn approved(&mut self, approved: bool, by: String) -> JobEffect {
         let asked = self.step().and_then(|step| {
             (0..step.commands.len()).find(|index| step.decision(*index) == Decision::Ask)
         });
@@ -109,19 +114,19 @@ impl Job {
         self.next()
     }
 
-    fn denied(&mut self, denied: &[String]) -> Effect {
+    fn denied(&mut self, denied: &[String]) -> JobEffect {
         let reason = format!("deny: {}", denied.join("; "));
         let stop = self.rules.policy.stop_on_deny;
-        self.end_step(Phase::Deny, &reason, stop);
+        self.end_step(StepPhase::Deny, &reason, stop);
         if stop {
-            self.finish(Outcome::Denied { reason })
+            self.finish(RunOutcome::Denied { reason })
         } else {
             self.next()
         }
     }
 
-    pub(super) fn ended(&mut self, end: Result<End, Failure>) -> Effect {
-        let Some(Stage::Open { index }) = self.step().map(|step| step.stage.clone()) else {
+    pub(super) fn ended(&mut self, end: Result<CommandResult, SpawnError>) -> JobEffect {
+        let Some(StepStage::Open { index }) = self.step().map(|step| step.stage.clone()) else {
             return self.next();
         };
         match end {
@@ -133,7 +138,7 @@ impl Job {
                 self.next()
             }
             Ok(end) => {
-                let cancelled = end.exit == Exit::Cancelled;
+                let cancelled = end.exit == ExitStatus::Cancelled;
                 self.emit(EventKind::CommandEnded { index, end });
                 if cancelled {
                     self.cancelled()
@@ -144,9 +149,9 @@ impl Job {
         }
     }
 
-    fn cancelled(&mut self) -> Effect {
-        self.end_step(Phase::Cancelled, CANCELLED, true);
-        self.finish(Outcome::Cancelled {
+    fn cancelled(&mut self) -> JobEffect {
+        self.end_step(StepPhase::Cancelled, CANCELLED, true);
+        self.finish(RunOutcome::Cancelled {
             reason: CANCELLED.to_owned(),
         })
     }
@@ -154,10 +159,10 @@ impl Job {
     /// Returns the report about a command without an end, where the rule is to stop at it.
     pub(super) fn unknown_command(&self) -> Option<String> {
         let step = self.step()?;
-        let Stage::Open { index } = step.stage else {
+        let StepStage::Open { index } = step.stage else {
             return None;
         };
-        if self.rules.on_unknown != OnUnknown::Stop {
+        if self.rules.on_unknown != AfterCrash::Stop {
             return None;
         }
         let text = step.commands.get(index as usize)?.text();
@@ -171,14 +176,14 @@ impl Job {
         ))
     }
 
-    pub(super) fn decide_unknown(&mut self, index: u32) -> Effect {
+    pub(super) fn decide_unknown(&mut self, index: u32) -> JobEffect {
         match self.rules.on_unknown {
-            OnUnknown::Stop => {
+            AfterCrash::Stop => {
                 let reason = self.unknown_command().unwrap_or_default();
-                self.finish(Outcome::UnknownCommand { reason })
+                self.finish(RunOutcome::UnknownCommand { reason })
             }
-            OnUnknown::Rerun => self.start(index as usize),
-            OnUnknown::Skip => {
+            AfterCrash::Rerun => self.start(index as usize),
+            AfterCrash::Skip => {
                 self.emit(EventKind::CommandAbandoned { index });
                 self.next()
             }
@@ -187,8 +192,7 @@ impl Job {
 }
 
 fn was_cancelled(step: &StepState) -> bool {
-    let cancelled =
-        |fate: &Fate| matches!(fate, Fate::Ended { end } if end.exit == Exit::Cancelled);
+    let cancelled = |fate: &CommandDisposition| matches!(fate, CommandDisposition::Ended { end } if end.exit == ExitStatus::Cancelled);
     step.results.iter().any(cancelled)
 }
 

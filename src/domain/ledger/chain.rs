@@ -1,27 +1,27 @@
 //! The chain: each line carries the hash of itself and, inside what is hashed, the hash of the line before.
 //!
 //! A chain alone does not notice a missing end. So the head is written down elsewhere too (an
-//! [`Anchor`]): beside the ledger, in the user's state folder, in every commit tos makes. A ledger that
+//! [`ChainAnchor`]): beside the ledger, in the user's state folder, in every commit tos makes. A ledger that
 //! does not contain an anchored record is broken.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::ledger::{Entry, Record, VERSION};
+use crate::domain::ledger::{LedgerEntry, LedgerRecord, VERSION};
 
 /// The `prev` of the very first record.
 pub const ROOT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A place in the ledger that was written down elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Anchor {
+pub struct ChainAnchor {
     /// The record.
     pub seq: u64,
     /// Its hash.
     pub hash: String,
 }
 
-impl Anchor {
+impl ChainAnchor {
     /// Returns the text of a commit trailer: `<seq>:<hash>`.
     pub fn trailer(&self) -> String {
         format!("{}:{}", self.seq, self.hash)
@@ -40,11 +40,11 @@ impl Anchor {
 
 /// A ledger that holds together.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Chain {
+pub struct LedgerChain {
     /// The records, oldest first.
-    pub records: Vec<Record>,
+    pub records: Vec<LedgerRecord>,
     /// The last one and its hash.
-    pub head: Option<Anchor>,
+    pub head: Option<ChainAnchor>,
     /// Bytes at the end that a crash cut off in mid-line; they were never confirmed to anybody.
     pub torn: usize,
 }
@@ -52,7 +52,7 @@ pub struct Chain {
 /// Where and why a ledger does not hold together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("record {at}: {why}")]
-pub struct Broken {
+pub struct ChainError {
     /// The number of the first record that is wrong.
     pub at: u64,
     /// What is wrong with it.
@@ -73,19 +73,19 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Returns the line of a record, with its hash and line feed, and the anchor that names it.
-pub fn seal(record: &Record) -> Result<(String, Anchor), serde_json::Error> {
+pub fn seal(record: &LedgerRecord) -> Result<(String, ChainAnchor), serde_json::Error> {
     let body = serde_json::to_string(record)?;
     let hash = sha256(body.as_bytes());
     let open = body.strip_suffix('}').unwrap_or(&body);
     let line = format!("{open},\"hash\":\"{hash}\"}}\n");
     let seq = record.seq;
-    Ok((line, Anchor { seq, hash }))
+    Ok((line, ChainAnchor { seq, hash }))
 }
 
 /// Reads a whole ledger and checks every link and every anchor.
-pub fn verify(bytes: &[u8], anchors: &[Anchor]) -> Result<Chain, Broken> {
-    let mut chain = Chain::default();
-    let mut hashes: Vec<Anchor> = Vec::new();
+pub fn verify(bytes: &[u8], anchors: &[ChainAnchor]) -> Result<LedgerChain, ChainError> {
+    let mut chain = LedgerChain::default();
+    let mut hashes: Vec<ChainAnchor> = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let at = hashes.last().map_or(0, |last| last.seq + 1);
         let Some(line) = line.strip_suffix(b"\n") else {
@@ -94,7 +94,7 @@ pub fn verify(bytes: &[u8], anchors: &[Anchor]) -> Result<Chain, Broken> {
         };
         let (record, hash) = open(line, at)?;
         follows(&record, hashes.last(), at)?;
-        hashes.push(Anchor {
+        hashes.push(ChainAnchor {
             seq: record.seq,
             hash,
         });
@@ -107,8 +107,8 @@ pub fn verify(bytes: &[u8], anchors: &[Anchor]) -> Result<Chain, Broken> {
     Ok(chain)
 }
 
-fn open(line: &[u8], at: u64) -> Result<(Record, String), Broken> {
-    let broken = |why: &str| Broken {
+fn open(line: &[u8], at: u64) -> Result<(LedgerRecord, String), ChainError> {
+    let broken = |why: &str| ChainError {
         at,
         why: why.to_owned(),
     };
@@ -121,7 +121,7 @@ fn open(line: &[u8], at: u64) -> Result<(Record, String), Broken> {
     if sha256(body.as_bytes()) != hash {
         return Err(broken("was changed: its hash does not fit"));
     }
-    let record: Record = serde_json::from_str(&body).map_err(|error| Broken {
+    let record: LedgerRecord = serde_json::from_str(&body).map_err(|error| ChainError {
         at,
         why: format!("cannot be read by this version of tos: {error}"),
     })?;
@@ -131,27 +131,28 @@ fn open(line: &[u8], at: u64) -> Result<(Record, String), Broken> {
     Ok((record, hash.to_owned()))
 }
 
-fn follows(record: &Record, last: Option<&Anchor>, at: u64) -> Result<(), Broken> {
+fn follows(record: &LedgerRecord, last: Option<&ChainAnchor>, at: u64) -> Result<(), ChainError> {
     let fits = match last {
         Some(last) => record.prev == last.hash && record.seq == at,
         // A ledger begins at zero, or with the note that an older one was put aside.
         None => {
-            matches!(record.entry, Entry::Gap { .. }) || (record.prev == ROOT && record.seq == 0)
+            matches!(record.entry, LedgerEntry::Gap { .. })
+                || (record.prev == ROOT && record.seq == 0)
         }
     };
-    fits.then_some(()).ok_or_else(|| Broken {
+    fits.then_some(()).ok_or_else(|| ChainError {
         at,
         why: "does not follow the record before it; one was removed, added or moved".to_owned(),
     })
 }
 
-fn holds(anchor: &Anchor, hashes: &[Anchor]) -> Result<(), Broken> {
+fn holds(anchor: &ChainAnchor, hashes: &[ChainAnchor]) -> Result<(), ChainError> {
     let first = hashes.first().map_or(0, |first| first.seq);
     if anchor.seq < first || hashes.contains(anchor) {
         return Ok(());
     }
     let missing = hashes.last().is_none_or(|last| last.seq < anchor.seq);
-    Err(Broken {
+    Err(ChainError {
         at: if missing {
             hashes.last().map_or(0, |last| last.seq + 1)
         } else {
@@ -170,14 +171,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::ledger::Stamp;
+    use crate::domain::ledger::RecordStamp;
 
-    fn record(seq: u64, prev: &str) -> Record {
-        Record {
+    fn record(seq: u64, prev: &str) -> LedgerRecord {
+        LedgerRecord {
             v: VERSION,
             seq,
             prev: prev.to_owned(),
-            stamp: Stamp {
+            stamp: RecordStamp {
                 at: chrono::DateTime::parse_from_rfc3339("2026-03-10T22:00:00+09:00").unwrap(),
                 boottime_ms: 5,
                 boot_id: "b".into(),
@@ -187,16 +188,16 @@ mod tests {
                 gates: "g".into(),
                 session: None,
             },
-            entry: Entry::Observed {
+            entry: LedgerEntry::Observed {
                 name: format!("n{seq}"),
                 detail: "it, \"hash\":\"x\"}".into(),
             },
         }
     }
 
-    fn ledger(count: u64) -> (Vec<String>, Anchor) {
+    fn ledger(count: u64) -> (Vec<String>, ChainAnchor) {
         let mut lines = Vec::new();
-        let mut last = Anchor {
+        let mut last = ChainAnchor {
             seq: 0,
             hash: ROOT.into(),
         };
@@ -214,7 +215,7 @@ mod tests {
         let chain = verify(lines.concat().as_bytes(), std::slice::from_ref(&head)).unwrap();
         assert_eq!(chain.records.len(), 5);
         assert_eq!(chain.head, Some(head.clone()));
-        assert_eq!(Anchor::from_trailer(&head.trailer()), Some(head));
+        assert_eq!(ChainAnchor::from_trailer(&head.trailer()), Some(head));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The ledger: what tos did and saw, written down so that freedom can be earned and lost.
 //!
-//! A record is evidence. It says who wrote it, when, under which policy and gates, and one [`Entry`].
+//! A record is evidence. It says who wrote it, when, under which policy and gates, and one [`LedgerEntry`].
 //! Records are chained by hash ([`chain`]); nothing here is ever changed or removed, only voided.
 
 pub mod chain;
@@ -15,7 +15,7 @@ pub const VERSION: u32 = 1;
 /// The session id or the circumstances a record is written under.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stamp {
+pub struct RecordStamp {
     /// When, with the local offset.
     pub at: Timestamp,
     /// Time since the machine started, sleep included.
@@ -38,7 +38,7 @@ pub struct Stamp {
 /// One line of the ledger, without its hash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub struct LedgerRecord {
     /// The version of the format.
     pub v: u32,
     /// Grows by one from record to record.
@@ -46,9 +46,9 @@ pub struct Record {
     /// The hash of the record before.
     pub prev: String,
     /// Circumstances.
-    pub stamp: Stamp,
+    pub stamp: RecordStamp,
     /// What happened.
-    pub entry: Entry,
+    pub entry: LedgerEntry,
 }
 
 /// How a guarded task ended.
@@ -200,7 +200,7 @@ pub struct SessionEnd {
     missing_docs,
     reason = "the fields say what the variant's sentence says"
 )]
-pub enum Entry {
+pub enum LedgerEntry {
     /// A session began.
     #[serde(rename = "session.start")]
     SessionStart { start: SessionStart },
@@ -365,7 +365,7 @@ impl PhaseMode {
     }
 }
 
-impl Entry {
+impl LedgerEntry {
     /// Returns the word for what a record says, as gates count it.
     pub const fn kind(&self) -> &'static str {
         match self {

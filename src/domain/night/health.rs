@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::{
-    gates::Permission,
+    gates::PhasePermission,
     time::{Timestamp, duration_words},
 };
 
@@ -17,7 +17,7 @@ const DRIFT: i64 = 300;
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Colour {
+pub enum HealthStatus {
     /// Nothing is wrong.
     Ok,
     /// It can be lived with.
@@ -26,7 +26,7 @@ pub enum Colour {
     Red,
 }
 
-impl Colour {
+impl HealthStatus {
     /// Returns the word of the table.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,11 +39,11 @@ impl Colour {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct HealthFinding {
     /// What.
     pub what: String,
     /// How bad.
-    pub colour: Colour,
+    pub colour: HealthStatus,
     /// What was seen.
     pub seen: String,
     /// What to do about it; empty where nothing has to be done.
@@ -52,7 +52,7 @@ pub struct Finding {
 
 /// What was seen of one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentSeen {
+pub struct AgentHealth {
     /// Its program.
     pub program: String,
     /// What it says its version is.
@@ -67,7 +67,7 @@ pub struct AgentSeen {
 
 /// A moment by two clocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct ClockReading {
     /// By the clock on the wall.
     pub at: Timestamp,
     /// Time since the start of the machine.
@@ -78,9 +78,9 @@ pub struct Moment {
 
 /// Everything that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct HealthFacts {
     /// The agents of the list.
-    pub agents: Vec<AgentSeen>,
+    pub agents: Vec<AgentHealth>,
     /// Free room in bytes.
     pub free: Result<u64, String>,
     /// git.
@@ -92,9 +92,9 @@ pub struct Facts {
     /// Ways to tell people, and whether a note arrived.
     pub told: Vec<(String, Result<(), String>)>,
     /// Now.
-    pub now: Moment,
+    pub now: ClockReading,
     /// The last record of the ledger.
-    pub last: Option<Moment>,
+    pub last: Option<ClockReading>,
     /// What the cleaning of old work trees kept.
     pub worktrees: Result<Vec<String>, String>,
     /// What keeps the machine awake.
@@ -102,10 +102,10 @@ pub struct Facts {
 }
 
 /// Judges what was seen, by what the phase asks for.
-pub fn examine(facts: &Facts, permission: &Permission) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = facts.agents.iter().flat_map(agent).collect();
+pub fn examine(facts: &HealthFacts, permission: &PhasePermission) -> Vec<HealthFinding> {
+    let mut findings: Vec<HealthFinding> = facts.agents.iter().flat_map(agent).collect();
     findings.extend([
-        room(&facts.free),
+        task_folder(&facts.free),
         git(&facts.git),
         wall(facts, permission),
         notifiers(&facts.told),
@@ -142,13 +142,13 @@ const KNOWN: [&str; 5] = [
 ];
 
 /// Returns the first finding that keeps a night from beginning.
-pub fn first_red(findings: &[Finding]) -> Option<&Finding> {
-    findings.iter().find(|one| one.colour == Colour::Red)
+pub fn first_red(findings: &[HealthFinding]) -> Option<&HealthFinding> {
+    findings.iter().find(|one| one.colour == HealthStatus::Red)
 }
 
 /// Returns the findings as a table for people.
-pub fn table(findings: &[Finding]) -> String {
-    let line = |one: &Finding| {
+pub fn table(findings: &[HealthFinding]) -> String {
+    let line = |one: &HealthFinding| {
         let remedy = if one.remedy.is_empty() {
             String::new()
         } else {
@@ -164,8 +164,13 @@ pub fn table(findings: &[Finding]) -> String {
     findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn finding(what: &str, colour: Colour, seen: impl Into<String>, remedy: &str) -> Finding {
-    Finding {
+fn finding(
+    what: &str,
+    colour: HealthStatus,
+    seen: impl Into<String>,
+    remedy: &str,
+) -> HealthFinding {
+    HealthFinding {
         what: what.to_owned(),
         colour,
         seen: seen.into(),
@@ -173,19 +178,19 @@ fn finding(what: &str, colour: Colour, seen: impl Into<String>, remedy: &str) ->
     }
 }
 
-fn ok(what: &str, seen: impl Into<String>) -> Finding {
-    finding(what, Colour::Ok, seen, "")
+fn ok(what: &str, seen: impl Into<String>) -> HealthFinding {
+    finding(what, HealthStatus::Ok, seen, "")
 }
 
-fn warning(what: &str, seen: impl Into<String>, remedy: &str) -> Finding {
-    finding(what, Colour::Warning, seen, remedy)
+fn warning(what: &str, seen: impl Into<String>, remedy: &str) -> HealthFinding {
+    finding(what, HealthStatus::Warning, seen, remedy)
 }
 
-fn red(what: &str, seen: impl Into<String>, remedy: &str) -> Finding {
-    finding(what, Colour::Red, seen, remedy)
+fn red(what: &str, seen: impl Into<String>, remedy: &str) -> HealthFinding {
+    finding(what, HealthStatus::Red, seen, remedy)
 }
 
-fn agent(agent: &AgentSeen) -> [Finding; 2] {
+fn agent(agent: &AgentHealth) -> [HealthFinding; 2] {
     let program = &agent.program;
     let version = match &agent.version {
         Ok(version) => ok("agent", format!("{program} {version}")),
@@ -217,7 +222,7 @@ fn short(text: &str) -> String {
     line.chars().take(60).collect()
 }
 
-fn room(free: &Result<u64, String>) -> Finding {
+fn task_folder(free: &Result<u64, String>) -> HealthFinding {
     let remedy = "make room on the disk";
     match free {
         Ok(bytes) if *bytes < NO_ROOM => red("disk", mebibytes(*bytes), remedy),
@@ -231,7 +236,7 @@ fn mebibytes(bytes: u64) -> String {
     format!("{} MiB free", bytes >> 20)
 }
 
-fn git(git: &Result<String, String>) -> Finding {
+fn git(git: &Result<String, String>) -> HealthFinding {
     match git {
         Ok(version) => ok("git", version.clone()),
         Err(why) => red(
@@ -242,7 +247,7 @@ fn git(git: &Result<String, String>) -> Finding {
     }
 }
 
-fn wall(facts: &Facts, permission: &Permission) -> Finding {
+fn wall(facts: &HealthFacts, permission: &PhasePermission) -> HealthFinding {
     let missing: Vec<&str> = permission
         .need_isolation
         .iter()
@@ -256,7 +261,7 @@ fn wall(facts: &Facts, permission: &Permission) -> Finding {
     red("sandbox", seen, "tos doctor --sandbox")
 }
 
-fn notifiers(told: &[(String, Result<(), String>)]) -> Finding {
+fn notifiers(told: &[(String, Result<(), String>)]) -> HealthFinding {
     let good: Vec<&str> = told
         .iter()
         .filter(|(_, result)| result.is_ok())
@@ -280,7 +285,7 @@ fn notifiers(told: &[(String, Result<(), String>)]) -> Finding {
     }
 }
 
-fn clock(now: &Moment, last: Option<&Moment>) -> Finding {
+fn clock(now: &ClockReading, last: Option<&ClockReading>) -> HealthFinding {
     let remedy = "set the clock";
     let Some(last) = last else {
         return ok("clock", now.at.format("%Y-%m-%d %H:%M %:z").to_string());
@@ -310,7 +315,7 @@ fn clock(now: &Moment, last: Option<&Moment>) -> Finding {
     ok("clock", now.at.format("%Y-%m-%d %H:%M %:z").to_string())
 }
 
-fn worktrees(kept: &Result<Vec<String>, String>) -> Finding {
+fn worktrees(kept: &Result<Vec<String>, String>) -> HealthFinding {
     match kept {
         Ok(lines) if lines.is_empty() => ok("worktrees", "none left over"),
         Ok(lines) => ok("worktrees", lines.join("; ")),
@@ -318,7 +323,7 @@ fn worktrees(kept: &Result<Vec<String>, String>) -> Finding {
     }
 }
 
-fn guard(guard: &Result<String, String>) -> Finding {
+fn guard(guard: &Result<String, String>) -> HealthFinding {
     match guard {
         Ok(name) => ok("sleep", format!("{name} keeps the machine awake")),
         // Whether it slept is measured all the same, and a session in which it did proves nothing.
@@ -334,17 +339,17 @@ fn guard(guard: &Result<String, String>) -> Finding {
 mod tests {
     use super::*;
 
-    fn moment(text: &str, boottime_ms: u64, boot_id: &str) -> Moment {
-        Moment {
+    fn moment(text: &str, boottime_ms: u64, boot_id: &str) -> ClockReading {
+        ClockReading {
             at: chrono::DateTime::parse_from_rfc3339(text).unwrap(),
             boottime_ms,
             boot_id: boot_id.into(),
         }
     }
 
-    fn facts() -> Facts {
-        Facts {
-            agents: vec![AgentSeen {
+    fn facts() -> HealthFacts {
+        HealthFacts {
+            agents: vec![AgentHealth {
                 program: "claude".into(),
                 version: Ok("2.1.0".into()),
                 needs_version: true,
@@ -363,14 +368,14 @@ mod tests {
         }
     }
 
-    fn colours(facts: &Facts) -> Vec<(String, Colour)> {
-        let permission = Permission {
+    fn colours(facts: &HealthFacts) -> Vec<(String, HealthStatus)> {
+        let permission = PhasePermission {
             need_isolation: vec!["fs_confined".into()],
             need_before_start: vec!["health".into()],
-            ..Permission::default()
+            ..PhasePermission::default()
         };
         let all = examine(facts, &permission).into_iter();
-        all.filter(|one| one.colour != Colour::Ok)
+        all.filter(|one| one.colour != HealthStatus::Ok)
             .map(|one| (one.what, one.colour))
             .collect()
     }
@@ -382,42 +387,58 @@ mod tests {
 
     #[test]
     fn each_trouble_is_found() {
-        type Spoil = fn(&mut Facts);
-        let cases: [(Spoil, &str, Colour); 14] = [
-            (|f| f.agents[0].reply = None, "answer", Colour::Warning),
+        type Spoil = fn(&mut HealthFacts);
+        let cases: [(Spoil, &str, HealthStatus); 14] = [
+            (
+                |f| f.agents[0].reply = None,
+                "answer",
+                HealthStatus::Warning,
+            ),
             (
                 |f| f.agents[0].version = Err("no".into()),
                 "agent",
-                Colour::Red,
+                HealthStatus::Red,
             ),
             (
                 |f| f.agents[0].reply = Some(Err("no".into())),
                 "answer",
-                Colour::Red,
+                HealthStatus::Red,
             ),
-            (|f| f.free = Ok(NO_ROOM - 1), "disk", Colour::Red),
-            (|f| f.free = Ok(NO_ROOM), "disk", Colour::Warning),
-            (|f| f.git = Err("no".into()), "git", Colour::Red),
-            (|f| f.capabilities.clear(), "sandbox", Colour::Red),
-            (|f| f.told[0].1 = Err("no".into()), "notifier", Colour::Red),
-            (|f| f.told.clear(), "notifier", Colour::Red),
+            (|f| f.free = Ok(NO_ROOM - 1), "disk", HealthStatus::Red),
+            (|f| f.free = Ok(NO_ROOM), "disk", HealthStatus::Warning),
+            (|f| f.git = Err("no".into()), "git", HealthStatus::Red),
+            (|f| f.capabilities.clear(), "sandbox", HealthStatus::Red),
+            (
+                |f| f.told[0].1 = Err("no".into()),
+                "notifier",
+                HealthStatus::Red,
+            ),
+            (|f| f.told.clear(), "notifier", HealthStatus::Red),
             (
                 |f| f.told[0].0 = "terminal".into(),
                 "notifier",
-                Colour::Warning,
+                HealthStatus::Warning,
             ),
             (
                 |f| f.last = Some(moment("2026-11-20T22:02:00+01:00", 1, "b")),
                 "clock",
-                Colour::Red,
+                HealthStatus::Red,
             ),
             (
                 |f| f.last = Some(moment("2026-11-20T21:00:00+01:00", 9_400_000, "a")),
                 "clock",
-                Colour::Warning,
+                HealthStatus::Warning,
             ),
-            (|f| f.worktrees = Err("no".into()), "worktrees", Colour::Red),
-            (|f| f.guard = Err("no".into()), "sleep", Colour::Warning),
+            (
+                |f| f.worktrees = Err("no".into()),
+                "worktrees",
+                HealthStatus::Red,
+            ),
+            (
+                |f| f.guard = Err("no".into()),
+                "sleep",
+                HealthStatus::Warning,
+            ),
         ];
         for (spoil, what, colour) in cases {
             let mut facts = facts();
@@ -428,9 +449,9 @@ mod tests {
 
     #[test]
     fn a_condition_of_the_phase_that_nobody_can_check_is_red() {
-        let permission = Permission {
+        let permission = PhasePermission {
             need_before_start: vec!["moonlight".into()],
-            ..Permission::default()
+            ..PhasePermission::default()
         };
         let findings = examine(&facts(), &permission);
         assert_eq!(

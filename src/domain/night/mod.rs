@@ -1,15 +1,18 @@
 //! Nights: lists of guarded tasks carried out while nobody watches.
 //!
-//! Here is decided whether a night may begin ([`health`]), what a sign of life says ([`Beat`]), how a crashed session is
+//! Here is decided whether a night may begin ([`health`]), what a sign of life says ([`Heartbeat`]), how a crashed session is
 //! closed, and what is told in the morning. `services/night` acts on it.
 
-mod beat;
 mod event;
 pub mod health;
+mod heartbeat;
 mod summary;
-mod until;
+mod time_of_day;
 
-pub use beat::{Beat, crash_end, open_sessions};
 pub use event::RunEvent;
-pub use summary::{Counts, Mark, SessionSeen, Summary, TaskSeen, Top, dollars, runs, summarise};
-pub use until::seconds_until;
+pub use heartbeat::{Heartbeat, crash_end, open_sessions};
+pub use summary::{
+    Highlights, NightSummary, OutcomeCounts, SessionSummary, TaskSummary, TimelineEntry, dollars,
+    runs, summarise,
+};
+pub use time_of_day::seconds_until;

@@ -4,8 +4,8 @@ use chrono::Duration;
 use serde::Serialize;
 
 use crate::domain::{
-    guarded::{records_of, take_back},
-    ledger::{Entry, Record, SessionEnd, SessionStart, TaskEnd, TaskOutcome},
+    ledger::{LedgerEntry, LedgerRecord, SessionEnd, SessionStart, TaskEnd, TaskOutcome},
+    tasks::{records_of, take_back},
     time::{Timestamp, duration_words},
 };
 
@@ -14,7 +14,7 @@ const TOP: usize = 3;
 
 /// One session of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SessionSeen {
+pub struct SessionSummary {
     /// Its id.
     pub id: String,
     /// When it began.
@@ -27,7 +27,7 @@ pub struct SessionSeen {
 
 /// One end of a task; a task that was interrupted has several.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TaskSeen {
+pub struct TaskSummary {
     /// When it began.
     pub from: Timestamp,
     /// When it ended.
@@ -40,7 +40,7 @@ pub struct TaskSeen {
 
 /// Something that happened at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Mark {
+pub struct TimelineEntry {
     /// When.
     pub at: Timestamp,
     /// The kind of record.
@@ -51,7 +51,7 @@ pub struct Mark {
 
 /// What is left of a try that was undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct KeptAttempt {
     /// The task.
     pub task: String,
     /// The reference or the folder that holds it.
@@ -60,7 +60,7 @@ pub struct Kept {
 
 /// How many tasks came out how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct OutcomeCounts {
     /// Accepted.
     pub success: usize,
     /// Tried and undone.
@@ -77,7 +77,7 @@ pub struct Counts {
 
 /// The most telling few of everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Top {
+pub struct Highlights {
     /// What was accepted.
     pub successes: Vec<String>,
     /// What was not.
@@ -92,19 +92,19 @@ pub struct Top {
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct NightSummary {
     /// The run.
     pub run: String,
     /// The list.
     pub list: String,
     /// Its sessions, the oldest first.
-    pub sessions: Vec<SessionSeen>,
+    pub sessions: Vec<SessionSummary>,
     /// Every end of every task, in order.
-    pub history: Vec<TaskSeen>,
+    pub history: Vec<TaskSummary>,
     /// The newest end of each task.
     pub tasks: Vec<TaskEnd>,
     /// How many came out how.
-    pub counts: Counts,
+    pub counts: OutcomeCounts,
     /// What the agent says it cost, in millionths of a dollar; `None` = it never says.
     pub micro_usd: Option<u64>,
     /// Time in which tasks were under way.
@@ -128,9 +128,9 @@ pub struct Summary {
     /// Seconds waited for a provider that did not answer as it should.
     pub provider_s: u64,
     /// Checkpoints, returns, waits, limits, crashes.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<TimelineEntry>,
     /// Where tries that were undone are kept, the newest last.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<KeptAttempt>,
     /// The commit it started from and the newest accepted one.
     pub base: Option<String>,
     /// The newest accepted commit.
@@ -138,14 +138,14 @@ pub struct Summary {
     /// The first and last record that were read.
     pub records: (u64, u64),
     /// The most telling few of everything.
-    pub top: Top,
+    pub top: Highlights,
 }
 
 /// Returns the runs on record, the oldest first.
-pub fn runs(records: &[Record]) -> Vec<String> {
+pub fn runs(records: &[LedgerRecord]) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
     for record in records {
-        if let Entry::SessionStart { start } = &record.entry {
+        if let LedgerEntry::SessionStart { start } = &record.entry {
             let session = record.stamp.session.clone().unwrap_or_default();
             let run = if start.run.is_empty() {
                 session
@@ -161,16 +161,16 @@ pub fn runs(records: &[Record]) -> Vec<String> {
 }
 
 /// Reads what a run came to; `None` where the ledger does not know it.
-pub fn summarise(records: &[Record], run: &str) -> Option<Summary> {
+pub fn summarise(records: &[LedgerRecord], run: &str) -> Option<NightSummary> {
     let own = records_of(records, run);
     let (first, last) = (own.first()?, own.last()?);
-    let mut summary = Summary {
+    let mut summary = NightSummary {
         run: run.to_owned(),
         list: String::new(),
         sessions: Vec::new(),
         history: Vec::new(),
         tasks: Vec::new(),
-        counts: Counts::default(),
+        counts: OutcomeCounts::default(),
         micro_usd: None,
         active_s: 0,
         wall_s: 0,
@@ -187,13 +187,13 @@ pub fn summarise(records: &[Record], run: &str) -> Option<Summary> {
         base: None,
         tip: None,
         records: (first.seq, last.seq),
-        top: Top::default(),
+        top: Highlights::default(),
     };
     for record in own {
         summary.fold(record);
     }
     summary.counts = summary.counted();
-    summary.top = Top {
+    summary.top = Highlights {
         successes: summary.successes(),
         failures: summary.failures(),
         diffs: summary.diffs(),
@@ -203,38 +203,38 @@ pub fn summarise(records: &[Record], run: &str) -> Option<Summary> {
     Some(summary)
 }
 
-impl Summary {
+impl NightSummary {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "other kinds of records do not belong to a session"
     )]
-    fn fold(&mut self, record: &Record) {
+    fn fold(&mut self, record: &LedgerRecord) {
         match &record.entry {
-            Entry::SessionStart { start } => self.began(record, start),
-            Entry::SessionEnd { end } => self.ended(record, end),
-            Entry::Task { end } => self.task(record, end),
-            Entry::RetryStart { .. } => self.retries += 1,
-            Entry::Rollback { ok, task, kept, .. } => {
+            LedgerEntry::SessionStart { start } => self.began(record, start),
+            LedgerEntry::SessionEnd { end } => self.ended(record, end),
+            LedgerEntry::Task { end } => self.task(record, end),
+            LedgerEntry::RetryStart { .. } => self.retries += 1,
+            LedgerEntry::Rollback { ok, task, kept, .. } => {
                 self.rollbacks.0 += 1;
                 self.rollbacks.1 += u32::from(!ok);
-                self.kept.extend(kept.iter().map(|place| Kept {
+                self.kept.extend(kept.iter().map(|place| KeptAttempt {
                     task: task.clone(),
                     place: place.clone(),
                 }));
             }
-            Entry::Limit { .. } => {
+            LedgerEntry::Limit { .. } => {
                 self.limits += 1;
                 self.mark(record);
             }
-            Entry::InvariantBroken { .. } | Entry::IsolationBreach { .. } => {
+            LedgerEntry::InvariantBroken { .. } | LedgerEntry::IsolationBreach { .. } => {
                 self.invariants += 1;
                 self.mark(record);
             }
-            Entry::Checkpoint { .. } => {
+            LedgerEntry::Checkpoint { .. } => {
                 self.checkpoints += 1;
                 self.mark(record);
             }
-            Entry::Restore {
+            LedgerEntry::Restore {
                 commit,
                 undone,
                 reason,
@@ -248,11 +248,11 @@ impl Summary {
                 }
                 self.mark(record);
             }
-            Entry::QuotaWait { seconds, .. } => {
+            LedgerEntry::QuotaWait { seconds, .. } => {
                 self.quota_s += seconds;
                 self.mark(record);
             }
-            Entry::ProviderWait { seconds, .. } => {
+            LedgerEntry::ProviderWait { seconds, .. } => {
                 self.provider_s += seconds;
                 self.mark(record);
             }
@@ -260,22 +260,22 @@ impl Summary {
         }
     }
 
-    fn mark(&mut self, record: &Record) {
-        self.marks.push(Mark {
+    fn mark(&mut self, record: &LedgerRecord) {
+        self.marks.push(TimelineEntry {
             at: record.stamp.at,
             kind: record.entry.kind().to_owned(),
             line: record.entry.line(),
         });
     }
 
-    fn began(&mut self, record: &Record, start: &SessionStart) {
+    fn began(&mut self, record: &LedgerRecord, start: &SessionStart) {
         if self.list.is_empty() {
             self.list.clone_from(&start.list);
         }
         if self.base.is_none() && !start.base.is_empty() {
             self.base = Some(start.base.clone());
         }
-        self.sessions.push(SessionSeen {
+        self.sessions.push(SessionSummary {
             id: record.stamp.session.clone().unwrap_or_default(),
             began: record.stamp.at,
             start: start.clone(),
@@ -283,7 +283,7 @@ impl Summary {
         });
     }
 
-    fn ended(&mut self, record: &Record, end: &SessionEnd) {
+    fn ended(&mut self, record: &LedgerRecord, end: &SessionEnd) {
         self.active_s += end.active_s;
         self.wall_s += end.wall_s;
         self.suspend_s += end.suspend_s;
@@ -297,7 +297,7 @@ impl Summary {
         }
     }
 
-    fn task(&mut self, record: &Record, end: &TaskEnd) {
+    fn task(&mut self, record: &LedgerRecord, end: &TaskEnd) {
         if let Some(cost) = end.micro_usd {
             self.micro_usd = Some(self.micro_usd.unwrap_or(0) + cost);
         }
@@ -309,7 +309,7 @@ impl Summary {
             .stamp
             .at
             .checked_sub_signed(Duration::seconds(seconds));
-        self.history.push(TaskSeen {
+        self.history.push(TaskSummary {
             from: from.unwrap_or(record.stamp.at),
             to: record.stamp.at,
             session: record.stamp.session.clone().unwrap_or_default(),
@@ -322,7 +322,7 @@ impl Summary {
         }
     }
 
-    fn counted(&self) -> Counts {
+    fn counted(&self) -> OutcomeCounts {
         let count = |outcome| {
             self.tasks
                 .iter()
@@ -330,7 +330,7 @@ impl Summary {
                 .count()
         };
         let all = self.sessions.iter().map(|one| one.start.tasks as usize);
-        Counts {
+        OutcomeCounts {
             success: count(TaskOutcome::Success),
             failed: count(TaskOutcome::Failed),
             skipped: count(TaskOutcome::Skipped),
@@ -530,15 +530,15 @@ pub fn dollars(micro_usd: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{Stamp, VERSION};
+    use crate::domain::ledger::{RecordStamp, VERSION};
 
-    fn record(seq: u64, session: &str, entry: Entry) -> Record {
+    fn record(seq: u64, session: &str, entry: LedgerEntry) -> LedgerRecord {
         let at = chrono::DateTime::parse_from_rfc3339("2026-11-20T22:00:00+01:00").unwrap();
-        Record {
+        LedgerRecord {
             v: VERSION,
             seq,
             prev: String::new(),
-            stamp: Stamp {
+            stamp: RecordStamp {
                 at: at + Duration::minutes(i64::try_from(seq).unwrap()),
                 boottime_ms: 0,
                 boot_id: "b".into(),
@@ -552,8 +552,8 @@ mod tests {
         }
     }
 
-    fn start(run: &str) -> Entry {
-        Entry::SessionStart {
+    fn start(run: &str) -> LedgerEntry {
+        LedgerEntry::SessionStart {
             start: SessionStart {
                 run: run.into(),
                 list: "demo".into(),
@@ -564,8 +564,8 @@ mod tests {
         }
     }
 
-    fn task(id: &str, outcome: TaskOutcome, reason: &str) -> Entry {
-        Entry::Task {
+    fn task(id: &str, outcome: TaskOutcome, reason: &str) -> LedgerEntry {
+        LedgerEntry::Task {
             end: TaskEnd {
                 task: id.into(),
                 fingerprint: id.into(),
@@ -585,8 +585,8 @@ mod tests {
         }
     }
 
-    fn rollback(task: &str, kept: Option<&str>) -> Entry {
-        Entry::Rollback {
+    fn rollback(task: &str, kept: Option<&str>) -> LedgerEntry {
+        LedgerEntry::Rollback {
             task: task.into(),
             target: "base".into(),
             ok: true,
@@ -600,7 +600,7 @@ mod tests {
     fn what_a_person_began_is_gone_on_with_by_one() {
         let next = |attended| {
             let mut begun = start("r");
-            if let Entry::SessionStart { start } = &mut begun {
+            if let LedgerEntry::SessionStart { start } = &mut begun {
                 start.attended = attended;
             }
             let records = [
@@ -642,13 +642,13 @@ mod tests {
             ["see what was tried: git log -p -1 refs/tos/attempts/r/a-2"]
         );
         let old = r#"{"kind":"rollback","task":"a","target":"base","ok":true,"before":"tree","after":"tree"}"#;
-        let read: Entry = serde_json::from_str(old).unwrap();
+        let read: LedgerEntry = serde_json::from_str(old).unwrap();
         assert_eq!(read, rollback("a", None));
         assert_eq!(serde_json::to_string(&read).unwrap(), old);
     }
 
-    fn end(by: &str) -> Entry {
-        Entry::SessionEnd {
+    fn end(by: &str) -> LedgerEntry {
+        LedgerEntry::SessionEnd {
             end: SessionEnd {
                 ended_by: by.into(),
                 abnormal: u32::from(by == "crash"),
@@ -676,11 +676,11 @@ mod tests {
             record(9, "s2", end("two_failures")),
         ];
         let summary = summarise(&records, "r").unwrap();
-        let counts = Counts {
+        let counts = OutcomeCounts {
             success: 1,
             failed: 2,
             not_run: 1,
-            ..Counts::default()
+            ..OutcomeCounts::default()
         };
         assert_eq!((summary.counts, summary.all()), (counts, 4));
         assert_eq!((summary.wall_s, summary.active_s), (200, 120));
@@ -700,7 +700,7 @@ mod tests {
 
     #[test]
     fn tasks_without_a_record_are_counted_and_a_return_takes_successes_back() {
-        let restore = Entry::Restore {
+        let restore = LedgerEntry::Restore {
             number: 0,
             commit: "base".into(),
             undone: vec!["a".into()],

@@ -13,7 +13,7 @@ use crate::domain::{redaction::Redactor, time::Timestamp};
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum NotificationEvent {
     /// A session of tasks began.
     Started,
     /// A task passed.
@@ -48,7 +48,7 @@ pub enum Event {
     Test,
 }
 
-impl Event {
+impl NotificationEvent {
     /// All of them, in the order of the documentation.
     pub const ALL: [Self; 16] = [
         Self::Started,
@@ -116,7 +116,7 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// What happened.
-    pub event: Event,
+    pub event: NotificationEvent,
     /// One line.
     pub title: String,
     /// Details.
@@ -138,7 +138,7 @@ pub struct Notification {
 
 impl Notification {
     /// Makes one of what every notification has.
-    pub fn new(event: Event, title: impl Into<String>, run: impl Into<String>) -> Self {
+    pub fn new(event: NotificationEvent, title: impl Into<String>, run: impl Into<String>) -> Self {
         Self {
             event,
             title: title.into(),
@@ -192,8 +192,8 @@ impl Notification {
         }
         let tail = shortened(&tail.join("\n"), most / 2);
         let text = self.text.trim_end();
-        let room = most.saturating_sub(tail.chars().count() + 1);
-        let text = shortened(text, room);
+        let task_folder = most.saturating_sub(tail.chars().count() + 1);
+        let text = shortened(text, task_folder);
         [text.as_str(), tail.as_str()]
             .into_iter()
             .filter(|part| !part.is_empty())
@@ -204,8 +204,8 @@ impl Notification {
     /// Returns the whole message, at most `most` characters.
     pub fn message(&self, most: usize) -> String {
         let title = shortened(&self.title, most / 4);
-        let room = most.saturating_sub(title.chars().count() + 1);
-        let body = self.body(room);
+        let task_folder = most.saturating_sub(title.chars().count() + 1);
+        let body = self.body(task_folder);
         if body.is_empty() {
             title
         } else {
@@ -221,12 +221,15 @@ pub fn shortened(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let mark = format!("\n... {count} characters, cut ...\n");
-    let room = most.saturating_sub(mark.chars().count());
-    if room < 2 {
+    let task_folder = most.saturating_sub(mark.chars().count());
+    if task_folder < 2 {
         return text.chars().take(most).collect();
     }
-    let head: String = text.chars().take(room / 2).collect();
-    let tail: String = text.chars().skip(count - (room - room / 2)).collect();
+    let head: String = text.chars().take(task_folder / 2).collect();
+    let tail: String = text
+        .chars()
+        .skip(count - (task_folder - task_folder / 2))
+        .collect();
     format!("{head}{mark}{tail}")
 }
 
@@ -292,15 +295,15 @@ mod tests {
 
     #[test]
     fn every_event_is_found_by_its_word_and_its_serialized_form_is_the_same() {
-        for event in Event::ALL {
-            assert_eq!(Event::of(event.as_str()), Some(event));
+        for event in NotificationEvent::ALL {
+            assert_eq!(NotificationEvent::of(event.as_str()), Some(event));
             assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
         }
     }
 
     #[test]
     fn a_message_keeps_title_run_and_command_however_long_the_details_are() {
-        let long = Notification::new(Event::PlanFailed, "plan `p` failed", "r-1")
+        let long = Notification::new(NotificationEvent::PlanFailed, "plan `p` failed", "r-1")
             .text("x".repeat(10_000))
             .next("tos plan resume r-1");
         let message = long.message(2000);
@@ -312,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_short_message_has_nothing_that_is_not_there() {
-        let short = Notification::new(Event::Test, "hello", "");
+        let short = Notification::new(NotificationEvent::Test, "hello", "");
         assert_eq!(short.message(100), "hello");
         assert_eq!(shortened("abc", 1), "a");
     }

@@ -1,14 +1,14 @@
 //! What is told of a job: a command that waits for a yes, a pause, an end.
 
-use super::{Event as What, Notification};
-use crate::domain::{
-    event::{Event, EventKind},
-    outcome::Outcome,
-    state::State,
+use super::{Notification, NotificationEvent as What};
+use crate::domain::job::{
+    event::{EventKind, RunLogEvent},
+    outcome::RunOutcome,
+    state::JobLoopState,
 };
 
 /// Returns what an event of a job is worth telling; `state` is the state after it.
-pub fn of_job(event: &Event, state: &State) -> Option<Notification> {
+pub fn of_job(event: &RunLogEvent, state: &JobLoopState) -> Option<Notification> {
     if let EventKind::ApprovalAsked { index, id } = &event.event {
         return Some(asked(*index, id, event, state));
     }
@@ -18,7 +18,7 @@ pub fn of_job(event: &Event, state: &State) -> Option<Notification> {
     None
 }
 
-fn asked(index: u32, id: &str, event: &Event, state: &State) -> Notification {
+fn asked(index: u32, id: &str, event: &RunLogEvent, state: &JobLoopState) -> Notification {
     let step = state.job.as_ref().and_then(|job| job.step.as_deref());
     let place = index as usize;
     let command = step.and_then(|step| step.commands.get(place));
@@ -33,21 +33,21 @@ fn asked(index: u32, id: &str, event: &Event, state: &State) -> Notification {
         .next(format!("tos answer {id} yes   (or: tos answer {id} no)"))
 }
 
-fn ended(outcome: &Outcome, event: &Event, state: &State) -> Notification {
+fn ended(outcome: &RunOutcome, event: &RunLogEvent, state: &JobLoopState) -> Notification {
     let name = &state.facts.job_name;
     let again = format!("tos --mode {}", again(state));
     let (what, title, next) = match outcome {
-        Outcome::Done { .. } => (
+        RunOutcome::Done { .. } => (
             What::JobEnded,
             format!("job `{name}`: done"),
             "tos status".to_owned(),
         ),
-        Outcome::LoopComplete { .. } => (
+        RunOutcome::LoopComplete { .. } => (
             What::JobEnded,
             format!("job `{name}`: all jobs of the loop are done"),
             "tos status".to_owned(),
         ),
-        Outcome::Parked { until, .. } => (
+        RunOutcome::Parked { until, .. } => (
             What::JobPaused,
             format!(
                 "job `{name}` pauses until {}",
@@ -55,17 +55,19 @@ fn ended(outcome: &Outcome, event: &Event, state: &State) -> Notification {
             ),
             again,
         ),
-        Outcome::OverBudget { .. } => (
+        RunOutcome::OverBudget { .. } => (
             What::JobPaused,
             format!("job `{name}` pauses: a ceiling is reached"),
             again,
         ),
-        Outcome::Cancelled { .. } => (What::JobEnded, format!("job `{name}` was cancelled"), again),
-        Outcome::Denied { .. }
-        | Outcome::Fatal { .. }
-        | Outcome::MaxSteps { .. }
-        | Outcome::NoProgress { .. }
-        | Outcome::UnknownCommand { .. } => (
+        RunOutcome::Cancelled { .. } => {
+            (What::JobEnded, format!("job `{name}` was cancelled"), again)
+        }
+        RunOutcome::Denied { .. }
+        | RunOutcome::Fatal { .. }
+        | RunOutcome::MaxSteps { .. }
+        | RunOutcome::NoProgress { .. }
+        | RunOutcome::UnknownCommand { .. } => (
             What::JobEnded,
             format!("job `{name}` ended without its goal"),
             "tos steps".to_owned(),
@@ -77,7 +79,7 @@ fn ended(outcome: &Outcome, event: &Event, state: &State) -> Notification {
 }
 
 /// The mode to type again; what an automatic test after a rollback ran as is no mode of its own.
-fn again(state: &State) -> &str {
+fn again(state: &JobLoopState) -> &str {
     match state.facts.mode.as_str() {
         "test" => "test",
         _ => "run",
@@ -87,10 +89,10 @@ fn again(state: &State) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{event::VERSION, time::Timestamp};
+    use crate::domain::{job::event::VERSION, time::Timestamp};
 
-    fn event(kind: EventKind) -> Event {
-        Event {
+    fn event(kind: EventKind) -> RunLogEvent {
+        RunLogEvent {
             v: VERSION,
             seq: 1,
             at: at(),
@@ -104,7 +106,7 @@ mod tests {
     }
 
     fn told(kind: EventKind) -> Option<Notification> {
-        let mut state = State::default();
+        let mut state = JobLoopState::default();
         state.facts.job_name = "sales".to_owned();
         of_job(&event(kind), &state)
     }
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn a_pause_says_until_when_why_and_what_to_type() {
         let note = told(EventKind::RunEnded {
-            outcome: Outcome::Parked {
+            outcome: RunOutcome::Parked {
                 until: at(),
                 reason: "the quota of draft is used up".to_owned(),
             },
@@ -129,13 +131,13 @@ mod tests {
     fn an_end_says_how_and_a_waiting_command_how_it_is_answered() {
         let reason = || "because".to_owned();
         for (outcome, title) in [
-            (Outcome::Done { reason: reason() }, "job `sales`: done"),
+            (RunOutcome::Done { reason: reason() }, "job `sales`: done"),
             (
-                Outcome::Denied { reason: reason() },
+                RunOutcome::Denied { reason: reason() },
                 "job `sales` ended without its goal",
             ),
             (
-                Outcome::OverBudget { reason: reason() },
+                RunOutcome::OverBudget { reason: reason() },
                 "job `sales` pauses: a ceiling is reached",
             ),
         ] {

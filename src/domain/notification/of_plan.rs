@@ -1,7 +1,7 @@
 //! What is told of a run of a plan: that it succeeded or failed, and which tasks failed why.
 
-use super::{Event, Notification};
-use crate::domain::plan::state::{Reason, RunState, Status, TaskState};
+use super::{Notification, NotificationEvent};
+use crate::domain::plan::state::{RunState, StatusReason, TaskState, TaskStatus};
 
 /// At most so many failed tasks are named.
 const NAMED: usize = 5;
@@ -12,17 +12,27 @@ pub fn of_plan(state: &RunState, run: &str) -> Option<Notification> {
     let goal = state.created.goal.as_deref();
     let name = goal.unwrap_or(&state.created.plan);
     match state.status {
-        Status::Success => Some(
-            Notification::new(Event::PlanPassed, format!("plan `{name}` succeeded"), run)
-                .text(counts(state))
-                .next(format!("tos plan report {run}")),
+        TaskStatus::Success => Some(
+            Notification::new(
+                NotificationEvent::PlanPassed,
+                format!("plan `{name}` succeeded"),
+                run,
+            )
+            .text(counts(state))
+            .next(format!("tos plan report {run}")),
         ),
-        Status::Failed | Status::Interrupted | Status::Skipped => Some(
-            Notification::new(Event::PlanFailed, format!("plan `{name}` failed"), run)
-                .text(failures(state))
-                .next(format!("tos plan resume {run}")),
+        TaskStatus::Failed | TaskStatus::Interrupted | TaskStatus::Skipped => Some(
+            Notification::new(
+                NotificationEvent::PlanFailed,
+                format!("plan `{name}` failed"),
+                run,
+            )
+            .text(failures(state))
+            .next(format!("tos plan resume {run}")),
         ),
-        Status::Canceled | Status::Pending | Status::Ready | Status::Running => None,
+        TaskStatus::Canceled | TaskStatus::Pending | TaskStatus::Ready | TaskStatus::Running => {
+            None
+        }
     }
 }
 
@@ -37,7 +47,7 @@ fn counts(state: &RunState) -> String {
 fn failures(state: &RunState) -> String {
     let failed: Vec<String> = state
         .entries()
-        .filter(|(_, _, task)| task.status == Status::Failed)
+        .filter(|(_, _, task)| task.status == TaskStatus::Failed)
         .map(|(_, id, task)| format!("{id}: {}", why(task)))
         .collect();
     let mut lines: Vec<String> = failed.iter().take(NAMED).cloned().collect();
@@ -62,19 +72,19 @@ fn why(task: &TaskState) -> String {
         .map_or_else(|| "failed".to_owned(), |code| format!("exit code {code}"))
 }
 
-const fn words(reason: Reason) -> &'static str {
+const fn words(reason: StatusReason) -> &'static str {
     match reason {
-        Reason::ProcessStartFailed => "its program could not be started",
-        Reason::RunnerException => "tos itself failed",
-        Reason::NeedsFilesMissing => "a file it needs is not there",
-        Reason::OutputsMissing => "it did not make what it promised",
-        Reason::PolicyDenied => "the policy forbids its command",
-        Reason::PreviousRunInterrupted => "tos died while it ran",
-        Reason::DependencyNotSuccess
-        | Reason::FailFast
-        | Reason::RunCanceled
-        | Reason::WhenFalse
-        | Reason::DependencySkipped
-        | Reason::NothingFailed => reason.name(),
+        StatusReason::ProcessStartFailed => "its program could not be started",
+        StatusReason::RunnerException => "tos itself failed",
+        StatusReason::NeedsFilesMissing => "a file it needs is not there",
+        StatusReason::OutputsMissing => "it did not make what it promised",
+        StatusReason::PolicyDenied => "the policy forbids its command",
+        StatusReason::PreviousRunInterrupted => "tos died while it ran",
+        StatusReason::DependencyNotSuccess
+        | StatusReason::FailFast
+        | StatusReason::RunCanceled
+        | StatusReason::WhenFalse
+        | StatusReason::DependencySkipped
+        | StatusReason::NothingFailed => reason.name(),
     }
 }

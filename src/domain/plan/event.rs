@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    confinement::Backend,
     plan::{
-        state::{Reason, Status},
+        status::{StatusReason, TaskStatus},
         task::TaskIndex,
     },
+    sandbox::SandboxBackend,
 };
 
 /// The version of the format, in `created`.
@@ -25,29 +25,29 @@ pub type Millis = i64;
 /// One line of the run log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum PlanEvent {
     /// The run exists; always the first line.
-    Created(Created),
+    Created(RunCreated),
     /// Somebody began to work on it.
-    Opened(Opened),
+    Opened(RunOpened),
     /// An attempt begins.
-    Started(Started),
+    Started(AttemptStarted),
     /// An attempt is over.
-    Ended(Ended),
-    /// Tasks will never start in this passage.
-    Settled(Settled),
+    Ended(AttemptEnded),
+    /// Tasks that will never start in this execution.
+    Settled(TasksSettled),
     /// Somebody asked for the end.
     CancelRequested {
         /// When.
         at: Millis,
     },
-    /// The passage is over.
-    Closed(Closed),
+    /// The run is over.
+    Closed(RunClosed),
 }
 
 /// The run exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Created {
+pub struct RunCreated {
     /// [`VERSION`].
     pub version: u32,
     /// The run's name.
@@ -70,7 +70,7 @@ pub struct Created {
     pub handlers: usize,
     /// The files of the plan as they were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<Source>,
+    pub sources: Vec<PlanSource>,
     /// The parameters that were given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,
@@ -81,7 +81,7 @@ pub struct Created {
 
 /// A file of a plan at some moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct PlanSource {
     /// Its absolute path.
     pub path: String,
     /// The SHA-256 of its content.
@@ -90,7 +90,7 @@ pub struct Source {
 
 /// Somebody began to work on the run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Opened {
+pub struct RunOpened {
     /// When.
     pub at: Millis,
     /// The process.
@@ -105,28 +105,28 @@ pub struct Opened {
     /// What confines the tasks, in a sentence, where the policy is enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confinement: Option<String>,
-    /// The files of the plan, where this passage took an edited one over.
+    /// The files of the plan, where this run took an edited one over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<Source>,
+    pub sources: Vec<PlanSource>,
 }
 
 /// An attempt begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Started {
+pub struct AttemptStarted {
     /// Which task.
     pub task: TaskIndex,
     /// When.
     pub at: Millis,
-    /// Counted over all passages, from 1.
+    /// Counted over all executions of the run, from 1.
     pub attempt: u32,
     /// What builds the wall around it, where the policy is enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wall: Option<Backend>,
+    pub wall: Option<SandboxBackend>,
 }
 
 /// An attempt is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct AttemptEnded {
     /// Which task.
     pub task: TaskIndex,
     /// When.
@@ -134,13 +134,13 @@ pub struct Ended {
     /// How long it took, in microseconds.
     pub us: u64,
     /// What the task is now; `READY` where another attempt follows.
-    pub status: Status,
+    pub status: TaskStatus,
     /// The exit code; negative is a signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,
     /// Why, where the code does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<StatusReason>,
     /// One sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -158,26 +158,26 @@ pub struct Ended {
     pub artifacts: Vec<Artifact>,
 }
 
-/// Tasks will never start in this passage.
+/// Tasks that will never start in this execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settled {
+pub struct TasksSettled {
     /// Which.
     pub tasks: Vec<TaskIndex>,
     /// When.
     pub at: Millis,
     /// What they are now.
-    pub status: Status,
+    pub status: TaskStatus,
     /// Why.
-    pub reason: Reason,
+    pub reason: StatusReason,
 }
 
-/// The passage is over.
+/// The run is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Closed {
+pub struct RunClosed {
     /// When.
     pub at: Millis,
     /// How the run stands.
-    pub status: Status,
+    pub status: TaskStatus,
 }
 
 /// A file kept from a task.

@@ -6,106 +6,26 @@
 use std::collections::BTreeMap;
 
 use crate::domain::plan::{
-    field::{Field, only_known},
-    node::{Entry, Fault, Mark, Node, Value},
-    scalar::Meaning,
+    field::{PlanField, only_known},
+    node::{PlanError, YamlEntry, YamlNode, YamlValue},
+    scalar::ScalarValue,
+    scope::VariableScope,
 };
 
 /// A matrix may become at most this many tasks.
 const MAX_COMBINATIONS: usize = 10_000;
 
-/// The values that may be named in a text.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scope<'a> {
-    params: Option<&'a BTreeMap<String, String>>,
-    matrix: Vec<(&'a str, String)>,
-}
-
-impl<'a> Scope<'a> {
-    pub(super) fn of_params(params: &'a BTreeMap<String, String>) -> Self {
-        Self {
-            params: (!params.is_empty()).then_some(params),
-            matrix: Vec::new(),
-        }
-    }
-
-    /// Returns the values of the matrix, as they are appended to a task's id.
-    pub(super) fn suffix(&self) -> String {
-        let clean = |c: char| {
-            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
-                c
-            } else {
-                '_'
-            }
-        };
-        let mut suffix = String::new();
-        for (_, value) in &self.matrix {
-            suffix.push('-');
-            suffix.extend(value.chars().map(clean));
-        }
-        suffix
-    }
-
-    /// Returns `text` with every `${{ name }}` replaced.
-    pub(super) fn fill(&self, text: &str, mark: Mark) -> Result<String, Fault> {
-        if self.params.is_none() && self.matrix.is_empty() {
-            return Ok(text.to_owned());
-        }
-        let mut filled = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${{") {
-            let Some((name, after)) = after.split_once("}}") else {
-                return Err(Fault::new(mark, "`${{` is never closed").with("close it with `}}`"));
-            };
-            filled.push_str(before);
-            filled.push_str(self.value(name.trim(), mark)?);
-            rest = after;
-        }
-        filled.push_str(rest);
-        Ok(filled)
-    }
-
-    fn value(&self, name: &str, mark: Mark) -> Result<&str, Fault> {
-        let found = match name.split_once('.') {
-            Some(("params", key)) => self
-                .params
-                .and_then(|params| params.get(key))
-                .map(String::as_str),
-            Some(("matrix", key)) => self
-                .matrix
-                .iter()
-                .find(|(name, _)| *name == key)
-                .map(|(_, value)| value.as_str()),
-            _ => None,
-        };
-        found.ok_or_else(|| {
-            let params = self
-                .params
-                .into_iter()
-                .flatten()
-                .map(|(key, _)| format!("params.{key}"));
-            let matrix = self.matrix.iter().map(|(key, _)| format!("matrix.{key}"));
-            let known: Vec<String> = params.chain(matrix).collect();
-            Fault::new(
-                mark,
-                format!("`{name}` is neither a parameter nor a matrix value"),
-            )
-            .nearest(name, known.iter().map(String::as_str))
-        })
-    }
-}
-
 /// Reads the `params` of a plan, filled from what was `given` on the command line.
 pub(super) fn params(
-    root: &Node,
+    root: &YamlNode,
     given: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, Fault> {
-    let scope = Scope::default();
+) -> Result<BTreeMap<String, String>, PlanError> {
+    let scope = VariableScope::default();
     let mut params = BTreeMap::new();
     let mut mark = root.mark;
     if let Some(node) = root.get("params").filter(|node| !node.is_null()) {
         mark = node.mark;
-        let field = Field {
+        let field = PlanField {
             node,
             name: "params",
             owner: "the plan",
@@ -121,15 +41,19 @@ pub(super) fn params(
     match given.keys().find(|key| !params.contains_key(*key)) {
         None => Ok(params),
         Some(key) => Err(
-            Fault::new(mark, format!("the plan has no parameter `{key}`"))
+            PlanError::new(mark, format!("the plan has no parameter `{key}`"))
                 .nearest(key, params.keys().map(String::as_str)),
         ),
     }
 }
 
-fn param(entry: &Entry, given: Option<&String>, scope: &Scope<'_>) -> Result<String, Fault> {
+fn param(
+    entry: &YamlEntry,
+    given: Option<&String>,
+    scope: &VariableScope<'_>,
+) -> Result<String, PlanError> {
     let owner = format!("parameter `{}`", entry.key);
-    let Value::Map(details) = &entry.value.value else {
+    let YamlValue::Map(details) = &entry.value.value else {
         let kind = kind_of(&entry.value, &entry.key)?;
         let default = plain_text(&entry.value);
         return given.map_or(Ok(default), |text| typed(kind, text, entry));
@@ -140,7 +64,7 @@ fn param(entry: &Entry, given: Option<&String>, scope: &Scope<'_>) -> Result<Str
         &owner,
     )?;
     let field = |name| {
-        entry.value.get(name).map(|node| Field {
+        entry.value.get(name).map(|node| PlanField {
             node,
             name,
             owner: &owner,
@@ -155,13 +79,13 @@ fn param(entry: &Entry, given: Option<&String>, scope: &Scope<'_>) -> Result<Str
     };
     if !["string", "integer", "number", "boolean"].contains(&kind.as_str()) {
         let message = format!("{owner} has the unknown type `{kind}`");
-        return Err(Fault::new(entry.value.mark, message)
+        return Err(PlanError::new(entry.value.mark, message)
             .nearest(&kind, ["string", "integer", "number", "boolean"]));
     }
     let Some(text) = given.cloned().or_else(|| default.map(plain_text)) else {
         let remedy = format!("pass `--param {}=VALUE`", entry.key);
         return Err(
-            Fault::new(entry.mark, format!("{owner} has no value and no default")).with(remedy),
+            PlanError::new(entry.mark, format!("{owner} has no value and no default")).with(remedy),
         );
     };
     let value = typed(&kind, &text, entry)?;
@@ -174,37 +98,37 @@ fn param(entry: &Entry, given: Option<&String>, scope: &Scope<'_>) -> Result<Str
             "{owner} must be one of {}, found `{value}`",
             choices.join(", ")
         );
-        return Err(Fault::new(entry.mark, message));
+        return Err(PlanError::new(entry.mark, message));
     }
     Ok(value)
 }
 
-fn kind_of(node: &Node, key: &str) -> Result<&'static str, Fault> {
+fn kind_of(node: &YamlNode, key: &str) -> Result<&'static str, PlanError> {
     match node.meaning() {
-        Some(Meaning::Text(_) | Meaning::Date) => Ok("string"),
-        Some(Meaning::Int(_)) => Ok("integer"),
-        Some(Meaning::Float(_)) => Ok("number"),
-        Some(Meaning::Bool(_)) => Ok("boolean"),
-        Some(Meaning::Null | Meaning::HugeInt) | None => {
+        Some(ScalarValue::Text(_) | ScalarValue::Date) => Ok("string"),
+        Some(ScalarValue::Int(_)) => Ok("integer"),
+        Some(ScalarValue::Float(_)) => Ok("number"),
+        Some(ScalarValue::Bool(_)) => Ok("boolean"),
+        Some(ScalarValue::Null | ScalarValue::HugeInt) | None => {
             let message = format!(
                 "parameter `{key}` needs a default or a mapping with `type`, found {}",
                 node.shown()
             );
-            Err(Fault::new(node.mark, message))
+            Err(PlanError::new(node.mark, message))
         }
     }
 }
 
-fn plain_text(node: &Node) -> String {
+fn plain_text(node: &YamlNode) -> String {
     match (&node.value, node.meaning()) {
-        (_, Some(Meaning::Bool(value))) => value.to_string(),
-        (_, Some(Meaning::Int(value))) => value.to_string(),
-        (Value::Scalar { text, .. }, _) => text.to_string(),
-        (Value::List(_) | Value::Map(_), _) => String::new(),
+        (_, Some(ScalarValue::Bool(value))) => value.to_string(),
+        (_, Some(ScalarValue::Int(value))) => value.to_string(),
+        (YamlValue::Scalar { text, .. }, _) => text.to_string(),
+        (YamlValue::List(_) | YamlValue::Map(_), _) => String::new(),
     }
 }
 
-fn typed(kind: &str, text: &str, entry: &Entry) -> Result<String, Fault> {
+fn typed(kind: &str, text: &str, entry: &YamlEntry) -> Result<String, PlanError> {
     let fits = match kind {
         "integer" => text.parse::<i64>().is_ok(),
         "number" => text.parse::<f64>().is_ok_and(f64::is_finite),
@@ -218,31 +142,31 @@ fn typed(kind: &str, text: &str, entry: &Entry) -> Result<String, Fault> {
         "parameter `{}` must be of type {kind}, found `{text}`",
         entry.key
     );
-    Err(Fault::new(entry.mark, message))
+    Err(PlanError::new(entry.mark, message))
 }
 
 /// Returns one scope for each combination of a task's matrix, or the plain one where it has none.
 pub(super) fn combinations<'a>(
-    node: Option<&'a Node>,
-    scope: &Scope<'a>,
+    node: Option<&'a YamlNode>,
+    scope: &VariableScope<'a>,
     owner: &str,
-) -> Result<Vec<Scope<'a>>, Fault> {
-    let plain = Scope::default();
+) -> Result<Vec<VariableScope<'a>>, PlanError> {
+    let plain = VariableScope::default();
     let Some(node) = node.filter(|node| !node.is_null()) else {
         return Ok(vec![scope.clone()]);
     };
-    let field = Field {
+    let field = PlanField {
         node,
         name: "matrix",
         owner,
         scope: &plain,
     };
     let mut scopes = vec![scope.clone()];
-    let Value::Map(entries) = &node.value else {
+    let YamlValue::Map(entries) = &node.value else {
         return Err(field.fault("must be a mapping"));
     };
     for entry in entries {
-        let Value::List(values) = &entry.value.value else {
+        let YamlValue::List(values) = &entry.value.value else {
             return Err(field
                 .at(&entry.value)
                 .fault("must be a list of values for each name"));

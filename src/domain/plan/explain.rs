@@ -1,9 +1,9 @@
-//! Why a task or a run is what it is, in a sentence for people; programs read the words of [`Reason`].
+//! Why a task or a run is what it is, in a sentence for people; programs read the words of [`StatusReason`].
 
 use crate::domain::plan::{
-    Plan, Task, TaskIndex,
+    Plan, PlanTask, TaskIndex,
     event::Millis,
-    state::{Reason, RunState, Status, TaskState},
+    state::{RunState, StatusReason, TaskState, TaskStatus},
 };
 
 /// More names than this are counted, not listed.
@@ -13,7 +13,7 @@ const NAMED: usize = 3;
 pub fn why(plan: &Plan, state: &RunState, index: TaskIndex) -> Option<String> {
     let (task, done) = (plan.task(index)?, state.task(index)?);
     let told = match done.status {
-        Status::Failed if task.allow_failure() => {
+        TaskStatus::Failed if task.allow_failure() => {
             let failed = failed(task, done);
             if failed == "failed" {
                 "failed, allowed".to_owned()
@@ -21,16 +21,19 @@ pub fn why(plan: &Plan, state: &RunState, index: TaskIndex) -> Option<String> {
                 format!("failed, allowed: {failed}")
             }
         }
-        Status::Failed => failed(task, done),
-        Status::Ready => format!("{}; another attempt follows", failed(task, done)),
-        Status::Skipped | Status::Canceled => skipped(plan, state, task, done)?,
-        Status::Pending | Status::Running | Status::Success | Status::Interrupted => return None,
+        TaskStatus::Failed => failed(task, done),
+        TaskStatus::Ready => format!("{}; another attempt follows", failed(task, done)),
+        TaskStatus::Skipped | TaskStatus::Canceled => skipped(plan, state, task, done)?,
+        TaskStatus::Pending
+        | TaskStatus::Running
+        | TaskStatus::Success
+        | TaskStatus::Interrupted => return None,
     };
     Some(told)
 }
 
 /// Says how an attempt failed.
-fn failed(task: &Task, done: &TaskState) -> String {
+fn failed(task: &PlanTask, done: &TaskState) -> String {
     if let Some(message) = done.message().filter(|text| !text.is_empty()) {
         return message.to_owned();
     }
@@ -48,32 +51,32 @@ fn failed(task: &Task, done: &TaskState) -> String {
     }
 }
 
-fn skipped(plan: &Plan, state: &RunState, task: &Task, done: &TaskState) -> Option<String> {
+fn skipped(plan: &Plan, state: &RunState, task: &PlanTask, done: &TaskState) -> Option<String> {
     let reason = done.reason?;
     let told = match reason {
-        Reason::DependencyNotSuccess => needs(plan, state, task, |up, status| match status {
-            Status::Success => false,
-            Status::Failed => !up.allow_failure(),
-            Status::Pending
-            | Status::Ready
-            | Status::Running
-            | Status::Skipped
-            | Status::Canceled
-            | Status::Interrupted => true,
+        StatusReason::DependencyNotSuccess => needs(plan, state, task, |up, status| match status {
+            TaskStatus::Success => false,
+            TaskStatus::Failed => !up.allow_failure(),
+            TaskStatus::Pending
+            | TaskStatus::Ready
+            | TaskStatus::Running
+            | TaskStatus::Skipped
+            | TaskStatus::Canceled
+            | TaskStatus::Interrupted => true,
         }),
-        Reason::DependencySkipped => {
-            needs(plan, state, task, |_, status| status == Status::Skipped)
+        StatusReason::DependencySkipped => {
+            needs(plan, state, task, |_, status| status == TaskStatus::Skipped)
         }
-        Reason::FailFast
-        | Reason::RunCanceled
-        | Reason::ProcessStartFailed
-        | Reason::RunnerException
-        | Reason::NeedsFilesMissing
-        | Reason::WhenFalse
-        | Reason::NothingFailed
-        | Reason::OutputsMissing
-        | Reason::PolicyDenied
-        | Reason::PreviousRunInterrupted => None,
+        StatusReason::FailFast
+        | StatusReason::RunCanceled
+        | StatusReason::ProcessStartFailed
+        | StatusReason::RunnerException
+        | StatusReason::NeedsFilesMissing
+        | StatusReason::WhenFalse
+        | StatusReason::NothingFailed
+        | StatusReason::OutputsMissing
+        | StatusReason::PolicyDenied
+        | StatusReason::PreviousRunInterrupted => None,
     };
     let told = told.or_else(|| done.message().map(str::to_owned));
     Some(told.unwrap_or_else(|| of_itself(reason).to_owned()))
@@ -83,10 +86,10 @@ fn skipped(plan: &Plan, state: &RunState, task: &Task, done: &TaskState) -> Opti
 fn needs(
     plan: &Plan,
     state: &RunState,
-    task: &Task,
-    is_cause: impl Fn(&Task, Status) -> bool,
+    task: &PlanTask,
+    is_cause: impl Fn(&PlanTask, TaskStatus) -> bool,
 ) -> Option<String> {
-    let causes: Vec<(&Task, &TaskState)> = task
+    let causes: Vec<(&PlanTask, &TaskState)> = task
         .depends_on
         .iter()
         .filter_map(|up| Some((plan.task(*up)?, state.task(*up)?)))
@@ -108,30 +111,32 @@ fn needs(
 
 const fn became(done: &TaskState) -> &'static str {
     match done.status {
-        Status::Failed if done.timed_out => "timed out",
-        Status::Failed => "failed",
-        Status::Skipped => "was skipped",
-        Status::Canceled => "was canceled",
-        Status::Success => "succeeded",
-        Status::Pending | Status::Ready | Status::Running | Status::Interrupted => "did not end",
+        TaskStatus::Failed if done.timed_out => "timed out",
+        TaskStatus::Failed => "failed",
+        TaskStatus::Skipped => "was skipped",
+        TaskStatus::Canceled => "was canceled",
+        TaskStatus::Success => "succeeded",
+        TaskStatus::Pending | TaskStatus::Ready | TaskStatus::Running | TaskStatus::Interrupted => {
+            "did not end"
+        }
     }
 }
 
 /// Says a reason where nothing more is known.
-const fn of_itself(reason: Reason) -> &'static str {
+const fn of_itself(reason: StatusReason) -> &'static str {
     match reason {
-        Reason::DependencyNotSuccess => "something it needs did not succeed",
-        Reason::FailFast => "not started after the first failure (`--fail-fast`)",
-        Reason::RunCanceled => "the run was canceled",
-        Reason::ProcessStartFailed => "its program could not be started",
-        Reason::RunnerException => "tos itself failed",
-        Reason::NeedsFilesMissing => "a file it needs is missing",
-        Reason::WhenFalse => "its `when` does not hold",
-        Reason::DependencySkipped => "something it needs was skipped",
-        Reason::NothingFailed => "runs only after a failure, and nothing failed",
-        Reason::OutputsMissing => "its `outputs` are missing",
-        Reason::PolicyDenied => "the policy denies its command",
-        Reason::PreviousRunInterrupted => "the run was interrupted while it ran",
+        StatusReason::DependencyNotSuccess => "something it needs did not succeed",
+        StatusReason::FailFast => "not started after the first failure (`--fail-fast`)",
+        StatusReason::RunCanceled => "the run was canceled",
+        StatusReason::ProcessStartFailed => "its program could not be started",
+        StatusReason::RunnerException => "tos itself failed",
+        StatusReason::NeedsFilesMissing => "a file it needs is missing",
+        StatusReason::WhenFalse => "its `when` does not hold",
+        StatusReason::DependencySkipped => "something it needs was skipped",
+        StatusReason::NothingFailed => "runs only after a failure, and nothing failed",
+        StatusReason::OutputsMissing => "its `outputs` are missing",
+        StatusReason::PolicyDenied => "the policy denies its command",
+        StatusReason::PreviousRunInterrupted => "the run was interrupted while it ran",
     }
 }
 
@@ -141,7 +146,7 @@ pub fn allowed(plan: &Plan, state: &RunState) -> Option<String> {
         .tasks
         .iter()
         .zip(&state.tasks)
-        .filter(|(task, done)| done.status == Status::Failed && task.allow_failure())
+        .filter(|(task, done)| done.status == TaskStatus::Failed && task.allow_failure())
         .map(|(task, _)| &*task.id)
         .collect();
     let names = failed.iter().take(NAMED).copied().collect::<Vec<_>>();
@@ -156,7 +161,7 @@ pub fn allowed(plan: &Plan, state: &RunState) -> Option<String> {
 
 /// Returns the microseconds a task took, or, while it runs, has taken until `now`.
 pub fn took(task: &TaskState, now: Millis) -> Option<u64> {
-    if task.status != Status::Running {
+    if task.status != TaskStatus::Running {
         return task.took_us;
     }
     let since = now.saturating_sub(task.started_at?);
@@ -199,7 +204,7 @@ mod tests {
     #[test]
     fn the_time_of_a_running_task_goes_on() {
         let task = TaskState {
-            status: Status::Running,
+            status: TaskStatus::Running,
             started_at: Some(1_000),
             ..TaskState::default()
         };

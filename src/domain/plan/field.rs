@@ -3,34 +3,34 @@
 use std::collections::BTreeMap;
 
 use crate::domain::plan::{
-    expand::Scope,
-    node::{Entry, Fault, Node, Value},
-    scalar::Meaning,
+    node::{PlanError, YamlEntry, YamlNode, YamlValue},
+    scalar::ScalarValue,
+    scope::VariableScope,
 };
 
 /// A value to be read, and the words for a message about it.
 #[derive(Clone, Copy)]
-pub(super) struct Field<'a> {
-    pub(super) node: &'a Node,
+pub(super) struct PlanField<'a> {
+    pub(super) node: &'a YamlNode,
     pub(super) name: &'a str,
     pub(super) owner: &'a str,
-    pub(super) scope: &'a Scope<'a>,
+    pub(super) scope: &'a VariableScope<'a>,
 }
 
-impl<'a> Field<'a> {
+impl<'a> PlanField<'a> {
     /// Returns the fault «this field breaks `rule`».
-    pub(super) fn fault(&self, rule: &str) -> Fault {
+    pub(super) fn fault(&self, rule: &str) -> PlanError {
         let Self {
             node, name, owner, ..
         } = self;
-        Fault::new(
+        PlanError::new(
             node.mark,
             format!("field `{name}` of {owner} {rule}, found {}", node.shown()),
         )
     }
 
     /// Returns the same field seen through one of its values.
-    pub(super) const fn at(&self, node: &'a Node) -> Self {
+    pub(super) const fn at(&self, node: &'a YamlNode) -> Self {
         Self { node, ..*self }
     }
 
@@ -39,9 +39,9 @@ impl<'a> Field<'a> {
     }
 
     /// Returns a text, which may be empty.
-    pub(super) fn any_text(&self) -> Result<String, Fault> {
+    pub(super) fn any_text(&self) -> Result<String, PlanError> {
         let text = match self.node.meaning() {
-            Some(Meaning::Text(text)) => text,
+            Some(ScalarValue::Text(text)) => text,
             Some(_) => {
                 return Err(self.fault("must be text").with("put the value in quotes"));
             }
@@ -55,7 +55,7 @@ impl<'a> Field<'a> {
     }
 
     /// Returns a text that is not blank.
-    pub(super) fn text(&self) -> Result<String, Fault> {
+    pub(super) fn text(&self) -> Result<String, PlanError> {
         let text = self.any_text()?;
         if text.trim().is_empty() {
             return Err(self.fault("must not be blank"));
@@ -63,7 +63,7 @@ impl<'a> Field<'a> {
         Ok(text)
     }
 
-    pub(super) fn optional_text(&self) -> Result<Option<String>, Fault> {
+    pub(super) fn optional_text(&self) -> Result<Option<String>, PlanError> {
         if self.is_null() {
             Ok(None)
         } else {
@@ -71,22 +71,22 @@ impl<'a> Field<'a> {
         }
     }
 
-    pub(super) fn list(&self) -> Result<&'a [Node], Fault> {
+    pub(super) fn list(&self) -> Result<&'a [YamlNode], PlanError> {
         match &self.node.value {
-            Value::List(items) => Ok(items),
-            Value::Scalar { .. } | Value::Map(_) => Err(self.fault("must be a list")),
+            YamlValue::List(items) => Ok(items),
+            YamlValue::Scalar { .. } | YamlValue::Map(_) => Err(self.fault("must be a list")),
         }
     }
 
-    pub(super) fn map(&self) -> Result<&'a [Entry], Fault> {
+    pub(super) fn map(&self) -> Result<&'a [YamlEntry], PlanError> {
         match &self.node.value {
-            Value::Map(entries) => Ok(entries),
-            Value::Scalar { .. } | Value::List(_) => Err(self.fault("must be a mapping")),
+            YamlValue::Map(entries) => Ok(entries),
+            YamlValue::Scalar { .. } | YamlValue::List(_) => Err(self.fault("must be a mapping")),
         }
     }
 
     /// Returns a list of texts that are not blank; nothing is an empty list.
-    pub(super) fn texts(&self) -> Result<Vec<String>, Fault> {
+    pub(super) fn texts(&self) -> Result<Vec<String>, PlanError> {
         if self.is_null() {
             return Ok(Vec::new());
         }
@@ -96,16 +96,16 @@ impl<'a> Field<'a> {
             .collect()
     }
 
-    /// Like [`Field::texts`], and one text stands for a list of one.
-    pub(super) fn one_or_more(&self) -> Result<Vec<String>, Fault> {
-        if matches!(self.node.value, Value::Scalar { .. }) && !self.is_null() {
+    /// Like [`PlanField::texts`], and one text stands for a list of one.
+    pub(super) fn one_or_more(&self) -> Result<Vec<String>, PlanError> {
+        if matches!(self.node.value, YamlValue::Scalar { .. }) && !self.is_null() {
             return Ok(vec![self.text()?]);
         }
         self.texts()
     }
 
-    /// Like [`Field::texts`], without repeats, upper and lower case being the same.
-    pub(super) fn distinct_texts(&self) -> Result<Vec<String>, Fault> {
+    /// Like [`PlanField::texts`], without repeats, upper and lower case being the same.
+    pub(super) fn distinct_texts(&self) -> Result<Vec<String>, PlanError> {
         let texts = self.texts()?;
         for (index, text) in texts.iter().enumerate() {
             let same = |other: &String| other.eq_ignore_ascii_case(text);
@@ -116,16 +116,16 @@ impl<'a> Field<'a> {
         Ok(texts)
     }
 
-    pub(super) fn whole(&self, least: i64) -> Result<u32, Fault> {
-        if let Some(Meaning::Int(value)) = self.meaning()
+    pub(super) fn whole(&self, least: i64) -> Result<u32, PlanError> {
+        if let Some(ScalarValue::Int(value)) = self.meaning()
             && value >= least
             && let Ok(value) = u32::try_from(value)
         {
             return Ok(value);
         }
         let is_too_large = match self.meaning() {
-            Some(Meaning::Int(value)) => value > i64::from(u32::MAX),
-            Some(Meaning::HugeInt) => true,
+            Some(ScalarValue::Int(value)) => value > i64::from(u32::MAX),
+            Some(ScalarValue::HugeInt) => true,
             _ => false,
         };
         let rule = if is_too_large {
@@ -136,24 +136,24 @@ impl<'a> Field<'a> {
         Err(self.fault(&rule))
     }
 
-    pub(super) fn integer(&self) -> Result<i32, Fault> {
+    pub(super) fn integer(&self) -> Result<i32, PlanError> {
         match self.meaning() {
-            Some(Meaning::Int(value)) => {
+            Some(ScalarValue::Int(value)) => {
                 i32::try_from(value).map_err(|_| self.fault("is out of range"))
             }
             _ => Err(self.fault("must be an integer")),
         }
     }
 
-    pub(super) fn flag(&self) -> Result<bool, Fault> {
+    pub(super) fn flag(&self) -> Result<bool, PlanError> {
         match self.meaning() {
-            Some(Meaning::Bool(value)) => Ok(value),
+            Some(ScalarValue::Bool(value)) => Ok(value),
             _ => Err(self.fault("must be true or false")),
         }
     }
 
     /// Returns a finite number that is at least 0, and above it where zero is refused.
-    pub(super) fn seconds(&self, zero_is_fine: bool) -> Result<f64, Fault> {
+    pub(super) fn seconds(&self, zero_is_fine: bool) -> Result<f64, PlanError> {
         let rule = if zero_is_fine {
             "must be a finite number of 0 or more"
         } else {
@@ -164,9 +164,9 @@ impl<'a> Field<'a> {
                 clippy::cast_precision_loss,
                 reason = "seconds beyond 2^52 are all the same to a clock"
             )]
-            Some(Meaning::Int(value)) => value as f64,
-            Some(Meaning::Float(value)) => value,
-            Some(Meaning::Text(text))
+            Some(ScalarValue::Int(value)) => value as f64,
+            Some(ScalarValue::Float(value)) => value,
+            Some(ScalarValue::Text(text))
                 if text.contains(['e', 'E']) && text.parse::<f64>().is_ok() =>
             {
                 return Err(self
@@ -183,7 +183,7 @@ impl<'a> Field<'a> {
     }
 
     /// Returns names and texts, as of variables.
-    pub(super) fn variables(&self) -> Result<BTreeMap<String, String>, Fault> {
+    pub(super) fn variables(&self) -> Result<BTreeMap<String, String>, PlanError> {
         let mut variables = BTreeMap::new();
         for entry in self.map()? {
             if entry.key.trim().is_empty() || entry.key.contains(['=', '\0']) {
@@ -191,7 +191,7 @@ impl<'a> Field<'a> {
                     "field `{}` of {} has a key that is blank or has `=` in it",
                     self.name, self.owner
                 );
-                return Err(Fault::new(entry.mark, message));
+                return Err(PlanError::new(entry.mark, message));
             }
             variables.insert(entry.key.to_string(), self.at(&entry.value).any_text()?);
         }
@@ -199,7 +199,7 @@ impl<'a> Field<'a> {
     }
 
     /// Returns what a value means; a text that was filled from parameters is read again.
-    fn meaning(&self) -> Option<Meaning<'a>> {
+    fn meaning(&self) -> Option<ScalarValue<'a>> {
         self.node.meaning()
     }
 }
@@ -258,14 +258,19 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
 ];
 
 /// Refuses the first key that is not among `known`. Keys that begin with `x-` are nobody's: they hold anchors.
-pub(super) fn only_known(entries: &[Entry], known: &[&str], owner: &str) -> Result<(), Fault> {
-    let is_foreign = |entry: &&Entry| !known.contains(&&*entry.key) && !entry.key.starts_with("x-");
+pub(super) fn only_known(
+    entries: &[YamlEntry],
+    known: &[&str],
+    owner: &str,
+) -> Result<(), PlanError> {
+    let is_foreign =
+        |entry: &&YamlEntry| !known.contains(&&*entry.key) && !entry.key.starts_with("x-");
     let Some(entry) = entries.iter().find(is_foreign) else {
         return Ok(());
     };
     let key: String = entry.key.chars().take(60).collect();
     let message = format!("unknown field `{}` of {owner}", key.escape_debug());
-    let fault = Fault::new(entry.mark, message);
+    let fault = PlanError::new(entry.mark, message);
     let lower = key.to_ascii_lowercase();
     let ours = ELSEWHERE
         .iter()

@@ -4,7 +4,7 @@ use crate::domain::plan::task::{Plan, TaskIndex};
 
 /// The edges of a plan. Built once; a hundred thousand tasks cost a few megabytes.
 #[derive(Debug, Clone, Default)]
-pub struct Graph {
+pub struct PlanGraph {
     upstream: Edges,
     downstream: Edges,
 }
@@ -25,7 +25,7 @@ impl Edges {
     }
 }
 
-impl Graph {
+impl PlanGraph {
     /// Builds the graph of `plan`.
     pub fn of(plan: &Plan) -> Self {
         Self::from_edges(plan.tasks.iter().map(|task| task.depends_on.as_slice()))
@@ -242,8 +242,8 @@ fn position(index: usize) -> TaskIndex {
 mod tests {
     use super::*;
 
-    fn graph(edges: &[&[u32]]) -> Graph {
-        Graph::from_edges(edges.iter().copied())
+    fn graph(edges: &[&[u32]]) -> PlanGraph {
+        PlanGraph::from_edges(edges.iter().copied())
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! The text itself is parsed by an adapter; everything that gives the tree a meaning is decided from here on.
 
-use crate::domain::plan::scalar::{self, Meaning};
+use crate::domain::plan::{scalar, scalar::ScalarValue};
 
 /// A place in one of the files of a plan; lines and columns count from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct SourcePosition {
     /// Which file: 0 is the plan itself, the others are its includes in the order they were opened.
     pub file: u16,
     /// The line.
@@ -17,16 +17,16 @@ pub struct Mark {
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub struct YamlNode {
     /// Where it begins.
-    pub mark: Mark,
+    pub mark: SourcePosition,
     /// What it is.
-    pub value: Value,
+    pub value: YamlValue,
 }
 
 /// The three shapes of YAML.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub enum YamlValue {
     /// A word.
     Scalar {
         /// Its text after unquoting.
@@ -35,44 +35,44 @@ pub enum Value {
         quoted: bool,
     },
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// A mapping, in the order of the file; keys are unique.
-    Map(Vec<Entry>),
+    Map(Vec<YamlEntry>),
 }
 
 /// One entry of a mapping.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct YamlEntry {
     /// The key.
     pub key: Box<str>,
     /// Where the key stands.
-    pub mark: Mark,
+    pub mark: SourcePosition,
     /// The value.
-    pub value: Node,
+    pub value: YamlNode,
 }
 
-impl Node {
+impl YamlNode {
     /// Returns what a scalar means; lists and mappings mean nothing here.
-    pub fn meaning(&self) -> Option<Meaning<'_>> {
+    pub fn meaning(&self) -> Option<ScalarValue<'_>> {
         match &self.value {
-            Value::Scalar { text, quoted: true } => Some(Meaning::Text(text)),
-            Value::Scalar {
+            YamlValue::Scalar { text, quoted: true } => Some(ScalarValue::Text(text)),
+            YamlValue::Scalar {
                 text,
                 quoted: false,
             } => Some(scalar::meaning(text)),
-            Value::List(_) | Value::Map(_) => None,
+            YamlValue::List(_) | YamlValue::Map(_) => None,
         }
     }
 
     /// Returns true for an absent value: `~`, `null` or nothing.
     pub fn is_null(&self) -> bool {
-        self.meaning() == Some(Meaning::Null)
+        self.meaning() == Some(ScalarValue::Null)
     }
 
     /// Returns a few words that show the value in a message.
     pub fn shown(&self) -> String {
         match &self.value {
-            Value::Scalar { text, quoted } => {
+            YamlValue::Scalar { text, quoted } => {
                 let short: String = text.chars().take(60).collect();
                 let dots = if short.len() < text.len() { "…" } else { "" };
                 let kind = if *quoted {
@@ -82,26 +82,26 @@ impl Node {
                 };
                 format!("{kind}`{}{dots}`", short.escape_debug())
             }
-            Value::List(items) => format!("a list of {}", items.len()),
-            Value::Map(entries) => format!("a mapping of {}", entries.len()),
+            YamlValue::List(items) => format!("a list of {}", items.len()),
+            YamlValue::Map(entries) => format!("a mapping of {}", entries.len()),
         }
     }
 
     /// Returns the value under `key` where this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
-            Value::Map(entries) => entries
+            YamlValue::Map(entries) => entries
                 .iter()
                 .find(|entry| &*entry.key == key)
                 .map(|entry| &entry.value),
-            Value::Scalar { .. } | Value::List(_) => None,
+            YamlValue::Scalar { .. } | YamlValue::List(_) => None,
         }
     }
 }
 
 /// What a person could do about a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remedy {
+pub enum PlanRemedy {
     /// Nothing to add to the message.
     None,
     /// Do this.
@@ -118,36 +118,36 @@ pub enum Remedy {
 /// The first thing that is wrong with a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Fault {
+pub struct PlanError {
     /// Where.
-    pub mark: Mark,
+    pub mark: SourcePosition,
     /// What is wrong, as one sentence without a full stop.
     pub message: String,
     /// What to do.
-    pub remedy: Remedy,
+    pub remedy: PlanRemedy,
 }
 
-impl Fault {
+impl PlanError {
     /// Creates a fault without a remedy.
-    pub fn new(mark: Mark, message: impl Into<String>) -> Self {
+    pub fn new(mark: SourcePosition, message: impl Into<String>) -> Self {
         Self {
             mark,
             message: message.into(),
-            remedy: Remedy::None,
+            remedy: PlanRemedy::None,
         }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn with(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Remedy::Do(remedy.into());
+        self.remedy = PlanRemedy::Do(remedy.into());
         self
     }
 
     /// Adds the words that would be right.
     #[must_use]
     pub fn nearest<'a>(mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        self.remedy = Remedy::OneOf {
+        self.remedy = PlanRemedy::OneOf {
             word: word.to_owned(),
             known: known.into_iter().map(str::to_owned).collect(),
         };

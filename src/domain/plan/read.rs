@@ -6,84 +6,47 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    guarded,
     plan::{
-        connect,
-        expand::{self, Scope},
-        field::{Field, only_known},
-        node::{Entry, Fault, Mark, Node, Value},
-        read_agent, read_extra,
-        task::{Action, Plan, Task, TaskIndex},
-        words,
+        expand,
+        field::{PlanField, only_known},
+        node::{PlanError, SourcePosition, YamlEntry, YamlNode, YamlValue},
+        read_agent, read_extra, references,
+        scope::VariableScope,
+        task::{Plan, PlanTask, TaskAction, TaskIndex},
+        written::{WrittenTask, program_words},
     },
+    tasks,
 };
 
 pub use super::fields::{DEFAULT_FIELDS, INCLUDE_FIELDS, PLAN_FIELDS, TASK_FIELDS};
 
-/// A written task on its way to becoming one or several.
-#[derive(Clone, Copy)]
-pub(super) struct Written<'a> {
-    own: &'a [Entry],
-    defaults: Option<&'a Node>,
-}
-
-impl<'a> Written<'a> {
-    pub(super) fn own(&self, key: &str) -> Option<&'a Node> {
-        self.own
-            .iter()
-            .find(|entry| &*entry.key == key)
-            .map(|entry| &entry.value)
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
-        self.own(key).or_else(|| self.default(key))
-    }
-
-    /// Returns what the task itself says.
-    pub(super) const fn entries(&self) -> &'a [Entry] {
-        self.own
-    }
-
-    /// Returns what holds for it because its file says so for all.
-    pub(super) fn default_entries(&self) -> &'a [Entry] {
-        match self.defaults.map(|defaults| &defaults.value) {
-            Some(Value::Map(entries)) => entries,
-            Some(Value::Scalar { .. } | Value::List(_)) | None => &[],
-        }
-    }
-
-    pub(super) fn default(&self, key: &str) -> Option<&'a Node> {
-        self.defaults.and_then(|defaults| defaults.get(key))
-    }
-}
-
-struct Draft {
-    task: Task,
-    mark: Mark,
-    depends_on: Vec<(Box<str>, Mark)>,
-    guarded: Option<Box<guarded::Task>>,
+struct TaskDraft {
+    task: PlanTask,
+    mark: SourcePosition,
+    depends_on: Vec<(Box<str>, SourcePosition)>,
+    guarded: Option<Box<tasks::GuardedTask>>,
 }
 
 /// What is known while the tasks are read.
-struct Reader<'r> {
-    root: &'r read_agent::Root<'r>,
-    drafts: Vec<Draft>,
+struct TaskReader<'r> {
+    root: &'r read_agent::AgentDefaults<'r>,
+    drafts: Vec<TaskDraft>,
     groups: BTreeMap<String, Vec<TaskIndex>>,
     resources: Vec<(String, u32)>,
 }
 
 /// Reads the plan in `root`, with the files it includes in the order they were named, and `given` parameters.
 pub fn read(
-    mut root: Node,
-    included: Vec<Node>,
+    mut root: YamlNode,
+    included: Vec<YamlNode>,
     given: &BTreeMap<String, String>,
-) -> Result<Plan, Fault> {
+) -> Result<Plan, PlanError> {
     let entries = mapping(&root, "the plan")?;
     only_known(entries, PLAN_FIELDS, "the plan")?;
     let params = expand::params(&root, given)?;
-    let scope = Scope::of_params(&params);
+    let scope = VariableScope::of_params(&params);
     let field = |name| {
-        root.get(name).map(|node| Field {
+        root.get(name).map(|node| PlanField {
             node,
             name,
             owner: "the plan",
@@ -96,8 +59,8 @@ pub fn read(
         .map(|field| field.whole(1))
         .transpose()?;
     let mut policy = read_extra::policy(field("policy"), field("origin"))?;
-    let agents = read_agent::Root::read(&root, &scope)?;
-    let mut reader = Reader {
+    let agents = read_agent::AgentDefaults::read(&root, &scope)?;
+    let mut reader = TaskReader {
         root: &agents,
         drafts: Vec::new(),
         groups: BTreeMap::new(),
@@ -116,7 +79,7 @@ pub fn read(
     let main_tasks = reader.drafts.len();
     if main_tasks == 0 {
         return Err(
-            Fault::new(mark, "the plan has no tasks").with("list at least one under `tasks`")
+            PlanError::new(mark, "the plan has no tasks").with("list at least one under `tasks`")
         );
     }
     if let Some(on_failure) = on_failure {
@@ -140,33 +103,38 @@ pub fn read(
     })
 }
 
-fn mapping<'a>(node: &'a Node, owner: &str) -> Result<&'a [Entry], Fault> {
+fn mapping<'a>(node: &'a YamlNode, owner: &str) -> Result<&'a [YamlEntry], PlanError> {
     match &node.value {
-        Value::Map(entries) => Ok(entries),
-        Value::Scalar { .. } | Value::List(_) => {
+        YamlValue::Map(entries) => Ok(entries),
+        YamlValue::Scalar { .. } | YamlValue::List(_) => {
             let message = format!("{owner} must be a mapping, found {}", node.shown());
-            Err(Fault::new(node.mark, message).with("begin with `tasks:`"))
+            Err(PlanError::new(node.mark, message).with("begin with `tasks:`"))
         }
     }
 }
 
-fn take(file: &mut Node, key: &str) -> Option<Node> {
-    let Value::Map(entries) = &mut file.value else {
+fn take(file: &mut YamlNode, key: &str) -> Option<YamlNode> {
+    let YamlValue::Map(entries) = &mut file.value else {
         return None;
     };
     let found = entries.iter().position(|entry| &*entry.key == key)?;
     Some(entries.swap_remove(found).value)
 }
 
-fn capacities(field: &Field<'_>) -> Result<Vec<(String, u32)>, Fault> {
+fn capacities(field: &PlanField<'_>) -> Result<Vec<(String, u32)>, PlanError> {
     let entries = field.map()?.iter();
     entries
         .map(|entry| Ok((entry.key.to_string(), field.at(&entry.value).whole(1)?)))
         .collect()
 }
 
-impl Reader<'_> {
-    fn tasks(&mut self, mut file: Node, key: &str, scope: &Scope<'_>) -> Result<(), Fault> {
+impl TaskReader<'_> {
+    fn tasks(
+        &mut self,
+        mut file: YamlNode,
+        key: &str,
+        scope: &VariableScope<'_>,
+    ) -> Result<(), PlanError> {
         let defaults = file.get("defaults").filter(|node| !node.is_null()).cloned();
         if let Some(defaults) = &defaults {
             only_known(
@@ -183,14 +151,14 @@ impl Reader<'_> {
 
     fn list(
         &mut self,
-        node: Node,
+        node: YamlNode,
         key: &str,
-        defaults: Option<&Node>,
-        scope: &Scope<'_>,
-    ) -> Result<(), Fault> {
-        let Value::List(items) = node.value else {
+        defaults: Option<&YamlNode>,
+        scope: &VariableScope<'_>,
+    ) -> Result<(), PlanError> {
+        let YamlValue::List(items) = node.value else {
             let message = format!("`{key}` must be a list of tasks, found {}", node.shown());
-            return Err(Fault::new(node.mark, message).with("begin each task with `- id:`"));
+            return Err(PlanError::new(node.mark, message).with("begin each task with `- id:`"));
         };
         // Consumed one by one: the tree of a large plan must not stand beside its tasks to the end.
         for item in items {
@@ -201,16 +169,16 @@ impl Reader<'_> {
 
     fn task(
         &mut self,
-        node: &Node,
-        defaults: Option<&Node>,
-        scope: &Scope<'_>,
-    ) -> Result<(), Fault> {
+        node: &YamlNode,
+        defaults: Option<&YamlNode>,
+        scope: &VariableScope<'_>,
+    ) -> Result<(), PlanError> {
         let own = mapping(node, "a task")?;
-        let written = Written { own, defaults };
+        let written = WrittenTask { own, defaults };
         let number = self.drafts.len() + 1;
         let Some(id_node) = written.own("id") else {
             let message = format!("task {number} has no `id`");
-            return Err(Fault::new(node.mark, message).with("add `id: some-name`"));
+            return Err(PlanError::new(node.mark, message).with("add `id: some-name`"));
         };
         let nameless = format!("task {number}");
         let scopes = expand::combinations(written.own("matrix"), scope, &nameless)?;
@@ -218,7 +186,7 @@ impl Reader<'_> {
             .own("matrix")
             .is_some_and(|matrix| !matrix.is_null());
         for scope in &scopes {
-            let field = Field {
+            let field = PlanField {
                 node: id_node,
                 name: "id",
                 owner: &nameless,
@@ -247,31 +215,31 @@ impl Reader<'_> {
     }
 
     /// Takes out what is for agents, with the place of every task; nothing where nothing is.
-    fn agents(&mut self) -> Vec<(Mark, Option<Box<guarded::Task>>)> {
+    fn agents(&mut self) -> Vec<(SourcePosition, Option<Box<tasks::GuardedTask>>)> {
         if self.drafts.iter().all(|draft| draft.guarded.is_none()) {
             return Vec::new();
         }
-        let taken = |draft: &mut Draft| (draft.mark, draft.guarded.take());
+        let taken = |draft: &mut TaskDraft| (draft.mark, draft.guarded.take());
         self.drafts.iter_mut().map(taken).collect()
     }
 
     /// Checks what concerns several tasks and turns names into positions.
-    fn connect(self, main_tasks: usize) -> Result<Vec<Task>, Fault> {
+    fn connect(self, main_tasks: usize) -> Result<Vec<PlanTask>, PlanError> {
         let positions = self.positions()?;
         let mut marks = Vec::with_capacity(self.drafts.len());
         let mut tasks = Vec::with_capacity(self.drafts.len());
         for (index, draft) in self.drafts.into_iter().enumerate() {
-            let Draft {
+            let TaskDraft {
                 mut task,
                 mark,
                 depends_on,
                 guarded: _,
             } = draft;
             for (name, mark) in depends_on {
-                let found = connect::upstream(&name, mark, &task.id, &positions, &self.groups)?;
+                let found = references::upstream(&name, mark, &task.id, &positions, &self.groups)?;
                 for up in found {
                     if up as usize == index {
-                        return Err(Fault::new(
+                        return Err(PlanError::new(
                             mark,
                             format!("task `{}` depends on itself", task.id),
                         ));
@@ -281,10 +249,10 @@ impl Reader<'_> {
                             "task `{}` depends on `{name}`, which runs only after a failure",
                             task.id
                         );
-                        return Err(Fault::new(mark, message));
+                        return Err(PlanError::new(mark, message));
                     }
                     if task.depends_on.contains(&up) {
-                        return Err(Fault::new(
+                        return Err(PlanError::new(
                             mark,
                             format!("task `{}` depends on `{name}` twice", task.id),
                         ));
@@ -293,15 +261,15 @@ impl Reader<'_> {
                 }
             }
             task.depends_on.shrink_to_fit();
-            connect::check_when(&task, mark, &positions)?;
+            references::check_when(&task, mark, &positions)?;
             marks.push(mark);
             tasks.push(task);
         }
-        connect::refuse_circle(&tasks, &marks)?;
+        references::refuse_circle(&tasks, &marks)?;
         Ok(tasks)
     }
 
-    fn positions(&self) -> Result<BTreeMap<String, TaskIndex>, Fault> {
+    fn positions(&self) -> Result<BTreeMap<String, TaskIndex>, PlanError> {
         let mut positions = BTreeMap::new();
         let mut folded: BTreeMap<String, TaskIndex> = BTreeMap::new();
         for (index, draft) in self.drafts.iter().enumerate() {
@@ -318,7 +286,7 @@ impl Reader<'_> {
                         "task ids `{other}` (line {line}) and `{id}` differ only in upper and lower case"
                     )
                 };
-                return Err(Fault::new(draft.mark, message).with("rename one of them"));
+                return Err(PlanError::new(draft.mark, message).with("rename one of them"));
             }
             positions.insert(id, position(index));
         }
@@ -326,7 +294,7 @@ impl Reader<'_> {
     }
 }
 
-fn identifier(field: &Field<'_>) -> Result<String, Fault> {
+fn identifier(field: &PlanField<'_>) -> Result<String, PlanError> {
     let text = field.any_text()?;
     if text.is_empty() {
         Err(field.fault("must not be blank"))
@@ -335,7 +303,7 @@ fn identifier(field: &Field<'_>) -> Result<String, Fault> {
     }
 }
 
-fn check_id(id: &str, field: &Field<'_>) -> Result<(), Fault> {
+fn check_id(id: &str, field: &PlanField<'_>) -> Result<(), PlanError> {
     if id.chars().count() > 128 {
         return Err(field.fault("must have at most 128 characters"));
     }
@@ -350,14 +318,14 @@ fn check_id(id: &str, field: &Field<'_>) -> Result<(), Fault> {
 
 fn draft(
     id: &str,
-    mark: Mark,
-    written: &Written<'_>,
-    scope: &Scope<'_>,
+    mark: SourcePosition,
+    written: &WrittenTask<'_>,
+    scope: &VariableScope<'_>,
     resources: &[(String, u32)],
-) -> Result<Draft, Fault> {
+) -> Result<TaskDraft, PlanError> {
     let owner = format!("task `{id}`");
     let field = |name| {
-        written.get(name).map(|node| Field {
+        written.get(name).map(|node| PlanField {
             node,
             name,
             owner: &owner,
@@ -378,10 +346,10 @@ fn draft(
     let env = environment(written, &owner, scope)?;
     let action = match field(action_field) {
         Some(field) => action(&field)?,
-        None => return Err(Fault::new(mark, format!("{owner} has no `cmd`"))),
+        None => return Err(PlanError::new(mark, format!("{owner} has no `cmd`"))),
     };
     let extra = read_extra::extra(written, &owner, scope, resources)?;
-    let task = Task {
+    let task = PlanTask {
         id: id.into(),
         action,
         depends_on: Vec::new(),
@@ -393,7 +361,7 @@ fn draft(
         outputs,
         extra,
     };
-    Ok(Draft {
+    Ok(TaskDraft {
         task,
         mark,
         depends_on,
@@ -404,23 +372,23 @@ fn draft(
 /// Reads a task for an agent; for the graph it is one that runs the agent's program.
 fn agent_draft(
     id: &str,
-    mark: Mark,
-    written: &Written<'_>,
-    scope: &Scope<'_>,
-    root: &read_agent::Root<'_>,
-) -> Result<Draft, Fault> {
+    mark: SourcePosition,
+    written: &WrittenTask<'_>,
+    scope: &VariableScope<'_>,
+    root: &read_agent::AgentDefaults<'_>,
+) -> Result<TaskDraft, PlanError> {
     let owner = format!("task `{id}`");
-    let depends_on = written.own("depends_on").map(|node| Field {
+    let depends_on = written.own("depends_on").map(|node| PlanField {
         node,
         name: "depends_on",
         owner: &owner,
         scope,
     });
     let guarded = read_agent::task(id, mark, written, root, scope)?;
-    Ok(Draft {
-        task: Task {
+    Ok(TaskDraft {
+        task: PlanTask {
             id: id.into(),
-            action: Action::Argv(vec![root.program(&guarded)]),
+            action: TaskAction::Argv(vec![root.program(&guarded)]),
             depends_on: Vec::new(),
             cwd: None,
             env: None,
@@ -436,15 +404,19 @@ fn agent_draft(
     })
 }
 
-fn the_action(written: &Written<'_>, owner: &str, mark: Mark) -> Result<&'static str, Fault> {
+fn the_action(
+    written: &WrittenTask<'_>,
+    owner: &str,
+    mark: SourcePosition,
+) -> Result<&'static str, PlanError> {
     let mut given = ["cmd", "shell", "job"]
         .into_iter()
         .filter(|name| written.own(name).is_some());
     match (given.next(), given.next()) {
         (Some(name), None) => Ok(name),
-        (None, _) => Err(Fault::new(mark, format!("{owner} has no `cmd`"))
+        (None, _) => Err(PlanError::new(mark, format!("{owner} has no `cmd`"))
             .with("add `cmd: [program, argument]`, `shell` or `job`")),
-        (Some(first), Some(second)) => Err(Fault::new(
+        (Some(first), Some(second)) => Err(PlanError::new(
             mark,
             format!("{owner} has both `{first}` and `{second}`"),
         )
@@ -452,22 +424,22 @@ fn the_action(written: &Written<'_>, owner: &str, mark: Mark) -> Result<&'static
     }
 }
 
-fn action(field: &Field<'_>) -> Result<Action, Fault> {
+fn action(field: &PlanField<'_>) -> Result<TaskAction, PlanError> {
     match field.name {
-        "shell" => field.text().map(Action::Shell),
-        "job" => read_extra::job(field).map(Action::Job),
-        _ => argv(field).map(Action::Argv),
+        "shell" => field.text().map(TaskAction::Shell),
+        "job" => read_extra::job(field).map(TaskAction::Job),
+        _ => argv(field).map(TaskAction::Argv),
     }
 }
 
-fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
+fn argv(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {
     let words = match &field.node.value {
-        Value::List(items) => items
+        YamlValue::List(items) => items
             .iter()
             .map(|item| field.at(item).any_text())
             .collect::<Result<_, _>>()?,
-        Value::Scalar { .. } if !field.is_null() => program_words(field)?,
-        Value::Scalar { .. } | Value::Map(_) => {
+        YamlValue::Scalar { .. } if !field.is_null() => program_words(field)?,
+        YamlValue::Scalar { .. } | YamlValue::Map(_) => {
             return Err(field.fault("must be a list of words or one text"));
         }
     };
@@ -482,18 +454,7 @@ fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
     }
 }
 
-/// Splits a command that is written as one text, which no shell will see.
-pub(super) fn program_words(field: &Field<'_>) -> Result<Vec<String>, Fault> {
-    let text = field.any_text()?;
-    match words::shell_syntax(&text) {
-        None => words::split(&text).map_err(|error| field.fault(&error.to_string())),
-        Some(part) => Err(field
-            .fault(&format!("has `{part}`, which only a shell understands"))
-            .with("let a shell run it: `[sh, -c, \"...\"]`, or `shell:` where that is a field; or quote what the program itself should get")),
-    }
-}
-
-fn backoff(field: &Field<'_>, retries: u32) -> Result<Vec<f64>, Fault> {
+fn backoff(field: &PlanField<'_>, retries: u32) -> Result<Vec<f64>, PlanError> {
     let items = field.list()?;
     if items.len() > retries as usize {
         return Err(field.fault(&format!(
@@ -506,7 +467,7 @@ fn backoff(field: &Field<'_>, retries: u32) -> Result<Vec<f64>, Fault> {
         .collect()
 }
 
-fn names(field: &Field<'_>) -> Result<Vec<(Box<str>, Mark)>, Fault> {
+fn names(field: &PlanField<'_>) -> Result<Vec<(Box<str>, SourcePosition)>, PlanError> {
     if field.is_null() {
         return Ok(Vec::new());
     }
@@ -517,16 +478,16 @@ fn names(field: &Field<'_>) -> Result<Vec<(Box<str>, Mark)>, Fault> {
 }
 
 fn environment(
-    written: &Written<'_>,
+    written: &WrittenTask<'_>,
     owner: &str,
-    scope: &Scope<'_>,
-) -> Result<Option<BTreeMap<String, String>>, Fault> {
+    scope: &VariableScope<'_>,
+) -> Result<Option<BTreeMap<String, String>>, PlanError> {
     let mut merged: Option<BTreeMap<String, String>> = None;
     for node in [written.default("env"), written.own("env")]
         .into_iter()
         .flatten()
     {
-        let field = Field {
+        let field = PlanField {
             node,
             name: "env",
             owner,

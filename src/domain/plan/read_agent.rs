@@ -6,17 +6,18 @@
 use serde_json::Value as Json;
 
 use crate::domain::{
-    guarded::{self, Agent, AgentKind, CLASSES, OnFailure, Sandbox, TaskList},
     plan::{
-        expand::Scope,
-        field::{Field, only_known},
-        graph::Graph,
-        node::{Entry, Fault, Mark, Node, Value},
-        read::{Written, program_words},
-        scalar::Meaning,
-        task::{PolicyMode, Task},
+        field::{PlanField, only_known},
+        graph::PlanGraph,
+        node::{PlanError, SourcePosition, YamlEntry, YamlNode, YamlValue},
+        scalar::ScalarValue,
+        scope::VariableScope,
+        task::{PlanTask, PolicyMode},
+        written::{WrittenTask, program_words},
     },
-    validate::Limits,
+    tasks,
+    tasks::{Agent, AgentKind, CLASSES, OnFailure, SandboxDemand, TaskList},
+    validate::ChangeLimits,
 };
 
 /// The fields that only a plan of agents has.
@@ -73,40 +74,40 @@ const AGENT_FIELDS: &[&str] = &[
 const LIMIT_FIELDS: &[&str] = &["files", "lines", "created", "bytes"];
 
 /// Tells whether `on_failure` is one word, as for agents, and not a list of tasks.
-fn is_word(field: &Field<'_>) -> bool {
+fn is_word(field: &PlanField<'_>) -> bool {
     names_a_word(field.node)
 }
 
 /// Tells whether a value is one word.
-pub(super) fn names_a_word(node: &Node) -> bool {
-    matches!(node.value, Value::Scalar { .. }) && !node.is_null()
+pub(super) fn names_a_word(node: &YamlNode) -> bool {
+    matches!(node.value, YamlValue::Scalar { .. }) && !node.is_null()
 }
 
 /// Returns a plan's own fields: those of a large plan's tasks need not be kept twice.
-fn without_tasks(plan: &Node) -> Node {
+fn without_tasks(plan: &YamlNode) -> YamlNode {
     let entries = match &plan.value {
-        Value::Map(entries) => entries
+        YamlValue::Map(entries) => entries
             .iter()
             .filter(|entry| &*entry.key != "tasks")
             .cloned()
             .collect(),
-        Value::Scalar { .. } | Value::List(_) => Vec::new(),
+        YamlValue::Scalar { .. } | YamlValue::List(_) => Vec::new(),
     };
-    Node {
+    YamlNode {
         mark: plan.mark,
-        value: Value::Map(entries),
+        value: YamlValue::Map(entries),
     }
 }
 
 /// Tells whether a written task is one for an agent.
-pub(super) fn is_agent(written: &Written<'_>) -> bool {
+pub(super) fn is_agent(written: &WrittenTask<'_>) -> bool {
     written.own("prompt").is_some() || written.own("agent").is_some()
 }
 
 /// Refuses what means nothing for a task of its sort.
-pub(super) fn check_fields(written: &Written<'_>, owner: &str) -> Result<(), Fault> {
+pub(super) fn check_fields(written: &WrittenTask<'_>, owner: &str) -> Result<(), PlanError> {
     let agent = is_agent(written);
-    let wrong = |entry: &&Entry| {
+    let wrong = |entry: &&YamlEntry| {
         let key = &*entry.key;
         let common = COMMON_TASK_FIELDS.contains(&key);
         !common && !key.starts_with("x-") && TASK_FIELDS.contains(&key) != agent
@@ -119,7 +120,7 @@ pub(super) fn check_fields(written: &Written<'_>, owner: &str) -> Result<(), Fau
     };
     let (key, mark) = (&*entry.key, entry.mark);
     Err(if agent {
-        let fault = Fault::new(
+        let fault = PlanError::new(
             mark,
             format!("field `{key}` of {owner} means nothing for an agent"),
         );
@@ -132,7 +133,7 @@ pub(super) fn check_fields(written: &Written<'_>, owner: &str) -> Result<(), Fau
             _ => fault.with("remove it"),
         }
     } else {
-        Fault::new(
+        PlanError::new(
             mark,
             format!("field `{key}` of {owner} means nothing without a `prompt`"),
         )
@@ -140,34 +141,34 @@ pub(super) fn check_fields(written: &Written<'_>, owner: &str) -> Result<(), Fau
     })
 }
 
-fn foreign_default(entry: &Entry, owner: &str, agent: bool) -> Fault {
+fn foreign_default(entry: &YamlEntry, owner: &str, agent: bool) -> PlanError {
     let sort = if agent { "an agent" } else { "a command" };
     let message = format!(
         "the default `{}` means nothing for {owner}, which is {sort}'s",
         entry.key
     );
-    Fault::new(entry.mark, message).with("remove it from `defaults`")
+    PlanError::new(entry.mark, message).with("remove it from `defaults`")
 }
 
 /// Reads a task for an agent; what it depends on is added when all are known.
 pub(super) fn task(
     id: &str,
-    mark: Mark,
-    written: &Written<'_>,
-    root: &Root<'_>,
-    scope: &Scope<'_>,
-) -> Result<guarded::Task, Fault> {
+    mark: SourcePosition,
+    written: &WrittenTask<'_>,
+    root: &AgentDefaults<'_>,
+    scope: &VariableScope<'_>,
+) -> Result<tasks::GuardedTask, PlanError> {
     let owner = &format!("task `{id}`");
     let field = |name| {
         let node = written.get(name).filter(|node| !node.is_null());
-        node.map(|node| Field {
+        node.map(|node| PlanField {
             node,
             name,
             owner,
             scope,
         })
     };
-    let lacks = |what: &str| Fault::new(mark, format!("{owner} has no `{what}`"));
+    let lacks = |what: &str| PlanError::new(mark, format!("{owner} has no `{what}`"));
     let texts = |name| field(name).map_or(Ok(Vec::new()), |field| field.one_or_more());
     let prompt =
         field("prompt").ok_or_else(|| lacks("prompt").with("say what the agent has to do"))?;
@@ -195,7 +196,7 @@ pub(super) fn task(
     let seconds = field("max_time_seconds")
         .map(|field| field.whole(1))
         .transpose()?;
-    Ok(guarded::Task {
+    Ok(tasks::GuardedTask {
         id: id.to_owned(),
         goal: goal.unwrap_or_else(|| first_line(&prompt)),
         prompt,
@@ -203,7 +204,7 @@ pub(super) fn task(
         test_command: tests,
         context_files: texts("context_files")?,
         depends_on: Vec::new(),
-        max_time_seconds: seconds.map_or(guarded::TASK_SECONDS, u64::from),
+        max_time_seconds: seconds.map_or(tasks::TASK_SECONDS, u64::from),
         agent,
         allowed_imports: texts("allowed_imports")?,
         banned_patterns: texts("banned_patterns")?,
@@ -221,23 +222,23 @@ fn first_line(prompt: &str) -> String {
 
 /// What a plan says about the agents of all its tasks.
 #[derive(Debug)]
-pub(super) struct Root<'a> {
-    node: Node,
-    scope: &'a Scope<'a>,
+pub(super) struct AgentDefaults<'a> {
+    node: YamlNode,
+    scope: &'a VariableScope<'a>,
     agent: Option<Agent>,
     test_command: Option<Vec<String>>,
-    limits: Limits,
+    limits: ChangeLimits,
 }
 
-impl<'a> Root<'a> {
+impl<'a> AgentDefaults<'a> {
     /// Reads what tasks may leave out.
-    pub(super) fn read(plan: &Node, scope: &'a Scope<'a>) -> Result<Self, Fault> {
+    pub(super) fn read(plan: &YamlNode, scope: &'a VariableScope<'a>) -> Result<Self, PlanError> {
         let mut root = Self {
             node: without_tasks(plan),
             scope,
             agent: None,
             test_command: None,
-            limits: guarded::LIMITS,
+            limits: tasks::LIMITS,
         };
         root.agent = root.field("agent").map(|field| agent(&field)).transpose()?;
         root.test_command = root
@@ -252,14 +253,14 @@ impl<'a> Root<'a> {
     }
 
     /// Returns the program that does a task, to be shown.
-    pub(super) fn program(&self, task: &guarded::Task) -> String {
+    pub(super) fn program(&self, task: &tasks::GuardedTask) -> String {
         let agent = task.agent.as_ref().or(self.agent.as_ref());
         agent.map_or("", Agent::program).to_owned()
     }
 
-    fn field<'s>(&'s self, name: &'s str) -> Option<Field<'s>> {
+    fn field<'s>(&'s self, name: &'s str) -> Option<PlanField<'s>> {
         let node = self.node.get(name).filter(|node| !node.is_null());
-        node.map(|node| Field {
+        node.map(|node| PlanField {
             node,
             name,
             owner: "the plan",
@@ -272,10 +273,10 @@ impl<'a> Root<'a> {
         &self,
         goal: Option<&String>,
         policy: PolicyMode,
-        tasks: &[Task],
+        tasks: &[PlanTask],
         handlers: usize,
-        read: Vec<(Mark, Option<Box<guarded::Task>>)>,
-    ) -> Result<Option<Box<TaskList>>, Fault> {
+        read: Vec<(SourcePosition, Option<Box<tasks::GuardedTask>>)>,
+    ) -> Result<Option<Box<TaskList>>, PlanError> {
         if read.iter().all(|(_, task)| task.is_none()) {
             self.refuse(
                 PLAN_FIELDS,
@@ -290,7 +291,7 @@ impl<'a> Root<'a> {
         }
         if let Some((mark, _)) = read.iter().find(|(_, task)| task.is_none()) {
             let message = "this task runs a command, and others of the plan are for agents";
-            return Err(Fault::new(*mark, message).with(
+            return Err(PlanError::new(*mark, message).with(
                 "a plan does one or the other: put the commands into a plan of their own, or make them the `test_command` of agents",
             ));
         }
@@ -302,10 +303,10 @@ impl<'a> Root<'a> {
             "means nothing for agents",
         )?;
         let mut list = self.head(goal)?;
-        let marks: Vec<Mark> = read.iter().map(|(mark, _)| *mark).collect();
-        let mut waiting: Vec<Option<Box<guarded::Task>>> =
+        let marks: Vec<SourcePosition> = read.iter().map(|(mark, _)| *mark).collect();
+        let mut waiting: Vec<Option<Box<tasks::GuardedTask>>> =
             read.into_iter().map(|(_, task)| task).collect();
-        let graph = Graph::from_edges(tasks.iter().map(|task| task.depends_on.as_slice()));
+        let graph = PlanGraph::from_edges(tasks.iter().map(|task| task.depends_on.as_slice()));
         for index in graph.order() {
             let taken = waiting.get_mut(index as usize).and_then(Option::take);
             let Some(mut task) = taken else { continue };
@@ -322,24 +323,24 @@ impl<'a> Root<'a> {
         }
         if policy == PolicyMode::Enforce {
             list.enforce()
-                .map_err(|why| Fault::new(self.node.mark, why))?;
+                .map_err(|why| PlanError::new(self.node.mark, why))?;
         }
         match list.faults().first() {
             None => Ok(Some(Box::new(list))),
-            Some(fault) => Err(Fault::new(
+            Some(fault) => Err(PlanError::new(
                 place(fault, tasks, &marks, self.node.mark),
                 fault,
             )),
         }
     }
 
-    fn refuse(&self, names: &[&str], why: &str) -> Result<(), Fault> {
-        let Value::Map(entries) = &self.node.value else {
+    fn refuse(&self, names: &[&str], why: &str) -> Result<(), PlanError> {
+        let YamlValue::Map(entries) = &self.node.value else {
             return Ok(());
         };
         match entries.iter().find(|entry| names.contains(&&*entry.key)) {
             None => Ok(()),
-            Some(entry) => Err(Fault::new(
+            Some(entry) => Err(PlanError::new(
                 entry.mark,
                 format!("field `{}` of the plan {why}", entry.key),
             )
@@ -347,7 +348,7 @@ impl<'a> Root<'a> {
         }
     }
 
-    fn head(&self, goal: Option<&String>) -> Result<TaskList, Fault> {
+    fn head(&self, goal: Option<&String>) -> Result<TaskList, PlanError> {
         let whole = |name: &str, usual: u64| {
             let given = self.field(name).map(|field| field.whole(1)).transpose();
             given.map(|given| given.map_or(usual, u64::from))
@@ -379,28 +380,25 @@ impl<'a> Root<'a> {
             limits: self.limits,
             sandbox: self
                 .field("sandbox")
-                .map_or(Ok(Sandbox::Auto), |field| sandbox(&field))?,
-            test_seconds: whole("test_seconds", guarded::TEST_SECONDS)?,
-            test_idle_seconds: from_zero("test_idle_seconds", guarded::TEST_IDLE_SECONDS)?,
-            grace_seconds: from_zero("grace_seconds", guarded::GRACE_SECONDS)?,
+                .map_or(Ok(SandboxDemand::Auto), |field| sandbox(&field))?,
+            test_seconds: whole("test_seconds", tasks::TEST_SECONDS)?,
+            test_idle_seconds: from_zero("test_idle_seconds", tasks::TEST_IDLE_SECONDS)?,
+            grace_seconds: from_zero("grace_seconds", tasks::GRACE_SECONDS)?,
             share: texts("share")?,
             share_files: texts("share_files")?,
-            disk_mb: whole("disk_mb", guarded::DISK_MB)?,
+            disk_mb: whole("disk_mb", tasks::DISK_MB)?,
             full_test_command: self
                 .field("full_test_command")
                 .map_or(Ok(Vec::new()), |field| argv(&field))?,
-            full_test_seconds: whole("full_test_seconds", guarded::FULL_TEST_SECONDS)?,
+            full_test_seconds: whole("full_test_seconds", tasks::FULL_TEST_SECONDS)?,
             max_usd: self
                 .field("max_usd")
                 .map(|field| field.whole(1))
                 .transpose()?,
             provider_retries: self
                 .field("provider_retries")
-                .map_or(Ok(guarded::PROVIDER_RETRIES), |field| field.whole(0))?,
-            provider_pause_seconds: whole(
-                "provider_pause_seconds",
-                guarded::PROVIDER_PAUSE_SECONDS,
-            )?,
+                .map_or(Ok(tasks::PROVIDER_RETRIES), |field| field.whole(0))?,
+            provider_pause_seconds: whole("provider_pause_seconds", tasks::PROVIDER_PAUSE_SECONDS)?,
             real: self.field("real").map_or(Ok(true), |field| field.flag())?,
             tasks: Vec::new(),
         })
@@ -418,21 +416,21 @@ const MODES: [(&str, OnFailure); 3] = [
         OnFailure::RetryThenSkipDependents,
     ),
 ];
-const SANDBOXES: [(&str, Sandbox); 3] = [
-    ("auto", Sandbox::Auto),
-    ("require", Sandbox::Require),
-    ("off", Sandbox::Off),
+const SANDBOXES: [(&str, SandboxDemand); 3] = [
+    ("auto", SandboxDemand::Auto),
+    ("require", SandboxDemand::Require),
+    ("off", SandboxDemand::Off),
 ];
 
-fn sandbox(field: &Field<'_>) -> Result<Sandbox, Fault> {
+fn sandbox(field: &PlanField<'_>) -> Result<SandboxDemand, PlanError> {
     // `off` without quotes is a boolean in YAML 1.1, and means what it says.
     if field.flag() == Ok(false) {
-        return Ok(Sandbox::Off);
+        return Ok(SandboxDemand::Off);
     }
     word(field, &SANDBOXES)
 }
 
-fn word<T: Copy>(field: &Field<'_>, known: &[(&str, T)]) -> Result<T, Fault> {
+fn word<T: Copy>(field: &PlanField<'_>, known: &[(&str, T)]) -> Result<T, PlanError> {
     let text = field.text()?;
     let found = known.iter().find(|(name, _)| *name == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
@@ -443,7 +441,12 @@ fn word<T: Copy>(field: &Field<'_>, known: &[(&str, T)]) -> Result<T, Fault> {
 }
 
 /// Returns the place of the task that a sentence begins with.
-fn place(fault: &str, tasks: &[Task], marks: &[Mark], plan: Mark) -> Mark {
+fn place(
+    fault: &str,
+    tasks: &[PlanTask],
+    marks: &[SourcePosition],
+    plan: SourcePosition,
+) -> SourcePosition {
     let at = tasks
         .iter()
         .position(|task| fault.starts_with(&format!("task `{}`", task.id)));
@@ -451,8 +454,8 @@ fn place(fault: &str, tasks: &[Task], marks: &[Mark], plan: Mark) -> Mark {
 }
 
 /// Reads `agent: claude`, or a mapping with more to say.
-fn agent(field: &Field<'_>) -> Result<Agent, Fault> {
-    let value = if let Value::Map(entries) = &field.node.value {
+fn agent(field: &PlanField<'_>) -> Result<Agent, PlanError> {
+    let value = if let YamlValue::Map(entries) = &field.node.value {
         only_known(
             entries,
             AGENT_FIELDS,
@@ -484,7 +487,7 @@ fn kinds() -> [&'static str; 7] {
 }
 
 /// Reads limits; what is not said is as `usual`.
-fn limits(field: &Field<'_>, usual: Limits) -> Result<Limits, Fault> {
+fn limits(field: &PlanField<'_>, usual: ChangeLimits) -> Result<ChangeLimits, PlanError> {
     only_known(
         field.map()?,
         LIMIT_FIELDS,
@@ -494,7 +497,7 @@ fn limits(field: &Field<'_>, usual: Limits) -> Result<Limits, Fault> {
         let node = field.node.get(name);
         node.map(|node| field.at(node).whole(1)).transpose()
     };
-    Ok(Limits {
+    Ok(ChangeLimits {
         files: whole("files")?.unwrap_or(usual.files),
         lines: whole("lines")?.unwrap_or(usual.lines),
         created: whole("created")?.unwrap_or(usual.created),
@@ -502,8 +505,8 @@ fn limits(field: &Field<'_>, usual: Limits) -> Result<Limits, Fault> {
     })
 }
 
-fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
-    let words = if let Value::List(_) = field.node.value {
+fn argv(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {
+    let words = if let YamlValue::List(_) = field.node.value {
         field.texts()?
     } else {
         field.text()?;
@@ -516,29 +519,29 @@ fn argv(field: &Field<'_>) -> Result<Vec<String>, Fault> {
 }
 
 /// Returns what a value means, all the way down.
-fn json(field: &Field<'_>) -> Result<Json, Fault> {
+fn json(field: &PlanField<'_>) -> Result<Json, PlanError> {
     Ok(match &field.node.value {
-        Value::Scalar { .. } => match field.node.meaning() {
-            Some(Meaning::Text(_)) => Json::String(field.any_text()?),
-            Some(Meaning::Int(number)) => Json::from(number),
-            Some(Meaning::Float(number)) => Json::from(number),
-            Some(Meaning::Bool(flag)) => Json::Bool(flag),
-            Some(Meaning::Null) | None => Json::Null,
-            Some(Meaning::HugeInt | Meaning::Date) => {
+        YamlValue::Scalar { .. } => match field.node.meaning() {
+            Some(ScalarValue::Text(_)) => Json::String(field.any_text()?),
+            Some(ScalarValue::Int(number)) => Json::from(number),
+            Some(ScalarValue::Float(number)) => Json::from(number),
+            Some(ScalarValue::Bool(flag)) => Json::Bool(flag),
+            Some(ScalarValue::Null) | None => Json::Null,
+            Some(ScalarValue::HugeInt | ScalarValue::Date) => {
                 return Err(field.fault("must be text").with("put the value in quotes"));
             }
         },
-        Value::List(items) => Json::Array(
+        YamlValue::List(items) => Json::Array(
             items
                 .iter()
                 .map(|item| json(&field.at(item)))
                 .collect::<Result<_, _>>()?,
         ),
-        Value::Map(entries) => Json::Object(
+        YamlValue::Map(entries) => Json::Object(
             entries
                 .iter()
                 .map(|entry| Ok((entry.key.to_string(), json(&field.at(&entry.value))?)))
-                .collect::<Result<_, Fault>>()?,
+                .collect::<Result<_, PlanError>>()?,
         ),
     })
 }

@@ -1,33 +1,34 @@
 //! Reads what few tasks have: conditions, resources, caches, input, jobs.
 
 use crate::domain::plan::{
-    expand::Scope,
-    field::{Field, only_known},
-    node::{Fault, Node, Value},
-    read::Written,
-    task::{Cache, EnvPolicy, Extra, JobTask, PolicyMode, Stdin},
-    when::{self, When},
+    field::{PlanField, only_known},
+    node::{PlanError, YamlNode, YamlValue},
+    scope::VariableScope,
+    task::{CacheInputs, EnvPolicy, JobTask, PolicyMode, TaskExtras, TaskStdin},
+    when,
+    when::WhenCondition,
+    written::WrittenTask,
 };
 
 /// Reads the rare fields of a task; a task that has none costs nothing.
 pub(super) fn extra(
-    written: &Written<'_>,
+    written: &WrittenTask<'_>,
     owner: &str,
-    scope: &Scope<'_>,
+    scope: &VariableScope<'_>,
     resources: &[(String, u32)],
-) -> Result<Option<Box<Extra>>, Fault> {
+) -> Result<Option<Box<TaskExtras>>, PlanError> {
     let field = |name| {
         let node = written.get(name).filter(|node| !node.is_null());
-        node.map(|node| Field {
+        node.map(|node| PlanField {
             node,
             name,
             owner,
             scope,
         })
     };
-    let extra = Extra {
+    let extra = TaskExtras {
         env_file: field("env_file").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
-        stdin: field("stdin").map_or(Ok(Stdin::Empty), |field| stdin(&field))?,
+        stdin: field("stdin").map_or(Ok(TaskStdin::Empty), |field| stdin(&field))?,
         needs_files: field("needs_files").map_or(Ok(Vec::new()), |field| field.one_or_more())?,
         when: field("when").map(|field| condition(&field)).transpose()?,
         resources: field("resources").map_or(Ok(Vec::new()), |field| held(&field, resources))?,
@@ -43,12 +44,12 @@ pub(super) fn extra(
             .map(|field| field.seconds(true))
             .transpose()?,
     };
-    Ok((extra != Extra::default()).then(|| Box::new(extra)))
+    Ok((extra != TaskExtras::default()).then(|| Box::new(extra)))
 }
 
-fn stdin(field: &Field<'_>) -> Result<Stdin, Fault> {
-    if let Value::Scalar { .. } = field.node.value {
-        return field.any_text().map(Stdin::Text);
+fn stdin(field: &PlanField<'_>) -> Result<TaskStdin, PlanError> {
+    if let YamlValue::Scalar { .. } = field.node.value {
+        return field.any_text().map(TaskStdin::Text);
     }
     only_known(
         field.map()?,
@@ -56,14 +57,14 @@ fn stdin(field: &Field<'_>) -> Result<Stdin, Fault> {
         &format!("`stdin` of {}", field.owner),
     )?;
     match field.node.get("file") {
-        Some(file) => field.at(file).text().map(Stdin::File),
+        Some(file) => field.at(file).text().map(TaskStdin::File),
         None => Err(field.fault("must be text or `{file: PATH}`")),
     }
 }
 
-fn condition(field: &Field<'_>) -> Result<When, Fault> {
+fn condition(field: &PlanField<'_>) -> Result<WhenCondition, PlanError> {
     let text = field.text()?;
-    When::parse(&text).map_err(|error| {
+    WhenCondition::parse(&text).map_err(|error| {
         let fault = field.fault(&format!("cannot be read: {error}"));
         match error {
             when::Error::UnknownWord { word } => fault.nearest(&word, when::WORDS.iter().copied()),
@@ -74,9 +75,9 @@ fn condition(field: &Field<'_>) -> Result<When, Fault> {
     })
 }
 
-fn held(field: &Field<'_>, resources: &[(String, u32)]) -> Result<Vec<(u32, u32)>, Fault> {
+fn held(field: &PlanField<'_>, resources: &[(String, u32)]) -> Result<Vec<(u32, u32)>, PlanError> {
     let mut held = Vec::new();
-    if let Value::Map(entries) = &field.node.value {
+    if let YamlValue::Map(entries) = &field.node.value {
         for entry in entries {
             let amount = field.at(&entry.value).whole(1)?;
             held.push(resource(field, &entry.key, amount, resources)?);
@@ -97,17 +98,17 @@ fn held(field: &Field<'_>, resources: &[(String, u32)]) -> Result<Vec<(u32, u32)
 }
 
 fn resource(
-    field: &Field<'_>,
+    field: &PlanField<'_>,
     name: &str,
     amount: u32,
     resources: &[(String, u32)],
-) -> Result<(u32, u32), Fault> {
+) -> Result<(u32, u32), PlanError> {
     let Some(index) = resources.iter().position(|(known, _)| known == name) else {
         let message = format!(
             "{} holds the resource `{name}`, which the plan does not have",
             field.owner
         );
-        return Err(Fault::new(field.node.mark, message)
+        return Err(PlanError::new(field.node.mark, message)
             .nearest(name, resources.iter().map(|(name, _)| name.as_str())));
     };
     let there_is = resources.get(index).map_or(0, |(_, amount)| *amount);
@@ -119,9 +120,9 @@ fn resource(
     Ok((u32::try_from(index).unwrap_or(u32::MAX), amount))
 }
 
-fn cache(field: &Field<'_>) -> Result<Option<Cache>, Fault> {
-    if let Value::Scalar { .. } = field.node.value {
-        return Ok(field.flag()?.then(Cache::default));
+fn cache(field: &PlanField<'_>) -> Result<Option<CacheInputs>, PlanError> {
+    if let YamlValue::Scalar { .. } = field.node.value {
+        return Ok(field.flag()?.then(CacheInputs::default));
     }
     only_known(
         field.map()?,
@@ -134,13 +135,13 @@ fn cache(field: &Field<'_>) -> Result<Option<Cache>, Fault> {
             .get(name)
             .map_or(Ok(Vec::new()), |node| field.at(node).texts())
     };
-    Ok(Some(Cache {
+    Ok(Some(CacheInputs {
         inputs: texts("inputs")?,
         env: texts("env")?,
     }))
 }
 
-fn env_policy(field: &Field<'_>) -> Result<EnvPolicy, Fault> {
+fn env_policy(field: &PlanField<'_>) -> Result<EnvPolicy, PlanError> {
     match field.text()?.as_str() {
         "inherit" => Ok(EnvPolicy::Inherit),
         "minimal" => Ok(EnvPolicy::Minimal),
@@ -150,9 +151,9 @@ fn env_policy(field: &Field<'_>) -> Result<EnvPolicy, Fault> {
 
 /// Reads whether the plan is enforced: because it says so, or because a model wrote it.
 pub(super) fn policy(
-    policy: Option<Field<'_>>,
-    origin: Option<Field<'_>>,
-) -> Result<PolicyMode, Fault> {
+    policy: Option<PlanField<'_>>,
+    origin: Option<PlanField<'_>>,
+) -> Result<PolicyMode, PlanError> {
     let is_model = origin.map_or(Ok(false), |field| is_model(&field))?;
     match policy {
         None if is_model => Ok(PolicyMode::Enforce),
@@ -167,15 +168,18 @@ pub(super) fn policy(
 }
 
 /// Returns `policy`, or enforcement where the included `file` was written by a model.
-pub(super) fn included_policy(file: &Node, policy: PolicyMode) -> Result<PolicyMode, Fault> {
+pub(super) fn included_policy(
+    file: &YamlNode,
+    policy: PolicyMode,
+) -> Result<PolicyMode, PlanError> {
     let Some(node) = file.get("origin") else {
         return Ok(policy);
     };
-    let field = Field {
+    let field = PlanField {
         node,
         name: "origin",
         owner: "an included file",
-        scope: &Scope::default(),
+        scope: &VariableScope::default(),
     };
     Ok(if is_model(&field)? {
         PolicyMode::Enforce
@@ -184,7 +188,7 @@ pub(super) fn included_policy(file: &Node, policy: PolicyMode) -> Result<PolicyM
     })
 }
 
-fn is_model(field: &Field<'_>) -> Result<bool, Fault> {
+fn is_model(field: &PlanField<'_>) -> Result<bool, PlanError> {
     match field.text()?.as_str() {
         "model" => Ok(true),
         "person" => Ok(false),
@@ -192,7 +196,7 @@ fn is_model(field: &Field<'_>) -> Result<bool, Fault> {
     }
 }
 
-fn policy_mode(field: &Field<'_>) -> Result<PolicyMode, Fault> {
+fn policy_mode(field: &PlanField<'_>) -> Result<PolicyMode, PlanError> {
     // `off` without quotes is a boolean in YAML 1.1, and means what it says.
     if field.flag() == Ok(false) {
         return Ok(PolicyMode::Off);
@@ -205,8 +209,8 @@ fn policy_mode(field: &Field<'_>) -> Result<PolicyMode, Fault> {
 }
 
 /// Reads the job of a task.
-pub(super) fn job(field: &Field<'_>) -> Result<JobTask, Fault> {
-    if let Value::Scalar { .. } = field.node.value {
+pub(super) fn job(field: &PlanField<'_>) -> Result<JobTask, PlanError> {
+    if let YamlValue::Scalar { .. } = field.node.value {
         return Ok(JobTask {
             root: field.text()?,
             ..JobTask::default()

@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// The meaning of a plain scalar.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Meaning<'a> {
+pub enum ScalarValue<'a> {
     /// `~`, `null`, or nothing at all.
     Null,
     /// `yes`, `no`, `on`, `off`, `true`, `false`.
@@ -24,7 +24,7 @@ pub enum Meaning<'a> {
     Text(&'a str),
 }
 
-impl Meaning<'_> {
+impl ScalarValue<'_> {
     /// Returns the word put before a value in a message, with a blank; empty for text.
     pub const fn kind(self) -> &'static str {
         match self {
@@ -53,24 +53,24 @@ static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Returns what the plain word `text` means.
-pub fn meaning(text: &str) -> Meaning<'_> {
+pub fn meaning(text: &str) -> ScalarValue<'_> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Meaning::Null,
+        "" | "~" | "null" | "Null" | "NULL" => return ScalarValue::Null,
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            return Meaning::Bool(true);
+            return ScalarValue::Bool(true);
         }
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            return Meaning::Bool(false);
+            return ScalarValue::Bool(false);
         }
         _ => {}
     }
     match text.as_bytes().first() {
         Some(b'-' | b'+' | b'.' | b'0'..=b'9') => number(text),
-        _ => Meaning::Text(text),
+        _ => ScalarValue::Text(text),
     }
 }
 
-fn number(text: &str) -> Meaning<'_> {
+fn number(text: &str) -> ScalarValue<'_> {
     let (negative, digits) = match text.strip_prefix(['-', '+']) {
         Some(rest) => (text.starts_with('-'), rest),
         None => (false, text),
@@ -79,31 +79,33 @@ fn number(text: &str) -> Meaning<'_> {
         return found;
     }
     match digits {
-        ".inf" | ".Inf" | ".INF" if negative => return Meaning::Float(f64::NEG_INFINITY),
-        ".inf" | ".Inf" | ".INF" => return Meaning::Float(f64::INFINITY),
-        ".nan" | ".NaN" | ".NAN" if digits.len() == text.len() => return Meaning::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" if negative => return ScalarValue::Float(f64::NEG_INFINITY),
+        ".inf" | ".Inf" | ".INF" => return ScalarValue::Float(f64::INFINITY),
+        ".nan" | ".NaN" | ".NAN" if digits.len() == text.len() => {
+            return ScalarValue::Float(f64::NAN);
+        }
         _ => {}
     }
     if matches(&FLOAT, text) {
         return text
             .replace('_', "")
             .parse()
-            .map_or(Meaning::Text(text), Meaning::Float);
+            .map_or(ScalarValue::Text(text), ScalarValue::Float);
     }
     if matches(&CLOCK, text) {
-        return clock(digits, negative).unwrap_or(Meaning::Text(text));
+        return clock(digits, negative).unwrap_or(ScalarValue::Text(text));
     }
     if matches(&DATE, text) {
-        return Meaning::Date;
+        return ScalarValue::Date;
     }
-    Meaning::Text(text)
+    ScalarValue::Text(text)
 }
 
 fn matches(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|regex| regex.is_match(text))
 }
 
-fn integer(digits: &str, negative: bool) -> Option<Meaning<'static>> {
+fn integer(digits: &str, negative: bool) -> Option<ScalarValue<'static>> {
     let (radix, body) = if let Some(rest) = digits.strip_prefix("0b") {
         (2, rest)
     } else if let Some(rest) = digits.strip_prefix("0x") {
@@ -119,22 +121,22 @@ fn integer(digits: &str, negative: bool) -> Option<Meaning<'static>> {
     }
     let clean: String = body.chars().filter(|c| *c != '_').collect();
     let Ok(value) = i64::from_str_radix(&clean, radix) else {
-        return (!clean.is_empty()).then_some(Meaning::HugeInt);
+        return (!clean.is_empty()).then_some(ScalarValue::HugeInt);
     };
-    Some(Meaning::Int(if negative { -value } else { value }))
+    Some(ScalarValue::Int(if negative { -value } else { value }))
 }
 
 /// Reads digits in base sixty; with a fraction the result is a float.
-fn clock(digits: &str, negative: bool) -> Option<Meaning<'static>> {
+fn clock(digits: &str, negative: bool) -> Option<ScalarValue<'static>> {
     let mut total = 0.0_f64;
     for part in digits.replace('_', "").split(':') {
         total = total * 60.0 + part.parse::<f64>().ok()?;
     }
     let total = if negative { -total } else { total };
     if digits.contains('.') || total.abs() > 9e15 {
-        return Some(Meaning::Float(total));
+        return Some(ScalarValue::Float(total));
     }
-    format!("{total:.0}").parse().ok().map(Meaning::Int)
+    format!("{total:.0}").parse().ok().map(ScalarValue::Int)
 }
 
 #[cfg(test)]
@@ -144,28 +146,28 @@ mod tests {
     #[test]
     fn plain_words_mean_what_yaml_1_1_says() {
         let table = [
-            ("on", Meaning::Bool(true)),
-            ("Off", Meaning::Bool(false)),
-            ("y", Meaning::Text("y")),
-            ("010", Meaning::Int(8)),
-            ("0x1F", Meaning::Int(31)),
-            ("0b11", Meaning::Int(3)),
-            ("1:30", Meaning::Int(90)),
-            ("1_000", Meaning::Int(1000)),
-            ("1e3", Meaning::Text("1e3")),
-            ("1.0e+3", Meaning::Float(1000.0)),
-            ("1.5", Meaning::Float(1.5)),
-            (".5", Meaning::Float(0.5)),
-            ("-3", Meaning::Int(-3)),
-            ("-", Meaning::Text("-")),
-            (".", Meaning::Text(".")),
-            ("089", Meaning::Text("089")),
-            ("0", Meaning::Int(0)),
-            ("2026-11-20", Meaning::Date),
-            ("99999999999999999999999", Meaning::HugeInt),
-            ("~", Meaning::Null),
-            ("task-1", Meaning::Text("task-1")),
-            ("1a", Meaning::Text("1a")),
+            ("on", ScalarValue::Bool(true)),
+            ("Off", ScalarValue::Bool(false)),
+            ("y", ScalarValue::Text("y")),
+            ("010", ScalarValue::Int(8)),
+            ("0x1F", ScalarValue::Int(31)),
+            ("0b11", ScalarValue::Int(3)),
+            ("1:30", ScalarValue::Int(90)),
+            ("1_000", ScalarValue::Int(1000)),
+            ("1e3", ScalarValue::Text("1e3")),
+            ("1.0e+3", ScalarValue::Float(1000.0)),
+            ("1.5", ScalarValue::Float(1.5)),
+            (".5", ScalarValue::Float(0.5)),
+            ("-3", ScalarValue::Int(-3)),
+            ("-", ScalarValue::Text("-")),
+            (".", ScalarValue::Text(".")),
+            ("089", ScalarValue::Text("089")),
+            ("0", ScalarValue::Int(0)),
+            ("2026-11-20", ScalarValue::Date),
+            ("99999999999999999999999", ScalarValue::HugeInt),
+            ("~", ScalarValue::Null),
+            ("task-1", ScalarValue::Text("task-1")),
+            ("1a", ScalarValue::Text("1a")),
         ];
         for (text, wanted) in table {
             assert_eq!(meaning(text), wanted, "{text}");

@@ -1,12 +1,12 @@
 //! A plan and its tasks as plain values: everything expanded, checked and in the order of the file.
 //!
-//! Plans of a hundred thousand tasks are normal, so what few tasks have lives behind one pointer ([`Extra`]).
+//! Plans of a hundred thousand tasks are normal, so what few tasks have lives behind one pointer ([`TaskExtras`]).
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{guarded::TaskList, plan::when::When};
+use crate::domain::{plan::when::WhenCondition, tasks::TaskList};
 
 /// How long a task may take to end after it was asked to, where it does not say so itself.
 pub const GRACE_SECONDS: f64 = 10.0;
@@ -22,7 +22,7 @@ pub struct Plan {
     /// Where outputs are copied to a second time.
     pub artifacts_dir: Option<String>,
     /// The tasks, handlers last.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<PlanTask>,
     /// How many of the last tasks are handlers, run only after a failure.
     pub handlers: usize,
     /// How many tasks may run at once, where the plan says so.
@@ -40,7 +40,7 @@ pub struct Plan {
 
 impl Plan {
     /// Returns the task at `index`.
-    pub fn task(&self, index: TaskIndex) -> Option<&Task> {
+    pub fn task(&self, index: TaskIndex) -> Option<&PlanTask> {
         self.tasks.get(index as usize)
     }
 
@@ -69,11 +69,11 @@ pub enum PolicyMode {
 
 /// One node of the graph.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Task {
+pub struct PlanTask {
     /// Its name, unique without regard to case.
     pub id: Box<str>,
     /// What it does.
-    pub action: Action,
+    pub action: TaskAction,
     /// What has to be over before it starts.
     pub depends_on: Vec<TaskIndex>,
     /// Where it runs, relative to the working directory of the run.
@@ -89,12 +89,12 @@ pub struct Task {
     /// Patterns of files to keep.
     pub outputs: Vec<String>,
     /// What few tasks have.
-    pub extra: Option<Box<Extra>>,
+    pub extra: Option<Box<TaskExtras>>,
 }
 
 /// What a task does.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub enum TaskAction {
     /// Starts a program, no shell between.
     Argv(Vec<String>),
     /// Gives a text to `/bin/sh -c`.
@@ -116,15 +116,15 @@ pub struct JobTask {
 
 /// What few tasks have.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Extra {
+pub struct TaskExtras {
     /// Files of `NAME=value` lines, read when the task starts.
     pub env_file: Vec<String>,
     /// What it reads from standard input.
-    pub stdin: Stdin,
+    pub stdin: TaskStdin,
     /// Files that have to exist when it starts.
     pub needs_files: Vec<String>,
     /// When it runs, where not simply after the success of all it depends on.
-    pub when: Option<When>,
+    pub when: Option<WhenCondition>,
     /// Positions in [`Plan::resources`], and how much of each it holds while it runs.
     pub resources: Vec<(u32, u32)>,
     /// Larger starts earlier.
@@ -132,7 +132,7 @@ pub struct Extra {
     /// Whether its failure counts as none.
     pub allow_failure: bool,
     /// Whether an equal success in the past stands for a run.
-    pub cache: Option<Cache>,
+    pub cache: Option<CacheInputs>,
     /// Which of the runner's variables it sees.
     pub env_policy: EnvPolicy,
     /// How long it may do nothing at all, in seconds: write, read, compute or start anything.
@@ -143,7 +143,7 @@ pub struct Extra {
 
 /// What a task reads from standard input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Stdin {
+pub enum TaskStdin {
     /// Nothing.
     #[default]
     Empty,
@@ -155,7 +155,7 @@ pub enum Stdin {
 
 /// What an equal success in the past is known by, besides the command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cache {
+pub struct CacheInputs {
     /// Patterns of the files whose content counts.
     pub inputs: Vec<String>,
     /// Variables whose values count, besides those the task sets.
@@ -172,7 +172,7 @@ pub enum EnvPolicy {
     Minimal,
 }
 
-impl Task {
+impl PlanTask {
     /// Returns the priority; larger starts earlier.
     pub fn priority(&self) -> i32 {
         self.extra.as_ref().map_or(0, |extra| extra.priority)
@@ -195,7 +195,7 @@ impl Task {
     }
 
     /// Returns the condition under which it runs, where one is given.
-    pub fn when(&self) -> Option<&When> {
+    pub fn when(&self) -> Option<&WhenCondition> {
         self.extra.as_ref().and_then(|extra| extra.when.as_ref())
     }
 
@@ -209,9 +209,9 @@ impl Task {
     /// Returns the words that show what the task does, as recorded in the state.
     pub fn command_words(&self) -> Vec<String> {
         match &self.action {
-            Action::Argv(words) => words.clone(),
-            Action::Shell(text) => ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
-            Action::Job(job) => {
+            TaskAction::Argv(words) => words.clone(),
+            TaskAction::Shell(text) => ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
+            TaskAction::Job(job) => {
                 let mut words = ["tos", "--mode", "run", "--root", &job.root]
                     .map(str::to_owned)
                     .to_vec();
@@ -226,7 +226,7 @@ impl Task {
         }
     }
 
-    /// Returns how long to wait before the next attempt, after `failed` attempts of this passage have failed.
+    /// Returns how long to wait before the next attempt, after `failed` attempts of this run have failed.
     pub fn backoff_sec(&self, failed: u32) -> f64 {
         let index = failed.saturating_sub(1);
         match self.retry_backoff_sec.last() {

@@ -1,6 +1,6 @@
 //! A run as others read it: the object of `state.json`, and the same with everything else that is known.
 //!
-//! `state.json` has exactly the fields tools have always found there. [`Detail::Full`] adds ours.
+//! `state.json` has exactly the fields tools have always found there. [`ViewDetail::Full`] adds ours.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use chrono::{FixedOffset, TimeZone};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::domain::{
-    confinement::Backend,
     plan::{
         Plan, TaskIndex,
         event::{Artifact, Millis},
         explain,
-        state::{RunState, Status, TaskState},
-        task::{PolicyMode, Task},
+        state::{RunState, TaskState, TaskStatus},
+        task::{PlanTask, PolicyMode},
     },
     redaction::Redactor,
+    sandbox::SandboxBackend,
 };
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
+pub enum ViewDetail {
     /// The fields of `state.json`.
     Classic,
     /// Everything.
@@ -30,7 +30,7 @@ pub enum Detail {
 
 /// A run, ready to be written as JSON.
 #[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
+pub struct RunView<'a> {
     /// Its plan.
     pub plan: &'a Plan,
     /// What became of it.
@@ -38,14 +38,14 @@ pub struct View<'a> {
     /// The directory of all runs.
     pub home: &'a str,
     /// How it stands, which for a run without a runner is not what its log says.
-    pub status: Status,
+    pub status: TaskStatus,
     /// How much is shown.
-    pub detail: Detail,
+    pub detail: ViewDetail,
 }
 
 #[derive(Serialize)]
 struct TaskView<'a> {
-    status: Status,
+    status: TaskStatus,
     depends_on: Vec<&'a str>,
     cmd: Vec<String>,
     cwd: Option<&'a str>,
@@ -81,9 +81,9 @@ struct TaskView<'a> {
     confinement: Option<&'static str>,
 }
 
-struct Tasks<'a>(View<'a>);
+struct Tasks<'a>(RunView<'a>);
 
-impl Serialize for View<'_> {
+impl Serialize for RunView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (state, opened) = (self.state, self.state.opened.as_ref());
         let offset = state.created.offset_minutes;
@@ -101,8 +101,8 @@ impl Serialize for View<'_> {
             &opened.map_or(4, |opened| opened.max_parallel),
         )?;
         map.serialize_entry("fail_fast", &opened.is_some_and(|opened| opened.fail_fast))?;
-        if self.detail == Detail::Full {
-            let counts: BTreeMap<&str, usize> = Status::ALL
+        if self.detail == ViewDetail::Full {
+            let counts: BTreeMap<&str, usize> = TaskStatus::ALL
                 .into_iter()
                 .map(|status| (status.name(), state.count(status)))
                 .collect();
@@ -129,16 +129,16 @@ impl Serialize for Tasks<'_> {
     }
 }
 
-impl<'a> View<'a> {
+impl<'a> RunView<'a> {
     fn task(
         &self,
         index: TaskIndex,
-        task: &'a Task,
+        task: &'a PlanTask,
         state: &'a TaskState,
         redactor: Option<&Redactor>,
     ) -> TaskView<'a> {
         let offset = self.state.created.offset_minutes;
-        let is_full = self.detail == Detail::Full;
+        let is_full = self.detail == ViewDetail::Full;
         TaskView {
             status: state.status,
             depends_on: task
@@ -164,8 +164,10 @@ impl<'a> View<'a> {
             duration_sec: state.took_us.map(seconds),
             exit_code: state.exit_code,
             timed_out: state.timed_out,
-            canceled: state.status == Status::Canceled,
-            skip_reason: state.reason.map(crate::domain::plan::state::Reason::name),
+            canceled: state.status == TaskStatus::Canceled,
+            skip_reason: state
+                .reason
+                .map(crate::domain::plan::state::StatusReason::name),
             stdout_path: format!("logs/{}.out.log", task.id),
             stderr_path: format!("logs/{}.err.log", task.id),
             artifact_paths: state
@@ -184,7 +186,7 @@ impl<'a> View<'a> {
                 .filter(|_| is_full)
                 .map(|at| moment(at, offset)),
             artifacts: is_full.then(|| state.artifacts()),
-            confinement: state.wall.filter(|_| is_full).map(Backend::as_str),
+            confinement: state.wall.filter(|_| is_full).map(SandboxBackend::as_str),
         }
     }
 }
@@ -212,7 +214,7 @@ fn masked<'a>(name: &str, value: &'a str) -> &'a str {
 }
 
 /// Returns the words of a task, without anything that has the shape of a secret where a redactor is given.
-fn words(task: &Task, redactor: Option<&Redactor>) -> Vec<String> {
+fn words(task: &PlanTask, redactor: Option<&Redactor>) -> Vec<String> {
     let words = task.command_words();
     match redactor {
         None => words,

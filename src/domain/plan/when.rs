@@ -5,11 +5,11 @@
 //! failed("build") || exit_code("test") == 3   or an expression
 //! ```
 
-use crate::domain::plan::state::Status;
+use crate::domain::plan::status::TaskStatus;
 
 /// A condition about tasks that are over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct When {
+pub struct WhenCondition {
     /// The text as written.
     pub text: String,
     expression: Expression,
@@ -17,9 +17,9 @@ pub struct When {
 
 /// What a condition may ask about one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Upstream {
+pub struct UpstreamState {
     /// How it ended.
-    pub status: Status,
+    pub status: TaskStatus,
     /// Its exit code.
     pub exit_code: Option<i32>,
     /// Whether it counts as a success.
@@ -36,7 +36,7 @@ enum Expression {
     Not(Box<Self>),
     And(Box<Self>, Box<Self>),
     Or(Box<Self>, Box<Self>),
-    StatusIs(String, Status, bool),
+    StatusIs(String, TaskStatus, bool),
     ExitCodeIs(String, i32, bool),
 }
 
@@ -79,7 +79,7 @@ pub const WORDS: &[&str] = &[
 
 const MAX_DEPTH: u32 = 32;
 
-impl When {
+impl WhenCondition {
     /// Reads a condition.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut parser = Parser { rest: text.trim() };
@@ -101,7 +101,11 @@ impl When {
     }
 
     /// Returns whether the condition holds, given all that the task depends on and a way to ask for one by name.
-    pub fn holds(&self, all: &[Upstream], by_name: &dyn Fn(&str) -> Option<Upstream>) -> bool {
+    pub fn holds(
+        &self,
+        all: &[UpstreamState],
+        by_name: &dyn Fn(&str) -> Option<UpstreamState>,
+    ) -> bool {
         self.expression.holds(all, by_name)
     }
 }
@@ -123,13 +127,17 @@ impl Expression {
         }
     }
 
-    fn holds(&self, all: &[Upstream], by_name: &dyn Fn(&str) -> Option<Upstream>) -> bool {
+    fn holds(
+        &self,
+        all: &[UpstreamState],
+        by_name: &dyn Fn(&str) -> Option<UpstreamState>,
+    ) -> bool {
         match self {
             Self::AllSuccess => all.iter().all(|task| task.is_good),
             Self::AllDone => true,
-            Self::AnySuccess => all.iter().any(|task| task.status == Status::Success),
-            Self::AnyFailed => all.iter().any(|task| task.status == Status::Failed),
-            Self::NoneFailed => all.iter().all(|task| task.status != Status::Failed),
+            Self::AnySuccess => all.iter().any(|task| task.status == TaskStatus::Success),
+            Self::AnyFailed => all.iter().any(|task| task.status == TaskStatus::Failed),
+            Self::NoneFailed => all.iter().all(|task| task.status != TaskStatus::Failed),
             Self::Not(inner) => !inner.holds(all, by_name),
             Self::And(left, right) => left.holds(all, by_name) && right.holds(all, by_name),
             Self::Or(left, right) => left.holds(all, by_name) || right.holds(all, by_name),
@@ -206,9 +214,17 @@ impl<'a> Parser<'a> {
             "any_success" => Ok(Expression::AnySuccess),
             "any_failed" => Ok(Expression::AnyFailed),
             "none_failed" => Ok(Expression::NoneFailed),
-            "succeeded" => Ok(Expression::StatusIs(self.name()?, Status::Success, true)),
-            "failed" => Ok(Expression::StatusIs(self.name()?, Status::Failed, true)),
-            "skipped" => Ok(Expression::StatusIs(self.name()?, Status::Skipped, true)),
+            "succeeded" => Ok(Expression::StatusIs(
+                self.name()?,
+                TaskStatus::Success,
+                true,
+            )),
+            "failed" => Ok(Expression::StatusIs(self.name()?, TaskStatus::Failed, true)),
+            "skipped" => Ok(Expression::StatusIs(
+                self.name()?,
+                TaskStatus::Skipped,
+                true,
+            )),
             "status" => self.status(),
             "exit_code" => self.exit_code(),
             "" => Err(self.unexpected("a word")),
@@ -259,7 +275,7 @@ impl<'a> Parser<'a> {
         let name = self.name()?;
         let wanted = self.equals()?;
         let word = self.quoted()?;
-        match Status::from_name(&word.to_ascii_uppercase()) {
+        match TaskStatus::from_name(&word.to_ascii_uppercase()) {
             Some(status) => Ok(Expression::StatusIs(name, status, wanted)),
             None => Err(Error::UnknownWord { word }),
         }
@@ -281,18 +297,18 @@ impl<'a> Parser<'a> {
 mod tests {
     use super::*;
 
-    fn upstream(status: Status, exit_code: i32) -> Upstream {
-        Upstream {
+    fn upstream(status: TaskStatus, exit_code: i32) -> UpstreamState {
+        UpstreamState {
             status,
             exit_code: Some(exit_code),
-            is_good: status == Status::Success,
+            is_good: status == TaskStatus::Success,
         }
     }
 
     #[test]
     fn conditions_ask_about_upstream_tasks() {
-        let build = upstream(Status::Success, 0);
-        let test = upstream(Status::Failed, 3);
+        let build = upstream(TaskStatus::Success, 0);
+        let test = upstream(TaskStatus::Failed, 3);
         let table = [
             ("all_success", false),
             ("any_failed", true),
@@ -309,7 +325,7 @@ mod tests {
             ("skipped('build')", false),
         ];
         for (text, wanted) in table {
-            let when = When::parse(text).unwrap();
+            let when = WhenCondition::parse(text).unwrap();
             let by_name = |name: &str| match name {
                 "build" => Some(build),
                 "test" => Some(test),
@@ -318,7 +334,7 @@ mod tests {
             assert_eq!(when.holds(&[build, test], &by_name), wanted, "{text}");
         }
         assert_eq!(
-            When::parse("failed('a') || status('b')!='FAILED'")
+            WhenCondition::parse("failed('a') || status('b')!='FAILED'")
                 .unwrap()
                 .names(),
             ["a", "b"]
@@ -328,7 +344,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused_with_its_place() {
         assert_eq!(
-            When::parse("sometimes").unwrap_err(),
+            WhenCondition::parse("sometimes").unwrap_err(),
             Error::UnknownWord {
                 word: "sometimes".to_owned()
             }
@@ -342,9 +358,15 @@ mod tests {
             "1",
             "((",
         ] {
-            assert!(When::parse(text).is_err(), "{text}");
+            assert!(WhenCondition::parse(text).is_err(), "{text}");
         }
-        assert_eq!(When::parse(&"(".repeat(5000)).unwrap_err(), Error::TooDeep);
-        assert_eq!(When::parse(&"!".repeat(5000)).unwrap_err(), Error::TooDeep);
+        assert_eq!(
+            WhenCondition::parse(&"(".repeat(5000)).unwrap_err(),
+            Error::TooDeep
+        );
+        assert_eq!(
+            WhenCondition::parse(&"!".repeat(5000)).unwrap_err(),
+            Error::TooDeep
+        );
     }
 }

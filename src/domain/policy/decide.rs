@@ -7,12 +7,12 @@
 use std::sync::OnceLock;
 
 use crate::domain::policy::{
-    Decision, Finding, Preset, Rule, Verdict, World,
-    place::{Place, is_all},
+    Decision, PolicyContext, PolicyFinding, PolicyPreset, PolicyRule, PolicyVerdict,
+    interpretation::{CommandEffect, Interpretation, SimpleCommand},
+    partial_text::{base_name, glob_overlaps},
     programs::{PathKind, persistent_path},
-    reading::{Act, Effect, Reading},
-    rule::Trait,
-    text::{base_name, glob_overlaps},
+    resolved_path::{ResolvedPath, is_all},
+    rule::EffectTrait,
     verdict::one_line,
 };
 
@@ -37,15 +37,19 @@ const MOST_FINDINGS: usize = 64;
 
 /// The rules in force.
 #[derive(Debug)]
-pub(super) struct Rules {
-    own: Vec<Rule>,
-    preset: Preset,
+pub(super) struct RuleSet {
+    own: Vec<PolicyRule>,
+    preset: PolicyPreset,
     on_opaque: Decision,
 }
 
-impl Rules {
+impl RuleSet {
     /// Puts the user's rules in front of a preset's.
-    pub(super) const fn new(own: Vec<Rule>, preset: Preset, on_opaque: Decision) -> Self {
+    pub(super) const fn new(
+        own: Vec<PolicyRule>,
+        preset: PolicyPreset,
+        on_opaque: Decision,
+    ) -> Self {
         Self {
             own,
             preset,
@@ -55,11 +59,11 @@ impl Rules {
 
     /// Returns whether there is anything to hold a command against.
     pub(super) fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.preset == Preset::Original
+        self.own.is_empty() && self.preset == PolicyPreset::Original
     }
 
     /// Returns these rules with more of the user's.
-    pub(super) fn with(&self, more: &[Rule]) -> Self {
+    pub(super) fn with(&self, more: &[PolicyRule]) -> Self {
         Self::new(
             [self.own.as_slice(), more].concat(),
             self.preset,
@@ -73,12 +77,15 @@ impl Rules {
     }
 
     /// Returns what a person would be asked about: the part of the command, and the effect where it is one.
-    pub(super) fn asked_about(&self, reading: &Reading<'_>) -> Vec<(usize, Option<Effect>)> {
-        let none = Act::default();
+    pub(super) fn asked_about(
+        &self,
+        reading: &Interpretation<'_>,
+    ) -> Vec<(usize, Option<CommandEffect>)> {
+        let none = SimpleCommand::default();
         let mut asked = Vec::new();
         let mut findings = Vec::new();
-        let mut note = |findings: &mut Vec<Finding>, at, effect| {
-            let asks = |finding: &Finding| finding.decision == Decision::Ask;
+        let mut note = |findings: &mut Vec<PolicyFinding>, at, effect| {
+            let asks = |finding: &PolicyFinding| finding.decision == Decision::Ask;
             if findings.iter().any(asks) {
                 asked.push((at, effect));
             }
@@ -97,11 +104,14 @@ impl Rules {
     }
 
     /// Decides about everything that was found in a command.
-    pub(super) fn decide(&self, reading: &Reading<'_>) -> Verdict {
+    pub(super) fn decide(&self, reading: &Interpretation<'_>) -> PolicyVerdict {
         if let Some(why) = reading.given_up {
-            return Verdict::refused(&format!("the command was not read to its end: {why}"), None);
+            return PolicyVerdict::refused(
+                &format!("the command was not read to its end: {why}"),
+                None,
+            );
         }
-        let none = Act::default();
+        let none = SimpleCommand::default();
         let mut findings = Vec::new();
         for (at, effect) in all_effects(reading) {
             let act = reading.acts.get(at).unwrap_or(&none);
@@ -118,17 +128,17 @@ impl Rules {
     fn about_effect(
         &self,
         at: usize,
-        act: &Act,
-        effect: &Effect,
-        world: &World,
-        findings: &mut Vec<Finding>,
+        act: &SimpleCommand,
+        effect: &CommandEffect,
+        world: &PolicyContext,
+        findings: &mut Vec<PolicyFinding>,
     ) {
-        let own: Vec<&Rule> = self
+        let own: Vec<&PolicyRule> = self
             .own
             .iter()
             .filter(|rule| matches_effect(rule, act, effect))
             .collect();
-        let preset: Vec<&Rule> = if own.is_empty() {
+        let preset: Vec<&PolicyRule> = if own.is_empty() {
             shipped(self.preset)
                 .iter()
                 .filter(|rule| matches_effect(rule, act, effect))
@@ -141,7 +151,7 @@ impl Rules {
             if is_news(findings, rule.decision) {
                 findings.push(finding(rule, at, act, described(effect)));
             }
-        } else if is_opaque(effect) && self.preset != Preset::Original {
+        } else if is_opaque(effect) && self.preset != PolicyPreset::Original {
             self.about_opaque(at, act, effect, world, findings);
         }
     }
@@ -150,20 +160,20 @@ impl Rules {
     fn about_opaque(
         &self,
         at: usize,
-        act: &Act,
-        effect: &Effect,
-        world: &World,
-        findings: &mut Vec<Finding>,
+        act: &SimpleCommand,
+        effect: &CommandEffect,
+        world: &PolicyContext,
+        findings: &mut Vec<PolicyFinding>,
     ) {
         let decision = match (world.sandbox_proved, world.attended) {
             (true, _) => self.on_opaque,
             (false, true) => Decision::Ask,
             (false, false) => Decision::Deny,
         };
-        let rule = Rule {
+        let rule = PolicyRule {
             name: OPAQUE.to_owned(),
             decision,
-            ..Rule::default()
+            ..PolicyRule::default()
         };
         if is_news(findings, decision) {
             findings.push(finding(&rule, at, act, described(effect)));
@@ -171,8 +181,8 @@ impl Rules {
     }
 
     /// Decides by the program alone.
-    fn about_program(&self, at: usize, act: &Act, findings: &mut Vec<Finding>) {
-        let by_program = |rule: &&Rule| !is_about_effects(rule) && matches_program(rule, act);
+    fn about_program(&self, at: usize, act: &SimpleCommand, findings: &mut Vec<PolicyFinding>) {
+        let by_program = |rule: &&PolicyRule| !is_about_effects(rule) && matches_program(rule, act);
         let own = self
             .own
             .iter()
@@ -192,14 +202,14 @@ impl Rules {
 
 /// Returns whether one more finding of this decision is worth telling. A person reads a few; what decides is never left
 /// out.
-fn is_news(findings: &[Finding], decision: Decision) -> bool {
+fn is_news(findings: &[PolicyFinding], decision: Decision) -> bool {
     let strictest = findings.iter().map(|finding| finding.decision).max();
     decision > Decision::Allow && (findings.len() < MOST_FINDINGS || Some(decision) > strictest)
 }
 
 /// Returns whether a rule, alone, matches anything in what was read.
-pub(super) fn matches_reading(rule: &Rule, reading: &Reading<'_>) -> bool {
-    let none = Act::default();
+pub(super) fn matches_reading(rule: &PolicyRule, reading: &Interpretation<'_>) -> bool {
+    let none = SimpleCommand::default();
     all_effects(reading)
         .iter()
         .any(|(at, effect)| matches_effect(rule, reading.acts.get(*at).unwrap_or(&none), effect))
@@ -207,16 +217,18 @@ pub(super) fn matches_reading(rule: &Rule, reading: &Reading<'_>) -> bool {
 }
 
 /// Returns the rules of a preset.
-pub(super) fn shipped(preset: Preset) -> &'static [Rule] {
-    static CAREFUL: OnceLock<Vec<Rule>> = OnceLock::new();
-    static STRICT: OnceLock<Vec<Rule>> = OnceLock::new();
+pub(super) fn shipped(preset: PolicyPreset) -> &'static [PolicyRule] {
+    static CAREFUL: OnceLock<Vec<PolicyRule>> = OnceLock::new();
+    static STRICT: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     const CAREFUL_TEXT: &str = include_str!("../../../config/policy/careful.json");
     const STRICT_TEXT: &str = include_str!("../../../config/policy/strict.json");
     let careful = || CAREFUL.get_or_init(|| parsed(CAREFUL_TEXT));
     match preset {
-        Preset::Careful => careful(),
-        Preset::Strict => STRICT.get_or_init(|| [careful().clone(), parsed(STRICT_TEXT)].concat()),
-        Preset::Original => &[],
+        PolicyPreset::Careful => careful(),
+        PolicyPreset::Strict => {
+            STRICT.get_or_init(|| [careful().clone(), parsed(STRICT_TEXT)].concat())
+        }
+        PolicyPreset::Original => &[],
     }
 }
 
@@ -224,21 +236,21 @@ pub(super) fn shipped(preset: Preset) -> &'static [Rule] {
     clippy::expect_used,
     reason = "the text is part of the program and a test reads it"
 )]
-fn parsed(text: &str) -> Vec<Rule> {
+fn parsed(text: &str) -> Vec<PolicyRule> {
     serde_json::from_str(text).expect("shipped rules are valid")
 }
 
 /// Returns the effects, and those that follow from where they fall.
-fn all_effects(reading: &Reading<'_>) -> Vec<(usize, Effect)> {
+fn all_effects(reading: &Interpretation<'_>) -> Vec<(usize, CommandEffect)> {
     let mut effects = reading.effects.clone();
     for (at, effect) in &reading.effects {
-        if let Effect::Write(place) = effect
+        if let CommandEffect::Write(place) = effect
             && let Some(path) = stays(place)
         {
             effects.push((
                 *at,
-                Effect::Does(
-                    Trait::Persistence,
+                CommandEffect::Does(
+                    EffectTrait::Persistence,
                     format!("changes {path}, which takes effect later by itself"),
                 ),
             ));
@@ -247,72 +259,75 @@ fn all_effects(reading: &Reading<'_>) -> Vec<(usize, Effect)> {
     effects
 }
 
-fn stays(place: &Place) -> Option<String> {
+fn stays(place: &ResolvedPath) -> Option<String> {
     let (kind, path) = match place {
-        Place::Home(path) => (PathKind::Home, path),
-        Place::Outside(path) => (PathKind::Outside, path),
-        Place::Inside(path) => (PathKind::Inside, path),
-        Place::Scratch(_) | Place::Device | Place::Unknown(_) => return None,
+        ResolvedPath::Home(path) => (PathKind::Home, path),
+        ResolvedPath::Outside(path) => (PathKind::Outside, path),
+        ResolvedPath::Inside(path) => (PathKind::Inside, path),
+        ResolvedPath::Scratch(_) | ResolvedPath::Device | ResolvedPath::Unknown(_) => return None,
     };
     persistent_path(kind, path).then(|| place.shown())
 }
 
-fn is_opaque(effect: &Effect) -> bool {
+fn is_opaque(effect: &CommandEffect) -> bool {
     matches!(
         effect,
-        Effect::Does(Trait::Opaque, _)
-            | Effect::Write(Place::Unknown(_))
-            | Effect::Delete(Place::Unknown(_))
+        CommandEffect::Does(EffectTrait::Opaque, _)
+            | CommandEffect::Write(ResolvedPath::Unknown(_))
+            | CommandEffect::Delete(ResolvedPath::Unknown(_))
     )
 }
 
-const fn is_about_effects(rule: &Rule) -> bool {
+const fn is_about_effects(rule: &PolicyRule) -> bool {
     !(rule.effect.is_empty()
         && rule.writes.is_empty()
         && rule.deletes.is_empty()
         && rule.reads.is_empty())
 }
 
-fn matches_effect(rule: &Rule, act: &Act, effect: &Effect) -> bool {
+fn matches_effect(rule: &PolicyRule, act: &SimpleCommand, effect: &CommandEffect) -> bool {
     if !matches_program(rule, act) {
         return false;
     }
     if !is_about_effects(rule) {
         return true;
     }
-    let leads = |globs: &[String], place: &Place| globs.iter().any(|glob| leads_to(glob, place));
+    let leads =
+        |globs: &[String], place: &ResolvedPath| globs.iter().any(|glob| leads_to(glob, place));
     match effect {
-        Effect::Read(place) => leads(&rule.reads, place),
-        Effect::Write(place) => leads(&rule.writes, place) || unknown(rule, place),
-        Effect::Delete(place) => leads(&rule.deletes, place) || unknown(rule, place),
-        Effect::Does(what, _) => rule.effect.contains(what),
+        CommandEffect::Read(place) => leads(&rule.reads, place),
+        CommandEffect::Write(place) => leads(&rule.writes, place) || unknown(rule, place),
+        CommandEffect::Delete(place) => leads(&rule.deletes, place) || unknown(rule, place),
+        CommandEffect::Does(what, _) => rule.effect.contains(what),
     }
 }
 
 /// A path nobody knows is opaque too.
-fn unknown(rule: &Rule, place: &Place) -> bool {
-    matches!(place, Place::Unknown(_)) && rule.effect.contains(&Trait::Opaque)
+fn unknown(rule: &PolicyRule, place: &ResolvedPath) -> bool {
+    matches!(place, ResolvedPath::Unknown(_)) && rule.effect.contains(&EffectTrait::Opaque)
 }
 
-fn leads_to(glob: &str, place: &Place) -> bool {
+fn leads_to(glob: &str, place: &ResolvedPath) -> bool {
     match (glob, place) {
-        ("@outside", Place::Outside(_) | Place::Home(_)) => true,
-        ("@home", Place::Home(_))
-        | ("@scratch", Place::Scratch(_))
-        | ("@unknown", Place::Unknown(_)) => true,
-        ("@root", Place::Inside(path)) => is_all(path),
-        (_, Place::Inside(path)) => !glob.starts_with(['/', '~', '@']) && glob_overlaps(glob, path),
-        (_, Place::Home(path)) => glob
+        ("@outside", ResolvedPath::Outside(_) | ResolvedPath::Home(_)) => true,
+        ("@home", ResolvedPath::Home(_))
+        | ("@scratch", ResolvedPath::Scratch(_))
+        | ("@unknown", ResolvedPath::Unknown(_)) => true,
+        ("@root", ResolvedPath::Inside(path)) => is_all(path),
+        (_, ResolvedPath::Inside(path)) => {
+            !glob.starts_with(['/', '~', '@']) && glob_overlaps(glob, path)
+        }
+        (_, ResolvedPath::Home(path)) => glob
             .strip_prefix("~/")
             .is_some_and(|glob| glob_overlaps(glob, path)),
-        (_, Place::Outside(path) | Place::Scratch(path)) => {
+        (_, ResolvedPath::Outside(path) | ResolvedPath::Scratch(path)) => {
             glob.starts_with('/') && glob_overlaps(glob, path)
         }
-        (_, Place::Device | Place::Unknown(_)) => false,
+        (_, ResolvedPath::Device | ResolvedPath::Unknown(_)) => false,
     }
 }
 
-fn matches_program(rule: &Rule, act: &Act) -> bool {
+fn matches_program(rule: &PolicyRule, act: &SimpleCommand) -> bool {
     if rule.program.is_empty() && rule.args.is_empty() && rule.any_arg.is_empty() {
         return true;
     }
@@ -351,19 +366,19 @@ fn wild(glob: &str, arg: &str) -> bool {
     super::shell::wild_fits(glob, arg)
 }
 
-fn described(effect: &Effect) -> String {
+fn described(effect: &CommandEffect) -> String {
     match effect {
-        Effect::Write(place @ Place::Unknown(_)) => {
+        CommandEffect::Write(place @ ResolvedPath::Unknown(_)) => {
             format!("not understood: it changes {}", place.shown())
         }
-        Effect::Delete(place @ Place::Unknown(_)) => {
+        CommandEffect::Delete(place @ ResolvedPath::Unknown(_)) => {
             format!("not understood: it removes {}", place.shown())
         }
-        Effect::Read(place) => format!("reads {}", place.shown()),
-        Effect::Write(place) => format!("changes {}", place.shown()),
-        Effect::Delete(place) => format!("removes {}", place.shown()),
-        Effect::Does(Trait::Opaque, words) => format!("not understood: {words}"),
-        Effect::Does(_, words) => words.clone(),
+        CommandEffect::Read(place) => format!("reads {}", place.shown()),
+        CommandEffect::Write(place) => format!("changes {}", place.shown()),
+        CommandEffect::Delete(place) => format!("removes {}", place.shown()),
+        CommandEffect::Does(EffectTrait::Opaque, words) => format!("not understood: {words}"),
+        CommandEffect::Does(_, words) => words.clone(),
     }
 }
 
@@ -371,8 +386,8 @@ fn described(effect: &Effect) -> String {
     clippy::needless_pass_by_value,
     reason = "the shape of its neighbours, which keep the value"
 )]
-fn finding(rule: &Rule, at: usize, act: &Act, effect: String) -> Finding {
-    Finding {
+fn finding(rule: &PolicyRule, at: usize, act: &SimpleCommand, effect: String) -> PolicyFinding {
+    PolicyFinding {
         rule: rule.name.clone(),
         decision: rule.decision,
         effect: one_line(&effect),
@@ -399,10 +414,10 @@ fn shortened(word: &str) -> String {
     clippy::wildcard_enum_match_arm,
     reason = "everything that is not named has no meaning here"
 )]
-fn verdict(findings: Vec<Finding>, world: &World) -> Verdict {
+fn verdict(findings: Vec<PolicyFinding>, world: &PolicyContext) -> PolicyVerdict {
     // The first of the strictest is the one to name.
     let Some(strictest) = findings.iter().rev().max_by_key(|finding| finding.decision) else {
-        return Verdict::allowed();
+        return PolicyVerdict::allowed();
     };
     let decision = match strictest.decision {
         Decision::Ask if !world.attended => Decision::Deny,
@@ -425,7 +440,7 @@ fn verdict(findings: Vec<Finding>, world: &World) -> Verdict {
         shortened(&words),
         strictest.effect
     );
-    Verdict {
+    PolicyVerdict {
         decision,
         reason: one_line(&reason),
         matched: Some(strictest.rule.clone()),

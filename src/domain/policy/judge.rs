@@ -5,18 +5,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
 use crate::domain::{
-    command::{Command, Kind},
+    command::{Command, CommandKind},
+    job::rules::PolicyRules,
     policy::{
-        Preset, Rule, Verdict, World, cmd,
-        decide::{Rules, matches_reading, shipped},
-        original::Keys,
+        PolicyContext, PolicyPreset, PolicyRule, PolicyVerdict, cmd,
+        decide::{RuleSet, matches_reading, shipped},
+        interpretation::{Interpretation, LIMITS},
+        original_keys::OriginalKeys,
+        partial_text::is_mark,
         powershell,
-        reading::{LIMITS, Reading},
-        rule::Example,
+        rule::RuleExample,
         shell::{Machine, Written},
-        text::is_mark,
     },
-    rules::PolicyRules,
 };
 
 /// Why a policy cannot be made from its configuration.
@@ -54,61 +54,75 @@ pub enum Error {
 /// A policy made ready: judges commands, changes nothing.
 #[derive(Debug)]
 pub struct Policy {
-    keys: Keys,
-    pub(super) rules: Rules,
+    keys: OriginalKeys,
+    pub(super) rules: RuleSet,
 }
 
 impl Policy {
     /// Makes a policy ready, checking every pattern, rule and example of the configuration.
     pub fn new(rules: &PolicyRules) -> Result<Self, Error> {
-        let keys = Keys::new(rules).map_err(|(pattern, source)| Error::Pattern {
+        let keys = OriginalKeys::new(rules).map_err(|(pattern, source)| Error::Pattern {
             pattern,
             source: Box::new(source),
         })?;
         check_examples(&rules.rules)?;
-        let rules = Rules::new(rules.rules.clone(), rules.preset, rules.on_opaque);
+        let rules = RuleSet::new(rules.rules.clone(), rules.preset, rules.on_opaque);
         Ok(Self { keys, rules })
     }
 
     /// Checks the examples of a preset; returns how many there are.
-    pub fn check_preset(preset: Preset) -> Result<usize, Error> {
+    pub fn check_preset(preset: PolicyPreset) -> Result<usize, Error> {
         check_examples(shipped(preset))
     }
 
     /// Judges one command under the given circumstances. A text on which the judge itself fails is refused.
-    pub fn judge(&self, command: &Command, world: &World) -> Verdict {
+    pub fn judge(&self, command: &Command, world: &PolicyContext) -> PolicyVerdict {
         self.judge_next(command, world, &mut Written::default())
     }
 
     /// Judges commands that run one after the other: what one of them writes is known when the next is judged.
-    pub fn judge_in_order(&self, commands: &[Command], world: &World) -> Vec<Verdict> {
+    pub fn judge_in_order(
+        &self,
+        commands: &[Command],
+        world: &PolicyContext,
+    ) -> Vec<PolicyVerdict> {
         let mut written = Written::default();
         let each = commands.iter();
         each.map(|command| self.judge_next(command, world, &mut written))
             .collect()
     }
 
-    fn judge_next(&self, command: &Command, world: &World, written: &mut Written) -> Verdict {
+    fn judge_next(
+        &self,
+        command: &Command,
+        world: &PolicyContext,
+        written: &mut Written,
+    ) -> PolicyVerdict {
         let judged = catch_unwind(AssertUnwindSafe(|| {
             self.judge_text(command, world, written)
         }));
         let failed = "the judge failed on this text, which is a fault of tos; write it differently";
-        judged.unwrap_or_else(|_| Verdict::refused(failed, None))
+        judged.unwrap_or_else(|_| PolicyVerdict::refused(failed, None))
     }
 
-    fn judge_text(&self, command: &Command, world: &World, written: &mut Written) -> Verdict {
+    fn judge_text(
+        &self,
+        command: &Command,
+        world: &PolicyContext,
+        written: &mut Written,
+    ) -> PolicyVerdict {
         let text = command.text();
         if self.rules.is_empty() && !self.keys.wants_normal_form() {
             let refused = self.keys.refuse(&command.kind, &[&text]);
-            return refused.unwrap_or_else(Verdict::allowed);
+            return refused.unwrap_or_else(PolicyVerdict::allowed);
         }
         if text.len() > LIMITS.bytes {
             let refused = self.keys.refuse(&command.kind, &[&text]);
-            let mut reading = Reading::new(world);
+            let mut reading = Interpretation::new(world);
             reading.opaque("a text of more than 64 KiB");
             return refused.unwrap_or_else(|| self.rules.decide(&reading));
         }
-        let mut reading = Reading::new(world);
+        let mut reading = Interpretation::new(world);
         read_after(command, &mut reading, written);
         let normal = self.normal_form(&reading);
         let refused = self.keys.refuse(&command.kind, &[&text, &normal]);
@@ -116,7 +130,7 @@ impl Policy {
     }
 
     /// Returns the command as it was understood, one line for each part; empty when no key looks at it.
-    fn normal_form(&self, reading: &Reading<'_>) -> String {
+    fn normal_form(&self, reading: &Interpretation<'_>) -> String {
         if !self.keys.wants_normal_form() {
             return String::new();
         }
@@ -126,29 +140,29 @@ impl Policy {
 }
 
 /// Reads a command as its interpreter would.
-pub(super) fn read(command: &Command, reading: &mut Reading<'_>) {
+pub(super) fn read(command: &Command, reading: &mut Interpretation<'_>) {
     read_after(command, reading, &mut Written::default());
 }
 
 /// Reads a command that runs after others, and notes what it writes.
-fn read_after(command: &Command, reading: &mut Reading<'_>, written: &mut Written) {
+fn read_after(command: &Command, reading: &mut Interpretation<'_>, written: &mut Written) {
     if command.code.contains(is_mark) || command.argv.iter().any(|word| word.contains(is_mark)) {
         reading.given_up = Some("it contains characters that have no meaning");
         return;
     }
     let mut machine = Machine::after(reading, written);
     match command.kind {
-        Kind::Bash | Kind::Sh => drop(machine.run_top(&command.code, String::new())),
-        Kind::Exec => drop(machine.dispatch(command.argv.clone(), String::new())),
-        Kind::Powershell => powershell::read(&mut machine, &command.code),
-        Kind::Cmd => cmd::read(&mut machine, &command.code),
-        Kind::Other(_) => {}
+        CommandKind::Bash | CommandKind::Sh => drop(machine.run_top(&command.code, String::new())),
+        CommandKind::Exec => drop(machine.dispatch(command.argv.clone(), String::new())),
+        CommandKind::Powershell => powershell::read(&mut machine, &command.code),
+        CommandKind::Cmd => cmd::read(&mut machine, &command.code),
+        CommandKind::Other(_) => {}
     }
     *written = machine.written();
 }
 
 /// Checks every example of the rules; returns how many there are.
-fn check_examples(rules: &[Rule]) -> Result<usize, Error> {
+fn check_examples(rules: &[PolicyRule]) -> Result<usize, Error> {
     let mut count = 0;
     for rule in rules {
         if !rule.has_condition() {
@@ -172,9 +186,9 @@ fn check_examples(rules: &[Rule]) -> Result<usize, Error> {
     Ok(count)
 }
 
-pub(super) fn matches_example(rule: &Rule, example: &Example) -> bool {
-    let world = World::unattended("/srv/job/root");
-    let mut reading = Reading::new(&world);
+pub(super) fn matches_example(rule: &PolicyRule, example: &RuleExample) -> bool {
+    let world = PolicyContext::unattended("/srv/job/root");
+    let mut reading = Interpretation::new(&world);
     read(&example.command(), &mut reading);
     matches_reading(rule, &reading)
 }
@@ -185,13 +199,17 @@ mod tests {
 
     fn rules() -> PolicyRules {
         PolicyRules {
-            allow_types: vec![Kind::Powershell, Kind::Bash, Kind::Exec],
-            preset: Preset::Original,
+            allow_types: vec![
+                CommandKind::Powershell,
+                CommandKind::Bash,
+                CommandKind::Exec,
+            ],
+            preset: PolicyPreset::Original,
             ..PolicyRules::default()
         }
     }
 
-    fn command(kind: Kind, code: &str) -> Command {
+    fn command(kind: CommandKind, code: &str) -> Command {
         Command {
             kind,
             code: code.to_owned(),
@@ -199,8 +217,8 @@ mod tests {
         }
     }
 
-    fn verdict(rules: &PolicyRules, command: &Command) -> Verdict {
-        let world = World::unattended("/srv/job/root");
+    fn verdict(rules: &PolicyRules, command: &Command) -> PolicyVerdict {
+        let world = PolicyContext::unattended("/srv/job/root");
         Policy::new(rules).unwrap().judge(command, &world)
     }
 
@@ -211,10 +229,10 @@ mod tests {
             deny_if_contains: vec!["ls".into()],
             ..rules()
         };
-        let found = verdict(&rules, &command(Kind::Other("python".into()), "ls"));
+        let found = verdict(&rules, &command(CommandKind::Other("python".into()), "ls"));
         assert_eq!(
             found,
-            Verdict::refused(
+            PolicyVerdict::refused(
                 "execution_policy.default_action is `deny`: no command may run",
                 None
             )
@@ -227,10 +245,10 @@ mod tests {
             deny_if_contains: vec!["Remove-Item".into()],
             ..rules()
         };
-        let found = verdict(&rules, &command(Kind::Cmd, "REMOVE-ITEM x"));
+        let found = verdict(&rules, &command(CommandKind::Cmd, "REMOVE-ITEM x"));
         assert_eq!(
             found,
-            Verdict::refused(
+            PolicyVerdict::refused(
                 "contains `Remove-Item`, which deny_if_contains forbids",
                 Some("Remove-Item")
             )
@@ -243,13 +261,13 @@ mod tests {
             deny_patterns: vec!["x".into()],
             ..rules()
         };
-        let found = verdict(&rules, &command(Kind::Cmd, "x"));
+        let found = verdict(&rules, &command(CommandKind::Cmd, "x"));
         assert_eq!(found.reason, "type `cmd` is not in allow_types");
     }
 
     #[test]
     fn w22_a_type_nobody_can_start_is_refused_even_when_it_is_listed() {
-        let python = Kind::Other("python".into());
+        let python = CommandKind::Other("python".into());
         let rules = PolicyRules {
             allow_types: vec![python.clone()],
             ..rules()
@@ -264,7 +282,7 @@ mod tests {
             deny_patterns: vec![r"format\s+c".into()],
             ..rules()
         };
-        let found = verdict(&rules, &command(Kind::Bash, "FORMAT  C:"));
+        let found = verdict(&rules, &command(CommandKind::Bash, "FORMAT  C:"));
         assert_eq!(found.matched.as_deref(), Some(r"format\s+c"));
     }
 
@@ -283,8 +301,8 @@ mod tests {
 
     #[test]
     fn every_example_of_the_shipped_rules_holds() {
-        assert_eq!(Policy::check_preset(Preset::Careful).unwrap(), 26);
-        assert_eq!(Policy::check_preset(Preset::Strict).unwrap(), 34);
+        assert_eq!(Policy::check_preset(PolicyPreset::Careful).unwrap(), 26);
+        assert_eq!(Policy::check_preset(PolicyPreset::Strict).unwrap(), 34);
     }
 
     #[test]
@@ -294,7 +312,7 @@ mod tests {
             ..rules()
         };
         let command = Command {
-            kind: Kind::Exec,
+            kind: CommandKind::Exec,
             code: String::new(),
             argv: vec!["rm".into(), "it's".into()],
         };

@@ -5,25 +5,25 @@
 //! collects what every part of it would do to the world, and holds each of these effects against the rules
 //! of the configuration and of the chosen preset. What cannot be known from the text is an effect of its own.
 //!
-//! Nothing here touches the world: what has to be known about it comes in as a [`World`].
+//! Nothing here touches the world: what has to be known about it comes in as a [`PolicyContext`].
 
 mod cmd;
+mod context;
 mod decide;
-mod granting;
+mod interpretation;
 mod judge;
-mod original;
-mod place;
+mod original_keys;
+mod partial_text;
 mod powershell;
 mod programs;
-mod reading;
+mod remembered_rule;
+mod resolved_path;
 mod rule;
 mod shell;
-mod text;
 mod verdict;
 mod windows;
-mod world;
 
+pub use context::{FilesystemView, PolicyContext};
 pub use judge::{Error, Policy};
-pub use rule::{Example, Preset, Rule, Trait};
-pub use verdict::{Decision, Finding, Verdict};
-pub use world::{Eyes, World};
+pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};
+pub use verdict::{Decision, PolicyFinding, PolicyVerdict};

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    command::{Command, Kind},
+    command::{Command, CommandKind},
     policy::Decision,
 };
 
 /// A shipped set of rules.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Preset {
+pub enum PolicyPreset {
     /// Keeps the root workable and everything outside it untouched.
     #[default]
     Careful,
@@ -23,7 +23,7 @@ pub enum Preset {
 /// An effect that a rule can be about without naming a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trait {
+pub enum EffectTrait {
     /// Talks to another machine, or opens a socket.
     Network,
     /// Takes or hands out rights the caller does not have.
@@ -40,7 +40,7 @@ pub enum Trait {
     Opaque,
 }
 
-impl Trait {
+impl EffectTrait {
     /// Returns the word for this effect in files and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,8 +57,8 @@ impl Trait {
 
 /// One rule. All conditions that are present have to hold; a rule has at least one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
+#[serde(deny_unknown_fields, expecting = "an object")]
+pub struct PolicyRule {
     /// The name that verdicts show.
     pub name: String,
     /// What follows when the rule matches.
@@ -77,7 +77,7 @@ pub struct Rule {
     pub any_arg: Vec<String>,
     /// Effects; any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub effect: Vec<Trait>,
+    pub effect: Vec<EffectTrait>,
     /// Globs of paths the command would change or create; any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<String>,
@@ -89,13 +89,13 @@ pub struct Rule {
     pub reads: Vec<String>,
     /// Commands the rule has to match; checked when the rules are loaded.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
-    pub matches: Vec<Example>,
+    pub matches: Vec<RuleExample>,
     /// Commands the rule must not match; checked when the rules are loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub no_match: Vec<Example>,
+    pub no_match: Vec<RuleExample>,
 }
 
-impl Rule {
+impl PolicyRule {
     /// Returns whether anything narrows the rule down.
     pub fn has_condition(&self) -> bool {
         let lists = [
@@ -113,17 +113,17 @@ impl Rule {
 /// A command used to check a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub struct Example {
+pub struct RuleExample {
     /// What interprets it; `bash` unless the text starts with another type and a colon.
-    pub kind: Kind,
+    pub kind: CommandKind,
     /// The command.
     pub code: String,
 }
 
-impl Example {
+impl RuleExample {
     /// Returns the example as a command.
     pub(super) fn command(&self) -> Command {
-        let exec = self.kind == Kind::Exec;
+        let exec = self.kind == CommandKind::Exec;
         Command {
             kind: self.kind.clone(),
             code: if exec {
@@ -141,20 +141,22 @@ impl Example {
     }
 }
 
-impl From<String> for Example {
+impl From<String> for RuleExample {
     fn from(text: String) -> Self {
         let typed = text.split_once(':').and_then(|(word, code)| {
-            let kind = Kind::KNOWN.into_iter().find(|kind| kind.as_str() == word)?;
+            let kind = CommandKind::KNOWN
+                .into_iter()
+                .find(|kind| kind.as_str() == word)?;
             Some((kind, code.trim_start().to_owned()))
         });
-        let (kind, code) = typed.unwrap_or((Kind::Bash, text));
+        let (kind, code) = typed.unwrap_or((CommandKind::Bash, text));
         Self { kind, code }
     }
 }
 
-impl From<Example> for String {
-    fn from(example: Example) -> Self {
-        if example.kind == Kind::Bash {
+impl From<RuleExample> for String {
+    fn from(example: RuleExample) -> Self {
+        if example.kind == CommandKind::Bash {
             example.code
         } else {
             format!("{}: {}", example.kind.as_str(), example.code)

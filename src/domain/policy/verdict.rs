@@ -30,7 +30,7 @@ impl Decision {
 
 /// One thing a command would do, and the rule that decided about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct PolicyFinding {
     /// The name of the rule.
     pub rule: String,
     /// What that rule decides.
@@ -49,7 +49,7 @@ pub struct Finding {
 /// The judgement of one command.
 #[must_use = "a verdict that nobody looks at protects nothing"]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct PolicyVerdict {
     /// What may happen to the command.
     pub decision: Decision,
     /// One line naming the keyword, pattern, type or rule that decided.
@@ -59,10 +59,10 @@ pub struct Verdict {
     pub matched: Option<String>,
     /// What the rules found, in the order of the command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<Finding>,
+    pub findings: Vec<PolicyFinding>,
 }
 
-impl Verdict {
+impl PolicyVerdict {
     /// Returns a verdict that follows from one key of the configuration.
     pub(super) fn refused(reason: &str, matched: Option<&str>) -> Self {
         Self {

@@ -1,11 +1,11 @@
 //! What PowerShell and the command interpreter of Windows share: paths, and the programs of Windows.
 
 use crate::domain::policy::{
-    place::SOME_HOME,
-    programs::vague_code,
-    rule::Trait,
+    partial_text::{ANY_CHAR, NAME},
+    programs::vague::vague_code,
+    resolved_path::SOME_HOME,
+    rule::EffectTrait,
     shell::Machine,
-    text::{ANY_CHAR, NAME},
 };
 
 /// Returns a Windows path in the form the rest of the policy understands.
@@ -72,9 +72,9 @@ pub(super) fn registry(shell: &mut Machine<'_, '_>, word: &str) {
         "userinit",
     ];
     let what = if starts.iter().any(|part| lower.contains(part)) {
-        Trait::Persistence
+        EffectTrait::Persistence
     } else {
-        Trait::System
+        EffectTrait::System
     };
     shell
         .reading
@@ -128,7 +128,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 || starts("remove");
             if changes {
                 shell.reading.does(
-                    Trait::Privilege,
+                    EffectTrait::Privilege,
                     format!("{name} takes or gives rights over files"),
                 );
             }
@@ -141,7 +141,9 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 shell.writes(&path(file));
             }
         }
-        "cipher" if starts("w") => shell.reading.does(Trait::System, "cipher wipes free space"),
+        "cipher" if starts("w") => shell
+            .reading
+            .does(EffectTrait::System, "cipher wipes free space"),
         "diskpart" | "format" | "bcdedit" | "bootsect" | "bootcfg" | "diskshadow"
         | "manage-bde" | "chkdsk" | "convert" | "label" | "mountvol" | "defrag" | "wevtutil"
         | "vssadmin" | "wbadmin" | "fsutil" | "dism" | "sfc" | "reagentc" | "powercfg"
@@ -169,14 +171,14 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                     || (name == "chkdsk" && !starts("f") && !starts("r")));
             if !asks {
                 shell.reading.does(
-                    Trait::System,
+                    EffectTrait::System,
                     format!("{name} changes disks or the machine"),
                 );
             }
         }
         "taskkill" | "tskill" => shell
             .reading
-            .does(Trait::System, format!("{name} ends processes")),
+            .does(EffectTrait::System, format!("{name} ends processes")),
         "reg" => {
             if has(&[
                 "add", "delete", "import", "restore", "load", "copy", "unload",
@@ -188,14 +190,15 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         "schtasks" => {
             if starts("create") || starts("change") || starts("run") || starts("delete") {
                 shell.reading.does(
-                    Trait::Persistence,
+                    EffectTrait::Persistence,
                     "schtasks changes what runs at set times",
                 );
             }
             if starts("ru") {
-                shell
-                    .reading
-                    .does(Trait::Privilege, "schtasks runs a program as somebody else");
+                shell.reading.does(
+                    EffectTrait::Privilege,
+                    "schtasks runs a program as somebody else",
+                );
             }
         }
         "sc" => {
@@ -204,18 +207,19 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
             ]) {
                 shell.reading.does(
                     if has(&["create", "config"]) {
-                        Trait::Persistence
+                        EffectTrait::Persistence
                     } else {
-                        Trait::System
+                        EffectTrait::System
                     },
                     "sc changes services",
                 );
             }
         }
         "net" | "net1" => net(shell, &words),
-        "netsh" => shell
-            .reading
-            .does(Trait::System, "netsh changes the network of the machine"),
+        "netsh" => shell.reading.does(
+            EffectTrait::System,
+            "netsh changes the network of the machine",
+        ),
         "wmic" => {
             let changes = has(&["delete", "call", "set", "create"])
                 || words
@@ -223,12 +227,12 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                     .any(|word| word.contains("delete") || word.starts_with("call"));
             if let Some(at) = words.iter().position(|word| word == "create") {
                 let code = args.get(at + 1..).unwrap_or_default().join(" ");
-                crate::domain::policy::cmd::run(shell, code.trim_matches(['"', '\'']), "wmic");
+                shell.run_cmd(code.trim_matches(['"', '\'']), "wmic");
             }
             if changes {
                 shell
                     .reading
-                    .does(Trait::System, "wmic changes the machine");
+                    .does(EffectTrait::System, "wmic changes the machine");
             }
         }
         "certutil" => {
@@ -237,13 +241,14 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 || starts("url")
                 || words.iter().any(|word| word.contains("://"))
             {
-                shell
-                    .reading
-                    .does(Trait::Network, "certutil fetches from another machine");
+                shell.reading.does(
+                    EffectTrait::Network,
+                    "certutil fetches from another machine",
+                );
             } else if starts("addstore") || starts("delstore") || starts("importpfx") {
                 shell
                     .reading
-                    .does(Trait::System, "certutil changes trusted keys");
+                    .does(EffectTrait::System, "certutil changes trusted keys");
             } else if (starts("decode") || starts("encode"))
                 && let Some(target) = plain.get(1)
             {
@@ -253,9 +258,10 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         "bitsadmin" | "ftp" | "tftp" | "telnet" | "nslookup" | "ping" | "tracert" | "pathping"
         | "ssh" | "scp" | "sftp" | "mstsc" | "winrs" | "winrm" | "nltest" | "rasdial"
         | "finger" | "plink" | "pscp" => {
-            shell
-                .reading
-                .does(Trait::Network, format!("{name} talks to another machine"));
+            shell.reading.does(
+                EffectTrait::Network,
+                format!("{name} talks to another machine"),
+            );
             for (flag, value) in args.iter().zip(args.iter().skip(1)) {
                 if ["-o", "--output", "-O", "--output-document"].contains(&flag.as_str())
                     && name != "ssh"
@@ -266,7 +272,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         }
         "runas" | "psexec" | "psexec64" | "gsudo" | "sudo" | "elevate" | "nircmd" => {
             shell.reading.does(
-                Trait::Privilege,
+                EffectTrait::Privilege,
                 format!("{name} runs a program with other rights"),
             );
             if let Some(at) = args
@@ -274,7 +280,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 .position(|arg| !arg.starts_with(['/', '-', '\\']))
             {
                 let code = args.get(at..).unwrap_or_default().join(" ");
-                crate::domain::policy::cmd::run(shell, code.trim_matches('"'), name);
+                shell.run_cmd(code.trim_matches('"'), name);
             }
         }
         "mshta" | "rundll32" | "regsvr32" | "cscript" | "wscript" | "msiexec" | "installutil"
@@ -285,7 +291,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 .any(|word| word.contains("http:") || word.contains("https:"))
             {
                 shell.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!("{name} loads code from another machine"),
                 );
             }
@@ -296,11 +302,11 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
             if let Some((first, _)) = args.split_first() {
                 let code = args.join(" ");
                 vague_code(shell, first, name);
-                crate::domain::policy::cmd::run(shell, code.trim_matches('"'), name);
+                shell.run_cmd(code.trim_matches('"'), name);
             }
         }
         "setx" => shell.reading.does(
-            Trait::Persistence,
+            EffectTrait::Persistence,
             "setx changes the environment of the account",
         ),
         "subst" | "mklink" => {
@@ -313,7 +319,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         }
         "at" => shell
             .reading
-            .does(Trait::Persistence, "at makes commands run later"),
+            .does(EffectTrait::Persistence, "at makes commands run later"),
         "sdelete" | "sdelete64" | "eraser" => {
             for file in plain {
                 shell.deletes(&path(file));
@@ -344,15 +350,21 @@ fn net(shell: &mut Machine<'_, '_>, words: &[String]) {
         .any(|word| ["/add", "/delete", "/active:yes", "/active:no"].contains(&word.as_str()));
     match verb {
         "user" | "localgroup" | "group" | "accounts" if changes || words.len() > 2 => {
-            shell.reading.does(Trait::Privilege, "net changes accounts");
+            shell
+                .reading
+                .does(EffectTrait::Privilege, "net changes accounts");
         }
         "use" | "share" if words.len() > 1 => shell
             .reading
-            .does(Trait::Network, "net connects to another machine"),
+            .does(EffectTrait::Network, "net connects to another machine"),
         "start" | "stop" | "pause" if words.len() > 1 => {
-            shell.reading.does(Trait::System, "net changes services");
+            shell
+                .reading
+                .does(EffectTrait::System, "net changes services");
         }
-        "send" => shell.reading.does(Trait::Network, "net sends a message"),
+        "send" => shell
+            .reading
+            .does(EffectTrait::Network, "net sends a message"),
         _ => {}
     }
 }
@@ -375,5 +387,5 @@ fn forfiles(shell: &mut Machine<'_, '_>, args: &[String]) {
         .replace("@FILE", &found)
         .replace("@PATH", &found)
         .replace("0x22", "\"");
-    crate::domain::policy::cmd::run(shell, &code, "forfiles");
+    shell.run_cmd(&code, "forfiles");
 }

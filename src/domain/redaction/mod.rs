@@ -3,10 +3,11 @@
 //! Two ways to know a secret: its value (what the environment of tos held, also as base64, hex,
 //! percent-encoded or JSON-escaped) and its shape (see `shapes`). The scanner is written by hand
 //! instead of with regexes, because compiling those would cost more than the rest of the start-up.
-//! Danger: a secret may be cut by a read boundary; [`Stream`] therefore holds text back until no
+//! Danger: a secret may be cut by a read boundary; [`StreamRedactor`] therefore holds text back until no
 //! secret can begin in it and end behind it.
 
 mod files;
+pub mod secret_files;
 mod shapes;
 mod stream;
 mod wide;
@@ -15,7 +16,7 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 pub use files::secrets_in_file;
 pub use shapes::is_secret_name;
-pub use stream::Stream;
+pub use stream::StreamRedactor;
 
 /// What stands where a secret stood.
 pub const MARK: &str = "[redacted]";
@@ -118,8 +119,8 @@ impl Redactor {
     }
 
     /// Starts redacting a stream that arrives in pieces.
-    pub fn stream(&self) -> Stream {
-        Stream::new(self.clone())
+    pub fn stream(&self) -> StreamRedactor {
+        StreamRedactor::new(self.clone())
     }
 
     /// Returns where the secrets are, in order and without overlap, looking from `from` on.

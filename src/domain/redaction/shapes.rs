@@ -10,7 +10,7 @@ pub(super) const FIRSTS: &[u8] = b"sgAxerpnhb-:aX";
 
 /// What the characters behind a prefix are made of.
 #[derive(Clone, Copy)]
-enum Body {
+enum TokenBody {
     /// Letters and digits.
     Alnum,
     /// Capitals and digits.
@@ -19,7 +19,7 @@ enum Body {
     Token,
 }
 
-impl Body {
+impl TokenBody {
     fn has(self, byte: u8) -> bool {
         match self {
             Self::Alnum => byte.is_ascii_alphanumeric(),
@@ -30,32 +30,32 @@ impl Body {
 }
 
 /// A prefix, what follows it, and how long that is at least.
-struct Shape(&'static [u8], Body, usize);
+struct TokenShape(&'static [u8], TokenBody, usize);
 
-const SHAPES: &[Shape] = &[
-    Shape(b"sk-", Body::Token, 16),
-    Shape(b"sk_live_", Body::Alnum, 16),
-    Shape(b"sk_test_", Body::Alnum, 16),
-    Shape(b"rk_live_", Body::Alnum, 16),
-    Shape(b"ghp_", Body::Alnum, 20),
-    Shape(b"gho_", Body::Alnum, 20),
-    Shape(b"ghu_", Body::Alnum, 20),
-    Shape(b"ghs_", Body::Alnum, 20),
-    Shape(b"ghr_", Body::Alnum, 20),
-    Shape(b"github_pat_", Body::Token, 22),
-    Shape(b"glpat-", Body::Token, 20),
-    Shape(b"AKIA", Body::Upper, 16),
-    Shape(b"ASIA", Body::Upper, 16),
-    Shape(b"xoxa-", Body::Token, 10),
-    Shape(b"xoxb-", Body::Token, 10),
-    Shape(b"xoxp-", Body::Token, 10),
-    Shape(b"xoxr-", Body::Token, 10),
-    Shape(b"xoxs-", Body::Token, 10),
-    Shape(b"xapp-", Body::Token, 16),
-    Shape(b"AIza", Body::Token, 30),
-    Shape(b"npm_", Body::Alnum, 30),
-    Shape(b"pypi-", Body::Token, 40),
-    Shape(b"hf_", Body::Alnum, 30),
+const SHAPES: &[TokenShape] = &[
+    TokenShape(b"sk-", TokenBody::Token, 16),
+    TokenShape(b"sk_live_", TokenBody::Alnum, 16),
+    TokenShape(b"sk_test_", TokenBody::Alnum, 16),
+    TokenShape(b"rk_live_", TokenBody::Alnum, 16),
+    TokenShape(b"ghp_", TokenBody::Alnum, 20),
+    TokenShape(b"gho_", TokenBody::Alnum, 20),
+    TokenShape(b"ghu_", TokenBody::Alnum, 20),
+    TokenShape(b"ghs_", TokenBody::Alnum, 20),
+    TokenShape(b"ghr_", TokenBody::Alnum, 20),
+    TokenShape(b"github_pat_", TokenBody::Token, 22),
+    TokenShape(b"glpat-", TokenBody::Token, 20),
+    TokenShape(b"AKIA", TokenBody::Upper, 16),
+    TokenShape(b"ASIA", TokenBody::Upper, 16),
+    TokenShape(b"xoxa-", TokenBody::Token, 10),
+    TokenShape(b"xoxb-", TokenBody::Token, 10),
+    TokenShape(b"xoxp-", TokenBody::Token, 10),
+    TokenShape(b"xoxr-", TokenBody::Token, 10),
+    TokenShape(b"xoxs-", TokenBody::Token, 10),
+    TokenShape(b"xapp-", TokenBody::Token, 16),
+    TokenShape(b"AIza", TokenBody::Token, 30),
+    TokenShape(b"npm_", TokenBody::Alnum, 30),
+    TokenShape(b"pypi-", TokenBody::Token, 40),
+    TokenShape(b"hf_", TokenBody::Alnum, 30),
 ];
 
 /// Headers whose value is a secret, in small letters.
@@ -131,11 +131,11 @@ pub(super) fn token_at(bytes: &[u8], at: usize, boundary: bool) -> Option<Range<
 }
 
 fn prefixed(rest: &[u8]) -> Option<Range<usize>> {
-    SHAPES.iter().find_map(|Shape(prefix, body, least)| {
+    SHAPES.iter().find_map(|TokenShape(prefix, body, least)| {
         let tail = rest.strip_prefix(*prefix)?;
         let length = run(tail, |byte| body.has(byte));
         let token = tail.get(..length)?;
-        let whole = !matches!(body, Body::Upper) || length == *least;
+        let whole = !matches!(body, TokenBody::Upper) || length == *least;
         (length >= *least && whole && !reads_like_words(token)).then(|| 0..prefix.len() + length)
     })
 }

@@ -12,7 +12,7 @@ const HOLD: usize = 16 * 1024;
 
 /// A redactor with a memory of what it has not let go yet.
 #[derive(Debug)]
-pub struct Stream {
+pub struct StreamRedactor {
     redactor: Redactor,
     /// Held bytes; the first `seen` of them were let go and stay only to tell where words begin.
     held: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct Stream {
     dropping: bool,
 }
 
-impl Stream {
+impl StreamRedactor {
     pub(super) fn new(redactor: Redactor) -> Self {
         Self {
             redactor,

@@ -4,22 +4,22 @@ use chrono::Duration;
 
 use super::QUOTA_POLL;
 use crate::domain::{
-    ledger::{Entry, Record},
+    ledger::{LedgerEntry, LedgerRecord},
     time::Timestamp,
 };
 
 /// Returns when work that a quota has stopped may go on: what the session was told last, or an hour after its end where
 /// that is over or nobody said anything. `None` = the last session was not stopped by a quota.
-pub fn renewal(records: &[Record]) -> Option<Timestamp> {
+pub fn renewal(records: &[LedgerRecord]) -> Option<Timestamp> {
     let last = records
         .iter()
-        .rposition(|record| matches!(record.entry, Entry::SessionEnd { .. }))?;
+        .rposition(|record| matches!(record.entry, LedgerEntry::SessionEnd { .. }))?;
     let (before, after) = records.split_at(last);
     let begun_again = after
         .iter()
-        .any(|record| matches!(record.entry, Entry::SessionStart { .. }));
+        .any(|record| matches!(record.entry, LedgerEntry::SessionStart { .. }));
     let record = after.first()?;
-    let Entry::SessionEnd { end } = &record.entry else {
+    let LedgerEntry::SessionEnd { end } = &record.entry else {
         return None;
     };
     if end.ended_by != "quota" || begun_again {
@@ -29,9 +29,9 @@ pub fn renewal(records: &[Record]) -> Option<Timestamp> {
     let told = before
         .iter()
         .rev()
-        .take_while(|record| !matches!(record.entry, Entry::SessionStart { .. }))
+        .take_while(|record| !matches!(record.entry, LedgerEntry::SessionStart { .. }))
         .find_map(|record| {
-            if let Entry::QuotaWait { until, .. } = &record.entry {
+            if let LedgerEntry::QuotaWait { until, .. } = &record.entry {
                 Some(*until)
             } else {
                 None
@@ -44,14 +44,14 @@ pub fn renewal(records: &[Record]) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::{SessionEnd, SessionStart, Stamp};
+    use crate::domain::ledger::{RecordStamp, SessionEnd, SessionStart};
 
-    fn record(at: &str, entry: Entry) -> Record {
-        Record {
+    fn record(at: &str, entry: LedgerEntry) -> LedgerRecord {
+        LedgerRecord {
             v: 1,
             seq: 1,
             prev: String::new(),
-            stamp: Stamp {
+            stamp: RecordStamp {
                 at: Timestamp::parse_from_rfc3339(at).unwrap(),
                 boottime_ms: 0,
                 boot_id: String::new(),
@@ -65,8 +65,8 @@ mod tests {
         }
     }
 
-    fn end(by: &str) -> Entry {
-        Entry::SessionEnd {
+    fn end(by: &str) -> LedgerEntry {
+        LedgerEntry::SessionEnd {
             end: SessionEnd {
                 ended_by: by.to_owned(),
                 ..SessionEnd::default()
@@ -74,21 +74,21 @@ mod tests {
         }
     }
 
-    fn start() -> Entry {
-        Entry::SessionStart {
+    fn start() -> LedgerEntry {
+        LedgerEntry::SessionStart {
             start: SessionStart::default(),
         }
     }
 
     #[test]
     fn the_time_that_was_told_counts_else_an_hour_after_the_end() {
-        let told = |until: &str| Entry::QuotaWait {
+        let told = |until: &str| LedgerEntry::QuotaWait {
             task: "t".to_owned(),
             seconds: 1,
             until: Timestamp::parse_from_rfc3339(until).unwrap(),
         };
-        let of = |entries: Vec<Entry>| {
-            let records: Vec<Record> = entries
+        let of = |entries: Vec<LedgerEntry>| {
+            let records: Vec<LedgerRecord> = entries
                 .into_iter()
                 .map(|entry| record("2026-11-29T03:00:00Z", entry))
                 .collect();

@@ -1,8 +1,8 @@
 //! Dangerous code: names that do harm wherever they come from, and code whose names nobody can read.
 
 use super::{
-    Change, Finding, Group, Rules, Side, added,
-    facts::{Facts, Language, Mark, Use},
+    FileChange, FileVersion, FindingGroup, ValidationFinding, ValidationRules, added,
+    facts::{CodeMarker, Language, NameUse, SyntaxFacts},
 };
 
 /// Names of the third tier; one ending in a dot or a star is a prefix.
@@ -304,14 +304,14 @@ const ENVIRONMENT: &[&str] = &[
 ];
 
 /// Finds dangerous code that a change adds.
-pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
+pub(super) fn findings(rules: &ValidationRules, change: &FileChange) -> Vec<ValidationFinding> {
     let Some(after) = &change.after else {
         return Vec::new();
     };
     let Some(language) = change.language() else {
         return unknown(change, after);
     };
-    let nothing = Facts::default();
+    let nothing = SyntaxFacts::default();
     let before = change.before.as_ref().map_or(&nothing, |side| &side.facts);
     let mut found = unreadable(change, before, after);
     found.extend(uses(rules, change, language, before, &after.facts));
@@ -320,7 +320,7 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
 }
 
 /// Code that no grammar here can read must not be able to run.
-fn unknown(change: &Change, after: &Side) -> Vec<Finding> {
+fn unknown(change: &FileChange, after: &FileVersion) -> Vec<ValidationFinding> {
     let script = after
         .text
         .as_deref()
@@ -330,19 +330,28 @@ fn unknown(change: &Change, after: &Side) -> Vec<Finding> {
         .as_ref()
         .is_some_and(|side| side.executable && side.text == after.text);
     let runs = after.executable || script;
-    if runs && !was && after.sort == super::Sort::File {
+    if runs && !was && after.sort == super::EntryKind::File {
         let what = "a program in a language that cannot be checked";
-        return vec![Finding::new(Group::Danger, change, 0, what)];
+        return vec![ValidationFinding::new(
+            FindingGroup::Danger,
+            change,
+            0,
+            what,
+        )];
     }
     Vec::new()
 }
 
 /// Reports what cannot be understood as if it were found.
-fn unreadable(change: &Change, before: &Facts, after: &Side) -> Vec<Finding> {
+fn unreadable(
+    change: &FileChange,
+    before: &SyntaxFacts,
+    after: &FileVersion,
+) -> Vec<ValidationFinding> {
     let mut found = Vec::new();
-    if after.text.is_none() && after.sort == super::Sort::File {
-        found.push(Finding::new(
-            Group::Danger,
+    if after.text.is_none() && after.sort == super::EntryKind::File {
+        found.push(ValidationFinding::new(
+            FindingGroup::Danger,
             change,
             0,
             "source that is no text, or too large to check",
@@ -351,16 +360,16 @@ fn unreadable(change: &Change, before: &Facts, after: &Side) -> Vec<Finding> {
     let facts = &after.facts;
     if facts.errors.len() > before.errors.len() {
         let line = facts.errors.first().copied().unwrap_or(0);
-        found.push(Finding::new(
-            Group::Danger,
+        found.push(ValidationFinding::new(
+            FindingGroup::Danger,
             change,
             line,
             "source the grammar does not understand",
         ));
     }
     for mark in fresh(&before.marks, &facts.marks) {
-        found.push(Finding::new(
-            Group::Danger,
+        found.push(ValidationFinding::new(
+            FindingGroup::Danger,
             change,
             mark.line,
             mark.what.clone(),
@@ -372,14 +381,24 @@ fn unreadable(change: &Change, before: &Facts, after: &Side) -> Vec<Finding> {
                 "takes in another file from outside the project (`{}`)",
                 mark.what
             );
-            found.push(Finding::new(Group::Danger, change, mark.line, what));
+            found.push(ValidationFinding::new(
+                FindingGroup::Danger,
+                change,
+                mark.line,
+                what,
+            ));
         }
     }
     for mark in fresh(&before.computed, &facts.computed) {
         let head = mark.what.split('.').next().unwrap_or_default();
         if SENSITIVE.contains(&mark.what.as_str()) || SENSITIVE.contains(&head) {
             let what = format!("a member of `{}` by a name that is computed", mark.what);
-            found.push(Finding::new(Group::Danger, change, mark.line, what));
+            found.push(ValidationFinding::new(
+                FindingGroup::Danger,
+                change,
+                mark.line,
+                what,
+            ));
         }
     }
     let wild = facts.imports.iter().filter(|import| import.wildcard);
@@ -390,13 +409,18 @@ fn unreadable(change: &Change, before: &Facts, after: &Side) -> Vec<Finding> {
             .any(|old| old.wildcard && old.module == import.module);
         if !old && SENSITIVE.contains(&import.module.as_str()) {
             let what = format!("everything of `{}` without its name", import.module);
-            found.push(Finding::new(Group::Danger, change, import.line, what));
+            found.push(ValidationFinding::new(
+                FindingGroup::Danger,
+                change,
+                import.line,
+                what,
+            ));
         }
     }
     found
 }
 
-fn fresh<'a>(before: &[Mark], after: &'a [Mark]) -> Vec<&'a Mark> {
+fn fresh<'a>(before: &[CodeMarker], after: &'a [CodeMarker]) -> Vec<&'a CodeMarker> {
     let new = added(before, after, |mark| mark.what.clone());
     new.into_iter()
         .filter_map(|place| after.get(place))
@@ -404,12 +428,12 @@ fn fresh<'a>(before: &[Mark], after: &'a [Mark]) -> Vec<&'a Mark> {
 }
 
 fn uses(
-    rules: &Rules,
-    change: &Change,
+    rules: &ValidationRules,
+    change: &FileChange,
     language: Language,
-    before: &Facts,
-    after: &Facts,
-) -> Vec<Finding> {
+    before: &SyntaxFacts,
+    after: &SyntaxFacts,
+) -> Vec<ValidationFinding> {
     let denied = match language {
         Language::Python => PYTHON,
         Language::JavaScript | Language::TypeScript | Language::Tsx => ECMA,
@@ -417,21 +441,26 @@ fn uses(
         Language::Go => GO,
         Language::Shell => SHELL,
     };
-    let key = |one: &Use| (one.name.clone(), one.whole, one.argument.clone());
+    let key = |one: &NameUse| (one.name.clone(), one.whole, one.argument.clone());
     let new = added(&before.uses, &after.uses, key);
     let mut found = Vec::new();
     for one in new.into_iter().filter_map(|place| after.uses.get(place)) {
         let name = one.name.as_str();
         if one.whole && DUMPS.contains(&name) && fits_language(name, language) {
             let what = format!("reads the whole environment (`{name}`)");
-            found.push(Finding::new(Group::Danger, change, one.line, what));
+            found.push(ValidationFinding::new(
+                FindingGroup::Danger,
+                change,
+                one.line,
+                what,
+            ));
         }
         if rules.confined {
             continue;
         }
         if is_in(denied, name) && !is_tame(language, one) {
-            found.push(Finding::new(
-                Group::Host,
+            found.push(ValidationFinding::new(
+                FindingGroup::Host,
                 change,
                 one.line,
                 format!("uses `{name}`"),
@@ -439,8 +468,8 @@ fn uses(
         }
         let outside = one.argument.as_deref().filter(|path| leaves(path));
         if let (Some(path), true) = (outside, is_in(WRITERS, name)) {
-            found.push(Finding::new(
-                Group::Host,
+            found.push(ValidationFinding::new(
+                FindingGroup::Host,
                 change,
                 one.line,
                 format!("`{name}` reaches `{path}`, outside the project"),
@@ -456,7 +485,7 @@ fn fits_language(name: &str, language: Language) -> bool {
 }
 
 /// A few shell commands are harmless with what they are given.
-fn is_tame(language: Language, one: &Use) -> bool {
+fn is_tame(language: Language, one: &NameUse) -> bool {
     if language != Language::Shell {
         return false;
     }
@@ -503,8 +532,8 @@ fn is_in(list: &[&str], name: &str) -> bool {
 }
 
 /// The environment and a way out in one file, at least one of them new.
-fn leaks(change: &Change, before: &Facts, after: &Facts) -> Vec<Finding> {
-    let any = |facts: &Facts, list: &[&str]| {
+fn leaks(change: &FileChange, before: &SyntaxFacts, after: &SyntaxFacts) -> Vec<ValidationFinding> {
+    let any = |facts: &SyntaxFacts, list: &[&str]| {
         facts
             .uses
             .iter()
@@ -518,5 +547,10 @@ fn leaks(change: &Change, before: &Facts, after: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     let what = format!("reads the environment (line {reads}) and sends something away");
-    vec![Finding::new(Group::Secret, change, sends, what)]
+    vec![ValidationFinding::new(
+        FindingGroup::Secret,
+        change,
+        sends,
+        what,
+    )]
 }

@@ -4,24 +4,25 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Change, Finding, Group, Rules, Side, Sort, Weight, added,
-    decides::{is_golden, is_listed},
-    facts::Piece,
+    EntryKind, FileChange, FileVersion, FindingGroup, Severity, ValidationFinding, ValidationRules,
+    added,
+    facts::CodeFragment,
     is_test_path,
+    judging_files::{is_golden, is_listed},
 };
 
 /// How many pieces of one file are told.
 const TOLD: usize = 3;
 
 /// Returns the pieces of one state of a file that say what is expected.
-fn pieces<'a>(path: &str, side: Option<&'a Side>) -> Vec<&'a Piece> {
+fn pieces<'a>(path: &str, side: Option<&'a FileVersion>) -> Vec<&'a CodeFragment> {
     let test = is_test_path(path);
     let all = side.into_iter().flat_map(|side| &side.facts.pieces);
     all.filter(|piece| test || piece.in_test).collect()
 }
 
 /// Finds changed expectations of the changes of one place.
-pub(super) fn findings(rules: &Rules, changes: &[&Change]) -> Vec<Finding> {
+pub(super) fn findings(rules: &ValidationRules, changes: &[&FileChange]) -> Vec<ValidationFinding> {
     // A piece that was moved to another file of the change is still there.
     let mut stock: BTreeMap<&str, usize> = BTreeMap::new();
     let after = changes.iter();
@@ -44,20 +45,23 @@ pub(super) fn findings(rules: &Rules, changes: &[&Change]) -> Vec<Finding> {
             let what = format!("a test no longer says `{}`", shortened(&piece.what));
             found.push(weighed(
                 rules,
-                Finding::new(Group::Tests, change, piece.line, what),
+                ValidationFinding::new(FindingGroup::Tests, change, piece.line, what),
             ));
         }
         if gone.len() > TOLD {
             let what = format!("a test no longer says {} more lines", gone.len() - TOLD);
-            found.push(weighed(rules, Finding::new(Group::Tests, change, 0, what)));
+            found.push(weighed(
+                rules,
+                ValidationFinding::new(FindingGroup::Tests, change, 0, what),
+            ));
         }
     }
     found
 }
 
 /// What was brought into a test so that the rest of it no longer runs or fails.
-fn muting(change: &Change) -> Vec<Finding> {
-    let of = |side| -> Vec<&Piece> {
+fn muting(change: &FileChange) -> Vec<ValidationFinding> {
+    let of = |side| -> Vec<&CodeFragment> {
         let all = pieces(&change.path, side);
         all.into_iter().filter(|piece| piece.mutes).collect()
     };
@@ -69,17 +73,18 @@ fn muting(change: &Change) -> Vec<Finding> {
     let new = new.into_iter().filter_map(|place| after.get(place));
     new.map(|piece| {
         let what = format!("a test muted by `{}`", shortened(&piece.what));
-        Finding::new(Group::Tests, change, piece.line, what)
+        ValidationFinding::new(FindingGroup::Tests, change, piece.line, what)
     })
     .collect()
 }
 
 /// A file that outputs are compared with, or data of tests that are no text.
-fn golden(rules: &Rules, change: &Change) -> Option<Finding> {
+fn golden(rules: &ValidationRules, change: &FileChange) -> Option<ValidationFinding> {
     let before = change.before.as_ref()?;
     let code = change.language().is_some() || super::read_text::is_code(&change.path);
     let compared = is_golden(&change.path) && !(code && is_test_path(&change.path));
-    let data = is_test_path(&change.path) && before.sort == Sort::File && before.text.is_none();
+    let data =
+        is_test_path(&change.path) && before.sort == EntryKind::File && before.text.is_none();
     if !compared && !data {
         return None;
     }
@@ -87,10 +92,13 @@ fn golden(rules: &Rules, change: &Change) -> Option<Finding> {
         Some(_) => "changes what an output is compared with",
         None => "removes what an output is compared with",
     };
-    Some(weighed(rules, Finding::new(Group::Tests, change, 0, what)))
+    Some(weighed(
+        rules,
+        ValidationFinding::new(FindingGroup::Tests, change, 0, what),
+    ))
 }
 
-fn weighed(rules: &Rules, finding: Finding) -> Finding {
+fn weighed(rules: &ValidationRules, finding: ValidationFinding) -> ValidationFinding {
     if rules.keep_expectations {
         finding
     } else {
@@ -99,17 +107,20 @@ fn weighed(rules: &Rules, finding: Finding) -> Finding {
 }
 
 /// Says what the rules allow about a finding on tests, and what would allow it.
-pub(super) fn with_permission(rules: &Rules, finding: Finding) -> Finding {
-    if finding.group != Group::Tests || finding.weight == Weight::Warning {
+pub(super) fn with_permission(
+    rules: &ValidationRules,
+    finding: ValidationFinding,
+) -> ValidationFinding {
+    if finding.group != FindingGroup::Tests || finding.weight == Severity::Warning {
         return finding;
     }
     let what = &finding.what;
     if is_listed(&finding.path, &rules.may_change_checks) {
         let what = format!("{what}; `may_change_checks` allows it, and a person has to look");
-        return Finding { what, ..finding }.warning();
+        return ValidationFinding { what, ..finding }.warning();
     }
     let what = format!("{what}; if it has to change, list the file in `may_change_checks`");
-    Finding { what, ..finding }
+    ValidationFinding { what, ..finding }
 }
 
 fn shortened(text: &str) -> String {

@@ -48,7 +48,7 @@ impl Language {
 
 /// A module that is imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
+pub struct ModuleImport {
     /// The module, as written.
     pub module: String,
     /// The line, from 1.
@@ -61,7 +61,7 @@ pub struct Import {
 
 /// A name that is used, followed to where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Use {
+pub struct NameUse {
     /// Dotted, beginning at the module or the global: `subprocess.run`, `std.process.Command.new`.
     pub name: String,
     /// The line, from 1.
@@ -74,7 +74,7 @@ pub struct Use {
 
 /// Something that has no name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
+pub struct CodeMarker {
     /// What it is.
     pub what: String,
     /// The line, from 1.
@@ -83,7 +83,7 @@ pub struct Mark {
 
 /// One piece of code: a statement, the head of one, or a row of a table, without comments and however it is spaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct CodeFragment {
     /// Its tokens.
     pub what: String,
     /// The line it begins in, from 1.
@@ -96,29 +96,29 @@ pub struct Piece {
 
 /// Everything a grammar saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct SyntaxFacts {
     /// Lines the grammar does not understand.
     pub errors: Vec<u32>,
     /// Imports.
-    pub imports: Vec<Import>,
+    pub imports: Vec<ModuleImport>,
     /// Names used.
-    pub uses: Vec<Use>,
+    pub uses: Vec<NameUse>,
     /// Members reached by a computed name: the object's name, and the line.
-    pub computed: Vec<Mark>,
+    pub computed: Vec<CodeMarker>,
     /// Imports of a computed name, unsafe blocks, attributes that include files, and the like.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<CodeMarker>,
     /// Files taken into the code by their path.
-    pub files: Vec<Mark>,
+    pub files: Vec<CodeMarker>,
     /// Literal texts.
-    pub strings: Vec<Mark>,
+    pub strings: Vec<CodeMarker>,
     /// Test cases by name.
-    pub tests: Vec<Mark>,
+    pub tests: Vec<CodeMarker>,
     /// Assertions.
     pub assertions: u32,
     /// Markers that keep tests from running, and assertions that cannot fail.
-    pub muted: Vec<Mark>,
+    pub muted: Vec<CodeMarker>,
     /// The pieces that tests are made of.
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<CodeFragment>,
     /// A number for the code without its comments, white space and inner tests; 0 = there is none, or it was not read.
     pub code: u64,
 }

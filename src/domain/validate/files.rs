@@ -1,6 +1,9 @@
 //! Files that steer other programs: manifests, CI, hooks, links, settings of agents and of tos itself.
 
-use super::{Change, Finding, Group, Rules, Side, Sort, decides::is_listed, ends, facts::Language};
+use super::{
+    EntryKind, FileChange, FileVersion, FindingGroup, ValidationFinding, ValidationRules, ends,
+    facts::Language, judging_files::is_listed,
+};
 
 const LOCKS: &[&str] = &[
     "package-lock.json",
@@ -135,13 +138,13 @@ const STEERING_FOLDERS: &[(&str, &str)] = &[
 ];
 
 /// Finds them, however they changed.
-pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
+pub(super) fn findings(rules: &ValidationRules, change: &FileChange) -> Vec<ValidationFinding> {
     let mut found = Vec::new();
     let lower = change.path.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or(&lower);
     if let Some(what) = steering(&lower, name) {
-        found.push(Finding::new(
-            Group::Files,
+        found.push(ValidationFinding::new(
+            FindingGroup::Files,
             change,
             0,
             format!("changes {what}"),
@@ -151,26 +154,36 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
     found.extend(sort(change));
     let after = change.after.as_ref();
     if name == ".gitignore" {
-        found.push(Finding::new(Group::Files, change, 0, "changes what git overlooks").warning());
+        found.push(
+            ValidationFinding::new(FindingGroup::Files, change, 0, "changes what git overlooks")
+                .warning(),
+        );
     }
     if name == "dockerfile" {
-        found.push(Finding::new(Group::Files, change, 0, "changes a file of commands").warning());
+        found.push(
+            ValidationFinding::new(FindingGroup::Files, change, 0, "changes a file of commands")
+                .warning(),
+        );
     }
-    let grew =
-        |side: &&Side| side.executable && change.before.as_ref().is_some_and(|old| !old.executable);
+    let grew = |side: &&FileVersion| {
+        side.executable && change.before.as_ref().is_some_and(|old| !old.executable)
+    };
     if let Some(side) = after.filter(grew) {
         let known = Language::of(&change.path, side.text.as_deref().unwrap_or_default());
-        let finding = Finding::new(Group::Files, change, 0, "became executable");
+        let finding = ValidationFinding::new(FindingGroup::Files, change, 0, "became executable");
         found.push(if known.is_some() {
             finding.warning()
         } else {
             finding
         });
     }
-    if after.is_some_and(|side| side.text.is_none() && side.sort == Sort::File)
+    if after.is_some_and(|side| side.text.is_none() && side.sort == EntryKind::File)
         && change.language().is_none()
     {
-        found.push(Finding::new(Group::Files, change, 0, "a file that is no text").warning());
+        found.push(
+            ValidationFinding::new(FindingGroup::Files, change, 0, "a file that is no text")
+                .warning(),
+        );
     }
     found
 }
@@ -243,16 +256,17 @@ fn is_manifest(name: &str) -> bool {
     requirements || MANIFESTS.contains(&name)
 }
 
-fn manifest(rules: &Rules, change: &Change, name: &str) -> Option<Finding> {
+fn manifest(rules: &ValidationRules, change: &FileChange, name: &str) -> Option<ValidationFinding> {
     if LOCKS.contains(&name) {
-        let finding = || Finding::new(Group::Files, change, 0, "changes a lock file");
+        let finding =
+            || ValidationFinding::new(FindingGroup::Files, change, 0, "changes a lock file");
         return (!rules.allow_manifests).then(finding);
     }
     if !is_manifest(name) {
         return None;
     }
     let listed = is_listed(&change.path, &rules.may_change_checks);
-    let parts = |side: &Option<Side>| {
+    let parts = |side: &Option<FileVersion>| {
         side.as_ref()
             .map(|side| side.manifest.clone())
             .unwrap_or_default()
@@ -269,7 +283,7 @@ fn manifest(rules: &Rules, change: &Change, name: &str) -> Option<Finding> {
         let what = format!(
             "changes `{part}` of a manifest, which judges changes; if it has to, list it in `may_change_checks`"
         );
-        return Some(Finding::new(Group::Files, change, 0, what));
+        return Some(ValidationFinding::new(FindingGroup::Files, change, 0, what));
     }
     let first = changed.next();
     // A manifest that was not understood has no parts; then any change counts.
@@ -283,9 +297,9 @@ fn manifest(rules: &Rules, change: &Change, name: &str) -> Option<Finding> {
     };
     Some(if listed {
         let what = format!("{what}; `may_change_checks` allows it, and a person has to look");
-        Finding::new(Group::Files, change, 0, what).warning()
+        ValidationFinding::new(FindingGroup::Files, change, 0, what).warning()
     } else {
-        Finding::new(Group::Files, change, 0, what)
+        ValidationFinding::new(FindingGroup::Files, change, 0, what)
     })
 }
 
@@ -342,27 +356,32 @@ fn decides(name: &str, part: &str) -> bool {
     }
 }
 
-fn sort(change: &Change) -> Option<Finding> {
+fn sort(change: &FileChange) -> Option<ValidationFinding> {
     let after = change.after.as_ref()?;
     if change.before.as_ref().map(|side| &side.sort) == Some(&after.sort) {
         return None;
     }
     match &after.sort {
-        Sort::File => None,
-        Sort::Repository => Some(Finding::new(
-            Group::Files,
+        EntryKind::File => None,
+        EntryKind::Repository => Some(ValidationFinding::new(
+            FindingGroup::Files,
             change,
             0,
             "another repository inside this one",
         )),
-        Sort::Special => Some(Finding::new(
-            Group::Files,
+        EntryKind::Special => Some(ValidationFinding::new(
+            FindingGroup::Files,
             change,
             0,
             "neither file, folder nor link",
         )),
-        Sort::Link(target) => {
-            let finding = Finding::new(Group::Files, change, 0, format!("a link to `{target}`"));
+        EntryKind::Link(target) => {
+            let finding = ValidationFinding::new(
+                FindingGroup::Files,
+                change,
+                0,
+                format!("a link to `{target}`"),
+            );
             Some(if stays_inside(&change.path, target) {
                 finding.warning()
             } else {

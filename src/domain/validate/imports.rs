@@ -1,8 +1,8 @@
 //! Imports outside the allowed set.
 
 use super::{
-    Change, Finding, Group, Project, Rules, added,
-    facts::{Import, Language},
+    FileChange, FindingGroup, ProjectFacts, ValidationFinding, ValidationRules, added,
+    facts::{Language, ModuleImport},
 };
 
 /// Modules of the standard libraries that only compute.
@@ -143,7 +143,11 @@ const GO_BEYOND: &[&str] = &[
 ];
 
 /// Finds new imports that are not agreed.
-pub(super) fn findings(rules: &Rules, project: &Project, change: &Change) -> Vec<Finding> {
+pub(super) fn findings(
+    rules: &ValidationRules,
+    project: &ProjectFacts,
+    change: &FileChange,
+) -> Vec<ValidationFinding> {
     let (Some(after), Some(language)) = (&change.after, change.language()) else {
         return Vec::new();
     };
@@ -162,12 +166,17 @@ pub(super) fn findings(rules: &Rules, project: &Project, change: &Change) -> Vec
         .filter(|import| !is_allowed(rules, project, language, import))
         .map(|import| {
             let what = format!("imports `{}`, which is not allowed", import.module);
-            Finding::new(Group::Import, change, import.line, what)
+            ValidationFinding::new(FindingGroup::Import, change, import.line, what)
         })
         .collect()
 }
 
-fn is_allowed(rules: &Rules, project: &Project, language: Language, import: &Import) -> bool {
+fn is_allowed(
+    rules: &ValidationRules,
+    project: &ProjectFacts,
+    language: Language,
+    import: &ModuleImport,
+) -> bool {
     let module = import
         .module
         .strip_prefix("node:")
@@ -183,7 +192,7 @@ fn is_allowed(rules: &Rules, project: &Project, language: Language, import: &Imp
     rules.allowed_imports.iter().any(agreed) || by_language(project, language, module)
 }
 
-fn by_language(project: &Project, language: Language, module: &str) -> bool {
+fn by_language(project: &ProjectFacts, language: Language, module: &str) -> bool {
     match language {
         Language::Python => {
             let first = module.split('.').next().unwrap_or_default();
@@ -243,11 +252,11 @@ fn by_language(project: &Project, language: Language, module: &str) -> bool {
     }
 }
 
-fn own(project: &Project, first: &str) -> bool {
+fn own(project: &ProjectFacts, first: &str) -> bool {
     project.own.iter().any(|name| name == first)
 }
 
-fn declared_package(project: &Project, module: &str) -> bool {
+fn declared_package(project: &ProjectFacts, module: &str) -> bool {
     let parts = if module.starts_with('@') { 2 } else { 1 };
     let package: Vec<&str> = module.split('/').take(parts).collect();
     let package = package.join("/");

@@ -5,11 +5,11 @@
 //! the sandbox.
 
 mod danger;
-mod decides;
 mod expectations;
 pub mod facts;
 mod files;
 mod imports;
+mod judging_files;
 mod names;
 mod read_text;
 mod substance;
@@ -20,18 +20,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use decides::{is_listed, is_named, judged_as_before, judges, looked_at, odd_path};
-use facts::{Facts, Language};
+use facts::{Language, SyntaxFacts};
 pub use files::manifest_name;
+pub use judging_files::{is_listed, is_named, judged_as_before, judges, looked_at, odd_path};
 pub use read_text::facts as facts_of_text;
-pub use substance::{Substance, substance};
+pub use substance::{ChangeSubstance, substance};
 pub use tests_kept::is_test_path;
 
 /// One state of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Side {
+pub struct FileVersion {
     /// What sort of entry it is.
-    pub sort: Sort,
+    pub sort: EntryKind,
     /// Whether it may be executed.
     pub executable: bool,
     /// Its size.
@@ -39,14 +39,14 @@ pub struct Side {
     /// Its text; `None` where it is not text or too large to judge.
     pub text: Option<String>,
     /// What the grammar of its language saw.
-    pub facts: Facts,
+    pub facts: SyntaxFacts,
     /// For manifests: each part and its canonical text.
     pub manifest: BTreeMap<String, String>,
 }
 
 /// What sort of entry a path is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Sort {
+pub enum EntryKind {
     /// A file.
     #[default]
     File,
@@ -60,25 +60,25 @@ pub enum Sort {
 
 /// One changed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct FileChange {
     /// Relative to the top of the repository.
     pub path: String,
     /// Where the state after was found: `worktree`, `index` or `commits`.
     pub place: &'static str,
     /// Before; `None` = it did not exist.
-    pub before: Option<Side>,
+    pub before: Option<FileVersion>,
     /// After; `None` = it was removed.
-    pub after: Option<Side>,
+    pub after: Option<FileVersion>,
     /// Lines added.
     pub added: u32,
     /// Lines removed.
     pub removed: u32,
 }
 
-impl Change {
+impl FileChange {
     /// Returns the language, by what the path and the first line say now, or said before.
     pub fn language(&self) -> Option<Language> {
-        let text = |side: &Option<Side>| side.as_ref()?.text.clone();
+        let text = |side: &Option<FileVersion>| side.as_ref()?.text.clone();
         let text = text(&self.after)
             .or_else(|| text(&self.before))
             .unwrap_or_default();
@@ -89,7 +89,7 @@ impl Change {
 /// What is agreed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Rules {
+pub struct ValidationRules {
     /// Modules that may be imported in addition to the harmless ones; an entry ending in `/` or `.` is a prefix.
     pub allowed_imports: Vec<String>,
     /// Texts that no added line may contain.
@@ -107,13 +107,13 @@ pub struct Rules {
     #[serde(skip)]
     pub commands: Vec<Vec<String>>,
     /// How much may change.
-    pub limits: Limits,
+    pub limits: ChangeLimits,
 }
 
 /// How much may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub struct ChangeLimits {
     /// Files changed.
     pub files: u32,
     /// Lines added and removed.
@@ -124,7 +124,7 @@ pub struct Limits {
     pub bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for ChangeLimits {
     fn default() -> Self {
         Self {
             files: 10,
@@ -138,7 +138,7 @@ impl Default for Limits {
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Weight {
+pub enum Severity {
     /// Somebody should look.
     Warning,
     /// The change is not acceptable.
@@ -148,7 +148,7 @@ pub enum Weight {
 /// The group a finding belongs to; the first group with a failure decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Group {
+pub enum FindingGroup {
     /// Manifests, CI, hooks, links, other repositories.
     Files,
     /// Banned texts.
@@ -167,7 +167,7 @@ pub enum Group {
     Limit,
 }
 
-impl Group {
+impl FindingGroup {
     /// Returns the word used in files and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -185,11 +185,11 @@ impl Group {
 
 /// Something the change adds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
+pub struct ValidationFinding {
     /// The group.
-    pub group: Group,
+    pub group: FindingGroup,
     /// How bad.
-    pub weight: Weight,
+    pub weight: Severity,
     /// The file; empty for the whole change.
     pub path: String,
     /// The line, from 1; 0 where there is none.
@@ -200,11 +200,11 @@ pub struct Finding {
     pub place: &'static str,
 }
 
-impl Finding {
-    fn new(group: Group, change: &Change, line: u32, what: impl Into<String>) -> Self {
+impl ValidationFinding {
+    fn new(group: FindingGroup, change: &FileChange, line: u32, what: impl Into<String>) -> Self {
         Self {
             group,
-            weight: Weight::Failure,
+            weight: Severity::Failure,
             path: change.path.clone(),
             line,
             what: what.into(),
@@ -214,7 +214,7 @@ impl Finding {
 
     fn warning(self) -> Self {
         Self {
-            weight: Weight::Warning,
+            weight: Severity::Warning,
             ..self
         }
     }
@@ -245,7 +245,7 @@ impl Finding {
 
 /// What the project is made of, as it was before the change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Project {
+pub struct ProjectFacts {
     /// Names that importing code can use for the project's own modules.
     pub own: Vec<String>,
     /// Names of declared dependencies.
@@ -258,13 +258,13 @@ pub struct Project {
 
 /// A change with what is needed to judge it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct CollectedChange {
     /// The commit compared with; empty = nothing was committed before.
     pub base: String,
     /// Every changed path.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FileChange>,
     /// What the project was made of.
-    pub project: Project,
+    pub project: ProjectFacts,
     /// The text of the repository's rules before the change.
     pub rules: Option<String>,
     /// Files that git ignores and that would judge the change if they were not; folders are not looked into.
@@ -272,7 +272,11 @@ pub struct Collected {
 }
 
 /// Judges a change; the findings are sorted and without repetition.
-pub fn judge(rules: &Rules, project: &Project, changes: &[Change]) -> Vec<Finding> {
+pub fn judge(
+    rules: &ValidationRules,
+    project: &ProjectFacts,
+    changes: &[FileChange],
+) -> Vec<ValidationFinding> {
     let mut findings = Vec::new();
     for change in changes {
         findings.extend(names::findings(change));
@@ -281,9 +285,9 @@ pub fn judge(rules: &Rules, project: &Project, changes: &[Change]) -> Vec<Findin
         findings.extend(imports::findings(rules, project, change));
         findings.extend(danger::findings(rules, change));
     }
-    findings.extend(decides::findings(rules, project, changes));
+    findings.extend(judging_files::findings(rules, project, changes));
     for place in ["worktree", "index", "commits"] {
-        let here: Vec<&Change> = changes
+        let here: Vec<&FileChange> = changes
             .iter()
             .filter(|change| change.place == place)
             .collect();
@@ -303,9 +307,13 @@ pub fn judge(rules: &Rules, project: &Project, changes: &[Change]) -> Vec<Findin
     findings
 }
 
-fn limits(limits: &Limits, changes: &[&Change], place: &'static str) -> Vec<Finding> {
-    let sum = |of: fn(&Change) -> u64| changes.iter().map(|change| of(change)).sum::<u64>();
-    let after = |change: &Change| change.after.as_ref().map_or(0, |side| side.bytes);
+fn limits(
+    limits: &ChangeLimits,
+    changes: &[&FileChange],
+    place: &'static str,
+) -> Vec<ValidationFinding> {
+    let sum = |of: fn(&FileChange) -> u64| changes.iter().map(|change| of(change)).sum::<u64>();
+    let after = |change: &FileChange| change.after.as_ref().map_or(0, |side| side.bytes);
     let seen: [(&str, u64, u64); 4] = [
         ("files changed", changes.len() as u64, limits.files.into()),
         (
@@ -325,9 +333,9 @@ fn limits(limits: &Limits, changes: &[&Change], place: &'static str) -> Vec<Find
         ),
     ];
     let over = seen.into_iter().filter(|(_, actual, limit)| actual > limit);
-    over.map(|(name, actual, limit)| Finding {
-        group: Group::Limit,
-        weight: Weight::Failure,
+    over.map(|(name, actual, limit)| ValidationFinding {
+        group: FindingGroup::Limit,
+        weight: Severity::Failure,
         path: String::new(),
         line: 0,
         what: format!("{actual} {name}, the limit is {limit}"),

@@ -1,15 +1,15 @@
 //! Names of new files that read otherwise than they are, or that programs read as something else.
 
-use super::{Change, Finding, Group};
+use super::{FileChange, FindingGroup, ValidationFinding};
 use crate::domain::text::deceiving;
 
 /// Finds them. What was there before has had its name before.
-pub(super) fn findings(change: &Change) -> Option<Finding> {
+pub(super) fn findings(change: &FileChange) -> Option<ValidationFinding> {
     if change.before.is_some() {
         return None;
     }
     let what = fault(&change.path)?;
-    Some(Finding::new(Group::Files, change, 0, what))
+    Some(ValidationFinding::new(FindingGroup::Files, change, 0, what))
 }
 
 fn fault(path: &str) -> Option<String> {

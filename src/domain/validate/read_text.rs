@@ -9,7 +9,7 @@ use std::{
 use regex::Regex;
 
 use super::{
-    facts::{Facts, Mark, Piece},
+    facts::{CodeFragment, CodeMarker, SyntaxFacts},
     is_test_path,
 };
 
@@ -189,10 +189,10 @@ fn is(shape: &LazyLock<Option<Regex>>, line: &str) -> bool {
 }
 
 /// Reads the tests of a text for which there is no grammar.
-pub fn facts(path: &str, text: &str) -> Facts {
-    let mut facts = Facts {
+pub fn facts(path: &str, text: &str) -> SyntaxFacts {
+    let mut facts = SyntaxFacts {
         code: digest(path, text),
-        ..Facts::default()
+        ..SyntaxFacts::default()
     };
     if !is_test_path(path) {
         return facts;
@@ -211,8 +211,8 @@ pub fn facts(path: &str, text: &str) -> Facts {
     facts
 }
 
-fn piece(line: u32, text: &str) -> Piece {
-    Piece {
+fn piece(line: u32, text: &str) -> CodeFragment {
+    CodeFragment {
         // A row that others follow has a comma.
         what: text.trim_end_matches([',', ';']).to_owned(),
         line,
@@ -222,8 +222,8 @@ fn piece(line: u32, text: &str) -> Piece {
 }
 
 /// Reads one line of a test file; `marked` = the one before says that a test begins. Returns whether this one does.
-fn read_line(facts: &mut Facts, line: u32, text: &str, marked: bool) -> bool {
-    let mark = |what: &str| Mark {
+fn read_line(facts: &mut SyntaxFacts, line: u32, text: &str, marked: bool) -> bool {
+    let mark = |what: &str| CodeMarker {
         what: what.to_owned(),
         line,
     };

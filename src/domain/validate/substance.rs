@@ -1,14 +1,14 @@
 //! What a changed file is a change of.
 
 use super::{
-    Change, Side, Sort,
-    decides::{deciding_kind, is_golden},
-    ends, is_test_path, manifest_name,
+    EntryKind, FileChange, FileVersion, ends, is_test_path,
+    judging_files::{deciding_kind, is_golden},
+    manifest_name,
 };
 
 /// What a change is a change of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Substance {
+pub enum ChangeSubstance {
     /// Comments and white space.
     Nothing,
     /// Texts for people.
@@ -24,37 +24,37 @@ pub enum Substance {
 }
 
 /// Returns what a changed file is a change of.
-pub fn substance(change: &Change) -> Substance {
+pub fn substance(change: &FileChange) -> ChangeSubstance {
     let path = change.path.as_str();
     if is_empty(change) {
-        return Substance::Nothing;
+        return ChangeSubstance::Nothing;
     }
     if deciding_kind(path).is_some() {
-        return Substance::Check;
+        return ChangeSubstance::Check;
     }
     if is_test_path(path) || is_golden(path) {
-        return Substance::Test;
+        return ChangeSubstance::Test;
     }
     if manifest_name(path) {
-        return Substance::Manifest;
+        return ChangeSubstance::Manifest;
     }
     if is_prose(path) {
-        return Substance::Prose;
+        return ChangeSubstance::Prose;
     }
     // The same code outside of the tests within the file.
-    let code = |side: &Option<Side>| side.as_ref().map_or(0, |side| side.facts.code);
-    let inner = |side: &Option<Side>| {
+    let code = |side: &Option<FileVersion>| side.as_ref().map_or(0, |side| side.facts.code);
+    let inner = |side: &Option<FileVersion>| {
         side.as_ref()
             .is_some_and(|side| side.facts.pieces.iter().any(|piece| piece.in_test))
     };
     let same = code(&change.before) == code(&change.after) && same_mode(change);
     if same && (inner(&change.before) || inner(&change.after)) {
-        return Substance::Test;
+        return ChangeSubstance::Test;
     }
-    Substance::Code
+    ChangeSubstance::Code
 }
 
-fn same_mode(change: &Change) -> bool {
+fn same_mode(change: &FileChange) -> bool {
     let (Some(before), Some(after)) = (&change.before, &change.after) else {
         return change.before.is_none() || change.after.is_none();
     };
@@ -62,8 +62,8 @@ fn same_mode(change: &Change) -> bool {
 }
 
 /// Returns whether nothing but comments and white space changed, or a file came that holds nothing else.
-fn is_empty(change: &Change) -> bool {
-    let file = |side: &Side| side.sort == Sort::File && side.text.is_some();
+fn is_empty(change: &FileChange) -> bool {
+    let file = |side: &FileVersion| side.sort == EntryKind::File && side.text.is_some();
     match (&change.before, &change.after) {
         (Some(before), Some(after)) => {
             file(before)
@@ -83,8 +83,8 @@ fn is_empty(change: &Change) -> bool {
     }
 }
 
-fn same_tests(before: &Side, after: &Side) -> bool {
-    let pieces = |side: &Side| -> Vec<String> {
+fn same_tests(before: &FileVersion, after: &FileVersion) -> bool {
+    let pieces = |side: &FileVersion| -> Vec<String> {
         let inner = side.facts.pieces.iter().filter(|piece| piece.in_test);
         inner.map(|piece| piece.what.clone()).collect()
     };

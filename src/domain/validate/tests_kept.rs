@@ -1,12 +1,14 @@
 //! Tests must not get fewer or weaker: judged over the whole change, so that moving one is no crime.
 
-use super::{Change, Finding, Group, Side, added, ends, facts::Facts};
+use super::{
+    FileChange, FileVersion, FindingGroup, ValidationFinding, added, ends, facts::SyntaxFacts,
+};
 
 /// Finds deleted, muted and weakened tests.
-pub(super) fn findings(changes: &[&Change]) -> Vec<Finding> {
+pub(super) fn findings(changes: &[&FileChange]) -> Vec<ValidationFinding> {
     let mut found = Vec::new();
-    let sum = |of: &dyn Fn(&Facts) -> u32| {
-        let total = |side: &dyn Fn(&Change) -> Option<&Side>| -> u32 {
+    let sum = |of: &dyn Fn(&SyntaxFacts) -> u32| {
+        let total = |side: &dyn Fn(&FileChange) -> Option<&FileVersion>| -> u32 {
             changes
                 .iter()
                 .filter_map(|change| side(change))
@@ -21,12 +23,12 @@ pub(super) fn findings(changes: &[&Change]) -> Vec<Finding> {
     let tests = sum(&|facts| u32::try_from(facts.tests.len()).unwrap_or(u32::MAX));
     let assertions = sum(&|facts| facts.assertions);
     for change in changes {
-        let nothing = Facts::default();
+        let nothing = SyntaxFacts::default();
         let before = change.before.as_ref().map_or(&nothing, |side| &side.facts);
         let after = change.after.as_ref().map_or(&nothing, |side| &side.facts);
         if change.after.is_none() && is_test_path(&change.path) && tests.1 < tests.0.max(1) {
-            found.push(Finding::new(
-                Group::Tests,
+            found.push(ValidationFinding::new(
+                FindingGroup::Tests,
                 change,
                 0,
                 "a test file was deleted",
@@ -42,12 +44,12 @@ pub(super) fn findings(changes: &[&Change]) -> Vec<Finding> {
                 "{} assertions instead of {}",
                 after.assertions, before.assertions
             );
-            found.push(Finding::new(Group::Tests, change, 0, what));
+            found.push(ValidationFinding::new(FindingGroup::Tests, change, 0, what));
         }
         let muted = added(&before.muted, &after.muted, |mark| mark.what.clone());
         for mark in muted.into_iter().filter_map(|place| after.muted.get(place)) {
-            found.push(Finding::new(
-                Group::Tests,
+            found.push(ValidationFinding::new(
+                FindingGroup::Tests,
                 change,
                 mark.line,
                 format!("a test muted by `{}`", mark.what),
@@ -58,13 +60,18 @@ pub(super) fn findings(changes: &[&Change]) -> Vec<Finding> {
     found
 }
 
-fn removed(change: &Change, before: &Facts, after: &Facts, fewer: bool) -> Vec<Finding> {
+fn removed(
+    change: &FileChange,
+    before: &SyntaxFacts,
+    after: &SyntaxFacts,
+    fewer: bool,
+) -> Vec<ValidationFinding> {
     let gone = added(&after.tests, &before.tests, |mark| mark.what.clone());
     gone.into_iter()
         .filter_map(|place| before.tests.get(place))
         .map(|mark| {
             let what = format!("the test `{}` is gone", mark.what);
-            let finding = Finding::new(Group::Tests, change, 0, what);
+            let finding = ValidationFinding::new(FindingGroup::Tests, change, 0, what);
             // As many tests as before: it was renamed or moved, which a person may want to know.
             if fewer { finding } else { finding.warning() }
         })
@@ -150,7 +157,7 @@ pub fn is_test_path(path: &str) -> bool {
     folder || named
 }
 
-fn odd_size(change: &Change) -> Option<Finding> {
+fn odd_size(change: &FileChange) -> Option<ValidationFinding> {
     let text = change.after.as_ref()?.text.as_deref()?;
     if !is_test_path(&change.path) || change.language().is_none() {
         return None;
@@ -158,5 +165,5 @@ fn odd_size(change: &Change) -> Option<Finding> {
     let lines = text.lines().count();
     let what = format!("a test file of {lines} lines");
     let odd = !(10..=1000).contains(&lines);
-    odd.then(|| Finding::new(Group::Tests, change, 0, what).warning())
+    odd.then(|| ValidationFinding::new(FindingGroup::Tests, change, 0, what).warning())
 }

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{
-    Change, Finding, Group, Rules, Side, added, danger, is_test_path, substance::is_prose,
+    FileChange, FileVersion, FindingGroup, ValidationFinding, ValidationRules, added, danger,
+    is_test_path, substance::is_prose,
 };
 
 /// Shapes that have no place in a change, and what they are.
@@ -59,8 +60,11 @@ const SECRETS: &[(&str, &str)] = &[
     ),
 ];
 
-static COMPILED: LazyLock<Vec<(Group, Regex, &'static str)>> = LazyLock::new(|| {
-    let tiers = [(Group::Danger, SHAPES), (Group::Secret, SECRETS)];
+static COMPILED: LazyLock<Vec<(FindingGroup, Regex, &'static str)>> = LazyLock::new(|| {
+    let tiers = [
+        (FindingGroup::Danger, SHAPES),
+        (FindingGroup::Secret, SECRETS),
+    ];
     let all = tiers
         .into_iter()
         .flat_map(|(group, shapes)| shapes.iter().map(move |one| (group, one)));
@@ -76,7 +80,7 @@ const fn deceives(c: char) -> bool {
 }
 
 /// Finds them in what a change adds.
-pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
+pub(super) fn findings(rules: &ValidationRules, change: &FileChange) -> Vec<ValidationFinding> {
     let Some(after) = &change.after else {
         return Vec::new();
     };
@@ -86,7 +90,7 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
     if !is_prose(&change.path) {
         let told = shapes(change, before, after);
         let only_says = !told.is_empty() && is_test_path(&change.path) && !acts(rules, change);
-        let weighed = |finding: Finding| {
+        let weighed = |finding: ValidationFinding| {
             if only_says {
                 finding.warning()
             } else {
@@ -100,29 +104,29 @@ pub(super) fn findings(rules: &Rules, change: &Change) -> Vec<Finding> {
 
 /// Returns whether the file, as it is now, may do what its texts say: a test that starts nothing and reaches nothing only
 /// compares with them.
-fn acts(rules: &Rules, change: &Change) -> bool {
+fn acts(rules: &ValidationRules, change: &FileChange) -> bool {
     let known = change
         .language()
         .is_some_and(|language| language != super::facts::Language::Shell);
-    let whole = Change {
+    let whole = FileChange {
         before: None,
         ..change.clone()
     };
-    let rules = Rules {
+    let rules = ValidationRules {
         confined: false,
         ..rules.clone()
     };
     !known || !danger::findings(&rules, &whole).is_empty()
 }
 
-fn lines(side: Option<&Side>) -> Vec<(u32, &str)> {
+fn lines(side: Option<&FileVersion>) -> Vec<(u32, &str)> {
     let text = side
         .and_then(|side| side.text.as_deref())
         .unwrap_or_default();
     (1..).zip(text.lines()).collect()
 }
 
-fn new_lines<'a>(before: Option<&'a Side>, after: &'a Side) -> Vec<(u32, &'a str)> {
+fn new_lines<'a>(before: Option<&'a FileVersion>, after: &'a FileVersion) -> Vec<(u32, &'a str)> {
     let (old, new) = (lines(before), lines(Some(after)));
     let fresh = added(&old, &new, |(_, text)| text.to_string());
     fresh
@@ -131,7 +135,12 @@ fn new_lines<'a>(before: Option<&'a Side>, after: &'a Side) -> Vec<(u32, &'a str
         .collect()
 }
 
-fn banned(rules: &Rules, change: &Change, before: Option<&Side>, after: &Side) -> Vec<Finding> {
+fn banned(
+    rules: &ValidationRules,
+    change: &FileChange,
+    before: Option<&FileVersion>,
+    after: &FileVersion,
+) -> Vec<ValidationFinding> {
     let mut found = Vec::new();
     for (line, text) in new_lines(before, after) {
         for pattern in rules
@@ -139,8 +148,8 @@ fn banned(rules: &Rules, change: &Change, before: Option<&Side>, after: &Side) -
             .iter()
             .filter(|pattern| text.contains(pattern.as_str()))
         {
-            found.push(Finding::new(
-                Group::Banned,
+            found.push(ValidationFinding::new(
+                FindingGroup::Banned,
                 change,
                 line,
                 format!("the banned text `{pattern}`"),
@@ -150,8 +159,8 @@ fn banned(rules: &Rules, change: &Change, before: Option<&Side>, after: &Side) -
     // A name says as much as a line.
     for pattern in &rules.banned_patterns {
         if before.is_none() && change.path.contains(pattern.as_str()) {
-            found.push(Finding::new(
-                Group::Banned,
+            found.push(ValidationFinding::new(
+                FindingGroup::Banned,
                 change,
                 0,
                 format!("the banned text `{pattern}` in the name"),
@@ -161,7 +170,11 @@ fn banned(rules: &Rules, change: &Change, before: Option<&Side>, after: &Side) -
     found
 }
 
-fn deceptions(change: &Change, before: Option<&Side>, after: &Side) -> Vec<Finding> {
+fn deceptions(
+    change: &FileChange,
+    before: Option<&FileVersion>,
+    after: &FileVersion,
+) -> Vec<ValidationFinding> {
     new_lines(before, after)
         .into_iter()
         .filter_map(|(line, text)| {
@@ -170,12 +183,21 @@ fn deceptions(change: &Change, before: Option<&Side>, after: &Side) -> Vec<Findi
                 "the character U+{:04X}, which makes code read otherwise than it runs",
                 c as u32
             );
-            Some(Finding::new(Group::Danger, change, line, what))
+            Some(ValidationFinding::new(
+                FindingGroup::Danger,
+                change,
+                line,
+                what,
+            ))
         })
         .collect()
 }
 
-fn shapes(change: &Change, before: Option<&Side>, after: &Side) -> Vec<Finding> {
+fn shapes(
+    change: &FileChange,
+    before: Option<&FileVersion>,
+    after: &FileVersion,
+) -> Vec<ValidationFinding> {
     // Where a grammar knows what is a comment, only literal texts count; elsewhere every line does.
     let known = change
         .language()
@@ -202,7 +224,12 @@ fn shapes(change: &Change, before: Option<&Side>, after: &Side) -> Vec<Finding> 
     for (line, text) in texts {
         for (group, shape, what) in COMPILED.iter() {
             if shape.is_match(&text) {
-                found.push(Finding::new(*group, change, line, format!("names {what}")));
+                found.push(ValidationFinding::new(
+                    *group,
+                    change,
+                    line,
+                    format!("names {what}"),
+                ));
             }
         }
     }

@@ -5,40 +5,11 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-/// Runs jobs written by language models, unattended, behind a seat belt.
-///
-/// Every command is judged before it runs, every run can go on after a crash, every change can be rolled
-/// back. Start with `tos init --sample`, or read README.md.
-#[derive(Debug, Parser)]
-#[command(
-    name = "tos",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
-#[command(
-    override_usage = "tos --mode <run|test|cleanrun|checkpoint|rollback> [OPTIONS]\n       tos <COMMAND> [OPTIONS]"
-)]
-pub struct Cli {
-    /// What to do with the job of this directory.
-    #[arg(long, value_enum, ignore_case = true, value_name = "MODE")]
-    pub mode: Option<Mode>,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "the help text belongs to the fields")]
-    pub mode_args: ModeArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "the help text belongs to the fields")]
-    pub global: Global,
-    #[command(subcommand)]
-    #[expect(missing_docs, reason = "the help text belongs to the variants")]
-    pub command: Option<Command>,
-}
+use clap::{Args, ValueEnum};
 
 /// The five modes of the original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
+pub enum RunMode {
     /// Work on the next job until its goal is reached
     Run,
     /// The same, then verify the state; with --verify-only just verify
@@ -51,7 +22,7 @@ pub enum Mode {
     Rollback,
 }
 
-impl Mode {
+impl RunMode {
     /// Returns the word for this mode in files and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +37,7 @@ impl Mode {
 
 /// Who decides about commands that need a yes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Approvals {
+pub enum ApprovalMode {
     /// Whoever sits at the terminal
     Terminal,
     /// Nobody: they are denied
@@ -115,17 +86,17 @@ pub struct ModeArgs {
     /// Who decides about commands that need a yes: whoever sits at the terminal, nobody (deny), or
     /// `tos answer` (wait); the terminal if there is one
     #[arg(long, value_enum, value_name = "WHO")]
-    pub approvals: Option<Approvals>,
+    pub approvals: Option<ApprovalMode>,
     /// What to do about a command that was started before a crash and has no end
     #[arg(long = "after-crash", alias = "on-unknown", value_name = "WHAT", value_parser = ["stop", "rerun", "skip"])]
     pub on_unknown: Option<String>,
 }
 
 /// The options of modes: id, spelling, the modes that know it, and these in words.
-const PLACES: [(&str, &str, &[Mode], &str); 13] = {
-    use Mode::{Checkpoint, Cleanrun, Rollback, Run, Test};
-    const RUNS: &[Mode] = &[Run, Test, Cleanrun];
-    const ALL: &[Mode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
+const PLACES: [(&str, &str, &[RunMode], &str); 13] = {
+    use RunMode::{Checkpoint, Cleanrun, Rollback, Run, Test};
+    const RUNS: &[RunMode] = &[Run, Test, Cleanrun];
+    const ALL: &[RunMode] = &[Run, Test, Cleanrun, Checkpoint, Rollback];
     [
         ("clean", "--clean", RUNS, "run, test, cleanrun"),
         ("again", "--again", &[Run, Test], "run, test"),
@@ -156,7 +127,7 @@ const PLACES: [(&str, &str, &[Mode], &str); 13] = {
 impl ModeArgs {
     /// Returns an option that was given and means nothing here, with the modes it belongs to. `mode` is
     /// `None` for commands. An option that would be ignored is an error: whoever typed it meant it.
-    pub fn misplaced(&self, mode: Option<Mode>) -> Option<(&'static str, &'static str)> {
+    pub fn misplaced(&self, mode: Option<RunMode>) -> Option<(&'static str, &'static str)> {
         let given = [
             self.clean,
             self.again,
@@ -182,7 +153,7 @@ impl ModeArgs {
     }
 
     /// Returns whether the option with this id belongs to modes, and not to this one.
-    pub fn is_misplaced(id: &str, mode: Mode) -> bool {
+    pub fn is_misplaced(id: &str, mode: RunMode) -> bool {
         PLACES
             .iter()
             .any(|(known, _, modes, _)| *known == id && !modes.contains(&mode))
@@ -214,7 +185,7 @@ pub struct RollbackArgs {
 /// Options that every mode and command understands.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options everywhere")]
-pub struct Global {
+pub struct GlobalArgs {
     /// The root of the job; the nearest directory upwards that holds a tos config if absent
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
@@ -249,71 +220,6 @@ pub enum Color {
     Never,
 }
 
-/// What else tos can do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Work on the next job until its goal is reached
-    Run(JobArgs),
-    /// The same, then verify the state; with --verify-only just verify
-    Test(JobArgs),
-    /// Go back to a checkpoint; what is there now is kept
-    Rollback(RollbackArgs),
-    /// Explain a topic or a command: `tos help policy`
-    Help(super::commands::help::HelpArgs),
-    /// Begin: a configuration to fill in, or a sample to try
-    Init(super::commands::init::InitArgs),
-    /// Say what is missing here, and what to do about it
-    Doctor(super::commands::doctor::DoctorArgs),
-    /// Say where the job, the plans and the nights stand
-    Status,
-    /// Show what happened in a step: proposed, judged, done, paid
-    Steps(super::commands::steps::StepsArgs),
-    /// Make a checkpoint, look at them, or undo a rollback
-    Checkpoint(super::commands::checkpoint::CheckpointArgs),
-    /// Show the configuration in force, judge it, print its schema
-    Config(super::commands::config::ConfigArgs),
-    /// How a command would be judged, and why
-    Policy(super::commands::policy::PolicyArgs),
-    /// Answer a question that a run has left, or list them
-    Answer(super::commands::approve::AnswerArgs),
-    /// `answer` by its old name
-    #[command(hide = true)]
-    Approve(super::commands::approve::ApproveArgs),
-    /// Run plans: a graph of commands, in parallel and resumable
-    Plan(super::commands::plan::PlanArgs),
-    /// Run the release checklist of plans against this very program
-    #[command(hide = true)]
-    DodCheck(super::commands::plan::DodArgs),
-    /// Judge a change to code: dangerous code, muted tests, limits
-    #[command(alias = "check")]
-    JudgeChange(super::commands::check::CheckArgs),
-    /// Give tasks to a coding agent; its work is judged and tested first
-    Task(super::commands::task::TaskArgs),
-    /// Do the same while nobody watches, and tell you in the morning
-    Night(super::commands::night::NightArgs),
-    /// Run jobs, plans, task lists and nights at set times
-    Schedule(super::commands::schedule::ScheduleArgs),
-    /// Send a test message to the people that runs tell, or list them
-    Notify(super::commands::notify::NotifyArgs),
-    /// Which coding agents are installed, logged in, able to work
-    Agents(super::commands::agents::AgentsArgs),
-    /// How much tos may do without you, and what is missing for more
-    #[command(alias = "phase")]
-    Autonomy(super::commands::phase::PhaseArgs),
-    /// Rehearse crashes and limits in a throw-away repository
-    Drill(super::commands::drill::DrillArgs),
-    /// Verify and show the record of evidence
-    Ledger(super::commands::ledger::LedgerArgs),
-    /// `task accept` and `task reject` by their old names
-    #[command(hide = true)]
-    Review(super::commands::review::ReviewArgs),
-    /// `doctor --sandbox` by its old name
-    #[command(hide = true)]
-    Isolation(super::commands::isolation::IsolationArgs),
-    /// Print a completion script for a shell
-    Completions(super::commands::completions::CompletionsArgs),
-}
-
 /// Turns the spellings of the original's launcher (`-Mode run -SummaryFile x`) into ours.
 ///
 /// Only whole words that the launcher knew are changed, and only before a subcommand or `--`.
@@ -339,6 +245,9 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use clap::Parser as _;
+
+    use crate::interfaces::cli::command_line::Cli;
 
     #[test]
     fn the_definition_is_consistent() {
@@ -349,7 +258,7 @@ mod tests {
     fn the_spellings_of_the_launcher_are_understood() {
         let words = ["tos", "-Mode", "RUN", "-SummaryFile", "x.json", "-Clean"].map(OsString::from);
         let cli = Cli::try_parse_from(modernise(words)).unwrap();
-        assert_eq!(cli.mode, Some(Mode::Run));
+        assert_eq!(cli.mode, Some(RunMode::Run));
         assert_eq!(cli.mode_args.summary_file, Some("x.json".into()));
         assert!(cli.mode_args.clean);
     }

@@ -3,14 +3,14 @@
 
 use crate::{
     config,
-    domain::{checkpoint, gates::Refusal, outcome::Outcome},
-    interfaces::{cli::overview, report::Printer},
+    domain::{checkpoint, gates::GateRefusal, job::outcome::RunOutcome},
+    interfaces::{cli::words, report::Printer},
     ports::{ledger, store},
 };
 
 /// How tos ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum CliExit {
     /// It did what it was asked to do.
     Success,
     /// It did not reach the goal.
@@ -27,7 +27,7 @@ pub enum Exit {
     Internal,
 }
 
-impl Exit {
+impl CliExit {
     /// Returns the number for the operating system.
     pub const fn code(self) -> u8 {
         match self {
@@ -42,24 +42,24 @@ impl Exit {
     }
 }
 
-impl From<&Outcome> for Exit {
-    fn from(outcome: &Outcome) -> Self {
+impl From<&RunOutcome> for CliExit {
+    fn from(outcome: &RunOutcome) -> Self {
         match outcome {
-            Outcome::Done { .. } | Outcome::LoopComplete { .. } => Self::Success,
-            Outcome::Denied { .. }
-            | Outcome::Fatal { .. }
-            | Outcome::MaxSteps { .. }
-            | Outcome::NoProgress { .. }
-            | Outcome::UnknownCommand { .. } => Self::NotDone,
-            Outcome::OverBudget { .. } | Outcome::Parked { .. } => Self::Refused,
-            Outcome::Cancelled { .. } => Self::Cancelled,
+            RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. } => Self::Success,
+            RunOutcome::Denied { .. }
+            | RunOutcome::Fatal { .. }
+            | RunOutcome::MaxSteps { .. }
+            | RunOutcome::NoProgress { .. }
+            | RunOutcome::UnknownCommand { .. } => Self::NotDone,
+            RunOutcome::OverBudget { .. } | RunOutcome::Parked { .. } => Self::Refused,
+            RunOutcome::Cancelled { .. } => Self::Cancelled,
         }
     }
 }
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum CliError {
     /// The words of the command line make no sense.
     #[error("{0}")]
     Usage(String),
@@ -89,39 +89,39 @@ pub enum Trouble {
     Ledger(#[from] ledger::Error),
     /// A gate says no.
     #[error("refused: {}", .0.why)]
-    Refused(Refusal),
+    Refused(GateRefusal),
     /// A checkpoint or rollback was not made.
     #[error(transparent)]
-    Checkpoint(#[from] checkpoint::Failure),
+    Checkpoint(#[from] checkpoint::CheckpointError),
 }
 
-impl Trouble {
+impl CliError {
     /// Makes a usage error.
     pub fn usage(text: &str) -> Self {
         Self::Usage(text.to_owned())
     }
 
     /// Returns the exit code.
-    pub const fn exit(&self) -> Exit {
+    pub const fn exit(&self) -> CliExit {
         match self {
             Self::Usage(_)
             | Self::Bare(_)
             | Self::Config(_)
             | Self::Payload(_)
             | Self::Setup(_)
-            | Self::Gates(_) => Exit::Invalid,
-            Self::Ledger(_) | Self::Refused(_) => Exit::Refused,
-            Self::NotDone(_) | Self::Store(_) | Self::Checkpoint(_) => Exit::NotDone,
+            | Self::Gates(_) => CliExit::Invalid,
+            Self::Ledger(_) | Self::Refused(_) => CliExit::Refused,
+            Self::NotDone(_) | Self::Store(_) | Self::Checkpoint(_) => CliExit::NotDone,
         }
     }
 
     /// Tells a person, or a program under `--json`, and returns the exit code.
-    pub fn show(&self, printer: &Printer) -> Exit {
+    pub fn show(&self, printer: &Printer) -> CliExit {
         let exit = self.exit();
         let hint = match self {
-            Self::Bare(what) if what.starts_with("nothing to do") => Some(overview::FIRST_STEPS),
+            Self::Bare(what) if what.starts_with("nothing to do") => Some(words::FIRST_STEPS),
             Self::Usage(_) | Self::Bare(_) => Some("`tos --help` shows every mode and command"),
-            Self::Config(config::Error::Missing { .. }) => Some(overview::FIRST_STEPS),
+            Self::Config(config::Error::Missing { .. }) => Some(words::FIRST_STEPS),
             Self::Refused(refusal) => Some(refusal.next.as_str()),
             _ => None,
         };
@@ -153,17 +153,17 @@ mod tests {
     fn w07_w52_ends_without_the_goal_are_no_success() {
         let reason = String::new;
         for (outcome, code) in [
-            (Outcome::Done { reason: reason() }, 0),
-            (Outcome::LoopComplete { reason: reason() }, 0),
-            (Outcome::Denied { reason: reason() }, 1),
-            (Outcome::Fatal { reason: reason() }, 1),
-            (Outcome::MaxSteps { reason: reason() }, 1),
-            (Outcome::NoProgress { reason: reason() }, 1),
-            (Outcome::UnknownCommand { reason: reason() }, 1),
-            (Outcome::OverBudget { reason: reason() }, 5),
-            (Outcome::Cancelled { reason: reason() }, 4),
+            (RunOutcome::Done { reason: reason() }, 0),
+            (RunOutcome::LoopComplete { reason: reason() }, 0),
+            (RunOutcome::Denied { reason: reason() }, 1),
+            (RunOutcome::Fatal { reason: reason() }, 1),
+            (RunOutcome::MaxSteps { reason: reason() }, 1),
+            (RunOutcome::NoProgress { reason: reason() }, 1),
+            (RunOutcome::UnknownCommand { reason: reason() }, 1),
+            (RunOutcome::OverBudget { reason: reason() }, 5),
+            (RunOutcome::Cancelled { reason: reason() }, 4),
         ] {
-            assert_eq!(Exit::from(&outcome).code(), code, "{outcome:?}");
+            assert_eq!(CliExit::from(&outcome).code(), code, "{outcome:?}");
         }
     }
 }

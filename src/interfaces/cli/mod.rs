@@ -1,14 +1,17 @@
 //! The command line: words in, an exit code out.
 //!
-//! Commands reach the outside only through a [`kit::Kit`], which the composition root provides; so none
+//! Commands reach the outside only through a [`kit::ServiceFactory`], which the composition root provides; so none
 //! of them names an adapter, and each builds only what it needs.
 
 pub mod args;
+pub mod command_line;
 pub mod commands;
 pub mod exit;
-pub mod gate_kit;
-pub mod kit;
+pub mod gate_services;
 mod overview;
+pub mod services;
+pub mod task_services;
+mod words;
 
 use std::{borrow::Cow, ffi::OsString};
 
@@ -17,9 +20,10 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use args::{Cli, Command, Mode, ModeArgs};
-use exit::{Exit, Trouble};
-use kit::Kit;
+use args::{ModeArgs, RunMode};
+use command_line::{Cli, CliCommand};
+use exit::{CliError, CliExit};
+use services::ServiceFactory;
 
 use crate::interfaces::report::Printer;
 
@@ -50,7 +54,7 @@ pub fn wrong_words(error: &clap::Error) -> String {
     // Behind the first blank line there are only hints and the usage.
     let said = text.split("\n\n").next().unwrap_or_default().trim();
     let said = said.strip_prefix("error: ").unwrap_or(said);
-    let document = serde_json::json!({ "error": said, "exit_code": Exit::Invalid.code() });
+    let document = serde_json::json!({ "error": said, "exit_code": CliExit::Invalid.code() });
     format!("{document:#}\n")
 }
 
@@ -66,42 +70,44 @@ pub fn asked_words(error: &clap::Error) -> Option<String> {
 }
 
 /// Does what the words say.
-pub fn perform(cli: &Cli, kit: &dyn Kit, printer: &Printer) -> Exit {
+pub fn perform(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliExit {
     let (mode, mode_args) = match as_mode(cli) {
         Ok((mode, args)) => (mode, &args.into_owned()),
         Err(trouble) => return trouble.show(printer),
     };
     if let Some((option, modes)) = mode_args.misplaced(mode) {
-        return Trouble::Usage(format!("`{option}` goes with `--mode` {modes}")).show(printer);
+        return CliError::Usage(format!("`{option}` goes with `--mode` {modes}")).show(printer);
     }
     if let Some(file) = &mode_args.summary_file
-        && kit.is_foreign(&cli.global, file)
+        && services.is_foreign(&cli.global, file)
     {
         let why = format!(
             "--summary-file {}: something else than a summary lies there (or beside it, as `.txt`); name another file",
             file.display()
         );
-        return Trouble::Setup(why).show(printer);
+        return CliError::Setup(why).show(printer);
     }
     let result = match (&cli.command, mode) {
-        (_, Some(Mode::Run | Mode::Test | Mode::Cleanrun)) => {
-            let mode = mode.unwrap_or(Mode::Run);
-            commands::run::main(mode, mode_args, &cli.global, kit, printer)
+        (_, Some(RunMode::Run | RunMode::Test | RunMode::Cleanrun)) => {
+            let mode = mode.unwrap_or(RunMode::Run);
+            commands::run::main(mode, mode_args, &cli.global, services, printer)
         }
-        (_, Some(Mode::Checkpoint)) => {
-            commands::checkpoint_mode::main(mode_args, &cli.global, kit, printer)
+        (_, Some(RunMode::Checkpoint)) => {
+            commands::checkpoint_mode::main(mode_args, &cli.global, services, printer)
         }
-        (_, Some(Mode::Rollback)) => commands::rollback::main(mode_args, &cli.global, kit, printer),
-        (Some(command), None) => command_result(command, cli, kit, printer),
-        (None, None) => Err(Trouble::Bare(
+        (_, Some(RunMode::Rollback)) => {
+            commands::rollback::main(mode_args, &cli.global, services, printer)
+        }
+        (Some(command), None) => command_result(command, cli, services, printer),
+        (None, None) => Err(CliError::Bare(
             "nothing to do: give `--mode` or a command".to_owned(),
         )),
     };
     let result = result.and_then(|exit| {
         // One answer everywhere: what nobody could be shown is no success.
-        if exit == Exit::Success && Printer::has_lost_output() {
+        if exit == CliExit::Success && Printer::has_lost_output() {
             let why = "standard output cannot be written (is the disk full?)";
-            return Err(Trouble::NotDone(why.to_owned()));
+            return Err(CliError::NotDone(why.to_owned()));
         }
         Ok(exit)
     });
@@ -109,30 +115,30 @@ pub fn perform(cli: &Cli, kit: &dyn Kit, printer: &Printer) -> Exit {
 }
 
 /// Returns the mode that the words mean, given as `--mode` or as a command, with its options.
-fn as_mode(cli: &Cli) -> Result<(Option<Mode>, Cow<'_, ModeArgs>), Trouble> {
+fn as_mode(cli: &Cli) -> Result<(Option<RunMode>, Cow<'_, ModeArgs>), CliError> {
     let (mode, args) = match &cli.command {
-        Some(Command::Run(args)) => (Mode::Run, plain_job("run", args)?),
-        Some(Command::Test(args)) => (Mode::Test, plain_job("test", args)?),
-        Some(Command::Rollback(args)) => {
+        Some(CliCommand::Run(args)) => (RunMode::Run, plain_job("run", args)?),
+        Some(CliCommand::Test(args)) => (RunMode::Test, plain_job("test", args)?),
+        Some(CliCommand::Rollback(args)) => {
             let mut own = args.mode_args.clone();
             own.target_commit = own.target_commit.or_else(|| args.target.clone());
-            (Mode::Rollback, Cow::Owned(own))
+            (RunMode::Rollback, Cow::Owned(own))
         }
-        Some(Command::Checkpoint(args)) => match args.taken()? {
-            Some(own) => (Mode::Checkpoint, Cow::Owned(own)),
+        Some(CliCommand::Checkpoint(args)) => match args.taken()? {
+            Some(own) => (RunMode::Checkpoint, Cow::Owned(own)),
             None => return Ok((None, Cow::Borrowed(&cli.mode_args))),
         },
         _ if cli.command.is_none() || cli.mode.is_none() => {
             return Ok((cli.mode, Cow::Borrowed(&cli.mode_args)));
         }
-        _ => return Err(Trouble::usage("`--mode` and a command exclude each other")),
+        _ => return Err(CliError::usage("`--mode` and a command exclude each other")),
     };
     if cli.mode.is_some() {
-        return Err(Trouble::usage("`--mode` and a command exclude each other"));
+        return Err(CliError::usage("`--mode` and a command exclude each other"));
     }
     if let Some((option, _)) = cli.mode_args.misplaced(None) {
         let command = mode.as_str();
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "`{option}` stands behind the command: `tos {command} {option}`"
         )));
     }
@@ -140,7 +146,7 @@ fn as_mode(cli: &Cli) -> Result<(Option<Mode>, Cow<'_, ModeArgs>), Trouble> {
 }
 
 /// Returns the options of `tos run` or `tos test`; whoever names a file means another command.
-fn plain_job<'a>(word: &str, args: &'a args::JobArgs) -> Result<Cow<'a, ModeArgs>, Trouble> {
+fn plain_job<'a>(word: &str, args: &'a args::JobArgs) -> Result<Cow<'a, ModeArgs>, CliError> {
     let Some(what) = &args.what else {
         return Ok(Cow::Borrowed(&args.mode_args));
     };
@@ -156,45 +162,48 @@ fn plain_job<'a>(word: &str, args: &'a args::JobArgs) -> Result<Cow<'a, ModeArgs
         _ if what.is_dir() => format!("another folder is named with `tos {word} --root {shown}`"),
         _ => format!("what is `{shown}`? A plan runs with `tos plan run FILE`"),
     };
-    Err(Trouble::Usage(format!(
+    Err(CliError::Usage(format!(
         "`tos {word}` works on the job of this folder and takes no file; {right}"
     )))
 }
 
 fn command_result(
-    command: &Command,
+    command: &CliCommand,
     cli: &Cli,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let global = &cli.global;
     match command {
-        Command::Run(_) | Command::Test(_) | Command::Rollback(_) => {
-            Err(Trouble::usage("`--mode` and a command exclude each other"))
+        CliCommand::Run(_) | CliCommand::Test(_) | CliCommand::Rollback(_) => {
+            Err(CliError::usage("`--mode` and a command exclude each other"))
         }
-        Command::Help(args) => commands::help::main(args, printer),
-        Command::Init(args) => commands::init::main(args, global, kit, printer),
-        Command::Doctor(args) => commands::doctor::main(args, global, kit, printer),
-        Command::Status => commands::status::main(global, kit, printer),
-        Command::Steps(args) => commands::steps::main(args, global, kit, printer),
-        Command::Checkpoint(args) => commands::checkpoint::main(args, global, kit, printer),
-        Command::Config(args) => commands::config::main(args, global, kit, printer),
-        Command::Policy(args) => commands::policy::main(args, global, kit, printer),
-        Command::Answer(args) => commands::approve::answer_main(args, global, kit, printer),
-        Command::Approve(args) => commands::approve::main(args, global, kit, printer),
-        Command::Plan(args) => Ok(commands::plan::main(args, global, kit, printer)),
-        Command::DodCheck(args) => Ok(commands::plan::dod_main(args, global, kit, printer)),
-        Command::JudgeChange(args) => commands::check::main(args, global, kit, printer),
-        Command::Task(args) => commands::task::main(args, global, kit, printer),
-        Command::Night(args) => commands::night::main(args, global, kit, printer),
-        Command::Schedule(args) => commands::schedule::main(args, global, kit, printer),
-        Command::Notify(args) => commands::notify::main(args, global, kit, printer),
-        Command::Agents(args) => commands::agents::main(args, global, kit, printer),
-        Command::Autonomy(args) => commands::phase::main(args, global, kit, printer),
-        Command::Drill(args) => commands::drill::main(args, global, kit, printer),
-        Command::Ledger(args) => commands::ledger::main(args, global, kit, printer),
-        Command::Review(args) => commands::review::main(args, global, kit, printer),
-        Command::Isolation(args) => commands::isolation::main(args, global, kit, printer),
-        Command::Completions(args) => Ok(commands::completions::main(args)),
+        CliCommand::Help(args) => commands::help::main(args, &overview::ALL, printer),
+        CliCommand::Init(args) => commands::init::main(args, global, services, printer),
+        CliCommand::Doctor(args) => commands::doctor::main(args, global, services, printer),
+        CliCommand::Status => commands::status::main(global, services, printer),
+        CliCommand::Steps(args) => commands::steps::main(args, global, services, printer),
+        CliCommand::Checkpoint(args) => commands::checkpoint::main(args, global, services, printer),
+        CliCommand::Config(args) => commands::config::main(args, global, services, printer),
+        CliCommand::Policy(args) => commands::policy::main(args, global, services, printer),
+        CliCommand::Answer(args) => commands::approve::answer_main(args, global, services, printer),
+        CliCommand::Approve(args) => commands::approve::main(args, global, services, printer),
+        CliCommand::Plan(args) => Ok(commands::plan::main(args, global, services, printer)),
+        CliCommand::DodCheck(args) => Ok(commands::plan::dod_main(args, global, services, printer)),
+        CliCommand::JudgeChange(args) => commands::check::main(args, global, services, printer),
+        CliCommand::Task(args) => commands::task::main(args, global, services, printer),
+        CliCommand::Night(args) => commands::night::main(args, global, services, printer),
+        CliCommand::Schedule(args) => commands::schedule::main(args, global, services, printer),
+        CliCommand::Notify(args) => commands::notify::main(args, global, services, printer),
+        CliCommand::Agents(args) => commands::agents::main(args, global, services, printer),
+        CliCommand::Autonomy(args) => commands::phase::main(args, global, services, printer),
+        CliCommand::Drill(args) => commands::drill::main(args, global, services, printer),
+        CliCommand::Ledger(args) => commands::ledger::main(args, global, services, printer),
+        CliCommand::Review(args) => commands::review::main(args, global, services, printer),
+        CliCommand::Isolation(args) => commands::isolation::main(args, global, services, printer),
+        CliCommand::Completions(args) => Ok(commands::completions::main(
+            args,
+            <command_line::Cli as clap::CommandFactory>::command(),
+        )),
     }
 }

@@ -2,8 +2,14 @@
 
 use clap::CommandFactory;
 
-use super::args::{Cli, Mode, ModeArgs};
-use crate::interfaces::report::plan::push;
+use super::{
+    args::{ModeArgs, RunMode},
+    command_line::Cli,
+};
+use crate::interfaces::{
+    cli::{commands::help::Commands, words::row},
+    report::plan::push,
+};
 
 /// The groups, in the order of a first week. What is in none of them comes last; hidden commands are left out.
 const GROUPS: [(&str, &[&str]); 6] = [
@@ -43,25 +49,14 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// What somebody can do who has done nothing yet.
-pub(super) const FIRST_STEPS: &str = "three things to do next:
-  tos init --sample DIR    lay out a job that runs without a key, and try it there with `tos run`
-  tos init                 begin a job of your own here; then `tos doctor` says what is missing
-  tos plan run PLAN.yaml   run a plan, a graph of commands; it needs no configuration";
-
-/// Returns a line of a list.
-pub(super) fn row(name: &str, line: &str) -> String {
-    format!("  {name:<13} {line}\n")
-}
-
 /// Returns the definition of the command line with nothing changed but what is not meant for anybody.
 pub(super) fn plain() -> clap::Command {
     let mut command = Cli::command();
     for (name, mode) in [
-        ("run", Mode::Run),
-        ("test", Mode::Test),
-        ("checkpoint", Mode::Checkpoint),
-        ("rollback", Mode::Rollback),
+        ("run", RunMode::Run),
+        ("test", RunMode::Test),
+        ("checkpoint", RunMode::Checkpoint),
+        ("rollback", RunMode::Rollback),
     ] {
         // An option that means nothing in a mode is an error there, so it is not offered.
         command = command.mut_subcommand(name, |sub| {
@@ -109,6 +104,12 @@ pub(super) fn command() -> clap::Command {
         .mut_subcommands(|sub| sub.hide(true))
         .help_template(template)
 }
+
+/// Everything that help shows.
+pub(super) const ALL: Commands = Commands {
+    grouped: command,
+    plain,
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,9 @@
 //! What people read while and after something runs.
 
-pub mod live;
+pub mod job;
 pub mod night;
-pub mod night_html;
-pub mod plain;
+mod page;
 pub mod plan;
-pub mod plan_html;
-pub mod plan_live;
-pub mod plan_svg;
 pub mod printer;
 
 pub use printer::Printer;

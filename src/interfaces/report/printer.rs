@@ -15,7 +15,7 @@ static LOST: AtomicBool = AtomicBool::new(false);
 
 /// A colour with a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub enum TextStyle {
     /// It went well.
     Good,
     /// It needs attention.
@@ -43,7 +43,11 @@ pub struct Printer {
 impl Printer {
     /// Makes a printer. `no_color` tells whether the environment forbids colours, `dumb` that the terminal can only print
     /// lines.
-    pub fn new(global: &crate::interfaces::cli::args::Global, no_color: bool, dumb: bool) -> Self {
+    pub fn new(
+        global: &crate::interfaces::cli::args::GlobalArgs,
+        no_color: bool,
+        dumb: bool,
+    ) -> Self {
         use crate::interfaces::cli::args::Color;
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let color = match global.color {
@@ -129,18 +133,21 @@ impl Printer {
 
     /// Prints something that must be noticed, on stderr.
     pub fn alert(&self, text: &str) {
-        to_stderr(&self.shown(&self.paint(Tone::Warn, text)));
+        to_stderr(&self.shown(&self.paint(TextStyle::Warn, text)));
     }
 
     /// Prints an error with its causes and a remedy, on stderr.
     pub fn error(&self, message: &str, causes: &[String], hint: Option<&str>) {
         let say = |text: String| to_stderr(&self.shown(&text));
-        say(format!("{} {message}", self.paint(Tone::Bad, "error:")));
+        say(format!(
+            "{} {message}",
+            self.paint(TextStyle::Bad, "error:")
+        ));
         for cause in causes.iter().filter(|cause| !message.contains(*cause)) {
             say(format!("  caused by: {cause}"));
         }
         if let Some(hint) = hint {
-            say(format!("{} {hint}", self.paint(Tone::Strong, "hint:")));
+            say(format!("{} {hint}", self.paint(TextStyle::Strong, "hint:")));
         }
     }
 
@@ -171,17 +178,17 @@ impl Printer {
     }
 
     /// Returns `text` in a colour, or as it is.
-    pub fn paint(&self, tone: Tone, text: &str) -> String {
+    pub fn paint(&self, tone: TextStyle, text: &str) -> String {
         if !self.color {
             return text.to_owned();
         }
         let [good, warn, bad, faint, strong, plain] = COLOURS;
         let code = match tone {
-            Tone::Good => good,
-            Tone::Warn => warn,
-            Tone::Bad => bad,
-            Tone::Faint => faint,
-            Tone::Strong => strong,
+            TextStyle::Good => good,
+            TextStyle::Warn => warn,
+            TextStyle::Bad => bad,
+            TextStyle::Faint => faint,
+            TextStyle::Strong => strong,
         };
         format!("{code}{text}{plain}")
     }
@@ -237,7 +244,7 @@ mod tests {
     #[test]
     fn only_the_colours_of_tos_reach_the_terminal() {
         let colourful = printer(true);
-        let text = colourful.paint(Tone::Bad, "a\u{1b}[2Kb\u{1b}[8m");
+        let text = colourful.paint(TextStyle::Bad, "a\u{1b}[2Kb\u{1b}[8m");
         assert_eq!(
             colourful.shown(&text),
             "\u{1b}[31ma\\u{1b}[2Kb\\u{1b}[8m\u{1b}[0m"

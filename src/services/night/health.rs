@@ -6,21 +6,21 @@ use crate::{
     domain::{
         agent::{
             Agent, AgentEnd, AgentKind, AgentReport, CHECK_EDITED, CHECK_FILE, CHECK_FILES,
-            CHECK_RAN, Invocation, Quiet, classify, telling_line,
+            CHECK_RAN, Invocation, SilentAgent, classify, telling_line,
         },
-        command::{Command, Kind},
-        guarded::{Sandbox, TaskList},
-        ledger::Record,
-        night::health::{AgentSeen, Facts, Moment},
-        notification::{Event, Notification},
-        process::{End, Exit},
+        command::{Command, CommandKind},
+        ledger::LedgerRecord,
+        night::health::{AgentHealth, ClockReading, HealthFacts},
+        notification::{Notification, NotificationEvent},
+        process::{CommandResult, ExitStatus},
+        tasks::{SandboxDemand, TaskList},
     },
     ports::{
-        hands::Confined,
-        runner::{Order, Runner, Streams},
-        worktrees::Place,
+        agent_runners::ConfinementFacts,
+        runner::{CommandRequest, CommandRunner, CommandStreams},
+        worktrees::Worktree,
     },
-    services::guarded::{Listener, Tools},
+    services::tasks::{AgentListener, SessionPorts},
 };
 
 /// How long an agent may take over a question for which it runs a command and edits a file.
@@ -31,13 +31,13 @@ const VERSION_PATIENCE: Duration = Duration::from_secs(20);
 /// Looks at everything. `run` names the work tree in which agents are asked; people get a note that says what it is.
 pub async fn look(
     list: &TaskList,
-    tools: &Tools,
-    records: &[Record],
-    confined: &Confined,
+    tools: &SessionPorts,
+    records: &[LedgerRecord],
+    confined: &ConfinementFacts,
     run: &str,
-) -> Facts {
+) -> HealthFacts {
     let mut agents = Vec::new();
-    for line in tools.hands.recover() {
+    for line in tools.runners.recover_logins() {
         tracing::warn!("{line}");
     }
     // Old work trees go first: one of them may stand where an agent is asked.
@@ -46,19 +46,19 @@ pub async fn look(
         agents.push(examine_agent(agent, list.sandbox, tools, run, confined).await);
     }
     let boot = tools.machine.boot();
-    Facts {
+    HealthFacts {
         agents,
         free: tools.machine.free_bytes(),
         git: tools.machine.git(),
         backend: confined.backend.clone(),
         capabilities: confined.capabilities.clone(),
         told: told(tools, list, run).await,
-        now: Moment {
+        now: ClockReading {
             at: tools.clock.now(),
             boottime_ms: boot.ms,
             boot_id: boot.id,
         },
-        last: records.last().map(|record| Moment {
+        last: records.last().map(|record| ClockReading {
             at: record.stamp.at,
             boottime_ms: record.stamp.boottime_ms,
             boot_id: record.stamp.boot_id.clone(),
@@ -68,9 +68,13 @@ pub async fn look(
     }
 }
 
-async fn told(tools: &Tools, list: &TaskList, run: &str) -> Vec<(String, Result<(), String>)> {
+async fn told(
+    tools: &SessionPorts,
+    list: &TaskList,
+    run: &str,
+) -> Vec<(String, Result<(), String>)> {
     let asked = Notification::new(
-        Event::Health,
+        NotificationEvent::Health,
         format!("{}: can you be reached?", list.id),
         run,
     )
@@ -87,17 +91,17 @@ async fn told(tools: &Tools, list: &TaskList, run: &str) -> Vec<(String, Result<
 /// Looks at one agent, behind the wall it will work behind.
 pub async fn examine_agent(
     agent: &Agent,
-    sandbox: Sandbox,
-    tools: &Tools,
+    sandbox: SandboxDemand,
+    tools: &SessionPorts,
     run: &str,
-    confined: &Confined,
-) -> AgentSeen {
+    confined: &ConfinementFacts,
+) -> AgentHealth {
     let walled = confined
         .capabilities
         .iter()
         .any(|word| word == "fs_confined");
     let asked = ask(agent, sandbox, tools, run, walled).await;
-    AgentSeen {
+    AgentHealth {
         program: agent.program().to_owned(),
         version: asked.version,
         needs_version: agent.kind != AgentKind::Command,
@@ -107,7 +111,7 @@ pub async fn examine_agent(
 }
 
 /// What asking an agent showed.
-struct Asked {
+struct AgentAnswer {
     version: Result<String, String>,
     /// `None` = it is not asked.
     reply: Option<Result<String, String>>,
@@ -115,14 +119,20 @@ struct Asked {
 
 /// Asks an agent for its version and a question, behind the wall it will work behind, in an empty folder, with no more
 /// variables than it will have.
-async fn ask(agent: &Agent, sandbox: Sandbox, tools: &Tools, run: &str, walled: bool) -> Asked {
-    let failed = |why: String| Asked {
+async fn ask(
+    agent: &Agent,
+    sandbox: SandboxDemand,
+    tools: &SessionPorts,
+    run: &str,
+    walled: bool,
+) -> AgentAnswer {
+    let failed = |why: String| AgentAnswer {
         version: Err(why.clone()),
         reply: Some(Err(why)),
     };
-    let agent = tools.hands.with_login(agent);
+    let agent = tools.runners.with_login(agent);
     if is_of_the_repository(&agent, tools) {
-        return Asked {
+        return AgentAnswer {
             version: Err("a program of your own is not asked".to_owned()),
             reply: None,
         };
@@ -131,24 +141,26 @@ async fn ask(agent: &Agent, sandbox: Sandbox, tools: &Tools, run: &str, walled: 
         Ok(place) => place,
         Err(error) => return failed(error.to_string()),
     };
-    let asked = match tools.hands.furnish(&place.room, &agent) {
+    let asked = match tools.runners.prepare_home(&place.task_folder, &agent) {
         Ok((home, _)) => {
-            let asker = Asker {
+            let asker = AgentQuestion {
                 agent: &agent,
                 tools,
                 place: &place,
                 home,
-                runner: tools.hands.for_agent(&place.room, &agent, sandbox),
+                runner: tools
+                    .runners
+                    .agent_runner(&place.task_folder, &agent, sandbox),
                 walled,
             };
-            Asked {
+            AgentAnswer {
                 version: asker.version().await,
                 reply: Some(asker.reply().await),
             }
         }
         Err(why) => failed(format!("{why}; {}", agent.kind.login_remedy())),
     };
-    tools.hands.strip(&place.room);
+    tools.runners.remove_credentials(&place.task_folder);
     match tools.worktrees.remove_scratch(&place) {
         Ok(()) => asked,
         Err(error) => failed(error.to_string()),
@@ -157,7 +169,7 @@ async fn ask(agent: &Agent, sandbox: Sandbox, tools: &Tools, run: &str, walled: 
 
 /// Returns whether a `command` agent is a program of the repository, which an empty folder does not hold and which is not
 /// started for a question unless a `check` says how.
-fn is_of_the_repository(agent: &Agent, tools: &Tools) -> bool {
+fn is_of_the_repository(agent: &Agent, tools: &SessionPorts) -> bool {
     let alone = agent.kind == AgentKind::Command && agent.check.is_empty();
     let mut words = agent
         .args
@@ -167,16 +179,16 @@ fn is_of_the_repository(agent: &Agent, tools: &Tools) -> bool {
 }
 
 /// An agent and where it is asked.
-struct Asker<'a> {
+struct AgentQuestion<'a> {
     agent: &'a Agent,
-    tools: &'a Tools,
-    place: &'a Place,
+    tools: &'a SessionPorts,
+    place: &'a Worktree,
     home: String,
-    runner: Arc<dyn Runner>,
+    runner: Arc<dyn CommandRunner>,
     walled: bool,
 }
 
-impl Asker<'_> {
+impl AgentQuestion<'_> {
     async fn version(&self) -> Result<String, String> {
         if self.agent.kind == AgentKind::Command {
             return Err("a program of your own is not asked".to_owned());
@@ -188,13 +200,13 @@ impl Asker<'_> {
             reads_prompt: false,
         };
         let end = self
-            .run(invocation, 1, Streams::default(), VERSION_PATIENCE)
+            .run(invocation, 1, CommandStreams::default(), VERSION_PATIENCE)
             .await?;
         let text = end.stdout.text();
         match (&end.exit, text.lines().find(|line| !line.trim().is_empty())) {
-            (Exit::Code { code: 0 }, Some(line)) => Ok(line.trim().to_owned()),
-            (Exit::Code { code: 0 }, None) => Err("it printed nothing".to_owned()),
-            (Exit::TimedOut { .. }, _) => {
+            (ExitStatus::Code { code: 0 }, Some(line)) => Ok(line.trim().to_owned()),
+            (ExitStatus::Code { code: 0 }, None) => Err("it printed nothing".to_owned()),
+            (ExitStatus::TimedOut { .. }, _) => {
                 Err(format!("no answer after {} s", VERSION_PATIENCE.as_secs()))
             }
             _ => Err(telling_line(&end.stderr.text())
@@ -204,7 +216,10 @@ impl Asker<'_> {
 
     async fn reply(&self) -> Result<String, String> {
         let (prompt, uses_tools) = self.agent.check_prompt();
-        let file = self.tools.hands.write_prompt(&self.place.room, prompt)?;
+        let file = self
+            .tools
+            .runners
+            .write_prompt(&self.place.task_folder, prompt)?;
         let invocation = self
             .agent
             .check_invocation(&file.to_string_lossy(), self.walled);
@@ -215,14 +230,17 @@ impl Asker<'_> {
         } else {
             self.agent.kind
         };
-        let listener = Arc::new(Listener::new(kind, &self.tools.clock));
-        let streams = Streams {
+        let listener = Arc::new(AgentListener::new(kind, &self.tools.clock));
+        let streams = CommandStreams {
             input_file: invocation.reads_prompt.then_some(file),
-            reader: Some(Arc::<Listener>::clone(&listener)),
+            reader: Some(Arc::<AgentListener>::clone(&listener)),
         };
         let end = self.run(invocation, 2, streams, PATIENCE).await?;
         let report = listener.report();
-        if matches!(end.exit, Exit::TimedOut { .. } | Exit::Idle { .. }) {
+        if matches!(
+            end.exit,
+            ExitStatus::TimedOut { .. } | ExitStatus::Idle { .. }
+        ) {
             let said =
                 telling_line(&listener.stderr()).or_else(|| report.complaints.last().cloned());
             let said = said.map_or(String::new(), |line| format!("; {line}"));
@@ -237,7 +255,7 @@ impl Asker<'_> {
             &agent,
             &report,
             &end.exit,
-            Quiet::No,
+            SilentAgent::No,
             &listener.stderr(),
             now,
         );
@@ -280,9 +298,9 @@ impl Asker<'_> {
         &self,
         invocation: Invocation,
         index: u32,
-        streams: Streams,
+        streams: CommandStreams,
         patience: Duration,
-    ) -> Result<End, String> {
+    ) -> Result<CommandResult, String> {
         let environment = [
             ("HOME", self.home.as_str()),
             ("TMPDIR", "/tmp"),
@@ -290,9 +308,9 @@ impl Asker<'_> {
             ("TOS_TASK", "health"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let order = Order {
+        let order = CommandRequest {
             command: Command {
-                kind: Kind::Exec,
+                kind: CommandKind::Exec,
                 code: String::new(),
                 argv: invocation.argv,
             },
@@ -304,7 +322,7 @@ impl Asker<'_> {
                 .into_iter()
                 .chain(invocation.environment)
                 .collect(),
-            output_directory: self.place.room.join("log"),
+            output_directory: self.place.task_folder.join("log"),
             index,
             token: format!("{}{index}", marker(self.tools)),
             streams,
@@ -317,6 +335,6 @@ impl Asker<'_> {
 }
 
 /// Returns what marks the processes of a check of this root, so that those a crash left can be found.
-pub(crate) fn marker(tools: &Tools) -> String {
+pub(crate) fn marker(tools: &SessionPorts) -> String {
     format!("health:{}/", tools.ledger.place())
 }

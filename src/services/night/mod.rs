@@ -1,3 +1,3 @@
-//! Nights: what is done before one begins. The night itself is a session of [`crate::services::guarded`].
+//! Nights: what is done before one begins. The night itself is a session of [`crate::services::tasks`].
 
 pub mod health;

@@ -1,7 +1,8 @@
 //! As much of HTTP/1.1 as clients of models use.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io,
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
 };
 

@@ -28,7 +28,8 @@ mod http;
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufReader, Write},
+    io,
+    io::{BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,

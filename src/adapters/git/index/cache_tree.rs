@@ -1,6 +1,6 @@
 //! The trees an index remembers, so that a directory without changes need not be written again.
 
-use crate::adapters::git::object::Id;
+use crate::adapters::git::objects::object::ObjectId;
 
 /// The tree of one directory and of those below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(in crate::adapters::git) struct CacheTree {
     /// The directory's own name; empty at the top.
     pub(in crate::adapters::git) name: Vec<u8>,
     /// The tree and how many entries it spans; `None` where it must be computed again.
-    pub(in crate::adapters::git) valid: Option<(Id, usize)>,
+    pub(in crate::adapters::git) valid: Option<(ObjectId, usize)>,
     /// The directories directly below.
     pub(in crate::adapters::git) children: Vec<Self>,
 }

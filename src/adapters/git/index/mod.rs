@@ -1,15 +1,16 @@
 //! The index in memory: its entries with their stat data, and the trees it remembers.
 //!
 //! Own code rather than libgit2's, because the stat data is what makes a scan cheap and because
-//! libgit2 hashes and copies much more than a checkpoint needs. What this room does not understand it
+//! libgit2 hashes and copies much more than a checkpoint needs. What this module does not understand it
 //! reports as unsupported; the caller then leaves the work to the git program.
 
 mod cache_tree;
+pub(in crate::adapters::git) mod publish;
 mod read;
 mod stat;
 mod write;
 
-use super::object::{EMPTY_BLOB, Id};
+use super::objects::object::{EMPTY_BLOB, ObjectId};
 
 pub(super) use cache_tree::CacheTree;
 pub(super) use read::{parse_bytes, read};
@@ -32,20 +33,20 @@ const INTENT_TO_ADD: u16 = 0x2000;
 
 /// One entry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     /// What `lstat` said when the entry was last known to be right.
     pub(super) stat: Stat,
     /// Type and executable bit.
     pub(super) mode: u32,
     /// The blob, or a submodule's commit.
-    pub(super) id: Id,
+    pub(super) id: ObjectId,
     flags: u16,
     extended: u16,
     start: u32,
     length: u32,
 }
 
-impl Entry {
+impl IndexEntry {
     /// Returns 0, or the side of a conflict.
     pub(super) fn stage(&self) -> u16 {
         (self.flags & STAGE) >> 12
@@ -89,7 +90,7 @@ impl Entry {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
     /// The entries.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<IndexEntry>,
     /// The trees of its directories, where known.
     pub(super) tree: Option<CacheTree>,
     /// When the file was written, or the look at the files behind it began; seconds and nanoseconds.
@@ -109,7 +110,7 @@ impl Index {
     }
 
     /// Returns an entry's path.
-    pub(super) fn path(&self, entry: &Entry) -> &[u8] {
+    pub(super) fn path(&self, entry: &IndexEntry) -> &[u8] {
         let start = entry.start as usize;
         self.paths
             .get(start..start + entry.length as usize)
@@ -123,10 +124,16 @@ impl Index {
     }
 
     /// Makes an entry for a path; the caller puts it in its place.
-    pub(super) fn make_entry(&mut self, path: &[u8], mode: u32, id: Id, stat: Stat) -> Entry {
+    pub(super) fn make_entry(
+        &mut self,
+        path: &[u8],
+        mode: u32,
+        id: ObjectId,
+        stat: Stat,
+    ) -> IndexEntry {
         let start = u32::try_from(self.paths.len()).unwrap_or(u32::MAX);
         self.paths.extend_from_slice(path);
-        Entry {
+        IndexEntry {
             stat,
             mode,
             id,
@@ -143,7 +150,7 @@ impl Index {
     }
 
     /// Tells whether what is seen now proves that a file still is what its entry says.
-    pub(super) fn proves(&self, entry: &Entry, seen: &Stat, mode: u32) -> bool {
+    pub(super) fn proves(&self, entry: &IndexEntry, seen: &Stat, mode: u32) -> bool {
         // No size means that the stat is not to be trusted, and an emptied file has none either.
         let is_forgotten = entry.stat.size == 0 && entry.id != EMPTY_BLOB;
         entry.mode == mode
@@ -187,9 +194,9 @@ impl Index {
 mod tests {
     use super::*;
 
-    const CONTENT: Id = [7; 20];
+    const CONTENT: ObjectId = [7; 20];
 
-    fn index_of(stat: Stat, id: Id) -> Index {
+    fn index_of(stat: Stat, id: ObjectId) -> Index {
         let mut index = Index {
             version: 2,
             written: (10, 0),

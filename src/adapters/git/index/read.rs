@@ -2,10 +2,10 @@
 
 use std::{os::unix::fs::MetadataExt, path::Path};
 
-use super::{CacheTree, Entry, Index, Stat};
+use super::{CacheTree, Index, IndexEntry, Stat};
 use crate::adapters::git::{
-    error::{Doing, Result, broken},
-    object::Id,
+    error::{ErrorContext, Result, broken},
+    objects::object::ObjectId,
 };
 
 const HAS_EXTENDED: u16 = 0x4000;
@@ -36,7 +36,7 @@ pub(in crate::adapters::git) fn read(path: &Path) -> Result<std::result::Result<
     }))
 }
 
-/// Reads the bytes of an index; `None` where this room does not understand them.
+/// Reads the bytes of an index; `None` where this module does not understand them.
 pub(in crate::adapters::git) fn parse_bytes(bytes: &[u8]) -> Option<Index> {
     parse(bytes)?.ok()
 }
@@ -82,7 +82,7 @@ fn entry(rest: &mut &[u8], index: &mut Index) -> Option<()> {
     }
     let [csec, cnano, msec, mnano, dev, ino, mode, uid, gid, size] = field;
     let (id, after) = rest.split_first_chunk::<20>()?;
-    let id: Id = *id;
+    let id: ObjectId = *id;
     *rest = after;
     let flags = u16_from(rest)?;
     let extended = if flags & HAS_EXTENDED == 0 {
@@ -109,7 +109,7 @@ fn entry(rest: &mut &[u8], index: &mut Index) -> Option<()> {
         let used = whole.len() - rest.len() + end;
         *rest = whole.get(used + 8 - used % 8..)?;
     }
-    index.entries.push(Entry {
+    index.entries.push(IndexEntry {
         stat: Stat {
             ctime: (csec, cnano),
             mtime: (msec, mnano),

@@ -2,8 +2,8 @@
 
 use sha1::{Digest, Sha1};
 
-use super::{Entry, Index, Stat};
-use crate::adapters::git::object::Id;
+use super::{Index, IndexEntry, Stat};
+use crate::adapters::git::objects::object::ObjectId;
 
 const HAS_EXTENDED: u16 = 0x4000;
 
@@ -36,7 +36,7 @@ impl Index {
             );
             bytes.extend(content);
         }
-        let sum: Id = Sha1::digest(&bytes).into();
+        let sum: ObjectId = Sha1::digest(&bytes).into();
         bytes.extend(sum);
         bytes
     }
@@ -51,7 +51,7 @@ impl Index {
 
     fn entry(
         &self,
-        entry: &Entry,
+        entry: &IndexEntry,
         path: &[u8],
         before: &[u8],
         racy_from: (u32, u32),

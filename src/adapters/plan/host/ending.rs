@@ -8,17 +8,14 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::{Alarm, CAP_BYTES, CAP_CHECK, LOOKS, LocalHost, Running, micros};
+use super::{CAP_BYTES, CAP_CHECK, HostTimer, LOOKS, LocalHost, RunningAttempt, micros};
 use crate::{
     adapters::{
-        plan::{
-            orphans,
-            slots::{self, Place},
-        },
+        plan::{orphans, slots, slots::LogPlace},
         process,
     },
-    domain::plan::task::{GRACE_SECONDS, Task},
-    ports::plan_host::{Done, Exit, Host},
+    domain::plan::task::{GRACE_SECONDS, PlanTask},
+    ports::plan_host::{AttemptExit, FinishedAttempt, TaskHost},
 };
 
 impl LocalHost<'_> {
@@ -40,31 +37,39 @@ impl LocalHost<'_> {
         }
     }
 
-    pub(super) fn alarm(&mut self, pid: i32, alarm: Alarm, now: Instant) {
+    pub(super) fn alarm(&mut self, pid: i32, alarm: HostTimer, now: Instant) {
         let Some(running) = self.running.get_mut(&pid) else {
             return;
         };
         let id = self.plan.task(running.task).map_or("", |task| &*task.id);
         match alarm {
-            Alarm::Reveal => {
+            HostTimer::Reveal => {
                 // A log that stays in its slot is still collected at the end.
                 drop(self.slots.reveal(&mut running.place, id));
-                self.timers
-                    .push(Reverse((now + CAP_CHECK, pid, running.serial, Alarm::Size)));
+                self.timers.push(Reverse((
+                    now + CAP_CHECK,
+                    pid,
+                    running.serial,
+                    HostTimer::Size,
+                )));
             }
-            Alarm::Size => {
+            HostTimer::Size => {
                 cap(&self.setting.run, id);
-                self.timers
-                    .push(Reverse((now + CAP_CHECK, pid, running.serial, Alarm::Size)));
+                self.timers.push(Reverse((
+                    now + CAP_CHECK,
+                    pid,
+                    running.serial,
+                    HostTimer::Size,
+                )));
             }
-            Alarm::Deadline if !running.is_ending => {
+            HostTimer::Deadline if !running.is_ending => {
                 running.timed_out = true;
                 self.terminate(pid, now);
             }
-            Alarm::Deadline => {}
-            Alarm::Idle if !running.is_ending => self.look_whether_idle(pid, now),
-            Alarm::Idle => {}
-            Alarm::Kill => {
+            HostTimer::Deadline => {}
+            HostTimer::Idle if !running.is_ending => self.look_whether_idle(pid, now),
+            HostTimer::Idle => {}
+            HostTimer::Kill => {
                 orphans::signal_tree(Pid::from_raw(pid), &running.token, Signal::KILL);
             }
         }
@@ -94,7 +99,7 @@ impl LocalHost<'_> {
         }
         let next = now + idle.limit / LOOKS;
         self.timers
-            .push(Reverse((next, pid, running.serial, Alarm::Idle)));
+            .push(Reverse((next, pid, running.serial, HostTimer::Idle)));
     }
 
     pub(super) fn terminate(&mut self, pid: i32, now: Instant) {
@@ -107,13 +112,13 @@ impl LocalHost<'_> {
                 orphans::signal_tree(Pid::from_raw(pid), &running.token, Signal::TERM);
             }
             let task = self.plan.task(running.task);
-            let grace = task.map_or(GRACE_SECONDS, Task::grace_seconds);
+            let grace = task.map_or(GRACE_SECONDS, PlanTask::grace_seconds);
             let kill = Duration::try_from_secs_f64(grace)
                 .ok()
                 .and_then(|grace| now.checked_add(grace));
             if let Some(kill) = kill {
                 self.timers
-                    .push(Reverse((kill, pid, running.serial, Alarm::Kill)));
+                    .push(Reverse((kill, pid, running.serial, HostTimer::Kill)));
             }
         }
     }
@@ -135,14 +140,14 @@ impl LocalHost<'_> {
         }
     }
 
-    pub(super) fn ended(&mut self, running: Running, code: i32) {
+    pub(super) fn ended(&mut self, running: RunningAttempt, code: i32) {
         self.pids.remove(&running.task);
         running.hold.finish();
         let us = micros(running.started.elapsed());
         let Some(task) = self.plan.task(running.task) else {
             return;
         };
-        if matches!(running.place, Place::Own) {
+        if matches!(running.place, LogPlace::Own) {
             // What was written since the last look.
             cap(&self.setting.run, &task.id);
         }
@@ -150,12 +155,12 @@ impl LocalHost<'_> {
         drop(self.slots.give_back(running.place, &task.id));
         let idle = running.idle.and_then(|idle| idle.ended_after);
         let exit = match idle {
-            Some(silent) => Exit::Idle(silent),
-            None if running.timed_out => Exit::TimedOut,
-            None => Exit::Code(code),
+            Some(silent) => AttemptExit::Idle(silent),
+            None if running.timed_out => AttemptExit::TimedOut,
+            None => AttemptExit::Code(code),
         };
-        let is_good = exit == Exit::Code(0);
-        let done = Done {
+        let is_good = exit == AttemptExit::Code(0);
+        let done = FinishedAttempt {
             task: running.task,
             exit,
             at: self.now(),

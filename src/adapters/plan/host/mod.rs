@@ -6,16 +6,17 @@
 //!
 //! `start` begins an attempt, `ending` is what becomes of it, `aside` is the slow work.
 //!
-//! Dangers: this room reaps every child of the process. Nothing else may wait for a child while a plan runs.
+//! Dangers: this module reaps every child of the process. Nothing else may wait for a child while a plan runs.
 
-mod aside;
+mod background;
 mod ending;
 mod start;
 
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
-    io::{self, Read},
+    io,
+    io::Read,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
@@ -35,18 +36,19 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use crate::{
     adapters::{
         plan::{
-            confiner::{Confiner, Hold},
-            launch, orphans,
-            slots::{Place, Slots},
-            tap::Tap,
+            confiner::{AttemptGuard, TaskConfiner},
+            launch,
+            log_tee::LogTee,
+            orphans,
+            slots::{LogPlace, LogSlots},
         },
-        process::Activity,
+        process::ProcessActivity,
         signals, state_folder,
     },
-    domain::plan::{Plan, Task, TaskIndex, event::Millis},
+    domain::plan::{Plan, PlanTask, TaskIndex, event::Millis},
     ports::{
-        plan_host::{Done, Guard, Happening, Host, Order, Reach},
-        runner::Interrupt,
+        plan_host::{AttemptRequest, FileReach, FinishedAttempt, HostEvent, TaskGuard, TaskHost},
+        runner::StopSignal,
     },
 };
 
@@ -59,67 +61,67 @@ const CAP_CHECK: Duration = Duration::from_millis(500);
 const CAP_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What a host works for.
-pub(crate) struct Setting {
+pub(crate) struct HostSettings {
     pub(crate) run_id: String,
     pub(crate) run: PathBuf,
     pub(crate) home: PathBuf,
     pub(crate) workdir: PathBuf,
     /// What may be touched on behalf of tasks, where their policy is enforced.
-    pub(crate) reach: Option<Reach>,
+    pub(crate) reach: Option<FileReach>,
 }
 
 /// Runs the tasks of one plan on this machine.
 pub(crate) struct LocalHost<'plan> {
     plan: &'plan Plan,
-    setting: Arc<Setting>,
-    confiner: Option<Confiner>,
-    slots: Slots,
+    setting: Arc<HostSettings>,
+    confiner: Option<TaskConfiner>,
+    slots: LogSlots,
     inherited: Vec<(std::ffi::OsString, std::ffi::OsString)>,
-    running: BTreeMap<i32, Running>,
+    running: BTreeMap<i32, RunningAttempt>,
     pids: BTreeMap<TaskIndex, i32>,
     /// What waits for its key, by task.
-    preparing: BTreeMap<TaskIndex, Order>,
+    preparing: BTreeMap<TaskIndex, AttemptRequest>,
     collecting: usize,
     keys: BTreeMap<TaskIndex, String>,
-    timers: BinaryHeap<Reverse<(Instant, i32, u64, Alarm)>>,
+    timers: BinaryHeap<Reverse<(Instant, i32, u64, HostTimer)>>,
     serial: u64,
-    happened: Vec<Happening>,
+    happened: Vec<HostEvent>,
     children: UnixStream,
     stops: UnixStream,
     news: UnixStream,
-    news_sender: (mpsc::Sender<News>, Arc<UnixStream>),
-    news_receiver: mpsc::Receiver<News>,
+    news_sender: (mpsc::Sender<AttemptNews>, Arc<UnixStream>),
+    news_receiver: mpsc::Receiver<AttemptNews>,
     inotify: OwnedFd,
     began: Instant,
     is_ending: bool,
 }
 
-struct Running {
+struct RunningAttempt {
     task: TaskIndex,
     serial: u64,
     round: u32,
-    place: Place,
+    place: LogPlace,
     token: String,
     started: Instant,
     is_ending: bool,
     timed_out: bool,
     /// What is known about its silence, where that has a limit.
-    idle: Option<Idle>,
-    hold: Hold,
+    idle: Option<IdleTimer>,
+    hold: AttemptGuard,
 }
 
 /// The silence of a task.
-struct Idle {
+struct IdleTimer {
     limit: Duration,
     /// What it had done at the last look, and since when that is all.
-    seen: Option<(Activity, u64)>,
+    seen: Option<(ProcessActivity, u64)>,
     since: Instant,
     /// How long it had been silent when it was ended for that.
     ended_after: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
+enum HostTimer {
     Reveal,
     Size,
     Deadline,
@@ -127,21 +129,21 @@ enum Alarm {
     Kill,
 }
 
-enum News {
+enum AttemptNews {
     Prepared {
         task: TaskIndex,
         key: Option<String>,
         is_known: bool,
     },
-    Collected(Done),
+    Collected(FinishedAttempt),
 }
 
 impl<'plan> LocalHost<'plan> {
-    /// Creates the hands of a run.
+    /// Creates the host of a run.
     pub(crate) fn new(
         plan: &'plan Plan,
-        setting: Setting,
-        guard: Option<Guard>,
+        setting: HostSettings,
+        guard: Option<TaskGuard>,
     ) -> io::Result<Self> {
         if guard.is_some() {
             // What is not there cannot be protected: a task could make its own past.
@@ -165,9 +167,9 @@ impl<'plan> LocalHost<'plan> {
         let (sender, news_receiver) = mpsc::channel();
         let mut host = Self {
             plan,
-            slots: Slots::open(&setting.run.join("logs"))?,
+            slots: LogSlots::open(&setting.run.join("logs"))?,
             setting: Arc::new(setting),
-            confiner: guard.map(Confiner::new).transpose()?,
+            confiner: guard.map(TaskConfiner::new).transpose()?,
             inherited: std::env::vars_os().collect(),
             running: BTreeMap::new(),
             pids: BTreeMap::new(),
@@ -190,18 +192,18 @@ impl<'plan> LocalHost<'plan> {
         Ok(host)
     }
 
-    fn directory(&self, task: &Task) -> PathBuf {
+    fn directory(&self, task: &PlanTask) -> PathBuf {
         launch::directory(&self.setting.workdir, task)
     }
 
-    fn done(&mut self, done: Done) {
-        self.happened.push(Happening::Ended(done));
+    fn done(&mut self, done: FinishedAttempt) {
+        self.happened.push(HostEvent::Ended(done));
     }
 
     fn look_for_request(&mut self) {
         let request = self.setting.run.join("cancel.request");
         if std::fs::symlink_metadata(request).is_ok_and(|found| found.is_file()) {
-            self.happened.push(Happening::CancelRequested);
+            self.happened.push(HostEvent::CancelRequested);
         }
     }
 
@@ -217,7 +219,7 @@ impl<'plan> LocalHost<'plan> {
             let taps = self.running.values().flat_map(|running| &running.hold.taps);
             let mut fds: Vec<PollFd<'_>> = own
                 .into_iter()
-                .chain(taps.filter_map(Tap::waits_on))
+                .chain(taps.filter_map(LogTee::waits_on))
                 .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
                 .collect();
             let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
@@ -249,7 +251,7 @@ impl<'plan> LocalHost<'plan> {
         }
         if *stops {
             for _ in 0..drain(&mut self.stops) {
-                self.happened.push(Happening::Interrupted);
+                self.happened.push(HostEvent::Interrupted);
             }
         }
         if *requests {
@@ -260,8 +262,8 @@ impl<'plan> LocalHost<'plan> {
     }
 }
 
-impl Host for LocalHost<'_> {
-    fn start(&mut self, order: Order) {
+impl TaskHost for LocalHost<'_> {
+    fn start(&mut self, order: AttemptRequest) {
         let Some(task) = self.plan.task(order.task) else {
             return;
         };
@@ -276,7 +278,7 @@ impl Host for LocalHost<'_> {
         }
     }
 
-    fn wait(&mut self, limit: Option<Duration>) -> Vec<Happening> {
+    fn wait(&mut self, limit: Option<Duration>) -> Vec<HostEvent> {
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         loop {
             let alarm = self.ring();
@@ -291,14 +293,14 @@ impl Host for LocalHost<'_> {
         }
     }
 
-    fn end_all(&mut self, how: Interrupt) {
+    fn end_all(&mut self, how: StopSignal) {
         self.is_ending = true;
         let now = Instant::now();
         let pids: Vec<i32> = self.running.keys().copied().collect();
         for pid in pids {
             match how {
-                Interrupt::Terminate => self.terminate(pid, now),
-                Interrupt::Kill => {
+                StopSignal::Terminate => self.terminate(pid, now),
+                StopSignal::Kill => {
                     if let Some(running) = self.running.get_mut(&pid) {
                         running.is_ending = true;
                         orphans::signal_tree(Pid::from_raw(pid), &running.token, Signal::KILL);

@@ -6,21 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Alarm, Idle, LOOKS, LocalHost, REVEAL, Running, micros};
+use super::{HostTimer, IdleTimer, LOOKS, LocalHost, REVEAL, RunningAttempt, micros};
 use crate::{
-    adapters::plan::{confiner::Hold, guard, launch::Launch, slots::Place},
-    domain::plan::{Task, state::Reason},
-    ports::plan_host::{Done, Exit, Host, Order},
+    adapters::plan::{confiner::AttemptGuard, launch::LaunchSpec, safe_open, slots::LogPlace},
+    domain::plan::{PlanTask, state::StatusReason},
+    ports::plan_host::{AttemptExit, AttemptRequest, FinishedAttempt, TaskHost},
 };
 
 impl LocalHost<'_> {
-    pub(super) fn spawn(&mut self, order: Order, task: &Task) {
+    pub(super) fn spawn(&mut self, order: AttemptRequest, task: &PlanTask) {
         let started = Instant::now();
         match self.launch(order, task, started) {
             Ok(()) => {}
-            Err((reason, message)) => self.done(Done {
+            Err((reason, message)) => self.done(FinishedAttempt {
                 task: order.task,
-                exit: Exit::NotStarted(reason, message),
+                exit: AttemptExit::NotStarted(reason, message),
                 at: self.now(),
                 us: micros(started.elapsed()),
                 artifacts: Vec::new(),
@@ -30,12 +30,12 @@ impl LocalHost<'_> {
 
     pub(super) fn launch(
         &mut self,
-        order: Order,
-        task: &Task,
+        order: AttemptRequest,
+        task: &PlanTask,
         started: Instant,
-    ) -> Result<(), (Reason, String)> {
+    ) -> Result<(), (StatusReason, String)> {
         let token = format!("{}/{}/{}", self.setting.run_id, task.id, order.attempt);
-        // Every passage has all retries again, after the attempts of those before it.
+        // Every execution has all retries again, after the attempts of those before it.
         let before = order.attempt.saturating_sub(order.round);
         let last = before.saturating_add(task.retries).saturating_add(1);
         let header = format!("\n===== attempt {} / {last} =====\n", order.attempt);
@@ -44,26 +44,26 @@ impl LocalHost<'_> {
             .take(&task.id, order.attempt, &header)
             .map_err(|error| {
                 (
-                    Reason::RunnerException,
+                    StatusReason::RunnerException,
                     format!("the log files cannot be opened: {error}"),
                 )
             })?;
         let cwd = self.directory(task);
-        let launch = Launch {
+        let launch = LaunchSpec {
             task,
             cwd: &cwd,
             token: &token,
             inherited: &self.inherited,
         };
         let begun = match &self.confiner {
-            None => launch.spawn(logs).map(|pid| (pid, Hold::default())),
+            None => launch.spawn(logs).map(|pid| (pid, AttemptGuard::default())),
             Some(confiner) => confiner.spawn(&launch, logs),
         };
         match begun {
             Ok((pid, hold)) => {
                 self.serial += 1;
                 self.set_timers(pid, task, started);
-                let running = Running {
+                let running = RunningAttempt {
                     task: order.task,
                     serial: self.serial,
                     round: order.round,
@@ -87,12 +87,12 @@ impl LocalHost<'_> {
     }
 
     /// Sets the first look at whether the task does anything, where it may not be idle for ever.
-    fn watch_idle(&mut self, pid: i32, task: &Task, started: Instant) -> Option<Idle> {
+    fn watch_idle(&mut self, pid: i32, task: &PlanTask, started: Instant) -> Option<IdleTimer> {
         let limit = Duration::try_from_secs_f64(task.idle_timeout_sec()?).ok()?;
         let first = started.checked_add(limit / LOOKS)?;
         self.timers
-            .push(Reverse((first, pid, self.serial, Alarm::Idle)));
-        Some(Idle {
+            .push(Reverse((first, pid, self.serial, HostTimer::Idle)));
+        Some(IdleTimer {
             limit,
             seen: None,
             since: started,
@@ -101,7 +101,7 @@ impl LocalHost<'_> {
     }
 
     /// Leaves the reason why a task did not start where its errors are looked for.
-    pub(super) fn complain(&mut self, mut place: Place, task: &Task, message: &str) {
+    pub(super) fn complain(&mut self, mut place: LogPlace, task: &PlanTask, message: &str) {
         let path = self
             .setting
             .run
@@ -109,7 +109,7 @@ impl LocalHost<'_> {
             .join(format!("{}.err.log", task.id));
         // The message also stands in the run log; a log file that cannot be written takes nothing away.
         drop(self.slots.reveal(&mut place, &task.id));
-        if let Ok(mut file) = guard::open_append(&path) {
+        if let Ok(mut file) = safe_open::open_append(&path) {
             drop(io::Write::write_all(
                 &mut file,
                 format!("{message}\n").as_bytes(),
@@ -117,16 +117,16 @@ impl LocalHost<'_> {
         }
     }
 
-    pub(super) fn set_timers(&mut self, pid: i32, task: &Task, started: Instant) {
+    pub(super) fn set_timers(&mut self, pid: i32, task: &PlanTask, started: Instant) {
         let serial = self.serial;
         self.timers
-            .push(Reverse((started + REVEAL, pid, serial, Alarm::Reveal)));
+            .push(Reverse((started + REVEAL, pid, serial, HostTimer::Reveal)));
         let limit = task
             .timeout_sec
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         if let Some(deadline) = limit.and_then(|limit| started.checked_add(limit)) {
             self.timers
-                .push(Reverse((deadline, pid, serial, Alarm::Deadline)));
+                .push(Reverse((deadline, pid, serial, HostTimer::Deadline)));
         }
     }
 }

@@ -10,26 +10,26 @@ use std::{
 
 use rustix::process::setsid;
 
-use super::{Fault, hold_lifeline, leave};
+use super::{JailError, hold_lifeline, leave};
 
 /// How long a process of a trial stays at most; a whole trial takes less than half of it.
 const LONGEST_STAY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Leaves the session, takes the lock, says so, and stays.
-pub(super) fn linger(lock: &str) -> Result<ExitCode, Fault> {
+pub(super) fn linger(lock: &str) -> Result<ExitCode, JailError> {
     // Fails only for the leader of a group, which has nothing to leave.
     let _ = setsid();
     hold(lock)
 }
 
 /// Stays as long as whoever started it.
-pub(super) fn stay(lock: &str) -> Result<ExitCode, Fault> {
+pub(super) fn stay(lock: &str) -> Result<ExitCode, JailError> {
     hold_lifeline(|| leave(0));
     hold(lock)
 }
 
 /// Takes the lock, says so, and stays.
-fn hold(lock: &str) -> Result<ExitCode, Fault> {
+fn hold(lock: &str) -> Result<ExitCode, JailError> {
     // The file is there already; behind a read-only wall it can be locked but not written.
     let file = fs::OpenOptions::new().read(true).open(lock)?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
@@ -44,7 +44,7 @@ fn hold(lock: &str) -> Result<ExitCode, Fault> {
 }
 
 /// Writes `PATH` until it holds more than `BYTES` (`BYTES:PATH`); succeeds only where nothing stops it.
-pub(super) fn fill(words: &str) -> Result<ExitCode, Fault> {
+pub(super) fn fill(words: &str) -> Result<ExitCode, JailError> {
     let (bytes, path) = words.split_once(':').ok_or("bytes and path expected")?;
     let mut left: u64 = bytes.parse()?;
     let mut file = fs::OpenOptions::new()
@@ -62,7 +62,7 @@ pub(super) fn fill(words: &str) -> Result<ExitCode, Fault> {
 }
 
 /// Starts so many threads and stays.
-pub(super) fn crowd(count: &str) -> Result<ExitCode, Fault> {
+pub(super) fn crowd(count: &str) -> Result<ExitCode, JailError> {
     let count: usize = count.parse()?;
     let (hold, release) = std::sync::mpsc::channel::<()>();
     let release = Arc::new(std::sync::Mutex::new(release));
@@ -77,7 +77,7 @@ pub(super) fn crowd(count: &str) -> Result<ExitCode, Fault> {
 }
 
 /// Stands in for tos: starts a jailer, holds its lifeline, and waits to be killed.
-pub(super) fn stand_in(directory: &str, words: &[OsString]) -> Result<ExitCode, Fault> {
+pub(super) fn stand_in(directory: &str, words: &[OsString]) -> Result<ExitCode, JailError> {
     let (program, arguments) = words.split_first().ok_or("no jailer to start")?;
     let mut jailer = Command::new(program)
         .args(arguments)

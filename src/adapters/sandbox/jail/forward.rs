@@ -1,7 +1,8 @@
 //! The network behind the wall: a loopback that works, and on it the door to the proxy.
 
 use std::{
-    io::{self, Write},
+    io,
+    io::Write,
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     os::unix::net::UnixStream,
     process::{Command, ExitCode, Stdio},
@@ -15,11 +16,11 @@ use super::{
         JAIL_WORD,
         spec::{INNER_PROGRAM, PROXY_PORT},
     },
-    Fault,
+    JailError,
 };
 
 /// Switches the loopback of a new network namespace on (protocol 0 of this family is routing).
-pub(super) fn raise_loopback() -> Result<(), Fault> {
+pub(super) fn raise_loopback() -> Result<(), JailError> {
     let socket = rustix::net::socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -58,7 +59,7 @@ fn switch_on(index: i32) -> Vec<u8> {
 }
 
 /// Starts a doorkeeper that nobody waits for, and returns when the door is open.
-pub(super) fn send_doorkeeper(socket: &str) -> Result<ExitCode, Fault> {
+pub(super) fn send_doorkeeper(socket: &str) -> Result<ExitCode, JailError> {
     let mut keeper = Command::new(INNER_PROGRAM)
         .args([JAIL_WORD, "door", socket])
         .env_clear()
@@ -72,7 +73,7 @@ pub(super) fn send_doorkeeper(socket: &str) -> Result<ExitCode, Fault> {
 }
 
 /// Keeps the door for as long as the wall stands.
-pub(super) fn keep_door(socket: &str) -> Result<ExitCode, Fault> {
+pub(super) fn keep_door(socket: &str) -> Result<ExitCode, JailError> {
     open_door(socket.to_owned())?;
     let mut out = io::stdout().lock();
     out.write_all(b"ready\n")?;

@@ -14,16 +14,16 @@
 //! `init` and `guard` hold the lifeline: their standard input is a pipe that only tos can close. When
 //! it ends, tos is gone, and they end everything.
 
-mod cage;
+mod cgroup;
+mod exec;
 mod extras;
-mod filter;
 mod forward;
-mod guard;
-mod inner;
+mod landlock;
 mod mounts;
 mod namespaces;
 mod probe;
-mod watch;
+mod process_limit;
+mod seccomp;
 
 use std::{
     ffi::OsString,
@@ -35,27 +35,27 @@ use std::{
     process::{ExitCode, ExitStatus},
 };
 
-pub(super) use cage::{is_possible as can_cage, sweep as sweep_cages};
+pub(super) use cgroup::{is_possible as can_cage, sweep as sweep_cages};
 pub(super) use probe::{Answers, DECOY_TOOL, DECOY_TOOLS, DECOYS, Questions};
-pub(super) use watch::is_needed as must_watch;
+pub(super) use process_limit::is_needed as must_watch;
 
-use super::spec::Spec;
+use super::spec::SandboxSpec;
 
 /// What a jailer says when it could not even try.
 const JAIL_FAILED: u8 = 125;
 
 /// The command behind the wall.
 #[derive(Debug)]
-struct Behind {
+struct ConfinedCommand {
     program: OsString,
     name: OsString,
     arguments: Vec<OsString>,
 }
 
-type Fault = Box<dyn std::error::Error>;
+type JailError = Box<dyn std::error::Error>;
 
 /// Takes over a descriptor that this process was started with, and closes it to whatever it starts.
-fn adopt(number: i32) -> Result<OwnedFd, Fault> {
+fn adopt(number: i32) -> Result<OwnedFd, JailError> {
     #[expect(
         unsafe_code,
         reason = "a descriptor can be handed through exec only by its number"
@@ -79,7 +79,7 @@ pub fn jail_main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
+fn staged(words: Vec<OsString>) -> Result<ExitCode, JailError> {
     let mut words = words.into_iter();
     let stage = words.next().unwrap_or_default();
     let stage = stage.to_string_lossy().into_owned();
@@ -96,17 +96,17 @@ fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
         "stand-in" => return extras::stand_in(&first, &words.collect::<Vec<_>>()),
         _ => {}
     }
-    let spec: Spec = serde_json::from_str(&first)?;
+    let spec: SandboxSpec = serde_json::from_str(&first)?;
     match stage.as_str() {
-        "cage" => match cage::enter(&spec, &words.collect::<Vec<_>>()) {
+        "cage" => match cgroup::enter(&spec, &words.collect::<Vec<_>>()) {
             Ok(never) => match never {},
             Err(fault) => Err(fault),
         },
-        "watch" => watch::watch(&spec, &words.collect::<Vec<_>>()),
+        "watch" => process_limit::watch(&spec, &words.collect::<Vec<_>>()),
         "outer" => namespaces::outer(&spec, &first, words.collect()),
         "init" => namespaces::init(&spec, &first, &words.collect::<Vec<_>>()),
-        "guard" => guard::guard(&spec, &first, words.collect()),
-        "inner" => match inner::inner(&spec, &behind(words)?) {
+        "guard" => landlock::guard(&spec, &first, words.collect()),
+        "inner" => match exec::inner(&spec, &behind(words)?) {
             Ok(never) => match never {},
             Err(fault) => Err(fault),
         },
@@ -115,10 +115,10 @@ fn staged(words: Vec<OsString>) -> Result<ExitCode, Fault> {
 }
 
 /// Reads `PROGRAM NAME ARGUMENTS...`.
-fn behind(mut words: impl Iterator<Item = OsString>) -> Result<Behind, Fault> {
+fn behind(mut words: impl Iterator<Item = OsString>) -> Result<ConfinedCommand, JailError> {
     let mut next = || words.next().ok_or("no command behind the wall");
     let (program, name) = (next()?, next()?);
-    Ok(Behind {
+    Ok(ConfinedCommand {
         program,
         name,
         arguments: words.collect(),

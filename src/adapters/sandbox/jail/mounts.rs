@@ -2,8 +2,8 @@
 //! services covered, devices and processes of its own.
 
 use std::{
-    fs,
-    io::{self, ErrorKind},
+    fs, io,
+    io::ErrorKind,
     os::unix::{ffi::OsStringExt, fs::symlink},
     path::{Path, PathBuf},
 };
@@ -18,10 +18,10 @@ use rustix::{
 };
 
 use super::{
-    super::spec::{INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, Layer, Spec},
-    Fault,
+    super::spec::{FolderAccess, INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, SandboxSpec},
+    JailError,
 };
-use crate::domain::confinement::{Level, Network};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess};
 
 const OLD: &str = "/old";
 const NEW: &str = "/new";
@@ -30,7 +30,7 @@ const NEW: &str = "/new";
 const PROC_LEVERS: &[&str] = &["sys", "sysrq-trigger", "irq", "bus"];
 
 /// Builds the inside and moves into it.
-pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
+pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
     mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -58,14 +58,14 @@ pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
     if let Some(proxy) = &spec.proxy {
         bind(proxy, Path::new(INNER_PROXY), true)?;
     }
-    if spec.network == Network::Full {
+    if spec.network == NetworkAccess::Full {
         keep_resolver()?;
     }
     // Only now, for places to mount on are made in covered folders.
     for (path, _) in spec
         .layers
         .iter()
-        .filter(|(_, layer)| *layer == Layer::Cover)
+        .filter(|(_, layer)| *layer == FolderAccess::Cover)
     {
         let name = path.display().to_string();
         at(&name, remount_read_only(&inside(path), quiet()))?;
@@ -76,12 +76,12 @@ pub(super) fn build(spec: &Spec) -> Result<(), Fault> {
 }
 
 /// Covers folders and brings back what is shown in them.
-fn lay(spec: &Spec) -> Result<(), Fault> {
+fn lay(spec: &SandboxSpec) -> Result<(), JailError> {
     for (path, layer) in &spec.layers {
         match layer {
-            Layer::Cover => cover(path)?,
-            Layer::Show => bind(path, path, true)?,
-            Layer::Root => bind(path, path, spec.level == Level::ReadOnly)?,
+            FolderAccess::Cover => cover(path)?,
+            FolderAccess::Show => bind(path, path, true)?,
+            FolderAccess::Root => bind(path, path, spec.level == ConfinementLevel::ReadOnly)?,
         }
     }
     for (link, target) in &spec.links {
@@ -93,7 +93,7 @@ fn lay(spec: &Spec) -> Result<(), Fault> {
 }
 
 /// Puts an empty folder in the place of a folder.
-fn cover(path: &Path) -> Result<(), Fault> {
+fn cover(path: &Path) -> Result<(), JailError> {
     let target = inside(path);
     fs::create_dir_all(&target)?;
     let name = path.display().to_string();
@@ -105,7 +105,7 @@ fn cover(path: &Path) -> Result<(), Fault> {
 
 /// Makes a small root of our own from which both the old and the new one can be reached, so that a
 /// folder that gets covered (such as `/tmp`) can still be bound from where it really is.
-fn step_aside() -> Result<(), Fault> {
+fn step_aside() -> Result<(), JailError> {
     at(
         "a root of our own",
         mount("tmpfs", "/tmp", "tmpfs", quiet(), c"mode=755"),
@@ -119,7 +119,7 @@ fn step_aside() -> Result<(), Fault> {
 }
 
 /// Makes the new root the root and lets everything else go.
-fn move_in() -> Result<(), Fault> {
+fn move_in() -> Result<(), JailError> {
     let outside = rustix::fs::open("/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     chdir(NEW)?;
     at("moving in", pivot_root(".", "."))?;
@@ -132,7 +132,7 @@ fn move_in() -> Result<(), Fault> {
     Ok(())
 }
 
-fn own_processes() -> Result<(), Fault> {
+fn own_processes() -> Result<(), JailError> {
     let proc = inside(Path::new("/proc"));
     at("processes", mount("proc", &proc, "proc", quiet(), None))?;
     for lever in PROC_LEVERS {
@@ -145,7 +145,7 @@ fn own_processes() -> Result<(), Fault> {
     Ok(())
 }
 
-fn own_devices() -> Result<(), Fault> {
+fn own_devices() -> Result<(), JailError> {
     let dev = inside(Path::new("/dev"));
     let flags = MountFlags::NOSUID;
     at("devices", mount("tmpfs", &dev, "tmpfs", flags, c"mode=755"))?;
@@ -178,7 +178,7 @@ fn own_devices() -> Result<(), Fault> {
     Ok(())
 }
 
-fn own_folders(spec: &Spec) -> Result<(), Fault> {
+fn own_folders(spec: &SandboxSpec) -> Result<(), JailError> {
     let bytes = spec.limits.temporary_bytes;
     for folder in ["/tmp", "/var/tmp", "/dev/shm", "/run"] {
         let target = inside(Path::new(folder));
@@ -201,7 +201,7 @@ fn own_folders(spec: &Spec) -> Result<(), Fault> {
 }
 
 /// Binds a path of the outside to a place inside, which is made where it was covered.
-fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), Fault> {
+fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), JailError> {
     let from = outside(source);
     let to = inside(target);
     if !to.exists() {
@@ -221,7 +221,7 @@ fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), Fault> {
     }
 }
 
-fn hide(path: &Path) -> Result<(), Fault> {
+fn hide(path: &Path) -> Result<(), JailError> {
     let target = inside(path);
     let name = path.display().to_string();
     match fs::symlink_metadata(&target) {
@@ -242,7 +242,7 @@ fn hide(path: &Path) -> Result<(), Fault> {
 }
 
 /// With the network open, names must be found: the resolver's file may lie in the covered `/run`.
-fn keep_resolver() -> Result<(), Fault> {
+fn keep_resolver() -> Result<(), JailError> {
     let linked = fs::read_link(outside(Path::new("/etc/resolv.conf")));
     let Ok(linked) = linked.map(|link| Path::new("/etc").join(link)) else {
         return Ok(());
@@ -267,7 +267,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Makes every mount at and below `top` read-only, keeping what else was said about it.
-fn read_only_below(top: &Path) -> Result<(), Fault> {
+fn read_only_below(top: &Path) -> Result<(), JailError> {
     let table =
         fs::read("/old/proc/self/mountinfo").or_else(|_| fs::read("/proc/self/mountinfo"))?;
     for (place, flags) in table.split(|byte| *byte == b'\n').filter_map(mounted) {
@@ -362,7 +362,7 @@ fn quiet() -> MountFlags {
     MountFlags::NOSUID | MountFlags::NODEV
 }
 
-fn at<E: std::fmt::Display>(what: &str, result: Result<(), E>) -> Result<(), Fault> {
+fn at<E: std::fmt::Display>(what: &str, result: Result<(), E>) -> Result<(), JailError> {
     result.map_err(|error| format!("{what}: {error}").into())
 }
 

@@ -15,14 +15,18 @@ use rustix::{
 use super::{
     super::{
         JAIL_WORD,
-        spec::{INNER_PROGRAM, INNER_PROXY, Spec},
+        spec::{INNER_PROGRAM, INNER_PROXY, SandboxSpec},
     },
-    Fault, adopt, end_like, forward, hold_lifeline, leave, mounts,
+    JailError, adopt, end_like, forward, hold_lifeline, leave, mounts,
 };
-use crate::domain::confinement::Network;
+use crate::domain::sandbox::NetworkAccess;
 
 /// Makes the namespaces, starts `init` in them, and ends the way the command ended.
-pub(super) fn outer(spec: &Spec, encoded: &str, behind: Vec<OsString>) -> Result<ExitCode, Fault> {
+pub(super) fn outer(
+    spec: &SandboxSpec,
+    encoded: &str,
+    behind: Vec<OsString>,
+) -> Result<ExitCode, JailError> {
     enter(spec.network)?;
     let (mut report, to_report) = std::io::pipe()?;
     // The writing end must reach `init`, which closes it to everybody else.
@@ -44,7 +48,7 @@ pub(super) fn outer(spec: &Spec, encoded: &str, behind: Vec<OsString>) -> Result
     })
 }
 
-fn enter(network: Network) -> Result<(), Fault> {
+fn enter(network: NetworkAccess) -> Result<(), JailError> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     let mut flags = UnshareFlags::NEWUSER
         | UnshareFlags::NEWNS
@@ -52,7 +56,7 @@ fn enter(network: Network) -> Result<(), Fault> {
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
-    if network != Network::Full {
+    if network != NetworkAccess::Full {
         flags |= UnshareFlags::NEWNET;
     }
     #[expect(unsafe_code, reason = "the safe form of this call was withdrawn")]
@@ -67,7 +71,7 @@ fn enter(network: Network) -> Result<(), Fault> {
 }
 
 /// Starting a program would take the rights over the new namespaces away from everybody but root.
-fn keep_rights() -> Result<(), Fault> {
+fn keep_rights() -> Result<(), JailError> {
     let mut sets = rustix::thread::capabilities(None)?;
     sets.inheritable = sets.permitted;
     rustix::thread::set_capabilities(None, sets)?;
@@ -78,13 +82,17 @@ fn keep_rights() -> Result<(), Fault> {
 }
 
 /// Builds the inside, starts the command in it, collects orphans until the command ends.
-pub(super) fn init(spec: &Spec, encoded: &str, words: &[OsString]) -> Result<ExitCode, Fault> {
+pub(super) fn init(
+    spec: &SandboxSpec,
+    encoded: &str,
+    words: &[OsString],
+) -> Result<ExitCode, JailError> {
     let (report, behind) = words.split_first().ok_or("no place to report to")?;
     let mut report = report_from(report)?;
     // Before anything can go wrong or take long: without tos nothing of this may stay.
     hold_lifeline(|| leave(super::JAIL_FAILED));
     mounts::build(spec)?;
-    if spec.network != Network::Full {
+    if spec.network != NetworkAccess::Full {
         forward::raise_loopback()?;
     }
     if spec.proxy.is_some() {
@@ -102,13 +110,13 @@ pub(super) fn init(spec: &Spec, encoded: &str, words: &[OsString]) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-fn report_from(word: &OsString) -> Result<std::io::PipeWriter, Fault> {
+fn report_from(word: &OsString) -> Result<std::io::PipeWriter, JailError> {
     let number = word.to_str().and_then(|word| word.parse().ok());
     let number = number.ok_or("the place to report to is not a number")?;
     Ok(adopt(number)?.into())
 }
 
-fn collect_until(main: u32) -> Result<i32, Fault> {
+fn collect_until(main: u32) -> Result<i32, JailError> {
     loop {
         let ended = rustix::process::wait(WaitOptions::empty())?;
         if let Some((pid, status)) = ended

@@ -20,16 +20,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         JAIL_WORD,
-        spec::{Limits, PROXY_PORT},
+        spec::{PROXY_PORT, ResourceLimits},
     },
-    Fault,
+    JailError,
 };
-use crate::domain::confinement::{Capability, Level, Proof};
+use crate::domain::sandbox::{CapabilityProof, ConfinementLevel, SandboxCapability};
 
 /// What the outside has prepared.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Questions {
-    pub(in super::super) level: Level,
+    pub(in super::super) level: ConfinementLevel,
     pub(in super::super) root: PathBuf,
     /// A file outside the root that must stay as it is.
     pub(in super::super) outside: PathBuf,
@@ -47,7 +47,7 @@ pub(in super::super) struct Questions {
     pub(in super::super) temporary_name: String,
     /// The lock that a process which stays behind holds.
     pub(in super::super) lock: PathBuf,
-    pub(in super::super) limits: Limits,
+    pub(in super::super) limits: ResourceLimits,
     pub(in super::super) has_git: bool,
     /// Whether the proxy's door is there; it allows `tcp` on 127.0.0.1 and nothing else.
     pub(in super::super) has_proxy: bool,
@@ -67,15 +67,15 @@ pub(in super::super) const DECOY_TOOLS: &str = ".cargo/bin";
 pub(in super::super) const DECOY_TOOL: &str = ".cargo/bin/tool";
 
 /// What was seen inside.
-pub(in super::super) type Answers = Vec<Proof>;
+pub(in super::super) type Answers = Vec<CapabilityProof>;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Tries everything and prints the answers.
-pub(super) fn answer(questions: &str) -> Result<ExitCode, Fault> {
+pub(super) fn answer(questions: &str) -> Result<ExitCode, JailError> {
     let asked: Questions = serde_json::from_str(questions)?;
     let mut answers: Answers = vec![
-        proof(Capability::Runs, true, "a probe ran and answered"),
+        proof(SandboxCapability::Runs, true, "a probe ran and answered"),
         writes_outside(&asked),
         protected(&asked),
         root_as_asked(&asked),
@@ -101,16 +101,16 @@ pub(super) fn answer(questions: &str) -> Result<ExitCode, Fault> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn proof(capability: Capability, holds: bool, how: impl Into<String>) -> Proof {
-    Proof {
+fn proof(capability: SandboxCapability, holds: bool, how: impl Into<String>) -> CapabilityProof {
+    CapabilityProof {
         capability,
         holds: Some(holds),
         how: how.into(),
     }
 }
 
-fn untried(capability: Capability, why: &str) -> Proof {
-    Proof {
+fn untried(capability: SandboxCapability, why: &str) -> CapabilityProof {
+    CapabilityProof {
         capability,
         holds: None,
         how: why.into(),
@@ -118,7 +118,7 @@ fn untried(capability: Capability, why: &str) -> Proof {
 }
 
 /// All of these must be refused; says which were not.
-fn refused(capability: Capability, tried: &[(&str, bool)]) -> Proof {
+fn refused(capability: SandboxCapability, tried: &[(&str, bool)]) -> CapabilityProof {
     let done: Vec<&str> = tried
         .iter()
         .filter(|(_, worked)| *worked)
@@ -148,7 +148,7 @@ fn can_create(path: impl AsRef<Path>) -> bool {
     fs::write(path, "x").is_ok()
 }
 
-fn writes_outside(asked: &Questions) -> Proof {
+fn writes_outside(asked: &Questions) -> CapabilityProof {
     // Beside the root these may seem to work, in a private copy; whether they did is seen outside.
     let beside = [
         can_write(&asked.outside),
@@ -161,7 +161,7 @@ fn writes_outside(asked: &Questions) -> Proof {
         "; beside the root nothing can be changed"
     };
     let mut proof = refused(
-        Capability::WritesOutside,
+        SandboxCapability::WritesOutside,
         &[
             ("make a file in /", can_create("/tos-trial")),
             ("make a file in /etc", can_create("/etc/tos-trial")),
@@ -180,10 +180,10 @@ fn writes_outside(asked: &Questions) -> Proof {
     proof
 }
 
-fn protected(asked: &Questions) -> Proof {
+fn protected(asked: &Questions) -> CapabilityProof {
     let root = &asked.root;
     refused(
-        Capability::Protected,
+        SandboxCapability::Protected,
         &[
             ("change .git/HEAD", can_write(&root.join(".git/HEAD"))),
             ("make a hook", can_create(root.join(".git/hooks/trial"))),
@@ -198,20 +198,20 @@ fn protected(asked: &Questions) -> Proof {
     )
 }
 
-fn root_as_asked(asked: &Questions) -> Proof {
+fn root_as_asked(asked: &Questions) -> CapabilityProof {
     let worked = can_create(asked.root.join("workspace/new"));
-    let wanted = asked.level == Level::Workspace;
+    let wanted = asked.level == ConfinementLevel::Workspace;
     let how = if worked {
         "a file was made below the root"
     } else {
         "no file could be made below the root"
     };
-    proof(Capability::RootAsAsked, worked == wanted, how)
+    proof(SandboxCapability::RootAsAsked, worked == wanted, how)
 }
 
-fn new_in_root(asked: &Questions) -> Proof {
-    if asked.level != Level::Workspace {
-        return untried(Capability::NewInRoot, "the root is read-only");
+fn new_in_root(asked: &Questions) -> CapabilityProof {
+    if asked.level != ConfinementLevel::Workspace {
+        return untried(SandboxCapability::NewInRoot, "the root is read-only");
     }
     let worked = can_create(asked.root.join("new"));
     let how = if worked {
@@ -219,12 +219,12 @@ fn new_in_root(asked: &Questions) -> Proof {
     } else {
         "only folders that exist can be written to"
     };
-    proof(Capability::NewInRoot, worked, how)
+    proof(SandboxCapability::NewInRoot, worked, how)
 }
 
-fn git_readable(asked: &Questions) -> Proof {
+fn git_readable(asked: &Questions) -> CapabilityProof {
     if !asked.has_git {
-        return untried(Capability::GitReadable, "git is not installed");
+        return untried(SandboxCapability::GitReadable, "git is not installed");
     }
     let status = Command::new("git")
         .arg("-C")
@@ -233,18 +233,18 @@ fn git_readable(asked: &Questions) -> Proof {
         .output();
     match status {
         Ok(output) if output.status.success() => {
-            proof(Capability::GitReadable, true, "git status ran")
+            proof(SandboxCapability::GitReadable, true, "git status ran")
         }
         Ok(output) => proof(
-            Capability::GitReadable,
+            SandboxCapability::GitReadable,
             false,
             String::from_utf8_lossy(&output.stderr),
         ),
-        Err(error) => proof(Capability::GitReadable, false, error.to_string()),
+        Err(error) => proof(SandboxCapability::GitReadable, false, error.to_string()),
     }
 }
 
-fn secrets_hidden(asked: &Questions) -> Proof {
+fn secrets_hidden(asked: &Questions) -> CapabilityProof {
     let is_read = |path: &Path| fs::read(path).is_ok_and(|text| !text.is_empty());
     let is_listed = |name: &str| {
         let entries = fs::read_dir(asked.home.join(name)).into_iter().flatten();
@@ -252,14 +252,14 @@ fn secrets_hidden(asked: &Questions) -> Proof {
     };
     if !is_read(&asked.home.join(DECOY_TOOL)) {
         return proof(
-            Capability::SecretsHidden,
+            SandboxCapability::SecretsHidden,
             false,
             "a program of the home that is on PATH cannot be read",
         );
     }
     let [key, login, letter, beside] = DECOYS.map(|name| is_read(&asked.home.join(name)));
     refused(
-        Capability::SecretsHidden,
+        SandboxCapability::SecretsHidden,
         &[
             ("read a key", key),
             ("list the folder of keys", is_listed(".ssh")),
@@ -271,7 +271,7 @@ fn secrets_hidden(asked: &Questions) -> Proof {
     )
 }
 
-fn private_temporary(asked: &Questions) -> Proof {
+fn private_temporary(asked: &Questions) -> CapabilityProof {
     let own = can_create(std::env::temp_dir().join(&asked.temporary_name));
     drop(fs::write(
         Path::new("/tmp").join(&asked.temporary_name),
@@ -282,10 +282,10 @@ fn private_temporary(asked: &Questions) -> Proof {
     } else {
         "the temporary directory cannot be written"
     };
-    proof(Capability::PrivateTemporary, own, how)
+    proof(SandboxCapability::PrivateTemporary, own, how)
 }
 
-fn local_services(asked: &Questions) -> Proof {
+fn local_services(asked: &Questions) -> CapabilityProof {
     let named = LocalAddr::from_abstract_name(asked.service_name.as_bytes())
         .and_then(|address| UnixStream::connect_addr(&address));
     let listed = |folder: &str| {
@@ -295,7 +295,7 @@ fn local_services(asked: &Questions) -> Proof {
             .any(|entry| can_connect_below(&entry.path()))
     };
     refused(
-        Capability::LocalServices,
+        SandboxCapability::LocalServices,
         &[
             ("connect by name", named.is_ok()),
             (
@@ -311,7 +311,7 @@ fn can_connect_below(path: &Path) -> bool {
     UnixStream::connect(path).is_ok()
 }
 
-fn no_network(asked: &Questions) -> Proof {
+fn no_network(asked: &Questions) -> CapabilityProof {
     let tcp = |address: SocketAddr| TcpStream::connect_timeout(&address, PATIENCE).is_ok();
     let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
         .and_then(|socket| socket.send_to(b"trial", (Ipv4Addr::LOCALHOST, asked.udp)));
@@ -325,7 +325,7 @@ fn no_network(asked: &Questions) -> Proof {
         ""
     };
     let mut proof = refused(
-        Capability::NoNetwork,
+        SandboxCapability::NoNetwork,
         &[
             (
                 "connect over TCP",
@@ -342,9 +342,9 @@ fn no_network(asked: &Questions) -> Proof {
     proof
 }
 
-fn allowlist(asked: &Questions) -> Proof {
+fn allowlist(asked: &Questions) -> CapabilityProof {
     if !asked.has_proxy {
-        return untried(Capability::Allowlist, "no hosts are allowed");
+        return untried(SandboxCapability::Allowlist, "no hosts are allowed");
     }
     let direct =
         TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, asked.tcp).into(), PATIENCE).is_ok();
@@ -355,7 +355,7 @@ fn allowlist(asked: &Questions) -> Proof {
         "through the proxy an allowed host answered {allowed}, another {other}; directly: {}",
         if direct { "connected" } else { "refused" }
     );
-    proof(Capability::Allowlist, holds, how)
+    proof(SandboxCapability::Allowlist, holds, how)
 }
 
 fn through_proxy(place: &str) -> String {
@@ -370,7 +370,7 @@ fn through_proxy(place: &str) -> String {
     ask().unwrap_or_else(|error| error.to_string())
 }
 
-fn no_new_privileges() -> Proof {
+fn no_new_privileges() -> CapabilityProof {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let value = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -380,19 +380,19 @@ fn no_new_privileges() -> Proof {
     let (sealed, rights) = (value("NoNewPrivs"), value("CapEff"));
     let holds = sealed == "1" && u64::from_str_radix(&rights, 16) == Ok(0);
     proof(
-        Capability::NoNewPrivileges,
+        SandboxCapability::NoNewPrivileges,
         holds,
         format!("NoNewPrivs {sealed}, rights {rights}"),
     )
 }
 
-fn isolated(asked: &Questions) -> Proof {
+fn isolated(asked: &Questions) -> CapabilityProof {
     let stranger = Pid::from_raw(asked.stranger);
     let signalled = stranger.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
     let spied =
         fs::read(format!("/proc/{}/environ", asked.stranger)).is_ok_and(|text| !text.is_empty());
     refused(
-        Capability::Isolated,
+        SandboxCapability::Isolated,
         &[
             ("kill a process outside", signalled),
             ("read its environment", spied),
@@ -401,7 +401,7 @@ fn isolated(asked: &Questions) -> Proof {
 }
 
 /// Runs `fill` and tells whether something stopped it.
-fn is_stopped(folder: &Path, bytes: u64) -> Result<bool, Fault> {
+fn is_stopped(folder: &Path, bytes: u64) -> Result<bool, JailError> {
     let path = folder.join("fill");
     let status = Command::new(std::env::current_exe()?)
         .args([JAIL_WORD, "fill", &format!("{bytes}:{}", path.display())])
@@ -412,13 +412,13 @@ fn is_stopped(folder: &Path, bytes: u64) -> Result<bool, Fault> {
     Ok(!status.success())
 }
 
-fn file_size(asked: &Questions) -> Proof {
+fn file_size(asked: &Questions) -> CapabilityProof {
     let Some(limit) = asked.limits.file_bytes else {
-        return untried(Capability::FileSize, "no limit is set");
+        return untried(SandboxCapability::FileSize, "no limit is set");
     };
     let folder = match asked.level {
-        Level::Workspace => asked.root.join("workspace"),
-        Level::Off | Level::ReadOnly => std::env::temp_dir(),
+        ConfinementLevel::Workspace => asked.root.join("workspace"),
+        ConfinementLevel::Off | ConfinementLevel::ReadOnly => std::env::temp_dir(),
     };
     let stopped = is_stopped(&folder, limit).unwrap_or(false);
     let how = if stopped {
@@ -426,10 +426,10 @@ fn file_size(asked: &Questions) -> Proof {
     } else {
         "a file grew beyond the limit"
     };
-    proof(Capability::FileSize, stopped, how)
+    proof(SandboxCapability::FileSize, stopped, how)
 }
 
-fn temporary_size(asked: &Questions) -> Proof {
+fn temporary_size(asked: &Questions) -> CapabilityProof {
     let limit = asked.limits.temporary_bytes;
     if asked.limits.file_bytes.is_some_and(|file| file <= limit) {
         // Several files together must hit the ceiling, each below the ceiling of one file.
@@ -442,22 +442,25 @@ fn temporary_size(asked: &Questions) -> Proof {
         } else {
             "full at the limit"
         };
-        return proof(Capability::TemporarySize, !fits, how);
+        return proof(SandboxCapability::TemporarySize, !fits, how);
     }
-    untried(Capability::TemporarySize, "the limit of one file is larger")
+    untried(
+        SandboxCapability::TemporarySize,
+        "the limit of one file is larger",
+    )
 }
 
 fn block(limit: u64) -> usize {
     usize::try_from(limit / 8).unwrap_or(0)
 }
 
-fn memory(asked: &Questions) -> Proof {
+fn memory(asked: &Questions) -> CapabilityProof {
     let Some(limit) = asked
         .limits
         .memory_bytes
         .and_then(|limit| usize::try_from(limit).ok())
     else {
-        return untried(Capability::Memory, "no limit is set");
+        return untried(SandboxCapability::Memory, "no limit is set");
     };
     let got = Vec::<u8>::new().try_reserve_exact(limit).is_ok();
     let how = if got {
@@ -465,29 +468,29 @@ fn memory(asked: &Questions) -> Proof {
     } else {
         "more than the limit was refused"
     };
-    proof(Capability::Memory, !got, how)
+    proof(SandboxCapability::Memory, !got, how)
 }
 
-fn processor_time(asked: &Questions) -> Proof {
+fn processor_time(asked: &Questions) -> CapabilityProof {
     let Some(limit) = asked.limits.cpu_seconds else {
-        return untried(Capability::ProcessorTime, "no limit is set");
+        return untried(SandboxCapability::ProcessorTime, "no limit is set");
     };
     let found = getrlimit(Resource::Cpu).maximum;
     let holds = found.is_some_and(|found| found <= limit);
     proof(
-        Capability::ProcessorTime,
+        SandboxCapability::ProcessorTime,
         holds,
         format!("the kernel's limit is {found:?} s"),
     )
 }
 
-fn processes(asked: &Questions) -> Proof {
+fn processes(asked: &Questions) -> CapabilityProof {
     let Some(limit) = asked
         .limits
         .processes
         .and_then(|limit| usize::try_from(limit).ok())
     else {
-        return untried(Capability::Processes, "no limit is set");
+        return untried(SandboxCapability::Processes, "no limit is set");
     };
     let (hold, release) = std::sync::mpsc::channel::<()>();
     let release = Arc::new(std::sync::Mutex::new(release));
@@ -507,12 +510,12 @@ fn processes(asked: &Questions) -> Proof {
     }
     let holds = count <= limit;
     let how = format!("{count} could be started, {limit} are allowed");
-    proof(Capability::Processes, holds, how)
+    proof(SandboxCapability::Processes, holds, how)
 }
 
 /// Starts a process that drops its environment, leaves its session and stays.
-fn stay_behind(asked: &Questions) -> Proof {
-    let start = || -> Result<bool, Fault> {
+fn stay_behind(asked: &Questions) -> CapabilityProof {
+    let start = || -> Result<bool, JailError> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([JAIL_WORD, "linger"])
             .arg(&asked.lock)
@@ -529,8 +532,12 @@ fn stay_behind(asked: &Questions) -> Proof {
         Ok(&ready == b"ready\n")
     };
     match start() {
-        Ok(true) => proof(Capability::NoSurvivors, true, "a daemon stayed behind"),
-        Ok(false) => untried(Capability::NoSurvivors, "the daemon did not start"),
-        Err(fault) => untried(Capability::NoSurvivors, &fault.to_string()),
+        Ok(true) => proof(
+            SandboxCapability::NoSurvivors,
+            true,
+            "a daemon stayed behind",
+        ),
+        Ok(false) => untried(SandboxCapability::NoSurvivors, "the daemon did not start"),
+        Err(fault) => untried(SandboxCapability::NoSurvivors, &fault.to_string()),
     }
 }

@@ -43,7 +43,7 @@ fn the_refusal_of_the_gate_document_names_what_is_open_and_what_to_do() {
         book.task(&format!("T-{n}"), class, true)
     });
     let book = book.drills(&["danger-symbol", "test-failure"]);
-    let ask = Ask {
+    let ask = StartRequest {
         unattended: true,
         seconds: 60,
         on_failure: "stop".into(),
@@ -88,10 +88,10 @@ fn every_gate_opens_for_what_it_asks_and_shuts_when_any_piece_of_evidence_is_mis
 fn the_last_20_tasks_have_to_be_good_enough_and_20() {
     let book = complete("3");
     let good = book.records.iter().rposition(
-        |record| matches!(&record.entry, Entry::Task { end } if end.outcome == TaskOutcome::Success),
+        |record| matches!(&record.entry, LedgerEntry::Task { end } if end.outcome == TaskOutcome::Success),
     );
     let mut worse = complete("3");
-    if let Entry::Task { end } = &mut worse.records[good.unwrap()].entry {
+    if let LedgerEntry::Task { end } = &mut worse.records[good.unwrap()].entry {
         end.outcome = TaskOutcome::Failed;
     }
     assert!(!is_ready(&worse), "{}", worse.shown());

@@ -4,11 +4,11 @@ use super::*;
 
 #[test]
 fn an_override_permits_and_opens_no_gate_and_ends() {
-    let wish = |expires: &str| Entry::Override {
+    let wish = |expires: &str| LedgerEntry::Override {
         reason: "r".into(),
         expires: at(expires),
     };
-    let ask = Ask {
+    let ask = StartRequest {
         unattended: true,
         seconds: 3600,
         on_failure: "retry_then_skip_dependents".into(),
@@ -19,7 +19,7 @@ fn an_override_permits_and_opens_no_gate_and_ends() {
     let may = |book: &Book| may_start(&book.report(), &ask).is_ok();
     let book = Book::default().add(wish("2026-03-14T10:00:00+09:00"));
     assert!(may(&book) && !is_ready(&book));
-    let bare = Ask {
+    let bare = StartRequest {
         capabilities: vec![],
         ..ask.clone()
     };
@@ -38,7 +38,7 @@ fn an_empty_ledger_stands_at_the_bottom_and_permits_nothing() {
     let isolation = ["worktree", "env_min", "home_redirect"]
         .map(String::from)
         .to_vec();
-    let ask = Ask {
+    let ask = StartRequest {
         unattended: true,
         seconds: 60,
         on_failure: "stop".into(),
@@ -53,7 +53,7 @@ fn an_empty_ledger_stands_at_the_bottom_and_permits_nothing() {
     assert_eq!(
         may_start(
             &report,
-            &Ask {
+            &StartRequest {
                 unattended: false,
                 ..ask
             }
@@ -65,7 +65,7 @@ fn an_empty_ledger_stands_at_the_bottom_and_permits_nothing() {
 #[test]
 fn an_unattended_session_must_fit_into_what_the_phase_allows() {
     let report = control().report();
-    let ask = |seconds, on_failure: &str, more: &[&str]| Ask {
+    let ask = |seconds, on_failure: &str, more: &[&str]| StartRequest {
         unattended: true,
         seconds,
         on_failure: on_failure.into(),
@@ -95,7 +95,7 @@ fn an_unattended_session_must_fit_into_what_the_phase_allows() {
 
 #[test]
 fn a_breach_leads_back_to_the_bottom_and_locks() {
-    let book = control().add(Entry::IsolationBreach {
+    let book = control().add(LedgerEntry::IsolationBreach {
         what: "wrote".into(),
         path: "/etc".into(),
     });
@@ -104,7 +104,7 @@ fn a_breach_leads_back_to_the_bottom_and_locks() {
         (standing.phase.as_str(), standing.locked.is_some()),
         ("1", true)
     );
-    let recorded = book.add(Entry::Phase {
+    let recorded = book.add(LedgerEntry::Phase {
         track: AUTONOMY.into(),
         from: "2a".into(),
         to: "1".into(),
@@ -126,7 +126,7 @@ fn a_breach_leads_back_to_the_bottom_and_locks() {
         standing.gate.unwrap().criteria.iter().all(|one| !one.met),
         "old evidence counts no more"
     );
-    let unlocked = recorded.add(Entry::Unlock {
+    let unlocked = recorded.add(LedgerEntry::Unlock {
         reason: "looked".into(),
     });
     assert_eq!(unlocked.report().autonomy().unwrap().locked, None);
@@ -150,13 +150,13 @@ fn a_rejected_or_repeated_success_does_not_count() {
             .clone()
     };
     assert_eq!(have(&book), "2/5");
-    let book = book.add(Entry::Review {
+    let book = book.add(LedgerEntry::Review {
         task: "b".into(),
         accepted: false,
         reason: String::new(),
     });
     assert_eq!(have(&book), "1/5");
-    let book = book.add(Entry::Void {
+    let book = book.add(LedgerEntry::Void {
         target: 0,
         reason: String::new(),
     });
@@ -166,7 +166,7 @@ fn a_rejected_or_repeated_success_does_not_count() {
 #[test]
 fn a_breach_cannot_be_voided() {
     let book = control()
-        .add(Entry::Rollback {
+        .add(LedgerEntry::Rollback {
             task: "T".into(),
             target: "x".into(),
             ok: false,
@@ -174,7 +174,7 @@ fn a_breach_cannot_be_voided() {
             after: "b".into(),
             kept: None,
         })
-        .add(Entry::Void {
+        .add(LedgerEntry::Void {
             target: 22,
             reason: "please".into(),
         });
@@ -224,7 +224,7 @@ fn old_evidence_fades_and_old_breaches_do_not() {
     let bad = Book::default()
         .at(old)
         .phase("1", "2a")
-        .add(Entry::InvariantBroken {
+        .add(LedgerEntry::InvariantBroken {
             what: "w".into(),
             path: "p".into(),
         });
@@ -235,7 +235,7 @@ fn old_evidence_fades_and_old_breaches_do_not() {
 fn changed_gates_and_a_changed_agent_suspend_unattended_work() {
     let book = control();
     assert_eq!(book.report().holds, Vec::<String>::new());
-    let changed = Here {
+    let changed = GateContext {
         gates: "h".into(),
         agent_version: Some("3.0".into()),
         ..here()

@@ -6,11 +6,14 @@ mod properties;
 
 use super::*;
 use crate::domain::{
-    ledger::{Entry, PhaseMode, Record, SessionEnd, SessionStart, Stamp, TaskEnd, TaskOutcome},
+    ledger::{
+        LedgerEntry, LedgerRecord, PhaseMode, RecordStamp, SessionEnd, SessionStart, TaskEnd,
+        TaskOutcome,
+    },
     time::Timestamp,
 };
 
-fn gates() -> Gates {
+fn gates() -> GateConfig {
     toml::from_str(include_str!("../../../../config/gates.toml")).unwrap()
 }
 
@@ -18,8 +21,8 @@ fn at(text: &str) -> Timestamp {
     chrono::DateTime::parse_from_rfc3339(text).unwrap()
 }
 
-fn here() -> Here {
-    Here {
+fn here() -> GateContext {
+    GateContext {
         at: at("2026-03-14T09:00:00+09:00"),
         tool: "0.4.1".into(),
         policy: "p".into(),
@@ -32,7 +35,7 @@ fn here() -> Here {
 /// A ledger under construction.
 #[derive(Default)]
 struct Book {
-    records: Vec<Record>,
+    records: Vec<LedgerRecord>,
     session: Option<String>,
     at: Option<Timestamp>,
 }
@@ -43,13 +46,13 @@ impl Book {
         self
     }
 
-    fn add(mut self, entry: Entry) -> Self {
+    fn add(mut self, entry: LedgerEntry) -> Self {
         let seq = self.records.len() as u64;
-        self.records.push(Record {
+        self.records.push(LedgerRecord {
             v: 1,
             seq,
             prev: String::new(),
-            stamp: Stamp {
+            stamp: RecordStamp {
                 at: self.at.unwrap_or_else(|| at("2026-03-09T23:00:00+09:00")),
                 boottime_ms: 0,
                 boot_id: String::new(),
@@ -85,7 +88,7 @@ impl Book {
         self.add(task(id, class, good))
     }
 
-    fn report(&self) -> Report {
+    fn report(&self) -> GatesReport {
         eval(&gates(), &self.records, &here())
     }
 
@@ -97,8 +100,8 @@ impl Book {
     }
 }
 
-fn phase(from: &str, to: &str) -> Entry {
-    Entry::Phase {
+fn phase(from: &str, to: &str) -> LedgerEntry {
+    LedgerEntry::Phase {
         track: AUTONOMY.into(),
         from: from.into(),
         to: to.into(),
@@ -109,8 +112,8 @@ fn phase(from: &str, to: &str) -> Entry {
     }
 }
 
-fn drill(name: &str, passed: bool) -> Entry {
-    Entry::Drill {
+fn drill(name: &str, passed: bool) -> LedgerEntry {
+    LedgerEntry::Drill {
         name: name.into(),
         scenario: vec![],
         expected: vec![],
@@ -120,8 +123,8 @@ fn drill(name: &str, passed: bool) -> Entry {
     }
 }
 
-fn start() -> Entry {
-    Entry::SessionStart {
+fn start() -> LedgerEntry {
+    LedgerEntry::SessionStart {
         start: SessionStart {
             at_night: true,
             conditions: "c".into(),
@@ -132,8 +135,8 @@ fn start() -> Entry {
     }
 }
 
-fn end(active_s: u64) -> Entry {
-    Entry::SessionEnd {
+fn end(active_s: u64) -> LedgerEntry {
+    LedgerEntry::SessionEnd {
         end: SessionEnd {
             active_s,
             ended_by: "queue_empty".into(),
@@ -142,8 +145,8 @@ fn end(active_s: u64) -> Entry {
     }
 }
 
-fn task(id: &str, class: &str, good: bool) -> Entry {
-    Entry::Task {
+fn task(id: &str, class: &str, good: bool) -> LedgerEntry {
+    LedgerEntry::Task {
         end: TaskEnd {
             task: id.into(),
             fingerprint: format!("fp-{id}"),
@@ -185,11 +188,11 @@ fn control() -> Book {
         .session("S-14", 50 * 60, |book| tasks(book, 4))
         .session("S-15", 4 * 60, |book| {
             tasks(book, 7)
-                .add(Entry::RetryStart {
+                .add(LedgerEntry::RetryStart {
                     task: "T-009".into(),
                     reason: "tests".into(),
                 })
-                .add(Entry::RetrySuccess {
+                .add(LedgerEntry::RetrySuccess {
                     task: "T-009".into(),
                 })
         })
@@ -239,12 +242,12 @@ fn complete(phase: &str) -> Book {
             })
             .drills(&DRILLS[..4]),
         "2a" => sessions(Book::default().phase("1", "2a"), 45 * 60)
-            .add(Entry::Poc {
+            .add(LedgerEntry::Poc {
                 subject: "container".into(),
                 verdict: "no-go".into(),
                 probes: vec![],
             })
-            .add(Entry::RetrySuccess { task: "T".into() })
+            .add(LedgerEntry::RetrySuccess { task: "T".into() })
             .drills(&DRILLS[4..]),
         "2b" => sessions(Book::default().phase("2a", "2b"), 105 * 60).drills(&[
             "net-egress",

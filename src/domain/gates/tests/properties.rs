@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_good() -> impl Strategy<Value = Entry> {
+fn any_good() -> impl Strategy<Value = LedgerEntry> {
     prop_oneof![
         (0_u32..12, 0_usize..5, any::<bool>()).prop_map(|(id, class, good)| {
             task(
@@ -17,17 +17,17 @@ fn any_good() -> impl Strategy<Value = Entry> {
             .prop_map(|(name, passed)| drill(DRILLS[name], passed)),
         Just(start()),
         (0_u64..4000).prop_map(end),
-        Just(Entry::RetrySuccess { task: "T-1".into() }),
-        Just(Entry::Poc {
+        Just(LedgerEntry::RetrySuccess { task: "T-1".into() }),
+        Just(LedgerEntry::Poc {
             subject: "container".into(),
             verdict: "go".into(),
             probes: vec![]
         }),
-        (0_u64..30).prop_map(|target| Entry::Void {
+        (0_u64..30).prop_map(|target| LedgerEntry::Void {
             target,
             reason: String::new()
         }),
-        (0_u32..12, any::<bool>()).prop_map(|(id, accepted)| Entry::Review {
+        (0_u32..12, any::<bool>()).prop_map(|(id, accepted)| LedgerEntry::Review {
             task: format!("T-{id}"),
             accepted,
             reason: String::new()
@@ -35,7 +35,7 @@ fn any_good() -> impl Strategy<Value = Entry> {
     ]
 }
 
-fn any_breach() -> impl Strategy<Value = Entry> {
+fn any_breach() -> impl Strategy<Value = LedgerEntry> {
     let dirty = |counter: usize| {
         let mut end = SessionEnd {
             active_s: 4000,
@@ -48,18 +48,18 @@ fn any_breach() -> impl Strategy<Value = Entry> {
             2 => end.invariant_broken = 1,
             _ => end.limit_breach = 1,
         }
-        Entry::SessionEnd { end }
+        LedgerEntry::SessionEnd { end }
     };
     prop_oneof![
-        Just(Entry::IsolationBreach {
+        Just(LedgerEntry::IsolationBreach {
             what: "w".into(),
             path: "p".into()
         }),
-        Just(Entry::InvariantBroken {
+        Just(LedgerEntry::InvariantBroken {
             what: "w".into(),
             path: "p".into()
         }),
-        Just(Entry::Rollback {
+        Just(LedgerEntry::Rollback {
             task: "T".into(),
             target: "x".into(),
             ok: false,
@@ -67,7 +67,7 @@ fn any_breach() -> impl Strategy<Value = Entry> {
             after: "b".into(),
             kept: None,
         }),
-        Just(Entry::Limit {
+        Just(LedgerEntry::Limit {
             task: "T".into(),
             name: "files".into(),
             actual: 11,
@@ -75,14 +75,14 @@ fn any_breach() -> impl Strategy<Value = Entry> {
         }),
         (0_usize..4).prop_map(dirty),
         (0_usize..9).prop_map(|name| drill(DRILLS[name], false)),
-        Just(Entry::RetryFailed {
+        Just(LedgerEntry::RetryFailed {
             task: "T".into(),
             reason: String::new()
         }),
     ]
 }
 
-fn book(first: &str, entries: Vec<Entry>) -> Book {
+fn book(first: &str, entries: Vec<LedgerEntry>) -> Book {
     let mut book = Book {
         session: Some("S".into()),
         ..Book::default()
@@ -98,11 +98,11 @@ proptest! {
 
     #[test]
     fn no_ledger_that_lacks_evidence_promotes(entries in prop::collection::vec(any_good(), 0..80), missing in 0_usize..4) {
-        let lacks = |entry: &Entry| match missing {
-            0 => !matches!(entry, Entry::Drill { name, .. } if name == "two-failures"),
-            1 => !matches!(entry, Entry::Task { end } if end.class != "fix" && end.class != "test"),
-            2 => !matches!(entry, Entry::Task { end } if !["T-0", "T-1", "T-2", "T-3"].contains(&end.task.as_str())),
-            _ => !matches!(entry, Entry::Task { end } if end.outcome == TaskOutcome::Success),
+        let lacks = |entry: &LedgerEntry| match missing {
+            0 => !matches!(entry, LedgerEntry::Drill { name, .. } if name == "two-failures"),
+            1 => !matches!(entry, LedgerEntry::Task { end } if end.class != "fix" && end.class != "test"),
+            2 => !matches!(entry, LedgerEntry::Task { end } if !["T-0", "T-1", "T-2", "T-3"].contains(&end.task.as_str())),
+            _ => !matches!(entry, LedgerEntry::Task { end } if end.outcome == TaskOutcome::Success),
         };
         let entries = entries.into_iter().filter(lacks).collect();
         prop_assert!(!is_ready(&book("1", entries)));
@@ -112,7 +112,7 @@ proptest! {
     fn a_ready_gate_has_what_it_asks_for(entries in prop::collection::vec(any_good(), 20..120)) {
         let book = book("1", entries);
         let good: std::collections::BTreeSet<String> = book.records.iter().filter_map(|record| match &record.entry {
-            Entry::Task { end } if end.outcome == TaskOutcome::Success => Some(end.fingerprint.clone()),
+            LedgerEntry::Task { end } if end.outcome == TaskOutcome::Success => Some(end.fingerprint.clone()),
             _ => None,
         }).collect();
         if is_ready(&book) {
@@ -124,14 +124,14 @@ proptest! {
     fn a_breach_never_opens_a_gate(entries in prop::collection::vec(any_good(), 0..80), breach in any_breach(), second in any::<bool>()) {
         let before = book(if second { "2a" } else { "1" }, entries);
         let ready = is_ready(&before);
-        let ask = Ask {
+        let ask = StartRequest {
             unattended: true, seconds: 60, on_failure: "stop".into(),
             capabilities: ["worktree", "env_min", "home_redirect", "kill_tree"].map(String::from).to_vec(),
         };
         let allowed = may_start(&before.report(), &ask).is_ok();
         // The gate from 2a to 2b asks for hours without a person, not for hours without a limit: a session that a limit
         // ended is one that was under control. The gates behind it count limits.
-        let counts = !second || !matches!(&breach, Entry::SessionEnd { end } if end.limit_breach > 0);
+        let counts = !second || !matches!(&breach, LedgerEntry::SessionEnd { end } if end.limit_breach > 0);
         let after = before.add(breach);
         prop_assert!(ready || !counts || !is_ready(&after));
         prop_assert!(allowed || may_start(&after.report(), &ask).is_err());

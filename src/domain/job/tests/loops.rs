@@ -8,7 +8,7 @@ fn a_job_runs_to_its_goal_and_the_loop_to_its_end() {
     bench.start().step(&bash(&["make"])).exit(0).observed(true);
     assert_eq!(
         bench.outcome(),
-        &Outcome::Done {
+        &RunOutcome::Done {
             reason: "done (job 1/2 completed)".into()
         }
     );
@@ -30,7 +30,7 @@ fn a_job_runs_to_its_goal_and_the_loop_to_its_end() {
 fn w02_every_job_starts_without_the_results_of_the_one_before() {
     let mut bench = Bench::new(rules());
     bench.start();
-    let aside = |job| Effect::SetAside {
+    let aside = |job| JobEffect::SetAside {
         job,
         files: vec!["out/report.txt".into()],
     };
@@ -45,7 +45,7 @@ fn without_fresh_a_goal_that_holds_needs_no_step_and_no_model() {
     rules.done.fresh = false;
     let mut bench = Bench::new(rules);
     bench.start();
-    assert!(matches!(bench.effect, Some(Effect::Observe(_))));
+    assert!(matches!(bench.effect, Some(JobEffect::Observe(_))));
     bench.observed(true);
     assert_eq!(bench.phases(), [(1, "done")]);
 }
@@ -78,7 +78,7 @@ fn w05_max_steps_counts_the_steps_of_one_job_not_file_numbers() {
     let mut bench = Bench::new(rules);
     for _ in 0..12 {
         bench.start().step(&bash(&["make"])).exit(0).observed(true);
-        assert!(matches!(bench.outcome(), Outcome::Done { .. }));
+        assert!(matches!(bench.outcome(), RunOutcome::Done { .. }));
     }
     assert_eq!(bench.job.state().next_step, 13);
 }
@@ -89,7 +89,7 @@ fn w06_a_goal_reached_in_the_last_step_is_reached() {
     rules.max_steps = 1;
     let mut bench = Bench::new(rules);
     bench.start().step(&bash(&["make"])).exit(0).observed(true);
-    assert!(matches!(bench.outcome(), Outcome::Done { .. }));
+    assert!(matches!(bench.outcome(), RunOutcome::Done { .. }));
 }
 
 #[test]
@@ -100,20 +100,20 @@ fn w06_after_max_steps_the_next_run_gives_the_job_another_passage() {
     bench.start().step(&bash(&["make"])).exit(0).observed(false);
     assert_eq!(
         bench.outcome(),
-        &Outcome::MaxSteps {
+        &RunOutcome::MaxSteps {
             reason: "max_steps_reached: 1".into()
         }
     );
     assert_eq!(bench.phases(), [(1, "execute"), (2, "max_steps_reached")]);
     bench.start().step(&bash(&["make"])).exit(0).observed(true);
-    assert!(matches!(bench.outcome(), Outcome::Done { .. }));
+    assert!(matches!(bench.outcome(), RunOutcome::Done { .. }));
     assert_eq!(bench.job.state().jobs_done, 1);
 }
 
 #[test]
 fn w08_jobs_executed_counts_jobs_that_ran() {
-    let mut state = State::default();
-    state.apply(&Event {
+    let mut state = JobLoopState::default();
+    state.apply(&RunLogEvent {
         v: VERSION,
         seq: 1,
         at: at(0).at,
@@ -125,7 +125,7 @@ fn w08_jobs_executed_counts_jobs_that_ran() {
     state.job_index = 3;
     let mut bench = Bench::with_state(state, rules());
     bench.start();
-    assert!(matches!(bench.outcome(), Outcome::LoopComplete { .. }));
+    assert!(matches!(bench.outcome(), RunOutcome::LoopComplete { .. }));
     let result = record::job_result(bench.job.state()).unwrap();
     assert_eq!(result["jobs_executed"], 0);
 }
@@ -152,7 +152,7 @@ fn w11_a_complete_loop_is_recorded_once_and_goes_on_when_it_grows() {
 }
 
 /// Returns rules under which a run may take many steps and denials do not end it.
-fn patient() -> Rules {
+fn patient() -> JobRules {
     let mut rules = rules();
     rules.max_steps = 20;
     rules.policy.stop_on_deny = false;
@@ -177,8 +177,8 @@ fn three_equal_steps_end_a_run_whatever_keeps_them_from_success() {
         bench.step(&bash(&["make"])).exit(0).observed(false);
     };
     let rejected = |bench: &mut Bench| {
-        if matches!(bench.effect, Some(Effect::SetAside { .. })) {
-            bench.tell(Input::SetAside(vec![]));
+        if matches!(bench.effect, Some(JobEffect::SetAside { .. })) {
+            bench.tell(JobInput::SetAside(vec![]));
         }
         bench.reply(&json!({"commands": bash(&["make"])}));
         bench.reply(&json!({"review": "no", "approval": false}));
@@ -196,7 +196,7 @@ fn three_equal_steps_end_a_run_whatever_keeps_them_from_success() {
         for _ in 0..3 {
             step(&mut bench);
         }
-        let Outcome::NoProgress { reason } = bench.outcome() else {
+        let RunOutcome::NoProgress { reason } = bench.outcome() else {
             panic!("{words}: {:?}", bench.outcome());
         };
         assert!(
@@ -208,7 +208,7 @@ fn three_equal_steps_end_a_run_whatever_keeps_them_from_success() {
         let mut again = bench.crashed(patient());
         again.start();
         step(&mut again);
-        assert!(matches!(again.effect, Some(Effect::Ask(_))));
+        assert!(matches!(again.effect, Some(JobEffect::Ask(_))));
     }
 }
 
@@ -219,7 +219,7 @@ fn steps_that_differ_and_a_limit_of_none_go_on() {
     for code in [2, 3, 2, 3, 2] {
         bench.step(&bash(&["make"])).exit(code).observed(false);
     }
-    assert!(matches!(bench.effect, Some(Effect::Ask(_))));
+    assert!(matches!(bench.effect, Some(JobEffect::Ask(_))));
     let mut rules = patient();
     rules.no_progress_limit = None;
     let mut bench = Bench::new(rules);
@@ -227,5 +227,5 @@ fn steps_that_differ_and_a_limit_of_none_go_on() {
     for _ in 0..6 {
         bench.step(&bash(&["make"])).exit(2).observed(false);
     }
-    assert!(matches!(bench.effect, Some(Effect::Ask(_))));
+    assert!(matches!(bench.effect, Some(JobEffect::Ask(_))));
 }

@@ -9,21 +9,23 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{
-    command::Kind,
-    model::{Finish, Role, Trouble, Usage},
-    policy::Preset,
-    process::{Captured, Exit},
-    record,
-    rules::{DoneCondition, JobLoop, OnUnknown, PerRole, PolicyRules, Retry},
-    state::Fate,
+    command::CommandKind,
+    job::{
+        record,
+        rules::{AfterCrash, DoneCondition, JobLoop, PerRole, PolicyRules, RetryPolicy},
+        state::CommandDisposition,
+    },
+    model::{FinishReason, ModelErrorKind, ModelRole, TokenUsage},
+    policy::PolicyPreset,
+    process::{CapturedOutput, ExitStatus},
 };
 
-fn rules() -> Rules {
-    Rules {
+fn rules() -> JobRules {
+    JobRules {
         max_steps: 3,
         json_retry: 1,
         json_retry_prefix: "JSON only.".into(),
-        retry: Retry {
+        retry: RetryPolicy {
             attempts: 1,
             base: Duration::ZERO,
             max_wait: Duration::from_secs(120),
@@ -32,7 +34,7 @@ fn rules() -> Rules {
         idle_timeout: None,
         grace: Duration::ZERO,
         require_approval: true,
-        on_unknown: OnUnknown::Stop,
+        on_unknown: AfterCrash::Stop,
         templates: PerRole {
             draft: "D {step_num} {history_json} {job_payload_json}".into(),
             review: "R {draft_json}".into(),
@@ -40,7 +42,7 @@ fn rules() -> Rules {
         },
         deadlines: PerRole::default(),
         prices: PerRole::default(),
-        budget: crate::domain::rules::Budget::default(),
+        budget: crate::domain::job::rules::JobBudget::default(),
         no_progress_limit: Some(3),
         job_loop: Some(JobLoop {
             max_jobs: 2,
@@ -49,7 +51,7 @@ fn rules() -> Rules {
         experimental: false,
         sprint: None,
         done: DoneCondition {
-            all: vec![Check::Contains {
+            all: vec![DoneCheck::Contains {
                 file: "out/report.txt".into(),
                 texts: vec!["ok".into()],
             }],
@@ -60,8 +62,8 @@ fn rules() -> Rules {
             stop_on_deny: true,
             deny_if_contains: vec!["forbidden".into()],
             deny_patterns: vec![],
-            allow_types: vec![Kind::Bash, Kind::Powershell],
-            preset: Preset::Original,
+            allow_types: vec![CommandKind::Bash, CommandKind::Powershell],
+            preset: PolicyPreset::Original,
             rules: vec![],
             on_opaque: crate::domain::policy::Decision::Allow,
         },
@@ -71,28 +73,28 @@ fn rules() -> Rules {
 
 /// A machine on a bench, and the log it has written.
 struct Bench {
-    job: Job,
-    log: Vec<Event>,
-    effect: Option<Effect>,
+    job: JobMachine,
+    log: Vec<RunLogEvent>,
+    effect: Option<JobEffect>,
     second: i64,
 }
 
 impl Bench {
-    fn new(rules: Rules) -> Self {
-        Self::with_state(State::default(), rules)
+    fn new(rules: JobRules) -> Self {
+        Self::with_state(JobLoopState::default(), rules)
     }
 
-    fn with_state(state: State, rules: Rules) -> Self {
+    fn with_state(state: JobLoopState, rules: JobRules) -> Self {
         let policy = Policy::new(&rules.policy).unwrap();
-        let setup = Setup {
+        let setup = JobSetup {
             rules,
             policy,
-            world: World::unattended("/root-of-the-job"),
+            world: PolicyContext::unattended("/root-of-the-job"),
             redactor: Redactor::new(["super-secret-value".to_owned()]),
             run: "r1".into(),
         };
         Self {
-            job: Job::new(state, setup, at(0)),
+            job: JobMachine::new(state, setup, at(0)),
             log: Vec::new(),
             effect: None,
             second: 0,
@@ -101,14 +103,14 @@ impl Bench {
 
     /// Begins a run.
     fn start(&mut self) -> &mut Self {
-        let facts = RunFacts {
+        let facts = RunSettingsRecord {
             max_jobs: self.job.rules().job_loop.as_ref().map(|jobs| jobs.max_jobs),
-            ..RunFacts::default()
+            ..RunSettingsRecord::default()
         };
-        self.tell(Input::Started(Box::new(facts)))
+        self.tell(JobInput::Started(Box::new(facts)))
     }
 
-    fn tell(&mut self, input: Input) -> &mut Self {
+    fn tell(&mut self, input: JobInput) -> &mut Self {
         self.second += 1;
         let reaction = self.job.handle(input, &at(self.second));
         self.log.extend(reaction.events);
@@ -122,24 +124,24 @@ impl Bench {
     }
 
     fn say(&mut self, text: &str) -> &mut Self {
-        self.say_until(text, Finish::Complete)
+        self.say_until(text, FinishReason::Complete)
     }
 
-    fn say_until(&mut self, text: &str, finish: Finish) -> &mut Self {
+    fn say_until(&mut self, text: &str, finish: FinishReason) -> &mut Self {
         assert!(
-            matches!(self.effect, Some(Effect::Ask(_))),
+            matches!(self.effect, Some(JobEffect::Ask(_))),
             "{:?}",
             self.effect
         );
-        self.tell(Input::Answered(Reply {
+        self.tell(JobInput::Answered(ModelReply {
             text: text.into(),
             finish,
             provider: "fake".into(),
             model: "m".into(),
-            usage: Usage {
+            usage: TokenUsage {
                 input: 10,
                 output: 5,
-                ..Usage::default()
+                ..TokenUsage::default()
             },
             request_id: None,
             elapsed_ms: 60_000,
@@ -148,8 +150,8 @@ impl Bench {
 
     /// Moves the goal files away and answers all three roles, up to the first command or the end.
     fn step(&mut self, commands: &Value) -> &mut Self {
-        if matches!(self.effect, Some(Effect::SetAside { .. })) {
-            self.tell(Input::SetAside(vec![]));
+        if matches!(self.effect, Some(JobEffect::SetAside { .. })) {
+            self.tell(JobInput::SetAside(vec![]));
         }
         self.reply(&json!({"thought": "t", "commands": commands}))
             .reply(&json!({"review": "fine", "improved_commands": [], "approval": true}))
@@ -157,34 +159,34 @@ impl Bench {
     }
 
     fn exit(&mut self, code: i32) -> &mut Self {
-        self.tell(Input::Ended(Ok(ended(Exit::Code { code }))))
+        self.tell(JobInput::Ended(Ok(ended(ExitStatus::Code { code }))))
     }
 
     fn observed(&mut self, met: bool) -> &mut Self {
-        self.tell(Input::Observed(vec![Evidence {
+        self.tell(JobInput::Observed(vec![ConditionEvidence {
             check: "out/report.txt contains ok".into(),
             met,
             seen: "seen".into(),
         }]))
     }
 
-    fn outcome(&self) -> &Outcome {
+    fn outcome(&self) -> &RunOutcome {
         match &self.effect {
-            Some(Effect::Finish(outcome)) => outcome,
+            Some(JobEffect::Finish(outcome)) => outcome,
             other => panic!("not finished: {other:?}"),
         }
     }
 
-    fn query(&self) -> &Query {
+    fn query(&self) -> &ModelRequest {
         match &self.effect {
-            Some(Effect::Ask(query)) => query,
+            Some(JobEffect::Ask(query)) => query,
             other => panic!("no query: {other:?}"),
         }
     }
 
     /// Comes back after a crash: only the log survives.
-    fn crashed(&self, rules: Rules) -> Self {
-        let mut state = State::default();
+    fn crashed(&self, rules: JobRules) -> Self {
+        let mut state = JobLoopState::default();
         for event in &self.log {
             let line = serde_json::to_string(event).unwrap();
             state.apply(&serde_json::from_str(&line).unwrap());
@@ -196,7 +198,7 @@ impl Bench {
     }
 
     /// Loses the log after the first event that `last` picks, and goes on from there.
-    fn cut_after(&self, rules: Rules, last: fn(&EventKind) -> bool) -> Self {
+    fn cut_after(&self, rules: JobRules, last: fn(&EventKind) -> bool) -> Self {
         let at = self.log.iter().position(|event| last(&event.event));
         let mut bench = Self::new(rules.clone());
         bench.log = self.log[..=at.unwrap()].to_vec();
@@ -212,7 +214,7 @@ impl Bench {
     }
 
     fn log_of(&self, step: u32) -> Value {
-        let mut state = State::default();
+        let mut state = JobLoopState::default();
         for event in &self.log {
             state.apply(event);
             if let (EventKind::StepEnded { .. }, Some(closed)) = (&event.event, &state.closed)
@@ -225,23 +227,23 @@ impl Bench {
     }
 }
 
-fn at(second: i64) -> Moment {
+fn at(second: i64) -> InputTime {
     let time = chrono::DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap();
-    Moment {
+    InputTime {
         at: time.fixed_offset(),
         chance: 0.5,
     }
 }
 
-fn ended(exit: Exit) -> End {
-    End {
+fn ended(exit: ExitStatus) -> CommandResult {
+    CommandResult {
         exit,
-        stdout: Captured {
+        stdout: CapturedOutput {
             head: "the output".into(),
             bytes: 10,
-            ..Captured::default()
+            ..CapturedOutput::default()
         },
-        stderr: Captured::default(),
+        stderr: CapturedOutput::default(),
         elapsed_ms: 60_000,
         leftovers: 0,
     }
@@ -254,8 +256,8 @@ fn bash(codes: &[&str]) -> Value {
         .collect()
 }
 
-fn failure(trouble: Trouble, retry_after_ms: Option<u64>) -> Input {
-    Input::Failed(ModelFailure {
+fn failure(trouble: ModelErrorKind, retry_after_ms: Option<u64>) -> JobInput {
+    JobInput::Failed(ModelFailure {
         trouble,
         message: "the provider said no".into(),
         retry_after_ms,

@@ -6,11 +6,14 @@ use super::*;
 fn w12_a_command_that_finished_is_never_run_again_after_a_crash() {
     let mut bench = Bench::new(rules());
     bench.start().step(&bash(&["one", "two"])).exit(0);
-    assert!(matches!(bench.effect, Some(Effect::Run { index: 1, .. })));
+    assert!(matches!(
+        bench.effect,
+        Some(JobEffect::Run { index: 1, .. })
+    ));
     let mut again = bench.crashed(rules());
     again.start();
     // The second one had been announced: nobody knows what became of it.
-    assert!(matches!(again.outcome(), Outcome::UnknownCommand { .. }));
+    assert!(matches!(again.outcome(), RunOutcome::UnknownCommand { .. }));
     let results = &again
         .job
         .state()
@@ -23,7 +26,10 @@ fn w12_a_command_that_finished_is_never_run_again_after_a_crash() {
         .results;
     assert!(matches!(
         results.as_slice(),
-        [Fate::Ended { .. }, Fate::Waiting]
+        [
+            CommandDisposition::Ended { .. },
+            CommandDisposition::Waiting
+        ]
     ));
 }
 
@@ -39,19 +45,19 @@ fn an_unknown_command_stops_the_run_until_somebody_decides() {
         "{reason}"
     );
     let mut rerun = rules();
-    rerun.on_unknown = OnUnknown::Rerun;
+    rerun.on_unknown = AfterCrash::Rerun;
     let mut rerun = stopped.crashed(rerun);
     rerun.start();
     assert!(matches!(
         rerun.effect,
-        Some(Effect::Run {
+        Some(JobEffect::Run {
             step: 1,
             index: 0,
             ..
         })
     ));
     let mut skip = rules();
-    skip.on_unknown = OnUnknown::Skip;
+    skip.on_unknown = AfterCrash::Skip;
     let mut skip = stopped.crashed(skip);
     skip.start().observed(false);
     assert!(
@@ -64,12 +70,15 @@ fn an_unknown_command_stops_the_run_until_somebody_decides() {
 #[test]
 fn a_reply_that_arrived_is_never_bought_again() {
     let mut bench = Bench::new(rules());
-    bench.start().tell(Input::SetAside(vec![]));
+    bench.start().tell(JobInput::SetAside(vec![]));
     bench.reply(&json!({"commands": []}));
-    assert_eq!(bench.query().role, Role::Review);
+    assert_eq!(bench.query().role, ModelRole::Review);
     let mut again = bench.crashed(rules());
     again.start();
-    assert_eq!((again.query().role, again.query().turn), (Role::Review, 0));
+    assert_eq!(
+        (again.query().role, again.query().turn),
+        (ModelRole::Review, 0)
+    );
 }
 
 #[test]
@@ -82,7 +91,7 @@ fn every_prefix_of_a_log_is_a_state_one_can_go_on_from() {
         .exit(1)
         .observed(false);
     bench.step(&bash(&["one"])).exit(0).observed(true);
-    bench.start().tell(Input::SetAside(vec![]));
+    bench.start().tell(JobInput::SetAside(vec![]));
     for cut in 0..=bench.log.len() {
         let mut prefix = Bench::new(rules());
         prefix.log = bench.log[..cut].to_vec();
@@ -110,28 +119,33 @@ fn w13_a_goal_that_was_reached_before_a_crash_ends_the_job_once() {
     assert_eq!(later.job.state().jobs_done, 1);
     assert!(matches!(
         later.effect,
-        Some(Effect::SetAside { job: 2, .. })
+        Some(JobEffect::SetAside { job: 2, .. })
     ));
 }
 
 #[test]
 fn a_crash_after_a_rejection_does_not_run_what_was_rejected() {
     let mut bench = Bench::new(rules());
-    bench.start().tell(Input::SetAside(vec![]));
+    bench.start().tell(JobInput::SetAside(vec![]));
     bench
         .reply(&json!({"commands": []}))
         .reply(&json!({"review": "no", "improved_commands": [], "approval": false}));
     let again = bench.cut_after(rules(), |kind| {
-        matches!(kind, EventKind::ReplyAccepted { role: Role::Review })
+        matches!(
+            kind,
+            EventKind::ReplyAccepted {
+                role: ModelRole::Review
+            }
+        )
     });
     assert_eq!(again.phases(), [(1, "review_rejected")]);
-    assert_eq!(again.query().role, Role::Draft);
+    assert_eq!(again.query().role, ModelRole::Draft);
 }
 
 #[test]
 fn a_crash_gives_no_further_chance_to_a_model_that_had_its_chances() {
     let mut bench = Bench::new(rules());
-    bench.start().tell(Input::SetAside(vec![]));
+    bench.start().tell(JobInput::SetAside(vec![]));
     bench.say("no").say("no");
     let log = bench.log.len();
     assert_eq!(bench.phases(), [(1, "fatal_error")]);
@@ -145,10 +159,10 @@ fn a_crash_gives_no_further_chance_to_a_model_that_had_its_chances() {
 fn a_crash_after_a_cancelled_command_runs_nothing_else_of_its_step() {
     let mut bench = Bench::new(rules());
     bench.start().step(&bash(&["one", "two"]));
-    bench.tell(Input::Ended(Ok(ended(Exit::Cancelled))));
+    bench.tell(JobInput::Ended(Ok(ended(ExitStatus::Cancelled))));
     let again = bench.cut_after(rules(), |kind| {
         matches!(kind, EventKind::CommandEnded { .. })
     });
     assert_eq!(again.phases(), [(1, "cancelled")]);
-    assert_eq!(again.query().role, Role::Draft);
+    assert_eq!(again.query().role, ModelRole::Draft);
 }

@@ -8,7 +8,7 @@ fn w22_a_command_of_another_type_is_refused_and_recorded() {
     bench
         .start()
         .step(&json!([{"type": "python", "code": "print(1)"}]));
-    assert!(matches!(bench.outcome(), Outcome::Denied { .. }));
+    assert!(matches!(bench.outcome(), RunOutcome::Denied { .. }));
     let log = bench.log_of(1);
     assert_eq!(log["execution"]["command_results"][0]["type"], "python");
     assert_eq!(log["execution"]["execution_summary"]["denied_count"], 1);
@@ -18,7 +18,7 @@ fn w22_a_command_of_another_type_is_refused_and_recorded() {
 fn w23_one_denied_command_stops_the_run_before_anything_of_the_step_runs() {
     let mut bench = Bench::new(rules());
     bench.start().step(&bash(&["one", "forbidden", "three"]));
-    assert!(matches!(bench.outcome(), Outcome::Denied { .. }));
+    assert!(matches!(bench.outcome(), RunOutcome::Denied { .. }));
     assert_eq!(bench.phases(), [(1, "deny")]);
     let log = bench.log_of(1);
     assert_eq!(log["stopped"], true);
@@ -40,7 +40,10 @@ fn without_stop_on_deny_the_allowed_commands_run() {
         .start()
         .step(&bash(&["one", "forbidden", "three"]))
         .exit(0);
-    assert!(matches!(bench.effect, Some(Effect::Run { index: 2, .. })));
+    assert!(matches!(
+        bench.effect,
+        Some(JobEffect::Run { index: 2, .. })
+    ));
     bench.exit(0).observed(true);
     let log = bench.log_of(1);
     assert_eq!(log["phase"], "done");
@@ -73,8 +76,8 @@ fn w24_w25_w26_the_history_tells_denials_exit_codes_and_outputs_also_after_a_cra
 fn a_cancelled_command_ends_the_step_and_the_run() {
     let mut bench = Bench::new(rules());
     bench.start().step(&bash(&["make"]));
-    bench.tell(Input::Ended(Ok(ended(Exit::Cancelled))));
-    assert!(matches!(bench.outcome(), Outcome::Cancelled { .. }));
+    bench.tell(JobInput::Ended(Ok(ended(ExitStatus::Cancelled))));
+    assert!(matches!(bench.outcome(), RunOutcome::Cancelled { .. }));
     assert_eq!(bench.phases(), [(1, "cancelled")]);
     bench.start();
     assert!(bench.query().prompt.contains("cancelled"));
@@ -90,7 +93,7 @@ fn a_command_that_cannot_start_is_fatal_and_one_that_fails_is_not() {
         .observed(false);
     assert_eq!(bench.phases(), [(1, "execute")]);
     bench.step(&bash(&["make"]));
-    bench.tell(Input::Ended(Err(StartFailure {
+    bench.tell(JobInput::Ended(Err(StartFailure {
         message: "no such shell".into(),
     })));
     assert_eq!(bench.outcome().reason(), "fatal_error: no such shell");
@@ -115,7 +118,7 @@ fn commands_are_announced_before_and_closed_after() {
             .as_ref()
             .unwrap()
             .stage,
-        Stage::Open { index: 0 }
+        StepStage::Open { index: 0 }
     );
     bench.exit(0);
     assert!(

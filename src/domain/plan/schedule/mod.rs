@@ -8,15 +8,15 @@
 use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 
 use crate::domain::plan::{
-    graph::Graph,
-    state::{Reason, Status, TaskState},
-    task::{Plan, Task, TaskIndex},
-    when::Upstream,
+    graph::PlanGraph,
+    state::{StatusReason, TaskState, TaskStatus},
+    task::{Plan, PlanTask, TaskIndex},
+    when::UpstreamState,
 };
 
-/// How a passage over a plan is driven.
+/// How a plan is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct ScheduleRules {
     /// At most this many tasks at once.
     pub max_parallel: u32,
     /// Whether the first failure keeps everything else from starting.
@@ -25,7 +25,7 @@ pub struct Rules {
 
 /// How an attempt ended, as far as the schedule cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum AttemptEnd {
     /// It succeeded.
     Success,
     /// It failed.
@@ -40,9 +40,9 @@ pub enum End {
 /// What a finished attempt makes of its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "the verdict has to be recorded"]
-pub struct Verdict {
-    /// What the task is now; [`Status::Ready`] where another attempt follows.
-    pub status: Status,
+pub struct AttemptVerdict {
+    /// What the task is now; [`TaskStatus::Ready`] where another attempt follows.
+    pub status: TaskStatus,
     /// How long until that attempt.
     pub wait: Option<Duration>,
 }
@@ -53,22 +53,22 @@ pub struct Settlement {
     /// Which, in the order in which it was found out.
     pub tasks: Vec<TaskIndex>,
     /// What they are now.
-    pub status: Status,
+    pub status: TaskStatus,
     /// Why.
-    pub reason: Reason,
+    pub reason: StatusReason,
 }
 
 type Turn = (Reverse<i32>, TaskIndex);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Cell {
-    status: Status,
+    status: TaskStatus,
     /// How many of the tasks it depends on are not over.
     open: u32,
-    /// Attempts of this passage.
+    /// Attempts of this execution.
     tries: u32,
     code: Option<i32>,
-    reason: Option<Reason>,
+    reason: Option<StatusReason>,
     /// Whether its turn has been decided: it waits to start, or never will.
     is_decided: bool,
 }
@@ -77,8 +77,8 @@ struct Cell {
 #[derive(Debug)]
 pub struct Schedule<'plan> {
     plan: &'plan Plan,
-    graph: Graph,
-    rules: Rules,
+    graph: PlanGraph,
+    rules: ScheduleRules,
     cells: Vec<Cell>,
     ready: BTreeSet<Turn>,
     delayed: BTreeSet<(Duration, TaskIndex)>,
@@ -95,8 +95,13 @@ pub struct Schedule<'plan> {
 }
 
 impl<'plan> Schedule<'plan> {
-    /// Creates the schedule of a passage; tasks that are over in `states` stay as they are.
-    pub fn new(plan: &'plan Plan, graph: Graph, states: &[TaskState], rules: Rules) -> Self {
+    /// Creates the schedule of a run; tasks that are over in `states` stay as they are.
+    pub fn new(
+        plan: &'plan Plan,
+        graph: PlanGraph,
+        states: &[TaskState],
+        rules: ScheduleRules,
+    ) -> Self {
         let cells = states.iter().map(carried).collect();
         let mut schedule = Self {
             plan,
@@ -137,7 +142,7 @@ impl<'plan> Schedule<'plan> {
             }
             self.running += 1;
             if let Some(cell) = self.cells.get_mut(task as usize) {
-                cell.status = Status::Running;
+                cell.status = TaskStatus::Running;
                 cell.tries += 1;
             }
             return Some(task);
@@ -154,15 +159,15 @@ impl<'plan> Schedule<'plan> {
     }
 
     /// Takes back a task that [`Schedule::next`] handed out.
-    pub fn finish(&mut self, task: TaskIndex, end: End, now: Duration) -> Verdict {
+    pub fn finish(&mut self, task: TaskIndex, end: AttemptEnd, now: Duration) -> AttemptVerdict {
         self.running = self.running.saturating_sub(1);
         self.frees_resources(task);
         let (status, wait) = self.judge(task, end);
         if let Some(cell) = self.cells.get_mut(task as usize) {
             cell.status = status;
             cell.code = match end {
-                End::Success => Some(0),
-                End::Failure { code, .. } => code,
+                AttemptEnd::Success => Some(0),
+                AttemptEnd::Failure { code, .. } => code,
             };
         }
         if let Some(wait) = wait {
@@ -170,19 +175,19 @@ impl<'plan> Schedule<'plan> {
         } else {
             self.over(task);
             let counts = !self.is_handler(task) && !self.allows_failure(task);
-            if status == Status::Failed && counts && self.rules.fail_fast {
-                self.stop(Reason::FailFast);
+            if status == TaskStatus::Failed && counts && self.rules.fail_fast {
+                self.stop(StatusReason::FailFast);
             }
             self.begin_handlers();
         }
-        Verdict { status, wait }
+        AttemptVerdict { status, wait }
     }
 
     /// Lets nothing start any more; what runs has to be ended and finished by the caller.
     pub fn cancel(&mut self) {
         if !self.is_canceled {
             self.is_canceled = true;
-            self.stop(Reason::RunCanceled);
+            self.stop(StatusReason::RunCanceled);
             self.begin_handlers();
         }
     }
@@ -211,7 +216,7 @@ impl<'plan> Schedule<'plan> {
     }
 
     fn allows_failure(&self, task: TaskIndex) -> bool {
-        self.plan.task(task).is_some_and(Task::allow_failure)
+        self.plan.task(task).is_some_and(PlanTask::allow_failure)
     }
 
     fn count(&mut self) {
@@ -249,14 +254,14 @@ impl<'plan> Schedule<'plan> {
     fn is_trouble(&self, task: TaskIndex) -> bool {
         let cell = self.cell(task);
         match cell.status {
-            Status::Failed => !self.allows_failure(task),
-            Status::Skipped => !cell.reason.is_some_and(Reason::is_harmless),
-            Status::Canceled => true,
-            Status::Pending
-            | Status::Ready
-            | Status::Running
-            | Status::Success
-            | Status::Interrupted => false,
+            TaskStatus::Failed => !self.allows_failure(task),
+            TaskStatus::Skipped => !cell.reason.is_some_and(StatusReason::is_harmless),
+            TaskStatus::Canceled => true,
+            TaskStatus::Pending
+            | TaskStatus::Ready
+            | TaskStatus::Running
+            | TaskStatus::Success
+            | TaskStatus::Interrupted => false,
         }
     }
 
@@ -264,11 +269,11 @@ impl<'plan> Schedule<'plan> {
     fn decide(&mut self, task: TaskIndex) {
         let cell = self.cell(task);
         let waits_for_main = self.is_handler(task) && !self.handlers_began;
-        if cell.is_decided || cell.status != Status::Pending || waits_for_main {
+        if cell.is_decided || cell.status != TaskStatus::Pending || waits_for_main {
             return;
         }
         if let Some(reason) = self.obstacle(task) {
-            self.settle(task, Status::Skipped, reason);
+            self.settle(task, TaskStatus::Skipped, reason);
             self.over(task);
             return;
         }
@@ -280,56 +285,58 @@ impl<'plan> Schedule<'plan> {
 
     fn turn(&self, task: TaskIndex) -> Turn {
         (
-            Reverse(self.plan.task(task).map_or(0, Task::priority)),
+            Reverse(self.plan.task(task).map_or(0, PlanTask::priority)),
             task,
         )
     }
 
-    fn obstacle(&self, task: TaskIndex) -> Option<Reason> {
+    fn obstacle(&self, task: TaskIndex) -> Option<StatusReason> {
         let upstream = self.graph.upstream(task);
-        let Some(when) = self.plan.task(task).and_then(Task::when) else {
+        let Some(when) = self.plan.task(task).and_then(PlanTask::when) else {
             let mut reason = None;
             for up in upstream.iter().filter(|up| !self.is_good(**up)) {
                 let cell = self.cell(*up);
-                if cell.status != Status::Skipped || !cell.reason.is_some_and(Reason::is_harmless) {
-                    return Some(Reason::DependencyNotSuccess);
+                if cell.status != TaskStatus::Skipped
+                    || !cell.reason.is_some_and(StatusReason::is_harmless)
+                {
+                    return Some(StatusReason::DependencyNotSuccess);
                 }
-                reason = Some(Reason::DependencySkipped);
+                reason = Some(StatusReason::DependencySkipped);
             }
             return reason;
         };
-        let all: Vec<Upstream> = upstream.iter().map(|up| self.seen(*up)).collect();
+        let all: Vec<UpstreamState> = upstream.iter().map(|up| self.seen(*up)).collect();
         let by_name = |name: &str| {
             let named =
                 |up: &&TaskIndex| self.plan.task(**up).is_some_and(|task| &*task.id == name);
             upstream.iter().find(named).map(|up| self.seen(*up))
         };
-        (!when.holds(&all, &by_name)).then_some(Reason::WhenFalse)
+        (!when.holds(&all, &by_name)).then_some(StatusReason::WhenFalse)
     }
 
     fn is_good(&self, task: TaskIndex) -> bool {
         match self.cell(task).status {
-            Status::Success => true,
-            Status::Failed => self.allows_failure(task),
-            Status::Pending
-            | Status::Ready
-            | Status::Running
-            | Status::Skipped
-            | Status::Canceled
-            | Status::Interrupted => false,
+            TaskStatus::Success => true,
+            TaskStatus::Failed => self.allows_failure(task),
+            TaskStatus::Pending
+            | TaskStatus::Ready
+            | TaskStatus::Running
+            | TaskStatus::Skipped
+            | TaskStatus::Canceled
+            | TaskStatus::Interrupted => false,
         }
     }
 
-    fn seen(&self, task: TaskIndex) -> Upstream {
+    fn seen(&self, task: TaskIndex) -> UpstreamState {
         let cell = self.cell(task);
-        Upstream {
+        UpstreamState {
             status: cell.status,
             exit_code: cell.code,
             is_good: self.is_good(task),
         }
     }
 
-    fn settle(&mut self, task: TaskIndex, status: Status, reason: Reason) {
+    fn settle(&mut self, task: TaskIndex, status: TaskStatus, reason: StatusReason) {
         if let Some(cell) = self.cells.get_mut(task as usize) {
             cell.status = status;
             cell.reason = Some(reason);
@@ -372,28 +379,28 @@ impl<'plan> Schedule<'plan> {
     fn decide_later(&mut self, task: TaskIndex) -> Option<TaskIndex> {
         let cell = self.cell(task);
         let waits_for_main = self.is_handler(task) && !self.handlers_began;
-        if cell.is_decided || cell.status != Status::Pending || waits_for_main {
+        if cell.is_decided || cell.status != TaskStatus::Pending || waits_for_main {
             return None;
         }
         if let Some(reason) = self.obstacle(task) {
-            self.settle(task, Status::Skipped, reason);
+            self.settle(task, TaskStatus::Skipped, reason);
             return Some(task);
         }
         self.decide(task);
         None
     }
 
-    fn judge(&self, task: TaskIndex, end: End) -> (Status, Option<Duration>) {
-        let End::Failure { can_retry, .. } = end else {
+    fn judge(&self, task: TaskIndex, end: AttemptEnd) -> (TaskStatus, Option<Duration>) {
+        let AttemptEnd::Failure { can_retry, .. } = end else {
             let status = if self.is_canceled {
-                Status::Canceled
+                TaskStatus::Canceled
             } else {
-                Status::Success
+                TaskStatus::Success
             };
             return (status, None);
         };
         if self.is_canceled {
-            return (Status::Canceled, None);
+            return (TaskStatus::Canceled, None);
         }
         let tries = self.cell(task).tries;
         let Some(task) = self
@@ -401,33 +408,33 @@ impl<'plan> Schedule<'plan> {
             .task(task)
             .filter(|task| can_retry && tries <= task.retries && !self.is_stopped)
         else {
-            return (Status::Failed, None);
+            return (TaskStatus::Failed, None);
         };
         let wait = Duration::try_from_secs_f64(task.backoff_sec(tries)).unwrap_or(Duration::MAX);
-        (Status::Ready, Some(wait))
+        (TaskStatus::Ready, Some(wait))
     }
 
     /// Keeps everything from starting. A task that waits for its next attempt has failed by its last one.
-    fn stop(&mut self, reason: Reason) {
+    fn stop(&mut self, reason: StatusReason) {
         self.is_stopped = true;
         self.ready.clear();
         self.delayed.clear();
         self.parked.iter_mut().for_each(BTreeSet::clear);
-        let is_cancel = reason == Reason::RunCanceled;
+        let is_cancel = reason == StatusReason::RunCanceled;
         for task in self.graph.tasks() {
             if self.is_handler(task) && !is_cancel {
                 break;
             }
             let status = match self.cell(task).status {
-                Status::Pending | Status::Ready if is_cancel => Status::Canceled,
-                Status::Pending => Status::Skipped,
-                Status::Ready => Status::Failed,
-                Status::Running
-                | Status::Success
-                | Status::Failed
-                | Status::Skipped
-                | Status::Canceled
-                | Status::Interrupted => continue,
+                TaskStatus::Pending | TaskStatus::Ready if is_cancel => TaskStatus::Canceled,
+                TaskStatus::Pending => TaskStatus::Skipped,
+                TaskStatus::Ready => TaskStatus::Failed,
+                TaskStatus::Running
+                | TaskStatus::Success
+                | TaskStatus::Failed
+                | TaskStatus::Skipped
+                | TaskStatus::Canceled
+                | TaskStatus::Interrupted => continue,
             };
             self.settle(task, status, reason);
             *self.open_count(task) -= 1;
@@ -445,8 +452,8 @@ impl<'plan> Schedule<'plan> {
         self.handlers_began = true;
         let first = u32::try_from(self.plan.main_tasks()).unwrap_or(u32::MAX);
         for task in first..self.graph.tasks().end {
-            if self.cell(task).status == Status::Pending && !self.has_trouble {
-                self.settle(task, Status::Skipped, Reason::NothingFailed);
+            if self.cell(task).status == TaskStatus::Pending && !self.has_trouble {
+                self.settle(task, TaskStatus::Skipped, StatusReason::NothingFailed);
                 self.open_handlers -= 1;
             }
             self.count_open(task);
@@ -472,7 +479,7 @@ impl<'plan> Schedule<'plan> {
     /// earlier one that waits for the same resource.
     fn takes_resources(&mut self, turn: Turn) -> bool {
         let plan = self.plan;
-        let needs = plan.task(turn.1).map_or(&[][..], Task::resources);
+        let needs = plan.task(turn.1).map_or(&[][..], PlanTask::resources);
         for (name, amount) in needs {
             let is_short = self
                 .free
@@ -496,7 +503,7 @@ impl<'plan> Schedule<'plan> {
 
     fn frees_resources(&mut self, task: TaskIndex) {
         let plan = self.plan;
-        for (name, amount) in plan.task(task).map_or(&[][..], Task::resources) {
+        for (name, amount) in plan.task(task).map_or(&[][..], PlanTask::resources) {
             let Some((free, parked)) = self
                 .free
                 .get_mut(*name as usize)
@@ -507,7 +514,7 @@ impl<'plan> Schedule<'plan> {
             *free += amount;
             let mut left = *free;
             while let Some(turn) = parked.first().copied() {
-                let needs = plan.task(turn.1).map_or(&[][..], Task::resources);
+                let needs = plan.task(turn.1).map_or(&[][..], PlanTask::resources);
                 let need = needs
                     .iter()
                     .find(|(other, _)| other == name)
@@ -527,7 +534,7 @@ fn carried(state: &TaskState) -> Cell {
     let status = if state.status.is_over() {
         state.status
     } else {
-        Status::Pending
+        TaskStatus::Pending
     };
     Cell {
         status,

@@ -13,14 +13,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::plan::{
-    task::{Action, Extra},
-    when::When,
+    task::{TaskAction, TaskExtras},
+    when::WhenCondition,
 };
 
-fn task(id: usize, depends_on: &[u32]) -> Task {
-    Task {
+fn task(id: usize, depends_on: &[u32]) -> PlanTask {
+    PlanTask {
         id: format!("t{id}").into(),
-        action: Action::Argv(vec!["true".to_owned()]),
+        action: TaskAction::Argv(vec!["true".to_owned()]),
         depends_on: depends_on.to_vec(),
         cwd: None,
         env: None,
@@ -47,16 +47,16 @@ fn fresh(plan: &Plan, max_parallel: u32, fail_fast: bool) -> Schedule<'_> {
     let states = vec![TaskState::default(); plan.tasks.len()];
     Schedule::new(
         plan,
-        Graph::of(plan),
+        PlanGraph::of(plan),
         &states,
-        Rules {
+        ScheduleRules {
             max_parallel,
             fail_fast,
         },
     )
 }
 
-const FAILS: End = End::Failure {
+const FAILS: AttemptEnd = AttemptEnd::Failure {
     code: Some(1),
     can_retry: true,
 };
@@ -73,8 +73,8 @@ fn a_failure_skips_everything_behind_it_and_nothing_else() {
     assert_eq!(started(&mut schedule), [0, 3]);
     assert_eq!(
         schedule.finish(0, FAILS, NOW),
-        Verdict {
-            status: Status::Failed,
+        AttemptVerdict {
+            status: TaskStatus::Failed,
             wait: None
         }
     );
@@ -82,14 +82,14 @@ fn a_failure_skips_everything_behind_it_and_nothing_else() {
         schedule.take_settled(),
         [Settlement {
             tasks: vec![1, 2],
-            status: Status::Skipped,
-            reason: Reason::DependencyNotSuccess
+            status: TaskStatus::Skipped,
+            reason: StatusReason::DependencyNotSuccess
         }]
     );
     assert!(!schedule.is_over());
     assert_eq!(
-        schedule.finish(3, End::Success, NOW).status,
-        Status::Success
+        schedule.finish(3, AttemptEnd::Success, NOW).status,
+        TaskStatus::Success
     );
     assert!(schedule.is_over());
 }
@@ -104,25 +104,25 @@ fn a_wait_for_the_next_attempt_blocks_nobody() {
     let wait = Some(Duration::from_secs(4));
     assert_eq!(
         schedule.finish(0, FAILS, NOW),
-        Verdict {
-            status: Status::Ready,
+        AttemptVerdict {
+            status: TaskStatus::Ready,
             wait
         }
     );
     assert_eq!(started(&mut schedule), [1]);
     assert_eq!(schedule.wakes_at(), None);
     assert_eq!(
-        schedule.finish(1, End::Success, NOW).status,
-        Status::Success
+        schedule.finish(1, AttemptEnd::Success, NOW).status,
+        TaskStatus::Success
     );
     assert_eq!(schedule.wakes_at(), wait);
     assert_eq!(started(&mut schedule), [2]);
     assert_eq!(
-        schedule.finish(2, End::Success, NOW).status,
-        Status::Success
+        schedule.finish(2, AttemptEnd::Success, NOW).status,
+        TaskStatus::Success
     );
     assert_eq!(schedule.next(Duration::from_secs(4)), Some(0));
-    assert_eq!(schedule.finish(0, FAILS, NOW).status, Status::Failed);
+    assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Failed);
     assert!(schedule.is_over());
 }
 
@@ -132,16 +132,16 @@ fn fail_fast_lets_a_waiting_retry_fail_and_skips_what_never_began() {
     plan.tasks[0].retries = 1;
     let mut schedule = fresh(&plan, 2, true);
     assert_eq!(started(&mut schedule), [0, 1]);
-    assert_eq!(schedule.finish(0, FAILS, NOW).status, Status::Ready);
-    assert_eq!(schedule.finish(1, FAILS, NOW).status, Status::Failed);
+    assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Ready);
+    assert_eq!(schedule.finish(1, FAILS, NOW).status, TaskStatus::Failed);
     let of = |tasks: &[u32], status| Settlement {
         tasks: tasks.to_vec(),
         status,
-        reason: Reason::FailFast,
+        reason: StatusReason::FailFast,
     };
     assert_eq!(
         schedule.take_settled(),
-        [of(&[0], Status::Failed), of(&[2], Status::Skipped)]
+        [of(&[0], TaskStatus::Failed), of(&[2], TaskStatus::Skipped)]
     );
     assert!(schedule.is_over());
 }
@@ -155,13 +155,13 @@ fn cancel_settles_what_waits_and_what_runs_ends_canceled_whatever_its_code() {
     schedule.cancel();
     let canceled = Settlement {
         tasks: vec![1],
-        status: Status::Canceled,
-        reason: Reason::RunCanceled,
+        status: TaskStatus::Canceled,
+        reason: StatusReason::RunCanceled,
     };
     assert_eq!(schedule.take_settled(), [canceled]);
     assert_eq!(
-        schedule.finish(0, End::Success, NOW).status,
-        Status::Canceled
+        schedule.finish(0, AttemptEnd::Success, NOW).status,
+        TaskStatus::Canceled
     );
     assert!(schedule.is_over());
 }
@@ -169,9 +169,9 @@ fn cancel_settles_what_waits_and_what_runs_ends_canceled_whatever_its_code() {
 #[test]
 fn priority_goes_first_and_plan_order_second() {
     let mut plan = plan(&[&[], &[], &[]]);
-    plan.tasks[2].extra = Some(Box::new(Extra {
+    plan.tasks[2].extra = Some(Box::new(TaskExtras {
         priority: 5,
-        ..Extra::default()
+        ..TaskExtras::default()
     }));
     assert_eq!(started(&mut fresh(&plan, 3, false)), [2, 0, 1]);
 }
@@ -181,21 +181,21 @@ fn a_resource_is_never_overdrawn_and_nobody_overtakes_in_its_queue() {
     let mut plan = plan(&[&[], &[], &[], &[]]);
     plan.resources = vec![("db".to_owned(), 2)];
     for (index, amount) in [1, 2, 1].into_iter().enumerate() {
-        plan.tasks[index].extra = Some(Box::new(Extra {
+        plan.tasks[index].extra = Some(Box::new(TaskExtras {
             resources: vec![(0, amount)],
-            ..Extra::default()
+            ..TaskExtras::default()
         }));
     }
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0, 3]);
     assert_eq!(
-        schedule.finish(0, End::Success, NOW).status,
-        Status::Success
+        schedule.finish(0, AttemptEnd::Success, NOW).status,
+        TaskStatus::Success
     );
     assert_eq!(started(&mut schedule), [1]);
     assert_eq!(
-        schedule.finish(1, End::Success, NOW).status,
-        Status::Success
+        schedule.finish(1, AttemptEnd::Success, NOW).status,
+        TaskStatus::Success
     );
     assert_eq!(started(&mut schedule), [2]);
 }
@@ -204,32 +204,35 @@ fn a_resource_is_never_overdrawn_and_nobody_overtakes_in_its_queue() {
 fn a_condition_decides_instead_of_success_and_its_skips_are_harmless() {
     let mut plan = plan(&[&[], &[0], &[0], &[2]]);
     let when = |text| {
-        Some(Box::new(Extra {
-            when: Some(When::parse(text).unwrap()),
-            ..Extra::default()
+        Some(Box::new(TaskExtras {
+            when: Some(WhenCondition::parse(text).unwrap()),
+            ..TaskExtras::default()
         }))
     };
     plan.tasks[1].extra = when("failed('t0')");
     plan.tasks[2].extra = when("succeeded('t0')");
-    plan.tasks[0].extra = Some(Box::new(Extra {
+    plan.tasks[0].extra = Some(Box::new(TaskExtras {
         allow_failure: true,
-        ..Extra::default()
+        ..TaskExtras::default()
     }));
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0]);
-    assert_eq!(schedule.finish(0, FAILS, NOW).status, Status::Failed);
+    assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Failed);
     assert_eq!(started(&mut schedule), [1]);
     let reasons: Vec<_> = schedule
         .take_settled()
         .into_iter()
         .map(|settled| settled.reason)
         .collect();
-    assert_eq!(reasons, [Reason::WhenFalse, Reason::DependencySkipped]);
+    assert_eq!(
+        reasons,
+        [StatusReason::WhenFalse, StatusReason::DependencySkipped]
+    );
 }
 
 #[test]
 fn handlers_run_after_a_failure_only() {
-    for (end, wanted) in [(FAILS, vec![1]), (End::Success, vec![])] {
+    for (end, wanted) in [(FAILS, vec![1]), (AttemptEnd::Success, vec![])] {
         let mut plan = plan(&[&[], &[]]);
         plan.handlers = 1;
         let mut schedule = fresh(&plan, 4, true);
@@ -248,7 +251,7 @@ fn a_chain_of_a_hundred_thousand_skips_needs_no_stack() {
     let plan = plan(&edges.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let mut schedule = fresh(&plan, 1, false);
     assert_eq!(started(&mut schedule), [0]);
-    assert_eq!(schedule.finish(0, FAILS, NOW).status, Status::Failed);
+    assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Failed);
     assert!(schedule.is_over());
     assert_eq!(schedule.take_settled()[0].tasks.len(), 99_999);
 }
@@ -263,9 +266,9 @@ struct Story {
     fail_fast: bool,
     /// Which running task ends next.
     picks: Vec<prop::sample::Index>,
-    /// After how many finishes each passage crashes; then it is resumed.
+    /// After how many finishes each execution crashes; then it is resumed.
     crashes: Vec<usize>,
-    /// After how many finishes over all passages the run is canceled.
+    /// After how many finishes over all executions the run is canceled.
     cancel: Option<usize>,
 }
 
@@ -309,12 +312,12 @@ fn stories() -> impl Strategy<Value = Story> {
                     up.sort_unstable();
                     up.dedup();
                     let (kind, priority, resource) = kinds[id];
-                    let extra = Extra {
+                    let extra = TaskExtras {
                         priority,
                         allow_failure: kind == 1,
                         when: match kind {
-                            2 => Some(When::parse("all_done").unwrap()),
-                            3 => Some(When::parse("any_failed").unwrap()),
+                            2 => Some(WhenCondition::parse("all_done").unwrap()),
+                            3 => Some(WhenCondition::parse("any_failed").unwrap()),
                             _ => None,
                         },
                         resources: if resource == 0 {
@@ -322,15 +325,15 @@ fn stories() -> impl Strategy<Value = Story> {
                         } else {
                             vec![(0, resource)]
                         },
-                        ..Extra::default()
+                        ..TaskExtras::default()
                     };
-                    Task {
+                    PlanTask {
                         retries: retries[id],
                         extra: Some(Box::new(extra)),
                         ..task(id, &up)
                     }
                 });
-                let tasks: Vec<Task> = tasks.collect();
+                let tasks: Vec<PlanTask> = tasks.collect();
                 let handlers = handlers.min(tasks.len() - 1);
                 let plan = Plan {
                     tasks,
@@ -351,7 +354,7 @@ fn stories() -> impl Strategy<Value = Story> {
         )
 }
 
-/// Runs one passage; returns true where it crashed.
+/// Runs the plan until it is over or crashes; returns true where it crashed.
 fn passage(
     story: &Story,
     states: &mut [TaskState],
@@ -359,17 +362,17 @@ fn passage(
     crash: Option<usize>,
     finished: &mut usize,
 ) -> bool {
-    let graph = Graph::of(&story.plan);
+    let graph = PlanGraph::of(&story.plan);
     for state in states.iter_mut() {
         state.round = 0;
-        if state.status != Status::Success {
+        if state.status != TaskStatus::Success {
             *state = TaskState {
                 attempts: state.attempts,
                 ..TaskState::default()
             };
         }
     }
-    let rules = Rules {
+    let rules = ScheduleRules {
         max_parallel: story.max_parallel,
         fail_fast: story.fail_fast,
     };
@@ -381,7 +384,7 @@ fn passage(
         record(&mut schedule, states, &story.plan, &graph);
         while let Some(task) = schedule.next(now) {
             may_start(story, states, &graph, task);
-            states[task as usize].status = Status::Running;
+            states[task as usize].status = TaskStatus::Running;
             states[task as usize].attempts += 1;
             running.push(task);
             assert!(running.len() <= story.max_parallel as usize);
@@ -412,14 +415,14 @@ fn passage(
         let nth = tries.entry(task).or_default();
         let ends = &story.ends[task as usize];
         let end = if ends[(*nth).min(ends.len() - 1)] {
-            End::Success
+            AttemptEnd::Success
         } else {
             FAILS
         };
         *nth += 1;
         let verdict = schedule.finish(task, end, now);
         states[task as usize].status = verdict.status;
-        states[task as usize].exit_code = Some(i32::from(end != End::Success));
+        states[task as usize].exit_code = Some(i32::from(end != AttemptEnd::Success));
         *finished += 1;
         in_passage += 1;
     }
@@ -428,11 +431,11 @@ fn passage(
 
 fn is_good(plan: &Plan, states: &[TaskState], task: u32) -> bool {
     let status = states[task as usize].status;
-    status == Status::Success
-        || (status == Status::Failed && plan.tasks[task as usize].allow_failure())
+    status == TaskStatus::Success
+        || (status == TaskStatus::Failed && plan.tasks[task as usize].allow_failure())
 }
 
-fn may_start(story: &Story, states: &[TaskState], graph: &Graph, task: u32) {
+fn may_start(story: &Story, states: &[TaskState], graph: &PlanGraph, task: u32) {
     assert!(
         !states[task as usize].status.is_over(),
         "t{task} started again after its end"
@@ -452,21 +455,25 @@ fn may_start(story: &Story, states: &[TaskState], graph: &Graph, task: u32) {
 }
 
 /// Writes settlements into the states and checks that every reason is true.
-fn record(schedule: &mut Schedule<'_>, states: &mut [TaskState], plan: &Plan, graph: &Graph) {
+fn record(schedule: &mut Schedule<'_>, states: &mut [TaskState], plan: &Plan, graph: &PlanGraph) {
     for settlement in schedule.take_settled() {
         for task in settlement.tasks {
             assert!(!states[task as usize].status.is_over());
-            assert_ne!(states[task as usize].status, Status::Running);
+            assert_ne!(states[task as usize].status, TaskStatus::Running);
             let up = graph.upstream(task);
             let is_true = match settlement.reason {
-                Reason::DependencyNotSuccess => up.iter().any(|up| !is_good(plan, states, *up)),
-                Reason::DependencySkipped => up
+                StatusReason::DependencyNotSuccess => {
+                    up.iter().any(|up| !is_good(plan, states, *up))
+                }
+                StatusReason::DependencySkipped => up
                     .iter()
-                    .any(|up| states[*up as usize].status == Status::Skipped),
-                Reason::WhenFalse => plan.tasks[task as usize].when().is_some(),
-                Reason::FailFast => states.iter().any(|state| state.status == Status::Failed),
-                Reason::RunCanceled => schedule.is_canceled(),
-                Reason::NothingFailed => task as usize >= plan.main_tasks(),
+                    .any(|up| states[*up as usize].status == TaskStatus::Skipped),
+                StatusReason::WhenFalse => plan.tasks[task as usize].when().is_some(),
+                StatusReason::FailFast => states
+                    .iter()
+                    .any(|state| state.status == TaskStatus::Failed),
+                StatusReason::RunCanceled => schedule.is_canceled(),
+                StatusReason::NothingFailed => task as usize >= plan.main_tasks(),
                 _ => false,
             };
             assert!(is_true, "t{task}: {:?} is not true", settlement.reason);
@@ -486,12 +493,12 @@ proptest! {
         let mut finished = 0;
         let mut crashes = story.crashes.clone();
         loop {
-            let succeeded: Vec<_> = states.iter().map(|state| state.status == Status::Success).collect();
+            let succeeded: Vec<_> = states.iter().map(|state| state.status == TaskStatus::Success).collect();
             let attempts: Vec<_> = states.iter().map(|state| state.attempts).collect();
             let crashed = passage(&story, &mut states, &mut tries, crashes.pop(), &mut finished);
             for (task, state) in states.iter().enumerate() {
-                // What succeeded in an earlier passage was not touched.
-                prop_assert!(!succeeded[task] || (state.status == Status::Success && state.attempts == attempts[task]));
+                // What succeeded in an earlier execution was not touched.
+                prop_assert!(!succeeded[task] || (state.status == TaskStatus::Success && state.attempts == attempts[task]));
                 prop_assert!(crashed || state.status.is_over());
                 prop_assert!(state.attempts - attempts[task] <= story.plan.tasks[task].retries + 1);
             }

@@ -2,8 +2,8 @@
 
 use crate::domain::policy::{
     cmd::{command, line_of, words::parts},
+    partial_text::{NAME, UNKNOWN},
     shell::Machine,
-    text::{NAME, UNKNOWN},
 };
 
 /// Looks at both sides of `if`.

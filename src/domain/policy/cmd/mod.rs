@@ -8,11 +8,12 @@ mod variables;
 mod words;
 
 use crate::domain::policy::{
+    partial_text::{NAME, UNKNOWN},
     programs::vague_code,
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::{NAME, UNKNOWN},
-    windows::{self, path},
+    windows,
+    windows::path,
 };
 use blocks::{condition, each};
 use variables::expanded;
@@ -30,6 +31,13 @@ pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
 }
 
 /// Looks at a text reached through another program.
+impl Machine<'_, '_> {
+    /// Looks at a text of this interpreter that was reached through another program.
+    pub(in crate::domain::policy) fn run_cmd(&mut self, code: &str, via: &str) {
+        run(self, code, via);
+    }
+}
+
 pub(super) fn run(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
     if shell.reading.enter(via) {
         vague_code(shell, code, via);
@@ -193,7 +201,8 @@ fn run_named(
             shell
                 .reading
                 .opaque("the name of the program is only known at run time");
-            let stripped = crate::domain::policy::text::stripped(name).replace(['%', '!'], "");
+            let stripped =
+                crate::domain::policy::partial_text::stripped(name).replace(['%', '!'], "");
             if !stripped.is_empty() && shell.reading.enter("an unknown name") {
                 let printed = run_named(shell, &stripped, first, args, text, input);
                 shell.reading.leave();
@@ -355,7 +364,9 @@ fn start(shell: &mut Machine<'_, '_>, name: &str, args: &[String], rest: &str) {
             .trim_start();
     }
     if text.contains("://") && args.iter().any(|arg| arg.starts_with("http")) {
-        shell.reading.does(Trait::Network, "start opens an address");
+        shell
+            .reading
+            .does(EffectTrait::Network, "start opens an address");
     }
     loop {
         let lower = text.to_lowercase();

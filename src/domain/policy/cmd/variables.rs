@@ -1,9 +1,9 @@
 //! Variables of `cmd`, their substrings and replacements.
 
 use crate::domain::policy::{
-    place,
+    partial_text::{NAME, UNKNOWN},
+    resolved_path,
     shell::Machine,
-    text::{NAME, UNKNOWN},
 };
 
 /// Puts in the values of variables: `%x%`, `!x!`, `%x:~1,2%`, `%x:a=b%`.
@@ -112,9 +112,12 @@ pub(super) fn known(shell: &mut Machine<'_, '_>, name: &str) -> String {
         "programfiles" | "programw6432" => "C:\\Program Files".to_owned(),
         "programdata" | "allusersprofile" => "C:\\ProgramData".to_owned(),
         "public" => "C:\\Users\\Public".to_owned(),
-        "userprofile" | "homepath" => place::home(shell.reading.world),
-        "appdata" => format!("{}/AppData/Roaming", place::home(shell.reading.world)),
-        "localappdata" => format!("{}/AppData/Local", place::home(shell.reading.world)),
+        "userprofile" | "homepath" => resolved_path::home(shell.reading.world),
+        "appdata" => format!(
+            "{}/AppData/Roaming",
+            resolved_path::home(shell.reading.world)
+        ),
+        "localappdata" => format!("{}/AppData/Local", resolved_path::home(shell.reading.world)),
         "temp" | "tmp" => format!("/tmp/{NAME}"),
         "cd" => shell
             .folder()

@@ -2,11 +2,12 @@
 
 use crate::domain::policy::{
     cmd,
-    powershell::{Arg, Reader, given::Given, names, run},
+    partial_text::{NAME, UNKNOWN, is_vague, stripped},
+    powershell::{Arg, Reader, given::ParsedArguments, names, run},
     programs::leads_here,
-    rule::Trait,
-    text::{NAME, UNKNOWN, is_vague, stripped},
-    windows::{self, path},
+    rule::EffectTrait,
+    windows,
+    windows::path,
 };
 
 impl Reader<'_, '_, '_> {
@@ -97,7 +98,7 @@ impl Reader<'_, '_, '_> {
     )]
     fn command(&mut self, command: &str, typed: &str, args: Vec<Arg>, input: &str) -> String {
         let harmless = "get- test- measure- select- sort- group- compare- format- convertto- convertfrom- convert- write- out-host out-null out-string out-default where- show- find- resolve- split- join- wait- debug- trace- assert- read- push- pop- update-list start-sleep";
-        let given = Given::new(args.clone());
+        let given = ParsedArguments::new(args.clone());
         if given.has("whatif", 2) || given.rest.iter().any(|word| word == "/?") {
             return UNKNOWN.to_string();
         }
@@ -239,11 +240,11 @@ impl Reader<'_, '_, '_> {
         UNKNOWN.to_string()
     }
 
-    fn removes(&mut self, command: &str, given: &Given, input: &str) {
+    fn removes(&mut self, command: &str, given: &ParsedArguments, input: &str) {
         if command == "clear-recyclebin" {
             self.shell
                 .reading
-                .does(Trait::System, "empties the recycle bin");
+                .does(EffectTrait::System, "empties the recycle bin");
             return;
         }
         let mut targets = given.all(&["path", "literalpath", "lp", "pspath"]);
@@ -279,7 +280,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn moves(&mut self, given: &Given, input: &str) {
+    fn moves(&mut self, given: &ParsedArguments, input: &str) {
         let mut words = given.all(&["path", "literalpath", "destination", "newname"]);
         if words.len() < 2 && !input.is_empty() {
             words.splice(0..0, input.lines().map(str::to_owned));
@@ -297,7 +298,7 @@ impl Reader<'_, '_, '_> {
         clippy::too_many_lines,
         reason = "one arm for each name, and an arm is a line or two"
     )]
-    fn changes(&mut self, command: &str, given: &Given, input: &str) {
+    fn changes(&mut self, command: &str, given: &ParsedArguments, input: &str) {
         let mut words = given.all(&[
             "path",
             "literalpath",
@@ -388,7 +389,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn evaluates(&mut self, given: &Given, input: &str) {
+    fn evaluates(&mut self, given: &ParsedArguments, input: &str) {
         let code = given.all(&["command"]).join(" ");
         let code = if code.is_empty() {
             input.to_owned()
@@ -405,11 +406,12 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn blocks(&mut self, command: &str, given: &Given, input: &str) -> String {
+    fn blocks(&mut self, command: &str, given: &ParsedArguments, input: &str) -> String {
         if given.has("computername", 2) || given.has("hostname", 4) || given.has("session", 3) {
-            self.shell
-                .reading
-                .does(Trait::Network, format!("{command} runs on another machine"));
+            self.shell.reading.does(
+                EffectTrait::Network,
+                format!("{command} runs on another machine"),
+            );
         }
         let mut printed = String::new();
         for code in &given.blocks {
@@ -450,10 +452,12 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn invokes_item(&mut self, given: &Given) {
+    fn invokes_item(&mut self, given: &ParsedArguments) {
         for file in given.all(&["path", "literalpath"]) {
             if file.contains("://") {
-                self.shell.reading.does(Trait::Network, "opens an address");
+                self.shell
+                    .reading
+                    .does(EffectTrait::Network, "opens an address");
             }
             let text = self.shell.remembered(&path(&file));
             if let Some(code) = text {
@@ -468,14 +472,14 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn talks(&mut self, command: &str, given: &Given) {
+    fn talks(&mut self, command: &str, given: &ParsedArguments) {
         let named = given.all(&["uri", "computername", "targetname"]);
         let here = !named.is_empty()
             && named.iter().take(1).all(|address| leads_here(address))
             && given.values("proxy").is_empty();
         if !here {
             self.shell.reading.does(
-                Trait::Network,
+                EffectTrait::Network,
                 format!("{command} talks to another machine"),
             );
         }
@@ -488,7 +492,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn new_object(&mut self, given: &Given) -> String {
+    fn new_object(&mut self, given: &ParsedArguments) -> String {
         let name = given
             .all(&["typename"])
             .first()
@@ -502,7 +506,7 @@ impl Reader<'_, '_, '_> {
         )
     }
 
-    fn aliases(&mut self, given: &Given) {
+    fn aliases(&mut self, given: &ParsedArguments) {
         let words = given.all(&["name", "value"]);
         if let [name, target, ..] = words.as_slice() {
             self.shell.assign(
@@ -541,7 +545,7 @@ fn shown(name: &str, args: &[Arg]) -> Vec<String> {
     words
 }
 
-fn listed(given: &Given) -> String {
+fn listed(given: &ParsedArguments) -> String {
     let folders = given.all(&["path", "literalpath"]);
     let filter = given
         .values("filter")

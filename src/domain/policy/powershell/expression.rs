@@ -1,20 +1,19 @@
 //! Expressions of PowerShell, folded as far as they are constant.
 
 use crate::domain::policy::{
-    place,
+    partial_text::{NAME, TextScanner, UNKNOWN},
     powershell::{
         Reader,
         fold::{added, cast, indexed, operated, range, variable_name},
         names, single_quoted, skip_blank,
     },
-    programs,
+    programs, resolved_path,
     shell::bracketed,
-    text::{NAME, Scan, UNKNOWN},
 };
 
 impl Reader<'_, '_, '_> {
     /// Reads an expression, assignments included, and returns its values.
-    pub(super) fn expression(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    pub(super) fn expression(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         let start = *scan;
         if let Some(values) = self.assignment(scan) {
             return values;
@@ -31,7 +30,7 @@ impl Reader<'_, '_, '_> {
         left
     }
 
-    fn unary(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    fn unary(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         skip_blank(scan, true);
         // Signs in a row would be as many calls inside each other.
         let signs = scan
@@ -67,7 +66,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads `$name = …`, `$env:NAME = …` and `$a, $b = …`.
-    fn assignment(&mut self, scan: &mut Scan<'_>) -> Option<Vec<String>> {
+    fn assignment(&mut self, scan: &mut TextScanner<'_>) -> Option<Vec<String>> {
         while scan.eat("[") {
             bracketed(scan, '[', ']');
             skip_blank(scan, false);
@@ -95,7 +94,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads the right side of an assignment, which may be a command.
-    fn value_of_statement(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    fn value_of_statement(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         let text = if scan
             .peek()
             .is_some_and(|c| c.is_alphabetic() || c == '&' || c == '.')
@@ -158,7 +157,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads one operator and its right side; `None` when no operator follows.
-    fn binary(&mut self, scan: &mut Scan<'_>, left: &[String]) -> Option<Vec<String>> {
+    fn binary(&mut self, scan: &mut TextScanner<'_>, left: &[String]) -> Option<Vec<String>> {
         if scan.eat("+") {
             let right = self.unary(scan);
             return Some(added(left, &right));
@@ -192,7 +191,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads the right side of a named operator; some take a list.
-    fn joined_operand(&mut self, scan: &mut Scan<'_>, word: &str) -> Vec<String> {
+    fn joined_operand(&mut self, scan: &mut TextScanner<'_>, word: &str) -> Vec<String> {
         let mut right = self.unary(scan);
         if word == "f" || word.ends_with("replace") || word == "split" {
             skip_blank(scan, false);
@@ -206,7 +205,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads one operand with everything that hangs on it.
-    pub(super) fn primary(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    pub(super) fn primary(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         let value = self.whole_operand(scan);
         if self
             .shell
@@ -219,7 +218,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn whole_operand(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    fn whole_operand(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         let (mut value, mut kind) = self.atom(scan);
         while self.shell.reading.spend() {
             let rest = scan.rest();
@@ -255,7 +254,7 @@ impl Reader<'_, '_, '_> {
         value
     }
 
-    fn member(&mut self, scan: &mut Scan<'_>) -> String {
+    fn member(&mut self, scan: &mut TextScanner<'_>) -> String {
         match scan.peek() {
             Some('\'' | '"' | '$' | '(') => self.atom(scan).0.concat(),
             _ => scan
@@ -264,7 +263,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn call_arguments(&mut self, scan: &mut Scan<'_>) -> Option<Vec<String>> {
+    fn call_arguments(&mut self, scan: &mut TextScanner<'_>) -> Option<Vec<String>> {
         if scan.eat("{") {
             return Some(vec![format!("{{{}}}", bracketed(scan, '{', '}'))]);
         }
@@ -279,7 +278,7 @@ impl Reader<'_, '_, '_> {
         if inner.trim().is_empty() || !self.shell.reading.enter("()") {
             return Vec::new();
         }
-        let mut scan = Scan::new(inner);
+        let mut scan = TextScanner::new(inner);
         skip_blank(&mut scan, true);
         let simple = scan
             .peek()
@@ -292,7 +291,7 @@ impl Reader<'_, '_, '_> {
         if !scan.rest().is_empty() {
             let rest = scan.rest();
             let text = if simple && rest.starts_with('|') {
-                let mut scan = Scan::new(rest.get(1..).unwrap_or(""));
+                let mut scan = TextScanner::new(rest.get(1..).unwrap_or(""));
                 self.pipeline(&mut scan, &values.join("\n"))
             } else {
                 self.statements(rest, "")
@@ -304,7 +303,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads an operand alone; the second value is the name of a type, if it is one.
-    fn atom(&mut self, scan: &mut Scan<'_>) -> (Vec<String>, String) {
+    fn atom(&mut self, scan: &mut TextScanner<'_>) -> (Vec<String>, String) {
         let none = String::new;
         match scan.peek() {
             Some('\'') => {
@@ -357,7 +356,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn at_sign(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    fn at_sign(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         scan.bump();
         if scan.eat("(") {
             let inner = bracketed(scan, '(', ')').to_owned();
@@ -398,7 +397,7 @@ impl Reader<'_, '_, '_> {
         values
     }
 
-    fn dollar(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    fn dollar(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         if scan.eat("(") {
             let inner = bracketed(scan, '(', ')').to_owned();
             return self.evaluated(&inner);
@@ -417,7 +416,7 @@ impl Reader<'_, '_, '_> {
         {
             return vec![format!("{{{}}}", body.concat())];
         }
-        let home = || place::home(self.shell.reading.world);
+        let home = || resolved_path::home(self.shell.reading.world);
         let text = match name {
             "env:temp" | "env:tmp" => format!("/tmp/{NAME}"),
             "home" | "env:userprofile" | "env:home" | "env:appdata" | "env:localappdata" => home(),
@@ -430,7 +429,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads the rest of a double-quoted text, with what is put into it.
-    pub(super) fn double_quoted(&mut self, scan: &mut Scan<'_>) -> String {
+    pub(super) fn double_quoted(&mut self, scan: &mut TextScanner<'_>) -> String {
         let mut raw = String::new();
         while let Some(c) = scan.bump() {
             match c {
@@ -457,7 +456,7 @@ impl Reader<'_, '_, '_> {
         if !raw.contains(['$', '`']) {
             return raw.to_owned();
         }
-        let mut scan = Scan::new(raw);
+        let mut scan = TextScanner::new(raw);
         let mut text = String::new();
         while let Some(c) = scan.bump() {
             match c {

@@ -1,12 +1,12 @@
 //! Constant results of PowerShell operators.
 
 use crate::domain::policy::{
+    partial_text::{NAME, TextScanner, UNKNOWN, is_vague},
     shell::bracketed,
-    text::{NAME, Scan, UNKNOWN, is_vague},
 };
 
 /// Reads a variable's name from behind its dollar sign.
-pub(super) fn variable_name<'a>(scan: &mut Scan<'a>) -> &'a str {
+pub(super) fn variable_name<'a>(scan: &mut TextScanner<'a>) -> &'a str {
     if scan.eat("{") {
         return bracketed(scan, '{', '}');
     }

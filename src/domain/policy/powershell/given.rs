@@ -4,7 +4,7 @@ use crate::domain::policy::powershell::{Arg, names};
 
 /// Arguments told apart.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct ParsedArguments {
     /// Named parameters and their values, in lower case, as written.
     pub(super) named: Vec<(String, Vec<String>)>,
     /// Everything without a name.
@@ -13,7 +13,7 @@ pub(super) struct Given {
     pub(super) blocks: Vec<String>,
 }
 
-impl Given {
+impl ParsedArguments {
     pub(super) fn new(args: Vec<Arg>) -> Self {
         let mut given = Self::default();
         let mut args = args.into_iter().peekable();

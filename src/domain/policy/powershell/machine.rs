@@ -2,14 +2,15 @@
 
 use crate::domain::policy::{
     cmd,
-    powershell::{Arg, Reader, cmdlets::bare_name, given::Given, program},
+    powershell::{Arg, Reader, cmdlets::bare_name, given::ParsedArguments, program},
     programs::vague_code,
-    rule::Trait,
-    windows::{self, path},
+    rule::EffectTrait,
+    windows,
+    windows::path,
 };
 
 impl Reader<'_, '_, '_> {
-    pub(super) fn starts(&mut self, given: &Given) {
+    pub(super) fn starts(&mut self, given: &ParsedArguments) {
         let verbs = given.values("verb");
         if verbs
             .iter()
@@ -18,7 +19,7 @@ impl Reader<'_, '_, '_> {
         {
             self.shell
                 .reading
-                .does(Trait::Privilege, "starts a program with other rights");
+                .does(EffectTrait::Privilege, "starts a program with other rights");
         }
         let program = given
             .values("filepath")
@@ -37,7 +38,9 @@ impl Reader<'_, '_, '_> {
             words.push(value);
         }
         if program.contains("://") {
-            self.shell.reading.does(Trait::Network, "opens an address");
+            self.shell
+                .reading
+                .does(EffectTrait::Network, "opens an address");
         }
         let words: Vec<String> = words
             .iter()
@@ -55,29 +58,32 @@ impl Reader<'_, '_, '_> {
         clippy::too_many_lines,
         reason = "one arm for each name, and an arm is a line or two"
     )]
-    pub(super) fn machine_command(&mut self, command: &str, given: &Given) -> bool {
-        let groups: [(&str, Trait); 5] = [
+    pub(super) fn machine_command(&mut self, command: &str, given: &ParsedArguments) -> bool {
+        let groups: [(&str, EffectTrait); 5] = [
             (
                 "stop-computer restart-computer format-volume clear-disk initialize-disk remove-partition new-partition set-disk reset-computermachinepassword stop-service \
               set-service restart-service remove-service suspend-service stop-process clear-eventlog remove-eventlog limit-eventlog disable-computerrestore checkpoint-computer restore-computer \
               remove-psdrive remove-smbshare new-smbshare set-date set-timezone remove-wmiobject remove-ciminstance set-wmiinstance set-ciminstance set-mppreference add-mppreference \
               disable-netadapter set-netfirewallrule new-netfirewallrule set-netfirewallprofile disable-netfirewallrule rename-computer remove-computer add-computer uninstall-package \
               disable-windowsoptionalfeature enable-windowsoptionalfeature remove-appxpackage remove-windowsfeature dismount-volume remove-virtualdisk remove-vm stop-vm optimize-volume",
-                Trait::System,
+                EffectTrait::System,
             ),
             (
                 "register-scheduledtask new-scheduledtask register-scheduledjob set-scheduledtask unregister-scheduledtask start-scheduledtask new-service register-wmievent set-wmievent enable-scheduledtask add-jobtrigger new-scheduledtaskaction",
-                Trait::Persistence,
+                EffectTrait::Persistence,
             ),
             (
                 "install-module install-package install-script save-module save-script update-module install-psresource update-help install-packageprovider register-psrepository add-appxpackage publish-module save-package install-windowsfeature add-windowscapability",
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
             ),
             (
                 "add-localgroupmember new-localuser set-localuser remove-localuser enable-localuser remove-localgroupmember set-aduser new-aduser enable-psremoting set-wsmanquickconfig unlock-bitlocker disable-bitlocker",
-                Trait::Privilege,
+                EffectTrait::Privilege,
             ),
-            ("set-executionpolicy import-certificate", Trait::Privilege),
+            (
+                "set-executionpolicy import-certificate",
+                EffectTrait::Privilege,
+            ),
         ];
         if command == "set-executionpolicy"
             && given
@@ -92,7 +98,7 @@ impl Reader<'_, '_, '_> {
                 given.all(&["argumentlist", "arguments", "name", "class", "methodname"]);
             self.shell
                 .reading
-                .does(Trait::System, "calls a method of the system");
+                .does(EffectTrait::System, "calls a method of the system");
             for value in values {
                 cmd::run(self.shell, &value, command);
             }

@@ -2,12 +2,13 @@
 
 use crate::domain::policy::{
     cmd,
+    interpretation::CommandEffect,
+    partial_text::{NAME, UNKNOWN},
     powershell::{Reader, decoded, fold::character, run},
     programs,
-    reading::Effect,
-    rule::Trait,
-    text::{NAME, UNKNOWN},
-    windows::{self, path},
+    rule::EffectTrait,
+    windows,
+    windows::path,
 };
 
 impl Reader<'_, '_, '_> {
@@ -57,7 +58,7 @@ impl Reader<'_, '_, '_> {
             | "net.networkinformation.ping"
             | "net.sockets.tcpclient" => {
                 self.shell.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!("[{kind}]::{member} talks to another machine"),
                 );
             }
@@ -87,7 +88,7 @@ impl Reader<'_, '_, '_> {
             "wmiclass" => self
                 .shell
                 .reading
-                .does(Trait::System, "calls a method of the system"),
+                .does(EffectTrait::System, "calls a method of the system"),
             _ if (kind.starts_with("net.") || kind.starts_with("wmi"))
                 && ![
                     "securityprotocol",
@@ -102,7 +103,7 @@ impl Reader<'_, '_, '_> {
                 && !kind.starts_with("net.cred") =>
             {
                 self.shell.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!("[{kind}]::{member} talks to another machine"),
                 );
             }
@@ -121,13 +122,16 @@ impl Reader<'_, '_, '_> {
                 .get(2)
                 .is_some_and(|scope| !scope.eq_ignore_ascii_case("process"))
             {
-                self.shell
-                    .reading
-                    .does(Trait::Persistence, "changes the environment of the account");
+                self.shell.reading.does(
+                    EffectTrait::Persistence,
+                    "changes the environment of the account",
+                );
             }
             programs::poisoned(self.shell, &name.to_uppercase(), &value);
         } else if member == "failfast" {
-            self.shell.reading.does(Trait::System, "ends the process");
+            self.shell
+                .reading
+                .does(EffectTrait::System, "ends the process");
         }
     }
 
@@ -164,15 +168,18 @@ impl Reader<'_, '_, '_> {
         if let Some(target) = target.filter(|target| !target.is_empty()) {
             self.shell.deletes(&target);
         } else {
-            let place = crate::domain::policy::place::Place::Unknown("an object".to_owned());
-            self.shell.reading.effect(Effect::Delete(place));
+            let place =
+                crate::domain::policy::resolved_path::ResolvedPath::Unknown("an object".to_owned());
+            self.shell.reading.effect(CommandEffect::Delete(place));
         }
     }
 
     fn start(&mut self, args: &[String]) {
         let code = args.join(" ");
         if code.contains("://") {
-            self.shell.reading.does(Trait::Network, "opens an address");
+            self.shell
+                .reading
+                .does(EffectTrait::Network, "opens an address");
         }
         cmd::run(self.shell, &code, "Process.Start");
     }
@@ -193,9 +200,10 @@ impl Reader<'_, '_, '_> {
             "net.webrequest",
         ];
         if network.iter().any(|head| kind.starts_with(head)) && !kind.contains("message") {
-            self.shell
-                .reading
-                .does(Trait::Network, format!("{kind} talks to other machines"));
+            self.shell.reading.does(
+                EffectTrait::Network,
+                format!("{kind} talks to other machines"),
+            );
         }
         if (kind.starts_with("io.streamwriter") || kind.starts_with("io.filestream"))
             && let Some(file) = args.first()
@@ -300,7 +308,7 @@ impl Reader<'_, '_, '_> {
             | "openread"
             | "openwrite" => {
                 self.shell.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!(".{member} talks to another machine"),
                 );
                 if let Some(file) = args.get(1).filter(|_| lower.starts_with("downloadfile")) {
@@ -333,13 +341,13 @@ impl Reader<'_, '_, '_> {
                 if args.iter().any(|arg| arg.eq_ignore_ascii_case("runas")) {
                     self.shell
                         .reading
-                        .does(Trait::Privilege, "starts a program with other rights");
+                        .does(EffectTrait::Privilege, "starts a program with other rights");
                 }
                 cmd::run(self.shell, &code, member);
             }
             "kill" | "terminate" | "stop" | "shutdown" | "reboot" | "win32shutdown" => {
                 self.shell.reading.does(
-                    Trait::System,
+                    EffectTrait::System,
                     format!(".{member} ends processes or the machine"),
                 );
             }
@@ -349,7 +357,7 @@ impl Reader<'_, '_, '_> {
             "send" => self
                 .shell
                 .reading
-                .does(Trait::Network, ".Send talks to another machine"),
+                .does(EffectTrait::Network, ".Send talks to another machine"),
             _ => {}
         }
         vec![UNKNOWN.to_string()]
@@ -417,10 +425,6 @@ fn text_method(value: &[String], text: &str, member: &str, args: &[String]) -> O
 }
 
 /// Static members whose result is constant.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm for each name, and an arm is a line or two"
-)]
 fn constant(kind: &str, member: &str, args: &[String]) -> Option<Vec<String>> {
     let first = args.first();
     match (kind, member) {

@@ -14,9 +14,9 @@ mod methods;
 mod names;
 
 use crate::domain::policy::{
+    partial_text::{TextScanner, UNKNOWN},
     programs::vague_code,
     shell::{Machine, bracketed},
-    text::{Scan, UNKNOWN},
 };
 
 /// Looks at the text of a command.
@@ -38,10 +38,6 @@ pub(super) fn run(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
 }
 
 /// Looks at the arguments of `powershell` or `pwsh`.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm for each name, and an arm is a line or two"
-)]
 pub(super) fn program(shell: &mut Machine<'_, '_>, args: &[String], stdin: &str) {
     let mut at = 0;
     while let Some(arg) = args.get(at) {
@@ -170,7 +166,7 @@ enum Arg {
 impl Reader<'_, '_, '_> {
     /// Reads statements, and returns what they print.
     fn statements(&mut self, code: &str, input: &str) -> String {
-        let mut scan = Scan::new(code);
+        let mut scan = TextScanner::new(code);
         let mut printed = String::new();
         loop {
             skip_blank(&mut scan, true);
@@ -194,7 +190,7 @@ impl Reader<'_, '_, '_> {
         clippy::too_many_lines,
         reason = "one arm for each name, and an arm is a line or two"
     )]
-    fn keyword(&mut self, scan: &mut Scan<'_>) {
+    fn keyword(&mut self, scan: &mut TextScanner<'_>) {
         let word: String = scan
             .rest()
             .chars()
@@ -271,7 +267,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads one pipeline up to its end.
-    fn pipeline(&mut self, scan: &mut Scan<'_>, input: &str) -> String {
+    fn pipeline(&mut self, scan: &mut TextScanner<'_>, input: &str) -> String {
         let mut text = input.to_owned();
         let mut first = true;
         loop {
@@ -300,7 +296,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn element(&mut self, scan: &mut Scan<'_>, input: &str, first: bool) -> String {
+    fn element(&mut self, scan: &mut TextScanner<'_>, input: &str, first: bool) -> String {
         let rest = scan.rest();
         let calls = rest.starts_with('&') && !rest.starts_with("&&");
         let sources = rest.starts_with('.')
@@ -333,7 +329,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads what follows a call operator.
-    fn called(&mut self, scan: &mut Scan<'_>, input: &str) -> String {
+    fn called(&mut self, scan: &mut TextScanner<'_>, input: &str) -> String {
         if scan.eat("{") {
             let code = bracketed(scan, '{', '}').to_owned();
             drop(self.arguments(scan));
@@ -370,7 +366,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads arguments up to the end of the command.
-    fn arguments(&mut self, scan: &mut Scan<'_>) -> Vec<Arg> {
+    fn arguments(&mut self, scan: &mut TextScanner<'_>) -> Vec<Arg> {
         let mut found: Vec<Arg> = Vec::new();
         loop {
             skip_blank(scan, false);
@@ -419,7 +415,7 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn parameter_name(&mut self, scan: &mut Scan<'_>) -> Arg {
+    fn parameter_name(&mut self, scan: &mut TextScanner<'_>) -> Arg {
         let word = scan
             .take_while(|c| c.is_alphanumeric() || "-_`?".contains(c))
             .replace('`', "")
@@ -433,7 +429,7 @@ impl Reader<'_, '_, '_> {
         Arg::Name(format!("{word}{glued}"), None)
     }
 
-    fn redirection(&mut self, scan: &mut Scan<'_>) {
+    fn redirection(&mut self, scan: &mut TextScanner<'_>) {
         let write = scan.take_while(|c| c == '>' || c == '<').starts_with('>');
         if scan.eat("&") {
             scan.bump();
@@ -447,7 +443,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads an argument or the right side of an operator.
-    fn operand(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    fn operand(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         match scan.peek() {
             Some('\'' | '"' | '$' | '(' | '[' | '@' | '{') => {
                 let value = self.primary(scan);
@@ -465,7 +461,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Reads a word with the quotes, backticks and variables inside it undone.
-    fn word(&mut self, scan: &mut Scan<'_>, name: bool) -> String {
+    fn word(&mut self, scan: &mut TextScanner<'_>, name: bool) -> String {
         let mut text = String::new();
         while let Some(c) = scan.peek() {
             match c {
@@ -495,7 +491,7 @@ impl Reader<'_, '_, '_> {
 }
 
 /// Skips blanks, comments and continued lines; with `lines` also ends of lines and stray separators.
-fn skip_blank(scan: &mut Scan<'_>, lines: bool) {
+fn skip_blank(scan: &mut TextScanner<'_>, lines: bool) {
     loop {
         let before = scan.rest().len();
         scan.take_while(|c| (c.is_whitespace() && c != '\n') || (lines && (c == '\n' || c == ';')));
@@ -519,7 +515,7 @@ fn skip_blank(scan: &mut Scan<'_>, lines: bool) {
 }
 
 /// Reads the rest of a single-quoted text.
-fn single_quoted(scan: &mut Scan<'_>) -> String {
+fn single_quoted(scan: &mut TextScanner<'_>) -> String {
     let mut text = String::new();
     while let Some(c) = scan.bump() {
         if c == '\'' && !scan.eat("'") {

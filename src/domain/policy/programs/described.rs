@@ -5,10 +5,10 @@
 //! not understood.
 
 use crate::domain::policy::{
-    place::Place,
+    partial_text::UNKNOWN,
     programs::{Language, base_name, is_question, scan_file, table, vague_code},
+    resolved_path::ResolvedPath,
     shell::Machine,
-    text::UNKNOWN,
 };
 
 /// Programs that build, test, format, check, show and convert.
@@ -130,10 +130,13 @@ impl Machine<'_, '_> {
             "/snap/",
             "/run/current-system/",
         ];
-        let is_foreign = |place: &Place| match place {
-            Place::Outside(path) => !SYSTEM.iter().any(|start| path.starts_with(start)),
-            Place::Scratch(_) => true,
-            Place::Inside(_) | Place::Home(_) | Place::Device | Place::Unknown(_) => false,
+        let is_foreign = |place: &ResolvedPath| match place {
+            ResolvedPath::Outside(path) => !SYSTEM.iter().any(|start| path.starts_with(start)),
+            ResolvedPath::Scratch(_) => true,
+            ResolvedPath::Inside(_)
+            | ResolvedPath::Home(_)
+            | ResolvedPath::Device
+            | ResolvedPath::Unknown(_) => false,
         };
         if self.has_written(file) {
             self.reading
@@ -149,7 +152,9 @@ impl Machine<'_, '_> {
         let places = self.places(word);
         word.contains('/')
             && !word.contains(UNKNOWN)
-            && places.iter().all(|place| matches!(place, Place::Inside(_)))
+            && places
+                .iter()
+                .all(|place| matches!(place, ResolvedPath::Inside(_)))
     }
 
     /// Looks at texts and files among the arguments of a program that is known for something else.
@@ -166,7 +171,9 @@ impl Machine<'_, '_> {
             };
             let option = option.trim_start_matches('-');
             let is_away = |shell: &Self| {
-                let away = |place: &Place| matches!(place, Place::Outside(_) | Place::Scratch(_));
+                let away = |place: &ResolvedPath| {
+                    matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Scratch(_))
+                };
                 value.contains('/') && shell.places(value).iter().any(away)
             };
             if is_in(LOADS, option) && (is_away(self) || value.starts_with(['{', '['])) {
@@ -200,7 +207,7 @@ impl Machine<'_, '_> {
         let away = self
             .places(".")
             .into_iter()
-            .find(|place| matches!(place, Place::Outside(_) | Place::Home(_)));
+            .find(|place| matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Home(_)));
         if let Some(place) = away {
             self.reading.opaque(format!(
                 "what lies in {}, which is not the project",

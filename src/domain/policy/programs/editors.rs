@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     programs::{Language, Options, scan_code, vague_code},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
 };
 
@@ -34,10 +34,6 @@ impl Machine<'_, '_> {
         }
     }
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm for each name, and an arm is a line or two"
-    )]
     fn vi_command(&mut self, command: &str) {
         vague_code(self, command, "vim");
         for part in command.split('|') {
@@ -177,7 +173,7 @@ impl Machine<'_, '_> {
         }
         if code.contains("url-retrieve") || code.contains("open-network-stream") {
             self.reading
-                .does(Trait::Network, "emacs opens a connection");
+                .does(EffectTrait::Network, "emacs opens a connection");
         }
     }
 

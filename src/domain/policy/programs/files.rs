@@ -1,12 +1,12 @@
 //! Programs that make, change, move and remove files.
 
 use crate::domain::policy::{
-    place::Place,
+    interpretation::CommandEffect,
+    partial_text::{NAME, UNKNOWN, base_name},
     programs::Options,
-    reading::Effect,
-    rule::Trait,
+    resolved_path::ResolvedPath,
+    rule::EffectTrait,
     shell::Machine,
-    text::{NAME, UNKNOWN, base_name},
 };
 
 impl Machine<'_, '_> {
@@ -34,13 +34,14 @@ impl Machine<'_, '_> {
             }
             "setcap" => self
                 .reading
-                .does(Trait::Privilege, "setcap hands out capabilities"),
+                .does(EffectTrait::Privilege, "setcap hands out capabilities"),
             "mknod"
                 if args
                     .iter()
                     .any(|arg| ["b", "c", "u"].contains(&arg.as_str())) =>
             {
-                self.reading.does(Trait::System, "mknod makes a device");
+                self.reading
+                    .does(EffectTrait::System, "mknod makes a device");
             }
             "truncate" | "touch" | "mkdir" | "mkfifo" | "mknod" | "fallocate" | "dos2unix"
             | "unix2dos" => self.write_all(name, args),
@@ -52,11 +53,12 @@ impl Machine<'_, '_> {
                     .iter()
                     .any(|arg| arg.starts_with("-k") || arg == "--kill") =>
             {
-                self.reading.does(Trait::System, "fuser ends processes");
+                self.reading
+                    .does(EffectTrait::System, "fuser ends processes");
             }
             "logrotate" | "update-alternatives" => self
                 .reading
-                .does(Trait::System, format!("{name} changes the system")),
+                .does(EffectTrait::System, format!("{name} changes the system")),
             _ => {}
         }
         String::new()
@@ -142,7 +144,7 @@ impl Machine<'_, '_> {
         let mode = options.value("m").or_else(|| options.value("mode"));
         if name == "install" && mode.is_some_and(sets_id) {
             self.reading.does(
-                Trait::Privilege,
+                EffectTrait::Privilege,
                 "install makes a file that runs with its owner's rights",
             );
         }
@@ -189,7 +191,7 @@ impl Machine<'_, '_> {
         };
         if sets_id(mode) {
             self.reading.does(
-                Trait::Privilege,
+                EffectTrait::Privilege,
                 "chmod makes a file run with its owner's rights",
             );
         }
@@ -320,10 +322,12 @@ impl Machine<'_, '_> {
     pub(super) fn deletes_below(&mut self, word: &str) {
         for place in self.places(word) {
             let place = match place {
-                Place::Inside(path) if path.is_empty() => Place::Inside("*".to_owned()),
+                ResolvedPath::Inside(path) if path.is_empty() => {
+                    ResolvedPath::Inside("*".to_owned())
+                }
                 other => other,
             };
-            self.reading.effect(Effect::Delete(place));
+            self.reading.effect(CommandEffect::Delete(place));
         }
     }
 }

@@ -6,8 +6,8 @@
 //! not understood.
 
 use crate::domain::policy::{
-    place::{Place, has_drive},
     programs::{Options, base_name},
+    resolved_path::{ResolvedPath, has_drive},
     shell::Machine,
     windows,
 };
@@ -110,7 +110,9 @@ impl Machine<'_, '_> {
     pub(super) fn leads_away(&self, text: &str) -> Option<String> {
         let paths = paths_in(text).into_iter().map(windows::path);
         paths.into_iter().find(|path| {
-            let away = |place: &Place| matches!(place, Place::Outside(_) | Place::Home(_));
+            let away = |place: &ResolvedPath| {
+                matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Home(_))
+            };
             self.places(path).iter().any(away)
         })
     }
@@ -184,15 +186,18 @@ impl Machine<'_, '_> {
     fn foreign_argument(&mut self, name: &str, arg: &str, is_option: bool) {
         for path in paths_in(arg) {
             let path = windows::path(path);
-            let is_foreign = |place: &Place| match place {
-                Place::Outside(path) => {
+            let is_foreign = |place: &ResolvedPath| match place {
+                ResolvedPath::Outside(path) => {
                     let system = SYSTEM
                         .iter()
                         .any(|start| format!("{path}/").starts_with(start));
                     !(system && (is_option || !is_in(CONVERTERS, name)))
                 }
-                Place::Home(path) => !is_in(OF_TOOLS, path.split('/').next().unwrap_or("")),
-                Place::Scratch(_) | Place::Inside(_) | Place::Device | Place::Unknown(_) => false,
+                ResolvedPath::Home(path) => !is_in(OF_TOOLS, path.split('/').next().unwrap_or("")),
+                ResolvedPath::Scratch(_)
+                | ResolvedPath::Inside(_)
+                | ResolvedPath::Device
+                | ResolvedPath::Unknown(_) => false,
             };
             if self.places(&path).iter().any(is_foreign) {
                 self.reading

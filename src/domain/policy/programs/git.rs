@@ -1,10 +1,15 @@
 //! git: what loses work or history, what runs commands through settings, what talks to other machines.
 
 use crate::domain::policy::{
-    programs::{Options, losses::git_loses, transfer::is_remote, vague_code},
-    rule::Trait,
+    partial_text::UNKNOWN,
+    programs::{
+        Options,
+        losses::git_loses,
+        transfer::{is_remote, looks_like_host},
+        vague_code,
+    },
+    rule::EffectTrait,
     shell::Machine,
-    text::UNKNOWN,
 };
 
 /// Settings whose value git runs as a command.
@@ -181,14 +186,18 @@ impl Machine<'_, '_> {
         }
         if lower == "core.hookspath" {
             if value != "/dev/null" && !value.is_empty() {
-                self.reading
-                    .does(Trait::Persistence, "git runs hooks from another folder");
+                self.reading.does(
+                    EffectTrait::Persistence,
+                    "git runs hooks from another folder",
+                );
             }
             return;
         }
         if lower == "include.path" || lower.starts_with("includeif.") {
-            self.reading
-                .does(Trait::Persistence, "git reads settings from another file");
+            self.reading.does(
+                EffectTrait::Persistence,
+                "git reads settings from another file",
+            );
             return;
         }
         let runs = RUN.contains(&lower.as_str())
@@ -204,7 +213,7 @@ impl Machine<'_, '_> {
             || (lower.starts_with("remote.") && lower.ends_with("url"));
         if elsewhere {
             self.reading
-                .does(Trait::Network, "git is sent to another machine");
+                .does(EffectTrait::Network, "git is sent to another machine");
         }
         if lower == "protocol.ext.allow" {
             self.reading.opaque("git may run commands as a transport");
@@ -226,7 +235,7 @@ impl Machine<'_, '_> {
         }
         let loses = git_loses(verb, args);
         if let Some(why) = loses {
-            self.reading.does(Trait::GitDestructive, why);
+            self.reading.does(EffectTrait::GitDestructive, why);
         }
         match verb {
             "config" => self.git_config(args),
@@ -247,15 +256,14 @@ impl Machine<'_, '_> {
             "rm" => self.git_remove(args),
             "mv" | "add" | "commit" | "status" => {}
             "apply"
-                if args
+                if args.iter().any(|arg| {
+                    arg == "-R" || super::super::partial_text::is_long(arg, "reverse")
+                }) && !args
                     .iter()
-                    .any(|arg| arg == "-R" || super::super::text::is_long(arg, "reverse"))
-                    && !args
-                        .iter()
-                        .any(|arg| ["--check", "--stat"].contains(&arg.as_str())) =>
+                    .any(|arg| ["--check", "--stat"].contains(&arg.as_str())) =>
             {
                 self.reading.does(
-                    Trait::GitDestructive,
+                    EffectTrait::GitDestructive,
                     "git apply --reverse throws changes away",
                 );
             }
@@ -275,7 +283,7 @@ impl Machine<'_, '_> {
             "rev-parse" if args.iter().any(|arg| arg == "--show-toplevel") => {
                 return format!(
                     "{}\n",
-                    crate::domain::policy::place::slashed(&self.reading.world.root)
+                    crate::domain::policy::resolved_path::slashed(&self.reading.world.root)
                 );
             }
             "rev-parse" if args.iter().any(|arg| arg == "--git-path") => {
@@ -298,15 +306,17 @@ impl Machine<'_, '_> {
                 for file in git_outputs(args) {
                     self.writes(&file);
                 }
-                return format!("{}\n", crate::domain::policy::text::NAME);
+                return format!("{}\n", crate::domain::policy::partial_text::NAME);
             }
             "init" => self.git_init(args),
             "update-ref"
                 if args.iter().any(|arg| arg == "--stdin")
                     && (stdin.contains("delete") || stdin.contains(UNKNOWN)) =>
             {
-                self.reading
-                    .does(Trait::GitDestructive, "git update-ref removes references");
+                self.reading.does(
+                    EffectTrait::GitDestructive,
+                    "git update-ref removes references",
+                );
             }
             _ => {
                 for file in git_outputs(args) {
@@ -318,7 +328,7 @@ impl Machine<'_, '_> {
     }
 
     fn git_root(&self) -> String {
-        crate::domain::policy::place::slashed(&self.reading.world.root)
+        crate::domain::policy::resolved_path::slashed(&self.reading.world.root)
     }
 
     fn git_config(&mut self, args: &[String]) {
@@ -343,7 +353,7 @@ impl Machine<'_, '_> {
         self.git_setting(key, value);
         if options.has(&["global", "system"]) {
             self.reading.does(
-                Trait::Persistence,
+                EffectTrait::Persistence,
                 "git config changes settings of the whole account",
             );
         }
@@ -442,7 +452,7 @@ impl Machine<'_, '_> {
                 .is_some_and(|word| word == "update" || word == "show");
         if (url && !only_notes) || always {
             self.reading.does(
-                Trait::Network,
+                EffectTrait::Network,
                 format!("git {verb} talks to a machine named in the command"),
             );
         }
@@ -539,8 +549,10 @@ impl Machine<'_, '_> {
             .iter()
             .any(|path| path == "." || path == "*" || path == "/" || path.starts_with(':'));
         if whole || options.has(&["f", "force"]) {
-            self.reading
-                .does(Trait::GitDestructive, "git rm removes files with changes");
+            self.reading.does(
+                EffectTrait::GitDestructive,
+                "git rm removes files with changes",
+            );
         }
         for file in &options.rest {
             self.deletes(file);
@@ -578,17 +590,6 @@ impl Machine<'_, '_> {
             self.writes(&folder);
         }
     }
-}
-
-/// Returns whether a remote word names a host rather than a branch mapping such as `HEAD:main`.
-fn looks_like_host(word: &str) -> bool {
-    word.contains("://")
-        || word.contains('@')
-        || word
-            .split(':')
-            .next()
-            .is_some_and(|host| host.contains('.'))
-            && word.contains('/')
 }
 
 /// Returns files that any git command may write to.

@@ -1,10 +1,10 @@
 //! Package managers and project tools: what fetches foreign programs, what runs the project's own.
 
 use crate::domain::policy::{
+    partial_text::UNKNOWN,
     programs::{Language, Options},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::UNKNOWN,
 };
 
 /// Verbs that bring something onto the machine, or send it away, for any manager.
@@ -100,10 +100,6 @@ const OF_THE_MACHINE: &[&str] = &[
 
 impl Machine<'_, '_> {
     /// Looks at a package manager or project tool.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm for each name, and an arm is a line or two"
-    )]
     pub(super) fn install(&mut self, name: &str, args: &[String], stdin: &str) -> String {
         let options = Options::leading(
             args,
@@ -190,7 +186,7 @@ impl Machine<'_, '_> {
                 .any(|arg| arg == "--with" || arg.starts_with("--with="))
         {
             self.reading.does(
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
                 "uv --with brings in foreign programs",
             );
         }
@@ -217,31 +213,31 @@ impl Machine<'_, '_> {
         }
         if SENDS.contains(&verb) {
             self.reading.does(
-                Trait::Network,
+                EffectTrait::Network,
                 format!("{name} {verb} sends to another machine"),
             );
         } else if FETCHES.contains(&verb) {
             if ["download", "fetch", "update"].contains(&verb) {
                 self.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!("{name} {verb} fetches from another machine"),
                 );
             }
             self.reading.does(
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
                 format!("{name} {verb} brings in foreign programs"),
             );
         } else if REMOVES.contains(&verb) {
             let what = if OF_THE_MACHINE.contains(&name) {
-                Trait::System
+                EffectTrait::System
             } else {
-                Trait::PackageInstall
+                EffectTrait::PackageInstall
             };
             self.reading
                 .does(what, format!("{name} {verb} takes programs away"));
         } else if ["easy_install", "cpan", "cpanm"].contains(&name) && !args.is_empty() {
             self.reading.does(
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
                 format!("{name} brings in foreign programs"),
             );
         }
@@ -273,7 +269,7 @@ impl Machine<'_, '_> {
         };
         if !asks {
             self.reading.does(
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
                 format!("{name} {first} changes the installed programs"),
             );
         }
@@ -291,7 +287,7 @@ impl Machine<'_, '_> {
         let stays = options.has(&["no-install", "offline", "no"]);
         if !stays && (named || !self.is_installed(tool)) {
             self.reading.does(
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
                 format!("{name} fetches and runs a foreign program"),
             );
         }
@@ -338,19 +334,22 @@ impl Machine<'_, '_> {
             | "bin" | "why" | "pack" | "help" | "cache" | "explain" | "fund" | "doctor" => {
                 if verb == "config" && rest.first().is_some_and(|word| word == "set") {
                     self.reading.does(
-                        Trait::Persistence,
+                        EffectTrait::Persistence,
                         format!("{name} config changes settings of the account"),
                     );
                 }
             }
-            "" if name == "yarn" && !is_offline => self
-                .reading
-                .does(Trait::PackageInstall, "yarn brings in foreign programs"),
+            "" if name == "yarn" && !is_offline => self.reading.does(
+                EffectTrait::PackageInstall,
+                "yarn brings in foreign programs",
+            ),
             "view" | "info" | "ping" | "search" | "whoami" | "outdated" | "audit" | "show"
                 if !is_offline =>
             {
-                self.reading
-                    .does(Trait::Network, format!("{name} {verb} asks a registry"));
+                self.reading.does(
+                    EffectTrait::Network,
+                    format!("{name} {verb} asks a registry"),
+                );
             }
             _ => self.verb(name, verb, rest),
         }
@@ -406,11 +405,13 @@ impl Machine<'_, '_> {
                 ]
                 .contains(&verb)
                 {
-                    self.reading
-                        .does(Trait::Network, format!("cargo {verb} talks to a registry"));
+                    self.reading.does(
+                        EffectTrait::Network,
+                        format!("cargo {verb} talks to a registry"),
+                    );
                 } else {
                     self.reading.does(
-                        Trait::PackageInstall,
+                        EffectTrait::PackageInstall,
                         format!("cargo {verb} brings in or removes foreign programs"),
                     );
                 }
@@ -433,14 +434,14 @@ impl Machine<'_, '_> {
         }
         match verb {
             "get" | "install" => self.reading.does(
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
                 format!("go {verb} brings in foreign programs"),
             ),
             "mod" if rest.first().is_some_and(|word| word == "download") => self
                 .reading
-                .does(Trait::Network, "go mod download fetches modules"),
+                .does(EffectTrait::Network, "go mod download fetches modules"),
             "env" if rest.iter().any(|word| word == "-w") => self.reading.does(
-                Trait::Persistence,
+                EffectTrait::Persistence,
                 "go env -w changes settings of the account",
             ),
             _ => {

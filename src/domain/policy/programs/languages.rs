@@ -1,10 +1,10 @@
 //! Interpreters of other languages: where their code comes from.
 
 use crate::domain::policy::{
+    partial_text::UNKNOWN,
     programs::{Language, Options, is_stream, scan_code},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::UNKNOWN,
 };
 
 impl Machine<'_, '_> {
@@ -79,7 +79,7 @@ impl Machine<'_, '_> {
                     scan_code(self, language, &code);
                 } else if file.contains("://") {
                     self.reading.does(
-                        Trait::Network,
+                        EffectTrait::Network,
                         format!("{name} runs code from another machine"),
                     );
                 } else if file.contains(UNKNOWN) {
@@ -161,7 +161,7 @@ impl Machine<'_, '_> {
             && !super::leads_here(address)
         {
             self.reading
-                .does(Trait::Network, "php serves other machines");
+                .does(EffectTrait::Network, "php serves other machines");
         }
     }
 
@@ -195,7 +195,7 @@ impl Machine<'_, '_> {
     fn python_module(&mut self, module: &str, options: &Options) {
         if module == "ensurepip" {
             self.reading.does(
-                Trait::PackageInstall,
+                EffectTrait::PackageInstall,
                 "python -m ensurepip brings in foreign programs",
             );
         }
@@ -214,7 +214,7 @@ impl Machine<'_, '_> {
             "http" | "smtpd" | "ftplib" | "telnetlib" | "webbrowser" | "socketserver"
             | "pyftpdlib" | "xmlrpc.server" => {
                 self.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!("python -m {module} opens a connection"),
                 );
             }

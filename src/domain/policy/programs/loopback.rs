@@ -1,6 +1,6 @@
 //! Whether a program talks to nothing but this machine.
 
-use crate::domain::policy::{programs::Options, text::is_vague};
+use crate::domain::policy::{partial_text::is_vague, programs::Options};
 
 /// Letters and words of curl's options that take a value.
 const CURL: (&str, &[&str]) = (

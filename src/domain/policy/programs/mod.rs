@@ -23,6 +23,7 @@ mod system;
 mod table;
 mod tools;
 mod transfer;
+pub(in crate::domain::policy) mod vague;
 mod variables;
 mod wrappers;
 
@@ -31,15 +32,16 @@ pub(super) use loopback::leads_here;
 pub(super) use options::Options;
 pub(super) use printers::base64_bytes;
 pub(super) use system::{PathKind, persistent_path};
+pub(in crate::domain::policy) use vague::vague_code;
 
 use crate::domain::policy::{
-    place,
-    rule::Trait,
+    partial_text::{NAME, UNKNOWN, base_name, has_option, is_mark, is_unknown, is_vague, stripped},
+    resolved_path,
+    rule::EffectTrait,
     shell::{Machine, wild_fits},
-    text::{NAME, UNKNOWN, base_name, has_option, is_mark, is_unknown, is_vague, stripped},
     windows,
 };
-use table::Family;
+use table::ProgramFamily;
 
 /// Returns whether a file name stands for a stream of the process.
 pub(super) fn is_stream(file: &str) -> bool {
@@ -47,15 +49,6 @@ pub(super) fn is_stream(file: &str) -> bool {
         || file == "/dev/stdin"
         || file.starts_with("/dev/fd/")
         || file.starts_with("/proc/self/fd/")
-}
-
-/// Records that code is not fully known, if it is not.
-pub(super) fn vague_code(shell: &mut Machine<'_, '_>, code: &str, via: &str) {
-    if code.contains(UNKNOWN) {
-        shell.reading.opaque(format!(
-            "{via} gets commands that are only known at run time"
-        ));
-    }
 }
 
 /// Looks at a variable whose value other programs run or load.
@@ -69,8 +62,8 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
         ));
     }
     match table::variable(name) {
-        table::Variable::Harmless => {}
-        table::Variable::Command => {
+        table::VariableUse::Harmless => {}
+        table::VariableUse::Command => {
             let compilers = ["CC", "CXX", "LD", "AR", "CPP", "CONFIG_SHELL"];
             if value.starts_with('.') && value.contains('/') && !compilers.contains(&name) {
                 shell.reading.opaque(format!(
@@ -80,8 +73,8 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
             vague_code(shell, value, name);
             drop(shell.aside(|shell| shell.run_text(value, name, String::new())));
         }
-        table::Variable::Prompt => shell.hidden_substitutions(value),
-        table::Variable::File => {
+        table::VariableUse::Prompt => shell.hidden_substitutions(value),
+        table::VariableUse::File => {
             if let Some(code) = shell.remembered(value) {
                 drop(shell.aside(|shell| shell.run_text(&code, name, String::new())));
             }
@@ -90,7 +83,7 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
                 stripped(value)
             ));
         }
-        table::Variable::Options => {
+        table::VariableUse::Options => {
             let loads = [
                 "-r",
                 "--require",
@@ -112,7 +105,7 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
                     .opaque(format!("{name} makes later programs run code"));
             }
         }
-        table::Variable::Function => {
+        table::VariableUse::Function => {
             let body = value.trim_start_matches("()").trim();
             drop(shell.aside(|shell| shell.run_text(body, name, String::new())));
         }
@@ -193,7 +186,7 @@ impl Machine<'_, '_> {
         }
         let seen = word
             .contains('/')
-            .then(|| place::absolute(word, self.folder()))
+            .then(|| resolved_path::absolute(word, self.folder()))
             .flatten();
         let eyes = self.reading.world.eyes.as_ref();
         let real = seen.and_then(|path| eyes?.program(std::path::Path::new(&path)));
@@ -227,39 +220,47 @@ impl Machine<'_, '_> {
         self.family(family, bare, args, stdin)
     }
 
-    fn family(&mut self, family: Family, name: &str, args: &[String], stdin: String) -> String {
-        if matches!(family, Family::Install) || table::runs_project(name) {
+    fn family(
+        &mut self,
+        family: ProgramFamily,
+        name: &str,
+        args: &[String],
+        stdin: String,
+    ) -> String {
+        if matches!(family, ProgramFamily::Install) || table::runs_project(name) {
             self.runs_project();
         }
-        if matches!(family, Family::Install | Family::Tool) && !table::reads_anything(name) {
+        if matches!(family, ProgramFamily::Install | ProgramFamily::Tool)
+            && !table::reads_anything(name)
+        {
             self.foreign_files(name, args);
         }
         match family {
-            Family::Wrapper(spec) => {
+            ProgramFamily::Wrapper(spec) => {
                 if name == "nix" && args.iter().any(|arg| arg == "--expr" || arg == "--impure") {
                     self.reading.opaque("an expression of nix");
                 }
                 self.wrapper_files(name, args);
                 self.wrapper(name, spec, args, stdin)
             }
-            Family::Privilege(spec) => {
+            ProgramFamily::Privilege(spec) => {
                 if !is_question(args) {
                     self.reading
-                        .does(Trait::Privilege, format!("{name} takes other rights"));
+                        .does(EffectTrait::Privilege, format!("{name} takes other rights"));
                 }
                 self.wrapper(name, spec, args, stdin)
             }
-            Family::Shell => self.shell_program(name, args, stdin),
-            Family::Language(language) => self.language(language, name, args, &stdin),
-            Family::Print => self.printer(name, args, &stdin),
-            Family::Files => self.file_program(name, args, &stdin),
-            Family::Transfer => self.transfer(name, args, &stdin),
-            Family::Git => self.git(args, stdin),
-            Family::Network => self.network(name, args, stdin),
-            Family::Install => self.install(name, args, &stdin),
-            Family::System => self.system(name, args, &stdin),
-            Family::Tool => self.tool(name, args, stdin),
-            Family::Remote => self.remote(name, args),
+            ProgramFamily::Shell => self.shell_program(name, args, stdin),
+            ProgramFamily::Language(language) => self.language(language, name, args, &stdin),
+            ProgramFamily::Print => self.printer(name, args, &stdin),
+            ProgramFamily::Files => self.file_program(name, args, &stdin),
+            ProgramFamily::Transfer => self.transfer(name, args, &stdin),
+            ProgramFamily::Git => self.git(args, stdin),
+            ProgramFamily::Network => self.network(name, args, stdin),
+            ProgramFamily::Install => self.install(name, args, &stdin),
+            ProgramFamily::System => self.system(name, args, &stdin),
+            ProgramFamily::Tool => self.tool(name, args, stdin),
+            ProgramFamily::Remote => self.remote(name, args),
         }
     }
 
@@ -356,7 +357,7 @@ impl Machine<'_, '_> {
             .map(base_name)
             .find(|word| *word != "env");
         match program.and_then(table::family) {
-            Some(Family::Language(language)) => {
+            Some(ProgramFamily::Language(language)) => {
                 scan_code(self, language, code);
                 UNKNOWN.to_string()
             }

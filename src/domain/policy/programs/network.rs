@@ -1,10 +1,10 @@
 //! Programs that talk to other machines.
 
 use crate::domain::policy::{
+    partial_text::{UNKNOWN, is_vague},
     programs::{Options, vague_code},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::{UNKNOWN, is_vague},
 };
 
 /// Words with which these programs only answer about themselves or this machine.
@@ -113,7 +113,7 @@ impl Machine<'_, '_> {
     fn destroys(&mut self, name: &str, args: &[String]) {
         if destroys_data(name, args) {
             let what = format!("{name} destroys what a server holds");
-            self.reading.does(Trait::System, what);
+            self.reading.does(EffectTrait::System, what);
         }
     }
 
@@ -174,8 +174,10 @@ impl Machine<'_, '_> {
                 .iter()
                 .any(|arg| arg.contains("://") && !arg.starts_with("file:"));
         if !only_files {
-            self.reading
-                .does(Trait::Network, format!("{name} talks to another machine"));
+            self.reading.does(
+                EffectTrait::Network,
+                format!("{name} talks to another machine"),
+            );
         }
         self.fetched_files(name, args);
         UNKNOWN.to_string()
@@ -350,7 +352,7 @@ impl Machine<'_, '_> {
                 .any(|word| ["rm", "rmi", "prune", "kill", "down"].contains(&word.as_str()))
         {
             self.reading.does(
-                Trait::System,
+                EffectTrait::System,
                 format!("{name} changes containers or takes rights of the system"),
             );
         }

@@ -1,6 +1,6 @@
 //! Command line options, told apart from arguments.
 
-use crate::domain::policy::text::is_long;
+use crate::domain::policy::partial_text::is_long;
 
 /// The options of a command, in order, and the arguments that are left.
 #[derive(Debug, Clone, Default)]

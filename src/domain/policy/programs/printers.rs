@@ -1,10 +1,10 @@
 //! Programs that only print: what they print is worked out where that is possible, because it may be run.
 
 use crate::domain::policy::{
+    partial_text::{FRESH, NAME, UNKNOWN, base_name, is_vague},
     programs::{Options, is_stream},
-    rule::Trait,
+    rule::EffectTrait,
     shell::{Machine, ansi_text},
-    text::{FRESH, NAME, UNKNOWN, base_name, is_vague},
 };
 
 impl Machine<'_, '_> {
@@ -231,7 +231,8 @@ impl Machine<'_, '_> {
             .iter()
             .any(|arg| arg == "-s" || arg.starts_with("--set"))
         {
-            self.reading.does(Trait::System, "date sets the clock");
+            self.reading
+                .does(EffectTrait::System, "date sets the clock");
         }
         let format = args
             .iter()
@@ -245,7 +246,7 @@ impl Machine<'_, '_> {
             .iter()
             .rfind(|arg| !arg.starts_with('-'))
             .map_or(".", String::as_str);
-        match crate::domain::policy::place::absolute(path, self.folder()) {
+        match crate::domain::policy::resolved_path::absolute(path, self.folder()) {
             Some(path) => format!("{path}\n"),
             None => UNKNOWN.to_string(),
         }
@@ -254,8 +255,10 @@ impl Machine<'_, '_> {
     fn openssl(&mut self, args: &[String], stdin: &str) -> String {
         let verb = args.first().map_or("", String::as_str);
         if ["s_client", "s_server", "s_time", "ocsp", "cmp"].contains(&verb) {
-            self.reading
-                .does(Trait::Network, format!("openssl {verb} opens a connection"));
+            self.reading.does(
+                EffectTrait::Network,
+                format!("openssl {verb} opens a connection"),
+            );
         }
         let after = |flag: &str| args.iter().skip_while(|arg| *arg != flag).nth(1);
         if let Some(file) = after("-out").cloned() {

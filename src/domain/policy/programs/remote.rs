@@ -3,10 +3,10 @@
 //! Asking is network, like any other; changing is more than that, so a rule that allows the network does not allow it.
 
 use crate::domain::policy::{
+    partial_text::UNKNOWN,
     programs::{Options, is_question},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::UNKNOWN,
 };
 
 /// Verbs that stay on this machine, for all of these programs.
@@ -27,7 +27,7 @@ fn is_in(list: &str, word: &str) -> bool {
 
 /// What a verb of such a program does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum VerbEffect {
     /// It stays on this machine.
     Here,
     /// It asks another machine.
@@ -37,19 +37,19 @@ pub(super) enum Reach {
 }
 
 /// Finds out what the words of a program do: the first of them that says something decides.
-pub(super) fn reach(words: &[&str]) -> Reach {
+pub(super) fn reach(words: &[&str]) -> VerbEffect {
     match words {
-        [] => Reach::Here,
-        [first, ..] if is_in(LOCAL, first) => Reach::Here,
-        [first, second, ..] if is_in(ASKS, second) && !is_in(ASKS, first) => Reach::Asks,
+        [] => VerbEffect::Here,
+        [first, ..] if is_in(LOCAL, first) => VerbEffect::Here,
+        [first, second, ..] if is_in(ASKS, second) && !is_in(ASKS, first) => VerbEffect::Asks,
         [
             "state" | "stack" | "workspace" | "config" | "account" | "auth",
             second,
             ..,
-        ] if is_in(ASKS, second) => Reach::Asks,
-        ["state" | "stack" | "workspace", _, ..] => Reach::Changes,
-        [first, ..] if is_in(ASKS, first) => Reach::Asks,
-        _ => Reach::Changes,
+        ] if is_in(ASKS, second) => VerbEffect::Asks,
+        ["state" | "stack" | "workspace", _, ..] => VerbEffect::Changes,
+        [first, ..] if is_in(ASKS, first) => VerbEffect::Asks,
+        _ => VerbEffect::Changes,
     }
 }
 
@@ -88,18 +88,18 @@ impl Machine<'_, '_> {
     pub(super) fn remote_verb(&mut self, name: &str, words: &[&str]) {
         let verb = words.first().copied().unwrap_or("");
         match reach(words) {
-            Reach::Here => {}
-            Reach::Asks => self.reading.does(
-                Trait::Network,
+            VerbEffect::Here => {}
+            VerbEffect::Asks => self.reading.does(
+                EffectTrait::Network,
                 format!("{name} {verb} asks another machine"),
             ),
-            Reach::Changes => {
+            VerbEffect::Changes => {
                 self.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!("{name} {verb} talks to another machine"),
                 );
                 self.reading.does(
-                    Trait::System,
+                    EffectTrait::System,
                     format!("{name} {verb} changes what lies on another machine"),
                 );
             }
@@ -113,13 +113,13 @@ mod tests {
 
     #[test]
     fn asking_and_changing_are_told_apart() {
-        assert_eq!(reach(&["fmt"]), Reach::Here);
-        assert_eq!(reach(&["plan"]), Reach::Asks);
-        assert_eq!(reach(&["state", "list"]), Reach::Asks);
-        assert_eq!(reach(&["state", "rm", "x"]), Reach::Changes);
-        assert_eq!(reach(&["pr", "view", "1"]), Reach::Asks);
-        assert_eq!(reach(&["repo", "delete", "x"]), Reach::Changes);
-        assert_eq!(reach(&["destroy"]), Reach::Changes);
-        assert_eq!(reach(&["apply"]), Reach::Changes);
+        assert_eq!(reach(&["fmt"]), VerbEffect::Here);
+        assert_eq!(reach(&["plan"]), VerbEffect::Asks);
+        assert_eq!(reach(&["state", "list"]), VerbEffect::Asks);
+        assert_eq!(reach(&["state", "rm", "x"]), VerbEffect::Changes);
+        assert_eq!(reach(&["pr", "view", "1"]), VerbEffect::Asks);
+        assert_eq!(reach(&["repo", "delete", "x"]), VerbEffect::Changes);
+        assert_eq!(reach(&["destroy"]), VerbEffect::Changes);
+        assert_eq!(reach(&["apply"]), VerbEffect::Changes);
     }
 }

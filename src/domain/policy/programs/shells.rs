@@ -1,9 +1,9 @@
 //! Programs that read shell text, and those that build commands from names: `sh`, `xargs`, `find`, `parallel`.
 
 use crate::domain::policy::{
+    partial_text::{ANY_CHAR, NAME, SET, UNKNOWN, base_name, has_option, is_vague},
     programs::{Options, is_stream, vague_code},
     shell::{Machine, ansi_text},
-    text::{ANY_CHAR, NAME, SET, UNKNOWN, base_name, has_option, is_vague},
 };
 
 /// The most command lines one list of names is turned into.

@@ -1,10 +1,10 @@
 //! `sed` and `awk`: little languages that can run and write.
 
 use crate::domain::policy::{
+    partial_text::{TextScanner, UNKNOWN},
     programs::{Language, Options, is_stream, scan_code, vague_code},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::{Scan, UNKNOWN},
 };
 
 impl Machine<'_, '_> {
@@ -140,7 +140,8 @@ impl Machine<'_, '_> {
         for code in codes {
             let code = format!("{}\n{code}", assigned.join("\n"));
             if code.contains("/inet/") {
-                self.reading.does(Trait::Network, "awk opens a connection");
+                self.reading
+                    .does(EffectTrait::Network, "awk opens a connection");
             }
             scan_code(self, Language::Awk, &code);
         }
@@ -163,7 +164,7 @@ enum SedCommand {
 /// Finds the commands of a sed script that run or write something.
 fn sed_commands(script: &str) -> Vec<SedCommand> {
     let mut found = Vec::new();
-    let mut scan = Scan::new(script);
+    let mut scan = TextScanner::new(script);
     while let Some(c) = scan.bump() {
         match c {
             '/' => skip_delimited(&mut scan, '/'),
@@ -185,7 +186,7 @@ fn sed_commands(script: &str) -> Vec<SedCommand> {
     found
 }
 
-fn substitution(scan: &mut Scan<'_>, command: char) -> Option<SedCommand> {
+fn substitution(scan: &mut TextScanner<'_>, command: char) -> Option<SedCommand> {
     let delimiter = scan.bump()?;
     skip_delimited(scan, delimiter);
     let before = scan.rest();
@@ -206,7 +207,7 @@ fn substitution(scan: &mut Scan<'_>, command: char) -> Option<SedCommand> {
     None
 }
 
-fn skip_delimited(scan: &mut Scan<'_>, delimiter: char) {
+fn skip_delimited(scan: &mut TextScanner<'_>, delimiter: char) {
     while let Some(c) = scan.bump() {
         if c == '\\' {
             scan.bump();
@@ -222,7 +223,7 @@ fn sed_output(scripts: &[String], stdin: &str, from_input: bool) -> String {
     let [script] = scripts else {
         return UNKNOWN.to_string();
     };
-    let mut scan = Scan::new(script);
+    let mut scan = TextScanner::new(script);
     if !from_input || !scan.eat("s") {
         return UNKNOWN.to_string();
     }

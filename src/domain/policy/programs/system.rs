@@ -1,10 +1,10 @@
 //! Programs that change the machine itself, and what makes things run later by themselves.
 
 use crate::domain::policy::{
+    partial_text::{UNKNOWN, glob_fits},
     programs::{Options, is_question, vague_code},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::{UNKNOWN, glob_fits},
 };
 
 /// Files that are read or run later without being asked, relative to the home folder.
@@ -84,17 +84,17 @@ impl Machine<'_, '_> {
             "passwd" | "chpasswd" | "useradd" | "adduser" | "userdel" | "deluser" | "usermod"
             | "groupadd" | "groupdel" | "groupmod" | "gpasswd" | "chsh" | "chfn" => {
                 self.reading
-                    .does(Trait::Privilege, format!("{name} changes accounts"));
+                    .does(EffectTrait::Privilege, format!("{name} changes accounts"));
             }
             "update-rc.d" | "chkconfig" | "rc-update" | "insserv" => {
                 self.reading.does(
-                    Trait::Persistence,
+                    EffectTrait::Persistence,
                     format!("{name} makes a service start by itself"),
                 );
             }
             _ => self
                 .reading
-                .does(Trait::System, format!("{name} changes the machine")),
+                .does(EffectTrait::System, format!("{name} changes the machine")),
         }
         UNKNOWN.to_string()
     }
@@ -109,7 +109,7 @@ impl Machine<'_, '_> {
         } else {
             "crontab makes commands run at set times"
         };
-        self.reading.does(Trait::Persistence, what);
+        self.reading.does(EffectTrait::Persistence, what);
     }
 
     fn later(&mut self, name: &str, args: &[String], stdin: &str) {
@@ -117,7 +117,7 @@ impl Machine<'_, '_> {
             return;
         }
         self.reading.does(
-            Trait::Persistence,
+            EffectTrait::Persistence,
             format!("{name} makes commands run later"),
         );
         vague_code(self, stdin, name);
@@ -161,12 +161,14 @@ impl Machine<'_, '_> {
         ];
         if words.iter().any(|word| stays.contains(word)) {
             self.reading.does(
-                Trait::Persistence,
+                EffectTrait::Persistence,
                 format!("{name} makes a service start by itself"),
             );
         } else {
-            self.reading
-                .does(Trait::System, format!("{name} changes services or power"));
+            self.reading.does(
+                EffectTrait::System,
+                format!("{name} changes services or power"),
+            );
         }
     }
 
@@ -184,7 +186,7 @@ impl Machine<'_, '_> {
             || args.iter().any(|arg| arg == "1");
         if !asks && (all || !own) {
             self.reading.does(
-                Trait::System,
+                EffectTrait::System,
                 format!("{name} ends processes it did not start"),
             );
         }
@@ -246,7 +248,7 @@ impl Machine<'_, '_> {
             || words.iter().any(|word| changing.contains(word)) && !["dmesg"].contains(&name)
         {
             self.reading
-                .does(Trait::System, format!("{name} changes the machine"));
+                .does(EffectTrait::System, format!("{name} changes the machine"));
         }
     }
 
@@ -270,7 +272,7 @@ impl Machine<'_, '_> {
         });
         if !reading {
             self.reading.does(
-                Trait::System,
+                EffectTrait::System,
                 format!("{name} changes keys or settings of the account"),
             );
         }

@@ -6,11 +6,11 @@ use crate::domain::policy::programs::Language;
 
 /// What kind of thing a program is.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Family {
+pub(super) enum ProgramFamily {
     /// Runs the command in its arguments.
-    Wrapper(&'static Spec),
+    Wrapper(&'static WrapperSpec),
     /// Runs the command in its arguments with other rights.
-    Privilege(&'static Spec),
+    Privilege(&'static WrapperSpec),
     /// Reads shell text.
     Shell,
     /// Runs code of another language.
@@ -37,7 +37,7 @@ pub(super) enum Family {
 
 /// How to peel a wrapper off.
 #[derive(Debug, Default)]
-pub(super) struct Spec {
+pub(super) struct WrapperSpec {
     /// Letters of options that take a value.
     pub(super) short: &'static str,
     /// Long options that take a value.
@@ -237,39 +237,39 @@ const LANGUAGES: [(&str, Language); 7] = [
     ("rscript r julia osascript", Language::R),
 ];
 
-fn table() -> &'static BTreeMap<&'static str, Family> {
-    static TABLE: OnceLock<BTreeMap<&'static str, Family>> = OnceLock::new();
+fn table() -> &'static BTreeMap<&'static str, ProgramFamily> {
+    static TABLE: OnceLock<BTreeMap<&'static str, ProgramFamily>> = OnceLock::new();
     TABLE.get_or_init(built)
 }
 
-fn built() -> BTreeMap<&'static str, Family> {
+fn built() -> BTreeMap<&'static str, ProgramFamily> {
     let mut table = BTreeMap::new();
-    let mut add = |names: &'static str, family: Family| {
+    let mut add = |names: &'static str, family: ProgramFamily| {
         table.extend(names.split_ascii_whitespace().map(|name| (name, family)));
     };
-    add(PRINTERS, Family::Print);
-    add(FILES, Family::Files);
-    add(TRANSFER, Family::Transfer);
-    add(NETWORK, Family::Network);
-    add(INSTALL, Family::Install);
-    add(SYSTEM, Family::System);
-    add(TOOLS, Family::Tool);
-    add(SHELLS, Family::Shell);
-    add("git", Family::Git);
-    add(REMOTE, Family::Remote);
+    add(PRINTERS, ProgramFamily::Print);
+    add(FILES, ProgramFamily::Files);
+    add(TRANSFER, ProgramFamily::Transfer);
+    add(NETWORK, ProgramFamily::Network);
+    add(INSTALL, ProgramFamily::Install);
+    add(SYSTEM, ProgramFamily::System);
+    add(TOOLS, ProgramFamily::Tool);
+    add(SHELLS, ProgramFamily::Shell);
+    add("git", ProgramFamily::Git);
+    add(REMOTE, ProgramFamily::Remote);
     for (names, language) in LANGUAGES {
-        add(names, Family::Language(language));
+        add(names, ProgramFamily::Language(language));
     }
     for (names, spec) in specs(wrappers()) {
-        add(names, Family::Wrapper(spec));
+        add(names, ProgramFamily::Wrapper(spec));
     }
     for (names, spec) in specs(privileged()) {
-        add(names, Family::Privilege(spec));
+        add(names, ProgramFamily::Privilege(spec));
     }
     table
 }
 
-type Specs = Vec<(&'static str, Spec)>;
+type Specs = Vec<(&'static str, WrapperSpec)>;
 
 fn wrappers() -> &'static Specs {
     static SPECS: OnceLock<Specs> = OnceLock::new();
@@ -281,27 +281,27 @@ fn privileged() -> &'static Specs {
     SPECS.get_or_init(|| PRIVILEGED.lines().map(spec).collect())
 }
 
-fn specs(specs: &'static Specs) -> impl Iterator<Item = (&'static str, &'static Spec)> {
+fn specs(specs: &'static Specs) -> impl Iterator<Item = (&'static str, &'static WrapperSpec)> {
     specs.iter().map(|(names, spec)| (*names, spec))
 }
 
 /// Reads one line of the table of wrappers.
-fn spec(line: &'static str) -> (&'static str, Spec) {
+fn spec(line: &'static str) -> (&'static str, WrapperSpec) {
     let mut parts = line.split('|').map(str::trim);
     let mut next = || parts.next().unwrap_or("");
     let names = next();
-    let spec = Spec {
+    let spec = WrapperSpec {
         short: next(),
         long: next().split_ascii_whitespace().collect(),
         skip: next().parse().unwrap_or(0),
         code: next().split_ascii_whitespace().collect(),
-        ..Spec::default()
+        ..WrapperSpec::default()
     };
     let flags = next();
     let (joined, assigns) = (flags.contains("joined"), flags.contains("assigns"));
     (
         names,
-        Spec {
+        WrapperSpec {
             joined,
             assigns,
             each: flags.contains("each"),
@@ -311,14 +311,14 @@ fn spec(line: &'static str) -> (&'static str, Spec) {
 }
 
 /// Returns the family of a program by its usual name; versions and `.exe` at its end do not matter.
-pub(super) fn family(name: &str) -> Option<Family> {
+pub(super) fn family(name: &str) -> Option<ProgramFamily> {
     let table = table();
     if let Some(family) = table.get(name) {
         return Some(*family);
     }
     let bare = name.strip_suffix(".exe").unwrap_or(name);
     if bare.starts_with("mkfs.") {
-        return Some(Family::System);
+        return Some(ProgramFamily::System);
     }
     let unversioned = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     [bare, unversioned]
@@ -328,8 +328,10 @@ pub(super) fn family(name: &str) -> Option<Family> {
 
 /// Returns whether a program runs code that it is given.
 pub(super) fn reads_code(name: &str) -> bool {
-    matches!(family(name), Some(Family::Shell | Family::Language(_)))
-        && !["xargs", "find", "fd", "fdfind", "parallel"].contains(&name)
+    matches!(
+        family(name),
+        Some(ProgramFamily::Shell | ProgramFamily::Language(_))
+    ) && !["xargs", "find", "fd", "fdfind", "parallel"].contains(&name)
 }
 
 /// Returns whether a program takes any words as names of files or as text.
@@ -340,7 +342,12 @@ pub(super) fn takes_names(name: &str) -> bool {
     ];
     matches!(
         family(name),
-        Some(Family::Print | Family::Files | Family::Transfer | Family::Install)
+        Some(
+            ProgramFamily::Print
+                | ProgramFamily::Files
+                | ProgramFamily::Transfer
+                | ProgramFamily::Install
+        )
     ) || others.contains(&name)
 }
 
@@ -362,10 +369,10 @@ pub(super) fn has_consequences(name: &str) -> bool {
     family(name).is_some_and(is_consequential)
 }
 
-const fn is_consequential(family: Family) -> bool {
+const fn is_consequential(family: ProgramFamily) -> bool {
     !matches!(
         family,
-        Family::Print | Family::Tool | Family::Install | Family::Remote
+        ProgramFamily::Print | ProgramFamily::Tool | ProgramFamily::Install | ProgramFamily::Remote
     )
 }
 
@@ -379,7 +386,7 @@ pub(super) fn with_consequences() -> impl Iterator<Item = &'static str> {
 
 /// What the value of an environment variable is used for by other programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variable {
+pub(super) enum VariableUse {
     /// Nothing dangerous.
     Harmless,
     /// It is run as a command.
@@ -414,27 +421,27 @@ NODE_OPTIONS PERL5OPT RUBYOPT JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS
 ";
 
 /// Returns what a variable is used for.
-pub(super) fn variable(name: &str) -> Variable {
-    static TABLE: OnceLock<BTreeMap<&'static str, Variable>> = OnceLock::new();
+pub(super) fn variable(name: &str) -> VariableUse {
+    static TABLE: OnceLock<BTreeMap<&'static str, VariableUse>> = OnceLock::new();
     let groups = [
-        (COMMAND_VARIABLES, Variable::Command),
-        (PROMPT_VARIABLES, Variable::Prompt),
-        (FILE_VARIABLES, Variable::File),
-        (OPTIONS_VARIABLES, Variable::Options),
+        (COMMAND_VARIABLES, VariableUse::Command),
+        (PROMPT_VARIABLES, VariableUse::Prompt),
+        (FILE_VARIABLES, VariableUse::File),
+        (OPTIONS_VARIABLES, VariableUse::Options),
     ];
     let table = TABLE.get_or_init(|| {
-        let named = |(names, use_): (&'static str, Variable)| {
+        let named = |(names, use_): (&'static str, VariableUse)| {
             names.split_ascii_whitespace().map(move |name| (name, use_))
         };
         groups.into_iter().flat_map(named).collect()
     });
     if name.starts_with("BASH_FUNC_") {
-        return Variable::Function;
+        return VariableUse::Function;
     }
     if name.starts_with("GIT_CONFIG_VALUE") || name == "GIT_CONFIG_PARAMETERS" {
-        return Variable::Command;
+        return VariableUse::Command;
     }
-    table.get(name).copied().unwrap_or(Variable::Harmless)
+    table.get(name).copied().unwrap_or(VariableUse::Harmless)
 }
 
 #[cfg(test)]

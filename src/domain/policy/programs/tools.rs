@@ -1,10 +1,10 @@
 //! Tools with a language or an option of their own that runs commands: editors, `sed`, `awk`, `make`, compilers.
 
 use crate::domain::policy::{
+    partial_text::{TextScanner, UNKNOWN},
     programs::{Language, Options, is_stream, scan_code, vague_code},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::{Scan, UNKNOWN},
 };
 
 /// Words of databases that reach files or programs.
@@ -70,10 +70,6 @@ impl Machine<'_, '_> {
         UNKNOWN.to_string()
     }
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm for each name, and an arm is a line or two"
-    )]
     fn make(&mut self, args: &[String], stdin: &str) {
         let options = Options::parse(
             args,
@@ -150,7 +146,7 @@ impl Machine<'_, '_> {
     fn makefile(&mut self, text: &str) {
         vague_code(self, text, "make");
         for (at, _) in text.match_indices("$(shell ") {
-            let mut scan = Scan::new(text.get(at + 8..).unwrap_or(""));
+            let mut scan = TextScanner::new(text.get(at + 8..).unwrap_or(""));
             let code = crate::domain::policy::shell::bracketed(&mut scan, '(', ')').to_owned();
             drop(self.run_text(&code, "make", String::new()));
         }
@@ -297,7 +293,7 @@ impl Machine<'_, '_> {
             let upper = line.to_uppercase();
             if DESTROYS.iter().any(|word| upper.contains(word)) {
                 self.reading.does(
-                    Trait::System,
+                    EffectTrait::System,
                     format!("{name} destroys what a server holds"),
                 );
             }
@@ -328,8 +324,10 @@ impl Machine<'_, '_> {
                 || arg.contains("://")
         });
         if remote && !super::loopback::is_local_host(args) && name != "sqlite3" {
-            self.reading
-                .does(Trait::Network, format!("{name} talks to another machine"));
+            self.reading.does(
+                EffectTrait::Network,
+                format!("{name} talks to another machine"),
+            );
         }
     }
 

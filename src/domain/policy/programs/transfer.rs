@@ -1,10 +1,10 @@
 //! Packers and copiers: their options can run commands, remove what they pack and talk to other machines.
 
 use crate::domain::policy::{
+    partial_text::{NAME, UNKNOWN},
     programs::{Options, vague_code},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::{NAME, UNKNOWN},
 };
 
 impl Machine<'_, '_> {
@@ -82,7 +82,7 @@ impl Machine<'_, '_> {
     fn tar_files(&mut self, options: &Options, folder: Option<&str>, archive: Option<&str>) {
         if archive.is_some_and(|archive| archive.contains(':') && !options.has(&["force-local"])) {
             self.reading
-                .does(Trait::Network, "tar writes to another machine");
+                .does(EffectTrait::Network, "tar writes to another machine");
         }
         if options.has(&["x", "extract", "get"]) {
             self.writes(folder.unwrap_or("."));
@@ -220,7 +220,7 @@ impl Machine<'_, '_> {
         }
         if options.rest.iter().any(|path| is_remote(path)) {
             self.reading
-                .does(Trait::Network, "rsync talks to another machine");
+                .does(EffectTrait::Network, "rsync talks to another machine");
         }
         if options.has(&["n", "dry-run", "list-only", "version", "help"]) {
             return;
@@ -343,4 +343,15 @@ pub(super) fn is_remote(path: &str) -> bool {
     }
     path.split_once(':')
         .is_some_and(|(host, _)| !host.is_empty() && !host.contains('/') && host.len() > 1)
+}
+
+/// Returns whether a remote word names a host rather than a branch mapping such as `HEAD:main`.
+pub(super) fn looks_like_host(word: &str) -> bool {
+    word.contains("://")
+        || word.contains('@')
+        || word
+            .split(':')
+            .next()
+            .is_some_and(|host| host.contains('.'))
+            && word.contains('/')
 }

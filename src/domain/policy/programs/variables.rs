@@ -1,6 +1,6 @@
 //! Variables of the environment that change what programs run, load or read.
 
-use crate::domain::policy::{place::Place, shell::Machine, text::UNKNOWN};
+use crate::domain::policy::{partial_text::UNKNOWN, resolved_path::ResolvedPath, shell::Machine};
 
 /// Variables that steer a program whatever their value is.
 const STEERING: &str = "
@@ -127,7 +127,9 @@ impl Machine<'_, '_> {
             folder.is_empty()
                 || is_inherited(folder)
                 || !self.wrote_below(folder)
-                    && places.iter().all(|place| matches!(place, Place::Inside(_)))
+                    && places
+                        .iter()
+                        .all(|place| matches!(place, ResolvedPath::Inside(_)))
         })
     }
 
@@ -153,11 +155,12 @@ impl Machine<'_, '_> {
             is_inherited(folder)
                 || system.iter().any(|start| below(start))
                 || self.places(folder).iter().all(|place| match place {
-                    Place::Inside(_) => true,
-                    Place::Home(path) => path.ends_with("bin"),
-                    Place::Scratch(_) | Place::Device | Place::Outside(_) | Place::Unknown(_) => {
-                        false
-                    }
+                    ResolvedPath::Inside(_) => true,
+                    ResolvedPath::Home(path) => path.ends_with("bin"),
+                    ResolvedPath::Scratch(_)
+                    | ResolvedPath::Device
+                    | ResolvedPath::Outside(_)
+                    | ResolvedPath::Unknown(_) => false,
                 })
         })
     }
@@ -165,7 +168,8 @@ impl Machine<'_, '_> {
 
 /// Returns whether a word is the value of a variable from outside, or what a program of the machine prints.
 fn is_inherited(folder: &str) -> bool {
-    folder.starts_with(crate::domain::policy::text::INHERITED) || folder.starts_with(UNKNOWN)
+    folder.starts_with(crate::domain::policy::partial_text::INHERITED)
+        || folder.starts_with(UNKNOWN)
 }
 
 /// Returns whether git itself knows a variable of this name, so that it is none of the script's own.

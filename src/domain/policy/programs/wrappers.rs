@@ -1,10 +1,10 @@
 //! Programs that run another program: peeled by the data of the table.
 
 use crate::domain::policy::{
-    programs::{Options, table::Spec},
-    rule::Trait,
+    partial_text::UNKNOWN,
+    programs::{Options, table::WrapperSpec},
+    rule::EffectTrait,
     shell::Machine,
-    text::UNKNOWN,
 };
 
 impl Machine<'_, '_> {
@@ -12,7 +12,7 @@ impl Machine<'_, '_> {
     pub(super) fn wrapper(
         &mut self,
         name: &str,
-        spec: &Spec,
+        spec: &WrapperSpec,
         args: &[String],
         stdin: String,
     ) -> String {
@@ -21,7 +21,7 @@ impl Machine<'_, '_> {
         }
         if args.first().is_some_and(|verb| verb == "publish") {
             self.reading.does(
-                Trait::Network,
+                EffectTrait::Network,
                 format!("{name} publish sends to another machine"),
             );
         }
@@ -30,7 +30,7 @@ impl Machine<'_, '_> {
         printed
     }
 
-    fn peeled(&mut self, name: &str, spec: &Spec, args: &[String], stdin: String) -> String {
+    fn peeled(&mut self, name: &str, spec: &WrapperSpec, args: &[String], stdin: String) -> String {
         match name {
             "cmd" => {
                 super::super::cmd::read_line(self, args);
@@ -51,7 +51,7 @@ impl Machine<'_, '_> {
             && !super::is_question(args)
         {
             self.reading.does(
-                Trait::Network,
+                EffectTrait::Network,
                 format!("{name} runs commands on other machines"),
             );
         }
@@ -91,7 +91,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn inner(&mut self, name: &str, spec: &Spec, words: &[String], stdin: String) -> String {
+    fn inner(&mut self, name: &str, spec: &WrapperSpec, words: &[String], stdin: String) -> String {
         let shell = name == "sudo"
             || name == "doas"
             || name == "su"
@@ -129,12 +129,12 @@ impl Machine<'_, '_> {
         let runners = ["pdm", "hatch", "rye", "pixi", "poetry", "pipenv"];
         runners.contains(&runner)
             && !word.contains('/')
-            && !super::super::text::is_vague(word)
+            && !super::super::partial_text::is_vague(word)
             && super::table::family(word).is_none()
             && !self.state.functions.contains_key(word)
     }
 
-    fn run_coded(&mut self, name: &str, spec: &Spec, options: &Options, stdin: &str) {
+    fn run_coded(&mut self, name: &str, spec: &WrapperSpec, options: &Options, stdin: &str) {
         for code in options.values(&spec.code) {
             super::vague_code(self, code, name);
             if name == "expect" {
@@ -157,12 +157,14 @@ impl Machine<'_, '_> {
                     "timer-property",
                 ]) =>
             {
-                self.reading
-                    .does(Trait::Persistence, "a timer of the system runs it later");
+                self.reading.does(
+                    EffectTrait::Persistence,
+                    "a timer of the system runs it later",
+                );
             }
             "torsocks" | "torify" | "proxychains" | "proxychains4" | "tsocks" => {
                 self.reading.does(
-                    Trait::Network,
+                    EffectTrait::Network,
                     format!("{name} goes through another machine"),
                 );
             }
@@ -236,10 +238,6 @@ fn behind(words: &[String], marks: &[&str]) -> Option<usize> {
 }
 
 /// Skips the subcommands with which some wrappers say that a command follows.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm for each name, and an arm is a line or two"
-)]
 fn inner_command<'a>(name: &str, words: &'a [String]) -> &'a [String] {
     let at =
         match name {

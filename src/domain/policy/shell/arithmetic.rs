@@ -1,13 +1,13 @@
 //! Arithmetic: numbers do no harm, but looking one up can run a substitution hidden in a value.
 
 use crate::domain::policy::{
+    partial_text::{NAME, TextScanner},
     shell::{Machine, quoting::bracketed},
-    text::{NAME, Scan},
 };
 
 impl Machine<'_, '_> {
     /// Reads `…))` whose beginning has been read.
-    pub(super) fn arithmetic_word(&mut self, scan: &mut Scan<'_>) -> String {
+    pub(super) fn arithmetic_word(&mut self, scan: &mut TextScanner<'_>) -> String {
         let inner = bracketed(scan, '(', ')');
         if !scan.eat(")") {
             // `$((` that is not arithmetic: a substitution starting with a subshell.
@@ -21,7 +21,7 @@ impl Machine<'_, '_> {
     pub(super) fn arithmetic(&mut self, expression: &str) -> String {
         let text = self.expand_quoted(expression);
         self.hidden_substitutions(&text);
-        let mut scan = Scan::new(&text);
+        let mut scan = TextScanner::new(&text);
         while let Some(c) = scan.peek() {
             if c.is_ascii_alphabetic() || c == '_' {
                 let name = scan
@@ -60,7 +60,7 @@ impl Machine<'_, '_> {
 
 /// Adds up `1+2-3` and the like.
 fn sum(text: &str) -> Option<i64> {
-    let mut scan = Scan::new(text);
+    let mut scan = TextScanner::new(text);
     let mut total = 0_i64;
     let mut sign = 1;
     loop {

@@ -1,6 +1,6 @@
 //! Brace expansion, which happens before anything else: `{a,b}` and `{1..3}`.
 
-use crate::domain::policy::text::Scan;
+use crate::domain::policy::partial_text::TextScanner;
 
 const MOST: usize = 256;
 
@@ -39,7 +39,7 @@ fn expand(word: &str, left: &mut usize) -> Vec<String> {
 
 /// Finds the first group that really expands: the text before it, inside it and behind it.
 fn first_group(word: &str) -> Option<(&str, &str, &str)> {
-    let mut scan = Scan::new(word);
+    let mut scan = TextScanner::new(word);
     loop {
         skip_quoted(&mut scan);
         let at = word.len() - scan.rest().len();
@@ -57,7 +57,7 @@ fn first_group(word: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// Skips over everything in which braces mean nothing.
-fn skip_quoted(scan: &mut Scan<'_>) {
+fn skip_quoted(scan: &mut TextScanner<'_>) {
     loop {
         let before = scan.rest().len();
         match scan.peek() {
@@ -86,7 +86,7 @@ fn skip_quoted(scan: &mut Scan<'_>) {
     }
 }
 
-fn skip_nested(scan: &mut Scan<'_>, open: char, close: char) {
+fn skip_nested(scan: &mut TextScanner<'_>, open: char, close: char) {
     let mut depth = 0_u32;
     while let Some(c) = scan.bump() {
         if c == open {
@@ -102,7 +102,7 @@ fn skip_nested(scan: &mut Scan<'_>, open: char, close: char) {
 
 /// Returns the inside of a group whose opening brace has been read.
 fn group(rest: &str) -> Option<&str> {
-    let mut scan = Scan::new(rest);
+    let mut scan = TextScanner::new(rest);
     let mut depth = 0_u32;
     loop {
         skip_quoted(&mut scan);
@@ -118,7 +118,7 @@ fn group(rest: &str) -> Option<&str> {
 
 /// Splits the inside of a group at its own commas.
 fn members(inner: &str) -> Vec<&str> {
-    let mut scan = Scan::new(inner);
+    let mut scan = TextScanner::new(inner);
     let (mut depth, mut start) = (0_u32, 0);
     let mut found = Vec::new();
     loop {

@@ -1,12 +1,12 @@
 //! What the shell does itself: change folder, set variables, read text again as commands.
 
 use crate::domain::policy::{
+    partial_text::{NAME, has_option, is_vague},
     programs,
     shell::{
         Machine,
-        state::{Variable, unknown},
+        state::{ShellVariable, unknown},
     },
-    text::{NAME, has_option, is_vague},
 };
 
 impl Machine<'_, '_> {
@@ -67,16 +67,18 @@ impl Machine<'_, '_> {
             .iter()
             .find(|arg| !arg.starts_with('-') || arg.as_str() == "-");
         let folder = match target.map(String::as_str) {
-            None => Some(crate::domain::policy::place::home(self.reading.world)),
+            None => Some(crate::domain::policy::resolved_path::home(
+                self.reading.world,
+            )),
             Some("-") => self.state.folders.get(1).cloned().flatten(),
-            Some(word) => crate::domain::policy::place::absolute(word, self.folder()),
+            Some(word) => crate::domain::policy::resolved_path::absolute(word, self.folder()),
         };
         let relative = target.is_some_and(|word| !word.starts_with(['/', '.', '-']));
         let elsewhere = self.lookup("CDPATH").filter(|_| relative);
         self.state.folders = vec![folder];
         if let (Some(start), Some(word)) = (elsewhere, target) {
             let path = format!("{}/{word}", start.concat());
-            let other = crate::domain::policy::place::absolute(&path, self.folder());
+            let other = crate::domain::policy::resolved_path::absolute(&path, self.folder());
             self.state.folders.insert(0, other);
         }
     }
@@ -223,7 +225,7 @@ impl Machine<'_, '_> {
         let lines = stdin.lines().map(str::to_owned).collect();
         drop(self.state.variables.insert(
             name,
-            Variable {
+            ShellVariable {
                 values: vec![lines],
             },
         ));

@@ -1,24 +1,24 @@
 //! Turns raw words into the words a program would see.
 
 use crate::domain::policy::{
-    place,
+    partial_text::{ANY_CHAR, NAME, SET, TextScanner, UNKNOWN},
+    resolved_path,
     shell::{
         Machine, ansi_text, braces,
         quoting::{bracketed, double_quoted, until},
         state::inherited,
     },
-    text::{ANY_CHAR, NAME, SET, Scan, UNKNOWN},
 };
 
 /// Words under construction: unquoted blanks end one, quotes keep an empty one alive.
 #[derive(Debug, Default)]
-struct Fields {
+struct FieldBuilder {
     done: Vec<String>,
     current: String,
     begun: bool,
 }
 
-impl Fields {
+impl FieldBuilder {
     fn push(&mut self, text: &str) {
         self.current.push_str(text);
         self.begun = true;
@@ -55,7 +55,7 @@ impl Machine<'_, '_> {
         }
         let mut found = Vec::with_capacity(1);
         for word in braces::expanded(word) {
-            let mut fields = Fields::default();
+            let mut fields = FieldBuilder::default();
             self.fields(&word, &mut fields);
             fields.end();
             found.append(&mut fields.done);
@@ -69,7 +69,7 @@ impl Machine<'_, '_> {
             return word.to_owned();
         }
         let mut text = String::new();
-        let mut scan = Scan::new(word);
+        let mut scan = TextScanner::new(word);
         self.tilde(&mut scan, &mut text);
         while let Some(c) = scan.bump() {
             match c {
@@ -101,7 +101,7 @@ impl Machine<'_, '_> {
             return inner.to_owned();
         }
         let mut text = String::new();
-        let mut scan = Scan::new(inner);
+        let mut scan = TextScanner::new(inner);
         while let Some(c) = scan.bump() {
             match c {
                 '\\' => match scan.bump() {
@@ -123,8 +123,8 @@ impl Machine<'_, '_> {
         text
     }
 
-    fn fields(&mut self, word: &str, fields: &mut Fields) {
-        let mut scan = Scan::new(word);
+    fn fields(&mut self, word: &str, fields: &mut FieldBuilder) {
+        let mut scan = TextScanner::new(word);
         let mut head = String::new();
         self.tilde(&mut scan, &mut head);
         if !head.is_empty() {
@@ -171,7 +171,7 @@ impl Machine<'_, '_> {
     }
 
     /// Adds the inside of double quotes: one word, but `"$@"` and `"${list[@]}"` stay lists.
-    fn quoted_fields(&mut self, inner: &str, fields: &mut Fields) {
+    fn quoted_fields(&mut self, inner: &str, fields: &mut FieldBuilder) {
         let slice = inner.strip_prefix("${@:").and_then(|rest| rest.find('}'));
         let list = ["$@", "${@}"].contains(&inner)
             || slice.is_some_and(|end| end + 5 == inner.len())
@@ -179,7 +179,7 @@ impl Machine<'_, '_> {
                 && (inner.ends_with("[@]}") || inner.contains("[@]:") && inner.ends_with('}'))
                 && !inner.starts_with("${#"));
         if list {
-            let mut scan = Scan::new(inner);
+            let mut scan = TextScanner::new(inner);
             scan.bump();
             let values = self.dollar(&mut scan);
             fields.push_list(&values);
@@ -190,7 +190,7 @@ impl Machine<'_, '_> {
     }
 
     /// Adds unquoted values: they are split at the characters of `IFS`, and patterns in them are live.
-    fn split(&mut self, list: &[String], fields: &mut Fields) {
+    fn split(&mut self, list: &[String], fields: &mut FieldBuilder) {
         let ifs = self.lookup("IFS").unwrap_or_default().concat();
         for (at, value) in list.iter().enumerate() {
             if at > 0 {
@@ -207,7 +207,7 @@ impl Machine<'_, '_> {
     }
 
     /// Reads what follows a dollar sign and returns its value, a list of one or more.
-    pub(super) fn dollar(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    pub(super) fn dollar(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         let values = self.dollar_values(scan);
         if self
             .reading
@@ -219,7 +219,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn dollar_values(&mut self, scan: &mut Scan<'_>) -> Vec<String> {
+    fn dollar_values(&mut self, scan: &mut TextScanner<'_>) -> Vec<String> {
         if scan.eat("((") {
             return vec![self.arithmetic_word(scan)];
         }
@@ -292,14 +292,14 @@ impl Machine<'_, '_> {
         trimmed(text)
     }
 
-    fn tilde(&self, scan: &mut Scan<'_>, text: &mut String) {
+    fn tilde(&self, scan: &mut TextScanner<'_>, text: &mut String) {
         if !scan.eat("~") {
             return;
         }
         let user = scan.take_while(|c| c.is_ascii_alphanumeric() || "_-+".contains(c));
         let ends = scan.peek().is_none_or(|c| c == '/' || c == ':');
         match user {
-            "" if ends => text.push_str(&place::home(self.reading.world)),
+            "" if ends => text.push_str(&resolved_path::home(self.reading.world)),
             "+" if ends => text.push_str(self.folder().unwrap_or("")),
             _ if ends => {
                 text.push_str("/home/");
@@ -313,7 +313,7 @@ impl Machine<'_, '_> {
     }
 }
 
-fn push_pattern(c: char, fields: &mut Fields) {
+fn push_pattern(c: char, fields: &mut FieldBuilder) {
     let mark = match c {
         '*' => NAME,
         '?' => ANY_CHAR,
@@ -324,7 +324,7 @@ fn push_pattern(c: char, fields: &mut Fields) {
     fields.begun = true;
 }
 
-fn escaped(scan: &mut Scan<'_>, text: &mut String) {
+fn escaped(scan: &mut TextScanner<'_>, text: &mut String) {
     match scan.bump() {
         Some('\n') | None => {}
         Some(c) => text.push(c),
@@ -334,7 +334,7 @@ fn escaped(scan: &mut Scan<'_>, text: &mut String) {
 /// Takes the escapes of a backquoted substitution away.
 fn unescaped(code: &str) -> String {
     let mut text = String::with_capacity(code.len());
-    let mut scan = Scan::new(code);
+    let mut scan = TextScanner::new(code);
     while let Some(c) = scan.bump() {
         let bare = c == '\\' && matches!(scan.peek(), Some('`' | '\\' | '$'));
         text.extend(if bare { scan.bump() } else { Some(c) });

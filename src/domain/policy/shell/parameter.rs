@@ -1,18 +1,18 @@
 //! `${…}`: every form of parameter expansion.
 
 use crate::domain::policy::{
+    partial_text::{NAME, TextScanner, UNKNOWN, is_vague},
     shell::{
         Machine, ansi_text,
         state::{inherited, unknown},
         wild_fits,
     },
-    text::{NAME, Scan, UNKNOWN, is_vague},
 };
 
 impl Machine<'_, '_> {
     /// Expands the inside of `${…}`.
     pub(super) fn braced_parameter(&mut self, inner: &str) -> Vec<String> {
-        let mut scan = Scan::new(inner);
+        let mut scan = TextScanner::new(inner);
         if inner.len() > 1 && scan.eat("#") {
             return vec![self.length(scan.rest())];
         }
@@ -80,7 +80,7 @@ impl Machine<'_, '_> {
     }
 
     fn indirect(&mut self, rest: &str) -> Vec<String> {
-        let mut scan = Scan::new(rest);
+        let mut scan = TextScanner::new(rest);
         let name = name_of(&mut scan).to_owned();
         if scan.rest() == "*" || scan.rest() == "@" || scan.rest().starts_with('[') {
             return vec![unknown()];
@@ -122,7 +122,7 @@ impl Machine<'_, '_> {
         name: &str,
         known: bool,
         value: &[String],
-        mut scan: Scan<'_>,
+        mut scan: TextScanner<'_>,
     ) -> Option<Vec<String>> {
         let colon = scan.eat(":");
         let filled = known && !(colon && value.concat().is_empty());
@@ -160,7 +160,7 @@ impl Machine<'_, '_> {
     }
 
     fn transformed(&mut self, value: &str, operation: &str) -> String {
-        let mut scan = Scan::new(operation);
+        let mut scan = TextScanner::new(operation);
         match scan.bump() {
             Some('@') => self.at_operator(value, scan.rest()),
             Some('#') => {
@@ -264,7 +264,7 @@ impl Machine<'_, '_> {
     }
 }
 
-fn name_of<'a>(scan: &mut Scan<'a>) -> &'a str {
+fn name_of<'a>(scan: &mut TextScanner<'a>) -> &'a str {
     let name = scan.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
     if name.is_empty() {
         return match scan.peek() {

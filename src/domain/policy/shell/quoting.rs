@@ -1,10 +1,10 @@
 //! Finding the ends of quoted and bracketed parts of a word, and the meaning of escapes in them.
 
-use crate::domain::policy::text::Scan;
+use crate::domain::policy::partial_text::TextScanner;
 
 /// Reads the inside of `(…)` whose opening bracket has been read, up to and with its closing one.
 pub(in crate::domain::policy) fn bracketed<'a>(
-    scan: &mut Scan<'a>,
+    scan: &mut TextScanner<'a>,
     open: char,
     close: char,
 ) -> &'a str {
@@ -34,7 +34,7 @@ pub(in crate::domain::policy) fn bracketed<'a>(
 }
 
 /// Reads up to and with the next `end`; returns the text before it.
-pub(super) fn until<'a>(scan: &mut Scan<'a>, end: char, escapes: bool) -> &'a str {
+pub(super) fn until<'a>(scan: &mut TextScanner<'a>, end: char, escapes: bool) -> &'a str {
     let rest = scan.rest();
     let mut inner = *scan;
     loop {
@@ -53,7 +53,7 @@ pub(super) fn until<'a>(scan: &mut Scan<'a>, end: char, escapes: bool) -> &'a st
 }
 
 /// Reads the inside of a double-quoted part, up to and with its closing quote.
-pub(super) fn double_quoted<'a>(scan: &mut Scan<'a>) -> &'a str {
+pub(super) fn double_quoted<'a>(scan: &mut TextScanner<'a>) -> &'a str {
     let rest = scan.rest();
     let mut inner = *scan;
     loop {
@@ -79,7 +79,7 @@ pub(in crate::domain::policy) fn ansi_text(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_owned();
     }
-    let mut scan = Scan::new(text);
+    let mut scan = TextScanner::new(text);
     let mut bytes: Vec<u8> = Vec::with_capacity(text.len());
     while let Some(c) = scan.bump() {
         if c == '\\' {
@@ -96,7 +96,7 @@ fn push(bytes: &mut Vec<u8>, c: char) {
 }
 
 /// Reads one escape from behind its backslash.
-fn escape(scan: &mut Scan<'_>, bytes: &mut Vec<u8>) {
+fn escape(scan: &mut TextScanner<'_>, bytes: &mut Vec<u8>) {
     if scan.peek().is_some_and(|c| c.is_digit(8)) {
         // `echo -e` takes a leading zero and three digits, `printf` and `$'…'` three digits.
         let most = if scan.peek() == Some('0') { 4 } else { 3 };
@@ -135,7 +135,7 @@ fn low_byte(number: u32) -> u8 {
     u8::try_from(number & 0xFF).unwrap_or(0)
 }
 
-fn number(scan: &mut Scan<'_>, radix: u32, most: usize) -> u32 {
+fn number(scan: &mut TextScanner<'_>, radix: u32, most: usize) -> u32 {
     let mut value = 0_u32;
     for _ in 0..most {
         let Some(digit) = scan.peek().and_then(|c| c.to_digit(radix)) else {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_bracket_inside_quotes_does_not_end_a_substitution() {
-        let mut scan = Scan::new("echo ')' $(x \")\") ) tail");
+        let mut scan = TextScanner::new("echo ')' $(x \")\") ) tail");
         assert_eq!(bracketed(&mut scan, '(', ')'), "echo ')' $(x \")\") ");
         assert_eq!(scan.rest(), " tail");
     }

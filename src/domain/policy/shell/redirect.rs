@@ -3,14 +3,14 @@
 use brush_parser::ast;
 
 use crate::domain::policy::{
-    rule::Trait,
+    partial_text::UNKNOWN,
+    rule::EffectTrait,
     shell::{Machine, state::unknown},
-    text::UNKNOWN,
 };
 
 /// The input of a command, and where its output goes.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
+pub(super) struct CommandStreams {
     /// What it would read.
     pub(super) stdin: String,
     /// The file its output goes to, and whether it is appended.
@@ -19,7 +19,7 @@ pub(super) struct Streams {
     pub(super) sinks: Vec<ast::SubshellCommand>,
 }
 
-impl Streams {
+impl CommandStreams {
     /// Starts with the given input and the output going on.
     pub(super) fn new(stdin: String) -> Self {
         Self {
@@ -35,8 +35,8 @@ impl Machine<'_, '_> {
         &mut self,
         redirects: Option<&ast::RedirectList>,
         stdin: String,
-    ) -> Streams {
-        let mut streams = Streams::new(stdin);
+    ) -> CommandStreams {
+        let mut streams = CommandStreams::new(stdin);
         for redirect in redirects.into_iter().flat_map(|list| &list.0) {
             self.redirect(redirect, &mut streams);
         }
@@ -44,7 +44,7 @@ impl Machine<'_, '_> {
     }
 
     /// Passes output on to where it goes; returns what the next command would read of it.
-    pub(super) fn deliver(&mut self, streams: &Streams, printed: String) -> String {
+    pub(super) fn deliver(&mut self, streams: &CommandStreams, printed: String) -> String {
         for sink in &streams.sinks {
             let text = printed.clone();
             drop(self.aside(|shell| shell.list_with(&sink.list, text)));
@@ -60,7 +60,7 @@ impl Machine<'_, '_> {
     }
 
     /// Reads one redirection.
-    pub(super) fn redirect(&mut self, redirect: &ast::IoRedirect, streams: &mut Streams) {
+    pub(super) fn redirect(&mut self, redirect: &ast::IoRedirect, streams: &mut CommandStreams) {
         match redirect {
             ast::IoRedirect::File(fd, kind, target) => self.file(*fd, kind, target, streams),
             ast::IoRedirect::HereDocument(_, document) => {
@@ -86,7 +86,7 @@ impl Machine<'_, '_> {
         fd: Option<i32>,
         kind: &ast::IoFileRedirectKind,
         target: &ast::IoFileRedirectTarget,
-        streams: &mut Streams,
+        streams: &mut CommandStreams,
     ) {
         match target {
             ast::IoFileRedirectTarget::Fd(_) => {}
@@ -121,7 +121,7 @@ impl Machine<'_, '_> {
         fd: Option<i32>,
         kind: &ast::IoFileRedirectKind,
         file: String,
-        streams: &mut Streams,
+        streams: &mut CommandStreams,
     ) {
         if self.is_socket(&file) {
             return;
@@ -145,7 +145,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn output(&mut self, file: String, append: bool, stdout: bool, streams: &mut Streams) {
+    fn output(&mut self, file: String, append: bool, stdout: bool, streams: &mut CommandStreams) {
         if file.is_empty() || self.is_socket(&file) {
             return;
         }
@@ -160,7 +160,7 @@ impl Machine<'_, '_> {
         let socket = file.starts_with("/dev/tcp/") || file.starts_with("/dev/udp/");
         if socket {
             self.reading
-                .does(Trait::Network, format!("a connection through {file}"));
+                .does(EffectTrait::Network, format!("a connection through {file}"));
         }
         socket
     }

@@ -8,9 +8,10 @@ use std::{
 use brush_parser::ast;
 
 use crate::domain::policy::{
-    place::{self, Place},
-    reading::{Effect, Reading},
-    text::{FRESH, INHERITED, NAME, UNKNOWN},
+    interpretation::{CommandEffect, Interpretation},
+    partial_text::{FRESH, INHERITED, NAME, UNKNOWN},
+    resolved_path,
+    resolved_path::ResolvedPath,
 };
 
 /// The most values a variable is followed through.
@@ -18,14 +19,14 @@ pub(super) const MOST_VALUES: usize = 48;
 
 /// A variable: every value it may have, the latest first; each value is a list.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Variable {
+pub(super) struct ShellVariable {
     pub(super) values: Vec<Vec<String>>,
 }
 
 /// The state of a shell; a subshell works on a copy.
 #[derive(Debug, Clone)]
 pub(in crate::domain::policy) struct State {
-    pub(super) variables: BTreeMap<String, Variable>,
+    pub(super) variables: BTreeMap<String, ShellVariable>,
     pub(in crate::domain::policy) functions: BTreeMap<String, Arc<ast::FunctionBody>>,
     pub(super) aliases: BTreeMap<String, String>,
     /// The folders the shell may be in, the latest first; `None` is one nobody knows.
@@ -56,7 +57,7 @@ pub(in crate::domain::policy) struct State {
 #[derive(Debug)]
 pub(in crate::domain::policy) struct Machine<'r, 'w> {
     /// What has been understood so far.
-    pub(in crate::domain::policy) reading: &'r mut Reading<'w>,
+    pub(in crate::domain::policy) reading: &'r mut Interpretation<'w>,
     /// The state of the shell.
     pub(in crate::domain::policy) state: State,
     /// Which of the values of a variable is looked at.
@@ -98,8 +99,8 @@ impl State {
 
 impl<'r, 'w> Machine<'r, 'w> {
     /// Starts a shell in the root.
-    pub(in crate::domain::policy) fn new(reading: &'r mut Reading<'w>) -> Self {
-        let folder = place::slashed(&reading.world.root);
+    pub(in crate::domain::policy) fn new(reading: &'r mut Interpretation<'w>) -> Self {
+        let folder = resolved_path::slashed(&reading.world.root);
         Self {
             reading,
             state: State::fresh(folder),
@@ -110,7 +111,7 @@ impl<'r, 'w> Machine<'r, 'w> {
 
     /// Starts a shell in the root, after others that wrote something.
     pub(in crate::domain::policy) fn after(
-        reading: &'r mut Reading<'w>,
+        reading: &'r mut Interpretation<'w>,
         written: &Written,
     ) -> Self {
         let mut machine = Self::new(reading);
@@ -173,7 +174,7 @@ impl<'r, 'w> Machine<'r, 'w> {
             return variable.values.get(self.choice.min(last)).cloned();
         }
         match name {
-            "HOME" => Some(vec![place::home(self.reading.world)]),
+            "HOME" => Some(vec![resolved_path::home(self.reading.world)]),
             "PWD" => Some(vec![self.folder().map_or_else(unknown, str::to_owned)]),
             "TMPDIR" | "TEMP" | "TMP" => Some(vec![format!("/tmp/{FRESH}")]),
             "IFS" => Some(vec![" \t\n".to_owned()]),
@@ -191,8 +192,8 @@ impl<'r, 'w> Machine<'r, 'w> {
     }
 
     /// Returns every place a word may lead to, one for each folder the shell may be in.
-    pub(in crate::domain::policy) fn places(&self, word: &str) -> Vec<Place> {
-        let mut found: Vec<Place> = Vec::with_capacity(1);
+    pub(in crate::domain::policy) fn places(&self, word: &str) -> Vec<ResolvedPath> {
+        let mut found: Vec<ResolvedPath> = Vec::with_capacity(1);
         for folder in &self.state.folders {
             let led = self.led(word, folder.as_deref());
             if !found.contains(&led) {
@@ -203,22 +204,22 @@ impl<'r, 'w> Machine<'r, 'w> {
     }
 
     /// Returns every place of the entry a word names: a link itself, not what it leads to.
-    fn entries(&self, word: &str) -> Vec<Place> {
+    fn entries(&self, word: &str) -> Vec<ResolvedPath> {
         if self.reading.world.eyes.is_none() || word.ends_with('/') || !self.state.bound.is_empty()
         {
             return self.places(word);
         }
         let folders = self.state.folders.iter();
-        let led = |folder: &Option<String>| match place::absolute(word, folder.as_deref()) {
-            Some(path) => place::entry(&path, self.reading.world),
-            None => place::place_of(word, folder.as_deref(), self.reading.world),
+        let led = |folder: &Option<String>| match resolved_path::absolute(word, folder.as_deref()) {
+            Some(path) => resolved_path::entry(&path, self.reading.world),
+            None => resolved_path::place_of(word, folder.as_deref(), self.reading.world),
         };
         folders.map(led).collect()
     }
 
-    fn led(&self, word: &str, folder: Option<&str>) -> Place {
-        let Some(path) = place::absolute(word, folder) else {
-            return place::place_of(word, folder, self.reading.world);
+    fn led(&self, word: &str, folder: Option<&str>) -> ResolvedPath {
+        let Some(path) = resolved_path::absolute(word, folder) else {
+            return resolved_path::place_of(word, folder, self.reading.world);
         };
         // A link the command itself made leads on.
         let on = self.state.bound.iter().find_map(|(link, target)| {
@@ -226,21 +227,21 @@ impl<'r, 'w> Machine<'r, 'w> {
             let follows = rest.starts_with('/') || (rest.is_empty() && word.ends_with('/'));
             follows.then(|| format!("{target}{rest}"))
         });
-        place::place(on.as_deref().unwrap_or(&path), self.reading.world)
+        resolved_path::place(on.as_deref().unwrap_or(&path), self.reading.world)
     }
 
     /// Records that the file a word names is read.
     pub(in crate::domain::policy) fn reads(&mut self, word: &str) {
         for place in self.places(word) {
-            if !matches!(place, Place::Unknown(_)) {
-                self.reading.effect(Effect::Read(place));
+            if !matches!(place, ResolvedPath::Unknown(_)) {
+                self.reading.effect(CommandEffect::Read(place));
             }
         }
     }
 
     /// Records that the file a word names gets a new content.
     pub(in crate::domain::policy) fn writes(&mut self, word: &str) {
-        if let Some(path) = place::absolute(word, self.folder()) {
+        if let Some(path) = resolved_path::absolute(word, self.folder()) {
             self.state.made.insert(path);
         }
         self.changes(word);
@@ -249,7 +250,7 @@ impl<'r, 'w> Machine<'r, 'w> {
     /// Records that the file a word names is changed, though not in what it says; or made from what was there.
     pub(in crate::domain::policy) fn changes(&mut self, word: &str) {
         for place in self.places(word) {
-            self.reading.effect(Effect::Write(place));
+            self.reading.effect(CommandEffect::Write(place));
         }
     }
 
@@ -259,17 +260,17 @@ impl<'r, 'w> Machine<'r, 'w> {
         let climbs = word.contains(UNKNOWN);
         for place in self.entries(word) {
             let place = if climbs {
-                Place::Unknown(place.shown())
+                ResolvedPath::Unknown(place.shown())
             } else {
                 place
             };
-            self.reading.effect(Effect::Delete(place));
+            self.reading.effect(CommandEffect::Delete(place));
         }
     }
 
     /// Remembers what the command wrote into a file.
     pub(in crate::domain::policy) fn remember(&mut self, word: &str, text: &str, append: bool) {
-        let Some(path) = place::absolute(word, self.folder()) else {
+        let Some(path) = resolved_path::absolute(word, self.folder()) else {
             return;
         };
         let kept = self.state.files.entry(path).or_default();
@@ -285,7 +286,7 @@ impl<'r, 'w> Machine<'r, 'w> {
 
     /// Returns what the command itself wrote into the file a word names.
     pub(in crate::domain::policy) fn remembered(&self, word: &str) -> Option<String> {
-        let path = place::absolute(word, self.folder())?;
+        let path = resolved_path::absolute(word, self.folder())?;
         self.state.files.get(&path).cloned()
     }
 
@@ -302,11 +303,14 @@ impl<'r, 'w> Machine<'r, 'w> {
 
     /// Returns whether the command itself gave the file a word names its content, from something else than the project.
     pub(in crate::domain::policy) fn has_written(&self, word: &str) -> bool {
-        let Some(path) = place::absolute(word, self.folder()) else {
+        let Some(path) = resolved_path::absolute(word, self.folder()) else {
             return false;
         };
         if let Some(source) = self.state.bound.get(&path) {
-            let inside = matches!(place::place(source, self.reading.world), Place::Inside(_));
+            let inside = matches!(
+                resolved_path::place(source, self.reading.world),
+                ResolvedPath::Inside(_)
+            );
             return !inside || self.state.made.contains(source);
         }
         self.state.made.contains(&path)
@@ -322,7 +326,7 @@ impl<'r, 'w> Machine<'r, 'w> {
 
     /// Returns whether the command itself wrote anything into a folder.
     pub(in crate::domain::policy) fn wrote_below(&self, folder: &str) -> bool {
-        let Some(folder) = place::absolute(folder, self.folder()) else {
+        let Some(folder) = resolved_path::absolute(folder, self.folder()) else {
             return false;
         };
         self.state.files.keys().any(|path| {
@@ -345,7 +349,7 @@ impl<'r, 'w> Machine<'r, 'w> {
             return None;
         }
         let path = if word.contains('/') {
-            place::absolute(word, self.folder())?
+            resolved_path::absolute(word, self.folder())?
         } else {
             word.to_owned()
         };
@@ -356,8 +360,8 @@ impl<'r, 'w> Machine<'r, 'w> {
     pub(in crate::domain::policy) fn bind(&mut self, word: &str, target: &str) {
         let folder = self.folder();
         if let (Some(path), Some(target)) = (
-            place::absolute(word, folder),
-            place::absolute(target, folder),
+            resolved_path::absolute(word, folder),
+            resolved_path::absolute(target, folder),
         ) {
             let target = self.state.bound.get(&target).cloned().unwrap_or(target);
             drop(self.state.bound.insert(path, target));
@@ -377,7 +381,7 @@ impl<'r, 'w> Machine<'r, 'w> {
 
     /// Goes to a folder, as `-C` options do.
     pub(in crate::domain::policy) fn go_to(&mut self, word: &str) {
-        let folder = place::absolute(word, self.folder());
+        let folder = resolved_path::absolute(word, self.folder());
         self.state.folders = vec![folder];
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use brush_parser::ast;
 
 use crate::domain::policy::{
+    interpretation::LIMITS,
     programs,
-    reading::LIMITS,
-    rule::Trait,
+    rule::EffectTrait,
     shell::{
         Machine,
         parse::parsed,
-        redirect::Streams,
+        redirect::CommandStreams,
         size,
         state::{MOST_VALUES, unknown},
     },
@@ -52,7 +52,7 @@ impl Machine<'_, '_> {
         }
         let Some(program) = parsed(code) else {
             self.reading
-                .does(Trait::Opaque, "text that is not valid shell");
+                .does(EffectTrait::Opaque, "text that is not valid shell");
             return unknown();
         };
         let (choice, choices) = (self.choice, self.choices);
@@ -296,7 +296,7 @@ impl Machine<'_, '_> {
         let depth = self.state.calls.iter().filter(|call| *call == name).count();
         if depth > 0 && self.state.pipes > 0 {
             self.reading.does(
-                Trait::System,
+                EffectTrait::System,
                 format!("`{name}` starts itself again and again"),
             );
         }
@@ -363,7 +363,7 @@ impl Machine<'_, '_> {
     }
 
     fn simple_once(&mut self, simple: &ast::SimpleCommand, stdin: String) -> String {
-        let mut streams = Streams::new(stdin);
+        let mut streams = CommandStreams::new(stdin);
         let mut assigned: Vec<&ast::Assignment> = Vec::new();
         let mut words: Vec<String> = Vec::new();
         let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
@@ -421,7 +421,7 @@ impl Machine<'_, '_> {
         &mut self,
         item: &ast::CommandPrefixOrSuffixItem,
         words: &mut Vec<String>,
-        streams: &mut Streams,
+        streams: &mut CommandStreams,
     ) {
         match item {
             ast::CommandPrefixOrSuffixItem::IoRedirect(redirect) => {
@@ -480,7 +480,7 @@ impl Machine<'_, '_> {
         name: &str,
         alias: &str,
         simple: &ast::SimpleCommand,
-        streams: Streams,
+        streams: CommandStreams,
     ) -> String {
         let rest = simple
             .suffix

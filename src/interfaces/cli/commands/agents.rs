@@ -7,15 +7,16 @@ use super::task;
 use crate::{
     domain::{
         agent::{Agent, AgentKind},
-        guarded::Sandbox,
-        night::health::AgentSeen,
+        night::health::AgentHealth,
+        tasks::SandboxDemand,
     },
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            gate_kit::{Desk, InstalledAgent},
-            kit::{self, Kit},
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services,
+            services::ServiceFactory,
+            task_services::{InstalledAgent, TaskServices},
         },
         report::Printer,
     },
@@ -36,20 +37,20 @@ pub struct AgentsArgs {
 /// Shows a table. Ends with 1 where an agent that was named, or asked, could not work.
 pub fn main(
     args: &AgentsArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let wanted = |kind: &AgentKind| {
         args.agents.is_empty() || args.agents.iter().any(|name| name == kind.as_str())
     };
     let kinds: Vec<AgentKind> = AgentKind::PROGRAMS.into_iter().filter(wanted).collect();
-    let desk = args.ask.then(|| kit.task_desk(global)).transpose()?;
+    let task_services = args.ask.then(|| services.task_desk(global)).transpose()?;
     let mut rows = Vec::new();
     for kind in kinds {
-        let found = kit.installed_agent(kind);
-        let asked = match (&desk, &found.program) {
-            (Some(desk), Ok(_)) => Some(ask(kind, desk, kit)?),
+        let found = services.installed_agent(kind);
+        let asked = match (&task_services, &found.program) {
+            (Some(task_services), Ok(_)) => Some(ask(kind, task_services, services)?),
             _ => None,
         };
         rows.push(Row { kind, found, asked });
@@ -61,17 +62,26 @@ pub fn main(
     // Who asks for all of them wants a list, not a verdict on those that were never installed.
     let counts = |row: &&Row| !args.agents.is_empty() || row.found.program.is_ok() && args.ask;
     let good = rows.iter().filter(counts).all(Row::works);
-    Ok(if good { Exit::Success } else { Exit::NotDone })
+    Ok(if good {
+        CliExit::Success
+    } else {
+        CliExit::NotDone
+    })
 }
 
 /// Asks an agent behind the wall it would work behind.
-fn ask(kind: AgentKind, desk: &Desk, kit: &dyn Kit) -> Result<AgentSeen, Trouble> {
+fn ask(
+    kind: AgentKind,
+    task_services: &TaskServices,
+    services: &dyn ServiceFactory,
+) -> Result<AgentHealth, CliError> {
     let agent = Agent::simple(kind);
-    let confined = task::confined_for(&agent.hosts(), Sandbox::Auto, desk, kit)?;
-    let (tools, run) = (desk.tools.clone(), desk.run.clone());
-    kit::block_on(kit, move |_| {
+    let confined =
+        task::confined_for(&agent.hosts(), SandboxDemand::Auto, task_services, services)?;
+    let (tools, run) = (task_services.tools.clone(), task_services.run.clone());
+    services::block_on(services, move |_| {
         Box::pin(async move {
-            night::health::examine_agent(&agent, Sandbox::Auto, &tools, &run, &confined).await
+            night::health::examine_agent(&agent, SandboxDemand::Auto, &tools, &run, &confined).await
         })
     })
 }
@@ -80,7 +90,7 @@ fn ask(kind: AgentKind, desk: &Desk, kit: &dyn Kit) -> Result<AgentSeen, Trouble
 struct Row {
     kind: AgentKind,
     found: InstalledAgent,
-    asked: Option<AgentSeen>,
+    asked: Option<AgentHealth>,
 }
 
 impl Row {

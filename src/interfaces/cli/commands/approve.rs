@@ -7,9 +7,9 @@ use crate::{
     domain::command::Command,
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -37,16 +37,16 @@ enum Word {
 /// Answers a question, or lists them.
 pub fn answer_main(
     args: &AnswerArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let args = ApproveArgs {
         id: args.id.clone(),
         deny: args.word == Some(Word::No),
         always: args.word == Some(Word::Always),
     };
-    main(&args, global, kit, printer)
+    main(&args, global, services, printer)
 }
 
 /// Options of `tos approve`, the old form of `tos answer`.
@@ -65,13 +65,13 @@ pub struct ApproveArgs {
 /// Answers a question that a run with `--approvals wait` has left.
 pub fn main(
     args: &ApproveArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let settings = kit.settings(global)?;
+) -> Result<CliExit, CliError> {
+    let settings = services.settings(global)?;
     let Some(id) = &args.id else {
-        let open = kit.questions(&settings);
+        let open = services.questions(&settings);
         for question in &open {
             let text = |key: &str| {
                 question
@@ -91,19 +91,19 @@ pub fn main(
             printer.note("no question is open");
         }
         printer.document(&serde_json::json!({ "open": open }));
-        return Ok(Exit::Success);
+        return Ok(CliExit::Success);
     };
     if args.always {
-        let open = kit.questions(&settings);
+        let open = services.questions(&settings);
         let asked = open.iter().find(|question| question["id"] == id.as_str());
         let command = asked.and_then(|question| Command::deserialize(&question["proposed"]).ok());
         if let Some(command) = command {
-            let place = kit.remember(&settings, &command)?;
+            let place = services.remember(&settings, &command)?;
             printer.line(&format!("rule written to {place}"));
         }
     }
-    if !kit.answer(&settings, id, !args.deny)? {
-        return Err(Trouble::NotDone(format!(
+    if !services.answer(&settings, id, !args.deny)? {
+        return Err(CliError::NotDone(format!(
             "no question `{id}` is open; `tos answer` lists them"
         )));
     }
@@ -112,5 +112,5 @@ pub fn main(
         if args.deny { "denied" } else { "approved" }
     ));
     printer.document(&serde_json::json!({ "id": id, "approved": !args.deny }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

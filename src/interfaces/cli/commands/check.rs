@@ -4,14 +4,14 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    domain::validate::{Finding, Rules, Weight, judge, odd_path},
+    domain::validate::{Severity, ValidationFinding, ValidationRules, judge, odd_path},
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
-        report::{Printer, printer::Tone},
+        report::{Printer, printer::TextStyle},
     },
 };
 
@@ -57,16 +57,16 @@ pub struct CheckArgs {
 /// Judges, and says what was found.
 pub fn main(
     args: &CheckArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let seen = kit.changes(global, args.base.as_deref())?;
-    let rules = rules(args, seen.rules.as_deref(), kit)?;
+) -> Result<CliExit, CliError> {
+    let seen = services.changes(global, args.base.as_deref())?;
+    let rules = rules(args, seen.rules.as_deref(), services)?;
     let findings = judge(&rules, &seen.project, &seen.changes);
     let failures = findings
         .iter()
-        .filter(|finding| finding.weight == Weight::Failure)
+        .filter(|finding| finding.weight == Severity::Failure)
         .count();
     for finding in &findings {
         printer.line(&shown(finding, printer));
@@ -84,16 +84,20 @@ pub fn main(
         "findings": findings,
     }));
     Ok(if failures == 0 {
-        Exit::Success
+        CliExit::Success
     } else {
-        Exit::NotDone
+        CliExit::NotDone
     })
 }
 
-fn rules(args: &CheckArgs, text: Option<&str>, kit: &dyn Kit) -> Result<Rules, Trouble> {
+fn rules(
+    args: &CheckArgs,
+    text: Option<&str>,
+    services: &dyn ServiceFactory,
+) -> Result<ValidationRules, CliError> {
     let mut rules = match text {
-        Some(text) => kit.check_rules(text)?,
-        None => Rules::default(),
+        Some(text) => services.check_rules(text)?,
+        None => ValidationRules::default(),
     };
     rules.allowed_imports.extend(args.allow_import.clone());
     rules.banned_patterns.extend(args.ban.clone());
@@ -109,20 +113,20 @@ fn rules(args: &CheckArgs, text: Option<&str>, kit: &dyn Kit) -> Result<Rules, T
     limits.created = args.max_created.unwrap_or(limits.created);
     limits.bytes = args.max_bytes.unwrap_or(limits.bytes);
     if rules.banned_patterns.iter().any(String::is_empty) {
-        return Err(Trouble::usage("a banned text must not be empty"));
+        return Err(CliError::usage("a banned text must not be empty"));
     }
     if let Some(path) = odd_path(&rules.may_change_checks) {
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "`{path}` must be a file, or a folder that ends in `/`, below the top of the repository"
         )));
     }
     Ok(rules)
 }
 
-fn shown(finding: &Finding, printer: &Printer) -> String {
+fn shown(finding: &ValidationFinding, printer: &Printer) -> String {
     let (word, tone) = match finding.weight {
-        Weight::Failure => ("fail", Tone::Bad),
-        Weight::Warning => ("warn", Tone::Warn),
+        Severity::Failure => ("fail", TextStyle::Bad),
+        Severity::Warning => ("warn", TextStyle::Warn),
     };
     format!("{}  {}", printer.paint(tone, word), finding.text())
 }

@@ -4,14 +4,18 @@ use clap::{Args, Subcommand};
 
 use crate::{
     config::Settings,
-    domain::checkpoint::{Change, Difference, Kind, Listed, Shown, Sort, Undone},
+    domain::checkpoint::{
+        ChangeKind, CheckpointDetails, CheckpointDiff, CheckpointEntry, CheckpointKind, PathChange,
+        UndoReport,
+    },
     interfaces::{
         cli::{
-            args::{Global, ModeArgs},
-            exit::{Exit, Trouble},
-            kit::{self, Kit},
+            args::{GlobalArgs, ModeArgs},
+            exit::{CliError, CliExit},
+            services,
+            services::ServiceFactory,
         },
-        report::{Printer, printer::Tone},
+        report::{Printer, printer::TextStyle},
     },
 };
 
@@ -31,7 +35,7 @@ pub struct CheckpointArgs {
 impl CheckpointArgs {
     /// Returns the options of a checkpoint to be made; `None` where one is only looked at. A name that is nearly the word
     /// for a look is taken for a slip.
-    pub fn taken(&self) -> Result<Option<ModeArgs>, Trouble> {
+    pub fn taken(&self) -> Result<Option<ModeArgs>, CliError> {
         if self.what.is_some() {
             return Ok(None);
         }
@@ -39,7 +43,7 @@ impl CheckpointArgs {
             if self.mode_args.name.is_some() {
                 return Ok(Some(self.mode_args.clone()));
             }
-            return Err(Trouble::usage(
+            return Err(CliError::usage(
                 "`tos checkpoint` needs a name for the new checkpoint, or one of list, show, diff, undo",
             ));
         };
@@ -47,7 +51,7 @@ impl CheckpointArgs {
             .into_iter()
             .find(|verb| strsim::damerau_levenshtein(verb, name) == 1);
         if let Some(verb) = slip {
-            return Err(Trouble::Usage(format!(
+            return Err(CliError::Usage(format!(
                 "did you mean `tos checkpoint {verb}`? A checkpoint that is called so is made with `tos checkpoint --name {name}`"
             )));
         }
@@ -90,27 +94,31 @@ enum What {
 /// Looks at checkpoints, or undoes a rollback.
 pub fn main(
     args: &CheckpointArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let settings = kit.settings(global)?;
+) -> Result<CliExit, CliError> {
+    let settings = services.settings(global)?;
     let Some(what) = &args.what else {
-        return Err(Trouble::usage(
+        return Err(CliError::usage(
             "`tos checkpoint` needs a name, or one of list, show, diff, undo",
         ));
     };
     match what {
-        What::List => list(kit, &settings, printer),
-        What::Show { which } => show(which.clone(), kit, &settings, printer),
-        What::Diff { which, stat } => diff(which.clone(), *stat, kit, &settings, printer),
-        What::Undo { number } => undo(*number, kit, &settings, printer),
+        What::List => list(services, &settings, printer),
+        What::Show { which } => show(which.clone(), services, &settings, printer),
+        What::Diff { which, stat } => diff(which.clone(), *stat, services, &settings, printer),
+        What::Undo { number } => undo(*number, services, &settings, printer),
     }
 }
 
-fn list(kit: &dyn Kit, settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
-    let checkpoints = kit.checkpoints(settings);
-    let all = kit::block_on(kit, move |_stop| {
+fn list(
+    services: &dyn ServiceFactory,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let checkpoints = services.checkpoints(settings);
+    let all = services::block_on(services, move |_stop| {
         Box::pin(async move { checkpoints.list().await })
     })??;
     if all.is_empty() {
@@ -120,35 +128,35 @@ fn list(kit: &dyn Kit, settings: &Settings, printer: &Printer) -> Result<Exit, T
         printer.line(&line(listed));
     }
     printer.document(&serde_json::to_value(&all).unwrap_or_default());
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn show(
     which: Option<String>,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     settings: &Settings,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let checkpoints = kit.checkpoints(settings);
-    let shown: Shown = kit::block_on(kit, move |_stop| {
+) -> Result<CliExit, CliError> {
+    let checkpoints = services.checkpoints(settings);
+    let shown: CheckpointDetails = services::block_on(services, move |_stop| {
         Box::pin(async move { checkpoints.show(which.as_deref()).await })
     })??;
     printer.line(&line(&shown.listed));
     printer.line(&format!("by {}", shown.author));
     changes(&shown.changes, printer);
     printer.document(&serde_json::to_value(&shown).unwrap_or_default());
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn diff(
     which: Option<String>,
     only_names: bool,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     settings: &Settings,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let checkpoints = kit.checkpoints(settings);
-    let difference: Difference = kit::block_on(kit, move |_stop| {
+) -> Result<CliExit, CliError> {
+    let checkpoints = services.checkpoints(settings);
+    let difference: CheckpointDiff = services::block_on(services, move |_stop| {
         Box::pin(async move { checkpoints.diff(which.as_deref()).await })
     })??;
     if difference.changes.is_empty() {
@@ -162,18 +170,18 @@ fn diff(
         }
     }
     printer.document(&serde_json::to_value(&difference).unwrap_or_default());
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn undo(
     number: Option<u32>,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     settings: &Settings,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let lock = kit.lock(settings, "tos checkpoint undo")?;
-    let checkpoints = kit.checkpoints(settings);
-    let undone: Undone = kit::block_on(kit, move |_stop| {
+) -> Result<CliExit, CliError> {
+    let lock = services.lock(settings, "tos checkpoint undo")?;
+    let checkpoints = services.checkpoints(settings);
+    let undone: UndoReport = services::block_on(services, move |_stop| {
         Box::pin(async move { checkpoints.undo(number).await })
     })??;
     drop(lock);
@@ -185,25 +193,25 @@ fn undo(
     let head = undone.head.as_deref().unwrap_or("no commit yet");
     printer.line(&format!("undone to {} {head}", undone.reference));
     printer.document(&serde_json::to_value(&undone).unwrap_or_default());
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
-fn line(listed: &Listed) -> String {
+fn line(listed: &CheckpointEntry) -> String {
     let number = match listed.sort {
-        Sort::Checkpoint if listed.number == 0 => "-".to_owned(),
-        Sort::Checkpoint => listed.number.to_string(),
-        Sort::Safety => format!("safety/{}", listed.number),
+        CheckpointKind::Checkpoint if listed.number == 0 => "-".to_owned(),
+        CheckpointKind::Checkpoint => listed.number.to_string(),
+        CheckpointKind::Safety => format!("safety/{}", listed.number),
     };
     let hash = listed.hash.get(..12).unwrap_or(&listed.hash);
     format!("{number:>9}  {hash}  {}  {}", listed.at, listed.name)
 }
 
-fn changes(changes: &[Change], printer: &Printer) {
+fn changes(changes: &[PathChange], printer: &Printer) {
     for change in changes {
         let tone = match change.kind {
-            Kind::Added => Tone::Good,
-            Kind::Modified => Tone::Warn,
-            Kind::Deleted => Tone::Bad,
+            ChangeKind::Added => TextStyle::Good,
+            ChangeKind::Modified => TextStyle::Warn,
+            ChangeKind::Deleted => TextStyle::Bad,
         };
         let letter = printer.paint(tone, &change.kind.letter().to_string());
         printer.line(&format!("{letter} {}", change.path));
@@ -223,8 +231,8 @@ fn coloured(text: &str, printer: &Printer) -> String {
         })
         .collect();
     match text.as_bytes().first() {
-        Some(b'+') if !text.starts_with("+++") => printer.paint(Tone::Good, &text),
-        Some(b'-') if !text.starts_with("---") => printer.paint(Tone::Bad, &text),
+        Some(b'+') if !text.starts_with("+++") => printer.paint(TextStyle::Good, &text),
+        Some(b'-') if !text.starts_with("---") => printer.paint(TextStyle::Bad, &text),
         _ => text,
     }
 }

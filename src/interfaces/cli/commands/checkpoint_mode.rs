@@ -3,12 +3,13 @@
 use serde_json::json;
 
 use crate::{
-    domain::checkpoint::Take,
+    domain::checkpoint::CheckpointRequest,
     interfaces::{
         cli::{
-            args::{Global, ModeArgs},
-            exit::{Exit, Trouble},
-            kit::{self, Kit},
+            args::{GlobalArgs, ModeArgs},
+            exit::{CliError, CliExit},
+            services,
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -17,23 +18,23 @@ use crate::{
 /// Commits what is there under a name, and remembers the commit for `--mode rollback`.
 pub fn main(
     args: &ModeArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let Some(name) = args.name.clone() else {
         let why = "`--mode checkpoint` needs `--name NAME`";
-        return Err(Trouble::Bare(why.to_owned()));
+        return Err(CliError::Bare(why.to_owned()));
     };
-    let settings = kit.settings(global)?;
-    let lock = kit.lock(&settings, "tos --mode checkpoint")?;
-    let checkpoints = kit.checkpoints(&settings);
-    let order = Take {
+    let settings = services.settings(global)?;
+    let lock = services.lock(&settings, "tos --mode checkpoint")?;
+    let checkpoints = services.checkpoints(&settings);
+    let order = CheckpointRequest {
         name,
         allow_secrets: args.allow_secrets,
     };
     let init = args.init;
-    let taken = kit::block_on(kit, move |_stop| {
+    let taken = services::block_on(services, move |_stop| {
         Box::pin(async move {
             if init {
                 checkpoints.init().await?;
@@ -41,7 +42,7 @@ pub fn main(
             checkpoints.take(&order).await
         })
     })??;
-    kit.write(
+    services.write(
         &settings,
         &settings.paths.last_checkpoint,
         &format!("{}\n", taken.hash),
@@ -67,7 +68,7 @@ pub fn main(
     printer.line(&format!("checkpoint {}", taken.hash));
     summary(
         args,
-        kit,
+        services,
         &settings,
         &json!({
             "mode": "checkpoint", "checkpoint_hash": taken.hash, "checkpoint_name": taken.name,
@@ -75,16 +76,16 @@ pub fn main(
         }),
     )?;
     printer.document(&serde_json::to_value(&taken).unwrap_or_default());
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// Writes the summary of a checkpoint or rollback, where one was asked for.
 pub fn summary(
     args: &ModeArgs,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     settings: &crate::config::Settings,
     facts: &serde_json::Value,
-) -> Result<(), Trouble> {
+) -> Result<(), CliError> {
     let Some(file) = &args.summary_file else {
         return Ok(());
     };
@@ -105,11 +106,15 @@ pub fn summary(
             )
         })
         .collect();
-    kit.write(settings, file, &crate::services::bus::pretty(&facts))?;
+    services.write(
+        settings,
+        file,
+        &crate::services::job::event_bus::pretty(&facts),
+    )?;
     let twin = file.with_extension("txt");
-    kit.write(
+    services.write(
         settings,
         &twin,
-        &format!("{}\n", crate::domain::record::line(&pairs)),
+        &format!("{}\n", crate::domain::job::record::line(&pairs)),
     )
 }

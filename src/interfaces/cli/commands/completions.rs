@@ -1,11 +1,8 @@
 //! `tos completions SHELL`.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
-use crate::interfaces::{
-    cli::{args::Cli, exit::Exit},
-    report::Printer,
-};
+use crate::interfaces::{cli::exit::CliExit, report::Printer};
 
 /// Options of `tos completions`.
 #[derive(Debug, Args)]
@@ -15,10 +12,10 @@ pub struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-/// Prints the script.
-pub fn main(args: &CompletionsArgs) -> Exit {
+/// Prints the script for these commands.
+pub fn main(args: &CompletionsArgs, mut commands: clap::Command) -> CliExit {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "tos", &mut script);
+    clap_complete::generate(args.shell, &mut commands, "tos", &mut script);
     Printer::raw(&String::from_utf8_lossy(&script));
-    Exit::Success
+    CliExit::Success
 }

@@ -4,14 +4,14 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    config::{Settings, Source, Sourced, keys, payload, reference},
+    config::{Settings, SourcedValue, ValueSource, keys, payload, reference},
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
-        report::{Printer, printer::Tone},
+        report::{Printer, printer::TextStyle},
     },
 };
 
@@ -47,24 +47,24 @@ struct ShowArgs {
 /// Does what the verb says.
 pub fn main(
     args: &ConfigArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     match &args.verb {
         Verb::Schema => {
             Printer::raw(&reference::schema_text());
-            Ok(Exit::Success)
+            Ok(CliExit::Success)
         }
-        Verb::Show(args) => show(args, &kit.settings(global)?, printer),
-        Verb::Validate => check(&kit.settings(global)?, printer),
+        Verb::Show(args) => show(args, &services.settings(global)?, printer),
+        Verb::Validate => check(&services.settings(global)?, printer),
     }
 }
 
 /// A key with its value in force.
-type Shown<'a> = (&'static str, &'a Sourced);
+type Shown<'a> = (&'static str, &'a SourcedValue);
 
-fn show(args: &ShowArgs, settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
+fn show(args: &ShowArgs, settings: &Settings, printer: &Printer) -> Result<CliExit, CliError> {
     let shown = selected(args, settings)?;
     if let Some(key) = args.key.as_deref().and_then(keys::find) {
         printer.line(reference::describe(key).trim_end());
@@ -82,16 +82,16 @@ fn show(args: &ShowArgs, settings: &Settings, printer: &Printer) -> Result<Exit,
         "values": shown.iter().map(value_object).collect::<Vec<Value>>(),
         "warnings": settings.warnings,
     }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// Returns the keys that were asked for; a name that is no key and no group is a usage error.
-fn selected<'a>(args: &ShowArgs, settings: &'a Settings) -> Result<Vec<Shown<'a>>, Trouble> {
+fn selected<'a>(args: &ShowArgs, settings: &'a Settings) -> Result<Vec<Shown<'a>>, CliError> {
     let wanted = args.key.as_deref().unwrap_or_default();
     if !wanted.is_empty() && keys::find(wanted).is_none() && !keys::is_section(wanted) {
         let near = keys::nearest(wanted);
         let near = near.map_or(String::new(), |near| format!(" (nearest: `{near}`)"));
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "`{wanted}` is not a known key{near}"
         )));
     }
@@ -99,16 +99,16 @@ fn selected<'a>(args: &ShowArgs, settings: &'a Settings) -> Result<Vec<Shown<'a>
     let all = settings.sources.iter();
     Ok(all
         .filter(|(key, _)| matches(key))
-        .filter(|(_, sourced)| !args.changed || sourced.source != Source::Default)
+        .filter(|(_, sourced)| !args.changed || sourced.source != ValueSource::Default)
         .collect())
 }
 
-fn value_line(key: &str, sourced: &Sourced, printer: &Printer) -> String {
+fn value_line(key: &str, sourced: &SourcedValue, printer: &Printer) -> String {
     const LONGEST: usize = 72;
     let text = sourced.public().to_string();
     let short: String = text.chars().take(LONGEST).collect();
     let mark = if short.len() < text.len() { "..." } else { "" };
-    let source = printer.paint(Tone::Faint, &format!("# {}", sourced.source));
+    let source = printer.paint(TextStyle::Faint, &format!("# {}", sourced.source));
     format!("{key} = {short}{mark}  {source}")
 }
 
@@ -122,7 +122,7 @@ fn value_object(shown: &Shown<'_>) -> Value {
     })
 }
 
-fn check(settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
+fn check(settings: &Settings, printer: &Printer) -> Result<CliExit, CliError> {
     settings.require_file()?;
     drop(settings.policy()?);
     let input = payload::load(&settings.root, settings.payload.as_ref())?;
@@ -134,7 +134,7 @@ fn check(settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
         }
     };
     let set = settings.sources.iter();
-    let set = set.filter(|(_, sourced)| sourced.source != Source::Default);
+    let set = set.filter(|(_, sourced)| sourced.source != ValueSource::Default);
     let set = set.count();
     let file = file_name(settings);
     printer.line(&format!("config ok  {file}  ({set} keys set)"));
@@ -147,7 +147,7 @@ fn check(settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
         "job_input": input,
         "warnings": settings.warnings,
     }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn file_name(settings: &Settings) -> String {

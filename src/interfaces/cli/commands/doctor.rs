@@ -3,14 +3,14 @@
 use clap::Args;
 
 use crate::{
-    domain::confinement::{Backend, Choice, Proof, Report},
+    domain::sandbox::{BackendChoice, CapabilityProof, SandboxBackend, SandboxReport},
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
-        report::{Printer, printer::Tone},
+        report::{Printer, printer::TextStyle},
     },
 };
 
@@ -31,23 +31,23 @@ pub struct DoctorArgs {
 /// Looks at everything a run needs and says what to do about what is missing.
 pub fn main(
     args: &DoctorArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     if args.conclude.is_some() {
-        return super::isolation::conclude(args.conclude.as_deref(), global, kit, printer);
+        return super::isolation::conclude(args.conclude.as_deref(), global, services, printer);
     }
-    let settings = kit.settings(global)?;
+    let settings = services.settings(global)?;
     if args.sandbox {
-        return Ok(sandbox(&kit.examine_sandbox(&settings)?, printer));
+        return Ok(sandbox(&services.examine_sandbox(&settings)?, printer));
     }
-    let findings = kit.examine(&settings, args.online);
+    let findings = services.examine(&settings, args.online);
     for finding in &findings {
         let tone = match finding.verdict {
-            "ok" => Tone::Good,
-            "warning" => Tone::Warn,
-            _ => Tone::Bad,
+            "ok" => TextStyle::Good,
+            "warning" => TextStyle::Warn,
+            _ => TextStyle::Bad,
         };
         let verdict = printer.paint(tone, &format!("{:8}", finding.verdict));
         printer.line(&format!("{verdict} {}: {}", finding.what, finding.seen));
@@ -55,18 +55,18 @@ pub fn main(
     printer.document(&serde_json::json!({ "findings": findings }));
     let problem = findings.iter().any(|finding| finding.verdict == "problem");
     Ok(if problem {
-        Exit::NotDone
+        CliExit::NotDone
     } else {
-        Exit::Success
+        CliExit::Success
     })
 }
 
 /// Shows what every wall was proved to hold.
-fn sandbox(report: &Report, printer: &Printer) -> Exit {
+fn sandbox(report: &SandboxReport, printer: &Printer) -> CliExit {
     for trial in &report.trials {
         printer.line(trial.backend.as_str());
         if let Some(why) = &trial.absent {
-            let verdict = printer.paint(Tone::Warn, "absent  ");
+            let verdict = printer.paint(TextStyle::Warn, "absent  ");
             printer.line(&format!("  {verdict} {why}"));
         }
         for proof in &trial.proofs {
@@ -82,20 +82,24 @@ fn sandbox(report: &Report, printer: &Printer) -> Exit {
     }
     let sentence = report.choice.sentence(report.level);
     let (tone, exit) = match &report.choice {
-        Choice::Proved { backend } if *backend != Backend::None => (Tone::Good, Exit::Success),
-        Choice::Proved { .. } | Choice::Degraded { .. } => (Tone::Warn, Exit::Success),
-        Choice::Refused { .. } => (Tone::Bad, Exit::NotDone),
+        BackendChoice::Proved { backend } if *backend != SandboxBackend::None => {
+            (TextStyle::Good, CliExit::Success)
+        }
+        BackendChoice::Proved { .. } | BackendChoice::Degraded { .. } => {
+            (TextStyle::Warn, CliExit::Success)
+        }
+        BackendChoice::Refused { .. } => (TextStyle::Bad, CliExit::NotDone),
     };
     printer.line(&printer.paint(tone, &sentence));
     printer.document(&serde_json::json!({ "sandbox": report, "sentence": sentence }));
     exit
 }
 
-fn verdict(proof: &Proof, required: bool) -> (Tone, &'static str) {
+fn verdict(proof: &CapabilityProof, required: bool) -> (TextStyle, &'static str) {
     match (proof.holds, required) {
-        (Some(true), _) => (Tone::Good, "proved"),
-        (None, false) => (Tone::Warn, "untried"),
-        (_, true) => (Tone::Bad, "missing"),
-        (Some(false), false) => (Tone::Warn, "no"),
+        (Some(true), _) => (TextStyle::Good, "proved"),
+        (None, false) => (TextStyle::Warn, "untried"),
+        (_, true) => (TextStyle::Bad, "missing"),
+        (Some(false), false) => (TextStyle::Warn, "no"),
     }
 }

@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 
 use crate::{
     domain::{
-        drill::{ALL, Drill, Outcome, find},
+        drill::{ALL, Drill, DrillOutcome, find},
         gates,
-        ledger::{Entry, Record},
+        ledger::{LedgerEntry, LedgerRecord},
     },
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            gate_kit::Court,
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services::ServiceFactory,
         },
         report::Printer,
     },
     ports::drill_site::Error,
-    services::drill::{Rehearsal, rehearse},
+    services::drill::{DrillResult, rehearse},
 };
 
 /// Options of `tos drill`.
@@ -39,48 +39,54 @@ pub struct DrillArgs {
 /// Lists drills, or runs them and puts the results on record.
 pub fn main(
     args: &DrillArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let mut court = Court::convene(kit, global)?;
+) -> Result<CliExit, CliError> {
+    let mut gate_services = GateServices::convene(services, global)?;
     if !args.all && !args.missing && (args.names.is_empty() || args.names == ["list"]) {
-        return Ok(list(&court, printer));
+        return Ok(list(&gate_services, printer));
     }
-    let drills = chosen(args, &court)?;
+    let drills = chosen(args, &gate_services)?;
     if drills.is_empty() {
         printer.line("no drill is missing");
     }
-    let ground = kit.drill_ground(global)?;
+    let ground = services.drill_ground(global)?;
     let mut rows = Vec::new();
-    let mut worst = Exit::Success;
+    let mut worst = CliExit::Success;
     for drill in drills {
         printer.note(&format!("{}: {}", drill.name, drill.about));
         let rehearsal = match rehearse(drill, &*ground) {
             Ok(rehearsal) => rehearsal,
             Err(Error::Stopped) => {
                 printer.alert("stopped; the drill under way is not on record");
-                worst = Exit::Cancelled;
+                worst = CliExit::Cancelled;
                 break;
             }
-            Err(Error::Trouble(why)) => Rehearsal {
-                outcome: Outcome::Failed(why),
+            Err(Error::Trouble(why)) => DrillResult {
+                outcome: DrillOutcome::Failed(why),
                 observed: Vec::new(),
             },
         };
         rows.push(tell(drill, &rehearsal, printer));
         worst = worse(worst, &rehearsal.outcome);
-        record(&mut court, drill, rehearsal)?;
+        record(&mut gate_services, drill, rehearsal)?;
     }
     printer.document(&json!({ "drills": rows, "exit_code": worst.code() }));
     Ok(worst)
 }
 
-fn chosen(args: &DrillArgs, court: &Court) -> Result<Vec<&'static Drill>, Trouble> {
+fn chosen(args: &DrillArgs, gate_services: &GateServices) -> Result<Vec<&'static Drill>, CliError> {
     if args.all {
         return Ok(ALL.iter().collect());
     }
-    let missing = || gates::missing(&court.loaded.gates, &court.chain.records, &court.here);
+    let missing = || {
+        gates::missing(
+            &gate_services.loaded.gates,
+            &gate_services.chain.records,
+            &gate_services.here,
+        )
+    };
     let names = if args.missing {
         missing()
     } else {
@@ -90,7 +96,7 @@ fn chosen(args: &DrillArgs, court: &Court) -> Result<Vec<&'static Drill>, Troubl
     names.iter().map(known).collect()
 }
 
-fn unknown(name: &str) -> Trouble {
+fn unknown(name: &str) -> CliError {
     let near = ALL
         .iter()
         .map(|drill| (strsim::damerau_levenshtein(drill.name, name), drill.name))
@@ -99,25 +105,25 @@ fn unknown(name: &str) -> Trouble {
     let near = near.map_or(String::new(), |(_, name)| {
         format!("; did you mean `{name}`?")
     });
-    Trouble::Usage(format!(
+    CliError::Usage(format!(
         "there is no drill `{name}`{near} (`tos drill list` shows them all)"
     ))
 }
 
 /// A drill that failed outweighs one that could not be counted.
-fn worse(worst: Exit, outcome: &Outcome) -> Exit {
+fn worse(worst: CliExit, outcome: &DrillOutcome) -> CliExit {
     match outcome {
-        Outcome::Failed(_) => Exit::NotDone,
-        Outcome::NotCounted(_) if worst == Exit::Success => Exit::PlanFailed,
-        Outcome::NotCounted(_) | Outcome::Passed => worst,
+        DrillOutcome::Failed(_) => CliExit::NotDone,
+        DrillOutcome::NotCounted(_) if worst == CliExit::Success => CliExit::PlanFailed,
+        DrillOutcome::NotCounted(_) | DrillOutcome::Passed => worst,
     }
 }
 
-fn tell(drill: &Drill, rehearsal: &Rehearsal, printer: &Printer) -> Value {
+fn tell(drill: &Drill, rehearsal: &DrillResult, printer: &Printer) -> Value {
     let (word, note) = match &rehearsal.outcome {
-        Outcome::Passed => ("passed", String::new()),
-        Outcome::Failed(why) => ("failed", why.clone()),
-        Outcome::NotCounted(why) => ("not counted", why.clone()),
+        DrillOutcome::Passed => ("passed", String::new()),
+        DrillOutcome::Failed(why) => ("failed", why.clone()),
+        DrillOutcome::NotCounted(why) => ("not counted", why.clone()),
     };
     let line = format!("{word:<11} {}  {note}", drill.name);
     printer.line(line.trim_end());
@@ -131,14 +137,18 @@ fn tell(drill: &Drill, rehearsal: &Rehearsal, printer: &Printer) -> Value {
 }
 
 /// What was not counted proves nothing, so it is not evidence either.
-fn record(court: &mut Court, drill: &Drill, rehearsal: Rehearsal) -> Result<(), Trouble> {
+fn record(
+    gate_services: &mut GateServices,
+    drill: &Drill,
+    rehearsal: DrillResult,
+) -> Result<(), CliError> {
     let (passed, note) = match rehearsal.outcome {
-        Outcome::Passed => (true, String::new()),
-        Outcome::Failed(why) => (false, why),
-        Outcome::NotCounted(_) => return Ok(()),
+        DrillOutcome::Passed => (true, String::new()),
+        DrillOutcome::Failed(why) => (false, why),
+        DrillOutcome::NotCounted(_) => return Ok(()),
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    court.record(Entry::Drill {
+    gate_services.record(LedgerEntry::Drill {
         name: drill.name.to_owned(),
         scenario: drill
             .tasks
@@ -152,12 +162,16 @@ fn record(court: &mut Court, drill: &Drill, rehearsal: Rehearsal) -> Result<(), 
     })
 }
 
-fn list(court: &Court, printer: &Printer) -> Exit {
-    let missing = gates::missing(&court.loaded.gates, &court.chain.records, &court.here);
+fn list(gate_services: &GateServices, printer: &Printer) -> CliExit {
+    let missing = gates::missing(
+        &gate_services.loaded.gates,
+        &gate_services.chain.records,
+        &gate_services.here,
+    );
     let width = ALL.iter().map(|drill| drill.name.len()).max().unwrap_or(0);
     let mut rows = Vec::new();
     for drill in ALL {
-        let last = court
+        let last = gate_services
             .chain
             .records
             .iter()
@@ -180,11 +194,11 @@ fn list(court: &Court, printer: &Printer) -> Exit {
         ));
     }
     printer.document(&json!({ "drills": rows }));
-    Exit::Success
+    CliExit::Success
 }
 
-fn result(drill: &Drill, record: &Record) -> Option<String> {
-    let Entry::Drill { name, passed, .. } = &record.entry else {
+fn result(drill: &Drill, record: &LedgerRecord) -> Option<String> {
+    let LedgerEntry::Drill { name, passed, .. } = &record.entry else {
         return None;
     };
     let word = if *passed { "passed" } else { "failed" };

@@ -4,8 +4,8 @@ use clap::Args;
 
 use crate::interfaces::{
     cli::{
-        exit::{Exit, Trouble},
-        overview,
+        exit::{CliError, CliExit},
+        words::row,
     },
     report::{Printer, plan::push},
 };
@@ -58,23 +58,32 @@ const TOPICS: [Topic; 8] = [
     topic!("environment", ["env", "files"], "variables and files"),
 ];
 
+/// The commands there are, as help needs them.
+#[derive(Debug)]
+pub struct Commands {
+    /// In groups, by what a person wants to do.
+    pub grouped: fn() -> clap::Command,
+    /// In one list.
+    pub plain: fn() -> clap::Command,
+}
+
 /// Shows a topic, a command's help, or everything.
-pub fn main(args: &HelpArgs, printer: &Printer) -> Result<Exit, Trouble> {
+pub fn main(args: &HelpArgs, commands: &Commands, printer: &Printer) -> Result<CliExit, CliError> {
     if args.man {
-        return manual();
+        return manual((commands.plain)());
     }
     let Some(word) = args.topic.first() else {
-        let mut text = overview::command().render_help().to_string();
+        let mut text = (commands.grouped)().render_help().to_string();
         text.push_str("\nTopics (`tos help TOPIC`):\n");
         for topic in &TOPICS {
-            text.push_str(&overview::row(topic.name, topic.line));
+            text.push_str(&row(topic.name, topic.line));
         }
         return Ok(shown(&text, "help", printer));
     };
     let lower = word.to_lowercase();
     let is_meant = |topic: &&Topic| topic.name == lower || topic.aliases.contains(&lower.as_str());
     // A command is asked for by its own name, a topic by any of its words.
-    if let Some(help) = of_command(&args.topic) {
+    if let Some(help) = of_command((commands.grouped)(), &args.topic) {
         let topic = TOPICS.iter().find(|topic| topic.name == lower);
         let text = topic.map_or(help, |topic| topic.text.to_owned());
         return Ok(shown(&text, word, printer));
@@ -83,24 +92,23 @@ pub fn main(args: &HelpArgs, printer: &Printer) -> Result<Exit, Trouble> {
         return Ok(shown(topic.text, topic.name, printer));
     }
     let names: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
-    Err(Trouble::Usage(format!(
+    Err(CliError::Usage(format!(
         "there is no topic or command `{word}`; topics are {}",
         names.join(", ")
     )))
 }
 
-fn shown(text: &str, topic: &str, printer: &Printer) -> Exit {
+fn shown(text: &str, topic: &str, printer: &Printer) -> CliExit {
     if printer.is_json() {
         printer.document(&serde_json::json!({ "topic": topic, "text": text }));
     } else {
         Printer::raw(text);
     }
-    Exit::Success
+    CliExit::Success
 }
 
 /// Returns the help of a command, or of a verb below it.
-fn of_command(words: &[String]) -> Option<String> {
-    let mut command = overview::command();
+fn of_command(mut command: clap::Command, words: &[String]) -> Option<String> {
     command.build();
     let mut found = &command;
     for word in words {
@@ -109,10 +117,10 @@ fn of_command(words: &[String]) -> Option<String> {
     Some(found.clone().render_long_help().to_string())
 }
 
-fn manual() -> Result<Exit, Trouble> {
-    let broken = |error: std::io::Error| Trouble::NotDone(format!("the manual page: {error}"));
+fn manual(commands: clap::Command) -> Result<CliExit, CliError> {
+    let broken = |error: std::io::Error| CliError::NotDone(format!("the manual page: {error}"));
     let mut page = Vec::new();
-    let man = clap_mangen::Man::new(overview::plain());
+    let man = clap_mangen::Man::new(commands);
     man.render(&mut page).map_err(broken)?;
     let mut page = String::from_utf8_lossy(&page).into_owned();
     for topic in &TOPICS {
@@ -127,5 +135,5 @@ fn manual() -> Result<Exit, Trouble> {
         page.push_str(".fi\n");
     }
     Printer::raw(&page);
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::interfaces::{
     cli::{
-        args::Global,
-        exit::{Exit, Trouble},
-        kit::Kit,
+        args::GlobalArgs,
+        exit::{CliError, CliExit},
+        services::ServiceFactory,
     },
     report::Printer,
 };
@@ -26,16 +26,16 @@ pub struct InitArgs {
 /// Lays out a root. Nothing that exists is overwritten.
 pub fn main(
     args: &InitArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let directory = args
         .directory
         .clone()
         .or_else(|| global.root.clone())
         .unwrap_or_else(|| PathBuf::from("."));
-    let lines = kit.init(&directory, args.sample)?;
+    let lines = services.init(&directory, args.sample)?;
     for line in &lines {
         printer.line(line);
     }
@@ -49,5 +49,5 @@ pub fn main(
     };
     printer.note(next);
     printer.document(&serde_json::json!({ "directory": directory, "lines": lines }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

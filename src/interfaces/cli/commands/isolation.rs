@@ -4,13 +4,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    domain::ledger::Entry,
+    domain::ledger::LedgerEntry,
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            gate_kit::Court,
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -36,29 +36,29 @@ enum Verb {
 /// Probes, and records the verdict where asked.
 pub fn main(
     args: &IsolationArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let Verb::Probe { conclude } = &args.verb;
-    self::conclude(conclude.as_deref(), global, kit, printer)
+    self::conclude(conclude.as_deref(), global, services, printer)
 }
 
 /// Tries every way of confining programs, and records the verdict where asked.
 pub(super) fn conclude(
     subject: Option<&str>,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let (probes, container) = kit.probe_isolation();
+) -> Result<CliExit, CliError> {
+    let (probes, container) = services.probe_isolation();
     for probe in &probes {
         printer.line(probe);
     }
     let verdict = if container { "go" } else { "no-go" };
     if let Some(subject) = subject {
-        let mut court = Court::convene(kit, global)?;
-        court.record(Entry::Poc {
+        let mut gate_services = GateServices::convene(services, global)?;
+        gate_services.record(LedgerEntry::Poc {
             subject: subject.to_owned(),
             verdict: verdict.to_owned(),
             probes: probes.clone(),
@@ -66,5 +66,5 @@ pub(super) fn conclude(
         printer.line(&format!("on record: {subject} {verdict}"));
     }
     printer.document(&json!({ "probes": probes, "container": verdict, "recorded": subject }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

@@ -4,13 +4,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    domain::ledger::{Entry, Record},
+    domain::ledger::{LedgerEntry, LedgerRecord},
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            gate_kit::Court,
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -61,10 +61,10 @@ enum Verb {
 /// Does what the verb says.
 pub fn main(
     args: &LedgerArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     match &args.verb {
         Verb::Verify {
             acknowledge,
@@ -72,39 +72,39 @@ pub fn main(
         } => verify(
             reason.as_deref().filter(|_| *acknowledge),
             global,
-            kit,
+            services,
             printer,
         ),
-        Verb::Show { last, kind } => show(*last, kind.as_deref(), global, kit, printer),
-        Verb::Void { seq, reason } => void(*seq, reason, global, kit, printer),
+        Verb::Show { last, kind } => show(*last, kind.as_deref(), global, services, printer),
+        Verb::Void { seq, reason } => void(*seq, reason, global, services, printer),
     }
 }
 
 fn verify(
     acknowledge: Option<&str>,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let ledger = kit.ledger(global)?;
+) -> Result<CliExit, CliError> {
+    let ledger = services.ledger(global)?;
     match ledger.read() {
         Ok(chain) => {
             let head = chain
                 .head
                 .as_ref()
-                .map(crate::domain::ledger::chain::Anchor::trailer);
+                .map(crate::domain::ledger::chain::ChainAnchor::trailer);
             printer.line(&format!("ledger: ok, {} records", chain.records.len()));
             if let Some(head) = &head {
                 printer.note(&format!("head {head}"));
             }
             printer
                 .document(&json!({ "ledger": "ok", "records": chain.records.len(), "head": head }));
-            Ok(Exit::Success)
+            Ok(CliExit::Success)
         }
         Err(Error::Broken { broken, .. }) => {
             if let Some(reason) = acknowledge {
-                super::phase::only_a_person(
-                    kit,
+                super::person::only_a_person(
+                    services,
                     "begin a new ledger in the lowest phase",
                     "begin",
                 )?;
@@ -114,7 +114,7 @@ fn verify(
                     anchor.seq
                 ));
                 printer.document(&json!({ "ledger": "begun", "seq": anchor.seq }));
-                return Ok(Exit::Success);
+                return Ok(CliExit::Success);
             }
             printer.line(&format!("ledger: BROKEN at {}", broken.at));
             printer.alert(&broken.to_string());
@@ -122,14 +122,14 @@ fn verify(
             let (at, why) = (broken.at, broken.why);
             let document = json!({ "ledger": "broken", "at": at, "why": why, "remedy": REMEDY });
             printer.document(&document);
-            Ok(Exit::Refused)
+            Ok(CliExit::Refused)
         }
         Err(other) => Err(other.into()),
     }
 }
 
 /// Returns one line about a record.
-pub(super) fn row(record: &Record) -> String {
+pub(super) fn row(record: &LedgerRecord) -> String {
     let session = record
         .stamp
         .session
@@ -150,47 +150,51 @@ pub(super) fn row(record: &Record) -> String {
 fn show(
     last: Option<usize>,
     kind: Option<&str>,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let chain = kit.ledger(global)?.read()?;
-    let fits = |record: &&Record| kind.is_none_or(|kind| record.entry.kind() == kind);
-    let rows: Vec<&Record> = chain.records.iter().filter(fits).collect();
+) -> Result<CliExit, CliError> {
+    let chain = services.ledger(global)?.read()?;
+    let fits = |record: &&LedgerRecord| kind.is_none_or(|kind| record.entry.kind() == kind);
+    let rows: Vec<&LedgerRecord> = chain.records.iter().filter(fits).collect();
     let from = last.map_or(0, |last| rows.len().saturating_sub(last));
     let rows = rows.get(from..).unwrap_or_default();
     for record in rows {
         printer.line(&row(record));
     }
     printer.document(&json!({ "records": rows }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn void(
     seq: u64,
     reason: &str,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let mut court = Court::convene(kit, global)?;
-    let record = court.chain.records.iter().find(|record| record.seq == seq);
+) -> Result<CliExit, CliError> {
+    let mut gate_services = GateServices::convene(services, global)?;
+    let record = gate_services
+        .chain
+        .records
+        .iter()
+        .find(|record| record.seq == seq);
     let Some(record) = record else {
-        return Err(Trouble::Usage(format!("there is no record {seq}")));
+        return Err(CliError::Usage(format!("there is no record {seq}")));
     };
     if !record.entry.is_favourable() {
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "record {seq} ({}) does not speak for more freedom; only good evidence can be voided",
             record.entry.kind()
         )));
     }
     printer.line(&row(record));
-    super::phase::only_a_person(kit, "void this record", "void")?;
-    court.record(Entry::Void {
+    super::person::only_a_person(services, "void this record", "void")?;
+    gate_services.record(LedgerEntry::Void {
         target: seq,
         reason: reason.to_owned(),
     })?;
     printer.line(&format!("record {seq} no longer counts"));
     printer.document(&json!({ "voided": seq }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

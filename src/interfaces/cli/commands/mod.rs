@@ -1,5 +1,6 @@
 //! One command, one file: its options, its help, what it does.
 
+mod agent_plans;
 pub mod agents;
 pub mod approve;
 pub mod check;
@@ -15,6 +16,7 @@ pub mod isolation;
 pub mod ledger;
 pub mod night;
 pub mod notify;
+pub mod person;
 pub mod phase;
 pub mod plan;
 pub mod policy;

@@ -4,12 +4,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    domain::notification::{Event, Notification},
+    domain::notification::{Notification, NotificationEvent},
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::{self, Kit},
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services,
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -36,27 +37,31 @@ enum Verb {
 /// Does what the verb says.
 pub fn main(
     args: &NotifyArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     match &args.verb {
-        Verb::Test { name } => test(name.as_deref(), global, kit, printer),
-        Verb::List => list(global, kit, printer),
+        Verb::Test { name } => test(name.as_deref(), global, services, printer),
+        Verb::List => list(global, services, printer),
     }
 }
 
-fn list(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
-    let notifiers = kit.notifiers(global)?;
+fn list(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let notifiers = services.notifiers(global)?;
     let mut document = Vec::new();
     for notifier in &notifiers {
-        let wanted = Event::ALL
+        let wanted = NotificationEvent::ALL
             .into_iter()
-            .filter(|event| !matches!(event, Event::Health | Event::Test))
-            .map(Event::as_str);
+            .filter(|event| !matches!(event, NotificationEvent::Health | NotificationEvent::Test))
+            .map(NotificationEvent::as_str);
         let all: Vec<&str> = wanted.clone().collect();
         let on: Vec<&str> = wanted
-            .filter(|word| Event::of(word).is_some_and(|event| notifier.wants(event)))
+            .filter(|word| NotificationEvent::of(word).is_some_and(|event| notifier.wants(event)))
             .collect();
         let words = if on.len() == all.len() {
             "everything".to_owned()
@@ -67,16 +72,16 @@ fn list(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Troub
         document.push(json!({ "name": notifier.name(), "on": on }));
     }
     printer.document(&json!({ "notifiers": document }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn test(
     name: Option<&str>,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let mut notifiers = kit.notifiers(global)?;
+) -> Result<CliExit, CliError> {
+    let mut notifiers = services.notifiers(global)?;
     if let Some(name) = name {
         let known: Vec<String> = notifiers
             .iter()
@@ -84,17 +89,17 @@ fn test(
             .collect();
         notifiers.retain(|one| one.name() == name);
         if notifiers.is_empty() {
-            return Err(Trouble::Usage(format!(
+            return Err(CliError::Usage(format!(
                 "config/notify.toml has no notifier `{name}`; it has {}",
                 known.join(", ")
             )));
         }
     }
-    let root = kit.root(global).display().to_string();
-    let message = Notification::new(Event::Test, "tos: a test message", "").text(format!(
-        "Runs in {root} tell you here. Nothing has to be done."
-    ));
-    let told = kit::block_on(kit, move |_| {
+    let root = services.root(global).display().to_string();
+    let message = Notification::new(NotificationEvent::Test, "tos: a test message", "").text(
+        format!("Runs in {root} tell you here. Nothing has to be done."),
+    );
+    let told = services::block_on(services, move |_| {
         Box::pin(async move {
             let mut told = Vec::new();
             for notifier in &notifiers {
@@ -105,12 +110,12 @@ fn test(
         })
     })?;
     let mut document = Vec::new();
-    let mut exit = Exit::Success;
+    let mut exit = CliExit::Success;
     for (name, result) in told {
         match &result {
             Ok(()) => printer.line(&format!("{name}: sent")),
             Err(refusal) => {
-                exit = Exit::NotDone;
+                exit = CliExit::NotDone;
                 printer.line(&format!("{name}: not sent: {}", refusal.why));
                 if !refusal.remedy.is_empty() {
                     printer.line(&format!("  {}", refusal.remedy));

@@ -1,20 +1,23 @@
 //! `tos autonomy`: where autonomy stands, and the steps only a person may take.
 
+use crate::interfaces::cli::commands::person::{only_a_person, refused};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
     domain::{
-        event::Event,
-        gates::{self, Refusal, Seen, Standing},
-        ledger::{Entry, PhaseMode},
+        gates,
+        gates::{ObservedChange, TrackStatus},
+        job::event::RunLogEvent,
+        ledger::{LedgerEntry, PhaseMode},
     },
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            gate_kit::Court,
-            kit::{self, Kit},
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services,
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -102,11 +105,11 @@ enum Verb {
 /// Does what the verb says.
 pub fn main(
     args: &PhaseArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let mut court = Court::convene(kit, global)?;
+) -> Result<CliExit, CliError> {
+    let mut gate_services = GateServices::convene(services, global)?;
     match &args.verb {
         Verb::Status {
             explain,
@@ -118,16 +121,22 @@ pub fn main(
                 check: *check,
                 stages: *stages,
             };
-            status(&court, &shown, kit, global, printer)
+            status(&gate_services, &shown, services, global, printer)
         }
-        Verb::Promote { phase, dry_run } => {
-            promote(&mut court, phase.as_deref(), *dry_run, kit, printer)
+        Verb::Promote { phase, dry_run } => promote(
+            &mut gate_services,
+            phase.as_deref(),
+            *dry_run,
+            services,
+            printer,
+        ),
+        Verb::Demote { phase, reason } => {
+            demote(&mut gate_services, phase.as_deref(), reason, printer)
         }
-        Verb::Demote { phase, reason } => demote(&mut court, phase.as_deref(), reason, printer),
-        Verb::Hold { reason, end } => hold(&mut court, reason, *end, kit, printer),
+        Verb::Hold { reason, end } => hold(&mut gate_services, reason, *end, services, printer),
         Verb::Unlock { reason } => {
-            only_a_person(kit, "unlock", "unlock")?;
-            court.record(Entry::Unlock {
+            only_a_person(services, "unlock", "unlock")?;
+            gate_services.record(LedgerEntry::Unlock {
                 reason: reason.clone(),
             })?;
             Ok(said(printer, "unlocked", &json!({ "locked": false })))
@@ -137,48 +146,48 @@ pub fn main(
             expires,
             end: false,
         } => overrule(
-            &mut court,
+            &mut gate_services,
             reason,
             expires.as_deref().unwrap_or_default(),
-            kit,
+            services,
             printer,
         ),
         Verb::Override { reason, .. } => {
-            let expires = court.here.at;
+            let expires = gate_services.here.at;
             let reason = reason.clone();
-            court.record(Entry::Override { reason, expires })?;
+            gate_services.record(LedgerEntry::Override { reason, expires })?;
             let document = json!({ "overridden": null });
             Ok(said(printer, "the autonomy level decides again", &document))
         }
-        Verb::History => Ok(history(&court, printer)),
-        Verb::Record => observe(&mut court, kit, global, printer),
-        Verb::Confirm { names } => attest(&mut court, names, kit, printer),
+        Verb::History => Ok(history(&gate_services, printer)),
+        Verb::Record => observe(&mut gate_services, services, global, printer),
+        Verb::Confirm { names } => attest(&mut gate_services, names, services, printer),
     }
 }
 
 /// Suspends work without a person, or lets it go on.
 fn hold(
-    court: &mut Court,
+    gate_services: &mut GateServices,
     reason: &str,
     end: bool,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let reason = reason.to_owned();
     if end {
-        only_a_person(kit, "end a hold", "end")?;
-        court.record(Entry::Unhold { reason })?;
+        only_a_person(services, "end a hold", "end")?;
+        gate_services.record(LedgerEntry::Unhold { reason })?;
         return Ok(said(printer, "the hold is over", &json!({ "hold": null })));
     }
     let document = json!({ "hold": reason });
-    court.record(Entry::Hold { reason })?;
+    gate_services.record(LedgerEntry::Hold { reason })?;
     Ok(said(printer, "unattended work is on hold", &document))
 }
 
-fn said(printer: &Printer, line: &str, document: &serde_json::Value) -> Exit {
+fn said(printer: &Printer, line: &str, document: &serde_json::Value) -> CliExit {
     printer.line(line);
     printer.document(document);
-    Exit::Success
+    CliExit::Success
 }
 
 /// What `status` shows.
@@ -189,13 +198,13 @@ struct Shown<'a> {
 }
 
 fn status(
-    court: &Court,
+    gate_services: &GateServices,
     shown: &Shown<'_>,
-    kit: &dyn Kit,
-    global: &Global,
+    services: &dyn ServiceFactory,
+    global: &GlobalArgs,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let report = court.report();
+) -> Result<CliExit, CliError> {
+    let report = gate_services.report();
     match shown.explain {
         None => {
             printer.line(&gates::table(&report, shown.stages));
@@ -205,7 +214,7 @@ fn status(
         }
         Some(id) => {
             let text = gates::explain(&report, id)
-                .ok_or_else(|| Trouble::Usage(format!("no level ahead requires `{id}`")))?;
+                .ok_or_else(|| CliError::Usage(format!("no level ahead requires `{id}`")))?;
             printer.line(&text);
         }
     }
@@ -213,7 +222,7 @@ fn status(
         .tracks
         .iter()
         .find(|standing| standing.track == "stage");
-    let sprint = kit
+    let sprint = services
         .settings(global)
         .ok()
         .and_then(|settings| settings.rules.sprint);
@@ -225,29 +234,31 @@ fn status(
             stage.phase
         ));
     }
-    printer.document(&json!({ "ledger": "ok", "report": report, "gates": court.loaded.digest }));
+    printer.document(
+        &json!({ "ledger": "ok", "report": report, "gates": gate_services.loaded.digest }),
+    );
     let gate = report
         .autonomy()
         .and_then(|standing| standing.gate.as_ref());
     let ready = gate.is_none_or(gates::GateReport::is_ready);
     Ok(if shown.check && !ready {
-        Exit::NotDone
+        CliExit::NotDone
     } else {
-        Exit::Success
+        CliExit::Success
     })
 }
 
 fn promote(
-    court: &mut Court,
+    gate_services: &mut GateServices,
     wanted: Option<&str>,
     dry_run: bool,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let report = court.report();
+) -> Result<CliExit, CliError> {
+    let report = gate_services.report();
     let standing = choose(&report.tracks, wanted)?;
     let Some(gate) = standing.gate.clone() else {
-        return Err(Trouble::NotDone(format!(
+        return Err(CliError::NotDone(format!(
             "autonomy level {} is the last one",
             standing.phase
         )));
@@ -278,15 +289,15 @@ fn promote(
     }
     if dry_run {
         printer.document(&json!({ "ready": true, "from": gate.from, "to": gate.to }));
-        return Ok(Exit::Success);
+        return Ok(CliExit::Success);
     }
-    only_a_person(kit, &format!("enter level {}", gate.to), &gate.to)?;
+    only_a_person(services, &format!("enter level {}", gate.to), &gate.to)?;
     let evidence = gate
         .criteria
         .iter()
         .flat_map(|one| one.evidence.clone())
         .collect();
-    court.record(Entry::Phase {
+    gate_services.record(LedgerEntry::Phase {
         track: standing.track.clone(),
         from: gate.from.clone(),
         to: gate.to.clone(),
@@ -303,58 +314,38 @@ fn promote(
 }
 
 /// Returns the track whose gate leads to the wanted phase; autonomy where none is named.
-fn choose<'a>(tracks: &'a [Standing], wanted: Option<&str>) -> Result<&'a Standing, Trouble> {
-    let leads = |standing: &&Standing| match wanted {
+fn choose<'a>(
+    tracks: &'a [TrackStatus],
+    wanted: Option<&str>,
+) -> Result<&'a TrackStatus, CliError> {
+    let leads = |standing: &&TrackStatus| match wanted {
         None => standing.track == gates::AUTONOMY,
         Some(wanted) => standing.gate.as_ref().is_some_and(|gate| gate.to == wanted),
     };
     tracks.iter().find(leads).ok_or_else(|| {
-        Trouble::Usage(format!(
+        CliError::Usage(format!(
             "`{}` is not the next level",
             wanted.unwrap_or_default()
         ))
     })
 }
 
-fn refused(why: String, next: &str) -> Result<Exit, Trouble> {
-    Err(Trouble::Refused(Refusal {
-        why,
-        next: next.to_owned(),
-    }))
-}
-
-/// Lets a person at the terminal confirm by typing a word; everybody else is refused.
-pub(super) fn only_a_person(kit: &dyn Kit, what: &str, word: &str) -> Result<(), Trouble> {
-    if !kit.is_attended() {
-        return refused(
-            format!("only a person at a terminal may {what}"),
-            "run the command in a terminal",
-        )
-        .map(drop);
-    }
-    let answer = kit.ask_line(&format!("Type `{word}` to {what}: "));
-    if answer.as_deref() == Some(word) {
-        return Ok(());
-    }
-    refused(format!("`{word}` was not typed"), "run the command again").map(drop)
-}
-
 fn demote(
-    court: &mut Court,
+    gate_services: &mut GateServices,
     wanted: Option<&str>,
     reason: &str,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let report = court.report();
-    let tracks = court.loaded.gates.tracks();
-    let fits = |standing: &&Standing| {
+) -> Result<CliExit, CliError> {
+    let report = gate_services.report();
+    let tracks = gate_services.loaded.gates.tracks();
+    let fits = |standing: &&TrackStatus| {
         let track = tracks.iter().find(|track| track.name == standing.track);
         wanted.map_or(standing.track == gates::AUTONOMY, |wanted| {
             track.is_some_and(|track| track.phases.iter().any(|phase| phase == wanted))
         })
     };
     let standing = report.tracks.iter().find(fits);
-    let standing = standing.ok_or_else(|| Trouble::usage("there is no such level"))?;
+    let standing = standing.ok_or_else(|| CliError::usage("there is no such level"))?;
     let phases = tracks
         .iter()
         .find(|track| track.name == standing.track)
@@ -370,12 +361,12 @@ fn demote(
         .filter(|to| *to < now)
         .and_then(|to| phases?.get(to).cloned());
     let Some(to) = to else {
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "that does not lead back from level {}",
             standing.phase
         )));
     };
-    court.record(Entry::Phase {
+    gate_services.record(LedgerEntry::Phase {
         track: standing.track.clone(),
         from: standing.phase.clone(),
         to: to.clone(),
@@ -395,24 +386,24 @@ fn demote(
 const LONGEST_OVERRIDE_S: u64 = 24 * 3600;
 
 fn overrule(
-    court: &mut Court,
+    gate_services: &mut GateServices,
     reason: &str,
     expires: &str,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let seconds = gates::seconds(expires)
         .filter(|seconds| (1..=LONGEST_OVERRIDE_S).contains(seconds))
         .ok_or_else(|| {
-            Trouble::usage("`--expires` wants a time like `45m` or `4h`, a day at most")
+            CliError::usage("`--expires` wants a time like `45m` or `4h`, a day at most")
         })?;
     if reason.trim().is_empty() {
-        return Err(Trouble::usage("`--reason` is blank"));
+        return Err(CliError::usage("`--reason` is blank"));
     }
-    only_a_person(kit, "override the autonomy level", "override")?;
+    only_a_person(services, "override the autonomy level", "override")?;
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    let until = court.here.at + chrono::Duration::seconds(seconds);
-    court.record(Entry::Override {
+    let until = gate_services.here.at + chrono::Duration::seconds(seconds);
+    gate_services.record(LedgerEntry::Override {
         reason: reason.to_owned(),
         expires: until,
     })?;
@@ -425,18 +416,18 @@ fn overrule(
     ))
 }
 
-fn history(court: &Court, printer: &Printer) -> Exit {
+fn history(gate_services: &GateServices, printer: &Printer) -> CliExit {
     let mut rows = Vec::new();
-    for record in &court.chain.records {
+    for record in &gate_services.chain.records {
         let kept = matches!(
             record.entry,
-            Entry::Phase { .. }
-                | Entry::Hold { .. }
-                | Entry::Unhold { .. }
-                | Entry::Unlock { .. }
-                | Entry::Override { .. }
-                | Entry::Gap { .. }
-                | Entry::Void { .. }
+            LedgerEntry::Phase { .. }
+                | LedgerEntry::Hold { .. }
+                | LedgerEntry::Unhold { .. }
+                | LedgerEntry::Unlock { .. }
+                | LedgerEntry::Override { .. }
+                | LedgerEntry::Gap { .. }
+                | LedgerEntry::Void { .. }
         );
         if kept {
             printer.line(&super::ledger::row(record));
@@ -447,46 +438,46 @@ fn history(court: &Court, printer: &Printer) -> Exit {
         printer.line("no change on record");
     }
     printer.document(&json!({ "history": rows }));
-    Exit::Success
+    CliExit::Success
 }
 
 fn observe(
-    court: &mut Court,
-    kit: &dyn Kit,
-    global: &Global,
+    gate_services: &mut GateServices,
+    services: &dyn ServiceFactory,
+    global: &GlobalArgs,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let seen = look(kit, global)?;
+) -> Result<CliExit, CliError> {
+    let seen = look(services, global)?;
     let found = gates::observations(&seen);
     for (name, detail) in &found {
-        court.record(Entry::Observed {
+        gate_services.record(LedgerEntry::Observed {
             name: (*name).to_owned(),
             detail: detail.clone(),
         })?;
         printer.line(&format!("seen  {name:<26} {detail}"));
     }
     printer.document(&json!({ "seen": found.iter().map(|(name, _)| name).collect::<Vec<_>>() }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
-fn look(kit: &dyn Kit, global: &Global) -> Result<Seen, Trouble> {
-    let settings = kit.settings(global)?;
-    let store = kit.store(&settings, None);
-    let events: Vec<Event> = store.history()?;
+fn look(services: &dyn ServiceFactory, global: &GlobalArgs) -> Result<ObservedChange, CliError> {
+    let settings = services.settings(global)?;
+    let store = services.store(&settings, None);
+    let events: Vec<RunLogEvent> = store.history()?;
     let text = |path: &std::path::Path| {
-        let bytes = kit.read(&settings, path)?;
+        let bytes = services.read(&settings, path)?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
     let value = |path: &std::path::Path| serde_json::from_str(&text(path)?).ok();
-    let checkpoints = kit.checkpoints(&settings);
-    let listed = kit::block_on(kit, move |_| {
+    let checkpoints = services.checkpoints(&settings);
+    let listed = services::block_on(services, move |_| {
         Box::pin(async move { checkpoints.list().await })
     })?;
     // A root in no repository simply has no checkpoints.
     let listed = listed.unwrap_or_default();
     let of = |sort| listed.iter().filter(move |one| one.sort == sort);
     let summary = &settings.paths.run_summary;
-    Ok(Seen {
+    Ok(ObservedChange {
         sprint: settings.rules.sprint.clone(),
         has_keys: settings.missing_keys().is_empty(),
         summary: value(summary),
@@ -498,21 +489,23 @@ fn look(kit: &dyn Kit, global: &Global) -> Result<Seen, Trouble> {
                 .join("artifacts/phase_summary.json"),
         ),
         job_result: value(&settings.rules.job_result),
-        checkpoints: of(crate::domain::checkpoint::Sort::Checkpoint)
+        checkpoints: of(crate::domain::checkpoint::CheckpointKind::Checkpoint)
             .filter_map(|one| chrono::DateTime::parse_from_rfc3339(&one.at).ok())
             .collect(),
-        rolled_back: of(crate::domain::checkpoint::Sort::Safety).next().is_some(),
+        rolled_back: of(crate::domain::checkpoint::CheckpointKind::Safety)
+            .next()
+            .is_some(),
         events,
     })
 }
 
 fn attest(
-    court: &mut Court,
+    gate_services: &mut GateServices,
     names: &[String],
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let known: Vec<String> = court
+) -> Result<CliExit, CliError> {
+    let known: Vec<String> = gate_services
         .loaded
         .gates
         .gate
@@ -522,15 +515,15 @@ fn attest(
         .flat_map(|require| require.names.clone())
         .collect();
     if names.is_empty() || names.iter().any(|name| !known.contains(name)) {
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "what can be stated: {}",
             known.join(", ")
         )));
     }
     for name in names {
-        only_a_person(kit, &format!("state that `{name}` holds"), name)?;
+        only_a_person(services, &format!("state that `{name}` holds"), name)?;
         let statement = format!("a person at the terminal states `{name}`");
-        court.record(Entry::Attested {
+        gate_services.record(LedgerEntry::Attested {
             name: name.clone(),
             statement,
         })?;

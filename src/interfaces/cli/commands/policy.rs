@@ -12,17 +12,17 @@ use serde_json::json;
 use crate::{
     config::Settings,
     domain::{
-        command::{Command, Kind},
-        policy::{Decision, Policy, Verdict, World},
-        rules::PolicyRules,
+        command::{Command, CommandKind},
+        job::rules::PolicyRules,
+        policy::{Decision, Policy, PolicyContext, PolicyVerdict},
     },
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
-        report::{Printer, printer::Tone},
+        report::{Printer, printer::TextStyle},
     },
     ports::clock::Clock,
 };
@@ -98,14 +98,14 @@ impl Entry {
 /// Does what the verb says.
 pub fn main(
     args: &PolicyArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let settings = kit.settings(global)?;
+) -> Result<CliExit, CliError> {
+    let settings = services.settings(global)?;
     match &args.verb {
-        Verb::Explain(args) => explain(args, &settings, kit, printer),
-        Verb::Check(args) => check(args, &settings, kit, printer),
+        Verb::Explain(args) => explain(args, &settings, services, printer),
+        Verb::Check(args) => check(args, &settings, services, printer),
         Verb::Test => test(&settings, printer),
     }
 }
@@ -113,34 +113,36 @@ pub fn main(
 fn explain(
     args: &ExplainArgs,
     settings: &Settings,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let policy = settings.policy()?;
-    let world = World {
+    let world = PolicyContext {
         sandbox_proved: args.sandboxed,
-        ..kit.world(settings, args.attended)
+        ..services.world(settings, args.attended)
     };
     let verdict = policy.judge(&command(&args.kind, &args.command)?, &world);
     show(&verdict, printer);
     printer.document(&json!(verdict));
     Ok(if verdict.is_allowed() {
-        Exit::Success
+        CliExit::Success
     } else {
-        Exit::NotDone
+        CliExit::NotDone
     })
 }
 
-fn command(kind: &str, text: &str) -> Result<Command, Trouble> {
-    let kind = Kind::from(kind.to_owned());
-    if matches!(kind, Kind::Other(_)) {
-        let known = Kind::KNOWN.map(|kind| kind.as_str().to_owned()).join(", ");
-        return Err(Trouble::Usage(format!(
+fn command(kind: &str, text: &str) -> Result<Command, CliError> {
+    let kind = CommandKind::from(kind.to_owned());
+    if matches!(kind, CommandKind::Other(_)) {
+        let known = CommandKind::KNOWN
+            .map(|kind| kind.as_str().to_owned())
+            .join(", ");
+        return Err(CliError::Usage(format!(
             "`{}` is no type of command; there are {known}",
             kind.as_str()
         )));
     }
-    let exec = kind == Kind::Exec;
+    let exec = kind == CommandKind::Exec;
     Ok(Command {
         kind,
         code: if exec { String::new() } else { text.to_owned() },
@@ -152,11 +154,11 @@ fn command(kind: &str, text: &str) -> Result<Command, Trouble> {
     })
 }
 
-fn show(verdict: &Verdict, printer: &Printer) {
+fn show(verdict: &PolicyVerdict, printer: &Printer) {
     let tone = match verdict.decision {
-        Decision::Allow => Tone::Good,
-        Decision::Ask => Tone::Warn,
-        Decision::Deny => Tone::Bad,
+        Decision::Allow => TextStyle::Good,
+        Decision::Ask => TextStyle::Warn,
+        Decision::Deny => TextStyle::Bad,
     };
     let word = printer.paint(tone, verdict.decision.as_str());
     printer.line(&format!("{word}  {}", verdict.reason));
@@ -172,7 +174,7 @@ fn show(verdict: &Verdict, printer: &Printer) {
             finding.at,
             finding.words.join(" "),
             finding.effect,
-            printer.paint(Tone::Faint, &decided)
+            printer.paint(TextStyle::Faint, &decided)
         ));
     }
 }
@@ -189,20 +191,20 @@ struct Tally {
 fn check(
     args: &CheckArgs,
     settings: &Settings,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let rules = PolicyRules {
-        allow_types: Kind::KNOWN.to_vec(),
+        allow_types: CommandKind::KNOWN.to_vec(),
         ..settings.rules.policy.clone()
     };
-    let policy = Policy::new(&rules).map_err(|error| Trouble::Usage(error.to_string()))?;
-    let world = World {
+    let policy = Policy::new(&rules).map_err(|error| CliError::Usage(error.to_string()))?;
+    let world = PolicyContext {
         sandbox_proved: args.sandboxed,
-        ..kit.world(settings, false)
+        ..services.world(settings, false)
     };
-    let entries = entries(&args.file, settings, kit)?;
-    let clock = kit.clock();
+    let entries = entries(&args.file, settings, services)?;
+    let clock = services.clock();
     let mut tallies: Vec<(String, Tally)> = Vec::new();
     let mut times: Vec<Duration> = Vec::with_capacity(entries.len());
     for entry in &entries {
@@ -232,13 +234,17 @@ fn check(
         }
     }
     figures(&tallies, times, printer);
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
-fn entries(file: &Path, settings: &Settings, kit: &dyn Kit) -> Result<Vec<Entry>, Trouble> {
-    let bytes = kit
+fn entries(
+    file: &Path,
+    settings: &Settings,
+    services: &dyn ServiceFactory,
+) -> Result<Vec<Entry>, CliError> {
+    let bytes = services
         .read(settings, file)
-        .ok_or_else(|| Trouble::Usage(format!("{} cannot be read", file.display())))?;
+        .ok_or_else(|| CliError::Usage(format!("{} cannot be read", file.display())))?;
     let text = String::from_utf8_lossy(&bytes);
     let lines = text
         .lines()
@@ -247,7 +253,7 @@ fn entries(file: &Path, settings: &Settings, kit: &dyn Kit) -> Result<Vec<Entry>
     lines
         .map(|(at, line)| {
             serde_json::from_str(line).map_err(|error| {
-                Trouble::Usage(format!("{}: line {}: {error}", file.display(), at + 1))
+                CliError::Usage(format!("{}: line {}: {error}", file.display(), at + 1))
             })
         })
         .collect()
@@ -257,9 +263,9 @@ fn entries(file: &Path, settings: &Settings, kit: &dyn Kit) -> Result<Vec<Entry>
 fn timed(
     policy: &Policy,
     command: &Command,
-    world: &World,
+    world: &PolicyContext,
     clock: &dyn Clock,
-) -> (Verdict, Duration) {
+) -> (PolicyVerdict, Duration) {
     let judged = || {
         let start = clock.monotonic();
         let verdict = policy.judge(command, world);
@@ -282,7 +288,7 @@ fn tally_of<'a>(tallies: &'a mut Vec<(String, Tally)>, shell: &str) -> &'a mut T
 }
 
 /// Counts a verdict; returns whether it was wrong.
-fn counted(tally: &mut Tally, entry: &Entry, verdict: &Verdict) -> bool {
+fn counted(tally: &mut Tally, entry: &Entry, verdict: &PolicyVerdict) -> bool {
     if entry.is_harmless() {
         tally.harmless += 1;
         tally.false_alarms += u32::from(!verdict.is_allowed());
@@ -334,7 +340,7 @@ fn figures(tallies: &[(String, Tally)], mut times: Vec<Duration>, printer: &Prin
     );
 }
 
-fn test(settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
+fn test(settings: &Settings, printer: &Printer) -> Result<CliExit, CliError> {
     // Making the policy checks the examples of the configuration.
     drop(settings.policy()?);
     let own: usize = settings
@@ -345,10 +351,10 @@ fn test(settings: &Settings, printer: &Printer) -> Result<Exit, Trouble> {
         .map(|rule| rule.matches.len() + rule.no_match.len())
         .sum();
     let shipped = Policy::check_preset(settings.rules.policy.preset)
-        .map_err(|error| Trouble::NotDone(error.to_string()))?;
+        .map_err(|error| CliError::NotDone(error.to_string()))?;
     printer.line(&format!(
         "{own} examples of the configuration and {shipped} of the preset hold"
     ));
     printer.document(&json!({ "own_examples": own, "preset_examples": shipped, "ok": true }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

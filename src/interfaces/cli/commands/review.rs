@@ -4,13 +4,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    domain::ledger::Entry,
+    domain::ledger::LedgerEntry,
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            gate_kit::Court,
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -44,13 +44,13 @@ pub(super) struct Judged {
 /// Records the judgement.
 pub fn main(
     args: &ReviewArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     match &args.verb {
-        Verb::Accept(judged) => judge(judged, true, global, kit, printer),
-        Verb::Reject(judged) => judge(judged, false, global, kit, printer),
+        Verb::Accept(judged) => judge(judged, true, global, services, printer),
+        Verb::Reject(judged) => judge(judged, false, global, services, printer),
     }
 }
 
@@ -58,26 +58,26 @@ pub fn main(
 pub(super) fn judge(
     judged: &Judged,
     accepted: bool,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     let Judged { task, reason } = judged;
-    let mut court = Court::convene(kit, global)?;
-    let known = court
+    let mut gate_services = GateServices::convene(services, global)?;
+    let known = gate_services
         .chain
         .records
         .iter()
-        .any(|record| matches!(&record.entry, Entry::Task { end } if &end.task == task));
+        .any(|record| matches!(&record.entry, LedgerEntry::Task { end } if &end.task == task));
     if !known {
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "no task `{task}` is on record; `tos ledger show --kind task` lists them"
         )));
     }
     if accepted {
-        super::phase::only_a_person(kit, &format!("accept the work of {task}"), task)?;
+        super::person::only_a_person(services, &format!("accept the work of {task}"), task)?;
     }
-    court.record(Entry::Review {
+    gate_services.record(LedgerEntry::Review {
         task: task.clone(),
         accepted,
         reason: reason.clone(),
@@ -87,5 +87,5 @@ pub(super) fn judge(
         if accepted { "accepted" } else { "rejected" }
     ));
     printer.document(&json!({ "task": task, "accepted": accepted }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

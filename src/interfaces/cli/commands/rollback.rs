@@ -6,18 +6,16 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    checkpoint_mode,
-    run::{self, Frame},
-};
+use super::{checkpoint_mode, run, run::RunFrame};
 use crate::{
     config::Settings,
-    domain::checkpoint::{RollBack, RolledBack},
+    domain::checkpoint::{RollbackReport, RollbackRequest},
     interfaces::{
         cli::{
-            args::{Global, Mode, ModeArgs},
-            exit::{Exit, Trouble},
-            kit::{self, Kit},
+            args::{GlobalArgs, ModeArgs, RunMode},
+            exit::{CliError, CliExit},
+            services,
+            services::ServiceFactory,
         },
         report::Printer,
     },
@@ -26,41 +24,41 @@ use crate::{
 /// Rolls back, then tests.
 pub fn main(
     args: &ModeArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let settings = kit.settings(global)?;
-    let lock = kit.lock(&settings, "tos --mode rollback")?;
+) -> Result<CliExit, CliError> {
+    let settings = services.settings(global)?;
+    let lock = services.lock(&settings, "tos --mode rollback")?;
     let target = match &args.target_commit {
         Some(target) => Some(target.clone()),
-        None => last_checkpoint(kit, &settings, printer)?,
+        None => last_checkpoint(services, &settings, printer)?,
     };
-    if !args.no_test && !args.verify_only && untestable(kit, &settings).is_none() {
+    if !args.no_test && !args.verify_only && untestable(services, &settings).is_none() {
         printer.note(
             "the test after the rollback runs and spends a job; `--verify-only` checks the state without one, `--no-test` \
              leaves it out",
         );
     }
     printer.note("rollback start");
-    let order = RollBack {
+    let order = RollbackRequest {
         target,
         discard: args.discard,
-        templates: kit.templates(&settings),
+        templates: services.templates(&settings),
     };
-    let checkpoints = kit.checkpoints(&settings);
-    let done = kit::block_on(kit, move |_stop| {
+    let checkpoints = services.checkpoints(&settings);
+    let done = services::block_on(services, move |_stop| {
         Box::pin(async move { checkpoints.roll_back(&order).await })
     })??;
     drop(lock);
     told(&done, printer);
     let facts = facts(&done);
-    checkpoint_mode::summary(args, kit, &settings, &facts)?;
-    test(args, global, kit, printer, facts);
-    Ok(Exit::Success)
+    checkpoint_mode::summary(args, services, &settings, &facts)?;
+    test(args, global, services, printer, facts);
+    Ok(CliExit::Success)
 }
 
-fn facts(done: &RolledBack) -> Value {
+fn facts(done: &RollbackReport) -> Value {
     json!({
         "mode": "rollback",
         "rollback_target": done.hash,
@@ -73,18 +71,24 @@ fn facts(done: &RolledBack) -> Value {
 }
 
 /// Tests the state that is back, unless that is not wanted or cannot be; says what came of it.
-fn test(args: &ModeArgs, global: &Global, kit: &dyn Kit, printer: &Printer, facts: Value) {
+fn test(
+    args: &ModeArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+    facts: Value,
+) {
     let why_not = if args.no_test {
         Some("--no-test".to_owned())
     } else {
         // What the target says may differ from what was in force before.
-        match kit.settings(global) {
+        match services.settings(global) {
             Err(trouble) => Some(trouble.to_string()),
             Ok(settings) if args.verify_only => {
                 let missing = settings.require_file().err();
                 missing.map(|missing| missing.to_string())
             }
-            Ok(settings) => untestable(kit, &settings),
+            Ok(settings) => untestable(services, &settings),
         }
     };
     if let Some(why) = why_not {
@@ -96,11 +100,11 @@ fn test(args: &ModeArgs, global: &Global, kit: &dyn Kit, printer: &Printer, fact
         clean: true,
         ..args.clone()
     };
-    let frame = Frame {
+    let frame = RunFrame {
         rollback: Some(facts.clone()),
     };
-    match run::framed(Mode::Test, &test, global, kit, printer, &frame) {
-        Ok(Exit::Success) => {}
+    match run::framed(RunMode::Test, &test, global, services, printer, &frame) {
+        Ok(CliExit::Success) => {}
         Ok(_) => printer.alert("the rollback is done; the test after it failed"),
         Err(trouble) => {
             printer.alert(&format!(
@@ -115,23 +119,23 @@ fn test(args: &ModeArgs, global: &Global, kit: &dyn Kit, printer: &Printer, fact
 fn end(printer: &Printer, mut facts: Value, test: &Value) {
     if let Some(map) = facts.as_object_mut() {
         map.insert("test".into(), test.clone());
-        map.insert("exit_code".into(), Exit::Success.code().into());
+        map.insert("exit_code".into(), CliExit::Success.code().into());
     }
     printer.document(&facts);
 }
 
 /// Says why no job can run here.
-fn untestable(kit: &dyn Kit, settings: &Settings) -> Option<String> {
+fn untestable(services: &dyn ServiceFactory, settings: &Settings) -> Option<String> {
     if let Err(missing) = settings.require_file() {
         return Some(missing.to_string());
     }
     let missing = settings.missing_keys();
-    let replayed = kit.replay_notice(settings).is_some();
+    let replayed = services.replay_notice(settings).is_some();
     let needed = !missing.is_empty() && !replayed;
     needed.then(|| format!("{} not set", missing.join(" and ")))
 }
 
-fn told(done: &RolledBack, printer: &Printer) {
+fn told(done: &RollbackReport, printer: &Printer) {
     printer.line(&format!("rollback {}", done.hash));
     for warning in &done.warnings {
         printer.alert(&format!("warning: {warning}"));
@@ -151,18 +155,18 @@ fn told(done: &RolledBack, printer: &Printer) {
 
 /// Reads the hash of the last checkpoint; none means that the newest checkpoint ref is meant.
 fn last_checkpoint(
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     settings: &Settings,
     printer: &Printer,
-) -> Result<Option<String>, Trouble> {
+) -> Result<Option<String>, CliError> {
     let file = &settings.paths.last_checkpoint;
-    let Some(bytes) = kit.read(settings, file) else {
+    let Some(bytes) = services.read(settings, file) else {
         return Ok(None);
     };
     let text = String::from_utf8_lossy(&bytes);
     let hash = text.trim_start_matches('\u{feff}').trim().to_owned();
     if hash.len() < 4 || !hash.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err(Trouble::NotDone(format!(
+        return Err(CliError::NotDone(format!(
             "{} does not hold a commit hash; name the commit with `--target-commit`",
             file.display()
         )));

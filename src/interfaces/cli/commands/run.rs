@@ -2,27 +2,33 @@
 
 use crate::{
     config::Settings,
-    domain::{
-        event::RunFacts,
-        outcome::{Outcome, Phase},
-        record::{Disk, Report, RunFiles, verify},
-        rules::OnUnknown,
-        state::State,
+    domain::job::{
+        event::RunSettingsRecord,
+        outcome::{RunOutcome, StepPhase},
+        record::{RecordFiles, RunContext, VerifyReport, verify},
+        rules::AfterCrash,
+        state::JobLoopState,
     },
     interfaces::{
         cli::{
-            args::{Approvals, Global, Mode, ModeArgs},
-            exit::{Exit, Trouble},
-            kit::{self, Kit},
+            args::{ApprovalMode, GlobalArgs, ModeArgs, RunMode},
+            exit::{CliError, CliExit},
+            services,
+            services::ServiceFactory,
         },
-        report::{Printer, live::Live, plain},
+        report::{
+            Printer,
+            job::{live::LiveJobView, plain},
+        },
     },
     ports::store::Store,
     services::{
-        bus::Reporter,
+        job::{
+            event_bus::EventReporter,
+            recovery, run,
+            run::{RunReport, RunRequest},
+        },
         notify::JobTeller,
-        passage::{self, Order, Passage},
-        recovery,
     },
 };
 
@@ -31,35 +37,36 @@ const SETTLE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What surrounds a run: the automatic test after a rollback has its own facts.
 #[derive(Debug, Clone, Default)]
-pub struct Frame {
+pub struct RunFrame {
     /// The facts of the rollback this run follows.
     pub rollback: Option<serde_json::Value>,
 }
 
 /// Runs a mode.
 pub fn main(
-    mode: Mode,
+    mode: RunMode,
     args: &ModeArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    framed(mode, args, global, kit, printer, &Frame::default())
+) -> Result<CliExit, CliError> {
+    framed(mode, args, global, services, printer, &RunFrame::default())
 }
 
 /// Runs a mode inside a frame; trouble before the run leaves a summary that says so.
 pub fn framed(
-    mode: Mode,
+    mode: RunMode,
     args: &ModeArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-    frame: &Frame,
-) -> Result<Exit, Trouble> {
-    let mut settings = match kit.settings(global) {
+    frame: &RunFrame,
+) -> Result<CliExit, CliError> {
+    let mut settings = match services.settings(global) {
         Ok(settings) => settings,
         Err(trouble) => {
-            if let Some(store) = kit.store_without_settings(global, args.summary_file.clone()) {
+            if let Some(store) = services.store_without_settings(global, args.summary_file.clone())
+            {
                 leave_summary(store.as_ref(), mode, &trouble, frame, None);
             }
             return Err(failed_test(mode, printer, trouble));
@@ -69,8 +76,11 @@ pub fn framed(
         .require_file()
         .map_err(|error| failed_test(mode, printer, error.into()))?;
     apply(args, &mut settings);
-    let store = kit.store(&settings, args.summary_file.clone());
-    if let Some(notice) = kit.replay_notice(&settings).filter(|_| !args.verify_only) {
+    let store = services.store(&settings, args.summary_file.clone());
+    if let Some(notice) = services
+        .replay_notice(&settings)
+        .filter(|_| !args.verify_only)
+    {
         printer.alert(&notice);
     }
     printer.note(&format!("Root {}", settings.root.display()));
@@ -78,22 +88,23 @@ pub fn framed(
     for warning in &settings.warnings {
         printer.alert(&format!("warning: {warning}"));
     }
-    let is_done = !args.verify_only && is_done(mode, args, &settings, kit, store.as_ref(), frame);
+    let is_done =
+        !args.verify_only && is_done(mode, args, &settings, services, store.as_ref(), frame);
     if is_done {
         printer.note(
             "this job is done: nothing is run and nothing is paid; `--again` runs it again, another goal is another job",
         );
     }
-    let result = if is_done && mode == Mode::Run {
-        untouched(&settings, kit, printer, store.as_ref(), frame)
+    let result = if is_done && mode == RunMode::Run {
+        untouched(&settings, services, printer, store.as_ref(), frame)
     } else if args.verify_only || is_done {
-        verify_only(&settings, kit, printer, store.as_ref(), frame)
+        verify_only(&settings, services, printer, store.as_ref(), frame)
     } else {
-        run(mode, args, &settings, kit, printer, frame, &store)
+        run(mode, args, &settings, services, printer, frame, &store)
     };
     // Who finds another tos at work leaves that one's summary alone.
     if let Err(trouble) = &result
-        && !matches!(trouble, Trouble::NotDone(_))
+        && !matches!(trouble, CliError::NotDone(_))
     {
         leave_summary(store.as_ref(), mode, trouble, frame, Some(&settings));
     }
@@ -101,8 +112,8 @@ pub fn framed(
 }
 
 /// A test that ends in trouble has failed, and says so in the word that scripts look for.
-fn failed_test(mode: Mode, printer: &Printer, trouble: Trouble) -> Trouble {
-    if mode == Mode::Test {
+fn failed_test(mode: RunMode, printer: &Printer, trouble: CliError) -> CliError {
+    if mode == RunMode::Test {
         printer.line("test failed");
     }
     trouble
@@ -110,39 +121,39 @@ fn failed_test(mode: Mode, printer: &Printer, trouble: Trouble) -> Trouble {
 
 fn apply(args: &ModeArgs, settings: &mut Settings) {
     match args.on_unknown.as_deref() {
-        Some("rerun") => settings.rules.on_unknown = OnUnknown::Rerun,
-        Some("skip") => settings.rules.on_unknown = OnUnknown::Skip,
-        Some("stop") => settings.rules.on_unknown = OnUnknown::Stop,
+        Some("rerun") => settings.rules.on_unknown = AfterCrash::Rerun,
+        Some("skip") => settings.rules.on_unknown = AfterCrash::Skip,
+        Some("stop") => settings.rules.on_unknown = AfterCrash::Stop,
         _ => {}
     }
 }
 
 fn run(
-    mode: Mode,
+    mode: RunMode,
     args: &ModeArgs,
     settings: &Settings,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-    frame: &Frame,
+    frame: &RunFrame,
     store: &std::sync::Arc<dyn Store>,
-) -> Result<Exit, Trouble> {
-    let job = kit.job(
+) -> Result<CliExit, CliError> {
+    let job = services.job(
         settings,
         mode.as_str(),
         args.approvals,
         std::sync::Arc::clone(store),
     )?;
-    let tellers = kit.told_of(&settings.root)?;
-    kit.make_folders(settings)?;
-    let lock = kit.lock(settings, &format!("tos --mode {}", mode.as_str()))?;
+    let tellers = services.told_of(&settings.root)?;
+    services.make_folders(settings)?;
+    let lock = services.lock(settings, &format!("tos --mode {}", mode.as_str()))?;
     let warnings = tellers.warnings.iter().map(|why| format!("warning: {why}"));
     for notice in job.notices.iter().cloned().chain(warnings) {
         printer.alert(&notice);
     }
     // A complete loop has nothing left but to begin it again.
     let again = args.again && is_over(settings, store.as_ref());
-    let clean = args.clean || again || mode == Mode::Cleanrun;
-    if mode == Mode::Test {
+    let clean = args.clean || again || mode == RunMode::Cleanrun;
+    if mode == RunMode::Test {
         printer.note(if !clean && is_over(settings, store.as_ref()) {
             "the loop is complete: test runs nothing and spends no job; `--clean` begins it again"
         } else {
@@ -151,9 +162,9 @@ fn run(
     }
     if clean {
         printer.note("cleanup start");
-        kit.end_temporary(settings);
+        services.end_temporary(settings);
     }
-    let order = Order {
+    let order = RunRequest {
         setup: job.setup,
         facts: job.facts,
         workshop: job.workshop,
@@ -165,10 +176,10 @@ fn run(
     let notifications = tellers.notifications;
     reporters.push(Box::new(JobTeller(std::sync::Arc::clone(&notifications))));
     let voice = printer.clone();
-    let (passage, told) = kit::block_on(kit, move |stop| {
+    let (passage, told) = services::block_on(services, move |stop| {
         Box::pin(async move {
             let tell = |text: &str| voice.alert(text);
-            let passage = passage::run(order, &ports, reporters, stop, &tell).await;
+            let passage = run::run(order, &ports, reporters, stop, &tell).await;
             (passage, notifications.settle(SETTLE).await)
         })
     })?;
@@ -182,24 +193,24 @@ fn run(
     // A job that goes on another time finds what it left there.
     if matches!(
         passage.outcome,
-        Outcome::Done { .. } | Outcome::LoopComplete { .. }
+        RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. }
     ) {
-        kit.end_temporary(settings);
+        services.end_temporary(settings);
     }
     drop(lock);
     conclude(mode, settings, printer, store.as_ref(), &passage, frame)
 }
 
 /// Returns whoever follows a run for a person: a moving line on a terminal, one line a thing elsewhere.
-fn reporters(args: &ModeArgs, printer: &Printer) -> Vec<Box<dyn Reporter>> {
+fn reporters(args: &ModeArgs, printer: &Printer) -> Vec<Box<dyn EventReporter>> {
     if printer.is_terminal() {
-        let asks_here = args.approvals != Some(Approvals::Wait);
-        vec![Box::new(Live::new(printer, asks_here))]
+        let asks_here = args.approvals != Some(ApprovalMode::Wait);
+        vec![Box::new(LiveJobView::new(printer, asks_here))]
     } else {
-        let mut lines: Vec<Box<dyn Reporter>> =
+        let mut lines: Vec<Box<dyn EventReporter>> =
             vec![Box::new(plain::Progress::new(printer.clone()))];
-        if args.approvals == Some(Approvals::Wait) {
-            lines.push(Box::new(plain::Questions(printer.clone())));
+        if args.approvals == Some(ApprovalMode::Wait) {
+            lines.push(Box::new(plain::WaitingApprovalNotice(printer.clone())));
         }
         lines
     }
@@ -207,68 +218,86 @@ fn reporters(args: &ModeArgs, printer: &Printer) -> Vec<Box<dyn Reporter>> {
 
 /// Whether this very job has reached its goal, and nobody wants it done again. A loop counts its jobs by itself.
 fn is_done(
-    mode: Mode,
+    mode: RunMode,
     args: &ModeArgs,
     settings: &Settings,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     store: &dyn Store,
-    frame: &Frame,
+    frame: &RunFrame,
 ) -> bool {
     let wants_it = args.again || args.clean || frame.rollback.is_some();
-    if wants_it || !matches!(mode, Mode::Run | Mode::Test) || settings.rules.job_loop.is_some() {
+    if wants_it
+        || !matches!(mode, RunMode::Run | RunMode::Test)
+        || settings.rules.job_loop.is_some()
+    {
         return false;
     }
     // A log that cannot be read is the business of the run that follows.
-    let state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    let state = recovery::fold(
+        JobLoopState::default(),
+        &store.history().unwrap_or_default(),
+    );
     let is_over = state.job.is_none() && !state.running && state.jobs_done > 0;
-    let is_reached = state.last.phase == Some(Phase::Done);
-    let is_same = state.facts.goal.is_some() && state.facts.goal == kit.goal(settings).ok();
+    let is_reached = state.last.phase == Some(StepPhase::Done);
+    let is_same = state.facts.goal.is_some() && state.facts.goal == services.goal(settings).ok();
     is_over && is_reached && is_same && state.facts.max_jobs.is_none()
 }
 
 /// Writes the summary of a job that is done already.
 fn untouched(
     settings: &Settings,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
     store: &dyn Store,
-    frame: &Frame,
-) -> Result<Exit, Trouble> {
-    let lock = kit.lock(settings, "tos run")?;
-    let (state, disk, _) = passage::look(store)?;
+    frame: &RunFrame,
+) -> Result<CliExit, CliError> {
+    let lock = services.lock(settings, "tos run")?;
+    let (state, disk, _) = run::look(store)?;
     drop(lock);
     let reason = state.last.end_reason.clone().unwrap_or_default();
     printer.line(&format!("end_reason {reason}"));
-    finish(Mode::Run, printer, store, &state, &disk, None, None, frame)
+    finish(
+        RunMode::Run,
+        printer,
+        store,
+        &state,
+        &disk,
+        None,
+        None,
+        frame,
+    )
 }
 
 /// Whether all jobs of the loop are done.
 fn is_over(settings: &Settings, store: &dyn Store) -> bool {
     let jobs = settings.rules.job_loop.as_ref();
     // A log that cannot be read is the business of the run that follows.
-    let state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    let state = recovery::fold(
+        JobLoopState::default(),
+        &store.history().unwrap_or_default(),
+    );
     jobs.is_some_and(|jobs| state.job_index > jobs.max_jobs)
 }
 
 fn conclude(
-    mode: Mode,
+    mode: RunMode,
     settings: &Settings,
     printer: &Printer,
     store: &dyn Store,
-    passage: &Passage,
-    frame: &Frame,
-) -> Result<Exit, Trouble> {
-    let Passage {
+    passage: &RunReport,
+    frame: &RunFrame,
+) -> Result<CliExit, CliError> {
+    let RunReport {
         state,
         outcome,
         disk,
         ..
     } = passage;
-    if matches!(outcome, Outcome::Done { .. }) {
+    if matches!(outcome, RunOutcome::Done { .. }) {
         plain::result(printer, state);
     }
     plain::after_run(printer, state, disk, outcome);
-    let report = (mode == Mode::Test).then(|| checked(settings, state, disk, Some(outcome)));
+    let report = (mode == RunMode::Test).then(|| checked(settings, state, disk, Some(outcome)));
     if let Some(report) = &report {
         plain::verification(printer, report);
     }
@@ -286,13 +315,13 @@ fn conclude(
 
 fn verify_only(
     settings: &Settings,
-    kit: &dyn Kit,
+    services: &dyn ServiceFactory,
     printer: &Printer,
     store: &dyn Store,
-    frame: &Frame,
-) -> Result<Exit, Trouble> {
-    let lock = kit.lock(settings, "tos --mode test --verify-only")?;
-    let (state, disk, repairs) = passage::look(store)?;
+    frame: &RunFrame,
+) -> Result<CliExit, CliError> {
+    let lock = services.lock(settings, "tos --mode test --verify-only")?;
+    let (state, disk, repairs) = run::look(store)?;
     drop(lock);
     for repair in &repairs {
         printer.alert(repair);
@@ -300,7 +329,7 @@ fn verify_only(
     let report = checked(settings, &state, &disk, None);
     plain::verification(printer, &report);
     finish(
-        Mode::Test,
+        RunMode::Test,
         printer,
         store,
         &state,
@@ -312,7 +341,12 @@ fn verify_only(
 }
 
 /// Verifies; whoever switched the experimental warning off does not get it.
-fn checked(settings: &Settings, state: &State, disk: &Disk, outcome: Option<&Outcome>) -> Report {
+fn checked(
+    settings: &Settings,
+    state: &JobLoopState,
+    disk: &RecordFiles,
+    outcome: Option<&RunOutcome>,
+) -> VerifyReport {
     let mut report = verify(state, disk, outcome);
     if !settings.experimental_warning {
         report
@@ -324,16 +358,16 @@ fn checked(settings: &Settings, state: &State, disk: &Disk, outcome: Option<&Out
 
 #[expect(clippy::too_many_arguments, reason = "the common end of two roads")]
 fn finish(
-    mode: Mode,
+    mode: RunMode,
     printer: &Printer,
     store: &dyn Store,
-    state: &State,
-    disk: &Disk,
-    outcome: Option<&Outcome>,
-    report: Option<&Report>,
-    frame: &Frame,
-) -> Result<Exit, Trouble> {
-    let files = RunFiles {
+    state: &JobLoopState,
+    disk: &RecordFiles,
+    outcome: Option<&RunOutcome>,
+    report: Option<&VerifyReport>,
+    frame: &RunFrame,
+) -> Result<CliExit, CliError> {
+    let files = RunContext {
         mode: mode.as_str().to_owned(),
         disk: disk.clone(),
         outcome: outcome.cloned(),
@@ -341,18 +375,18 @@ fn finish(
         rollback: frame.rollback.clone(),
         report: report.cloned(),
     };
-    let (name, mut value) = passage::summarise(store, state, &files)?;
+    let (name, mut value) = run::summarise(store, state, &files)?;
     printer.line(&format!("summary saved {name}"));
-    let exit = match (outcome.map(Exit::from), report) {
-        (Some(exit @ (Exit::Cancelled | Exit::Refused)), _) => exit,
-        (_, Some(report)) if !report.passed() => Exit::NotDone,
+    let exit = match (outcome.map(CliExit::from), report) {
+        (Some(exit @ (CliExit::Cancelled | CliExit::Refused)), _) => exit,
+        (_, Some(report)) if !report.passed() => CliExit::NotDone,
         (Some(exit), _) => exit,
-        (None, _) => Exit::Success,
+        (None, _) => CliExit::Success,
     };
     if let Some(map) = value.as_object_mut() {
         // After a rollback the rollback's own result is the exit code.
         let is_test_only = frame.rollback.is_none();
-        let own = if is_test_only { exit } else { Exit::Success };
+        let own = if is_test_only { exit } else { CliExit::Success };
         map.insert("exit_code".into(), own.code().into());
         if !is_test_only {
             map.insert("test_exit_code".into(), exit.code().into());
@@ -366,12 +400,12 @@ fn finish(
 /// is not told the story of an older run.
 fn leave_summary(
     store: &dyn Store,
-    mode: Mode,
-    trouble: &Trouble,
-    frame: &Frame,
+    mode: RunMode,
+    trouble: &CliError,
+    frame: &RunFrame,
     settings: Option<&Settings>,
 ) {
-    let files = RunFiles {
+    let files = RunContext {
         mode: mode.as_str().to_owned(),
         disk: store.disk(),
         outcome: None,
@@ -380,15 +414,18 @@ fn leave_summary(
         report: None,
     };
     // The trouble itself is about to be shown; a second one about its record would only hide it.
-    let mut state = recovery::fold(State::default(), &store.history().unwrap_or_default());
+    let mut state = recovery::fold(
+        JobLoopState::default(),
+        &store.history().unwrap_or_default(),
+    );
     if let Some(settings) = settings {
         name_the_loop(&mut state.facts, settings);
     }
-    drop(passage::summarise(store, &state, &files));
+    drop(run::summarise(store, &state, &files));
 }
 
 /// A run that never began has no facts of its own: what is configured holds.
-fn name_the_loop(facts: &mut RunFacts, settings: &Settings) {
+fn name_the_loop(facts: &mut RunSettingsRecord, settings: &Settings) {
     facts.max_jobs = settings.rules.job_loop.as_ref().map(|jobs| jobs.max_jobs);
     facts.configured_jobs = Some(settings.configured_loop.max_jobs);
     if facts.job_name.is_empty() || facts.job_name == "default" {

@@ -5,29 +5,35 @@ use serde_json::{Value, json};
 use crate::{
     config::{Error, Settings},
     domain::{
-        guarded::TaskList,
-        night::{Summary, runs, summarise},
-        outcome::Phase,
-        plan::state::Status,
-        record,
-        state::{State, bill},
+        job::{
+            outcome::StepPhase,
+            record,
+            state::{JobLoopState, bill},
+        },
+        night::{NightSummary, runs, summarise},
+        plan::state::TaskStatus,
+        tasks::TaskList,
     },
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
         report::Printer,
     },
-    services::recovery,
+    services::job::recovery,
 };
 
 /// Says where everything stands; changes nothing and needs no lock.
-pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
-    let settings = kit.settings(global)?;
-    let plans = plans(kit, &settings);
-    let night = night(kit, global, &settings, printer);
+pub fn main(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let settings = services.settings(global)?;
+    let plans = plans(services, &settings);
+    let night = night(services, global, &settings, printer);
     let missing = settings.require_file().err();
     if let Some(missing) = missing
         && plans.is_none()
@@ -36,7 +42,7 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
         return Err(missing.into());
     }
     printer.line(&format!("root      {}", settings.root.display()));
-    let mut value = job(kit, &settings, printer)?;
+    let mut value = job(services, &settings, printer)?;
     for (title, part) in [("plans", &plans), ("night", &night)] {
         for line in part.iter().flat_map(|part| &part.lines) {
             printer.line(&format!("{title:<9} {line}"));
@@ -48,7 +54,7 @@ pub fn main(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, T
         map.insert("night".into(), night.map_or(Value::Null, |part| part.value));
     }
     printer.document(&value);
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// A part of the answer: lines for people, and the same for programs.
@@ -57,14 +63,18 @@ struct Part {
     value: Value,
 }
 
-fn job(kit: &dyn Kit, settings: &Settings, printer: &Printer) -> Result<Value, Trouble> {
+fn job(
+    services: &dyn ServiceFactory,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Value, CliError> {
     if let Err(Error::Missing { .. }) = settings.require_file() {
         printer.line("job       none here; `tos init` begins one");
         return Ok(json!({ "phase": null }));
     }
-    let store = kit.store(settings, None);
-    let state = recovery::fold(State::default(), &store.history()?);
-    let holder = kit.at_work(&settings.at(&settings.paths.logs).join("tos.lock"));
+    let store = services.store(settings, None);
+    let state = recovery::fold(JobLoopState::default(), &store.history()?);
+    let holder = services.at_work(&settings.at(&settings.paths.logs).join("tos.lock"));
     let standing = standing(&state, holder.as_deref());
     printer.line(&format!("phase     {}", standing.words));
     if let Some(next) = standing.next {
@@ -90,7 +100,7 @@ fn job(kit: &dyn Kit, settings: &Settings, printer: &Printer) -> Result<Value, T
             parked.until.format("%Y-%m-%d %H:%M:%S %:z")
         ));
     }
-    let open = kit.questions(settings);
+    let open = services.questions(settings);
     for question in &open {
         let id = question["id"].as_str().unwrap_or_default();
         let reason = question["reason"].as_str().unwrap_or_default();
@@ -120,7 +130,7 @@ struct Standing {
 }
 
 /// Whoever holds the lock is alive: the record alone cannot tell a run from a dead one.
-fn standing(state: &State, holder: Option<&str>) -> Standing {
+fn standing(state: &JobLoopState, holder: Option<&str>) -> Standing {
     let step = state.job.as_ref().and_then(|job| job.step.as_ref());
     let step = step.map_or(state.next_step, |step| step.number);
     if let Some(holder) = holder {
@@ -157,26 +167,26 @@ fn standing(state: &State, holder: Option<&str>) -> Standing {
         format!("{}: {reason}", phase.as_str())
     };
     let next = match phase {
-        Phase::Deny => Some("`tos steps N` shows what was denied; `tos run` goes on"),
-        Phase::Paused => Some("`tos run` goes on when the limit allows it"),
+        StepPhase::Deny => Some("`tos steps N` shows what was denied; `tos run` goes on"),
+        StepPhase::Paused => Some("`tos run` goes on when the limit allows it"),
         _ => None,
     };
     Standing { words, next }
 }
 
 /// Tells how the newest run of a plan stands.
-fn plans(kit: &dyn Kit, settings: &Settings) -> Option<Part> {
-    let shelf = kit.shelf();
+fn plans(services: &dyn ServiceFactory, settings: &Settings) -> Option<Part> {
+    let plan_store = services.plan_store();
     let homes = [settings.root.join(".orch"), settings.root.join(".tos")];
     let (home, all) = homes
         .into_iter()
         .map(|home| {
-            let all = shelf.runs(&home).unwrap_or_default();
+            let all = plan_store.runs(&home).unwrap_or_default();
             (home, all)
         })
         .find(|(_, all)| !all.is_empty())?;
     let count = all.len();
-    let run = shelf.open(&home, "latest").ok()?;
+    let run = plan_store.open(&home, "latest").ok()?;
     let id = run.id().to_owned();
     let Ok(state) = run.state() else {
         let lines = vec![format!("{count} runs, the newest is {id}: damaged")];
@@ -185,9 +195,9 @@ fn plans(kit: &dyn Kit, settings: &Settings) -> Option<Part> {
             value: json!({ "runs": count, "latest": id, "status": "DAMAGED" }),
         });
     };
-    let is_open = matches!(state.status, Status::Running | Status::Pending);
+    let is_open = matches!(state.status, TaskStatus::Running | TaskStatus::Pending);
     let status = if is_open && !run.is_live() {
-        Status::Interrupted
+        TaskStatus::Interrupted
     } else {
         state.status
     };
@@ -203,8 +213,8 @@ fn plans(kit: &dyn Kit, settings: &Settings) -> Option<Part> {
         counts.join(", ")
     )];
     let next = match status {
-        Status::Interrupted | Status::Canceled => Some("tos plan resume"),
-        Status::Failed => Some("tos plan status"),
+        TaskStatus::Interrupted | TaskStatus::Canceled => Some("tos plan resume"),
+        TaskStatus::Failed => Some("tos plan status"),
         _ => None,
     };
     lines.extend(next.map(|next| format!("next: {next}")));
@@ -215,8 +225,15 @@ fn plans(kit: &dyn Kit, settings: &Settings) -> Option<Part> {
 }
 
 /// Tells how the newest night or list of tasks stands.
-fn night(kit: &dyn Kit, global: &Global, settings: &Settings, printer: &Printer) -> Option<Part> {
-    let read = kit.ledger(global).and_then(|ledger| Ok(ledger.read()?));
+fn night(
+    services: &dyn ServiceFactory,
+    global: &GlobalArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> Option<Part> {
+    let read = services
+        .ledger(global)
+        .and_then(|ledger| Ok(ledger.read()?));
     let records = match read {
         Ok(chain) => chain.records,
         Err(trouble) => {
@@ -226,13 +243,13 @@ fn night(kit: &dyn Kit, global: &Global, settings: &Settings, printer: &Printer)
     };
     let run = runs(&records).pop()?;
     let summary = summarise(&records, &run)?;
-    let holder = kit.at_work(&settings.root.join(".tos/task.lock"));
-    let list = kit.read_state(global, &format!("nights/{run}/list.json"));
-    let list = list.and_then(|text| crate::config::tasks::parse(&text, "list.json").ok());
+    let holder = services.at_work(&settings.root.join(".tos/task.lock"));
+    let list = services.read_state(global, &format!("nights/{run}/list.json"));
+    let list = list.and_then(|text| crate::config::task_list::parse(&text, "list.json").ok());
     Some(night_part(&summary, holder.as_deref(), list.as_ref()))
 }
 
-fn night_part(summary: &Summary, holder: Option<&str>, list: Option<&TaskList>) -> Part {
+fn night_part(summary: &NightSummary, holder: Option<&str>, list: Option<&TaskList>) -> Part {
     let run = &summary.run;
     let open = summary.sessions.last().is_some_and(|one| one.end.is_none());
     let verdicts = summary.tasks.len();
@@ -283,7 +300,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         ledger::{SessionEnd, SessionStart, TaskEnd},
-        night::{Counts, SessionSeen, Top},
+        night::{Highlights, OutcomeCounts, SessionSummary},
         time::Timestamp,
     };
 
@@ -292,8 +309,8 @@ mod tests {
     }
 
     /// A night of three tasks of which the first has passed.
-    fn night(end: Option<SessionEnd>) -> Summary {
-        let session = SessionSeen {
+    fn night(end: Option<SessionEnd>) -> NightSummary {
+        let session = SessionSummary {
             id: "s".to_owned(),
             began: at(),
             start: SessionStart::default(),
@@ -304,15 +321,15 @@ mod tests {
             "added": 0, "removed": 0, "seconds": 0, "real": true,
         });
         let passed: TaskEnd = serde_json::from_value(passed).unwrap();
-        Summary {
+        NightSummary {
             run: "r1".to_owned(),
             list: "l".to_owned(),
             sessions: vec![session],
             history: Vec::new(),
             tasks: vec![passed],
-            counts: Counts {
+            counts: OutcomeCounts {
                 success: 1,
-                ..Counts::default()
+                ..OutcomeCounts::default()
             },
             micro_usd: None,
             active_s: 0,
@@ -330,7 +347,7 @@ mod tests {
             base: None,
             tip: None,
             records: (0, 0),
-            top: Top::default(),
+            top: Highlights::default(),
         }
     }
 

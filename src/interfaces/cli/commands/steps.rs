@@ -6,13 +6,13 @@ use serde_json::Value;
 use crate::{
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
-        report::{Printer, printer::Tone},
+        report::{Printer, printer::TextStyle},
     },
-    ports::store::{Record, Store},
+    ports::store::{RecordFile, Store},
 };
 
 /// Options of `tos steps`.
@@ -28,43 +28,43 @@ pub struct StepsArgs {
 /// Shows steps. Changes nothing and needs no lock.
 pub fn main(
     args: &StepsArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let settings = kit.settings(global)?;
-    let store = kit.store(&settings, None);
+) -> Result<CliExit, CliError> {
+    let settings = services.settings(global)?;
+    let store = services.store(&settings, None);
     let Some(number) = args.number else {
         return list(store.as_ref(), printer);
     };
-    let Some(bytes) = store.read(Record::Step(number))? else {
-        return Err(Trouble::NotDone(format!(
+    let Some(bytes) = store.read(RecordFile::Step(number))? else {
+        return Err(CliError::NotDone(format!(
             "there is no step {number}; `tos steps` lists them"
         )));
     };
     let text = String::from_utf8_lossy(&bytes);
     if args.raw && !printer.is_json() {
         Printer::raw(&text);
-        return Ok(Exit::Success);
+        return Ok(CliExit::Success);
     }
     let log: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        Trouble::NotDone(format!(
+        CliError::NotDone(format!(
             "step {number}'s log is not JSON ({error}); the next run mends it"
         ))
     })?;
     show(&log, printer);
     printer.note(&printer.paint(
-        Tone::Faint,
+        TextStyle::Faint,
         &format!("everything that was recorded: tos steps {number} --raw"),
     ));
     printer.document(&log);
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
-fn list(store: &dyn Store, printer: &Printer) -> Result<Exit, Trouble> {
+fn list(store: &dyn Store, printer: &Printer) -> Result<CliExit, CliError> {
     let mut rows = Vec::new();
     for number in store.disk().step_logs {
-        let bytes = store.read(Record::Step(number))?.unwrap_or_default();
+        let bytes = store.read(RecordFile::Step(number))?.unwrap_or_default();
         let log: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         printer.line(&format!(
             "{number:>4}  {:17} job {:4} {}",
@@ -83,7 +83,7 @@ fn list(store: &dyn Store, printer: &Printer) -> Result<Exit, Trouble> {
         printer.note("no steps yet");
     }
     printer.document(&Value::Array(rows));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -96,7 +96,7 @@ fn show(log: &Value, printer: &Printer) {
         log.get("step_num").unwrap_or(&Value::Null),
         text(log, "phase")
     );
-    printer.line(&printer.paint(Tone::Strong, &heading));
+    printer.line(&printer.paint(TextStyle::Strong, &heading));
     printer.line(&format!("when      {}", text(log, "timestamp")));
     printer.line(&format!("why       {}", text(log, "done_reason")));
     let tokens = log.get("tokens").and_then(Value::as_u64).unwrap_or(0);
@@ -108,7 +108,11 @@ fn show(log: &Value, printer: &Printer) {
     let evidence = log.pointer("/execution/evidence").and_then(Value::as_array);
     for seen in evidence.into_iter().flatten() {
         let met = seen.get("met").and_then(Value::as_bool) == Some(true);
-        let tone = if met { Tone::Good } else { Tone::Warn };
+        let tone = if met {
+            TextStyle::Good
+        } else {
+            TextStyle::Warn
+        };
         let word = printer.paint(tone, if met { "met    " } else { "not met" });
         printer.line(&format!(
             "goal      {word} {}: {}",
@@ -174,7 +178,11 @@ fn commands(log: &Value, printer: &Printer) {
         .and_then(Value::as_array);
     for (index, verdict) in verdicts.into_iter().flatten().enumerate() {
         let allowed = verdict.get("allowed").and_then(Value::as_bool) == Some(true);
-        let tone = if allowed { Tone::Good } else { Tone::Bad };
+        let tone = if allowed {
+            TextStyle::Good
+        } else {
+            TextStyle::Bad
+        };
         let word = printer.paint(tone, if allowed { "allowed" } else { "denied " });
         let result = results
             .and_then(|results| results.get(index))
@@ -187,7 +195,7 @@ fn commands(log: &Value, printer: &Printer) {
         ));
         printer.line(&format!(
             "          {}",
-            printer.paint(Tone::Faint, text(verdict, "reason"))
+            printer.paint(TextStyle::Faint, text(verdict, "reason"))
         ));
         if let Some(end) = result.get("end").and_then(Value::as_str) {
             printer.line(&format!("          {end}"));

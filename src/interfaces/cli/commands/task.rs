@@ -6,26 +6,31 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    config::tasks,
+    config::task_list,
     domain::{
-        gates::{self, Ask, Refusal, Report},
-        guarded::{Agent, AgentKind, Sandbox, Stop, Task, TaskList},
+        gates,
+        gates::{GateRefusal, GatesReport, StartRequest},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
+        tasks::{Agent, AgentKind, GuardedTask, SandboxDemand, StopReason, TaskList},
         text::one_line,
         time::duration_words,
     },
     interfaces::{
         cli::{
-            args::Global,
-            commands::plan::agents,
-            exit::{Exit, Trouble},
-            gate_kit::{Court, Desk},
-            kit::{self, Kit},
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services,
+            services::ServiceFactory,
+            task_services::TaskServices,
         },
         report::Printer,
     },
-    ports::hands::Confined,
-    services::guarded::{self, Summary, Terms, Watcher},
+    ports::agent_runners::ConfinementFacts,
+    services::{
+        tasks,
+        tasks::{ListReport, SessionObserver, SessionTerms},
+    },
 };
 
 /// Options of `tos task`.
@@ -60,28 +65,31 @@ enum Verb {
 /// Does what the verb says.
 pub fn main(
     args: &TaskArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     match &args.verb {
-        Verb::Accept(judged) => super::review::judge(judged, true, global, kit, printer),
-        Verb::Reject(judged) => super::review::judge(judged, false, global, kit, printer),
+        Verb::Accept(judged) => super::review::judge(judged, true, global, services, printer),
+        Verb::Reject(judged) => super::review::judge(judged, false, global, services, printer),
         Verb::Validate { list } => {
-            let list = read(list, kit)?;
-            let notes = kit.check_shared(global, &list)?;
-            let faults = kit.list_faults(global, &list);
+            let list = read(list, services)?;
+            let notes = services.check_shared(global, &list)?;
+            let faults = services.list_faults(global, &list);
             if !faults.is_empty() {
                 let document = json!({
-                    "id": list.id, "tasks": list.tasks.len(), "faults": faults, "exit_code": Exit::Invalid.code(),
+                    "id": list.id, "tasks": list.tasks.len(), "faults": faults, "exit_code": CliExit::Invalid.code(),
                 });
                 printer.document(&document);
                 for fault in &faults {
                     printer.error(fault, &[], None);
                 }
-                return Ok(Exit::Invalid);
+                return Ok(CliExit::Invalid);
             }
-            for doubt in doubts(&list).into_iter().chain(not_installed(&list, kit)) {
+            for doubt in doubts(&list)
+                .into_iter()
+                .chain(not_installed(&list, services))
+            {
                 printer.alert(&format!("warning: {doubt}"));
             }
             printer.line(&format!(
@@ -93,21 +101,21 @@ pub fn main(
                 printer.note(&format!("note: {note}"));
             }
             printer.document(&json!({ "id": list.id, "tasks": list.tasks.len(), "notes": notes }));
-            Ok(Exit::Success)
+            Ok(CliExit::Success)
         }
         Verb::Run { list, time } => {
-            let list = read(list, kit)?;
-            run(&list, time.as_deref(), global, kit, printer)
+            let list = read(list, services)?;
+            run(&list, time.as_deref(), global, services, printer)
         }
     }
 }
 
 /// Names the agents of a list that this machine does not have; the list may be meant for another one.
-fn not_installed(list: &TaskList, kit: &dyn Kit) -> Vec<String> {
+fn not_installed(list: &TaskList, services: &dyn ServiceFactory) -> Vec<String> {
     let is_known = |agent: &&&Agent| !matches!(agent.kind, AgentKind::Command | AgentKind::Job);
     let agents = list.agents();
     let missing = agents.iter().filter(is_known).filter_map(|agent| {
-        let why = kit.installed_agent(agent.kind).program.err()?;
+        let why = services.installed_agent(agent.kind).program.err()?;
         Some(format!(
             "agent `{}`: {why} here; see `tos agents`",
             agent.program()
@@ -142,34 +150,37 @@ fn doubts(list: &TaskList) -> Vec<String> {
 }
 
 /// Reads a list: a plan in YAML, or TOML or JSON.
-pub(super) fn read(file: &std::path::Path, kit: &dyn Kit) -> Result<TaskList, Trouble> {
-    if agents::is_plan(file) {
-        return agents::load(file, kit);
+pub(super) fn read(
+    file: &std::path::Path,
+    services: &dyn ServiceFactory,
+) -> Result<TaskList, CliError> {
+    if super::agent_plans::is_plan(file) {
+        return super::agent_plans::load(file, services);
     }
-    let trouble = |error: tasks::Error| Trouble::Setup(error.to_string());
+    let trouble = |error: task_list::Error| CliError::Setup(error.to_string());
     let (text, name) = if file.as_os_str() == "-" {
         let mut text = String::new();
         let read = std::io::stdin().lock().read_to_string(&mut text);
-        read.map_err(|error| Trouble::Setup(format!("standard input: {error}")))?;
+        read.map_err(|error| CliError::Setup(format!("standard input: {error}")))?;
         (text, "standard input".to_owned())
     } else {
         (
-            tasks::text(file).map_err(trouble)?,
+            task_list::text(file).map_err(trouble)?,
             file.display().to_string(),
         )
     };
-    tasks::parse(&text, &name).map_err(trouble)
+    task_list::parse(&text, &name).map_err(trouble)
 }
 
 /// The person at the terminal, who says go for each task while the phase is the lowest.
-pub(super) struct Screen {
+pub(super) struct TaskScreen {
     pub(super) ask: fn(&str) -> Option<String>,
     pub(super) printer: Printer,
     pub(super) asks: bool,
 }
 
-impl Watcher for Screen {
-    fn may_start(&self, task: &Task) -> bool {
+impl SessionObserver for TaskScreen {
+    fn may_start(&self, task: &GuardedTask) -> bool {
         if !self.asks {
             return true;
         }
@@ -189,32 +200,38 @@ impl Watcher for Screen {
 pub(super) fn run(
     list: &TaskList,
     time: Option<&str>,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let desk = kit.task_desk(global)?;
+) -> Result<CliExit, CliError> {
+    let task_services = services.task_desk(global)?;
     // Under the lock, a session without an end is one that ended badly.
-    let mut court = Court::convene(kit, global)?;
-    settle_crash(&mut court, &desk, global, kit, printer)?;
-    let tools = desk.tools.clone();
-    let confined = confined(list, &desk, kit)?;
-    court.here.backend = Some(confined.backend.clone());
-    let report = court.report();
-    let attended = kit.is_attended();
+    let mut gate_services = GateServices::convene(services, global)?;
+    settle_crash(
+        &mut gate_services,
+        &task_services,
+        global,
+        services,
+        printer,
+    )?;
+    let tools = task_services.tools.clone();
+    let confined = confined(list, &task_services, services)?;
+    gate_services.here.backend = Some(confined.backend.clone());
+    let report = gate_services.report();
+    let attended = services.is_attended();
     let wanted = time.map(|text| {
-        gates::seconds(text).ok_or_else(|| Trouble::usage("`--for` wants a time like `45m`"))
+        gates::seconds(text).ok_or_else(|| CliError::usage("`--for` wants a time like `45m`"))
     });
     let seconds = wanted
         .transpose()?
         .unwrap_or(report.permission.max_session_s);
-    let ask = Ask {
+    let ask = StartRequest {
         unattended: !attended,
         seconds,
         on_failure: list.on_failure.as_str().to_owned(),
         capabilities: confined.capabilities.clone(),
     };
-    gates::may_start(&report, &ask).map_err(Trouble::Refused)?;
+    gates::may_start(&report, &ask).map_err(CliError::Refused)?;
     if !attended {
         only_as_a_night(&report)?;
     }
@@ -222,32 +239,32 @@ pub(super) fn run(
         attended,
         planned_s: seconds,
         overridden: report.overridden.is_some(),
-        ..start(&court, &desk, list, confined)
+        ..start(&gate_services, &task_services, list, confined)
     };
-    let terms = Terms {
+    let terms = SessionTerms {
         seconds: (!attended || time.is_some()).then_some(seconds),
         checkpoint_every: report.permission.checkpoint_every,
-        ..Terms::new(&desk.run, start)
+        ..SessionTerms::new(&task_services.run, start)
     };
-    let screen = Screen {
-        ask: desk.ask,
+    let screen = TaskScreen {
+        ask: task_services.ask,
         printer: printer.clone(),
         asks: attended && !report.permission.unattended,
     };
     let (tools, terms, screen) = (&tools, &terms, &screen);
-    let ended = kit::block_on(kit, move |stop| {
-        Box::pin(guarded::run(list, tools, terms, screen, stop))
+    let ended = services::block_on(services, move |stop| {
+        Box::pin(tasks::run(list, tools, terms, screen, stop))
     })?;
-    let summary = ended.map_err(|error| Trouble::NotDone(error.to_string()))?;
+    let summary = ended.map_err(|error| CliError::NotDone(error.to_string()))?;
     shown(&summary, printer, list);
     // A demotion that this session has caused is recorded before anything else can start.
-    drop(Court::convene(kit, global)?);
-    drop(desk);
+    drop(GateServices::convene(services, global)?);
+    drop(task_services);
     Ok(exit(&summary))
 }
 
 /// What a phase wants looked at before work without a person is looked at by `tos night start`, and by nothing else.
-fn only_as_a_night(report: &Report) -> Result<(), Trouble> {
+fn only_as_a_night(report: &GatesReport) -> Result<(), CliError> {
     let wanted = &report.permission.need_before_start;
     if wanted.is_empty() || report.overridden.is_some() {
         return Ok(());
@@ -260,21 +277,25 @@ fn only_as_a_night(report: &Report) -> Result<(), Trouble> {
 }
 
 /// Finds out what confines programs here; a list that requires a wall is refused without one.
-pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Confined, Trouble> {
-    let (hands, sandbox) = (&desk.tools.hands, list.sandbox);
-    let shared = guarded::shared_files(&*desk.tools.worktrees, list);
-    shared.map_err(|error| Trouble::Setup(error.to_string()))?;
+pub(super) fn confined(
+    list: &TaskList,
+    task_services: &TaskServices,
+    services: &dyn ServiceFactory,
+) -> Result<ConfinementFacts, CliError> {
+    let (runners, sandbox) = (&task_services.tools.runners, list.sandbox);
+    let shared = tasks::shared_files(&*task_services.tools.worktrees, list);
+    shared.map_err(|error| CliError::Setup(error.to_string()))?;
     for agent in list.agents() {
-        if let Some(what) = hands.lacks(agent) {
+        if let Some(what) = runners.missing_credential(agent) {
             let program = agent.program();
-            return Err(Trouble::Setup(format!(
+            return Err(CliError::Setup(format!(
                 "the agent `{program}` needs {what}"
             )));
         }
     }
     let hosts: Vec<String> = list.agents().iter().flat_map(|one| one.hosts()).collect();
-    let confined = confined_for(&hosts, sandbox, desk, kit)?;
-    if sandbox == Sandbox::Require && confined.backend == "none" {
+    let confined = confined_for(&hosts, sandbox, task_services, services)?;
+    if sandbox == SandboxDemand::Require && confined.backend == "none" {
         return Err(refused(
             "no wall is proved on this machine, and the list requires one",
             "tos doctor --sandbox",
@@ -286,35 +307,39 @@ pub(super) fn confined(list: &TaskList, desk: &Desk, kit: &dyn Kit) -> Result<Co
 /// Finds out what confines programs that reach these hosts.
 pub(super) fn confined_for(
     hosts: &[String],
-    sandbox: Sandbox,
-    desk: &Desk,
-    kit: &dyn Kit,
-) -> Result<Confined, Trouble> {
-    let (place, hands, hosts) = (desk.room.clone(), desk.tools.hands.clone(), hosts.to_vec());
-    kit::block_on(kit, move |_| {
-        Box::pin(async move { hands.confined(&place, &hosts, sandbox).await })
+    sandbox: SandboxDemand,
+    task_services: &TaskServices,
+    services: &dyn ServiceFactory,
+) -> Result<ConfinementFacts, CliError> {
+    let (place, runners, hosts) = (
+        task_services.task_folder.clone(),
+        task_services.tools.runners.clone(),
+        hosts.to_vec(),
+    );
+    services::block_on(services, move |_| {
+        Box::pin(async move { runners.confinement(&place, &hosts, sandbox).await })
     })
 }
 
 /// Asks an agent's program for its version. A program of somebody's own is not started for that: it may do anything.
-pub(super) fn version(desk: &Desk, agent: &Agent) -> String {
+pub(super) fn version(task_services: &TaskServices, agent: &Agent) -> String {
     if agent.kind == AgentKind::Command {
         "unknown".to_owned()
     } else {
-        (desk.version)(agent.program())
+        (task_services.version)(agent.program())
     }
 }
 
 pub(super) fn start(
-    court: &Court,
-    desk: &Desk,
+    gate_services: &GateServices,
+    task_services: &TaskServices,
     list: &TaskList,
-    confined: Confined,
+    confined: ConfinementFacts,
 ) -> SessionStart {
-    let agent_version = version(desk, &list.agent);
+    let agent_version = version(task_services, &list.agent);
     SessionStart {
-        at_night: gates::night_of(&court.loaded.gates, court.here.at).is_some(),
-        conditions: conditions(court, &confined.backend, list, &agent_version),
+        at_night: gates::night_of(&gate_services.loaded.gates, gate_services.here.at).is_some(),
+        conditions: conditions(gate_services, &confined.backend, list, &agent_version),
         backend: confined.backend,
         capabilities: confined.capabilities,
         agent: list.agent.program().to_owned(),
@@ -325,14 +350,19 @@ pub(super) fn start(
     }
 }
 
-pub(super) fn refused(why: &str, next: &str) -> Trouble {
-    Trouble::Refused(Refusal {
+pub(super) fn refused(why: &str, next: &str) -> CliError {
+    CliError::Refused(GateRefusal {
         why: why.to_owned(),
         next: next.to_owned(),
     })
 }
 
-fn conditions(court: &Court, backend: &str, list: &TaskList, version: &str) -> String {
+fn conditions(
+    gate_services: &GateServices,
+    backend: &str,
+    list: &TaskList,
+    version: &str,
+) -> String {
     let major: String = version
         .chars()
         .skip_while(|c| !c.is_ascii_digit())
@@ -340,8 +370,8 @@ fn conditions(court: &Court, backend: &str, list: &TaskList, version: &str) -> S
         .collect();
     let text = format!(
         "{}|{}|{backend}|{}|{major}|{:?}",
-        court.here.gates,
-        court.here.policy,
+        gate_services.here.gates,
+        gate_services.here.policy,
         list.agent.program(),
         list.limits
     );
@@ -350,29 +380,32 @@ fn conditions(court: &Court, backend: &str, list: &TaskList, version: &str) -> S
 
 /// Closes what a crash left open.
 pub(super) fn settle_crash(
-    court: &mut Court,
-    desk: &Desk,
-    global: &Global,
-    kit: &dyn Kit,
+    gate_services: &mut GateServices,
+    task_services: &TaskServices,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<(), Trouble> {
-    let (tools, room) = (desk.tools.clone(), desk.room.clone());
-    let settled = kit::block_on(kit, move |_| {
-        Box::pin(async move { guarded::settle(&tools, &room).await })
+) -> Result<(), CliError> {
+    let (tools, task_folder) = (
+        task_services.tools.clone(),
+        task_services.task_folder.clone(),
+    );
+    let settled = services::block_on(services, move |_| {
+        Box::pin(async move { tasks::settle(&tools, &task_folder).await })
     })?;
-    let settled = settled.map_err(|error| Trouble::NotDone(error.to_string()))?;
+    let settled = settled.map_err(|error| CliError::NotDone(error.to_string()))?;
     for line in &settled.lines {
         printer.alert(line);
     }
-    court.chain = court.ledger.read()?;
+    gate_services.chain = gate_services.ledger.read()?;
     for run in &settled.runs {
         // The summary of what a crash ended is written by whoever comes next.
-        super::night::keep_summary(run, court, global, kit, printer);
+        super::night::keep_summary(run, gate_services, global, services, printer);
     }
     Ok(())
 }
 
-fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
+fn shown(summary: &ListReport, printer: &Printer, list: &TaskList) {
     for task in &summary.tasks {
         printer.line(&format!(
             "{:<8} {}  {}",
@@ -414,18 +447,22 @@ fn shown(summary: &Summary, printer: &Printer, list: &TaskList) {
     }));
 }
 
-pub(super) fn exit(summary: &Summary) -> Exit {
+pub(super) fn exit(summary: &ListReport) -> CliExit {
     let all = summary
         .tasks
         .iter()
         .all(|task| task.outcome == TaskOutcome::Success);
     match summary.stop {
-        Stop::Operator => Exit::Cancelled,
-        Stop::Quota | Stop::Budget | Stop::Provider | Stop::NeedsPerson => Exit::Refused,
-        Stop::QueueEmpty if all => Exit::Success,
-        Stop::QueueEmpty | Stop::TaskFailed | Stop::TwoFailures | Stop::Limit | Stop::TimeCap => {
-            Exit::PlanFailed
+        StopReason::Operator => CliExit::Cancelled,
+        StopReason::Quota | StopReason::Budget | StopReason::Provider | StopReason::NeedsPerson => {
+            CliExit::Refused
         }
-        Stop::Broken => Exit::NotDone,
+        StopReason::QueueEmpty if all => CliExit::Success,
+        StopReason::QueueEmpty
+        | StopReason::TaskFailed
+        | StopReason::TwoFailures
+        | StopReason::Limit
+        | StopReason::TimeCap => CliExit::PlanFailed,
+        StopReason::Broken => CliExit::NotDone,
     }
 }

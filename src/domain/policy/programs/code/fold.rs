@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use crate::domain::policy::{
+    partial_text::{TextScanner, UNKNOWN},
     programs::{
         code::{
             Language,
             lex::Token,
-            paths::{Known, beside, text_of},
+            paths::{KnownFolders, beside, text_of},
         },
         printers::{base64_text, hex_text},
     },
-    text::{Scan, UNKNOWN},
 };
 
 /// Folds what is constant until nothing changes any more.
-pub(super) fn folded(tokens: Vec<Token>, language: Language, known: &Known) -> Vec<Token> {
+pub(super) fn folded(tokens: Vec<Token>, language: Language, known: &KnownFolders) -> Vec<Token> {
     let mut tokens = renamed(tokens);
     for _ in 0..6 {
         let before = tokens.len();
@@ -164,7 +164,7 @@ fn full_name(token: Token, names: &BTreeMap<String, String>) -> Token {
     }
 }
 
-fn once(tokens: &[Token], language: Language, known: &Known, is_last: bool) -> Vec<Token> {
+fn once(tokens: &[Token], language: Language, known: &KnownFolders, is_last: bool) -> Vec<Token> {
     let mut done: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
@@ -200,7 +200,7 @@ fn path_at(
     at: usize,
     done: &mut Vec<Token>,
     (language, is_last): (Language, bool),
-    known: &Known,
+    known: &KnownFolders,
 ) -> Option<(String, usize)> {
     let next = tokens.get(at + 1);
     match tokens.get(at)? {
@@ -413,7 +413,7 @@ fn sprintf(format: &str, inner: &[Token]) -> Option<String> {
         .skip(1)
         .filter(|token| **token != Token::Sign(','));
     let mut text = String::new();
-    let mut scan = Scan::new(format);
+    let mut scan = TextScanner::new(format);
     while let Some(c) = scan.bump() {
         if c != '%' {
             text.push(c);

@@ -1,9 +1,9 @@
 //! Cuts code into words, literals and signs; comments fall away.
 
 use crate::domain::policy::{
+    partial_text::{TextScanner, UNKNOWN},
     programs::code::Language,
     shell::ansi_text,
-    text::{Scan, UNKNOWN},
 };
 
 /// A piece of code.
@@ -39,7 +39,7 @@ pub(super) fn tokens(language: Language, code: &str) -> Vec<Token> {
 const DEEPEST: u32 = 8;
 
 fn cut(language: Language, code: &str, inside: &mut Vec<String>) -> Vec<Token> {
-    let mut scan = Scan::new(code);
+    let mut scan = TextScanner::new(code);
     let mut found: Vec<Token> = Vec::new();
     while let Some(c) = scan.peek() {
         let before = scan.rest();
@@ -122,7 +122,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$' || c == '@'
 }
 
-fn skip_comment(language: Language, scan: &mut Scan<'_>) -> bool {
+fn skip_comment(language: Language, scan: &mut TextScanner<'_>) -> bool {
     let slashes = matches!(language, Language::JavaScript | Language::Php | Language::C);
     let hash = !matches!(language, Language::JavaScript | Language::Lua | Language::C);
     let line = (slashes && scan.rest().starts_with("//"))
@@ -143,7 +143,7 @@ fn skip_comment(language: Language, scan: &mut Scan<'_>) -> bool {
     false
 }
 
-fn word(language: Language, scan: &mut Scan<'_>) -> Token {
+fn word(language: Language, scan: &mut TextScanner<'_>) -> Token {
     let colons = matches!(
         language,
         Language::Perl | Language::Ruby | Language::Php | Language::R | Language::C
@@ -177,7 +177,11 @@ fn word(language: Language, scan: &mut Scan<'_>) -> Token {
 }
 
 /// Reads a literal if one starts here.
-fn literal(language: Language, scan: &mut Scan<'_>, before: Option<&Token>) -> Option<Token> {
+fn literal(
+    language: Language,
+    scan: &mut TextScanner<'_>,
+    before: Option<&Token>,
+) -> Option<Token> {
     let c = scan.peek()?;
     match c {
         '\'' | '"' => Some(Token::Text(quoted(language, scan, ""))),
@@ -219,7 +223,7 @@ fn starts_regex(before: Option<&Token>) -> bool {
     }
 }
 
-fn prefixed(scan: &mut Scan<'_>) -> Option<Token> {
+fn prefixed(scan: &mut TextScanner<'_>) -> Option<Token> {
     let at = scan.rest().find(['\'', '"'])?;
     let prefix = scan.rest().get(..at)?;
     if at > 2 || !prefix.chars().all(|c| "brfuBRFU".contains(c)) {
@@ -234,7 +238,7 @@ fn prefixed(scan: &mut Scan<'_>) -> Option<Token> {
     clippy::wildcard_enum_match_arm,
     reason = "everything that is not named has no meaning here"
 )]
-fn quoted(language: Language, scan: &mut Scan<'_>, prefix: &str) -> String {
+fn quoted(language: Language, scan: &mut TextScanner<'_>, prefix: &str) -> String {
     let quote = scan.bump().unwrap_or('"');
     let triple: String = [quote; 3].iter().collect();
     if language == Language::Python && scan.rest().starts_with(triple.get(1..).unwrap_or("")) {
@@ -287,7 +291,7 @@ fn holes(text: &str, open: &str) -> String {
 /// Replaces `$name` and `@name` in a text by the mark for anything.
 fn interpolated(text: &str) -> String {
     let mut result = String::new();
-    let mut scan = Scan::new(text);
+    let mut scan = TextScanner::new(text);
     while let Some(c) = scan.bump() {
         let named = scan
             .peek()
@@ -302,7 +306,7 @@ fn interpolated(text: &str) -> String {
     result
 }
 
-fn perl_quote(scan: &mut Scan<'_>) -> Option<Token> {
+fn perl_quote(scan: &mut TextScanner<'_>) -> Option<Token> {
     let kind = ["qq", "qx", "qw", "qr", "q"]
         .into_iter()
         .find(|kind| scan.rest().starts_with(kind))?;
@@ -322,7 +326,7 @@ fn perl_quote(scan: &mut Scan<'_>) -> Option<Token> {
     })
 }
 
-fn ruby_quote(scan: &mut Scan<'_>) -> Option<Token> {
+fn ruby_quote(scan: &mut TextScanner<'_>) -> Option<Token> {
     let mut chars = scan.rest().chars().skip(1);
     let kind = chars.next()?;
     let open = chars.next()?;
@@ -348,7 +352,7 @@ const fn closing(open: char) -> char {
     }
 }
 
-fn until(scan: &mut Scan<'_>, end: char, escapes: bool) -> String {
+fn until(scan: &mut TextScanner<'_>, end: char, escapes: bool) -> String {
     let mut text = String::new();
     while let Some(c) = scan.bump() {
         if c == end {

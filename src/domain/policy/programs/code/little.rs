@@ -1,10 +1,10 @@
 //! What is special about Tcl, where everything is a command, and about what awk prints.
 
 use crate::domain::policy::{
+    partial_text::{UNKNOWN, stripped},
     programs::code::{Language, Scanner, known, lex::Token},
-    rule::Trait,
+    rule::EffectTrait,
     shell::Machine,
-    text::{UNKNOWN, stripped},
 };
 
 impl Scanner<'_, '_, '_> {
@@ -125,7 +125,7 @@ pub(super) fn tcl(shell: &mut Machine<'_, '_>, code: &str) {
             }
             "socket" => shell
                 .reading
-                .does(Trait::Network, "socket opens a connection"),
+                .does(EffectTrait::Network, "socket opens a connection"),
             "eval" | "uplevel" | "source" | "subst" | "after" | "interp" | "load" | "rename" => {
                 shell.reading.opaque(format!("Tcl code with `{first}`"));
             }

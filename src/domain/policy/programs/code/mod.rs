@@ -13,16 +13,16 @@ mod strict;
 mod words;
 
 use crate::domain::policy::{
-    place::{Place, has_drive},
+    interpretation::CommandEffect,
+    partial_text::{UNKNOWN, is_vague},
     programs::{files::sets_id, leads_here, vague_code},
-    reading::Effect,
-    rule::Trait,
+    resolved_path::{ResolvedPath, has_drive},
+    rule::EffectTrait,
     shell::Machine,
-    text::{UNKNOWN, is_vague},
 };
 use lex::Token;
-use paths::Known;
-use words::Call;
+use paths::KnownFolders;
+use words::CallEffect;
 
 /// A language whose code is looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
     if language == Language::Tcl {
         little::tcl(shell, code);
     } else {
-        let known = Known::new(shell);
+        let known = KnownFolders::new(shell);
         let tokens = fold::folded(lex::tokens(language, code), language, &known);
         let part = is_strict
             .then(|| {
@@ -158,9 +158,10 @@ impl Scanner<'_, '_, '_> {
         }
         if !called && !self.bare(at) {
             if word.contains("::") && words::is_network_module(word) {
-                self.shell
-                    .reading
-                    .does(Trait::Network, format!("{word} talks to another machine"));
+                self.shell.reading.does(
+                    EffectTrait::Network,
+                    format!("{word} talks to another machine"),
+                );
             }
             return;
         }
@@ -180,11 +181,11 @@ impl Scanner<'_, '_, '_> {
             return;
         };
         match call {
-            Call::Run if self.language == Language::C => self.runs_built(at, word, &args),
-            Call::Run => self.runs(word, &args),
-            Call::Delete if receiver.is_some() => self.deletes(&[receiver]),
-            Call::Delete => self.deletes(&args),
-            Call::Move => {
+            CallEffect::Run if self.language == Language::C => self.runs_built(at, word, &args),
+            CallEffect::Run => self.runs(word, &args),
+            CallEffect::Delete if receiver.is_some() => self.deletes(&[receiver]),
+            CallEffect::Delete => self.deletes(&args),
+            CallEffect::Move => {
                 let (from, to) = match receiver {
                     Some(path) => (vec![Some(path)], args.clone()),
                     None if word.starts_with('.') => (Vec::new(), args.clone()),
@@ -196,38 +197,38 @@ impl Scanner<'_, '_, '_> {
                 self.deletes(&from);
                 self.writes(&to);
             }
-            Call::Write => self.writes(&args),
-            Call::WriteSecond if self.language == Language::R => {
+            CallEffect::Write => self.writes(&args),
+            CallEffect::WriteSecond if self.language == Language::R => {
                 for path in args.iter().flatten().filter(|path| path.contains('/')) {
                     self.shell.writes(path);
                 }
             }
-            Call::WriteSecond => self.writes(args.get(1..).unwrap_or_default()),
-            Call::WriteReceiver => self.writes(&[receiver]),
-            Call::Folder => {
+            CallEffect::WriteSecond => self.writes(args.get(1..).unwrap_or_default()),
+            CallEffect::WriteReceiver => self.writes(&[receiver]),
+            CallEffect::Folder => {
                 let folder = args.first().cloned().flatten();
                 self.shell
                     .go_to(&folder.unwrap_or_else(|| UNKNOWN.to_string()));
             }
-            Call::Open if word.starts_with("Deno") => self.writes(&args),
-            Call::Open => self.opens(&self.with_names(at, args)),
-            Call::Mode => self.mode(at, &args),
-            Call::Network if word == "fetch" && is_here(&args) => {}
-            Call::Network => self
+            CallEffect::Open if word.starts_with("Deno") => self.writes(&args),
+            CallEffect::Open => self.opens(&self.with_names(at, args)),
+            CallEffect::Mode => self.mode(at, &args),
+            CallEffect::Network if word == "fetch" && is_here(&args) => {}
+            CallEffect::Network => self.shell.reading.does(
+                EffectTrait::Network,
+                format!("{word} talks to another machine"),
+            ),
+            CallEffect::Privilege => self
                 .shell
                 .reading
-                .does(Trait::Network, format!("{word} talks to another machine")),
-            Call::Privilege => self
+                .does(EffectTrait::Privilege, format!("{word} takes other rights")),
+            CallEffect::Evaluate => self.evaluates(word, &args),
+            CallEffect::Load => self.loads(&args),
+            CallEffect::Source => self.sources(&args),
+            CallEffect::Kill => self
                 .shell
                 .reading
-                .does(Trait::Privilege, format!("{word} takes other rights")),
-            Call::Evaluate => self.evaluates(word, &args),
-            Call::Load => self.loads(&args),
-            Call::Source => self.sources(&args),
-            Call::Kill => self
-                .shell
-                .reading
-                .does(Trait::System, format!("{word} ends processes")),
+                .does(EffectTrait::System, format!("{word} ends processes")),
         }
     }
 
@@ -289,9 +290,10 @@ impl Scanner<'_, '_, '_> {
             ]
             .contains(&word)
         {
-            self.shell
-                .reading
-                .does(Trait::Network, format!("{word} talks to another machine"));
+            self.shell.reading.does(
+                EffectTrait::Network,
+                format!("{word} talks to another machine"),
+            );
         }
     }
 
@@ -327,7 +329,7 @@ impl Scanner<'_, '_, '_> {
         }
         let spread = next == Some(&Token::Sign('*'))
             && matches!(self.tokens.get(at + 2), Some(Token::Text(_)));
-        let spread = spread && words::call(self.language, word) == Some(Call::Run);
+        let spread = spread && words::call(self.language, word) == Some(CallEffect::Run);
         free && (spread
             || matches!(
                 next,
@@ -403,8 +405,8 @@ impl Scanner<'_, '_, '_> {
         }
         let paths = self.paths();
         if paths.is_empty() {
-            let unknown = Place::Unknown("a computed path".to_owned());
-            self.shell.reading.effect(Effect::Delete(unknown));
+            let unknown = ResolvedPath::Unknown("a computed path".to_owned());
+            self.shell.reading.effect(CommandEffect::Delete(unknown));
         }
         for path in paths {
             self.shell.deletes(&path);
@@ -487,7 +489,7 @@ impl Scanner<'_, '_, '_> {
         let named = call.iter().any(|token| matches!(token, Token::Word(word) if word.contains("S_ISUID") || word.contains("S_ISGID") || word.parse::<u32>().is_ok_and(|mode| !word.starts_with('0') && mode > 0o777 && mode & 0o6000 != 0)));
         if named || numbers.into_iter().any(sets_id) {
             self.shell.reading.does(
-                Trait::Privilege,
+                EffectTrait::Privilege,
                 "chmod makes a file run with its owner's rights",
             );
         }
@@ -511,9 +513,10 @@ impl Scanner<'_, '_, '_> {
     fn loads(&mut self, args: &[Option<String>]) {
         match args.first() {
             Some(Some(name)) if words::is_network_module(name) => {
-                self.shell
-                    .reading
-                    .does(Trait::Network, format!("{name} talks to another machine"));
+                self.shell.reading.does(
+                    EffectTrait::Network,
+                    format!("{name} talks to another machine"),
+                );
             }
             Some(Some(name)) if name.starts_with(['/', '~', '.']) || name.contains("://") => {
                 self.sources(&[Some(name.clone())]);
@@ -537,7 +540,7 @@ impl Scanner<'_, '_, '_> {
         if file.contains("://") {
             self.shell
                 .reading
-                .does(Trait::Network, format!("it loads code from {file}"));
+                .does(EffectTrait::Network, format!("it loads code from {file}"));
         }
         if let Some(code) = self.shell.remembered(file) {
             scan(self.shell, self.language, &code);

@@ -1,25 +1,25 @@
 //! Paths that code puts together: the home folder, the folder it runs in, and what is joined to them.
 
 use crate::domain::policy::{
-    place,
+    partial_text::UNKNOWN,
     programs::code::{Language, lex::Token},
+    resolved_path,
     shell::Machine,
-    text::UNKNOWN,
 };
 
 /// What is known about the folders that code may ask for.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct KnownFolders {
     home: String,
     folder: String,
 }
 
-impl Known {
+impl KnownFolders {
     /// Takes them from the shell that the code is started from.
     pub(super) fn new(shell: &Machine<'_, '_>) -> Self {
         let unknown = || UNKNOWN.to_string();
         Self {
-            home: place::home(shell.reading.world),
+            home: resolved_path::home(shell.reading.world),
             folder: shell.folder().map_or_else(unknown, str::to_owned),
         }
     }

@@ -4,7 +4,7 @@ use crate::domain::policy::programs::code::Language;
 
 /// What a call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum CallEffect {
     /// Runs a command.
     Run,
     /// Removes files.
@@ -38,119 +38,130 @@ pub(super) enum Call {
 }
 
 /// Functions by their last name that mean the same wherever they come from.
-const ANYWHERE: &[(&str, Call)] = &[
+const ANYWHERE: &[(&str, CallEffect)] = &[
     (
         "system popen popen2 popen3 popen4 getoutput getstatusoutput Popen check_output check_call execSync execFileSync spawnSync execFile \
       shell_exec passthru proc_open pcntl_exec execl execlp execle execv execvp execve execvpe posix_spawn posix_spawnp spawnl spawnlp \
       spawnv spawnvp spawnve create_subprocess_shell create_subprocess_exec capture2 capture2e capture3 pipeline_r system2 shell fork_exec ShellExecute \
       do_shell_script",
-        Call::Run,
+        CallEffect::Run,
     ),
     (
         "rmtree unlink removedirs rmdir rmSync rmdirSync unlinkSync rm_rf rm_r remove_tree remove_entry remove_dir remove_entry_secure \
       remove_file safe_unlink rm_f unlink_recursive emptyDirSync removeSync rimraf truncateSync ftruncate delete_dir rmtree_p deltree \
       remove_dir_all rm_rf_p unlinkat",
-        Call::Delete,
+        CallEffect::Delete,
     ),
-    ("renameSync move_file", Call::Move),
+    ("renameSync move_file", CallEffect::Move),
     (
         "writeFileSync writeFile appendFile appendFileSync createWriteStream write_text write_bytes file_put_contents \
       makedirs mkdirSync mknod mkfifo binwrite writeLines write_csv touch extractall unpack_archive make_archive FileHandler \
       RotatingFileHandler writeTextFileSync to_csv to_parquet to_excel savefig extract_all to_json to_html to_markdown to_latex to_feather to_pickle",
-        Call::Write,
+        CallEffect::Write,
     ),
     (
         "copyfile copy2 copyFileSync copyFile copytree symlink symlinkSync linkSync cpSync cp_r ln_s ln_sf",
-        Call::WriteSecond,
+        CallEffect::WriteSecond,
     ),
-    ("chmod chmodSync fchmod lchmod chown chownSync", Call::Mode),
+    (
+        "chmod chmodSync fchmod lchmod chown chownSync",
+        CallEffect::Mode,
+    ),
     (
         "urlopen urlretrieve HTTPConnection HTTPSConnection create_connection open_connection create_server FTP SMTP Telnet SSHClient \
       XMLHttpRequest fetch createConnection fsockopen pfsockopen curl_init curl_exec stream_socket_client gethostbyname getaddrinfo \
       connect_ex WebSocket ClientSession TCPSocket UDPSocket UNIXSocket TCPServer socket sendto getstore mirror URLopener open_url download_file",
-        Call::Network,
+        CallEffect::Network,
     ),
     (
         "setuid setgid seteuid setreuid setresuid setegid setregid setcap chroot",
-        Call::Privilege,
+        CallEffect::Privilege,
     ),
     (
         "eval exec_code compile_eval runInThisContext runInNewContext runInContext instance_eval class_eval create_function \
       loadstring evaluate exec_module runpy run_code",
-        Call::Evaluate,
+        CallEffect::Evaluate,
     ),
-    ("__import__ import_module require import", Call::Load),
-    ("killpg", Call::Kill),
-    ("chdir fchdir", Call::Folder),
+    ("__import__ import_module require import", CallEffect::Load),
+    ("killpg", CallEffect::Kill),
+    ("chdir fchdir", CallEffect::Folder),
 ];
 
 /// Functions that only mean something by their full name, or behind these beginnings.
-const QUALIFIED: &[(&str, &str, Call)] = &[
-    ("subprocess", "run call", Call::Run),
-    ("child_process cp", "exec spawn fork", Call::Run),
-    ("os", "startfile", Call::Run),
-    ("pty", "spawn", Call::Run),
-    ("Kernel Process IO Open3 PTY", "exec spawn popen", Call::Run),
-    ("os io", "execute", Call::Run),
-    ("Deno Bun", "run Command spawn spawnSync $", Call::Run),
+const QUALIFIED: &[(&str, &str, CallEffect)] = &[
+    ("subprocess", "run call", CallEffect::Run),
+    ("child_process cp", "exec spawn fork", CallEffect::Run),
+    ("os", "startfile", CallEffect::Run),
+    ("pty", "spawn", CallEffect::Run),
+    (
+        "Kernel Process IO Open3 PTY",
+        "exec spawn popen",
+        CallEffect::Run,
+    ),
+    ("os io", "execute", CallEffect::Run),
+    ("Deno Bun", "run Command spawn spawnSync $", CallEffect::Run),
     (
         "Deno Bun",
         "write writeFile writeFileSync writeTextFile writeTextFileSync create createSync",
-        Call::Write,
+        CallEffect::Write,
     ),
-    ("Deno", "removeSync truncate truncateSync", Call::Delete),
-    ("Deno", "renameSync", Call::Move),
-    ("Deno", "copyFile symlink link", Call::WriteSecond),
-    ("Deno", "chmod chown", Call::Mode),
+    (
+        "Deno",
+        "removeSync truncate truncateSync",
+        CallEffect::Delete,
+    ),
+    ("Deno", "renameSync", CallEffect::Move),
+    ("Deno", "copyFile symlink link", CallEffect::WriteSecond),
+    ("Deno", "chmod chown", CallEffect::Mode),
     (
         "Deno Bun",
         "connect listen listenTls serve connectTls listenDatagram",
-        Call::Network,
+        CallEffect::Network,
     ),
-    ("sqlite3", "connect", Call::Write),
-    ("fs promises", "truncate rmdir unlink", Call::Delete),
-    ("Pathname", "rmtree delete unlink", Call::Delete),
-    ("Dir FileUtils", "chdir cd", Call::Folder),
+    ("sqlite3", "connect", CallEffect::Write),
+    ("fs promises", "truncate rmdir unlink", CallEffect::Delete),
+    ("Pathname", "rmtree delete unlink", CallEffect::Delete),
+    ("Dir FileUtils", "chdir cd", CallEffect::Folder),
     (
         "os fs shutil File FileUtils Dir pathlib Deno fsp promises",
         "remove delete rm unlink truncate removeSync",
-        Call::Delete,
+        CallEffect::Delete,
     ),
     (
         "os fs shutil File FileUtils pathlib fsp Deno",
         "rename move mv replace renames",
-        Call::Move,
+        CallEffect::Move,
     ),
     (
         "shutil FileUtils fs os File",
         "copy cp link install",
-        Call::WriteSecond,
+        CallEffect::WriteSecond,
     ),
     (
         "os Dir FileUtils fs Deno",
         "mkdir mkdir_p writeTextFile",
-        Call::Write,
+        CallEffect::Write,
     ),
-    ("File IO Pathname", "write", Call::Write),
+    ("File IO Pathname", "write", CallEffect::Write),
     (
         "requests httpx session s",
         "get post put delete head patch request Session",
-        Call::Network,
+        CallEffect::Network,
     ),
     (
         "http https net tls http2 dgram",
         "get request connect createConnection createSocket createServer",
-        Call::Network,
+        CallEffect::Network,
     ),
     (
         "Net::HTTP Net::FTP Net::SSH URI HTTP::Tiny LWP::UserAgent IO::Socket::INET IO::Socket Socket LWP::Simple Faraday HTTParty",
         "get post new start open tcp connect get_response request getprint",
-        Call::Network,
+        CallEffect::Network,
     ),
-    ("os process", "kill", Call::Kill),
-    ("process", "dlopen binding", Call::Evaluate),
-    ("ctypes", "CDLL cdll.LoadLibrary", Call::Evaluate),
-    ("marshal pickle", "loads", Call::Evaluate),
+    ("os process", "kill", CallEffect::Kill),
+    ("process", "dlopen binding", CallEffect::Evaluate),
+    ("ctypes", "CDLL cdll.LoadLibrary", CallEffect::Evaluate),
+    ("marshal pickle", "loads", CallEffect::Evaluate),
 ];
 
 /// Modules that are only there to talk to other machines.
@@ -191,7 +202,7 @@ pub(super) fn is_network_module(name: &str) -> bool {
 }
 
 /// Returns what calling a function does, if it has consequences.
-pub(super) fn call(language: Language, name: &str) -> Option<Call> {
+pub(super) fn call(language: Language, name: &str) -> Option<CallEffect> {
     let last = name.rsplit(['.', ':']).next().unwrap_or(name);
     let head = name
         .get(..name.len() - last.len())
@@ -227,12 +238,14 @@ pub(super) fn call(language: Language, name: &str) -> Option<Call> {
     clippy::too_many_lines,
     reason = "one arm for each name, and an arm is a line or two"
 )]
-fn own(language: Language, name: &str, last: &str) -> Option<Call> {
+fn own(language: Language, name: &str, last: &str) -> Option<CallEffect> {
     match (language, name) {
-        (Language::Perl | Language::Ruby | Language::Php | Language::C, "exec") => Some(Call::Run),
+        (Language::Perl | Language::Ruby | Language::Php | Language::C, "exec") => {
+            Some(CallEffect::Run)
+        }
         (Language::JavaScript, _) if last == "exec" || last == "spawn" => {
             // `regex.exec(text)` is everywhere; a module or a bare name runs commands.
-            (name == "exec" || name == "spawn" || name.starts_with('.')).then_some(Call::Run)
+            (name == "exec" || name == "spawn" || name.starts_with('.')).then_some(CallEffect::Run)
         }
         (Language::Python, _)
             if name.starts_with('.')
@@ -245,43 +258,45 @@ fn own(language: Language, name: &str, last: &str) -> Option<Call> {
                 ]
                 .contains(&last) =>
         {
-            Some(Call::WriteReceiver)
+            Some(CallEffect::WriteReceiver)
         }
-        (Language::Python, ".rename" | ".rename_to" | ".replace_with") => Some(Call::Move),
-        (Language::Python, "exec" | "compile") => Some(Call::Evaluate),
-        (Language::JavaScript, "Function") => Some(Call::Evaluate),
-        (Language::Php, "assert") => Some(Call::Evaluate),
-        (Language::Lua, "load") => Some(Call::Evaluate),
+        (Language::Python, ".rename" | ".rename_to" | ".replace_with") => Some(CallEffect::Move),
+        (Language::Python, "exec" | "compile") => Some(CallEffect::Evaluate),
+        (Language::JavaScript, "Function") => Some(CallEffect::Evaluate),
+        (Language::Php, "assert") => Some(CallEffect::Evaluate),
+        (Language::Lua, "load") => Some(CallEffect::Evaluate),
         (Language::Lua, "dofile" | "loadfile")
         | (Language::Ruby, "load" | "require_relative")
         | (Language::R, "source" | "sys.source" | "Code.require_file" | "Code.eval_file") => {
-            Some(Call::Source)
+            Some(CallEffect::Source)
         }
         (Language::Python | Language::Perl | Language::Ruby | Language::Lua, _)
             if last == "open" && !head_is_harmless(name) =>
         {
-            Some(Call::Open)
+            Some(CallEffect::Open)
         }
-        (Language::Python, "zipfile.ZipFile" | "ZipFile" | "tarfile.TarFile") => Some(Call::Open),
-        (Language::Php | Language::C, "fopen" | "SplFileObject") => Some(Call::Open),
+        (Language::Python, "zipfile.ZipFile" | "ZipFile" | "tarfile.TarFile") => {
+            Some(CallEffect::Open)
+        }
+        (Language::Php | Language::C, "fopen" | "SplFileObject") => Some(CallEffect::Open),
         (Language::JavaScript, _)
             if last == "openSync"
                 || name == "fs.open"
                 || name == "promises.open"
                 || name == "Deno.open" =>
         {
-            Some(Call::Open)
+            Some(CallEffect::Open)
         }
-        (Language::Ruby, "IO.popen" | "Kernel.open" | "sh") => Some(Call::Run),
-        (Language::Ruby, _) if [".rmtree", ".unlink"].contains(&name) => Some(Call::Delete),
-        (Language::Perl | Language::Php | Language::C, "rename" | "link") => Some(Call::Move),
+        (Language::Ruby, "IO.popen" | "Kernel.open" | "sh") => Some(CallEffect::Run),
+        (Language::Ruby, _) if [".rmtree", ".unlink"].contains(&name) => Some(CallEffect::Delete),
+        (Language::Perl | Language::Php | Language::C, "rename" | "link") => Some(CallEffect::Move),
         (
             Language::C,
             "Command::new"
             | "std::process::Command::new"
             | "process::Command::new"
             | "exec.Command",
-        ) => Some(Call::Run),
+        ) => Some(CallEffect::Run),
         (
             Language::C,
             "fs::remove_dir_all"
@@ -290,21 +305,21 @@ fn own(language: Language, name: &str, last: &str) -> Option<Call> {
             | "std::fs::remove_file"
             | "os.RemoveAll"
             | "os.Remove",
-        ) => Some(Call::Delete),
+        ) => Some(CallEffect::Delete),
         (Language::C, "remove") | (Language::Perl | Language::Php, "truncate") => {
-            Some(Call::Delete)
+            Some(CallEffect::Delete)
         }
-        (Language::R, "file.remove" | "dir.remove") => Some(Call::Delete),
-        (Language::Perl | Language::Php | Language::C, "mkdir") => Some(Call::Write),
-        (Language::Perl, "do") => Some(Call::Source),
+        (Language::R, "file.remove" | "dir.remove") => Some(CallEffect::Delete),
+        (Language::Perl | Language::Php | Language::C, "mkdir") => Some(CallEffect::Write),
+        (Language::Perl, "do") => Some(CallEffect::Source),
         (
             Language::R,
             "writeLines" | "write.csv" | "write.table" | "saveRDS" | "write" | "write_csv"
             | "write_json",
-        ) => Some(Call::WriteSecond),
-        (Language::Perl | Language::Php, "copy") => Some(Call::WriteSecond),
-        (Language::Perl | Language::C, "kill") => Some(Call::Kill),
-        (Language::JavaScript, _) if last == "rm" && name != "rm" => Some(Call::Delete),
+        ) => Some(CallEffect::WriteSecond),
+        (Language::Perl | Language::Php, "copy") => Some(CallEffect::WriteSecond),
+        (Language::Perl | Language::C, "kill") => Some(CallEffect::Kill),
+        (Language::JavaScript, _) if last == "rm" && name != "rm" => Some(CallEffect::Delete),
         (Language::Php, "file_get_contents") => None,
         _ => None,
     }

@@ -6,61 +6,73 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        gates::Refusal,
-        guarded::TaskList,
-        night::health::{self, Finding},
+        gates::GateRefusal,
+        night::{health, health::HealthFinding},
+        tasks::TaskList,
     },
     interfaces::{
         cli::{
-            args::Global,
+            args::GlobalArgs,
             commands::task,
-            exit::{Exit, Trouble},
-            gate_kit::{Court, Desk},
-            kit::{self, Kit},
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services,
+            services::ServiceFactory,
+            task_services::TaskServices,
         },
         report::Printer,
     },
-    ports::hands::Confined,
+    ports::agent_runners::ConfinementFacts,
     services::night,
 };
 
 /// Shows the table; the exit code says whether a night could begin.
 pub(super) fn main(
     file: &Path,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let list = task::read(file, kit)?;
-    let desk = kit.task_desk(global)?;
-    let mut court = Court::convene(kit, global)?;
-    task::settle_crash(&mut court, &desk, global, kit, printer)?;
-    let confined = task::confined(&list, &desk, kit)?;
-    let Some(findings) = look(&list, &desk, &court, confined, kit)? else {
-        return Ok(Exit::Cancelled);
+) -> Result<CliExit, CliError> {
+    let list = task::read(file, services)?;
+    let task_services = services.task_desk(global)?;
+    let mut gate_services = GateServices::convene(services, global)?;
+    task::settle_crash(
+        &mut gate_services,
+        &task_services,
+        global,
+        services,
+        printer,
+    )?;
+    let confined = task::confined(&list, &task_services, services)?;
+    let Some(findings) = look(&list, &task_services, &gate_services, confined, services)? else {
+        return Ok(CliExit::Cancelled);
     };
     printer.line(&health::table(&findings));
     let refusal = refusal(&findings);
     printer.document(&json!({ "healthy": refusal.is_none(), "findings": findings }));
     let Some(refusal) = refusal else {
-        return Ok(Exit::Success);
+        return Ok(CliExit::Success);
     };
     printer.alert(&format!("no night would begin: {}", refusal.why));
-    Ok(Exit::Refused)
+    Ok(CliExit::Refused)
 }
 
 /// Looks at everything and judges it by what the phase asks for; `None` = a person did not want to wait.
 pub(super) fn look(
     list: &TaskList,
-    desk: &Desk,
-    court: &Court,
-    confined: Confined,
-    kit: &dyn Kit,
-) -> Result<Option<Vec<Finding>>, Trouble> {
-    let permission = court.report().permission;
-    let records = court.chain.records.clone();
-    let (list, tools, run) = (list.clone(), desk.tools.clone(), desk.run.clone());
-    let facts = kit::block_on(kit, move |mut stop| {
+    task_services: &TaskServices,
+    gate_services: &GateServices,
+    confined: ConfinementFacts,
+    services: &dyn ServiceFactory,
+) -> Result<Option<Vec<HealthFinding>>, CliError> {
+    let permission = gate_services.report().permission;
+    let records = gate_services.chain.records.clone();
+    let (list, tools, run) = (
+        list.clone(),
+        task_services.tools.clone(),
+        task_services.run.clone(),
+    );
+    let facts = services::block_on(services, move |mut stop| {
         Box::pin(async move {
             tokio::select! {
                 facts = night::health::look(&list, &tools, &records, &confined, &run) => Some(facts),
@@ -73,14 +85,14 @@ pub(super) fn look(
 }
 
 /// Returns the refusal that the first red finding stands for.
-pub(super) fn refusal(findings: &[Finding]) -> Option<Refusal> {
+pub(super) fn refusal(findings: &[HealthFinding]) -> Option<GateRefusal> {
     let red = health::first_red(findings)?;
     let remedy = if red.remedy.is_empty() {
         String::new()
     } else {
         format!("; {}", red.remedy)
     };
-    Some(Refusal {
+    Some(GateRefusal {
         why: format!("unhealthy ({}): {}", red.what, red.seen),
         next: format!("tos night check LIST{remedy}"),
     })

@@ -1,9 +1,9 @@
 //! `tos night`: a list of guarded tasks carried out while nobody watches, and what is told about it.
 
-mod begin;
 mod check;
 mod resume;
 mod show;
+mod start;
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ use serde_json::json;
 
 use crate::interfaces::{
     cli::{
-        args::Global,
-        exit::{Exit, Trouble},
-        kit::Kit,
+        args::GlobalArgs,
+        exit::{CliError, CliExit},
+        services::ServiceFactory,
     },
     report::Printer,
 };
@@ -40,7 +40,7 @@ enum Verb {
         /// The list: a plan (YAML), TOML or JSON; `-` reads TOML or JSON from standard input
         list: PathBuf,
         #[command(flatten)]
-        time: Time,
+        time: TimeOfDay,
         /// Somebody sits at the terminal; where the autonomy level wants it, `go` is asked for each task
         #[arg(long)]
         attended: bool,
@@ -50,7 +50,7 @@ enum Verb {
         /// The run; the newest night with open tasks if absent
         run: Option<String>,
         #[command(flatten)]
-        time: Time,
+        time: TimeOfDay,
         /// Somebody sits at the terminal
         #[arg(long)]
         attended: bool,
@@ -76,7 +76,7 @@ enum Verb {
 
 /// When a session has to be over.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct Time {
+pub(super) struct TimeOfDay {
     /// Until this time of day, e.g. `07:00`
     #[arg(long, value_name = "HH:MM", conflicts_with = "time")]
     until: Option<String>,
@@ -88,37 +88,41 @@ pub(super) struct Time {
 /// Does what the verb says.
 pub fn main(
     args: &NightArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     match &args.verb {
-        Verb::Check { list } => check::main(list, global, kit, printer),
+        Verb::Check { list } => check::main(list, global, services, printer),
         Verb::Start {
             list,
             time,
             attended,
-        } => begin::main(list, time, *attended, global, kit, printer),
+        } => start::main(list, time, *attended, global, services, printer),
         Verb::Resume {
             run,
             time,
             attended,
-        } => resume::main(run.as_deref(), time, *attended, global, kit, printer),
+        } => resume::main(run.as_deref(), time, *attended, global, services, printer),
         Verb::Summary { run, html } => {
-            show::main(run.as_deref(), html.as_deref(), global, kit, printer)
+            show::main(run.as_deref(), html.as_deref(), global, services, printer)
         }
-        Verb::Merge { run } => show::merge(run.as_deref(), global, kit, printer),
-        Verb::List => show::list(global, kit, printer),
-        Verb::Sync => sync(global, kit, printer),
+        Verb::Merge { run } => show::merge(run.as_deref(), global, services, printer),
+        Verb::List => show::list(global, services, printer),
+        Verb::Sync => sync(global, services, printer),
     }
 }
 
-fn sync(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
-    let delivered = kit.deliver_events(global)?;
+fn sync(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let delivered = services.deliver_events(global)?;
     let delivered = delivered.ok_or_else(|| {
-        Trouble::NotDone("nobody collects events; see `[events]` in docs/night.md".to_owned())
+        CliError::NotDone("nobody collects events; see `[events]` in docs/night.md".to_owned())
     })?;
     printer.line(&format!("{delivered} events delivered"));
     printer.document(&json!({ "delivered": delivered }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

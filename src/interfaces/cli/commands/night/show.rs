@@ -6,28 +6,28 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        guarded::Stop,
-        night::{Summary, dollars, runs, summarise},
+        night::{NightSummary, dollars, runs, summarise},
+        tasks::StopReason,
     },
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            gate_kit::Court,
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services::ServiceFactory,
         },
-        report::{Printer, night, night_html},
+        report::{Printer, night, night::html},
     },
     ports::ledger::Ledger,
 };
 
-fn read(ledger: &dyn Ledger, run: Option<&str>) -> Result<Summary, Trouble> {
+fn read(ledger: &dyn Ledger, run: Option<&str>) -> Result<NightSummary, CliError> {
     let records = ledger.read()?.records;
     let newest = || runs(&records).pop();
     let run = run.map(str::to_owned).or_else(newest);
-    let run = run.ok_or_else(|| Trouble::NotDone("no run is on record".to_owned()))?;
+    let run = run.ok_or_else(|| CliError::NotDone("no run is on record".to_owned()))?;
     summarise(&records, &run).ok_or_else(|| {
-        Trouble::Usage(format!(
+        CliError::Usage(format!(
             "the ledger knows no run {run}; see `tos night list`"
         ))
     })
@@ -37,31 +37,31 @@ fn read(ledger: &dyn Ledger, run: Option<&str>) -> Result<Summary, Trouble> {
 pub(super) fn main(
     run: Option<&str>,
     html: Option<&Path>,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let summary = read(&*kit.ledger(global)?, run)?;
+) -> Result<CliExit, CliError> {
+    let summary = read(&*services.ledger(global)?, run)?;
     printer.line(&night::text(&summary));
     if let Some(file) = html {
-        kit.write_file(file, &night_html::page(&summary))?;
+        services.write_file(file, &html::page(&summary))?;
         printer.note(&format!("page: {}", file.display()));
     }
     printer.document(&json!(summary));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// Writes the summary of a run where it is kept, and shows it.
 pub(super) fn tell(
     run: &str,
-    court: &Court,
-    global: &Global,
-    kit: &dyn Kit,
+    gate_services: &GateServices,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<(), Trouble> {
-    let summary = read(&*court.ledger, Some(run))?;
+) -> Result<(), CliError> {
+    let summary = read(&*gate_services.ledger, Some(run))?;
     printer.line(&night::text(&summary));
-    keep(run, court, global, kit, printer);
+    keep(run, gate_services, global, services, printer);
     printer.document(&json!(summary));
     Ok(())
 }
@@ -70,20 +70,21 @@ pub(super) fn tell(
 /// time, so what cannot be written is told and stops nothing.
 pub(in crate::interfaces::cli::commands) fn keep(
     run: &str,
-    court: &Court,
-    global: &Global,
-    kit: &dyn Kit,
+    gate_services: &GateServices,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
 ) {
-    let kept = || -> Result<(), Trouble> {
-        let summary = read(&*court.ledger, Some(run))?;
+    let kept = || -> Result<(), CliError> {
+        let summary = read(&*gate_services.ledger, Some(run))?;
         let files = [
             ("txt", format!("{}\n", night::text(&summary))),
             ("json", format!("{:#}\n", json!(summary))),
-            ("html", night_html::page(&summary)),
+            ("html", html::page(&summary)),
         ];
         for (ending, text) in files {
-            let path = kit.write_state(global, &format!("nights/{run}/summary.{ending}"), &text)?;
+            let path =
+                services.write_state(global, &format!("nights/{run}/summary.{ending}"), &text)?;
             if ending == "html" {
                 printer.note(&format!("page: {}", path.display()));
             }
@@ -96,10 +97,14 @@ pub(in crate::interfaces::cli::commands) fn keep(
 }
 
 /// Lists the runs on record.
-pub(super) fn list(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<Exit, Trouble> {
-    let records = kit.ledger(global)?.read()?.records;
+pub(super) fn list(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let records = services.ledger(global)?.read()?.records;
     let all = runs(&records);
-    let seen: Vec<Summary> = all
+    let seen: Vec<NightSummary> = all
         .iter()
         .filter_map(|run| summarise(&records, run))
         .collect();
@@ -113,7 +118,7 @@ pub(super) fn list(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<
             summary.list,
             summary.counts.success,
             summary.all(),
-            Stop::words_of(summary.ended_by()),
+            StopReason::words_of(summary.ended_by()),
         );
         printer.line(line.trim_end());
     }
@@ -121,34 +126,34 @@ pub(super) fn list(global: &Global, kit: &dyn Kit, printer: &Printer) -> Result<
         printer.note("no run is on record");
     }
     printer.document(&json!({ "runs": seen }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// Takes accepted work over.
 pub(super) fn merge(
     run: Option<&str>,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
+) -> Result<CliExit, CliError> {
     // Nobody may be at work on what is taken over.
-    let desk = kit.task_desk(global)?;
-    let summary = read(&*desk.tools.ledger, run)?;
+    let task_services = services.task_desk(global)?;
+    let summary = read(&*task_services.tools.ledger, run)?;
     let run = &summary.run;
     let tip = summary.tip.filter(|tip| Some(tip) != summary.base.as_ref());
     let tip = tip
         .filter(|_| summary.counts.success > 0)
-        .ok_or_else(|| Trouble::NotDone(format!("{run} has no accepted work")))?;
-    let taken = desk
+        .ok_or_else(|| CliError::NotDone(format!("{run} has no accepted work")))?;
+    let taken = task_services
         .tools
         .worktrees
         .take_over(&tip, &format!("refs/tos/runs/{run}"));
-    let branch = taken.map_err(|error| Trouble::NotDone(error.to_string()))?;
+    let branch = taken.map_err(|error| CliError::NotDone(error.to_string()))?;
     printer.line(&format!(
         "{branch} now has the work of {} tasks of {run}",
         summary.counts.success
     ));
     printer.note("what turns out to be wrong is rejected with: tos task reject TASK");
     printer.document(&json!({ "run": run, "branch": branch, "commit": tip }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::args::DodArgs;
 use crate::{
     interfaces::{
-        cli::{args::Global, exit::Exit, kit::Kit},
+        cli::{args::GlobalArgs, exit::CliExit, services::ServiceFactory},
         report::Printer,
     },
-    ports::itself::{Ended, Itself},
+    ports::self_process::{ExitedChild, SelfProcess},
 };
 
 struct Check<'a> {
-    tos: &'a dyn Itself,
+    tos: &'a dyn SelfProcess,
     printer: &'a Printer,
     home: PathBuf,
     seen: Vec<String>,
@@ -26,13 +26,18 @@ struct Check<'a> {
 type Verdict<T> = Result<T, String>;
 
 /// Runs the checklist.
-pub fn main(args: &DodArgs, _global: &Global, kit: &dyn Kit, printer: &Printer) -> Exit {
-    let tos = kit.itself();
-    let home = match kit.shelf().home(args.home.as_deref()) {
+pub fn main(
+    args: &DodArgs,
+    _global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> CliExit {
+    let tos = services.self_process();
+    let home = match services.plan_store().home(args.home.as_deref()) {
         Ok(home) => home,
         Err(error) => {
             printer.error(&error.to_string(), &[], None);
-            return Exit::Invalid;
+            return CliExit::Invalid;
         }
     };
     let mut check = Check {
@@ -51,17 +56,17 @@ pub fn main(args: &DodArgs, _global: &Global, kit: &dyn Kit, printer: &Printer) 
         && let Err(why) = tos.write(path, &format!("{summary:#}\n"))
     {
         printer.error(&why, &[], None);
-        return Exit::NotDone;
+        return CliExit::NotDone;
     }
     printer.document(&summary);
     match result {
         Ok(()) => {
             printer.line("dod-check: PASS");
-            Exit::Success
+            CliExit::Success
         }
         Err(why) => {
             printer.error(&why, &[], Some("run it where `examples/` is"));
-            Exit::NotDone
+            CliExit::NotDone
         }
     }
 }
@@ -78,14 +83,14 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn plan(&self, words: &[&str]) -> Verdict<Ended> {
+    fn plan(&self, words: &[&str]) -> Verdict<ExitedChild> {
         let mut all = vec!["plan".to_owned()];
         all.extend(words.iter().map(|word| (*word).to_owned()));
         all.extend(["--home".to_owned(), self.home.display().to_string()]);
         self.tos.run(&all)
     }
 
-    fn wants(&self, what: &str, found: &Ended, code: i32) -> Verdict<()> {
+    fn wants(&self, what: &str, found: &ExitedChild, code: i32) -> Verdict<()> {
         if found.0 != code {
             return Err(format!("{what}: exit code {} instead of {code}", found.0));
         }
@@ -227,13 +232,13 @@ impl Check<'_> {
             &home,
         ]
         .map(str::to_owned);
-        let child = self.tos.begin(&words)?;
+        let child = self.tos.spawn(&words)?;
         let id = self.appeared(&before);
         let asked = id
             .as_ref()
             .map_err(Clone::clone)
             .and_then(|id| self.plan(&["cancel", id]));
-        let ended = child.end(Duration::from_secs(30))?;
+        let ended = child.wait(Duration::from_secs(30))?;
         let (id, asked) = (id?, asked?);
         self.wants("cancel", &asked, 0)?;
         if !asked.1.contains("cancel requested") {
@@ -266,7 +271,7 @@ impl Check<'_> {
             {
                 return Ok(id);
             }
-            self.tos.pause(Duration::from_millis(100));
+            self.tos.sleep(Duration::from_millis(100));
         }
         Err(format!(
             "no run appeared in {}",

@@ -1,30 +1,35 @@
 //! A run whose plan was edited after it began: says so, and goes on with either plan.
 
-use super::{Desk, Trouble, run::restricted};
+use super::{PlanCliError, PlanCommands, restrict::restricted};
 use crate::{
     domain::plan::{
-        Plan, TaskIndex, event::Source, graph::Graph, state::RunState, task::PolicyMode,
+        Plan, TaskIndex, event::PlanSource, graph::PlanGraph, state::RunState, task::PolicyMode,
     },
     ports::plan_store::RunDir,
 };
 
 /// Returns the files of the plan as they are now, where one of them is not what it was when the run began.
-pub(super) fn sources(desk: Desk<'_>, state: &RunState) -> Option<Vec<Source>> {
+pub(super) fn sources(context: PlanCommands<'_>, state: &RunState) -> Option<Vec<PlanSource>> {
     let then = &state.created.sources;
-    let now: Vec<Source> = then
+    let now: Vec<PlanSource> = then
         .iter()
         // A file that is gone says nothing about what anybody wants.
-        .map(|source| desk.shelf.source(source.path.as_ref()).unwrap_or_else(|| source.clone()))
+        .map(|source| context.plan_store.source(source.path.as_ref()).unwrap_or_else(|| source.clone()))
         .collect();
     (now != *then).then_some(now)
 }
 
 /// Says that the plan was edited, and how to use it.
-pub(super) fn announce(desk: Desk<'_>, run: &dyn RunDir, state: &RunState, now: &[Source]) {
+pub(super) fn announce(
+    context: PlanCommands<'_>,
+    run: &dyn RunDir,
+    state: &RunState,
+    now: &[PlanSource],
+) {
     let changed = now.iter().zip(&state.created.sources);
     let changed = changed.filter(|(now, then)| now != then);
     let names: Vec<String> = changed.map(|(now, _)| format!("`{}`", now.path)).collect();
-    desk.printer.alert(&format!(
+    context.printer.alert(&format!(
         "note: {} was edited after the run began; the run goes on with the plan as it was. To go on with the edited plan: \
          `tos plan resume {} --edited`",
         names.join(", "),
@@ -34,19 +39,21 @@ pub(super) fn announce(desk: Desk<'_>, run: &dyn RunDir, state: &RunState, now: 
 
 /// Loads the edited plan in place of the old one; returns it with the tasks that have to run again for it.
 pub(super) fn take(
-    desk: Desk<'_>,
+    context: PlanCommands<'_>,
     run: &mut dyn RunDir,
     state: &RunState,
     old: &Plan,
-) -> Result<(Plan, Vec<TaskIndex>), Trouble> {
+) -> Result<(Plan, Vec<TaskIndex>), PlanCliError> {
     let created = &state.created;
     let Some(first) = created.sources.first() else {
-        return Err(Trouble::Usage(format!(
+        return Err(PlanCliError::Usage(format!(
             "run `{}` did not note which file its plan came from; begin a new run",
             run.id()
         )));
     };
-    let mut plan = desk.shelf.load(first.path.as_ref(), &created.params)?;
+    let mut plan = context
+        .plan_store
+        .load(first.path.as_ref(), &created.params)?;
     if old.policy == PolicyMode::Enforce {
         // Whatever made the run enforced, an edit must not undo it.
         plan.policy = PolicyMode::Enforce;
@@ -71,7 +78,7 @@ pub(super) fn take(
                 names.join(", ")
             }
         };
-        return Err(Trouble::Usage(format!(
+        return Err(PlanCliError::Usage(format!(
             "the edited plan has other tasks than run `{}`, or another order (new: {}; gone: {}); begin a new run: \
              `tos plan run {}`",
             run.id(),
@@ -85,7 +92,7 @@ pub(super) fn take(
         .filter(|(_, (old, new))| old != new)
         .map(|(index, _)| index)
         .collect();
-    let affected = Graph::of(&plan).downstream_of(&changed);
+    let affected = PlanGraph::of(&plan).downstream_of(&changed);
     let is_over = |index: &TaskIndex| state.task(*index).is_some_and(|task| task.status.is_over());
     let again = affected.into_iter().filter(is_over).collect();
     run.replace_plan(&plan)?;

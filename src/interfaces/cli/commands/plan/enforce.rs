@@ -7,73 +7,73 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Desk, Trouble};
+use super::{PlanCliError, PlanCommands};
 use crate::{
     config::Settings,
     domain::{
-        command::{Command, Kind},
+        command::{Command, CommandKind},
         plan::{
-            Plan, Task, TaskIndex,
-            task::{Action, JobTask, PolicyMode, Stdin},
+            Plan, PlanTask, TaskIndex,
+            task::{JobTask, PolicyMode, TaskAction, TaskStdin},
         },
     },
-    ports::plan_host::{Guard, without_dots},
-    services::plan_runner::Confinement,
+    ports::plan_host::{TaskGuard, without_dots},
+    services::plan::PlanConfinementFacts,
 };
 
 /// What the policy has to say about a plan.
 #[derive(Default)]
-pub(super) struct Enforced {
+pub(super) struct EnforcedPolicy {
     /// What stands around its tasks.
-    pub(super) guard: Option<Guard>,
+    pub(super) guard: Option<TaskGuard>,
     /// The same for the records.
-    pub(super) confinement: Option<Confinement>,
+    pub(super) confinement: Option<PlanConfinementFacts>,
     /// The tasks that are forbidden, and why.
     pub(super) denied: BTreeMap<TaskIndex, String>,
 }
 
 /// Builds the wall around the tasks of a plan that wants it, and judges them.
 pub(super) fn prepare(
-    desk: Desk<'_>,
+    context: PlanCommands<'_>,
     plan: &Plan,
     home: &Path,
     workdir: &Path,
     sources: &[PathBuf],
-) -> Result<Enforced, Trouble> {
+) -> Result<EnforcedPolicy, PlanCliError> {
     if plan.policy == PolicyMode::Off {
-        return Ok(Enforced::default());
+        return Ok(EnforcedPolicy::default());
     }
-    let wrong = |error: String| Trouble::Usage(format!("the policy cannot be read: {error}"));
-    let settings = desk
-        .kit
-        .settings(desk.global)
+    let wrong = |error: String| PlanCliError::Usage(format!("the policy cannot be read: {error}"));
+    let settings = context
+        .services
+        .settings(context.global)
         .map_err(|error| wrong(error.to_string()))?;
     let policy = settings
         .policy()
         .map_err(|error| wrong(error.to_string()))?;
-    let around = desk
-        .kit
+    let around = context
+        .services
         .plan_guard(&settings, home, workdir, sources)
-        .map_err(|error| Trouble::Usage(error.to_string()))?;
+        .map_err(|error| PlanCliError::Usage(error.to_string()))?;
     if let Some(folder) = &plan.artifacts_dir
         && !around
             .guard
             .reach
             .may_write(&without_dots(&workdir.join(folder)))
     {
-        return Err(Trouble::Usage(format!(
+        return Err(PlanCliError::Usage(format!(
             "under `policy: enforce` `artifacts_dir` must lie in the working directory, outside of what tos and git keep \
              there, found `{folder}`"
         )));
     }
     if let Some(notice) = &around.notice {
-        desk.printer.alert(notice);
+        context.printer.alert(notice);
     }
     let mut denied = BTreeMap::new();
     for (index, task) in (0..).zip(&plan.tasks) {
         let why = match &task.action {
-            Action::Job(job) => job_fault(task, job, &settings, workdir),
-            Action::Argv(_) | Action::Shell(_) => {
+            TaskAction::Job(job) => job_fault(task, job, &settings, workdir),
+            TaskAction::Argv(_) | TaskAction::Shell(_) => {
                 let verdict = policy.judge(&command(task), &around.world);
                 (!verdict.is_allowed())
                     .then(|| format!("the policy forbids it: {}", verdict.reason))
@@ -82,7 +82,7 @@ pub(super) fn prepare(
         // The reason quotes the command, and goes into the records.
         denied.extend(why.map(|why| (index, around.guard.redactor.clean(&why))));
     }
-    Ok(Enforced {
+    Ok(EnforcedPolicy {
         guard: Some(around.guard),
         confinement: Some(around.confinement),
         denied,
@@ -91,18 +91,18 @@ pub(super) fn prepare(
 
 /// Returns the command of a task as the policy has to see it. Where the task says more than a command (a directory,
 /// variables, input), that decides what the command does, so it is all spelled out for a shell.
-fn command(task: &Task) -> Command {
+fn command(task: &PlanTask) -> Command {
     let (kind, code, argv) = match &task.action {
-        Action::Argv(argv) => (Kind::Exec, String::new(), argv.clone()),
-        Action::Shell(code) => (Kind::Sh, code.clone(), Vec::new()),
-        Action::Job(_) => (Kind::Exec, String::new(), Vec::new()),
+        TaskAction::Argv(argv) => (CommandKind::Exec, String::new(), argv.clone()),
+        TaskAction::Shell(code) => (CommandKind::Sh, code.clone(), Vec::new()),
+        TaskAction::Job(_) => (CommandKind::Exec, String::new(), Vec::new()),
     };
     let stdin = task.extra.as_ref().map(|extra| &extra.stdin);
     let (before, after) = (surroundings(task), stdin.map(input).unwrap_or_default());
     if before.is_empty() && after.is_empty() {
         return Command { kind, code, argv };
     }
-    if kind == Kind::Sh {
+    if kind == CommandKind::Sh {
         let code = format!("{before}{{ {code}\n}}{after}");
         return Command { kind, code, argv };
     }
@@ -115,7 +115,7 @@ fn command(task: &Task) -> Command {
     }
 }
 
-fn surroundings(task: &Task) -> String {
+fn surroundings(task: &PlanTask) -> String {
     let mut text = String::new();
     if let Some(cwd) = &task.cwd {
         text.extend(["cd -- ", &quoted(cwd), " || exit\n"]);
@@ -130,11 +130,11 @@ fn surroundings(task: &Task) -> String {
     text
 }
 
-fn input(stdin: &Stdin) -> String {
+fn input(stdin: &TaskStdin) -> String {
     match stdin {
-        Stdin::Empty => String::new(),
-        Stdin::File(path) => format!(" < {}\n", quoted(path)),
-        Stdin::Text(text) => {
+        TaskStdin::Empty => String::new(),
+        TaskStdin::File(path) => format!(" < {}\n", quoted(path)),
+        TaskStdin::Text(text) => {
             let mut end = "END".to_owned();
             while text.lines().any(|line| line == end) {
                 end.push('_');
@@ -149,7 +149,12 @@ fn quoted(text: &str) -> String {
 }
 
 /// A job judges and confines its own commands by the configuration of its root: a plan may not bring a milder one.
-fn job_fault(task: &Task, job: &JobTask, settings: &Settings, workdir: &Path) -> Option<String> {
+fn job_fault(
+    task: &PlanTask,
+    job: &JobTask,
+    settings: &Settings,
+    workdir: &Path,
+) -> Option<String> {
     let cwd = task
         .cwd
         .as_deref()
@@ -181,13 +186,13 @@ fn job_fault(task: &Task, job: &JobTask, settings: &Settings, workdir: &Path) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::plan::task::Extra;
+    use crate::domain::plan::task::TaskExtras;
 
     #[test]
     fn what_surrounds_a_command_is_spelled_out() {
-        let mut task = Task {
+        let mut task = PlanTask {
             id: "a".into(),
-            action: Action::Argv(vec!["cat".to_owned(), "it's".to_owned()]),
+            action: TaskAction::Argv(vec!["cat".to_owned(), "it's".to_owned()]),
             depends_on: Vec::new(),
             cwd: None,
             env: None,
@@ -204,14 +209,14 @@ mod tests {
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),
         );
-        task.extra = Some(Box::new(Extra {
-            stdin: Stdin::Text("x\nEND".to_owned()),
-            ..Extra::default()
+        task.extra = Some(Box::new(TaskExtras {
+            stdin: TaskStdin::Text("x\nEND".to_owned()),
+            ..TaskExtras::default()
         }));
         let wanted =
             "cd -- 'sub dir' || exit\nexport A='1'\n'cat' 'it'\\''s' <<'END_'\nx\nEND\nEND_\n";
         assert_eq!(command(&task).argv, ["sh", "-c", wanted]);
-        task.action = Action::Shell("cat # all".to_owned());
+        task.action = TaskAction::Shell("cat # all".to_owned());
         task.extra = None;
         assert_eq!(
             command(&task).code,

@@ -2,18 +2,18 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{Desk, Trouble, args::GcArgs};
+use super::{PlanCliError, PlanCommands, args::GcArgs};
 use crate::{
-    interfaces::cli::exit::Exit,
-    ports::plan_store::{Sweep, Swept},
+    interfaces::cli::exit::CliExit,
+    ports::plan_store::{CacheSweep, SweptCache},
 };
 
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// Deletes old runs and old cached successes.
-pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
-    let home = desk.shelf.home(args.home.home.as_deref())?;
-    let mut runs: BTreeSet<String> = desk.shelf.runs(&home)?.into_iter().collect();
+pub(super) fn gc(args: &GcArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
+    let home = context.plan_store.home(args.home.home.as_deref())?;
+    let mut runs: BTreeSet<String> = context.plan_store.runs(&home)?.into_iter().collect();
     let mut busy = BTreeSet::new();
     let old: BTreeSet<String> = {
         let count = runs.len().saturating_sub(args.keep);
@@ -21,12 +21,14 @@ pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     };
     let (mut freed, mut deleted) = (0, Vec::new());
     for name in runs.clone() {
-        let mut run = desk.shelf.open(&home, &name)?;
+        let mut run = context.plan_store.open(&home, &name)?;
         // Only what is certainly over goes: an interrupted run can still be resumed.
         let is_over = run.state().is_ok_and(|state| state.status.is_over());
         if !is_over || run.is_live() {
             if old.contains(&name) {
-                desk.printer.note(&format!("kept {name}: it is not over"));
+                context
+                    .printer
+                    .note(&format!("kept {name}: it is not over"));
             }
             busy.insert(name);
             continue;
@@ -37,26 +39,26 @@ pub(super) fn gc(args: &GcArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         deleted.push(name.clone());
         runs.remove(&name);
         if args.dry_run {
-            desk.printer.line(&format!("would delete {name}"));
+            context.printer.line(&format!("would delete {name}"));
             continue;
         }
         run.lock()?;
         freed += run.delete()?;
-        desk.printer.note(&format!("deleted {name}"));
+        context.printer.note(&format!("deleted {name}"));
     }
     let verb = verb(args.dry_run);
-    desk.printer.line(&format!(
+    context.printer.line(&format!(
         "{} runs {verb}, {} KiB freed, {} kept",
         deleted.len(),
         freed / 1024,
         runs.len()
     ));
-    let swept = sweep(args, desk, &home, &runs, &busy);
-    desk.printer.document(&serde_json::json!({
+    let swept = sweep(args, context, &home, &runs, &busy);
+    context.printer.document(&serde_json::json!({
         "deleted": deleted, "freed_bytes": freed, "kept": runs.len(), "dry_run": args.dry_run,
         "cache": { "deleted": swept.deleted, "freed_bytes": swept.bytes, "kept": swept.kept },
     }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 const fn verb(is_rehearsal: bool) -> &'static str {
@@ -69,15 +71,15 @@ const fn verb(is_rehearsal: bool) -> &'static str {
 
 fn sweep(
     args: &GcArgs,
-    desk: Desk<'_>,
+    context: PlanCommands<'_>,
     home: &Path,
     runs: &BTreeSet<String>,
     busy: &BTreeSet<String>,
-) -> Swept {
-    let now = desk.clock.now().timestamp_millis();
-    let swept = desk.shelf.sweep_cache(
+) -> SweptCache {
+    let now = context.clock.now().timestamp_millis();
+    let swept = context.plan_store.sweep_cache(
         home,
-        &Sweep {
+        &CacheSweep {
             runs,
             busy,
             unused_since: now - i64::from(args.cache_days) * DAY,
@@ -86,7 +88,7 @@ fn sweep(
         },
     );
     if swept.deleted + swept.kept > 0 {
-        desk.printer.line(&format!(
+        context.printer.line(&format!(
             "{} cached successes {}, {} KiB freed, {} kept",
             swept.deleted,
             verb(args.dry_run),

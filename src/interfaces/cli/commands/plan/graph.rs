@@ -1,38 +1,38 @@
 //! `validate` and `graph`: a plan seen without running it.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-};
+use std::{collections::BTreeMap, io, io::Write};
 
 use serde_json::json;
 
 use super::{
-    Desk, Trouble,
+    PlanCliError, PlanCommands,
     args::{GraphArgs, GraphFormat, ValidateArgs},
     doubt,
 };
 use crate::{
-    domain::plan::{Plan, graph::Graph},
-    interfaces::{cli::exit::Exit, report::plan_svg},
+    domain::plan::{Plan, graph::PlanGraph},
+    interfaces::{cli::exit::CliExit, report::plan::svg},
 };
 
 /// Checks a plan.
-pub(super) fn validate(args: &ValidateArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+pub(super) fn validate(
+    args: &ValidateArgs,
+    context: PlanCommands<'_>,
+) -> Result<CliExit, PlanCliError> {
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
-    let plan = desk.shelf.load(&args.plan, &params)?;
-    doubt(desk, &plan);
-    let graph = Graph::of(&plan);
+    let plan = context.plan_store.load(&args.plan, &params)?;
+    doubt(context, &plan);
+    let graph = PlanGraph::of(&plan);
     let edges: usize = graph.tasks().map(|task| graph.upstream(task).len()).sum();
     let depth = graph
         .levels()
         .into_iter()
         .max()
         .map_or(0, |level| level + 1);
-    if desk.printer.is_json() {
+    if context.printer.is_json() {
         let document = json!({"valid": true, "tasks": plan.tasks.len(), "dependencies": edges, "depth": depth, "goal": plan.goal,
             "agents": plan.guarded.is_some()});
-        desk.printer.document(&document);
+        context.printer.document(&document);
     } else {
         let tasks = plan.tasks.len();
         let whose = if plan.guarded.is_some() {
@@ -40,35 +40,35 @@ pub(super) fn validate(args: &ValidateArgs, desk: Desk<'_>) -> Result<Exit, Trou
         } else {
             ""
         };
-        desk.printer.line(&format!(
+        context.printer.line(&format!(
             "{}: valid, {tasks} tasks{whose}, {edges} dependencies, {depth} levels",
             args.plan.display()
         ));
     }
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// Shows the graph of a plan.
-pub(super) fn graph(args: &GraphArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
+pub(super) fn graph(args: &GraphArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
-    let plan = desk.shelf.load(&args.plan, &params)?;
-    if desk.printer.is_json() {
-        desk.printer.document(&document(&plan));
-        return Ok(Exit::Success);
+    let plan = context.plan_store.load(&args.plan, &params)?;
+    if context.printer.is_json() {
+        context.printer.document(&document(&plan));
+        return Ok(CliExit::Success);
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     match args.format {
         GraphFormat::Text => text(&plan, &mut out)?,
         GraphFormat::Mermaid => mermaid(&plan, &mut out)?,
         GraphFormat::Dot => dot(&plan, &mut out)?,
-        GraphFormat::Svg => out.write_all(plan_svg::standalone(&plan).as_bytes())?,
+        GraphFormat::Svg => out.write_all(svg::standalone(&plan).as_bytes())?,
     }
     out.flush()?;
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn document(plan: &Plan) -> serde_json::Value {
-    let graph = Graph::of(plan);
+    let graph = PlanGraph::of(plan);
     let levels = graph.levels();
     let tasks: Vec<_> = graph
         .order()
@@ -87,7 +87,7 @@ fn document(plan: &Plan) -> serde_json::Value {
 }
 
 fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
-    let graph = Graph::of(plan);
+    let graph = PlanGraph::of(plan);
     let levels = graph.levels();
     for task in graph.order() {
         let level = levels.get(task as usize).copied().unwrap_or(0) as usize;

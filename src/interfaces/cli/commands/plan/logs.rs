@@ -1,30 +1,27 @@
 //! `logs`: what tasks printed, byte for byte where it can be, never folded and never interpreted.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::{io, io::Write, time::Duration};
 
 use serde_json::json;
 
-use super::{Desk, Trouble, args::LogsArgs, look};
+use super::{PlanCliError, PlanCommands, args::LogsArgs};
 use crate::{
     domain::plan::{
         TaskIndex,
-        state::{RunState, Status},
+        state::{RunState, TaskStatus},
     },
-    interfaces::cli::exit::Exit,
-    ports::plan_store::{RunDir, Stream},
+    interfaces::cli::{commands::plan::standing, exit::CliExit},
+    ports::plan_store::{LogStream, RunDir},
 };
 
-const STREAMS: [(Stream, &str); 2] = [(Stream::Out, "stdout"), (Stream::Err, "stderr")];
+const STREAMS: [(LogStream, &str); 2] = [(LogStream::Out, "stdout"), (LogStream::Err, "stderr")];
 
 /// Prints the ends of logs, and with `--follow` what is added to them.
-pub(super) fn logs(args: &LogsArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
-    let home = desk.shelf.home(args.name.home.home.as_deref())?;
-    let mut run = desk.shelf.open(&home, &args.name.run)?;
+pub(super) fn logs(args: &LogsArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
+    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    let mut run = context.plan_store.open(&home, &args.name.run)?;
     let state = run.state()?;
-    let status = look::standing(run.as_mut(), &state);
+    let status = standing::standing(run.as_mut(), &state);
     let ids: Vec<&str> = match args.task.as_deref().filter(|id| !id.is_empty()) {
         None => state.created.tasks.iter().map(String::as_str).collect(),
         Some(id) => {
@@ -32,8 +29,8 @@ pub(super) fn logs(args: &LogsArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
             found.into_iter().map(|index| state.id(index)).collect()
         }
     };
-    if desk.printer.is_json() {
-        return document(run.as_ref(), &state, &ids, args, desk);
+    if context.printer.is_json() {
+        return document(run.as_ref(), &state, &ids, args, context);
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut places = Vec::new();
@@ -49,7 +46,7 @@ pub(super) fn logs(args: &LogsArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
     if args.follow {
         follow(run.as_ref(), &mut places, &mut out, status)?;
     }
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// Leaves out the line that announces an attempt where there was only one.
@@ -70,12 +67,12 @@ fn document(
     state: &RunState,
     ids: &[&str],
     args: &LogsArgs,
-    desk: Desk<'_>,
-) -> Result<Exit, Trouble> {
+    context: PlanCommands<'_>,
+) -> Result<CliExit, PlanCliError> {
     if args.follow {
         let why =
             "`--follow` has no end, so it cannot be one JSON document; leave out one of the two";
-        return Err(Trouble::Usage(why.to_owned()));
+        return Err(PlanCliError::Usage(why.to_owned()));
     }
     let end = |id: &str, stream| {
         let (bytes, _) = run.log_tail(id, stream, args.tail as usize);
@@ -83,11 +80,12 @@ fn document(
     };
     let tasks: Vec<_> = ids
         .iter()
-        .map(|id| json!({ "id": id, "stdout": end(id, Stream::Out), "stderr": end(id, Stream::Err) }))
+        .map(|id| json!({ "id": id, "stdout": end(id, LogStream::Out), "stderr": end(id, LogStream::Err) }))
         .collect();
-    desk.printer
+    context
+        .printer
         .document(&json!({ "run_id": run.id(), "tasks": tasks }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn print(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
@@ -102,14 +100,14 @@ fn print(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-type Place<'a> = (&'a str, Stream, &'a str, u64);
+type Place<'a> = (&'a str, LogStream, &'a str, u64);
 
 fn follow(
     run: &dyn RunDir,
     places: &mut [Place<'_>],
     out: &mut impl Write,
-    status: Status,
-) -> Result<(), Trouble> {
+    status: TaskStatus,
+) -> Result<(), PlanCliError> {
     let mut last: Option<(&str, &str)> = None;
     let mut is_over = status.is_over();
     loop {

@@ -13,13 +13,15 @@ mod args;
 mod dod;
 mod edited;
 mod enforce;
+mod event_lines;
 mod gc;
 mod graph;
 mod logs;
-mod look;
+mod restrict;
 mod run;
 mod schema;
-mod show;
+mod standing;
+mod status;
 mod table;
 mod telling;
 mod watch;
@@ -30,31 +32,31 @@ pub use args::{DodArgs, PlanArgs, Verb};
 pub use dod::main as dod_main;
 
 use crate::{
-    domain::plan::{Plan, TaskIndex, doubts, explain, state::Status},
+    domain::plan::{Plan, TaskIndex, explain, state::TaskStatus, warnings},
     interfaces::{
-        cli::{args::Global, exit::Exit, kit::Kit},
+        cli::{args::GlobalArgs, exit::CliExit, services::ServiceFactory},
         report::Printer,
     },
     ports::{
         clock::Clock,
-        plan_store::{Error, LoadError, Shelf},
+        plan_store::{Error, LoadError, PlanStore},
     },
 };
 
 /// What the commands work with.
 #[derive(Clone, Copy)]
-struct Desk<'a> {
-    shelf: &'a dyn Shelf,
+struct PlanCommands<'a> {
+    plan_store: &'a dyn PlanStore,
     clock: &'a dyn Clock,
     printer: &'a Printer,
     is_quiet: bool,
-    kit: &'a dyn Kit,
-    global: &'a Global,
+    services: &'a dyn ServiceFactory,
+    global: &'a GlobalArgs,
 }
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum PlanCliError {
     #[error(transparent)]
     Plan(#[from] LoadError),
     #[error(transparent)]
@@ -69,34 +71,39 @@ enum Trouble {
 }
 
 /// Runs `tos plan`.
-pub fn main(args: &PlanArgs, global: &Global, kit: &dyn Kit, printer: &Printer) -> Exit {
-    let (shelf, clock) = (kit.shelf(), kit.clock());
-    let desk = Desk {
-        shelf: shelf.as_ref(),
+pub fn main(
+    args: &PlanArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> CliExit {
+    let (plan_store, clock) = (services.plan_store(), services.clock());
+    let context = PlanCommands {
+        plan_store: plan_store.as_ref(),
         clock: clock.as_ref(),
         printer,
         is_quiet: global.quiet,
-        kit,
+        services,
         global,
     };
     let result = match &args.verb {
-        Verb::Run(args) => run::run(args, desk),
-        Verb::Validate(args) => graph::validate(args, desk),
-        Verb::Graph(args) => graph::graph(args, desk),
-        Verb::List(args) => look::list(args, desk),
-        Verb::Status(args) => look::status(args, desk),
-        Verb::Logs(args) => logs::logs(args, desk),
-        Verb::Resume(args) => run::resume(args, desk),
-        Verb::Retry(args) => run::retry(args, desk),
-        Verb::Cancel(name) => look::cancel(name, desk),
-        Verb::Report(args) => look::report(args, desk),
-        Verb::Gc(args) => gc::gc(args, desk),
+        Verb::Run(args) => run::run(args, context),
+        Verb::Validate(args) => graph::validate(args, context),
+        Verb::Graph(args) => graph::graph(args, context),
+        Verb::List(args) => status::list(args, context),
+        Verb::Status(args) => status::status(args, context),
+        Verb::Logs(args) => logs::logs(args, context),
+        Verb::Resume(args) => run::resume(args, context),
+        Verb::Retry(args) => run::retry(args, context),
+        Verb::Cancel(name) => status::cancel(name, context),
+        Verb::Report(args) => status::report(args, context),
+        Verb::Gc(args) => gc::gc(args, context),
         Verb::Schema => schema::schema(),
     };
     result.unwrap_or_else(|trouble| {
         let exit = exit_of(&trouble);
         explain(&trouble, printer);
-        if !matches!(trouble, Trouble::Said(_) | Trouble::Print(_)) {
+        if !matches!(trouble, PlanCliError::Said(_) | PlanCliError::Print(_)) {
             let error = trouble.to_string();
             printer.document(&serde_json::json!({ "error": error, "exit_code": exit.code() }));
         }
@@ -105,14 +112,14 @@ pub fn main(args: &PlanArgs, global: &Global, kit: &dyn Kit, printer: &Printer) 
 }
 
 /// Says what is allowed in a plan and probably not meant.
-fn doubt(desk: Desk<'_>, plan: &Plan) {
-    for doubt in doubts::of(plan) {
-        desk.printer.alert(&format!("warning: {doubt}"));
+fn doubt(context: PlanCommands<'_>, plan: &Plan) {
+    for doubt in warnings::of(plan) {
+        context.printer.alert(&format!("warning: {doubt}"));
     }
 }
 
 /// Returns the tasks that a word on the command line means.
-fn named(ids: &[String], word: &str) -> Result<Vec<TaskIndex>, Trouble> {
+fn named(ids: &[String], word: &str) -> Result<Vec<TaskIndex>, PlanCliError> {
     let found = explain::named(ids, word);
     if !found.is_empty() {
         return Ok(found);
@@ -127,41 +134,46 @@ fn named(ids: &[String], word: &str) -> Result<Vec<TaskIndex>, Trouble> {
         None if ids.len() <= 12 => format!("; the tasks are {}", ids.join(", ")),
         None => String::new(),
     };
-    Err(Trouble::Usage(format!("no task is called `{word}`{then}")))
+    Err(PlanCliError::Usage(format!(
+        "no task is called `{word}`{then}"
+    )))
 }
 
 /// Returns how tos ends after a run that stands so.
-const fn exit(status: Status) -> Exit {
+const fn exit(status: TaskStatus) -> CliExit {
     match status {
-        Status::Success => Exit::Success,
-        Status::Canceled => Exit::Cancelled,
-        Status::Pending
-        | Status::Ready
-        | Status::Running
-        | Status::Failed
-        | Status::Skipped
-        | Status::Interrupted => Exit::PlanFailed,
+        TaskStatus::Success => CliExit::Success,
+        TaskStatus::Canceled => CliExit::Cancelled,
+        TaskStatus::Pending
+        | TaskStatus::Ready
+        | TaskStatus::Running
+        | TaskStatus::Failed
+        | TaskStatus::Skipped
+        | TaskStatus::Interrupted => CliExit::PlanFailed,
     }
 }
 
-fn exit_of(trouble: &Trouble) -> Exit {
+fn exit_of(trouble: &PlanCliError) -> CliExit {
     match trouble {
-        Trouble::Run(Error::Locked { .. }) => Exit::PlanFailed,
+        PlanCliError::Run(Error::Locked { .. }) => CliExit::PlanFailed,
         // A disk that fills up says nothing about the plan, and something may have run.
-        Trouble::Run(Error::Disk { .. }) => Exit::NotDone,
+        PlanCliError::Run(Error::Disk { .. }) => CliExit::NotDone,
         // Whoever closed the pipe has seen enough.
-        Trouble::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
-        Trouble::Print(_) | Trouble::Said(1) => Exit::NotDone,
-        Trouble::Said(3) => Exit::PlanFailed,
-        Trouble::Plan(_) | Trouble::Run(_) | Trouble::Usage(_) | Trouble::Said(_) => Exit::Invalid,
+        PlanCliError::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => CliExit::Success,
+        PlanCliError::Print(_) | PlanCliError::Said(1) => CliExit::NotDone,
+        PlanCliError::Said(3) => CliExit::PlanFailed,
+        PlanCliError::Plan(_)
+        | PlanCliError::Run(_)
+        | PlanCliError::Usage(_)
+        | PlanCliError::Said(_) => CliExit::Invalid,
     }
 }
 
-fn explain(trouble: &Trouble, printer: &Printer) {
-    if let Trouble::Said(_) = trouble {
+fn explain(trouble: &PlanCliError, printer: &Printer) {
+    if let PlanCliError::Said(_) = trouble {
         return;
     }
-    if let Trouble::Print(error) = trouble {
+    if let PlanCliError::Print(error) = trouble {
         if error.kind() != io::ErrorKind::BrokenPipe {
             printer.error(
                 "standard output cannot be written (is the disk full?)",
@@ -178,7 +190,7 @@ fn explain(trouble: &Trouble, printer: &Printer) {
         source = cause.source();
     }
     let mut message = trouble.to_string();
-    if let Trouble::Plan(LoadError::Wrong {
+    if let PlanCliError::Plan(LoadError::Wrong {
         column,
         excerpt,
         remedy,
@@ -203,26 +215,28 @@ fn explain(trouble: &Trouble, printer: &Printer) {
     printer.error(&message, &causes, hint(trouble).as_deref());
 }
 
-fn hint(trouble: &Trouble) -> Option<String> {
+fn hint(trouble: &PlanCliError) -> Option<String> {
     let fixed = match trouble {
-        Trouble::Run(Error::Damaged { run, .. }) => {
+        PlanCliError::Run(Error::Damaged { run, .. }) => {
             return Some(format!(
                 "what its tasks printed is still in `runs/{run}/logs` of its home; run the plan again, and delete that \
                  folder when nothing in it is needed"
             ));
         }
-        Trouble::Run(Error::Disk { .. }) => Some(
+        PlanCliError::Run(Error::Disk { .. }) => Some(
             "make room or mend the disk, and run it again; a run that had begun goes on with `tos plan resume`",
         ),
-        Trouble::Run(Error::Unknown { name, .. }) if name == "latest" => Some(
+        PlanCliError::Run(Error::Unknown { name, .. }) if name == "latest" => Some(
             "no plan has run here yet; `tos plan run PLAN.yaml` runs one, `--runs-dir` names another place",
         ),
-        Trouble::Run(Error::Unknown { .. }) => {
+        PlanCliError::Run(Error::Unknown { .. }) => {
             Some("`tos plan list` shows the runs; `--runs-dir` says where they are")
         }
-        Trouble::Run(Error::Ambiguous { .. }) => Some("give more of its name"),
-        Trouble::Run(Error::Locked { .. }) => Some("wait for it, or end it with `tos plan cancel`"),
-        Trouble::Run(Error::BadName { .. }) => {
+        PlanCliError::Run(Error::Ambiguous { .. }) => Some("give more of its name"),
+        PlanCliError::Run(Error::Locked { .. }) => {
+            Some("wait for it, or end it with `tos plan cancel`")
+        }
+        PlanCliError::Run(Error::BadName { .. }) => {
             Some("a run is named by letters, digits, `.`, `_` and `-`")
         }
         _ => None,

@@ -8,34 +8,34 @@ use std::{
 };
 
 use super::{
-    Desk, Trouble, agents,
+    PlanCliError, PlanCommands, agents,
     args::{PaceArgs, ResumeArgs, RetryArgs, RunArgs},
-    doubt, edited,
-    enforce::{self, Enforced},
-    exit, show, telling, watch,
+    doubt, edited, enforce,
+    enforce::EnforcedPolicy,
+    event_lines, exit, telling, watch,
 };
 use crate::{
     domain::plan::{
         Plan, TaskIndex,
-        event::{Created, VERSION},
-        graph::Graph,
+        event::{RunCreated, VERSION},
+        graph::PlanGraph,
         run_id,
-        state::{RunState, Status},
+        state::{RunState, TaskStatus},
         task::PolicyMode,
     },
     interfaces::{
-        cli::exit::Exit,
+        cli::{commands::plan::restrict::restricted, exit::CliExit},
         report::{Printer, plan as report},
     },
     ports::plan_store::{Error, RunDir},
-    services::plan_runner::{self, Passage},
+    services::{plan, plan::PlanRunRequest},
 };
 
 /// Runs a plan.
-pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
-    let home = desk.shelf.home(args.home.home.as_deref())?;
+pub(super) fn run(args: &RunArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
+    let home = context.plan_store.home(args.home.home.as_deref())?;
     let params: BTreeMap<String, String> = args.params.params.iter().cloned().collect();
-    let mut plan = desk.shelf.load(&args.plan, &params)?;
+    let mut plan = context.plan_store.load(&args.plan, &params)?;
     if args.enforce {
         plan.policy = PolicyMode::Enforce;
     }
@@ -43,24 +43,24 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         plan = restricted(plan, &args.only)?;
     }
     if args.dry_run {
-        doubt(desk, &plan);
-        return dry_run(&plan, desk);
+        doubt(context, &plan);
+        return dry_run(&plan, context);
     }
     if let Some(list) = plan.guarded {
-        return agents::run(args, *list, desk);
+        return agents::run(args, *list, context);
     }
-    let workdir = desk.shelf.workdir(&args.workdir)?;
+    let workdir = context.plan_store.workdir(&args.workdir)?;
     // What was read from standard input cannot be read again by a second process.
-    if watch::is_wanted(desk) && args.plan.as_os_str() != "-" {
-        return watched(desk, &home, run_words(args));
+    if watch::is_wanted(context) && args.plan.as_os_str() != "-" {
+        return watched(context, &home, run_words(args));
     }
-    doubt(desk, &plan);
-    let enforced = enforce::prepare(desk, &plan, &home, &workdir, &plan.sources)?;
-    let workdir = workdir
-        .to_str()
-        .ok_or_else(|| Trouble::Usage("the workdir has a name that is not UTF-8".to_owned()))?;
-    let now = desk.clock.now();
-    let mut created = Created {
+    doubt(context, &plan);
+    let enforced = enforce::prepare(context, &plan, &home, &workdir, &plan.sources)?;
+    let workdir = workdir.to_str().ok_or_else(|| {
+        PlanCliError::Usage("the workdir has a name that is not UTF-8".to_owned())
+    })?;
+    let now = context.clock.now();
+    let mut created = RunCreated {
         version: VERSION,
         run_id: String::new(),
         at: now.timestamp_millis(),
@@ -73,62 +73,35 @@ pub(super) fn run(args: &RunArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
         sources: plan
             .sources
             .iter()
-            .filter_map(|path| desk.shelf.source(path))
+            .filter_map(|path| context.plan_store.source(path))
             .collect(),
         params,
         only: args.only.clone(),
     };
     let mut run = loop {
-        created.run_id = run_id::create(now, desk.clock.chance());
-        match desk.shelf.create(&home, &plan, created.clone()) {
+        created.run_id = run_id::create(now, context.clock.chance());
+        match context.plan_store.create(&home, &plan, created.clone()) {
             Err(Error::Disk { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
             other => break other?,
         }
     };
     let mut state = RunState::new(created);
     let passage = passage(&args.pace, &plan);
-    finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
+    finish(context, &plan, run.as_mut(), &mut state, passage, enforced)
 }
 
-/// Keeps only the named tasks and what they depend on.
-pub(super) fn restricted(plan: Plan, only: &[String]) -> Result<Plan, Trouble> {
-    let ids: Vec<String> = plan.tasks.iter().map(|task| task.id.to_string()).collect();
-    let mut roots = Vec::new();
-    for id in only {
-        roots.extend(super::named(&ids, id)?);
-    }
-    let graph = Graph::of(&plan);
-    let handlers = u32::try_from(plan.main_tasks()).unwrap_or(u32::MAX)..graph.tasks().end;
-    roots.extend(handlers);
-    let keep = graph.upstream_of(&roots);
-    let positions: BTreeMap<TaskIndex, TaskIndex> = keep.iter().copied().zip(0..).collect();
-    let mut tasks = Vec::with_capacity(keep.len());
-    for index in &keep {
-        let Some(mut task) = plan.task(*index).cloned() else {
-            continue;
-        };
-        task.depends_on = task
-            .depends_on
-            .iter()
-            .filter_map(|up| positions.get(up).copied())
-            .collect();
-        tasks.push(task);
-    }
-    let mut plan = Plan { tasks, ..plan };
-    agents::kept(&mut plan);
-    Ok(plan)
-}
-
-fn dry_run(plan: &Plan, desk: Desk<'_>) -> Result<Exit, Trouble> {
-    let order = Graph::of(plan).order();
-    if desk.printer.is_json() {
+fn dry_run(plan: &Plan, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
+    let order = PlanGraph::of(plan).order();
+    if context.printer.is_json() {
         let ids: Vec<&str> = order
             .iter()
             .filter_map(|index| plan.task(*index))
             .map(|task| &*task.id)
             .collect();
-        desk.printer.document(&serde_json::json!({ "order": ids }));
-        return Ok(Exit::Success);
+        context
+            .printer
+            .document(&serde_json::json!({ "order": ids }));
+        return Ok(CliExit::Success);
     }
     let mut rows = vec![["#".to_owned(), "task_id".to_owned()]];
     for (number, index) in (1..).zip(order) {
@@ -136,11 +109,11 @@ fn dry_run(plan: &Plan, desk: Desk<'_>) -> Result<Exit, Trouble> {
         rows.push([format!("{number}"), id.to_owned()]);
     }
     super::table::print(&mut io::stdout().lock(), &rows)?;
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
-fn passage(pace: &PaceArgs, plan: &Plan) -> Passage {
-    Passage {
+fn passage(pace: &PaceArgs, plan: &Plan) -> PlanRunRequest {
+    PlanRunRequest {
         max_parallel: pace.max_parallel.or(plan.max_parallel).unwrap_or(4),
         fail_fast: pace.fail_fast,
         again: Vec::new(),
@@ -152,22 +125,25 @@ fn passage(pace: &PaceArgs, plan: &Plan) -> Passage {
 }
 
 /// Goes on with a run.
-pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
-    let began = desk.clock.now().timestamp_millis();
-    let home = desk.shelf.home(args.name.home.home.as_deref())?;
-    if watch::is_wanted(desk) {
+pub(super) fn resume(
+    args: &ResumeArgs,
+    context: PlanCommands<'_>,
+) -> Result<CliExit, PlanCliError> {
+    let began = context.clock.now().timestamp_millis();
+    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    if watch::is_wanted(context) {
         let mut words = vec!["resume".to_owned(), args.name.run.clone()];
         words.extend(args.failed_only.then(|| "--failed-only".to_owned()));
         words.extend(args.edited.then(|| "--edited".to_owned()));
         words.extend(option("--workdir", args.workdir.as_deref()));
         words.extend(pace_words(&args.pace));
-        return watched(desk, &home, words);
+        return watched(context, &home, words);
     }
-    let mut run = desk.shelf.open(&home, &args.name.run)?;
+    let mut run = context.plan_store.open(&home, &args.name.run)?;
     let workdir = args
         .workdir
         .as_deref()
-        .map(|path| desk.shelf.workdir(path))
+        .map(|path| context.plan_store.workdir(path))
         .transpose()?;
     let (mut plan, mut state) = reopen(run.as_mut(), began)?;
     if let Some(workdir) = workdir {
@@ -175,24 +151,24 @@ pub(super) fn resume(args: &ResumeArgs, desk: Desk<'_>) -> Result<Exit, Trouble>
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = chosen(&plan, &state, args.failed_only);
-    match edited::sources(desk, &state) {
+    match edited::sources(context, &state) {
         Some(now) if args.edited => {
-            let (fresh, changed) = edited::take(desk, run.as_mut(), &state, &plan)?;
+            let (fresh, changed) = edited::take(context, run.as_mut(), &state, &plan)?;
             plan = fresh;
             passage.again.extend(changed);
             passage.again.sort_unstable();
             passage.again.dedup();
             passage.sources = now;
         }
-        Some(now) => edited::announce(desk, run.as_ref(), &state, &now),
+        Some(now) => edited::announce(context, run.as_ref(), &state, &now),
         None => {}
     }
-    let enforced = again(desk, &plan, &home, &state)?;
-    finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
+    let enforced = again(context, &plan, &home, &state)?;
+    finish(context, &plan, run.as_mut(), &mut state, passage, enforced)
 }
 
 /// Locks a run, ends what a dead runner left, and reads what is known.
-fn reopen(run: &mut dyn RunDir, began: i64) -> Result<(Plan, RunState), Trouble> {
+fn reopen(run: &mut dyn RunDir, began: i64) -> Result<(Plan, RunState), PlanCliError> {
     run.lock()?;
     run.end_orphans();
     run.clear_cancel(began);
@@ -212,13 +188,13 @@ fn reopen(run: &mut dyn RunDir, began: i64) -> Result<(Plan, RunState), Trouble>
 
 /// Returns the tasks that are over and run again all the same.
 fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
-    let over = |wanted: &dyn Fn(Status) -> bool| -> Vec<TaskIndex> {
+    let over = |wanted: &dyn Fn(TaskStatus) -> bool| -> Vec<TaskIndex> {
         let entries = state
             .entries()
             .filter(|(_, _, task)| task.status.is_over() && wanted(task.status));
         entries.map(|(index, _, _)| index).collect()
     };
-    let unfinished = over(&|status| status != Status::Success);
+    let unfinished = over(&|status| status != TaskStatus::Success);
     if !failed_only {
         return unfinished;
     }
@@ -227,12 +203,15 @@ fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
         .filter(|(_, _, task)| {
             matches!(
                 task.status,
-                Status::Failed | Status::Running | Status::Ready
+                TaskStatus::Failed | TaskStatus::Running | TaskStatus::Ready
             )
         })
         .map(|(index, _, _)| index)
         .collect();
-    let behind: BTreeSet<TaskIndex> = Graph::of(plan).downstream_of(&failed).into_iter().collect();
+    let behind: BTreeSet<TaskIndex> = PlanGraph::of(plan)
+        .downstream_of(&failed)
+        .into_iter()
+        .collect();
     unfinished
         .into_iter()
         .filter(|task| behind.contains(task))
@@ -240,38 +219,43 @@ fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
 }
 
 /// Runs one task again.
-pub(super) fn retry(args: &RetryArgs, desk: Desk<'_>) -> Result<Exit, Trouble> {
-    let began = desk.clock.now().timestamp_millis();
-    let home = desk.shelf.home(args.name.home.home.as_deref())?;
-    if watch::is_wanted(desk) {
+pub(super) fn retry(args: &RetryArgs, context: PlanCommands<'_>) -> Result<CliExit, PlanCliError> {
+    let began = context.clock.now().timestamp_millis();
+    let home = context.plan_store.home(args.name.home.home.as_deref())?;
+    if watch::is_wanted(context) {
         let mut words = vec!["retry".to_owned(), args.name.run.clone()];
         words.extend(["--task".to_owned(), args.task.clone()]);
         words.extend(args.downstream.then(|| "--downstream".to_owned()));
         words.extend(pace_words(&args.pace));
-        return watched(desk, &home, words);
+        return watched(context, &home, words);
     }
-    let mut run = desk.shelf.open(&home, &args.name.run)?;
+    let mut run = context.plan_store.open(&home, &args.name.run)?;
     let (plan, mut state) = reopen(run.as_mut(), began)?;
     let tasks = super::named(&state.created.tasks, &args.task)?;
-    if let Some(now) = edited::sources(desk, &state) {
-        edited::announce(desk, run.as_ref(), &state, &now);
+    if let Some(now) = edited::sources(context, &state) {
+        edited::announce(context, run.as_ref(), &state, &now);
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = if args.downstream {
-        Graph::of(&plan).downstream_of(&tasks)
+        PlanGraph::of(&plan).downstream_of(&tasks)
     } else {
         tasks
     };
-    let enforced = again(desk, &plan, &home, &state)?;
-    finish(desk, &plan, run.as_mut(), &mut state, passage, enforced)
+    let enforced = again(context, &plan, &home, &state)?;
+    finish(context, &plan, run.as_mut(), &mut state, passage, enforced)
 }
 
 /// Builds the guard of a run that exists. Its plan is read from the copy; the plan itself is looked for where it was.
-fn again(desk: Desk<'_>, plan: &Plan, home: &Path, state: &RunState) -> Result<Enforced, Trouble> {
+fn again(
+    context: PlanCommands<'_>,
+    plan: &Plan,
+    home: &Path,
+    state: &RunState,
+) -> Result<EnforcedPolicy, PlanCliError> {
     let workdir = Path::new(&state.created.workdir);
     let named = Path::new(&state.created.plan);
     let sources = [named.to_owned(), workdir.join(named)];
-    enforce::prepare(desk, plan, home, workdir, &sources)
+    enforce::prepare(context, plan, home, workdir, &sources)
 }
 
 fn option(name: &str, value: Option<&Path>) -> Vec<String> {
@@ -304,71 +288,80 @@ fn run_words(args: &RunArgs) -> Vec<String> {
 }
 
 /// Lets another process do the work, and shows it.
-fn watched(desk: Desk<'_>, home: &Path, words: Vec<String>) -> Result<Exit, Trouble> {
+fn watched(
+    context: PlanCommands<'_>,
+    home: &Path,
+    words: Vec<String>,
+) -> Result<CliExit, PlanCliError> {
     let mut all = vec!["plan".to_owned()];
     all.extend(words);
     all.push("-q".to_owned());
     all.extend(option("--runs-dir", Some(home)));
-    all.extend(option("--root", desk.global.root.as_deref()));
-    all.extend(option("--config", desk.global.config.as_deref()));
-    for pair in &desk.global.set {
+    all.extend(option("--root", context.global.root.as_deref()));
+    all.extend(option("--config", context.global.config.as_deref()));
+    for pair in &context.global.set {
         all.extend(["--set".to_owned(), pair.clone()]);
     }
-    let tos = desk.kit.itself();
+    let tos = context.services.self_process();
     let (runner, id) = watch::begin(tos.as_ref(), &all)?;
-    let mut run = desk.shelf.open(home, &id)?;
+    let mut run = context.plan_store.open(home, &id)?;
     let status = {
-        let terminal = desk.kit.terminal();
-        let mut terminal =
-            terminal.ok_or_else(|| Trouble::Usage("there is no terminal to draw on".to_owned()))?;
-        watch::watch(desk, run.as_mut(), terminal.as_mut(), Some(runner.as_ref()))?
+        let terminal = context.services.terminal();
+        let mut terminal = terminal
+            .ok_or_else(|| PlanCliError::Usage("there is no terminal to draw on".to_owned()))?;
+        watch::watch(
+            context,
+            run.as_mut(),
+            terminal.as_mut(),
+            Some(runner.as_ref()),
+        )?
     };
-    desk.printer.line(&format!("run_id: {id}"));
+    context.printer.line(&format!("run_id: {id}"));
     let Some(status) = status else {
-        desk.printer.line(&format!(
+        context.printer.line(&format!(
             "it goes on; `tos plan status {id} --watch` shows it again"
         ));
-        return Ok(Exit::Success);
+        return Ok(CliExit::Success);
     };
     // The report is written after the last event; its path is among the last words of the runner.
     let (_, last_words) = runner
-        .end(Duration::from_secs(60))
-        .map_err(Trouble::Usage)?;
-    show::summary(&run.plan()?, &run.state()?, run.as_ref());
+        .wait(Duration::from_secs(60))
+        .map_err(PlanCliError::Usage)?;
+    event_lines::summary(&run.plan()?, &run.state()?, run.as_ref());
     Printer::raw(&last_words);
     Ok(exit(status))
 }
 
 fn finish(
-    desk: Desk<'_>,
+    context: PlanCommands<'_>,
     plan: &Plan,
     run: &mut dyn RunDir,
     state: &mut RunState,
-    passage: Passage,
-    enforced: Enforced,
-) -> Result<Exit, Trouble> {
-    let is_json = desk.printer.is_json();
-    let tellers = telling::begin(desk)?;
-    let passage = &Passage {
+    passage: PlanRunRequest,
+    enforced: EnforcedPolicy,
+) -> Result<CliExit, PlanCliError> {
+    let is_json = context.printer.is_json();
+    let tellers = telling::begin(context)?;
+    let passage = &PlanRunRequest {
         denied: enforced.denied,
         confinement: enforced.confinement,
         ..passage
     };
     if !is_json {
-        desk.printer.line(&format!("run_id: {}", run.id()));
+        context.printer.line(&format!("run_id: {}", run.id()));
     }
     let mut host = run.host(plan, state, enforced.guard)?;
-    let mut watcher = show::Lines::new(desk.printer, desk.is_quiet);
-    let status = plan_runner::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
+    let mut watcher = event_lines::EventLines::new(context.printer, context.is_quiet);
+    let status = plan::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);
-    telling::end(desk, &tellers, state, run.id());
+    telling::end(context, &tellers, state, run.id());
     let report = report::markdown(plan, state, &*run);
     let written = run.write_report("final_report.md", &report);
     run.unlock();
     let path = match &written {
         Ok(path) => path.display().to_string(),
         Err(error) => {
-            desk.printer.alert(&format!(
+            context.printer.alert(&format!(
                 "warning: the report could not be written: {error}"
             ));
             String::new()
@@ -378,11 +371,11 @@ fn finish(
         let result = serde_json::json!({"event": "result", "run_id": run.id(), "state": status.name(), "report": path});
         Printer::raw(&format!("{result}\n"));
     } else {
-        if !desk.is_quiet {
-            show::summary(plan, state, &*run);
+        if !context.is_quiet {
+            event_lines::summary(plan, state, &*run);
         }
-        desk.printer.line(&format!("state: {}", status.name()));
-        desk.printer.line(&format!("report: {path}"));
+        context.printer.line(&format!("state: {}", status.name()));
+        context.printer.line(&format!("report: {path}"));
     }
     Ok(exit(status))
 }

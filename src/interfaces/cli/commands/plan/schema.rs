@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::Trouble;
+use super::PlanCliError;
 use crate::{
     domain::{
-        guarded::CLASSES,
         plan::{read, when},
+        tasks::CLASSES,
     },
-    interfaces::{cli::exit::Exit, report::Printer},
+    interfaces::{cli::exit::CliExit, report::Printer},
 };
 
 /// Prints the schema.
-pub(super) fn schema() -> Result<Exit, Trouble> {
+pub(super) fn schema() -> Result<CliExit, PlanCliError> {
     let text = serde_json::to_string_pretty(&document()).map_err(std::io::Error::from)?;
     Printer::raw(&format!("{text}\n"));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn document() -> Value {

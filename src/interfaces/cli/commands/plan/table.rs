@@ -1,6 +1,6 @@
 //! Tables that are never folded and never cut: what a program or a person looks for is there in one piece.
 
-use std::io::{self, Write};
+use std::{io, io::Write};
 
 /// Prints rows, the first as a heading, in columns.
 pub(super) fn print<const N: usize>(out: &mut impl Write, rows: &[[String; N]]) -> io::Result<()> {

@@ -7,20 +7,24 @@ use std::{
     time::Duration,
 };
 
-use super::{Desk, Trouble, look};
+use super::{PlanCliError, PlanCommands};
 use crate::{
     domain::plan::{
         Plan, TaskIndex,
-        event::Event,
-        state::{RunState, Status},
+        event::PlanEvent,
+        state::{RunState, TaskStatus},
     },
-    interfaces::report::{
-        plan::{clean, said},
-        plan_live::{Scene, frame},
+    interfaces::{
+        cli::commands::plan::standing,
+        report::plan::{
+            clean,
+            live::{LivePlanContext, frame},
+            said,
+        },
     },
     ports::{
-        itself::{Begun, Itself},
-        plan_store::{RunDir, Stream},
+        plan_store::{LogStream, RunDir},
+        self_process::{SelfProcess, StartedChild},
         terminal::Terminal,
     },
 };
@@ -32,7 +36,7 @@ const LINES: usize = 40;
 
 /// What the watcher holds on to.
 struct Watch<'a> {
-    desk: Desk<'a>,
+    context: PlanCommands<'a>,
     run: &'a mut dyn RunDir,
     plan: Plan,
     state: RunState,
@@ -43,18 +47,18 @@ struct Watch<'a> {
 }
 
 /// Returns whether a person watches, who has not asked for anything else.
-pub(super) fn is_wanted(desk: Desk<'_>) -> bool {
-    desk.printer.is_terminal() && std::io::stdin().is_terminal()
+pub(super) fn is_wanted(context: PlanCommands<'_>) -> bool {
+    context.printer.is_terminal() && std::io::stdin().is_terminal()
 }
 
 /// Starts this program again with the same words, as a process that outlives the terminal; returns it and its run.
 pub(super) fn begin(
-    tos: &dyn Itself,
+    tos: &dyn SelfProcess,
     words: &[String],
-) -> Result<(Box<dyn Begun>, String), Trouble> {
-    let mut runner = tos.begin(words).map_err(Trouble::Usage)?;
+) -> Result<(Box<dyn StartedChild>, String), PlanCliError> {
+    let mut runner = tos.spawn(words).map_err(PlanCliError::Usage)?;
     loop {
-        match runner.line() {
+        match runner.next_line() {
             Some(line) => {
                 if let Some(id) = line.strip_prefix("run_id: ") {
                     return Ok((runner, id.trim().to_owned()));
@@ -62,9 +66,9 @@ pub(super) fn begin(
             }
             // It ended before there was a run; it has said why.
             None => {
-                return Err(Trouble::Said(
+                return Err(PlanCliError::Said(
                     runner
-                        .end(Duration::from_secs(10))
+                        .wait(Duration::from_secs(10))
                         .map_or(2, |(code, _)| code),
                 ));
             }
@@ -74,14 +78,14 @@ pub(super) fn begin(
 
 /// Shows the run until it is over, and returns how it ended; nothing where the person leaves before.
 pub(super) fn watch(
-    desk: Desk<'_>,
+    context: PlanCommands<'_>,
     run: &mut dyn RunDir,
     terminal: &mut dyn Terminal,
-    runner: Option<&dyn Begun>,
-) -> Result<Option<Status>, Trouble> {
+    runner: Option<&dyn StartedChild>,
+) -> Result<Option<TaskStatus>, PlanCliError> {
     let plan = run.plan()?;
     let mut watch = Watch {
-        desk,
+        context,
         run,
         plan,
         state: RunState::default(),
@@ -97,11 +101,11 @@ pub(super) fn watch(
         // A resumed run still reads as it ended before, until its new runner has written a line.
         let is_begun = runner.is_none_or(|runner| watch.opened_by() == Some(runner.id()));
         if !is_begun && watch.run.is_live() {
-            status = Status::Pending;
+            status = TaskStatus::Pending;
         }
         let picture = watch.picture(terminal.size());
         terminal.draw(&picture);
-        if status != Status::Running && status != Status::Pending {
+        if status != TaskStatus::Running && status != TaskStatus::Pending {
             return Ok(Some(status));
         }
         match terminal.key(TICK) {
@@ -116,18 +120,18 @@ pub(super) fn watch(
 
 impl Watch<'_> {
     /// Reads what was recorded since the last time.
-    fn catch_up(&mut self) -> Result<Status, Trouble> {
+    fn catch_up(&mut self) -> Result<TaskStatus, PlanCliError> {
         let (events, next) = self.run.events_since(self.read)?;
         self.read = next;
         for event in &events {
             self.state.apply(event);
         }
         let is_new =
-            matches!(events.first(), Some(Event::Created(_))) && self.state.opened.is_none();
+            matches!(events.first(), Some(PlanEvent::Created(_))) && self.state.opened.is_none();
         if is_new {
-            return Ok(Status::Pending);
+            return Ok(TaskStatus::Pending);
         }
-        Ok(look::standing(self.run, &self.state))
+        Ok(standing::standing(self.run, &self.state))
     }
 
     fn opened_by(&self) -> Option<u32> {
@@ -144,20 +148,20 @@ impl Watch<'_> {
             .map(std::path::Path::to_owned);
         let Some(home) = home else { return };
         for name in self
-            .desk
-            .shelf
+            .context
+            .plan_store
             .runs(&home)
             .unwrap_or_default()
             .iter()
             .rev()
             .take(20)
         {
-            let Ok(other) = self.desk.shelf.open(&home, name) else {
+            let Ok(other) = self.context.plan_store.open(&home, name) else {
                 continue;
             };
             let state = other.state().unwrap_or_default();
             if name != self.run.id()
-                && state.status == Status::Success
+                && state.status == TaskStatus::Success
                 && state.created.tasks == self.state.created.tasks
             {
                 self.earlier = state
@@ -173,7 +177,7 @@ impl Watch<'_> {
         let running = self
             .state
             .entries()
-            .filter(|(_, _, task)| task.status == Status::Running);
+            .filter(|(_, _, task)| task.status == TaskStatus::Running);
         running.map(|(index, id, _)| (index, id))
     }
 
@@ -183,7 +187,7 @@ impl Watch<'_> {
         self.followed = chosen;
     }
 
-    fn cancel(&mut self, runner: Option<&dyn Begun>) -> Result<(), Trouble> {
+    fn cancel(&mut self, runner: Option<&dyn StartedChild>) -> Result<(), PlanCliError> {
         match runner {
             Some(runner) => runner.interrupt(),
             None => self.run.request_cancel()?,
@@ -195,7 +199,7 @@ impl Watch<'_> {
     fn picture(&self, size: (usize, usize)) -> Vec<String> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let last = |id: &str| {
-            let (bytes, _) = self.run.log_tail(id, Stream::Out, 1);
+            let (bytes, _) = self.run.log_tail(id, LogStream::Out, 1);
             clean(&said(&bytes))
         };
         let shown: BTreeSet<TaskIndex> =
@@ -206,12 +210,12 @@ impl Watch<'_> {
             .collect();
         let log = self.followed.map(|index| {
             let id = self.state.id(index);
-            let mut end = text(self.run.log_tail(id, Stream::Out, size.1).0);
-            end.push_str(&text(self.run.log_tail(id, Stream::Err, size.1 / 4).0));
+            let mut end = text(self.run.log_tail(id, LogStream::Out, size.1).0);
+            end.push_str(&text(self.run.log_tail(id, LogStream::Err, size.1 / 4).0));
             (index, end.lines().map(str::to_owned).collect())
         });
-        let scene = Scene {
-            now: self.desk.clock.now().timestamp_millis(),
+        let scene = LivePlanContext {
+            now: self.context.clock.now().timestamp_millis(),
             size,
             last_lines,
             earlier: self.earlier.clone(),

@@ -7,13 +7,13 @@ use serde_json::json;
 use super::{Desk, edit::seen, trouble};
 use crate::{
     domain::{
-        notification::{Event, Notification},
+        notification::{Notification, NotificationEvent},
         schedule::{Due, Record, Schedule, What, due},
         time::Timestamp,
     },
     interfaces::cli::{
-        exit::{Exit, Trouble},
-        kit,
+        exit::{CliError, CliExit},
+        services,
     },
     ports::schedules::Error,
 };
@@ -30,26 +30,27 @@ fn record(what: What, slot: Timestamp, at: Timestamp) -> Record {
 }
 
 /// Starts everything that is due.
-pub(super) fn run_due(wait: bool, desk: &Desk<'_>) -> Result<Exit, Trouble> {
-    let lock = match desk.store.lock() {
+pub(super) fn run_due(wait: bool, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+    let lock = match task_services.store.lock() {
         Ok(lock) => lock,
         Err(Error::Busy(holder)) => {
-            desk.printer
+            task_services
+                .printer
                 .note(&format!("another tos is deciding what is due: {holder}"));
-            return Ok(Exit::Success);
+            return Ok(CliExit::Success);
         }
         Err(error) => return Err(trouble(error)),
     };
-    let all = desk.schedules()?;
-    let now = desk.now();
-    let (mut started, mut document, mut exit) = (Vec::new(), Vec::new(), Exit::Success);
+    let all = task_services.schedules()?;
+    let now = task_services.now();
+    let (mut started, mut document, mut exit) = (Vec::new(), Vec::new(), CliExit::Success);
     for schedule in &all {
-        let records = desk.records(&schedule.name)?;
-        let decision = due(schedule, &records, now, desk.renewal(schedule));
+        let records = task_services.records(&schedule.name)?;
+        let decision = due(schedule, &records, now, task_services.renewal(schedule));
         let word = match decision {
             Due::NotYet { .. } => continue,
             Due::FirstSight => {
-                append(desk, schedule, &seen(now))?;
+                append(task_services, schedule, &seen(now))?;
                 continue;
             }
             Due::Skip { slot, missed } => {
@@ -57,41 +58,51 @@ pub(super) fn run_due(wait: bool, desk: &Desk<'_>) -> Result<Exit, Trouble> {
                     missed,
                     ..record(What::Missed, slot, now)
                 };
-                append(desk, schedule, &record)?;
+                append(task_services, schedule, &record)?;
                 "left out: nobody was there in time".to_owned()
             }
-            Due::Run { slot, missed } => match begin(desk, schedule, slot, missed, now, wait)? {
-                Begun::Started => {
-                    started.push((schedule, slot));
-                    "started".to_owned()
+            Due::Run { slot, missed } => {
+                match begin(task_services, schedule, slot, missed, now, wait)? {
+                    Begun::Started => {
+                        started.push((schedule, slot));
+                        "started".to_owned()
+                    }
+                    Begun::Overlap(holder) => {
+                        format!("skipped: the run before still goes ({holder})")
+                    }
+                    Begun::Failed(why) => {
+                        exit = CliExit::NotDone;
+                        format!("could not begin: {why}")
+                    }
                 }
-                Begun::Overlap(holder) => format!("skipped: the run before still goes ({holder})"),
-                Begun::Failed(why) => {
-                    exit = Exit::NotDone;
-                    format!("could not begin: {why}")
-                }
-            },
+            }
         };
-        desk.printer.line(&format!("{}: {word}", schedule.name));
+        task_services
+            .printer
+            .line(&format!("{}: {word}", schedule.name));
         document.push(json!({ "name": schedule.name, "what": word }));
     }
     drop(lock);
     if wait {
         for (schedule, slot) in started {
-            let ended = carry_out(desk, schedule, slot)?;
+            let ended = carry_out(task_services, schedule, slot)?;
             if ended != 0 {
-                exit = Exit::NotDone;
+                exit = CliExit::NotDone;
             }
-            desk.printer
+            task_services
+                .printer
                 .line(&format!("{}: ended with {ended}", schedule.name));
         }
     }
-    desk.printer.document(&json!({ "due": document }));
+    task_services.printer.document(&json!({ "due": document }));
     Ok(exit)
 }
 
-fn append(desk: &Desk<'_>, schedule: &Schedule, record: &Record) -> Result<(), Trouble> {
-    desk.store.append(&schedule.name, record).map_err(trouble)
+fn append(task_services: &Desk<'_>, schedule: &Schedule, record: &Record) -> Result<(), CliError> {
+    task_services
+        .store
+        .append(&schedule.name, record)
+        .map_err(trouble)
 }
 
 enum Begun {
@@ -103,14 +114,14 @@ enum Begun {
 
 /// Starts one run beside this process, or only writes down that it is due where the caller carries it out itself.
 fn begin(
-    desk: &Desk<'_>,
+    task_services: &Desk<'_>,
     schedule: &Schedule,
     slot: Timestamp,
     missed: u32,
     now: Timestamp,
     wait: bool,
-) -> Result<Begun, Trouble> {
-    match desk.store.lock_run(&schedule.name) {
+) -> Result<Begun, CliError> {
+    match task_services.store.lock_run(&schedule.name) {
         Ok(free) => drop(free),
         Err(Error::Busy(holder)) => {
             let skipped = Record {
@@ -118,7 +129,7 @@ fn begin(
                 why: holder.clone(),
                 ..record(What::Overlap, slot, now)
             };
-            append(desk, schedule, &skipped)?;
+            append(task_services, schedule, &skipped)?;
             return Ok(Begun::Overlap(holder));
         }
         Err(error) => return Err(trouble(error)),
@@ -128,104 +139,119 @@ fn begin(
         missed,
         ..record(What::Started, slot, now)
     };
-    append(desk, schedule, &begun)?;
+    append(task_services, schedule, &begun)?;
     if wait {
         return Ok(Begun::Started);
     }
     let words = ["schedule", "run", &schedule.name, "--slot"].map(str::to_owned);
     let words: Vec<String> = words.into_iter().chain([slot.to_rfc3339()]).collect();
-    match desk.store.detach(&words) {
+    match task_services.store.detach(&words) {
         Ok(()) => Ok(Begun::Started),
         Err(error) => {
-            failed(desk, schedule, slot, &error.to_string())?;
+            failed(task_services, schedule, slot, &error.to_string())?;
             Ok(Begun::Failed(error.to_string()))
         }
     }
 }
 
 /// Runs one schedule in the foreground.
-pub(super) fn run(name: &str, slot: Option<&str>, desk: &Desk<'_>) -> Result<Exit, Trouble> {
-    let schedule = desk.schedule(name)?;
+pub(super) fn run(
+    name: &str,
+    slot: Option<&str>,
+    task_services: &Desk<'_>,
+) -> Result<CliExit, CliError> {
+    let schedule = task_services.schedule(name)?;
     let slot = match slot {
         Some(text) => Timestamp::parse_from_rfc3339(text)
-            .map_err(|_| Trouble::usage("`--slot` wants a time like 2026-11-29T02:00:00+01:00"))?,
-        None => desk.now(),
+            .map_err(|_| CliError::usage("`--slot` wants a time like 2026-11-29T02:00:00+01:00"))?,
+        None => task_services.now(),
     };
-    let code = carry_out(desk, &schedule, slot)?;
-    desk.printer.line(&format!("{name}: ended with {code}"));
-    let records = desk.records(name)?;
-    desk.printer.document(&json!({
+    let code = carry_out(task_services, &schedule, slot)?;
+    task_services
+        .printer
+        .line(&format!("{name}: ended with {code}"));
+    let records = task_services.records(name)?;
+    task_services.printer.document(&json!({
         "name": name,
         "exit_code": code,
         "log": records.last().and_then(|record| record.log.clone()),
     }));
     Ok(if code == 0 {
-        Exit::Success
+        CliExit::Success
     } else {
-        Exit::NotDone
+        CliExit::NotDone
     })
 }
 
 /// Runs one schedule to its end: lock, record, log, record, notification.
-fn carry_out(desk: &Desk<'_>, schedule: &Schedule, slot: Timestamp) -> Result<i32, Trouble> {
+fn carry_out(
+    task_services: &Desk<'_>,
+    schedule: &Schedule,
+    slot: Timestamp,
+) -> Result<i32, CliError> {
     let name = &schedule.name;
-    let _lock = match desk.store.lock_run(name) {
+    let _lock = match task_services.store.lock_run(name) {
         Ok(lock) => lock,
         Err(Error::Busy(holder)) => {
             let skipped = Record {
                 why: holder.clone(),
-                ..record(What::Overlap, slot, desk.now())
+                ..record(What::Overlap, slot, task_services.now())
             };
-            append(desk, schedule, &skipped)?;
-            return Err(Trouble::NotDone(format!(
+            append(task_services, schedule, &skipped)?;
+            return Err(CliError::NotDone(format!(
                 "the run of `{name}` before still goes ({holder}); this one is skipped"
             )));
         }
         Err(error) => return Err(trouble(error)),
     };
-    let log = match desk.store.log(name, slot) {
+    let log = match task_services.store.log(name, slot) {
         Ok(log) => log,
         Err(error) => {
-            failed(desk, schedule, slot, &error.to_string())?;
+            failed(task_services, schedule, slot, &error.to_string())?;
             return Err(trouble(error));
         }
     };
     let begun = Record {
         log: Some(log.clone()),
-        ..record(What::Started, slot, desk.now())
+        ..record(What::Started, slot, task_services.now())
     };
-    append(desk, schedule, &begun)?;
-    let code = match desk.store.run(&schedule.words(), &log) {
+    append(task_services, schedule, &begun)?;
+    let code = match task_services.store.run(&schedule.words(), &log) {
         Ok(code) => code,
         Err(error) => {
-            failed(desk, schedule, slot, &error.to_string())?;
+            failed(task_services, schedule, slot, &error.to_string())?;
             return Err(trouble(error));
         }
     };
     let ended = Record {
         exit_code: Some(code),
         log: Some(log.clone()),
-        ..record(What::Ended, slot, desk.now())
+        ..record(What::Ended, slot, task_services.now())
     };
-    append(desk, schedule, &ended)?;
+    append(task_services, schedule, &ended)?;
     if code != 0 {
         let text = format!(
             "tos {} ended with {code} ({})\nlog: {log}",
             schedule.words().join(" "),
             meaning(code)
         );
-        tell(desk, schedule, slot, &text);
+        tell(task_services, schedule, slot, &text);
     }
     Ok(code)
 }
 
-fn failed(desk: &Desk<'_>, schedule: &Schedule, slot: Timestamp, why: &str) -> Result<(), Trouble> {
+fn failed(
+    task_services: &Desk<'_>,
+    schedule: &Schedule,
+    slot: Timestamp,
+    why: &str,
+) -> Result<(), CliError> {
     let record = Record {
         why: why.to_owned(),
-        ..record(What::Failed, slot, desk.now())
+        ..record(What::Failed, slot, task_services.now())
     };
-    append(desk, schedule, &record)?;
-    tell(desk, schedule, slot, why);
+    append(task_services, schedule, &record)?;
+    tell(task_services, schedule, slot, why);
     Ok(())
 }
 
@@ -241,29 +267,32 @@ const fn meaning(code: i32) -> &'static str {
 }
 
 /// Tells people that a scheduled run failed. Whatever comes of it, the record stands.
-fn tell(desk: &Desk<'_>, schedule: &Schedule, slot: Timestamp, text: &str) {
+fn tell(task_services: &Desk<'_>, schedule: &Schedule, slot: Timestamp, text: &str) {
     let name = &schedule.name;
     let title = format!(
         "schedule `{name}` of {} failed",
         slot.with_timezone(&schedule.zone)
             .format("%Y-%m-%d %H:%M %Z")
     );
-    let notification = Notification::new(Event::ScheduleFailed, title, "")
+    let notification = Notification::new(NotificationEvent::ScheduleFailed, title, "")
         .text(text)
         .next(format!("tos schedule show {name}"));
-    let tellers = match desk.kit.told_of(&desk.kit.root(desk.global)) {
+    let tellers = match task_services
+        .services
+        .told_of(&task_services.services.root(task_services.global))
+    {
         Ok(tellers) => tellers,
-        Err(trouble) => return desk.printer.alert(&format!("warning: {trouble}")),
+        Err(trouble) => return task_services.printer.alert(&format!("warning: {trouble}")),
     };
     for warning in &tellers.warnings {
-        desk.printer.alert(&format!("warning: {warning}"));
+        task_services.printer.alert(&format!("warning: {warning}"));
     }
     let notifications = Arc::clone(&tellers.notifications);
     notifications.send(notification);
-    let told = kit::block_on(desk.kit, move |_| {
+    let told = services::block_on(task_services.services, move |_| {
         Box::pin(async move { notifications.settle(SETTLE).await })
     });
     for line in told.map(|told| told.failed).unwrap_or_default() {
-        desk.printer.alert(&format!("warning: {line}"));
+        task_services.printer.alert(&format!("warning: {line}"));
     }
 }

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::{Desk, trouble, unknown};
 use crate::{
-    config::schedules::{self, FILE},
+    config::{schedules, schedules::FILE},
     domain::schedule::{Expression, Missed, Record, Schedule, Target, What, When},
-    interfaces::cli::exit::{Exit, Trouble},
+    interfaces::cli::exit::{CliError, CliExit},
 };
 
 /// Options of `tos schedule add`.
@@ -56,32 +56,35 @@ impl AddArgs {
 }
 
 /// Returns the schedule that the words mean.
-fn wanted(args: &AddArgs, desk: &Desk<'_>) -> Result<Schedule, Trouble> {
+fn wanted(args: &AddArgs, task_services: &Desk<'_>) -> Result<Schedule, CliError> {
     let when = match &args.cron {
         Some(text) => {
             let expression = Expression::parse(text);
             When::Cron(Box::new(
-                expression.map_err(|why| Trouble::Usage(format!("--cron: {why}")))?,
+                expression.map_err(|why| CliError::Usage(format!("--cron: {why}")))?,
             ))
         }
         None => When::QuotaRenewed,
     };
-    let zone = args.zone.clone().or_else(|| desk.store.local_zone());
+    let zone = args
+        .zone
+        .clone()
+        .or_else(|| task_services.store.local_zone());
     let zone = zone.unwrap_or_else(|| "UTC".to_owned());
     let zone = zone.parse().map_err(|_| {
-        Trouble::Usage(format!(
+        CliError::Usage(format!(
             "--zone: `{zone}` is no zone; a zone is named like `Europe/Brussels` or `UTC`"
         ))
     })?;
     let target = args
         .target()
-        .ok_or_else(|| Trouble::usage("give one of --plan, --job, --tasks, --night"))?;
+        .ok_or_else(|| CliError::usage("give one of --plan, --job, --tasks, --night"))?;
     if let Target::Plan(file) | Target::Tasks(file) | Target::Night(file) = &target
-        && !desk.store.has(file)
+        && !task_services.store.has(file)
     {
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "there is no file {file} in the root {}",
-            desk.kit.root(desk.global).display()
+            task_services.services.root(task_services.global).display()
         )));
     }
     Ok(Schedule {
@@ -99,44 +102,49 @@ fn wanted(args: &AddArgs, desk: &Desk<'_>) -> Result<Schedule, Trouble> {
 }
 
 /// Adds a schedule.
-pub(super) fn add(args: &AddArgs, desk: &Desk<'_>) -> Result<Exit, Trouble> {
-    let schedule = wanted(args, desk)?;
+pub(super) fn add(args: &AddArgs, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+    let schedule = wanted(args, task_services)?;
     // A wrong file is not made worse.
-    let present = desk.schedules()?;
+    let present = task_services.schedules()?;
     if present.iter().any(|one| one.name == schedule.name) {
-        return Err(Trouble::Usage(format!(
+        return Err(CliError::Usage(format!(
             "there is a schedule `{}` already; remove it first, or edit {FILE}",
             schedule.name
         )));
     }
-    let text = desk.store.text().map_err(trouble)?.unwrap_or_default();
+    let text = task_services
+        .store
+        .text()
+        .map_err(trouble)?
+        .unwrap_or_default();
     let text = schedules::with(&text, &schedule);
     let parsed =
-        schedules::parse(&text, FILE).map_err(|error| Trouble::Usage(error.to_string()))?;
+        schedules::parse(&text, FILE).map_err(|error| CliError::Usage(error.to_string()))?;
     if parsed.last() != Some(&schedule) {
-        return Err(Trouble::NotDone(format!(
+        return Err(CliError::NotDone(format!(
             "{FILE} cannot be added to; edit it by hand"
         )));
     }
-    desk.store.write(&text).map_err(trouble)?;
-    let now = desk.now();
-    desk.store
+    task_services.store.write(&text).map_err(trouble)?;
+    let now = task_services.now();
+    task_services
+        .store
         .append(&schedule.name, &seen(now))
         .map_err(trouble)?;
-    let next = super::look::upcoming(desk, &schedule, now, 1).pop();
+    let next = super::look::upcoming(task_services, &schedule, now, 1).pop();
     let next_text = super::look::time_text(next, &schedule);
-    desk.printer.line(&format!(
+    task_services.printer.line(&format!(
         "added {} to {FILE}; next: {next_text}",
         schedule.name
     ));
-    desk.printer.note(
+    task_services.printer.note(
         "`tos schedule unit systemd` (or launchd, cron) prints what makes this machine run it",
     );
-    desk.printer.document(&json!({
+    task_services.printer.document(&json!({
         "added": schedule.name,
         "next": next.map(|at| at.to_rfc3339()),
     }));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 /// The record of the first sight of a schedule.
@@ -153,19 +161,25 @@ pub(super) fn seen(now: crate::domain::time::Timestamp) -> Record {
 }
 
 /// Removes a schedule.
-pub(super) fn remove(name: &str, desk: &Desk<'_>) -> Result<Exit, Trouble> {
-    let all = desk.schedules()?;
+pub(super) fn remove(name: &str, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+    let all = task_services.schedules()?;
     if !all.iter().any(|one| one.name == name) {
         return Err(unknown(name, &all));
     }
-    let text = desk.store.text().map_err(trouble)?.unwrap_or_default();
+    let text = task_services
+        .store
+        .text()
+        .map_err(trouble)?
+        .unwrap_or_default();
     let left = schedules::without(&text, name).ok_or_else(|| {
-        Trouble::NotDone(format!(
+        CliError::NotDone(format!(
             "`{name}` cannot be taken out of {FILE} without touching the rest; edit the file by hand"
         ))
     })?;
-    desk.store.write(&left).map_err(trouble)?;
-    desk.printer.line(&format!("removed {name} from {FILE}"));
-    desk.printer.document(&json!({ "removed": name }));
-    Ok(Exit::Success)
+    task_services.store.write(&left).map_err(trouble)?;
+    task_services
+        .printer
+        .line(&format!("removed {name} from {FILE}"));
+    task_services.printer.document(&json!({ "removed": name }));
+    Ok(CliExit::Success)
 }

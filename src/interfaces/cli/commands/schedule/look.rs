@@ -7,12 +7,12 @@ use crate::{
     domain::{
         ledger::chain::sha256,
         schedule::{
-            Record, Schedule, What, When,
-            unit::{self, Call, System},
+            Record, Schedule, What, When, unit,
+            unit::{Call, System},
         },
         time::Timestamp,
     },
-    interfaces::cli::exit::{Exit, Trouble},
+    interfaces::cli::exit::{CliError, CliExit},
 };
 
 /// At most so many runs are shown.
@@ -20,7 +20,7 @@ const SHOWN: usize = 10;
 
 /// Returns the next times of a schedule.
 pub(super) fn upcoming(
-    desk: &Desk<'_>,
+    task_services: &Desk<'_>,
     schedule: &Schedule,
     now: Timestamp,
     count: usize,
@@ -28,7 +28,7 @@ pub(super) fn upcoming(
     match &schedule.when {
         When::Cron(expression) => expression.after(now, schedule.zone).take(count).collect(),
         When::QuotaRenewed => {
-            let renewal = desk.renewal(schedule);
+            let renewal = task_services.renewal(schedule);
             renewal.into_iter().filter(|at| *at > now).collect()
         }
     }
@@ -54,7 +54,7 @@ fn when_text(schedule: &Schedule) -> String {
 }
 
 /// Returns what became of a run in words.
-fn outcome(desk: &Desk<'_>, schedule: &Schedule, records: &[Record], at: usize) -> String {
+fn outcome(task_services: &Desk<'_>, schedule: &Schedule, records: &[Record], at: usize) -> String {
     let Some(record) = records.get(at) else {
         return "-".to_owned();
     };
@@ -65,7 +65,7 @@ fn outcome(desk: &Desk<'_>, schedule: &Schedule, records: &[Record], at: usize) 
                 .iter()
                 .skip(at + 1)
                 .all(|later| later.what != What::Started);
-            if is_newest && desk.store.is_running(&schedule.name) {
+            if is_newest && task_services.store.is_running(&schedule.name) {
                 "running".to_owned()
             } else {
                 "started, and died before its end".to_owned()
@@ -94,8 +94,13 @@ fn newest(records: &[Record]) -> Vec<usize> {
         .collect()
 }
 
-fn document(desk: &Desk<'_>, schedule: &Schedule, records: &[Record], now: Timestamp) -> Value {
-    let next = upcoming(desk, schedule, now, 1).pop();
+fn document(
+    task_services: &Desk<'_>,
+    schedule: &Schedule,
+    records: &[Record],
+    now: Timestamp,
+) -> Value {
+    let next = upcoming(task_services, schedule, now, 1).pop();
     let (key, target) = schedule.target.pair();
     let last = newest(records).pop().and_then(|at| records.get(at));
     json!({
@@ -114,43 +119,46 @@ fn document(desk: &Desk<'_>, schedule: &Schedule, records: &[Record], now: Times
 }
 
 /// Lists the schedules.
-pub(super) fn list(desk: &Desk<'_>) -> Result<Exit, Trouble> {
-    let (all, now) = (desk.schedules()?, desk.now());
+pub(super) fn list(task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+    let (all, now) = (task_services.schedules()?, task_services.now());
     let mut documents = Vec::new();
     for schedule in &all {
-        let records = desk.records(&schedule.name)?;
-        let next = upcoming(desk, schedule, now, 1).pop();
+        let records = task_services.records(&schedule.name)?;
+        let next = upcoming(task_services, schedule, now, 1).pop();
         let last = newest(&records).pop();
         let last = last.map_or_else(
             || "never run".to_owned(),
-            |at| outcome(desk, schedule, &records, at),
+            |at| outcome(task_services, schedule, &records, at),
         );
-        desk.printer.line(&format!(
+        task_services.printer.line(&format!(
             "{}  {}  next: {}  last: {last}",
             schedule.name,
             when_text(schedule),
             time_text(next, schedule)
         ));
-        documents.push(document(desk, schedule, &records, now));
+        documents.push(document(task_services, schedule, &records, now));
     }
     if all.is_empty() {
-        desk.printer
+        task_services
+            .printer
             .note("there is no schedule; `tos schedule add --help` shows how to add one");
     }
-    desk.printer.document(&json!({ "schedules": documents }));
-    Ok(Exit::Success)
+    task_services
+        .printer
+        .document(&json!({ "schedules": documents }));
+    Ok(CliExit::Success)
 }
 
 /// Shows a schedule.
-pub(super) fn show(name: &str, desk: &Desk<'_>) -> Result<Exit, Trouble> {
-    let (schedule, now) = (desk.schedule(name)?, desk.now());
-    let records = desk.records(name)?;
-    let line = |text: String| desk.printer.line(&text);
+pub(super) fn show(name: &str, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+    let (schedule, now) = (task_services.schedule(name)?, task_services.now());
+    let records = task_services.records(name)?;
+    let line = |text: String| task_services.printer.line(&text);
     line(format!("name:    {name}"));
     line(format!("when:    {}", when_text(&schedule)));
     line(format!("missed:  {}", schedule.missed.as_str()));
     line(format!("command: tos {}", schedule.words().join(" ")));
-    let next = upcoming(desk, &schedule, now, 1).pop();
+    let next = upcoming(task_services, &schedule, now, 1).pop();
     line(format!("next:    {}", time_text(next, &schedule)));
     let places: Vec<usize> = newest(&records)
         .into_iter()
@@ -171,28 +179,32 @@ pub(super) fn show(name: &str, desk: &Desk<'_>) -> Result<Exit, Trouble> {
         line(format!(
             "{}  {}{missed}{log}",
             time_text(Some(record.slot), &schedule),
-            outcome(desk, &schedule, &records, *at)
+            outcome(task_services, &schedule, &records, *at)
         ));
     }
-    let mut document = document(desk, &schedule, &records, now);
+    let mut document = document(task_services, &schedule, &records, now);
     if let Some(map) = document.as_object_mut() {
         map.insert("records".to_owned(), json!(records));
     }
-    desk.printer.document(&document);
-    Ok(Exit::Success)
+    task_services.printer.document(&document);
+    Ok(CliExit::Success)
 }
 
 /// Prints the next times.
-pub(super) fn next(name: Option<&str>, count: u16, desk: &Desk<'_>) -> Result<Exit, Trouble> {
+pub(super) fn next(
+    name: Option<&str>,
+    count: u16,
+    task_services: &Desk<'_>,
+) -> Result<CliExit, CliError> {
     let all = match name {
-        Some(name) => vec![desk.schedule(name)?],
-        None => desk.schedules()?,
+        Some(name) => vec![task_services.schedule(name)?],
+        None => task_services.schedules()?,
     };
-    let now = desk.now();
+    let now = task_services.now();
     let mut times: Vec<(Timestamp, &Schedule)> = all
         .iter()
         .flat_map(|schedule| {
-            let times = upcoming(desk, schedule, now, usize::from(count));
+            let times = upcoming(task_services, schedule, now, usize::from(count));
             times.into_iter().map(move |at| (at, schedule))
         })
         .collect();
@@ -201,24 +213,26 @@ pub(super) fn next(name: Option<&str>, count: u16, desk: &Desk<'_>) -> Result<Ex
     let mut document = Vec::new();
     for (at, schedule) in times {
         let text = time_text(Some(at), schedule);
-        desk.printer.line(&format!("{text}  {}", schedule.name));
+        task_services
+            .printer
+            .line(&format!("{text}  {}", schedule.name));
         document.push(json!({ "at": at.to_rfc3339(), "name": schedule.name }));
     }
-    desk.printer.document(&json!({ "next": document }));
-    Ok(Exit::Success)
+    task_services.printer.document(&json!({ "next": document }));
+    Ok(CliExit::Success)
 }
 
 /// Prints what makes a system call `tos schedule run-due`.
-pub(super) fn unit(system: System, desk: &Desk<'_>) -> Result<Exit, Trouble> {
-    let (program, root) = desk.store.places().map_err(trouble)?;
+pub(super) fn unit(system: System, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+    let (program, root) = task_services.store.places().map_err(trouble)?;
     let (Some(program), Some(root)) = (program.to_str(), root.to_str()) else {
-        return Err(Trouble::NotDone(
+        return Err(CliError::NotDone(
             "the program or the root has a name that is not UTF-8".to_owned(),
         ));
     };
     // Two roots on one machine get two names.
     let id: String = sha256(root.as_bytes()).chars().take(8).collect();
-    let path = desk.kit.variable("PATH").unwrap_or_default();
+    let path = task_services.services.variable("PATH").unwrap_or_default();
     let call = Call {
         program,
         root,
@@ -227,8 +241,8 @@ pub(super) fn unit(system: System, desk: &Desk<'_>) -> Result<Exit, Trouble> {
     };
     let text = unit::unit(system, &call);
     for line in text.lines() {
-        desk.printer.line(line);
+        task_services.printer.line(line);
     }
-    desk.printer.document(&json!({ "unit": text }));
-    Ok(Exit::Success)
+    task_services.printer.document(&json!({ "unit": text }));
+    Ok(CliExit::Success)
 }

@@ -7,19 +7,21 @@ mod look;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
-    config::schedules::{self, FILE},
-    domain::schedule::{Record, Schedule, Target, When, renewal, unit::System},
-    domain::time::Timestamp,
+    config::{schedules, schedules::FILE},
+    domain::{
+        schedule::{Record, Schedule, Target, When, renewal, unit::System},
+        time::Timestamp,
+    },
     interfaces::{
         cli::{
-            args::Global,
-            exit::{Exit, Trouble},
-            kit::Kit,
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
         },
         report::Printer,
     },
     ports::schedules::{Error, Schedules},
-    services::passage,
+    services::job::run,
 };
 
 /// Options of `tos schedule`.
@@ -99,55 +101,55 @@ impl From<UnitKind> for System {
 /// Does what the verb says.
 pub fn main(
     args: &ScheduleArgs,
-    global: &Global,
-    kit: &dyn Kit,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let store = kit.schedules(global);
-    let desk = Desk {
+) -> Result<CliExit, CliError> {
+    let store = services.schedules(global);
+    let task_services = Desk {
         store: store.as_ref(),
-        kit,
+        services,
         global,
         printer,
     };
     match &args.verb {
-        Verb::Add(args) => edit::add(args, &desk),
-        Verb::Remove { name } => edit::remove(name, &desk),
-        Verb::List => look::list(&desk),
-        Verb::Show { name } => look::show(name, &desk),
-        Verb::Next { name, count } => look::next(name.as_deref(), *count, &desk),
-        Verb::Unit { system } => look::unit((*system).into(), &desk),
-        Verb::RunDue { wait } => due::run_due(*wait, &desk),
-        Verb::Run { name, slot } => due::run(name, slot.as_deref(), &desk),
+        Verb::Add(args) => edit::add(args, &task_services),
+        Verb::Remove { name } => edit::remove(name, &task_services),
+        Verb::List => look::list(&task_services),
+        Verb::Show { name } => look::show(name, &task_services),
+        Verb::Next { name, count } => look::next(name.as_deref(), *count, &task_services),
+        Verb::Unit { system } => look::unit((*system).into(), &task_services),
+        Verb::RunDue { wait } => due::run_due(*wait, &task_services),
+        Verb::Run { name, slot } => due::run(name, slot.as_deref(), &task_services),
     }
 }
 
 /// What the verbs work with.
 struct Desk<'a> {
     store: &'a dyn Schedules,
-    kit: &'a dyn Kit,
-    global: &'a Global,
+    services: &'a dyn ServiceFactory,
+    global: &'a GlobalArgs,
     printer: &'a Printer,
 }
 
 impl Desk<'_> {
     fn now(&self) -> Timestamp {
-        self.kit.clock().now()
+        self.services.clock().now()
     }
 
     /// Reads the file; where there is none, there are no schedules.
-    fn schedules(&self) -> Result<Vec<Schedule>, Trouble> {
+    fn schedules(&self) -> Result<Vec<Schedule>, CliError> {
         let text = self.store.text().map_err(trouble)?.unwrap_or_default();
-        schedules::parse(&text, FILE).map_err(|error| Trouble::Setup(error.to_string()))
+        schedules::parse(&text, FILE).map_err(|error| CliError::Setup(error.to_string()))
     }
 
-    fn schedule(&self, name: &str) -> Result<Schedule, Trouble> {
+    fn schedule(&self, name: &str) -> Result<Schedule, CliError> {
         let all = self.schedules()?;
         let found = all.iter().find(|one| one.name == name).cloned();
         found.ok_or_else(|| unknown(name, &all))
     }
 
-    fn records(&self, name: &str) -> Result<Vec<Record>, Trouble> {
+    fn records(&self, name: &str) -> Result<Vec<Record>, CliError> {
         self.store.records(name).map_err(trouble)
     }
 
@@ -158,13 +160,13 @@ impl Desk<'_> {
         }
         match &schedule.target {
             Target::Job(_) => {
-                let settings = self.kit.settings(self.global).ok()?;
-                let store = self.kit.store(&settings, None);
-                let (state, _, _) = passage::look(store.as_ref()).ok()?;
+                let settings = self.services.settings(self.global).ok()?;
+                let store = self.services.store(&settings, None);
+                let (state, _, _) = run::look(store.as_ref()).ok()?;
                 state.parked.map(|parked| parked.until)
             }
             Target::Tasks(_) | Target::Night(_) => {
-                let ledger = self.kit.ledger(self.global).ok()?;
+                let ledger = self.services.ledger(self.global).ok()?;
                 renewal(&ledger.read().ok()?.records)
             }
             Target::Plan(_) => None,
@@ -172,20 +174,20 @@ impl Desk<'_> {
     }
 }
 
-fn unknown(name: &str, all: &[Schedule]) -> Trouble {
+fn unknown(name: &str, all: &[Schedule]) -> CliError {
     let names: Vec<String> = all.iter().map(|one| format!("`{}`", one.name)).collect();
     let known = if names.is_empty() {
         "it has none; `tos schedule add` adds one".to_owned()
     } else {
         format!("it has {}", names.join(", "))
     };
-    Trouble::Usage(format!("{FILE} has no schedule `{name}`; {known}"))
+    CliError::Usage(format!("{FILE} has no schedule `{name}`; {known}"))
 }
 
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the shape that `map_err` asks for"
 )]
-fn trouble(error: Error) -> Trouble {
-    Trouble::NotDone(error.to_string())
+fn trouble(error: Error) -> CliError {
+    CliError::NotDone(error.to_string())
 }

@@ -1,0 +1,40 @@
+//! Folders of work trees: listed, weighed, taken away.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::ports::worktrees::Error;
+
+/// Returns the folders in a folder.
+pub(in crate::adapters::git) fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && !path.is_symlink())
+        .collect()
+}
+
+/// Removes a folder, also one whose parts were made unwritable.
+pub(in crate::adapters::git) fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let mut open = vec![folder.to_owned()];
+            while let Some(folder) = open.pop() {
+                fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+                open.extend(folders(&folder));
+            }
+            fs::remove_dir_all(folder)
+        }
+        other => other,
+    }
+}
+
+pub(in crate::adapters::git) fn wrong(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error(format!("{what}: {error}"))
+}
+
+pub(in crate::adapters::git) type Done<T> = Result<T, Error>;

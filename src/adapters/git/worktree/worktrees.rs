@@ -1,0 +1,512 @@
+//! Work trees for agents, below `.tos/worktrees/<run>/<task>`: a folder `tree` with the files, detached
+//! from every branch, and room for homes beside it.
+//!
+//! After an agent was in it nothing there is believed: git is told where its directory is, rolling back
+//! means making the tree anew, and success means that the trees compared are equal.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    folders::{folders, remove},
+    promises, question_folder, shared_files, shared_folders,
+};
+use crate::{
+    adapters::{
+        git::{
+            program::GitProgram,
+            snapshot::{capture::OUTSIDE_STATE, unchanged},
+            worktree::folders::{Done, wrong},
+        },
+        process, state_folder, temporary,
+        validate::changes,
+    },
+    domain::{checkpoint::CheckpointError, ledger::chain::sha256, validate::CollectedChange},
+    ports::worktrees::{Error, Shared, SharedWish, Worktree, Worktrees},
+};
+
+/// The work trees of one repository.
+#[derive(Debug, Clone)]
+pub struct GitWorktrees {
+    top: PathBuf,
+    common: PathBuf,
+    folder: PathBuf,
+    scratch: PathBuf,
+    /// The token of each git that works on them.
+    token: String,
+}
+
+impl GitWorktrees {
+    /// Opens the repository of a root.
+    pub fn open(root: &Path) -> Done<Self> {
+        let git = git2::Repository::discover(root).map_err(|error| {
+            match crate::adapters::git::repository::not_opened(root, error) {
+                CheckpointError::NoRepository { .. } => Error(format!(
+                    "{} is in no git repository; make one with `git init`",
+                    root.display()
+                )),
+                other => Error(other.to_string()),
+            }
+        })?;
+        let top = git.workdir().ok_or_else(|| {
+            Error("this is a bare repository; tasks need one with a checkout".to_owned())
+        })?;
+        let top = top
+            .canonicalize()
+            .map_err(|error| wrong("the repository cannot be read", &error))?;
+        let common = git
+            .commondir()
+            .canonicalize()
+            .map_err(|error| wrong("git's directory cannot be read", &error))?;
+        let state = top.join(".tos");
+        for folder in ["worktrees", "scratch"] {
+            state_folder::create_dir_all(&state.join(folder))
+                .map_err(|error| wrong("a folder cannot be made", &error))?;
+        }
+        Ok(Self {
+            folder: state.join("worktrees"),
+            scratch: state.join("scratch"),
+            token: token_of(&top),
+            top,
+            common,
+        })
+    }
+
+    /// Returns the top of the user's checkout.
+    pub(in crate::adapters::git) fn top(&self) -> &Path {
+        &self.top
+    }
+
+    /// Returns the git directory that all work trees share.
+    pub(in crate::adapters::git) fn common(&self) -> &Path {
+        &self.common
+    }
+
+    /// Returns where the work trees are.
+    pub(in crate::adapters::git) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns a folder for what lasts a moment.
+    pub(in crate::adapters::git) fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    pub(in crate::adapters::git) fn git(&self, words: &[&str]) -> Done<String> {
+        Self::run(&GitProgram::new(&self.top).with_token(&self.token), words)
+    }
+
+    fn run(program: &GitProgram, words: &[&str]) -> Done<String> {
+        let out = program
+            .run(words, b"")
+            .map_err(|error| Error(error.to_string()))?;
+        Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
+    }
+
+    /// Runs git in a work tree with its own index, whatever the work tree says about itself.
+    pub(in crate::adapters::git) fn inside(
+        place: &Worktree,
+        index: &Path,
+        words: &[&str],
+    ) -> Done<String> {
+        let out = Self::inside_with(place, index, words, b"")?;
+        Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
+    }
+
+    pub(in crate::adapters::git) fn inside_with(
+        place: &Worktree,
+        index: &Path,
+        words: &[&str],
+        input: &[u8],
+    ) -> Done<Vec<u8>> {
+        let program = GitProgram::new(&place.top).with_index(index);
+        let directory = format!("--git-dir={}", place.directory.display());
+        let top = format!("--work-tree={}", place.top.display());
+        let mut all = vec![
+            directory.as_str(),
+            top.as_str(),
+            "-c",
+            "core.bare=false",
+            "-c",
+            "core.sparseCheckout=false",
+        ];
+        all.extend_from_slice(words);
+        let done = program.run(&all, input);
+        done.map_err(|error| Error(error.to_string()))
+    }
+
+    /// Runs git, once more without filters where one of them fails: what cannot be converted stays as it is stored.
+    pub(in crate::adapters::git) fn run_despite_filters<T>(
+        &self,
+        words: &[&str],
+        run: impl Fn(&[&str]) -> Done<T>,
+    ) -> Done<T> {
+        let first = run(words);
+        let off = unchanged::filters_off(&GitProgram::new(&self.top));
+        if first.is_ok() || off.is_empty() {
+            return first;
+        }
+        let off: Vec<&str> = off.iter().map(String::as_str).collect();
+        run(&[&off, words].concat()).or(first)
+    }
+
+    /// Takes back what adding made of files that are, byte for byte, what the base has.
+    fn keep_untouched(&self, place: &Worktree, index: &Path) -> Done<()> {
+        let words = [
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-renames",
+            "--abbrev=40",
+            &place.base,
+        ];
+        let listed = Self::inside_with(place, index, &words, b"")?;
+        let lines = unchanged::entries(&place.top, &listed);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        // Writing an index looks once more at files that are as young as it, through their filters.
+        let off = unchanged::filters_off(&GitProgram::new(&self.top));
+        let mut words: Vec<&str> = off.iter().map(String::as_str).collect();
+        words.extend(["update-index", "-z", "--index-info"]);
+        Self::inside_with(place, index, &words, &lines).map(drop)
+    }
+
+    /// Returns the tree of everything in a work tree; files that were shared with it are no part of it.
+    pub(in crate::adapters::git) fn written_tree(
+        &self,
+        place: &Worktree,
+        ignored_too: bool,
+    ) -> Done<String> {
+        let scratch = tempfile::tempdir_in(&self.scratch)
+            .map_err(|error| wrong("no room for an index", &error))?;
+        let index = scratch.path().join("index");
+        Self::inside(place, &index, &["read-tree", &place.base])?;
+        let force: &[&str] = if ignored_too { &["-f"] } else { &[] };
+        let shared = shared_files::outside(&place.task_folder);
+        let shared: Vec<&str> = shared.iter().map(String::as_str).collect();
+        let add = [&["add", "-A"], force, &["--", "."], &OUTSIDE_STATE, &shared].concat();
+        self.run_despite_filters(&add, |words| Self::inside(place, &index, words))?;
+        self.keep_untouched(place, &index)?;
+        self.run_despite_filters(&["write-tree"], |words| Self::inside(place, &index, words))
+    }
+
+    fn add(&self, top: &Path, base: &str) -> Done<PathBuf> {
+        let path = top.to_string_lossy().into_owned();
+        // The whole of it: a sparse checkout of the user's is no wish of the task's.
+        let words = [
+            "-c",
+            "core.sparseCheckout=false",
+            "worktree",
+            "add",
+            "--detach",
+            "--force",
+            &path,
+            base,
+        ];
+        self.run_despite_filters(&words, |words| {
+            remove(top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
+            self.git(words)
+        })?;
+        let link = fs::read_to_string(top.join(".git"))
+            .map_err(|error| wrong("the work tree was not made", &error))?;
+        let directory = link.trim().strip_prefix("gitdir: ").map(PathBuf::from);
+        directory.ok_or_else(|| Error(format!("{path} is no work tree of this repository")))
+    }
+
+    /// Makes the work tree and proves that it is its base and nothing else.
+    fn fresh(&self, task_folder: &Path, base: &str) -> Done<Worktree> {
+        let top = task_folder.join("tree");
+        let mut place = Worktree {
+            directory: self.add(&top, base)?,
+            base: self.git(&["rev-parse", "--verify", &format!("{base}^{{commit}}")])?,
+            tree: self.git(&["rev-parse", "--verify", &format!("{base}^{{tree}}")])?,
+            task_folder: task_folder.to_owned(),
+            top,
+        };
+        place.directory = place.directory.canonicalize().unwrap_or(place.directory);
+        self.check_out_submodules(&place)?;
+        let here = self.written_tree(&place, true)?;
+        if here != place.tree {
+            return Err(Error(format!(
+                "the work tree {} is not what {base} says",
+                place.top.display()
+            )));
+        }
+        Ok(place)
+    }
+
+    fn forget(&self, place: &Worktree) -> Done<()> {
+        remove(&place.top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
+        shared_files::forget(&place.task_folder);
+        temporary::blocking_remove_of_room(&place.task_folder);
+        // Only the administration of trees that are gone is dropped.
+        self.git(&["worktree", "prune", "--expire=now"]).map(drop)
+    }
+}
+
+impl Worktrees for GitWorktrees {
+    fn head(&self) -> Done<String> {
+        self.git(&["rev-parse", "--verify", "HEAD^{commit}"])
+            .map_err(|_| Error("the repository has no commit yet; make a first one".to_owned()))
+    }
+
+    fn make(&self, run: &str, task: &str, base: &str) -> Done<Worktree> {
+        let task_folder = self.folder.join(run).join(task);
+        if task_folder.exists() {
+            return Err(Error(format!("{} is there already", task_folder.display())));
+        }
+        state_folder::create_dir_all(&task_folder)
+            .map_err(|error| wrong("a folder cannot be made", &error))?;
+        self.fresh(&task_folder, base)
+    }
+
+    fn make_scratch(&self, run: &str, name: &str, files: &[(&str, &str)]) -> Done<Worktree> {
+        question_folder::make(&self.folder.join(run).join(name), files)
+    }
+
+    fn read_scratch(&self, place: &Worktree, file: &str) -> Option<String> {
+        question_folder::read(place, file)
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        self.top.join(path).is_file()
+    }
+
+    fn remove_scratch(&self, place: &Worktree) -> Done<()> {
+        question_folder::take_away(place)
+    }
+
+    fn changes(&self, place: &Worktree) -> Done<CollectedChange> {
+        let link = format!("gitdir: {}", place.directory.display());
+        let says = fs::read_to_string(place.top.join(".git")).unwrap_or_default();
+        let moved = says
+            .trim()
+            .strip_prefix("gitdir: ")
+            .and_then(|path| Path::new(path).canonicalize().ok());
+        if says.trim() != link && moved.as_ref() != Some(&place.directory) {
+            return Err(Error(
+                "the work tree was made another repository's".to_owned(),
+            ));
+        }
+        self.refuse_changed_submodules(place)?;
+        let mut collected = changes::blocking_collect(&place.top, Some(&place.base))
+            .map_err(|error| Error(error.to_string()))?;
+        let shared = shared_files::of(&place.task_folder);
+        collected
+            .changes
+            .retain(|change| !shared.contains(&change.path));
+        collected.ignored.retain(|path| !shared.contains(path));
+        Ok(collected)
+    }
+
+    fn tree(&self, place: &Worktree) -> Done<String> {
+        self.written_tree(place, false)
+    }
+
+    fn keep(&self, place: &Worktree, tree: &str, message: &str, reference: &str) -> Done<String> {
+        let commit = self.commit(place, tree, message)?;
+        self.git(&["update-ref", reference, &commit])?;
+        Ok(commit)
+    }
+
+    fn with_base(&self, place: &Worktree, tree: &str, paths: &[String]) -> Done<String> {
+        let scratch = tempfile::tempdir_in(&self.scratch)
+            .map_err(|error| wrong("no room for an index", &error))?;
+        let index = scratch.path().join("index");
+        Self::inside(place, &index, &["read-tree", tree])?;
+        for path in paths {
+            let only = format!(":(top,literal){path}");
+            let out = [
+                "rm",
+                "-r",
+                "-q",
+                "--cached",
+                "--ignore-unmatch",
+                "--",
+                &only,
+            ];
+            Self::inside(place, &index, &out)?;
+            let list = [
+                "ls-tree",
+                "-r",
+                "-z",
+                "--full-tree",
+                &place.base,
+                "--",
+                path,
+            ];
+            let before = Self::inside(place, &index, &list)?;
+            for line in before.split('\0').filter(|line| !line.is_empty()) {
+                let (entry, name) = line.split_once('\t').unwrap_or((line, path));
+                let words: Vec<&str> = entry.split(' ').collect();
+                if let [mode, _, id] = words.as_slice() {
+                    let entry = format!("{mode},{id},{name}");
+                    let add = ["update-index", "--add", "--replace", "--cacheinfo", &entry];
+                    Self::inside(place, &index, &add)?;
+                }
+            }
+        }
+        let tree = Self::inside(place, &index, &["write-tree"])?;
+        self.commit(place, &tree, "checked with what judged before the change")
+    }
+
+    fn point(&self, reference: &str, commit: &str) -> Done<()> {
+        if !reference.starts_with("refs/tos/") {
+            return Err(Error(format!("{reference} is no reference of tos")));
+        }
+        self.git(&["update-ref", reference, commit]).map(drop)
+    }
+
+    fn at(&self, reference: &str) -> Option<String> {
+        let commit = format!("{reference}^{{commit}}");
+        self.git(&["rev-parse", "--verify", "--quiet", &commit])
+            .ok()
+    }
+
+    fn take_over(&self, commit: &str, reference: &str) -> Done<String> {
+        let branch = self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
+        let branch = branch.map_err(|_| {
+            Error("the checkout is on no branch; `git switch BRANCH` first".to_owned())
+        })?;
+        let dirty = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
+        if !dirty.is_empty() {
+            let names: Vec<&str> = dirty
+                .lines()
+                .filter_map(|line| line.get(3..))
+                .take(5)
+                .collect();
+            return Err(Error(format!(
+                "the checkout has changes of its own ({}); commit or stash them first",
+                names.join(", ")
+            )));
+        }
+        if self.is_ancestor(commit, "HEAD")? {
+            return Err(Error(format!("{branch} has this work already")));
+        }
+        if !self.is_ancestor("HEAD", commit)? {
+            return Err(Error(format!(
+                "{branch} has moved since the run began; `git merge {reference}` joins the two, \
+                 or `git cherry-pick HEAD..{reference}` takes the commits one by one"
+            )));
+        }
+        self.git(&["merge", "--quiet", "--ff-only", commit])?;
+        Ok(branch)
+    }
+
+    fn save(&self, place: &Worktree, message: &str, reference: &str) -> Done<String> {
+        let tree = self
+            .refuse_changed_submodules(place)
+            .and_then(|()| self.tree(place))
+            .and_then(|tree| self.with_raw_bytes(place, &tree))
+            .and_then(|tree| self.without_repositories(place, tree));
+        let Ok(tree) = tree else {
+            shared_files::take_out(&place.task_folder, &place.top);
+            return self.set_aside(&place.top, reference);
+        };
+        self.keep(place, &tree, message, reference)?;
+        Ok(reference.to_owned())
+    }
+
+    fn roll_back(&self, place: &mut Worktree) -> Done<String> {
+        self.forget(place)?;
+        *place = self.fresh(&place.task_folder, &place.base)?;
+        self.written_tree(place, true)
+    }
+
+    fn remove(&self, place: &Worktree) -> Done<()> {
+        self.forget(place)?;
+        remove(&place.task_folder)
+            .map_err(|error| wrong("a folder cannot be taken away", &error))?;
+        // The folder of the run goes with its last task.
+        let parent = place.task_folder.parent().map(fs::remove_dir);
+        drop(parent);
+        Ok(())
+    }
+
+    fn clean(&self) -> Done<Vec<String>> {
+        let mut lines = Vec::new();
+        // A git outlives the tos that was killed, and would go on to write what is taken away here.
+        process::blocking_reap(&self.token);
+        for run in folders(&self.folder) {
+            for task_folder in folders(&run) {
+                lines.extend(self.clean_room(&run, &task_folder)?);
+            }
+            shared_files::forget_all(&run);
+            // What is left in it is not ours to judge.
+            drop(fs::remove_dir(&run));
+        }
+        self.forget_half_made();
+        temporary::blocking_remove_all_of_rooms(&self.top.join(".tos"));
+        self.git(&["worktree", "prune", "--expire=now"])?;
+        Ok(lines)
+    }
+
+    fn promises(&self) -> Done<Vec<(String, String)>> {
+        Ok(promises::of(&self.common))
+    }
+
+    fn check_shared(&self, wish: &SharedWish<'_>) -> Done<Vec<String>> {
+        let mut folders = wish.folders.iter();
+        folders.try_for_each(|name| shared_folders::check(&self.top, name))?;
+        shared_files::find(&self.top, wish.files)
+    }
+
+    fn share(&self, place: &Worktree, wish: &SharedWish<'_>, walled: bool) -> Done<Shared> {
+        let mut folders = wish.folders.iter();
+        folders.try_for_each(|name| shared_folders::put(&self.top, &place.top, name, walled))?;
+        shared_files::put(&self.top, place, wish.files, walled)
+    }
+
+    fn missing_submodules(&self, base: &str) -> Done<Vec<String>> {
+        self.absent_submodules(base)
+    }
+
+    fn weight(&self, place: &Worktree) -> u64 {
+        temporary::blocking_weight(&place.task_folder)
+    }
+
+    fn describe_changes(&self, from: &str, to: &str) -> Done<String> {
+        self.git(&[
+            "-c",
+            "core.quotePath=true",
+            "diff",
+            "--stat",
+            "--no-ext-diff",
+            "--no-textconv",
+            from,
+            to,
+        ])
+    }
+}
+
+impl GitWorktrees {
+    /// Commits a tree on top of the base; nothing points at it.
+    fn commit(&self, place: &Worktree, tree: &str, message: &str) -> Done<String> {
+        let has_name = self.git(&["config", "user.email"]).is_ok();
+        let identity: &[&str] = if has_name {
+            &[]
+        } else {
+            &["-c", "user.name=tos", "-c", "user.email=tos@localhost"]
+        };
+        let mut words = identity.to_vec();
+        words.extend_from_slice(&["commit-tree", tree, "-p", &place.base, "-m", message]);
+        self.git(&words)
+    }
+
+    fn is_ancestor(&self, older: &str, newer: &str) -> Done<bool> {
+        let base = self.git(&["merge-base", older, newer]);
+        let older = self.git(&["rev-parse", "--verify", &format!("{older}^{{commit}}")])?;
+        // Histories that have nothing in common have no base, which is an answer too.
+        Ok(base.is_ok_and(|base| base == older))
+    }
+}
+
+/// Returns the token of the gits that work for one repository.
+fn token_of(top: &Path) -> String {
+    let digest = sha256(top.as_os_str().as_encoded_bytes());
+    format!("git-{}", digest.get(..16).unwrap_or(&digest))
+}

@@ -1,0 +1,5 @@
+//! A job's records, questions and conditions on this machine.
+
+pub mod approvals;
+pub mod probe;
+pub mod store;

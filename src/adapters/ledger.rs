@@ -1,0 +1,284 @@
+//! The ledger as a file: `.tos/ledger/ledger.jsonl` below the root, outside everything a sandbox may write.
+//!
+//! Appending takes the kernel's lock, verifies the whole chain, writes one line, syncs, and then writes
+//! the head to two places: beside the ledger and into the user's state folder. A crash between line and
+//! heads leaves the ledger ahead of them, which is fine; the ledger behind them is a broken ledger.
+
+use std::{
+    fs,
+    fs::{File, OpenOptions},
+    io,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    adapters::{job::store::replace, state_folder},
+    domain::ledger::{
+        LedgerEntry, LedgerRecord, RecordStamp, VERSION, chain,
+        chain::{ChainAnchor, LedgerChain, ROOT, sha256},
+    },
+    ports::ledger::{Error, Ledger},
+};
+
+/// What the ledger needs to know once.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The root it belongs to.
+    pub root: PathBuf,
+    /// The user's state folder, for a second copy of the head.
+    pub state: Option<PathBuf>,
+    /// Who writes.
+    pub actor: String,
+    /// The version of tos.
+    pub tool: String,
+    /// Digest of the policy in force.
+    pub policy: String,
+    /// Digest of the gates in force.
+    pub gates: String,
+}
+
+/// The ledger of one root.
+#[derive(Debug, Clone)]
+pub struct LedgerFile {
+    options: Options,
+    folder: PathBuf,
+}
+
+impl LedgerFile {
+    /// Makes the adapter; touches nothing yet.
+    pub fn new(options: Options) -> Self {
+        let folder = options.root.join(".tos/ledger");
+        Self { options, folder }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("ledger.jsonl")
+    }
+
+    /// The places where the head is written down, other than commits.
+    fn heads(&self) -> Vec<PathBuf> {
+        let name = sha256(self.options.root.as_os_str().as_encoded_bytes());
+        let far = self
+            .options
+            .state
+            .iter()
+            .map(|state| state.join("tos/heads").join(&name));
+        std::iter::once(self.folder.join("head"))
+            .chain(far)
+            .collect()
+    }
+
+    fn anchors(&self) -> Result<Vec<ChainAnchor>, Error> {
+        let mut anchors = Vec::new();
+        for place in self.heads() {
+            let text = read(&place).map_err(|error| self.io(error))?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            // A head that cannot be read must not pass for a head that is not there.
+            if !text.trim().is_empty() {
+                let anchor = ChainAnchor::from_trailer(&text);
+                anchors.push(
+                    anchor.ok_or_else(|| {
+                        self.broken(0, &format!("{} is no head", place.display()))
+                    })?,
+                );
+            }
+        }
+        anchors.extend(commits(&self.options.root));
+        Ok(anchors)
+    }
+
+    fn verified(&self) -> Result<LedgerChain, Error> {
+        let bytes = read(&self.file()).map_err(|error| self.io(error))?;
+        chain::verify(&bytes, &self.anchors()?).map_err(|broken| Error::Broken {
+            file: self.place(),
+            broken,
+        })
+    }
+
+    fn locked(&self) -> io::Result<File> {
+        state_folder::create_dir_all(&self.folder)?;
+        private(&self.folder)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.folder.join("lock"))?;
+        lock.lock()?;
+        Ok(lock)
+    }
+
+    fn blocking_append(
+        &self,
+        session: Option<&str>,
+        entry: LedgerEntry,
+    ) -> Result<ChainAnchor, Error> {
+        let lock = self.locked().map_err(|error| self.io(error))?;
+        let chain = self.verified()?;
+        let record = LedgerRecord {
+            v: VERSION,
+            seq: chain.head.as_ref().map_or(0, |head| head.seq + 1),
+            prev: chain.head.map_or_else(|| ROOT.to_owned(), |head| head.hash),
+            stamp: self.stamp(session),
+            entry,
+        };
+        let anchor = self
+            .write(&record, chain.torn)
+            .map_err(|error| self.io(error));
+        drop(lock);
+        anchor
+    }
+
+    fn write(&self, record: &LedgerRecord, torn: usize) -> io::Result<ChainAnchor> {
+        let (line, anchor) = chain::seal(record).map_err(io::Error::other)?;
+        let fresh = !self.file().exists();
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.file())?;
+        if torn > 0 {
+            let whole = file.metadata()?.len().saturating_sub(torn as u64);
+            file.set_len(whole)?;
+        }
+        file.write_all(line.as_bytes())?;
+        file.sync_data()?;
+        if fresh {
+            File::open(&self.folder)?.sync_all()?;
+        }
+        for place in self.heads() {
+            replace(&place, anchor.trailer().as_bytes())?;
+        }
+        Ok(anchor)
+    }
+
+    fn stamp(&self, session: Option<&str>) -> RecordStamp {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let options = &self.options;
+        RecordStamp {
+            at: chrono::Local::now().fixed_offset(),
+            boottime_ms: boottime_ms(),
+            boot_id: boot.trim().to_owned(),
+            actor: options.actor.clone(),
+            tool: options.tool.clone(),
+            policy: options.policy.clone(),
+            gates: options.gates.clone(),
+            session: session.map(str::to_owned),
+        }
+    }
+
+    fn blocking_acknowledge(&self, reason: &str) -> io::Result<ChainAnchor> {
+        let lock = self.locked()?;
+        let old = read(&self.file())?;
+        let sha256 = sha256(&old);
+        let name = format!("broken-{}.jsonl", &sha256[..12]);
+        let numbers = self.heads().into_iter().filter_map(|place| {
+            ChainAnchor::from_trailer(&String::from_utf8_lossy(&read(&place).ok()?))
+        });
+        let lines = String::from_utf8_lossy(&old).lines().count() as u64;
+        let commits = commits(&self.options.root);
+        let seq = numbers
+            .chain(commits)
+            .map(|anchor| anchor.seq + 1)
+            .chain([lines])
+            .max();
+        replace(&self.folder.join(&name), &old)?;
+        replace(&self.file(), b"")?;
+        let record = LedgerRecord {
+            v: VERSION,
+            // Numbers go on, so that no old anchor can be mistaken for a new one.
+            seq: seq.unwrap_or(0),
+            prev: sha256.clone(),
+            stamp: self.stamp(None),
+            entry: LedgerEntry::Gap {
+                file: name,
+                sha256,
+                reason: reason.to_owned(),
+            },
+        };
+        let anchor = self.write(&record, 0);
+        drop(lock);
+        anchor
+    }
+
+    fn io(&self, source: io::Error) -> Error {
+        Error::Io {
+            file: self.place(),
+            source,
+        }
+    }
+
+    fn broken(&self, at: u64, why: &str) -> Error {
+        Error::Broken {
+            file: self.place(),
+            broken: chain::ChainError {
+                at,
+                why: why.to_owned(),
+            },
+        }
+    }
+}
+
+impl Ledger for LedgerFile {
+    fn read(&self) -> Result<LedgerChain, Error> {
+        self.verified()
+    }
+
+    fn append(&self, session: Option<&str>, entry: LedgerEntry) -> Result<ChainAnchor, Error> {
+        self.blocking_append(session, entry)
+    }
+
+    fn acknowledge(&self, reason: &str) -> Result<ChainAnchor, Error> {
+        self.blocking_acknowledge(reason)
+            .map_err(|error| self.io(error))
+    }
+
+    fn place(&self) -> String {
+        self.file().display().to_string()
+    }
+}
+
+/// Returns time since the machine started, sleep included.
+pub fn boottime_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+/// Returns the anchors in the commits that tos made, as far as refs reach them.
+fn commits(root: &Path) -> Vec<ChainAnchor> {
+    let Ok(git) = git2::Repository::open(root) else {
+        return Vec::new();
+    };
+    let Ok(mut walk) = git.revwalk() else {
+        return Vec::new();
+    };
+    for glob in ["refs/tos/*", "refs/heads/*"] {
+        // A glob that matches nothing is no error worth telling.
+        drop(walk.push_glob(glob));
+    }
+    drop(walk.set_sorting(git2::Sort::TIME));
+    let ids = walk.filter_map(Result::ok).take(2000);
+    let texts = ids.filter_map(|id| Some(git.find_commit(id).ok()?.message_bytes().to_owned()));
+    texts
+        .filter_map(|bytes| {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let line = text
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix("Tos-Ledger:"))?;
+            ChainAnchor::from_trailer(line)
+        })
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! The runs of this machine's homes.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    adapters::plan::{cache::ResultCache, loader, outputs, run_dir::LocalRunDir, safe_open},
+    domain::plan::{
+        Plan,
+        event::{PlanEvent, PlanSource, RunCreated},
+        run_id,
+    },
+    ports::plan_store::{CacheSweep, Error, LoadError, PlanStore, RunDir, SweptCache},
+};
+
+/// Plans and runs as files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalPlanStore;
+
+impl PlanStore for LocalPlanStore {
+    fn load(&self, path: &Path, params: &BTreeMap<String, String>) -> Result<Plan, LoadError> {
+        loader::load(path, params)
+    }
+
+    fn home(&self, given: Option<&Path>) -> Result<PathBuf, Error> {
+        let home = match given {
+            Some(home) => home.to_owned(),
+            None if Path::new(".orch").is_dir() => PathBuf::from(".orch"),
+            None => PathBuf::from(".tos"),
+        };
+        let refuse = |why: String| Error::Home {
+            path: home.clone(),
+            why,
+        };
+        if home.as_os_str().is_empty() {
+            return Err(refuse("its name is empty".to_owned()));
+        }
+        if let Some(link) = safe_open::symlink_in(&home.join("runs")) {
+            return Err(refuse(format!(
+                "`{}` is a symbolic link; name the directory itself",
+                link.display()
+            )));
+        }
+        // Also what lies above it: below a file nothing can be made.
+        for path in home.join("runs").ancestors() {
+            if std::fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+                return Err(refuse(format!("`{}` is not a directory", path.display())));
+            }
+        }
+        Ok(home)
+    }
+
+    fn workdir(&self, given: &Path) -> Result<PathBuf, Error> {
+        let refuse = |why: String| Error::Workdir {
+            path: given.to_owned(),
+            why,
+        };
+        let whole = std::fs::canonicalize(given).map_err(|error| refuse(error.to_string()))?;
+        if whole.is_dir() {
+            Ok(whole)
+        } else {
+            Err(refuse("it is not a directory".to_owned()))
+        }
+    }
+
+    fn create(
+        &self,
+        home: &Path,
+        plan: &Plan,
+        created: RunCreated,
+    ) -> Result<Box<dyn RunDir>, Error> {
+        let mut run = LocalRunDir::at(home, &created.run_id);
+        run.make()?;
+        let begun = run
+            .fill(plan)
+            .and_then(|()| run.append(&[PlanEvent::Created(created)]));
+        if begun.is_err() {
+            run.unmake();
+        }
+        begun?;
+        Ok(Box::new(run))
+    }
+
+    fn open(&self, home: &Path, name: &str) -> Result<Box<dyn RunDir>, Error> {
+        if !run_id::is_valid(name) {
+            return Err(Error::BadName {
+                name: name.to_owned(),
+            });
+        }
+        let unknown = || Error::Unknown {
+            name: name.to_owned(),
+            home: home.to_owned(),
+        };
+        let runs = self.runs(home)?;
+        if name == "latest" {
+            let latest = latest(home, &runs).ok_or_else(unknown)?;
+            return Ok(Box::new(LocalRunDir::at(home, latest)));
+        }
+        let mut found: Vec<String> = runs
+            .into_iter()
+            .filter(|run| run.starts_with(name))
+            .collect();
+        if let Some(exact) = found.iter().position(|run| run == name) {
+            found = vec![found.swap_remove(exact)];
+        }
+        match found.as_slice() {
+            [] => Err(unknown()),
+            [one] => Ok(Box::new(LocalRunDir::at(home, one))),
+            _ => {
+                found.truncate(5);
+                Err(Error::Ambiguous {
+                    name: name.to_owned(),
+                    found,
+                })
+            }
+        }
+    }
+
+    fn sweep_cache(&self, home: &Path, sweep: &CacheSweep<'_>) -> SweptCache {
+        ResultCache::of(home).sweep(sweep)
+    }
+
+    fn source(&self, path: &Path) -> Option<PlanSource> {
+        let bytes = safe_open::read_regular(path, loader::MAX_BYTES).ok()?;
+        let whole = std::fs::canonicalize(path).ok()?;
+        Some(PlanSource {
+            path: whole.to_str()?.to_owned(),
+            sha256: outputs::hex(&Sha256::digest(&bytes)),
+        })
+    }
+
+    fn runs(&self, home: &Path) -> Result<Vec<String>, Error> {
+        let Ok(entries) = std::fs::read_dir(home.join("runs")) else {
+            return Ok(Vec::new());
+        };
+        let is_run = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let names = entries
+            .flatten()
+            .filter(is_run)
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| run_id::is_valid(name)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// Returns the newest run. Names say the second; within it the plan's copy, written once, says more.
+fn latest<'a>(home: &Path, runs: &'a [String]) -> Option<&'a String> {
+    const SECOND: usize = "YYYYMMDD_HHMMSS".len();
+    let last = runs.last()?.get(..SECOND);
+    let made = |run: &&String| {
+        let copy = home.join("runs").join(run).join("plan.yaml");
+        std::fs::symlink_metadata(copy)
+            .and_then(|found| found.modified())
+            .ok()
+    };
+    let same_second = runs
+        .iter()
+        .rev()
+        .take_while(|run| last.is_some() && run.get(..SECOND) == last);
+    same_second.max_by_key(made).or_else(|| runs.last())
+}

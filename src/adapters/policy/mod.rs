@@ -1,0 +1,3 @@
+//! What the policy's judge asks of this machine.
+
+pub mod filesystem_view;

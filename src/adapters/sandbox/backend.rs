@@ -1,0 +1,137 @@
+//! The sandbox as the runner sees it: chooses a proved wall once and puts every command behind it.
+
+use tokio::sync::OnceCell;
+
+use super::{
+    confine::{Options, confine},
+    jail,
+    proxy::HttpProxy,
+    self_test,
+};
+use crate::{
+    domain::{
+        process::SpawnError,
+        sandbox::{
+            BackendChoice, ConfinementLevel, NetworkAccess, SandboxBackend, SandboxReport, choose,
+        },
+    },
+    ports::{
+        BoxFuture,
+        sandbox::{LaunchRequest, Sandbox},
+    },
+};
+
+/// The wall of one run of tos.
+#[derive(Debug)]
+pub struct BackendSandbox {
+    options: Options,
+    report: OnceCell<SandboxReport>,
+    proxy: OnceCell<HttpProxy>,
+}
+
+impl BackendSandbox {
+    /// Makes a wall; nothing is tried before the first command, or the first question for a report.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            report: OnceCell::new(),
+            proxy: OnceCell::new(),
+        }
+    }
+
+    /// Tries every backend anew, the ones that are not needed included, for `tos doctor`.
+    pub async fn examine(&self) -> SandboxReport {
+        let mut trials = Vec::new();
+        for backend in &self.options.backends {
+            trials.push(self_test::run(&self.options, *backend).await);
+        }
+        self.judged(trials)
+    }
+
+    async fn in_force(&self) -> &SandboxReport {
+        self.report
+            .get_or_init(|| async {
+                if self.options.level == ConfinementLevel::Off {
+                    return self.judged(Vec::new());
+                }
+                let report = self.judged(self_test::known_or_run(&self.options).await);
+                tracing::info!("{}", report.choice.sentence(report.level));
+                report
+            })
+            .await
+    }
+
+    fn judged(&self, trials: Vec<crate::domain::sandbox::BackendTest>) -> SandboxReport {
+        let options = &self.options;
+        let choice = choose(
+            options.level,
+            options.network,
+            options.allow_degraded,
+            &trials,
+        );
+        let choice = match choice {
+            BackendChoice::Refused { missing } if options.open_if_unproved => {
+                BackendChoice::Degraded {
+                    backend: SandboxBackend::None,
+                    missing,
+                }
+            }
+            other => other,
+        };
+        SandboxReport {
+            level: options.level,
+            network: options.network,
+            choice,
+            trials,
+        }
+    }
+
+    async fn confined(&self, launch: LaunchRequest) -> Result<LaunchRequest, SpawnError> {
+        let report = self.in_force().await;
+        let Some(backend) = report.choice.backend() else {
+            return Err(SpawnError {
+                message: report.choice.sentence(report.level),
+            });
+        };
+        if backend == SandboxBackend::None {
+            return Ok(launch);
+        }
+        let proxy = match self.options.network {
+            NetworkAccess::Allowlist => Some(self.proxy().await?.socket()),
+            NetworkAccess::None | NetworkAccess::Full => None,
+        };
+        confine(&self.options, backend, proxy, launch)
+    }
+
+    async fn proxy(&self) -> Result<&HttpProxy, SpawnError> {
+        let start = || async { HttpProxy::start(&self.options.allow_hosts) };
+        self.proxy.get_or_try_init(start).await.map_err(|error| SpawnError {
+            message: format!("the proxy for allowed hosts could not be started: {error}; free space in the temporary directory or set `sandbox.network` to \"none\""),
+        })
+    }
+}
+
+impl Drop for BackendSandbox {
+    fn drop(&mut self) {
+        if jail::can_cage(&self.options.limits) {
+            jail::sweep_cages();
+        }
+    }
+}
+
+impl Sandbox for BackendSandbox {
+    fn confine(&self, launch: LaunchRequest) -> BoxFuture<'_, Result<LaunchRequest, SpawnError>> {
+        Box::pin(self.confined(launch))
+    }
+
+    fn take_refused_hosts(&self) -> Vec<String> {
+        self.proxy
+            .get()
+            .map(HttpProxy::take_refused)
+            .unwrap_or_default()
+    }
+
+    fn report(&self) -> BoxFuture<'_, SandboxReport> {
+        Box::pin(async { self.in_force().await.clone() })
+    }
+}

@@ -1,0 +1,145 @@
+//! Ceilings for everything behind the wall together, which the kernel keeps even for root: a control
+//! group of its own for every command.
+//!
+//! Only root may make one on most machines; for everybody else the ceilings of `inner` hold. A group
+//! cannot remove itself, so the next command, or the end of tos, sweeps the empty ones.
+
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    super::spec::{ResourceLimits, SandboxSpec},
+    JailError,
+};
+
+/// How the groups of tos are called, with the process id behind it.
+const PREFIX: &str = "tos-";
+/// How often a group is tried to be entered.
+const ATTEMPTS: u8 = 3;
+const TOP: &str = "/sys/fs/cgroup";
+
+/// Enters a group of its own and becomes the next jailer.
+pub(super) fn enter(
+    spec: &SandboxSpec,
+    words: &[OsString],
+) -> Result<std::convert::Infallible, JailError> {
+    let name = format!("{PREFIX}{}", std::process::id());
+    for (parent, ceilings) in places(&spec.limits) {
+        // Another command may sweep the group away before anybody is in it. What cannot be had at all
+        // is not had; the trial has found out and said so.
+        let folder = parent.join(&name);
+        let mut attempts = 0..ATTEMPTS;
+        while attempts.next().is_some() && join(&folder, &ceilings).is_err() {}
+    }
+    let (program, arguments) = words.split_first().ok_or("no jailer behind the cage")?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(format!("could not start `{}`: {error}", program.to_string_lossy()).into())
+}
+
+/// Tells whether there is any place for a group.
+pub(in super::super) fn is_possible(limits: &ResourceLimits) -> bool {
+    rustix::process::geteuid().is_root() && !places(limits).is_empty()
+}
+
+/// Removes groups that are empty.
+pub(in super::super) fn sweep() {
+    let limits = ResourceLimits {
+        processes: Some(1),
+        memory_bytes: Some(1),
+        ..ResourceLimits::default()
+    };
+    for (parent, _) in places(&limits) {
+        for found in fs::read_dir(parent).into_iter().flatten().flatten() {
+            if found.file_name().to_string_lossy().starts_with(PREFIX) {
+                // The kernel refuses while somebody is in it.
+                drop(fs::remove_dir(found.path()));
+            }
+        }
+    }
+}
+
+type ResourceLimit = (&'static str, u64);
+
+/// Where groups can be made, and the ceilings to write there.
+fn places(limits: &ResourceLimits) -> Vec<(PathBuf, Vec<ResourceLimit>)> {
+    let top = Path::new(TOP);
+    let controllers = fs::read_to_string(top.join("cgroup.subtree_control")).unwrap_or_default();
+    if top.join("cgroup.controllers").exists() {
+        let has = |name: &str| controllers.split_whitespace().any(|found| found == name);
+        let wanted = [
+            limits
+                .processes
+                .filter(|_| has("pids"))
+                .map(|most| ("pids.max", most)),
+            limits
+                .memory_bytes
+                .filter(|_| has("memory"))
+                .map(|most| ("memory.max", most)),
+        ];
+        let wanted: Vec<ResourceLimit> = wanted.into_iter().flatten().collect();
+        return if wanted.is_empty() {
+            Vec::new()
+        } else {
+            vec![(top.to_owned(), wanted)]
+        };
+    }
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let separate = [
+        ("pids", "pids.max", limits.processes),
+        ("memory", "memory.limit_in_bytes", limits.memory_bytes),
+    ];
+    let wanted = separate.into_iter().filter_map(|(controller, file, most)| {
+        let parent = own_group(&own, controller)?;
+        Some((parent, vec![(file, most?)]))
+    });
+    wanted.collect()
+}
+
+/// Returns the group of this process under one controller of the older kind. A group of tos counts
+/// as its parent, so that a jailer and tos mean the same place.
+fn own_group(table: &str, controller: &str) -> Option<PathBuf> {
+    let line = table.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let named = fields.next()?.split(',').any(|name| name == controller);
+        named.then(|| fields.next()).flatten()
+    })?;
+    let folder = Path::new(TOP)
+        .join(controller)
+        .join(line.trim_start_matches('/'));
+    let is_ours = folder
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+    let folder = if is_ours {
+        folder.parent()?.to_owned()
+    } else {
+        folder
+    };
+    folder.join("cgroup.procs").exists().then_some(folder)
+}
+
+fn join(folder: &Path, ceilings: &[ResourceLimit]) -> std::io::Result<()> {
+    if !folder.is_dir() {
+        fs::create_dir(folder)?;
+    }
+    for (file, most) in ceilings {
+        fs::write(folder.join(file), most.to_string())?;
+    }
+    fs::write(folder.join("cgroup.procs"), std::process::id().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_that_is_not_mounted_has_no_group() {
+        let table = "9:name=systemd:/\n8:no-such-controller:/\n0::/\n";
+        assert_eq!(own_group(table, "no-such-controller"), None);
+        assert_eq!(own_group(table, "pids"), None);
+    }
+}

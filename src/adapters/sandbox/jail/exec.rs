@@ -1,0 +1,170 @@
+//! The last stage: gives up every right, then becomes the command.
+
+use std::{
+    convert::Infallible,
+    ffi::OsString,
+    fs::File,
+    io::Read,
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStringExt, process::CommandExt},
+    },
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit},
+    thread::{CapabilitySet, CapabilitySets},
+};
+
+use super::{
+    super::{
+        JAIL_WORD,
+        spec::{INNER_PROGRAM, INNER_PROXY, PROXY_PORT, ResourceLimits, SandboxSpec},
+    },
+    ConfinedCommand, JailError, adopt, landlock, seccomp,
+};
+use crate::domain::sandbox::{NetworkAccess, SandboxBackend};
+
+/// Applies what the wall asks of the process itself and becomes the command.
+pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infallible, JailError> {
+    let landlock = spec.backend == SandboxBackend::Landlock;
+    let environment = spec.environment.map(environment).transpose()?;
+    let mut input = spec.input.map(adopt).transpose()?;
+    if landlock {
+        // The guard ends everything when tos goes; this covers the guard itself being killed.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+    }
+    limit(&spec.limits)?;
+    drop_rights()?;
+    rustix::thread::set_no_new_privs(true)?;
+    if landlock {
+        landlock::restrict(spec)?;
+    }
+    seccomp::apply(landlock, landlock && spec.network != NetworkAccess::Full)?;
+    if let Some(path) = &spec.input_file {
+        input = Some(opened(path)?);
+    }
+    let mut command = Command::new(&behind.program);
+    command
+        .arg0(&behind.name)
+        .args(&behind.arguments)
+        .stdin(input.map_or_else(Stdio::null, Stdio::from));
+    if let Some(environment) = environment {
+        command.env_clear().envs(environment);
+    }
+    if landlock {
+        // The guard made one that nobody else uses.
+        command.env("TMPDIR", std::env::temp_dir());
+    } else {
+        // The private directory is where every program looks without being told.
+        command.env_remove("TMPDIR");
+    }
+    if spec.proxy.is_some() {
+        point_to_proxy(&mut command);
+        if spec.backend == SandboxBackend::Bubblewrap {
+            open_door()?;
+        }
+    }
+    let error = command.exec();
+    Err(format!(
+        "could not start `{}`: {error}",
+        behind.program.to_string_lossy()
+    )
+    .into())
+}
+
+/// Reads the command's own environment.
+fn environment(descriptor: i32) -> Result<Vec<(OsString, OsString)>, JailError> {
+    let mut bytes = Vec::new();
+    File::from(adopt(descriptor)?).read_to_end(&mut bytes)?;
+    let pairs = bytes.split(|byte| *byte == 0).filter_map(|entry| {
+        let at = entry.iter().position(|byte| *byte == b'=')?;
+        let text = |part: &[u8]| OsString::from_vec(part.to_vec());
+        Some((text(entry.get(..at)?), text(entry.get(at + 1..)?)))
+    });
+    Ok(pairs.collect())
+}
+
+/// Opens a file with the rights of the command; a pipe in its place blocks nobody.
+fn opened(path: &Path) -> Result<OwnedFd, JailError> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
+        format!(
+            "the standard input `{}` cannot be opened: {error}",
+            path.display()
+        )
+    })?;
+    if !File::from(file.try_clone()?).metadata()?.is_file() {
+        return Err(format!("the standard input `{}` is no file", path.display()).into());
+    }
+    Ok(file)
+}
+
+fn open_door() -> Result<(), JailError> {
+    let opened = Command::new(INNER_PROGRAM)
+        .args([JAIL_WORD, "open-door", INNER_PROXY])
+        .env_clear()
+        .stdin(Stdio::null())
+        .status()?;
+    if opened.success() {
+        Ok(())
+    } else {
+        Err("the door to the proxy could not be opened".into())
+    }
+}
+
+fn point_to_proxy(command: &mut Command) {
+    let place = format!("http://127.0.0.1:{PROXY_PORT}");
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command
+            .env(name, &place)
+            .env(name.to_ascii_lowercase(), &place);
+    }
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
+}
+
+fn limit(limits: &ResourceLimits) -> Result<(), JailError> {
+    let ceilings = [
+        (Resource::As, limits.memory_bytes),
+        (Resource::Nproc, limits.processes),
+        (Resource::Cpu, limits.cpu_seconds),
+        (Resource::Fsize, limits.file_bytes),
+        (Resource::Core, Some(0)),
+    ];
+    for (resource, ceiling) in ceilings {
+        let Some(ceiling) = ceiling else { continue };
+        let before = rustix::process::getrlimit(resource);
+        // A ceiling that is already lower stays.
+        let ceiling = before.maximum.map_or(ceiling, |own| own.min(ceiling));
+        setrlimit(
+            resource,
+            Rlimit {
+                current: Some(ceiling),
+                maximum: Some(ceiling),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn drop_rights() -> Result<(), JailError> {
+    // Without the right to shrink the bounding set there are no rights to lose either.
+    for right in 0..64 {
+        let right = CapabilitySet::from_bits_retain(1 << right);
+        let _ = rustix::thread::remove_capability_from_bounding_set(right);
+    }
+    let _ = rustix::thread::clear_ambient_capability_set();
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )?;
+    Ok(())
+}

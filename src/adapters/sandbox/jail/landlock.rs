@@ -1,0 +1,203 @@
+//! The wall without namespaces: Landlock rules on the command, and a guard outside them that ends
+//! whatever the command leaves.
+
+use std::{
+    ffi::OsString,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
+};
+
+use super::{
+    super::{
+        JAIL_WORD,
+        spec::{FolderAccess, SandboxSpec},
+    },
+    JailError, end_like, hold_lifeline, leave,
+};
+use crate::{
+    adapters::process::end_descendants,
+    domain::sandbox::{ConfinementLevel, NetworkAccess},
+};
+
+/// The newest rules known here; older kernels give what they have, and the trial says what that is.
+const RULES: ABI = ABI::V6;
+
+/// Devices that every program may write to.
+const DEVICES: &[&str] = &[
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+];
+
+/// Starts the command behind Landlock rules and stays until nothing of it is left.
+pub(super) fn guard(
+    spec: &SandboxSpec,
+    encoded: &str,
+    behind: Vec<OsString>,
+) -> Result<ExitCode, JailError> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let own = match &spec.temporary {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("tos-").tempdir()?),
+    };
+    let lasting = spec.temporary.as_deref();
+    let temporary = own.as_ref().map_or(lasting, |own| Some(own.path()));
+    let temporary = temporary.unwrap_or(Path::new("/tmp")).to_owned();
+    let mut child = Command::new(&spec.program)
+        .args([JAIL_WORD, "inner", encoded])
+        .args(behind)
+        .env("TMPDIR", &temporary)
+        .current_dir(&spec.directory)
+        .stdin(Stdio::null())
+        .spawn()?;
+    let folder = own.as_ref().map(|own| own.path().to_owned());
+    hold_lifeline(move || {
+        end_descendants();
+        drop(folder.map(std::fs::remove_dir_all));
+        leave(super::JAIL_FAILED);
+    });
+    let status = child.wait()?;
+    end_descendants();
+    drop(own);
+    Ok(end_like(status))
+}
+
+/// Puts this process and what comes of it behind the rules.
+pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), JailError> {
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(RULES))?
+        .scope(Scope::AbstractUnixSocket | Scope::Signal)?;
+    if spec.network != NetworkAccess::Full {
+        rules = rules.handle_access(AccessNet::from_all(RULES))?;
+    }
+    let all = AccessFs::from_all(RULES);
+    let temporary = std::env::temp_dir();
+    let writable = writable(spec)?;
+    let status = rules
+        .create()?
+        .add_rules(path_beneath_rules(
+            readable(spec)?,
+            AccessFs::from_read(RULES),
+        ))?
+        .add_rules(path_beneath_rules(writable, all))?
+        .add_rules(path_beneath_rules([temporary], all))?
+        .add_rules(path_beneath_rules(DEVICES, all))?
+        .restrict_self()?;
+    if status.ruleset == RulesetStatus::NotEnforced {
+        return Err("this kernel has no Landlock".into());
+    }
+    Ok(())
+}
+
+/// Rules can only add rights, so what is covered or hidden is left out by naming everything around it.
+fn readable(spec: &SandboxSpec) -> Result<Vec<PathBuf>, JailError> {
+    let covered = spec
+        .layers
+        .iter()
+        .filter(|(_, layer)| *layer == FolderAccess::Cover);
+    let covered = covered.map(|(path, _)| path.clone());
+    let holes: Vec<PathBuf> = covered.chain(spec.hidden.iter().cloned()).collect();
+    let mut found = around(Path::new("/"), &holes)?;
+    for (path, layer) in &spec.layers {
+        if *layer != FolderAccess::Cover {
+            found.extend(around(path, &holes)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Likewise for writing: everything in the root but what is protected or hidden. New entries directly
+/// in the root cannot be allowed without allowing changes to `.git` as well.
+fn writable(spec: &SandboxSpec) -> Result<Vec<PathBuf>, JailError> {
+    if spec.level != ConfinementLevel::Workspace {
+        return Ok(Vec::new());
+    }
+    let covered = spec
+        .layers
+        .iter()
+        .filter(|(_, layer)| *layer == FolderAccess::Cover);
+    let covered = covered.map(|(path, _)| path);
+    let holes = spec.protected.iter().chain(&spec.hidden).chain(covered);
+    let holes: Vec<PathBuf> = holes.cloned().collect();
+    around(&spec.root, &holes)
+}
+
+/// Returns the largest folders and files below `top` that hold none of the `holes`.
+fn around(top: &Path, holes: &[PathBuf]) -> Result<Vec<PathBuf>, JailError> {
+    let below: Vec<&PathBuf> = holes.iter().filter(|hole| hole.starts_with(top)).collect();
+    if below.is_empty() {
+        return Ok(vec![top.to_owned()]);
+    }
+    if below
+        .iter()
+        .any(|hole| hole.as_os_str().as_bytes() == top.as_os_str().as_bytes())
+    {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(top)?.flatten() {
+        let path = entry.path();
+        // A link would be followed to a place that has, or has not, rules of its own.
+        if !path.is_symlink() {
+            found.extend(around(&path, holes)?);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_below_the_root_is_neither_readable_nor_writable() {
+        let top = tempfile::tempdir().unwrap();
+        let root = top.path().canonicalize().unwrap();
+        for folder in [".git", ".ssh", "work"] {
+            std::fs::create_dir(root.join(folder)).unwrap();
+        }
+        let spec = SandboxSpec {
+            backend: crate::domain::sandbox::SandboxBackend::Landlock,
+            level: ConfinementLevel::Workspace,
+            network: NetworkAccess::None,
+            protected: vec![root.join(".git")],
+            layers: vec![(root.clone(), FolderAccess::Root)],
+            links: Vec::new(),
+            hidden: vec![root.join(".ssh")],
+            limits: crate::adapters::sandbox::ResourceLimits::default(),
+            temporary: None,
+            proxy: None,
+            program: root.clone(),
+            directory: root.clone(),
+            root: root.clone(),
+            environment: None,
+            input: None,
+            input_file: None,
+        };
+        assert_eq!(writable(&spec).unwrap(), [root.join("work")]);
+        assert!(!readable(&spec).unwrap().contains(&root));
+    }
+
+    #[test]
+    fn what_is_around_a_hole_is_named_without_it() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path();
+        for folder in ["a/b", "a/c", "d"] {
+            std::fs::create_dir_all(top.join(folder)).unwrap();
+        }
+        let mut found = around(top, &[top.join("a/b")]).unwrap();
+        found.sort();
+        assert_eq!(found, [top.join("a/c"), top.join("d")]);
+        assert_eq!(around(top, &[]).unwrap(), [top]);
+    }
+}

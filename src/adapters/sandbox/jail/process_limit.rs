@@ -1,0 +1,197 @@
+//! A ceiling on processes where the kernel keeps none: those of root are not counted, and not every machine lets tos make
+//! a control group. So they are counted from outside, and everything is ended when there are too many.
+//!
+//! The number of threads of the whole machine is one short file and cheap to read; only when it has grown are those of
+//! the command counted.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    process::{Command, ExitCode, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use rustix::process::{
+    Pid, Signal, getpid, kill_process, set_child_subreaper, set_parent_process_death_signal,
+};
+
+use super::{
+    super::spec::{ResourceLimits, SandboxSpec},
+    JailError, cgroup, end_like, leave, say,
+};
+
+/// How often the machine is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often what is to be ended is looked for; each time less of it can start anything new.
+const MOST_PASSES: u32 = 1000;
+/// Whether everything is being ended.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+/// How a shell tells that a program was killed.
+const KILLED: u8 = 137;
+
+/// Tells whether nothing else keeps the number of processes down.
+pub(in super::super) fn is_needed(limits: &ResourceLimits) -> bool {
+    limits.processes.is_some()
+        && rustix::process::geteuid().is_root()
+        && !cgroup::is_possible(limits)
+}
+
+/// Starts the next jailer, and ends it with all that came of it when there are too many processes.
+pub(super) fn watch(spec: &SandboxSpec, words: &[OsString]) -> Result<ExitCode, JailError> {
+    let (program, arguments) = words.split_first().ok_or("no jailer behind the watch")?;
+    // With tos this ends, and with this every jailer: each holds either its parent or tos's lifeline.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // What loses its parent stays below this process and is found.
+    set_child_subreaper(Some(getpid()))?;
+    let most = spec.limits.processes.unwrap_or(u64::MAX);
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::inherit())
+        .spawn()?;
+    drop(std::thread::spawn(move || count_for_ever(most)));
+    let status = child.wait()?;
+    if IS_ENDING.load(Ordering::SeqCst) {
+        // The other thread is at it and leaves when it is done.
+        loop {
+            std::thread::park();
+        }
+    }
+    Ok(end_like(status))
+}
+
+/// Ends everything, this process included, when there are more than allowed.
+fn count_for_ever(most: u64) {
+    let mut quiet_until = 0;
+    loop {
+        let now = machine();
+        if now > quiet_until {
+            let own: u64 = descendants().iter().map(|found| found.threads).sum();
+            if own > most {
+                IS_ENDING.store(true, Ordering::SeqCst);
+                say(&format!(
+                    "tos: the command had {own} processes and threads at a time, {most} are allowed (`sandbox.limits.processes`); all were ended"
+                ));
+                end_all();
+                leave(KILLED);
+            }
+            quiet_until = now.saturating_add(most - own);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Returns how many threads the machine has.
+fn machine() -> u64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    threads_in(&text)
+}
+
+/// Reads the fourth word, `running/all`.
+fn threads_in(text: &str) -> u64 {
+    let word = text.split_ascii_whitespace().nth(3).unwrap_or_default();
+    let all = word.split_once('/').map_or("", |(_, all)| all);
+    // Where it cannot be read, they are counted every time.
+    all.parse().unwrap_or(u64::MAX)
+}
+
+/// A process.
+struct ProcessEntry {
+    pid: i32,
+    parent: i32,
+    threads: u64,
+}
+
+/// Returns everything that came of this process and lives.
+fn descendants() -> Vec<ProcessEntry> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let all: Vec<ProcessEntry> = pids
+        .filter_map(|pid| {
+            let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            read(pid, &text)
+        })
+        .collect();
+    let mut inside = BTreeSet::from([getpid().as_raw_nonzero().get()]);
+    loop {
+        let before = inside.len();
+        for found in &all {
+            if inside.contains(&found.parent) {
+                inside.insert(found.pid);
+            }
+        }
+        if inside.len() == before {
+            break;
+        }
+    }
+    let own = getpid().as_raw_nonzero().get();
+    let is_inside = |found: &ProcessEntry| found.pid != own && inside.contains(&found.pid);
+    all.into_iter().filter(is_inside).collect()
+}
+
+/// Reads a line of `/proc/N/stat`; the dead are none.
+fn read(pid: i32, line: &str) -> Option<ProcessEntry> {
+    let rest = line.get(line.rfind(')')? + 1..)?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    if matches!(*fields.first()?, "Z" | "X") {
+        return None;
+    }
+    Some(ProcessEntry {
+        pid,
+        parent: fields.get(1)?.parse().ok()?,
+        threads: fields.get(17)?.parse().ok()?,
+    })
+}
+
+/// Stops everything first, for what is stopped starts nothing new, and then ends it.
+fn end_all() {
+    let mut stopped = BTreeSet::new();
+    for _ in 0..MOST_PASSES {
+        let found = descendants();
+        let fresh: Vec<i32> = found
+            .iter()
+            .map(|found| found.pid)
+            .filter(|pid| !stopped.contains(pid))
+            .collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for pid in fresh {
+            signal(pid, Signal::STOP);
+            stopped.insert(pid);
+        }
+    }
+    for _ in 0..MOST_PASSES {
+        let found = descendants();
+        if found.is_empty() {
+            return;
+        }
+        for one in found {
+            signal(one.pid, Signal::KILL);
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        // It may be gone by now.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threads_of_the_machine_and_of_a_process_are_read() {
+        assert_eq!(threads_in("0.10 0.20 0.30 2/1234 5678\n"), 1234);
+        assert_eq!(threads_in(""), u64::MAX);
+        let line = "7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 100 1 2";
+        let found = read(7, line).unwrap();
+        assert_eq!((found.parent, found.threads), (3, 9));
+        assert!(read(7, &line.replace(" S ", " Z ")).is_none());
+    }
+}

@@ -1,0 +1,129 @@
+//! The system call filter: what no command needs and what would open a way around the wall.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+use super::JailError;
+
+/// Refused whatever the arguments: other namespaces, mounts, kernel modules, keys, programs in the
+/// kernel, and what gives one process power over another's memory from the kernel's side.
+const REFUSED: &[libc::c_long] = &[
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsmount,
+    libc::SYS_mount_setattr,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_open_by_handle_at,
+];
+
+/// Answered as if the kernel were too old, so that programs take another way: these would hide the
+/// arguments that the filter looks at.
+const UNKNOWN: &[libc::c_long] = &[
+    libc::SYS_clone3,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+];
+
+/// Filters this process and what comes of it; `no_local` and `no_internet` refuse whole families of
+/// sockets, for walls without a network namespace.
+pub(super) fn apply(no_local: bool, no_internet: bool) -> Result<(), JailError> {
+    for program in programs(no_local, no_internet)? {
+        seccompiler::apply_filter(&program)?;
+    }
+    Ok(())
+}
+
+fn programs(no_local: bool, no_internet: bool) -> Result<[BpfProgram; 2], JailError> {
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = plain(REFUSED);
+    refused.insert(libc::SYS_socket, sockets(no_local, no_internet)?);
+    refused.insert(
+        libc::SYS_clone,
+        vec![rule(
+            0,
+            SeccompCmpOp::MaskedEq(flag(libc::CLONE_NEWUSER)),
+            flag(libc::CLONE_NEWUSER),
+        )?],
+    );
+    // Typing into the terminal of whoever started tos.
+    refused.insert(
+        libc::SYS_ioctl,
+        vec![rule(1, SeccompCmpOp::Eq, libc::TIOCSTI)?],
+    );
+    Ok([
+        program(refused, libc::EPERM)?,
+        program(plain(UNKNOWN), libc::ENOSYS)?,
+    ])
+}
+
+fn sockets(no_local: bool, no_internet: bool) -> Result<Vec<SeccompRule>, JailError> {
+    let mut families = vec![
+        libc::AF_VSOCK,
+        libc::AF_PACKET,
+        libc::AF_ALG,
+        libc::AF_BLUETOOTH,
+    ];
+    if no_local {
+        families.push(libc::AF_UNIX);
+    }
+    if no_internet {
+        families.extend([libc::AF_INET, libc::AF_INET6]);
+    }
+    families
+        .into_iter()
+        .map(|family| rule(0, SeccompCmpOp::Eq, flag(family)))
+        .collect()
+}
+
+fn flag(value: libc::c_int) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn plain(calls: &[libc::c_long]) -> BTreeMap<i64, Vec<SeccompRule>> {
+    calls.iter().map(|call| (*call, Vec::new())).collect()
+}
+
+fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, JailError> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
+    Ok(SeccompRule::new(vec![condition])?)
+}
+
+fn program(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    errno: libc::c_int,
+) -> Result<BpfProgram, JailError> {
+    let errno = u32::try_from(errno)?;
+    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno),
+        machine,
+    )?;
+    Ok(filter.try_into()?)
+}

@@ -1,0 +1,580 @@
+//! Tries a wall with real probes and keeps what was seen until the machine, the kernel, tos or the
+//! wall itself changes.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    io::Read,
+    net::{Ipv4Addr, TcpListener, UdpSocket},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::MetadataExt,
+            net::{SocketAddr as LocalAddr, UnixListener},
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    JAIL_WORD, bubblewrap,
+    confine::{Options, confine},
+    jail::{Answers, Questions, must_watch},
+    proxy::HttpProxy,
+    self_test_setup::{LIMITS, furnish, limits, sweep, with_tools},
+    spec::{INNER_PROGRAM, ResourceLimits},
+};
+use crate::{
+    adapters::{
+        process::{LocalCommandRunner, Options as RunnerOptions},
+        state_folder,
+    },
+    domain::{
+        command::{Command as Proposed, CommandKind},
+        process::{CommandResult, ExitStatus, SpawnError},
+        redaction::Redactor,
+        sandbox::{
+            BackendTest, CapabilityProof, ConfinementLevel, NetworkAccess, SandboxBackend,
+            SandboxCapability, SandboxReport, apparmor_remedy,
+        },
+    },
+    ports::{
+        BoxFuture,
+        runner::{CommandRequest, CommandRunner, CommandStreams},
+        sandbox::{ConfinedEnvironment, LaunchRequest, Sandbox},
+    },
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the end of everything may take after tos was killed.
+const AFTER_DEATH: Duration = Duration::from_secs(5);
+
+/// What the kernel says about user namespaces of programs without a profile.
+const APPARMOR_SETTING: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+
+/// What was seen, and on what machine.
+#[derive(Debug, Serialize, Deserialize)]
+struct SelfTestCache {
+    key: String,
+    trials: Vec<BackendTest>,
+}
+
+/// Returns trials good enough to choose by: those remembered, else new ones up to the first wall that
+/// holds everything.
+pub(super) async fn known_or_run(options: &Options) -> Vec<BackendTest> {
+    let key = key(options);
+    let place = options.state.join("sandbox-trials.json");
+    if let Some(memory) = recalled(&place)
+        && memory.key == key
+    {
+        return memory.trials;
+    }
+    let mut trials = Vec::new();
+    for backend in &options.backends {
+        let trial = run(options, *backend).await;
+        let holds = trial.missing(options.level, options.network).is_empty();
+        trials.push(trial);
+        if holds {
+            break;
+        }
+    }
+    let memory = SelfTestCache { key, trials };
+    if let Err(error) = remember(&place, &memory) {
+        tracing::warn!(path = %place.display(), %error, "sandbox trials could not be kept");
+    }
+    memory.trials
+}
+
+fn recalled(place: &Path) -> Option<SelfTestCache> {
+    serde_json::from_slice(&fs::read(place).ok()?).ok()
+}
+
+fn remember(place: &Path, memory: &SelfTestCache) -> io::Result<()> {
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    state_folder::create_records(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut file, memory)?;
+    file.persist(place)?;
+    Ok(())
+}
+
+/// What must not have changed for a trial to count: start of the machine, kernel, user, programs, wish.
+fn key(options: &Options) -> String {
+    let text = |path: &str| {
+        fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let stamp = |path: &Path| {
+        let found = fs::metadata(path).ok();
+        found.map(|found| (found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+    };
+    let bwrap = bubblewrap::find(&options.path);
+    format!(
+        "{} {} {} {:?} {:?} {:?} {} {}",
+        text("/proc/sys/kernel/random/boot_id"),
+        text("/proc/sys/kernel/osrelease"),
+        rustix::process::geteuid().as_raw(),
+        stamp(&options.program),
+        bwrap.as_deref().and_then(stamp),
+        options.backends,
+        options.level.as_str(),
+        options.network.as_str(),
+    )
+}
+
+/// Tries one backend.
+pub(super) async fn run(options: &Options, backend: SandboxBackend) -> BackendTest {
+    if backend == SandboxBackend::Bubblewrap && bubblewrap::find(&options.path).is_none() {
+        return absent(backend, "`bwrap` is not installed".into());
+    }
+    match SelfTestSetup::set(options, backend) {
+        Ok(stage) => match stage.play().await {
+            Ok(proofs) => BackendTest {
+                backend,
+                absent: None,
+                proofs,
+            },
+            Err(fault) => absent(backend, with_remedy(options, backend, &fault)),
+        },
+        Err(error) => absent(backend, format!("the trial could not be prepared: {error}")),
+    }
+}
+
+/// Adds what to do about a machine that forbids this kind of wall.
+fn with_remedy(options: &Options, backend: SandboxBackend, fault: &str) -> String {
+    let setting = fs::read_to_string(APPARMOR_SETTING).unwrap_or_default();
+    let program = bubblewrap::find(&options.path).filter(|_| backend == SandboxBackend::Bubblewrap);
+    let program = program.unwrap_or_else(|| options.program.clone());
+    let remedy = if rustix::process::geteuid().is_root() {
+        None
+    } else {
+        apparmor_remedy(backend, &setting, &program.to_string_lossy())
+    };
+    remedy.map_or_else(|| fault.to_owned(), |remedy| format!("{fault}; {remedy}"))
+}
+
+fn absent(backend: SandboxBackend, why: String) -> BackendTest {
+    BackendTest {
+        backend,
+        absent: Some(why),
+        proofs: Vec::new(),
+    }
+}
+
+/// Everything a trial needs outside the wall.
+struct SelfTestSetup {
+    backend: SandboxBackend,
+    options: Options,
+    folder: tempfile::TempDir,
+    questions: Questions,
+    stranger: Child,
+    listeners: SelfTestListeners,
+    proxy: Option<HttpProxy>,
+}
+
+impl SelfTestSetup {
+    fn set(options: &Options, backend: SandboxBackend) -> io::Result<Self> {
+        state_folder::create_records(&options.state)?;
+        let state = options.state.canonicalize()?;
+        sweep(&state);
+        let folder = tempfile::Builder::new()
+            .prefix("trial-")
+            .tempdir_in(state)?;
+        let has_git = furnish(folder.path(), &options.path)?;
+        let listeners = SelfTestListeners::open(&unique(&folder))?;
+        let stranger = Command::new(&options.program)
+            .args([JAIL_WORD, "stay"])
+            .arg(folder.path().join("locks/stranger"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let port = listeners.tcp.local_addr()?.port();
+        let proxy = match options.network {
+            NetworkAccess::Allowlist => Some(HttpProxy::start(&[format!("127.0.0.1:{port}")])?),
+            NetworkAccess::None | NetworkAccess::Full => None,
+        };
+        let questions = Questions {
+            level: options.level,
+            root: folder.path().join("root"),
+            outside: folder.path().join("outside"),
+            home: folder.path().join("home"),
+            stranger: i32::try_from(stranger.id()).unwrap_or(0),
+            tcp: port,
+            udp: listeners.udp.local_addr()?.port(),
+            service_name: unique(&folder),
+            service_path: listeners.shared.path().join("service"),
+            temporary_name: unique(&folder),
+            lock: folder.path().join("root/workspace/lock"),
+            limits: ResourceLimits {
+                processes: limits(backend).processes.filter(|_| !must_watch(&LIMITS)),
+                ..limits(backend)
+            },
+            has_git,
+            has_proxy: proxy.is_some(),
+        };
+        Ok(Self {
+            backend,
+            options: staged(options, backend, &folder),
+            folder,
+            questions,
+            stranger,
+            listeners,
+            proxy,
+        })
+    }
+
+    async fn play(mut self) -> Result<Vec<CapabilityProof>, String> {
+        let lock = self.own_lock()?;
+        let end = self.probe().await.map_err(|failure| failure.message)?;
+        let text = format!("{}{}", end.stdout.head, end.stdout.tail);
+        let mut proofs: Answers = serde_json::from_str(&text).map_err(|error| {
+            let said = end.stderr.head.trim();
+            match (&end.exit, said.is_empty()) {
+                (_, false) => said.to_owned(),
+                (ExitStatus::Code { code: 0 }, true) => {
+                    format!("the probe was not understood: {error}")
+                }
+                (exit, true) => format!("the probe ended with {exit:?}"),
+            }
+        })?;
+        self.look_outside(&mut proofs);
+        if let Some(proof) = find(&mut proofs, SandboxCapability::NoSurvivors)
+            && proof.holds == Some(true)
+        {
+            let gone = is_free(&lock);
+            proof.holds = Some(gone);
+            proof.how = if gone {
+                "a daemon was ended with its command"
+            } else {
+                "a daemon survived its command"
+            }
+            .into();
+        }
+        proofs.push(self.dies_with_tos().await);
+        if must_watch(&LIMITS)
+            && let Some(proof) = find(&mut proofs, SandboxCapability::Processes)
+        {
+            *proof = self.crowd().await;
+        }
+        proofs.sort_by_key(|proof| proof.capability);
+        Ok(proofs)
+    }
+
+    /// The lock of whoever stays behind; at level `read_only` only an existing file can be locked.
+    fn own_lock(&self) -> Result<fs::File, String> {
+        let path = &self.questions.lock;
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path);
+        file.map_err(|error| format!("the trial could not be prepared: {error}"))
+    }
+
+    /// Starts more threads than are allowed and stays; somebody has to end that.
+    async fn crowd(&self) -> CapabilityProof {
+        let options = Options {
+            limits: LIMITS,
+            ..self.options.clone()
+        };
+        let count = LIMITS.processes.unwrap_or(0) * 4;
+        let end = self.launch(options, "crowd", &count.to_string()).await;
+        let ended = end.is_ok_and(|end| end.stderr.text().contains("sandbox.limits.processes"));
+        let how = if ended {
+            "a crowd of threads was ended from outside"
+        } else {
+            "a crowd of threads was not ended"
+        };
+        CapabilityProof {
+            capability: SandboxCapability::Processes,
+            holds: Some(ended),
+            how: how.into(),
+        }
+    }
+
+    async fn probe(&self) -> Result<CommandResult, SpawnError> {
+        let questions = serde_json::to_string(&self.questions).map_err(|error| SpawnError {
+            message: error.to_string(),
+        })?;
+        self.launch(self.options.clone(), "probe", &questions).await
+    }
+
+    /// Runs one stage of a trial behind the wall.
+    async fn launch(
+        &self,
+        options: Options,
+        stage: &str,
+        word: &str,
+    ) -> Result<CommandResult, SpawnError> {
+        let mut runner = RunnerOptions::new(self.questions.root.clone(), Redactor::default());
+        runner.base_environment = vec![("PATH".into(), self.options.path.clone())];
+        runner.head_bytes = 1 << 20;
+        let wall = FixedBackend {
+            backend: self.backend,
+            options,
+            proxy: self.proxy.as_ref().map(HttpProxy::socket),
+        };
+        let order = CommandRequest {
+            command: Proposed {
+                kind: CommandKind::Exec,
+                code: String::new(),
+                argv: ["/proc/self/exe", JAIL_WORD, stage, word]
+                    .map(str::to_owned)
+                    .into(),
+            },
+            directory: self.questions.root.clone(),
+            deadline: PATIENCE,
+            idle_deadline: None,
+            grace: None,
+            environment: Vec::new(),
+            output_directory: self.folder.path().join("output"),
+            index: 1,
+            token: unique(&self.folder),
+            streams: CommandStreams::default(),
+        };
+        let runner = LocalCommandRunner::new(runner, Some(std::sync::Arc::new(wall)));
+        runner.run(&order).await
+    }
+
+    /// Adds what can only be seen from outside.
+    fn look_outside(&mut self, proofs: &mut Answers) {
+        let outside = &self.questions.outside;
+        let unchanged = fs::read_to_string(outside).is_ok_and(|text| text == "as it was")
+            && !outside.with_extension("new").exists();
+        let told = std::env::temp_dir().join(&self.questions.temporary_name);
+        let arrived = self.listeners.udp.recv(&mut [0; 16]).is_ok();
+        let alive = self.stranger.try_wait().is_ok_and(|ended| ended.is_none());
+        for (capability, fine, what) in [
+            (
+                SandboxCapability::WritesOutside,
+                unchanged,
+                "a file outside was changed",
+            ),
+            (
+                SandboxCapability::PrivateTemporary,
+                !told.exists(),
+                "the file appeared in the shared directory",
+            ),
+            (
+                SandboxCapability::NoNetwork,
+                !arrived,
+                "a datagram arrived outside",
+            ),
+            (
+                SandboxCapability::Isolated,
+                alive,
+                "a process outside was ended",
+            ),
+        ] {
+            if !fine && let Some(proof) = find(proofs, capability) {
+                (proof.holds, proof.how) = (Some(false), what.into());
+            }
+        }
+        for path in ["/tos-trial", "/etc/tos-trial", "/usr/tos-trial"] {
+            drop(fs::remove_file(path));
+        }
+        drop(fs::remove_file(told));
+    }
+
+    /// Starts a wall from a stand-in for tos, kills that with SIGKILL, and waits for silence.
+    async fn dies_with_tos(&self) -> CapabilityProof {
+        let held = match self.killed_stand_in() {
+            Ok(lock) => lock,
+            Err(why) => {
+                return CapabilityProof {
+                    capability: SandboxCapability::DiesWithTos,
+                    holds: None,
+                    how: why,
+                };
+            }
+        };
+        let lock = rustix::fs::FlockOperation::LockExclusive;
+        let freed = tokio::task::spawn_blocking(move || rustix::fs::flock(&held, lock).is_ok());
+        let gone = matches!(tokio::time::timeout(AFTER_DEATH, freed).await, Ok(Ok(true)));
+        if !gone {
+            crate::adapters::process::end_marked(&unique(&self.folder)).await;
+        }
+        let how = if gone {
+            "tos was killed; a daemon behind the wall died with it"
+        } else {
+            "a daemon survived tos"
+        };
+        CapabilityProof {
+            capability: SandboxCapability::DiesWithTos,
+            holds: Some(gone),
+            how: how.into(),
+        }
+    }
+
+    fn killed_stand_in(&self) -> Result<fs::File, String> {
+        let path = self.questions.root.join("workspace/stand-in");
+        let open = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let lock = open.map_err(|error| error.to_string())?;
+        let launch = LaunchRequest {
+            program: self.options.program.clone(),
+            name: "tos".into(),
+            arguments: [JAIL_WORD, "linger"]
+                .map(OsString::from)
+                .into_iter()
+                .chain([path.into()])
+                .collect(),
+            environment: Vec::new(),
+            directory: self.questions.root.clone(),
+            jailed: false,
+            inside: ConfinedEnvironment::default(),
+            watched: None,
+        };
+        let proxy = self.proxy.as_ref().map(HttpProxy::socket);
+        let launch = confine_self(&self.options, self.backend, proxy, launch)
+            .map_err(|failure| failure.message)?;
+        let mut stand_in = Command::new(&self.options.program)
+            .args([JAIL_WORD, "stand-in"])
+            .arg(&launch.directory)
+            .arg(&launch.program)
+            .args(&launch.arguments)
+            .env_clear()
+            .env("TOS_TOKEN", unique(&self.folder))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let mut ready = [0; 6];
+        let read = stand_in
+            .stdout
+            .take()
+            .map(|mut out| out.read_exact(&mut ready));
+        let killed = stand_in.kill().and_then(|()| stand_in.wait());
+        match (read, killed) {
+            (Some(Ok(())), Ok(_)) => Ok(lock),
+            _ => Err("the stand-in for tos did not start".into()),
+        }
+    }
+}
+
+/// Who listens outside; whether somebody gets through is seen inside, except for datagrams.
+struct SelfTestListeners {
+    tcp: TcpListener,
+    udp: UdpSocket,
+    shared: tempfile::TempDir,
+    _services: [UnixListener; 2],
+}
+
+impl SelfTestListeners {
+    fn open(name: &str) -> io::Result<Self> {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        udp.set_nonblocking(true)?;
+        let shared = tempfile::tempdir()?;
+        let named = LocalAddr::from_abstract_name(name.as_bytes())?;
+        Ok(Self {
+            tcp: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+            udp,
+            _services: [
+                UnixListener::bind_addr(&named)?,
+                UnixListener::bind(shared.path().join("service"))?,
+            ],
+            shared,
+        })
+    }
+}
+
+impl Drop for SelfTestSetup {
+    fn drop(&mut self) {
+        // It may be gone, which is what the trial has noticed by then.
+        drop(self.stranger.kill());
+        drop(self.stranger.wait());
+    }
+}
+
+/// One backend, whatever it is worth.
+struct FixedBackend {
+    backend: SandboxBackend,
+    options: Options,
+    proxy: Option<PathBuf>,
+}
+
+impl Sandbox for FixedBackend {
+    fn confine(&self, launch: LaunchRequest) -> BoxFuture<'_, Result<LaunchRequest, SpawnError>> {
+        let launch = LaunchRequest {
+            program: self.options.program.clone(),
+            ..launch
+        };
+        let confined = confine_self(&self.options, self.backend, self.proxy.clone(), launch);
+        Box::pin(std::future::ready(confined))
+    }
+
+    fn report(&self) -> BoxFuture<'_, SandboxReport> {
+        let trials = Vec::new();
+        let choice = crate::domain::sandbox::BackendChoice::Proved {
+            backend: self.backend,
+        };
+        let (level, network) = (self.options.level, self.options.network);
+        Box::pin(std::future::ready(SandboxReport {
+            level,
+            network,
+            choice,
+            trials,
+        }))
+    }
+}
+
+/// Confines tos itself, which behind mounts is found in another place.
+fn confine_self(
+    options: &Options,
+    backend: SandboxBackend,
+    proxy: Option<PathBuf>,
+    launch: LaunchRequest,
+) -> Result<LaunchRequest, SpawnError> {
+    let program = match backend {
+        SandboxBackend::Bubblewrap | SandboxBackend::Namespaces => PathBuf::from(INNER_PROGRAM),
+        SandboxBackend::Landlock | SandboxBackend::None => launch.program.clone(),
+    };
+    confine(options, backend, proxy, LaunchRequest { program, ..launch })
+}
+
+fn staged(options: &Options, backend: SandboxBackend, folder: &tempfile::TempDir) -> Options {
+    Options {
+        limits: limits(backend),
+        root: folder.path().join("root"),
+        protected: Options::new(PathBuf::new(), PathBuf::new()).protected,
+        home: Some(folder.path().join("home")),
+        path: with_tools(&options.path, folder.path()),
+        // What lasts belongs to the commands of the run.
+        temporary: None,
+        level: if options.level == ConfinementLevel::Off {
+            ConfinementLevel::Workspace
+        } else {
+            options.level
+        },
+        ..options.clone()
+    }
+}
+
+fn unique(folder: &tempfile::TempDir) -> String {
+    folder
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn find(proofs: &mut Answers, capability: SandboxCapability) -> Option<&mut CapabilityProof> {
+    proofs
+        .iter_mut()
+        .find(|proof| proof.capability == capability)
+}
+
+fn is_free(lock: &fs::File) -> bool {
+    rustix::fs::flock(lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}

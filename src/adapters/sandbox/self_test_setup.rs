@@ -1,0 +1,119 @@
+//! What a trial needs on the disk and as ceilings: a root, a home with decoys, a search path.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use super::{
+    jail::{DECOY_TOOL, DECOY_TOOLS, DECOYS, must_watch},
+    spec::ResourceLimits,
+};
+use crate::{adapters::process::find_program, domain::sandbox::SandboxBackend};
+
+/// Older folders of trials belong to nobody.
+const STALE: Duration = Duration::from_secs(600);
+
+/// How many processes the user may start elsewhere while a trial lasts.
+const RUNNING_MARGIN: u64 = 256;
+
+/// Small ceilings, so that hitting them costs little.
+pub(super) const LIMITS: ResourceLimits = ResourceLimits {
+    memory_bytes: Some(1 << 30),
+    processes: Some(64),
+    cpu_seconds: Some(10),
+    file_bytes: Some(1 << 20),
+    temporary_bytes: 4 << 20,
+};
+
+/// Returns the ceilings of a trial. Where a wall has no users of its own, the kernel counts what the user runs elsewhere,
+/// too, and that must not be what the trial is stopped by.
+pub(super) fn limits(backend: SandboxBackend) -> ResourceLimits {
+    let is_counted = backend == SandboxBackend::Landlock && !rustix::process::geteuid().is_root();
+    let elsewhere = if is_counted {
+        running() + RUNNING_MARGIN
+    } else {
+        0
+    };
+    ResourceLimits {
+        processes: if must_watch(&LIMITS) {
+            // The watch stands there as always, and is tried by itself, for it would end the trial.
+            ResourceLimits::default().processes
+        } else {
+            LIMITS.processes.map(|most| most + elsewhere)
+        },
+        // Threads reserve addresses.
+        memory_bytes: if is_counted {
+            Some(64 << 30)
+        } else {
+            LIMITS.memory_bytes
+        },
+        ..LIMITS
+    }
+}
+
+/// Counts the threads of this user.
+fn running() -> u64 {
+    let user = rustix::process::geteuid().as_raw();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let own = processes.filter(|found| found.metadata().is_ok_and(|data| data.uid() == user));
+    let threads =
+        own.map(|found| fs::read_dir(found.path().join("task")).map_or(0, Iterator::count));
+    u64::try_from(threads.sum::<usize>()).unwrap_or(u64::MAX)
+}
+
+/// Puts the folder of tools of a trial's home in front of a search path.
+pub(super) fn with_tools(path: &std::ffi::OsStr, folder: &Path) -> OsString {
+    let tools = folder.join("home").join(DECOY_TOOLS);
+    let folders = std::iter::once(tools).chain(std::env::split_paths(path));
+    std::env::join_paths(folders).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Removes what a trial left that was killed.
+pub(super) fn sweep(state: &Path) {
+    let old = |found: &fs::DirEntry| {
+        let changed = found.metadata().and_then(|meta| meta.modified()).ok();
+        let age = changed.and_then(|changed| changed.elapsed().ok());
+        age.is_some_and(|age| age > STALE)
+    };
+    for found in fs::read_dir(state).into_iter().flatten().flatten() {
+        if found.file_name().to_string_lossy().starts_with("trial-") && old(&found) {
+            drop(fs::remove_dir_all(found.path()));
+        }
+    }
+}
+
+/// Makes the folders and files of a trial; tells whether there is a git repository among them.
+pub(super) fn furnish(top: &Path, path: &std::ffi::OsStr) -> io::Result<bool> {
+    for name in [".git/hooks", ".tos", "config", "logs", "workspace"] {
+        fs::create_dir_all(top.join("root").join(name))?;
+    }
+    let decoys = DECOYS.iter().chain([&DECOY_TOOL]);
+    let decoys = decoys.map(|name| format!("home/{name}"));
+    let others = ["outside", "root/.git/HEAD", "locks/stranger"].map(str::to_owned);
+    for name in others.into_iter().chain(decoys) {
+        let path = top.join(name);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, "as it was")?;
+    }
+    Ok(git_repository(&top.join("root"), path))
+}
+
+fn git_repository(root: &Path, path: &std::ffi::OsStr) -> bool {
+    let git = find_program::find(path, Path::new("/"), "git".as_ref());
+    let Some(git) = git else { return false };
+    let made = Command::new(git)
+        .args(["init", "-q", "--template="])
+        .arg(root)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output();
+    // The probe makes a hook, so the folder must be there.
+    drop(fs::create_dir_all(root.join(".git/hooks")));
+    drop(fs::write(root.join(".git/HEAD"), "ref: refs/heads/main\n"));
+    made.is_ok_and(|output| output.status.success())
+}

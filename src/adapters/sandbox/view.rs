@@ -1,0 +1,676 @@
+//! What a command may see: no home but what its programs need, no keys and tokens; and what it may not write.
+//!
+//! Danger: what is shown is decided outside the wall from paths that others may have put there. So every path is
+//! followed link by link before it is believed, and a program that is only named opens no more than its own package.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ffi::{OsStr, OsString},
+    fs,
+    io::Read,
+    os::unix::ffi::OsStrExt,
+    path::{Component, Path, PathBuf},
+};
+
+use super::spec::{FolderAccess, INNER_PROGRAM};
+use crate::domain::{
+    redaction::Redactor,
+    sandbox::{
+        SandboxBackend,
+        home::{
+            CREDENTIAL_NAMES, GIT_SETTINGS, SECRET_PLACES, is_secret, needed_by_folder,
+            needed_by_program,
+        },
+    },
+};
+
+/// Places of secrets outside any home.
+const SYSTEM_SECRETS: &[&str] = &[
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/sudoers",
+    "/etc/ssl/private",
+];
+
+/// Folders that walls made of mounts cover with private ones.
+const PRIVATE: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
+
+/// Folders that hold a whole system; a home that is one of them, or holds one, cannot be covered.
+const SYSTEM: &[&str] = &[
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/nix", "/opt",
+    "/proc", "/run", "/sbin", "/snap", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/tmp",
+];
+
+/// Folders of `PATH` whose links stay in the system.
+const SYSTEM_PROGRAMS: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
+
+/// How many links one path may lead over.
+const MOST_LINKS: usize = 40;
+/// How many interpreters of interpreters are looked up.
+const MOST_INTERPRETERS: u8 = 4;
+/// How many entries of one folder of programs are looked at.
+const MOST_ENTRIES: usize = 4096;
+
+/// What a wall is asked to show and to hide.
+#[derive(Debug)]
+pub(super) struct ViewRequest<'a> {
+    pub(super) backend: SandboxBackend,
+    pub(super) root: &'a Path,
+    pub(super) home: Option<&'a Path>,
+    /// Further folders to cover.
+    pub(super) covered: &'a [PathBuf],
+    /// Further places to hide wherever they are.
+    pub(super) hidden: &'a [PathBuf],
+    /// Further places to show.
+    pub(super) show: &'a [PathBuf],
+    /// Search paths.
+    pub(super) search: Vec<&'a OsStr>,
+    /// The program to start.
+    pub(super) program: &'a Path,
+    /// tos itself.
+    pub(super) self_process: &'a Path,
+}
+
+/// What a command sees. All paths exist and are without links.
+#[derive(Debug, Default)]
+pub(super) struct SandboxView {
+    pub(super) layers: Vec<(PathBuf, FolderAccess)>,
+    pub(super) links: Vec<(PathBuf, PathBuf)>,
+    pub(super) hidden: Vec<PathBuf>,
+}
+
+/// Finds out what a command may see, or why its program cannot be shown.
+pub(super) fn view(wish: &ViewRequest<'_>) -> Result<SandboxView, String> {
+    let mut viewer = ViewBuilder::new(wish);
+    viewer.show_repository(wish.root);
+    for path in wish.show {
+        viewer.show(path);
+    }
+    if let Some(home) = wish.home {
+        viewer.show_git_settings(home);
+    }
+    let folders: Vec<PathBuf> = wish
+        .search
+        .iter()
+        .flat_map(|search| std::env::split_paths(search))
+        .filter(|folder| folder.is_absolute())
+        .collect();
+    for folder in &folders {
+        viewer.show_programs(folder);
+    }
+    if wish.backend == SandboxBackend::Landlock {
+        viewer.show(wish.self_process);
+    }
+    if wish.program != Path::new(INNER_PROGRAM) {
+        let is_installed = wish
+            .program
+            .parent()
+            .is_some_and(|folder| folders.iter().any(|known| known == folder));
+        viewer.show_program(wish.program, is_installed, MOST_INTERPRETERS);
+        viewer.check(wish.program)?;
+    }
+    Ok(viewer.finish(wish))
+}
+
+/// Returns the places with keys and tokens that exist, without links, except those the root lies in.
+pub(super) fn hidden(home: Option<&Path>, more: &[PathBuf], root: &Path) -> Vec<PathBuf> {
+    let in_home = home
+        .into_iter()
+        .flat_map(|home| SECRET_PLACES.iter().map(move |place| home.join(place)));
+    let system = SYSTEM_SECRETS.iter().map(PathBuf::from);
+    let found = in_home.chain(system).chain(more.iter().cloned());
+    let mut found: Vec<PathBuf> = found
+        .filter_map(|place| place.canonicalize().ok())
+        .filter(|place| !root.starts_with(place))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Returns those of the paths that exist below the root, as they are named there.
+///
+/// A link is left out: what it points to is protected where it is, and the link itself can only be
+/// kept by a rule on its directory.
+pub(super) fn protected(paths: &[PathBuf], root: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = paths
+        .iter()
+        .map(|path| root.join(path))
+        .filter_map(|path| path.canonicalize().ok())
+        .filter(|path| path.starts_with(root) && path != root)
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Returns every home of this machine that there is: the user's own, by its variable and by the table of users, and
+/// everybody else's.
+fn homes(own: Option<&Path>) -> Vec<PathBuf> {
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let table = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let listed = table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let is_own = fields.get(2) == Some(&user.as_str());
+        fields.get(5).filter(|_| is_own).map(PathBuf::from)
+    });
+    let others = fs::read_dir("/home").into_iter().flatten().flatten();
+    let others = others.map(|entry| entry.path());
+    let found = own.map(Path::to_owned).into_iter().chain(listed);
+    let found = found.chain([PathBuf::from("/root")]).chain(others);
+    found
+        .filter_map(|home| home.canonicalize().ok())
+        .filter(|home| home.is_dir())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}
+
+/// Follows paths and collects what is shown.
+struct ViewBuilder {
+    root: PathBuf,
+    /// Covered folders, without links.
+    covered: BTreeSet<PathBuf>,
+    /// Folders that the wall covers anyway.
+    private: Vec<PathBuf>,
+    shown: BTreeSet<PathBuf>,
+    links: BTreeMap<PathBuf, PathBuf>,
+    homes: Vec<PathBuf>,
+}
+
+impl ViewBuilder {
+    fn new(wish: &ViewRequest<'_>) -> Self {
+        let root = wish.root.to_owned();
+        let homes = homes(wish.home);
+        let mut covered = BTreeSet::new();
+        let more = wish
+            .covered
+            .iter()
+            .filter_map(|path| path.canonicalize().ok());
+        for folder in homes.iter().cloned().chain(more) {
+            let is_system = SYSTEM
+                .iter()
+                .any(|place| Path::new(place).starts_with(&folder));
+            if !is_system && !folder.starts_with(&root) {
+                covered.insert(folder);
+                continue;
+            }
+            // What cannot be covered as a whole loses at least its places of secrets.
+            let secrets = SECRET_PLACES.iter().map(|place| folder.join(place));
+            let secrets = secrets.filter_map(|place| place.canonicalize().ok());
+            covered.extend(secrets.filter(|place| place.is_dir() && !root.starts_with(place)));
+        }
+        let private = if wish.backend == SandboxBackend::Landlock {
+            Vec::new()
+        } else {
+            PRIVATE.map(PathBuf::from).into()
+        };
+        covered.retain(|folder| !private.contains(folder));
+        Self {
+            root,
+            covered,
+            private,
+            shown: BTreeSet::new(),
+            links: BTreeMap::new(),
+            homes,
+        }
+    }
+
+    /// Returns the innermost covered folder in which a path could only be seen when it is shown.
+    fn covering(&self, path: &Path) -> Option<&Path> {
+        for folder in path.ancestors() {
+            if folder == self.root || self.shown.contains(folder) {
+                return None;
+            }
+            if self.covered.contains(folder) || self.private.iter().any(|one| one == folder) {
+                return self
+                    .covered
+                    .get(folder)
+                    .or_else(|| self.private.iter().find(|one| *one == folder))
+                    .map(PathBuf::as_path);
+            }
+        }
+        None
+    }
+
+    /// Returns the home a path lies in, or else the covered folder, and the way from there.
+    fn below<'a>(&self, path: &'a Path) -> Option<(PathBuf, &'a Path)> {
+        let covering = self.covering(path)?;
+        let homes = self.homes.iter().filter(|home| path.starts_with(home));
+        let top = homes.max_by_key(|home| home.as_os_str().len());
+        let top = top.map_or(covering, PathBuf::as_path).to_owned();
+        let rest = path.strip_prefix(&top).ok()?;
+        (!rest.as_os_str().is_empty()).then_some((top, rest))
+    }
+
+    /// Follows a path to where it really is, and remembers the links on the way that would be covered. Returns the
+    /// places at which its last part was a link, and the end.
+    fn follow(&mut self, path: &Path) -> Option<(Vec<PathBuf>, PathBuf)> {
+        let mut rest: VecDeque<OsString> = parts(path);
+        let (mut at, mut hops) = (PathBuf::from("/"), Vec::new());
+        let mut left = MOST_LINKS;
+        while let Some(part) = rest.pop_front() {
+            if part == ".." {
+                at.pop();
+                continue;
+            }
+            let next = at.join(&part);
+            let Ok(target) = fs::read_link(&next) else {
+                at = next;
+                continue;
+            };
+            left = left.checked_sub(1)?;
+            if rest.is_empty() {
+                hops.push(next.clone());
+            }
+            if target.is_absolute() {
+                at = PathBuf::from("/");
+            }
+            for part in parts(&target).into_iter().rev() {
+                rest.push_front(part);
+            }
+            self.links.insert(next, target);
+        }
+        at.symlink_metadata().is_ok().then_some((hops, at))
+    }
+
+    /// Shows one place.
+    fn show(&mut self, path: &Path) {
+        if let Some((_, end)) = self.follow(path)
+            && self.covering(&end).is_some_and(|folder| folder != end)
+        {
+            self.shown.insert(end);
+        }
+    }
+
+    fn show_all(&mut self, top: &Path, paths: Vec<PathBuf>) {
+        for path in paths {
+            self.show(&top.join(path));
+        }
+    }
+
+    /// Shows the repository that the root is a part of: its history, and what builds of a part need of the whole.
+    fn show_repository(&mut self, root: &Path) {
+        let Some(top) = root.ancestors().find(|top| top.join(".git").exists()) else {
+            return;
+        };
+        self.show(top);
+        let Ok(text) = fs::read_to_string(top.join(".git")) else {
+            return;
+        };
+        let Some(linked) = text.trim().strip_prefix("gitdir: ") else {
+            return;
+        };
+        let folder = top.join(linked);
+        self.show(&folder);
+        if let Ok(common) = fs::read_to_string(folder.join("commondir")) {
+            self.show(&folder.join(common.trim()));
+        }
+    }
+
+    /// Shows the settings of git that hold no secret.
+    fn show_git_settings(&mut self, home: &Path) {
+        let redactor = Redactor::default();
+        for name in GIT_SETTINGS {
+            let path = home.join(name);
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let lower = text.to_lowercase();
+            let speaks = ["extraheader", "password", "token"];
+            let is_plain =
+                !redactor.finds_in(&text) && !speaks.iter().any(|word| lower.contains(word));
+            if is_plain && !text.is_empty() {
+                self.show(&path);
+            }
+        }
+    }
+
+    /// Shows a folder of programs and what they need.
+    fn show_programs(&mut self, folder: &Path) {
+        let Some((_, end)) = self.follow(folder) else {
+            return;
+        };
+        if SYSTEM_PROGRAMS
+            .iter()
+            .any(|system| end == Path::new(system))
+        {
+            return;
+        }
+        if let Some((top, rest)) = self.below(&end) {
+            let needed = needed_by_folder(rest, &|path| top.join(path).exists());
+            self.show_all(&top, needed);
+        }
+        let entries = fs::read_dir(&end).into_iter().flatten().flatten();
+        for entry in entries.take(MOST_ENTRIES) {
+            match entry.file_type() {
+                Ok(kind) if kind.is_symlink() => {
+                    self.show_program(&entry.path(), true, MOST_INTERPRETERS);
+                }
+                Ok(kind) if kind.is_file() => {
+                    self.show_interpreter(&entry.path(), true, MOST_INTERPRETERS);
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Shows a program, the package it belongs to, and what interprets it.
+    fn show_program(&mut self, program: &Path, is_installed: bool, left: u8) {
+        let Some((hops, end)) = self.follow(program) else {
+            return;
+        };
+        for place in hops.iter().chain([&end]) {
+            let Some((top, rest)) = self.below(place) else {
+                continue;
+            };
+            if !is_installed && is_secret(rest) {
+                continue;
+            }
+            let needed = needed_by_program(rest, is_installed, &|path| top.join(path).exists());
+            self.show_all(&top, needed);
+        }
+        self.show_interpreter(&end, is_installed, left);
+    }
+
+    /// Shows what the first line of a script names.
+    fn show_interpreter(&mut self, script: &Path, is_installed: bool, left: u8) {
+        let Some(left) = left.checked_sub(1) else {
+            return;
+        };
+        if let Some(interpreter) = interpreter(script) {
+            self.show_program(&interpreter, is_installed, left);
+        }
+    }
+
+    /// Says why a program could not be started behind the wall.
+    fn check(&mut self, program: &Path) -> Result<(), String> {
+        let Some((_, end)) = self.follow(program) else {
+            return Ok(());
+        };
+        let chain = std::iter::successors(Some(end.clone()), |script| {
+            let named = interpreter(script)?;
+            named.canonicalize().ok()
+        });
+        for place in chain.take(usize::from(MOST_INTERPRETERS)) {
+            if let Some(folder) = self.covering(&place) {
+                let what = if place == end {
+                    format!("`{}`", program.display())
+                } else {
+                    format!(
+                        "`{}`, which interprets `{}`,",
+                        place.display(),
+                        program.display()
+                    )
+                };
+                return Err(format!(
+                    "{what} lies in `{}`, which the sandbox hides; install it outside, or name the folder it needs in `sandbox.show`",
+                    folder.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, wish: &ViewRequest<'_>) -> SandboxView {
+        let secrets = hidden(wish.home, wish.hidden, &self.root);
+        let within = self.shown.iter().flat_map(|shown| credentials(shown));
+        let beside = wish
+            .search
+            .iter()
+            .flat_map(|search| std::env::split_paths(search))
+            .filter_map(|folder| folder.parent().map(Path::to_owned))
+            .flat_map(|parent| credentials(&parent));
+        let mut hidden: Vec<PathBuf> = secrets
+            .into_iter()
+            .chain(within)
+            .chain(beside)
+            .filter(|place| self.covering(place).is_none())
+            .collect();
+        hidden.sort();
+        hidden.dedup();
+        let is_seen = |path: &&PathBuf| {
+            path.parent()
+                .is_none_or(|parent| self.covering(parent).is_none())
+        };
+        let links = self
+            .links
+            .iter()
+            .filter(|(link, _)| self.covering(link).is_some());
+        let shown = self.shown.iter().filter(|path| !is_seen(path));
+        let covered = self.covered.iter().filter(is_seen);
+        let mut layers: Vec<(PathBuf, FolderAccess)> = covered
+            .map(|path| (path.clone(), FolderAccess::Cover))
+            .chain(shown.map(|path| (path.clone(), FolderAccess::Show)))
+            .chain([(self.root.clone(), FolderAccess::Root)])
+            .collect();
+        layers.sort();
+        SandboxView {
+            layers,
+            links: links
+                .map(|(link, target)| (link.clone(), target.clone()))
+                .collect(),
+            hidden,
+        }
+    }
+}
+
+/// Returns the parts of a path without `/` and `.`.
+fn parts(path: &Path) -> VecDeque<OsString> {
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    parts.collect()
+}
+
+/// Returns what log in files an installation keeps directly in its folder.
+fn credentials(folder: &Path) -> Vec<PathBuf> {
+    if folder.file_name() == Some(OsStr::new("node_modules")) {
+        // Packages may be called so.
+        return Vec::new();
+    }
+    let names = CREDENTIAL_NAMES.iter().map(|name| folder.join(name));
+    let found = names.filter_map(|path| path.canonicalize().ok());
+    found.filter(|path| path.is_file()).collect()
+}
+
+/// Returns the program that a script's first line names by its path.
+fn interpreter(script: &Path) -> Option<PathBuf> {
+    let mut start = Vec::new();
+    // A pipe in its place would never open.
+    if !fs::metadata(script).ok()?.is_file() {
+        return None;
+    }
+    let file = fs::File::open(script).ok()?;
+    file.take(512).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?;
+    let line = line.split(|byte| *byte == b'\n').next()?;
+    let word = line.trim_ascii();
+    let word = word.split(u8::is_ascii_whitespace).next()?;
+    let path = PathBuf::from(OsStr::from_bytes(word));
+    path.is_absolute().then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A machine below a folder: `home` is the home, `root` the root, which may lie in it.
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let machine = Self(tempfile::tempdir().unwrap());
+            for (path, text) in files {
+                let path = machine.path(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                match text.strip_prefix("-> ") {
+                    Some(target) => symlink(target, path).unwrap(),
+                    None => fs::write(
+                        path,
+                        text.replace("HOME", machine.path("home").to_str().unwrap()),
+                    )
+                    .unwrap(),
+                }
+            }
+            machine
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().canonicalize().unwrap().join(name)
+        }
+
+        fn view(&self, root: &str, search: &[&str], program: &str) -> Result<SandboxView, String> {
+            let folders = search.iter().map(|folder| self.path(folder));
+            let search = std::env::join_paths(folders).unwrap();
+            let (root, home) = (self.path(root), self.path("home"));
+            view(&ViewRequest {
+                backend: SandboxBackend::Landlock,
+                root: &root,
+                home: Some(&home),
+                covered: &[],
+                hidden: &[],
+                show: &[],
+                search: vec![&search],
+                program: &self.path(program),
+                self_process: Path::new("/proc/self/exe"),
+            })
+        }
+
+        fn names(&self, view: &SandboxView, wanted: FolderAccess) -> Vec<String> {
+            let mine = view.layers.iter().filter(|(_, layer)| *layer == wanted);
+            let below = mine.filter_map(|(path, _)| path.strip_prefix(self.path("")).ok());
+            below.map(|path| path.display().to_string()).collect()
+        }
+    }
+
+    #[test]
+    fn a_home_shows_nothing_but_what_its_programs_need() {
+        let machine = Machine::new(&[
+            ("home/.cargo/bin/tool", ""),
+            ("home/.cargo/credentials.toml", "key"),
+            ("home/.rustup/x", ""),
+            ("home/notes/secret", ""),
+            ("home/.local/bin/agent", "-> ../share/agent/versions/2"),
+            ("home/.local/share/agent/versions/2", ""),
+            ("home/.local/bin/script", "#!HOME/venv/x/bin/python\n"),
+            ("home/venv/x/bin/python", "-> ../../../.pyenv/bin/python"),
+            ("home/venv/x/pyvenv.cfg", ""),
+            ("home/.pyenv/bin/python", ""),
+            ("home/proj/file", ""),
+        ]);
+        let search = ["home/.cargo/bin", "home/.local/bin"];
+        let view = machine
+            .view("home/proj", &search, "home/.cargo/bin/tool")
+            .unwrap();
+        assert_eq!(machine.names(&view, FolderAccess::Cover), ["home"]);
+        assert_eq!(machine.names(&view, FolderAccess::Root), ["home/proj"]);
+        assert_eq!(
+            machine.names(&view, FolderAccess::Show),
+            [
+                "home/.cargo",
+                "home/.local/bin",
+                "home/.local/share/agent/versions",
+                "home/.pyenv",
+                "home/.rustup",
+                "home/venv/x",
+            ]
+        );
+        assert!(
+            view.hidden
+                .contains(&machine.path("home/.cargo/credentials.toml"))
+        );
+    }
+
+    #[test]
+    fn links_in_a_covered_home_are_remembered() {
+        let machine = Machine::new(&[
+            ("data/cargo/bin/tool", ""),
+            ("home/.cargo", "-> ../data/cargo"),
+            ("root/x", ""),
+        ]);
+        let view = machine
+            .view("root", &["home/.cargo/bin"], "data/cargo/bin/tool")
+            .unwrap();
+        assert_eq!(
+            view.links,
+            [(machine.path("home/.cargo"), PathBuf::from("../data/cargo"))]
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_named_is_shown_without_what_lies_beside_it() {
+        let machine = Machine::new(&[
+            ("home/papers/run.sh", "#!/bin/sh\n"),
+            ("home/papers/secret", ""),
+            ("home/.ssh/run.sh", "#!/bin/sh\n"),
+            ("root/x", ""),
+        ]);
+        let view = machine.view("root", &[], "home/papers/run.sh").unwrap();
+        assert_eq!(
+            machine.names(&view, FolderAccess::Show),
+            ["home/papers/run.sh"]
+        );
+        let refusal = machine.view("root", &[], "home/.ssh/run.sh").unwrap_err();
+        assert!(refusal.contains("which the sandbox hides"), "{refusal}");
+        assert!(refusal.contains("sandbox.show"), "{refusal}");
+    }
+
+    #[test]
+    fn a_root_that_is_the_home_keeps_only_the_places_of_secrets_covered() {
+        let machine = Machine::new(&[("home/.ssh/key", ""), ("home/.npmrc", ""), ("home/x", "")]);
+        let view = machine.view("home", &[], "home/x").unwrap();
+        assert_eq!(machine.names(&view, FolderAccess::Cover), ["home/.ssh"]);
+        assert!(view.hidden.contains(&machine.path("home/.npmrc")));
+    }
+
+    #[test]
+    fn the_repository_around_the_root_is_shown_and_a_linked_one_with_its_history() {
+        let machine = Machine::new(&[
+            ("home/mono/.git/HEAD", ""),
+            ("home/mono/part/x", ""),
+            ("home/main/.git/worktrees/w/commondir", "../.."),
+            ("home/linked/.git", "gitdir: HOME/main/.git/worktrees/w"),
+        ]);
+        let view = machine
+            .view("home/mono/part", &[], "home/mono/part/x")
+            .unwrap();
+        assert_eq!(machine.names(&view, FolderAccess::Show), ["home/mono"]);
+        let view = machine
+            .view("home/linked", &[], "home/linked/.git")
+            .unwrap();
+        assert_eq!(machine.names(&view, FolderAccess::Show), ["home/main/.git"]);
+    }
+
+    #[test]
+    fn settings_of_git_are_shown_unless_they_hold_a_secret() {
+        let plain = Machine::new(&[("home/.gitconfig", "[user]\nname = x\n"), ("root/x", "")]);
+        let view = plain.view("root", &[], "root/x").unwrap();
+        assert_eq!(plain.names(&view, FolderAccess::Show), ["home/.gitconfig"]);
+        let secret = "[http]\nextraheader = AUTHORIZATION: basic eDp5\n";
+        let telling = Machine::new(&[("home/.gitconfig", secret), ("root/x", "")]);
+        let view = telling.view("root", &[], "root/x").unwrap();
+        assert_eq!(telling.names(&view, FolderAccess::Show), [""; 0]);
+    }
+
+    #[test]
+    fn only_places_that_exist_are_hidden_and_never_the_root() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        fs::create_dir_all(home.join(".ssh")).unwrap();
+        fs::create_dir_all(home.join(".claude/work")).unwrap();
+        let found = hidden(Some(&home), &[], &home.join(".claude/work"));
+        let below: Vec<_> = found.into_iter().filter(|p| p.starts_with(&home)).collect();
+        assert_eq!(below, [home.join(".ssh")]);
+    }
+
+    #[test]
+    fn only_paths_below_the_root_are_protected() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        fs::create_dir(root.join(".git")).unwrap();
+        let paths = [".git", "logs", "..", "/etc"].map(PathBuf::from);
+        assert_eq!(protected(&paths, &root), [root.join(".git")]);
+    }
+}

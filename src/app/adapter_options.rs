@@ -1,0 +1,150 @@
+//! Turning settings into the option structs of adapters, value by value.
+
+use std::{ffi::OsString, path::Path, time::Duration};
+
+use crate::{
+    adapters::{model, process},
+    config::{Api, ModelSettings, Provider, Settings},
+    domain::{
+        job::rules::PerRole,
+        model::{ModelError, ModelErrorKind, ModelRole},
+        redaction::Redactor,
+    },
+};
+
+/// How long a look at a server's list of models may take.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// Makes the redactor from every value in the environment whose name says that it is secret.
+pub(super) fn redactor(environment: &[(String, String)]) -> Redactor {
+    let pairs = environment.iter();
+    Redactor::from_environment(pairs.map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// Returns the options of the runner.
+pub(super) fn runner(
+    settings: &Settings,
+    environment: &[(OsString, OsString)],
+    redactor: &Redactor,
+) -> process::Options {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    process::Options {
+        base_environment: environment.to_vec(),
+        allow_environment: settings.environment_allow.clone(),
+        head_bytes: size(settings.output.head_bytes),
+        tail_bytes: size(settings.output.tail_bytes),
+        disk_bytes: settings.output.disk_cap_bytes,
+        grace: settings.rules.grace,
+        task_folder: process::DiskAllowance {
+            most_bytes: settings.sandbox.limits.root_mb.unwrap_or(0) << 20,
+            ..process::DiskAllowance::default()
+        },
+        ..process::Options::new(settings.root.clone(), redactor.clone())
+    }
+}
+
+/// Returns the options of one role's model; `replay` stands in for what `auto` cannot reach.
+pub(super) fn model(
+    settings: &Settings,
+    role: ModelRole,
+    replay: Option<&model::Recording>,
+    environment: &[(String, String)],
+) -> model::ModelOptions {
+    let wanted = settings.models.of(role);
+    let replay = replay.filter(|_| wanted.auto);
+    let provider = match (replay, wanted.provider) {
+        (Some(_), _) | (None, Provider::Replay) => model::Provider::Replay,
+        (None, Provider::Openai) => model::Provider::OpenAi,
+        (None, Provider::Anthropic) => model::Provider::Anthropic,
+        (None, Provider::Command) => model::Provider::Command,
+    };
+    let file = wanted
+        .replay_file
+        .as_ref()
+        .map(|file| model::Recording::File(settings.at(file)));
+    model::ModelOptions {
+        base_url: wanted.base_url.clone(),
+        api: match wanted.api {
+            Api::Chat => model::OpenAiApi::ChatCompletions,
+            Api::Responses => model::OpenAiApi::Responses,
+        },
+        api_key: wanted
+            .api_key
+            .as_ref()
+            .map(|key| model::Secret::new(key.expose())),
+        temperature: wanted.temperature,
+        max_tokens: wanted.max_tokens,
+        schema: wanted.schema,
+        version: Some(wanted.version.clone()),
+        argv: wanted.argv.clone(),
+        directory: settings.root.clone(),
+        environment: program_environment(settings, environment),
+        recording: replay.cloned().or(file),
+        record_to: settings.record.as_ref().map(|file| settings.at(file)),
+        ..model::ModelOptions::new(provider, shown_model(wanted, replay.is_some()))
+    }
+}
+
+const fn shown_model(wanted: &ModelSettings, replayed: bool) -> &str {
+    if replayed {
+        "sample"
+    } else {
+        wanted.model.as_str()
+    }
+}
+
+/// A program that serves as a model is the user's own tool and logs in as the user: it gets the whole
+/// environment, but for the keys that only tos's own adapters need.
+fn program_environment(
+    settings: &Settings,
+    environment: &[(String, String)],
+) -> Vec<(String, String)> {
+    let allowed = |name: &String| settings.environment_allow.contains(name);
+    environment
+        .iter()
+        .filter(|(name, _)| {
+            allowed(name) || !["OPENAI_API_KEY", "ANTHROPIC_API_KEY"].contains(&name.as_str())
+        })
+        .cloned()
+        .collect()
+}
+
+/// Returns `provider:model` for the three roles, as the records have it.
+pub(super) fn model_names(options: &PerRole<model::ModelOptions>) -> [String; 3] {
+    ModelRole::ALL.map(|role| {
+        let options = options.of(role);
+        let (provider, model) = (options.provider.as_str(), options.model.as_str());
+        if model.is_empty() {
+            provider.to_owned()
+        } else {
+            format!("{provider}:{model}")
+        }
+    })
+}
+
+/// Returns why a model gave no sign, and the name the server offers where it does not know the model.
+pub(super) async fn explained(
+    failure: ModelError,
+    options: &model::ModelOptions,
+    shared: &model::HttpClients,
+) -> String {
+    if failure.trouble != ModelErrorKind::Rejected {
+        return failure.message;
+    }
+    match model::check(options, shared, LOOK).await {
+        Ok(model::ModelCheck::Unlisted {
+            nearest: Some(name),
+        }) => format!("{}; the server offers `{name}`", failure.message),
+        Ok(
+            model::ModelCheck::Ready
+            | model::ModelCheck::NoList
+            | model::ModelCheck::Unlisted { nearest: None },
+        )
+        | Err(_) => failure.message,
+    }
+}
+
+/// Returns a path as the records have it: forward slashes.
+pub(super) fn posix(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
+}

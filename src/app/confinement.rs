@@ -1,0 +1,155 @@
+//! The wall around commands: from settings to a wall whose worth is known before anything runs.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    adapters::{sandbox, sandbox::BackendSandbox, temporary},
+    config,
+    config::{SandboxLevel, Settings},
+    domain::sandbox::{
+        BackendChoice, ConfinementLevel, NetworkAccess, SandboxBackend, SandboxReport,
+    },
+    interfaces::cli::exit::CliError,
+    ports::sandbox::Sandbox,
+};
+
+type Environment = [(OsString, OsString)];
+
+/// Builds the wall and finds out what it is worth; a level that cannot be proved is trouble.
+pub(super) fn build(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(Arc<BackendSandbox>, SandboxReport), CliError> {
+    let wall = Arc::new(untried(settings, environment)?);
+    let report = alone(wall.report())?;
+    if report.choice.backend().is_none() {
+        return Err(CliError::Setup(report.choice.sentence(report.level)));
+    }
+    Ok((wall, report))
+}
+
+/// Builds the wall around the tasks of a plan, whose root is the working directory of the run.
+pub(super) fn around(
+    workdir: &Path,
+    closed: &[PathBuf],
+    hidden: &[PathBuf],
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(Arc<BackendSandbox>, SandboxReport), CliError> {
+    let usual = options(settings, environment, program()?);
+    let wall = Arc::new(BackendSandbox::new(sandbox::Options {
+        root: workdir.to_owned(),
+        protected: closed.to_vec(),
+        hidden: hidden.to_vec(),
+        // Tasks of a plan run at the same time; each has one of its own.
+        temporary: None,
+        ..usual
+    }));
+    let report = alone(wall.report())?;
+    if report.choice.backend().is_none() {
+        return Err(CliError::Setup(report.choice.sentence(report.level)));
+    }
+    Ok((wall, report))
+}
+
+/// Tries every wall of this machine.
+pub(super) fn examine(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<SandboxReport, CliError> {
+    let wall = untried(settings, environment)?;
+    alone(wall.examine())
+}
+
+/// Says whether a wall stands that held everything it promises.
+pub(super) fn is_proved(report: &SandboxReport) -> bool {
+    matches!(&report.choice, BackendChoice::Proved { backend } if *backend != SandboxBackend::None)
+}
+
+/// Returns what has to be said loudly where no proved wall stands.
+pub(super) fn notice(report: &SandboxReport) -> Option<String> {
+    let sentence = report.choice.sentence(report.level);
+    (!is_proved(report)).then(|| format!("warning: {sentence}"))
+}
+
+fn untried(settings: &Settings, environment: &Environment) -> Result<BackendSandbox, CliError> {
+    Ok(BackendSandbox::new(options(
+        settings,
+        environment,
+        program()?,
+    )))
+}
+
+fn program() -> Result<PathBuf, CliError> {
+    std::env::current_exe().map_err(|error| {
+        CliError::NotDone(format!("the program file of tos cannot be found: {error}"))
+    })
+}
+
+/// Waits for something that needs a runtime, before the run has one.
+fn alone<T>(future: impl Future<Output = T>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| CliError::NotDone(format!("the runtime could not start: {error}")))?;
+    Ok(runtime.block_on(future))
+}
+
+/// Returns the options of the wall around commands; `program` is tos itself.
+fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> sandbox::Options {
+    let variable = |wanted: &str| {
+        let found = environment.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone())
+    };
+    let wish = &settings.sandbox;
+    let usual = sandbox::Options::new(settings.root.clone(), program);
+    let (network, allow_hosts) = match &wish.network {
+        config::Network::None => (NetworkAccess::None, Vec::new()),
+        config::Network::Hosts(hosts) => (NetworkAccess::Allowlist, hosts.clone()),
+        config::Network::All => (NetworkAccess::Full, Vec::new()),
+    };
+    let mut protected = usual.protected.clone();
+    protected.push(settings.paths.logs.clone());
+    protected.extend(settings.config_file.clone());
+    sandbox::Options {
+        level: match wish.level {
+            SandboxLevel::Auto | SandboxLevel::Workspace => ConfinementLevel::Workspace,
+            SandboxLevel::ReadOnly => ConfinementLevel::ReadOnly,
+            SandboxLevel::Off => ConfinementLevel::Off,
+        },
+        open_if_unproved: wish.level == SandboxLevel::Auto,
+        allow_degraded: wish.allow_degraded,
+        network,
+        allow_hosts,
+        limits: limits(wish.limits, usual.limits),
+        protected,
+        show: wish.show.clone(),
+        temporary: Some(temporary::of_job(&usual.state)),
+        home: variable("HOME").map(PathBuf::from),
+        path: variable("PATH").unwrap_or_else(|| usual.path.clone()),
+        ..usual
+    }
+}
+
+/// Returns the usual ceilings with those that were wished for.
+pub(super) fn limits(
+    wish: config::CommandLimits,
+    usual: sandbox::ResourceLimits,
+) -> sandbox::ResourceLimits {
+    let bytes = |megabytes: u64| megabytes.saturating_mul(1 << 20);
+    sandbox::ResourceLimits {
+        memory_bytes: wish.memory_mb.map(bytes).or(usual.memory_bytes),
+        processes: wish.processes.or(usual.processes),
+        cpu_seconds: wish
+            .cpu
+            .map(|cpu| cpu.as_secs().max(1))
+            .or(usual.cpu_seconds),
+        file_bytes: wish.file_mb.map(bytes).or(usual.file_bytes),
+        temporary_bytes: wish.disk_mb.map_or(usual.temporary_bytes, bytes),
+    }
+}

@@ -1,0 +1,340 @@
+//! Every adapter of a job is built here, and only when a command asks for it.
+
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::sync::watch;
+
+use super::{adapter_options, confinement, plan, remembered_rules, sample};
+use crate::{
+    adapters::{
+        clock::SystemClock,
+        files, git,
+        job::{
+            approvals,
+            probe::FsProbe,
+            store::{DiskStore, StoreLayout, StoreLock},
+        },
+        process, signals, temporary,
+    },
+    app::context::{AppContext, goal_digest, replay_notice, run_id},
+    config,
+    config::{Overrides, Settings},
+    domain::{
+        checkpoint::KeptPlaceholder,
+        command::Command,
+        job::{JobSetup, event::RunSettingsRecord},
+        policy::PolicyContext,
+        sandbox,
+    },
+    interfaces::cli::{
+        args,
+        args::GlobalArgs,
+        exit::CliError,
+        services::{DoctorFinding, JobServices, PlanConfinement, ServiceFactory},
+    },
+    ports::{BoxFuture, checkpoints::Checkpoints, runner::CommandRunner, store::Store},
+    services::{JobPorts, job::run_loop::CommandContext},
+};
+
+impl ServiceFactory for AppContext {
+    fn plan_store(&self) -> Box<dyn crate::ports::plan_store::PlanStore> {
+        Box::new(crate::adapters::plan::LocalPlanStore)
+    }
+
+    fn self_process(&self) -> Box<dyn crate::ports::self_process::SelfProcess> {
+        Box::new(crate::adapters::self_process::CurrentExecutable)
+    }
+
+    fn terminal(&self) -> Option<Box<dyn crate::ports::terminal::Terminal>> {
+        let terminal = crate::adapters::terminal::ProcessTerminal::open()?;
+        Some(Box::new(terminal))
+    }
+
+    fn plan_guard(
+        &self,
+        settings: &Settings,
+        home: &Path,
+        workdir: &Path,
+        sources: &[PathBuf],
+    ) -> Result<PlanConfinement, CliError> {
+        plan::guard(self, settings, home, workdir, sources)
+    }
+
+    fn world(&self, settings: &Settings, attended: bool) -> PolicyContext {
+        PolicyContext {
+            home: self.variable("HOME").map(PathBuf::from),
+            attended,
+            eyes: Some(Arc::new(
+                crate::adapters::policy::filesystem_view::LocalFilesystemView,
+            )),
+            ..PolicyContext::unattended(settings.root.clone())
+        }
+    }
+
+    fn clock(&self) -> Box<dyn crate::ports::clock::Clock> {
+        Box::new(crate::adapters::clock::SystemClock::new())
+    }
+
+    fn root(&self, global: &GlobalArgs) -> PathBuf {
+        global
+            .root
+            .clone()
+            .unwrap_or_else(|| config::find_root(&files::current_folder()))
+    }
+
+    fn settings(&self, global: &GlobalArgs) -> Result<Settings, CliError> {
+        let mut overrides = Overrides::default();
+        for pair in &global.set {
+            overrides
+                .set_pair("--set", pair)
+                .map_err(|why| CliError::Usage(format!("config error: {why}")))?;
+        }
+        let root = self.root(global);
+        if !root.is_dir() {
+            return Err(CliError::Usage(format!(
+                "`--root {}` is not a directory",
+                root.display()
+            )));
+        }
+        Ok(Settings::load(
+            &root,
+            global.config.as_deref(),
+            &self.texts,
+            &overrides,
+        )?)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.texts
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+    }
+
+    fn store(&self, settings: &Settings, summary: Option<PathBuf>) -> Arc<dyn Store> {
+        Arc::new(DiskStore::new(Self::layout(settings, summary)))
+    }
+
+    fn store_without_settings(
+        &self,
+        global: &GlobalArgs,
+        summary: Option<PathBuf>,
+    ) -> Option<Arc<dyn Store>> {
+        let root = self.root(global);
+        let layout = StoreLayout {
+            root: root.clone(),
+            workspace: "workspace".into(),
+            logs: "logs".into(),
+            job_input: None,
+            job_result: "workspace/artifacts/job_result.json".into(),
+            summary: summary.unwrap_or_else(|| "logs/last_run_summary.json".into()),
+            archive_keep: 20,
+        };
+        root.is_dir()
+            .then(|| Arc::new(DiskStore::new(layout)) as Arc<dyn Store>)
+    }
+
+    fn replay_notice(&self, settings: &Settings) -> Option<String> {
+        let replay = Self::replay(settings).ok().flatten();
+        replay.map(|_| replay_notice(settings))
+    }
+
+    fn is_foreign(&self, global: &GlobalArgs, file: &Path) -> bool {
+        files::is_no_summary(&self.root(global).join(file))
+    }
+
+    fn make_folders(&self, settings: &Settings) -> Result<(), CliError> {
+        Ok(DiskStore::new(Self::layout(settings, None)).make_folders()?)
+    }
+
+    fn at_work(&self, lock: &Path) -> Option<String> {
+        StoreLock::holder(lock)
+    }
+
+    fn goal(&self, settings: &Settings) -> Result<String, CliError> {
+        let (payload, _) = self.payload(settings)?;
+        let json = payload.map(|payload| payload.json);
+        Ok(goal_digest(settings, json.as_deref()))
+    }
+
+    fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, CliError> {
+        let path = settings.at(&settings.paths.logs).join("tos.lock");
+        let lock =
+            StoreLock::take(&path, words).map_err(|held| CliError::NotDone(held.to_string()))?;
+        Ok(Box::new(lock))
+    }
+
+    fn job(
+        &self,
+        settings: &Settings,
+        mode: &str,
+        who: Option<args::ApprovalMode>,
+        store: Arc<dyn Store>,
+    ) -> Result<JobServices, CliError> {
+        let replay = Self::replay(settings)?;
+        let options = self.options(settings, replay.as_ref());
+        let clock = SystemClock::new();
+        let run = run_id(&clock);
+        let runner_options = adapter_options::runner(settings, &self.environment, self.redactor());
+        let (wall, confinement) = confinement::build(settings, &self.environment)?;
+        let runner = process::LocalCommandRunner::new(runner_options, Some(wall));
+        let runner: Arc<dyn CommandRunner> = Arc::new(runner);
+        let (approvals, attended) =
+            self.approvals(settings, who, confinement::is_proved(&confinement));
+        let deadline = settings.rules.command_timeout;
+        let probe = FsProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
+        Ok(JobServices {
+            facts: RunSettingsRecord {
+                confinement: confinement.choice.sentence(confinement.level),
+                ..self.facts(settings, mode, adapter_options::model_names(&options))?
+            },
+            ports: JobPorts {
+                models: self.models(&options)?,
+                runner,
+                probe: Arc::new(probe),
+                store,
+                clock: Arc::new(clock),
+                approvals,
+            },
+            setup: JobSetup {
+                rules: settings.rules.clone(),
+                policy: settings.policy()?,
+                world: PolicyContext {
+                    sandbox_proved: confinement::is_proved(&confinement),
+                    ..self.world(settings, attended)
+                },
+                redactor: self.redactor().clone(),
+                run: run.clone(),
+            },
+            workshop: CommandContext {
+                root: settings.root.clone(),
+                steps: settings.at(&settings.paths.steps),
+                deadline,
+                idle_deadline: settings.rules.idle_timeout,
+                run,
+            },
+            notices: confinement::notice(&confinement).into_iter().collect(),
+        })
+    }
+
+    fn end_temporary(&self, settings: &Settings) {
+        let state = settings.root.join(".tos");
+        temporary::blocking_remove(&temporary::of_job(&state));
+    }
+
+    fn questions(&self, settings: &Settings) -> Vec<serde_json::Value> {
+        approvals::FileApprovals::new(Self::questions_folder(settings)).open()
+    }
+
+    fn answer(&self, settings: &Settings, id: &str, yes: bool) -> Result<bool, CliError> {
+        Ok(
+            approvals::FileApprovals::new(Self::questions_folder(settings)).answer(
+                id,
+                yes,
+                "tos answer",
+            )?,
+        )
+    }
+
+    fn remember(&self, settings: &Settings, command: &Command) -> Result<String, CliError> {
+        remembered_rules::remember(settings, command, &self.world(settings, true))
+            .map_err(CliError::NotDone)
+    }
+
+    fn checkpoints(&self, settings: &Settings) -> Arc<dyn Checkpoints> {
+        let logs = settings.paths.logs.clone();
+        Arc::new(git::GitCheckpoints::new(git::Options {
+            excluded: vec![logs],
+            ..git::Options::for_root(settings.root.clone())
+        }))
+    }
+
+    fn write(&self, settings: &Settings, file: &Path, text: &str) -> Result<(), CliError> {
+        Ok(files::write(&settings.at(file), text)?)
+    }
+
+    fn read(&self, settings: &Settings, file: &Path) -> Option<Vec<u8>> {
+        files::read(&settings.at(file))
+    }
+
+    fn templates(&self, _settings: &Settings) -> Vec<KeptPlaceholder> {
+        let template = |place: &&str| KeptPlaceholder {
+            file: place.into(),
+            text: sample::BLANK.to_owned(),
+        };
+        config::PLACES.iter().map(template).collect()
+    }
+
+    fn init(&self, directory: &Path, with_sample: bool) -> Result<Vec<String>, CliError> {
+        let mut lines = Vec::new();
+        let present = config::usable_config_in(directory)?;
+        let is_other =
+            |file: &PathBuf| files::read(file).as_deref() != Some(sample::CONFIG.as_bytes());
+        if let Some(file) = present
+            .as_ref()
+            .filter(|file| with_sample && is_other(file))
+        {
+            return Err(CliError::NotDone(format!(
+                "{} is there already and is not the configuration of the sample; nothing was made. `tos init --sample DIR` \
+                 lays the sample out in a folder of its own",
+                file.display()
+            )));
+        }
+        if with_sample {
+            for (file, text) in sample::FILES {
+                lines.push(files::create(directory, file, text)?);
+            }
+        } else {
+            // A second one at the preferred place would silently take the place of the old one.
+            let place = present
+                .as_ref()
+                .and_then(|file| file.strip_prefix(directory).ok());
+            let place = place.and_then(Path::to_str).unwrap_or(config::PLACES[0]);
+            lines.push(files::create(directory, place, sample::BLANK)?);
+        }
+        lines.push(files::create(
+            directory,
+            "config/schema.json",
+            include_str!("../../config/schema.json"),
+        )?);
+        lines.push(files::append_once(
+            directory,
+            ".gitignore",
+            sample::IGNORED,
+        )?);
+        Ok(lines)
+    }
+
+    fn examine(&self, settings: &Settings, online: bool) -> Vec<DoctorFinding> {
+        self.examined(settings, online)
+    }
+
+    fn examine_sandbox(&self, settings: &Settings) -> Result<sandbox::SandboxReport, CliError> {
+        confinement::examine(settings, &self.environment)
+    }
+
+    fn block_on<'a>(
+        &self,
+        act: Box<dyn FnOnce(watch::Receiver<u8>) -> BoxFuture<'a, ()> + 'a>,
+    ) -> Result<(), CliError> {
+        let broken = |error: std::io::Error| {
+            CliError::NotDone(format!("the runtime could not start: {error}"))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(broken)?;
+        runtime.block_on(async {
+            let stop = signals::stop_requests().map_err(broken)?;
+            act(stop).await;
+            Ok::<(), CliError>(())
+        })?;
+        // A question at the terminal that nobody answers must not keep the process.
+        runtime.shutdown_background();
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! How a step, and how a run, came to its end; and the words for it in files and on screens.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::time::Timestamp;
+
+/// How a step ended; the word in step logs and in the phase state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepPhase {
+    /// Commands ran and the goal is not reached yet.
+    Execute,
+    /// The goal is reached.
+    Done,
+    /// Policy refused.
+    Deny,
+    /// The reviewer refused.
+    ReviewRejected,
+    /// A model could not be used, or the machine failed.
+    FatalError,
+    /// A person cancelled while a command ran.
+    Cancelled,
+    /// The steps of a run are used up.
+    MaxStepsReached,
+    /// The last steps were all the same. Never the end of a step.
+    NoProgress,
+    /// All jobs of the loop are done.
+    JobLoopComplete,
+    /// A ceiling or a quota holds the job; it goes on later. Never the end of a step.
+    Paused,
+    /// A command started before a crash and nobody knows its end. Never the end of a step.
+    Unknown,
+}
+
+impl StepPhase {
+    /// Returns the word for it in files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Execute => "execute",
+            Self::Done => "done",
+            Self::Deny => "deny",
+            Self::ReviewRejected => "review_rejected",
+            Self::FatalError => "fatal_error",
+            Self::Cancelled => "cancelled",
+            Self::MaxStepsReached => "max_steps_reached",
+            Self::NoProgress => "no_progress",
+            Self::JobLoopComplete => "job_loop_complete",
+            Self::Paused => "paused",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Returns whether `word` is the word of a phase.
+    pub fn is_known(word: &str) -> bool {
+        serde_json::from_value::<Self>(word.into()).is_ok()
+    }
+
+    /// Returns whether a step log with this phase says `done: true`.
+    pub const fn is_done(self) -> bool {
+        matches!(self, Self::Done | Self::JobLoopComplete)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// The job reached its goal.
+    Done {
+        /// In words, e.g. `done (job 1/3 completed)`.
+        reason: String,
+    },
+    /// There was no job left.
+    LoopComplete {
+        /// In words.
+        reason: String,
+    },
+    /// Policy refused and the run stopped.
+    Denied {
+        /// In words.
+        reason: String,
+    },
+    /// A model could not be used, or the machine failed.
+    Fatal {
+        /// In words.
+        reason: String,
+    },
+    /// The steps of the run are used up.
+    MaxSteps {
+        /// In words.
+        reason: String,
+    },
+    /// The same step was made again and again.
+    NoProgress {
+        /// In words, remedy included.
+        reason: String,
+    },
+    /// A command started before a crash and nobody knows its end.
+    UnknownCommand {
+        /// In words, remedy included.
+        reason: String,
+    },
+    /// A ceiling is reached; the job goes on when it is raised.
+    OverBudget {
+        /// In words.
+        reason: String,
+    },
+    /// A quota is used up; the job goes on after this time.
+    Parked {
+        /// When.
+        until: Timestamp,
+        /// In words.
+        reason: String,
+    },
+    /// A person cancelled.
+    Cancelled {
+        /// In words.
+        reason: String,
+    },
+}
+
+impl RunOutcome {
+    /// Returns the reason in words: the `end_reason` of the summaries.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Done { reason }
+            | Self::LoopComplete { reason }
+            | Self::Denied { reason }
+            | Self::Fatal { reason }
+            | Self::MaxSteps { reason }
+            | Self::NoProgress { reason }
+            | Self::UnknownCommand { reason }
+            | Self::OverBudget { reason }
+            | Self::Parked { reason, .. }
+            | Self::Cancelled { reason } => reason,
+        }
+    }
+
+    /// Returns the phase that the state shows after such an end.
+    pub const fn phase(&self) -> StepPhase {
+        match self {
+            Self::Done { .. } => StepPhase::Done,
+            Self::LoopComplete { .. } => StepPhase::JobLoopComplete,
+            Self::Denied { .. } => StepPhase::Deny,
+            Self::Fatal { .. } => StepPhase::FatalError,
+            Self::MaxSteps { .. } => StepPhase::MaxStepsReached,
+            Self::NoProgress { .. } => StepPhase::NoProgress,
+            Self::UnknownCommand { .. } => StepPhase::Unknown,
+            Self::OverBudget { .. } | Self::Parked { .. } => StepPhase::Paused,
+            Self::Cancelled { .. } => StepPhase::Cancelled,
+        }
+    }
+
+    /// Returns whether the run did what it was asked to do.
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::LoopComplete { .. })
+    }
+}

@@ -1,0 +1,180 @@
+//! What has been understood of a command so far: its parts, what they would do, and how much is left to spend.
+
+use crate::domain::policy::{
+    PolicyContext, partial_text::readable, resolved_path::ResolvedPath, rule::EffectTrait,
+};
+
+/// What one part of a command would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CommandEffect {
+    /// Reads a file.
+    Read(ResolvedPath),
+    /// Changes or creates a file.
+    Write(ResolvedPath),
+    /// Removes or empties a file or folder.
+    Delete(ResolvedPath),
+    /// Does something that is not about a path; with what it is, in words.
+    Does(EffectTrait, String),
+}
+
+impl CommandEffect {
+    /// Returns whether the path is a pattern that ends in a wildcard, so that nearly every rule may be about it.
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Read(place) | Self::Write(place) | Self::Delete(place) => {
+                place.path().is_some_and(|path| path.ends_with('*'))
+            }
+            Self::Does(..) => false,
+        }
+    }
+}
+
+/// What an effect on an open pattern counts, in parts.
+const OPEN_COST: u32 = 12;
+
+/// One command inside the command.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimpleCommand {
+    /// Program and arguments after all quoting and expansion.
+    pub(super) words: Vec<String>,
+    /// The programs through which it was reached.
+    pub(super) via: Vec<String>,
+}
+
+/// The most a command may be made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ParseLimits {
+    /// Bytes of text.
+    pub(super) bytes: usize,
+    /// Parts visited.
+    pub(super) nodes: u32,
+    /// Words of one command.
+    pub(super) words: usize,
+    /// Texts inside texts.
+    pub(super) depth: u32,
+}
+
+/// The limits in force; what is larger is refused.
+pub(super) const LIMITS: ParseLimits = ParseLimits {
+    bytes: 64 * 1024,
+    nodes: 1_000,
+    words: 1_200,
+    depth: 24,
+};
+
+/// The state of reading one command.
+#[derive(Debug)]
+pub(super) struct Interpretation<'w> {
+    /// The circumstances.
+    pub(super) world: &'w PolicyContext,
+    /// The commands found, in order.
+    pub(super) acts: Vec<SimpleCommand>,
+    /// What they would do: the index of the command, and the effect.
+    pub(super) effects: Vec<(usize, CommandEffect)>,
+    /// Why reading was given up, if it was.
+    pub(super) given_up: Option<&'static str>,
+    via: Vec<String>,
+    nodes: u32,
+    bytes: usize,
+    produced: usize,
+}
+
+impl<'w> Interpretation<'w> {
+    /// Starts with nothing understood.
+    pub(super) const fn new(world: &'w PolicyContext) -> Self {
+        Self {
+            world,
+            acts: Vec::new(),
+            effects: Vec::new(),
+            given_up: None,
+            via: Vec::new(),
+            nodes: 0,
+            bytes: 0,
+            produced: 0,
+        }
+    }
+
+    /// Spends a part of the budget; returns false when nothing more may be read.
+    pub(super) fn spend(&mut self) -> bool {
+        self.nodes = self.nodes.saturating_add(1);
+        if self.nodes > LIMITS.nodes {
+            self.given_up = Some("it has too many parts");
+        }
+        self.given_up.is_none()
+    }
+
+    /// Spends for a text that is about to be read; returns false when it must not be.
+    pub(super) fn spend_text(&mut self, text: &str) -> bool {
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.bytes > LIMITS.bytes * 4 || text.len() > LIMITS.bytes {
+            self.given_up = Some("it is too long");
+        }
+        self.spend()
+    }
+
+    /// Returns whether one command may have this many words.
+    pub(super) fn holds(&mut self, words: usize) -> bool {
+        if words > LIMITS.words {
+            self.given_up = Some("it has too many parts");
+        }
+        self.given_up.is_none()
+    }
+
+    /// Spends for text that was put together; returns false when it is too much.
+    pub(super) fn spend_value(&mut self, bytes: usize) -> bool {
+        self.produced = self.produced.saturating_add(bytes);
+        if self.produced > LIMITS.bytes * 4 {
+            self.given_up = Some("it puts together too much text");
+        }
+        self.given_up.is_none()
+    }
+
+    /// Records a command about to be looked at.
+    pub(super) fn act(&mut self, words: &[String]) {
+        self.acts.push(SimpleCommand {
+            words: words.iter().map(|word| readable(word)).collect(),
+            via: self.via.clone(),
+        });
+    }
+
+    /// Records an effect of the command looked at last. Each is held against every rule, and one whose path is a pattern
+    /// with an open end costs as much there as many others.
+    pub(super) fn effect(&mut self, effect: CommandEffect) {
+        let nodes = if effect.is_open() { OPEN_COST } else { 1 };
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > LIMITS.nodes {
+            self.given_up = Some("it has too many parts");
+            return;
+        }
+        if self.acts.is_empty() {
+            self.acts.push(SimpleCommand::default());
+        }
+        let at = self.acts.len().saturating_sub(1);
+        self.effects.push((at, effect));
+    }
+
+    /// Records an effect that is not about a path.
+    pub(super) fn does(&mut self, what: EffectTrait, words: impl Into<String>) {
+        self.effect(CommandEffect::Does(what, words.into()));
+    }
+
+    /// Records that something cannot be known.
+    pub(super) fn opaque(&mut self, words: impl Into<String>) {
+        self.does(EffectTrait::Opaque, words);
+    }
+
+    /// Goes one level deeper, through `program`; returns false when that is too deep.
+    pub(super) fn enter(&mut self, program: &str) -> bool {
+        if self.via.len() >= LIMITS.depth as usize {
+            self.given_up = Some("it is nested too deeply");
+            return false;
+        }
+        self.via.push(program.to_owned());
+        self.spend()
+    }
+
+    /// Comes back from one level deeper.
+    pub(super) fn leave(&mut self) {
+        drop(self.via.pop());
+    }
+}

@@ -1,0 +1,97 @@
+//! The kind of work a change really is, against what was declared.
+
+use std::collections::BTreeSet;
+
+use super::GuardedTask;
+use crate::domain::{
+    text::one_line,
+    validate::{ChangeSubstance, FileChange, looked_at, substance},
+};
+
+/// Returns the class of a task where the change fits it, else `unclassified`. What a person still has to look at proves
+/// nothing about the class.
+pub fn checked_class(task: &GuardedTask, changes: &[FileChange]) -> String {
+    let all: BTreeSet<ChangeSubstance> = changes.iter().map(substance).collect();
+    let looks = !looked_at(&task.may_change_checks, changes).is_empty();
+    let has = |what| all.contains(&what);
+    let fits = match task.class.as_str() {
+        "test" => {
+            has(ChangeSubstance::Test)
+                && !has(ChangeSubstance::Code)
+                && !has(ChangeSubstance::Manifest)
+        }
+        "deps" => has(ChangeSubstance::Manifest),
+        "fix" | "feature" => has(ChangeSubstance::Code),
+        // Behaviour stays, so what tests expect stays.
+        "refactor" => has(ChangeSubstance::Code) && !has(ChangeSubstance::Test),
+        _ => false,
+    };
+    if fits && !looks {
+        task.class.clone()
+    } else {
+        "unclassified".to_owned()
+    }
+}
+
+/// Says why a change cannot be what its task is for; `None` = it can.
+pub fn misfit(task: &GuardedTask, changes: &[FileChange]) -> Option<String> {
+    let class = task.class.as_str();
+    let all: Vec<(ChangeSubstance, &str)> = changes
+        .iter()
+        .map(|one| (substance(one), one.path.as_str()))
+        .collect();
+    let of = |wanted: &[ChangeSubstance]| {
+        let mut found = all.iter();
+        found
+            .find(|(what, _)| wanted.contains(what))
+            .map(|(_, path)| one_line(path))
+    };
+    let is_listed = !looked_at(&task.may_change_checks, changes).is_empty();
+    let why = match class {
+        "fix" | "feature" if of(&[ChangeSubstance::Code]).is_none() => {
+            if all
+                .iter()
+                .all(|(what, _)| *what == ChangeSubstance::Nothing)
+            {
+                "only comments and white space changed".to_owned()
+            } else if is_listed || of(&[ChangeSubstance::Prose]).is_some() {
+                // Texts for people can be wrong too, and what the list lets change was asked for.
+                return None;
+            } else {
+                format!(
+                    "only {} changed, and no code",
+                    of(&[
+                        ChangeSubstance::Test,
+                        ChangeSubstance::Check,
+                        ChangeSubstance::Manifest
+                    ])?
+                )
+            }
+        }
+        "test" => {
+            let other = of(&[ChangeSubstance::Code, ChangeSubstance::Manifest])?;
+            format!("{other} changed, which is no test")
+        }
+        "deps" if of(&[ChangeSubstance::Manifest]).is_none() => "no manifest changed".to_owned(),
+        _ => return None,
+    };
+    Some(format!(
+        "the change does not fit the class `{class}`: {why}"
+    ))
+}
+
+/// Says that work was accepted, and what of it a person has to look at.
+pub fn accepted(task: &GuardedTask, changes: &[FileChange]) -> String {
+    let paths = looked_at(&task.may_change_checks, changes);
+    if paths.is_empty() {
+        return "accepted".to_owned();
+    }
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| one_line(path).into_owned())
+        .collect();
+    format!(
+        "accepted; a person has to look at {}, which judges changes",
+        paths.join(", ")
+    )
+}

@@ -1,0 +1,347 @@
+//! `tos night start`: the gate, the health, a guard against sleep, the session, the summary.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use serde_json::json;
+
+use super::{TimeOfDay, check, show};
+use crate::{
+    domain::{
+        gates,
+        gates::{GateRefusal, GatesReport, StartRequest},
+        ledger::{SessionStart, chain::sha256},
+        night::{health, health::HealthFinding, seconds_until},
+        notification::{Notification, NotificationEvent},
+        tasks::{RunProgress, TaskList},
+        time::duration_words,
+    },
+    interfaces::{
+        cli::{
+            args::GlobalArgs,
+            commands::{task, task::TaskScreen},
+            exit::{CliError, CliExit},
+            gate_services::GateServices,
+            services,
+            services::ServiceFactory,
+            task_services::TaskServices,
+        },
+        report::Printer,
+    },
+    ports::agent_runners::ConfinementFacts,
+    services::{tasks, tasks::SessionTerms},
+};
+
+/// How long a refusal waits until people were told of it.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// A night about to begin, or to go on.
+#[derive(Clone)]
+pub(super) struct NightRequest {
+    /// The list.
+    pub(super) list: TaskList,
+    /// The run to go on with.
+    pub(super) run: Option<String>,
+    /// What earlier sessions have done.
+    pub(super) progress: RunProgress,
+    /// When it has to be over.
+    pub(super) time: TimeOfDay,
+    /// Somebody sits at the terminal.
+    pub(super) attended: bool,
+}
+
+impl NightRequest {
+    /// Where the phase allows no night alone and a person sits at the terminal, offers to work with that person.
+    fn offered(
+        &self,
+        report: &GatesReport,
+        services: &dyn ServiceFactory,
+        printer: &Printer,
+    ) -> Self {
+        let mut night = self.clone();
+        let alone = report.permission.unattended || report.overridden.is_some();
+        if self.attended || alone || !services.is_attended() {
+            return night;
+        }
+        if let Some(way) = gates::way_text(report) {
+            printer.note(&way);
+        }
+        let question = "This autonomy level allows no night without you yet. Work with you at this terminal now? Type `yes`: ";
+        night.attended = services.ask_line(question).as_deref() == Some("yes");
+        night
+    }
+}
+
+/// Starts a night.
+pub(super) fn main(
+    file: &Path,
+    time: &TimeOfDay,
+    attended: bool,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let list = task::read(file, services)?;
+    let task_services = services.task_desk(global)?;
+    let mut gate_services = GateServices::convene(services, global)?;
+    task::settle_crash(
+        &mut gate_services,
+        &task_services,
+        global,
+        services,
+        printer,
+    )?;
+    let night = NightRequest {
+        list,
+        run: None,
+        progress: RunProgress::default(),
+        time: time.clone(),
+        attended,
+    };
+    carry_out(
+        &night,
+        &task_services,
+        gate_services,
+        global,
+        services,
+        printer,
+    )
+}
+
+/// Carries a night out, from the question to the gate to the summary.
+pub(super) fn carry_out(
+    night: &NightRequest,
+    task_services: &TaskServices,
+    mut gate_services: GateServices,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    if night.attended && !services.is_attended() {
+        let alone = gate_services.report().permission.unattended;
+        let next = if alone {
+            "leave it out, or start it at a terminal"
+        } else {
+            "start it at a terminal; `tos autonomy status` shows the way to a night alone"
+        };
+        return Err(refused("--attended needs a person at the terminal", next));
+    }
+    let confined = task::confined(&night.list, task_services, services)?;
+    gate_services.here.backend = Some(confined.backend.clone());
+    gate_services.here.agent_version = Some(task::version(task_services, &night.list.agent));
+    let report = gate_services.report();
+    let night = &night.offered(&report, services, printer);
+    let asked = task_services.tools.clock.boottime();
+    let seconds = seconds(night, &gate_services, &report)?;
+    for line in unfitting(night, seconds) {
+        printer.alert(&line);
+    }
+    let ask = StartRequest {
+        unattended: !night.attended,
+        seconds: seconds.unwrap_or(0),
+        on_failure: night.list.on_failure.as_str().to_owned(),
+        capabilities: confined.capabilities.clone(),
+    };
+    gates::may_start(&report, &ask).map_err(CliError::Refused)?;
+    if !healthy(
+        &night.list,
+        task_services,
+        &gate_services,
+        confined.clone(),
+        services,
+        printer,
+    )? {
+        return Ok(CliExit::Cancelled);
+    }
+    let run = night
+        .run
+        .clone()
+        .unwrap_or_else(|| task_services.run.clone());
+    keep(night, &run, seconds, &gate_services, global, services)?;
+    let (guard, _awake) = awake(services, printer);
+    let start = SessionStart {
+        attended: night.attended,
+        planned_s: seconds.unwrap_or(0),
+        overridden: report.overridden.is_some(),
+        sleep_guard: guard,
+        list_digest: digest(&kept_text(&night.list)),
+        ..task::start(&gate_services, task_services, &night.list, confined)
+    };
+    // The end was meant from the moment of asking; the checks have taken a part of the time.
+    let checked = task_services
+        .tools
+        .clock
+        .boottime()
+        .saturating_sub(asked)
+        .as_secs();
+    let terms = SessionTerms {
+        session: task_services.run.clone(),
+        seconds: seconds.map(|seconds| seconds.saturating_sub(checked)),
+        checkpoint_every: report.permission.checkpoint_every,
+        progress: night.progress.clone(),
+        ..SessionTerms::new(&run, start)
+    };
+    printer.note(&format!("night {run}: {} tasks", night.list.tasks.len()));
+    let asks = night.attended && !report.permission.unattended;
+    let exit = session(&night.list, task_services, &terms, asks, services, printer)?;
+    // A demotion that this session has caused is recorded before anything else can start.
+    let gate_services = GateServices::convene(services, global)?;
+    show::tell(&run, &gate_services, global, services, printer)?;
+    Ok(exit)
+}
+
+fn session(
+    list: &TaskList,
+    task_services: &TaskServices,
+    terms: &SessionTerms,
+    asks: bool,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let screen = TaskScreen {
+        ask: task_services.ask,
+        printer: printer.clone(),
+        asks,
+    };
+    let (tools, screen) = (&task_services.tools, &screen);
+    let ended = services::block_on(services, move |stop| {
+        Box::pin(tasks::run(list, tools, terms, screen, stop))
+    })?;
+    let summary = ended.map_err(|error| CliError::NotDone(error.to_string()))?;
+    for line in &summary.untold {
+        printer.alert(&format!("warning: {line}"));
+    }
+    Ok(task::exit(&summary))
+}
+
+/// Returns how long the session may take; `None` = as long as somebody watches.
+fn seconds(
+    night: &NightRequest,
+    gate_services: &GateServices,
+    report: &GatesReport,
+) -> Result<Option<u64>, CliError> {
+    let until = night.time.until.as_deref().map(|text| {
+        seconds_until(text, gate_services.here.at)
+            .ok_or_else(|| CliError::usage("`--until` wants a time of day like `07:00`"))
+    });
+    let time = night.time.time.as_deref().map(|text| {
+        let seconds = gates::seconds(text).filter(|seconds| *seconds > 0);
+        seconds.ok_or_else(|| CliError::usage("`--for` wants a time like `4h` or `45m`"))
+    });
+    let wanted = until.or(time).transpose()?;
+    Ok(if night.attended {
+        wanted
+    } else {
+        wanted.or(Some(report.permission.max_session_s))
+    })
+}
+
+/// Says which open tasks may take longer than the whole session: they may be cut off by its end.
+fn unfitting(night: &NightRequest, seconds: Option<u64>) -> Vec<String> {
+    let Some(seconds) = seconds else {
+        return Vec::new();
+    };
+    let is_open = |id: &str| !night.progress.ends.iter().any(|end| end.task == id);
+    let tasks = night.list.tasks.iter().filter(|task| is_open(&task.id));
+    let long: Vec<String> = tasks
+        .filter(|task| task.max_time_seconds > seconds)
+        .map(|task| format!("{} ({})", task.id, duration_words(task.max_time_seconds)))
+        .collect();
+    if long.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "warning: this session takes {} at most, and these tasks may take longer: {}; give it more time, or lower \
+         `max_time_seconds`",
+        duration_words(seconds),
+        long.join(", ")
+    )]
+}
+
+/// Looks at everything a night needs; people are told when it does not begin. `false` = a person changed their mind.
+fn healthy(
+    list: &TaskList,
+    task_services: &TaskServices,
+    gate_services: &GateServices,
+    confined: ConfinementFacts,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<bool, CliError> {
+    let Some(findings) = check::look(list, task_services, gate_services, confined, services)?
+    else {
+        return Ok(false);
+    };
+    let Some(refusal) = check::refusal(&findings) else {
+        // About sleep is spoken when the guard is really set.
+        let told = |one: &&HealthFinding| !one.remedy.is_empty() && one.what != "sleep";
+        for one in findings.iter().filter(told) {
+            printer.alert(&format!("{}: {}", one.what, one.seen));
+        }
+        return Ok(true);
+    };
+    printer.note(&health::table(&findings));
+    let title = format!("{}: the night did not begin", list.id);
+    let told = Notification::new(NotificationEvent::Unhealthy, title, &task_services.run)
+        .text(&refusal.why)
+        .next(&refusal.next);
+    task_services.tools.notifications.send(told);
+    let notifications = Arc::clone(&task_services.tools.notifications);
+    // Whoever cannot be told is in the table already.
+    services::block_on(services, move |_| {
+        Box::pin(async move { notifications.settle(SETTLE).await })
+    })?;
+    Err(CliError::Refused(refusal))
+}
+
+fn awake(
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> (String, Option<Box<dyn std::any::Any>>) {
+    match services.stay_awake() {
+        Ok((name, guard)) => (name, Some(guard)),
+        Err(why) => {
+            printer.alert(&format!(
+                "nothing keeps this machine awake ({why}); a session in which it sleeps proves nothing"
+            ));
+            ("none".to_owned(), None)
+        }
+    }
+}
+
+/// Keeps what it takes to go on after a crash, before there is anything to go on with.
+fn keep(
+    night: &NightRequest,
+    run: &str,
+    seconds: Option<u64>,
+    gate_services: &GateServices,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<(), CliError> {
+    let until =
+        seconds.map(|seconds| gate_services.here.at + std::time::Duration::from_secs(seconds));
+    let facts = json!({ "version": 1, "run": run, "list": night.list.id, "until": until });
+    let text = format!("{facts:#}\n");
+    services.write_state(global, &format!("nights/{run}/night.json"), &text)?;
+    services.write_state(
+        global,
+        &format!("nights/{run}/list.json"),
+        &kept_text(&night.list),
+    )?;
+    Ok(())
+}
+
+/// Returns a list as it is kept: with everything that its file left to custom or to other files.
+fn kept_text(list: &TaskList) -> String {
+    format!("{:#}\n", json!(list))
+}
+
+/// Returns the digest of a kept list.
+pub(super) fn digest(text: &str) -> String {
+    sha256(text.as_bytes()).chars().take(16).collect()
+}
+
+pub(super) fn refused(why: &str, next: &str) -> CliError {
+    CliError::Refused(GateRefusal {
+        why: why.to_owned(),
+        next: next.to_owned(),
+    })
+}

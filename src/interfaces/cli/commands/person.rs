@@ -1,0 +1,37 @@
+//! What only a person at a terminal may do.
+
+use crate::{
+    domain::gates::GateRefusal,
+    interfaces::cli::{
+        exit::{CliError, CliExit},
+        services::ServiceFactory,
+    },
+};
+
+/// Lets a person at the terminal confirm by typing a word; everybody else is refused.
+pub(super) fn only_a_person(
+    services: &dyn ServiceFactory,
+    what: &str,
+    word: &str,
+) -> Result<(), CliError> {
+    if !services.is_attended() {
+        return refused(
+            format!("only a person at a terminal may {what}"),
+            "run the command in a terminal",
+        )
+        .map(drop);
+    }
+    let answer = services.ask_line(&format!("Type `{word}` to {what}: "));
+    if answer.as_deref() == Some(word) {
+        return Ok(());
+    }
+    refused(format!("`{word}` was not typed"), "run the command again").map(drop)
+}
+
+/// Refuses with a reason and what to do next.
+pub(super) fn refused(why: String, next: &str) -> Result<CliExit, CliError> {
+    Err(CliError::Refused(GateRefusal {
+        why,
+        next: next.to_owned(),
+    }))
+}

@@ -1,0 +1,268 @@
+//! One line per event while a plan runs, and the summary afterwards.
+
+use std::{io, io::Write};
+
+use serde_json::{Value, json};
+
+use crate::{
+    domain::plan::{
+        Plan, PlanTask,
+        event::{AttemptEnded, PlanEvent},
+        explain,
+        graph::PlanGraph,
+        state::{RunState, TaskState, TaskStatus},
+    },
+    interfaces::report::{
+        Printer,
+        plan::{clean, duration, push, said},
+        printer::TextStyle,
+    },
+    ports::plan_store::{LogStream, RunDir},
+    services::plan::PlanObserver,
+};
+
+/// More skipped tasks than this are counted, not listed.
+const LISTED: usize = 20;
+
+/// Prints events as they are recorded.
+pub(super) struct EventLines<'a> {
+    printer: &'a Printer,
+    is_quiet: bool,
+}
+
+impl<'a> EventLines<'a> {
+    pub(super) const fn new(printer: &'a Printer, is_quiet: bool) -> Self {
+        Self { printer, is_quiet }
+    }
+}
+
+impl PlanObserver for EventLines<'_> {
+    fn saw(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]) {
+        let is_json = self.printer.is_json();
+        if self.is_quiet && !is_json {
+            return;
+        }
+        let text = &mut String::new();
+        for event in events {
+            if is_json {
+                push(text, format_args!("{}\n", wire(state, event)));
+            } else {
+                line(plan, state, event, text);
+            }
+        }
+        // A run is not ended by a closed pipe.
+        if is_json {
+            Printer::raw(text);
+        } else {
+            let painted: String = text
+                .split_inclusive('\n')
+                .map(|line| self.painted(line))
+                .collect();
+            drop(io::stderr().lock().write_all(painted.as_bytes()));
+        }
+    }
+}
+
+impl EventLines<'_> {
+    /// Gives the first word of a line its colour.
+    fn painted(&self, line: &str) -> String {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let tone = match word {
+            "ok" | "cached" => TextStyle::Good,
+            "FAILED" => TextStyle::Bad,
+            "retry" | "allowed" | "cancel" | "canceled" => TextStyle::Warn,
+            "start" | "skipped" => TextStyle::Faint,
+            _ => return line.to_owned(),
+        };
+        format!("{} {rest}", self.printer.paint(tone, word))
+    }
+}
+
+/// Returns an event with the names of its tasks, as programs read it.
+pub(super) fn wire(state: &RunState, event: &PlanEvent) -> Value {
+    let mut value = json!({});
+    let Ok(Value::Object(tagged)) = serde_json::to_value(event) else {
+        return value;
+    };
+    for (kind, body) in tagged {
+        value["event"] = kind.into();
+        let Value::Object(body) = body else { continue };
+        for (key, item) in body {
+            value[&key] = match (key.as_str(), &item) {
+                ("task", Value::Number(index)) => name(state, index.as_u64()),
+                ("tasks" | "again", Value::Array(items)) if items.iter().all(Value::is_number) => {
+                    items
+                        .iter()
+                        .map(|index| name(state, index.as_u64()))
+                        .collect()
+                }
+                _ => item,
+            };
+        }
+    }
+    value
+}
+
+fn name(state: &RunState, index: Option<u64>) -> Value {
+    let index = index
+        .and_then(|index| u32::try_from(index).ok())
+        .unwrap_or(u32::MAX);
+    state.id(index).into()
+}
+
+fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
+    match event {
+        PlanEvent::Started(started) => {
+            let again = if started.attempt > 1 {
+                format!("  (attempt {})", started.attempt)
+            } else {
+                String::new()
+            };
+            push(
+                text,
+                format_args!("start    {}{again}\n", state.id(started.task)),
+            );
+        }
+        PlanEvent::Ended(ended) => text.push_str(&ended_line(plan, state, ended)),
+        PlanEvent::Settled(settled) if settled.tasks.len() > LISTED => {
+            let (count, status) = (settled.tasks.len(), settled.status.name());
+            push(
+                text,
+                format_args!(
+                    "{:<8} {count} tasks  {}\n",
+                    status.to_lowercase(),
+                    settled.reason.name()
+                ),
+            );
+        }
+        PlanEvent::Settled(settled) => {
+            for task in &settled.tasks {
+                let status = settled.status.name().to_lowercase();
+                let why = explain::why(plan, state, *task);
+                let why = why.unwrap_or_else(|| settled.reason.name().to_owned());
+                push(
+                    text,
+                    format_args!("{status:<8} {}  {}\n", state.id(*task), clean(&why)),
+                );
+            }
+        }
+        PlanEvent::CancelRequested { .. } => {
+            text.push_str("cancel   requested; ending what runs\n");
+        }
+        PlanEvent::Created(_) | PlanEvent::Opened(_) | PlanEvent::Closed(_) => {}
+    }
+}
+
+fn ended_line(plan: &Plan, state: &RunState, ended: &AttemptEnded) -> String {
+    let is_allowed = plan.task(ended.task).is_some_and(PlanTask::allow_failure);
+    let word = match ended.status {
+        TaskStatus::Success if ended.cached => "cached",
+        TaskStatus::Success => "ok",
+        TaskStatus::Ready => "retry",
+        TaskStatus::Canceled => "canceled",
+        _ if is_allowed => "allowed",
+        _ => "FAILED",
+    };
+    let mut line = format!("{word:<8} {}  {}", state.id(ended.task), duration(ended.us));
+    if let Some(code) = ended.code.filter(|code| *code != 0) {
+        let (kind, number) = if code < 0 {
+            ("signal", code.unsigned_abs())
+        } else {
+            ("exit", code.unsigned_abs())
+        };
+        push(&mut line, format_args!("  {kind} {number}"));
+    }
+    if ended.timed_out {
+        let limit = plan.task(ended.task).and_then(|task| task.timeout_sec);
+        match limit.filter(|_| ended.message.is_none()) {
+            Some(limit) => push(&mut line, format_args!("  timed out after {limit} s")),
+            None => line.push_str("  timed out"),
+        }
+    }
+    if let Some(message) = &ended.message {
+        push(&mut line, format_args!("  {}", clean(message)));
+    }
+    if let Some(wait) = ended.wait_ms {
+        push(
+            &mut line,
+            format_args!("  next attempt in {}", duration(wait.saturating_mul(1000))),
+        );
+    }
+    line.push('\n');
+    line
+}
+
+/// Prints what a person wants to know at the end, on stderr.
+pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
+    let text = &mut String::from("\n");
+    let counts: Vec<String> = state
+        .counts()
+        .into_iter()
+        .map(|(status, count)| format!("{count} {}", status.name()))
+        .collect();
+    push(
+        text,
+        format_args!("{} tasks: {}\n", plan.tasks.len(), counts.join(", ")),
+    );
+    let cost = |task| state.task(task).and_then(|task| task.took_us).unwrap_or(0);
+    if let Some(allowed) = explain::allowed(plan, state) {
+        push(text, format_args!("{}\n", clean(&allowed)));
+    }
+    let (path, total) = PlanGraph::of(plan).critical_path(cost);
+    if path.len() > 1 {
+        let ids: Vec<&str> = path.iter().map(|task| state.id(*task)).collect();
+        let shown = match ids.as_slice() {
+            [first, .., last] if ids.len() > 8 => {
+                format!("{first} -> … {} more … -> {last}", ids.len() - 2)
+            }
+            _ => ids.join(" -> "),
+        };
+        push(
+            text,
+            format_args!("critical path {}: {shown}\n", duration(total)),
+        );
+    }
+    let mut slow: Vec<(u64, &str)> = state
+        .entries()
+        .filter_map(|(_, id, task)| Some((task.took_us?, id)))
+        .collect();
+    slow.sort_unstable_by(|left, right| right.cmp(left));
+    if slow.len() > 1 {
+        let slowest: Vec<String> = slow
+            .iter()
+            .take(3)
+            .map(|(us, id)| format!("{id} {}", duration(*us)))
+            .collect();
+        push(text, format_args!("slowest: {}\n", slowest.join(", ")));
+    }
+    printed(state, run, text);
+    // The result itself goes to stdout.
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// Shows the end of what failed tasks printed.
+fn printed(state: &RunState, run: &dyn RunDir, text: &mut String) {
+    // A program that did not start has printed nothing but what its line has said.
+    let has_printed = |task: &TaskState| task.message().is_none() || task.timed_out;
+    for (_, id, _) in state
+        .entries()
+        .filter(|(_, _, task)| task.status == TaskStatus::Failed && has_printed(task))
+        .take(5)
+    {
+        let end = |stream| said(&run.log_tail(id, stream, 10).0);
+        let (tail, from) = match end(LogStream::Err) {
+            tail if tail.is_empty() => (end(LogStream::Out), "stdout"),
+            tail => (tail, "stderr"),
+        };
+        if tail.is_empty() {
+            continue;
+        }
+        push(
+            text,
+            format_args!("\n{id} failed; the end of its {from}:\n"),
+        );
+        for line in tail.lines() {
+            push(text, format_args!("  | {}\n", clean(line)));
+        }
+    }
+}

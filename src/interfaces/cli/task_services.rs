@@ -1,0 +1,139 @@
+//! What commands about gates and the ledger may ask the composition root for.
+
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    domain::{
+        agent::AgentKind,
+        gates::GateContext,
+        tasks::TaskList,
+        validate::{CollectedChange, ValidationRules},
+    },
+    interfaces::cli::{args::GlobalArgs, exit::CliError},
+    ports::{
+        drill_site::DrillSites,
+        ledger::Ledger,
+        notifier::{Notifications, Notifier},
+        schedules::Schedules,
+    },
+    services::tasks::SessionPorts,
+};
+
+/// Builds what gates need.
+pub trait TaskServiceFactory {
+    /// Opens the ledger of the root.
+    fn ledger(&self, global: &GlobalArgs) -> Result<Arc<dyn Ledger>, CliError>;
+
+    /// Returns what is known of here and now.
+    fn here(&self, global: &GlobalArgs) -> Result<GateContext, CliError>;
+
+    /// Returns whether a person sits at the terminal.
+    fn is_attended(&self) -> bool;
+
+    /// Asks the person at the terminal for one line; `None` where nobody answers.
+    fn ask_line(&self, question: &str) -> Option<String>;
+
+    /// Collects what changed in the repository of the root since a commit.
+    fn changes(&self, global: &GlobalArgs, base: Option<&str>)
+    -> Result<CollectedChange, CliError>;
+
+    /// Reads rules for changes.
+    fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError>;
+
+    /// Returns what this machine has of a coding agent.
+    fn installed_agent(&self, kind: AgentKind) -> InstalledAgent;
+
+    /// Takes the right to run guarded tasks and lays out what they need.
+    fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
+
+    /// Says why something of the checkout cannot be shared with work trees. Returns what people should know of the work
+    /// trees of a list, one line each.
+    fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError>;
+
+    /// Returns what keeps a list from running here, without running anything: the repository, programs, files.
+    fn list_faults(&self, global: &GlobalArgs, list: &TaskList) -> Vec<String>;
+
+    /// Prepares the ground for drills below the root.
+    fn drill_ground(&self, global: &GlobalArgs) -> Result<Box<dyn DrillSites>, CliError>;
+
+    /// Delivers the events that have not arrived yet and returns how many; `None` = nobody collects them.
+    fn deliver_events(&self, global: &GlobalArgs) -> Result<Option<usize>, CliError>;
+
+    /// Builds the ways to tell people that the root configures; all their secrets have to be there.
+    fn notifiers(&self, global: &GlobalArgs) -> Result<Vec<Arc<dyn Notifier>>, CliError>;
+
+    /// Starts what tells people of jobs and plans beside the work.
+    fn told_of(&self, root: &Path) -> Result<Tellers, CliError>;
+
+    /// Opens the schedules of the root.
+    fn schedules(&self, global: &GlobalArgs) -> Box<dyn Schedules>;
+
+    /// Keeps the machine awake until the value is dropped; returns the name of what does it, or why nothing does.
+    fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String>;
+
+    /// Writes a small file below the state folder of the root, in one piece.
+    fn write_state(&self, global: &GlobalArgs, file: &str, text: &str)
+    -> Result<PathBuf, CliError>;
+
+    /// Writes a file that a person named, in one piece.
+    fn write_file(&self, file: &Path, text: &str) -> Result<(), CliError>;
+
+    /// Reads a file below the state folder of the root.
+    fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String>;
+
+    /// Examines what this machine offers to confine programs: one line each, and whether containers work.
+    fn probe_isolation(&self) -> (Vec<String>, bool);
+}
+
+/// What tells people of jobs and plans.
+pub struct Tellers {
+    /// Takes notifications.
+    pub notifications: Arc<dyn Notifications>,
+    /// Ways that are left out here, and why, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Tellers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tellers").finish_non_exhaustive()
+    }
+}
+
+/// What a machine has of a coding agent.
+#[derive(Debug, Clone)]
+pub struct InstalledAgent {
+    /// Where its program lies, or why it cannot be started.
+    pub program: Result<PathBuf, String>,
+    /// What it says its version is; `unknown` where it says nothing.
+    pub version: String,
+    /// The login it would use: files below the home directory as `~/…`, names of variables.
+    pub login: Vec<String>,
+}
+
+/// What guarded tasks need, for as long as nobody else may run any.
+pub struct TaskServices {
+    /// What the runner works with.
+    pub tools: SessionPorts,
+    /// The id of this run.
+    pub run: String,
+    /// A folder for trying walls.
+    pub task_folder: PathBuf,
+    /// Asks a program for its version.
+    pub version: fn(&str) -> String,
+    /// Asks the person at the terminal.
+    pub ask: fn(&str) -> Option<String>,
+    /// What carries events away, where somebody collects them.
+    pub notification_queue: Box<dyn Any>,
+    /// The right itself.
+    pub lock: Box<dyn Any>,
+}
+
+impl std::fmt::Debug for TaskServices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}

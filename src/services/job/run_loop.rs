@@ -1,0 +1,59 @@
+//! Drives one run of a job: handle, publish, perform, until the machine says it is finished.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::{
+    domain::job::{
+        InputTime, JobEffect, JobInput, JobMachine, JobReaction, event::RunSettingsRecord,
+        outcome::RunOutcome,
+    },
+    ports::{clock::Clock, store},
+    services::job::{
+        effects::{EffectPerformer, JobPorts},
+        event_bus::EventBus,
+    },
+};
+
+pub use crate::services::job::effects::CommandContext;
+
+/// Returns the present moment.
+pub fn moment(clock: &dyn Clock) -> InputTime {
+    InputTime {
+        at: clock.now(),
+        chance: clock.chance(),
+    }
+}
+
+/// Runs the machine to the end of this run.
+///
+/// An error means that the record could not be written; everything up to the last durable event stands,
+/// and the next run goes on from there.
+pub async fn run(
+    job: &mut JobMachine,
+    facts: RunSettingsRecord,
+    ports: &JobPorts,
+    workshop: CommandContext,
+    bus: &mut EventBus,
+    stop: watch::Receiver<u8>,
+) -> Result<RunOutcome, store::Error> {
+    let clock = Arc::clone(&ports.clock);
+    let mut performer = EffectPerformer {
+        ports: ports.clone(),
+        workshop,
+        stop,
+    };
+    let mut input = JobInput::Started(Box::new(facts));
+    loop {
+        let JobReaction { events, effect } = job.handle(input, &moment(clock.as_ref()));
+        bus.publish(&events, job.state())?;
+        if let JobEffect::Finish(outcome) = effect {
+            return Ok(outcome);
+        }
+        match performer.perform(effect).await {
+            Some(next) => input = next,
+            None => input = JobInput::Broken("the machine stopped without an end".to_owned()),
+        }
+    }
+}
