@@ -124,7 +124,7 @@ fn recording() -> String {
 
 fn ports(root: &Path, recording: PathBuf) -> JobPorts {
     let mut options = model::ModelOptions::new(model::Provider::Replay, "bench");
-    options.recording = Some(model::Recording::File(recording));
+    options.recording = Some(model::ReplaySource::File(recording));
     let model: Arc<dyn Model> =
         Arc::from(model::build(&options, &model::HttpClients::default()).unwrap());
     let runner_options = process::Options::new(root.to_owned(), Redactor::default());

@@ -47,7 +47,7 @@ pub(super) fn runner(
 pub(super) fn model(
     settings: &Settings,
     role: ModelRole,
-    replay: Option<&model::Recording>,
+    replay: Option<&model::ReplaySource>,
     environment: &[(String, String)],
 ) -> model::ModelOptions {
     let wanted = settings.models.of(role);
@@ -61,7 +61,7 @@ pub(super) fn model(
     let file = wanted
         .replay_file
         .as_ref()
-        .map(|file| model::Recording::File(settings.at(file)));
+        .map(|file| model::ReplaySource::File(settings.at(file)));
     model::ModelOptions {
         base_url: wanted.base_url.clone(),
         api: match wanted.api {

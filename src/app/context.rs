@@ -98,15 +98,15 @@ impl AppContext {
     }
 
     /// Says whether the recorded replies of the sample stand in for models that cannot be reached.
-    pub(super) fn replay(settings: &Settings) -> Result<Option<model::Recording>, CliError> {
+    pub(super) fn replay(settings: &Settings) -> Result<Option<model::ReplaySource>, CliError> {
         let missing = settings.missing_keys();
         if missing.is_empty() {
             return Ok(None);
         }
-        if sample::is_sample(&settings.rules.templates) {
-            return Ok(Some(model::Recording::Embedded {
+        if let Some(text) = sample::replies_for(&settings.rules.templates) {
+            return Ok(Some(model::ReplaySource::Embedded {
                 name: "examples/sales/replies.jsonl",
-                text: sample::REPLIES,
+                text,
             }));
         }
         Err(CliError::Setup(format!(
@@ -120,7 +120,7 @@ impl AppContext {
     pub(super) fn options(
         &self,
         settings: &Settings,
-        replay: Option<&model::Recording>,
+        replay: Option<&model::ReplaySource>,
     ) -> PerRole<model::ModelOptions> {
         let of = |role| adapter_options::model(settings, role, replay, &self.texts);
         PerRole {

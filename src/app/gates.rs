@@ -35,6 +35,7 @@ use crate::{
         agent::{Agent, AgentKind},
         gates::GateContext,
         ledger::chain::sha256,
+        sandbox::home,
         tasks::TaskList,
         validate::{CollectedChange, ValidationRules},
     },
@@ -100,6 +101,29 @@ impl AppContext {
             .filter(|path| path.starts_with('/'))
             .map(PathBuf::from)
             .or_else(home)
+    }
+}
+
+impl AppContext {
+    /// Says that a wall hides a program, because it lies where keys and logins do.
+    fn hidden_agent(&self, root: &Path, program: &str) -> Option<String> {
+        let found = isolation_probe::find_program_from(root, program).ok()?;
+        let user = PathBuf::from(self.variable("HOME")?);
+        let places = [Some(found.clone()), found.canonicalize().ok()];
+        let mut below = places
+            .iter()
+            .flatten()
+            .filter_map(|file| file.strip_prefix(&user).ok());
+        let place = if program.contains('/') {
+            String::new()
+        } else {
+            format!(" ({})", found.display())
+        };
+        below.any(home::is_secret).then(|| {
+            format!(
+                "agent `{program}`{place} lies in a place of keys and logins, which walls hide; install it elsewhere"
+            )
+        })
     }
 }
 
@@ -284,6 +308,11 @@ impl TaskServiceFactory for AppContext {
                 faults.push(format!("agent `{}`: {why}", agent.program()));
             }
         }
+        faults.extend(
+            list.agents()
+                .iter()
+                .filter_map(|agent| self.hidden_agent(&root, agent.program())),
+        );
         faults
     }
 

@@ -15,7 +15,7 @@ use crate::{
     },
     config::{
         notify,
-        notify::{Kind, Notify, Secret, Source, Topic},
+        notify::{Kind, Notify, Secret, SecretSource, Topic},
     },
     interfaces::cli::{exit::CliError, services::ServiceFactory, task_services::Tellers},
     ports::notifier::{NoNotifications, Notifications, Notifier},
@@ -27,11 +27,11 @@ impl AppContext {
         let place = &secret.place;
         let wrong = |what: String| CliError::Setup(format!("config error: {place}: {what}"));
         let found = match &secret.source {
-            Source::Variable(name) => self
+            SecretSource::Variable(name) => self
                 .variable(name)
                 .filter(|value| !value.trim().is_empty())
                 .ok_or_else(|| wrong(format!("{name} is not set; export it")))?,
-            Source::File(path) => {
+            SecretSource::File(path) => {
                 let path = self.at(root, path);
                 let text = files::read(&path).and_then(|bytes| String::from_utf8(bytes).ok());
                 let text = text.filter(|text| !text.trim().is_empty());

@@ -1,5 +1,7 @@
 //! The files of the sample job, part of the program, so that `tos init --sample` needs nothing else.
 
+use std::sync::LazyLock;
+
 /// A file of the sample: where it goes and what it holds.
 pub(super) const FILES: [(&str, &str); 6] = [
     ("config/config_v0_3.json", CONFIG),
@@ -43,9 +45,36 @@ pub(super) const IGNORED: &str = "\
 /.tos/
 ";
 
-/// Returns whether these are the prompts of the sample job: only it may be replayed without being asked.
-pub(super) fn is_sample(templates: &crate::domain::job::rules::PerRole<String>) -> bool {
-    let value: serde_json::Value = serde_json::from_str(CONFIG).unwrap_or_default();
+/// The words of the sample's result in English and in Japanese, the language of the original.
+const WORDS: [(&str, &str); 3] = [
+    ("total:", "合計:"),
+    ("average:", "平均:"),
+    ("count:", "件数:"),
+];
+
+/// Returns a file of the sample in Japanese.
+pub(super) fn in_japanese(text: &str) -> String {
+    let translated =
+        |text: String, (english, japanese): &(&str, &str)| text.replace(english, japanese);
+    WORDS.iter().fold(text.to_owned(), translated)
+}
+
+/// Returns the recorded replies that belong to the prompts, if these are those of the sample job: only it may be replayed
+/// without being asked.
+pub(super) fn replies_for(
+    templates: &crate::domain::job::rules::PerRole<String>,
+) -> Option<&'static str> {
+    static JAPANESE: LazyLock<String> = LazyLock::new(|| in_japanese(REPLIES));
+    if holds(CONFIG, templates) {
+        Some(REPLIES)
+    } else {
+        holds(&in_japanese(CONFIG), templates).then(|| JAPANESE.as_str())
+    }
+}
+
+/// Returns whether a configuration has these prompts.
+fn holds(config: &str, templates: &crate::domain::job::rules::PerRole<String>) -> bool {
+    let value: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
     let same = |key: &str, text: &String| {
         value.get(key).and_then(serde_json::Value::as_str) == Some(text.as_str())
     };

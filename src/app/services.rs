@@ -272,8 +272,28 @@ impl ServiceFactory for AppContext {
     fn init(&self, directory: &Path, with_sample: bool) -> Result<Vec<String>, CliError> {
         let mut lines = Vec::new();
         let present = config::usable_config_in(directory)?;
-        let is_other =
-            |file: &PathBuf| files::read(file).as_deref() != Some(sample::CONFIG.as_bytes());
+        // The words of the result are those of the person's language, where the sample has them.
+        let languages = ["LC_ALL", "LC_MESSAGES", "LANG"];
+        let language = languages
+            .iter()
+            .find_map(|name| self.variable(name).filter(|value| !value.is_empty()));
+        let is_japanese = language.is_some_and(|language| language.starts_with("ja"));
+        let in_words = |text: &str| {
+            if is_japanese {
+                sample::in_japanese(text)
+            } else {
+                text.to_owned()
+            }
+        };
+        let is_other = |file: &PathBuf| {
+            let there = files::read(file).unwrap_or_default();
+            ![
+                sample::CONFIG.to_owned(),
+                sample::in_japanese(sample::CONFIG),
+            ]
+            .iter()
+            .any(|sample| sample.as_bytes() == there)
+        };
         if let Some(file) = present
             .as_ref()
             .filter(|file| with_sample && is_other(file))
@@ -286,7 +306,7 @@ impl ServiceFactory for AppContext {
         }
         if with_sample {
             for (file, text) in sample::FILES {
-                lines.push(files::create(directory, file, text)?);
+                lines.push(files::create(directory, file, &in_words(text))?);
             }
         } else {
             // A second one at the preferred place would silently take the place of the old one.

@@ -127,14 +127,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{
-        command::CommandKind,
-        job::rules::{AfterCrash, DoneCheck},
-        model::ModelPrice,
-    };
     use crate::{
-        config::{Api, Network, PayloadSettings, Provider},
-        domain::job::rules::PerRole,
+        config::{Api, JobInputSettings, Network, Provider},
+        domain::{
+            command::CommandKind,
+            job::rules::{AfterCrash, DoneCheck, PerRole},
+            model::ModelPrice,
+        },
     };
 
     /// A root with a configuration file.
@@ -248,7 +247,7 @@ mod tests {
         assert_eq!(rules.sprint.as_deref(), Some("S-5"));
         let job_loop = rules.job_loop.clone().unwrap();
         assert_eq!((job_loop.max_jobs, job_loop.name.as_str()), (3, "sample"));
-        let payload = PayloadSettings {
+        let payload = JobInputSettings {
             path: "workspace/artifacts/job_input.json".into(),
             required: true,
         };

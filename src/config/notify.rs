@@ -18,14 +18,14 @@ pub const FILE: &str = "config/notify.toml";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     /// The source.
-    pub source: Source,
+    pub source: SecretSource,
     /// Where it is named, `file:line:column`.
     pub place: String,
 }
 
 /// A variable or a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum SecretSource {
     /// A variable of the environment.
     Variable(String),
     /// A file; below the root where the path is relative, below the home where it begins with `~/`.
@@ -91,7 +91,7 @@ pub enum Topic {
 
 /// Whoever collects the events of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Events {
+pub struct EventCollector {
     /// The address, which may hold a token.
     pub url: Secret,
     /// What goes into `Authorization: Bearer`.
@@ -104,7 +104,7 @@ pub struct Told {
     /// The ways; `None` = the file names none.
     pub notify: Option<Vec<Notify>>,
     /// Whoever collects events.
-    pub events: Option<Events>,
+    pub events: Option<EventCollector>,
 }
 
 const KINDS: [&str; 9] = [
@@ -161,11 +161,11 @@ fn twice(table: &Table<'_, '_>, notify: &[Notify]) {
     }
 }
 
-fn collector(table: Table<'_, '_>) -> Option<Events> {
+fn collector(table: Table<'_, '_>) -> Option<EventCollector> {
     let url = needed(&table, "url_env", "url_file", "the address");
     let token = secret(&table, "token_env", "token_file");
     table.finish(in_clear);
-    Some(Events { url: url?, token })
+    Some(EventCollector { url: url?, token })
 }
 
 fn one(table: Table<'_, '_>) -> Option<Notify> {
@@ -320,13 +320,13 @@ fn secret(table: &Table<'_, '_>, variable: &'static str, file: &'static str) -> 
             return None;
         }
         return Some(Secret {
-            source: Source::Variable(name),
+            source: SecretSource::Variable(name),
             place: table.place_of(variable),
         });
     }
     let path = path?;
     Some(Secret {
-        source: Source::File(PathBuf::from(path)),
+        source: SecretSource::File(PathBuf::from(path)),
         place: table.place_of(file),
     })
 }
@@ -411,7 +411,7 @@ url_env = "EVENTS"
             notify[5].kind,
             Kind::Telegram {
                 token: Secret {
-                    source: Source::Variable("T".into()),
+                    source: SecretSource::Variable("T".into()),
                     place: "n:21:13".into()
                 },
                 chat: "42".into(),

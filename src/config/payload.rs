@@ -7,11 +7,11 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::config::{error::Error as ConfigError, files, json, settings::PayloadSettings};
+use crate::config::{error::Error as ConfigError, files, json, settings::JobInputSettings};
 
 /// A job input that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct JobPayload {
+pub struct JobInputFile {
     /// The object.
     pub value: Map<String, Value>,
     /// The object as one line of JSON, for the prompt.
@@ -57,7 +57,10 @@ pub enum Error {
 }
 
 /// Reads the job input. `Ok(None)` = none is configured, or it is not there and not required.
-pub fn load(root: &Path, settings: Option<&PayloadSettings>) -> Result<Option<JobPayload>, Error> {
+pub fn load(
+    root: &Path,
+    settings: Option<&JobInputSettings>,
+) -> Result<Option<JobInputFile>, Error> {
     let Some(settings) = settings else {
         return Ok(None);
     };
@@ -75,7 +78,7 @@ pub fn load(root: &Path, settings: Option<&PayloadSettings>) -> Result<Option<Jo
     }
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<JobPayload, Error> {
+fn parse(bytes: &[u8], path: &Path) -> Result<JobInputFile, Error> {
     let not_json = |fault: ConfigError| Error::NotJson {
         reason: fault
             .to_string()
@@ -104,7 +107,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<JobPayload, Error> {
         });
     }
     let name = value.get("job_name").and_then(Value::as_str);
-    Ok(JobPayload {
+    Ok(JobInputFile {
         job_name: name
             .filter(|name| !name.trim().is_empty())
             .map(str::to_owned),
@@ -118,9 +121,9 @@ fn parse(bytes: &[u8], path: &Path) -> Result<JobPayload, Error> {
 mod tests {
     use super::*;
 
-    fn read(bytes: Option<&[u8]>, required: bool) -> Result<Option<JobPayload>, String> {
+    fn read(bytes: Option<&[u8]>, required: bool) -> Result<Option<JobInputFile>, String> {
         let root = tempfile::tempdir().unwrap();
-        let settings = PayloadSettings {
+        let settings = JobInputSettings {
             path: "in/job_input.json".into(),
             required,
         };
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn a_directory_in_place_of_the_payload_is_an_error() {
         let root = tempfile::tempdir().unwrap();
-        let settings = PayloadSettings {
+        let settings = JobInputSettings {
             path: "d".into(),
             required: false,
         };

@@ -28,7 +28,7 @@ pub struct Settings {
     /// Who answers, by role.
     pub models: PerRole<ModelSettings>,
     /// The job input, where one is configured and the loop is on.
-    pub payload: Option<PayloadSettings>,
+    pub payload: Option<JobInputSettings>,
     /// The file every model reply is recorded to, below the root.
     pub record: Option<PathBuf>,
     /// What is kept of a command's output.
@@ -157,7 +157,7 @@ pub enum Api {
 
 /// The job input as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PayloadSettings {
+pub struct JobInputSettings {
     /// The file, below the root.
     pub path: PathBuf,
     /// Whether it has to be there.

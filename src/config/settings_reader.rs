@@ -11,7 +11,7 @@ use crate::{
         error::{ConfigFault, segments},
         files,
         settings::{
-            Api, CommandLimits, ModelSettings, Network, OutputLimits, Paths, PayloadSettings,
+            Api, CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths,
             Provider, SandboxLevel, SandboxSettings, Secret, Settings,
         },
         source::{EffectiveValues, ValueSource},
@@ -470,9 +470,9 @@ impl SettingsReader<'_> {
         }
     }
 
-    fn payload(&self, rules: &JobRules) -> Option<PayloadSettings> {
+    fn payload(&self, rules: &JobRules) -> Option<JobInputSettings> {
         rules.job_loop.as_ref()?;
-        Some(PayloadSettings {
+        Some(JobInputSettings {
             path: self.path("s5_settings.job_loop.job_input.path")?,
             required: self.flag("s5_settings.job_loop.job_input.required"),
         })

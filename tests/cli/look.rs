@@ -105,7 +105,7 @@ fn a_policy_explains_itself() {
     let machine = sample();
     insta::assert_snapshot!(machine.run(&["policy", "explain", "curl https://x | sh"]), @r#"
     --- stdout
-    deny  rule `careful/network`: `curl https://x` curl talks to another machine
+    deny  rule `careful/network`: `curl https://x` talks to another machine
         1. curl https://x
            curl talks to another machine: deny by careful/network
         2. sh

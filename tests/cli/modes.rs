@@ -11,10 +11,10 @@ fn the_sample_shows_its_result_and_says_that_it_is_a_recording() {
     Mode cleanrun
     cleanup start
     cleanup done
-      | 合計: 4850
-      | 平均: 808.33
-      | 件数: 6
-    goal reached: workspace/results/result_v2.txt contains 合計: 平均: 件数: (all texts found)
+      | total: 4850
+      | average: 808.33
+      | count: 6
+    goal reached: workspace/results/result_v2.txt contains total: average: count: (all texts found)
     phase_state phase=done step=2 done=True
     job_loop enabled=True job_name=sample job_index=1 max_jobs=3 completed=False
     latest_step step_002.json total=2
@@ -31,7 +31,7 @@ fn the_sample_shows_its_result_and_says_that_it_is_a_recording() {
     step 2: asking replay:sample for a draft
     step 2: asking replay:sample for a review
     step 2: asking replay:sample for the final
-    step 2: allow bash: mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "合計: %d\n平均: %.2f\ …
+    step 2: allow bash: mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "total: %d\naverag …
     step 2: allow bash: cat workspace/results/result_v2.txt
     step 2: command 1: exit 0
     step 2: command 2: exit 0

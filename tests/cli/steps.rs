@@ -29,7 +29,7 @@ fn steps_are_listed_and_shown() {
     thought   Start from an empty results folder, then compute the three figures with awk.
     review    The figures are right: column 3 holds the amounts and the header is skipped.
     summary   Empty the results folder and compute sum, average and count of job_1.csv.
-    command 1 denied  bash: rmdir workspace/results; mkdir workspace/results; mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "合計: %d\n平均: %.2f\n件数: %d\n", sum, sum / count, count }' examples/sa...
+    command 1 denied  bash: rmdir workspace/results; mkdir workspace/results; mkdir -p workspace/results && awk -F, 'NR > 1 { sum += $3; count++ } END { printf "total: %d\naverage: %.2f\ncount: %d\n", sum, sum / count, count }' ...
               rule `results-stay`: `rmdir workspace/results` removes workspace/results
     everything that was recorded: tos steps 1 --raw
     --- exit 0

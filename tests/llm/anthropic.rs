@@ -86,7 +86,10 @@ async fn w35_an_outage_is_one_request_and_typed() {
     assert_eq!(failure.trouble, ModelErrorKind::Overloaded);
     assert_eq!(
         failure.message,
-        "anthropic API error 529 overloaded_error: Overloaded"
+        format!(
+            "anthropic API error 529 overloaded_error: Overloaded ({}/v1/messages)",
+            server.uri()
+        )
     );
     assert_eq!(failure.request_id.as_deref(), Some("req-7"));
     assert_eq!(bodies(&server).await.len(), 1);

@@ -159,7 +159,11 @@ async fn w36_a_wrong_key_is_told_apart_and_the_key_is_never_repeated() {
     assert_eq!(failure.trouble, ModelErrorKind::Unauthorised);
     assert_eq!(
         failure.message,
-        "openai API error 401 invalid_api_key: Incorrect API key provided: [redacted]. Also [redacted]."
+        format!(
+            "openai API error 401 invalid_api_key: Incorrect API key provided: [redacted]. Also [redacted]. \
+             ({}/chat/completions)",
+            server.uri()
+        )
     );
     assert_eq!(failure.request_id.as_deref(), Some("req-9"));
 }
@@ -322,7 +326,11 @@ async fn a_look_costs_nothing_and_tells_whether_key_and_model_are_good() {
     let refusing = crate::support::server(json_answer(401, &body)).await;
     options.base_url = Some(refusing.uri());
     let fault = look(&options).await.unwrap_err().to_string();
-    assert_eq!(fault, "openai API error 401: bad key [redacted]");
+    let from = refusing.uri();
+    assert_eq!(
+        fault,
+        format!("openai API error 401: bad key [redacted] ({from}/models)")
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use tos::{
-    adapters::model::{ModelOptions, Provider, Recording, build},
+    adapters::model::{ModelOptions, Provider, ReplaySource, build},
     domain::model::{
         FinishReason, ModelErrorKind, ModelReply, ModelRequest, ModelRole, TokenUsage,
     },
@@ -15,7 +15,7 @@ use crate::support::{chat_answer, options, query, server, shared};
 
 fn replay(path: &Path) -> ModelOptions {
     let mut options = ModelOptions::new(Provider::Replay, "");
-    options.recording = Some(Recording::File(path.to_owned()));
+    options.recording = Some(ReplaySource::File(path.to_owned()));
     options
 }
 
@@ -99,7 +99,7 @@ const SAMPLE: &str = r#"{"version":1,"job":1,"role":"draft","turn":0,"text":"a"}
 
 fn sample() -> Box<dyn Model> {
     let mut options = ModelOptions::new(Provider::Replay, "sample");
-    options.recording = Some(Recording::Embedded {
+    options.recording = Some(ReplaySource::Embedded {
         name: "the sample",
         text: SAMPLE,
     });

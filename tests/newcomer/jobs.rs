@@ -35,11 +35,35 @@ fn a_job_that_is_done_is_not_paid_again() {
     story.does(&["run", "--again"]);
     assert!(steps(&story) > before);
     // Another goal is another job.
-    let other = alone.replace("合計:\", \"平均:", "平均:\", \"合計:");
+    let other = alone.replace("total:\", \"average:", "average:\", \"total:");
     assert_ne!(other, alone);
     story.machine.write("config/config_v0_3.json", &other);
     let before = steps(&story);
     story.does(&["run"]);
     assert!(steps(&story) > before);
     story.is("b14_again");
+}
+
+#[test]
+fn the_sample_speaks_the_language_of_whoever_asks_for_it() {
+    for (language, word) in [
+        ("ja_JP.UTF-8", "合計: 4850"),
+        ("en_US.UTF-8", "total: 4850"),
+        ("C", "total: 4850"),
+    ] {
+        let story = Story::new();
+        let run = |words: &[&str]| {
+            let output = story.machine.tos(words).env("LC_ALL", language).output();
+            story.machine.ran(&output.unwrap())
+        };
+        let laid = run(&["init", "--sample"]);
+        assert_eq!(laid.code, Some(0), "{laid}");
+        let again = run(&["init", "--sample"]);
+        assert_eq!(again.code, Some(0), "{again}");
+        let ran = run(&["run"]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let result = story.machine.root().join("workspace/results/result_v2.txt");
+        let result = std::fs::read_to_string(result).unwrap();
+        assert!(result.starts_with(word), "{language}: {result}");
+    }
 }

@@ -134,3 +134,31 @@ fn a_night_says_before_it_starts_what_cannot_fit() {
     let ran = story.does(&["night", "start", "list.toml", "--for", "20m"]);
     assert!(!ran.stderr.contains("may take longer"), "{ran}");
 }
+
+#[test]
+fn an_agent_where_walls_hide_it_is_named_before_it_is_missed() {
+    let story = ready();
+    let root = story.machine.root();
+    let home = root.parent().unwrap().join("home");
+    repository::write(&home, ".ssh/agent", "#!/bin/sh\n");
+    let agent = home.join(".ssh/agent");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&agent, mode).unwrap();
+    let list = LIST.replace("./agent", &agent.display().to_string());
+    let mut story = story.file("list.toml", &list);
+    story.tells(&["task", "validate", "list.toml"]);
+    story.is("b09_hidden_agent");
+}
+
+#[test]
+fn a_repository_of_somebody_else_is_not_called_missing() {
+    let mut story = ready();
+    let root = story.machine.root();
+    if std::os::unix::fs::chown(root.join(".git"), Some(12_345), None).is_err() {
+        // Only root can give things away.
+        return;
+    }
+    drop(std::os::unix::fs::chown(&root, Some(12_345), None));
+    story.tells(&["judge-change"]);
+    story.is("b12_foreign_repository");
+}

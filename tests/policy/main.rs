@@ -268,7 +268,7 @@ fn what_is_not_understood_is_named_with_what_helps() {
     let verdict = careful().judge(&command(CommandKind::Bash, "mytool --all"), &world());
     assert_eq!(
         verdict.reason,
-        "rule `opaque`: `mytool --all` not understood: the program `mytool`, which is not described; it runs behind a \
+        "rule `opaque`: `mytool --all` not understood: a program that is not described; it runs behind a \
          proved wall, with a rule that allows it, or where somebody can be asked"
     );
     let rules = PolicyRules {

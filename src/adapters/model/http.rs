@@ -108,7 +108,14 @@ impl Endpoint {
 /// Reads status and headers.
 fn heading(response: &reqwest::Response) -> HttpReply {
     let header = |name: &str| response.headers().get(name)?.to_str().ok();
+    let mut url = response.url().clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Neither can fail for an address that was just asked.
+    url.set_username("").ok();
+    url.set_password(None).ok();
     HttpReply {
+        url: url.to_string(),
         status: response.status().as_u16(),
         request_id: header("x-request-id")
             .or_else(|| header("request-id"))

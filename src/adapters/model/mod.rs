@@ -33,7 +33,7 @@ mod trouble;
 
 pub use check::{CheckError, ModelCheck, check, missing_program};
 pub use error::BuildError;
-pub use options::{ModelOptions, OpenAiApi, Provider, Recording, Secret};
+pub use options::{ModelOptions, OpenAiApi, Provider, ReplaySource, Secret};
 pub use shared::HttpClients;
 
 /// Builds the model that `options` describe; nothing is connected, started or written yet.

@@ -61,7 +61,7 @@ impl OpenAiApi {
 
 /// Where recorded replies come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recording {
+pub enum ReplaySource {
     /// A file.
     File(PathBuf),
     /// Text that is part of the program; the name appears in messages.
@@ -123,7 +123,7 @@ pub struct ModelOptions {
     /// The whole environment of the program (`command` only).
     pub environment: Vec<(String, String)>,
     /// Where replies come from (`replay` only).
-    pub recording: Option<Recording>,
+    pub recording: Option<ReplaySource>,
     /// A file to which every reply is appended, whoever gave it.
     pub record_to: Option<PathBuf>,
 }

@@ -4,7 +4,7 @@ use crate::{
     adapters::model::{
         error::BuildError,
         live::estimate,
-        options::{ModelOptions, Recording},
+        options::{ModelOptions, ReplaySource},
         recording,
         recording::{RecordedReplies, RecordedReply},
     },
@@ -30,10 +30,10 @@ impl ReplayModel {
             .as_ref()
             .ok_or(BuildError::RecordingMissing)?;
         let (origin, replies) = match recording {
-            Recording::Embedded { name, text } => {
+            ReplaySource::Embedded { name, text } => {
                 ((*name).to_owned(), RecordedReplies::read(name, text)?)
             }
-            Recording::File(path) => {
+            ReplaySource::File(path) => {
                 let fault = |source| BuildError::RecordingFile {
                     path: path.clone(),
                     source,

@@ -37,6 +37,8 @@ const QUOTA: [&str; 11] = [
 #[derive(Debug, Default)]
 pub(super) struct HttpReply {
     pub(super) status: u16,
+    /// Where it came from, without what may hold a secret; empty = not told.
+    pub(super) url: String,
     pub(super) request_id: Option<String>,
     pub(super) retry_after_ms: Option<u64>,
     /// The provider says in a header that another attempt is useless.
@@ -141,6 +143,11 @@ pub(super) fn from_answer(provider: &str, answer: &HttpReply, error: &ApiErrorBo
         &error.message
     };
     let trouble = trouble(answer, error);
+    let from = if answer.url.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", answer.url)
+    };
     let stated = || {
         let body = String::from_utf8_lossy(&answer.body);
         let exhausted = trouble == ModelErrorKind::QuotaExhausted;
@@ -150,7 +157,7 @@ pub(super) fn from_answer(provider: &str, answer: &HttpReply, error: &ApiErrorBo
     };
     ModelError {
         trouble,
-        message: format!("{provider} API error {status}{label}: {message}"),
+        message: format!("{provider} API error {status}{label}: {message}{from}"),
         retry_after_ms: answer.retry_after_ms.or_else(stated),
         request_id: answer
             .request_id

@@ -83,11 +83,10 @@ pub fn find_program(name: &str, more: &[std::path::PathBuf]) -> Result<std::path
         .ok_or_else(|| "not installed".to_owned())
 }
 
-/// Says why a program cannot be started from `folder`: by its path from there, or along `PATH`.
-pub fn find_program_from(folder: &Path, name: &str) -> Result<(), String> {
+/// Returns where a program lies that is started from `folder`: by its path from there, or along `PATH`.
+pub fn find_program_from(folder: &Path, name: &str) -> Result<std::path::PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     crate::adapters::process::find_program::find(&path, folder, name.as_ref())
-        .map(drop)
         .ok_or_else(|| format!("the program `{name}` is not there, or is not executable"))
 }
 

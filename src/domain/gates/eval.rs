@@ -543,7 +543,7 @@ fn may_be_alone(
         );
         return no(
             why,
-            super::way_text(report).unwrap_or_else(|| "tos autonomy status".to_owned()),
+            super::next_steps_text(report).unwrap_or_else(|| "tos autonomy status".to_owned()),
         );
     }
     if let Some(hold) = report.holds.first() {

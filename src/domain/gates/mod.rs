@@ -30,7 +30,7 @@ pub use eval::{
 pub use evidence::night_of;
 pub use metric::MetricValue;
 pub use missing::missing;
-pub use next_steps::way_text;
+pub use next_steps::next_steps_text;
 pub use observations::{ObservedChange, observations};
 pub use table::{explain, table};
 

@@ -56,7 +56,7 @@ fn command(note: &str) -> Option<&str> {
 }
 
 /// Says the way in numbered lines; `None` where nothing is missing.
-pub fn way_text(report: &GatesReport) -> Option<String> {
+pub fn next_steps_text(report: &GatesReport) -> Option<String> {
     let steps = way(report);
     let lines: Vec<String> = (1..)
         .zip(&steps)

@@ -382,6 +382,26 @@ fn described(effect: &CommandEffect) -> String {
     }
 }
 
+/// Returns what a command would do, to stand behind the command itself: its name is not said twice.
+fn of_command(effect: &str, words: &[String]) -> String {
+    let mut rest = effect;
+    for word in words {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        let Some(behind) = rest
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix(' '))
+        else {
+            break;
+        };
+        rest = behind;
+    }
+    let first = words.first().map_or("", String::as_str);
+    rest.replace(
+        &format!("the program `{first}`, which is not described"),
+        "a program that is not described",
+    )
+}
+
 #[expect(
     clippy::needless_pass_by_value,
     reason = "the shape of its neighbours, which keep the value"
@@ -438,7 +458,7 @@ fn verdict(findings: Vec<PolicyFinding>, world: &PolicyContext) -> PolicyVerdict
         "rule `{}`: `{}` {}{alone}{remedy}",
         strictest.rule,
         shortened(&words),
-        strictest.effect
+        of_command(&strictest.effect, &strictest.words)
     );
     PolicyVerdict {
         decision,

@@ -42,7 +42,7 @@ pub fn step_number(file: &str) -> Option<u32> {
 /// The configuration's `sprint` names the present one; without it the runbook's numbering applies: S-5 is
 /// the experimental phase, S-6 the stable one. The one before is the last different sprint on record,
 /// else the number below.
-pub fn sprints(state: &JobLoopState) -> (String, String) {
+pub fn sprint_before_and_now(state: &JobLoopState) -> (String, String) {
     let fallback = if state.facts.experimental {
         "S-5"
     } else {
@@ -78,7 +78,7 @@ pub fn phase_state(state: &JobLoopState) -> Value {
     let done = last.phase.is_some_and(StepPhase::is_done);
     json!({
         "current_phase": last.phase.map(StepPhase::as_str),
-        "previous_phase": sprints(state).1,
+        "previous_phase": sprint_before_and_now(state).1,
         "current_step": current_step(state),
         "last_done": done,
         "last_done_reason": last.reason,
@@ -168,10 +168,10 @@ mod tests {
     fn w53_the_sprints_come_from_configuration_and_history() {
         let mut state = JobLoopState::default();
         state.facts.experimental = true;
-        assert_eq!(sprints(&state), ("S-5".into(), "S-4".into()));
+        assert_eq!(sprint_before_and_now(&state), ("S-5".into(), "S-4".into()));
         state.facts.sprint = Some("S-6".into());
-        assert_eq!(sprints(&state), ("S-6".into(), "S-5".into()));
+        assert_eq!(sprint_before_and_now(&state), ("S-6".into(), "S-5".into()));
         state.sprints = vec!["S-4".into(), "S-6".into()];
-        assert_eq!(sprints(&state), ("S-6".into(), "S-4".into()));
+        assert_eq!(sprint_before_and_now(&state), ("S-6".into(), "S-4".into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{loop_object, sprints, stamp};
+use super::{loop_object, sprint_before_and_now, stamp};
 use crate::domain::{
     job::{
         outcome::StepPhase,
@@ -13,7 +13,7 @@ use crate::domain::{
 
 /// Returns the phase summary.
 pub fn phase_summary(state: &JobLoopState) -> Value {
-    let (current, previous) = sprints(state);
+    let (current, previous) = sprint_before_and_now(state);
     let lines = &state.steps;
     let count =
         |wanted: fn(&StepOverview) -> bool| lines.iter().filter(|line| wanted(line)).count();

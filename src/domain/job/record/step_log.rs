@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::sprints;
+use super::sprint_before_and_now;
 use crate::domain::{
     job::{
         history::exit_words,
@@ -128,7 +128,7 @@ fn head(
         "version": 1,
         "run_id": state.run,
         "confinement": facts.confinement,
-        "sprint": sprints(state).0,
+        "sprint": sprint_before_and_now(state).0,
     });
     if let Value::Object(keys) = value {
         map = keys;

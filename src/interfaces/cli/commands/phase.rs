@@ -208,7 +208,7 @@ fn status(
     match shown.explain {
         None => {
             printer.line(&gates::table(&report, shown.stages));
-            if let Some(way) = gates::way_text(&report) {
+            if let Some(way) = gates::next_steps_text(&report) {
                 printer.line(&format!("\n{way}"));
             }
         }

@@ -131,7 +131,7 @@ pub fn after_run(
 ) {
     let phase = outcome.phase();
     let step = state.last.step;
-    let experimental = if crate::domain::job::record::sprints(state).0 == "S-5" {
+    let experimental = if crate::domain::job::record::sprint_before_and_now(state).0 == "S-5" {
         " (experimental)"
     } else {
         ""

@@ -62,7 +62,7 @@ impl NightRequest {
         if self.attended || alone || !services.is_attended() {
             return night;
         }
-        if let Some(way) = gates::way_text(report) {
+        if let Some(way) = gates::next_steps_text(report) {
             printer.note(&way);
         }
         let question = "This autonomy level allows no night without you yet. Work with you at this terminal now? Type `yes`: ";
