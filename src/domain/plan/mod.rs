@@ -2,10 +2,10 @@
 //!
 //! * [`node`] is a YAML document with the place of every value; [`scalar`] says what a plain word means;
 //! * [`read`] turns nodes into a [`Plan`] or the first [`PlanError`], with its place and a remedy;
-//! * [`doubts`] names what is allowed and probably not meant;
+//! * [`warnings`] names what is allowed and probably not meant;
 //! * [`graph`] knows who depends on whom; [`schedule`] decides what starts next and what is skipped;
 //! * [`explain`] says in a sentence why a task is what it is;
-//! * [`event`] is what the run log holds, [`mod@line`] one line of it; [`state`] is the fold over it, the only account of a run.
+//! * [`event`] is what the run log holds, [`log_line`] one line of it; [`state`] is the fold over it, the only account of a run.
 
 pub mod event;
 mod expand;

@@ -1,6 +1,6 @@
 //! The command line: words in, an exit code out.
 //!
-//! Commands reach the outside only through a [`kit::ServiceFactory`], which the composition root provides; so none
+//! Commands reach the outside only through a [`services::ServiceFactory`], which the composition root provides; so none
 //! of them names an adapter, and each builds only what it needs.
 
 pub mod args;
