@@ -161,7 +161,7 @@ async fn w36_a_wrong_key_is_told_apart_and_the_key_is_never_repeated() {
         failure.message,
         format!(
             "openai API error 401 invalid_api_key: Incorrect API key provided: [redacted]. Also [redacted]. \
-             ({}/chat/completions)",
+             ({}/chat/completions); is the key right, and may it use this model?",
             server.uri()
         )
     );
@@ -329,7 +329,9 @@ async fn a_look_costs_nothing_and_tells_whether_key_and_model_are_good() {
     let from = refusing.uri();
     assert_eq!(
         fault,
-        format!("openai API error 401: bad key [redacted] ({from}/models)")
+        format!(
+            "openai API error 401: bad key [redacted] ({from}/models); is the key right, and may it use this model?"
+        )
     );
 }
 

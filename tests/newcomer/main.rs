@@ -11,6 +11,7 @@ mod goal;
 mod help;
 mod jobs;
 mod lists;
+mod models;
 mod plans;
 mod status;
 mod streams;

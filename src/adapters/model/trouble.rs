@@ -148,6 +148,11 @@ pub(super) fn from_answer(provider: &str, answer: &HttpReply, error: &ApiErrorBo
     } else {
         format!(" ({})", answer.url)
     };
+    let remedy = match status {
+        401 | 403 => "; is the key right, and may it use this model?",
+        404 => "; is `base_url` right, and is there such a model?",
+        _ => "",
+    };
     let stated = || {
         let body = String::from_utf8_lossy(&answer.body);
         let exhausted = trouble == ModelErrorKind::QuotaExhausted;
@@ -157,7 +162,7 @@ pub(super) fn from_answer(provider: &str, answer: &HttpReply, error: &ApiErrorBo
     };
     ModelError {
         trouble,
-        message: format!("{provider} API error {status}{label}: {message}{from}"),
+        message: format!("{provider} API error {status}{label}: {message}{from}{remedy}"),
         retry_after_ms: answer.retry_after_ms.or_else(stated),
         request_id: answer
             .request_id
