@@ -123,6 +123,9 @@ fn a_night_of_twenty_tasks_with_failures_a_quota_and_a_kill_is_told_as_the_ledge
     let root = Root::new(AGENT);
     root.list("retry_then_skip_dependents", &names(20), "");
     killed_in_the_middle(&root);
+    let (_, said) = root.tos(&["status"]);
+    assert!(said.contains("interrupted"), "{said}");
+    assert!(said.contains("tos night resume"), "{said}");
     let (code, said) = root.tos(&["night", "resume"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("ended badly"), "{said}");
