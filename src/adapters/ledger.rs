@@ -89,8 +89,11 @@ impl LedgerFile {
     }
 
     fn verified(&self) -> Result<LedgerChain, Error> {
+        // In this order: somebody else may append meanwhile, and writes the heads after the record. Heads that are newer
+        // than the records read would look as if records were missing.
+        let anchors = self.anchors()?;
         let bytes = read(&self.file()).map_err(|error| self.io(error))?;
-        chain::verify(&bytes, &self.anchors()?).map_err(|broken| Error::Broken {
+        chain::verify(&bytes, &anchors).map_err(|broken| Error::Broken {
             file: self.place(),
             broken,
         })
