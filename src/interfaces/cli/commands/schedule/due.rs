@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{Desk, edit::seen, trouble};
+use super::{ScheduleCommands, edit::seen, trouble};
 use crate::{
     domain::{
         notification::{Notification, NotificationEvent},
@@ -30,7 +30,10 @@ fn record(what: What, slot: Timestamp, at: Timestamp) -> Record {
 }
 
 /// Starts everything that is due.
-pub(super) fn run_due(wait: bool, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+pub(super) fn run_due(
+    wait: bool,
+    task_services: &ScheduleCommands<'_>,
+) -> Result<CliExit, CliError> {
     let lock = match task_services.store.lock() {
         Ok(lock) => lock,
         Err(Error::Busy(holder)) => {
@@ -98,7 +101,11 @@ pub(super) fn run_due(wait: bool, task_services: &Desk<'_>) -> Result<CliExit, C
     Ok(exit)
 }
 
-fn append(task_services: &Desk<'_>, schedule: &Schedule, record: &Record) -> Result<(), CliError> {
+fn append(
+    task_services: &ScheduleCommands<'_>,
+    schedule: &Schedule,
+    record: &Record,
+) -> Result<(), CliError> {
     task_services
         .store
         .append(&schedule.name, record)
@@ -114,7 +121,7 @@ enum Begun {
 
 /// Starts one run beside this process, or only writes down that it is due where the caller carries it out itself.
 fn begin(
-    task_services: &Desk<'_>,
+    task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
     slot: Timestamp,
     missed: u32,
@@ -158,7 +165,7 @@ fn begin(
 pub(super) fn run(
     name: &str,
     slot: Option<&str>,
-    task_services: &Desk<'_>,
+    task_services: &ScheduleCommands<'_>,
 ) -> Result<CliExit, CliError> {
     let schedule = task_services.schedule(name)?;
     let slot = match slot {
@@ -185,7 +192,7 @@ pub(super) fn run(
 
 /// Runs one schedule to its end: lock, record, log, record, notification.
 fn carry_out(
-    task_services: &Desk<'_>,
+    task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
     slot: Timestamp,
 ) -> Result<i32, CliError> {
@@ -241,7 +248,7 @@ fn carry_out(
 }
 
 fn failed(
-    task_services: &Desk<'_>,
+    task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
     slot: Timestamp,
     why: &str,
@@ -267,7 +274,7 @@ const fn meaning(code: i32) -> &'static str {
 }
 
 /// Tells people that a scheduled run failed. Whatever comes of it, the record stands.
-fn tell(task_services: &Desk<'_>, schedule: &Schedule, slot: Timestamp, text: &str) {
+fn tell(task_services: &ScheduleCommands<'_>, schedule: &Schedule, slot: Timestamp, text: &str) {
     let name = &schedule.name;
     let title = format!(
         "schedule `{name}` of {} failed",

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Desk, trouble, unknown};
+use super::{ScheduleCommands, trouble, unknown};
 use crate::{
     config::{schedules, schedules::FILE},
     domain::schedule::{Expression, Missed, Record, Schedule, Target, What, When},
@@ -56,7 +56,7 @@ impl AddArgs {
 }
 
 /// Returns the schedule that the words mean.
-fn wanted(args: &AddArgs, task_services: &Desk<'_>) -> Result<Schedule, CliError> {
+fn wanted(args: &AddArgs, task_services: &ScheduleCommands<'_>) -> Result<Schedule, CliError> {
     let when = match &args.cron {
         Some(text) => {
             let expression = Expression::parse(text);
@@ -102,7 +102,10 @@ fn wanted(args: &AddArgs, task_services: &Desk<'_>) -> Result<Schedule, CliError
 }
 
 /// Adds a schedule.
-pub(super) fn add(args: &AddArgs, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+pub(super) fn add(
+    args: &AddArgs,
+    task_services: &ScheduleCommands<'_>,
+) -> Result<CliExit, CliError> {
     let schedule = wanted(args, task_services)?;
     // A wrong file is not made worse.
     let present = task_services.schedules()?;
@@ -138,7 +141,7 @@ pub(super) fn add(args: &AddArgs, task_services: &Desk<'_>) -> Result<CliExit, C
         schedule.name
     ));
     task_services.printer.note(
-        "`tos schedule unit systemd` (or launchd, cron) prints what makes this machine run it",
+        "`tos schedule unit` (systemd, launchd or cron) prints what makes this machine run it",
     );
     task_services.printer.document(&json!({
         "added": schedule.name,
@@ -161,7 +164,10 @@ pub(super) fn seen(now: crate::domain::time::Timestamp) -> Record {
 }
 
 /// Removes a schedule.
-pub(super) fn remove(name: &str, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+pub(super) fn remove(
+    name: &str,
+    task_services: &ScheduleCommands<'_>,
+) -> Result<CliExit, CliError> {
     let all = task_services.schedules()?;
     if !all.iter().any(|one| one.name == name) {
         return Err(unknown(name, &all));

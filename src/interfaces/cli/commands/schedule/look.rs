@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Desk, trouble};
+use super::{ScheduleCommands, trouble};
 use crate::{
     domain::{
         ledger::chain::sha256,
@@ -20,7 +20,7 @@ const SHOWN: usize = 10;
 
 /// Returns the next times of a schedule.
 pub(super) fn upcoming(
-    task_services: &Desk<'_>,
+    task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
     now: Timestamp,
     count: usize,
@@ -54,7 +54,12 @@ fn when_text(schedule: &Schedule) -> String {
 }
 
 /// Returns what became of a run in words.
-fn outcome(task_services: &Desk<'_>, schedule: &Schedule, records: &[Record], at: usize) -> String {
+fn outcome(
+    task_services: &ScheduleCommands<'_>,
+    schedule: &Schedule,
+    records: &[Record],
+    at: usize,
+) -> String {
     let Some(record) = records.get(at) else {
         return "-".to_owned();
     };
@@ -95,7 +100,7 @@ fn newest(records: &[Record]) -> Vec<usize> {
 }
 
 fn document(
-    task_services: &Desk<'_>,
+    task_services: &ScheduleCommands<'_>,
     schedule: &Schedule,
     records: &[Record],
     now: Timestamp,
@@ -119,7 +124,7 @@ fn document(
 }
 
 /// Lists the schedules.
-pub(super) fn list(task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+pub(super) fn list(task_services: &ScheduleCommands<'_>) -> Result<CliExit, CliError> {
     let (all, now) = (task_services.schedules()?, task_services.now());
     let mut documents = Vec::new();
     for schedule in &all {
@@ -150,7 +155,7 @@ pub(super) fn list(task_services: &Desk<'_>) -> Result<CliExit, CliError> {
 }
 
 /// Shows a schedule.
-pub(super) fn show(name: &str, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+pub(super) fn show(name: &str, task_services: &ScheduleCommands<'_>) -> Result<CliExit, CliError> {
     let (schedule, now) = (task_services.schedule(name)?, task_services.now());
     let records = task_services.records(name)?;
     let line = |text: String| task_services.printer.line(&text);
@@ -194,7 +199,7 @@ pub(super) fn show(name: &str, task_services: &Desk<'_>) -> Result<CliExit, CliE
 pub(super) fn next(
     name: Option<&str>,
     count: u16,
-    task_services: &Desk<'_>,
+    task_services: &ScheduleCommands<'_>,
 ) -> Result<CliExit, CliError> {
     let all = match name {
         Some(name) => vec![task_services.schedule(name)?],
@@ -223,7 +228,10 @@ pub(super) fn next(
 }
 
 /// Prints what makes a system call `tos schedule run-due`.
-pub(super) fn unit(system: System, task_services: &Desk<'_>) -> Result<CliExit, CliError> {
+pub(super) fn unit(
+    system: System,
+    task_services: &ScheduleCommands<'_>,
+) -> Result<CliExit, CliError> {
     let (program, root) = task_services.store.places().map_err(trouble)?;
     let (Some(program), Some(root)) = (program.to_str(), root.to_str()) else {
         return Err(CliError::NotDone(

@@ -71,8 +71,8 @@ enum Verb {
     },
     /// Print what makes this system call `tos schedule run-due` every minute
     Unit {
-        /// The system
-        #[arg(value_enum)]
+        /// The system; what this machine has if absent
+        #[arg(value_enum, default_value_t = UnitKind::of_this_machine())]
         system: UnitKind,
     },
 }
@@ -86,6 +86,16 @@ enum UnitKind {
     Launchd,
     /// A line for crontab
     Cron,
+}
+
+impl UnitKind {
+    const fn of_this_machine() -> Self {
+        if cfg!(target_os = "macos") {
+            Self::Launchd
+        } else {
+            Self::Systemd
+        }
+    }
 }
 
 impl From<UnitKind> for System {
@@ -106,7 +116,7 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let store = services.schedules(global);
-    let task_services = Desk {
+    let task_services = ScheduleCommands {
         store: store.as_ref(),
         services,
         global,
@@ -125,14 +135,14 @@ pub fn main(
 }
 
 /// What the verbs work with.
-struct Desk<'a> {
+struct ScheduleCommands<'a> {
     store: &'a dyn Schedules,
     services: &'a dyn ServiceFactory,
     global: &'a GlobalArgs,
     printer: &'a Printer,
 }
 
-impl Desk<'_> {
+impl ScheduleCommands<'_> {
     fn now(&self) -> Timestamp {
         self.services.clock().now()
     }
