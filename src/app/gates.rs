@@ -43,7 +43,7 @@ use crate::{
         args::GlobalArgs,
         exit::CliError,
         services::ServiceFactory,
-        task_services::{InstalledAgent, TaskServiceFactory, TaskServices, Tellers},
+        task_services::{EventNotifiers, InstalledAgent, TaskServiceFactory, TaskServices},
     },
     ports::{
         clock::Clock, drill_site::DrillSites, ledger::Ledger, notifier::Notifier,
@@ -346,7 +346,7 @@ impl TaskServiceFactory for AppContext {
         self.notifiers_of(&self.root(global))
     }
 
-    fn told_of(&self, root: &Path) -> Result<Tellers, CliError> {
+    fn told_of(&self, root: &Path) -> Result<EventNotifiers, CliError> {
         self.tellers(&files::canonical(root))
     }
 

@@ -17,7 +17,7 @@ use crate::{
         notify,
         notify::{Kind, Notify, Secret, SecretSource, Topic},
     },
-    interfaces::cli::{exit::CliError, services::ServiceFactory, task_services::Tellers},
+    interfaces::cli::{exit::CliError, services::ServiceFactory, task_services::EventNotifiers},
     ports::notifier::{NoNotifications, Notifications, Notifier},
 };
 
@@ -99,7 +99,7 @@ impl AppContext {
 
     /// Builds what jobs and plans tell. A wrong file is an error; a way whose secret is missing here is left out and named,
     /// because a run must not fail for it.
-    pub(super) fn tellers(&self, root: &Path) -> Result<Tellers, CliError> {
+    pub(super) fn tellers(&self, root: &Path) -> Result<EventNotifiers, CliError> {
         let told = notify::load(root).map_err(|error| CliError::Setup(error.to_string()))?;
         let (mut notifiers, mut warnings) = (Vec::new(), Vec::new());
         for one in told.notify.into_iter().flatten() {
@@ -114,13 +114,13 @@ impl AppContext {
             }
         }
         if notifiers.is_empty() {
-            return Ok(Tellers {
+            return Ok(EventNotifiers {
                 notifications: Arc::new(NoNotifications),
                 warnings,
             });
         }
         let notifications = self.queue(root, &run_id(&SystemClock::new()), notifiers)?;
-        Ok(Tellers {
+        Ok(EventNotifiers {
             notifications,
             warnings,
         })

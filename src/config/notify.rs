@@ -100,7 +100,7 @@ pub struct EventCollector {
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct NotifySettings {
     /// The ways; `None` = the file names none.
     pub notify: Option<Vec<Notify>>,
     /// Whoever collects events.
@@ -112,14 +112,14 @@ const KINDS: [&str; 9] = [
 ];
 
 /// Reads the file of a root; where there is none, it says nothing.
-pub fn load(root: &Path) -> Result<Told, Error> {
+pub fn load(root: &Path) -> Result<NotifySettings, Error> {
     let file = root.join(FILE);
     if let Some(what) = files::no_file(&file) {
         let message = format!("{FILE} is {what}, not a file; move it away");
         return Err(Error::Notify { message });
     }
     if !files::is_file(&file) {
-        return Ok(Told::default());
+        return Ok(NotifySettings::default());
     }
     let text = files::read_text(&file).map_err(|source| Error::Unreadable {
         file: file.display().to_string(),
@@ -129,7 +129,7 @@ pub fn load(root: &Path) -> Result<Told, Error> {
 }
 
 /// Reads the text; `name` is for messages.
-pub fn parse(text: &str, name: &str) -> Result<Told, Error> {
+pub fn parse(text: &str, name: &str) -> Result<NotifySettings, Error> {
     let wrong = |message: String| Error::Notify { message };
     let file = TomlFile::new(name, text);
     let entries = file.parse().map_err(wrong)?;
@@ -143,7 +143,7 @@ pub fn parse(text: &str, name: &str) -> Result<Told, Error> {
             twice(&table, notify);
         }
         table.finish(|_| None);
-        Told { notify, events }
+        NotifySettings { notify, events }
     };
     file.faults().map_or(Ok(told), |faults| Err(wrong(faults)))
 }
@@ -490,7 +490,7 @@ url_env = "EVENTS"
     #[test]
     fn something_else_in_the_place_of_the_file_is_named() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(load(root.path()).unwrap(), Told::default());
+        assert_eq!(load(root.path()).unwrap(), NotifySettings::default());
         files::write(&root.path().join(FILE).join("x"), "");
         let error = load(root.path()).unwrap_err().to_string();
         assert!(error.contains("config/notify.toml is a folder"), "{error}");

@@ -67,7 +67,7 @@ pub trait TaskServiceFactory {
     fn notifiers(&self, global: &GlobalArgs) -> Result<Vec<Arc<dyn Notifier>>, CliError>;
 
     /// Starts what tells people of jobs and plans beside the work.
-    fn told_of(&self, root: &Path) -> Result<Tellers, CliError>;
+    fn told_of(&self, root: &Path) -> Result<EventNotifiers, CliError>;
 
     /// Opens the schedules of the root.
     fn schedules(&self, global: &GlobalArgs) -> Box<dyn Schedules>;
@@ -90,14 +90,14 @@ pub trait TaskServiceFactory {
 }
 
 /// What tells people of jobs and plans.
-pub struct Tellers {
+pub struct EventNotifiers {
     /// Takes notifications.
     pub notifications: Arc<dyn Notifications>,
     /// Ways that are left out here, and why, one sentence each.
     pub warnings: Vec<String>,
 }
 
-impl std::fmt::Debug for Tellers {
+impl std::fmt::Debug for EventNotifiers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tellers").finish_non_exhaustive()
     }
@@ -134,6 +134,6 @@ pub struct TaskServices {
 
 impl std::fmt::Debug for TaskServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desk").finish_non_exhaustive()
+        f.debug_struct("TaskServices").finish_non_exhaustive()
     }
 }

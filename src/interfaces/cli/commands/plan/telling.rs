@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use super::{PlanCliError, PlanCommands};
 use crate::{
     domain::{notification::of_plan, plan::state::RunState},
-    interfaces::cli::{services, task_services::Tellers},
+    interfaces::cli::{services, task_services::EventNotifiers},
 };
 
 /// How long the end of a run waits for notifications that nobody has tried to deliver yet.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// Builds what tells people; a wrong configuration is said before anything runs.
-pub(super) fn begin(context: PlanCommands<'_>) -> Result<Tellers, PlanCliError> {
+pub(super) fn begin(context: PlanCommands<'_>) -> Result<EventNotifiers, PlanCliError> {
     let root = context.services.root(context.global);
     let tellers = context.services.told_of(&root);
     let tellers = tellers.map_err(|trouble| PlanCliError::Usage(trouble.to_string()))?;
@@ -23,7 +23,12 @@ pub(super) fn begin(context: PlanCommands<'_>) -> Result<Tellers, PlanCliError> 
 }
 
 /// Tells people; whatever comes of it, the run stands as it stands.
-pub(super) fn end(context: PlanCommands<'_>, tellers: &Tellers, state: &RunState, run: &str) {
+pub(super) fn end(
+    context: PlanCommands<'_>,
+    tellers: &EventNotifiers,
+    state: &RunState,
+    run: &str,
+) {
     let Some(notification) = of_plan(state, run) else {
         return;
     };
