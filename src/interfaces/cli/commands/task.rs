@@ -400,7 +400,7 @@ pub(super) fn settle_crash(
     gate_services.chain = gate_services.ledger.read()?;
     for run in &settled.runs {
         // The summary of what a crash ended is written by whoever comes next.
-        super::night::keep_summary(run, gate_services, global, services, printer);
+        super::night::show::keep(run, gate_services, global, services, printer);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 mod check;
 mod resume;
-mod show;
+pub(super) mod show;
 mod start;
 
 use std::path::PathBuf;
@@ -18,8 +18,6 @@ use crate::interfaces::{
     },
     report::Printer,
 };
-
-pub(super) use show::keep as keep_summary;
 
 /// Options of `tos night`.
 #[derive(Debug, Args)]
