@@ -102,9 +102,7 @@ impl AppContext {
             .map(PathBuf::from)
             .or_else(home)
     }
-}
 
-impl AppContext {
     /// Says that a wall hides a program, because it lies where keys and logins do.
     fn hidden_agent(&self, root: &Path, program: &str) -> Option<String> {
         let found = isolation_probe::find_program_from(root, program).ok()?;

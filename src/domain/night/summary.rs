@@ -91,7 +91,7 @@ pub struct Highlights {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NightSummary {
     /// The run.
     pub run: String,
@@ -166,28 +166,8 @@ pub fn summarise(records: &[LedgerRecord], run: &str) -> Option<NightSummary> {
     let (first, last) = (own.first()?, own.last()?);
     let mut summary = NightSummary {
         run: run.to_owned(),
-        list: String::new(),
-        sessions: Vec::new(),
-        history: Vec::new(),
-        tasks: Vec::new(),
-        counts: OutcomeCounts::default(),
-        micro_usd: None,
-        active_s: 0,
-        wall_s: 0,
-        suspend_s: 0,
-        retries: 0,
-        rollbacks: (0, 0),
-        limits: 0,
-        invariants: 0,
-        checkpoints: 0,
-        quota_s: 0,
-        provider_s: 0,
-        marks: Vec::new(),
-        kept: Vec::new(),
-        base: None,
-        tip: None,
         records: (first.seq, last.seq),
-        top: Highlights::default(),
+        ..NightSummary::default()
     };
     for record in own {
         summary.fold(record);

@@ -29,7 +29,14 @@ use crate::interfaces::report::Printer;
 
 /// Parses the words; an error is already what a person has to see.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let parsed = overview::command().try_get_matches_from(args::modernise(words));
+    let words = args::modernise(words);
+    let parsed = match Cli::command().try_get_matches_from(&words) {
+        // The help in groups costs a start some time, so it is laid out only for somebody who will read it.
+        Err(error) if error.kind() != ErrorKind::DisplayVersion => {
+            overview::command().try_get_matches_from(words)
+        }
+        parsed => parsed,
+    };
     parsed
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(with_usage)
@@ -201,9 +208,6 @@ fn command_result(
         CliCommand::Ledger(args) => commands::ledger::main(args, global, services, printer),
         CliCommand::Review(args) => commands::review::main(args, global, services, printer),
         CliCommand::Isolation(args) => commands::isolation::main(args, global, services, printer),
-        CliCommand::Completions(args) => Ok(commands::completions::main(
-            args,
-            <command_line::Cli as clap::CommandFactory>::command(),
-        )),
+        CliCommand::Completions(args) => Ok(commands::completions::main(args, Cli::command())),
     }
 }

@@ -232,11 +232,7 @@ fn is_done(
     {
         return false;
     }
-    // A log that cannot be read is the business of the run that follows.
-    let state = recovery::fold(
-        JobLoopState::default(),
-        &store.history().unwrap_or_default(),
-    );
+    let state = on_record(store);
     let is_over = state.job.is_none() && !state.running && state.jobs_done > 0;
     let is_reached = state.last.phase == Some(StepPhase::Done);
     let is_same = state.facts.goal.is_some() && state.facts.goal == services.goal(settings).ok();
@@ -268,14 +264,16 @@ fn untouched(
     )
 }
 
+/// Returns the state that the run log tells; one that cannot be read is the business of the run that follows.
+fn on_record(store: &dyn Store) -> JobLoopState {
+    let history = store.history().unwrap_or_default();
+    recovery::fold(JobLoopState::default(), &history)
+}
+
 /// Whether all jobs of the loop are done.
 fn is_over(settings: &Settings, store: &dyn Store) -> bool {
     let jobs = settings.rules.job_loop.as_ref();
-    // A log that cannot be read is the business of the run that follows.
-    let state = recovery::fold(
-        JobLoopState::default(),
-        &store.history().unwrap_or_default(),
-    );
+    let state = on_record(store);
     jobs.is_some_and(|jobs| state.job_index > jobs.max_jobs)
 }
 

@@ -300,7 +300,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         ledger::{SessionEnd, SessionStart, TaskEnd},
-        night::{Highlights, OutcomeCounts, SessionSummary},
+        night::{OutcomeCounts, SessionSummary},
         time::Timestamp,
     };
 
@@ -325,29 +325,12 @@ mod tests {
             run: "r1".to_owned(),
             list: "l".to_owned(),
             sessions: vec![session],
-            history: Vec::new(),
             tasks: vec![passed],
             counts: OutcomeCounts {
                 success: 1,
                 ..OutcomeCounts::default()
             },
-            micro_usd: None,
-            active_s: 0,
-            wall_s: 0,
-            suspend_s: 0,
-            retries: 0,
-            rollbacks: (0, 0),
-            limits: 0,
-            invariants: 0,
-            checkpoints: 0,
-            quota_s: 0,
-            provider_s: 0,
-            marks: Vec::new(),
-            kept: Vec::new(),
-            base: None,
-            tip: None,
-            records: (0, 0),
-            top: Highlights::default(),
+            ..NightSummary::default()
         }
     }
 

@@ -204,16 +204,7 @@ pub(super) fn run(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let task_services = services.task_desk(global)?;
-    // Under the lock, a session without an end is one that ended badly.
-    let mut gate_services = GateServices::convene(services, global)?;
-    settle_crash(
-        &mut gate_services,
-        &task_services,
-        global,
-        services,
-        printer,
-    )?;
+    let (task_services, mut gate_services) = opened(global, services, printer)?;
     let tools = task_services.tools.clone();
     let confined = confined(list, &task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());
@@ -378,8 +369,27 @@ fn conditions(
     sha256(text.as_bytes()).chars().take(16).collect()
 }
 
+/// Takes the right to run tasks, and closes what a crash left open.
+pub(super) fn opened(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<(TaskServices, GateServices), CliError> {
+    let task_services = services.task_desk(global)?;
+    // Under the lock, a session without an end is one that ended badly.
+    let mut gate_services = GateServices::convene(services, global)?;
+    settle_crash(
+        &mut gate_services,
+        &task_services,
+        global,
+        services,
+        printer,
+    )?;
+    Ok((task_services, gate_services))
+}
+
 /// Closes what a crash left open.
-pub(super) fn settle_crash(
+fn settle_crash(
     gate_services: &mut GateServices,
     task_services: &TaskServices,
     global: &GlobalArgs,

@@ -13,7 +13,6 @@ use crate::{
             args::GlobalArgs,
             commands::task,
             exit::{CliError, CliExit},
-            gate_services::GateServices,
             services::ServiceFactory,
         },
         report::Printer,
@@ -34,15 +33,7 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let task_services = services.task_desk(global)?;
-    let mut gate_services = GateServices::convene(services, global)?;
-    task::settle_crash(
-        &mut gate_services,
-        &task_services,
-        global,
-        services,
-        printer,
-    )?;
+    let (task_services, gate_services) = task::opened(global, services, printer)?;
     let records = &gate_services.chain.records;
     let stable = gate_services.report().permission.checkpoint_every > 0;
     let run = match run {

@@ -81,15 +81,7 @@ pub(super) fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let list = task::read(file, services)?;
-    let task_services = services.task_desk(global)?;
-    let mut gate_services = GateServices::convene(services, global)?;
-    task::settle_crash(
-        &mut gate_services,
-        &task_services,
-        global,
-        services,
-        printer,
-    )?;
+    let (task_services, gate_services) = task::opened(global, services, printer)?;
     let night = NightRequest {
         list,
         run: None,
