@@ -63,7 +63,7 @@ fn task_folder(_root: &Path) -> CheckRow {
 }
 
 fn checkpoints(root: &Path) -> CheckRow {
-    match git::blocking_look(root) {
+    match git::blocking_check_repository(root) {
         Ok(()) => sight("git", "ok", "checkpoints and rollback are possible"),
         Err(CheckpointError::NoRepository { .. }) => sight(
             "git",

@@ -133,7 +133,7 @@ impl LedgerFile {
     }
 
     fn write(&self, record: &LedgerRecord, torn: usize) -> io::Result<ChainAnchor> {
-        let (line, anchor) = chain::seal(record).map_err(io::Error::other)?;
+        let (line, anchor) = chain::chain_record(record).map_err(io::Error::other)?;
         let fresh = !self.file().exists();
         let mut file = OpenOptions::new()
             .create(true)
@@ -149,7 +149,7 @@ impl LedgerFile {
             File::open(&self.folder)?.sync_all()?;
         }
         for place in self.heads() {
-            replace(&place, anchor.trailer().as_bytes())?;
+            replace(&place, anchor.commit_trailer().as_bytes())?;
         }
         Ok(anchor)
     }

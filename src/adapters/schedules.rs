@@ -69,7 +69,7 @@ fn at(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
 }
 
 fn lock(path: &Path, words: &str) -> Result<Box<dyn Any>, Error> {
-    match StoreLock::take(path, words) {
+    match StoreLock::acquire(path, words) {
         Ok(lock) => Ok(Box::new(lock)),
         Err(LockError::Busy { holder }) => Err(Error::Busy(holder)),
         Err(LockError::Trouble(error)) => Err(Error::Trouble(error.to_string())),

@@ -17,12 +17,12 @@ const NAME: &str = "tmp";
 const JOB: &str = "job";
 
 /// Returns the temporary folder of the job of a root; `state` = where tos keeps its state.
-pub fn of_job(state: &Path) -> PathBuf {
+pub fn folder_for_job(state: &Path) -> PathBuf {
     state.join(NAME).join(JOB)
 }
 
 /// Returns the temporary folder of a room for work trees, `<state>/worktrees/<run>/<task>`; `None` for other rooms.
-pub fn of_room(task_folder: &Path) -> Option<PathBuf> {
+pub fn folder_for_task(task_folder: &Path) -> Option<PathBuf> {
     let task = task_folder.file_name()?;
     let run = task_folder.parent()?;
     let all = run.parent()?;
@@ -33,7 +33,7 @@ pub fn of_room(task_folder: &Path) -> Option<PathBuf> {
 }
 
 /// Makes a temporary folder, or finds the one that is there, and returns it without links.
-pub fn blocking_make(folder: &Path) -> io::Result<PathBuf> {
+pub fn blocking_create_folder(folder: &Path) -> io::Result<PathBuf> {
     let above = folder.parent().unwrap_or(folder);
     state_folder::create_dir_all(above)?;
     let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|data| data.is_dir());
@@ -73,14 +73,14 @@ pub fn blocking_remove(folder: &Path) {
 }
 
 /// Takes away the temporary folder of a task folder.
-pub fn blocking_remove_of_room(task_folder: &Path) {
-    if let Some(folder) = of_room(task_folder) {
+pub fn blocking_remove_for_task(task_folder: &Path) {
+    if let Some(folder) = folder_for_task(task_folder) {
         blocking_remove(&folder);
     }
 }
 
 /// Takes away the temporary folders of all task folders; `state` = where tos keeps its state.
-pub fn blocking_remove_all_of_rooms(state: &Path) {
+pub fn blocking_remove_for_all_tasks(state: &Path) {
     for entry in fs::read_dir(state.join(NAME))
         .into_iter()
         .flatten()
@@ -93,7 +93,7 @@ pub fn blocking_remove_all_of_rooms(state: &Path) {
 }
 
 /// Adds up what lies in a folder, in bytes of disk.
-pub fn blocking_weight(folder: &Path) -> u64 {
+pub fn blocking_disk_usage(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let (mut sum, mut open) = (0, vec![folder.to_owned()]);
     while let Some(folder) = open.pop() {
@@ -115,21 +115,24 @@ mod tests {
     #[test]
     fn only_rooms_of_work_trees_have_one() {
         let task_folder = Path::new("/w/.tos/worktrees/run-1/T-1");
-        assert_eq!(of_room(task_folder), Some("/w/.tos/tmp/run-1/T-1".into()));
-        assert_eq!(of_room(Path::new("/w/.tos/room")), None);
+        assert_eq!(
+            folder_for_task(task_folder),
+            Some("/w/.tos/tmp/run-1/T-1".into())
+        );
+        assert_eq!(folder_for_task(Path::new("/w/.tos/room")), None);
     }
 
     #[test]
     fn a_link_is_never_taken_for_the_folder() {
         let state = tempfile::tempdir().unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
-        let folder = of_job(state.path());
+        let folder = folder_for_job(state.path());
         fs::create_dir_all(folder.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(elsewhere.path(), &folder).unwrap();
-        let made = blocking_make(&folder).unwrap();
+        let made = blocking_create_folder(&folder).unwrap();
         assert!(made.starts_with(state.path().canonicalize().unwrap()));
         fs::write(made.join("kept"), "x").unwrap();
-        assert_eq!(blocking_make(&folder).unwrap(), made);
+        assert_eq!(blocking_create_folder(&folder).unwrap(), made);
         assert!(made.join("kept").exists());
         blocking_remove(&folder);
         assert!(!folder.exists());

@@ -71,7 +71,7 @@ pub(super) fn model(
         api_key: wanted
             .api_key
             .as_ref()
-            .map(|key| model::Secret::new(key.expose())),
+            .map(|key| model::Secret::new(key.expose_secret())),
         temperature: wanted.temperature,
         max_tokens: wanted.max_tokens,
         schema: wanted.schema,

@@ -27,7 +27,7 @@ pub(super) fn build(
     let wall = Arc::new(untried(settings, environment)?);
     let report = alone(wall.report())?;
     if report.choice.backend().is_none() {
-        return Err(CliError::Setup(report.choice.sentence(report.level)));
+        return Err(CliError::Setup(report.choice.describe(report.level)));
     }
     Ok((wall, report))
 }
@@ -51,7 +51,7 @@ pub(super) fn around(
     }));
     let report = alone(wall.report())?;
     if report.choice.backend().is_none() {
-        return Err(CliError::Setup(report.choice.sentence(report.level)));
+        return Err(CliError::Setup(report.choice.describe(report.level)));
     }
     Ok((wall, report))
 }
@@ -62,7 +62,7 @@ pub(super) fn examine(
     environment: &Environment,
 ) -> Result<SandboxReport, CliError> {
     let wall = untried(settings, environment)?;
-    alone(wall.examine())
+    alone(wall.test_all_backends())
 }
 
 /// Says whether a wall stands that held everything it promises.
@@ -72,7 +72,7 @@ pub(super) fn is_proved(report: &SandboxReport) -> bool {
 
 /// Returns what has to be said loudly where no proved wall stands.
 pub(super) fn notice(report: &SandboxReport) -> Option<String> {
-    let sentence = report.choice.sentence(report.level);
+    let sentence = report.choice.describe(report.level);
     (!is_proved(report)).then(|| format!("warning: {sentence}"))
 }
 
@@ -129,7 +129,7 @@ fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> 
         limits: limits(wish.limits, usual.limits),
         protected,
         show: wish.show.clone(),
-        temporary: Some(temporary::of_job(&usual.state)),
+        temporary: Some(temporary::folder_for_job(&usual.state)),
         home: variable("HOME").map(PathBuf::from),
         path: variable("PATH").unwrap_or_else(|| usual.path.clone()),
         ..usual

@@ -198,7 +198,7 @@ impl TaskServiceFactory for AppContext {
         let root = files::canonical(&self.root(global));
         let worktrees = git::GitWorktrees::open(&root);
         let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
-        let lock = StoreLock::take(&root.join(".tos/task.lock"), &self.command);
+        let lock = StoreLock::acquire(&root.join(".tos/task.lock"), &self.command);
         let lock = lock.map_err(|held| CliError::NotDone(held.to_string()))?;
         let task_folder = root.join(".tos/room");
         files::write(&task_folder.join("tree/.git"), "a place for trying walls\n")?;
@@ -251,7 +251,7 @@ impl TaskServiceFactory for AppContext {
     fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError> {
         let root = files::canonical(&self.root(global));
         let shares_nothing = list.share.is_empty() && list.share_files.is_empty();
-        if shares_nothing && git::blocking_look(&root).is_err() {
+        if shares_nothing && git::blocking_check_repository(&root).is_err() {
             // Lists that share nothing can be looked at where there is no repository.
             return Ok(Vec::new());
         }
@@ -357,7 +357,7 @@ impl TaskServiceFactory for AppContext {
     }
 
     fn stay_awake(&self) -> Result<(String, Box<dyn Any>), String> {
-        let guard = SleepInhibitor::blocking_hold()?;
+        let guard = SleepInhibitor::blocking_inhibit_sleep()?;
         Ok((guard.name().to_owned(), Box::new(guard)))
     }
 

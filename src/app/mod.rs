@@ -30,7 +30,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     // The scripted agent of a drill knows nothing but its scenario.
     if words.get(1).is_some_and(|word| word == drill::STUB_WORD) {
-        return drill::stub_main(words.into_iter().skip(2));
+        return drill::drill_agent_main(words.into_iter().skip(2));
     }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let wants_json = words
@@ -41,7 +41,9 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::parse(words) {
         Ok(cli) => cli,
         Err(error) => {
-            let told = wants_json.then(|| cli::asked_words(&error)).flatten();
+            let told = wants_json
+                .then(|| cli::help_or_version_json(&error))
+                .flatten();
             match told {
                 Some(document) => Printer::raw(&document),
                 // clap knows whether help was asked for (stdout, 0) or the words are wrong (stderr, 2).
@@ -49,7 +51,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
                 None => Printer::raw(&shown_help(&error, &environment)),
             }
             if wants_json && error.use_stderr() {
-                Printer::raw(&cli::wrong_words(&error));
+                Printer::raw(&cli::usage_error_json(&error));
             }
             if !error.use_stderr() && Printer::has_lost_output() {
                 return ExitCode::from(CliExit::NotDone.code());
@@ -64,7 +66,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let context = context::AppContext::new(environment, &given);
     context.trace(cli.global.verbose);
     let printer = Printer::new(&cli.global, context.forbids_colour(), context.is_dumb());
-    ExitCode::from(cli::perform(&cli, &context, &printer).code())
+    ExitCode::from(cli::run(&cli, &context, &printer).code())
 }
 
 /// Returns help as it is printed: with its colours only on a terminal that may have some.

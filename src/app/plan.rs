@@ -40,7 +40,7 @@ pub(super) fn guard(
     Ok(PlanConfinement {
         confinement: PlanConfinementFacts {
             wall: report.choice.backend().unwrap_or(SandboxBackend::None),
-            sentence: report.choice.sentence(report.level),
+            sentence: report.choice.describe(report.level),
         },
         world: PolicyContext {
             root: workdir.to_owned(),

@@ -144,7 +144,7 @@ impl ServiceFactory for AppContext {
     }
 
     fn is_foreign(&self, global: &GlobalArgs, file: &Path) -> bool {
-        files::is_no_summary(&self.root(global).join(file))
+        files::is_foreign_file(&self.root(global).join(file))
     }
 
     fn make_folders(&self, settings: &Settings) -> Result<(), CliError> {
@@ -164,7 +164,7 @@ impl ServiceFactory for AppContext {
     fn lock(&self, settings: &Settings, words: &str) -> Result<Box<dyn Any>, CliError> {
         let path = settings.at(&settings.paths.logs).join("tos.lock");
         let lock =
-            StoreLock::take(&path, words).map_err(|held| CliError::NotDone(held.to_string()))?;
+            StoreLock::acquire(&path, words).map_err(|held| CliError::NotDone(held.to_string()))?;
         Ok(Box::new(lock))
     }
 
@@ -189,7 +189,7 @@ impl ServiceFactory for AppContext {
         let probe = FsProbe::new(settings.root.clone(), deadline, Arc::clone(&runner));
         Ok(JobServices {
             facts: RunSettingsRecord {
-                confinement: confinement.choice.sentence(confinement.level),
+                confinement: confinement.choice.describe(confinement.level),
                 ..self.facts(settings, mode, adapter_options::model_names(&options))?
             },
             ports: JobPorts {
@@ -223,7 +223,7 @@ impl ServiceFactory for AppContext {
 
     fn end_temporary(&self, settings: &Settings) {
         let state = settings.root.join(".tos");
-        temporary::blocking_remove(&temporary::of_job(&state));
+        temporary::blocking_remove(&temporary::folder_for_job(&state));
     }
 
     fn questions(&self, settings: &Settings) -> Vec<serde_json::Value> {

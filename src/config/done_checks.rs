@@ -8,7 +8,7 @@ use crate::{
     config::{
         error::PathSegment,
         paths,
-        value_error::{ValueError, brief, pattern_fault},
+        value_error::{ValueError, brief, regex_error},
     },
     domain::job::rules::DoneCheck,
 };
@@ -175,7 +175,7 @@ fn pattern(object: &Map<String, Value>) -> Result<String, ValueError> {
             "write for example \"total: [0-9]+\"",
         ));
     };
-    pattern_fault(pattern).map_or_else(|| Ok(pattern.to_owned()), Err)
+    regex_error(pattern).map_or_else(|| Ok(pattern.to_owned()), Err)
 }
 
 /// Returns the JSON Schema of the list of checks.

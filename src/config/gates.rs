@@ -74,7 +74,7 @@ pub fn parse(text: &str, name: &str) -> Result<GateConfig, Error> {
         message,
     };
     let gates: GateConfig = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    let faults = gates.faults();
+    let faults = gates.validation_errors();
     if faults.is_empty() {
         return Ok(gates);
     }

@@ -333,7 +333,7 @@ pub fn all() -> &'static [ConfigKey] {
 }
 
 /// Returns the keys in the order the documentation tells them: by theme, `models` once with `<role>`.
-pub fn by_theme() -> Vec<(&'static str, Vec<ConfigKey>)> {
+pub fn keys_by_theme() -> Vec<(&'static str, Vec<ConfigKey>)> {
     let roles = ROLE.iter().map(|key| ConfigKey {
         path: Cow::Owned(format!("models.<role>.{}", key.path)),
         ..key.clone()

@@ -83,7 +83,7 @@ fn leaf(key: &ConfigKey) -> Value {
 
 /// Returns the tables of all keys in Markdown.
 pub fn tables() -> String {
-    let themes = keys::by_theme().into_iter();
+    let themes = keys::keys_by_theme().into_iter();
     let tables: Vec<String> = themes.map(|(title, keys)| table(title, &keys)).collect();
     tables.join("\n")
 }

@@ -171,7 +171,7 @@ pub fn with(text: &str, schedule: &Schedule) -> String {
 }
 
 /// Returns the text of a file without one schedule; `None` where it cannot be taken out without harm.
-pub fn without(text: &str, name: &str) -> Option<String> {
+pub fn remove_schedule(text: &str, name: &str) -> Option<String> {
     let before = parse(text, FILE).ok()?;
     let at = before.iter().position(|one| one.name == name)?;
     let is_header = |line: &str| line.trim_start().starts_with('[');
@@ -206,10 +206,13 @@ mod tests {
     #[test]
     fn schedules_are_read_and_know_their_command() {
         let schedules = parse(GOOD, "s").unwrap();
-        assert_eq!(schedules[0].words(), ["plan", "run", "p.yaml"]);
+        assert_eq!(schedules[0].command_args(), ["plan", "run", "p.yaml"]);
         assert_eq!(schedules[0].missed, Missed::Once);
         assert_eq!(schedules[1].zone, USUAL_ZONE);
-        assert_eq!(schedules[1].words(), ["night", "resume", "--for", "4h"]);
+        assert_eq!(
+            schedules[1].command_args(),
+            ["night", "resume", "--for", "4h"]
+        );
     }
 
     #[test]
@@ -285,12 +288,12 @@ mod tests {
             "{text}"
         );
         assert_eq!(parse(&text, FILE).unwrap(), schedules);
-        let left = without(GOOD, "a").unwrap();
+        let left = remove_schedule(GOOD, "a").unwrap();
         assert!(
             left.starts_with("# ours\n[[schedule]] # two\nname = \"b\""),
             "{left}"
         );
-        assert_eq!(without(GOOD, "c"), None);
-        assert_eq!(without("[[schedule]]\n[x]\n", "a"), None);
+        assert_eq!(remove_schedule(GOOD, "c"), None);
+        assert_eq!(remove_schedule("[[schedule]]\n[x]\n", "a"), None);
     }
 }

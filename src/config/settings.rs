@@ -242,7 +242,7 @@ impl Secret {
     }
 
     /// Returns the text.
-    pub fn expose(&self) -> &str {
+    pub fn expose_secret(&self) -> &str {
         &self.0
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         },
         model::{ModelPrice, ModelRole},
         policy::{Decision, PolicyPreset, PolicyRule},
-        sandbox::home::show_fault,
+        sandbox::home::exposed_path_error,
     },
 };
 
@@ -514,7 +514,7 @@ impl SettingsReader<'_> {
         let home = self.variable("HOME").map(PathBuf::from);
         let mut places = Vec::new();
         for place in self.texts("sandbox.show") {
-            let fault = show_fault(&place, home.as_deref());
+            let fault = exposed_path_error(&place, home.as_deref());
             if let Some((problem, remedy)) = fault {
                 self.fault("sandbox.show", problem, remedy);
             }

@@ -51,7 +51,7 @@ pub struct SourcedValue {
 
 impl SourcedValue {
     /// Returns the value as it may be shown: the name and password of an address are left out.
-    pub fn public(&self) -> Value {
+    pub fn redacted_value(&self) -> Value {
         match &self.value {
             Value::String(text) => Value::String(without_password(text)),
             other => other.clone(),
@@ -94,7 +94,7 @@ mod tests {
         let shown = |text: &str| {
             let value = Value::String(text.into());
             let source = ValueSource::Default;
-            SourcedValue { value, source }.public()
+            SourcedValue { value, source }.redacted_value()
         };
         assert_eq!(
             shown("http://me:pw@host:1/v1"),

@@ -64,7 +64,7 @@ pub fn parse(text: &str, name: &str) -> Result<TaskList, Error> {
     let list: Result<TaskList, _> = serde_json::from_value(value);
     // The table has named everything that this could stumble over; what is left is a price.
     let list = list.map_err(|error| wrong(&[], &format!("a value cannot be used: {error}")))?;
-    let faults = list.faults();
+    let faults = list.validation_errors();
     let Some(first) = faults.first() else {
         return Ok(list);
     };
@@ -139,7 +139,7 @@ fn locate(text: &str, path: &[PathSegment]) -> Option<(usize, usize)> {
 }
 
 /// Reads the text of a list of tasks.
-pub fn text(file: &Path) -> Result<String, Error> {
+pub fn read_text(file: &Path) -> Result<String, Error> {
     files::read_text(file).map_err(|source| Error::Unreadable {
         file: file.display().to_string(),
         source,

@@ -46,7 +46,7 @@ pub fn brief(value: &Value) -> String {
 
 /// Returns what is wrong with a regular expression, if anything. It is parsed, and compiled the way the
 /// policy does only where that could fail: compiling is the dearest part of reading a configuration.
-pub fn pattern_fault(pattern: &str) -> Option<ValueError> {
+pub fn regex_error(pattern: &str) -> Option<ValueError> {
     if is_surely_small(pattern) && regex_syntax::parse(pattern).is_ok() {
         return None;
     }

@@ -13,7 +13,7 @@ use crate::{
         done_checks,
         error::PathSegment,
         paths,
-        value_error::{ValueError, brief, pattern_fault},
+        value_error::{ValueError, brief, regex_error},
     },
     domain::{command::CommandKind, policy::PolicyRule},
 };
@@ -172,7 +172,7 @@ impl ValueShape {
                 "holds a NUL, which no program can take",
                 "remove it",
             )),
-            Self::Patterns => pattern_fault(text),
+            Self::Patterns => regex_error(text),
             Self::Names => name_fault(text),
             _ => None,
         }

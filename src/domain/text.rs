@@ -23,7 +23,7 @@ pub fn tail(text: &str, max: usize) -> String {
 
 /// Returns text in which nothing moves the cursor, changes colours or turns the direction of reading: such characters are
 /// written as escapes. Ends of lines and tabs stay.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub fn escape_control_chars(text: &str) -> Cow<'_, str> {
     if !text.contains(commands) {
         return Cow::Borrowed(text);
     }
@@ -85,7 +85,7 @@ const fn is_unseen(c: char) -> bool {
 }
 
 /// Returns whether a text holds characters that turn or hide what is read, or end a line; the first of them.
-pub fn deceiving(text: &str) -> Option<char> {
+pub fn first_deceptive_char(text: &str) -> Option<char> {
     let mut chars = text.chars();
     chars.find(|c| commands(*c) || matches!(c, '\n' | '\t') || is_unseen(*c))
 }
@@ -99,7 +99,7 @@ fn commands(c: char) -> bool {
 }
 
 /// Returns milliseconds as seconds, without a fraction where there is none.
-pub fn seconds(ms: u64) -> String {
+pub fn format_ms_as_seconds(ms: u64) -> String {
     if ms.is_multiple_of(1000) {
         (ms / 1000).to_string()
     } else {
@@ -121,9 +121,9 @@ mod tests {
 
     #[test]
     fn what_commands_a_terminal_is_shown_and_not_obeyed() {
-        assert_eq!(visible("件数: 6\n\tok"), "件数: 6\n\tok");
+        assert_eq!(escape_control_chars("件数: 6\n\tok"), "件数: 6\n\tok");
         assert_eq!(
-            visible("evil # \rbash: good\u{1b}[2K\u{202e}x\u{9b}1m\u{7f}"),
+            escape_control_chars("evil # \rbash: good\u{1b}[2K\u{202e}x\u{9b}1m\u{7f}"),
             "evil # \\rbash: good\\u{1b}[2K\\u{202e}x\\u{9b}1m\\u{7f}"
         );
     }
@@ -135,8 +135,8 @@ mod tests {
             one_line("a\nclean: 0\u{202e}\u{200b}\t\u{1b}"),
             "a\\nclean: 0\\u{202e}\\u{200b}\\t\\u{1b}"
         );
-        assert_eq!(deceiving("-rf é"), None);
-        assert_eq!(deceiving("a\u{2066}b\n"), Some('\u{2066}'));
+        assert_eq!(first_deceptive_char("-rf é"), None);
+        assert_eq!(first_deceptive_char("a\u{2066}b\n"), Some('\u{2066}'));
     }
 
     #[test]
@@ -154,6 +154,9 @@ mod tests {
 
     #[test]
     fn seconds_show_a_fraction_only_when_there_is_one() {
-        assert_eq!((seconds(2000), seconds(1500)), ("2".into(), "1.500".into()));
+        assert_eq!(
+            (format_ms_as_seconds(2000), format_ms_as_seconds(1500)),
+            ("2".into(), "1.500".into())
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Runs a drill: lays out a throw-away place, does there what a person would do, looks, and judges.
 
 use crate::{
-    domain::drill::{Drill, DrillObservation, DrillOutcome, DrillStep, words},
+    domain::drill::{Drill, DrillObservation, DrillOutcome, DrillStep, event_words},
     ports::drill_site::{DrillSites, Error},
 };
 
@@ -16,7 +16,7 @@ pub struct DrillResult {
 
 /// Runs one drill to its end. Every place on the way that fails is a verdict; an error means that the drill
 /// itself could not be carried out.
-pub fn rehearse(drill: &Drill, ground: &dyn DrillSites) -> Result<DrillResult, Error> {
+pub fn run_drill(drill: &Drill, ground: &dyn DrillSites) -> Result<DrillResult, Error> {
     let site = ground.lay(drill)?;
     let mut seen = DrillObservation {
         before: site.tree()?,
@@ -41,6 +41,6 @@ pub fn rehearse(drill: &Drill, ground: &dyn DrillSites) -> Result<DrillResult, E
     seen.report = found.report;
     Ok(DrillResult {
         outcome: drill.judge(&seen),
-        observed: seen.entries.iter().map(words).collect(),
+        observed: seen.entries.iter().map(event_words).collect(),
     })
 }

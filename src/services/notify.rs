@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::{
         job::{event::RunLogEvent, state::JobLoopState},
-        notification::of_job,
+        notification::job_notification,
     },
     ports::notifier::Notifications,
     services::job::event_bus::EventReporter,
@@ -22,7 +22,7 @@ impl std::fmt::Debug for JobTeller {
 
 impl EventReporter for JobTeller {
     fn event(&mut self, event: &RunLogEvent, state: &JobLoopState) {
-        if let Some(notification) = of_job(event, state) {
+        if let Some(notification) = job_notification(event, state) {
             self.0.send(notification);
         }
     }

@@ -83,7 +83,7 @@ struct PlanDriver<'a> {
 }
 
 /// Works on a run until everything is over, and returns how it stands. The caller holds the run's lock.
-pub fn drive(
+pub fn run_to_completion(
     plan: &Plan,
     run: &mut dyn RunDir,
     host: &mut dyn TaskHost,
@@ -130,7 +130,7 @@ impl PlanDriver<'_> {
         let plan = self.plan;
         let mut schedule = Schedule::new(plan, PlanGraph::of(plan), &self.state.tasks, rules);
         loop {
-            self.settle(schedule.take_settled());
+            self.settle(schedule.drain_settled());
             let orders = self.announce(&mut schedule, passage);
             self.write()?;
             let mut any_denied = false;
@@ -151,7 +151,7 @@ impl PlanDriver<'_> {
             }
             self.snapshot_if_due()?;
             let limit = schedule
-                .wakes_at()
+                .next_wake()
                 .map(|at| at.saturating_sub(self.host.monotonic()));
             let limit = self.until_snapshot().into_iter().chain(limit).min();
             for happening in self.host.wait(limit) {
@@ -253,7 +253,7 @@ impl PlanDriver<'_> {
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             artifacts: done.artifacts,
         }));
-        self.settle(schedule.take_settled());
+        self.settle(schedule.drain_settled());
     }
 
     fn settle(&mut self, settlements: Vec<Settlement>) {
@@ -310,7 +310,7 @@ impl PlanDriver<'_> {
             .tasks
             .iter()
             .zip(&self.plan.tasks)
-            .take(self.plan.main_tasks());
+            .take(self.plan.main_task_count());
         let status =
             state::outcome(main.map(|(state, task)| (state, PlanTask::allow_failure(task))));
         let status = if self.state.cancel_requested && self.state.count(TaskStatus::Canceled) > 0 {

@@ -29,7 +29,7 @@ use tos::{
         ledger::{LedgerEntry, PhaseMode},
     },
     ports::ledger::Ledger,
-    services::drill::rehearse,
+    services::drill::run_drill,
 };
 
 use program::program;
@@ -72,7 +72,7 @@ impl Root {
             program: env!("CARGO_BIN_EXE_tos").into(),
             path: "/usr/local/bin:/usr/bin:/bin".into(),
         });
-        rehearse(drill, &ground.unwrap()).unwrap().outcome
+        run_drill(drill, &ground.unwrap()).unwrap().outcome
     }
 }
 
@@ -195,7 +195,7 @@ fn without_a_wall_what_was_touched_outside_is_noticed() {
     })
     .unwrap();
     // The agent emptied the ledger, so even looking at it is an error.
-    let why = rehearse(&drill, &ground).unwrap_err().to_string();
+    let why = run_drill(&drill, &ground).unwrap_err().to_string();
     assert!(why.contains("is BROKEN at"), "{why}");
 }
 

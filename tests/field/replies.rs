@@ -1,12 +1,12 @@
 //! Which object of a model's reply is executed: the answer, or none.
 
-use tos::domain::job::proposal::{UnusableReply, draft, final_, review};
+use tos::domain::job::proposal::{UnusableReply, parse_draft, parse_final, parse_review};
 
 const RIGHT: &str = r#"{"final_commands": [{"type": "bash", "code": "right"}], "summary": "s"}"#;
 const WRONG: &str = r#"{"final_commands": [{"type": "bash", "code": "wrong"}], "summary": "s"}"#;
 
 fn code(text: &str) -> Result<String, String> {
-    final_(text)
+    parse_final(text)
         .map(|reply| {
             reply
                 .commands
@@ -75,24 +75,24 @@ fn reasoning_without_an_end_is_not_an_answer() {
 #[test]
 fn a_thought_never_beats_the_answer_of_a_review() {
     let said = r#"<think>{"approval": true}</think>{"approval": false, "review": "no"}"#;
-    assert!(!review(said).unwrap().approval);
+    assert!(!parse_review(said).unwrap().approval);
     let said = r#"{"approval": true} I first thought. {"approval": false}"#;
     assert!(
-        review(said)
+        parse_review(said)
             .unwrap_err()
             .reason
             .contains("two different JSON objects")
     );
     let said = r#"{"approval": false, "approval": true}"#;
     assert!(
-        review(said)
+        parse_review(said)
             .unwrap_err()
             .reason
             .contains("`approval` appears twice")
     );
     let said = r#"{"commands": [{"type": "bash", "code": "a", "code": "b"}]}"#;
     assert!(
-        draft(said)
+        parse_draft(said)
             .unwrap_err()
             .reason
             .contains("`code` appears twice")

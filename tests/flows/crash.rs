@@ -58,7 +58,7 @@ fn told(events: &[RunLogEvent]) -> Told {
     Told {
         calls: closed_calls(events),
         commands: events.iter().filter(ended).count(),
-        job_index: recovery::fold(JobLoopState::default(), events).job_index,
+        job_index: recovery::fold_events(JobLoopState::default(), events).job_index,
     }
 }
 

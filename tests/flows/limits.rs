@@ -146,7 +146,7 @@ fn looking_changes_no_job_and_asks_nobody() {
     stage.again();
     let log = fs::read(layout(folder.path()).run_log()).unwrap();
     let calls = model.calls();
-    let (state, disk, notes) = run::look(stage.store().as_ref()).unwrap();
+    let (state, disk, notes) = run::recover_read_only(stage.store().as_ref()).unwrap();
     assert_eq!(
         (state.job_index, disk.step_logs, notes),
         (2, vec![1, 2], vec![])

@@ -68,7 +68,7 @@ proptest! {
         stage.run_to_the_end(&store).unwrap();
         let log = stage.log();
         stage.check_records(&log);
-        let state = recovery::fold(JobLoopState::default(), &log);
+        let state = recovery::fold_events(JobLoopState::default(), &log);
         prop_assert_eq!((state.jobs_done, state.job_index), (3, 4));
         prop_assert_eq!(&log[..known.len()], known.as_slice());
         let closed = closed_calls(&log);
@@ -79,12 +79,12 @@ proptest! {
     fn a_snapshot_and_the_rest_say_what_the_whole_log_says(at in 0..200_usize) {
         let events = events();
         let at = at.min(events.len());
-        let first = recovery::fold(JobLoopState::default(), &events[..at]);
+        let first = recovery::fold_events(JobLoopState::default(), &events[..at]);
         let snapshot: JobLoopState = serde_json::from_slice(&serde_json::to_vec(&first).unwrap()).unwrap();
         prop_assert_eq!(&snapshot, &first);
         prop_assert_eq!(
-            recovery::fold(snapshot, &events[at..]),
-            recovery::fold(JobLoopState::default(), &events)
+            recovery::fold_events(snapshot, &events[at..]),
+            recovery::fold_events(JobLoopState::default(), &events)
         );
     }
 

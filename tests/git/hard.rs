@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use tos::{
-    adapters::git::{GitWorktrees, blocking_look},
+    adapters::git::{GitWorktrees, blocking_check_repository},
     domain::checkpoint::CheckpointError,
 };
 
@@ -300,10 +300,10 @@ fn a_bare_repository_is_refused() {
 #[test]
 fn a_look_tells_why_checkpoints_are_not_possible() {
     let repo = Repo::with_files();
-    assert!(blocking_look(&repo.top).is_ok());
+    assert!(blocking_check_repository(&repo.top).is_ok());
     let outside = Repo::outside();
     assert!(matches!(
-        blocking_look(&outside.top),
+        blocking_check_repository(&outside.top),
         Err(CheckpointError::NoRepository { .. })
     ));
     // Only root can give a repository away, and a machine may trust everybody.
@@ -315,7 +315,7 @@ fn a_look_tells_why_checkpoints_are_not_possible() {
         .output()
         .is_ok_and(|done| String::from_utf8_lossy(&done.stderr).contains("dubious ownership"));
     if given.is_ok() && refused {
-        let failure = blocking_look(&repo.top).unwrap_err();
+        let failure = blocking_check_repository(&repo.top).unwrap_err();
         assert!(
             failure.to_string().contains("owned by another user"),
             "{failure}"
@@ -355,7 +355,9 @@ fn other_formats_are_named_with_what_helps_and_left_as_they_are() {
         let said = [
             repo.try_take("x").unwrap_err().to_string(),
             repo.try_roll_back("x", true).unwrap_err().to_string(),
-            blocking_look(&repo.top).unwrap_err().to_string(),
+            blocking_check_repository(&repo.top)
+                .unwrap_err()
+                .to_string(),
             GitWorktrees::open(&repo.top).unwrap_err().to_string(),
             tos::adapters::validate::changes::blocking_collect(&repo.top, None)
                 .unwrap_err()

@@ -79,7 +79,7 @@ fn failed(text: &str) -> Notification {
 }
 
 fn later() -> Refusal {
-    Refusal::passing("busy", "")
+    Refusal::transient("busy", "")
 }
 
 /// Waits for a condition that another thread brings about.

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tos::{
-    adapters::plan::{copy_of, load_bytes},
+    adapters::plan::{expanded_copy, load_bytes},
     ports::plan_store::LoadError,
 };
 
@@ -78,7 +78,7 @@ fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
             if plan.guarded.is_some() {
                 return Ok(());
             }
-            let copy = copy_of(&plan).unwrap();
+            let copy = expanded_copy(&plan).unwrap();
             let text = String::from_utf8_lossy(&copy).into_owned();
             prop_assert_eq!(load_bytes(&copy), Ok(plan), "{}", text);
         }
@@ -152,10 +152,10 @@ fn the_plans_to_be_spoilt_are_good() {
     for text in GOOD {
         let plan = load_bytes(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
         if plan.guarded.is_some() {
-            assert!(copy_of(&plan).is_err());
+            assert!(expanded_copy(&plan).is_err());
             continue;
         }
-        assert_eq!(load_bytes(&copy_of(&plan).unwrap()), Ok(plan));
+        assert_eq!(load_bytes(&expanded_copy(&plan).unwrap()), Ok(plan));
     }
 }
 

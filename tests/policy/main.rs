@@ -235,7 +235,7 @@ fn what_cannot_be_known_is_decided_by_who_is_there_and_what_surrounds_it() {
 fn what_one_command_writes_is_known_when_the_next_is_judged() {
     let in_order = |codes: [&str; 2]| {
         let commands = codes.map(|code| command(CommandKind::Bash, code));
-        let verdicts = careful().judge_in_order(&commands, &world());
+        let verdicts = careful().judge_sequence(&commands, &world());
         verdicts[1].decision
     };
     let refused = [

@@ -613,7 +613,7 @@ async fn without_any_wall_an_open_level_runs_and_says_so() {
         ),
         "{report:?}"
     );
-    assert!(report.choice.sentence(report.level).contains("not proved"));
+    assert!(report.choice.describe(report.level).contains("not proved"));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ use tos::{
     services::{
         JobPorts,
         job::{
-            event_bus::records_of,
+            event_bus::records_changed_by,
             recovery, run,
             run::{RunReport, RunRequest},
             run_loop::CommandContext,
@@ -189,7 +189,7 @@ impl Stage {
             outcome: Some(passage.outcome.clone()),
             ..RunContext::default()
         };
-        run::summarise(store.as_ref(), &passage.state, &files)?;
+        run::write_run_summary(store.as_ref(), &passage.state, &files)?;
         Ok(passage)
     }
 
@@ -280,7 +280,7 @@ impl Stage {
     /// Checks what has to hold at the end of the story, however often it was interrupted.
     pub(crate) fn check_the_end(&self) {
         let events = self.log();
-        let state = recovery::fold(JobLoopState::default(), &events);
+        let state = recovery::fold_events(JobLoopState::default(), &events);
         assert_eq!((state.jobs_done, state.job_index), (3, 4), "jobs");
         let names: Vec<String> = state
             .steps
@@ -318,7 +318,7 @@ impl Stage {
         let mut wanted = std::collections::BTreeMap::new();
         for event in events {
             state.apply(event);
-            wanted.extend(records_of(event, &state));
+            wanted.extend(records_changed_by(event, &state));
         }
         let layout = layout(&self.root);
         for (record, content) in &wanted {

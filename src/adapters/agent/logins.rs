@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     adapters::plan::safe_open::open_unlinked,
     domain::{
-        agent::login::{LoginRenewal, is_due, renewal},
+        agent::login::{LoginRenewal, compare_logins, is_due},
         ledger::chain::sha256,
     },
 };
@@ -242,7 +242,7 @@ impl LoginStore {
         let is_given = users
             .as_ref()
             .is_some_and(|text| sha256(text.as_bytes()) == given);
-        match renewal(Some(&own), users.as_deref(), is_given) {
+        match compare_logins(Some(&own), users.as_deref(), is_given) {
             LoginRenewal::Nothing => Ok(None),
             LoginRenewal::WriteBack(text) => {
                 write_back(&target, text.as_bytes())?;

@@ -133,7 +133,8 @@ impl LocalAgentRunners {
             // Other task folders have homes with logins in them.
             covered: vec![self.0.state.clone()],
             show: self.0.show.clone(),
-            temporary: temporary::of_room(task_folder).map(|folder| folder.join(who.as_str())),
+            temporary: temporary::folder_for_task(task_folder)
+                .map(|folder| folder.join(who.as_str())),
             path: self.variable("PATH").unwrap_or(usual.path.clone()),
             limits: self.0.limits,
             state: self.0.state.clone(),
@@ -294,7 +295,7 @@ impl AgentRunners for LocalAgentRunners {
     ) -> Arc<dyn CommandRunner> {
         let inner = self.runner(
             task_folder,
-            &agent.hosts(),
+            &agent.required_hosts(),
             &agent.environment,
             sandbox,
             (Who::Agent, agent.kind.usual_folders()),

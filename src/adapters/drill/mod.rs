@@ -25,7 +25,7 @@ use crate::{
     ports::drill_site::{DrillSite, DrillSites, Error},
 };
 
-pub use stub::stub_main;
+pub use stub::drill_agent_main;
 
 /// The word that makes tos the scripted agent of a drill.
 pub const STUB_WORD: &str = "__stub";

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     adapters::{job::store::replace, ledger, ledger::LedgerFile},
     domain::{
-        drill::{Drill, ceilings},
+        drill::{Drill, limit_settings},
         tasks::INNER_PROGRAM,
     },
     ports::{
@@ -225,7 +225,7 @@ fn furnish(facts: &StubContext, drill: &Drill) -> std::io::Result<()> {
     let mut config: Value = serde_json::from_str(include_str!("../../../config/blank.json"))?;
     if let Some(fields) = config.as_object_mut() {
         fields.remove("$schema");
-        fields.insert("sandbox".to_owned(), json!({ "limits": ceilings() }));
+        fields.insert("sandbox".to_owned(), json!({ "limits": limit_settings() }));
     }
     fs::write(
         facts.work.join("config/config_v0_3.json"),

@@ -55,7 +55,7 @@ pub(super) struct StubContext {
 }
 
 /// Plays the agent: a scenario, the facts of the place, the prompt.
-pub fn stub_main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+pub fn drill_agent_main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     let words: Vec<String> = words
         .into_iter()
         .map(|word| word.to_string_lossy().into_owned())

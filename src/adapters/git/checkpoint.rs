@@ -26,7 +26,7 @@ use crate::{
     adapters::git::objects::object,
     domain::{
         checkpoint,
-        checkpoint::{CheckpointError, CheckpointReport, CheckpointRequest, shown_path},
+        checkpoint::{CheckpointError, CheckpointReport, CheckpointRequest, display_path},
     },
 };
 
@@ -121,7 +121,7 @@ fn blocking_take_once(
         left_alone: captured
             .left_alone
             .iter()
-            .map(|path| shown_path(path))
+            .map(|path| display_path(path))
             .collect(),
     })
 }

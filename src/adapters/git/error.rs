@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::checkpoint::{CheckpointError, shown_path};
+use crate::domain::checkpoint::{CheckpointError, display_path};
 
 /// What everything in this folder returns.
 pub(super) type Result<T> = std::result::Result<T, CheckpointError>;
@@ -45,7 +45,7 @@ pub(super) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) ->
 
 /// Returns a path as a person can read it.
 pub(super) fn text(path: &Path) -> String {
-    shown_path(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
+    display_path(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
 }
 
 /// Returns a failure for bytes that are not what their format demands.

@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     checkpoint::{
         ChangeKind, CheckpointDetails, CheckpointDiff, CheckpointEntry, CheckpointError,
-        CheckpointKind, name_of, snapshot_message::SnapshotMessage,
+        CheckpointKind, checkpoint_name, snapshot_message::SnapshotMessage,
     },
     state_folder::is_state_path,
 };
@@ -140,7 +140,7 @@ fn listed(
     let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
     let subject = || message.lines().next().unwrap_or_default().to_owned();
     let name = match sort {
-        CheckpointKind::Checkpoint => name_of(&message).map(str::to_owned),
+        CheckpointKind::Checkpoint => checkpoint_name(&message).map(str::to_owned),
         CheckpointKind::Safety => SnapshotMessage::from_message(&message).map(|note| note.reason),
     };
     Ok(CheckpointEntry {

@@ -37,7 +37,7 @@ use crate::{
 
 /// Tells whether checkpoints are possible for a root, and if not, why: no repository, one of another
 /// user, a bare one, an unknown format, a HEAD that cannot be read.
-pub fn blocking_look(root: &Path) -> Result<(), CheckpointError> {
+pub fn blocking_check_repository(root: &Path) -> Result<(), CheckpointError> {
     repository::WorktreeRepository::open(root)
         .and_then(|home| home.head())
         .map(drop)

@@ -10,7 +10,7 @@ use super::{
     repository::WorktreeRepository,
 };
 use crate::domain::checkpoint::{
-    CheckpointError, next_number, number_of, snapshot_message::HeadState,
+    CheckpointError, next_number, ref_number, snapshot_message::HeadState,
 };
 
 /// How many numbers in a row may be blocked by locks that killed processes left.
@@ -26,7 +26,7 @@ pub(super) fn numbered(home: &WorktreeRepository, prefix: &str) -> Result<Vec<(u
         let number = reference
             .name()
             .ok()
-            .and_then(|name| number_of(name, prefix));
+            .and_then(|name| ref_number(name, prefix));
         if let (Some(number), Some(id)) = (number, reference.target()) {
             found.push((number, id));
         }

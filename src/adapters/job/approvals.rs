@@ -151,8 +151,8 @@ fn question(text: &str, reason: &str, offer: Option<&str>) -> String {
     });
     // What a model wrote must not look like something tos says: it cannot move the cursor, and its further lines are
     // set in.
-    let text = text::visible(text).replace('\n', "\n    ");
-    let reason = text::visible(reason);
+    let text = text::escape_control_chars(text).replace('\n', "\n    ");
+    let reason = text::escape_control_chars(reason);
     format!("\n{text}\n{reason}\nRun it? [y]es, yes for this [r]un, {always}[N]o: ")
 }
 

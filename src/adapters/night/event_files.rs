@@ -99,7 +99,7 @@ impl EventSink for EventFiles {
         // Where a task or a run begins or ends, somebody may want to know.
         let border = event.name.starts_with("run_") || event.name == "task_done";
         if let Some(wake_up) = self.wake_up.as_ref().filter(|_| border) {
-            wake_up.ring();
+            wake_up.wake();
         }
     }
 }

@@ -44,6 +44,6 @@ impl Machine for LocalMachine {
     }
 
     fn sleep_guard(&self) -> Result<String, String> {
-        sleep::SleepInhibitor::blocking_hold().map(|guard| guard.name().to_owned())
+        sleep::SleepInhibitor::blocking_inhibit_sleep().map(|guard| guard.name().to_owned())
     }
 }

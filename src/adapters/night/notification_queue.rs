@@ -67,7 +67,7 @@ impl std::fmt::Debug for QueueSignal {
 
 impl DeliverySignal {
     /// Says that there is something new; returns at once.
-    pub fn ring(&self) {
+    pub fn wake(&self) {
         // A queue that is gone is not woken.
         drop(self.0.send(QueueSignal::New));
     }
@@ -168,7 +168,7 @@ pub fn blocking_deliver(options: &Options) -> Result<usize, String> {
         return Ok(0);
     }
     // Two couriers would only send everything twice.
-    let Ok(_lock) = StoreLock::take(&options.folder.join("lock"), "delivering events") else {
+    let Ok(_lock) = StoreLock::acquire(&options.folder.join("lock"), "delivering events") else {
         return Ok(0);
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

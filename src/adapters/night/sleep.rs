@@ -41,7 +41,7 @@ pub struct SleepInhibitor {
 
 impl SleepInhibitor {
     /// Tries every way this kind of machine has; an error says what became of each.
-    pub fn blocking_hold() -> Result<Self, String> {
+    pub fn blocking_inhibit_sleep() -> Result<Self, String> {
         let mut troubles = Vec::new();
         for (name, words) in WAYS {
             match blocking_try(name, words) {

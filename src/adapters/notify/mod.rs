@@ -129,7 +129,7 @@ impl Messenger {
         match &self.way {
             Way::Terminal => {
                 let mut out = std::io::stderr().lock();
-                writeln!(out, "tos: {}", text::visible(&clean.title))
+                writeln!(out, "tos: {}", text::escape_control_chars(&clean.title))
                     .map_err(|error| Refusal::lasting(error.to_string(), ""))
             }
             Way::Desktop => program::desktop(&clean, &self.stage()).await,
@@ -172,7 +172,7 @@ impl Messenger {
                 why = format!("{why}: {cause}");
                 source = cause.source();
             }
-            Refusal::passing(why, "check that this machine reaches the server")
+            Refusal::transient(why, "check that this machine reaches the server")
         };
         let client = client(&parsed, self.deadline).map_err(passing)?;
         let mut ask = client
@@ -239,7 +239,9 @@ impl Notifier for Messenger {
     fn tell<'a>(&'a self, notification: &'a Notification) -> BoxFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
             self.told(notification).await.map_err(|refusal| Refusal {
-                why: self.redactor.clean(&text::visible(&refusal.why)),
+                why: self
+                    .redactor
+                    .clean(&text::escape_control_chars(&refusal.why)),
                 ..refusal
             })
         })

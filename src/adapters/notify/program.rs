@@ -143,12 +143,12 @@ async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refu
         (said, status)
     };
     let (said, status) = tokio::time::timeout(deadline, work).await.map_err(|_| {
-        Refusal::passing(
+        Refusal::transient(
             format!("{program} did not end within {} s", deadline.as_secs()),
             "check what the program waits for",
         )
     })?;
-    let status = status.map_err(|error| Refusal::passing(error.to_string(), ""))?;
+    let status = status.map_err(|error| Refusal::transient(error.to_string(), ""))?;
     if status.success() {
         return Ok(());
     }
@@ -159,5 +159,8 @@ async fn ran(argv: &[String], input: &str, stage: &Stage<'_>) -> Result<(), Refu
     } else {
         format!("{program} ended with {status}: {said}")
     };
-    Err(Refusal::passing(why, "run the program by hand to see why"))
+    Err(Refusal::transient(
+        why,
+        "run the program by hand to see why",
+    ))
 }

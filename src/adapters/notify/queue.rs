@@ -119,7 +119,8 @@ impl NotificationQueue {
             .name("tos-notifications".to_owned())
             .spawn(move || deliver_all(work, &shared, &options))?;
         // Without its own folder nothing is kept for later; it is told all the same.
-        queue.lock = StoreLock::take(&queue.folder.join("lock"), "delivering notifications").ok();
+        queue.lock =
+            StoreLock::acquire(&queue.folder.join("lock"), "delivering notifications").ok();
         queue.adopt();
         Ok(queue)
     }
@@ -134,7 +135,7 @@ impl NotificationQueue {
                 && path.file_name().is_some_and(|name| name != UNDELIVERED);
             // Whoever lives holds the lock of its folder.
             let Some(_lock) = is_other
-                .then(|| StoreLock::take(&path.join("lock"), "taking over notifications").ok())
+                .then(|| StoreLock::acquire(&path.join("lock"), "taking over notifications").ok())
                 .flatten()
             else {
                 continue;

@@ -85,7 +85,7 @@ fn standard_input() -> Result<Vec<u8>, LoadError> {
 }
 
 /// Returns the copy of a plan that a run keeps: everything expanded, and read again as the same plan.
-pub fn copy_of(plan: &Plan) -> std::io::Result<Vec<u8>> {
+pub fn expanded_copy(plan: &Plan) -> std::io::Result<Vec<u8>> {
     let mut copy = Vec::new();
     plan_copy::write(plan, &mut copy)?;
     Ok(copy)
@@ -191,7 +191,7 @@ impl PlanFiles {
                 return Err(self.locate(
                     &PlanError::new(
                         item.mark,
-                        format!("`include` names files, found {}", item.shown()),
+                        format!("`include` names files, found {}", item.display_short()),
                     ),
                     None,
                 ));

@@ -17,5 +17,5 @@ pub(in crate::adapters) mod safe_open;
 mod slots;
 mod yaml;
 
-pub use loader::{copy_of, load_bytes};
+pub use loader::{expanded_copy, load_bytes};
 pub use plan_store::LocalPlanStore;

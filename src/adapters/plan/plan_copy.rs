@@ -15,7 +15,7 @@ pub(crate) fn write(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
         let error = "the tasks of agents are not copied";
         return Err(io::Error::new(io::ErrorKind::Unsupported, error));
     }
-    let (main, handlers) = plan.tasks.split_at(plan.main_tasks());
+    let (main, handlers) = plan.tasks.split_at(plan.main_task_count());
     writeln!(out, "tasks:")?;
     main.iter()
         .try_for_each(|task| write_task(plan, task, out))?;

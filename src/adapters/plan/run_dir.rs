@@ -252,7 +252,7 @@ impl RunDir for LocalRunDir {
         if self.has_log() {
             log::read(&self.log_path(), 0, |event| {
                 state.check(&event)?;
-                state.absorb(event);
+                state.apply_owned(event);
                 Ok(())
             })
             .map_err(|why| self.damaged(why))?;

@@ -231,7 +231,7 @@ impl YamlBuilder {
         let meaning = if quoted {
             ScalarValue::Text(text)
         } else {
-            scalar::meaning(text)
+            scalar::parse_scalar(text)
         };
         if !matches!(meaning, ScalarValue::Text(_)) {
             let message = format!("a key must be text, found {}`{text}`", meaning.kind());

@@ -70,7 +70,7 @@ pub(super) async fn overflowed(watched: Option<(PathBuf, u64)>) -> u64 {
     };
     loop {
         let (began, looked) = (Instant::now(), folder.clone());
-        let weigh = tokio::task::spawn_blocking(move || temporary::blocking_weight(&looked));
+        let weigh = tokio::task::spawn_blocking(move || temporary::blocking_disk_usage(&looked));
         let holds = weigh.await.unwrap_or(0);
         if holds > most {
             return holds;

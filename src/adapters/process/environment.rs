@@ -24,7 +24,7 @@ pub fn minimal(
             name.to_str().is_some_and(|name| {
                 wanted(name)
                     && !is_secret_name(name)
-                    && !redactor.finds_in(&value.to_string_lossy())
+                    && !redactor.contains_secret(&value.to_string_lossy())
             })
         })
         .cloned()

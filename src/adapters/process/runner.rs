@@ -158,7 +158,7 @@ impl LocalCommandRunner {
     fn environment_of(&self, order: &CommandRequest) -> Vec<(OsString, OsString)> {
         let mut environment = self.environment.clone();
         for (name, value) in &order.environment {
-            if !self.options.redactor.finds_in(value) {
+            if !self.options.redactor.contains_secret(value) {
                 environment.retain(|(known, _)| known != name.as_str());
                 environment.push((name.into(), value.into()));
             }

@@ -40,7 +40,7 @@ impl BackendSandbox {
     }
 
     /// Tries every backend anew, the ones that are not needed included, for `tos doctor`.
-    pub async fn examine(&self) -> SandboxReport {
+    pub async fn test_all_backends(&self) -> SandboxReport {
         let mut trials = Vec::new();
         for backend in &self.options.backends {
             trials.push(self_test::run(&self.options, *backend).await);
@@ -55,7 +55,7 @@ impl BackendSandbox {
                     return self.judged(Vec::new());
                 }
                 let report = self.judged(self_test::known_or_run(&self.options).await);
-                tracing::info!("{}", report.choice.sentence(report.level));
+                tracing::info!("{}", report.choice.describe(report.level));
                 report
             })
             .await
@@ -90,7 +90,7 @@ impl BackendSandbox {
         let report = self.in_force().await;
         let Some(backend) = report.choice.backend() else {
             return Err(SpawnError {
-                message: report.choice.sentence(report.level),
+                message: report.choice.describe(report.level),
             });
         };
         if backend == SandboxBackend::None {

@@ -167,7 +167,10 @@ fn spec(
         protected.extend(options.protected_by_mounts.iter().cloned());
     }
     let program = real(&options.program)?;
-    let temporary = options.temporary.as_deref().map(temporary::blocking_make);
+    let temporary = options
+        .temporary
+        .as_deref()
+        .map(temporary::blocking_create_folder);
     let temporary = temporary.transpose().map_err(|error| SpawnError {
         message: format!(
             "the temporary folder of the run cannot be made: {error}; free some space"

@@ -18,8 +18,8 @@ use crate::domain::{
     sandbox::{
         SandboxBackend,
         home::{
-            CREDENTIAL_NAMES, GIT_SETTINGS, SECRET_PLACES, is_secret, needed_by_folder,
-            needed_by_program,
+            CREDENTIAL_NAMES, GIT_SETTINGS, SECRET_PLACES, is_secret, paths_needed_by_folder,
+            paths_needed_by_program,
         },
     },
 };
@@ -317,7 +317,7 @@ impl ViewBuilder {
             let lower = text.to_lowercase();
             let speaks = ["extraheader", "password", "token"];
             let is_plain =
-                !redactor.finds_in(&text) && !speaks.iter().any(|word| lower.contains(word));
+                !redactor.contains_secret(&text) && !speaks.iter().any(|word| lower.contains(word));
             if is_plain && !text.is_empty() {
                 self.show(&path);
             }
@@ -336,7 +336,7 @@ impl ViewBuilder {
             return;
         }
         if let Some((top, rest)) = self.below(&end) {
-            let needed = needed_by_folder(rest, &|path| top.join(path).exists());
+            let needed = paths_needed_by_folder(rest, &|path| top.join(path).exists());
             self.show_all(&top, needed);
         }
         let entries = fs::read_dir(&end).into_iter().flatten().flatten();
@@ -365,7 +365,8 @@ impl ViewBuilder {
             if !is_installed && is_secret(rest) {
                 continue;
             }
-            let needed = needed_by_program(rest, is_installed, &|path| top.join(path).exists());
+            let needed =
+                paths_needed_by_program(rest, is_installed, &|path| top.join(path).exists());
             self.show_all(&top, needed);
         }
         self.show_interpreter(&end, is_installed, left);

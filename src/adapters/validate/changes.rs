@@ -21,7 +21,7 @@ use crate::{
         validate::{
             CollectedChange, EntryKind, FileChange, FileVersion, ProjectFacts,
             facts::{Language, SyntaxFacts},
-            facts_of_text, is_test_path, judges,
+            facts_of_text, is_judging_file, is_test_path,
         },
     },
 };
@@ -146,7 +146,7 @@ impl ChangeCollector<'_> {
         for (path, raw, before, delta) in self.deltas(&diff)? {
             let after = match delta {
                 Delta::Ignored => {
-                    if !path.ends_with('/') && judges(&path) {
+                    if !path.ends_with('/') && is_judging_file(&path) {
                         self.ignored.push(path);
                     }
                     continue;
@@ -373,7 +373,7 @@ fn side(path: &str, bytes: &[u8], executable: bool) -> FileVersion {
 }
 
 fn facts(path: &str, text: &str) -> SyntaxFacts {
-    let parsed = Language::of(path, text).and_then(|language| syntax::facts(language, text));
+    let parsed = Language::of(path, text).and_then(|language| syntax::parse_syntax(language, text));
     let Some(parsed) = parsed else {
         return facts_of_text(path, text);
     };
@@ -412,7 +412,10 @@ fn is_script(path: &str, executable: bool) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let plain = executable && !name.contains('.');
     let code = [".sh", ".bash", ".bats", ".py", ".js", ".mjs", ".rb", ".pl"];
-    plain || name == "package.json" || judges(path) || code.iter().any(|end| name.ends_with(end))
+    plain
+        || name == "package.json"
+        || is_judging_file(path)
+        || code.iter().any(|end| name.ends_with(end))
 }
 
 impl TreeListing {

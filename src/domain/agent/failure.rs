@@ -13,7 +13,7 @@ use super::{Agent, AgentKind, AgentReport};
 use crate::domain::{
     agent::quota,
     process::ExitStatus,
-    text::{head, tail, visible},
+    text::{escape_control_chars, head, tail},
 };
 
 /// How an agent ended.
@@ -53,12 +53,12 @@ pub enum AgentEnd {
 
 impl AgentEnd {
     /// Says in a few words why it did not do what it was asked.
-    pub fn sentence(&self, now: DateTime<FixedOffset>) -> String {
+    pub fn describe(&self, now: DateTime<FixedOffset>) -> String {
         match self {
             Self::Done => "it is done".to_owned(),
             Self::LimitReached { seconds, reason } => {
                 let when =
-                    renewed_on(*seconds, now).map_or(String::new(), |when| format!("; {when}"));
+                    renewal_day(*seconds, now).map_or(String::new(), |when| format!("; {when}"));
                 format!("its quota is used up{when} ({reason})")
             }
             Self::ProviderDown { reason, .. } => {
@@ -81,7 +81,9 @@ impl AgentEnd {
         let names: Vec<String> = refused
             .iter()
             .take(SHOWN_HOSTS)
-            .map(|host| visible(host.strip_suffix(":443").unwrap_or(host)).into_owned())
+            .map(|host| {
+                escape_control_chars(host.strip_suffix(":443").unwrap_or(host)).into_owned()
+            })
             .collect();
         let more = refused.len().saturating_sub(SHOWN_HOSTS);
         let more = if more > 0 {
@@ -115,7 +117,7 @@ impl AgentEnd {
 }
 
 /// Says on which day a limit is renewed; programs name the hour alone.
-pub fn renewed_on(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<String> {
+pub fn renewal_day(seconds: Option<u64>, now: DateTime<FixedOffset>) -> Option<String> {
     let wait = TimeDelta::try_seconds(i64::try_from(seconds?).ok()?)?;
     let until = now.checked_add_signed(wait)?;
     Some(format!(
@@ -201,7 +203,7 @@ fn says(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
 
 /// Returns the line that tells most: the last one that speaks of an error, else the last one with words in it, fit for a
 /// person's terminal. Lines that every start prints are left out.
-pub fn telling_line(text: &str) -> Option<String> {
+pub fn most_informative_line(text: &str) -> Option<String> {
     let lines = || {
         let lines = text.lines().map(str::trim);
         lines.filter(|line| {
@@ -218,7 +220,7 @@ pub fn telling_line(text: &str) -> Option<String> {
     };
     let line = lines().rfind(speaks).or_else(|| lines().next_back())?;
     let line = logged(line).unwrap_or(line);
-    Some(visible(&head(line, REASON, "...")).into_owned())
+    Some(escape_control_chars(&head(line, REASON, "...")).into_owned())
 }
 
 /// Returns the message of a line of a log in which values have names.
@@ -367,12 +369,16 @@ fn reason(agent: &Agent, report: &AgentReport, texts: &[String]) -> String {
             (None, "error_max_turns") => format!("it used up its turns ({kind})"),
             (None, _) => texts
                 .last()
-                .and_then(|text| telling_line(text))
+                .and_then(|text| most_informative_line(text))
                 .map_or_else(|| kind.clone(), |line| format!("{line} ({kind})")),
         };
     }
-    let told = texts.iter().rev().find_map(|text| telling_line(text));
-    let words = || telling_line(&report.reply).map(|line| format!("its last words: {line}"));
+    let told = texts
+        .iter()
+        .rev()
+        .find_map(|text| most_informative_line(text));
+    let words =
+        || most_informative_line(&report.reply).map(|line| format!("its last words: {line}"));
     told.or_else(words)
         .unwrap_or_else(|| "it said nothing".to_owned())
 }
@@ -412,7 +418,7 @@ mod tests {
     ) -> AgentEnd {
         let mut transcript = Transcript::new(kind);
         for line in lines {
-            transcript.line(line);
+            transcript.read_line(line);
         }
         let now = DateTime::parse_from_rfc3339("2026-11-29T07:17:25+00:00").unwrap();
         classify(
@@ -656,7 +662,10 @@ mod tests {
             "TypeError: x is not a function"
         );
         let line = "timestamp=2026 level=ERROR message=\"stream error\" error.error=\"AI_APICallError: slow down\" x=1";
-        assert_eq!(telling_line(line).unwrap(), "AI_APICallError: slow down");
+        assert_eq!(
+            most_informative_line(line).unwrap(),
+            "AI_APICallError: slow down"
+        );
         assert_eq!(
             reason(ended(AgentKind::Codex, &[], 1, SilentAgent::No, "")),
             "it said nothing"

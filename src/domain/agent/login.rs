@@ -54,7 +54,7 @@ pub enum LoginRenewal {
 
 /// Compares the copy of a login with the user's file. `given` tells whether the user's file still is what the copy was made
 /// from.
-pub fn renewal(copy: Option<&str>, users: Option<&str>, given: bool) -> LoginRenewal {
+pub fn compare_logins(copy: Option<&str>, users: Option<&str>, given: bool) -> LoginRenewal {
     let (Some(copy), Some(users)) = (copy, users) else {
         // Whoever deleted one of them has logged out there, and only there.
         return LoginRenewal::Nothing;
@@ -249,12 +249,15 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                renewal(Some(&new), Some(&old), true),
+                compare_logins(Some(&new), Some(&old), true),
                 LoginRenewal::WriteBack(new.clone())
             );
-            assert_eq!(renewal(Some(&old), Some(&old), true), LoginRenewal::Nothing);
             assert_eq!(
-                renewal(Some(&old), Some(&new), false),
+                compare_logins(Some(&old), Some(&old), true),
+                LoginRenewal::Nothing
+            );
+            assert_eq!(
+                compare_logins(Some(&old), Some(&new), false),
                 LoginRenewal::Refresh
             );
         }
@@ -275,15 +278,21 @@ mod tests {
             r#"{"claudeAiOauth":{}}"#,
         ] {
             assert_eq!(
-                renewal(Some(copy), Some(&old), true),
+                compare_logins(Some(copy), Some(&old), true),
                 LoginRenewal::Nothing,
                 "{copy}"
             );
         }
-        assert_eq!(renewal(None, Some(&old), true), LoginRenewal::Nothing);
-        assert_eq!(renewal(Some(&new), None, false), LoginRenewal::Nothing);
         assert_eq!(
-            renewal(Some("new"), Some("KEY=old"), true),
+            compare_logins(None, Some(&old), true),
+            LoginRenewal::Nothing
+        );
+        assert_eq!(
+            compare_logins(Some(&new), None, false),
+            LoginRenewal::Nothing
+        );
+        assert_eq!(
+            compare_logins(Some("new"), Some("KEY=old"), true),
             LoginRenewal::Nothing
         );
     }
@@ -293,18 +302,18 @@ mod tests {
         let users = claude("3", 2_000_000_720_000);
         let copy = claude("2", 2_000_000_360_000);
         assert_eq!(
-            renewal(Some(&copy), Some(&users), false),
+            compare_logins(Some(&copy), Some(&users), false),
             LoginRenewal::Refresh
         );
         let newer = claude("4", 2_000_001_000_000);
         assert_eq!(
-            renewal(Some(&newer), Some(&users), false),
+            compare_logins(Some(&newer), Some(&users), false),
             LoginRenewal::WriteBack(newer.clone())
         );
         // Of two that cannot be told apart the user's own stays.
         let other = claude("5", 2_000_000_720_000);
         assert_eq!(
-            renewal(Some(&other), Some(&users), false),
+            compare_logins(Some(&other), Some(&users), false),
             LoginRenewal::Nothing
         );
     }
@@ -315,17 +324,17 @@ mod tests {
         let bad = r#"{"refresh_token":"2","mcpServers":{"x":{"command":"bad"},"y":1},"base":"https://b","account_id":"me","hooks":1}"#;
         let expected = r#"{"refresh_token":"2","mcpServers":{"x":{"command":"good"}},"base":"https://a","account_id":"me"}"#;
         assert_eq!(
-            renewal(Some(bad), Some(old), true),
+            compare_logins(Some(bad), Some(old), true),
             LoginRenewal::WriteBack(expected.to_owned())
         );
         let stranger = bad.replace("\"me\"", "\"somebody\"");
         assert_eq!(
-            renewal(Some(&stranger), Some(old), true),
+            compare_logins(Some(&stranger), Some(old), true),
             LoginRenewal::Nothing
         );
         let shaped = old.replace("\"1\"", r#"{"a":1}"#);
         assert_eq!(
-            renewal(Some(&shaped), Some(old), true),
+            compare_logins(Some(&shaped), Some(old), true),
             LoginRenewal::Nothing
         );
     }

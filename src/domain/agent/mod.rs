@@ -13,7 +13,7 @@ mod transcript;
 
 use serde::{Deserialize, Serialize};
 
-pub use failure::{AgentEnd, SilentAgent, classify, renewed_on, telling_line};
+pub use failure::{AgentEnd, SilentAgent, classify, most_informative_line, renewal_day};
 pub use invocation::{
     CHECK_EDITED, CHECK_FILE, CHECK_FILES, CHECK_RAN, HELLO, INNER_PROGRAM, Invocation,
     MAX_ARGUMENT,
@@ -327,7 +327,7 @@ impl Agent {
     }
 
     /// Returns what is wrong with it.
-    pub fn fault(&self) -> Option<String> {
+    pub fn validation_error(&self) -> Option<String> {
         let placed = |word: &String| word.contains("{prompt}") || word.contains("{prompt_file}");
         if self.kind == AgentKind::Command && !self.args.iter().any(placed) {
             return Some(
@@ -358,7 +358,7 @@ impl Agent {
     }
 
     /// Returns the hosts it has to reach.
-    pub fn hosts(&self) -> Vec<String> {
+    pub fn required_hosts(&self) -> Vec<String> {
         if !self.hosts.is_empty() {
             return self.hosts.clone();
         }
@@ -367,7 +367,7 @@ impl Agent {
     }
 
     /// Returns what one call costs at most, in millionths of a dollar, where the program itself keeps to it.
-    pub fn ceiling_micro_usd(&self) -> Option<u64> {
+    pub fn max_cost_micro_usd(&self) -> Option<u64> {
         let most = self.max_budget_usd.filter(|_| self.keeps_to_budget())?;
         Some(u64::from(most) * 1_000_000)
     }
@@ -412,7 +412,7 @@ impl Agent {
         let counted = || {
             let usage = report.usage?;
             let model = self.model.as_deref().or(report.model.as_deref());
-            let price = self.price.or_else(|| TokenPrice::known(model?));
+            let price = self.price.or_else(|| TokenPrice::list_price(model?));
             Some(price?.micro_usd(usage))
         };
         report.micro_usd.or_else(counted)
@@ -428,12 +428,12 @@ mod tests {
         let agent: Agent = toml::from_str("kind = \"claude\"\nmax_budget_usd = 5").unwrap();
         assert_eq!(agent.with_budget(Some(2)).max_budget_usd, Some(2));
         assert_eq!(agent.with_budget(None).max_budget_usd, Some(5));
-        assert_eq!(agent.ceiling_micro_usd(), Some(5_000_000));
+        assert_eq!(agent.max_cost_micro_usd(), Some(5_000_000));
         let own = Agent {
             kind: AgentKind::Codex,
             ..agent
         };
-        assert_eq!(own.ceiling_micro_usd(), None, "nobody keeps to it");
+        assert_eq!(own.max_cost_micro_usd(), None, "nobody keeps to it");
     }
 
     #[test]
@@ -465,7 +465,7 @@ mod tests {
     #[test]
     fn a_cost_is_what_the_program_says_or_its_tokens_times_a_price() {
         let mut transcript = Transcript::new(AgentKind::Codex);
-        transcript.line(r#"{"type":"turn.completed","usage":{"input_tokens":2000000,"cached_input_tokens":1000000,"output_tokens":100000}}"#);
+        transcript.read_line(r#"{"type":"turn.completed","usage":{"input_tokens":2000000,"cached_input_tokens":1000000,"output_tokens":100000}}"#);
         let report = transcript.finish();
         let codex = Agent::simple(AgentKind::Codex);
         assert_eq!(codex.cost(&report), None, "nobody knows which model it was");

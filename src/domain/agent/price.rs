@@ -66,7 +66,7 @@ const KNOWN: [(&str, u64, u64, u64); 8] = [
 
 impl TokenPrice {
     /// Returns the list price of a model.
-    pub fn known(model: &str) -> Option<Self> {
+    pub fn list_price(model: &str) -> Option<Self> {
         // `openai/gpt-5` and `gpt-5` are the same model; `gpt-5.3` and `gpt-50` are not.
         let name = model.rsplit('/').next().unwrap_or(model);
         let same = |known: &str| {
@@ -104,10 +104,13 @@ mod tests {
 
     #[test]
     fn a_model_is_known_by_the_whole_of_its_name() {
-        assert!(TokenPrice::known("openai/gpt-5-codex").is_some());
-        assert_ne!(TokenPrice::known("gpt-5-mini"), TokenPrice::known("gpt-5"));
+        assert!(TokenPrice::list_price("openai/gpt-5-codex").is_some());
+        assert_ne!(
+            TokenPrice::list_price("gpt-5-mini"),
+            TokenPrice::list_price("gpt-5")
+        );
         for unknown in ["gpt-5.9", "gpt-50", "o3", ""] {
-            assert_eq!(TokenPrice::known(unknown), None, "{unknown}");
+            assert_eq!(TokenPrice::list_price(unknown), None, "{unknown}");
         }
     }
 

@@ -87,7 +87,7 @@ impl Transcript {
     }
 
     /// Reads one line of standard output.
-    pub fn line(&mut self, line: &str) {
+    pub fn read_line(&mut self, line: &str) {
         if !self.kind.has_envelope() {
             return self.prose(line);
         }
@@ -514,7 +514,7 @@ mod tests {
     fn read(kind: AgentKind, lines: &[&str]) -> AgentReport {
         let mut transcript = Transcript::new(kind);
         for line in lines {
-            transcript.line(line);
+            transcript.read_line(line);
         }
         transcript.finish()
     }

@@ -22,7 +22,7 @@ pub struct DefaultModes {
 
 impl DefaultModes {
     /// Returns the modes that new files and folders get under a umask.
-    pub const fn under(umask: u32) -> Self {
+    pub const fn from_umask(umask: u32) -> Self {
         Self {
             file: 0o666 & !umask,
             program: 0o777 & !umask,
@@ -156,7 +156,7 @@ mod tests {
             empty in prop::collection::btree_set(path(), 0..6),
             umask in 0..=0o777_u32,
         ) {
-            let record = DiskRecord { modes, empty, ..DiskRecord::new(DefaultModes::under(umask)) };
+            let record = DiskRecord { modes, empty, ..DiskRecord::new(DefaultModes::from_umask(umask)) };
             prop_assert_eq!(DiskRecord::from_bytes(&record.to_bytes()), Some(record));
         }
 
@@ -177,7 +177,7 @@ mod tests {
             "a/.GIT/config",
             "",
         ] {
-            let mut record = DiskRecord::new(DefaultModes::under(0o22));
+            let mut record = DiskRecord::new(DefaultModes::from_umask(0o22));
             record.empty.insert(path.into());
             assert_eq!(DiskRecord::from_bytes(&record.to_bytes()), None, "{path}");
         }
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_not_listed_is_usual() {
-        let mut record = DiskRecord::new(DefaultModes::under(0o27));
+        let mut record = DiskRecord::new(DefaultModes::from_umask(0o27));
         record.modes.insert(b"key".to_vec(), 0o600);
         let files = [("key", false), ("a", false), ("b", true)];
         let modes = files.map(|(path, program)| record.file_mode(path.as_bytes(), program));

@@ -109,7 +109,7 @@ pub enum ChangeKind {
 
 impl ChangeKind {
     /// Returns the letter git shows for it.
-    pub fn letter(self) -> char {
+    pub fn status_letter(self) -> char {
         match self {
             Self::Added => 'A',
             Self::Modified => 'M',
@@ -426,13 +426,13 @@ pub fn message(name: &str) -> Result<String, CheckpointError> {
 }
 
 /// Returns the name of the checkpoint whose commit message this is.
-pub fn name_of(message: &str) -> Option<&str> {
+pub fn checkpoint_name(message: &str) -> Option<&str> {
     let rest = message.lines().next()?.strip_prefix(SUBJECT)?;
     rest.strip_prefix(' ').map(str::trim)
 }
 
 /// Returns the number at the end of a ref below `prefix`.
-pub fn number_of(name: &str, prefix: &str) -> Option<u32> {
+pub fn ref_number(name: &str, prefix: &str) -> Option<u32> {
     let digits = name.strip_prefix(prefix)?;
     let plain = digits.bytes().all(|b| b.is_ascii_digit());
     if plain { digits.parse().ok() } else { None }
@@ -444,7 +444,7 @@ pub fn next_number(taken: impl IntoIterator<Item = u32>) -> u32 {
 }
 
 /// Returns a path as text: UTF-8 as it is, other bytes and control characters as `\xNN`.
-pub fn shown_path(path: &[u8]) -> String {
+pub fn display_path(path: &[u8]) -> String {
     let mut text = String::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -470,7 +470,7 @@ fn list(changes: &[PathChange]) -> String {
     let mut lines: Vec<String> = changes
         .iter()
         .take(SHOWN)
-        .map(|change| format!("{} {}", change.kind.letter(), change.path))
+        .map(|change| format!("{} {}", change.kind.status_letter(), change.path))
         .collect();
     if changes.len() > SHOWN {
         lines.push(format!("and {} more", changes.len() - SHOWN));
@@ -490,8 +490,8 @@ mod tests {
     fn a_name_becomes_the_subject_and_comes_back() {
         let message = message(" before step 3 ").unwrap();
         assert_eq!(message, "CHECKPOINT before step 3\n");
-        assert_eq!(name_of(&message), Some("before step 3"));
-        assert_eq!(name_of("fix: CHECKPOINT x"), None);
+        assert_eq!(checkpoint_name(&message), Some("before step 3"));
+        assert_eq!(checkpoint_name("fix: CHECKPOINT x"), None);
     }
 
     #[test]
@@ -507,7 +507,7 @@ mod tests {
     #[test]
     fn only_plain_numbers_below_the_prefix_count() {
         let refs = CheckpointRefs::of(None);
-        let number = |name| number_of(name, &refs.checkpoints);
+        let number = |name| ref_number(name, &refs.checkpoints);
         assert_eq!(number("refs/tos/checkpoints/12"), Some(12));
         assert_eq!(number("refs/tos/checkpoints/+1"), None);
         assert_eq!(number("refs/tos/checkpoints/1/2"), None);
@@ -537,7 +537,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_text_is_shown_without_loss() {
-        assert_eq!(shown_path(b"a/\xff\n\xe3\x81\x82"), "a/\\xFF\\x0Aあ");
+        assert_eq!(display_path(b"a/\xff\n\xe3\x81\x82"), "a/\\xFF\\x0Aあ");
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub fn find(name: &str) -> Option<&'static Drill> {
 pub const GOT_THROUGH: &str = "GOT THROUGH:";
 
 /// Writes an event as drills expect it.
-pub fn words(entry: &LedgerEntry) -> String {
+pub fn event_words(entry: &LedgerEntry) -> String {
     if let LedgerEntry::Task { end } = entry {
         return format!("task {} {}: {}", end.task, end.outcome.as_str(), end.reason);
     }
@@ -149,7 +149,7 @@ impl Drill {
                 DrillStep::Kill => None,
             })
             .collect();
-        let observed: Vec<String> = seen.entries.iter().map(words).collect();
+        let observed: Vec<String> = seen.entries.iter().map(event_words).collect();
         let unexpected = observed.iter().find(|event| {
             let known = |start: &&str| begins(event, start);
             NEVER.iter().any(known) && !self.expected.iter().any(known)
@@ -258,7 +258,7 @@ pub const FILE_MB: u64 = 16;
 pub const PROCESSES: u64 = 64;
 
 /// Returns the ceilings of the throw-away place, as its configuration says them.
-pub fn ceilings() -> Value {
+pub fn limit_settings() -> Value {
     json!({ "processes": PROCESSES, "file_mb": FILE_MB })
 }
 

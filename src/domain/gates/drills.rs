@@ -5,7 +5,7 @@ use crate::domain::ledger::{LedgerEntry, LedgerRecord};
 
 impl GateConfig {
     /// Returns every drill that some gate asks for, in the order of the gates.
-    pub fn drills(&self) -> Vec<String> {
+    pub fn required_drills(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for gate in &self.gate {
             for name in asked(gate) {

@@ -9,7 +9,7 @@ use super::{
     evidence::LedgerEvidence,
     metric,
     metric::{MetricValue, fires, minor},
-    seconds,
+    parse_duration_sec,
 };
 use crate::domain::{
     ledger::{LedgerEntry, LedgerRecord, PhaseMode, SessionStart},
@@ -142,7 +142,7 @@ pub fn eval(gates: &GateConfig, ledger: &[LedgerRecord], here: &GateContext) -> 
     GatesReport {
         permission: PhasePermission {
             unattended: allowed.unattended,
-            max_session_s: seconds(&allowed.max_session).unwrap_or(0),
+            max_session_s: parse_duration_sec(&allowed.max_session).unwrap_or(0),
             skip_dependents: allowed.skip == "dag",
             on_failure: allowed.on_failure,
             checkpoint_every: allowed.checkpoint_every,

@@ -217,7 +217,7 @@ pub(super) fn window(text: &str) -> Option<(NaiveTime, NaiveTime)> {
 }
 
 /// Returns the night a moment belongs to, named by the date on which its window opened; `None` by day.
-pub fn night_of(gates: &GateConfig, at: Timestamp) -> Option<NaiveDate> {
+pub fn night_date(gates: &GateConfig, at: Timestamp) -> Option<NaiveDate> {
     let (from, to) = window(&gates.night.window)?;
     let (date, time) = (at.date_naive(), at.time());
     if from <= to {

@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 
 use super::{
     DemotionRule, GateConfig, GateContext, Metric, Requirement,
-    evidence::{LedgerEvidence, SessionEvidence, TaskEvidence, night_of},
-    seconds,
+    evidence::{LedgerEvidence, SessionEvidence, TaskEvidence, night_date},
+    parse_duration_sec,
 };
 use crate::domain::{
     gates::duration_text,
@@ -250,7 +250,7 @@ fn sessions(require: &Requirement, evidence: &LedgerEvidence<'_>) -> Count {
     let least = require
         .min_active
         .as_deref()
-        .and_then(seconds)
+        .and_then(parse_duration_sec)
         .unwrap_or(u64::MAX);
     let mut count = nothing(String::new());
     for session in evidence.sessions() {
@@ -373,7 +373,7 @@ fn seen<'a>(
     let tasks = evidence.tasks();
     for session in evidence.sessions() {
         // A session belongs to the night in which it ended last; its tasks carry its id.
-        let Some(date) = night_of(gates, session.record.stamp.at)
+        let Some(date) = night_date(gates, session.record.stamp.at)
             .or_else(|| started_in(gates, &session, &tasks))
         else {
             continue;
@@ -423,7 +423,7 @@ fn started_in(
 ) -> Option<NaiveDate> {
     let id = &session.record.stamp.session;
     let first = tasks.iter().find(|task| &task.record.stamp.session == id)?;
-    night_of(gates, first.record.stamp.at)
+    night_date(gates, first.record.stamp.at)
 }
 
 fn concluded(require: &Requirement, evidence: &LedgerEvidence<'_>) -> Count {
@@ -453,7 +453,7 @@ fn events(kind: &str, evidence: &LedgerEvidence<'_>) -> Count {
         .filter(|record| record.entry.kind() == kind);
     let (mut names, mut seqs) = (Vec::new(), Vec::new());
     for record in found {
-        let line = record.entry.line();
+        let line = record.entry.display_line();
         if !names.contains(&line) {
             names.push(line);
         }
@@ -487,9 +487,11 @@ fn named(require: &Requirement, evidence: &LedgerEvidence<'_>, by_person: bool) 
             });
         if let Some(record) = found {
             count.evidence.push(record.seq);
-            count
-                .details
-                .push(format!("record {}: {}", record.seq, record.entry.line()));
+            count.details.push(format!(
+                "record {}: {}",
+                record.seq,
+                record.entry.display_line()
+            ));
         } else {
             open.push(name.as_str());
             count.details.push(format!("{name}: not on record"));

@@ -10,7 +10,11 @@ use super::{
 use crate::domain::ledger::LedgerRecord;
 
 /// Returns the drills that the gate ahead lacks, and those that would clear what suspends work.
-pub fn missing(gates: &GateConfig, ledger: &[LedgerRecord], here: &GateContext) -> Vec<String> {
+pub fn missing_drills(
+    gates: &GateConfig,
+    ledger: &[LedgerRecord],
+    here: &GateContext,
+) -> Vec<String> {
     let report = eval(gates, ledger, here);
     let Some(standing) = report.autonomy() else {
         return Vec::new();

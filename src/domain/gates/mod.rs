@@ -27,9 +27,9 @@ pub use eval::{
     GateContext, GateRefusal, GateReport, GatesReport, PhasePermission, StartRequest, TrackStatus,
     eval, may_start,
 };
-pub use evidence::night_of;
+pub use evidence::night_date;
 pub use metric::MetricValue;
-pub use missing::missing;
+pub use missing::missing_drills;
 pub use next_steps::next_steps_text;
 pub use observations::{ObservedChange, observations};
 pub use table::{explain, table};
@@ -323,7 +323,7 @@ const GOOD_KINDS: [&str; 2] = ["retry.success", "checkpoint"];
 
 impl GateConfig {
     /// Returns everything that is wrong between the values, one sentence each.
-    pub fn faults(&self) -> Vec<String> {
+    pub fn validation_errors(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.schema != 1 {
             faults.push(format!("`schema` is {}; this tos knows 1", self.schema));
@@ -374,7 +374,7 @@ impl GateConfig {
                 "phase `{name}` inherits from `{parent}`, which must exist and inherit nothing"
             ));
         }
-        if !phase.max_session.is_empty() && seconds(&phase.max_session).is_none() {
+        if !phase.max_session.is_empty() && parse_duration_sec(&phase.max_session).is_none() {
             faults.push(format!(
                 "`phase.{name}.max_session` is \"{}\"; write it like \"45m\" or \"2h\"",
                 phase.max_session
@@ -514,7 +514,13 @@ impl Requirement {
                 Some("it needs `where = { outcome = \"success\" }`")
             }
             Metric::SessionsDirty => Some("this metric can only lead back"),
-            Metric::SessionsStreak if self.min_active.as_deref().and_then(seconds).is_none() => {
+            Metric::SessionsStreak
+                if self
+                    .min_active
+                    .as_deref()
+                    .and_then(parse_duration_sec)
+                    .is_none() =>
+            {
                 Some("it needs `min_active`, e.g. \"45m\"")
             }
             Metric::NightsStreak if self.min_tasks == 0 => Some("it needs `min_tasks`"),
@@ -532,7 +538,7 @@ impl Requirement {
 }
 
 /// Reads `45m`, `2h`, `90s` or `0m`.
-pub fn seconds(text: &str) -> Option<u64> {
+pub fn parse_duration_sec(text: &str) -> Option<u64> {
     let (number, factor) = [("h", 3600), ("m", 60), ("s", 1)]
         .iter()
         .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))?;

@@ -39,7 +39,7 @@ impl JobMachine {
             role,
             prompt: text.clone(),
             job: job.index,
-            turn: job.turns_of(role),
+            turn: job.reply_count(role),
             deadline: *self.rules.deadlines.of(role),
         };
         self.emit(EventKind::QueryStarted {
@@ -56,7 +56,7 @@ impl JobMachine {
         let payload = facts.payload.as_ref();
         let accepted = |role| {
             step.accepted(role)
-                .and_then(|text| proposal::pretty(role, text))
+                .and_then(|text| proposal::format_reply(role, text))
                 .unwrap_or_else(|| "null".to_owned())
         };
         let items = self.state.job.as_ref().map(|job| job.history.as_slice());
@@ -195,9 +195,9 @@ impl JobMachine {
         let step = self.state.job.as_ref()?.step.as_ref()?;
         let reply = step.turn(role).reply.as_ref()?;
         let parsed = match role {
-            ModelRole::Draft => proposal::draft(&reply.text).map(drop),
-            ModelRole::Review => proposal::review(&reply.text).map(drop),
-            ModelRole::Final => proposal::final_(&reply.text).map(drop),
+            ModelRole::Draft => proposal::parse_draft(&reply.text).map(drop),
+            ModelRole::Review => proposal::parse_review(&reply.text).map(drop),
+            ModelRole::Final => proposal::parse_final(&reply.text).map(drop),
         };
         let why = parsed.err().map(|unusable| unusable.reason);
         // What was cut off may have gone on with a correction, so not even a whole object counts.
@@ -212,7 +212,7 @@ impl JobMachine {
     fn rejected(&self) -> bool {
         let step = self.state.job.as_ref().and_then(|job| job.step.as_ref());
         let text = step.and_then(|step| step.accepted(ModelRole::Review));
-        let approval = text.and_then(|text| proposal::review(text).ok());
+        let approval = text.and_then(|text| proposal::parse_review(text).ok());
         self.rules.require_approval && approval.is_some_and(|review| !review.approval)
     }
 

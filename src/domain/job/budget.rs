@@ -60,7 +60,7 @@ pub enum BudgetLimit {
 
 impl BudgetLimit {
     /// Returns the key of the configuration file that sets it.
-    pub const fn key(self) -> &'static str {
+    pub const fn config_key(self) -> &'static str {
         match self {
             Self::Tokens => "budget.max_tokens",
             Self::Cost => "budget.max_cost",
@@ -84,7 +84,7 @@ pub struct ExceededLimit {
 
 impl fmt::Display for ExceededLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (spent, limit, key) = (self.spent, self.limit, self.which.key());
+        let (spent, limit, key) = (self.spent, self.limit, self.which.config_key());
         match self.which {
             BudgetLimit::Tokens => write!(f, "{spent:.0} of {limit:.0} tokens are used ({key})"),
             BudgetLimit::Cost => write!(f, "{spent:.4} of {limit:.4} is spent ({key})"),
@@ -99,7 +99,7 @@ impl fmt::Display for ExceededLimit {
     clippy::cast_precision_loss,
     reason = "only shown; the comparison of tokens is exact"
 )]
-pub fn reached(spent: &BudgetUsage, budget: &JobBudget) -> Option<ExceededLimit> {
+pub fn exceeded_limit(spent: &BudgetUsage, budget: &JobBudget) -> Option<ExceededLimit> {
     let tokens = budget
         .max_tokens
         .filter(|limit| spent.tokens >= *limit)
@@ -138,7 +138,7 @@ mod tests {
     };
 
     fn sentence(budget: JobBudget) -> Option<String> {
-        reached(&SPENT, &budget).map(|exceeded| exceeded.to_string())
+        exceeded_limit(&SPENT, &budget).map(|exceeded| exceeded.to_string())
     }
 
     #[test]

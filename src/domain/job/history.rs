@@ -91,14 +91,14 @@ pub fn item(step: &StepState) -> StepHistory {
 
 /// Returns the model's own summary of a step; empty where the step did not come so far.
 pub fn summary(step: &StepState) -> String {
-    let reply = step.accepted(ModelRole::Final).map(proposal::final_);
+    let reply = step.accepted(ModelRole::Final).map(proposal::parse_final);
     reply
         .and_then(Result::ok)
         .map_or_else(String::new, |reply| reply.summary)
 }
 
 fn review(step: &StepState) -> String {
-    let reply = step.accepted(ModelRole::Review).map(proposal::review);
+    let reply = step.accepted(ModelRole::Review).map(proposal::parse_review);
     reply
         .and_then(Result::ok)
         .map_or_else(String::new, |reply| reply.review)
@@ -165,12 +165,15 @@ pub fn exit_words(exit: &ExitStatus) -> String {
         ExitStatus::Code { code } => format!("exit {code}"),
         ExitStatus::Signal { signal } => format!("ended by signal {signal}"),
         ExitStatus::TimedOut { after_ms } => {
-            format!("timed out after {} s", text::seconds(*after_ms))
+            format!(
+                "timed out after {} s",
+                text::format_ms_as_seconds(*after_ms)
+            )
         }
         ExitStatus::Idle { after_ms } => {
             format!(
                 "ended after {} s without a sign of life",
-                text::seconds(*after_ms)
+                text::format_ms_as_seconds(*after_ms)
             )
         }
         ExitStatus::DiskTaken { taken_bytes } => format!(

@@ -185,7 +185,7 @@ impl JobMachine {
     }
 
     /// Forgets everything: the records have moved to the archive.
-    pub fn start_over(&mut self) {
+    pub fn reset(&mut self) {
         self.state = JobLoopState::default();
     }
 
@@ -432,7 +432,7 @@ impl JobMachine {
 
     fn over_budget(&self) -> Option<String> {
         let spent = self.state.job.as_ref()?.spent;
-        let reached = budget::reached(&spent, &self.rules.budget)?;
+        let reached = budget::exceeded_limit(&spent, &self.rules.budget)?;
         Some(format!("paused: {reached}"))
     }
 

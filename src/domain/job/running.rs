@@ -26,9 +26,9 @@ impl JobMachine {
     pub(super) fn judge(&mut self) -> JobEffect {
         let reply = self.step().and_then(|step| step.accepted(ModelRole::Final));
         let commands = reply
-            .and_then(|text| proposal::final_(text).ok())
+            .and_then(|text| proposal::parse_final(text).ok())
             .map_or_else(Vec::new, |reply| reply.commands);
-        let verdicts: Vec<PolicyVerdict> = self.policy.judge_in_order(&commands, &self.world);
+        let verdicts: Vec<PolicyVerdict> = self.policy.judge_sequence(&commands, &self.world);
         self.emit(EventKind::Judged { commands, verdicts });
         self.next()
     }

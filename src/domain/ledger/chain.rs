@@ -23,11 +23,11 @@ pub struct ChainAnchor {
 
 impl ChainAnchor {
     /// Returns the text of a commit trailer: `<seq>:<hash>`.
-    pub fn trailer(&self) -> String {
+    pub fn commit_trailer(&self) -> String {
         format!("{}:{}", self.seq, self.hash)
     }
 
-    /// Reads what [`Self::trailer`] wrote.
+    /// Reads what [`Self::commit_trailer`] wrote.
     pub fn from_trailer(text: &str) -> Option<Self> {
         let (seq, hash) = text.trim().split_once(':')?;
         let whole = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -73,7 +73,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Returns the line of a record, with its hash and line feed, and the anchor that names it.
-pub fn seal(record: &LedgerRecord) -> Result<(String, ChainAnchor), serde_json::Error> {
+pub fn chain_record(record: &LedgerRecord) -> Result<(String, ChainAnchor), serde_json::Error> {
     let body = serde_json::to_string(record)?;
     let hash = sha256(body.as_bytes());
     let open = body.strip_suffix('}').unwrap_or(&body);
@@ -202,7 +202,7 @@ mod tests {
             hash: ROOT.into(),
         };
         for seq in 0..count {
-            let (line, anchor) = seal(&record(seq, &last.hash)).unwrap();
+            let (line, anchor) = chain_record(&record(seq, &last.hash)).unwrap();
             lines.push(line);
             last = anchor;
         }
@@ -215,7 +215,10 @@ mod tests {
         let chain = verify(lines.concat().as_bytes(), std::slice::from_ref(&head)).unwrap();
         assert_eq!(chain.records.len(), 5);
         assert_eq!(chain.head, Some(head.clone()));
-        assert_eq!(ChainAnchor::from_trailer(&head.trailer()), Some(head));
+        assert_eq!(
+            ChainAnchor::from_trailer(&head.commit_trailer()),
+            Some(head)
+        );
     }
 
     #[test]

@@ -439,7 +439,7 @@ impl LedgerEntry {
 
     /// Returns one line for people.
     #[expect(clippy::too_many_lines, reason = "one line a kind")]
-    pub fn line(&self) -> String {
+    pub fn display_line(&self) -> String {
         match self {
             Self::SessionStart { start } => format!(
                 "{}, planned {} s, {} {}, {}",

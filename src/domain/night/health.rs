@@ -102,7 +102,7 @@ pub struct HealthFacts {
 }
 
 /// Judges what was seen, by what the phase asks for.
-pub fn examine(facts: &HealthFacts, permission: &PhasePermission) -> Vec<HealthFinding> {
+pub fn evaluate_health(facts: &HealthFacts, permission: &PhasePermission) -> Vec<HealthFinding> {
     let mut findings: Vec<HealthFinding> = facts.agents.iter().flat_map(agent).collect();
     findings.extend([
         task_folder(&facts.free),
@@ -142,7 +142,7 @@ const KNOWN: [&str; 5] = [
 ];
 
 /// Returns the first finding that keeps a night from beginning.
-pub fn first_red(findings: &[HealthFinding]) -> Option<&HealthFinding> {
+pub fn first_blocking_finding(findings: &[HealthFinding]) -> Option<&HealthFinding> {
     findings.iter().find(|one| one.colour == HealthStatus::Red)
 }
 
@@ -374,7 +374,7 @@ mod tests {
             need_before_start: vec!["health".into()],
             ..PhasePermission::default()
         };
-        let all = examine(facts, &permission).into_iter();
+        let all = evaluate_health(facts, &permission).into_iter();
         all.filter(|one| one.colour != HealthStatus::Ok)
             .map(|one| (one.what, one.colour))
             .collect()
@@ -453,9 +453,9 @@ mod tests {
             need_before_start: vec!["moonlight".into()],
             ..PhasePermission::default()
         };
-        let findings = examine(&facts(), &permission);
+        let findings = evaluate_health(&facts(), &permission);
         assert_eq!(
-            first_red(&findings).map(|one| one.what.as_str()),
+            first_blocking_finding(&findings).map(|one| one.what.as_str()),
             Some("gates")
         );
     }

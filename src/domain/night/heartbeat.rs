@@ -41,7 +41,11 @@ pub fn open_sessions(records: &[LedgerRecord]) -> Vec<String> {
     clippy::wildcard_enum_match_arm,
     reason = "only a few kinds of records count against a session"
 )]
-pub fn crash_end(records: &[LedgerRecord], session: &str, beat: Option<&Heartbeat>) -> SessionEnd {
+pub fn session_end_after_crash(
+    records: &[LedgerRecord],
+    session: &str,
+    beat: Option<&Heartbeat>,
+) -> SessionEnd {
     let mut end = SessionEnd {
         ended_by: "crash".to_owned(),
         abnormal: 1,

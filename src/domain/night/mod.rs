@@ -10,9 +10,9 @@ mod summary;
 mod time_of_day;
 
 pub use event::RunEvent;
-pub use heartbeat::{Heartbeat, crash_end, open_sessions};
+pub use heartbeat::{Heartbeat, open_sessions, session_end_after_crash};
 pub use summary::{
     Highlights, NightSummary, OutcomeCounts, SessionSummary, TaskSummary, TimelineEntry, dollars,
-    runs, summarise,
+    run_ids, summarise_run,
 };
 pub use time_of_day::seconds_until;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::{
     ledger::{LedgerEntry, LedgerRecord, SessionEnd, SessionStart, TaskEnd, TaskOutcome},
-    tasks::{records_of, take_back},
+    tasks::{records_of_run, revert_success},
     time::{Timestamp, duration_words},
 };
 
@@ -142,7 +142,7 @@ pub struct NightSummary {
 }
 
 /// Returns the runs on record, the oldest first.
-pub fn runs(records: &[LedgerRecord]) -> Vec<String> {
+pub fn run_ids(records: &[LedgerRecord]) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
     for record in records {
         if let LedgerEntry::SessionStart { start } = &record.entry {
@@ -161,8 +161,8 @@ pub fn runs(records: &[LedgerRecord]) -> Vec<String> {
 }
 
 /// Reads what a run came to; `None` where the ledger does not know it.
-pub fn summarise(records: &[LedgerRecord], run: &str) -> Option<NightSummary> {
-    let own = records_of(records, run);
+pub fn summarise_run(records: &[LedgerRecord], run: &str) -> Option<NightSummary> {
+    let own = records_of_run(records, run);
     let (first, last) = (own.first()?, own.last()?);
     let mut summary = NightSummary {
         run: run.to_owned(),
@@ -223,7 +223,7 @@ impl NightSummary {
                 self.tip = Some(commit.clone());
                 for end in &mut self.tasks {
                     if undone.contains(&end.task) {
-                        take_back(end, reason);
+                        revert_success(end, reason);
                     }
                 }
                 self.mark(record);
@@ -244,7 +244,7 @@ impl NightSummary {
         self.marks.push(TimelineEntry {
             at: record.stamp.at,
             kind: record.entry.kind().to_owned(),
-            line: record.entry.line(),
+            line: record.entry.display_line(),
         });
     }
 
@@ -326,7 +326,7 @@ impl NightSummary {
     }
 
     /// Returns the word for how the last session ended.
-    pub fn ended_by(&self) -> &str {
+    pub fn last_session_end(&self) -> &str {
         let last = self.sessions.last().and_then(|one| one.end.as_ref());
         last.map_or("not over", |end| end.ended_by.as_str())
     }
@@ -417,8 +417,8 @@ impl NightSummary {
                 "look at the repository before anything else runs: tos ledger show".to_owned(),
             );
         }
-        if open > 0 && self.ended_by() != "queue_empty" {
-            let why = match self.ended_by() {
+        if open > 0 && self.last_session_end() != "queue_empty" {
+            let why = match self.last_session_end() {
                 "quota" => "when the agent's quota is renewed",
                 "provider" => "when the agent's provider answers again",
                 "needs_person" => "after what the reason asks of you",
@@ -588,7 +588,7 @@ mod tests {
                 record(1, "r", task("a", TaskOutcome::Blocked, "no")),
                 record(2, "r", end("crash")),
             ];
-            summarise(&records, "r").unwrap().top.next[0].clone()
+            summarise_run(&records, "r").unwrap().top.next[0].clone()
         };
         assert!(next(true).ends_with("tos night resume --attended r"));
         assert!(next(false).ends_with("tos night resume r"));
@@ -604,7 +604,7 @@ mod tests {
             let failed = task("a", TaskOutcome::Failed, "no");
             records.push(record(8, "r", failed));
             records.push(record(9, "r", end("queue_empty")));
-            summarise(&records, "r").unwrap().top.next
+            summarise_run(&records, "r").unwrap().top.next
         };
         assert_eq!(next(&[None]), [""; 0]);
         assert_eq!(
@@ -655,7 +655,7 @@ mod tests {
             record(8, "s2", task("d", NotRun, "not run")),
             record(9, "s2", end("two_failures")),
         ];
-        let summary = summarise(&records, "r").unwrap();
+        let summary = summarise_run(&records, "r").unwrap();
         let counts = OutcomeCounts {
             success: 1,
             failed: 2,
@@ -675,7 +675,7 @@ mod tests {
             ]
         );
         assert_eq!(summary.tip.as_deref(), Some("commit-a"));
-        assert_eq!(runs(&records), ["r", "other"]);
+        assert_eq!(run_ids(&records), ["r", "other"]);
     }
 
     #[test]
@@ -691,12 +691,12 @@ mod tests {
             record(1, "r", task("a", TaskOutcome::Success, "accepted")),
             record(2, "r", restore),
         ];
-        let summary = summarise(&records, "r").unwrap();
+        let summary = summarise_run(&records, "r").unwrap();
         assert_eq!((summary.counts.failed, summary.counts.unknown), (1, 3));
         assert_eq!(
-            (summary.tip.as_deref(), summary.ended_by()),
+            (summary.tip.as_deref(), summary.last_session_end()),
             (Some("base"), "not over")
         );
-        assert_eq!(summarise(&records, "x"), None);
+        assert_eq!(summarise_run(&records, "x"), None);
     }
 }

@@ -5,8 +5,8 @@ mod of_plan;
 
 use serde::{Deserialize, Serialize};
 
-pub use of_job::of_job;
-pub use of_plan::of_plan;
+pub use of_job::job_notification;
+pub use of_plan::plan_notification;
 
 use crate::domain::{redaction::Redactor, time::Timestamp};
 
@@ -246,7 +246,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Makes one that another try may overcome.
-    pub fn passing(why: impl Into<String>, remedy: &str) -> Self {
+    pub fn transient(why: impl Into<String>, remedy: &str) -> Self {
         Self {
             why: why.into(),
             remedy: remedy.to_owned(),

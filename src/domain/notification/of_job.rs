@@ -8,7 +8,7 @@ use crate::domain::job::{
 };
 
 /// Returns what an event of a job is worth telling; `state` is the state after it.
-pub fn of_job(event: &RunLogEvent, state: &JobLoopState) -> Option<Notification> {
+pub fn job_notification(event: &RunLogEvent, state: &JobLoopState) -> Option<Notification> {
     if let EventKind::ApprovalAsked { index, id } = &event.event {
         return Some(asked(*index, id, event, state));
     }
@@ -108,7 +108,7 @@ mod tests {
     fn told(kind: EventKind) -> Option<Notification> {
         let mut state = JobLoopState::default();
         state.facts.job_name = "sales".to_owned();
-        of_job(&event(kind), &state)
+        job_notification(&event(kind), &state)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::domain::plan::state::{RunState, StatusReason, TaskState, TaskStatus};
 const NAMED: usize = 5;
 
 /// Returns what the end of a run is worth telling; nothing where a person cancelled it.
-pub fn of_plan(state: &RunState, run: &str) -> Option<Notification> {
+pub fn plan_notification(state: &RunState, run: &str) -> Option<Notification> {
     // A plan without a goal is called by its file.
     let goal = state.created.goal.as_deref();
     let name = goal.unwrap_or(&state.created.plan);
@@ -37,7 +37,10 @@ pub fn of_plan(state: &RunState, run: &str) -> Option<Notification> {
 }
 
 fn counts(state: &RunState) -> String {
-    let counts = state.counts().into_iter().filter(|(_, count)| *count > 0);
+    let counts = state
+        .status_counts()
+        .into_iter()
+        .filter(|(_, count)| *count > 0);
     let words: Vec<String> = counts
         .map(|(status, count)| format!("{count} {}", status.name()))
         .collect();

@@ -104,7 +104,7 @@ fn param(
 }
 
 fn kind_of(node: &YamlNode, key: &str) -> Result<&'static str, PlanError> {
-    match node.meaning() {
+    match node.scalar_value() {
         Some(ScalarValue::Text(_) | ScalarValue::Date) => Ok("string"),
         Some(ScalarValue::Int(_)) => Ok("integer"),
         Some(ScalarValue::Float(_)) => Ok("number"),
@@ -112,7 +112,7 @@ fn kind_of(node: &YamlNode, key: &str) -> Result<&'static str, PlanError> {
         Some(ScalarValue::Null | ScalarValue::HugeInt) | None => {
             let message = format!(
                 "parameter `{key}` needs a default or a mapping with `type`, found {}",
-                node.shown()
+                node.display_short()
             );
             Err(PlanError::new(node.mark, message))
         }
@@ -120,7 +120,7 @@ fn kind_of(node: &YamlNode, key: &str) -> Result<&'static str, PlanError> {
 }
 
 fn plain_text(node: &YamlNode) -> String {
-    match (&node.value, node.meaning()) {
+    match (&node.value, node.scalar_value()) {
         (_, Some(ScalarValue::Bool(value))) => value.to_string(),
         (_, Some(ScalarValue::Int(value))) => value.to_string(),
         (YamlValue::Scalar { text, .. }, _) => text.to_string(),
@@ -182,7 +182,7 @@ pub(super) fn combinations<'a>(
         let mut next = Vec::with_capacity(scopes.len() * values.len());
         for scope in &scopes {
             for value in values {
-                if value.meaning().is_none() {
+                if value.scalar_value().is_none() {
                     return Err(field.at(value).fault("may only have plain values"));
                 }
                 let mut scope = scope.clone();

@@ -10,7 +10,7 @@ use crate::domain::plan::{
 const NAMED: usize = 3;
 
 /// Returns why a task failed, was skipped or was canceled; nothing where there is nothing to explain.
-pub fn why(plan: &Plan, state: &RunState, index: TaskIndex) -> Option<String> {
+pub fn explain_status(plan: &Plan, state: &RunState, index: TaskIndex) -> Option<String> {
     let (task, done) = (plan.task(index)?, state.task(index)?);
     let told = match done.status {
         TaskStatus::Failed if task.allow_failure() => {
@@ -160,7 +160,7 @@ pub fn allowed(plan: &Plan, state: &RunState) -> Option<String> {
 }
 
 /// Returns the microseconds a task took, or, while it runs, has taken until `now`.
-pub fn took(task: &TaskState, now: Millis) -> Option<u64> {
+pub fn elapsed_micros(task: &TaskState, now: Millis) -> Option<u64> {
     if task.status != TaskStatus::Running {
         return task.took_us;
     }
@@ -169,7 +169,7 @@ pub fn took(task: &TaskState, now: Millis) -> Option<u64> {
 }
 
 /// Returns the tasks that a word means: the one of that id, or all that a matrix has made of it.
-pub fn named(ids: &[String], word: &str) -> Vec<TaskIndex> {
+pub fn tasks_named(ids: &[String], word: &str) -> Vec<TaskIndex> {
     let numbered = || (0_u32..).zip(ids);
     if let Some((index, _)) = numbered().find(|(_, id)| *id == word) {
         return vec![index];
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn a_name_means_a_task_or_a_matrix() {
         let ids = ["build-linux", "build-mac", "build", "buildings"].map(str::to_owned);
-        assert_eq!(named(&ids, "build"), [2]);
-        assert_eq!(named(&ids[..2], "build"), [0, 1]);
-        assert_eq!(named(&ids, "buil"), [0_u32; 0]);
-        assert_eq!(named(&ids[..2], "build-"), [0_u32; 0]);
+        assert_eq!(tasks_named(&ids, "build"), [2]);
+        assert_eq!(tasks_named(&ids[..2], "build"), [0, 1]);
+        assert_eq!(tasks_named(&ids, "buil"), [0_u32; 0]);
+        assert_eq!(tasks_named(&ids[..2], "build-"), [0_u32; 0]);
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
             started_at: Some(1_000),
             ..TaskState::default()
         };
-        assert_eq!(took(&task, 3_500), Some(2_500_000));
-        assert_eq!(took(&TaskState::default(), 3_500), None);
+        assert_eq!(elapsed_micros(&task, 3_500), Some(2_500_000));
+        assert_eq!(elapsed_micros(&TaskState::default(), 3_500), None);
     }
 }

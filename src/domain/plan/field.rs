@@ -25,7 +25,10 @@ impl<'a> PlanField<'a> {
         } = self;
         PlanError::new(
             node.mark,
-            format!("field `{name}` of {owner} {rule}, found {}", node.shown()),
+            format!(
+                "field `{name}` of {owner} {rule}, found {}",
+                node.display_short()
+            ),
         )
     }
 
@@ -40,7 +43,7 @@ impl<'a> PlanField<'a> {
 
     /// Returns a text, which may be empty.
     pub(super) fn any_text(&self) -> Result<String, PlanError> {
-        let text = match self.node.meaning() {
+        let text = match self.node.scalar_value() {
             Some(ScalarValue::Text(text)) => text,
             Some(_) => {
                 return Err(self.fault("must be text").with("put the value in quotes"));
@@ -200,7 +203,7 @@ impl<'a> PlanField<'a> {
 
     /// Returns what a value means; a text that was filled from parameters is read again.
     fn meaning(&self) -> Option<ScalarValue<'a>> {
-        self.node.meaning()
+        self.node.scalar_value()
     }
 }
 

@@ -64,27 +64,30 @@ impl PlanGraph {
     }
 
     /// Returns what `task` depends on.
-    pub fn upstream(&self, task: TaskIndex) -> &[TaskIndex] {
+    pub fn dependencies(&self, task: TaskIndex) -> &[TaskIndex] {
         self.upstream.of(task)
     }
 
     /// Returns what depends on `task`.
-    pub fn downstream(&self, task: TaskIndex) -> &[TaskIndex] {
+    pub fn dependents(&self, task: TaskIndex) -> &[TaskIndex] {
         self.downstream.of(task)
     }
 
     /// Returns the tasks in an order in which nothing comes before what it depends on: first in, first out,
     /// roots as in the plan. Tasks on a circle, or behind one, are missing.
     pub fn order(&self) -> Vec<TaskIndex> {
-        let mut open: Vec<usize> = self.tasks().map(|task| self.upstream(task).len()).collect();
+        let mut open: Vec<usize> = self
+            .tasks()
+            .map(|task| self.dependencies(task).len())
+            .collect();
         let mut order: Vec<TaskIndex> = self
             .tasks()
-            .filter(|task| self.upstream(*task).is_empty())
+            .filter(|task| self.dependencies(*task).is_empty())
             .collect();
         let mut next = 0;
         while let Some(task) = order.get(next).copied() {
             next += 1;
-            for after in self.downstream(task) {
+            for after in self.dependents(task) {
                 if let Some(count) = open.get_mut(*after as usize) {
                     *count = count.saturating_sub(1);
                     if *count == 0 {
@@ -97,7 +100,7 @@ impl PlanGraph {
     }
 
     /// Returns one circle, each task depending on the next and the last on the first.
-    pub fn circle(&self) -> Option<Vec<TaskIndex>> {
+    pub fn find_cycle(&self) -> Option<Vec<TaskIndex>> {
         let order = self.order();
         if order.len() == self.len() {
             return None;
@@ -120,18 +123,18 @@ impl PlanGraph {
             *seen = path.len();
             path.push(task);
             // Every stuck task waits for a stuck one, so the walk ends only on the circle.
-            task = self.upstream(task).iter().copied().find(is_stuck)?;
+            task = self.dependencies(task).iter().copied().find(is_stuck)?;
         }
     }
 
     /// Returns `task` and everything behind it.
-    pub fn downstream_of(&self, roots: &[TaskIndex]) -> Vec<TaskIndex> {
-        self.reach(roots, |task| self.downstream(task))
+    pub fn transitive_dependents(&self, roots: &[TaskIndex]) -> Vec<TaskIndex> {
+        self.reach(roots, |task| self.dependents(task))
     }
 
     /// Returns `task` and everything before it.
-    pub fn upstream_of(&self, roots: &[TaskIndex]) -> Vec<TaskIndex> {
-        self.reach(roots, |task| self.upstream(task))
+    pub fn transitive_dependencies(&self, roots: &[TaskIndex]) -> Vec<TaskIndex> {
+        self.reach(roots, |task| self.dependencies(task))
     }
 
     fn reach<'a>(
@@ -162,7 +165,7 @@ impl PlanGraph {
         let mut longest = 0;
         for task in self.order() {
             let before = self
-                .upstream(task)
+                .dependencies(task)
                 .iter()
                 .filter_map(|up| best.get(*up as usize).map(|(sum, _)| (*sum, Some(*up))))
                 .max()
@@ -185,11 +188,11 @@ impl PlanGraph {
     }
 
     /// Returns for each task the length of the longest chain before it.
-    pub fn levels(&self) -> Vec<u32> {
+    pub fn depths(&self) -> Vec<u32> {
         let mut levels = vec![0_u32; self.len()];
         for task in self.order() {
             let before = self
-                .upstream(task)
+                .dependencies(task)
                 .iter()
                 .filter_map(|up| levels.get(*up as usize))
                 .max();
@@ -250,11 +253,11 @@ mod tests {
     fn the_order_is_first_in_first_out_with_roots_as_in_the_plan() {
         let diamond = graph(&[&[], &[0], &[0], &[1, 2], &[]]);
         assert_eq!(diamond.order(), [0, 4, 1, 2, 3]);
-        assert_eq!(diamond.downstream(0), [1, 2]);
-        assert_eq!(diamond.levels(), [0, 1, 1, 2, 0]);
-        assert_eq!(diamond.downstream_of(&[1]), [1, 3]);
-        assert_eq!(diamond.upstream_of(&[3]), [0, 1, 2, 3]);
-        assert_eq!(diamond.circle(), None);
+        assert_eq!(diamond.dependents(0), [1, 2]);
+        assert_eq!(diamond.depths(), [0, 1, 1, 2, 0]);
+        assert_eq!(diamond.transitive_dependents(&[1]), [1, 3]);
+        assert_eq!(diamond.transitive_dependencies(&[3]), [0, 1, 2, 3]);
+        assert_eq!(diamond.find_cycle(), None);
         assert_eq!(
             diamond.critical_path(|task| u64::from(task) + 1),
             (vec![0, 2, 3], 8)
@@ -264,9 +267,9 @@ mod tests {
     #[test]
     fn a_circle_is_shown_without_the_tasks_that_only_lead_to_it() {
         assert_eq!(
-            graph(&[&[2], &[0], &[1], &[0], &[3]]).circle(),
+            graph(&[&[2], &[0], &[1], &[0], &[3]]).find_cycle(),
             Some(vec![0, 2, 1])
         );
-        assert_eq!(graph(&[&[1], &[2], &[1]]).circle(), Some(vec![1, 2]));
+        assert_eq!(graph(&[&[1], &[2], &[1]]).find_cycle(), Some(vec![1, 2]));
     }
 }

@@ -53,24 +53,24 @@ pub struct YamlEntry {
 
 impl YamlNode {
     /// Returns what a scalar means; lists and mappings mean nothing here.
-    pub fn meaning(&self) -> Option<ScalarValue<'_>> {
+    pub fn scalar_value(&self) -> Option<ScalarValue<'_>> {
         match &self.value {
             YamlValue::Scalar { text, quoted: true } => Some(ScalarValue::Text(text)),
             YamlValue::Scalar {
                 text,
                 quoted: false,
-            } => Some(scalar::meaning(text)),
+            } => Some(scalar::parse_scalar(text)),
             YamlValue::List(_) | YamlValue::Map(_) => None,
         }
     }
 
     /// Returns true for an absent value: `~`, `null` or nothing.
     pub fn is_null(&self) -> bool {
-        self.meaning() == Some(ScalarValue::Null)
+        self.scalar_value() == Some(ScalarValue::Null)
     }
 
     /// Returns a few words that show the value in a message.
-    pub fn shown(&self) -> String {
+    pub fn display_short(&self) -> String {
         match &self.value {
             YamlValue::Scalar { text, quoted } => {
                 let short: String = text.chars().take(60).collect();
@@ -78,7 +78,7 @@ impl YamlNode {
                 let kind = if *quoted {
                     ""
                 } else {
-                    scalar::meaning(text).kind()
+                    scalar::parse_scalar(text).kind()
                 };
                 format!("{kind}`{}{dots}`", short.escape_debug())
             }

@@ -107,7 +107,7 @@ fn mapping<'a>(node: &'a YamlNode, owner: &str) -> Result<&'a [YamlEntry], PlanE
     match &node.value {
         YamlValue::Map(entries) => Ok(entries),
         YamlValue::Scalar { .. } | YamlValue::List(_) => {
-            let message = format!("{owner} must be a mapping, found {}", node.shown());
+            let message = format!("{owner} must be a mapping, found {}", node.display_short());
             Err(PlanError::new(node.mark, message).with("begin with `tasks:`"))
         }
     }
@@ -157,7 +157,10 @@ impl TaskReader<'_> {
         scope: &VariableScope<'_>,
     ) -> Result<(), PlanError> {
         let YamlValue::List(items) = node.value else {
-            let message = format!("`{key}` must be a list of tasks, found {}", node.shown());
+            let message = format!(
+                "`{key}` must be a list of tasks, found {}",
+                node.display_short()
+            );
             return Err(PlanError::new(node.mark, message).with("begin each task with `- id:`"));
         };
         // Consumed one by one: the tree of a large plan must not stand beside its tasks to the end.
@@ -196,7 +199,7 @@ impl TaskReader<'_> {
             if is_group {
                 let members = self.groups.entry(id.clone()).or_default();
                 members.push(position(self.drafts.len()));
-                if !id_node.shown().contains("${{") {
+                if !id_node.display_short().contains("${{") {
                     id.push_str(&scope.suffix());
                 }
             }

@@ -310,7 +310,7 @@ impl<'a> AgentDefaults<'a> {
         for index in graph.order() {
             let taken = waiting.get_mut(index as usize).and_then(Option::take);
             let Some(mut task) = taken else { continue };
-            let needs = graph.upstream(index).iter();
+            let needs = graph.dependencies(index).iter();
             task.depends_on = needs
                 .filter_map(|up| Some(tasks.get(*up as usize)?.id.to_string()))
                 .collect();
@@ -325,7 +325,7 @@ impl<'a> AgentDefaults<'a> {
             list.enforce()
                 .map_err(|why| PlanError::new(self.node.mark, why))?;
         }
-        match list.faults().first() {
+        match list.validation_errors().first() {
             None => Ok(Some(Box::new(list))),
             Some(fault) => Err(PlanError::new(
                 place(fault, tasks, &marks, self.node.mark),
@@ -476,7 +476,7 @@ fn agent(field: &PlanField<'_>) -> Result<Agent, PlanError> {
     }
     let agent: Agent = serde_json::from_value(value)
         .map_err(|error| field.fault(&format!("cannot be read ({error})")))?;
-    match agent.fault() {
+    match agent.validation_error() {
         None => Ok(agent),
         Some(fault) => Err(field.fault(&format!("is incomplete: {fault}"))),
     }
@@ -521,7 +521,7 @@ fn argv(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {
 /// Returns what a value means, all the way down.
 fn json(field: &PlanField<'_>) -> Result<Json, PlanError> {
     Ok(match &field.node.value {
-        YamlValue::Scalar { .. } => match field.node.meaning() {
+        YamlValue::Scalar { .. } => match field.node.scalar_value() {
             Some(ScalarValue::Text(_)) => Json::String(field.any_text()?),
             Some(ScalarValue::Int(number)) => Json::from(number),
             Some(ScalarValue::Float(number)) => Json::from(number),

@@ -38,7 +38,7 @@ pub(super) fn check_when(
     mark: SourcePosition,
     positions: &BTreeMap<String, TaskIndex>,
 ) -> Result<(), PlanError> {
-    let Some(when) = task.when() else {
+    let Some(when) = task.condition() else {
         return Ok(());
     };
     for name in when.names() {
@@ -58,7 +58,7 @@ pub(super) fn check_when(
 
 pub(super) fn refuse_circle(tasks: &[PlanTask], marks: &[SourcePosition]) -> Result<(), PlanError> {
     let graph = PlanGraph::from_edges(tasks.iter().map(|task| task.depends_on.as_slice()));
-    let Some(mut circle) = graph.circle() else {
+    let Some(mut circle) = graph.find_cycle() else {
         return Ok(());
     };
     let mark = circle

@@ -53,7 +53,7 @@ static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Returns what the plain word `text` means.
-pub fn meaning(text: &str) -> ScalarValue<'_> {
+pub fn parse_scalar(text: &str) -> ScalarValue<'_> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return ScalarValue::Null,
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -170,7 +170,7 @@ mod tests {
             ("1a", ScalarValue::Text("1a")),
         ];
         for (text, wanted) in table {
-            assert_eq!(meaning(text), wanted, "{text}");
+            assert_eq!(parse_scalar(text), wanted, "{text}");
         }
     }
 }

@@ -149,7 +149,7 @@ impl RunState {
     }
 
     /// Returns every status that some task has, with how many have it, in the order of a summary.
-    pub fn counts(&self) -> Vec<(TaskStatus, usize)> {
+    pub fn status_counts(&self) -> Vec<(TaskStatus, usize)> {
         let mut counts = TaskStatus::ALL.map(|status| (status, 0));
         for task in &self.tasks {
             for (status, count) in &mut counts {
@@ -197,7 +197,7 @@ impl RunState {
     }
 
     /// Takes one more event into account, keeping what it holds instead of copying it.
-    pub fn absorb(&mut self, event: PlanEvent) {
+    pub fn apply_owned(&mut self, event: PlanEvent) {
         if let PlanEvent::Created(created) = event {
             *self = Self::new(created);
         } else {

@@ -45,7 +45,7 @@ impl Plan {
     }
 
     /// Returns how many tasks are not handlers.
-    pub const fn main_tasks(&self) -> usize {
+    pub const fn main_task_count(&self) -> usize {
         self.tasks.len().saturating_sub(self.handlers)
     }
 
@@ -195,7 +195,7 @@ impl PlanTask {
     }
 
     /// Returns the condition under which it runs, where one is given.
-    pub fn when(&self) -> Option<&WhenCondition> {
+    pub fn condition(&self) -> Option<&WhenCondition> {
         self.extra.as_ref().and_then(|extra| extra.when.as_ref())
     }
 

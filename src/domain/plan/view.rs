@@ -89,8 +89,8 @@ impl Serialize for RunView<'_> {
         let offset = state.created.offset_minutes;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("run_id", &state.created.run_id)?;
-        map.serialize_entry("created_at", &moment(state.created.at, offset))?;
-        map.serialize_entry("updated_at", &moment(state.updated_at, offset))?;
+        map.serialize_entry("created_at", &format_timestamp(state.created.at, offset))?;
+        map.serialize_entry("updated_at", &format_timestamp(state.updated_at, offset))?;
         map.serialize_entry("status", &self.status)?;
         map.serialize_entry("goal", &state.created.goal)?;
         map.serialize_entry("plan_relpath", "plan.yaml")?;
@@ -159,9 +159,9 @@ impl<'a> RunView<'a> {
             retry_backoff_sec: &task.retry_backoff_sec,
             outputs: &task.outputs,
             attempts: state.attempts,
-            started_at: state.started_at.map(|at| moment(at, offset)),
-            ended_at: state.ended_at.map(|at| moment(at, offset)),
-            duration_sec: state.took_us.map(seconds),
+            started_at: state.started_at.map(|at| format_timestamp(at, offset)),
+            ended_at: state.ended_at.map(|at| format_timestamp(at, offset)),
+            duration_sec: state.took_us.map(micros_to_seconds),
             exit_code: state.exit_code,
             timed_out: state.timed_out,
             canceled: state.status == TaskStatus::Canceled,
@@ -178,13 +178,13 @@ impl<'a> RunView<'a> {
             cached: is_full.then_some(state.cached),
             message: state.message().filter(|_| is_full),
             why: is_full
-                .then(|| explain::why(self.plan, self.state, index))
+                .then(|| explain::explain_status(self.plan, self.state, index))
                 .flatten(),
             allow_failure: is_full.then(|| task.allow_failure()),
             next_attempt_at: state
                 .due_at
                 .filter(|_| is_full)
-                .map(|at| moment(at, offset)),
+                .map(|at| format_timestamp(at, offset)),
             artifacts: is_full.then(|| state.artifacts()),
             confinement: state.wall.filter(|_| is_full).map(SandboxBackend::as_str),
         }
@@ -223,7 +223,7 @@ fn words(task: &PlanTask, redactor: Option<&Redactor>) -> Vec<String> {
 }
 
 /// Returns microseconds as seconds with three decimals.
-pub fn seconds(micros: u64) -> f64 {
+pub fn micros_to_seconds(micros: u64) -> f64 {
     #[expect(
         clippy::cast_precision_loss,
         reason = "durations below 2^52 milliseconds are exact"
@@ -233,7 +233,7 @@ pub fn seconds(micros: u64) -> f64 {
 }
 
 /// Returns a moment as text, with whole seconds and the offset from UTC.
-pub fn moment(at: Millis, offset_minutes: i32) -> String {
+pub fn format_timestamp(at: Millis, offset_minutes: i32) -> String {
     let offset = FixedOffset::east_opt(offset_minutes.saturating_mul(60));
     let text = |offset: FixedOffset| {
         let at = offset.timestamp_millis_opt(at).single()?;
@@ -248,8 +248,11 @@ mod tests {
 
     #[test]
     fn moments_keep_the_offset_and_drop_the_fraction() {
-        assert_eq!(moment(1_763_650_000_999, 540), "2025-11-20T23:46:40+09:00");
-        assert_eq!(moment(0, -90), "1969-12-31T22:30:00-01:30");
+        assert_eq!(
+            format_timestamp(1_763_650_000_999, 540),
+            "2025-11-20T23:46:40+09:00"
+        );
+        assert_eq!(format_timestamp(0, -90), "1969-12-31T22:30:00-01:30");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub enum Error {
 }
 
 /// Returns the words of `text`.
-pub fn split(text: &str) -> Result<Vec<String>, Error> {
+pub fn split_words(text: &str) -> Result<Vec<String>, Error> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn quotes_and_backslashes_group_words() {
-        let words = split(r#"printf '%s' '' "a \"b\" \n" c\ d e"f"g"#).unwrap();
+        let words = split_words(r#"printf '%s' '' "a \"b\" \n" c\ d e"f"g"#).unwrap();
         assert_eq!(words, ["printf", "%s", "", r#"a "b" \n"#, "c d", "efg"]);
-        assert_eq!(split("  "), Ok(vec![]));
-        assert_eq!(split("'a"), Err(Error::OpenQuote));
-        assert_eq!(split("a\\"), Err(Error::TrailingBackslash));
-        assert_eq!(split("\"a\\"), Err(Error::OpenQuote));
+        assert_eq!(split_words("  "), Ok(vec![]));
+        assert_eq!(split_words("'a"), Err(Error::OpenQuote));
+        assert_eq!(split_words("a\\"), Err(Error::TrailingBackslash));
+        assert_eq!(split_words("\"a\\"), Err(Error::OpenQuote));
     }
 }

@@ -47,7 +47,7 @@ impl<'a> WrittenTask<'a> {
 pub(super) fn program_words(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {
     let text = field.any_text()?;
     match words::shell_syntax(&text) {
-        None => words::split(&text).map_err(|error| field.fault(&error.to_string())),
+        None => words::split_words(&text).map_err(|error| field.fault(&error.to_string())),
         Some(part) => Err(field
             .fault(&format!("has `{part}`, which only a shell understands"))
             .with("let a shell run it: `[sh, -c, \"...\"]`, or `shell:` where that is a field; or quote what the program itself should get")),

@@ -81,7 +81,7 @@ impl Policy {
     }
 
     /// Judges commands that run one after the other: what one of them writes is known when the next is judged.
-    pub fn judge_in_order(
+    pub fn judge_sequence(
         &self,
         commands: &[Command],
         world: &PolicyContext,

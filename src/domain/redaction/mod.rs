@@ -114,7 +114,7 @@ impl Redactor {
     }
 
     /// Tells whether the text holds a secret.
-    pub fn finds_in(&self, text: &str) -> bool {
+    pub fn contains_secret(&self, text: &str) -> bool {
         !self.spans(text.as_bytes(), 0).is_empty()
     }
 

@@ -83,7 +83,7 @@ static SHAPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Returns what a file looks like, judged by its path.
-pub fn by_path(path: &[u8]) -> Option<&'static str> {
+pub fn detect_by_path(path: &[u8]) -> Option<&'static str> {
     let name = path.rsplit(|byte| *byte == b'/').next()?;
     let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
     if is_environment_file(&name) {
@@ -95,7 +95,7 @@ pub fn by_path(path: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns what a text holds, judged by the shape of the first key or token in it.
-pub fn by_content(content: &[u8]) -> Option<&'static str> {
+pub fn detect_by_content(content: &[u8]) -> Option<&'static str> {
     let shapes = SHAPES.as_ref()?;
     let found = shapes
         .find_iter(content)
@@ -143,7 +143,7 @@ mod tests {
             ".env_x",
         ] {
             assert_eq!(
-                by_path(name.as_bytes()),
+                detect_by_path(name.as_bytes()),
                 Some("an environment file"),
                 "{name}"
             );
@@ -156,27 +156,30 @@ mod tests {
             "environment.rs",
             ".env.md",
         ] {
-            assert_eq!(by_path(name.as_bytes()), None, "{name}");
+            assert_eq!(detect_by_path(name.as_bytes()), None, "{name}");
         }
     }
 
     #[test]
     fn keys_are_told_from_their_public_halves() {
-        assert_eq!(by_path(b"home/.ssh/id_ed25519"), Some("a private key"));
-        assert_eq!(by_path(b"home/.ssh/id_ed25519.pub"), None);
-        assert_eq!(by_path(b"store.P12"), Some("a key store"));
-        assert_eq!(by_path(b"cert.pem"), None);
+        assert_eq!(
+            detect_by_path(b"home/.ssh/id_ed25519"),
+            Some("a private key")
+        );
+        assert_eq!(detect_by_path(b"home/.ssh/id_ed25519.pub"), None);
+        assert_eq!(detect_by_path(b"store.P12"), Some("a key store"));
+        assert_eq!(detect_by_path(b"cert.pem"), None);
     }
 
     #[test]
     fn a_private_key_needs_more_than_its_first_line() {
         let head = concat!("-----BEGIN RSA ", "PRIVATE KEY-----");
         let body = "MIIEowIBAAKCAQEA7bq0lq1l3q5m7n9p1r3t5v7x9z1B3D5F7H9J";
-        assert_eq!(by_content(head.as_bytes()), None);
+        assert_eq!(detect_by_content(head.as_bytes()), None);
         let key = format!("{head}\nProc-Type: 4,ENCRYPTED\n\n{body}\n");
-        assert_eq!(by_content(key.as_bytes()), Some("a private key"));
+        assert_eq!(detect_by_content(key.as_bytes()), Some("a private key"));
         let json = format!("{{\"private_key\": \"{head}\\n{body}\\n\"}}");
-        assert_eq!(by_content(json.as_bytes()), Some("a private key"));
+        assert_eq!(detect_by_content(json.as_bytes()), Some("a private key"));
     }
 
     #[test]
@@ -190,7 +193,11 @@ mod tests {
             ("AKIA", "ABCDEFGHIJKLMNOP", "an AWS access key"),
         ] {
             let content = text(&format!("{start}{rest}"));
-            assert_eq!(by_content(content.as_bytes()), Some(looks_like), "{start}");
+            assert_eq!(
+                detect_by_content(content.as_bytes()),
+                Some(looks_like),
+                "{start}"
+            );
         }
     }
 
@@ -202,7 +209,7 @@ mod tests {
             "sk-learn and npm_config_registry".to_owned(),
             "AKIAexample".to_owned(),
         ] {
-            assert_eq!(by_content(text.as_bytes()), None, "{text}");
+            assert_eq!(detect_by_content(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -216,7 +216,7 @@ const BESIDE_PROGRAMS: &[&str] = &[
 const INSTALLATION: &[&str] = &["lib", "lib64", "libexec", "pyvenv.cfg", "jmods", "packages"];
 
 /// Returns what has to be seen for the programs of a folder on `PATH` to work.
-pub fn needed_by_folder(folder: &Path, exists: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
+pub fn paths_needed_by_folder(folder: &Path, exists: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     if let Some(known) = toolchain(folder) {
         return known;
     }
@@ -245,7 +245,7 @@ pub fn needed_by_folder(folder: &Path, exists: &dyn Fn(&Path) -> bool) -> Vec<Pa
 
 /// Returns what has to be seen for one program to work. `is_installed` says that a link on `PATH` leads to it, so that
 /// what lies beside it was put there by its installer.
-pub fn needed_by_program(
+pub fn paths_needed_by_program(
     file: &Path,
     is_installed: bool,
     exists: &dyn Fn(&Path) -> bool,
@@ -264,7 +264,7 @@ pub fn needed_by_program(
         PROGRAM_FOLDERS.iter().any(|known| name == *known)
     };
     if let Some(folder) = file.ancestors().skip(1).find(is_program_folder) {
-        return needed_by_folder(folder, exists);
+        return paths_needed_by_folder(folder, exists);
     }
     let is_deep = parent.components().count() > 1 && !is_shared(parent);
     if is_installed && is_deep && !holds_secrets(parent) {
@@ -313,7 +313,7 @@ pub fn is_secret(path: &Path) -> bool {
 
 /// Returns why a place may not be shown by a setting, and what to do. `path` is a place as it is written there, `home`
 /// the home directory.
-pub fn show_fault(path: &str, home: Option<&Path>) -> Option<(String, &'static str)> {
+pub fn exposed_path_error(path: &str, home: Option<&Path>) -> Option<(String, &'static str)> {
     let below = "name a folder or file as \"~/NAME\" or \"/NAME\"";
     let written = Path::new(path);
     if written
@@ -365,12 +365,16 @@ mod tests {
 
     fn folder(path: &str, there: &[&str]) -> Vec<String> {
         let exists = |path: &Path| there.iter().any(|one| path == Path::new(one));
-        shown(needed_by_folder(Path::new(path), &exists))
+        shown(paths_needed_by_folder(Path::new(path), &exists))
     }
 
     fn program(path: &str, is_installed: bool, there: &[&str]) -> Vec<String> {
         let exists = |path: &Path| there.iter().any(|one| path == Path::new(one));
-        shown(needed_by_program(Path::new(path), is_installed, &exists))
+        shown(paths_needed_by_program(
+            Path::new(path),
+            is_installed,
+            &exists,
+        ))
     }
 
     fn shown(paths: Vec<PathBuf>) -> Vec<String> {
@@ -458,7 +462,7 @@ mod tests {
     #[test]
     fn a_dangerous_place_to_show_is_refused_with_the_reason() {
         let fault = |path: &str| {
-            let found = show_fault(path, Some(Path::new("/home/u")));
+            let found = exposed_path_error(path, Some(Path::new("/home/u")));
             found.map(|(problem, _)| problem).unwrap_or_default()
         };
         for (path, words) in [

@@ -236,7 +236,7 @@ pub struct BackendTest {
 
 impl BackendTest {
     /// Returns what this level needs and this backend was not proved to give.
-    pub fn missing(
+    pub fn missing_guarantees(
         &self,
         level: ConfinementLevel,
         network: NetworkAccess,
@@ -293,7 +293,7 @@ impl BackendChoice {
     }
 
     /// Returns the sentence for logs and for the person who reads them.
-    pub fn sentence(&self, level: ConfinementLevel) -> String {
+    pub fn describe(&self, level: ConfinementLevel) -> String {
         let list = |missing: &[SandboxCapability]| {
             let names: Vec<&str> = missing
                 .iter()
@@ -358,7 +358,7 @@ pub fn choose(
     let usable: Vec<(&BackendTest, Vec<SandboxCapability>)> = trials
         .iter()
         .filter(|trial| trial.runs())
-        .map(|trial| (trial, trial.missing(level, network)))
+        .map(|trial| (trial, trial.missing_guarantees(level, network)))
         .collect();
     if let Some((trial, _)) = usable.iter().find(|(_, missing)| missing.is_empty()) {
         return BackendChoice::Proved {
@@ -527,15 +527,15 @@ mod tests {
     fn the_network_asked_for_decides_which_network_proof_is_needed() {
         let no_net = trial(SandboxBackend::Namespaces, &[SandboxCapability::Allowlist]);
         assert_eq!(
-            no_net.missing(ConfinementLevel::Workspace, NetworkAccess::None),
+            no_net.missing_guarantees(ConfinementLevel::Workspace, NetworkAccess::None),
             []
         );
         assert_eq!(
-            no_net.missing(ConfinementLevel::Workspace, NetworkAccess::Full),
+            no_net.missing_guarantees(ConfinementLevel::Workspace, NetworkAccess::Full),
             []
         );
         assert_eq!(
-            no_net.missing(ConfinementLevel::Workspace, NetworkAccess::Allowlist),
+            no_net.missing_guarantees(ConfinementLevel::Workspace, NetworkAccess::Allowlist),
             [SandboxCapability::Allowlist]
         );
     }

@@ -12,7 +12,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Serialize};
 
 pub use cron::Expression;
-pub use renewal::renewal;
+pub use renewal::quota_renewal_time;
 
 use crate::domain::time::Timestamp;
 
@@ -106,7 +106,7 @@ impl Target {
 
 impl Schedule {
     /// Returns the words of the command it runs, without the program.
-    pub fn words(&self) -> Vec<String> {
+    pub fn command_args(&self) -> Vec<String> {
         let (first, last): (&[&str], &str) = match &self.target {
             Target::Job(mode) => (&["--mode"], mode),
             Target::Plan(file) => (&["plan", "run"], file),

@@ -10,7 +10,7 @@ use crate::domain::{
 
 /// Returns when work that a quota has stopped may go on: what the session was told last, or an hour after its end where
 /// that is over or nobody said anything. `None` = the last session was not stopped by a quota.
-pub fn renewal(records: &[LedgerRecord]) -> Option<Timestamp> {
+pub fn quota_renewal_time(records: &[LedgerRecord]) -> Option<Timestamp> {
     let last = records
         .iter()
         .rposition(|record| matches!(record.entry, LedgerEntry::SessionEnd { .. }))?;
@@ -92,7 +92,7 @@ mod tests {
                 .into_iter()
                 .map(|entry| record("2026-11-29T03:00:00Z", entry))
                 .collect();
-            renewal(&records).map(|at| at.to_rfc3339())
+            quota_renewal_time(&records).map(|at| at.to_rfc3339())
         };
         assert_eq!(
             of(vec![start(), told("2026-11-29T05:00:00Z"), end("quota")]),

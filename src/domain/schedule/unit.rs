@@ -25,7 +25,7 @@ pub struct Call<'a> {
 }
 
 /// Returns the files, or the line, and how they are put into force.
-pub fn unit(system: System, call: &Call<'_>) -> String {
+pub fn scheduler_unit(system: System, call: &Call<'_>) -> String {
     match system {
         System::Systemd => systemd(call),
         System::Launchd => launchd(call),
@@ -143,7 +143,7 @@ mod tests {
             id: "x-1",
             path: "/home/a b/bin:/usr/bin",
         };
-        let of = |system| unit(system, &call);
+        let of = |system| scheduler_unit(system, &call);
         assert!(of(System::Systemd).contains("\nEnvironment=\"PATH=/home/a b/bin:/usr/bin\"\n"));
         assert!(of(System::Launchd).contains("<string>/home/a b/bin:/usr/bin</string>"));
         assert!(of(System::Systemd).contains(

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use super::GuardedTask;
 use crate::domain::{
     text::one_line,
-    validate::{ChangeSubstance, FileChange, looked_at, substance},
+    validate::{ChangeSubstance, FileChange, classify_change, paths_needing_review},
 };
 
 /// Returns the class of a task where the change fits it, else `unclassified`. What a person still has to look at proves
 /// nothing about the class.
-pub fn checked_class(task: &GuardedTask, changes: &[FileChange]) -> String {
-    let all: BTreeSet<ChangeSubstance> = changes.iter().map(substance).collect();
-    let looks = !looked_at(&task.may_change_checks, changes).is_empty();
+pub fn verified_class(task: &GuardedTask, changes: &[FileChange]) -> String {
+    let all: BTreeSet<ChangeSubstance> = changes.iter().map(classify_change).collect();
+    let looks = !paths_needing_review(&task.may_change_checks, changes).is_empty();
     let has = |what| all.contains(&what);
     let fits = match task.class.as_str() {
         "test" => {
@@ -34,11 +34,11 @@ pub fn checked_class(task: &GuardedTask, changes: &[FileChange]) -> String {
 }
 
 /// Says why a change cannot be what its task is for; `None` = it can.
-pub fn misfit(task: &GuardedTask, changes: &[FileChange]) -> Option<String> {
+pub fn class_mismatch(task: &GuardedTask, changes: &[FileChange]) -> Option<String> {
     let class = task.class.as_str();
     let all: Vec<(ChangeSubstance, &str)> = changes
         .iter()
-        .map(|one| (substance(one), one.path.as_str()))
+        .map(|one| (classify_change(one), one.path.as_str()))
         .collect();
     let of = |wanted: &[ChangeSubstance]| {
         let mut found = all.iter();
@@ -46,7 +46,7 @@ pub fn misfit(task: &GuardedTask, changes: &[FileChange]) -> Option<String> {
             .find(|(what, _)| wanted.contains(what))
             .map(|(_, path)| one_line(path))
     };
-    let is_listed = !looked_at(&task.may_change_checks, changes).is_empty();
+    let is_listed = !paths_needing_review(&task.may_change_checks, changes).is_empty();
     let why = match class {
         "fix" | "feature" if of(&[ChangeSubstance::Code]).is_none() => {
             if all
@@ -82,7 +82,7 @@ pub fn misfit(task: &GuardedTask, changes: &[FileChange]) -> Option<String> {
 
 /// Says that work was accepted, and what of it a person has to look at.
 pub fn accepted(task: &GuardedTask, changes: &[FileChange]) -> String {
-    let paths = looked_at(&task.may_change_checks, changes);
+    let paths = paths_needing_review(&task.may_change_checks, changes);
     if paths.is_empty() {
         return "accepted".to_owned();
     }

@@ -11,13 +11,13 @@ mod stable_point;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::validate::{ChangeLimits, ValidationRules, odd_path};
+use crate::domain::validate::{ChangeLimits, ValidationRules, invalid_path_pattern};
 
 use crate::domain::agent::MAX_ARGUMENT;
 
 pub use crate::domain::agent::{Agent, AgentKind, INNER_PROGRAM};
-pub use class::{accepted, checked_class, misfit};
-pub use progress::{RunProgress, records_of, run_of, take_back};
+pub use class::{accepted, class_mismatch, verified_class};
+pub use progress::{RunProgress, records_of_run, revert_success, run_of_session};
 pub use prompt::{Feedback, last_line, prompt};
 pub use queue::{QueueAction, StopReason, TaskQueue, TaskVerdict, blocked};
 pub use stable_point::StablePoint;
@@ -254,7 +254,7 @@ pub const CLASSES: [&str; 5] = ["fix", "feature", "test", "deps", "refactor"];
 
 impl TaskList {
     /// Returns everything that is wrong, one sentence each.
-    pub fn faults(&self) -> Vec<String> {
+    pub fn validation_errors(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.schema != 1 {
             faults.push(format!("`schema` is {}; this tos knows 1", self.schema));
@@ -268,7 +268,7 @@ impl TaskList {
         if self.tasks.is_empty() {
             faults.push("there is no `task`".to_owned());
         }
-        faults.extend(self.agent.fault());
+        faults.extend(self.agent.validation_error());
         let odd = |name: &&String| {
             let strange = |part| matches!(part, "" | "." | ".." | ".git" | ".tos");
             name.starts_with('/') || name.split('/').any(strange)
@@ -430,12 +430,12 @@ impl GuardedTask {
         if self.banned_patterns.iter().any(String::is_empty) {
             faults.push("a banned text is empty".to_owned());
         }
-        if let Some(path) = odd_path(&self.may_change_checks) {
+        if let Some(path) = invalid_path_pattern(&self.may_change_checks) {
             faults.push(format!(
                 "`may_change_checks` names `{path}`, which must be a file, or a folder that ends in `/`, below the root"
             ));
         }
-        faults.extend(self.agent.as_ref().and_then(Agent::fault));
+        faults.extend(self.agent.as_ref().and_then(Agent::validation_error));
         faults
     }
 }

@@ -40,14 +40,14 @@ fn sessions(records: &[LedgerRecord]) -> Vec<(&str, &str)> {
 }
 
 /// Returns the run that a session belongs to.
-pub fn run_of(records: &[LedgerRecord], session: &str) -> Option<String> {
+pub fn run_of_session(records: &[LedgerRecord], session: &str) -> Option<String> {
     let all = sessions(records);
     let found = all.iter().find(|(id, _)| *id == session);
     found.map(|(_, run)| (*run).to_owned())
 }
 
 /// Returns the records of all sessions of a run, oldest first.
-pub fn records_of<'a>(records: &'a [LedgerRecord], run: &str) -> Vec<&'a LedgerRecord> {
+pub fn records_of_run<'a>(records: &'a [LedgerRecord], run: &str) -> Vec<&'a LedgerRecord> {
     let all = sessions(records);
     let own: Vec<&str> = all
         .iter()
@@ -62,7 +62,7 @@ pub fn records_of<'a>(records: &'a [LedgerRecord], run: &str) -> Vec<&'a LedgerR
 }
 
 /// Makes a success a failure, because the whole did not hold with it.
-pub fn take_back(end: &mut TaskEnd, reason: &str) {
+pub fn revert_success(end: &mut TaskEnd, reason: &str) {
     end.outcome = TaskOutcome::Failed;
     end.reason = format!("undone: {reason}");
     end.commit = None;
@@ -72,7 +72,7 @@ impl RunProgress {
     /// Reads how far a run is.
     pub fn of(records: &[LedgerRecord], run: &str) -> Self {
         let mut progress = Self::default();
-        for record in records_of(records, run) {
+        for record in records_of_run(records, run) {
             progress.fold(&record.entry);
         }
         progress
@@ -116,7 +116,7 @@ impl RunProgress {
                 self.failures_in_a_row += 1;
                 for end in &mut self.ends {
                     if undone.contains(&end.task) {
-                        take_back(end, reason);
+                        revert_success(end, reason);
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! What the agent is told.
 
 use super::GuardedTask;
-use crate::domain::text::{head, visible};
+use crate::domain::text::{escape_control_chars, head};
 
 /// How many characters of test output a retry is told.
 const TAIL: usize = 500;
@@ -23,7 +23,7 @@ pub struct Feedback {
 
 impl Feedback {
     /// Returns the reason and the one thing that says most about it.
-    pub fn line(&self) -> String {
+    pub fn summary_line(&self) -> String {
         match self.findings.first().or(self.last.as_ref()) {
             Some(most) => format!("{}: {most}", self.reason),
             None => self.reason.clone(),
@@ -38,7 +38,7 @@ pub fn last_line(text: &str) -> Option<String> {
         .rev()
         .map(str::trim)
         .find(|line| !line.is_empty())?;
-    Some(visible(&head(line, LAST, "...")).into_owned())
+    Some(escape_control_chars(&head(line, LAST, "...")).into_owned())
 }
 
 /// Writes the prompt of a task; `before` is what earlier tasks of the list changed.
@@ -112,9 +112,9 @@ mod tests {
             last: Some("no".into()),
             ..Feedback::default()
         };
-        assert_eq!(told.line(), "the agent ended with 2: no");
+        assert_eq!(told.summary_line(), "the agent ended with 2: no");
         told.findings = vec!["found".into()];
-        assert_eq!(told.line(), "the agent ended with 2: found");
+        assert_eq!(told.summary_line(), "the agent ended with 2: found");
     }
 
     #[test]

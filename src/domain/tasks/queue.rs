@@ -92,7 +92,7 @@ impl StopReason {
     }
 
     /// Returns the reason as people say it.
-    pub const fn words(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::QueueEmpty => "all tasks tried",
             Self::TaskFailed => "a task failed",
@@ -123,10 +123,10 @@ impl StopReason {
     ];
 
     /// Returns, as people say it, what a word in a file means; a word of no known meaning stays as it is.
-    pub fn words_of(word: &str) -> &str {
+    pub fn label_of(word: &str) -> &str {
         let known = Self::ALL.into_iter().find(|stop| stop.as_str() == word);
         match (known, word) {
-            (Some(stop), _) => stop.words(),
+            (Some(stop), _) => stop.label(),
             (None, "crash") => "tos or the machine died",
             (None, "not over") => "running",
             (None, _) => word,
@@ -256,7 +256,7 @@ impl TaskQueue {
     }
 
     /// Takes accepted work back that did not hold as a whole; that is one failure, however many tasks it was.
-    pub fn take_back(&mut self, places: &[usize]) {
+    pub fn revert_accepted(&mut self, places: &[usize]) {
         for place in places {
             self.set(*place, TaskOutcome::Failed);
         }
@@ -369,7 +369,7 @@ mod tests {
             assert_eq!(queue.next(None), QueueAction::Start(place));
             queue.finish(place, TaskVerdict::Accepted);
         }
-        queue.take_back(&[0, 1]);
+        queue.revert_accepted(&[0, 1]);
         assert_eq!(play(&mut queue, &[]), StopReason::QueueEmpty);
         assert_eq!(queue.outcomes(), [Failed, Failed, Skipped, Success]);
     }

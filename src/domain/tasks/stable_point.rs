@@ -46,7 +46,7 @@ impl StablePoint {
     }
 
     /// The whole holds: a new stable point. Returns its number.
-    pub fn reached(&mut self, commit: &str) -> u32 {
+    pub fn advance(&mut self, commit: &str) -> u32 {
         self.number += 1;
         commit.clone_into(&mut self.commit);
         self.since.clear();
@@ -76,7 +76,7 @@ mod tests {
         assert!(stable.is_due_after(TaskVerdict::Failed));
         stable.accepted("b");
         assert!(stable.is_due_after(TaskVerdict::Accepted));
-        assert_eq!(stable.reached("c1"), 1);
+        assert_eq!(stable.advance("c1"), 1);
         stable.accepted("c");
         assert_eq!(stable.give_up(), (1, "c1".to_owned(), vec!["c".to_owned()]));
         assert!(!stable.is_open());

@@ -333,7 +333,7 @@ const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash", "ksh", ".", "source"];
 
 /// Returns whether commands name a file as what they run or are told by: as a word, as the value of an option, or as the
 /// script that a line for a shell runs.
-pub fn is_named(path: &str, commands: &[Vec<String>]) -> bool {
+pub fn is_named_by_commands(path: &str, commands: &[Vec<String>]) -> bool {
     let quotes = |c: char| "\"'`".contains(c);
     commands.iter().flatten().any(|word| {
         if !word.contains(char::is_whitespace) {
@@ -401,7 +401,9 @@ fn taken_in(text: &str) -> BTreeSet<String> {
 fn used_by_checks(project: &ProjectFacts, commands: &[Vec<String>]) -> BTreeSet<String> {
     let starts = project.scripts.keys();
     let starts = starts.filter(|path| {
-        deciding_kind(path).is_some() || is_named(path, commands) || *path == "package.json"
+        deciding_kind(path).is_some()
+            || is_named_by_commands(path, commands)
+            || *path == "package.json"
     });
     let mut open: Vec<&String> = starts.collect();
     let mut used = BTreeSet::new();
@@ -438,7 +440,7 @@ pub(super) fn findings(
         let named = || {
             let code = change.after.as_ref().or(change.before.as_ref());
             let file = code.is_some_and(|side| side.sort == EntryKind::File);
-            (file && is_named(&change.path, &rules.commands))
+            (file && is_named_by_commands(&change.path, &rules.commands))
                 .then_some("what the test command names")
         };
         let taken = || used.contains(&change.path).then_some(SCRIPT);
@@ -466,33 +468,33 @@ pub(super) fn findings(
 }
 
 /// Returns whether a file judges changes: a test, a golden file, or what else decides.
-pub fn judges(path: &str) -> bool {
+pub fn is_judging_file(path: &str) -> bool {
     deciding_kind(path).is_some() || is_test_path(path) || is_golden(path)
 }
 
 /// Returns the paths of a change whose state from before has to judge it: tests, golden files and whatever else decides,
 /// unless the rules let them change. A new file that a command names was asked for.
-pub fn judged_as_before(rules: &ValidationRules, changes: &[FileChange]) -> Vec<String> {
+pub fn paths_judged_at_base(rules: &ValidationRules, changes: &[FileChange]) -> Vec<String> {
     let asked = |change: &FileChange| {
         change.before.is_none() && is_mentioned(&change.path, &rules.commands)
     };
     let paths = changes
         .iter()
-        .filter(|change| judges(&change.path) && !asked(change))
+        .filter(|change| is_judging_file(&change.path) && !asked(change))
         .filter(|change| !is_listed(&change.path, &rules.may_change_checks));
     let paths: BTreeSet<String> = paths.map(|change| change.path.clone()).collect();
     paths.into_iter().collect()
 }
 
 /// Returns the changed paths that the rules let change although they judge: a person has to look at them.
-pub fn looked_at(list: &[String], changes: &[FileChange]) -> Vec<String> {
+pub fn paths_needing_review(list: &[String], changes: &[FileChange]) -> Vec<String> {
     let paths = changes.iter().map(|change| &change.path);
     let listed: BTreeSet<&String> = paths.filter(|path| is_listed(path, list)).collect();
     listed.into_iter().cloned().collect()
 }
 
 /// Returns whether a list of paths that may change is well formed; otherwise the one that is not.
-pub fn odd_path(list: &[String]) -> Option<&String> {
+pub fn invalid_path_pattern(list: &[String]) -> Option<&String> {
     let odd = |path: &&String| {
         let whole = path.strip_suffix('/').unwrap_or(path);
         let strange = |part: &str| matches!(part, "" | "." | ".." | ".git" | ".tos");
@@ -550,7 +552,7 @@ mod tests {
     fn a_command_names_what_it_runs_and_not_what_that_is_about() {
         let named = |path: &str, words: &[&str]| {
             let words = words.iter().map(|word| (*word).to_owned()).collect();
-            is_named(path, &[words])
+            is_named_by_commands(path, &[words])
         };
         assert!(named("ci/t.sh", &["sh", "./ci/t.sh"]));
         assert!(named(
@@ -605,7 +607,7 @@ mod tests {
     fn a_list_of_what_may_change_names_files_and_folders_below_the_top() {
         let list = ["Makefile".to_owned(), "tests/".to_owned()];
         assert!(is_listed("tests/a/b.py", &list) && !is_listed("tests.py", &list));
-        assert_eq!(odd_path(&list), None);
+        assert_eq!(invalid_path_pattern(&list), None);
         for odd in [
             "",
             "/",
@@ -616,7 +618,7 @@ mod tests {
             ".tos/",
             "a\n",
         ] {
-            assert!(odd_path(&[odd.to_owned()]).is_some(), "{odd:?}");
+            assert!(invalid_path_pattern(&[odd.to_owned()]).is_some(), "{odd:?}");
         }
     }
 }

@@ -22,9 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use facts::{Language, SyntaxFacts};
 pub use files::manifest_name;
-pub use judging_files::{is_listed, is_named, judged_as_before, judges, looked_at, odd_path};
-pub use read_text::facts as facts_of_text;
-pub use substance::{ChangeSubstance, substance};
+pub use judging_files::{
+    invalid_path_pattern, is_judging_file, is_listed, is_named_by_commands, paths_judged_at_base,
+    paths_needing_review,
+};
+pub use read_text::scan_text as facts_of_text;
+pub use substance::{ChangeSubstance, classify_change};
 pub use tests_kept::is_test_path;
 
 /// One state of a file.

@@ -1,7 +1,7 @@
 //! Names of new files that read otherwise than they are, or that programs read as something else.
 
 use super::{FileChange, FindingGroup, ValidationFinding};
-use crate::domain::text::deceiving;
+use crate::domain::text::first_deceptive_char;
 
 /// Finds them. What was there before has had its name before.
 pub(super) fn findings(change: &FileChange) -> Option<ValidationFinding> {
@@ -13,7 +13,7 @@ pub(super) fn findings(change: &FileChange) -> Option<ValidationFinding> {
 }
 
 fn fault(path: &str) -> Option<String> {
-    if let Some(c) = deceiving(path) {
+    if let Some(c) = first_deceptive_char(path) {
         return Some(format!(
             "a name with the character U+{:04X}, which is not read as it is written",
             c as u32

@@ -189,7 +189,7 @@ fn is(shape: &LazyLock<Option<Regex>>, line: &str) -> bool {
 }
 
 /// Reads the tests of a text for which there is no grammar.
-pub fn facts(path: &str, text: &str) -> SyntaxFacts {
+pub fn scan_text(path: &str, text: &str) -> SyntaxFacts {
     let mut facts = SyntaxFacts {
         code: digest(path, text),
         ..SyntaxFacts::default()
@@ -319,7 +319,7 @@ mod tests {
             ),
         ];
         for (path, text, name) in cases {
-            let facts = facts(path, text);
+            let facts = scan_text(path, text);
             let names: Vec<&str> = facts.tests.iter().map(|test| test.what.as_str()).collect();
             assert_eq!((names, facts.assertions), (vec![name], 1), "{path}");
             assert!(
@@ -340,7 +340,7 @@ mod tests {
             ("tests/ATests.cs", "[Fact(Skip = \"later\")]"),
             ("tests/ATest.php", "$this->assertTrue(true);"),
         ] {
-            assert_eq!(facts(path, line).muted.len(), 1, "{path}: {line}");
+            assert_eq!(scan_text(path, line).muted.len(), 1, "{path}: {line}");
         }
     }
 }

@@ -24,7 +24,7 @@ pub enum ChangeSubstance {
 }
 
 /// Returns what a changed file is a change of.
-pub fn substance(change: &FileChange) -> ChangeSubstance {
+pub fn classify_change(change: &FileChange) -> ChangeSubstance {
     let path = change.path.as_str();
     if is_empty(change) {
         return ChangeSubstance::Nothing;

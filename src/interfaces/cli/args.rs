@@ -1,6 +1,6 @@
 //! The words of the command line; the comments here are the help texts people read.
 //!
-//! The original's launcher spelled its options `-Mode`, `-SummaryFile` and so on; [`modernise`] accepts
+//! The original's launcher spelled its options `-Mode`, `-SummaryFile` and so on; [`translate_launcher_options`] accepts
 //! those spellings, so that old notes and scripts keep working.
 
 use std::{ffi::OsString, path::PathBuf};
@@ -127,7 +127,7 @@ const PLACES: [(&str, &str, &[RunMode], &str); 13] = {
 impl ModeArgs {
     /// Returns an option that was given and means nothing here, with the modes it belongs to. `mode` is
     /// `None` for commands. An option that would be ignored is an error: whoever typed it meant it.
-    pub fn misplaced(&self, mode: Option<RunMode>) -> Option<(&'static str, &'static str)> {
+    pub fn misplaced_option(&self, mode: Option<RunMode>) -> Option<(&'static str, &'static str)> {
         let given = [
             self.clean,
             self.again,
@@ -153,7 +153,7 @@ impl ModeArgs {
     }
 
     /// Returns whether the option with this id belongs to modes, and not to this one.
-    pub fn is_misplaced(id: &str, mode: RunMode) -> bool {
+    pub fn is_option_of_another_mode(id: &str, mode: RunMode) -> bool {
         PLACES
             .iter()
             .any(|(known, _, modes, _)| *known == id && !modes.contains(&mode))
@@ -223,7 +223,7 @@ pub enum Color {
 /// Turns the spellings of the original's launcher (`-Mode run -SummaryFile x`) into ours.
 ///
 /// Only whole words that the launcher knew are changed, and only before a subcommand or `--`.
-pub fn modernise(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub fn translate_launcher_options(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     const OLD: [(&str, &str); 6] = [
         ("-mode", "--mode"),
         ("-clean", "--clean"),
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn the_spellings_of_the_launcher_are_understood() {
         let words = ["tos", "-Mode", "RUN", "-SummaryFile", "x.json", "-Clean"].map(OsString::from);
-        let cli = Cli::try_parse_from(modernise(words)).unwrap();
+        let cli = Cli::try_parse_from(translate_launcher_options(words)).unwrap();
         assert_eq!(cli.mode, Some(RunMode::Run));
         assert_eq!(cli.mode_args.summary_file, Some("x.json".into()));
         assert!(cli.mode_args.clean);
@@ -268,12 +268,12 @@ mod tests {
         let parse = |words: &[&str]| Cli::try_parse_from(words).unwrap();
         let cli = parse(&["tos", "--mode", "run", "--discard"]);
         assert_eq!(
-            cli.mode_args.misplaced(cli.mode),
+            cli.mode_args.misplaced_option(cli.mode),
             Some(("--discard", "rollback"))
         );
         let cli = parse(&["tos", "--clean", "status"]);
         assert_eq!(
-            cli.mode_args.misplaced(None),
+            cli.mode_args.misplaced_option(None),
             Some(("--clean", "run, test, cleanrun"))
         );
         let cli = parse(&[
@@ -284,7 +284,7 @@ mod tests {
             "--summary-file",
             "x",
         ]);
-        assert_eq!(cli.mode_args.misplaced(cli.mode), None);
+        assert_eq!(cli.mode_args.misplaced_option(cli.mode), None);
     }
 
     #[test]

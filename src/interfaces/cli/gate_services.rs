@@ -32,7 +32,7 @@ impl std::fmt::Debug for GateServices {
 
 impl GateServices {
     /// Reads gates and ledger; a demotion that is due is recorded at once.
-    pub fn convene(services: &dyn ServiceFactory, global: &GlobalArgs) -> Result<Self, CliError> {
+    pub fn load(services: &dyn ServiceFactory, global: &GlobalArgs) -> Result<Self, CliError> {
         let loaded = gates::load(&services.root(global))?;
         let ledger = services.ledger(global)?;
         let mut gate_services = Self {

@@ -29,7 +29,7 @@ use crate::interfaces::report::Printer;
 
 /// Parses the words; an error is already what a person has to see.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let words = args::modernise(words);
+    let words = args::translate_launcher_options(words);
     let parsed = match Cli::command().try_get_matches_from(&words) {
         // The help in groups costs a start some time, so it is laid out only for somebody who will read it.
         Err(error) if error.kind() != ErrorKind::DisplayVersion => {
@@ -56,7 +56,7 @@ fn with_usage(mut error: clap::Error) -> clap::Error {
 }
 
 /// Returns the JSON document for words that make no sense.
-pub fn wrong_words(error: &clap::Error) -> String {
+pub fn usage_error_json(error: &clap::Error) -> String {
     let text = error.to_string();
     // Behind the first blank line there are only hints and the usage.
     let said = text.split("\n\n").next().unwrap_or_default().trim();
@@ -66,7 +66,7 @@ pub fn wrong_words(error: &clap::Error) -> String {
 }
 
 /// Returns the JSON document for words that ask clap itself for something: the version, or help.
-pub fn asked_words(error: &clap::Error) -> Option<String> {
+pub fn help_or_version_json(error: &clap::Error) -> Option<String> {
     let version = env!("CARGO_PKG_VERSION");
     let document = match error.kind() {
         ErrorKind::DisplayVersion => serde_json::json!({ "name": "tos", "version": version }),
@@ -77,12 +77,12 @@ pub fn asked_words(error: &clap::Error) -> Option<String> {
 }
 
 /// Does what the words say.
-pub fn perform(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliExit {
+pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliExit {
     let (mode, mode_args) = match as_mode(cli) {
         Ok((mode, args)) => (mode, &args.into_owned()),
         Err(trouble) => return trouble.show(printer),
     };
-    if let Some((option, modes)) = mode_args.misplaced(mode) {
+    if let Some((option, modes)) = mode_args.misplaced_option(mode) {
         return CliError::Usage(format!("`{option}` goes with `--mode` {modes}")).show(printer);
     }
     if let Some(file) = &mode_args.summary_file
@@ -131,7 +131,7 @@ fn as_mode(cli: &Cli) -> Result<(Option<RunMode>, Cow<'_, ModeArgs>), CliError> 
             own.target_commit = own.target_commit.or_else(|| args.target.clone());
             (RunMode::Rollback, Cow::Owned(own))
         }
-        Some(CliCommand::Checkpoint(args)) => match args.taken()? {
+        Some(CliCommand::Checkpoint(args)) => match args.create_args()? {
             Some(own) => (RunMode::Checkpoint, Cow::Owned(own)),
             None => return Ok((None, Cow::Borrowed(&cli.mode_args))),
         },
@@ -143,7 +143,7 @@ fn as_mode(cli: &Cli) -> Result<(Option<RunMode>, Cow<'_, ModeArgs>), CliError> 
     if cli.mode.is_some() {
         return Err(CliError::usage("`--mode` and a command exclude each other"));
     }
-    if let Some((option, _)) = cli.mode_args.misplaced(None) {
+    if let Some((option, _)) = cli.mode_args.misplaced_option(None) {
         let command = mode.as_str();
         return Err(CliError::Usage(format!(
             "`{option}` stands behind the command: `tos {command} {option}`"

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::interfaces::{
     cli::{commands::help::Commands, words::row},
-    report::plan::push,
+    report::plan::push_fmt,
 };
 
 /// The groups, in the order of a first week. What is in none of them comes last; hidden commands are left out.
@@ -61,7 +61,7 @@ pub(super) fn plain() -> clap::Command {
         // An option that means nothing in a mode is an error there, so it is not offered.
         command = command.mut_subcommand(name, |sub| {
             sub.mut_args(|arg| {
-                let is_idle = ModeArgs::is_misplaced(arg.get_id().as_str(), mode);
+                let is_idle = ModeArgs::is_option_of_another_mode(arg.get_id().as_str(), mode);
                 if is_idle { arg.hide(true) } else { arg }
             })
         });
@@ -90,12 +90,12 @@ pub(super) fn command() -> clap::Command {
             }
         }
         if !rows.is_empty() {
-            push(&mut text, format_args!("{title}:\n{rows}\n"));
+            push_fmt(&mut text, format_args!("{title}:\n{rows}\n"));
         }
     }
     if !rest.is_empty() {
         let rows: String = rest.iter().map(|(name, about)| row(name, about)).collect();
-        push(&mut text, format_args!("More:\n{rows}\n"));
+        push_fmt(&mut text, format_args!("More:\n{rows}\n"));
     }
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{text}{{all-args}}{{after-help}}"

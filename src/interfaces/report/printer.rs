@@ -82,7 +82,7 @@ impl Printer {
 
     /// Prints a result line: stdout, or stderr under `--json`. Printed even when quiet.
     pub fn line(&self, text: &str) {
-        let shown = self.shown(text);
+        let shown = self.escape_for_terminal(text);
         if self.json {
             if !self.beside {
                 to_stderr(&shown);
@@ -93,22 +93,22 @@ impl Printer {
     }
 
     /// Returns text as it may appear on a terminal: whatever commands one is escaped, but for tos's own colours.
-    pub fn shown(&self, text: &str) -> String {
+    pub fn escape_for_terminal(&self, text: &str) -> String {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('\u{1b}').filter(|_| self.color) {
             let (plain, escape) = rest.split_at(at);
-            shown.push_str(&text::visible(plain));
+            shown.push_str(&text::escape_control_chars(plain));
             let own = COLOURS.iter().find(|code| escape.starts_with(**code));
             let length = own.map_or(1, |code| code.len());
             let (escape, behind) = escape.split_at(length);
             match own {
                 Some(code) => shown.push_str(code),
-                None => shown.push_str(&text::visible(escape)),
+                None => shown.push_str(&text::escape_control_chars(escape)),
             }
             rest = behind;
         }
-        shown.push_str(&text::visible(rest));
+        shown.push_str(&text::escape_control_chars(rest));
         shown
     }
 
@@ -127,18 +127,18 @@ impl Printer {
     /// Prints what happens while something runs, on stderr; not where somebody wants only results.
     pub fn progress(&self, text: &str) {
         if !self.quiet && !self.json {
-            to_stderr(&self.shown(text));
+            to_stderr(&self.escape_for_terminal(text));
         }
     }
 
     /// Prints something that must be noticed, on stderr.
     pub fn alert(&self, text: &str) {
-        to_stderr(&self.shown(&self.paint(TextStyle::Warn, text)));
+        to_stderr(&self.escape_for_terminal(&self.paint(TextStyle::Warn, text)));
     }
 
     /// Prints an error with its causes and a remedy, on stderr.
     pub fn error(&self, message: &str, causes: &[String], hint: Option<&str>) {
-        let say = |text: String| to_stderr(&self.shown(&text));
+        let say = |text: String| to_stderr(&self.escape_for_terminal(&text));
         say(format!(
             "{} {message}",
             self.paint(TextStyle::Bad, "error:")
@@ -246,10 +246,16 @@ mod tests {
         let colourful = printer(true);
         let text = colourful.paint(TextStyle::Bad, "a\u{1b}[2Kb\u{1b}[8m");
         assert_eq!(
-            colourful.shown(&text),
+            colourful.escape_for_terminal(&text),
             "\u{1b}[31ma\\u{1b}[2Kb\\u{1b}[8m\u{1b}[0m"
         );
-        assert_eq!(printer(false).shown("\u{1b}[31mred"), "\\u{1b}[31mred");
-        assert_eq!(printer(false).shown("合計: 4850"), "合計: 4850");
+        assert_eq!(
+            printer(false).escape_for_terminal("\u{1b}[31mred"),
+            "\\u{1b}[31mred"
+        );
+        assert_eq!(
+            printer(false).escape_for_terminal("合計: 4850"),
+            "合計: 4850"
+        );
     }
 }

@@ -46,7 +46,7 @@ impl EventBus {
         let sync = events.iter().any(|event| event.event.needs_sync());
         self.store.append(events, sync)?;
         for event in events {
-            for (record, content) in records_of(event, state) {
+            for (record, content) in records_changed_by(event, state) {
                 self.store.write(record, &content)?;
             }
         }
@@ -66,14 +66,19 @@ impl EventBus {
 }
 
 /// Returns the records that `event` changes, with their new content.
-pub fn records_of(event: &RunLogEvent, state: &JobLoopState) -> Vec<(RecordFile, String)> {
-    let state_now = || (RecordFile::PhaseState, pretty(&record::phase_state(state)));
+pub fn records_changed_by(event: &RunLogEvent, state: &JobLoopState) -> Vec<(RecordFile, String)> {
+    let state_now = || {
+        (
+            RecordFile::PhaseState,
+            pretty_json(&record::phase_state(state)),
+        )
+    };
     match &event.event {
         EventKind::StepEnded { .. } => match state.closed.as_deref() {
             Some(step) => vec![
                 (
                     RecordFile::Step(step.number),
-                    pretty(&record::step_log(state, step)),
+                    pretty_json(&record::step_log(state, step)),
                 ),
                 state_now(),
             ],
@@ -84,17 +89,17 @@ pub fn records_of(event: &RunLogEvent, state: &JobLoopState) -> Vec<(RecordFile,
             phase,
             reason,
         } => {
-            let log = record::record_log(state, *step, *phase, reason, &local_text(event.at));
-            let mut records = vec![(RecordFile::Step(*step), pretty(&log)), state_now()];
+            let log = record::log_without_step(state, *step, *phase, reason, &local_text(event.at));
+            let mut records = vec![(RecordFile::Step(*step), pretty_json(&log)), state_now()];
             let result = record::job_result(state).filter(|_| phase.is_done());
-            records.extend(result.map(|result| (RecordFile::JobResult, pretty(&result))));
+            records.extend(result.map(|result| (RecordFile::JobResult, pretty_json(&result))));
             records
         }
         EventKind::RunEnded { .. } => vec![
             state_now(),
             (
                 RecordFile::PhaseSummary,
-                pretty(&record::phase_summary(state)),
+                pretty_json(&record::phase_summary(state)),
             ),
         ],
         _ => Vec::new(),
@@ -102,6 +107,6 @@ pub fn records_of(event: &RunLogEvent, state: &JobLoopState) -> Vec<(RecordFile,
 }
 
 /// Returns JSON as the files have it: two blanks of indentation, text as it is, a newline at the end.
-pub fn pretty(value: &serde_json::Value) -> String {
+pub fn pretty_json(value: &serde_json::Value) -> String {
     serde_json::to_string_pretty(value).map_or_else(|_| String::new(), |text| text + "\n")
 }

@@ -16,7 +16,7 @@ use crate::{
         time::local_text,
     },
     ports::store::{Error, RecordFile, Store},
-    services::job::event_bus::{pretty, records_of},
+    services::job::event_bus::{pretty_json, records_changed_by},
 };
 
 /// What recovery found.
@@ -31,7 +31,7 @@ pub struct RecoveryResult {
 }
 
 /// Folds events into a state.
-pub fn fold(state: JobLoopState, events: &[RunLogEvent]) -> JobLoopState {
+pub fn fold_events(state: JobLoopState, events: &[RunLogEvent]) -> JobLoopState {
     events.iter().fold(state, |mut state, event| {
         state.apply(event);
         state
@@ -55,7 +55,7 @@ pub fn recover(store: &dyn Store) -> Result<RecoveryResult, Error> {
 fn load(store: &dyn Store) -> Result<RecoveryResult, Error> {
     let loaded = store.load()?;
     let mut recovered = RecoveryResult {
-        state: fold(loaded.snapshot.unwrap_or_default(), &loaded.events),
+        state: fold_events(loaded.snapshot.unwrap_or_default(), &loaded.events),
         adopted: None,
         repairs: loaded.repairs,
     };
@@ -203,7 +203,7 @@ fn mend_steps(store: &dyn Store, recovered: &mut RecoveryResult) -> Result<(), E
     let mut state = JobLoopState::default();
     for event in store.history()? {
         state.apply(&event);
-        for (record, content) in records_of(&event, &state) {
+        for (record, content) in records_changed_by(&event, &state) {
             if let RecordFile::Step(number) = record
                 && broken.iter().any(|(step, _)| *step == number)
             {
@@ -291,7 +291,7 @@ fn renders_now(state: &JobLoopState, record: RecordFile) -> Option<String> {
         RecordFile::JobResult => record::job_result(state)?,
         RecordFile::Step(_) | RecordFile::OldPhaseState => return None,
     };
-    Some(pretty(&value))
+    Some(pretty_json(&value))
 }
 
 /// Returns everything that was ever written to a record since the last clean start, oldest first.
@@ -300,7 +300,7 @@ fn written(store: &dyn Store, wanted: RecordFile) -> Result<Vec<String>, Error> 
     let mut written = Vec::new();
     for event in store.history()? {
         state.apply(&event);
-        let records = records_of(&event, &state).into_iter();
+        let records = records_changed_by(&event, &state).into_iter();
         written.extend(
             records
                 .filter(|(record, _)| *record == wanted)
@@ -311,7 +311,7 @@ fn written(store: &dyn Store, wanted: RecordFile) -> Result<Vec<String>, Error> 
 }
 
 /// Returns the events that record what recovery did.
-pub fn notes(recovered: &RecoveryResult) -> Vec<EventKind> {
+pub fn recovery_events(recovered: &RecoveryResult) -> Vec<EventKind> {
     let adopted = recovered
         .adopted
         .clone()

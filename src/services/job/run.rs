@@ -18,9 +18,9 @@ use crate::{
     ports::store,
     services::job::{
         effects::JobPorts,
-        event_bus::{EventBus, EventReporter, pretty},
+        event_bus::{EventBus, EventReporter, pretty_json},
         recovery, run_loop,
-        run_loop::{CommandContext, moment},
+        run_loop::{CommandContext, input_time},
     },
 };
 
@@ -53,7 +53,7 @@ pub struct RunReport {
 }
 
 /// Recovers the state without running anything, for verification and for looking.
-pub fn look(
+pub fn recover_read_only(
     store: &dyn store::Store,
 ) -> Result<(JobLoopState, RecordFiles, Vec<String>), store::Error> {
     let recovered = recovery::recover(store)?;
@@ -78,15 +78,19 @@ pub async fn run(
     let mut notes = recovered.repairs.clone();
     notes.extend(recovered.adopted.as_ref().map(taken_over));
     notes.extend(leftovers(&recovered.state, ports).await);
-    let events = recovery::notes(&recovered);
+    let events = recovery::recovery_events(&recovered);
     let wait = order.wait;
-    let mut job = JobMachine::new(recovered.state, order.setup, moment(ports.clock.as_ref()));
+    let mut job = JobMachine::new(
+        recovered.state,
+        order.setup,
+        input_time(ports.clock.as_ref()),
+    );
     let mut bus = EventBus::new(Arc::clone(&ports.store), reporters);
     if order.clean {
         clean(&mut job, ports, &mut bus)?;
     } else {
         for kind in events {
-            let events = job.note(kind, &moment(ports.clock.as_ref()));
+            let events = job.note(kind, &input_time(ports.clock.as_ref()));
             bus.publish(&events, job.state())?;
         }
     }
@@ -174,10 +178,10 @@ fn clean(job: &mut JobMachine, ports: &JobPorts, bus: &mut EventBus) -> Result<(
     let kind = EventKind::CleanStarted {
         archive: archive.clone(),
     };
-    let events = job.note(kind, &moment(ports.clock.as_ref()));
+    let events = job.note(kind, &input_time(ports.clock.as_ref()));
     bus.publish(&events, job.state())?;
     ports.store.archive(&archive)?;
-    job.start_over();
+    job.reset();
     Ok(())
 }
 
@@ -242,13 +246,13 @@ fn interrupted(job: &JobMachine) -> Option<String> {
 }
 
 /// Writes the run summary; returns its name.
-pub fn summarise(
+pub fn write_run_summary(
     store: &dyn store::Store,
     state: &JobLoopState,
     files: &RunContext,
 ) -> Result<(String, serde_json::Value), store::Error> {
     let value = record::run_summary(state, files);
     let text = record::run_summary_text(state, files);
-    let name = store.write_summary(&pretty(&value), &text)?;
+    let name = store.write_summary(&pretty_json(&value), &text)?;
     Ok((name, value))
 }

@@ -19,7 +19,7 @@ use crate::{
 pub use crate::services::job::effects::CommandContext;
 
 /// Returns the present moment.
-pub fn moment(clock: &dyn Clock) -> InputTime {
+pub fn input_time(clock: &dyn Clock) -> InputTime {
     InputTime {
         at: clock.now(),
         chance: clock.chance(),
@@ -46,7 +46,7 @@ pub async fn run(
     };
     let mut input = JobInput::Started(Box::new(facts));
     loop {
-        let JobReaction { events, effect } = job.handle(input, &moment(clock.as_ref()));
+        let JobReaction { events, effect } = job.handle(input, &input_time(clock.as_ref()));
         bus.publish(&events, job.state())?;
         if let JobEffect::Finish(outcome) = effect {
             return Ok(outcome);

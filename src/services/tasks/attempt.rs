@@ -11,11 +11,11 @@ use crate::{
         command::{Command, CommandKind},
         ledger::{LedgerEntry, TaskEnd, TaskOutcome, chain::sha256},
         process::ExitStatus,
-        tasks::{Feedback, GuardedTask, TaskVerdict, accepted, blocked, checked_class},
+        tasks::{Feedback, GuardedTask, TaskVerdict, accepted, blocked, verified_class},
         text::one_line,
         validate::{
-            CollectedChange, FindingGroup, Severity, ValidationFinding, is_listed, is_named,
-            is_test_path, judge,
+            CollectedChange, FindingGroup, Severity, ValidationFinding, is_listed,
+            is_named_by_commands, is_test_path, judge,
         },
     },
     ports::{
@@ -91,14 +91,14 @@ impl SessionState<'_> {
     fn tries_again(&self, task: &GuardedTask, why: &Feedback) -> Result<(), Error> {
         self.record(LedgerEntry::RetryStart {
             task: task.id.clone(),
-            reason: why.line(),
+            reason: why.summary_line(),
         })?;
         self.event(
             "task_retry_start",
-            json!({ "task": task.id, "reason": why.line() }),
+            json!({ "task": task.id, "reason": why.summary_line() }),
         );
         self.watcher
-            .line(&format!("  {}; trying once more", why.line()));
+            .line(&format!("  {}; trying once more", why.summary_line()));
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl SessionState<'_> {
             .ledger
             .read()?
             .head
-            .map(|head| head.trailer())
+            .map(|head| head.commit_trailer())
             .unwrap_or_default();
         let message = format!("task({}): {}\n\nTos-Ledger: {head}", task.id, task.goal);
         let commit = self
@@ -140,7 +140,7 @@ impl SessionState<'_> {
         );
         let changes = &seen.changes;
         let mut end = self.blank(task, TaskOutcome::Success, &accepted(task, changes));
-        end.class = checked_class(task, changes);
+        end.class = verified_class(task, changes);
         end.fingerprint = sha256(format!("{}\n{tree}", end.fingerprint).as_bytes());
         end.attempts = attempt;
         end.files = u32::try_from(changes.len()).unwrap_or(u32::MAX);
@@ -160,11 +160,11 @@ impl SessionState<'_> {
         if attempt == 2 {
             self.record(LedgerEntry::RetryFailed {
                 task: task.id.clone(),
-                reason: why.line(),
+                reason: why.summary_line(),
             })?;
             self.event(
                 "task_retry_failed",
-                json!({ "task": task.id, "reason": why.line() }),
+                json!({ "task": task.id, "reason": why.summary_line() }),
             );
         }
         let outcome = match verdict {
@@ -178,7 +178,7 @@ impl SessionState<'_> {
             | TaskVerdict::OverLimit
             | TaskVerdict::Broken => TaskOutcome::Failed,
         };
-        let mut end = self.blank(task, outcome, &why.line());
+        let mut end = self.blank(task, outcome, &why.summary_line());
         end.attempts = attempt;
         Ok((verdict, end))
     }
@@ -279,7 +279,7 @@ impl SessionState<'_> {
         let rules = self.list.rules(task, self.is_walled());
         let own = |path: &String| {
             !is_test_path(path)
-                && is_named(path, &rules.commands)
+                && is_named_by_commands(path, &rules.commands)
                 && !is_listed(path, &rules.may_change_checks)
         };
         if let Some(change) = seen.changes.iter().find(|change| own(&change.path)) {

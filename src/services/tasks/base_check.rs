@@ -12,9 +12,9 @@ use super::{Error, SessionState, outcome::AttemptOutcome};
 use crate::{
     domain::{
         process::{CommandResult, ExitStatus},
-        tasks::{Feedback, GuardedTask, misfit},
+        tasks::{Feedback, GuardedTask, class_mismatch},
         text::one_line,
-        validate::{ChangeSubstance, CollectedChange, judged_as_before, substance},
+        validate::{ChangeSubstance, CollectedChange, classify_change, paths_judged_at_base},
     },
     ports::worktrees::Worktree,
 };
@@ -32,7 +32,7 @@ impl SessionState<'_> {
         seen: CollectedChange,
         call: u32,
     ) -> Result<AttemptOutcome, Error> {
-        if let Some(reason) = misfit(task, &seen.changes) {
+        if let Some(reason) = class_mismatch(task, &seen.changes) {
             let told = Feedback {
                 reason,
                 ..Feedback::default()
@@ -78,10 +78,10 @@ impl SessionState<'_> {
                     | ChangeSubstance::Prose
             )
         };
-        if !seen.project.has_tests || !seen.changes.iter().map(substance).any(judged) {
+        if !seen.project.has_tests || !seen.changes.iter().map(classify_change).any(judged) {
             return Vec::new();
         }
-        let mut paths = judged_as_before(&self.list.rules(task, false), &seen.changes);
+        let mut paths = paths_judged_at_base(&self.list.rules(task, false), &seen.changes);
         // The other work tree does not hold them, which is all that has to be done about them.
         paths.extend(seen.ignored.clone());
         paths

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         ledger::{LedgerEntry, TaskOutcome},
         process::ExitStatus,
-        tasks::{TaskList, TaskQueue, take_back},
+        tasks::{TaskList, TaskQueue, revert_success},
         text::one_line,
     },
     ports::worktrees::Worktree,
@@ -107,7 +107,7 @@ impl SessionState<'_> {
 
     fn stable_point(&mut self) -> Result<(), Error> {
         let commit = self.tip.clone();
-        let number = self.stable.reached(&commit);
+        let number = self.stable.advance(&commit);
         self.record(LedgerEntry::Checkpoint {
             number,
             commit: commit.clone(),
@@ -142,11 +142,11 @@ impl SessionState<'_> {
             if let Some(end) = end
                 && undone.contains(&end.task)
             {
-                take_back(end, &reason);
+                revert_success(end, &reason);
                 places.push(place);
             }
         }
-        queue.take_back(&places);
+        queue.revert_accepted(&places);
         self.watcher.line(&format!(
             "  {reason}; back to checkpoint {number}, {} undone and kept as {kept}",
             undone.join(", ")

@@ -7,8 +7,8 @@ use super::{Error, SessionPorts};
 use crate::{
     domain::{
         ledger::LedgerEntry,
-        night::{crash_end, open_sessions},
-        tasks::{RunProgress, SandboxDemand, run_of},
+        night::{open_sessions, session_end_after_crash},
+        tasks::{RunProgress, SandboxDemand, run_of_session},
     },
     services::night::health::marker,
 };
@@ -23,7 +23,10 @@ pub struct CleanupResult {
 }
 
 /// Closes what a crash left open. Whoever calls this holds the right to run tasks, so an open session is a dead one.
-pub async fn settle(tools: &SessionPorts, task_folder: &Path) -> Result<CleanupResult, Error> {
+pub async fn clean_up_after_crash(
+    tools: &SessionPorts,
+    task_folder: &Path,
+) -> Result<CleanupResult, Error> {
     let mut settled = CleanupResult::default();
     let chain = tools.ledger.read()?;
     let runner = tools.runners.test_runner(task_folder, SandboxDemand::Off);
@@ -36,14 +39,14 @@ pub async fn settle(tools: &SessionPorts, task_folder: &Path) -> Result<CleanupR
             settled.lines.push(line);
         }
         let beat = tools.heartbeats.last(&session);
-        let end = crash_end(&chain.records, &session, beat.as_ref());
+        let end = session_end_after_crash(&chain.records, &session, beat.as_ref());
         tools
             .ledger
             .append(Some(&session), LedgerEntry::SessionEnd { end })?;
         settled.lines.push(format!(
             "session {session} ended badly; it is on record as abnormal"
         ));
-        let run = run_of(&chain.records, &session).unwrap_or_else(|| session.clone());
+        let run = run_of_session(&chain.records, &session).unwrap_or_else(|| session.clone());
         settled.lines.extend(trim(tools, &run, &session)?);
         if !settled.runs.contains(&run) {
             settled.runs.push(run);

@@ -113,8 +113,8 @@ pub trait SessionObserver: Sync {
 }
 
 pub(crate) use agent_call::AgentListener;
-pub use cleanup::{CleanupResult, settle};
-pub use sharing::{shared_files, work_tree_notes};
+pub use cleanup::{CleanupResult, clean_up_after_crash};
+pub use sharing::{resolve_shared_files, work_tree_notes};
 
 /// What came of a list.
 #[derive(Debug, Clone)]
@@ -208,7 +208,7 @@ pub async fn run(
         before: None,
         said: None,
         shared: worktrees::Shared::default(),
-        shared_files: shared_files(&*tools.worktrees, list)?,
+        shared_files: resolve_shared_files(&*tools.worktrees, list)?,
         pace: spending::SpendTracker::new(&*tools.clock, progress.micro_usd),
         ends: list.tasks.iter().map(known).collect(),
     };
@@ -376,7 +376,7 @@ impl SessionState<'_> {
             "{}: {good} of {} tasks passed: {}",
             self.list.id,
             tasks.len(),
-            stop.words()
+            stop.label()
         );
         let is_whole = matches!(stop, StopReason::QueueEmpty | StopReason::TimeCap);
         let event = if is_whole {
@@ -462,7 +462,7 @@ impl SessionState<'_> {
         let mut told = Notification::new(event, title, &self.terms.run)
             .text(text)
             .next(next);
-        told.ledger = ledger.map(|head| head.trailer()).unwrap_or_default();
+        told.ledger = ledger.map(|head| head.commit_trailer()).unwrap_or_default();
         self.tools.notifications.send(told);
     }
 }

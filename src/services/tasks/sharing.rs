@@ -25,7 +25,7 @@ const fn wish(list: &TaskList) -> SharedWish<'_> {
 }
 
 /// Says why something of the checkout cannot be shared with the work trees of a list; otherwise returns which files it is.
-pub fn shared_files(
+pub fn resolve_shared_files(
     worktrees: &dyn Worktrees,
     list: &TaskList,
 ) -> Result<Vec<String>, worktrees::Error> {
@@ -38,7 +38,7 @@ pub fn work_tree_notes(
     list: &TaskList,
     base: &str,
 ) -> Result<Vec<String>, worktrees::Error> {
-    let files = shared_files(worktrees, list)?.into_iter();
+    let files = resolve_shared_files(worktrees, list)?.into_iter();
     let mut notes: Vec<String> = files
         .map(|name| format!("every task gets a copy of {}", one_line(&name)))
         .collect();

@@ -17,7 +17,7 @@ use crate::{
         repository::WorktreeRepository,
         snapshot::captured::WorktreeCapture,
     },
-    domain::checkpoint::{CheckpointError, shown_path},
+    domain::checkpoint::{CheckpointError, display_path},
 };
 
 /// How many directories, and how many files, are looked for.
@@ -41,7 +41,7 @@ pub(in crate::adapters::git) fn refuse_damaged(
         }
         let of = match path {
             b"" => String::new(),
-            path => format!(" `{}`", shown_path(path)),
+            path => format!(" `{}`", display_path(path)),
         };
         let what = format!("the {what}{of}, {}, is missing", super::object::hex(id));
         Err(damaged(&home.top, what))

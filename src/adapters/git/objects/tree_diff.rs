@@ -9,7 +9,7 @@ use crate::{
         error::{ErrorContext, Result},
         repository::WorktreeRepository,
     },
-    domain::checkpoint::{ChangeKind, PathChange, shown_path},
+    domain::checkpoint::{ChangeKind, PathChange, display_path},
 };
 
 /// What differs between two trees, by path in bytes.
@@ -88,7 +88,7 @@ pub(in crate::adapters::git) fn shown(changes: &TreeChanges) -> Vec<PathChange> 
     changes
         .iter()
         .map(|(path, kind)| PathChange {
-            path: shown_path(path),
+            path: display_path(path),
             kind: *kind,
         })
         .collect()

@@ -37,7 +37,7 @@ use crate::{
             scan::{helpers, look, open_directory},
         },
     },
-    domain::checkpoint::{CheckpointError, disk_record::DiskRecord, shown_path},
+    domain::checkpoint::{CheckpointError, disk_record::DiskRecord, display_path},
 };
 
 /// Brings the work tree described by `index` to `goal`; returns the index of it, or declines.
@@ -147,7 +147,7 @@ fn blocking_check(home: &WorktreeRepository, index: &Index, deltas: &[IndexDelta
             (None, seen) => seen.is_none(),
         };
         if !is_same {
-            let what = shown_path(&delta.path);
+            let what = display_path(&delta.path);
             return Err(CheckpointError::Moving { what });
         }
     }
@@ -189,7 +189,7 @@ fn blocking_directories(home: &WorktreeRepository, deltas: &[IndexDelta]) -> Res
             Ok(data) if data.is_dir() => {}
             Ok(_) => {
                 let why = "a directory must be there, and something else is".to_owned();
-                let path = shown_path(&directory);
+                let path = display_path(&directory);
                 return Err(CheckpointError::InTheWay { path, why });
             }
             Err(_) => DirBuilder::new()

@@ -30,7 +30,7 @@ use crate::{
         checkpoint::{
             ChangeKind, CheckpointError, PathChange, RollbackReport, RollbackRequest, UndoReport,
             disk_record::DiskRecord,
-            shown_path,
+            display_path,
             snapshot_message::{HeadState, SnapshotMessage},
         },
         state_folder::is_state_path,
@@ -88,7 +88,7 @@ pub(in crate::adapters::git) fn blocking_roll_back(
         safety_reference: format!("{}{safety}", home.refs.safety),
         covers: home.top.clone(),
         changes,
-        kept: templates.iter().map(|path| shown_path(path)).collect(),
+        kept: templates.iter().map(|path| display_path(path)).collect(),
         fetched: found.fetched,
         warnings,
     })

@@ -11,7 +11,7 @@ use crate::{
         refs,
         repository::WorktreeRepository,
     },
-    domain::checkpoint::{CheckpointError, name_of},
+    domain::checkpoint::{CheckpointError, checkpoint_name},
 };
 
 /// A commit and how it was found.
@@ -144,7 +144,7 @@ fn numbered(all: &[NumberedRef], digits: &str) -> Option<NumberedRef> {
 fn named(home: &WorktreeRepository, all: &[NumberedRef], name: &str) -> Option<NumberedRef> {
     let is_it = |(_, id): &&NumberedRef| {
         let commit = home.git.find_commit(*id).ok();
-        commit.is_some_and(|commit| commit.message().ok().and_then(name_of) == Some(name))
+        commit.is_some_and(|commit| commit.message().ok().and_then(checkpoint_name) == Some(name))
     };
     all.iter().rev().find(is_it).copied()
 }

@@ -26,7 +26,7 @@ use crate::{
         },
         state_folder,
     },
-    domain::checkpoint::{shown_path, snapshot_message::HeadState},
+    domain::checkpoint::{display_path, snapshot_message::HeadState},
 };
 
 /// Says that an operation goes on although the files were taken back.
@@ -73,7 +73,7 @@ pub(in crate::adapters::git) fn moved_submodules(
         let entry = delta.before.and_then(|at| index.entries.get(at));
         let here = entry.filter(|entry| entry.mode == SUBMODULE);
         let there = delta.after.filter(|(mode, _)| *mode == SUBMODULE);
-        let path = shown_path(&delta.path);
+        let path = display_path(&delta.path);
         let short = |id: &ObjectId| hex(id).chars().take(12).collect::<String>();
         match (here, there) {
             (Some(here), Some((_, there))) => Some(format!(
@@ -113,7 +113,7 @@ pub(in crate::adapters::git) fn blocking_move_repositories(
         std::fs::rename(&place, &to).at("move", &place)?;
         told.push(format!(
             "`{}` was another git repository and is now `{}`",
-            shown_path(&delta.path),
+            display_path(&delta.path),
             text(&to)
         ));
     }

@@ -167,7 +167,8 @@ fn suspects(home: &WorktreeRepository, changes: &TreeChanges) -> Vec<SuspectedSe
         .filter(|(_, kind)| **kind != ChangeKind::Deleted);
     stays
         .filter_map(|(path, _)| {
-            let looks_like = secret_files::by_path(path).or_else(|| by_file(&home.top, path))?;
+            let looks_like =
+                secret_files::detect_by_path(path).or_else(|| by_file(&home.top, path))?;
             Some(suspect(path, looks_like))
         })
         .collect()

@@ -22,7 +22,7 @@ use crate::{
         repository::WorktreeRepository,
     },
     domain::{
-        checkpoint::{SuspectedSecret, disk_record::DiskRecord, shown_path},
+        checkpoint::{SuspectedSecret, disk_record::DiskRecord, display_path},
         redaction::secret_files,
     },
 };
@@ -140,7 +140,7 @@ pub(in crate::adapters::git) struct CaptureOptions<'a> {
 /// Makes a suspect of a path in bytes.
 pub(in crate::adapters::git) fn suspect(path: &[u8], looks_like: &str) -> SuspectedSecret {
     SuspectedSecret {
-        path: shown_path(path),
+        path: display_path(path),
         looks_like: looks_like.to_owned(),
     }
 }
@@ -157,7 +157,7 @@ pub(in crate::adapters::git) fn blocking_staged_suspects(
     Ok(here
         .filter(|delta| there(&delta.path).symlink_metadata().is_ok())
         .filter_map(|delta| {
-            let by_path = secret_files::by_path(&delta.path);
+            let by_path = secret_files::detect_by_path(&delta.path);
             let looks_like = by_path.or_else(|| by_file(&home.top, &delta.path))?;
             Some(suspect(&delta.path, looks_like))
         })
@@ -170,5 +170,5 @@ pub(in crate::adapters::git) fn by_file(top: &Path, path: &[u8]) -> Option<&'sta
     if !data.is_file() || data.len() > secret_files::SEARCHED_BYTES {
         return None;
     }
-    secret_files::by_content(&std::fs::read(path).ok()?)
+    secret_files::detect_by_content(&std::fs::read(path).ok()?)
 }

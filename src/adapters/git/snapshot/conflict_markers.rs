@@ -3,7 +3,7 @@
 use super::captured::IndexState;
 use crate::{
     adapters::git::{error::Result, index, repository::WorktreeRepository},
-    domain::checkpoint::{CheckpointError, shown_path},
+    domain::checkpoint::{CheckpointError, display_path},
 };
 
 /// Fails where the index has unmerged paths, naming the first.
@@ -39,7 +39,7 @@ fn unresolved(path: &[u8], more: usize) -> CheckpointError {
         more => format!(" (and {more} more)"),
     };
     CheckpointError::InTheWay {
-        path: shown_path(path),
+        path: display_path(path),
         why: format!("it has unresolved conflicts{others}; resolve them and `git add` it first"),
     }
 }

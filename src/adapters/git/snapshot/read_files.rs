@@ -234,7 +234,7 @@ fn blocking_big(
     path: &Path,
     pack: &Mutex<&mut PackWriter>,
 ) -> Result<OneResult> {
-    let by_path = || secret_files::by_path(&work.path).filter(|_| manner.watch_secrets);
+    let by_path = || secret_files::detect_by_path(&work.path).filter(|_| manner.watch_secrets);
     let conversions = manner.conversions;
     if conversions.content || conversions.line_ends_in {
         return Ok((ReadOutcome::ForProgram, by_path()));
@@ -260,8 +260,8 @@ fn secret_in(manner: ReadOptions<'_>, work: &FileToRead, content: &[u8]) -> Opti
         return None;
     }
     let searched = work.seen.size <= secret_files::SEARCHED_BYTES;
-    secret_files::by_path(&work.path)
-        .or_else(|| secret_files::by_content(content).filter(|_| searched))
+    secret_files::detect_by_path(&work.path)
+        .or_else(|| secret_files::detect_by_content(content).filter(|_| searched))
 }
 
 fn blocking_content(path: &Path, size: u64) -> std::io::Result<Vec<u8>> {

@@ -370,5 +370,5 @@ pub(in crate::adapters::git) fn usual() -> DefaultModes {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     let umask = line.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok());
-    DefaultModes::under(umask.unwrap_or(0o22))
+    DefaultModes::from_umask(umask.unwrap_or(0o22))
 }

@@ -49,7 +49,7 @@ pub(in crate::adapters::git) fn read(place: &Worktree, file: &str) -> Option<Str
 
 /// Takes the whole task folder away.
 pub(in crate::adapters::git) fn take_away(place: &Worktree) -> Result<(), Error> {
-    temporary::blocking_remove_of_room(&place.task_folder);
+    temporary::blocking_remove_for_task(&place.task_folder);
     remove(&place.task_folder).map_err(|error| wrong("a folder cannot be taken away", &error))?;
     // The folder of the run goes with its last task folder.
     drop(place.task_folder.parent().map(fs::remove_dir));

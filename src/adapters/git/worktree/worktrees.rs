@@ -242,7 +242,7 @@ impl GitWorktrees {
     fn forget(&self, place: &Worktree) -> Done<()> {
         remove(&place.top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
         shared_files::forget(&place.task_folder);
-        temporary::blocking_remove_of_room(&place.task_folder);
+        temporary::blocking_remove_for_task(&place.task_folder);
         // Only the administration of trees that are gone is dropped.
         self.git(&["worktree", "prune", "--expire=now"]).map(drop)
     }
@@ -440,7 +440,7 @@ impl Worktrees for GitWorktrees {
             drop(fs::remove_dir(&run));
         }
         self.forget_half_made();
-        temporary::blocking_remove_all_of_rooms(&self.top.join(".tos"));
+        temporary::blocking_remove_for_all_tasks(&self.top.join(".tos"));
         self.git(&["worktree", "prune", "--expire=now"])?;
         Ok(lines)
     }
@@ -466,7 +466,7 @@ impl Worktrees for GitWorktrees {
     }
 
     fn weight(&self, place: &Worktree) -> u64 {
-        temporary::blocking_weight(&place.task_folder)
+        temporary::blocking_disk_usage(&place.task_folder)
     }
 
     fn describe_changes(&self, from: &str, to: &str) -> Done<String> {

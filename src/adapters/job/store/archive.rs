@@ -30,7 +30,7 @@ pub(super) fn results(
         let folder = target.get_or_insert_with(|| free_folder(&folder, &format!("job_{job:03}")));
         let to = folder.join(file.strip_prefix(&results).unwrap_or(file));
         rename(layout, &from, &to)?;
-        moved.push(layout.shown(&to));
+        moved.push(layout.display_path(&to));
     }
     Ok(moved)
 }
@@ -50,7 +50,7 @@ fn free_folder(folder: &Path, name: &str) -> PathBuf {
 pub(super) fn new_name(layout: &StoreLayout) -> String {
     let stamp = chrono::Local::now().format("%Y-%m-%dT%H%M%S").to_string();
     let folder = layout.root.join(&layout.logs).join("archive");
-    layout.shown(&free_folder(&folder, &stamp))
+    layout.display_path(&free_folder(&folder, &stamp))
 }
 
 /// Moves step logs, phase state, phase summary and job result into the archive.
@@ -102,7 +102,8 @@ pub(super) fn prune(layout: &StoreLayout) -> Result<(), Error> {
     names.sort();
     let surplus = names.len().saturating_sub(layout.archive_keep);
     for path in names.iter().take(surplus) {
-        fs::remove_dir_all(path).map_err(|error| super::trouble(layout.shown(path), &error))?;
+        fs::remove_dir_all(path)
+            .map_err(|error| super::trouble(layout.display_path(path), &error))?;
     }
     Ok(())
 }
@@ -114,5 +115,5 @@ fn rename(layout: &StoreLayout, from: &Path, to: &Path) -> Result<(), Error> {
         }
         fs::rename(from, to)
     };
-    act().map_err(|error| super::trouble(layout.shown(from), &error))
+    act().map_err(|error| super::trouble(layout.display_path(from), &error))
 }

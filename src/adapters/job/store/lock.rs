@@ -34,7 +34,7 @@ pub enum LockError {
 
 impl StoreLock {
     /// Takes the lock on `path`, or says who holds it. `words` describe this process to others.
-    pub fn take(path: &Path, words: &str) -> Result<Self, LockError> {
+    pub fn acquire(path: &Path, words: &str) -> Result<Self, LockError> {
         let trouble =
             |error: &io::Error| super::trouble(path.to_string_lossy().into_owned(), error);
         if let Some(folder) = path.parent() {

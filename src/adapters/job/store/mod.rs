@@ -73,7 +73,7 @@ impl StoreLayout {
     }
 
     /// Returns a path as people write it: relative to the root where it lies below it.
-    pub fn shown(&self, path: &Path) -> String {
+    pub fn display_path(&self, path: &Path) -> String {
         let path = path.strip_prefix(&self.root).unwrap_or(path);
         path.to_string_lossy().replace('\\', "/")
     }
@@ -112,7 +112,7 @@ impl DiskStore {
     }
 
     fn error(&self, path: &Path, error: &io::Error) -> Error {
-        trouble(self.layout.shown(path), error)
+        trouble(self.layout.display_path(path), error)
     }
 
     fn with_log<T>(
@@ -189,7 +189,7 @@ impl Store for DiskStore {
         let path = self.layout.record(record);
         let new = aside_name(&path, word);
         fs::rename(&path, &new).map_err(|error| self.error(&path, &error))?;
-        Ok(self.layout.shown(&new))
+        Ok(self.layout.display_path(&new))
     }
 
     fn set_aside_results(&self, job: u32, files: &[PathBuf]) -> Result<Vec<String>, Error> {
@@ -235,7 +235,7 @@ impl Store for DiskStore {
         replace(&path, json.as_bytes()).map_err(|error| self.error(&path, &error))?;
         replace(&twin, format!("{text}\n").as_bytes())
             .map_err(|error| self.error(&twin, &error))?;
-        Ok(self.layout.shown(&path))
+        Ok(self.layout.display_path(&path))
     }
 }
 

@@ -24,7 +24,7 @@ pub use manifest::parts as manifest_parts;
 pub const LARGEST: usize = 1 << 20;
 
 /// Parses a text; `None` where it is too large or the grammar gives up.
-pub fn facts(language: Language, text: &str) -> Option<SyntaxFacts> {
+pub fn parse_syntax(language: Language, text: &str) -> Option<SyntaxFacts> {
     if text.len() > LARGEST {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn names(language: Language, text: &str) -> Vec<String> {
-    facts(language, text)
+    parse_syntax(language, text)
         .unwrap()
         .uses
         .into_iter()
@@ -51,13 +51,13 @@ fn names_are_followed_through_aliases() {
 
 #[test]
 fn circular_names_end() {
-    let facts = facts(Language::Python, "a = b\nb = a\na()\nx = x.y\nx()\n");
+    let facts = parse_syntax(Language::Python, "a = b\nb = a\na()\nx = x.y\nx()\n");
     assert!(facts.is_some());
 }
 
 #[test]
 fn a_broken_text_still_shows_its_imports() {
-    let facts = facts(Language::Python, "def x(:\n  pass\nimport subprocess\n").unwrap();
+    let facts = parse_syntax(Language::Python, "def x(:\n  pass\nimport subprocess\n").unwrap();
     assert!(!facts.errors.is_empty());
     assert_eq!(facts.imports[0].module, "subprocess");
 }
@@ -65,7 +65,7 @@ fn a_broken_text_still_shows_its_imports() {
 #[test]
 fn deep_nesting_is_no_danger() {
     let deep = format!("x = {}1{}\n", "(".repeat(20_000), ")".repeat(20_000));
-    assert!(facts(Language::Python, &deep).is_some());
+    assert!(parse_syntax(Language::Python, &deep).is_some());
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn escapes_hide_no_name() {
 }
 
 fn pieces(language: Language, text: &str) -> Vec<String> {
-    let mut found: Vec<String> = facts(language, text)
+    let mut found: Vec<String> = parse_syntax(language, text)
         .unwrap()
         .pieces
         .into_iter()
@@ -85,7 +85,7 @@ fn pieces(language: Language, text: &str) -> Vec<String> {
 }
 
 fn code(language: Language, text: &str) -> u64 {
-    facts(language, text).unwrap().code
+    parse_syntax(language, text).unwrap().code
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn code_is_told_from_comments_and_from_the_tests_beside_it() {
     assert!(same(&rust.replace("a(), 3", "a(), 4")));
     assert!(same(&rust.replace("    3\n", "    // three\n        3\n")));
     assert!(!same(&rust.replace("    3\n", "    4\n")));
-    let inner = facts(Language::Rust, rust).unwrap().pieces;
+    let inner = parse_syntax(Language::Rust, rust).unwrap().pieces;
     let inner: Vec<&str> = inner
         .iter()
         .filter(|one| one.in_test)
@@ -190,7 +190,7 @@ fn code_is_told_from_comments_and_from_the_tests_beside_it() {
 #[test]
 fn pieces_that_keep_a_test_from_failing_are_known() {
     let mutes = |language, text: &str| {
-        let pieces = facts(language, text).unwrap().pieces;
+        let pieces = parse_syntax(language, text).unwrap().pieces;
         pieces.iter().any(|piece| piece.mutes)
     };
     let python = "def test_a():\n    if x:\n        return\n    assert a\n";

@@ -252,7 +252,7 @@ fn changed_gates_and_a_changed_agent_suspend_unattended_work() {
 
 #[test]
 fn nights_are_named_by_the_evening_they_begin_in() {
-    let night = |text| night_of(&gates(), at(text)).map(|date| date.to_string());
+    let night = |text| night_date(&gates(), at(text)).map(|date| date.to_string());
     assert_eq!(
         night("2026-03-10T20:00:00+09:00").as_deref(),
         Some("2026-03-10")

@@ -69,7 +69,7 @@ pub struct UnusableReply {
 }
 
 /// Reads a draft: `{"thought": text, "commands": [command…]}`.
-pub fn draft(text: &str) -> Result<DraftReply, UnusableReply> {
+pub fn parse_draft(text: &str) -> Result<DraftReply, UnusableReply> {
     let object = reply::object(text, "commands")?;
     Ok(DraftReply {
         thought: optional_text(&object, "thought")?,
@@ -79,7 +79,7 @@ pub fn draft(text: &str) -> Result<DraftReply, UnusableReply> {
 }
 
 /// Reads a review: `{"review": text, "improved_commands": [command…], "approval": true or false}`.
-pub fn review(text: &str) -> Result<ReviewReply, UnusableReply> {
+pub fn parse_review(text: &str) -> Result<ReviewReply, UnusableReply> {
     let object = reply::object(text, "approval")?;
     let improved_commands = if object.contains_key("improved_commands") {
         commands(&object, "improved_commands")?
@@ -95,7 +95,7 @@ pub fn review(text: &str) -> Result<ReviewReply, UnusableReply> {
 }
 
 /// Reads a final: `{"final_commands": [command…], "summary": text}`.
-pub fn final_(text: &str) -> Result<FinalReply, UnusableReply> {
+pub fn parse_final(text: &str) -> Result<FinalReply, UnusableReply> {
     let object = reply::object(text, "final_commands")?;
     Ok(FinalReply {
         commands: commands(&object, "final_commands")?,
@@ -105,17 +105,17 @@ pub fn final_(text: &str) -> Result<FinalReply, UnusableReply> {
 }
 
 /// Returns the object of a usable reply of `role`.
-pub fn value(role: ModelRole, text: &str) -> Option<Value> {
+pub fn reply_object(role: ModelRole, text: &str) -> Option<Value> {
     match role {
-        ModelRole::Draft => draft(text).ok().map(|reply| reply.json),
-        ModelRole::Review => review(text).ok().map(|reply| reply.json),
-        ModelRole::Final => final_(text).ok().map(|reply| reply.json),
+        ModelRole::Draft => parse_draft(text).ok().map(|reply| reply.json),
+        ModelRole::Review => parse_review(text).ok().map(|reply| reply.json),
+        ModelRole::Final => parse_final(text).ok().map(|reply| reply.json),
     }
 }
 
 /// Returns the object of a usable reply of `role` as later prompts show it: indented by two blanks.
-pub fn pretty(role: ModelRole, text: &str) -> Option<String> {
-    serde_json::to_string_pretty(&value(role, text)?).ok()
+pub fn format_reply(role: ModelRole, text: &str) -> Option<String> {
+    serde_json::to_string_pretty(&reply_object(role, text)?).ok()
 }
 
 /// Returns the JSON Schema of the reply `role` has to give.
@@ -344,7 +344,7 @@ mod tests {
     fn a_plain_object_is_read_whole() {
         let text = r#"{"thought":"t","commands":[{"type":"exec","argv":["ls","-l"]}]}"#;
         assert_eq!(
-            draft(text).unwrap(),
+            parse_draft(text).unwrap(),
             DraftReply {
                 thought: "t".into(),
                 commands: vec![Command {
@@ -361,14 +361,14 @@ mod tests {
     fn w28_prose_before_an_object_with_braces_in_its_code_does_not_hide_it() {
         let code = "if ($true) { if (1) { Write-Output 'hi' } }";
         let text = format!("Sure, I use {{braces}} here:\n{}", final_with(code));
-        assert_eq!(final_(&text).unwrap().commands, vec![bash(code)]);
+        assert_eq!(parse_final(&text).unwrap().commands, vec![bash(code)]);
     }
 
     #[test]
     fn w28_an_inner_object_never_stands_in_for_a_broken_outer_one() {
         let text = r#"{"final_commands": [{"type":"bash","code":"ls"}], "summary": "#;
         assert_eq!(
-            reason(final_(text)),
+            reason(parse_final(text)),
             "the reply ends inside the JSON object that opens on line 1"
         );
     }
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn w29_text_after_the_object_is_ignored() {
         let text = format!("{}\nHope this helps. {{}}", final_with("ls"));
-        assert_eq!(final_(&text).unwrap().commands, vec![bash("ls")]);
+        assert_eq!(parse_final(&text).unwrap().commands, vec![bash("ls")]);
     }
 
     #[test]
@@ -384,7 +384,7 @@ mod tests {
         let code = "cat <<'X'\n```json\n{}\n```\nX";
         for fence in ["```json", "```JSON", "```", "~~~Json"] {
             let text = format!("{fence}\n{}\n```", final_with(code));
-            assert_eq!(final_(&text).unwrap().commands, vec![bash(code)]);
+            assert_eq!(parse_final(&text).unwrap().commands, vec![bash(code)]);
         }
     }
 
@@ -460,35 +460,35 @@ mod tests {
     #[test]
     fn w31_wrong_shapes_are_refused_with_their_place() {
         for (text, expected) in WRONG_COMMANDS {
-            assert_eq!(reason(final_(text)), *expected, "{text}");
+            assert_eq!(reason(parse_final(text)), *expected, "{text}");
         }
     }
 
     #[test]
     fn a_review_without_a_clear_approval_is_neither_yes_nor_no() {
         assert_eq!(
-            reason(review(r#"{"review": "fine"}"#)),
+            reason(parse_review(r#"{"review": "fine"}"#)),
             "`$.approval` is missing in the JSON object of the reply"
         );
         assert_eq!(
-            reason(review(r#"{"approval": "yes"}"#)),
+            reason(parse_review(r#"{"approval": "yes"}"#)),
             "`$.approval` is a string; it must be true or false"
         );
-        let read = review(r#"{"approval": false}"#).unwrap();
+        let read = parse_review(r#"{"approval": false}"#).unwrap();
         assert_eq!((read.approval, read.review.as_str()), (false, ""));
     }
 
     #[test]
     fn an_example_object_before_the_answer_is_passed_over() {
         let text = format!("For {{\"type\": \"bash\"}} I chose: {}", final_with("ls"));
-        assert_eq!(final_(&text).unwrap().commands, vec![bash("ls")]);
+        assert_eq!(parse_final(&text).unwrap().commands, vec![bash("ls")]);
     }
 
     #[test]
     fn what_the_schema_demands_is_accepted() {
         let text = r#"{"final_commands":[{"type":"bash","code":"ls","argv":[]},
             {"type":"exec","code":"","argv":["ls"]}],"summary":""}"#;
-        assert_eq!(final_(text).unwrap().commands.len(), 2);
+        assert_eq!(parse_final(text).unwrap().commands.len(), 2);
     }
 
     #[test]
@@ -519,16 +519,16 @@ mod tests {
     #[test]
     fn a_flood_of_braces_and_deep_nesting_end_quickly() {
         let flood = "{".repeat(1_000_000);
-        assert!(final_(&flood).is_err());
+        assert!(parse_final(&flood).is_err());
         let deep = r#"{"a":"#.repeat(100_000);
-        assert!(final_(&deep).is_err());
+        assert!(parse_final(&deep).is_err());
     }
 
     proptest! {
         #[test]
         fn no_text_makes_the_parser_panic(text in any::<String>(), noise in "[{}\\[\\]\":,a\\\\`n ]{0,200}") {
             for text in [&text, &noise] {
-                drop((draft(text), review(text), final_(text)));
+                drop((parse_draft(text), parse_review(text), parse_final(text)));
             }
         }
 
@@ -544,7 +544,7 @@ mod tests {
                 Some(fence) => format!("{before}\n{fence}\n{object}\n```\n{after}"),
                 None => format!("{before}{object}{after}"),
             };
-            prop_assert_eq!(final_(&text).unwrap().commands, vec![bash(&code)]);
+            prop_assert_eq!(parse_final(&text).unwrap().commands, vec![bash(&code)]);
         }
     }
 }

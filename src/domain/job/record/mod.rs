@@ -19,9 +19,9 @@ mod step_log;
 mod verify;
 
 pub use phase_summary::phase_summary;
-pub use run_summary::{RecordFiles, RunContext, line, run_summary, run_summary_text};
-pub use step_log::{record_log, step_log};
-pub use verify::{VerifyReport, verify, without};
+pub use run_summary::{RecordFiles, RunContext, pair_line, run_summary, run_summary_text};
+pub use step_log::{log_without_step, step_log};
+pub use verify::{VerifyReport, strip_phase_name, verify};
 
 /// Returns the file name of a step's log: at least three digits, so that names sort as numbers up to 999.
 pub fn step_file(number: u32) -> String {
@@ -129,13 +129,13 @@ pub(in crate::domain) fn loop_object(state: &JobLoopState) -> Value {
         "enabled": state.facts.max_jobs.is_some(),
         "max_jobs": state.facts.max_jobs.or(state.facts.configured_jobs).unwrap_or(1),
         "job_name": state.facts.job_name,
-        "current_job_index": state.facts.max_jobs.map(|_| shown_index(state)),
+        "current_job_index": state.facts.max_jobs.map(|_| display_index(state)),
         "completed": completed,
     })
 }
 
 /// Returns the job just worked on, as every line and summary shows it: the last step's, else the one that comes next.
-pub fn shown_index(state: &JobLoopState) -> u32 {
+pub fn display_index(state: &JobLoopState) -> u32 {
     let last = state.steps.last().and_then(|line: &StepOverview| line.job);
     state
         .job

@@ -6,7 +6,7 @@ use super::{loop_object, sprint_before_and_now, stamp};
 use crate::domain::{
     job::{
         outcome::StepPhase,
-        state::{JobLoopState, StepOverview, bill},
+        state::{JobLoopState, StepOverview, tokens_and_cost},
     },
     time::local_text,
 };
@@ -64,7 +64,7 @@ pub fn phase_summary(state: &JobLoopState) -> Value {
         map.insert("job_result_path".into(), json!(result));
         map.insert("job_result_path_posix".into(), json!(result));
         map.insert("version".into(), json!(1));
-        let (tokens, cost) = bill(lines);
+        let (tokens, cost) = tokens_and_cost(lines);
         map.insert("tokens".into(), json!(tokens));
         map.insert("cost".into(), json!(cost));
     }

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{VerifyReport, loop_object, phase_summary::end_reason, shown_index, step_file};
+use super::{VerifyReport, display_index, loop_object, phase_summary::end_reason, step_file};
 use crate::domain::job::{
     outcome::{RunOutcome, StepPhase},
-    state::{JobLoopState, bill},
+    state::{JobLoopState, tokens_and_cost},
 };
 
 /// What lies on the disk at the end of a run.
@@ -70,7 +70,7 @@ pub fn run_summary(state: &JobLoopState, files: &RunContext) -> Value {
     put("version", json!(1));
     put("mode", json!(files.mode));
     put("run_id", json!(state.run));
-    let (tokens, cost) = bill(&state.steps);
+    let (tokens, cost) = tokens_and_cost(&state.steps);
     put("tokens", json!(tokens));
     put("cost", json!(cost));
     if let Some(error) = &files.error {
@@ -138,7 +138,7 @@ pub fn run_summary_text(state: &JobLoopState, files: &RunContext) -> String {
         Some(max_jobs) => pairs.extend([
             ("job_loop", "enabled".to_owned()),
             ("job_name", state.facts.job_name.clone()),
-            ("job_index", shown_index(state).to_string()),
+            ("job_index", display_index(state).to_string()),
             ("max_jobs", max_jobs.to_string()),
         ]),
     }
@@ -157,7 +157,7 @@ pub fn run_summary_text(state: &JobLoopState, files: &RunContext) -> String {
         ),
     ]);
     additions(&mut pairs, state, files);
-    line(&pairs)
+    pair_line(&pairs)
 }
 
 fn additions(pairs: &mut Vec<(&'static str, String)>, state: &JobLoopState, files: &RunContext) {
@@ -187,7 +187,7 @@ fn additions(pairs: &mut Vec<(&'static str, String)>, state: &JobLoopState, file
 }
 
 /// Writes pairs on one line; a value with blanks, quotes, control characters or `=` is a JSON string.
-pub fn line(pairs: &[(&str, String)]) -> String {
+pub fn pair_line(pairs: &[(&str, String)]) -> String {
     let plain = |value: &str| {
         !value.is_empty()
             && !value
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn v11_values_with_blanks_or_quotes_are_json_strings() {
-        let text = line(&[
+        let text = pair_line(&[
             ("phase", "done".into()),
             ("end_reason", "done (job 1/3 \"x\")".into()),
         ]);

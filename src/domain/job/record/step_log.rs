@@ -58,7 +58,7 @@ pub fn step_log(state: &JobLoopState, step: &StepState) -> Value {
 }
 
 /// Returns the log of a record without a step of its own: loop complete, or steps used up.
-pub fn record_log(
+pub fn log_without_step(
     state: &JobLoopState,
     number: u32,
     phase: StepPhase,
@@ -144,7 +144,7 @@ fn bodies(log: &mut Map<String, Value>, step: &StepState) {
             .as_ref()
             .map(|reply| text::head(&reply.text, RAW, CUT));
         let parsed = turn.reply.as_ref().filter(|_| turn.accepted);
-        let parsed = parsed.and_then(|reply| proposal::value(role, &reply.text));
+        let parsed = parsed.and_then(|reply| proposal::reply_object(role, &reply.text));
         log.insert(role.as_str().to_owned(), parsed.unwrap_or(Value::Null));
         log.insert(format!("{}_raw", role.as_str()), json!(raw));
     }
@@ -331,7 +331,7 @@ fn next(log: &mut Map<String, Value>, phase: StepPhase) {
 
 /// What the original does not have: usage, cost, trouble on the way.
 fn ours(log: &mut Map<String, Value>, step: &StepState) {
-    let (tokens, cost) = step.spent();
+    let (tokens, cost) = step.tokens_and_cost();
     let roles: Map<String, Value> = ModelRole::ALL
         .into_iter()
         .map(|role| {

@@ -1,6 +1,6 @@
 //! The verification of test mode: which facts fail it, which only warn, which are worth a line.
 
-use super::{RecordFiles, shown_index, step_file};
+use super::{RecordFiles, display_index, step_file};
 use crate::domain::job::{
     outcome::{RunOutcome, StepPhase},
     state::JobLoopState,
@@ -57,7 +57,7 @@ fn failures(
         Some(phase) => fail(format!(
             "phase is {}: {}",
             phase.as_str(),
-            without(reason, phase)
+            strip_phase_name(reason, phase)
         )),
     }
     for line in state.steps.iter().filter(|line| line.stopped) {
@@ -75,7 +75,7 @@ fn failures(
 }
 
 /// Returns the reason without the phase's name in front, so that no line says it twice.
-pub fn without(reason: &str, phase: StepPhase) -> &str {
+pub fn strip_phase_name(reason: &str, phase: StepPhase) -> &str {
     reason
         .strip_prefix(phase.as_str())
         .and_then(|rest| rest.strip_prefix(": "))
@@ -93,7 +93,7 @@ fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
             .complete
             .as_ref()
             .map_or("", |complete| complete.reason.as_str());
-        let reason = without(reason, StepPhase::JobLoopComplete);
+        let reason = strip_phase_name(reason, StepPhase::JobLoopComplete);
         report.notes.push(format!("job_loop_complete: {reason}"));
         if disk.job_result.is_some() {
             report.notes.push("job_result.json exists".to_owned());
@@ -103,7 +103,7 @@ fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
         report.notes.push(format!(
             "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
             state.facts.job_name,
-            shown_index(state),
+            display_index(state),
             if completed(state) { "True" } else { "False" }
         ));
     }

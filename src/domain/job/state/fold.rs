@@ -148,7 +148,7 @@ impl JobLoopState {
         if end.phase == StepPhase::FatalError {
             job.suspended = Some(step.clone());
         }
-        let (tokens, cost) = step.spent();
+        let (tokens, cost) = step.tokens_and_cost();
         self.totals.add(step.totals());
         self.steps.push(StepOverview {
             step: step.number,

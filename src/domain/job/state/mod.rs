@@ -148,7 +148,7 @@ pub struct JobState {
 }
 
 /// Returns tokens and cost of some steps together; nothing costs `0`, never `-0`.
-pub fn bill(steps: &[StepOverview]) -> (u64, f64) {
+pub fn tokens_and_cost(steps: &[StepOverview]) -> (u64, f64) {
     let tokens = steps.iter().map(|line| line.tokens).sum();
     let cost = steps.iter().fold(0.0, |sum, line| sum + line.cost);
     (tokens, cost)
@@ -188,7 +188,7 @@ impl JobState {
     }
 
     /// Returns how many replies `role` has given in this job.
-    pub fn turns_of(&self, role: ModelRole) -> u32 {
+    pub fn reply_count(&self, role: ModelRole) -> u32 {
         self.turns.get(place(role)).copied().unwrap_or(0)
     }
 }

@@ -42,7 +42,7 @@ fn mark(step: &StepState) -> u64 {
     let phase = step.end.as_ref().map(|end| end.phase);
     phase.hash(&mut hash);
     if phase == Some(StepPhase::ReviewRejected) {
-        let draft = step.accepted(ModelRole::Draft).map(proposal::draft);
+        let draft = step.accepted(ModelRole::Draft).map(proposal::parse_draft);
         if let Some(Ok(draft)) = draft {
             format!("{:?}", draft.commands).hash(&mut hash);
         }

@@ -224,7 +224,7 @@ impl StepState {
     }
 
     /// Returns tokens and known cost of this step.
-    pub fn spent(&self) -> (u64, f64) {
+    pub fn tokens_and_cost(&self) -> (u64, f64) {
         self.turns.iter().fold((0, 0.0), |(tokens, cost), turn| {
             (tokens + turn.tokens, cost + turn.cost.unwrap_or(0.0))
         })

@@ -1,7 +1,7 @@
 //! Decides what starts next: a pure structure without clock or process, told what ended and asked what may begin.
 //!
 //! [`Schedule::next`] hands out tasks, [`Schedule::finish`] takes them back; between the two nothing else changes a
-//! task. What will never start is collected on the way and handed over by [`Schedule::take_settled`]. Every
+//! task. What will never start is collected on the way and handed over by [`Schedule::drain_settled`]. Every
 //! operation costs about the logarithm of the plan's size, skips spread without recursion, and a task that waits
 //! for its next attempt or for a resource holds nothing that another one could use.
 
@@ -151,7 +151,7 @@ impl<'plan> Schedule<'plan> {
     }
 
     /// Returns when [`Schedule::next`] may have something although nothing ended.
-    pub fn wakes_at(&self) -> Option<Duration> {
+    pub fn next_wake(&self) -> Option<Duration> {
         if self.running >= self.rules.max_parallel {
             return None;
         }
@@ -203,7 +203,7 @@ impl<'plan> Schedule<'plan> {
     }
 
     /// Returns what was found never to start since the last call.
-    pub fn take_settled(&mut self) -> Vec<Settlement> {
+    pub fn drain_settled(&mut self) -> Vec<Settlement> {
         std::mem::take(&mut self.settled)
     }
 
@@ -212,7 +212,7 @@ impl<'plan> Schedule<'plan> {
     }
 
     fn is_handler(&self, task: TaskIndex) -> bool {
-        task as usize >= self.plan.main_tasks()
+        task as usize >= self.plan.main_task_count()
     }
 
     fn allows_failure(&self, task: TaskIndex) -> bool {
@@ -234,7 +234,7 @@ impl<'plan> Schedule<'plan> {
     fn count_open(&mut self, task: TaskIndex) {
         let open = self
             .graph
-            .upstream(task)
+            .dependencies(task)
             .iter()
             .filter(|up| !self.cell(**up).status.is_over())
             .count();
@@ -291,8 +291,8 @@ impl<'plan> Schedule<'plan> {
     }
 
     fn obstacle(&self, task: TaskIndex) -> Option<StatusReason> {
-        let upstream = self.graph.upstream(task);
-        let Some(when) = self.plan.task(task).and_then(PlanTask::when) else {
+        let upstream = self.graph.dependencies(task);
+        let Some(when) = self.plan.task(task).and_then(PlanTask::condition) else {
             let mut reason = None;
             for up in upstream.iter().filter(|up| !self.is_good(**up)) {
                 let cell = self.cell(*up);
@@ -360,8 +360,8 @@ impl<'plan> Schedule<'plan> {
             if self.is_trouble(task) && !self.is_handler(task) {
                 self.has_trouble = true;
             }
-            for index in 0..self.graph.downstream(task).len() {
-                let Some(after) = self.graph.downstream(task).get(index).copied() else {
+            for index in 0..self.graph.dependents(task).len() {
+                let Some(after) = self.graph.dependents(task).get(index).copied() else {
                     continue;
                 };
                 let open = self.cells.get_mut(after as usize).map(|cell| {
@@ -450,7 +450,7 @@ impl<'plan> Schedule<'plan> {
             return;
         }
         self.handlers_began = true;
-        let first = u32::try_from(self.plan.main_tasks()).unwrap_or(u32::MAX);
+        let first = u32::try_from(self.plan.main_task_count()).unwrap_or(u32::MAX);
         for task in first..self.graph.tasks().end {
             if self.cell(task).status == TaskStatus::Pending && !self.has_trouble {
                 self.settle(task, TaskStatus::Skipped, StatusReason::NothingFailed);

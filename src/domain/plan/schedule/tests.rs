@@ -79,7 +79,7 @@ fn a_failure_skips_everything_behind_it_and_nothing_else() {
         }
     );
     assert_eq!(
-        schedule.take_settled(),
+        schedule.drain_settled(),
         [Settlement {
             tasks: vec![1, 2],
             status: TaskStatus::Skipped,
@@ -110,12 +110,12 @@ fn a_wait_for_the_next_attempt_blocks_nobody() {
         }
     );
     assert_eq!(started(&mut schedule), [1]);
-    assert_eq!(schedule.wakes_at(), None);
+    assert_eq!(schedule.next_wake(), None);
     assert_eq!(
         schedule.finish(1, AttemptEnd::Success, NOW).status,
         TaskStatus::Success
     );
-    assert_eq!(schedule.wakes_at(), wait);
+    assert_eq!(schedule.next_wake(), wait);
     assert_eq!(started(&mut schedule), [2]);
     assert_eq!(
         schedule.finish(2, AttemptEnd::Success, NOW).status,
@@ -140,7 +140,7 @@ fn fail_fast_lets_a_waiting_retry_fail_and_skips_what_never_began() {
         reason: StatusReason::FailFast,
     };
     assert_eq!(
-        schedule.take_settled(),
+        schedule.drain_settled(),
         [of(&[0], TaskStatus::Failed), of(&[2], TaskStatus::Skipped)]
     );
     assert!(schedule.is_over());
@@ -158,7 +158,7 @@ fn cancel_settles_what_waits_and_what_runs_ends_canceled_whatever_its_code() {
         status: TaskStatus::Canceled,
         reason: StatusReason::RunCanceled,
     };
-    assert_eq!(schedule.take_settled(), [canceled]);
+    assert_eq!(schedule.drain_settled(), [canceled]);
     assert_eq!(
         schedule.finish(0, AttemptEnd::Success, NOW).status,
         TaskStatus::Canceled
@@ -220,7 +220,7 @@ fn a_condition_decides_instead_of_success_and_its_skips_are_harmless() {
     assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Failed);
     assert_eq!(started(&mut schedule), [1]);
     let reasons: Vec<_> = schedule
-        .take_settled()
+        .drain_settled()
         .into_iter()
         .map(|settled| settled.reason)
         .collect();
@@ -253,7 +253,7 @@ fn a_chain_of_a_hundred_thousand_skips_needs_no_stack() {
     assert_eq!(started(&mut schedule), [0]);
     assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Failed);
     assert!(schedule.is_over());
-    assert_eq!(schedule.take_settled()[0].tasks.len(), 99_999);
+    assert_eq!(schedule.drain_settled()[0].tasks.len(), 99_999);
 }
 
 /// One random plan and everything chance decides about its run.
@@ -404,7 +404,7 @@ fn passage(
         }
         if running.is_empty() {
             now = schedule
-                .wakes_at()
+                .next_wake()
                 .expect("something runs, waits, or everything is over");
             continue;
         }
@@ -440,12 +440,12 @@ fn may_start(story: &Story, states: &[TaskState], graph: &PlanGraph, task: u32) 
         !states[task as usize].status.is_over(),
         "t{task} started again after its end"
     );
-    for up in graph.upstream(task) {
+    for up in graph.dependencies(task) {
         assert!(
             states[*up as usize].status.is_over(),
             "t{task} started before t{up} was over"
         );
-        if story.plan.tasks[task as usize].when().is_none() {
+        if story.plan.tasks[task as usize].condition().is_none() {
             assert!(
                 is_good(&story.plan, states, *up),
                 "t{task} started although t{up} did not succeed"
@@ -456,11 +456,11 @@ fn may_start(story: &Story, states: &[TaskState], graph: &PlanGraph, task: u32) 
 
 /// Writes settlements into the states and checks that every reason is true.
 fn record(schedule: &mut Schedule<'_>, states: &mut [TaskState], plan: &Plan, graph: &PlanGraph) {
-    for settlement in schedule.take_settled() {
+    for settlement in schedule.drain_settled() {
         for task in settlement.tasks {
             assert!(!states[task as usize].status.is_over());
             assert_ne!(states[task as usize].status, TaskStatus::Running);
-            let up = graph.upstream(task);
+            let up = graph.dependencies(task);
             let is_true = match settlement.reason {
                 StatusReason::DependencyNotSuccess => {
                     up.iter().any(|up| !is_good(plan, states, *up))
@@ -468,12 +468,12 @@ fn record(schedule: &mut Schedule<'_>, states: &mut [TaskState], plan: &Plan, gr
                 StatusReason::DependencySkipped => up
                     .iter()
                     .any(|up| states[*up as usize].status == TaskStatus::Skipped),
-                StatusReason::WhenFalse => plan.tasks[task as usize].when().is_some(),
+                StatusReason::WhenFalse => plan.tasks[task as usize].condition().is_some(),
                 StatusReason::FailFast => states
                     .iter()
                     .any(|state| state.status == TaskStatus::Failed),
                 StatusReason::RunCanceled => schedule.is_canceled(),
-                StatusReason::NothingFailed => task as usize >= plan.main_tasks(),
+                StatusReason::NothingFailed => task as usize >= plan.main_task_count(),
                 _ => false,
             };
             assert!(is_true, "t{task}: {:?} is not true", settlement.reason);

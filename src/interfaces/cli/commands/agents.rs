@@ -76,12 +76,16 @@ fn ask(
     services: &dyn ServiceFactory,
 ) -> Result<AgentHealth, CliError> {
     let agent = Agent::simple(kind);
-    let confined =
-        task::confined_for(&agent.hosts(), SandboxDemand::Auto, task_services, services)?;
+    let confined = task::confined_for(
+        &agent.required_hosts(),
+        SandboxDemand::Auto,
+        task_services,
+        services,
+    )?;
     let (tools, run) = (task_services.tools.clone(), task_services.run.clone());
     services::block_on(services, move |_| {
         Box::pin(async move {
-            night::health::examine_agent(&agent, SandboxDemand::Auto, &tools, &run, &confined).await
+            night::health::check_agent(&agent, SandboxDemand::Auto, &tools, &run, &confined).await
         })
     })
 }

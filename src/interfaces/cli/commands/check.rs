@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    domain::validate::{Severity, ValidationFinding, ValidationRules, judge, odd_path},
+    domain::validate::{Severity, ValidationFinding, ValidationRules, invalid_path_pattern, judge},
     interfaces::{
         cli::{
             args::GlobalArgs,
@@ -115,7 +115,7 @@ fn rules(
     if rules.banned_patterns.iter().any(String::is_empty) {
         return Err(CliError::usage("a banned text must not be empty"));
     }
-    if let Some(path) = odd_path(&rules.may_change_checks) {
+    if let Some(path) = invalid_path_pattern(&rules.may_change_checks) {
         return Err(CliError::Usage(format!(
             "`{path}` must be a file, or a folder that ends in `/`, below the top of the repository"
         )));

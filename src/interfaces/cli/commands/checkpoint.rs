@@ -35,7 +35,7 @@ pub struct CheckpointArgs {
 impl CheckpointArgs {
     /// Returns the options of a checkpoint to be made; `None` where one is only looked at. A name that is nearly the word
     /// for a look is taken for a slip.
-    pub fn taken(&self) -> Result<Option<ModeArgs>, CliError> {
+    pub fn create_args(&self) -> Result<Option<ModeArgs>, CliError> {
         if self.what.is_some() {
             return Ok(None);
         }
@@ -213,7 +213,7 @@ fn changes(changes: &[PathChange], printer: &Printer) {
             ChangeKind::Modified => TextStyle::Warn,
             ChangeKind::Deleted => TextStyle::Bad,
         };
-        let letter = printer.paint(tone, &change.kind.letter().to_string());
+        let letter = printer.paint(tone, &change.kind.status_letter().to_string());
         printer.line(&format!("{letter} {}", change.path));
     }
 }

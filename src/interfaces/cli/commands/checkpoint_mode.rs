@@ -66,7 +66,7 @@ pub fn main(
         settings.paths.last_checkpoint.display()
     ));
     printer.line(&format!("checkpoint {}", taken.hash));
-    summary(
+    write_checkpoint_summary(
         args,
         services,
         &settings,
@@ -80,7 +80,7 @@ pub fn main(
 }
 
 /// Writes the summary of a checkpoint or rollback, where one was asked for.
-pub fn summary(
+pub fn write_checkpoint_summary(
     args: &ModeArgs,
     services: &dyn ServiceFactory,
     settings: &crate::config::Settings,
@@ -109,12 +109,12 @@ pub fn summary(
     services.write(
         settings,
         file,
-        &crate::services::job::event_bus::pretty(&facts),
+        &crate::services::job::event_bus::pretty_json(&facts),
     )?;
     let twin = file.with_extension("txt");
     services.write(
         settings,
         &twin,
-        &format!("{}\n", crate::domain::job::record::line(&pairs)),
+        &format!("{}\n", crate::domain::job::record::pair_line(&pairs)),
     )
 }

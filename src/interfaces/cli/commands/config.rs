@@ -105,7 +105,7 @@ fn selected<'a>(args: &ShowArgs, settings: &'a Settings) -> Result<Vec<Shown<'a>
 
 fn value_line(key: &str, sourced: &SourcedValue, printer: &Printer) -> String {
     const LONGEST: usize = 72;
-    let text = sourced.public().to_string();
+    let text = sourced.redacted_value().to_string();
     let short: String = text.chars().take(LONGEST).collect();
     let mark = if short.len() < text.len() { "..." } else { "" };
     let source = printer.paint(TextStyle::Faint, &format!("# {}", sourced.source));
@@ -116,7 +116,7 @@ fn value_object(shown: &Shown<'_>) -> Value {
     let (key, sourced) = shown;
     json!({
         "key": key,
-        "value": sourced.public(),
+        "value": sourced.redacted_value(),
         "layer": sourced.source.layer(),
         "source": sourced.source.to_string(),
     })

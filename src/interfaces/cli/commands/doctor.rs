@@ -80,7 +80,7 @@ fn sandbox(report: &SandboxReport, printer: &Printer) -> CliExit {
             ));
         }
     }
-    let sentence = report.choice.sentence(report.level);
+    let sentence = report.choice.describe(report.level);
     let (tone, exit) = match &report.choice {
         BackendChoice::Proved { backend } if *backend != SandboxBackend::None => {
             (TextStyle::Good, CliExit::Success)

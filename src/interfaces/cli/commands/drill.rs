@@ -19,7 +19,7 @@ use crate::{
         report::Printer,
     },
     ports::drill_site::Error,
-    services::drill::{DrillResult, rehearse},
+    services::drill::{DrillResult, run_drill},
 };
 
 /// Options of `tos drill`.
@@ -43,7 +43,7 @@ pub fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let mut gate_services = GateServices::convene(services, global)?;
+    let mut gate_services = GateServices::load(services, global)?;
     if !args.all && !args.missing && (args.names.is_empty() || args.names == ["list"]) {
         return Ok(list(&gate_services, printer));
     }
@@ -56,7 +56,7 @@ pub fn main(
     let mut worst = CliExit::Success;
     for drill in drills {
         printer.note(&format!("{}: {}", drill.name, drill.about));
-        let rehearsal = match rehearse(drill, &*ground) {
+        let rehearsal = match run_drill(drill, &*ground) {
             Ok(rehearsal) => rehearsal,
             Err(Error::Stopped) => {
                 printer.alert("stopped; the drill under way is not on record");
@@ -81,7 +81,7 @@ fn chosen(args: &DrillArgs, gate_services: &GateServices) -> Result<Vec<&'static
         return Ok(ALL.iter().collect());
     }
     let missing = || {
-        gates::missing(
+        gates::missing_drills(
             &gate_services.loaded.gates,
             &gate_services.chain.records,
             &gate_services.here,
@@ -163,7 +163,7 @@ fn record(
 }
 
 fn list(gate_services: &GateServices, printer: &Printer) -> CliExit {
-    let missing = gates::missing(
+    let missing = gates::missing_drills(
         &gate_services.loaded.gates,
         &gate_services.chain.records,
         &gate_services.here,

@@ -7,7 +7,7 @@ use crate::interfaces::{
         exit::{CliError, CliExit},
         words::row,
     },
-    report::{Printer, plan::push},
+    report::{Printer, plan::push_fmt},
 };
 
 /// Options of `tos help`.
@@ -126,11 +126,11 @@ fn manual(commands: clap::Command) -> Result<CliExit, CliError> {
     for topic in &TOPICS {
         let (title, body) = topic.text.split_once('\n').unwrap_or((topic.text, ""));
         let title = title.replace('"', "");
-        push(&mut page, format_args!(".SH \"{title}\"\n.nf\n"));
+        push_fmt(&mut page, format_args!(".SH \"{title}\"\n.nf\n"));
         for line in body.trim_matches('\n').lines() {
             // A line that begins with a dot would be a request.
             let line = line.replace('\\', "\\e").replace('-', "\\-");
-            push(&mut page, format_args!("\\&{line}\n"));
+            push_fmt(&mut page, format_args!("\\&{line}\n"));
         }
         page.push_str(".fi\n");
     }

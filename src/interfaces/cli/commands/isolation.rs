@@ -57,7 +57,7 @@ pub(super) fn conclude(
     }
     let verdict = if container { "go" } else { "no-go" };
     if let Some(subject) = subject {
-        let mut gate_services = GateServices::convene(services, global)?;
+        let mut gate_services = GateServices::load(services, global)?;
         gate_services.record(LedgerEntry::Poc {
             subject: subject.to_owned(),
             verdict: verdict.to_owned(),

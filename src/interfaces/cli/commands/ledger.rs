@@ -92,7 +92,7 @@ fn verify(
             let head = chain
                 .head
                 .as_ref()
-                .map(crate::domain::ledger::chain::ChainAnchor::trailer);
+                .map(crate::domain::ledger::chain::ChainAnchor::commit_trailer);
             printer.line(&format!("ledger: ok, {} records", chain.records.len()));
             if let Some(head) = &head {
                 printer.note(&format!("head {head}"));
@@ -141,7 +141,7 @@ pub(super) fn row(record: &LedgerRecord) -> String {
         record.seq,
         record.stamp.at.format("%Y-%m-%d %H:%M:%S"),
         record.entry.kind(),
-        record.entry.line()
+        record.entry.display_line()
     )
     .trim_end()
     .to_owned()
@@ -173,7 +173,7 @@ fn void(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let mut gate_services = GateServices::convene(services, global)?;
+    let mut gate_services = GateServices::load(services, global)?;
     let record = gate_services
         .chain
         .records

@@ -109,7 +109,7 @@ pub fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let mut gate_services = GateServices::convene(services, global)?;
+    let mut gate_services = GateServices::load(services, global)?;
     match &args.verb {
         Verb::Status {
             explain,
@@ -392,7 +392,7 @@ fn overrule(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let seconds = gates::seconds(expires)
+    let seconds = gates::parse_duration_sec(expires)
         .filter(|seconds| (1..=LONGEST_OVERRIDE_S).contains(seconds))
         .ok_or_else(|| {
             CliError::usage("`--expires` wants a time like `45m` or `4h`, a day at most")

@@ -63,7 +63,7 @@ pub(super) fn judge(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let Judged { task, reason } = judged;
-    let mut gate_services = GateServices::convene(services, global)?;
+    let mut gate_services = GateServices::load(services, global)?;
     let known = gate_services
         .chain
         .records

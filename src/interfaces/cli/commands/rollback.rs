@@ -53,7 +53,7 @@ pub fn main(
     drop(lock);
     told(&done, printer);
     let facts = facts(&done);
-    checkpoint_mode::summary(args, services, &settings, &facts)?;
+    checkpoint_mode::write_checkpoint_summary(args, services, &settings, &facts)?;
     test(args, global, services, printer, facts);
     Ok(CliExit::Success)
 }
@@ -103,7 +103,7 @@ fn test(
     let frame = RunFrame {
         rollback: Some(facts.clone()),
     };
-    match run::framed(RunMode::Test, &test, global, services, printer, &frame) {
+    match run::run_mode_with_summary(RunMode::Test, &test, global, services, printer, &frame) {
         Ok(CliExit::Success) => {}
         Ok(_) => printer.alert("the rollback is done; the test after it failed"),
         Err(trouble) => {

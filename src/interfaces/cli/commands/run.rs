@@ -50,11 +50,11 @@ pub fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    framed(mode, args, global, services, printer, &RunFrame::default())
+    run_mode_with_summary(mode, args, global, services, printer, &RunFrame::default())
 }
 
 /// Runs a mode inside a frame; trouble before the run leaves a summary that says so.
-pub fn framed(
+pub fn run_mode_with_summary(
     mode: RunMode,
     args: &ModeArgs,
     global: &GlobalArgs,
@@ -248,7 +248,7 @@ fn untouched(
     frame: &RunFrame,
 ) -> Result<CliExit, CliError> {
     let lock = services.lock(settings, "tos run")?;
-    let (state, disk, _) = run::look(store)?;
+    let (state, disk, _) = run::recover_read_only(store)?;
     drop(lock);
     let reason = state.last.end_reason.clone().unwrap_or_default();
     printer.line(&format!("end_reason {reason}"));
@@ -267,7 +267,7 @@ fn untouched(
 /// Returns the state that the run log tells; one that cannot be read is the business of the run that follows.
 fn on_record(store: &dyn Store) -> JobLoopState {
     let history = store.history().unwrap_or_default();
-    recovery::fold(JobLoopState::default(), &history)
+    recovery::fold_events(JobLoopState::default(), &history)
 }
 
 /// Whether all jobs of the loop are done.
@@ -297,7 +297,7 @@ fn conclude(
     plain::after_run(printer, state, disk, outcome);
     let report = (mode == RunMode::Test).then(|| checked(settings, state, disk, Some(outcome)));
     if let Some(report) = &report {
-        plain::verification(printer, report);
+        plain::print_verification(printer, report);
     }
     finish(
         mode,
@@ -319,13 +319,13 @@ fn verify_only(
     frame: &RunFrame,
 ) -> Result<CliExit, CliError> {
     let lock = services.lock(settings, "tos --mode test --verify-only")?;
-    let (state, disk, repairs) = run::look(store)?;
+    let (state, disk, repairs) = run::recover_read_only(store)?;
     drop(lock);
     for repair in &repairs {
         printer.alert(repair);
     }
     let report = checked(settings, &state, &disk, None);
-    plain::verification(printer, &report);
+    plain::print_verification(printer, &report);
     finish(
         RunMode::Test,
         printer,
@@ -373,7 +373,7 @@ fn finish(
         rollback: frame.rollback.clone(),
         report: report.cloned(),
     };
-    let (name, mut value) = run::summarise(store, state, &files)?;
+    let (name, mut value) = run::write_run_summary(store, state, &files)?;
     printer.line(&format!("summary saved {name}"));
     let exit = match (outcome.map(CliExit::from), report) {
         (Some(exit @ (CliExit::Cancelled | CliExit::Refused)), _) => exit,
@@ -412,14 +412,14 @@ fn leave_summary(
         report: None,
     };
     // The trouble itself is about to be shown; a second one about its record would only hide it.
-    let mut state = recovery::fold(
+    let mut state = recovery::fold_events(
         JobLoopState::default(),
         &store.history().unwrap_or_default(),
     );
     if let Some(settings) = settings {
         name_the_loop(&mut state.facts, settings);
     }
-    drop(run::summarise(store, &state, &files));
+    drop(run::write_run_summary(store, &state, &files));
 }
 
 /// A run that never began has no facts of its own: what is configured holds.

@@ -8,9 +8,9 @@ use crate::{
         job::{
             outcome::StepPhase,
             record,
-            state::{JobLoopState, bill},
+            state::{JobLoopState, tokens_and_cost},
         },
-        night::{NightSummary, runs, summarise},
+        night::{NightSummary, run_ids, summarise_run},
         plan::state::TaskStatus,
         tasks::TaskList,
     },
@@ -73,7 +73,7 @@ fn job(
         return Ok(json!({ "phase": null }));
     }
     let store = services.store(settings, None);
-    let state = recovery::fold(JobLoopState::default(), &store.history()?);
+    let state = recovery::fold_events(JobLoopState::default(), &store.history()?);
     let holder = services.at_work(&settings.at(&settings.paths.logs).join("tos.lock"));
     let standing = standing(&state, holder.as_deref());
     printer.line(&format!("phase     {}", standing.words));
@@ -92,7 +92,7 @@ fn job(
         ));
     }
     printer.line(&format!("steps     {}", state.steps.len()));
-    let (tokens, cost) = bill(&state.steps);
+    let (tokens, cost) = tokens_and_cost(&state.steps);
     printer.line(&format!("spent     {tokens} tokens, cost {cost:.4}"));
     if let Some(parked) = &state.parked {
         printer.line(&format!(
@@ -202,7 +202,7 @@ fn plans(services: &dyn ServiceFactory, settings: &Settings) -> Option<Part> {
         state.status
     };
     let counts: Vec<String> = state
-        .counts()
+        .status_counts()
         .into_iter()
         .map(|(status, count)| format!("{count} {}", status.name()))
         .collect();
@@ -241,8 +241,8 @@ fn night(
             return None;
         }
     };
-    let run = runs(&records).pop()?;
-    let summary = summarise(&records, &run)?;
+    let run = run_ids(&records).pop()?;
+    let summary = summarise_run(&records, &run)?;
     let holder = services.at_work(&settings.root.join(".tos/task.lock"));
     let list = services.read_state(global, &format!("nights/{run}/list.json"));
     let list = list.and_then(|text| crate::config::task_list::parse(&text, "list.json").ok());

@@ -165,7 +165,7 @@ pub(super) fn read(
         (text, "standard input".to_owned())
     } else {
         (
-            task_list::text(file).map_err(trouble)?,
+            task_list::read_text(file).map_err(trouble)?,
             file.display().to_string(),
         )
     };
@@ -211,7 +211,8 @@ pub(super) fn run(
     let report = gate_services.report();
     let attended = services.is_attended();
     let wanted = time.map(|text| {
-        gates::seconds(text).ok_or_else(|| CliError::usage("`--for` wants a time like `45m`"))
+        gates::parse_duration_sec(text)
+            .ok_or_else(|| CliError::usage("`--for` wants a time like `45m`"))
     });
     let seconds = wanted
         .transpose()?
@@ -249,7 +250,7 @@ pub(super) fn run(
     let summary = ended.map_err(|error| CliError::NotDone(error.to_string()))?;
     shown(&summary, printer, list);
     // A demotion that this session has caused is recorded before anything else can start.
-    drop(GateServices::convene(services, global)?);
+    drop(GateServices::load(services, global)?);
     drop(task_services);
     Ok(exit(&summary))
 }
@@ -274,7 +275,7 @@ pub(super) fn confined(
     services: &dyn ServiceFactory,
 ) -> Result<ConfinementFacts, CliError> {
     let (runners, sandbox) = (&task_services.tools.runners, list.sandbox);
-    let shared = tasks::shared_files(&*task_services.tools.worktrees, list);
+    let shared = tasks::resolve_shared_files(&*task_services.tools.worktrees, list);
     shared.map_err(|error| CliError::Setup(error.to_string()))?;
     for agent in list.agents() {
         if let Some(what) = runners.missing_credential(agent) {
@@ -284,7 +285,11 @@ pub(super) fn confined(
             )));
         }
     }
-    let hosts: Vec<String> = list.agents().iter().flat_map(|one| one.hosts()).collect();
+    let hosts: Vec<String> = list
+        .agents()
+        .iter()
+        .flat_map(|one| one.required_hosts())
+        .collect();
     let confined = confined_for(&hosts, sandbox, task_services, services)?;
     if sandbox == SandboxDemand::Require && confined.backend == "none" {
         return Err(refused(
@@ -329,7 +334,7 @@ pub(super) fn start(
 ) -> SessionStart {
     let agent_version = version(task_services, &list.agent);
     SessionStart {
-        at_night: gates::night_of(&gate_services.loaded.gates, gate_services.here.at).is_some(),
+        at_night: gates::night_date(&gate_services.loaded.gates, gate_services.here.at).is_some(),
         conditions: conditions(gate_services, &confined.backend, list, &agent_version),
         backend: confined.backend,
         capabilities: confined.capabilities,
@@ -377,7 +382,7 @@ pub(super) fn opened(
 ) -> Result<(TaskServices, GateServices), CliError> {
     let task_services = services.task_desk(global)?;
     // Under the lock, a session without an end is one that ended badly.
-    let mut gate_services = GateServices::convene(services, global)?;
+    let mut gate_services = GateServices::load(services, global)?;
     settle_crash(
         &mut gate_services,
         &task_services,
@@ -401,7 +406,7 @@ fn settle_crash(
         task_services.task_folder.clone(),
     );
     let settled = services::block_on(services, move |_| {
-        Box::pin(async move { tasks::settle(&tools, &task_folder).await })
+        Box::pin(async move { tasks::clean_up_after_crash(&tools, &task_folder).await })
     })?;
     let settled = settled.map_err(|error| CliError::NotDone(error.to_string()))?;
     for line in &settled.lines {
@@ -432,7 +437,7 @@ fn shown(summary: &ListReport, printer: &Printer, list: &TaskList) {
     printer.line(&format!(
         "{good} of {} tasks passed: {}",
         summary.tasks.len(),
-        summary.stop.words()
+        summary.stop.label()
     ));
     if !summary.shared_files.is_empty() {
         let names = one_line(&summary.shared_files.join(", ")).into_owned();

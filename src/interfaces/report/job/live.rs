@@ -63,7 +63,7 @@ impl LiveJobView {
     }
 
     fn say(&self, text: &str) {
-        self.bar.println(self.printer.shown(text));
+        self.bar.println(self.printer.escape_for_terminal(text));
     }
 
     /// Says what is being done now, with the place and the bill so far in front.
@@ -123,7 +123,7 @@ impl LiveJobView {
         let (tokens, cost) = state
             .closed
             .as_ref()
-            .map(|step| step.spent())
+            .map(|step| step.tokens_and_cost())
             .unwrap_or_default();
         let cost = if cost > 0.0 {
             format!(", cost {cost:.4}")
@@ -217,7 +217,7 @@ impl EventReporter for LiveJobView {
                 wait_ms,
             } => {
                 let then = wait_ms.map_or_else(String::new, |ms| {
-                    format!("; again in {} s", text::seconds(ms))
+                    format!("; again in {} s", text::format_ms_as_seconds(ms))
                 });
                 let line = format!("  {}: {}{then}", role.as_str(), failure.message);
                 self.say(&self.printer.paint(TextStyle::Warn, &line));

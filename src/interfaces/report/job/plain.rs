@@ -7,7 +7,7 @@ use crate::{
             event::{EventKind, RunLogEvent},
             history::exit_words,
             outcome::{RunOutcome, StepPhase},
-            record::{RecordFiles, VerifyReport, shown_index, step_file, without},
+            record::{RecordFiles, VerifyReport, display_index, step_file, strip_phase_name},
             state::{CommandDisposition, JobLoopState},
         },
         model::ModelRole,
@@ -96,7 +96,7 @@ impl EventReporter for Progress {
                 wait_ms,
             } => {
                 let then = wait_ms.map_or_else(String::new, |ms| {
-                    format!("; again in {} s", text::seconds(ms))
+                    format!("; again in {} s", text::format_ms_as_seconds(ms))
                 });
                 let (role, message) = (role.as_str(), &failure.message);
                 self.printer
@@ -147,7 +147,7 @@ pub fn after_run(
         printer.line(&format!(
             "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
             state.facts.job_name,
-            shown_index(state),
+            display_index(state),
             python(completed)
         ));
     }
@@ -178,7 +178,7 @@ pub fn after_run(
 }
 
 fn ending(printer: &Printer, state: &JobLoopState, disk: &RecordFiles, outcome: &RunOutcome) {
-    let reason = without(outcome.reason(), outcome.phase());
+    let reason = strip_phase_name(outcome.reason(), outcome.phase());
     match outcome.phase() {
         StepPhase::Done | StepPhase::Execute => {}
         StepPhase::JobLoopComplete => {
@@ -214,7 +214,7 @@ pub fn result(printer: &Printer, state: &JobLoopState) {
 }
 
 /// Prints a verification and its verdict.
-pub fn verification(printer: &Printer, report: &VerifyReport) {
+pub fn print_verification(printer: &Printer, report: &VerifyReport) {
     for line in report
         .notes
         .iter()

@@ -10,7 +10,7 @@ use crate::{
         time::duration_words,
     },
     interfaces::report::{
-        night::{counted, facts, headline},
+        night::{count_lines, headline, time_and_cost_lines},
         page,
         page::{Bar, badge, lane, table, text},
     },
@@ -48,7 +48,7 @@ fn cost(micro_usd: Option<u64>) -> String {
 
 fn head(summary: &NightSummary) -> Markup {
     let counts = &summary.counts;
-    let counted = counted(summary);
+    let counted = count_lines(summary);
     let figures = [
         (
             format!("{} of {}", counts.success, summary.all()),
@@ -62,7 +62,7 @@ fn head(summary: &NightSummary) -> Markup {
     ];
     html! {
         h1 { (text(&summary.list)) ": " (text(&headline(summary))) }
-        p.faint { (text(&summary.run)) " · " (text(&facts(summary).join(" · "))) }
+        p.faint { (text(&summary.run)) " · " (text(&time_and_cost_lines(summary).join(" · "))) }
         (page::facts(&figures))
         @if !counted.is_empty() { p.faint { (text(&counted.join(" · "))) } }
     }
@@ -180,7 +180,7 @@ fn sessions(summary: &NightSummary) -> Markup {
             tr {
                 td { (text(&session.id)) }
                 td { (session.began.format("%Y-%m-%d %H:%M")) }
-                td { (text(end.map_or("running", |end| StopReason::words_of(&end.ended_by)))) }
+                td { (text(end.map_or("running", |end| StopReason::label_of(&end.ended_by)))) }
                 td.n { (duration_words(end.map_or(0, |end| end.wall_s))) }
                 td.n { (duration_words(end.map_or(0, |end| end.active_s))) }
                 td { (text(&session.start.agent)) " " (text(&session.start.agent_version)) }

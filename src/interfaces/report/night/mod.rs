@@ -15,9 +15,9 @@ use crate::{
 pub fn text(summary: &NightSummary) -> String {
     let mut lines = vec![
         format!("{} ({}): {}", summary.run, summary.list, headline(summary)),
-        format!("  {}", facts(summary).join(", ")),
+        format!("  {}", time_and_cost_lines(summary).join(", ")),
     ];
-    let counted = counted(summary);
+    let counted = count_lines(summary);
     if !counted.is_empty() {
         lines.push(format!("  {}", counted.join(", ")));
     }
@@ -44,12 +44,12 @@ pub fn headline(summary: &NightSummary) -> String {
         "{} of {} tasks passed: {}",
         summary.counts.success,
         summary.all(),
-        StopReason::words_of(summary.ended_by())
+        StopReason::label_of(summary.last_session_end())
     )
 }
 
 /// Returns times and money.
-pub fn facts(summary: &NightSummary) -> Vec<String> {
+pub fn time_and_cost_lines(summary: &NightSummary) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(first) = summary.sessions.first() {
         facts.push(format!("began {}", first.began.format("%Y-%m-%d %H:%M")));
@@ -77,7 +77,7 @@ pub fn facts(summary: &NightSummary) -> Vec<String> {
 }
 
 /// Returns everything that was counted and is not nothing.
-pub fn counted(summary: &NightSummary) -> Vec<String> {
+pub fn count_lines(summary: &NightSummary) -> Vec<String> {
     let counts = &summary.counts;
     let number = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
     let several = |count: u32, one: &str, many: &str| {

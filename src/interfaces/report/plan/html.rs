@@ -11,12 +11,12 @@ use crate::{
         explain,
         graph::PlanGraph,
         state::{RunState, TaskState, TaskStatus},
-        view::moment,
+        view::format_timestamp,
     },
     interfaces::report::{
         page,
         page::{Bar, badge, lane, table, text},
-        plan::{code, duration, said, svg::drawing, took},
+        plan::{code, duration, last_attempt_seconds, svg::graph_svg, task_output},
     },
     ports::plan_store::{LogStream, RunDir},
 };
@@ -85,7 +85,7 @@ fn head(plan: &Plan, state: &RunState) -> Markup {
         p {
             (badge(word, word)) " "
             span.faint {
-                (text(&created.run_id)) " · started " (moment(created.at, created.offset_minutes))
+                (text(&created.run_id)) " · started " (format_timestamp(created.at, created.offset_minutes))
                 " · " (text(&created.workdir))
             }
         }
@@ -209,7 +209,7 @@ fn picture(plan: &Plan, state: &RunState) -> Markup {
                 code { "tos plan graph --format svg" } " draws them."
             }
         } @else {
-            div class="card scroll" { (PreEscaped(drawing(plan, Some(state), ""))) }
+            div class="card scroll" { (PreEscaped(graph_svg(plan, Some(state), ""))) }
         }
     }
 }
@@ -229,9 +229,9 @@ fn tasks(plan: &Plan, state: &RunState) -> Markup {
                 td { (text(id)) }
                 td { (badge(task.word(), task.word())) }
                 td.n { (task.attempts) }
-                td.n { (took(task)) }
+                td.n { (last_attempt_seconds(task)) }
                 td.n { (code(task)) }
-                td { (text(&explain::why(plan, state, index).unwrap_or_default())) }
+                td { (text(&explain::explain_status(plan, state, index).unwrap_or_default())) }
             }
         }
     };
@@ -258,7 +258,7 @@ fn failures(state: &RunState, run: &dyn RunDir) -> Markup {
 fn failure(id: &str, task: &TaskState, run: &dyn RunDir) -> Markup {
     let tails = [(LogStream::Err, "stderr"), (LogStream::Out, "stdout")].map(|(stream, name)| {
         let (tail, _) = run.log_tail(id, stream, 50);
-        (name, said(&tail))
+        (name, task_output(&tail))
     });
     html! {
         details.card open {

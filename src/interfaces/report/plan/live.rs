@@ -11,7 +11,7 @@ use crate::{
         graph::PlanGraph,
         state::{RunState, TaskStatus},
     },
-    interfaces::report::plan::{clean, duration, push},
+    interfaces::report::plan::{clean, duration, push_fmt},
 };
 
 /// What the picture shows besides the state.
@@ -32,7 +32,7 @@ pub struct LivePlanContext {
 }
 
 /// Returns the lines of the picture, none wider than the terminal and not more than it has rows.
-pub fn frame(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> Vec<String> {
+pub fn frame_lines(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> Vec<String> {
     let (columns, rows) = scene.size;
     let mut lines = vec![heading(plan, state, scene), bar(state, columns)];
     let task_folder = rows.saturating_sub(4);
@@ -87,7 +87,7 @@ fn heading(plan: &Plan, state: &RunState, scene: &LivePlanContext) -> String {
         span(end - began)
     );
     if let Some(left) = left(plan, state, scene).filter(|_| state.status == TaskStatus::Running) {
-        push(&mut line, format_args!("  about {} left", duration(left)));
+        push_fmt(&mut line, format_args!("  about {} left", duration(left)));
     }
     if state.cancel_requested {
         line.push_str("  canceling");
@@ -294,7 +294,7 @@ mod tests {
             last_lines: BTreeMap::from([(3, "half\u{1b}[2J way".to_owned())]),
             ..LivePlanContext::default()
         };
-        let lines = frame(&Plan::default(), &state, &scene);
+        let lines = frame_lines(&Plan::default(), &state, &scene);
         assert_eq!(
             lines,
             [
@@ -340,7 +340,7 @@ mod tests {
             size: (80, 20),
             ..LivePlanContext::default()
         };
-        let lines = frame(&plan, &state, &scene);
+        let lines = frame_lines(&plan, &state, &scene);
         assert_eq!(
             lines[1],
             "[------------------------------------] 0/3  1 running, 2 pending"
@@ -370,7 +370,7 @@ mod tests {
             log,
             ..LivePlanContext::default()
         };
-        let lines = frame(&Plan::default(), &state, &scene);
+        let lines = frame_lines(&Plan::default(), &state, &scene);
         assert!(lines.len() < 12, "{lines:?}");
         assert!(
             lines.iter().all(|line| line.chars().count() < 40),

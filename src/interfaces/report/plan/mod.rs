@@ -13,7 +13,7 @@ use crate::{
             Plan, explain,
             graph::PlanGraph,
             state::{RunState, TaskState, TaskStatus},
-            view::{moment, seconds},
+            view::{format_timestamp, micros_to_seconds},
         },
         sandbox::SandboxBackend,
     },
@@ -27,7 +27,7 @@ const SHOWN_FAILURES: usize = 100;
 pub fn duration(us: u64) -> String {
     let whole = us / 1_000_000;
     match whole {
-        0..60 => format!("{:.2}s", seconds(us)),
+        0..60 => format!("{:.2}s", micros_to_seconds(us)),
         60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
         _ => format!("{}h{:02}m", whole / 3600, whole / 60 % 60),
     }
@@ -47,7 +47,7 @@ pub fn clean(text: &str) -> String {
 }
 
 /// Returns what a task printed, without the lines tos puts between attempts.
-pub fn said(bytes: &[u8]) -> String {
+pub fn task_output(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let is_own = |line: &&str| !(line.starts_with("===== attempt ") && line.ends_with(" ====="));
     let lines: Vec<&str> = text.lines().filter(is_own).collect();
@@ -99,8 +99,14 @@ fn overview(plan: &Plan, state: &RunState, text: &mut String) {
         ("run_id", created.run_id.clone()),
         ("goal", cell(created.goal.as_deref().unwrap_or("-"))),
         ("status", status),
-        ("started", moment(created.at, created.offset_minutes)),
-        ("ended", moment(state.updated_at, created.offset_minutes)),
+        (
+            "started",
+            format_timestamp(created.at, created.offset_minutes),
+        ),
+        (
+            "ended",
+            format_timestamp(state.updated_at, created.offset_minutes),
+        ),
         ("max_parallel", opened.max_parallel.to_string()),
         (
             "fail_fast",
@@ -113,7 +119,7 @@ fn overview(plan: &Plan, state: &RunState, text: &mut String) {
         .into_iter()
         .chain(confinement.map(|sentence| ("confinement", sentence)))
     {
-        push(text, format_args!("- {name}: {value}\n"));
+        push_fmt(text, format_args!("- {name}: {value}\n"));
     }
 }
 
@@ -121,14 +127,14 @@ fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
     // Only where the policy is enforced there is anything to say about walls.
     let is_enforced = state.tasks.iter().any(|task| task.wall.is_some());
     let column = |text: &'static str| if is_enforced { text } else { "" };
-    push(
+    push_fmt(
         text,
         format_args!(
             "\n## Tasks\n\n| id | status | attempts | duration_sec | exit_code | timed_out | stdout | stderr | reason |{}\n",
             column(" confined by |")
         ),
     );
-    push(
+    push_fmt(
         text,
         format_args!(
             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |{}\n",
@@ -137,8 +143,9 @@ fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
     );
     for (index, id, task) in state.entries() {
         let name = cell(id);
-        let why = explain::why(plan, state, index).map_or_else(|| "-".to_owned(), |why| cell(&why));
-        let (took, code) = (took(task), code(task));
+        let why = explain::explain_status(plan, state, index)
+            .map_or_else(|| "-".to_owned(), |explain_status| cell(&explain_status));
+        let (took, code) = (last_attempt_seconds(task), code(task));
         let timed_out = if task.timed_out { "yes" } else { "no" };
         let word = task.word();
         let wall = task.wall.map_or("-", SandboxBackend::as_str);
@@ -147,7 +154,7 @@ fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
         } else {
             String::new()
         };
-        push(
+        push_fmt(
             text,
             format_args!(
                 "| {name} | {word} | {} | {took} | {code} | {timed_out} | logs/{name}.out.log | logs/{name}.err.log | {why} |{wall}\n",
@@ -158,9 +165,11 @@ fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
 }
 
 /// Returns the seconds of the last attempt, or `-`.
-pub fn took(task: &TaskState) -> String {
-    task.took_us
-        .map_or_else(|| "-".to_owned(), |us| format!("{:.3}", seconds(us)))
+pub fn last_attempt_seconds(task: &TaskState) -> String {
+    task.took_us.map_or_else(
+        || "-".to_owned(),
+        |us| format!("{:.3}", micros_to_seconds(us)),
+    )
 }
 
 /// Returns the exit code, or `-`.
@@ -185,32 +194,32 @@ fn troubles(plan: &Plan, state: &RunState, run: &dyn RunDir, text: &mut String) 
     }
     text.push_str("\n## What did not succeed\n");
     for (index, id, task) in troubles.iter().take(SHOWN_FAILURES) {
-        push(
+        push_fmt(
             text,
             format_args!("\n### {}\n\n- status: {}\n", cell(id), task.status.name()),
         );
-        let why = explain::why(plan, state, *index);
-        push(
+        let why = explain::explain_status(plan, state, *index);
+        push_fmt(
             text,
             format_args!("- reason: {}\n", cell(why.as_deref().unwrap_or("-"))),
         );
         if let Some(reason) = task.reason {
-            push(text, format_args!("- code: {}\n", reason.name()));
+            push_fmt(text, format_args!("- code: {}\n", reason.name()));
         }
-        let tail = said(&run.log_tail(id, LogStream::Err, STDERR_LINES).0);
+        let tail = task_output(&run.log_tail(id, LogStream::Err, STDERR_LINES).0);
         // What the reason says already is not said twice.
         if tail.is_empty() || why.as_deref().is_some_and(|why| why.ends_with(&tail)) {
             continue;
         }
         let lines: Vec<String> = tail.lines().map(clean).collect();
         let fence = fence(&tail);
-        push(
+        push_fmt(
             text,
             format_args!("\n{fence}text\n{}\n{fence}\n", lines.join("\n")),
         );
     }
     if troubles.len() > SHOWN_FAILURES {
-        push(
+        push_fmt(
             text,
             format_args!(
                 "\nand {} more, in the table above\n",
@@ -226,7 +235,7 @@ fn artifacts(state: &RunState, text: &mut String) {
     for (_, _, task) in state.entries() {
         for artifact in task.artifacts() {
             any = true;
-            push(
+            push_fmt(
                 text,
                 format_args!(
                     "- {} ({} bytes, sha256 {})\n",
@@ -245,12 +254,12 @@ fn artifacts(state: &RunState, text: &mut String) {
 fn path(plan: &Plan, state: &RunState, text: &mut String) {
     let cost = |task| state.task(task).and_then(|task| task.took_us).unwrap_or(0);
     let (path, total) = PlanGraph::of(plan).critical_path(cost);
-    push(
+    push_fmt(
         text,
         format_args!("\n## Critical path ({})\n\n", duration(total)),
     );
     for task in path.iter().take(200) {
-        push(
+        push_fmt(
             text,
             format_args!("1. {} {}\n", cell(state.id(*task)), duration(cost(*task))),
         );
@@ -258,7 +267,7 @@ fn path(plan: &Plan, state: &RunState, text: &mut String) {
 }
 
 /// Appends formatted text.
-pub fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+pub fn push_fmt(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = text.write_fmt(arguments);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::plan::{Plan, PlanTask, graph::PlanGraph, state::RunState},
-    interfaces::report::plan::push,
+    interfaces::report::plan::push_fmt,
 };
 
 const BOX_WIDTH: u32 = 150;
@@ -44,17 +44,17 @@ fn short(id: &str) -> String {
 }
 
 /// Returns the picture as a file of its own, readable on light and dark ground.
-pub fn standalone(plan: &Plan) -> String {
+pub fn standalone_svg(plan: &Plan) -> String {
     let style = "<style>svg{background:#fff;color:#1c2430}.box{fill:#eef2f7;stroke:#7b8794}.edge{stroke:#7b8794}\
 .name{fill:#1c2430}@media (prefers-color-scheme:dark){svg{background:#12161c;color:#e6eaf0}.box{fill:#222a35;stroke:#8c99a8}\
 .edge{stroke:#8c99a8}.name{fill:#e6eaf0}}</style>";
-    drawing(plan, None, style)
+    graph_svg(plan, None, style)
 }
 
 /// Returns where each box stands, and how many stand in each column.
 fn layout(plan: &Plan) -> (Vec<(u32, u32)>, Vec<u32>) {
     let graph = PlanGraph::of(plan);
-    let levels = graph.levels();
+    let levels = graph.depths();
     let mut heights: Vec<u32> = Vec::new();
     let mut places = Vec::with_capacity(levels.len());
     for level in &levels {
@@ -83,7 +83,7 @@ fn edge(from: (u32, u32), to: (u32, u32), source: u32, heights: &[u32], svg: &mu
     let bend = GAP_X / 2;
     let (x1, y1) = (from.0 + BOX_WIDTH, from.1 + BOX_HEIGHT / 2);
     let (x2, y2) = (to.0, to.1 + BOX_HEIGHT / 2);
-    push(
+    push_fmt(
         svg,
         format_args!("<path class=\"edge\" fill=\"none\" d=\"M{x1} {y1}"),
     );
@@ -100,7 +100,7 @@ fn edge(from: (u32, u32), to: (u32, u32), source: u32, heights: &[u32], svg: &mu
             .unwrap_or(0);
         let y = MARGIN + rows * (BOX_HEIGHT + GAP_Y) - GAP_Y / 2 + source % LANES * LANE;
         let (down, up) = (x1 + GAP_X, x2.saturating_sub(GAP_X));
-        push(
+        push_fmt(
             svg,
             format_args!(
                 "C{} {y1} {} {y} {down} {y}H{up}C{} {y} {} {y2} {x2} {y2}\"/>\n",
@@ -112,7 +112,7 @@ fn edge(from: (u32, u32), to: (u32, u32), source: u32, heights: &[u32], svg: &mu
         );
         return;
     }
-    push(
+    push_fmt(
         svg,
         format_args!(
             "C{} {y1} {} {y2} {x2} {y2}\"/>\n",
@@ -123,7 +123,7 @@ fn edge(from: (u32, u32), to: (u32, u32), source: u32, heights: &[u32], svg: &mu
 }
 
 /// Returns the picture for a page that brings its own colours; boxes carry the class of their task's status.
-pub fn drawing(plan: &Plan, state: Option<&RunState>, style: &str) -> String {
+pub fn graph_svg(plan: &Plan, state: Option<&RunState>, style: &str) -> String {
     let (places, heights) = layout(plan);
     let columns = u32::try_from(heights.len()).unwrap_or(1).max(1);
     let rows = heights.iter().copied().max().unwrap_or(1);
@@ -159,7 +159,7 @@ role=\"img\" aria-label=\"graph of {} tasks\" font-family=\"ui-sans-serif,system
             .and_then(|state| state.tasks.get(index))
             .map_or("", |task| task.word());
         let id = escape(&task.id);
-        push(
+        push_fmt(
             &mut svg,
             format_args!(
                 "<g><title>{id} {class}</title><rect class=\"box {class}\" x=\"{x}\" y=\"{y}\" width=\"{BOX_WIDTH}\" height=\"{BOX_HEIGHT}\" rx=\"6\"/>\

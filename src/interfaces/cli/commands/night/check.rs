@@ -67,18 +67,18 @@ pub(super) fn look(
     let facts = services::block_on(services, move |mut stop| {
         Box::pin(async move {
             tokio::select! {
-                facts = night::health::look(&list, &tools, &records, &confined, &run) => Some(facts),
+                facts = night::health::check_health(&list, &tools, &records, &confined, &run) => Some(facts),
                 // Dropping the look ends what it started; its work tree is taken away at the next start.
                 Ok(()) = stop.changed() => None,
             }
         })
     })?;
-    Ok(facts.map(|facts| health::examine(&facts, &permission)))
+    Ok(facts.map(|facts| health::evaluate_health(&facts, &permission)))
 }
 
 /// Returns the refusal that the first red finding stands for.
 pub(super) fn refusal(findings: &[HealthFinding]) -> Option<GateRefusal> {
-    let red = health::first_red(findings)?;
+    let red = health::first_blocking_finding(findings)?;
     let remedy = if red.remedy.is_empty() {
         String::new()
     } else {

@@ -4,8 +4,8 @@ use crate::{
     config::task_list,
     domain::{
         ledger::{LedgerEntry, LedgerRecord},
-        night::runs,
-        tasks::{RunProgress, TaskList, records_of},
+        night::run_ids,
+        tasks::{RunProgress, TaskList, records_of_run},
         time::Timestamp,
     },
     interfaces::{
@@ -80,7 +80,7 @@ fn newest_open(
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
 ) -> Result<Option<String>, CliError> {
-    for run in runs(records).into_iter().rev() {
+    for run in run_ids(records).into_iter().rev() {
         match kept(&run, records, global, services) {
             Ok(list) if is_open(&list, &RunProgress::of(records, &run), stable) => {
                 return Ok(Some(run));
@@ -99,7 +99,7 @@ fn kept(
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
 ) -> Result<TaskList, CliError> {
-    let own = records_of(records, run);
+    let own = records_of_run(records, run);
     let start = own.iter().find_map(|record| match &record.entry {
         LedgerEntry::SessionStart { start } => Some(start),
         _ => None,

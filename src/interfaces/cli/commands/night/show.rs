@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        night::{NightSummary, dollars, runs, summarise},
+        night::{NightSummary, dollars, run_ids, summarise_run},
         tasks::StopReason,
     },
     interfaces::{
@@ -23,10 +23,10 @@ use crate::{
 
 fn read(ledger: &dyn Ledger, run: Option<&str>) -> Result<NightSummary, CliError> {
     let records = ledger.read()?.records;
-    let newest = || runs(&records).pop();
+    let newest = || run_ids(&records).pop();
     let run = run.map(str::to_owned).or_else(newest);
     let run = run.ok_or_else(|| CliError::NotDone("no run is on record".to_owned()))?;
-    summarise(&records, &run).ok_or_else(|| {
+    summarise_run(&records, &run).ok_or_else(|| {
         CliError::Usage(format!(
             "the ledger knows no run {run}; see `tos night list`"
         ))
@@ -103,10 +103,10 @@ pub(super) fn list(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let records = services.ledger(global)?.read()?.records;
-    let all = runs(&records);
+    let all = run_ids(&records);
     let seen: Vec<NightSummary> = all
         .iter()
-        .filter_map(|run| summarise(&records, run))
+        .filter_map(|run| summarise_run(&records, run))
         .collect();
     for summary in &seen {
         let began = summary.sessions.first().map(|one| one.began);
@@ -118,7 +118,7 @@ pub(super) fn list(
             summary.list,
             summary.counts.success,
             summary.all(),
-            StopReason::words_of(summary.ended_by()),
+            StopReason::label_of(summary.last_session_end()),
         );
         printer.line(line.trim_end());
     }

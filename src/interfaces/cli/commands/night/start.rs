@@ -176,7 +176,7 @@ pub(super) fn carry_out(
     let asks = night.attended && !report.permission.unattended;
     let exit = session(&night.list, task_services, &terms, asks, services, printer)?;
     // A demotion that this session has caused is recorded before anything else can start.
-    let gate_services = GateServices::convene(services, global)?;
+    let gate_services = GateServices::load(services, global)?;
     show::tell(&run, &gate_services, global, services, printer)?;
     Ok(exit)
 }
@@ -216,7 +216,7 @@ fn seconds(
             .ok_or_else(|| CliError::usage("`--until` wants a time of day like `07:00`"))
     });
     let time = night.time.time.as_deref().map(|text| {
-        let seconds = gates::seconds(text).filter(|seconds| *seconds > 0);
+        let seconds = gates::parse_duration_sec(text).filter(|seconds| *seconds > 0);
         seconds.ok_or_else(|| CliError::usage("`--for` wants a time like `4h` or `45m`"))
     });
     let wanted = until.or(time).transpose()?;

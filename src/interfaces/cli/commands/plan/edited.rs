@@ -92,7 +92,7 @@ pub(super) fn take(
         .filter(|(_, (old, new))| old != new)
         .map(|(index, _)| index)
         .collect();
-    let affected = PlanGraph::of(&plan).downstream_of(&changed);
+    let affected = PlanGraph::of(&plan).transitive_dependents(&changed);
     let is_over = |index: &TaskIndex| state.task(*index).is_some_and(|task| task.status.is_over());
     let again = affected.into_iter().filter(is_over).collect();
     run.replace_plan(&plan)?;

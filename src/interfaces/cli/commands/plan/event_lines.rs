@@ -14,7 +14,7 @@ use crate::{
     },
     interfaces::report::{
         Printer,
-        plan::{clean, duration, push, said},
+        plan::{clean, duration, push_fmt, task_output},
         printer::TextStyle,
     },
     ports::plan_store::{LogStream, RunDir},
@@ -45,7 +45,7 @@ impl PlanObserver for EventLines<'_> {
         let text = &mut String::new();
         for event in events {
             if is_json {
-                push(text, format_args!("{}\n", wire(state, event)));
+                push_fmt(text, format_args!("{}\n", wire(state, event)));
             } else {
                 line(plan, state, event, text);
             }
@@ -118,7 +118,7 @@ fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
             } else {
                 String::new()
             };
-            push(
+            push_fmt(
                 text,
                 format_args!("start    {}{again}\n", state.id(started.task)),
             );
@@ -126,7 +126,7 @@ fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
         PlanEvent::Ended(ended) => text.push_str(&ended_line(plan, state, ended)),
         PlanEvent::Settled(settled) if settled.tasks.len() > LISTED => {
             let (count, status) = (settled.tasks.len(), settled.status.name());
-            push(
+            push_fmt(
                 text,
                 format_args!(
                     "{:<8} {count} tasks  {}\n",
@@ -138,9 +138,9 @@ fn line(plan: &Plan, state: &RunState, event: &PlanEvent, text: &mut String) {
         PlanEvent::Settled(settled) => {
             for task in &settled.tasks {
                 let status = settled.status.name().to_lowercase();
-                let why = explain::why(plan, state, *task);
+                let why = explain::explain_status(plan, state, *task);
                 let why = why.unwrap_or_else(|| settled.reason.name().to_owned());
-                push(
+                push_fmt(
                     text,
                     format_args!("{status:<8} {}  {}\n", state.id(*task), clean(&why)),
                 );
@@ -170,20 +170,20 @@ fn ended_line(plan: &Plan, state: &RunState, ended: &AttemptEnded) -> String {
         } else {
             ("exit", code.unsigned_abs())
         };
-        push(&mut line, format_args!("  {kind} {number}"));
+        push_fmt(&mut line, format_args!("  {kind} {number}"));
     }
     if ended.timed_out {
         let limit = plan.task(ended.task).and_then(|task| task.timeout_sec);
         match limit.filter(|_| ended.message.is_none()) {
-            Some(limit) => push(&mut line, format_args!("  timed out after {limit} s")),
+            Some(limit) => push_fmt(&mut line, format_args!("  timed out after {limit} s")),
             None => line.push_str("  timed out"),
         }
     }
     if let Some(message) = &ended.message {
-        push(&mut line, format_args!("  {}", clean(message)));
+        push_fmt(&mut line, format_args!("  {}", clean(message)));
     }
     if let Some(wait) = ended.wait_ms {
-        push(
+        push_fmt(
             &mut line,
             format_args!("  next attempt in {}", duration(wait.saturating_mul(1000))),
         );
@@ -196,17 +196,17 @@ fn ended_line(plan: &Plan, state: &RunState, ended: &AttemptEnded) -> String {
 pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
     let text = &mut String::from("\n");
     let counts: Vec<String> = state
-        .counts()
+        .status_counts()
         .into_iter()
         .map(|(status, count)| format!("{count} {}", status.name()))
         .collect();
-    push(
+    push_fmt(
         text,
         format_args!("{} tasks: {}\n", plan.tasks.len(), counts.join(", ")),
     );
     let cost = |task| state.task(task).and_then(|task| task.took_us).unwrap_or(0);
     if let Some(allowed) = explain::allowed(plan, state) {
-        push(text, format_args!("{}\n", clean(&allowed)));
+        push_fmt(text, format_args!("{}\n", clean(&allowed)));
     }
     let (path, total) = PlanGraph::of(plan).critical_path(cost);
     if path.len() > 1 {
@@ -217,7 +217,7 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
             }
             _ => ids.join(" -> "),
         };
-        push(
+        push_fmt(
             text,
             format_args!("critical path {}: {shown}\n", duration(total)),
         );
@@ -233,7 +233,7 @@ pub(super) fn summary(plan: &Plan, state: &RunState, run: &dyn RunDir) {
             .take(3)
             .map(|(us, id)| format!("{id} {}", duration(*us)))
             .collect();
-        push(text, format_args!("slowest: {}\n", slowest.join(", ")));
+        push_fmt(text, format_args!("slowest: {}\n", slowest.join(", ")));
     }
     printed(state, run, text);
     // The result itself goes to stdout.
@@ -249,7 +249,7 @@ fn printed(state: &RunState, run: &dyn RunDir, text: &mut String) {
         .filter(|(_, _, task)| task.status == TaskStatus::Failed && has_printed(task))
         .take(5)
     {
-        let end = |stream| said(&run.log_tail(id, stream, 10).0);
+        let end = |stream| task_output(&run.log_tail(id, stream, 10).0);
         let (tail, from) = match end(LogStream::Err) {
             tail if tail.is_empty() => (end(LogStream::Out), "stdout"),
             tail => (tail, "stderr"),
@@ -257,12 +257,12 @@ fn printed(state: &RunState, run: &dyn RunDir, text: &mut String) {
         if tail.is_empty() {
             continue;
         }
-        push(
+        push_fmt(
             text,
             format_args!("\n{id} failed; the end of its {from}:\n"),
         );
         for line in tail.lines() {
-            push(text, format_args!("  | {}\n", clean(line)));
+            push_fmt(text, format_args!("  | {}\n", clean(line)));
         }
     }
 }

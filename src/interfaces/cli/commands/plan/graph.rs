@@ -23,9 +23,12 @@ pub(super) fn validate(
     let plan = context.plan_store.load(&args.plan, &params)?;
     doubt(context, &plan);
     let graph = PlanGraph::of(&plan);
-    let edges: usize = graph.tasks().map(|task| graph.upstream(task).len()).sum();
+    let edges: usize = graph
+        .tasks()
+        .map(|task| graph.dependencies(task).len())
+        .sum();
     let depth = graph
-        .levels()
+        .depths()
         .into_iter()
         .max()
         .map_or(0, |level| level + 1);
@@ -61,7 +64,7 @@ pub(super) fn graph(args: &GraphArgs, context: PlanCommands<'_>) -> Result<CliEx
         GraphFormat::Text => text(&plan, &mut out)?,
         GraphFormat::Mermaid => mermaid(&plan, &mut out)?,
         GraphFormat::Dot => dot(&plan, &mut out)?,
-        GraphFormat::Svg => out.write_all(svg::standalone(&plan).as_bytes())?,
+        GraphFormat::Svg => out.write_all(svg::standalone_svg(&plan).as_bytes())?,
     }
     out.flush()?;
     Ok(CliExit::Success)
@@ -69,13 +72,13 @@ pub(super) fn graph(args: &GraphArgs, context: PlanCommands<'_>) -> Result<CliEx
 
 fn document(plan: &Plan) -> serde_json::Value {
     let graph = PlanGraph::of(plan);
-    let levels = graph.levels();
+    let levels = graph.depths();
     let tasks: Vec<_> = graph
         .order()
         .into_iter()
         .filter_map(|index| {
             let task = plan.task(index)?;
-            let upstream = graph.upstream(index).iter();
+            let upstream = graph.dependencies(index).iter();
             let names: Vec<&str> = upstream
                 .filter_map(|up| plan.task(*up))
                 .map(|up| &*up.id)
@@ -88,11 +91,11 @@ fn document(plan: &Plan) -> serde_json::Value {
 
 fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     let graph = PlanGraph::of(plan);
-    let levels = graph.levels();
+    let levels = graph.depths();
     for task in graph.order() {
         let level = levels.get(task as usize).copied().unwrap_or(0) as usize;
         let upstream: Vec<&str> = graph
-            .upstream(task)
+            .dependencies(task)
             .iter()
             .filter_map(|up| plan.task(*up))
             .map(|up| &*up.id)

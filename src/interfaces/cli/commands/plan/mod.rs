@@ -120,7 +120,7 @@ fn doubt(context: PlanCommands<'_>, plan: &Plan) {
 
 /// Returns the tasks that a word on the command line means.
 fn named(ids: &[String], word: &str) -> Result<Vec<TaskIndex>, PlanCliError> {
-    let found = explain::named(ids, word);
+    let found = explain::tasks_named(ids, word);
     if !found.is_empty() {
         return Ok(found);
     }

@@ -16,9 +16,9 @@ pub(super) fn restricted(plan: Plan, only: &[String]) -> Result<Plan, PlanCliErr
         roots.extend(super::named(&ids, id)?);
     }
     let graph = PlanGraph::of(&plan);
-    let handlers = u32::try_from(plan.main_tasks()).unwrap_or(u32::MAX)..graph.tasks().end;
+    let handlers = u32::try_from(plan.main_task_count()).unwrap_or(u32::MAX)..graph.tasks().end;
     roots.extend(handlers);
-    let keep = graph.upstream_of(&roots);
+    let keep = graph.transitive_dependencies(&roots);
     let positions: BTreeMap<TaskIndex, TaskIndex> = keep.iter().copied().zip(0..).collect();
     let mut tasks = Vec::with_capacity(keep.len());
     for index in &keep {

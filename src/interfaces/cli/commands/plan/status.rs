@@ -13,7 +13,7 @@ use crate::{
         event::Millis,
         explain,
         state::{RunState, TaskState, TaskStatus},
-        view::{RunView, ViewDetail, moment, seconds},
+        view::{RunView, ViewDetail, format_timestamp, micros_to_seconds},
     },
     interfaces::{
         cli::{commands::plan::standing::standing, exit::CliExit},
@@ -38,7 +38,7 @@ pub(super) fn list(args: &ListArgs, context: PlanCommands<'_>) -> Result<CliExit
         };
         let status = standing(run.as_mut(), &state).name();
         let (tasks, good) = (state.tasks.len(), state.count(TaskStatus::Success));
-        let created = moment(state.created.at, state.created.offset_minutes);
+        let created = format_timestamp(state.created.at, state.created.offset_minutes);
         let goal = state.created.goal.clone().unwrap_or_default();
         documents.push(serde_json::json!({
             "run_id": name, "status": status, "tasks": tasks, "succeeded": good, "created_at": created, "goal": goal,
@@ -140,7 +140,7 @@ fn table(
         writeln!(out, "confinement: {}", report::clean(sentence))?;
     }
     let counted: Vec<String> = state
-        .counts()
+        .status_counts()
         .into_iter()
         .map(|(status, count)| format!("{count} {}", status.name()))
         .collect();
@@ -221,12 +221,17 @@ fn rows(
             word.to_owned(),
             task.attempts.to_string(),
             (!is_dead)
-                .then(|| explain::took(task, now))
+                .then(|| explain::elapsed_micros(task, now))
                 .flatten()
-                .map_or_else(|| "-".to_owned(), |us| format!("{:.3}", seconds(us))),
+                .map_or_else(
+                    || "-".to_owned(),
+                    |us| format!("{:.3}", micros_to_seconds(us)),
+                ),
             report::code(task),
-            explain::why(plan, state, index)
-                .map_or_else(|| "-".to_owned(), |why| report::clean(&why)),
+            explain::explain_status(plan, state, index).map_or_else(
+                || "-".to_owned(),
+                |explain_status| report::clean(&explain_status),
+            ),
         ]);
     }
     (rows, is_long)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{PlanCliError, PlanCommands};
 use crate::{
-    domain::{notification::of_plan, plan::state::RunState},
+    domain::{notification::plan_notification, plan::state::RunState},
     interfaces::cli::{services, task_services::EventNotifiers},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn end(
     state: &RunState,
     run: &str,
 ) {
-    let Some(notification) = of_plan(state, run) else {
+    let Some(notification) = plan_notification(state, run) else {
         return;
     };
     let notifications = Arc::clone(&tellers.notifications);

@@ -18,8 +18,8 @@ use crate::{
         cli::commands::plan::standing,
         report::plan::{
             clean,
-            live::{LivePlanContext, frame},
-            said,
+            live::{LivePlanContext, frame_lines},
+            task_output,
         },
     },
     ports::{
@@ -200,7 +200,7 @@ impl Watch<'_> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let last = |id: &str| {
             let (bytes, _) = self.run.log_tail(id, LogStream::Out, 1);
-            clean(&said(&bytes))
+            clean(&task_output(&bytes))
         };
         let shown: BTreeSet<TaskIndex> =
             self.running().take(LINES).map(|(index, _)| index).collect();
@@ -222,6 +222,6 @@ impl Watch<'_> {
             log,
             note: self.note.clone(),
         };
-        frame(&self.plan, &self.state, &scene)
+        frame_lines(&self.plan, &self.state, &scene)
     }
 }

@@ -223,7 +223,7 @@ fn carry_out(
         ..record(What::Started, slot, task_services.now())
     };
     append(task_services, schedule, &begun)?;
-    let code = match task_services.store.run(&schedule.words(), &log) {
+    let code = match task_services.store.run(&schedule.command_args(), &log) {
         Ok(code) => code,
         Err(error) => {
             failed(task_services, schedule, slot, &error.to_string())?;
@@ -239,7 +239,7 @@ fn carry_out(
     if code != 0 {
         let text = format!(
             "tos {} ended with {code} ({})\nlog: {log}",
-            schedule.words().join(" "),
+            schedule.command_args().join(" "),
             meaning(code)
         );
         tell(task_services, schedule, slot, &text);

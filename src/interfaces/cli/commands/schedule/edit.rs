@@ -177,7 +177,7 @@ pub(super) fn remove(
         .text()
         .map_err(trouble)?
         .unwrap_or_default();
-    let left = schedules::without(&text, name).ok_or_else(|| {
+    let left = schedules::remove_schedule(&text, name).ok_or_else(|| {
         CliError::NotDone(format!(
             "`{name}` cannot be taken out of {FILE} without touching the rest; edit the file by hand"
         ))

@@ -162,7 +162,10 @@ pub(super) fn show(name: &str, task_services: &ScheduleCommands<'_>) -> Result<C
     line(format!("name:    {name}"));
     line(format!("when:    {}", when_text(&schedule)));
     line(format!("missed:  {}", schedule.missed.as_str()));
-    line(format!("command: tos {}", schedule.words().join(" ")));
+    line(format!(
+        "command: tos {}",
+        schedule.command_args().join(" ")
+    ));
     let next = upcoming(task_services, &schedule, now, 1).pop();
     line(format!("next:    {}", time_text(next, &schedule)));
     let places: Vec<usize> = newest(&records)
@@ -247,7 +250,7 @@ pub(super) fn unit(
         id: &id,
         path: &path,
     };
-    let text = unit::unit(system, &call);
+    let text = unit::scheduler_unit(system, &call);
     for line in text.lines() {
         task_services.printer.line(line);
     }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::{
     config::{schedules, schedules::FILE},
     domain::{
-        schedule::{Record, Schedule, Target, When, renewal, unit::System},
+        schedule::{Record, Schedule, Target, When, quota_renewal_time, unit::System},
         time::Timestamp,
     },
     interfaces::{
@@ -172,12 +172,12 @@ impl ScheduleCommands<'_> {
             Target::Job(_) => {
                 let settings = self.services.settings(self.global).ok()?;
                 let store = self.services.store(&settings, None);
-                let (state, _, _) = run::look(store.as_ref()).ok()?;
+                let (state, _, _) = run::recover_read_only(store.as_ref()).ok()?;
                 state.parked.map(|parked| parked.until)
             }
             Target::Tasks(_) | Target::Night(_) => {
                 let ledger = self.services.ledger(self.global).ok()?;
-                renewal(&ledger.read().ok()?.records)
+                quota_renewal_time(&ledger.read().ok()?.records)
             }
             Target::Plan(_) => None,
         }
