@@ -32,6 +32,15 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     if words.get(1).is_some_and(|word| word == drill::STUB_WORD) {
         return drill::drill_agent_main(words.into_iter().skip(2));
     }
+    // Scripts ask this all the time; it need not wait for every command to be built.
+    if cli::asks_only_version(&words) {
+        Printer::raw(cli::VERSION_LINE);
+        return if Printer::has_lost_output() {
+            ExitCode::from(CliExit::NotDone.code())
+        } else {
+            ExitCode::SUCCESS
+        };
+    }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let wants_json = words
         .iter()

@@ -12,7 +12,7 @@ use crate::{
         Plan, PlanError, PlanRemedy,
         node::{YamlNode, YamlValue},
         read,
-        read_agent::UNNAMED,
+        read_agent::DEFAULT_PLAN_ID,
     },
     ports::plan_store::LoadError,
 };
@@ -26,7 +26,7 @@ pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan
     if path.as_os_str() == "-" {
         let mut plan = read_bytes(&standard_input()?, given)?;
         if let Some(list) = &mut plan.guarded
-            && list.id == UNNAMED
+            && list.id == DEFAULT_PLAN_ID
         {
             "stdin".clone_into(&mut list.id);
         }
@@ -40,7 +40,7 @@ pub(crate) fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<Plan
     files.include(&root, path, &mut included, 0)?;
     let mut plan = read::read(root, included, given).map_err(|fault| files.locate(&fault, None))?;
     if let Some(list) = &mut plan.guarded
-        && list.id == UNNAMED
+        && list.id == DEFAULT_PLAN_ID
     {
         list.id = named_by(path);
     }

@@ -365,7 +365,7 @@ impl<'a> AgentDefaults<'a> {
             schema: 1,
             id: self
                 .field("id")
-                .map_or(Ok(UNNAMED.to_owned()), |field| field.text())?,
+                .map_or(Ok(DEFAULT_PLAN_ID.to_owned()), |field| field.text())?,
             title: goal.cloned().unwrap_or_default(),
             // Where the plan names none, every task does, and the first one's stands for the list.
             agent: self
@@ -406,7 +406,7 @@ impl<'a> AgentDefaults<'a> {
 }
 
 /// The id of a plan that does not say one; the loader puts the file's name there.
-pub const UNNAMED: &str = "plan";
+pub const DEFAULT_PLAN_ID: &str = "plan";
 
 const MODES: [(&str, OnFailure); 3] = [
     ("stop", OnFailure::Stop),

@@ -27,6 +27,14 @@ use services::ServiceFactory;
 
 use crate::interfaces::report::Printer;
 
+/// What `tos --version` prints.
+pub const VERSION_LINE: &str = concat!("tos ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// Returns whether the words, the program name first, ask for the version and nothing else.
+pub fn asks_only_version(words: &[OsString]) -> bool {
+    matches!(words, [_, word] if word == "--version" || word == "-V")
+}
+
 /// Parses the words; an error is already what a person has to see.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words = args::translate_launcher_options(words);
@@ -209,5 +217,21 @@ fn command_result(
         CliCommand::Review(args) => commands::review::main(args, global, services, printer),
         CliCommand::Isolation(args) => commands::isolation::main(args, global, services, printer),
         CliCommand::Completions(args) => Ok(commands::completions::main(args, Cli::command())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_to_the_version_says_what_clap_says() {
+        for word in ["--version", "-V"] {
+            let words = ["tos", word].map(OsString::from);
+            assert!(asks_only_version(&words));
+            assert_eq!(parse(words).unwrap_err().to_string(), VERSION_LINE);
+        }
+        assert!(!asks_only_version(&["tos", "--version", "--json"].map(OsString::from)));
+        assert!(!asks_only_version(&["tos".into()]));
     }
 }
