@@ -12,6 +12,7 @@ pub mod drill;
 pub mod gates;
 pub mod job;
 pub mod ledger;
+pub mod mcp;
 pub mod model;
 pub mod night;
 pub mod notification;

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 pub type ExitedChild = (i32, String);
 
 /// Starts this program again.
-pub trait SelfProcess {
+pub trait SelfProcess: Send + Sync {
     /// Runs it with these words to its end.
     fn run(&self, words: &[String]) -> Result<ExitedChild, String>;
 
@@ -27,7 +27,7 @@ pub trait SelfProcess {
 }
 
 /// A child that was started. It goes on when nobody holds it any more.
-pub trait StartedChild {
+pub trait StartedChild: Send {
     /// Returns the next line of its standard output, or nothing once that is closed.
     fn next_line(&mut self) -> Option<String>;
 

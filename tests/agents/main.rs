@@ -13,6 +13,7 @@ mod bench;
 mod crash;
 mod hostile;
 mod login;
+mod mcp;
 mod provider;
 mod success;
 mod walls;

@@ -90,6 +90,8 @@ pub enum CliCommand {
     Autonomy(crate::interfaces::cli::commands::phase::PhaseArgs),
     /// Rehearse crashes and limits in a throw-away repository
     Drill(crate::interfaces::cli::commands::drill::DrillArgs),
+    /// Serve agents over the Model Context Protocol: judged commands, checkpoints, plans
+    Mcp(crate::interfaces::cli::commands::mcp::McpArgs),
     /// Verify and show the record of evidence
     Ledger(crate::interfaces::cli::commands::ledger::LedgerArgs),
     /// `task accept` and `task reject` by their old names

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod command_line;
+pub mod command_services;
 pub mod commands;
 pub mod exit;
 pub mod gate_services;
@@ -213,6 +214,7 @@ fn command_result(
         CliCommand::Agents(args) => commands::agents::main(args, global, services, printer),
         CliCommand::Autonomy(args) => commands::phase::main(args, global, services, printer),
         CliCommand::Drill(args) => commands::drill::main(args, global, services, printer),
+        CliCommand::Mcp(args) => commands::mcp::main(args, global, services, printer),
         CliCommand::Ledger(args) => commands::ledger::main(args, global, services, printer),
         CliCommand::Review(args) => commands::review::main(args, global, services, printer),
         CliCommand::Isolation(args) => commands::isolation::main(args, global, services, printer),

@@ -28,7 +28,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Plans", &["plan"]),
     (
         "Agents and nights",
-        &["agents", "task", "night", "schedule", "notify"],
+        &["agents", "task", "night", "schedule", "notify", "mcp"],
     ),
     (
         "Safety",

@@ -19,6 +19,7 @@ use crate::{
     },
     interfaces::cli::{
         args::{ApprovalMode, GlobalArgs},
+        command_services::CommandServiceFactory,
         exit::CliError,
         task_services::TaskServiceFactory,
     },
@@ -74,7 +75,7 @@ pub struct DoctorFinding {
 }
 
 /// Builds things on demand.
-pub trait ServiceFactory: TaskServiceFactory {
+pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory {
     /// Returns the root that the words and the current directory mean.
     fn root(&self, global: &GlobalArgs) -> PathBuf;
 

@@ -14,6 +14,7 @@ pub mod help;
 pub mod init;
 pub mod isolation;
 pub mod ledger;
+pub mod mcp;
 pub mod night;
 pub mod notify;
 pub mod person;
