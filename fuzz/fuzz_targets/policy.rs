@@ -10,16 +10,16 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use tos::domain::{
-    command::{Command, Kind},
-    policy::{Decision, Policy, World},
-    rules::PolicyRules,
+    command::{Command, CommandKind},
+    job::rules::PolicyRules,
+    policy::{Decision, Policy, PolicyContext},
 };
 
-fn judged(kind: Kind, code: &str) -> Decision {
+fn judged(kind: CommandKind, code: &str) -> Decision {
     static POLICY: OnceLock<Policy> = OnceLock::new();
     let policy = POLICY.get_or_init(|| {
         let rules = PolicyRules {
-            allow_types: Kind::KNOWN.to_vec(),
+            allow_types: CommandKind::KNOWN.to_vec(),
             ..PolicyRules::default()
         };
         Policy::new(&rules).expect("the default rules are valid")
@@ -29,16 +29,16 @@ fn judged(kind: Kind, code: &str) -> Decision {
         code: code.to_owned(),
         argv: Vec::new(),
     };
-    policy.judge(&command, &World::unattended("/srv/job/root")).decision
+    policy.judge(&command, &PolicyContext::unattended("/srv/job/root")).decision
 }
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(code) = std::str::from_utf8(bytes) else {
         return;
     };
-    judged(Kind::Powershell, code);
-    judged(Kind::Cmd, code);
-    let bare = judged(Kind::Bash, code);
+    judged(CommandKind::Powershell, code);
+    judged(CommandKind::Cmd, code);
+    let bare = judged(CommandKind::Bash, code);
     let quoted = code.replace('\'', "'\\''");
-    assert!(judged(Kind::Bash, &format!("sh -c '{quoted}'")) >= bare);
+    assert!(judged(CommandKind::Bash, &format!("sh -c '{quoted}'")) >= bare);
 });

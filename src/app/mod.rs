@@ -18,7 +18,7 @@ mod services;
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 
 use crate::{
-    adapters::{drill, sandbox},
+    adapters::{drill, policy, sandbox},
     interfaces::{cli, cli::exit::CliExit, report::Printer},
 };
 
@@ -41,6 +41,10 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         } else {
             ExitCode::SUCCESS
         };
+    }
+    // So does the process that may be ended over a text it parses.
+    if words.get(1).is_some_and(|word| word == policy::PARSE_WORD) {
+        return policy::parse_main();
     }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let wants_json = words

@@ -19,6 +19,8 @@ use tos::domain::{
     },
 };
 
+mod unreadable;
+
 const REFUSED: &str = include_str!("refused.txt");
 const ALLOWED: &str = include_str!("allowed.txt");
 const REPORTED: &str = include_str!("corpus/reported.jsonl");

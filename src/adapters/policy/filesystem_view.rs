@@ -2,7 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::domain::policy::FilesystemView;
+use crate::{
+    adapters::policy::parse_child,
+    domain::policy::{FilesystemView, ParseAttempt},
+};
 
 /// Programs worth recognising when a file is a hard link or a copy's twin of one of them.
 const PROGRAMS: &[&str] = &[
@@ -50,6 +53,10 @@ impl FilesystemView for LocalFilesystemView {
             return None;
         }
         Some(twin(&real).unwrap_or(name))
+    }
+
+    fn try_parse(&self, code: &str) -> ParseAttempt {
+        parse_child::try_parse(code)
     }
 }
 

@@ -1,3 +1,6 @@
 //! What the policy's judge asks of this machine.
 
 pub mod filesystem_view;
+mod parse_child;
+
+pub use parse_child::{PARSE_WORD, parse_main};

@@ -6,6 +6,21 @@ use std::{
     sync::Arc,
 };
 
+/// How an attempt to parse a shell text within limits ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParseAttempt {
+    /// The parser came back, whatever it found.
+    Ended,
+    /// Nothing here can try it: only texts without a known fault of the parser are parsed.
+    NotTried,
+    /// It took longer than it may.
+    OverTime,
+    /// It needed more time or memory than it was given, or failed in another way.
+    Died,
+    /// The attempt could not be made.
+    NotStarted,
+}
+
 /// Looks at the disk on behalf of the policy. Without one, paths are compared as they are written.
 pub trait FilesystemView: Debug + Send + Sync {
     /// Returns the path with every symbolic link followed, for the part of it that exists.
@@ -13,6 +28,11 @@ pub trait FilesystemView: Debug + Send + Sync {
 
     /// Returns the usual name of the program that this file really is, if it is a known one under another name.
     fn program(&self, path: &Path) -> Option<String>;
+
+    /// Parses a shell text where a limit of time and memory ends the attempt, whatever the text does to the parser.
+    fn try_parse(&self, _code: &str) -> ParseAttempt {
+        ParseAttempt::NotTried
+    }
 }
 
 /// The circumstances under which a command would run.

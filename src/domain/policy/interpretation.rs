@@ -73,6 +73,8 @@ pub(super) struct Interpretation<'w> {
     pub(super) effects: Vec<(usize, CommandEffect)>,
     /// Why reading was given up, if it was.
     pub(super) given_up: Option<&'static str>,
+    /// Texts that were given to an attempt at parsing elsewhere.
+    pub(super) attempts: Vec<String>,
     via: Vec<String>,
     nodes: u32,
     bytes: usize,
@@ -87,6 +89,7 @@ impl<'w> Interpretation<'w> {
             acts: Vec::new(),
             effects: Vec::new(),
             given_up: None,
+            attempts: Vec::new(),
             via: Vec::new(),
             nodes: 0,
             bytes: 0,

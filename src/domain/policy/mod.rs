@@ -23,7 +23,8 @@ mod shell;
 mod verdict;
 mod windows;
 
-pub use context::{FilesystemView, PolicyContext};
+pub use context::{FilesystemView, ParseAttempt, PolicyContext};
 pub use judge::{Error, Policy};
 pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};
+pub use shell::try_parse;
 pub use verdict::{Decision, PolicyFinding, PolicyVerdict};

@@ -20,6 +20,7 @@ mod state;
 mod walk;
 mod wild;
 
+pub use parse::try_parse;
 pub(super) use quoting::{ansi_text, bracketed};
 pub(super) use state::{Machine, Written};
 pub(super) use wild::wild_fits;

@@ -4,8 +4,8 @@
 
 /// Brackets inside brackets the parser is trusted with.
 const MOST_BRACKETS: u32 = 24;
-/// Round brackets directly inside each other the parser is trusted with.
-const MOST_IN_A_ROW: u32 = 6;
+/// Round brackets directly behind another, inside each other, the parser is trusted with.
+const MOST_DOUBLES: u32 = 5;
 /// `case` inside `case` the parser is trusted with.
 const MOST_CASES: u32 = 5;
 /// Compound commands one text may open.
@@ -28,15 +28,10 @@ pub(super) fn too_much(code: &str) -> Option<&'static str> {
 /// Returns whether a text nests deeper than the parser can be trusted with.
 fn too_nested(code: &str) -> bool {
     let (mut depth, mut most, mut opened) = (0_u32, 0_u32, 0_usize);
-    let (mut run, mut longest_run) = (0_u32, 0_u32);
+    // The parser tries `((` both ways, which doubles its work for each that is open.
+    let (mut doubles, mut most_doubles, mut is_behind) = (0_u32, 0_u32, false);
+    let mut open: Vec<bool> = Vec::new();
     for c in code.chars() {
-        // The parser tries `((` both ways, which doubles its work each time.
-        run = match c {
-            '(' => run + 1,
-            ' ' | '\t' | '\n' => run,
-            _ => 0,
-        };
-        longest_run = longest_run.max(run);
         match c {
             '(' | '{' => {
                 depth += 1;
@@ -46,8 +41,18 @@ fn too_nested(code: &str) -> bool {
             ')' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
+        match c {
+            '(' => {
+                doubles += u32::from(is_behind);
+                most_doubles = most_doubles.max(doubles);
+                open.push(is_behind);
+            }
+            ')' => doubles -= u32::from(open.pop().unwrap_or_default()),
+            _ => {}
+        }
+        is_behind = c == '(' || is_behind && matches!(c, ' ' | '\t' | '\n');
     }
-    longest_run > MOST_IN_A_ROW || most > MOST_BRACKETS || opened > 4_000 || words_nest(code)
+    most_doubles > MOST_DOUBLES || most > MOST_BRACKETS || opened > 4_000 || words_nest(code)
 }
 
 /// Returns whether compound commands stand inside each other more deeply than the parser can be trusted with.
@@ -164,6 +169,10 @@ mod tests {
         assert_eq!(too_much(&document), None);
         assert_eq!(too_much(&"a;".repeat(1501)), Some("it has too many parts"));
         assert_eq!(too_much(&"a ".repeat(4001)), Some("it has too many parts"));
-        assert_eq!(too_much("((((((( a"), Some("it is nested too deeply"));
+        let nested = Some("it is nested too deeply");
+        assert_eq!(too_much("((((((( a"), nested);
+        // What stands between them does not help the parser.
+        assert_eq!(too_much(&"((a ".repeat(7)), nested);
+        assert_eq!(too_much(&"((a) * b)\n".repeat(90)), None);
     }
 }

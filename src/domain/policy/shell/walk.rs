@@ -10,7 +10,7 @@ use crate::domain::policy::{
     rule::EffectTrait,
     shell::{
         Machine,
-        parse::parsed,
+        parse::{ParsedText, parsed},
         redirect::CommandStreams,
         size,
         state::{MOST_VALUES, unknown},
@@ -50,10 +50,17 @@ impl Machine<'_, '_> {
             self.reading.given_up = Some(why);
             return unknown();
         }
-        let Some(program) = parsed(code) else {
-            self.reading
-                .does(EffectTrait::Opaque, "text that is not valid shell");
-            return unknown();
+        let program = match parsed(code, self.reading) {
+            ParsedText::Program(program) => program,
+            ParsedText::Invalid => {
+                self.reading
+                    .does(EffectTrait::Opaque, "text that is not valid shell");
+                return unknown();
+            }
+            ParsedText::NotInTime(why) => {
+                self.reading.given_up = Some(why);
+                return unknown();
+            }
         };
         let (choice, choices) = (self.choice, self.choices);
         let mut printed = String::new();
@@ -201,8 +208,13 @@ impl Machine<'_, '_> {
 
     /// Reads a text that may be commands; one that cannot be parsed is none.
     fn perhaps_commands(&mut self, code: &str, stdin: &str) -> String {
-        let Some(program) = parsed(code) else {
-            return String::new();
+        let program = match parsed(code, self.reading) {
+            ParsedText::Program(program) => program,
+            ParsedText::Invalid => return String::new(),
+            ParsedText::NotInTime(why) => {
+                self.reading.given_up = Some(why);
+                return String::new();
+            }
         };
         let lists = program.complete_commands.iter();
         self.aside(|shell| lists.map(|list| shell.list(list, stdin)).collect())
