@@ -20,6 +20,7 @@ use crate::{
     interfaces::cli::{
         args::{ApprovalMode, GlobalArgs},
         exit::CliError,
+        guard_services::GuardServiceFactory,
         task_services::TaskServiceFactory,
     },
     ports::{
@@ -74,7 +75,7 @@ pub struct DoctorFinding {
 }
 
 /// Builds things on demand.
-pub trait ServiceFactory: TaskServiceFactory {
+pub trait ServiceFactory: TaskServiceFactory + GuardServiceFactory {
     /// Returns the root that the words and the current directory mean.
     fn root(&self, global: &GlobalArgs) -> PathBuf;
 
