@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod drill;
 pub mod files;
 pub mod git;
+pub mod guard;
 pub mod job;
 pub mod ledger;
 pub mod model;

@@ -33,6 +33,8 @@ pub(super) struct AppContext {
     pub(super) redactor: OnceCell<Redactor>,
     /// What this process was asked to do, for whoever finds it at work.
     pub(super) command: String,
+    /// When this process began its work.
+    pub(super) started: std::time::Instant,
 }
 
 impl AppContext {
@@ -48,6 +50,7 @@ impl AppContext {
             texts,
             redactor: OnceCell::new(),
             command: command_of(words),
+            started: started(),
         }
     }
 
@@ -224,6 +227,11 @@ impl AppContext {
             ),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one reading from which every other is counted")]
+fn started() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// Returns a run id: the time for people, and chance against collisions.

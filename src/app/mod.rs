@@ -9,6 +9,7 @@ mod confinement;
 mod context;
 mod doctor;
 mod gates;
+mod guard;
 mod notify;
 mod plan;
 mod remembered_rules;
@@ -24,7 +25,7 @@ use crate::{
 
 /// Runs the program with the words of its command line, the program name first.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let words: Vec<OsString> = words.into_iter().collect();
+    let words: Vec<OsString> = as_shell(words.into_iter().collect());
     // Before anything else: a jailer must do nothing but build its wall.
     if words.get(1).is_some_and(|word| word == sandbox::JAIL_WORD) {
         return sandbox::jail_main(words.into_iter().skip(2));
@@ -47,6 +48,13 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         return policy::parse_main();
     }
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    // The hook of an agent answers before the words are parsed: its faults have to end in a refusal, not in a usage.
+    if words.get(1).is_some_and(|word| word == "guard")
+        && words.get(2).is_some_and(|word| word == "hook")
+        && words.get(3).is_some_and(|word| word != "--help" && word != "-h")
+    {
+        return guard::hook_main(&words, environment);
+    }
     let wants_json = words
         .iter()
         .take_while(|word| *word != "--")
@@ -81,6 +89,17 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     context.trace(cli.global.verbose);
     let printer = Printer::new(&cli.global, context.forbids_colour(), context.is_dumb());
     ExitCode::from(cli::run(&cli, &context, &printer).code())
+}
+
+/// A link of the name `tos-shell` is a shell: agents take the path of a program for theirs, and no options of it.
+fn as_shell(words: Vec<OsString>) -> Vec<OsString> {
+    let name = words.first().map(std::path::Path::new);
+    let is_shell = name.and_then(std::path::Path::file_name).is_some_and(|name| name == "tos-shell");
+    if !is_shell {
+        return words;
+    }
+    let front = ["tos", "exec", "--as-shell", "--"].map(OsString::from);
+    front.into_iter().chain(words.into_iter().skip(1)).collect()
 }
 
 /// Returns help as it is printed: with its colours only on a terminal that may have some.

@@ -5,11 +5,13 @@
 //! before anything runs. Besides `adapters` this is the only module that reads files.
 
 mod add_rules;
+pub mod agent_hooks;
 mod discover;
 mod done_checks;
 mod error;
 mod files;
 pub mod gates;
+pub mod guard;
 mod json;
 pub mod keys;
 mod layers;

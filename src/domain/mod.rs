@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod command;
 pub mod drill;
 pub mod gates;
+pub mod guard;
 pub mod job;
 pub mod ledger;
 pub mod mcp;

@@ -10,6 +10,7 @@ pub mod checkpoints;
 pub mod clock;
 pub mod drill_site;
 pub mod event_sink;
+pub mod guard;
 pub mod heartbeats;
 pub mod ledger;
 pub mod machine;

@@ -1,6 +1,7 @@
 //! The loops: each one feeds inputs to a pure state machine and performs the effect it answers with.
 
 pub mod drill;
+pub mod guard;
 pub mod job;
 pub mod night;
 pub mod notify;

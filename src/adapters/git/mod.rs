@@ -12,6 +12,7 @@ use std::{path::Path, sync::Arc};
 
 mod checkpoint;
 mod error;
+pub mod guard;
 mod index;
 mod inspect;
 mod objects;

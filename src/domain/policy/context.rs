@@ -38,8 +38,10 @@ pub trait FilesystemView: Debug + Send + Sync {
 /// The circumstances under which a command would run.
 #[derive(Debug, Clone)]
 pub struct PolicyContext {
-    /// The root of the job, absolute; relative paths of a command start here.
+    /// The root of the job, absolute.
     pub root: PathBuf,
+    /// The folder the command starts in, absolute; the root where it is not given.
+    pub folder: Option<PathBuf>,
     /// The home folder, absolute; `None` when it is not known.
     pub home: Option<PathBuf>,
     /// Folders besides the root that any command may fill and empty.
@@ -57,6 +59,7 @@ impl PolicyContext {
     pub fn unattended(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
+            folder: None,
             home: None,
             scratch: ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from).to_vec(),
             sandbox_proved: false,

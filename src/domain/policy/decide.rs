@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use crate::domain::policy::{
     Decision, PolicyContext, PolicyFinding, PolicyPreset, PolicyRule, PolicyVerdict,
     interpretation::{CommandEffect, Interpretation, SimpleCommand},
+    loss,
     partial_text::{base_name, glob_overlaps},
     programs::{PathKind, persistent_path},
     resolved_path::{ResolvedPath, is_all},
@@ -69,6 +70,13 @@ impl RuleSet {
             self.preset,
             self.on_opaque,
         )
+    }
+
+    /// Returns why a rule decides as it does.
+    pub(super) fn reason_of(&self, name: &str) -> &str {
+        let mut all = self.own.iter().chain(shipped(self.preset));
+        all.find(|rule| rule.name == name)
+            .map_or("", |rule| rule.reason.as_str())
     }
 
     /// Returns the names of the user's rules.
@@ -138,6 +146,9 @@ impl RuleSet {
             .iter()
             .filter(|rule| matches_effect(rule, act, effect))
             .collect();
+        if own.is_empty() && self.is_excused(act, effect) {
+            return;
+        }
         let preset: Vec<&PolicyRule> = if own.is_empty() {
             shipped(self.preset)
                 .iter()
@@ -154,6 +165,15 @@ impl RuleSet {
         } else if is_opaque(effect) && self.preset != PolicyPreset::Original {
             self.about_opaque(at, act, effect, world, findings);
         }
+    }
+
+    /// Returns whether the guard lets something pass that other presets refuse: what a checkpoint holds, and a program nobody
+    /// has described whose words name no other program.
+    fn is_excused(&self, act: &SimpleCommand, effect: &CommandEffect) -> bool {
+        self.preset == PolicyPreset::Guard
+            && (loss::is_held(act, effect)
+                || loss::reads_all(effect)
+                || loss::is_plain_unknown(act, effect))
     }
 
     /// Decides about what cannot be known from the text, when no rule does.
@@ -220,14 +240,17 @@ pub(super) fn matches_reading(rule: &PolicyRule, reading: &Interpretation<'_>) -
 pub(super) fn shipped(preset: PolicyPreset) -> &'static [PolicyRule] {
     static CAREFUL: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     static STRICT: OnceLock<Vec<PolicyRule>> = OnceLock::new();
+    static GUARD: OnceLock<Vec<PolicyRule>> = OnceLock::new();
     const CAREFUL_TEXT: &str = include_str!("../../../config/policy/careful.json");
     const STRICT_TEXT: &str = include_str!("../../../config/policy/strict.json");
+    const GUARD_TEXT: &str = include_str!("../../../config/policy/guard.json");
     let careful = || CAREFUL.get_or_init(|| parsed(CAREFUL_TEXT));
     match preset {
         PolicyPreset::Careful => careful(),
         PolicyPreset::Strict => {
             STRICT.get_or_init(|| [careful().clone(), parsed(STRICT_TEXT)].concat())
         }
+        PolicyPreset::Guard => GUARD.get_or_init(|| parsed(GUARD_TEXT)),
         PolicyPreset::Original => &[],
     }
 }

@@ -10,10 +10,11 @@ use crate::domain::{
     policy::{
         PolicyContext, PolicyPreset, PolicyRule, PolicyVerdict, cmd,
         decide::{RuleSet, matches_reading, shipped},
-        interpretation::{Interpretation, LIMITS},
+        interpretation::{CommandEffect, Interpretation, LIMITS},
         original_keys::OriginalKeys,
         partial_text::is_mark,
-        powershell,
+        powershell, resolved_path,
+        resolved_path::ResolvedPath,
         rule::RuleExample,
         shell::{Machine, Written},
     },
@@ -70,6 +71,11 @@ impl Policy {
         Ok(Self { keys, rules })
     }
 
+    /// Returns why a rule decides as it does; empty where nobody has said so.
+    pub fn reason_of(&self, rule: &str) -> &str {
+        self.rules.reason_of(rule)
+    }
+
     /// Checks the examples of a preset; returns how many there are.
     pub fn check_preset(preset: PolicyPreset) -> Result<usize, Error> {
         check_examples(shipped(preset))
@@ -78,6 +84,19 @@ impl Policy {
     /// Judges one command under the given circumstances. A text on which the judge itself fails is refused.
     pub fn judge(&self, command: &Command, world: &PolicyContext) -> PolicyVerdict {
         self.judge_next(command, world, &mut Written::default())
+    }
+
+    /// Judges what a tool would do to one file without a command; `path` starts in the folder where commands start.
+    pub fn judge_file(
+        &self,
+        tool: &str,
+        access: FileAccess,
+        path: &str,
+        world: &PolicyContext,
+    ) -> PolicyVerdict {
+        let mut reading = Interpretation::new(world);
+        read_file(tool, access, path, &mut reading);
+        self.rules.decide(&reading)
     }
 
     /// Judges commands that run one after the other: what one of them writes is known when the next is judged.
@@ -137,6 +156,48 @@ impl Policy {
         let lines: Vec<String> = reading.acts.iter().map(|act| act.words.join(" ")).collect();
         lines.join("\n")
     }
+}
+
+/// What a tool does to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileAccess {
+    /// Looks into it.
+    Read,
+    /// Changes or creates it.
+    Write,
+    /// Removes it.
+    Delete,
+}
+
+/// Notes what a tool would do to a file.
+pub(super) fn read_file(
+    tool: &str,
+    access: FileAccess,
+    path: &str,
+    reading: &mut Interpretation<'_>,
+) {
+    let world = reading.world;
+    let folder = resolved_path::slashed(world.folder.as_deref().unwrap_or(&world.root));
+    let home = resolved_path::home(world);
+    let path = match path.strip_prefix('~') {
+        Some("") => home,
+        Some(rest) if rest.starts_with('/') => format!("{home}{rest}"),
+        _ => path.to_owned(),
+    };
+    reading.act(&[tool.to_owned(), path.clone()]);
+    let seat = |path: &str| match access {
+        FileAccess::Delete => resolved_path::entry(path, world),
+        FileAccess::Read | FileAccess::Write => resolved_path::place(path, world),
+    };
+    let place = match resolved_path::absolute(&path, Some(&folder)) {
+        Some(path) if !path.contains(is_mark) => seat(&path),
+        _ => ResolvedPath::Unknown(path),
+    };
+    reading.effect(match access {
+        FileAccess::Read => CommandEffect::Read(place),
+        FileAccess::Write => CommandEffect::Write(place),
+        FileAccess::Delete => CommandEffect::Delete(place),
+    });
 }
 
 /// Reads a command as its interpreter would.
@@ -303,6 +364,7 @@ mod tests {
     fn every_example_of_the_shipped_rules_holds() {
         assert_eq!(Policy::check_preset(PolicyPreset::Careful).unwrap(), 26);
         assert_eq!(Policy::check_preset(PolicyPreset::Strict).unwrap(), 34);
+        assert!(Policy::check_preset(PolicyPreset::Guard).unwrap() > 25);
     }
 
     #[test]

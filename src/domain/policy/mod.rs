@@ -12,6 +12,7 @@ mod context;
 mod decide;
 mod interpretation;
 mod judge;
+mod loss;
 mod original_keys;
 mod partial_text;
 mod powershell;
@@ -24,7 +25,8 @@ mod verdict;
 mod windows;
 
 pub use context::{FilesystemView, ParseAttempt, PolicyContext};
-pub use judge::{Error, Policy};
+pub use judge::{Error, FileAccess, Policy};
+pub use loss::PolicyLoss;
 pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};
 pub use shell::try_parse;
 pub use verdict::{Decision, PolicyFinding, PolicyVerdict};

@@ -16,6 +16,9 @@ pub enum PolicyPreset {
     Careful,
     /// As careful, and besides nothing is deleted, fetched or left to guessing.
     Strict,
+    /// For an agent beside a person: the ordinary runs, what is outward or costly is asked about, what destroys is refused.
+    /// Work that git does not hold may go where a checkpoint of it is made first.
+    Guard,
     /// No rules besides the lists of texts and patterns, as in the original program.
     Original,
 }

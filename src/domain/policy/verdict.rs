@@ -74,6 +74,11 @@ impl PolicyVerdict {
     }
 
     /// Returns the verdict about a command in which nothing was found.
+    pub fn nothing_found() -> Self {
+        Self::allowed()
+    }
+
+    /// Returns the verdict about a command in which nothing was found.
     pub(super) fn allowed() -> Self {
         Self {
             decision: Decision::Allow,

@@ -60,6 +60,10 @@ pub enum CliCommand {
     Checkpoint(crate::interfaces::cli::commands::checkpoint::CheckpointArgs),
     /// Show the configuration in force, judge it, print its schema
     Config(crate::interfaces::cli::commands::config::ConfigArgs),
+    /// Guard the coding agent you sit at: hooks, checkpoints, undo
+    Guard(crate::interfaces::cli::commands::guard::GuardArgs),
+    /// Run one command: judged, behind the wall, with limits
+    Exec(crate::interfaces::cli::commands::exec::ExecArgs),
     /// How a command would be judged, and why
     Policy(crate::interfaces::cli::commands::policy::PolicyArgs),
     /// Answer a question that a run has left, or list them

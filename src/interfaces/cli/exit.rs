@@ -25,6 +25,8 @@ pub enum CliExit {
     Refused,
     /// A bug.
     Internal,
+    /// As the command ended that `tos exec` ran, or as shells say that it did not.
+    Child(u8),
 }
 
 impl CliExit {
@@ -38,6 +40,7 @@ impl CliExit {
             Self::Cancelled => 4,
             Self::Refused => 5,
             Self::Internal => 70,
+            Self::Child(code) => code,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod command_services;
 pub mod commands;
 pub mod exit;
 pub mod gate_services;
+pub mod guard_services;
 mod overview;
 pub mod services;
 pub mod task_services;
@@ -201,6 +202,8 @@ fn command_result(
         CliCommand::Steps(args) => commands::steps::main(args, global, services, printer),
         CliCommand::Checkpoint(args) => commands::checkpoint::main(args, global, services, printer),
         CliCommand::Config(args) => commands::config::main(args, global, services, printer),
+        CliCommand::Guard(args) => commands::guard::main(args, global, services, printer),
+        CliCommand::Exec(args) => commands::exec::main(args, global, services, printer),
         CliCommand::Policy(args) => commands::policy::main(args, global, services, printer),
         CliCommand::Answer(args) => commands::approve::answer_main(args, global, services, printer),
         CliCommand::Approve(args) => commands::approve::main(args, global, services, printer),

@@ -33,6 +33,8 @@ const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Safety",
         &[
+            "guard",
+            "exec",
             "policy",
             "autonomy",
             "phase",

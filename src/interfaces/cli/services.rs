@@ -21,6 +21,7 @@ use crate::{
         args::{ApprovalMode, GlobalArgs},
         command_services::CommandServiceFactory,
         exit::CliError,
+        guard_services::GuardServiceFactory,
         task_services::TaskServiceFactory,
     },
     ports::{
@@ -75,7 +76,7 @@ pub struct DoctorFinding {
 }
 
 /// Builds things on demand.
-pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory {
+pub trait ServiceFactory: TaskServiceFactory + CommandServiceFactory + GuardServiceFactory {
     /// Returns the root that the words and the current directory mean.
     fn root(&self, global: &GlobalArgs) -> PathBuf;
 

@@ -235,7 +235,7 @@ impl Machine<'_, '_> {
         }
         let loses = git_loses(verb, args);
         if let Some(why) = loses {
-            self.reading.does(EffectTrait::GitDestructive, why);
+            self.loses_in_git(why);
         }
         match verb {
             "config" => self.git_config(args),

@@ -1,6 +1,22 @@
 //! What git would lose: changes, branches, tags, history, what another machine holds.
 
-use crate::domain::policy::programs::Options;
+use crate::domain::policy::{
+    programs::Options, resolved_path::ResolvedPath, rule::EffectTrait, shell::Machine,
+};
+
+/// What stands behind a loss in a repository that is not the root's.
+pub(in crate::domain::policy) const ELSEWHERE: &str = " in another folder";
+
+impl Machine<'_, '_> {
+    /// Records what git would lose, and whether that is in the root.
+    pub(super) fn loses_in_git(&mut self, why: &str) {
+        let places = self.places(".");
+        let inside = places.iter().all(|place| matches!(place, ResolvedPath::Inside(_)));
+        let elsewhere = if inside { "" } else { ELSEWHERE };
+        self.reading
+            .does(EffectTrait::GitDestructive, format!("{why}{elsewhere}"));
+    }
+}
 
 /// Returns what a git command would lose, in words.
 #[expect(

@@ -98,9 +98,10 @@ impl State {
 }
 
 impl<'r, 'w> Machine<'r, 'w> {
-    /// Starts a shell in the root.
+    /// Starts a shell in the folder where commands start.
     pub(in crate::domain::policy) fn new(reading: &'r mut Interpretation<'w>) -> Self {
-        let folder = resolved_path::slashed(&reading.world.root);
+        let world = reading.world;
+        let folder = resolved_path::slashed(world.folder.as_deref().unwrap_or(&world.root));
         Self {
             reading,
             state: State::fresh(folder),

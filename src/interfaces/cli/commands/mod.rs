@@ -10,6 +10,8 @@ pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod drill;
+pub mod exec;
+pub mod guard;
 pub mod help;
 pub mod init;
 pub mod isolation;

@@ -131,7 +131,7 @@ fn explain(
     })
 }
 
-fn command(kind: &str, text: &str) -> Result<Command, CliError> {
+pub(super) fn command(kind: &str, text: &str) -> Result<Command, CliError> {
     let kind = CommandKind::from(kind.to_owned());
     if matches!(kind, CommandKind::Other(_)) {
         let known = CommandKind::KNOWN

@@ -1,0 +1,243 @@
+//! Finds the files that would be lost and reads them.
+//!
+//! Danger: what is not found here is lost for good; so what git cannot say (a folder it ignores as a whole, a project in no
+//! repository) is looked at on the disk, and what cannot be held is an error, never left out.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileTypeExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use git2::{Repository, Status, StatusOptions};
+
+use super::{
+    failed,
+    store::{CheckpointStore, Files, TreeFile},
+};
+use crate::{
+    adapters::git::{
+        error::{ErrorContext, Result},
+        objects::{object::ObjectKind, pack::PackWriter},
+    },
+    domain::guard::checkpoint::{CheckpointOrder, FileState, Selection, is_rebuilt},
+};
+
+/// Reads the files that would be lost into a pack.
+pub(super) fn blocking_collect(
+    store: &CheckpointStore,
+    order: &CheckpointOrder,
+    pack: &mut PackWriter,
+) -> Result<Files> {
+    let selection = Selection::new(&order.losses);
+    let mut found = Found {
+        root: &store.root,
+        selection: &selection,
+        most: order.most_files,
+        paths: BTreeSet::new(),
+    };
+    if store.is_project {
+        found.by_git(&store.git)?;
+    } else {
+        found.by_disk("", FileState::Untracked)?;
+    }
+    let mut files = Files::new();
+    let mut bytes = 0;
+    for path in found.paths {
+        let place = store.root.join(Path::new(std::ffi::OsStr::from_bytes(&path)));
+        let Ok(data) = place.symlink_metadata() else {
+            continue;
+        };
+        bytes += data.size();
+        if bytes > order.most_bytes {
+            let most = order.most_bytes >> 20;
+            return Err(failed(format!(
+                "it is more than {most} MiB (`max_megabytes` in .tos/guard.toml)"
+            )));
+        }
+        if let Some(file) = blocking_read(&place, &data, pack)? {
+            files.insert(path, file);
+        }
+    }
+    Ok(files)
+}
+
+/// Reads one file; `None` for what is no file.
+pub(super) fn blocking_read(
+    place: &Path,
+    data: &fs::Metadata,
+    pack: &mut PackWriter,
+) -> Result<Option<TreeFile>> {
+    let kind = data.file_type();
+    if kind.is_symlink() {
+        let target = fs::read_link(place).at("read", place)?;
+        let id = pack.add(ObjectKind::Blob, target.as_os_str().as_bytes())?;
+        return Ok(Some(TreeFile { mode: 0o120_000, id }));
+    }
+    if !kind.is_file() || kind.is_fifo() {
+        return Ok(None);
+    }
+    let content = fs::read(place).at("read", place)?;
+    let id = pack.add(ObjectKind::Blob, &content)?;
+    let mode = if data.mode() & 0o111 == 0 {
+        0o100_644
+    } else {
+        0o100_755
+    };
+    Ok(Some(TreeFile { mode, id }))
+}
+
+struct Found<'a> {
+    root: &'a Path,
+    selection: &'a Selection<'a>,
+    most: usize,
+    paths: BTreeSet<Vec<u8>>,
+}
+
+impl Found<'_> {
+    fn take(&mut self, path: &[u8]) -> Result<()> {
+        self.paths.insert(path.to_vec());
+        if self.paths.len() > self.most {
+            let most = self.most;
+            return Err(failed(format!(
+                "it is more than {most} files (`max_files` in .tos/guard.toml)"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Finds files by what git says about them.
+    fn by_git(&mut self, git: &Repository) -> Result<()> {
+        let literal = self.selection.literal_paths();
+        let mut options = StatusOptions::new();
+        options
+            .include_untracked(true)
+            .recurse_untracked_dirs(true)
+            .include_ignored(self.selection.wants_ignored())
+            .recurse_ignored_dirs(false)
+            .exclude_submodules(true)
+            .update_index(false);
+        if !literal.is_empty() {
+            options.disable_pathspec_match(true);
+            for path in &literal {
+                options.pathspec(path);
+            }
+        }
+        let statuses = git
+            .statuses(Some(&mut options))
+            .doing(|| "git could not say what is not committed".to_owned())?;
+        let mut entries: Vec<(Vec<u8>, Status)> = Vec::new();
+        for entry in statuses.iter() {
+            entries.push((entry.path_bytes().to_vec(), entry.status()));
+        }
+        for (path, status) in &entries {
+            self.entry(path, *status)?;
+        }
+        if self.selection.wants_ignored() {
+            for path in literal {
+                self.unseen(git, path, &entries)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &[u8], status: Status) -> Result<()> {
+        let shown = String::from_utf8_lossy(path).into_owned();
+        let state = if status.is_ignored() {
+            FileState::Ignored
+        } else if status.is_wt_new() {
+            FileState::Untracked
+        } else {
+            FileState::Changed
+        };
+        let Some(folder) = shown.strip_suffix('/') else {
+            if self.selection.wants(&shown, state) {
+                self.take(path)?;
+            }
+            return Ok(());
+        };
+        if self.selection.may_want_below(folder, state)
+            && !(state == FileState::Ignored && is_rebuilt(folder))
+        {
+            self.by_disk(folder, state)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at a path that git said nothing about because a folder above it is ignored as a whole.
+    fn unseen(&mut self, git: &Repository, path: &str, entries: &[(Vec<u8>, Status)]) -> Result<()> {
+        let path = path.trim_end_matches('/');
+        let is_said = |entry: &[u8]| {
+            let entry = String::from_utf8_lossy(entry);
+            let entry = entry.trim_end_matches('/');
+            entry == path || entry.starts_with(&format!("{path}/"))
+        };
+        if entries.iter().any(|(entry, _)| is_said(entry)) {
+            return Ok(());
+        }
+        if !git.is_path_ignored(path).unwrap_or(true) || is_tracked(git, path) {
+            return Ok(());
+        }
+        if path.split('/').any(is_rebuilt) {
+            return Ok(());
+        }
+        let place = self.root.join(path);
+        match place.symlink_metadata() {
+            Ok(data) if data.is_dir() => self.by_disk(path, FileState::Ignored),
+            Ok(_) => self.take(path.as_bytes()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Finds files by walking the disk below a folder.
+    fn by_disk(&mut self, folder: &str, state: FileState) -> Result<()> {
+        let place = self.root.join(folder);
+        let mut entries: Vec<PathBuf> = fs::read_dir(&place)
+            .at("read", &place)?
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        entries.sort();
+        for entry in entries {
+            let Some(name) = entry.file_name() else {
+                continue;
+            };
+            let below = match folder {
+                "" => name.to_string_lossy().into_owned(),
+                folder => format!("{folder}/{}", name.to_string_lossy()),
+            };
+            let is_folder = entry
+                .symlink_metadata()
+                .is_ok_and(|data| data.file_type().is_dir());
+            if name == ".git" {
+                if self.selection.wants(folder, state) {
+                    return Err(failed(format!("`{folder}` is a repository of its own")));
+                }
+                continue;
+            }
+            if !is_folder {
+                if self.selection.wants(&below, state) {
+                    let path = entry.strip_prefix(self.root).unwrap_or(&entry);
+                    self.take(path.as_os_str().as_bytes())?;
+                }
+            } else if self.selection.may_want_below(&below, state) && !is_rebuilt(&below) {
+                self.by_disk(&below, state)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_tracked(git: &Repository, path: &str) -> bool {
+    let Ok(index) = git.index() else {
+        return false;
+    };
+    let below = format!("{path}/");
+    index
+        .iter()
+        .any(|entry| entry.path == path.as_bytes() || entry.path.starts_with(below.as_bytes()))
+}

@@ -1,0 +1,67 @@
+//! Checkpoints of the guard: only the files that would be lost, as git objects below refs of tos.
+//!
+//! Owns `refs/tos/guard/` of a repository, and a bare repository in the state folder of tos for projects that are in none.
+//! The user's refs, index and work tree are read and never written; only a return to a checkpoint writes files, and what it
+//! writes over becomes a checkpoint first. The tree of a checkpoint has `files` (the very bytes of the disk, no filter has
+//! seen them), `index` (what was staged, where that was in danger) and `record.json`.
+
+mod collect;
+mod save;
+mod store;
+mod undo;
+
+use std::path::{Path, PathBuf};
+
+use super::error::Result;
+use crate::{
+    domain::{
+        checkpoint::CheckpointError,
+        guard::checkpoint::{CheckpointCause, CheckpointOrder, GuardCheckpoint, UndoneCheckpoint},
+    },
+    ports::guard::GuardCheckpoints,
+};
+use store::CheckpointStore;
+
+/// Checkpoints of the guard in git repositories.
+#[derive(Debug, Clone)]
+pub struct GitGuardCheckpoints {
+    /// The folder of tos for state of this user, where projects without a repository have theirs.
+    state: PathBuf,
+}
+
+impl GitGuardCheckpoints {
+    /// Makes the adapter; looks at nothing yet.
+    pub const fn new(state: PathBuf) -> Self {
+        Self { state }
+    }
+}
+
+impl GuardCheckpoints for GitGuardCheckpoints {
+    fn save(&self, order: &CheckpointOrder) -> Result<Option<GuardCheckpoint>> {
+        save::blocking_save(&self.state, order)
+    }
+
+    fn list(&self, root: &Path) -> Result<Vec<GuardCheckpoint>> {
+        match CheckpointStore::existing(root, &self.state)? {
+            Some(store) => store.list(),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn restore(
+        &self,
+        root: &Path,
+        number: u32,
+        cause: &CheckpointCause,
+    ) -> Result<UndoneCheckpoint> {
+        undo::blocking_restore(&self.state, root, number, cause)
+    }
+}
+
+/// Makes a failure of one sentence.
+fn failed(sentence: String) -> CheckpointError {
+    CheckpointError::Io {
+        source: sentence.clone().into(),
+        doing: sentence,
+    }
+}

@@ -1,0 +1,193 @@
+//! Brings back what a checkpoint holds. What stands in the way becomes a checkpoint first, so that this can be undone too.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt},
+    },
+    path::{Component, Path, PathBuf},
+};
+
+use git2::{ErrorCode, Oid};
+
+use super::{
+    collect, failed, save,
+    store::{CheckpointStore, Files, TreeFile},
+};
+use crate::{
+    adapters::git::{
+        error::{ErrorContext, Result},
+        objects::object::oid,
+        program::GitProgram,
+    },
+    domain::{
+        checkpoint::shown_path,
+        guard::checkpoint::{CheckpointCause, CheckpointRecord, UndoneCheckpoint},
+    },
+};
+
+/// Brings back what a checkpoint holds.
+pub(super) fn blocking_restore(
+    state: &Path,
+    root: &Path,
+    number: u32,
+    cause: &CheckpointCause,
+) -> Result<UndoneCheckpoint> {
+    let nothing = || failed("there are no checkpoints of the guard here".to_owned());
+    let store = CheckpointStore::existing(root, state)?.ok_or_else(nothing)?;
+    let (checkpoint, commit) = store.find(number)?;
+    let files = store.files(commit)?;
+    let mut done = UndoneCheckpoint {
+        number,
+        ..UndoneCheckpoint::default()
+    };
+    let mut pack = store.pack();
+    let mut in_the_way = Files::new();
+    let mut to_write: Vec<(Vec<u8>, TreeFile, PathBuf)> = Vec::new();
+    for (path, file) in files {
+        let place = safe_place(&store.root, &path)?;
+        match place.symlink_metadata() {
+            Ok(data) if data.is_dir() => {
+                return Err(failed(format!(
+                    "`{}` is a folder now; move it away, and then undo again",
+                    shown_path(&path)
+                )));
+            }
+            Ok(data) => match collect::blocking_read(&place, &data, &mut pack)? {
+                Some(now) if now == file => done.unchanged += 1,
+                Some(now) => {
+                    in_the_way.insert(path.clone(), now);
+                    to_write.push((path, file, place));
+                }
+                None => to_write.push((path, file, place)),
+            },
+            Err(_) => to_write.push((path, file, place)),
+        }
+    }
+    if !in_the_way.is_empty() {
+        let kept = save::blocking_keep(&store, pack, &in_the_way, cause)?;
+        done.replaced = Some(kept.number);
+    }
+    for (path, file, place) in to_write {
+        blocking_write(&store, file, &place)?;
+        done.restored.push(shown_path(&path));
+    }
+    references(&store, &checkpoint.record, &mut done);
+    advise(&store, commit, &checkpoint.record, number, &mut done)?;
+    Ok(done)
+}
+
+/// Returns where a file goes; a path that leads out of the root, or through a link, is an error.
+fn safe_place(root: &Path, path: &[u8]) -> Result<PathBuf> {
+    let relative = Path::new(OsStr::from_bytes(path));
+    let refused = |why: &str| failed(format!("`{}` {why}", shown_path(path)));
+    let mut place = root.to_owned();
+    let mut parts = relative.components().peekable();
+    while let Some(part) = parts.next() {
+        let Component::Normal(name) = part else {
+            return Err(refused("leads out of the project"));
+        };
+        if name == ".git" {
+            return Err(refused("is a file of the repository itself"));
+        }
+        place.push(name);
+        let is_link = parts.peek().is_some() && place.is_symlink();
+        if is_link {
+            return Err(refused("lies behind a symbolic link now"));
+        }
+    }
+    Ok(place)
+}
+
+fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Result<()> {
+    let content = store.content(oid(&file.id)?)?;
+    let folder = place.parent().unwrap_or(&store.root);
+    fs::create_dir_all(folder).at("create", folder)?;
+    if file.mode == 0o120_000 {
+        if place.symlink_metadata().is_ok() {
+            fs::remove_file(place).at("replace", place)?;
+        }
+        return std::os::unix::fs::symlink(OsStr::from_bytes(&content), place).at("write", place);
+    }
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).at("write in", folder)?;
+    temporary.write_all(&content).at("write", place)?;
+    let known = place.metadata().map(|data| data.mode() & 0o666).ok();
+    let plain = known.unwrap_or(0o644);
+    let mode = if file.mode == 0o100_755 {
+        plain | 0o111
+    } else {
+        plain
+    };
+    let mode = fs::Permissions::from_mode(mode);
+    fs::set_permissions(temporary.path(), mode).at("set the mode of", place)?;
+    temporary.as_file().sync_data().at("write", place)?;
+    match temporary.persist(place) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.error).at("write", place),
+    }
+}
+
+/// Makes branches, tags and stashes again that are gone. Those that stand elsewhere now are left there and named.
+fn references(store: &CheckpointStore, record: &CheckpointRecord, done: &mut UndoneCheckpoint) {
+    for kept in &record.references {
+        let Ok(at) = Oid::from_str(&kept.at) else {
+            continue;
+        };
+        match store.git.refname_to_id(&kept.name) {
+            Ok(now) if now == at => {}
+            Ok(now) => done.notes.push(format!(
+                "{} is at {now} now; it was at {at}",
+                kept.name.trim_start_matches("refs/heads/")
+            )),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                if store.git.reference(&kept.name, at, false, "tos guard undo").is_ok() {
+                    done.references.push(kept.name.clone());
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    let known: Vec<String> = store
+        .git
+        .reflog("refs/stash")
+        .map(|log| log.iter().map(|entry| entry.id_new().to_string()).collect())
+        .unwrap_or_default();
+    // The oldest first, so that they stand in their old order.
+    for stash in record.stashes.iter().rev() {
+        if !known.contains(&stash.at) {
+            let git = GitProgram::new(&store.root);
+            let stored = git.run(&["stash", "store", "-m", &stash.name, &stash.at], b"");
+            if stored.is_ok() {
+                done.references.push(format!("stash: {}", stash.name));
+            }
+        }
+    }
+}
+
+/// Says what a person may want to do by hand: tos moves neither HEAD nor the index.
+fn advise(
+    store: &CheckpointStore,
+    commit: Oid,
+    record: &CheckpointRecord,
+    number: u32,
+    done: &mut UndoneCheckpoint,
+) -> Result<()> {
+    let now = store.git.head().ok().and_then(|head| head.target());
+    let now = now.map(|id| id.to_string());
+    if let Some(head) = &record.head
+        && now.as_ref() != Some(head)
+    {
+        done.notes.push(format!(
+            "HEAD was at {head} then; `git reset --soft {head}` goes back there"
+        ));
+    }
+    if store.part(commit, "index")?.is_some() {
+        done.notes.push(format!(
+            "what was staged then: `git read-tree {commit}:index` stages it again (checkpoint {number})"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! What the guard needs from the machine: its log, settings of agents as files, hooks tried for real, limits of its own process.
+
+pub mod limits;
+pub mod log;
+pub mod place;
+pub mod probe;
+pub mod settings_file;

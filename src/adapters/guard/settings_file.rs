@@ -1,0 +1,94 @@
+//! Settings of agents as files: read, and replaced in one piece. A link stays a link.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::adapters::{job::store::replace, process};
+
+/// Reads a settings file; `None` where there is none.
+pub fn read(path: &Path) -> Result<Option<String>, String> {
+    match fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| format!("{}: it is not UTF-8; nothing was changed", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Replaces a settings file, if it still is what was read; `None` removes it.
+pub fn write(path: &Path, read_before: Option<&str>, text: Option<&str>) -> Result<(), String> {
+    let told = |error: &io::Error| {
+        let remedy = if error.kind() == io::ErrorKind::PermissionDenied
+            || error.raw_os_error() == Some(rustix::io::Errno::ROFS.raw_os_error())
+        {
+            "; nothing was changed. Make it writable, or use `--project`"
+        } else {
+            "; nothing was changed"
+        };
+        format!("{}: {error}{remedy}", path.display())
+    };
+    if read(path)?.as_deref() != read_before {
+        return Err(format!(
+            "{}: it has changed meanwhile; run this again",
+            path.display()
+        ));
+    }
+    let place = target(path);
+    let Some(text) = text else {
+        return fs::remove_file(&place).map_err(|error| told(&error));
+    };
+    let mode = fs::metadata(&place).map(|found| found.permissions()).ok();
+    replace(&place, text.as_bytes()).map_err(|error| told(&error))?;
+    match mode {
+        Some(mode) => fs::set_permissions(&place, mode).map_err(|error| told(&error)),
+        None => Ok(()),
+    }
+}
+
+/// Returns the file behind links, also where it does not exist yet.
+fn target(path: &Path) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match fs::read_link(path) {
+        Ok(to) => path.parent().unwrap_or(Path::new("")).join(to),
+        Err(_) => path.to_owned(),
+    }
+}
+
+/// Returns the path by which people start this program: the one on `PATH` where it leads here, so that an update that moves
+/// the file behind it is not noticed.
+pub fn own_program(path: &std::ffi::OsStr) -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("tos cannot find itself: {error}"))?;
+    let here = std::env::current_dir().unwrap_or_default();
+    let named = process::find_program::find(path, &here, "tos".as_ref());
+    let named = named.filter(|named| {
+        named.is_absolute() && named.canonicalize().ok() == own.canonicalize().ok()
+    });
+    Ok(named.unwrap_or(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_stays_a_link_and_a_file_that_changed_meanwhile_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("dotfiles.json"), folder.path().join("link.json"));
+        fs::write(&real, "{}").unwrap();
+        std::os::unix::fs::symlink("dotfiles.json", &link).unwrap();
+        write(&link, Some("{}"), Some("{\"a\":1}")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), "{\"a\":1}");
+        assert!(write(&link, Some("{}"), Some("x")).unwrap_err().contains("meanwhile"));
+        let new = folder.path().join("a/b.json");
+        write(&new, None, Some("{}")).unwrap();
+        assert_eq!(read(&new).unwrap().as_deref(), Some("{}"));
+        write(&new, Some("{}"), None).unwrap();
+        assert_eq!(read(&new).unwrap(), None);
+    }
+}

@@ -1,0 +1,299 @@
+//! Builds what the guard needs, and is the outer layer of a hook: whatever fails inside, the answer is one that keeps the tool
+//! from running unasked.
+
+use std::{
+    ffi::OsString,
+    io::{Read, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    time::Duration,
+};
+
+use super::{adapter_options, confinement, context::AppContext};
+use crate::{
+    adapters::{
+        files, git, guard,
+        guard::{log::LogFile, place, probe, settings_file},
+        process,
+    },
+    config::guard::GuardSettings,
+    domain::{
+        guard::{HookAgent, HookAnswer, Presence, cannot_judge},
+        policy::PolicyContext,
+    },
+    interfaces::cli::{
+        args::GlobalArgs,
+        commands::guard as commands,
+        exit::CliError,
+        guard_services::{ExecServices, GuardPlace, GuardServiceFactory, TriedHook},
+        services::ServiceFactory,
+    },
+    ports::guard::{GuardCheckpoints, GuardLog},
+};
+
+/// How long a hook may take; agents wait longer and then run the tool.
+const BUDGET: Duration = Duration::from_secs(25);
+/// The variable that shortens it, in milliseconds.
+const BUDGET_VARIABLE: &str = "TOS_GUARD_BUDGET_MS";
+/// The most bytes of a call.
+const LONGEST: u64 = 64 << 20;
+/// What a hook gets for its stack: texts nest.
+const STACK: usize = 32 << 20;
+
+/// What is known of a call when judging it fails.
+type Known = Arc<Mutex<Option<(Presence, String)>>>;
+
+/// Answers an agent: `tos guard hook AGENT [--observe]`.
+pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString)>) -> ExitCode {
+    guard::limits::refuse_on_any_end();
+    let agent = words.get(3).and_then(|word| word.to_str()).and_then(HookAgent::of);
+    let observe = words.get(4).is_some_and(|word| word == "--observe");
+    let (Some(agent), true) = (agent, words.len() <= 4 + usize::from(observe)) else {
+        let known = HookAgent::ALL.map(HookAgent::as_str).join(", ");
+        let why = format!("usage: tos guard hook AGENT [--observe]; agents are {known}\n");
+        return told(&HookAnswer { stdout: String::new(), stderr: why, code: 2 });
+    };
+    let budget = environment
+        .iter()
+        .find(|(name, _)| name == BUDGET_VARIABLE)
+        .and_then(|(_, value)| value.to_str()?.parse().ok())
+        .map_or(BUDGET, |wanted| Duration::from_millis(wanted).min(BUDGET));
+    let known: Known = Arc::default();
+    let (send, receive) = mpsc::channel();
+    let seen = Arc::clone(&known);
+    let spare = environment.clone();
+    let work = move || {
+        let judged = catch_unwind(AssertUnwindSafe(|| judged(agent, observe, environment, &seen)));
+        drop(send.send(judged.map_err(|_| "tos failed on it, which is a fault of tos".to_owned())));
+    };
+    let started = std::thread::Builder::new().stack_size(STACK).spawn(work);
+    let answer = match started {
+        Err(error) => Err(format!("no thread could be started: {error}")),
+        Ok(_) => match receive.recv_timeout(budget) {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(why)) => Err(why),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                Err(format!("it took longer than {} ms", budget.as_millis()))
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err("the judgement broke off".to_owned()),
+        },
+    };
+    let answer = answer.unwrap_or_else(|why| {
+        let known = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        drop(catch_unwind(AssertUnwindSafe(|| {
+            commands::hook::note_failure(agent, &why, &AppContext::new(spare, &[]));
+        })));
+        let (presence, event) = known.unwrap_or((Presence::Nobody("the call is not known"), String::new()));
+        cannot_judge(agent, presence, &event, &why)
+    });
+    told(&answer)
+}
+
+fn judged(
+    agent: HookAgent,
+    observe: bool,
+    environment: Vec<(OsString, OsString)>,
+    known: &Known,
+) -> Result<HookAnswer, String> {
+    let mut input = Vec::new();
+    let read = std::io::stdin().lock().take(LONGEST + 1).read_to_end(&mut input);
+    read.map_err(|error| format!("its input cannot be read: {error}"))?;
+    if input.len() as u64 > LONGEST {
+        return Err(format!("the call is longer than {} MiB", LONGEST >> 20));
+    }
+    let context = AppContext::new(environment, &[]);
+    let note = |presence: Presence, event: &str| {
+        *known.lock().unwrap_or_else(PoisonError::into_inner) = Some((presence, event.to_owned()));
+    };
+    commands::hook::answer(agent, &input, observe, &context, &note)
+}
+
+/// Prints an answer and returns its status; what cannot be printed is a refusal.
+fn told(answer: &HookAnswer) -> ExitCode {
+    let printed = || {
+        let mut out = std::io::stdout().lock();
+        out.write_all(answer.stdout.as_bytes())?;
+        out.flush()?;
+        std::io::stderr().lock().write_all(answer.stderr.as_bytes())
+    };
+    let failed = printed().is_err();
+    ExitCode::from(if failed { 2 } else { answer.code })
+}
+
+impl AppContext {
+    fn home(&self) -> Option<PathBuf> {
+        let home = self.variable("HOME").filter(|home| !home.is_empty());
+        home.map(PathBuf::from).filter(|home| home.is_absolute())
+    }
+
+    /// Returns a folder that a variable names, else one below the home folder.
+    fn folder_of(&self, variable: &str, below_home: &str) -> Result<PathBuf, CliError> {
+        let named = self.variable(variable).map(PathBuf::from);
+        let named = named.filter(|folder| folder.is_absolute());
+        let home = || self.home().map(|home| home.join(below_home));
+        named.or_else(home).ok_or_else(|| {
+            CliError::Setup("HOME is not set, so the settings of this person cannot be found".to_owned())
+        })
+    }
+
+    /// Returns the folder in which tos keeps what belongs to this person and to no project.
+    fn guard_state(&self) -> PathBuf {
+        let state = self.folder_of("XDG_STATE_HOME", ".local/state");
+        state.unwrap_or_else(|_| std::env::temp_dir()).join("tos/guard")
+    }
+}
+
+impl GuardServiceFactory for AppContext {
+    fn guard_place(&self, folder: Option<&Path>) -> GuardPlace {
+        let folder = folder.map_or_else(files::current_folder, Path::to_owned);
+        let named = self.variable("CLAUDE_PROJECT_DIR").map(PathBuf::from);
+        let found = place::project_of(&folder, self.home().as_deref(), named.as_deref());
+        GuardPlace {
+            root: found.root,
+            folder: found.folder,
+        }
+    }
+
+    fn guard_settings(&self, root: &Path) -> Result<GuardSettings, String> {
+        let person = self.folder_of("XDG_CONFIG_HOME", ".config").ok();
+        let person = person.map(|folder| folder.join("tos/guard.toml"));
+        GuardSettings::load(person.as_deref(), root)
+    }
+
+    fn guard_world(&self, place: &GuardPlace, settings: &GuardSettings) -> PolicyContext {
+        let usual = PolicyContext::unattended(place.root.clone());
+        PolicyContext {
+            folder: Some(place.folder.clone()),
+            home: self.home(),
+            attended: true,
+            scratch: [usual.scratch.clone(), settings.scratch.clone()].concat(),
+            eyes: Some(Arc::new(
+                crate::adapters::policy::filesystem_view::LocalFilesystemView,
+            )),
+            ..usual
+        }
+    }
+
+    fn agents_own_folders(&self) -> Vec<String> {
+        const BELOW_HOME: [&str; 4] = [".claude/plans", ".claude/projects", ".claude/todos", ".gemini/tmp"];
+        let home = self.home();
+        let each = BELOW_HOME.iter();
+        each.filter_map(|folder| Some(home.as_ref()?.join(folder).to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints> {
+        Arc::new(git::guard::GitGuardCheckpoints::new(self.guard_state()))
+    }
+
+    fn guard_log(&self) -> Arc<dyn GuardLog> {
+        Arc::new(LogFile::new(self.guard_state()))
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        self.redactor().clean(text)
+    }
+
+    fn time_stamp(&self) -> String {
+        let now = self.clock().now();
+        now.to_rfc3339_opts(chrono::SecondsFormat::Millis, false)
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn agent_settings(&self, agent: HookAgent, project: Option<&Path>) -> Result<PathBuf, CliError> {
+        let (below, file) = match agent {
+            HookAgent::Claude => (".claude", "settings.json"),
+            HookAgent::Codex => (".codex", "hooks.json"),
+            HookAgent::Gemini => (".gemini", "settings.json"),
+            HookAgent::Opencode => (".opencode", "plugin/tos-guard.js"),
+            HookAgent::Cursor => (".cursor", "hooks.json"),
+        };
+        if let Some(project) = project {
+            return Ok(project.join(below).join(file));
+        }
+        let folder = match agent {
+            HookAgent::Claude => self.folder_of("CLAUDE_CONFIG_DIR", below),
+            HookAgent::Codex => self.folder_of("CODEX_HOME", below),
+            HookAgent::Opencode => Ok(self.folder_of("XDG_CONFIG_HOME", ".config")?.join("opencode")),
+            HookAgent::Gemini | HookAgent::Cursor => self.folder_of("", below),
+        };
+        Ok(folder?.join(file))
+    }
+
+    fn uses_agent(&self, agent: HookAgent) -> bool {
+        let file = self.agent_settings(agent, None).ok();
+        let folder = file.as_deref().and_then(Path::parent).map(|folder| match agent {
+            HookAgent::Opencode => folder.parent().unwrap_or(folder).to_owned(),
+            _ => folder.to_owned(),
+        });
+        folder.is_some_and(|folder| folder.is_dir())
+    }
+
+    fn read_settings(&self, path: &Path) -> Result<Option<String>, String> {
+        settings_file::read(path)
+    }
+
+    fn write_settings(
+        &self,
+        path: &Path,
+        before: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<(), String> {
+        settings_file::write(path, before, after)
+    }
+
+    fn own_program(&self) -> Result<PathBuf, CliError> {
+        let path = self.environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
+        settings_file::own_program(&path).map_err(CliError::NotDone)
+    }
+
+    fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String> {
+        let end = probe::run(command, input, folder)?;
+        Ok(TriedHook {
+            code: end.code,
+            stdout: end.stdout,
+            stderr: end.stderr,
+        })
+    }
+
+    fn exec(
+        &self,
+        global: &GlobalArgs,
+        place: &GuardPlace,
+        most_output: u64,
+    ) -> Result<ExecServices, CliError> {
+        let mut settings = self.settings(global)?;
+        settings.root.clone_from(&place.root);
+        let (wall, report) = confinement::build(&settings, &self.environment)?;
+        let usual = adapter_options::runner(&settings, &self.environment, self.redactor());
+        let runner = process::LocalCommandRunner::new(
+            process::Options {
+                disk_bytes: most_output,
+                ..usual
+            },
+            Some(wall),
+        );
+        let output = tempfile::tempdir()
+            .map_err(|error| CliError::NotDone(format!("no temporary folder: {error}")))?;
+        Ok(ExecServices {
+            runner: Arc::new(runner),
+            is_proved: confinement::is_proved(&report),
+            notice: confinement::notice(&report),
+            output: Box::new(output),
+        })
+    }
+
+    fn version_of(&self, program: &Path) -> Option<String> {
+        let quoted = program.to_string_lossy().replace('\'', "'\\''");
+        let asked = format!("'{quoted}' --version </dev/null");
+        let end = probe::run(&asked, "", Path::new("/")).ok()?;
+        let version = end.stdout.trim().to_owned();
+        (end.code == Some(0) && version.starts_with("tos ")).then_some(version)
+    }
+}

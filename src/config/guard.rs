@@ -1,0 +1,196 @@
+//! The rules of the guard: those of this person, then those of the project, which win.
+//!
+//! Danger: the guard cannot judge by a file it cannot read, so every fault is an error with its place; nothing is passed over.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    config::files,
+    domain::{
+        command::CommandKind,
+        job::rules::PolicyRules,
+        policy::{Policy, PolicyPreset, PolicyRule},
+    },
+};
+
+/// Where a project has its rules, from its root.
+pub const PROJECT_FILE: &str = ".tos/guard.toml";
+
+/// The settings of the guard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardSettings {
+    /// The shipped rules.
+    pub preset: PolicyPreset,
+    /// Rules of this person and of the project.
+    pub rules: Vec<PolicyRule>,
+    /// Nothing is blocked, only reported.
+    pub observe: bool,
+    /// The most files of a checkpoint.
+    pub max_files: usize,
+    /// The most megabytes of a checkpoint.
+    pub max_megabytes: u64,
+    /// Folders besides the project that commands may fill and empty.
+    pub scratch: Vec<PathBuf>,
+    /// The files that were read.
+    pub sources: Vec<PathBuf>,
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        Self {
+            preset: PolicyPreset::Guard,
+            rules: Vec::new(),
+            observe: false,
+            max_files: 20_000,
+            max_megabytes: 512,
+            scratch: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// One file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GuardFile {
+    preset: Option<PolicyPreset>,
+    observe: Option<bool>,
+    max_files: Option<usize>,
+    max_megabytes: Option<u64>,
+    #[serde(default)]
+    scratch: Vec<PathBuf>,
+    #[serde(default, rename = "rule")]
+    rules: Vec<PolicyRule>,
+}
+
+impl GuardSettings {
+    /// Reads the settings of a person and of a project; a file that is not there says nothing.
+    pub fn load(person: Option<&Path>, root: &Path) -> Result<Self, String> {
+        let mut settings = Self::default();
+        let project = root.join(PROJECT_FILE);
+        for path in person.into_iter().chain([project.as_path()]) {
+            let text = match files::read_text(path) {
+                Ok(text) => text,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(format!("{}: {error}", path.display())),
+            };
+            settings.add(&path.display().to_string(), &text)?;
+            settings.sources.push(path.to_owned());
+        }
+        Ok(settings)
+    }
+
+    fn add(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let file: GuardFile = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let before = text.get(..at).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(1, |rest| rest.chars().count() + 1);
+            format!("{name}:{line}:{column}: {}", error.message().replace('\n', ", "))
+        })?;
+        if file.preset == Some(PolicyPreset::Original) {
+            return Err(format!(
+                "{name}: `preset = \"original\"` has no rules; it has to be one of `guard`, `careful`, `strict`"
+            ));
+        }
+        if let Some(folder) = file.scratch.iter().find(|folder| !folder.is_absolute()) {
+            return Err(format!(
+                "{name}: `scratch` has `{}`, which is no absolute path",
+                folder.display()
+            ));
+        }
+        // Checked file by file, so that the error names the right one.
+        check(&file.rules).map_err(|why| format!("{name}: {why}"))?;
+        self.preset = file.preset.unwrap_or(self.preset);
+        self.observe = file.observe.unwrap_or(self.observe);
+        self.max_files = file.max_files.unwrap_or(self.max_files);
+        self.max_megabytes = file.max_megabytes.unwrap_or(self.max_megabytes);
+        self.scratch.extend(file.scratch);
+        self.rules.extend(file.rules);
+        Ok(())
+    }
+
+    /// Makes the policy.
+    pub fn policy(&self) -> Result<Policy, String> {
+        made(self.preset, &self.rules)
+    }
+
+    /// Returns how many examples the rules have.
+    pub fn examples(&self) -> usize {
+        let each = self.rules.iter();
+        each.map(|rule| rule.matches.len() + rule.no_match.len()).sum()
+    }
+}
+
+fn check(rules: &[PolicyRule]) -> Result<(), String> {
+    made(PolicyPreset::Guard, rules).map(drop)
+}
+
+fn made(preset: PolicyPreset, rules: &[PolicyRule]) -> Result<Policy, String> {
+    let rules = PolicyRules {
+        preset,
+        rules: rules.to_vec(),
+        allow_types: CommandKind::KNOWN.to_vec(),
+        ..PolicyRules::default()
+    };
+    Policy::new(&rules).map_err(|error| {
+        let why = error.to_string();
+        why.strip_prefix("execution_policy.rules: ")
+            .map_or_else(|| why.clone(), |why| format!("[[rule]]: {why}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::Decision;
+
+    fn read(text: &str) -> Result<GuardSettings, String> {
+        let mut settings = GuardSettings::default();
+        settings.add("guard.toml", text)?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn rules_are_read_and_their_examples_checked() {
+        let text = "observe = true\nmax_files = 5\n\n[[rule]]\nname = \"mirror\"\ndecision = \"allow\"\n\
+            program = [\"curl\"]\nany_arg = [\"https://mirror.example.org/*\"]\neffect = [\"network\"]\n\
+            match = [\"curl https://mirror.example.org/x\"]\nno_match = [\"curl https://example.org/\"]\n";
+        let settings = read(text).unwrap();
+        assert!(settings.observe);
+        assert_eq!((settings.max_files, settings.examples()), (5, 2));
+        assert_eq!(settings.rules[0].decision, Decision::Allow);
+        let wrong = text.replace("no_match = [\"curl https://example.org/\"]", "no_match = [\"curl https://mirror.example.org/y\"]");
+        assert_eq!(
+            read(&wrong).unwrap_err(),
+            "guard.toml: [[rule]]: rule `mirror` matches its counter-example: `curl https://mirror.example.org/y`"
+        );
+    }
+
+    #[test]
+    fn every_fault_names_its_place() {
+        for (text, error) in [
+            ("observe = 3\n", "guard.toml:1:11: invalid type: integer `3`, expected a boolean"),
+            ("\nprest = \"guard\"\n", "guard.toml:2:1: unknown field `prest`"),
+            ("[[rule]\n", "guard.toml:1:"),
+            ("scratch = [\"x\"]\n", "guard.toml: `scratch` has `x`, which is no absolute path"),
+            ("preset = \"original\"\n", "guard.toml: `preset = \"original\"` has no rules"),
+            ("[[rule]]\nname = \"x\"\ndecision = \"deny\"\n", "guard.toml: [[rule]]: rule `x` has no condition"),
+        ] {
+            let found = read(text).unwrap_err();
+            assert!(found.starts_with(error), "{text}: {found}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What a checkpoint of the guard holds: which files would be lost, and which of them nobody could make again.
+//!
+//! Folders that tools fill again (dependencies, build results, caches) are left out where git ignores them. In doubt a file is
+//! taken.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::policy::PolicyLoss;
+
+/// Names of folders that tools fill again.
+const REBUILT: &[&str] = &[
+    "node_modules", "bower_components", "target", "dist", "build", "out", "_build", "bin", "obj",
+    ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".nox",
+    ".gradle", ".next", ".nuxt", ".svelte-kit", ".turbo", ".parcel-cache", ".vite", ".cache",
+    ".dart_tool", ".terraform", ".stack-work", "dist-newstyle", "zig-cache", ".zig-cache",
+    "coverage", ".nyc_output", ".eggs", "vendor", "Pods", "DerivedData", "cmake-build-debug",
+    "cmake-build-release", "logs", "tmp",
+];
+
+/// How git sees a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// It is tracked and differs from the last commit.
+    Changed,
+    /// It is not tracked.
+    Untracked,
+    /// It is not tracked and a rule says that it need not be.
+    Ignored,
+}
+
+/// Which files a checkpoint has to hold.
+#[derive(Debug, Clone)]
+pub struct Selection<'a> {
+    losses: &'a [PolicyLoss],
+}
+
+impl<'a> Selection<'a> {
+    /// Makes one from what would be lost.
+    pub const fn new(losses: &'a [PolicyLoss]) -> Self {
+        Self { losses }
+    }
+
+    /// Returns whether a file, by its path from the root, has to be held.
+    pub fn wants(&self, path: &str, state: FileState) -> bool {
+        self.losses.iter().any(|loss| match loss {
+            PolicyLoss::Removed(glob) => covers(glob, path),
+            PolicyLoss::Overwritten(glob) => state != FileState::Ignored && covers(glob, path),
+            PolicyLoss::Uncommitted => state == FileState::Changed,
+            PolicyLoss::Untracked { ignored } => {
+                state == FileState::Untracked || (*ignored && state == FileState::Ignored)
+            }
+            PolicyLoss::References => false,
+        })
+    }
+
+    /// Returns whether something below a folder may have to be held.
+    pub fn may_want_below(&self, folder: &str, state: FileState) -> bool {
+        self.wants(folder, state)
+            || self.losses.iter().any(|loss| match loss {
+                PolicyLoss::Removed(glob) | PolicyLoss::Overwritten(glob) => {
+                    let known = glob.split(['*', '?', '[']).next().unwrap_or("");
+                    known.len() < glob.len() && folder.starts_with(known)
+                        || glob.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+                        || known.starts_with(folder)
+                }
+                PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References => {
+                    false
+                }
+            })
+    }
+
+    /// Returns whether ignored files have to be looked at.
+    pub fn wants_ignored(&self) -> bool {
+        self.losses.iter().any(|loss| {
+            matches!(
+                loss,
+                PolicyLoss::Removed(_) | PolicyLoss::Untracked { ignored: true }
+            )
+        })
+    }
+
+    /// Returns whether what is staged would be lost as well.
+    pub fn wants_index(&self) -> bool {
+        self.losses.contains(&PolicyLoss::Uncommitted)
+    }
+
+    /// Returns whether branches, tags and stashes have to be held.
+    pub fn wants_references(&self) -> bool {
+        self.losses.contains(&PolicyLoss::References)
+    }
+
+    /// Returns the only paths that matter, where all are literal; empty = everything may matter.
+    pub fn literal_paths(&self) -> Vec<&'a str> {
+        let literal = |loss: &'a PolicyLoss| match loss {
+            PolicyLoss::Removed(path) | PolicyLoss::Overwritten(path) => {
+                (!path.is_empty() && !path.contains(['*', '?', '['])).then_some(path.as_str())
+            }
+            PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References => None,
+        };
+        let all: Option<Vec<&str>> = self.losses.iter().map(literal).collect();
+        all.unwrap_or_default()
+    }
+}
+
+/// Returns whether a folder that git ignores is filled again by a tool.
+pub fn is_rebuilt(folder: &str) -> bool {
+    let name = folder.trim_end_matches('/').rsplit('/').next().unwrap_or("");
+    REBUILT.contains(&name) || name.ends_with(".egg-info")
+}
+
+/// Returns whether a pattern means a path or a folder above it. A star stands for anything, also a slash: rather too much
+/// than too little.
+fn covers(glob: &str, path: &str) -> bool {
+    let glob = glob.trim_end_matches('/');
+    if glob.is_empty() {
+        return true;
+    }
+    if fits(glob.as_bytes(), path.as_bytes()) {
+        return true;
+    }
+    path.match_indices('/')
+        .any(|(at, _)| path.get(..at).is_some_and(|folder| fits(glob.as_bytes(), folder.as_bytes())))
+}
+
+fn fits(glob: &[u8], text: &[u8]) -> bool {
+    let (mut g, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match glob.get(g) {
+            Some(b'*') => {
+                star = Some((g, t));
+                g += 1;
+            }
+            Some(c) if *c == b'?' || text.get(t) == Some(c) => {
+                g += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    g = at + 1;
+                    t = from + 1;
+                    star = Some((at, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    glob.get(g..).unwrap_or_default().iter().all(|c| *c == b'*')
+}
+
+/// What a checkpoint may hold at most, and for whom it is made.
+#[derive(Debug, Clone)]
+pub struct CheckpointOrder {
+    /// The root of the project, absolute.
+    pub root: PathBuf,
+    /// What would be lost.
+    pub losses: Vec<PolicyLoss>,
+    /// What is recorded about it.
+    pub cause: CheckpointCause,
+    /// The most files.
+    pub most_files: usize,
+    /// The most bytes.
+    pub most_bytes: u64,
+}
+
+/// Why a checkpoint was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointCause {
+    /// When, as RFC 3339.
+    pub time: String,
+    /// Whose call it was.
+    pub agent: String,
+    /// The session, as the program names it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub session: String,
+    /// The command or file, without secrets.
+    pub command: String,
+}
+
+/// A branch or tag as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptReference {
+    /// Its whole name.
+    pub name: String,
+    /// The object it named.
+    pub at: String,
+}
+
+/// What is written beside the files of a checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRecord {
+    /// Why it was made.
+    pub cause: CheckpointCause,
+    /// The commit that was checked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// Branches and tags, where they were in danger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<KeptReference>,
+    /// Stashes, the newest first; the name is what they say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stashes: Vec<KeptReference>,
+}
+
+/// A checkpoint as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GuardCheckpoint {
+    /// Its number.
+    pub number: u32,
+    /// The commit that holds it.
+    pub commit: String,
+    /// What is written beside the files.
+    #[serde(flatten)]
+    pub record: CheckpointRecord,
+    /// The files it holds, from the root of the project.
+    pub files: Vec<String>,
+}
+
+impl GuardCheckpoint {
+    /// Returns what it holds, in a few words.
+    pub fn what(&self) -> String {
+        let mut parts = Vec::new();
+        let names: Vec<&str> = self.files.iter().take(3).map(String::as_str).collect();
+        match self.files.len() {
+            0 => {}
+            1 => parts.push(names.join(", ")),
+            count @ 2..=3 => parts.push(format!("{count} files ({})", names.join(", "))),
+            count => parts.push(format!("{count} files ({}, …)", names.join(", "))),
+        }
+        if !self.record.references.is_empty() {
+            parts.push(format!("{} branches and tags", self.record.references.len()));
+        }
+        if !self.record.stashes.is_empty() {
+            parts.push(format!("{} stashes", self.record.stashes.len()));
+        }
+        if parts.is_empty() {
+            parts.push("where HEAD was".to_owned());
+        }
+        parts.join(" and ")
+    }
+}
+
+/// What a return to a checkpoint did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct UndoneCheckpoint {
+    /// Its number.
+    pub number: u32,
+    /// Files that were written.
+    pub restored: Vec<String>,
+    /// Files that were as the checkpoint has them.
+    pub unchanged: usize,
+    /// The checkpoint that holds what was written over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<u32>,
+    /// Branches, tags and stashes that are there again.
+    pub references: Vec<String>,
+    /// What a person may want to do by hand.
+    pub notes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_takes_what_would_be_lost() {
+        let losses = [
+            PolicyLoss::Removed("notes".to_owned()),
+            PolicyLoss::Removed("*.bak".to_owned()),
+            PolicyLoss::Overwritten("a.txt".to_owned()),
+        ];
+        let selection = Selection::new(&losses);
+        assert!(selection.wants("notes/deep/x", FileState::Ignored));
+        assert!(selection.wants("src/x.bak", FileState::Untracked));
+        assert!(selection.wants("a.txt", FileState::Changed));
+        assert!(!selection.wants("a.txt", FileState::Ignored));
+        assert!(!selection.wants("notes2/x", FileState::Untracked));
+        assert!(selection.may_want_below("src", FileState::Untracked));
+        assert!(selection.literal_paths().is_empty());
+        assert_eq!(Selection::new(&losses[..1]).literal_paths(), ["notes"]);
+    }
+
+    #[test]
+    fn what_git_throws_away_is_all_of_its_kind() {
+        let losses = [PolicyLoss::Uncommitted];
+        let selection = Selection::new(&losses);
+        assert!(selection.wants("x", FileState::Changed));
+        assert!(!selection.wants("x", FileState::Untracked));
+        let losses = [PolicyLoss::Untracked { ignored: true }];
+        let selection = Selection::new(&losses);
+        assert!(selection.wants("x", FileState::Untracked));
+        assert!(selection.wants("x", FileState::Ignored));
+        assert!(!selection.wants("x", FileState::Changed));
+    }
+
+    #[test]
+    fn folders_that_tools_fill_again_are_known_by_name() {
+        assert!(is_rebuilt("web/node_modules/"));
+        assert!(is_rebuilt("target"));
+        assert!(!is_rebuilt("data"));
+    }
+}

@@ -1,0 +1,328 @@
+//! The JSON that each program hands its hook, read into one tool call.
+//!
+//! Keys that are not needed are passed over, so that a newer version of a program does not break the guard. What is needed
+//! and missing is an error: a call nobody can read is not judged, and what is not judged is not let through.
+
+use serde_json::{Map, Value};
+
+use crate::domain::{
+    command::{Command, CommandKind},
+    guard::{
+        call::{HookAgent, Presence, ToolAction, ToolCall},
+        patch,
+    },
+    policy::FileAccess,
+};
+
+/// Why what came in is no tool call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HookInputError {
+    /// It is no JSON.
+    #[error("the input is not JSON: {0}")]
+    NotJson(String),
+    /// Something is missing or has another shape.
+    #[error("the input has no {0}")]
+    Missing(&'static str),
+}
+
+/// The modes of Claude Code and Codex in which nobody is asked.
+const SILENT_MODES: [&str; 2] = ["bypassPermissions", "dontAsk"];
+
+/// Reads what a program handed its hook.
+pub fn tool_call(agent: HookAgent, input: &[u8]) -> Result<ToolCall, HookInputError> {
+    let value: Value = serde_json::from_slice(input)
+        .map_err(|error| HookInputError::NotJson(error.to_string()))?;
+    let Value::Object(input) = value else {
+        return Err(HookInputError::Missing("object on its outside"));
+    };
+    let event = text(&input, &["hook_event_name"]).unwrap_or("").to_owned();
+    let (tool, action) = match agent {
+        HookAgent::Cursor => cursor(&event, &input)?,
+        HookAgent::Opencode => {
+            let tool = text(&input, &["tool"]).ok_or(HookInputError::Missing("`tool`"))?;
+            (tool.to_owned(), action(agent, tool, arguments(&input, "args")?)?)
+        }
+        HookAgent::Claude | HookAgent::Codex | HookAgent::Gemini => {
+            let tool = text(&input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
+            (tool.to_owned(), action(agent, tool, arguments(&input, "tool_input")?)?)
+        }
+    };
+    Ok(ToolCall {
+        agent,
+        presence: presence(agent, &event, &input),
+        event,
+        tool,
+        action,
+        folder: folder(&input),
+        session: text(&input, &["session_id", "sessionID", "conversation_id"])
+            .unwrap_or("")
+            .to_owned(),
+    })
+}
+
+/// Returns whether a question would reach somebody.
+fn presence(agent: HookAgent, event: &str, input: &Map<String, Value>) -> Presence {
+    let mode = text(input, &["permission_mode"]).unwrap_or("");
+    match agent {
+        // It takes no question from this event and runs the tool.
+        HookAgent::Codex if event != "PermissionRequest" => {
+            Presence::Nobody("a hook of Codex cannot ask")
+        }
+        HookAgent::Claude | HookAgent::Codex if SILENT_MODES.contains(&mode) => {
+            Presence::Nobody("nobody is asked in this permission mode")
+        }
+        HookAgent::Gemini => Presence::Nobody("a hook of Gemini cannot ask"),
+        HookAgent::Opencode => Presence::Nobody("a plugin of OpenCode cannot ask"),
+        // What comes before a tool and not before a command may only be let pass or refused.
+        HookAgent::Cursor if event != "beforeShellExecution" => {
+            Presence::Nobody("Cursor does not ask about this event")
+        }
+        HookAgent::Claude | HookAgent::Codex | HookAgent::Cursor => Presence::Person,
+    }
+}
+
+fn folder(input: &Map<String, Value>) -> Option<String> {
+    let roots = input.get("workspace_roots").and_then(Value::as_array);
+    let first = roots.and_then(|roots| roots.first()).and_then(Value::as_str);
+    let named = text(input, &["cwd", "directory"]).filter(|folder| !folder.is_empty());
+    named.or(first).map(str::to_owned)
+}
+
+fn cursor(event: &str, input: &Map<String, Value>) -> Result<(String, ToolAction), HookInputError> {
+    match event {
+        "beforeShellExecution" => {
+            let code = text(input, &["command"]).ok_or(HookInputError::Missing("`command`"))?;
+            Ok(("Shell".to_owned(), command(CommandKind::Bash, code)))
+        }
+        "beforeReadFile" | "beforeTabFileRead" => {
+            let path = text(input, &["file_path"]).ok_or(HookInputError::Missing("`file_path`"))?;
+            let files = vec![(FileAccess::Read, path.to_owned())];
+            Ok(("Read".to_owned(), ToolAction::Files(files)))
+        }
+        "preToolUse" => {
+            let tool = text(input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
+            let found = action(HookAgent::Cursor, tool, arguments(input, "tool_input")?)?;
+            Ok((tool.to_owned(), found))
+        }
+        "" => Err(HookInputError::Missing("`hook_event_name`")),
+        other => Ok((other.to_owned(), ToolAction::Other)),
+    }
+}
+
+/// Returns the arguments of a tool; a text that holds JSON counts as its content.
+fn arguments(
+    input: &Map<String, Value>,
+    key: &'static str,
+) -> Result<Map<String, Value>, HookInputError> {
+    let missing = || {
+        HookInputError::Missing(if key == "args" {
+            "`args`"
+        } else {
+            "`tool_input`"
+        })
+    };
+    match input.get(key) {
+        Some(Value::Object(arguments)) => Ok(arguments.clone()),
+        Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| missing()),
+        _ => Err(missing()),
+    }
+}
+
+/// Returns what a tool would do with its arguments.
+fn action(
+    agent: HookAgent,
+    tool: &str,
+    arguments: Map<String, Value>,
+) -> Result<ToolAction, HookInputError> {
+    let path = text(
+        &arguments,
+        &["file_path", "filePath", "notebook_path", "absolute_path", "path", "target_file"],
+    );
+    let name = tool.to_ascii_lowercase();
+    let access = match name.as_str() {
+        "write" | "edit" | "multiedit" | "notebookedit" | "write_file" | "replace" | "strreplace"
+        | "tabwrite" => Some(FileAccess::Write),
+        "read" | "notebookread" | "read_file" | "grep" | "glob" | "ls" | "list"
+        | "list_directory" | "search_file_content" | "grep_search" | "read_many_files" => {
+            Some(FileAccess::Read)
+        }
+        "delete" | "delete_file" => Some(FileAccess::Delete),
+        _ => None,
+    };
+    if matches!(name.as_str(), "apply_patch" | "patch") {
+        let patch = text(&arguments, &["command", "input", "patch", "patchText", "patch_text"]);
+        let patch = patch.ok_or(HookInputError::Missing("text of the patch"))?;
+        return Ok(ToolAction::Files(patch::files(patch)));
+    }
+    if let Some(access) = access {
+        // A search without a path starts where the agent works.
+        return match path {
+            Some(path) => Ok(ToolAction::Files(vec![(access, path.to_owned())])),
+            None if access == FileAccess::Read => Ok(ToolAction::Other),
+            None => Err(HookInputError::Missing("path of the file")),
+        };
+    }
+    let kind = if name == "powershell" {
+        CommandKind::Powershell
+    } else {
+        CommandKind::Bash
+    };
+    if let Some(code) = text(&arguments, &["command", "cmd", "script"]) {
+        let starts = text(&arguments, &["workdir", "dir_path", "directory"]);
+        let starts = starts.filter(|_| agent != HookAgent::Claude);
+        return Ok(in_folder(starts, kind, code));
+    }
+    if let Some(Value::Array(words)) = arguments.get("command").or_else(|| arguments.get("argv")) {
+        let argv: Option<Vec<String>> = words
+            .iter()
+            .map(|word| word.as_str().map(str::to_owned))
+            .collect();
+        let argv = argv.filter(|argv| !argv.is_empty());
+        return argv.map_or(Err(HookInputError::Missing("words of the command")), |argv| {
+            Ok(ToolAction::Command(Command {
+                kind: CommandKind::Exec,
+                code: String::new(),
+                argv,
+            }))
+        });
+    }
+    let runs = ["bash", "powershell", "shell", "run_shell_command", "exec_command", "local_shell"];
+    if runs.contains(&name.as_str()) {
+        return Err(HookInputError::Missing("`command`"));
+    }
+    Ok(ToolAction::Other)
+}
+
+fn command(kind: CommandKind, code: &str) -> ToolAction {
+    ToolAction::Command(Command {
+        kind,
+        code: code.to_owned(),
+        argv: Vec::new(),
+    })
+}
+
+/// A command that a tool starts in a folder of its own.
+fn in_folder(folder: Option<&str>, kind: CommandKind, code: &str) -> ToolAction {
+    let Some(folder) = folder.filter(|folder| !folder.is_empty() && *folder != ".") else {
+        return command(kind, code);
+    };
+    let quoted = folder.replace('\'', "'\\''");
+    command(kind, &format!("cd '{quoted}' && {{ {code}\n}}"))
+}
+
+fn text<'a>(input: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
+    keys.iter()
+        .find_map(|key| input.get(*key).and_then(Value::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(agent: HookAgent, input: &str) -> Result<ToolCall, HookInputError> {
+        tool_call(agent, input.as_bytes())
+    }
+
+    fn command_of(call: &ToolCall) -> String {
+        match &call.action {
+            ToolAction::Command(command) => command.text(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_program_s_shell_tool_is_a_command() {
+        for (agent, input) in [
+            (
+                HookAgent::Claude,
+                r#"{"session_id":"s","cwd":"/p","permission_mode":"default","hook_event_name":"PreToolUse","tool_name":"Bash","tool_input":{"command":"ls"}}"#,
+            ),
+            (
+                HookAgent::Codex,
+                r#"{"session_id":"s","cwd":"/p","hook_event_name":"PreToolUse","tool_name":"Bash","tool_input":{"command":"ls"}}"#,
+            ),
+            (
+                HookAgent::Gemini,
+                r#"{"session_id":"s","cwd":"/p","hook_event_name":"BeforeTool","tool_name":"run_shell_command","tool_input":{"command":"ls"}}"#,
+            ),
+            (
+                HookAgent::Opencode,
+                r#"{"sessionID":"s","cwd":"/p","tool":"bash","args":{"command":"ls"}}"#,
+            ),
+            (
+                HookAgent::Cursor,
+                r#"{"conversation_id":"s","workspace_roots":["/p"],"hook_event_name":"beforeShellExecution","command":"ls","cwd":""}"#,
+            ),
+        ] {
+            let call = call(agent, input).unwrap();
+            assert_eq!(command_of(&call), "ls");
+            assert_eq!(call.folder.as_deref(), Some("/p"), "{agent:?}");
+            assert_eq!(call.session, "s", "{agent:?}");
+        }
+    }
+
+    #[test]
+    fn files_are_named_with_what_is_done_to_them() {
+        for (tool, input, access) in [
+            ("Write", r#"{"file_path":"a","content":"x"}"#, FileAccess::Write),
+            ("Edit", r#"{"file_path":"a"}"#, FileAccess::Write),
+            ("MultiEdit", r#"{"file_path":"a"}"#, FileAccess::Write),
+            ("NotebookEdit", r#"{"notebook_path":"a"}"#, FileAccess::Write),
+            ("Read", r#"{"file_path":"a"}"#, FileAccess::Read),
+            ("Grep", r#"{"pattern":"x","path":"a"}"#, FileAccess::Read),
+        ] {
+            let text = format!(r#"{{"tool_name":"{tool}","tool_input":{input}}}"#);
+            let call = call(HookAgent::Claude, &text).unwrap();
+            assert_eq!(call.action, ToolAction::Files(vec![(access, "a".to_owned())]), "{tool}");
+        }
+    }
+
+    #[test]
+    fn a_question_reaches_nobody_where_the_program_takes_none() {
+        let claude = |mode: &str| {
+            let text = format!(
+                r#"{{"permission_mode":"{mode}","tool_name":"Bash","tool_input":{{"command":"ls"}}}}"#
+            );
+            call(HookAgent::Claude, &text).unwrap().presence
+        };
+        for mode in ["default", "acceptEdits", "plan"] {
+            assert_eq!(claude(mode), Presence::Person, "{mode}");
+        }
+        for mode in ["bypassPermissions", "dontAsk"] {
+            assert!(matches!(claude(mode), Presence::Nobody(_)), "{mode}");
+        }
+        let codex = |event: &str| {
+            let text = format!(
+                r#"{{"hook_event_name":"{event}","permission_mode":"default","tool_name":"Bash","tool_input":{{"command":"ls"}}}}"#
+            );
+            call(HookAgent::Codex, &text).unwrap().presence
+        };
+        assert!(matches!(codex("PreToolUse"), Presence::Nobody(_)));
+        assert_eq!(codex("PermissionRequest"), Presence::Person);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_and_a_tool_that_is_not_judged_is_none() {
+        for (input, error) in [
+            ("", "the input is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("[]", "the input has no object on its outside"),
+            ("{}", "the input has no `tool_name`"),
+            (r#"{"tool_name":"Bash"}"#, "the input has no `tool_input`"),
+            (r#"{"tool_name":"Bash","tool_input":{"command":7}}"#, "the input has no `command`"),
+            (r#"{"tool_name":"Write","tool_input":{}}"#, "the input has no path of the file"),
+        ] {
+            assert_eq!(call(HookAgent::Claude, input).unwrap_err().to_string(), error);
+        }
+        let fetch = r#"{"tool_name":"WebFetch","tool_input":{"url":"https://example.org"}}"#;
+        assert_eq!(call(HookAgent::Claude, fetch).unwrap().action, ToolAction::Other);
+        let own = r#"{"tool_name":"mcp__x__run","tool_input":{"command":"rm -rf /"}}"#;
+        assert_eq!(command_of(&call(HookAgent::Claude, own).unwrap()), "rm -rf /");
+    }
+
+    #[test]
+    fn a_folder_of_its_own_stands_in_front_of_the_command() {
+        let input = r#"{"tool":"bash","args":{"command":"rm x","workdir":"it's"}}"#;
+        let call = call(HookAgent::Opencode, input).unwrap();
+        assert_eq!(command_of(&call), "cd 'it'\\''s' && { rm x\n}");
+    }
+}

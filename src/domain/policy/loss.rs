@@ -1,0 +1,305 @@
+//! What a command would lose that no commit holds, so that it can be kept first.
+//!
+//! Only losses inside the root are told: what lies elsewhere is decided by rules alone. Paths may be patterns; whoever keeps
+//! the files takes rather too many than too few.
+
+use crate::domain::{
+    command::Command,
+    policy::{
+        EffectTrait, Policy, PolicyContext,
+        interpretation::{CommandEffect, Interpretation, SimpleCommand},
+        judge::{FileAccess, read, read_file},
+        partial_text::base_name,
+        resolved_path::ResolvedPath,
+    },
+};
+
+/// Something inside the root that would be gone afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyLoss {
+    /// A file or folder is removed; a pattern relative to the root.
+    Removed(String),
+    /// A file is written over; a pattern relative to the root.
+    Overwritten(String),
+    /// Changes to tracked files that are not committed.
+    Uncommitted,
+    /// Files that git does not track, those it ignores as well where `ignored` is set.
+    Untracked {
+        /// Whether ignored files go too.
+        ignored: bool,
+    },
+    /// Branches, tags or stashes.
+    References,
+}
+
+impl Policy {
+    /// Returns what a command would lose inside the root.
+    pub fn losses(command: &Command, world: &PolicyContext) -> Vec<PolicyLoss> {
+        let mut reading = Interpretation::new(world);
+        read(command, &mut reading);
+        of_reading(&reading)
+    }
+
+    /// Returns what a tool that writes or removes a file would lose inside the root.
+    pub fn file_losses(access: FileAccess, path: &str, world: &PolicyContext) -> Vec<PolicyLoss> {
+        let mut reading = Interpretation::new(world);
+        read_file("", access, path, &mut reading);
+        of_reading(&reading)
+    }
+}
+
+fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+    let none = SimpleCommand::default();
+    let mut losses = Vec::new();
+    for (at, effect) in &reading.effects {
+        let act = reading.acts.get(*at).unwrap_or(&none);
+        for loss in of_effect(act, effect) {
+            if !losses.contains(&loss) {
+                losses.push(loss);
+            }
+        }
+    }
+    losses
+}
+
+fn of_effect(act: &SimpleCommand, effect: &CommandEffect) -> Vec<PolicyLoss> {
+    match effect {
+        CommandEffect::Delete(ResolvedPath::Inside(path)) => {
+            vec![PolicyLoss::Removed(path.clone())]
+        }
+        CommandEffect::Write(ResolvedPath::Inside(path)) => {
+            vec![PolicyLoss::Overwritten(path.clone())]
+        }
+        CommandEffect::Does(EffectTrait::GitDestructive, words) => {
+            git_loss(words).map_or_else(Vec::new, |loss| loss.losses(act))
+        }
+        CommandEffect::Does(..)
+        | CommandEffect::Read(_)
+        | CommandEffect::Write(_)
+        | CommandEffect::Delete(_) => Vec::new(),
+    }
+}
+
+/// What git would lose, by where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GitLoss {
+    Changes,
+    Files,
+    References,
+    Stashes,
+}
+
+impl GitLoss {
+    fn losses(self, act: &SimpleCommand) -> Vec<PolicyLoss> {
+        match self {
+            Self::References => vec![PolicyLoss::References],
+            // What the same command has stashed before is not in a stash yet.
+            Self::Stashes => vec![
+                PolicyLoss::References,
+                PolicyLoss::Uncommitted,
+                PolicyLoss::Untracked { ignored: false },
+            ],
+            Self::Changes => vec![
+                PolicyLoss::Uncommitted,
+                PolicyLoss::Untracked { ignored: false },
+            ],
+            Self::Files => {
+                let short = |word: &&String| word.starts_with('-') && !word.starts_with("--");
+                let mut options = act.words.iter().filter(short);
+                let ignored = options.any(|word| word.contains(['x', 'X']));
+                vec![PolicyLoss::Untracked { ignored }]
+            }
+        }
+    }
+}
+
+/// Returns where that lies which git would lose; `None` = no checkpoint can hold it. The words are those of `losses.rs`.
+fn git_loss(words: &str) -> Option<GitLoss> {
+    const CHANGES: [&str; 2] = ["throws changes away", "removes files with changes"];
+    const FILES: [&str; 1] = ["removes files that were never committed"];
+    const STASHES: [&str; 1] = ["forgets saved changes"];
+    const REFERENCES: [&str; 3] = [
+        "removes a branch that is not merged",
+        "moves a branch away from its commits",
+        "removes or moves a tag",
+    ];
+    let says = |all: &[&str]| all.iter().any(|end| words.ends_with(end));
+    if says(&CHANGES) {
+        Some(GitLoss::Changes)
+    } else if says(&FILES) {
+        Some(GitLoss::Files)
+    } else if says(&STASHES) {
+        Some(GitLoss::Stashes)
+    } else if says(&REFERENCES) {
+        Some(GitLoss::References)
+    } else {
+        None
+    }
+}
+
+/// Returns whether a checkpoint can hold what is lost, so that the guard need not refuse. What is done again and again, or in
+/// a repository that only an option names, is not: the checkpoint is made once, and here.
+pub(super) fn is_held(act: &SimpleCommand, effect: &CommandEffect) -> bool {
+    let CommandEffect::Does(EffectTrait::GitDestructive, words) = effect else {
+        return false;
+    };
+    let elsewhere = |word: &String| word.starts_with("--git-") || word.starts_with("--work-");
+    git_loss(words).is_some()
+        && !act.words.iter().any(elsewhere)
+        && !act.via.iter().any(|program| program == "watch")
+}
+
+/// Returns whether a command reads whatever is in a folder, so that a rule about one file is not about it.
+pub(super) fn reads_all(effect: &CommandEffect) -> bool {
+    let CommandEffect::Read(ResolvedPath::Inside(path)) = effect else {
+        return false;
+    };
+    path.rsplit('/').next().is_some_and(|name| name.starts_with('*'))
+}
+
+/// Programs that run, remove or send what they are told: a word that names one is more than a name.
+const TELLING: &[&str] = &[
+    "rm", "rmdir", "unlink", "shred", "dd", "mv", "truncate", "find", "xargs", "sh", "bash",
+    "dash", "zsh", "ksh", "fish", "eval", "exec", "sudo", "su", "doas", "env", "python", "python3",
+    "perl", "ruby", "node", "php", "curl", "wget", "ssh", "scp", "nc", "ncat", "git", "chmod",
+    "chown", "mkfs", "tee", "source", "awk", "sed", "tar", "rsync", "busybox",
+];
+
+/// Returns whether all that is not known about a part of a command is its program, and its words name no other program: a
+/// tool of this person's that nobody has described.
+pub(super) fn is_plain_unknown(act: &SimpleCommand, effect: &CommandEffect) -> bool {
+    let CommandEffect::Does(EffectTrait::Opaque, words) = effect else {
+        return false;
+    };
+    let unknown = words.starts_with("the program `") && words.ends_with("`, which is not described");
+    let is_name = |word: &str| !word.contains(['/', '\\', '$', '`', '*', '\u{2026}', '(', ')']);
+    let tells = |word: &String| {
+        word.split(|c: char| c.is_whitespace() || "=;|&\"'".contains(c))
+            .any(|part| TELLING.contains(&base_name(part)) || part == ".." || part.starts_with("/"))
+    };
+    let Some((program, args)) = act.words.split_first() else {
+        return false;
+    };
+    unknown && act.via.is_empty() && is_name(program) && !args.iter().any(tells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        command::CommandKind,
+        job::rules::PolicyRules,
+        policy::{Decision, PolicyPreset},
+    };
+
+    fn bash(code: &str) -> Command {
+        Command {
+            kind: CommandKind::Bash,
+            code: code.to_owned(),
+            argv: Vec::new(),
+        }
+    }
+
+    fn world() -> PolicyContext {
+        PolicyContext {
+            attended: true,
+            home: Some("/home/ann".into()),
+            ..PolicyContext::unattended("/srv/job/root")
+        }
+    }
+
+    fn losses(code: &str) -> Vec<PolicyLoss> {
+        Policy::losses(&bash(code), &world())
+    }
+
+    fn guard(code: &str) -> Decision {
+        let rules = PolicyRules {
+            preset: PolicyPreset::Guard,
+            allow_types: CommandKind::KNOWN.to_vec(),
+            ..PolicyRules::default()
+        };
+        let policy = Policy::new(&rules).unwrap();
+        policy.judge(&bash(code), &world()).decision
+    }
+
+    #[test]
+    fn what_a_command_loses_is_told_by_where_it_is() {
+        let removed = |path: &str| PolicyLoss::Removed(path.to_owned());
+        assert_eq!(losses("rm -rf notes src/*.bak"), [removed("notes"), removed("src/*.bak")]);
+        assert_eq!(
+            losses("echo x > a.txt"),
+            [PolicyLoss::Overwritten("a.txt".to_owned())]
+        );
+        assert_eq!(losses("ls; git status"), []);
+        assert!(losses("git reset --hard").contains(&PolicyLoss::Uncommitted));
+        assert_eq!(
+            losses("git clean -fdx"),
+            [PolicyLoss::Untracked { ignored: true }]
+        );
+        assert_eq!(losses("git branch -D old"), [PolicyLoss::References]);
+        assert_eq!(losses("git stash drop"), [PolicyLoss::References]);
+        assert_eq!(losses("rm -rf /srv/other"), []);
+    }
+
+    #[test]
+    fn a_folder_to_start_in_moves_relative_paths() {
+        let world = PolicyContext {
+            folder: Some("/srv/job/root/sub".into()),
+            ..world()
+        };
+        assert_eq!(
+            Policy::losses(&bash("rm ../a b"), &world),
+            [PolicyLoss::Removed("a".to_owned()), PolicyLoss::Removed("sub/b".to_owned())]
+        );
+    }
+
+    #[test]
+    fn the_guard_lets_pass_what_a_checkpoint_holds_and_refuses_the_rest() {
+        for (code, decision) in [
+            ("rm -rf notes", Decision::Allow),
+            ("git reset --hard", Decision::Allow),
+            ("git checkout -- .", Decision::Allow),
+            ("git branch -D old", Decision::Allow),
+            ("git push --force", Decision::Deny),
+            ("git reflog expire --expire=now --all", Decision::Deny),
+            ("git worktree remove --force ../other", Decision::Deny),
+            ("git -C /srv/other reset --hard", Decision::Deny),
+            ("cd /srv/other && git reset --hard", Decision::Deny),
+            ("git --git-dir=/srv/o/.git --work-tree=. reset --hard", Decision::Deny),
+            ("watch git reset --hard", Decision::Deny),
+            ("git -C src reset --hard", Decision::Allow),
+            ("grep -rn TODO *", Decision::Allow),
+            ("cat .env", Decision::Ask),
+            ("/tmp/x --all", Decision::Ask),
+            ("rm -rf /srv/other", Decision::Deny),
+            ("rm -rf ~", Decision::Deny),
+            ("rm -rf .", Decision::Deny),
+            ("rm -rf .git", Decision::Deny),
+            ("git push origin main", Decision::Ask),
+            ("curl https://example.org", Decision::Ask),
+            ("mytool --all", Decision::Allow),
+            ("mytool rm -rf x", Decision::Ask),
+            ("$TOOL x", Decision::Ask),
+            ("cargo test && git commit -m x", Decision::Allow),
+        ] {
+            assert_eq!(guard(code), decision, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_tool_that_writes_a_file_is_judged_by_its_place() {
+        let rules = PolicyRules {
+            preset: PolicyPreset::Guard,
+            ..PolicyRules::default()
+        };
+        let policy = Policy::new(&rules).unwrap();
+        let decision = |access, path: &str| policy.judge_file("Write", access, path, &world()).decision;
+        assert_eq!(decision(FileAccess::Write, "src/a.rs"), Decision::Allow);
+        assert_eq!(decision(FileAccess::Write, "/srv/job/root/src/a.rs"), Decision::Allow);
+        assert_eq!(decision(FileAccess::Write, ".git/config"), Decision::Deny);
+        assert_eq!(decision(FileAccess::Write, ".tos/guard.toml"), Decision::Deny);
+        assert_eq!(decision(FileAccess::Write, "/etc/passwd"), Decision::Ask);
+        assert_eq!(decision(FileAccess::Read, "~/.ssh/id_ed25519"), Decision::Deny);
+        assert_eq!(decision(FileAccess::Read, "../other/README.md"), Decision::Allow);
+    }
+}

@@ -1,0 +1,123 @@
+//! `tos guard hook AGENT`: a call comes in, is judged, and goes out as an answer; all of it is logged.
+
+use std::path::Path;
+
+use crate::{
+    domain::{
+        guard::{
+            GuardOutcome, HookAgent, HookAnswer, Presence, ToolAction, ToolCall, answer,
+            checkpoint::CheckpointCause, log::LogEntry, tool_call,
+        },
+        policy::Decision,
+    },
+    interfaces::cli::guard_services::{GuardPlace, GuardServiceFactory},
+    services::guard::Guard,
+};
+
+/// Subjects longer than this are cut in the log.
+const LONGEST: usize = 2_000;
+
+/// Judges what an agent handed its hook; the error says why that was not possible.
+pub fn answer(
+    agent: HookAgent,
+    input: &[u8],
+    observe: bool,
+    services: &dyn GuardServiceFactory,
+    seen: &dyn Fn(Presence, &str),
+) -> Result<HookAnswer, String> {
+    let call = tool_call(agent, input).map_err(|error| error.to_string())?;
+    seen(call.presence, &call.event);
+    let folder = call.folder.as_deref().map(Path::new);
+    if let Some(folder) = folder.filter(|folder| !folder.is_absolute()) {
+        return Err(format!("its folder `{}` is not absolute", folder.display()));
+    }
+    let place = services.guard_place(folder);
+    let outcome = judged(&call, &place, observe, services)?;
+    let answered = answer::answer(&call, &outcome);
+    if call.action != ToolAction::Other {
+        let entry = entry(&call, &outcome, &place, services);
+        // A log that cannot be written keeps nobody from working; `tos guard status` says so.
+        drop(services.guard_log().append(&entry));
+    }
+    Ok(answered)
+}
+
+/// Judges a call by the rules in force at its place.
+pub(super) fn judged(
+    call: &ToolCall,
+    place: &GuardPlace,
+    observe: bool,
+    services: &dyn GuardServiceFactory,
+) -> Result<GuardOutcome, String> {
+    let settings = services.guard_settings(&place.root)?;
+    let policy = settings.policy()?;
+    let checkpoints = services.guard_checkpoints();
+    let observe = observe || settings.observe;
+    let guard = Guard {
+        policy: &policy,
+        world: services.guard_world(place, &settings),
+        // Who only looks on keeps nothing either.
+        checkpoints: (!observe).then_some(checkpoints.as_ref()),
+        most_files: settings.max_files,
+        most_bytes: settings.max_megabytes << 20,
+        observe,
+        own_folders: services.agents_own_folders(),
+    };
+    let cause = CheckpointCause {
+        time: services.time_stamp(),
+        agent: call.agent.as_str().to_owned(),
+        session: call.session.clone(),
+        command: subject(call, services),
+    };
+    Ok(guard.judge(call, &cause))
+}
+
+fn subject(call: &ToolCall, services: &dyn GuardServiceFactory) -> String {
+    let text = services.without_secrets(&call.subject());
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST).chain(['\u{2026}']).collect()
+}
+
+fn entry(
+    call: &ToolCall,
+    outcome: &GuardOutcome,
+    place: &GuardPlace,
+    services: &dyn GuardServiceFactory,
+) -> LogEntry {
+    let told = outcome.decision_for(call.presence);
+    let reason = services.without_secrets(&outcome.reason);
+    LogEntry {
+        time: services.time_stamp(),
+        kind: "judged".to_owned(),
+        agent: call.agent.as_str().to_owned(),
+        session: call.session.clone(),
+        root: place.root.display().to_string(),
+        tool: call.tool.clone(),
+        subject: subject(call, services),
+        decision: outcome.decision.as_str().to_owned(),
+        answer: told.as_str().to_owned(),
+        reason: if outcome.decision == Decision::Allow {
+            String::new()
+        } else {
+            reason
+        },
+        rule: outcome.rule.clone(),
+        checkpoint: outcome.checkpoint.as_ref().map(|(number, _)| *number),
+        observe: outcome.observe,
+        micros: services.micros(),
+    }
+}
+
+/// Notes that a call could not be judged.
+pub fn note_failure(agent: HookAgent, why: &str, services: &dyn GuardServiceFactory) {
+    let entry = LogEntry {
+        time: services.time_stamp(),
+        kind: "failed".to_owned(),
+        agent: agent.as_str().to_owned(),
+        reason: services.without_secrets(why),
+        ..LogEntry::default()
+    };
+    drop(services.guard_log().append(&entry));
+}

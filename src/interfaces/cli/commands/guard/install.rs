@@ -1,0 +1,275 @@
+//! `tos guard install` and `tos guard uninstall`: the hook comes into an agent's settings, and goes again.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{InstallArgs, UninstallArgs};
+use crate::{
+    config::agent_hooks,
+    domain::guard::{
+        HookAgent,
+        hook::{PLUGIN_MARK, hook_command, opencode_plugin},
+    },
+    interfaces::{
+        cli::{
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
+        },
+        report::{Printer, printer::TextStyle},
+    },
+};
+
+/// A change of one settings file.
+struct Change {
+    agent: HookAgent,
+    path: PathBuf,
+    before: Option<String>,
+    /// `None` = the file goes.
+    after: Option<String>,
+}
+
+impl Change {
+    fn is_nothing(&self) -> bool {
+        self.before == self.after
+    }
+}
+
+/// Puts the hook into settings.
+pub(super) fn install(
+    args: &InstallArgs,
+    folder: Option<&Path>,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let project = project(args.project, folder, services)?;
+    let agents = if args.agents.is_empty() {
+        let used = HookAgent::ALL.into_iter().filter(|agent| services.uses_agent(*agent));
+        let used: Vec<HookAgent> = used.collect();
+        if used.is_empty() {
+            return Err(CliError::usage(
+                "no settings of an agent were found; name one: `tos guard install claude`",
+            ));
+        }
+        used
+    } else {
+        args.agents.clone()
+    };
+    let program = services.own_program()?;
+    let plan = |agent| planned(agent, project.as_deref(), &program, args.observe, services);
+    carry_out(&agents, plan, args.yes, services, printer)
+}
+
+fn planned(
+    agent: HookAgent,
+    project: Option<&Path>,
+    program: &Path,
+    observe: bool,
+    services: &dyn ServiceFactory,
+) -> Result<Change, String> {
+    let path = settings_path(agent, project, services)?;
+    let before = services.read_settings(&path)?;
+    let after = if agent == HookAgent::Opencode {
+        if before.as_ref().is_some_and(|text| !text.starts_with(PLUGIN_MARK)) {
+            return Err(format!("{}: something else lies there", path.display()));
+        }
+        let text = opencode_plugin(program);
+        if observe {
+            text.replace("\"opencode\"]", "\"opencode\", \"--observe\"]")
+        } else {
+            text
+        }
+    } else {
+        let mut command = hook_command(program, agent);
+        if observe {
+            let plain = format!("guard hook {}", agent.as_str());
+            command = command.replacen(&plain, &format!("{plain} --observe"), 1);
+        }
+        let text = before.as_deref().unwrap_or("");
+        let with = agent_hooks::with_hook(text, agent, &command);
+        with.map_err(|why| left_alone(&path, &why))?
+    };
+    Ok(Change {
+        agent,
+        path,
+        before,
+        after: Some(after),
+    })
+}
+
+fn left_alone(path: &Path, why: &str) -> String {
+    format!("{}: {why}; the file was left alone", path.display())
+}
+
+/// Takes the hook out of settings.
+pub(super) fn uninstall(
+    args: &UninstallArgs,
+    folder: Option<&Path>,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let project = project(args.project, folder, services)?;
+    let agents = if args.agents.is_empty() {
+        HookAgent::ALL.to_vec()
+    } else {
+        args.agents.clone()
+    };
+    let plan = |agent| removal(agent, project.as_deref(), services);
+    carry_out(&agents, plan, args.yes, services, printer)
+}
+
+fn removal(
+    agent: HookAgent,
+    project: Option<&Path>,
+    services: &dyn ServiceFactory,
+) -> Result<Change, String> {
+    let path = settings_path(agent, project, services)?;
+    let before = services.read_settings(&path)?;
+    let after = match &before {
+        Some(text) if agent == HookAgent::Opencode => {
+            Some(text.clone()).filter(|text| !text.starts_with(PLUGIN_MARK))
+        }
+        Some(text) => {
+            let without = agent_hooks::without_hook(text, agent);
+            let without = without.map_err(|why| left_alone(&path, &why))?;
+            // What only the guard had written goes as a whole.
+            let bare: Option<Value> = serde_json::from_str(&without).ok();
+            let is_bare = bare.is_some_and(|value| {
+                value == json!({}) || agent == HookAgent::Cursor && value == json!({ "version": 1 })
+            });
+            Some(without).filter(|without| !(is_bare && without != text))
+        }
+        None => None,
+    };
+    Ok(Change {
+        agent,
+        path,
+        before,
+        after,
+    })
+}
+
+fn settings_path(
+    agent: HookAgent,
+    project: Option<&Path>,
+    services: &dyn ServiceFactory,
+) -> Result<PathBuf, String> {
+    services
+        .agent_settings(agent, project)
+        .map_err(|error| error.to_string())
+}
+
+/// Returns the root of the project where its settings are meant.
+fn project(
+    wanted: bool,
+    folder: Option<&Path>,
+    services: &dyn ServiceFactory,
+) -> Result<Option<PathBuf>, CliError> {
+    if !wanted {
+        return Ok(None);
+    }
+    let place = services.guard_place(folder);
+    if place.root.ends_with(".tos-no-project") {
+        return Err(CliError::usage(
+            "`--project` means nothing here: the home folder is no project; leave it out, or go into one",
+        ));
+    }
+    Ok(Some(place.root))
+}
+
+/// Shows each change, asks, and makes it; one that fails keeps no other from being made.
+fn carry_out(
+    agents: &[HookAgent],
+    plan: impl Fn(HookAgent) -> Result<Change, String>,
+    yes: bool,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let mut told = Vec::new();
+    let mut failed = false;
+    for agent in agents {
+        let result = plan(*agent).and_then(|change| made(&change, yes, services, printer));
+        let (done, path, why) = match result {
+            Ok((done, path)) => (done, Some(path), None),
+            Err(why) => {
+                printer.error(&why, &[], None);
+                failed = true;
+                ("failed", None, Some(why))
+            }
+        };
+        told.push(json!({ "agent": agent.as_str(), "result": done, "file": path, "error": why }));
+    }
+    printer.document(&json!({ "agents": told }));
+    Ok(if failed {
+        CliExit::NotDone
+    } else {
+        CliExit::Success
+    })
+}
+
+fn made(
+    change: &Change,
+    yes: bool,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<(&'static str, PathBuf), String> {
+    let shown = change.path.display();
+    let title = change.agent.title();
+    if change.is_nothing() {
+        printer.line(&format!("{title}: {shown} is as it should be; nothing changed"));
+        return Ok(("unchanged", change.path.clone()));
+    }
+    printer.line(&format!("{title}: {shown}"));
+    let (old, new) = (
+        change.before.as_deref().unwrap_or(""),
+        change.after.as_deref().unwrap_or(""),
+    );
+    for line in agent_hooks::difference(old, new) {
+        let tone = match line.chars().next() {
+            Some('+') => TextStyle::Good,
+            Some('-') => TextStyle::Bad,
+            _ => TextStyle::Faint,
+        };
+        printer.line(&format!("  {}", printer.paint(tone, &line)));
+    }
+    others(change, printer);
+    if !yes {
+        if !services.is_attended() {
+            return Err(format!("{shown}: nobody can be asked; `--yes` makes the change"));
+        }
+        let answer = services.ask_line("make this change? [y/N] ").unwrap_or_default();
+        if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
+            printer.line("nothing changed");
+            return Ok(("declined", change.path.clone()));
+        }
+    }
+    services.write_settings(&change.path, change.before.as_deref(), change.after.as_deref())?;
+    printer.line(&format!("{title}: done"));
+    if change.agent == HookAgent::Codex && new.contains(" guard hook ") {
+        printer.note(
+            "Codex runs a hook only after you trusted it: start `codex`, type `/hooks`, and trust this one. Until \
+             then, and after each change of it, Codex skips it without a word",
+        );
+    }
+    Ok(("changed", change.path.clone()))
+}
+
+/// Says which other hooks there are, and in which order they run.
+fn others(change: &Change, printer: &Printer) {
+    let text = change.after.as_deref().unwrap_or("");
+    let Ok(hooks) = agent_hooks::found(text, change.agent) else {
+        return;
+    };
+    let other: Vec<String> = hooks
+        .iter()
+        .filter(|hook| !hook.is_guard)
+        .map(|hook| format!("{} {}: {}", hook.list, hook.place, hook.command))
+        .collect();
+    if !other.is_empty() {
+        printer.note(&format!(
+            "other hooks stand there too: {}. All run for each call, and one that refuses is enough; none can take a \
+             refusal of the guard back",
+            other.join("; ")
+        ));
+    }
+}

@@ -1,0 +1,198 @@
+//! `tos guard explain`, `log` and `stats`: what would be decided, and what was.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{ExplainArgs, LogArgs, StatsArgs};
+use crate::{
+    domain::{
+        guard::{
+            HookAgent, Presence, ToolAction, ToolCall,
+            checkpoint::CheckpointCause,
+            log::{GuardStats, LogEntry, PROBE_SESSION},
+        },
+        policy::{Decision, Policy, PolicyLoss},
+    },
+    interfaces::{
+        cli::{
+            commands::policy,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
+        },
+        report::{Printer, printer::TextStyle},
+    },
+    services::guard::Guard,
+};
+
+/// Judges one command; keeps nothing.
+pub(super) fn explain(
+    args: &ExplainArgs,
+    folder: Option<&Path>,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let place = services.guard_place(folder);
+    let settings = services.guard_settings(&place.root).map_err(CliError::Setup)?;
+    let rules = settings.policy().map_err(CliError::Setup)?;
+    let command = policy::command(&args.kind, &args.command)?;
+    let world = services.guard_world(&place, &settings);
+    let losses = Policy::losses(&command, &world);
+    let presence = if args.unattended {
+        Presence::Nobody("nobody can be asked")
+    } else {
+        Presence::Person
+    };
+    let call = ToolCall {
+        agent: HookAgent::Claude,
+        event: String::new(),
+        tool: "Bash".to_owned(),
+        action: ToolAction::Command(command),
+        folder: None,
+        session: String::new(),
+        presence,
+    };
+    let guard = Guard {
+        policy: &rules,
+        world,
+        checkpoints: None,
+        most_files: settings.max_files,
+        most_bytes: settings.max_megabytes << 20,
+        observe: false,
+        own_folders: Vec::new(),
+    };
+    let outcome = guard.judge(&call, &CheckpointCause::default());
+    let decision = outcome.decision_for(presence);
+    let tone = tone_of(decision);
+    let word = printer.paint(tone, decision.as_str());
+    let sentence = outcome.sentence(presence);
+    let sentence = sentence.strip_prefix("tos guard: ").unwrap_or(&sentence);
+    printer.line(&format!("{word}  {sentence}"));
+    for finding in &outcome.findings {
+        printer.line(&format!(
+            "  {:>3}. {}\n       {}: {} by {}",
+            finding.at,
+            finding.words.join(" "),
+            finding.effect,
+            finding.decision.as_str(),
+            finding.rule
+        ));
+    }
+    let kept: Vec<String> = losses.iter().map(said).collect();
+    if decision != Decision::Deny && !kept.is_empty() {
+        printer.line(&format!("kept first, where no commit holds it: {}", kept.join("; ")));
+    }
+    printer.document(&json!({
+        "decision": decision.as_str(), "reason": sentence, "rule": outcome.rule,
+        "findings": outcome.findings, "kept_first": kept,
+    }));
+    Ok(if decision == Decision::Allow {
+        CliExit::Success
+    } else {
+        CliExit::NotDone
+    })
+}
+
+fn said(loss: &PolicyLoss) -> String {
+    match loss {
+        PolicyLoss::Removed(path) => format!("{path} (removed)"),
+        PolicyLoss::Overwritten(path) => format!("{path} (written over)"),
+        PolicyLoss::Uncommitted => "changes that are not committed".to_owned(),
+        PolicyLoss::Untracked { ignored: false } => "untracked files".to_owned(),
+        PolicyLoss::Untracked { ignored: true } => "untracked and ignored files".to_owned(),
+        PolicyLoss::References => "branches, tags and stashes".to_owned(),
+    }
+}
+
+const fn tone_of(decision: Decision) -> TextStyle {
+    match decision {
+        Decision::Allow => TextStyle::Good,
+        Decision::Ask => TextStyle::Warn,
+        Decision::Deny => TextStyle::Bad,
+    }
+}
+
+fn entries(all: bool, folder: Option<&Path>, services: &dyn ServiceFactory) -> Vec<LogEntry> {
+    let root = services.guard_place(folder).root.display().to_string();
+    let mut entries = services.guard_log().read();
+    entries.retain(|entry| {
+        entry.session != PROBE_SESSION && (all || entry.root == root || entry.root.is_empty())
+    });
+    entries
+}
+
+/// Shows the newest entries of the log.
+pub(super) fn log(
+    args: &LogArgs,
+    folder: Option<&Path>,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let mut entries = entries(args.all, folder, services);
+    if args.blocked {
+        entries.retain(|entry| entry.kind != "judged" || entry.decision != "allow");
+    }
+    let shown = &entries[entries.len().saturating_sub(args.last)..];
+    for entry in shown {
+        let time = entry.time.get(..19).unwrap_or(&entry.time).replace('T', " ");
+        let (word, tone) = match (entry.kind.as_str(), entry.answer.as_str()) {
+            ("failed", _) => ("failed", TextStyle::Bad),
+            ("undone", _) => ("undone", TextStyle::Good),
+            (_, "deny") => ("deny", TextStyle::Bad),
+            (_, "ask") => ("ask", TextStyle::Warn),
+            _ => ("allow", TextStyle::Faint),
+        };
+        let subject: String = entry.subject.replace('\n', " ").chars().take(120).collect();
+        let word = printer.paint(tone, word);
+        printer.line(&format!("{time}  {word}  {} {}: {subject}", entry.agent, entry.tool));
+        if !entry.reason.is_empty() {
+            printer.line(&format!("                     {}", entry.reason));
+        }
+        if let Some(number) = entry.checkpoint {
+            printer.line(&format!("                     checkpoint {number}"));
+        }
+    }
+    if shown.is_empty() {
+        printer.line("nothing was judged here");
+    }
+    printer.document(&json!({ "entries": shown }));
+    Ok(CliExit::Success)
+}
+
+/// Adds the log up.
+pub(super) fn stats(
+    args: &StatsArgs,
+    folder: Option<&Path>,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let entries = entries(args.all, folder, services);
+    let stats = GuardStats::of(&entries);
+    let of = |word: &str| stats.decisions.get(word).copied().unwrap_or(0);
+    printer.line(&format!(
+        "{} calls judged: {} passed, {} asked, {} refused; {} could not be judged",
+        stats.judged,
+        of("allow"),
+        of("ask"),
+        of("deny"),
+        stats.failed
+    ));
+    printer.line(&format!(
+        "{} checkpoints made, {} brought back; one judgement takes {:.1} ms (longest {:.1})",
+        stats.checkpoints,
+        stats.undone,
+        micros(stats.median_us),
+        micros(stats.max_us)
+    ));
+    let mut rules: Vec<(&String, &u64)> = stats.rules.iter().collect();
+    rules.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    for (rule, count) in rules {
+        printer.line(&format!("  {count:>5}  {rule}"));
+    }
+    printer.document(&json!(stats));
+    Ok(CliExit::Success)
+}
+
+fn micros(micros: u64) -> f64 {
+    f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1_000.0
+}

@@ -1,0 +1,118 @@
+//! What the commands of the guard may ask the composition root for.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    config::guard::GuardSettings,
+    domain::{guard::HookAgent, policy::PolicyContext},
+    interfaces::cli::{args::GlobalArgs, exit::CliError},
+    ports::{
+        guard::{GuardCheckpoints, GuardLog},
+        runner::CommandRunner,
+    },
+};
+
+/// The project of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardPlace {
+    /// Its root.
+    pub root: PathBuf,
+    /// The folder commands start in.
+    pub folder: PathBuf,
+}
+
+/// How a hook ended that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedHook {
+    /// Its status; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said on standard error.
+    pub stderr: String,
+}
+
+/// What one command runs with.
+pub struct ExecServices {
+    /// Starts it behind the wall and ends its tree.
+    pub runner: Arc<dyn CommandRunner>,
+    /// Whether the wall proved what it promises.
+    pub is_proved: bool,
+    /// What has to be said where it did not.
+    pub notice: Option<String>,
+    /// A folder for what it prints, which goes with this value.
+    pub output: Box<dyn AsRef<Path>>,
+}
+
+impl std::fmt::Debug for ExecServices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecServices").finish_non_exhaustive()
+    }
+}
+
+/// Builds what the guard needs.
+pub trait GuardServiceFactory {
+    /// Returns the project around a folder; the current folder where none is given.
+    fn guard_place(&self, folder: Option<&Path>) -> GuardPlace;
+
+    /// Reads the rules of this person and of a project.
+    fn guard_settings(&self, root: &Path) -> Result<GuardSettings, String>;
+
+    /// Returns the circumstances under which the guard judges.
+    fn guard_world(&self, place: &GuardPlace, settings: &GuardSettings) -> PolicyContext;
+
+    /// Returns folders that agents keep for themselves, absolute.
+    fn agents_own_folders(&self) -> Vec<String>;
+
+    /// Builds the checkpoints of the guard.
+    fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints>;
+
+    /// Builds the log of the guard.
+    fn guard_log(&self) -> Arc<dyn GuardLog>;
+
+    /// Removes secrets from a text.
+    fn without_secrets(&self, text: &str) -> String;
+
+    /// Returns the present time as RFC 3339.
+    fn time_stamp(&self) -> String;
+
+    /// Returns how long this process has run, in microseconds.
+    fn micros(&self) -> u64;
+
+    /// Returns the settings file of an agent: of this person, or of a project.
+    fn agent_settings(&self, agent: HookAgent, project: Option<&Path>) -> Result<PathBuf, CliError>;
+
+    /// Returns whether this person seems to use an agent.
+    fn uses_agent(&self, agent: HookAgent) -> bool;
+
+    /// Reads a settings file; `None` where there is none.
+    fn read_settings(&self, path: &Path) -> Result<Option<String>, String>;
+
+    /// Replaces a settings file if it still is what was read; `None` removes it.
+    fn write_settings(
+        &self,
+        path: &Path,
+        before: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<(), String>;
+
+    /// Returns the path by which this program is started.
+    fn own_program(&self) -> Result<PathBuf, CliError>;
+
+    /// Runs a hook command with a call on its standard input.
+    fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String>;
+
+    /// Builds what one command runs with in a project; the whole output of a stream is at most so many bytes.
+    fn exec(
+        &self,
+        global: &GlobalArgs,
+        place: &GuardPlace,
+        most_output: u64,
+    ) -> Result<ExecServices, CliError>;
+
+    /// Returns what a program says when it is asked for its version; `None` where it cannot be started.
+    fn version_of(&self, program: &Path) -> Option<String>;
+}

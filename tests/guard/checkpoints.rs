@@ -1,0 +1,221 @@
+//! Work that no commit holds may go once it is kept, and comes back.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+
+use serde_json::json;
+
+use crate::{bench::Bench, repository};
+
+/// Lets a command through, runs it, and returns the number of the checkpoint that was made first.
+fn lost(bench: &Bench, command: &str) -> u32 {
+    let before = bench.own_state();
+    let ended = bench.claude(command);
+    assert_eq!(ended.decision().0, "", "{ended:?}");
+    assert_eq!(bench.own_state(), before, "the guard touches nothing of the user's");
+    let note = ended.note();
+    assert!(note.contains("tos guard undo"), "{command}: {ended:?}");
+    bench.run(command);
+    let number = note.split("tos guard undo ").nth(1).unwrap();
+    number.split('`').next().unwrap().parse().unwrap()
+}
+
+fn undo(bench: &Bench, number: u32) -> String {
+    let ended = bench.tos(&["guard", "undo", &number.to_string()]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    format!("{}{}", ended.stdout, ended.stderr)
+}
+
+#[test]
+fn untracked_files_come_back_with_their_bytes_modes_and_links() {
+    let bench = Bench::new();
+    bench.write("notes/deep/a.md", "one\r\n");
+    fs::write(bench.root.join("notes/b.bin"), [0_u8, 159, 146, 150]).unwrap();
+    bench.write("notes/run.sh", "#!/bin/sh\n");
+    let script = bench.root.join("notes/run.sh");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("deep/a.md", bench.root.join("notes/link")).unwrap();
+    let number = lost(&bench, "rm -rf notes");
+    assert!(!bench.root.join("notes").exists());
+    undo(&bench, number);
+    assert_eq!(bench.read("notes/deep/a.md").as_deref(), Some("one\r\n"));
+    assert_eq!(fs::read(bench.root.join("notes/b.bin")).unwrap(), [0, 159, 146, 150]);
+    assert_eq!(fs::metadata(&script).unwrap().permissions().mode() & 0o111, 0o111);
+    assert_eq!(fs::read_link(bench.root.join("notes/link")).unwrap().to_str(), Some("deep/a.md"));
+}
+
+#[test]
+fn changes_that_are_not_committed_come_back_whatever_threw_them_away() {
+    for command in [
+        "git reset --hard -q",
+        "git checkout -q -- .",
+        "git restore .",
+        "git checkout -q -f",
+        "rm a.txt",
+        "echo gone > a.txt",
+        "git rm -q -f a.txt",
+    ] {
+        let bench = Bench::new();
+        bench.write("a.txt", "a\nmy work\n");
+        let number = lost(&bench, command);
+        assert_ne!(bench.read("a.txt").as_deref(), Some("a\nmy work\n"), "{command}");
+        undo(&bench, number);
+        assert_eq!(bench.read("a.txt").as_deref(), Some("a\nmy work\n"), "{command}");
+    }
+}
+
+#[test]
+fn what_git_cleans_away_comes_back_and_what_tools_make_is_not_kept() {
+    let bench = Bench::new();
+    bench.write("idea.txt", "idea");
+    bench.write("data/results.csv", "1,2\n");
+    bench.write("node_modules/x/index.js", "x");
+    let number = lost(&bench, "git clean -fdxq");
+    undo(&bench, number);
+    assert_eq!(bench.read("idea.txt").as_deref(), Some("idea"));
+    assert_eq!(bench.read("data/results.csv").as_deref(), Some("1,2\n"));
+    assert_eq!(bench.read("node_modules/x/index.js"), None);
+}
+
+#[test]
+fn an_ignored_file_below_an_ignored_folder_is_kept_when_it_is_named() {
+    let bench = Bench::new();
+    bench.write("data/results.csv", "1,2\n");
+    let number = lost(&bench, "rm data/results.csv");
+    undo(&bench, number);
+    assert_eq!(bench.read("data/results.csv").as_deref(), Some("1,2\n"));
+    assert_eq!(bench.claude("rm -rf node_modules").stdout, "", "nothing to keep");
+}
+
+#[test]
+fn what_is_committed_needs_no_checkpoint() {
+    let bench = Bench::new();
+    for command in ["rm a.txt", "rm -rf src", "git reset --hard", "git clean -fd", "echo x > a.txt"] {
+        assert_eq!(bench.claude(command).stdout, "", "{command}");
+    }
+    assert!(bench.tos(&["guard", "undo"]).stdout.contains("no checkpoint"));
+}
+
+#[test]
+fn a_branch_and_a_stash_that_were_dropped_come_back() {
+    let bench = Bench::new();
+    bench.git(&["checkout", "-q", "-b", "topic"]);
+    bench.write("topic.txt", "t");
+    bench.git(&["add", "-A"]);
+    bench.git(&["commit", "-q", "-m", "topic"]);
+    let tip = bench.git(&["rev-parse", "topic"]);
+    bench.git(&["checkout", "-q", "main"]);
+    let number = lost(&bench, "git branch -q -D topic");
+    undo(&bench, number);
+    assert_eq!(bench.git(&["rev-parse", "topic"]), tip);
+    bench.write("a.txt", "stashed\n");
+    bench.git(&["stash", "-q"]);
+    let number = lost(&bench, "git stash drop -q");
+    assert_eq!(bench.git(&["stash", "list"]), "");
+    undo(&bench, number);
+    bench.git(&["stash", "pop", "-q"]);
+    assert_eq!(bench.read("a.txt").as_deref(), Some("stashed\n"));
+}
+
+#[test]
+fn an_undo_can_be_undone_and_says_what_stood_there() {
+    let bench = Bench::new();
+    bench.write("n.txt", "old");
+    let number = lost(&bench, "rm n.txt");
+    bench.write("n.txt", "new");
+    let said = undo(&bench, number);
+    assert_eq!(bench.read("n.txt").as_deref(), Some("old"));
+    let kept = said.split("is checkpoint ").nth(1).unwrap();
+    let kept: u32 = kept.split(';').next().unwrap().parse().unwrap();
+    undo(&bench, kept);
+    assert_eq!(bench.read("n.txt").as_deref(), Some("new"));
+    let unknown = bench.tos(&["guard", "undo", "99"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.stderr.contains("no checkpoint 99"), "{unknown:?}");
+}
+
+#[test]
+fn what_cannot_be_kept_is_asked_about_and_refused_where_nobody_is_there() {
+    let bench = Bench::new();
+    bench.write("nested/x", "x");
+    repository::init(&bench.root.join("nested"));
+    let ended = bench.claude("rm -rf nested");
+    let (decision, reason) = ended.decision();
+    assert_eq!(decision, "ask", "{ended:?}");
+    assert!(reason.contains("a repository of its own"), "{reason}");
+    assert_eq!(bench.claude_in("rm -rf nested", &bench.root, "bypassPermissions").decision().0, "deny");
+    bench.write("big.txt", &"x".repeat(2 << 20));
+    bench.write(".tos/guard.toml", "max_megabytes = 1\n");
+    let (decision, reason) = bench.claude("rm big.txt").decision();
+    assert_eq!(decision, "ask");
+    assert!(reason.contains("more than 1 MiB"), "{reason}");
+}
+
+#[test]
+fn a_project_in_no_repository_is_kept_in_the_state_of_tos() {
+    let bench = Bench::without_repository();
+    bench.write("novel/chapter.txt", "It was");
+    let ended = bench.claude("rm -rf novel");
+    assert!(ended.note().contains("tos guard undo 1"), "{ended:?}");
+    bench.run("rm -rf novel");
+    undo(&bench, 1);
+    assert_eq!(bench.read("novel/chapter.txt").as_deref(), Some("It was"));
+}
+
+#[test]
+fn a_linked_work_tree_has_checkpoints_of_its_own() {
+    let bench = Bench::new();
+    let other = bench.home().join("other");
+    bench.git(&["worktree", "add", "-q", other.to_str().unwrap(), "-b", "side"]);
+    fs::write(other.join("w.txt"), "w").unwrap();
+    let ended = bench.claude_in("rm w.txt", &other, "default");
+    assert!(ended.note().contains("undo 1"), "{ended:?}");
+    fs::remove_file(other.join("w.txt")).unwrap();
+    assert!(bench.tos(&["guard", "undo"]).stdout.contains("no checkpoint"));
+    let mut command = bench.command(&["guard", "undo", "1"]);
+    let undone: std::process::Output = command.current_dir(&other).output().unwrap();
+    assert!(undone.status.success(), "{undone:?}");
+    assert_eq!(fs::read_to_string(other.join("w.txt")).unwrap(), "w");
+}
+
+#[test]
+fn a_tool_that_writes_over_untracked_work_keeps_it_and_an_edit_does_not() {
+    let bench = Bench::new();
+    bench.write("draft.md", "mine");
+    let input = json!({ "file_path": bench.root.join("draft.md"), "content": "x" });
+    let ended = bench.tool(&bench.root, "acceptEdits", "Write", &input);
+    assert!(ended.note().contains("draft.md"), "{ended:?}");
+    let again = bench.tool(&bench.root, "acceptEdits", "Write", &input);
+    assert!(again.note().contains("undo 1"), "the same is kept once: {again:?}");
+    let edit = bench.tool(&bench.root, "acceptEdits", "Edit", &input);
+    assert_eq!(edit.stdout, "");
+}
+
+#[test]
+fn a_file_behind_a_link_or_in_a_folder_s_place_is_not_written() {
+    let bench = Bench::new();
+    bench.write("d/x.txt", "x");
+    let number = lost(&bench, "rm -rf d");
+    std::os::unix::fs::symlink("/tmp", bench.root.join("d")).unwrap();
+    let refused = bench.tos(&["guard", "undo", &number.to_string()]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("symbolic link"), "{refused:?}");
+    assert!(!std::path::Path::new("/tmp/x.txt").exists());
+}
+
+#[test]
+fn git_itself_finds_nothing_wrong_with_a_checkpoint() {
+    let bench = Bench::new();
+    bench.write("a-b/x", "1");
+    bench.write("a.b", "2");
+    bench.write("a/y", "3");
+    bench.write("a0", "4");
+    let number = lost(&bench, "rm -rf a-b a.b a a0");
+    let fsck = Command::new("git")
+        .args(["fsck", "--strict", "--no-dangling"])
+        .current_dir(&bench.root)
+        .output()
+        .unwrap();
+    assert!(fsck.status.success(), "{fsck:?}");
+    undo(&bench, number);
+    assert_eq!(bench.read("a/y").as_deref(), Some("3"));
+}
