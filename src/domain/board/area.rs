@@ -1,7 +1,7 @@
 //! Areas: do two sets of path patterns name a common file?
 //!
 //! Patterns know `*` and `?` within a name, and `**` for any number of folders. `src/a` and `src/a/` mean everything below,
-//! too. The answer is exact for these patterns; what is written otherwise (`[…]`, `{…}`) counts as any text.
+//! too; `src/a.rs` is a file. The answer is exact for these patterns; what is written otherwise (`[…]`, `{…}`) counts as any text.
 
 /// Returns the first pair of patterns that can name the same file.
 pub fn overlap<'a>(one: &'a [String], other: &'a [String]) -> Option<(&'a str, &'a str)> {
@@ -13,19 +13,22 @@ pub fn overlap<'a>(one: &'a [String], other: &'a [String]) -> Option<(&'a str, &
 
 /// Returns whether two patterns can name the same file.
 pub fn patterns_overlap(one: &str, other: &str) -> bool {
-    let (one, other) = (segments(one), segments(other));
-    // A name stands for what lies below it, so one pattern may go on where the other ends.
-    let open = |segments: &[String]| {
-        let mut open = segments.to_vec();
-        open.push("**".to_owned());
-        open
-    };
-    meet(&open(&one), &open(&other))
+    meet(&segments(one), &segments(other))
 }
 
 fn segments(pattern: &str) -> Vec<String> {
-    let names = pattern.split('/').filter(|name| !matches!(*name, "" | "."));
-    names.map(plain).collect()
+    let names = pattern
+        .split('/')
+        .filter(|name| !matches!(*name, "" | "."));
+    let mut names: Vec<String> = names.map(plain).collect();
+    // What has an extension is a file, and anything else stands for what lies below it, too.
+    let is_file = names
+        .last()
+        .is_some_and(|name| name.trim_start_matches('.').contains('.'));
+    if !is_file || pattern.ends_with('/') {
+        names.push("**".to_owned());
+    }
+    names
 }
 
 /// Turns what is not understood into any text, so that an overlap is rather seen than missed.

@@ -530,7 +530,7 @@ impl Board {
             ));
         }
         if waiting > 0 && judges_away && !hatch.armed && !hatch.by_person {
-            steps.push((0, Step::Revive(waiting)));
+            steps.insert(0, (0, Step::Revive(waiting)));
         }
     }
 
@@ -542,7 +542,8 @@ impl Board {
             Some(process) if process.status == ProcessStatus::Idle => 0,
             Some(process) => {
                 let ended = process.finished_at.unwrap_or_default();
-                let armed = self.hatch().since.unwrap_or_default();
+                let hatch = self.hatch();
+                let armed = hatch.since.filter(|_| hatch.armed).unwrap_or_default();
                 // Arming looks at once.
                 if armed >= ended {
                     0
