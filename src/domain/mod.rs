@@ -6,6 +6,7 @@
 )]
 
 pub mod agent;
+pub mod board;
 pub mod checkpoint;
 pub mod command;
 pub mod drill;

@@ -1,0 +1,236 @@
+//! Making and changing tasks: what is wrong with a task is said before it is on the board.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Answer, Board, Dependency, Draft, Effect, Refusal, RefusalCode, Role, TaskEvent, TaskId,
+    TaskSpec, TaskStatus,
+};
+
+/// How long a title may be.
+const TITLE: usize = 300;
+/// How long a goal may be.
+const GOAL: usize = 64 * 1024;
+/// How many entries a list may have.
+const ENTRIES: usize = 200;
+/// The highest and, negated, the lowest priority.
+const PRIORITY: i32 = 1000;
+/// The kinds of change.
+const CLASSES: [&str; 6] = ["", "fix", "feature", "test", "deps", "refactor"];
+
+impl Board {
+    pub(super) fn create_task(&self, draft: &mut Draft, spec: &TaskSpec) -> Result<(), Refusal> {
+        if !spec.key.is_empty()
+            && let Some(known) = self.task_by_key(&spec.key)
+        {
+            draft.answer(Answer::Task {
+                task: known.id,
+                created: false,
+            });
+            return Ok(());
+        }
+        let id = TaskId(self.globals.last_task.0 + 1);
+        self.check_spec(id, spec)?;
+        draft.event(TaskEvent::Created {
+            task: id,
+            spec: Box::new(spec.clone()),
+        });
+        if !spec.link.is_empty() {
+            draft.effect(Effect::Link { task: id });
+        }
+        draft.answer(Answer::Task {
+            task: id,
+            created: true,
+        });
+        Ok(())
+    }
+
+    pub(super) fn edit_task(
+        &self,
+        draft: &mut Draft,
+        id: TaskId,
+        spec: &TaskSpec,
+    ) -> Result<(), Refusal> {
+        let task = self.known_task(id)?;
+        let is_examined = self.live_judgements().any(|judgement| judgement.task == id);
+        if task.status == TaskStatus::Running || is_examined || task.merge.is_some() {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{id} is {} and cannot be changed now", task.status_words()),
+                format!("wait, or `tos board cancel {}` and make another", id.0),
+            ));
+        }
+        if task.status.is_final() {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!(
+                    "{id} is {} and cannot be changed any more",
+                    task.status.as_str()
+                ),
+                "make another task",
+            ));
+        }
+        if !spec.key.is_empty()
+            && self
+                .task_by_key(&spec.key)
+                .is_some_and(|other| other.id != id)
+        {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                "another task has this key",
+                "use another key",
+            ));
+        }
+        self.check_spec(id, spec)?;
+        draft.event(TaskEvent::Edited {
+            task: id,
+            spec: Box::new(spec.clone()),
+        });
+        draft.answer(Answer::Task {
+            task: id,
+            created: false,
+        });
+        Ok(())
+    }
+
+    /// Returns a task, or says that there is none.
+    pub(super) fn known_task(&self, id: TaskId) -> Result<&super::Task, Refusal> {
+        self.task(id).ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::NotFound,
+                format!("there is no {id}"),
+                "`tos board list` shows the tasks",
+            )
+        })
+    }
+
+    pub(super) fn check_spec(&self, id: TaskId, spec: &TaskSpec) -> Result<(), Refusal> {
+        check_texts(spec)?;
+        if spec.role == Role::Judge {
+            return Err(invalid(
+                "`role` is judge, and judges carry out no tasks; use worker, tester or docser",
+            ));
+        }
+        if spec.priority.abs() > PRIORITY {
+            return Err(invalid(format!(
+                "`priority` is {}; it goes from -{PRIORITY} to {PRIORITY}",
+                spec.priority
+            )));
+        }
+        if spec.timebox_minutes > 7 * 24 * 60 {
+            return Err(invalid("`timebox_minutes` is more than a week"));
+        }
+        for dependency in &spec.dependencies {
+            self.check_dependency(id, dependency)?;
+        }
+        Ok(())
+    }
+
+    fn check_dependency(&self, id: TaskId, dependency: &Dependency) -> Result<(), Refusal> {
+        let needed = dependency.task;
+        if needed == id {
+            return Err(invalid(format!("{id} depends on itself")));
+        }
+        let Some(task) = self.task(needed) else {
+            return Err(invalid(format!(
+                "it depends on {needed}, which does not exist"
+            )));
+        };
+        if task.status == TaskStatus::Cancelled && dependency.on_fail == super::OnFail::Block {
+            return Err(invalid(format!(
+                "it depends on {needed}, which is cancelled"
+            )));
+        }
+        if self.leads_to(needed, id) {
+            return Err(invalid(format!(
+                "{id} and {needed} would wait for each other"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Returns whether a task depends on another, directly or not.
+    fn leads_to(&self, from: TaskId, to: TaskId) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(id) = open.pop() {
+            if id == to {
+                return true;
+            }
+            if seen.insert(id)
+                && let Some(task) = self.task(id)
+            {
+                open.extend(
+                    task.spec
+                        .dependencies
+                        .iter()
+                        .map(|dependency| dependency.task),
+                );
+            }
+        }
+        false
+    }
+}
+
+fn check_texts(spec: &TaskSpec) -> Result<(), Refusal> {
+    if spec.title.trim().is_empty() {
+        return Err(invalid("`title` is empty"));
+    }
+    if spec.title.len() > TITLE || spec.title.contains('\n') {
+        return Err(invalid(format!(
+            "`title` must be one line of at most {TITLE} bytes"
+        )));
+    }
+    if spec.goal.len() > GOAL {
+        return Err(invalid(format!(
+            "`goal` has {} bytes; at most {GOAL} are possible",
+            spec.goal.len()
+        )));
+    }
+    let texts = [
+        &spec.key,
+        &spec.link,
+        &spec.agent,
+        &spec.branch,
+        &spec.source,
+    ];
+    if texts.iter().any(|text| text.len() > TITLE) {
+        return Err(invalid(format!(
+            "`key`, `link`, `agent`, `branch` and `source` have at most {TITLE} bytes"
+        )));
+    }
+    if !CLASSES.contains(&spec.class.as_str()) {
+        return Err(invalid(format!(
+            "`class` is \"{}\"; it is one of fix, feature, test, deps, refactor",
+            spec.class
+        )));
+    }
+    let lists = [
+        &spec.paths,
+        &spec.context_files,
+        &spec.test_command,
+        &spec.may_change_checks,
+        &spec.allowed_imports,
+    ];
+    if lists.iter().any(|list| list.len() > ENTRIES) || spec.dependencies.len() > ENTRIES {
+        return Err(invalid(format!("a list has more than {ENTRIES} entries")));
+    }
+    if lists
+        .iter()
+        .any(|list| list.iter().any(|text| text.len() > 4096))
+    {
+        return Err(invalid("an entry of a list has more than 4096 bytes"));
+    }
+    let outside =
+        |path: &&String| path.starts_with('/') || path.split('/').any(|name| name == "..");
+    if let Some(path) = spec.paths.iter().chain(&spec.context_files).find(outside) {
+        return Err(invalid(format!(
+            "\"{path}\" is not below the root; paths are written from the root on, without `..`"
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn invalid(reason: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalCode::Invalid, reason, "")
+}

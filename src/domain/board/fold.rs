@@ -1,0 +1,540 @@
+//! Folding events into the state: what an event means, without deciding anything.
+//!
+//! Here are the ways to change one thing, and the events about tasks and the system; [`super::fold_work`] has the rest.
+
+use std::sync::Arc;
+
+use super::{
+    Agent, AgentId, AgentStatus, Approval, ApprovalId, BlockReason, Board, Cycle, EntityKey, Event,
+    EventKind, Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus,
+    Millis, Plan, PlanId, PlanStatus, Process, ProcessName, ProcessStatus, QuotaPause, Resolver,
+    Run, RunId, RunStatus, Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId, TaskSpec,
+    TaskStatus,
+    fold_count::{count_block, count_failure, count_requeue, learn, place},
+};
+
+impl Board {
+    /// Folds an event into the state.
+    pub fn apply(&mut self, event: &Event) {
+        let at = event.at;
+        let globals = self.globals_mut();
+        globals.now = globals.now.max(at);
+        globals.events += 1;
+        match &event.what {
+            EventKind::Task(event) => self.fold_task(event, at),
+            EventKind::Run(event) => self.fold_run(event, at),
+            EventKind::Judge(event) => self.fold_judge(event, at),
+            EventKind::Process(event) => self.fold_process(event, at),
+            EventKind::System(event) => self.fold_system(event, at),
+        }
+    }
+
+    pub(super) fn globals_mut(&mut self) -> &mut Globals {
+        self.dirty.insert(EntityKey::Globals);
+        Arc::make_mut(&mut self.globals)
+    }
+
+    /// Changes a task and what follows from it.
+    pub(super) fn change_task(&mut self, id: TaskId, at: Millis, change: impl FnOnce(&mut Task)) {
+        let Some(mut task) = self.tasks.get(&id).cloned() else {
+            return;
+        };
+        self.unindex(&task);
+        let own = Arc::make_mut(&mut task);
+        change(own);
+        own.updated_at = at;
+        self.dirty.insert(EntityKey::Task(id));
+        self.insert_task(task);
+    }
+
+    fn unindex(&mut self, task: &Task) {
+        self.index.queued.remove(&task.id);
+        self.index.in_flight.remove(&task.id);
+        self.index.waiting.remove(&task.id);
+        if let Some(count) = self.index.counts.get_mut(&(task.status, task.block)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn insert_task(&mut self, task: Arc<Task>) {
+        let id = task.id;
+        match task.status {
+            TaskStatus::Queued => drop(self.index.queued.insert(id)),
+            TaskStatus::Failed | TaskStatus::Blocked => drop(self.index.waiting.insert(id)),
+            TaskStatus::Running | TaskStatus::Done | TaskStatus::Cancelled => {}
+        }
+        if task.is_in_flight() {
+            self.index.in_flight.insert(id);
+        }
+        if !task.spec.key.is_empty() {
+            self.index.keys.insert(task.spec.key.clone(), id);
+        }
+        *self
+            .index
+            .counts
+            .entry((task.status, task.block))
+            .or_default() += 1;
+        self.tasks.insert(id, task);
+    }
+
+    pub(super) fn insert_run(&mut self, run: Arc<Run>) {
+        if run.status == RunStatus::Running {
+            self.index.live_runs.insert(run.id);
+        } else {
+            self.index.live_runs.remove(&run.id);
+        }
+        self.runs.insert(run.id, run);
+    }
+
+    pub(super) fn insert_judgement(&mut self, judgement: Arc<Judgement>) {
+        if judgement.finished_at.is_none() {
+            self.index.live_judgements.insert(judgement.id);
+        } else {
+            self.index.live_judgements.remove(&judgement.id);
+        }
+        self.judgements.insert(judgement.id, judgement);
+    }
+
+    pub(super) fn insert_merge(&mut self, merge: Arc<MergeQueueEntry>) {
+        if merge.status.is_open() {
+            self.index.open_merges.insert(merge.id);
+        } else {
+            self.index.open_merges.remove(&merge.id);
+        }
+        self.merges.insert(merge.id, merge);
+    }
+
+    pub(super) fn insert_approval(&mut self, approval: Arc<Approval>) {
+        if approval.answered_at.is_none() {
+            self.index.open_approvals.insert(approval.id);
+        } else {
+            self.index.open_approvals.remove(&approval.id);
+        }
+        self.approvals.insert(approval.id, approval);
+    }
+
+    pub(super) fn change_run(&mut self, id: RunId, change: impl FnOnce(&mut Run)) {
+        let Some(mut run) = self.runs.get(&id).cloned() else {
+            return;
+        };
+        change(Arc::make_mut(&mut run));
+        self.dirty.insert(EntityKey::Run(id));
+        self.insert_run(run);
+    }
+
+    pub(super) fn change_judgement(
+        &mut self,
+        id: JudgementId,
+        change: impl FnOnce(&mut Judgement),
+    ) {
+        let Some(mut judgement) = self.judgements.get(&id).cloned() else {
+            return;
+        };
+        change(Arc::make_mut(&mut judgement));
+        self.dirty.insert(EntityKey::Judgement(id));
+        self.insert_judgement(judgement);
+    }
+
+    pub(super) fn change_merge(&mut self, id: MergeId, change: impl FnOnce(&mut MergeQueueEntry)) {
+        let Some(mut merge) = self.merges.get(&id).cloned() else {
+            return;
+        };
+        change(Arc::make_mut(&mut merge));
+        self.dirty.insert(EntityKey::Merge(id));
+        self.insert_merge(merge);
+    }
+
+    fn change_approval(&mut self, id: ApprovalId, change: impl FnOnce(&mut Approval)) {
+        let Some(mut approval) = self.approvals.get(&id).cloned() else {
+            return;
+        };
+        change(Arc::make_mut(&mut approval));
+        self.dirty.insert(EntityKey::Approval(id));
+        self.insert_approval(approval);
+    }
+
+    pub(super) fn change_process(&mut self, name: ProcessName, change: impl FnOnce(&mut Process)) {
+        self.dirty.insert(EntityKey::Process(name));
+        let process = self
+            .processes
+            .entry(name)
+            .or_insert_with(|| Arc::new(Process::new(name)));
+        change(Arc::make_mut(process));
+    }
+
+    /// Sets what an agent does; agents exist from their first start on.
+    pub(super) fn set_agent(
+        &mut self,
+        id: AgentId,
+        status: AgentStatus,
+        task: Option<TaskId>,
+        at: Millis,
+    ) {
+        let Some(role) = id.role() else { return };
+        self.dirty.insert(EntityKey::Agent(id));
+        self.agents.insert(
+            id,
+            Agent {
+                id,
+                role,
+                status,
+                task,
+                since: at,
+            },
+        );
+    }
+
+    /// Lets an agent wait for work again, unless its process is no longer up.
+    pub(super) fn free_agent(&mut self, id: AgentId, at: Millis) {
+        let status = if self.is_up(id) {
+            AgentStatus::Idle
+        } else {
+            AgentStatus::Offline
+        };
+        self.set_agent(id, status, None, at);
+    }
+
+    fn change_plan(&mut self, id: PlanId, change: impl FnOnce(&mut Plan)) {
+        if let Some(plan) = self.plans.get_mut(&id) {
+            change(Arc::make_mut(plan));
+            self.dirty.insert(EntityKey::Plan(id));
+        }
+    }
+
+    pub(super) fn change_cycle(&mut self, change: impl FnOnce(&mut Cycle)) {
+        let open = self
+            .cycles
+            .values_mut()
+            .next_back()
+            .filter(|cycle| cycle.ended_at.is_none());
+        if let Some(cycle) = open {
+            change(cycle);
+            self.dirty.insert(EntityKey::Cycle(cycle.number));
+        }
+    }
+
+    fn fold_task(&mut self, event: &TaskEvent, at: Millis) {
+        match event {
+            TaskEvent::Created { task, spec } => self.fold_created(*task, spec, at),
+            TaskEvent::Edited { task, spec } => {
+                let old = self
+                    .task(*task)
+                    .map(|task| task.spec.key.clone())
+                    .unwrap_or_default();
+                self.index.keys.remove(&old);
+                self.change_task(*task, at, |task| task.spec = (**spec).clone());
+            }
+            TaskEvent::Linked { task, detail, .. } => self.change_task(*task, at, |task| {
+                place(task, TaskStatus::Queued, None, at);
+                task.resolver = Resolver::Dispatcher;
+                task.detail.clone_from(detail);
+            }),
+            TaskEvent::Requeued {
+                task,
+                cause,
+                detail,
+                lesson,
+            } => {
+                self.change_task(*task, at, |task| {
+                    place(task, TaskStatus::Queued, None, at);
+                    task.resolver = Resolver::Dispatcher;
+                    task.detail.clone_from(detail);
+                    count_requeue(task, *cause);
+                    learn(task, lesson.as_ref());
+                });
+            }
+            TaskEvent::Failed {
+                task,
+                failure,
+                detail,
+                signature,
+                retry_at,
+                lesson,
+            } => {
+                self.change_task(*task, at, |task| {
+                    place(task, TaskStatus::Failed, None, at);
+                    task.resolver = Resolver::CycleManager;
+                    task.not_before = Some(*retry_at);
+                    task.detail.clone_from(detail);
+                    count_failure(task, *failure, signature);
+                    learn(task, lesson.as_ref());
+                });
+            }
+            TaskEvent::Blocked {
+                task,
+                reason,
+                detail,
+                resolver,
+                until,
+                failure,
+                signature,
+                lesson,
+            } => {
+                self.change_task(*task, at, |task| {
+                    place(task, TaskStatus::Blocked, Some(*reason), at);
+                    task.resolver = *resolver;
+                    task.not_before = *until;
+                    task.detail.clone_from(detail);
+                    count_block(task, *reason);
+                    if let Some(failure) = failure {
+                        count_failure(task, *failure, signature);
+                    }
+                    learn(task, lesson.as_ref());
+                });
+            }
+            TaskEvent::Cancelled { task, detail, by } => self.change_task(*task, at, |task| {
+                place(task, TaskStatus::Cancelled, None, at);
+                task.resolver = Resolver::Nobody;
+                task.detail = format!("{detail} ({by})");
+            }),
+            TaskEvent::Done { task, commit } => {
+                self.change_task(*task, at, |task| {
+                    place(task, TaskStatus::Done, None, at);
+                    task.resolver = Resolver::Nobody;
+                    task.merged = Some(commit.clone());
+                    task.detail = "merged".to_owned();
+                });
+                self.change_cycle(|cycle| cycle.merged += 1);
+            }
+            TaskEvent::Asked {
+                approval,
+                task,
+                subject,
+                question,
+            } => {
+                self.globals_mut().last_approval = *approval;
+                self.dirty.insert(EntityKey::Approval(*approval));
+                self.insert_approval(Arc::new(Approval {
+                    id: *approval,
+                    task: *task,
+                    subject: subject.clone(),
+                    question: question.clone(),
+                    asked_at: at,
+                    answer: None,
+                    by: String::new(),
+                    answered_at: None,
+                }));
+                self.change_task(*task, at, |task| task.approval = Some(*approval));
+            }
+            TaskEvent::Answered {
+                approval,
+                allow,
+                by,
+            } => self.fold_answered(*approval, *allow, by, at),
+        }
+    }
+
+    fn fold_created(&mut self, id: TaskId, spec: &TaskSpec, at: Millis) {
+        let is_linked = !spec.link.is_empty();
+        self.globals_mut().last_task = id;
+        self.dirty.insert(EntityKey::Task(id));
+        self.insert_task(Arc::new(Task {
+            id,
+            spec: spec.clone(),
+            status: if is_linked {
+                TaskStatus::Blocked
+            } else {
+                TaskStatus::Queued
+            },
+            block: is_linked.then_some(BlockReason::IssueLinking),
+            detail: String::new(),
+            resolver: if is_linked {
+                Resolver::Linker
+            } else {
+                Resolver::Dispatcher
+            },
+            not_before: None,
+            since: at,
+            created_at: at,
+            updated_at: at,
+            counters: TaskCounters::default(),
+            failure: None,
+            signature: String::new(),
+            lessons: Vec::new(),
+            run: None,
+            kept: None,
+            judgement: None,
+            merge: None,
+            approval: None,
+            approved: false,
+            spent: Spend::default(),
+            allowance: 0,
+            merged: None,
+        }));
+    }
+
+    fn fold_answered(&mut self, id: ApprovalId, allow: Option<bool>, by: &str, at: Millis) {
+        let Some(task) = self.approval(id).map(|approval| approval.task) else {
+            return;
+        };
+        let is_start = self
+            .approval(id)
+            .is_some_and(|approval| approval.subject == super::ApprovalSubject::Start);
+        self.change_approval(id, |approval| {
+            approval.answer = allow;
+            by.clone_into(&mut approval.by);
+            approval.answered_at = Some(at);
+        });
+        self.change_task(task, at, |task| {
+            task.approval = None;
+            task.approved |= is_start && allow == Some(true);
+        });
+    }
+
+    fn fold_system(&mut self, event: &SystemEvent, at: Millis) {
+        match event {
+            SystemEvent::Started { instance } => self.fold_service_started(instance, at),
+            SystemEvent::Configured { settings } => {
+                self.globals_mut().settings = (**settings).clone()
+            }
+            SystemEvent::HatchArmed { source, by_person } => {
+                self.globals_mut().hatch = Hatch {
+                    armed: true,
+                    since: Some(at),
+                    source: source.clone(),
+                    by_person: *by_person,
+                };
+            }
+            SystemEvent::HatchDisarmed { source, by_person } => {
+                self.globals_mut().hatch = Hatch {
+                    armed: false,
+                    since: Some(at),
+                    source: source.clone(),
+                    by_person: *by_person,
+                };
+            }
+            SystemEvent::Held { detail, by, until } => {
+                self.globals_mut().hold = Some(Hold {
+                    detail: detail.clone(),
+                    by: by.clone(),
+                    since: at,
+                    until: *until,
+                });
+            }
+            SystemEvent::Resumed { .. } => self.globals_mut().hold = None,
+            SystemEvent::QuotaPaused {
+                agent,
+                until,
+                detail,
+            } => {
+                self.dirty.insert(EntityKey::Pause(agent.clone()));
+                let count = self.pauses.get(agent).map_or(0, |pause| pause.count);
+                let pause = QuotaPause {
+                    agent: agent.clone(),
+                    until: *until,
+                    since: at,
+                    detail: detail.clone(),
+                    count: count + 1,
+                };
+                self.pauses.insert(agent.clone(), pause);
+            }
+            SystemEvent::QuotaResumed { agent } => {
+                self.dirty.insert(EntityKey::Pause(agent.clone()));
+                self.pauses.remove(agent);
+            }
+            SystemEvent::CycleStarted { number } => {
+                self.dirty.insert(EntityKey::Cycle(*number));
+                let cycle = Cycle {
+                    number: *number,
+                    started_at: at,
+                    ended_at: None,
+                    trigger: String::new(),
+                    succeeded: 0,
+                    failed: 0,
+                    merged: 0,
+                };
+                self.cycles.insert(*number, cycle);
+            }
+            SystemEvent::CycleEnded { trigger, .. } => self.change_cycle(|cycle| {
+                cycle.ended_at = Some(at);
+                cycle.trigger.clone_from(trigger);
+            }),
+            SystemEvent::PlanRequested { plan, requirement } => {
+                self.globals_mut().last_plan = *plan;
+                self.dirty.insert(EntityKey::Plan(*plan));
+                let made = Plan {
+                    id: *plan,
+                    requirement: requirement.clone(),
+                    status: PlanStatus::Planning,
+                    tasks: Vec::new(),
+                    detail: String::new(),
+                    created_at: at,
+                    finished_at: None,
+                };
+                self.plans.insert(*plan, Arc::new(made));
+            }
+            SystemEvent::PlanFinished { plan, tasks, error } => self.change_plan(*plan, |plan| {
+                plan.status = if error.is_some() {
+                    PlanStatus::Failed
+                } else {
+                    PlanStatus::Planned
+                };
+                plan.tasks.clone_from(tasks);
+                plan.detail = error.clone().unwrap_or_default();
+                plan.finished_at = Some(at);
+            }),
+            SystemEvent::Cleaned { .. } => self.fold_cleaned(at),
+            SystemEvent::Database { open } => self.globals_mut().closed = !open,
+        }
+    }
+
+    /// Nothing that an earlier service had at work is there any more. Runs and judgements have events of their own.
+    fn fold_service_started(&mut self, instance: &str, at: Millis) {
+        instance.clone_into(&mut self.globals_mut().instance);
+        self.alive.clear();
+        let live: Vec<ProcessName> = self.processes.keys().copied().collect();
+        for name in live {
+            self.change_process(name, |process| {
+                if process.status.is_live() {
+                    process.status = ProcessStatus::Idle;
+                }
+                process.restart_at = None;
+                process.stop_until = None;
+                process.restarts = 0;
+                process.window_since = None;
+            });
+        }
+        let agents: Vec<AgentId> = self.agents.keys().copied().collect();
+        for agent in agents {
+            self.set_agent(agent, AgentStatus::Offline, None, at);
+        }
+        let open: Vec<MergeId> = self.index.open_merges.iter().copied().collect();
+        for merge in open {
+            self.change_merge(merge, |merge| {
+                if merge.status == MergeStatus::Processing {
+                    merge.status = MergeStatus::Pending;
+                    merge.until = None;
+                }
+            });
+        }
+    }
+
+    fn fold_cleaned(&mut self, at: Millis) {
+        let gone = self.entity_keys().into_iter().filter(|key| match key {
+            EntityKey::Task(_)
+            | EntityKey::Run(_)
+            | EntityKey::Judgement(_)
+            | EntityKey::Merge(_)
+            | EntityKey::Approval(_)
+            | EntityKey::Pause(_)
+            | EntityKey::Cycle(_)
+            | EntityKey::Plan(_) => true,
+            EntityKey::Globals | EntityKey::Agent(_) | EntityKey::Process(_) => false,
+        });
+        let gone: Vec<EntityKey> = gone.collect();
+        self.dirty.extend(gone);
+        self.tasks.clear();
+        self.runs.clear();
+        self.judgements.clear();
+        self.merges.clear();
+        self.approvals.clear();
+        self.pauses.clear();
+        self.cycles.clear();
+        self.plans.clear();
+        self.index = super::Index::default();
+        let agents: Vec<AgentId> = self.agents.keys().copied().collect();
+        for agent in agents {
+            self.free_agent(agent, at);
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The board: tasks, who works on them, what is judged and merged, and which processes run. A pure state machine.
+//!
+//! [`Board::handle`] decides, [`Board::apply`] folds. No other place decides a transition, and state is nothing but the fold
+//! of events: whoever runs a board makes the events of a decision durable, applies them, performs the effects, and then
+//! answers. Timers are data: [`Board::next_wake_of`] says when a part has something to do. An input that may not be obeyed
+//! is refused with a reason; it is never obeyed in part.
+//!
+//! Dangers: an effect performed before its event is durable can happen twice after a crash; a lease number that is not
+//! carried along lets a dead worker overwrite a living one.
+
+mod area;
+mod budget;
+mod create;
+mod dispatch;
+mod entities;
+mod event;
+mod event_name;
+mod fold;
+mod fold_count;
+mod fold_work;
+mod ids;
+mod input;
+mod judge;
+mod judging;
+mod people;
+mod process;
+mod run;
+mod settings;
+mod state;
+mod supervise;
+mod sweep;
+mod task;
+#[cfg(test)]
+mod tests;
+mod why;
+mod work;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+pub use area::{overlap, patterns_overlap};
+pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
+pub use dispatch::DispatchBlocker;
+pub use event::{
+    EVENT_VERSION, Event, EventKind, JudgeEvent, ProcessEvent, RequeueCause, RunEvent, SystemEvent,
+    TaskEvent,
+};
+pub use ids::{
+    AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
+    Role, RunId, TaskId,
+};
+pub use input::{
+    Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
+    executing,
+};
+pub use judge::{Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, Verdict};
+pub use process::{
+    Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
+    ProcessStatus, QuotaPause,
+};
+pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
+pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
+pub use state::{Entity, EntityKey, Globals};
+pub use task::{
+    BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
+    TaskCounters, TaskSpec, TaskStatus,
+};
+pub use why::{Countdown, Why, WhySentence};
+
+/// A board.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    globals: Arc<Globals>,
+    tasks: BTreeMap<TaskId, Arc<Task>>,
+    runs: BTreeMap<RunId, Arc<Run>>,
+    agents: BTreeMap<AgentId, Agent>,
+    processes: BTreeMap<ProcessName, Arc<Process>>,
+    judgements: BTreeMap<JudgementId, Arc<Judgement>>,
+    merges: BTreeMap<MergeId, Arc<MergeQueueEntry>>,
+    approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    pauses: BTreeMap<String, QuotaPause>,
+    cycles: BTreeMap<u64, Cycle>,
+    plans: BTreeMap<PlanId, Arc<Plan>>,
+    /// What can be derived from the rest, kept so that nothing has to be searched.
+    index: Index,
+    /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
+    alive: BTreeMap<ProcessName, Millis>,
+    /// What was changed since the store last asked.
+    dirty: BTreeSet<EntityKey>,
+}
+
+/// Sets that follow from the maps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Index {
+    queued: BTreeSet<TaskId>,
+    in_flight: BTreeSet<TaskId>,
+    /// Failed and blocked.
+    waiting: BTreeSet<TaskId>,
+    keys: BTreeMap<String, TaskId>,
+    live_runs: BTreeSet<RunId>,
+    live_judgements: BTreeSet<JudgementId>,
+    open_merges: BTreeSet<MergeId>,
+    open_approvals: BTreeSet<ApprovalId>,
+    counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
+}
+
+/// A decision in the making.
+struct Draft {
+    now: Millis,
+    decision: Decision,
+}
+
+impl Draft {
+    fn event(&mut self, what: impl Into<EventKind>) {
+        self.decision.events.push(Event::new(self.now, what));
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.decision.effects.push(effect);
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.decision.answer = answer;
+    }
+}
+
+impl Board {
+    /// Decides what an input means. Nothing changes until the events of the decision are applied.
+    pub fn handle(&self, input: &Input, now: Millis) -> Result<Decision, Refusal> {
+        let mut draft = Draft {
+            now: now.max(self.globals.now),
+            decision: Decision::default(),
+        };
+        if self.globals.closed && !Self::is_taken_when_closed(input) {
+            return Err(Refusal::new(
+                RefusalCode::Closed,
+                "the database refuses writes since db-down",
+                "tos proc start db-up",
+            ));
+        }
+        self.decide(&mut draft, input)?;
+        Ok(draft.decision)
+    }
+
+    /// What came of work that was under way is taken in any case; new things are not.
+    const fn is_taken_when_closed(input: &Input) -> bool {
+        !matches!(
+            input,
+            Input::CreateTask { .. }
+                | Input::EditTask { .. }
+                | Input::Wake {
+                    part: Part::Dispatcher
+                }
+        )
+    }
+
+    fn decide(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
+        match input {
+            Input::ServiceStarted { instance } => self.service_started(draft, instance),
+            Input::Configure { settings } => self.configure(draft, settings),
+            Input::Wake {
+                part: Part::Supervisor,
+            } => self.wake_supervisor(draft),
+            Input::Wake {
+                part: Part::Dispatcher,
+            } => return self.wake_dispatcher(draft),
+            Input::Wake {
+                part: Part::CycleManager,
+            } => return self.wake_cycle_manager(draft),
+            Input::CreateTask { spec } => return self.create_task(draft, spec),
+            Input::EditTask { task, spec } => return self.edit_task(draft, *task, spec),
+            Input::CancelTask { task, reason, by } => {
+                return self.cancel_task(draft, *task, reason, by);
+            }
+            Input::RequeueTask { task, note, by } => {
+                return self.requeue_task(draft, *task, note, by);
+            }
+            Input::LinkTask { task, ok, detail } => {
+                return self.link_task(draft, *task, *ok, detail);
+            }
+            Input::Answer {
+                approval,
+                allow,
+                by,
+            } => {
+                return self.answer(draft, *approval, *allow, by);
+            }
+            Input::RenewRun { run, fence } => return self.renew_run(draft, *run, *fence),
+            Input::SpendRun { run, fence, spend } => {
+                return self.spend_run(draft, *run, *fence, *spend);
+            }
+            Input::Ask { run, fence, action } => return self.ask(draft, *run, *fence, action),
+            Input::FinishRun {
+                run,
+                fence,
+                outcome,
+                log,
+            } => {
+                return self.finish_run(draft, *run, *fence, outcome, log);
+            }
+            Input::RenewJudgement { judgement, fence } => {
+                return self.renew_judgement(draft, *judgement, *fence);
+            }
+            Input::FinishJudgement {
+                judgement,
+                fence,
+                verdict,
+            } => {
+                return self.finish_judgement(draft, *judgement, *fence, verdict);
+            }
+            Input::FinishMerge {
+                merge,
+                fence,
+                outcome,
+            } => {
+                return self.finish_merge(draft, *merge, *fence, outcome);
+            }
+            Input::RetryMerges { by } => return self.retry_merges(draft, by),
+            Input::StartProcess { .. }
+            | Input::StopProcess { .. }
+            | Input::StopAll { .. }
+            | Input::ProcessUp { .. }
+            | Input::ProcessExited { .. }
+            | Input::ArmHatch { .. }
+            | Input::DisarmHatch { .. }
+            | Input::Hold { .. }
+            | Input::Resume { .. }
+            | Input::EndCycle
+            | Input::FinishPlan { .. }
+            | Input::Cleanup { .. } => return self.decide_operation(draft, input),
+        }
+        Ok(())
+    }
+
+    fn decide_operation(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
+        match input {
+            Input::StartProcess {
+                name,
+                requirement,
+                by,
+            } => self.start_process(draft, name, requirement.as_deref(), by),
+            Input::StopProcess { name, by } => self.stop_process(draft, name, by),
+            Input::StopAll { by } => {
+                self.stop_all(draft, by);
+                Ok(())
+            }
+            Input::ProcessUp { name, generation } => self.process_up(draft, *name, *generation),
+            Input::ProcessExited {
+                name,
+                generation,
+                exit,
+            } => self.process_exited(draft, *name, *generation, exit),
+            Input::ArmHatch { source, by_person } => {
+                self.arm_hatch(draft, source, *by_person);
+                Ok(())
+            }
+            Input::DisarmHatch { source, by_person } => {
+                self.disarm_hatch(draft, source, *by_person);
+                Ok(())
+            }
+            Input::Hold { reason, by } => {
+                self.hold(draft, reason, by);
+                Ok(())
+            }
+            Input::Resume { by } => {
+                self.resume(draft, by);
+                Ok(())
+            }
+            Input::EndCycle => self.end_cycle(draft),
+            Input::FinishPlan {
+                plan,
+                generation,
+                tasks,
+            } => self.finish_plan(draft, *plan, *generation, tasks),
+            Input::Cleanup { stop_first, by } => self.cleanup(draft, *stop_first, by),
+            Input::ServiceStarted { .. }
+            | Input::Configure { .. }
+            | Input::Wake { .. }
+            | Input::CreateTask { .. }
+            | Input::EditTask { .. }
+            | Input::CancelTask { .. }
+            | Input::RequeueTask { .. }
+            | Input::LinkTask { .. }
+            | Input::Answer { .. }
+            | Input::RenewRun { .. }
+            | Input::SpendRun { .. }
+            | Input::Ask { .. }
+            | Input::FinishRun { .. }
+            | Input::RenewJudgement { .. }
+            | Input::FinishJudgement { .. }
+            | Input::FinishMerge { .. }
+            | Input::RetryMerges { .. } => Ok(()),
+        }
+    }
+
+    /// Returns when any part has something to do; a time that has passed means at once.
+    pub fn next_wake(&self) -> Option<Millis> {
+        Part::ALL
+            .into_iter()
+            .filter_map(|part| self.next_wake_of(part))
+            .min()
+    }
+
+    /// Returns when a part has something to do. A part whose process is not up has nothing to do.
+    pub fn next_wake_of(&self, part: Part) -> Option<Millis> {
+        if part.process().is_some_and(|name| !self.is_up(name)) {
+            return None;
+        }
+        match part {
+            Part::Supervisor => self.supervisor_due(),
+            Part::Dispatcher => self.dispatcher_due(),
+            Part::CycleManager => self.cycle_manager_due(),
+        }
+    }
+
+    /// Notes a sign of life of a process, which is not part of the state.
+    pub fn note_alive(&mut self, name: ProcessName, now: Millis) {
+        self.alive.insert(name, now.max(self.globals.now));
+    }
+
+    /// Returns whether a process is up.
+    pub fn is_up(&self, name: ProcessName) -> bool {
+        self.processes
+            .get(&name)
+            .is_some_and(|process| process.status == ProcessStatus::Running)
+    }
+
+    /// Returns the clock of the board: the time of its last event.
+    pub fn now(&self) -> Millis {
+        self.globals.now
+    }
+}

@@ -1,0 +1,444 @@
+//! What people decide: give up, bring back, answer, hold, configure, hand in requirements, empty the board.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Answer, ApprovalId, ApprovalSubject, BlockReason, Board, BoardSettings, CleanupCounts, Draft,
+    Effect, JudgeEvent, Lesson, MergeStatus, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode,
+    RequeueCause, Resolver, SystemEvent, Task, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    create::invalid,
+};
+
+impl Board {
+    pub(super) fn configure(&self, draft: &mut Draft, settings: &BoardSettings) {
+        let changed = super::KEYS
+            .iter()
+            .filter(|key| settings.get(key.name) != self.settings().get(key.name));
+        let mut processes: Vec<ProcessName> = changed
+            .flat_map(|key| settings.concerned(key.impact))
+            .filter(|name| self.is_up(*name))
+            .collect();
+        let order = settings.expected();
+        processes.sort_by_key(|name| order.iter().position(|known| known == name));
+        processes.dedup();
+        if settings != self.settings() {
+            draft.event(SystemEvent::Configured {
+                settings: Box::new(settings.clone()),
+            });
+        }
+        draft.answer(Answer::Restart { processes });
+    }
+
+    pub(super) fn cancel_task(
+        &self,
+        draft: &mut Draft,
+        id: TaskId,
+        reason: &str,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        let task = self.known_task(id)?;
+        if task.status == TaskStatus::Cancelled {
+            draft.answer(Answer::Already {
+                detail: format!("{id} is cancelled already"),
+            });
+            return Ok(());
+        }
+        if task.status == TaskStatus::Done {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{id} is merged and cannot be cancelled"),
+                "`git revert` takes its change back",
+            ));
+        }
+        self.take_off(draft, task, "its task was cancelled")?;
+        let detail = if reason.is_empty() {
+            "cancelled"
+        } else {
+            reason
+        };
+        draft.event(TaskEvent::Cancelled {
+            task: id,
+            detail: detail.to_owned(),
+            by: by.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Ends whatever happens with a task: its run, its examination, its place in the queue, its questions.
+    fn take_off(&self, draft: &mut Draft, task: &Task, why: &str) -> Result<(), Refusal> {
+        if let Some(merge) = task
+            .merge
+            .and_then(|id| self.merge(id))
+            .filter(|merge| merge.status.is_open())
+        {
+            if merge.status == MergeStatus::Processing {
+                return Err(Refusal::new(
+                    RefusalCode::Conflict,
+                    format!("{} is being merged right now", task.id),
+                    "look again in a moment",
+                ));
+            }
+            draft.event(JudgeEvent::Unqueued {
+                merge: merge.id,
+                detail: why.to_owned(),
+            });
+        }
+        for judgement in self
+            .live_judgements()
+            .filter(|judgement| judgement.task == task.id)
+        {
+            draft.event(JudgeEvent::Dropped {
+                judgement: judgement.id,
+                detail: why.to_owned(),
+            });
+            draft.effect(Effect::StopJudgement {
+                judgement: judgement.id,
+                fence: judgement.lease.fence,
+            });
+        }
+        if let Some(run) = self.live_run_of(task) {
+            self.cancel_run(draft, run, why);
+        }
+        for approval in self
+            .open_approvals()
+            .filter(|approval| approval.task == task.id)
+        {
+            draft.event(TaskEvent::Answered {
+                approval: approval.id,
+                allow: None,
+                by: why.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn requeue_task(
+        &self,
+        draft: &mut Draft,
+        id: TaskId,
+        note: &str,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        let task = self.known_task(id)?;
+        match task.status {
+            TaskStatus::Queued => {
+                draft.answer(Answer::Already {
+                    detail: format!("{id} is queued already"),
+                });
+                return Ok(());
+            }
+            TaskStatus::Running | TaskStatus::Done => {
+                let hint = if task.status == TaskStatus::Running {
+                    format!(
+                        "`tos proc stop {}` brings it back to the queue",
+                        self.agent_words(task)
+                    )
+                } else {
+                    "make another task".to_owned()
+                };
+                return Err(Refusal::new(
+                    RefusalCode::Conflict,
+                    format!("{id} is {}", task.status.as_str()),
+                    hint,
+                ));
+            }
+            TaskStatus::Blocked if task.block == Some(BlockReason::IssueLinking) => {
+                return Err(Refusal::new(
+                    RefusalCode::Conflict,
+                    format!("{id} waits for its link"),
+                    format!("`tos board edit {} --link ''` takes the link away", id.0),
+                ));
+            }
+            TaskStatus::Failed | TaskStatus::Blocked | TaskStatus::Cancelled => {}
+        }
+        // What could only not be examined is examined again; the work is still good.
+        if task.awaits_judge() && task.resolver == Resolver::Person && note.is_empty() {
+            draft.event(self.awaiting(task, "to be examined again"));
+            return Ok(());
+        }
+        self.take_off(draft, task, "a person brought its task back to the queue")?;
+        let lesson = (!note.is_empty()).then(|| Lesson {
+            run: task.run,
+            from: by.to_owned(),
+            reasons: vec![note.to_owned()],
+        });
+        let detail = format!("brought back by {by}");
+        draft.event(TaskEvent::Requeued {
+            task: id,
+            cause: RequeueCause::Person,
+            detail,
+            lesson,
+        });
+        draft.answer(Answer::Task {
+            task: id,
+            created: false,
+        });
+        Ok(())
+    }
+
+    fn agent_words(&self, task: &Task) -> String {
+        let run = task.run.and_then(|id| self.run(id));
+        run.map_or_else(|| "worker-1".to_owned(), |run| run.agent.to_string())
+    }
+
+    /// Returns the event that lets an attempt wait for a judge.
+    pub(super) fn awaiting(&self, task: &Task, detail: &str) -> TaskEvent {
+        TaskEvent::Blocked {
+            task: task.id,
+            reason: BlockReason::AwaitingJudge,
+            detail: detail.to_owned(),
+            resolver: Resolver::Judge,
+            until: None,
+            failure: None,
+            signature: String::new(),
+            lesson: None,
+        }
+    }
+
+    pub(super) fn link_task(
+        &self,
+        draft: &mut Draft,
+        id: TaskId,
+        ok: bool,
+        detail: &str,
+    ) -> Result<(), Refusal> {
+        let task = self.known_task(id)?;
+        if task.block != Some(BlockReason::IssueLinking) {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{id} does not wait for a link"),
+                "",
+            ));
+        }
+        let detail = if ok {
+            format!("linked: {detail}")
+        } else {
+            format!("goes on without its link: {detail}")
+        };
+        draft.event(TaskEvent::Linked {
+            task: id,
+            ok,
+            detail,
+        });
+        Ok(())
+    }
+
+    pub(super) fn answer(
+        &self,
+        draft: &mut Draft,
+        id: ApprovalId,
+        allow: bool,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        let Some(approval) = self.approval(id) else {
+            return Err(Refusal::new(
+                RefusalCode::NotFound,
+                format!("there is no {id}"),
+                "`tos board questions`",
+            ));
+        };
+        if approval.answered_at.is_some() {
+            let words = match approval.answer {
+                Some(true) => "allowed",
+                Some(false) => "denied",
+                None => "withdrawn",
+            };
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{id} was {words} already ({})", approval.by),
+                "",
+            ));
+        }
+        draft.event(TaskEvent::Answered {
+            approval: id,
+            allow: Some(allow),
+            by: by.to_owned(),
+        });
+        match &approval.subject {
+            ApprovalSubject::Action { run, .. } => {
+                draft.effect(Effect::TellAnswer {
+                    approval: id,
+                    run: *run,
+                    allow,
+                });
+            }
+            ApprovalSubject::Start if !allow => {
+                let detail = "its start was denied".to_owned();
+                draft.event(TaskEvent::Cancelled {
+                    task: approval.task,
+                    detail,
+                    by: by.to_owned(),
+                });
+            }
+            ApprovalSubject::Start => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn hold(&self, draft: &mut Draft, reason: &str, by: &str) {
+        if self.held().is_some_and(|hold| hold.until.is_none()) {
+            draft.answer(Answer::Already {
+                detail: "nothing new is started already".to_owned(),
+            });
+            return;
+        }
+        let detail = if reason.is_empty() {
+            "held".to_owned()
+        } else {
+            reason.to_owned()
+        };
+        draft.event(SystemEvent::Held {
+            detail,
+            by: by.to_owned(),
+            until: None,
+        });
+    }
+
+    pub(super) fn resume(&self, draft: &mut Draft, by: &str) {
+        if self.held().is_none() {
+            draft.answer(Answer::Already {
+                detail: "nothing is held".to_owned(),
+            });
+            return;
+        }
+        draft.event(SystemEvent::Resumed { by: by.to_owned() });
+    }
+
+    /// Returns how many tasks are neither done nor cancelled.
+    pub(super) fn backlog(&self) -> usize {
+        let of = |status: &TaskStatus| !status.is_final();
+        TaskStatus::ALL
+            .iter()
+            .filter(|status| of(status))
+            .map(|status| self.count(*status))
+            .sum()
+    }
+
+    pub(super) fn finish_plan(
+        &self,
+        draft: &mut Draft,
+        id: PlanId,
+        generation: u64,
+        tasks: &Result<Vec<TaskSpec>, String>,
+    ) -> Result<(), Refusal> {
+        let Some(plan) = self.plan(id) else {
+            return Err(Refusal::new(
+                RefusalCode::NotFound,
+                format!("there is no {id}"),
+                "",
+            ));
+        };
+        let current = self
+            .process(ProcessName::Planner)
+            .map_or(0, |process| process.generation);
+        if plan.status != PlanStatus::Planning || generation != current {
+            return Err(Refusal::new(
+                RefusalCode::Stale,
+                format!("{id} is over, or another planner has it"),
+                "",
+            ));
+        }
+        let specs = match tasks {
+            Ok(specs) => specs,
+            Err(error) => {
+                draft.event(SystemEvent::PlanFinished {
+                    plan: id,
+                    tasks: Vec::new(),
+                    error: Some(error.clone()),
+                });
+                return Ok(());
+            }
+        };
+        let ids = self.plan_tasks(draft, specs)?;
+        let error = ids
+            .is_empty()
+            .then(|| "the planner named no task".to_owned());
+        draft.event(SystemEvent::PlanFinished {
+            plan: id,
+            tasks: ids,
+            error,
+        });
+        Ok(())
+    }
+
+    /// Makes the tasks of a plan; a task may depend on tasks before it in the list, counted from 1.
+    fn plan_tasks(&self, draft: &mut Draft, specs: &[TaskSpec]) -> Result<Vec<TaskId>, Refusal> {
+        let mut places: BTreeMap<u64, TaskId> = BTreeMap::new();
+        let mut last = self.globals.last_task.0;
+        for (place, spec) in (1_u64..).zip(specs) {
+            let mut spec = spec.clone();
+            for dependency in &mut spec.dependencies {
+                let Some(known) = places.get(&dependency.task.0) else {
+                    return Err(invalid(format!(
+                        "task {place} of the plan depends on task {}, which does not come before it",
+                        dependency.task.0
+                    )));
+                };
+                dependency.task = *known;
+            }
+            if let Some(known) = self.task_by_key(&spec.key).filter(|_| !spec.key.is_empty()) {
+                places.insert(place, known.id);
+                continue;
+            }
+            let id = TaskId(last + 1);
+            let plain = TaskSpec {
+                dependencies: Vec::new(),
+                ..spec.clone()
+            };
+            self.check_spec(id, &plain)?;
+            last = id.0;
+            places.insert(place, id);
+            let is_linked = !spec.link.is_empty();
+            draft.event(TaskEvent::Created {
+                task: id,
+                spec: Box::new(spec),
+            });
+            if is_linked {
+                draft.effect(Effect::Link { task: id });
+            }
+        }
+        Ok(places.into_values().collect())
+    }
+
+    pub(super) fn cleanup(
+        &self,
+        draft: &mut Draft,
+        stop_first: bool,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        let busy = self.index.live_runs.len() + self.index.live_judgements.len();
+        let merging = self
+            .open_merges()
+            .any(|merge| merge.status == MergeStatus::Processing);
+        if merging {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                "a merge is being published",
+                "try again in a moment",
+            ));
+        }
+        if busy > 0 && !stop_first {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{busy} agents are at work"),
+                "`tos proc stop-all` first, or `--stop-first`",
+            ));
+        }
+        if busy > 0 {
+            self.stop_all(draft, by);
+        }
+        draft.event(SystemEvent::Cleaned { by: by.to_owned() });
+        draft.event(SystemEvent::HatchDisarmed {
+            source: "cleanup".to_owned(),
+            by_person: true,
+        });
+        draft.answer(Answer::Cleaned(CleanupCounts {
+            tasks: self.tasks.len(),
+            runs: self.runs.len(),
+            judgements: self.judgements.len(),
+            merges: self.merges.len(),
+            cycles: self.cycles.len(),
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Runs, leases, agents: who works on what, and under which number.
+//!
+//! A run is never rewritten after it ended. A lease is held by exactly one agent; whatever is reported under another
+//! number than the lease's is refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    budget::Spend,
+    ids::{AgentId, Fence, Millis, Role, RunId, TaskId},
+    task::{FailureKind, KeptCommit},
+};
+
+/// How a run ended, or that it has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// At work.
+    Running,
+    /// Left work for the judge.
+    Success,
+    /// Failed.
+    Failed,
+    /// Ended before it was over.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Returns the word used in files and by the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The right to work on something until a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Its number.
+    pub fence: Fence,
+    /// Who holds it.
+    pub agent: AgentId,
+    /// Until when, unless it is renewed.
+    pub until: Millis,
+}
+
+/// One attempt at a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// The task.
+    pub task: TaskId,
+    /// Who works, or worked.
+    pub agent: AgentId,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The right to work on it; its number stays after the end.
+    pub lease: Lease,
+    /// When it began.
+    pub started_at: Millis,
+    /// When it ended.
+    pub finished_at: Option<Millis>,
+    /// Why it failed or was cancelled.
+    pub error: String,
+    /// The kind of failure.
+    pub failure: Option<FailureKind>,
+    /// What it left.
+    pub kept: Option<KeptCommit>,
+    /// What it used up.
+    pub spent: Spend,
+    /// Where its log lies, below the root.
+    pub log: String,
+}
+
+/// How a worker's run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// A commit waits for the judge.
+    Committed {
+        /// Where.
+        kept: KeptCommit,
+    },
+    /// The agent changed nothing, and the checks pass.
+    NoChange {
+        /// What it said.
+        evidence: String,
+        /// The commit it looked at.
+        base: String,
+    },
+    /// It failed.
+    Failed {
+        /// What kind of failure.
+        failure: FailureKind,
+        /// Reasons, the first one in one line.
+        reasons: Vec<String>,
+        /// A text that is the same for the same failure.
+        signature: String,
+        /// The reference that holds what was tried, where something was.
+        kept: Option<String>,
+    },
+    /// The quota of the agent is used up.
+    QuotaUsed {
+        /// Until when, where the provider says so.
+        until: Option<Millis>,
+        /// What it said.
+        detail: String,
+    },
+    /// It was told to stop.
+    Stopped,
+}
+
+/// Whether an agent can take work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// Waits for work.
+    Idle,
+    /// Works.
+    Busy,
+    /// Its process does not run.
+    Offline,
+}
+
+impl AgentStatus {
+    /// Returns the word used in files and by the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// An agent: a process that takes work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Its name.
+    pub id: AgentId,
+    /// What it does.
+    pub role: Role,
+    /// Whether it can take work.
+    pub status: AgentStatus,
+    /// The task it works on or judges.
+    pub task: Option<TaskId>,
+    /// Since when.
+    pub since: Millis,
+}

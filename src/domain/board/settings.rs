@@ -1,0 +1,638 @@
+//! The settings of a board, under the names that operators know, and which processes a change concerns.
+//!
+//! One table holds name, meaning and the processes to restart, so that `config`, the API and the board cannot disagree.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    budget::SpendLimit,
+    ids::{Millis, ProcessName, Role},
+};
+
+/// How a board behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BoardSettings {
+    /// Processes that end by themselves are started again.
+    pub auto_restart: bool,
+    /// The first wait before that; it doubles, up to a minute.
+    pub restart_delay_ms: Millis,
+    /// After how long the count of restarts begins anew.
+    pub restart_window_ms: Millis,
+    /// How many restarts a window may see; -1 = any number.
+    pub restart_max_attempts: i64,
+    /// What should run and does not is started.
+    pub self_heal: bool,
+    /// How often that is looked at.
+    pub self_heal_interval_ms: Millis,
+    /// How long a started process may be silent.
+    pub startup_grace_ms: Millis,
+    /// How long an agent may be silent.
+    pub liveness_window_ms: Millis,
+    /// The wait before a failed task is tried again.
+    pub failed_cooldown_ms: Millis,
+    /// The wait before a blocked task comes back.
+    pub blocked_cooldown_ms: Millis,
+    /// The most retries of a failed task; -1 = as many as its kind of failure allows.
+    pub failed_max_retries: i64,
+    /// The wait before a run that could not be started is tried again.
+    pub dispatch_retry_delay_ms: Millis,
+    /// After how many refusals by the validators in a row only a person brings a task back.
+    pub policy_suppression_max: u32,
+    /// How often a task comes back from rework by itself.
+    pub rework_max_depth: u32,
+    /// How many attempts a judge may refuse before the task needs rework.
+    pub review_retries: u32,
+    /// How often an examination without a verdict is repeated before a person is asked.
+    pub judge_error_retries: u32,
+    /// How often in a row an agent may vanish before the task needs rework.
+    pub lost_max: u32,
+    /// How often the same failure may come in a row before the task needs rework.
+    pub same_signature_max: u32,
+    /// How many tasks run at once; -1 = as many as there are agents.
+    pub max_concurrent: i64,
+    /// Slots of the lane for conflicts.
+    pub conflict_lane_max: u32,
+    /// Slots of the lane for documents.
+    pub docser_lane_max: u32,
+    /// Slots that are kept for features while one waits.
+    pub feature_lane_min: u32,
+    /// How many agents of each role there are.
+    pub workers: u16,
+    /// The same for testers.
+    pub testers: u16,
+    /// The same for docsers.
+    pub docsers: u16,
+    /// The same for judges.
+    pub judges: u16,
+    /// How long a lease lasts.
+    pub lease_ms: Millis,
+    /// How long a busy process has to end.
+    pub drain_ms: Millis,
+    /// The first wait for a quota; it doubles.
+    pub quota_base_ms: Millis,
+    /// The longest wait for a quota.
+    pub quota_max_ms: Millis,
+    /// The wait before a merge is tried again.
+    pub merge_retry_ms: Millis,
+    /// How often a merge is tried.
+    pub merge_max_attempts: u32,
+    /// How long a publication may take.
+    pub merge_claim_ms: Millis,
+    /// How long a cycle lasts.
+    pub cycle_ms: Millis,
+    /// After how many good runs it ends.
+    pub cycle_max_tasks: u32,
+    /// The percentage of failed runs that ends it and holds new starts.
+    pub cycle_max_failure_percent: u32,
+    /// How long that hold lasts.
+    pub cycle_hold_ms: Millis,
+    /// A person is asked before a task starts.
+    pub ask_before_start: bool,
+    /// What one task may use up.
+    pub task_limit: SpendLimit,
+    /// What an hour may use up.
+    pub hour_limit: SpendLimit,
+    /// What a day may use up.
+    pub day_limit: SpendLimit,
+    /// The branch that tasks are merged into.
+    pub branch: String,
+}
+
+impl Default for BoardSettings {
+    fn default() -> Self {
+        Self {
+            auto_restart: true,
+            restart_delay_ms: 2000,
+            restart_window_ms: 300_000,
+            restart_max_attempts: -1,
+            self_heal: true,
+            self_heal_interval_ms: 30_000,
+            startup_grace_ms: 120_000,
+            liveness_window_ms: 120_000,
+            failed_cooldown_ms: 30_000,
+            blocked_cooldown_ms: 120_000,
+            failed_max_retries: -1,
+            dispatch_retry_delay_ms: 300_000,
+            policy_suppression_max: 2,
+            rework_max_depth: 2,
+            review_retries: 2,
+            judge_error_retries: 3,
+            lost_max: 5,
+            same_signature_max: 4,
+            max_concurrent: -1,
+            conflict_lane_max: 2,
+            docser_lane_max: 1,
+            feature_lane_min: 1,
+            workers: 1,
+            testers: 1,
+            docsers: 1,
+            judges: 1,
+            lease_ms: 60_000,
+            drain_ms: 10_000,
+            quota_base_ms: 120_000,
+            quota_max_ms: 1_800_000,
+            merge_retry_ms: 30_000,
+            merge_max_attempts: 3,
+            merge_claim_ms: 120_000,
+            cycle_ms: 4 * super::budget::HOUR,
+            cycle_max_tasks: 100,
+            cycle_max_failure_percent: 30,
+            cycle_hold_ms: 1_800_000,
+            ask_before_start: false,
+            task_limit: SpendLimit {
+                calls: Some(12),
+                ..SpendLimit::default()
+            },
+            hour_limit: SpendLimit::default(),
+            day_limit: SpendLimit::default(),
+            branch: String::new(),
+        }
+    }
+}
+
+/// Which processes have to be started again after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Impact {
+    /// The board reads it with its next decision.
+    None,
+    /// The dispatcher.
+    Dispatcher,
+    /// The cycle manager.
+    CycleManager,
+    /// The judges.
+    Judges,
+    /// The agents of one role.
+    Agents(Role),
+    /// All agents that carry out tasks.
+    Execution,
+    /// The dispatcher and all agents that carry out tasks.
+    DispatcherAndExecution,
+    /// The planner.
+    Planner,
+}
+
+/// A setting: its name and what its change concerns.
+#[derive(Debug, Clone, Copy)]
+pub struct SettingKey {
+    /// The name, as in the environment.
+    pub name: &'static str,
+    /// What it says, in one line.
+    pub meaning: &'static str,
+    /// Who has to be started again.
+    pub impact: Impact,
+}
+
+const fn key(name: &'static str, impact: Impact, meaning: &'static str) -> SettingKey {
+    SettingKey {
+        name,
+        meaning,
+        impact,
+    }
+}
+
+/// Every setting of the board.
+pub const KEYS: &[SettingKey] = &[
+    key(
+        "SYSTEM_PROCESS_AUTO_RESTART",
+        Impact::None,
+        "processes that end by themselves are started again",
+    ),
+    key(
+        "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS",
+        Impact::None,
+        "the first wait before that; it doubles up to 60 s",
+    ),
+    key(
+        "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS",
+        Impact::None,
+        "after how long the count of restarts begins anew",
+    ),
+    key(
+        "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS",
+        Impact::None,
+        "restarts in a window; -1 = any number",
+    ),
+    key(
+        "SYSTEM_PROCESS_SELF_HEAL",
+        Impact::None,
+        "what should run and does not is started",
+    ),
+    key(
+        "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS",
+        Impact::None,
+        "how often that is looked at",
+    ),
+    key(
+        "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS",
+        Impact::None,
+        "how long a started process may be silent",
+    ),
+    key(
+        "SYSTEM_AGENT_LIVENESS_WINDOW_MS",
+        Impact::None,
+        "how long an agent may be silent",
+    ),
+    key(
+        "FAILED_TASK_RETRY_COOLDOWN_MS",
+        Impact::CycleManager,
+        "the wait before a failed task is tried again",
+    ),
+    key(
+        "BLOCKED_TASK_RETRY_COOLDOWN_MS",
+        Impact::CycleManager,
+        "the wait before a blocked task comes back",
+    ),
+    key(
+        "FAILED_TASK_MAX_RETRY_COUNT",
+        Impact::CycleManager,
+        "retries of a failed task; -1 = by the kind of failure",
+    ),
+    key(
+        "DISPATCH_RETRY_DELAY_MS",
+        Impact::Dispatcher,
+        "the wait before a run that could not be started is tried again",
+    ),
+    key(
+        "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES",
+        Impact::CycleManager,
+        "refusals by the validators before a person is asked",
+    ),
+    key(
+        "AUTO_REWORK_MAX_DEPTH",
+        Impact::CycleManager,
+        "how often a task comes back from rework by itself",
+    ),
+    key(
+        "MAX_CONCURRENT_WORKERS",
+        Impact::Dispatcher,
+        "tasks at once; -1 = as many as there are agents",
+    ),
+    key(
+        "DISPATCH_CONFLICT_LANE_MAX_SLOTS",
+        Impact::Dispatcher,
+        "slots of the lane for conflicts",
+    ),
+    key(
+        "DISPATCH_DOCSER_LANE_MAX_SLOTS",
+        Impact::Dispatcher,
+        "slots of the lane for documents",
+    ),
+    key(
+        "DISPATCH_FEATURE_LANE_MIN_SLOTS",
+        Impact::Dispatcher,
+        "slots kept for features while one waits",
+    ),
+    key(
+        "WORKER_COUNT",
+        Impact::Agents(Role::Worker),
+        "how many workers there are",
+    ),
+    key(
+        "TESTER_COUNT",
+        Impact::Agents(Role::Tester),
+        "how many testers there are",
+    ),
+    key(
+        "DOCSER_COUNT",
+        Impact::Agents(Role::Docser),
+        "how many docsers there are",
+    ),
+    key("JUDGE_COUNT", Impact::Judges, "how many judges there are"),
+    key(
+        "QUOTA_BACKOFF_BASE_MS",
+        Impact::CycleManager,
+        "the first wait for a quota; it doubles",
+    ),
+    key(
+        "QUOTA_BACKOFF_MAX_MS",
+        Impact::CycleManager,
+        "the longest wait for a quota",
+    ),
+    key(
+        "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS",
+        Impact::Judges,
+        "how often a merge is tried",
+    ),
+    key(
+        "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS",
+        Impact::Judges,
+        "the wait before a merge is tried again",
+    ),
+    key(
+        "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS",
+        Impact::Judges,
+        "how long a publication may take",
+    ),
+    key(
+        "CYCLE_MAX_DURATION_MS",
+        Impact::CycleManager,
+        "how long a cycle lasts",
+    ),
+    key(
+        "CYCLE_MAX_TASKS",
+        Impact::CycleManager,
+        "after how many good runs a cycle ends",
+    ),
+    key(
+        "CYCLE_MAX_FAILURE_PERCENT",
+        Impact::CycleManager,
+        "the failed share that holds new starts",
+    ),
+    key(
+        "DAILY_TOKEN_LIMIT",
+        Impact::None,
+        "tokens a day; -1 = any number",
+    ),
+    key(
+        "HOURLY_TOKEN_LIMIT",
+        Impact::None,
+        "tokens an hour; -1 = any number",
+    ),
+    key(
+        "TASK_TOKEN_LIMIT",
+        Impact::None,
+        "tokens a task; -1 = any number",
+    ),
+    key(
+        "TASK_CALL_LIMIT",
+        Impact::None,
+        "calls of an agent a task; -1 = any number",
+    ),
+    key(
+        "BASE_BRANCH",
+        Impact::Judges,
+        "the branch that tasks are merged into",
+    ),
+];
+
+/// Names outside the table whose change concerns processes, by their beginning.
+const BEGINNINGS: &[(&str, Impact)] = &[
+    ("DISPATCH_", Impact::Dispatcher),
+    ("WORKER_", Impact::Agents(Role::Worker)),
+    ("TESTER_", Impact::Agents(Role::Tester)),
+    ("DOCSER_", Impact::Agents(Role::Docser)),
+    ("LLM_EXECUTOR", Impact::Execution),
+    ("JUDGE_", Impact::Judges),
+    ("AUTO_REPLAN", Impact::CycleManager),
+    ("REPLAN_", Impact::CycleManager),
+    ("FAILED_TASK_", Impact::CycleManager),
+    ("EXECUTION_ENVIRONMENT", Impact::DispatcherAndExecution),
+    ("SANDBOX_DOCKER_", Impact::DispatcherAndExecution),
+    ("PLANNER_", Impact::Planner),
+];
+
+/// Says whom the change of a setting concerns; `None` = no such setting is known.
+pub fn impact_of(name: &str) -> Option<Impact> {
+    let exact = KEYS
+        .iter()
+        .find(|key| key.name == name)
+        .map(|key| key.impact);
+    let begins =
+        |(beginning, impact): &(&str, Impact)| name.starts_with(beginning).then_some(*impact);
+    exact.or_else(|| BEGINNINGS.iter().find_map(begins))
+}
+
+impl BoardSettings {
+    /// Returns how many agents of a role are configured.
+    pub const fn count(&self, role: Role) -> u16 {
+        match role {
+            Role::Judge => self.judges,
+            Role::Worker => self.workers,
+            Role::Tester => self.testers,
+            Role::Docser => self.docsers,
+        }
+    }
+
+    /// Returns the processes that run while the hatch is armed, in the order in which they start.
+    pub fn expected(&self) -> Vec<ProcessName> {
+        let mut names = vec![ProcessName::CycleManager, ProcessName::Dispatcher];
+        for role in Role::ALL {
+            names.extend((1..=self.count(role)).map(|number| ProcessName::Agent(role, number)));
+        }
+        names
+    }
+
+    /// Returns the processes that a change concerns, in the order in which they are started again.
+    pub fn concerned(&self, impact: Impact) -> Vec<ProcessName> {
+        let concerned = |name: &ProcessName| match impact {
+            Impact::None => false,
+            Impact::Dispatcher => *name == ProcessName::Dispatcher,
+            Impact::CycleManager => *name == ProcessName::CycleManager,
+            Impact::Judges => name.role() == Some(Role::Judge),
+            Impact::Agents(role) => name.role() == Some(role),
+            Impact::Execution => name.role().is_some_and(Role::executes),
+            Impact::DispatcherAndExecution => {
+                *name == ProcessName::Dispatcher || name.role().is_some_and(Role::executes)
+            }
+            Impact::Planner => *name == ProcessName::Planner,
+        };
+        let mut names = self.expected();
+        names.push(ProcessName::Planner);
+        names.retain(concerned);
+        names
+    }
+
+    /// Returns a setting as it is written.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let limit =
+            |limit: Option<u64>| limit.map_or_else(|| "-1".to_owned(), |limit| limit.to_string());
+        Some(match name {
+            "SYSTEM_PROCESS_AUTO_RESTART" => self.auto_restart.to_string(),
+            "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS" => self.restart_delay_ms.to_string(),
+            "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS" => self.restart_window_ms.to_string(),
+            "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS" => self.restart_max_attempts.to_string(),
+            "SYSTEM_PROCESS_SELF_HEAL" => self.self_heal.to_string(),
+            "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS" => self.self_heal_interval_ms.to_string(),
+            "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS" => self.startup_grace_ms.to_string(),
+            "SYSTEM_AGENT_LIVENESS_WINDOW_MS" => self.liveness_window_ms.to_string(),
+            "FAILED_TASK_RETRY_COOLDOWN_MS" => self.failed_cooldown_ms.to_string(),
+            "BLOCKED_TASK_RETRY_COOLDOWN_MS" => self.blocked_cooldown_ms.to_string(),
+            "FAILED_TASK_MAX_RETRY_COUNT" => self.failed_max_retries.to_string(),
+            "DISPATCH_RETRY_DELAY_MS" => self.dispatch_retry_delay_ms.to_string(),
+            "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES" => self.policy_suppression_max.to_string(),
+            "AUTO_REWORK_MAX_DEPTH" => self.rework_max_depth.to_string(),
+            "MAX_CONCURRENT_WORKERS" => self.max_concurrent.to_string(),
+            "DISPATCH_CONFLICT_LANE_MAX_SLOTS" => self.conflict_lane_max.to_string(),
+            "DISPATCH_DOCSER_LANE_MAX_SLOTS" => self.docser_lane_max.to_string(),
+            "DISPATCH_FEATURE_LANE_MIN_SLOTS" => self.feature_lane_min.to_string(),
+            "WORKER_COUNT" => self.workers.to_string(),
+            "TESTER_COUNT" => self.testers.to_string(),
+            "DOCSER_COUNT" => self.docsers.to_string(),
+            "JUDGE_COUNT" => self.judges.to_string(),
+            "QUOTA_BACKOFF_BASE_MS" => self.quota_base_ms.to_string(),
+            "QUOTA_BACKOFF_MAX_MS" => self.quota_max_ms.to_string(),
+            "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS" => self.merge_max_attempts.to_string(),
+            "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS" => self.merge_retry_ms.to_string(),
+            "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS" => self.merge_claim_ms.to_string(),
+            "CYCLE_MAX_DURATION_MS" => self.cycle_ms.to_string(),
+            "CYCLE_MAX_TASKS" => self.cycle_max_tasks.to_string(),
+            "CYCLE_MAX_FAILURE_PERCENT" => self.cycle_max_failure_percent.to_string(),
+            "DAILY_TOKEN_LIMIT" => limit(self.day_limit.tokens),
+            "HOURLY_TOKEN_LIMIT" => limit(self.hour_limit.tokens),
+            "TASK_TOKEN_LIMIT" => limit(self.task_limit.tokens),
+            "TASK_CALL_LIMIT" => limit(self.task_limit.calls),
+            "BASE_BRANCH" => self.branch.clone(),
+            _ => return None,
+        })
+    }
+
+    /// Sets a setting, or says why not.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let value = value.trim();
+        match name {
+            "SYSTEM_PROCESS_AUTO_RESTART" => self.auto_restart = switch(name, value)?,
+            "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS" => self.restart_delay_ms = millis(name, value)?,
+            "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS" => {
+                self.restart_window_ms = millis(name, value)?
+            }
+            "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS" => {
+                self.restart_max_attempts = number(name, value, -1, 1_000_000)?
+            }
+            "SYSTEM_PROCESS_SELF_HEAL" => self.self_heal = switch(name, value)?,
+            "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS" => {
+                self.self_heal_interval_ms = millis(name, value)?.max(100)
+            }
+            "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS" => {
+                self.startup_grace_ms = millis(name, value)?
+            }
+            "SYSTEM_AGENT_LIVENESS_WINDOW_MS" => {
+                self.liveness_window_ms = millis(name, value)?.max(1000)
+            }
+            "FAILED_TASK_RETRY_COOLDOWN_MS" => self.failed_cooldown_ms = millis(name, value)?,
+            "BLOCKED_TASK_RETRY_COOLDOWN_MS" => self.blocked_cooldown_ms = millis(name, value)?,
+            "FAILED_TASK_MAX_RETRY_COUNT" => {
+                self.failed_max_retries = number(name, value, -1, 1_000_000)?
+            }
+            "DISPATCH_RETRY_DELAY_MS" => self.dispatch_retry_delay_ms = millis(name, value)?,
+            _ => return self.set_further(name, value),
+        }
+        Ok(())
+    }
+
+    fn set_further(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES" => {
+                self.policy_suppression_max = count(name, value)?
+            }
+            "AUTO_REWORK_MAX_DEPTH" => self.rework_max_depth = count(name, value)?,
+            "MAX_CONCURRENT_WORKERS" => self.max_concurrent = number(name, value, -1, 10_000)?,
+            "DISPATCH_CONFLICT_LANE_MAX_SLOTS" => self.conflict_lane_max = count(name, value)?,
+            "DISPATCH_DOCSER_LANE_MAX_SLOTS" => self.docser_lane_max = count(name, value)?,
+            "DISPATCH_FEATURE_LANE_MIN_SLOTS" => self.feature_lane_min = count(name, value)?,
+            "WORKER_COUNT" => self.workers = agents(name, value)?,
+            "TESTER_COUNT" => self.testers = agents(name, value)?,
+            "DOCSER_COUNT" => self.docsers = agents(name, value)?,
+            "JUDGE_COUNT" => self.judges = agents(name, value)?,
+            "QUOTA_BACKOFF_BASE_MS" => self.quota_base_ms = millis(name, value)?.max(1000),
+            "QUOTA_BACKOFF_MAX_MS" => self.quota_max_ms = millis(name, value)?.max(1000),
+            "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS" => {
+                self.merge_max_attempts = count(name, value)?.max(1)
+            }
+            "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS" => {
+                self.merge_retry_ms = millis(name, value)?.max(100)
+            }
+            "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS" => {
+                self.merge_claim_ms = millis(name, value)?.max(1000)
+            }
+            "CYCLE_MAX_DURATION_MS" => self.cycle_ms = millis(name, value)?.max(1000),
+            "CYCLE_MAX_TASKS" => self.cycle_max_tasks = count(name, value)?.max(1),
+            "CYCLE_MAX_FAILURE_PERCENT" => {
+                self.cycle_max_failure_percent = count(name, value)?.clamp(1, 101)
+            }
+            "DAILY_TOKEN_LIMIT" => self.day_limit.tokens = limit(name, value)?,
+            "HOURLY_TOKEN_LIMIT" => self.hour_limit.tokens = limit(name, value)?,
+            "TASK_TOKEN_LIMIT" => self.task_limit.tokens = limit(name, value)?,
+            "TASK_CALL_LIMIT" => self.task_limit.calls = limit(name, value)?,
+            "BASE_BRANCH" => value.clone_into(&mut self.branch),
+            _ => return Err(format!("no setting of the board is called {name}")),
+        }
+        Ok(())
+    }
+}
+
+fn switch(name: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "true" | "1" | "on" | "yes" => Ok(true),
+        "false" | "0" | "off" | "no" => Ok(false),
+        _ => Err(format!("{name} is \"{value}\"; write true or false")),
+    }
+}
+
+fn number(name: &str, value: &str, least: i64, most: i64) -> Result<i64, String> {
+    let read = value
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
+    read.ok_or_else(|| {
+        format!("{name} is \"{value}\"; write a whole number from {least} to {most}")
+    })
+}
+
+/// A year: nothing on a board is waited for longer.
+const LONGEST: i64 = 366 * 24 * 3_600_000;
+
+fn millis(name: &str, value: &str) -> Result<Millis, String> {
+    number(name, value, 0, LONGEST).map(i64::unsigned_abs)
+}
+
+fn count(name: &str, value: &str) -> Result<u32, String> {
+    number(name, value, 0, 1_000_000).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn agents(name: &str, value: &str) -> Result<u16, String> {
+    number(name, value, 0, i64::from(super::ids::MAX_OF_ROLE))
+        .map(|number| u16::try_from(number).unwrap_or(0))
+}
+
+fn limit(name: &str, value: &str) -> Result<Option<u64>, String> {
+    number(name, value, -1, i64::MAX).map(|number| u64::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_table_can_be_read_and_written_back() {
+        let mut settings = BoardSettings::default();
+        for key in KEYS {
+            let value = settings
+                .get(key.name)
+                .unwrap_or_else(|| panic!("{} cannot be read", key.name));
+            settings.set(key.name, &value).unwrap();
+        }
+        assert_eq!(settings, BoardSettings::default());
+        assert!(settings.set("WORKER_COUNT", "65").is_err());
+        assert!(settings.set("WORKER_COUNT", "-2").is_err());
+        assert!(settings.set("NO_SUCH", "1").is_err());
+        assert!(settings.set("SYSTEM_PROCESS_SELF_HEAL", "maybe").is_err());
+    }
+
+    #[test]
+    fn a_change_names_the_processes_it_concerns_in_starting_order() {
+        let settings = BoardSettings {
+            workers: 2,
+            ..BoardSettings::default()
+        };
+        let names = |name: &str| {
+            let names = settings.concerned(impact_of(name).unwrap());
+            names
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(names("DISPATCH_RETRY_DELAY_MS"), "dispatcher");
+        assert_eq!(names("MAX_CONCURRENT_WORKERS"), "dispatcher");
+        assert_eq!(names("WORKER_MODEL"), "worker-1 worker-2");
+        assert_eq!(names("LLM_EXECUTOR"), "worker-1 worker-2 tester-1 docser-1");
+        assert_eq!(names("JUDGE_MODE"), "judge");
+        assert_eq!(names("REPLAN_INTERVAL_MS"), "cycle-manager");
+        assert_eq!(names("FAILED_TASK_RETRY_COOLDOWN_MS"), "cycle-manager");
+        assert_eq!(
+            names("SANDBOX_DOCKER_IMAGE"),
+            "dispatcher worker-1 worker-2 tester-1 docser-1"
+        );
+    }
+}

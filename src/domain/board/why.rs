@@ -1,0 +1,474 @@
+//! Why a task is where it is: sentences, each with who or what changes that, and when.
+//!
+//! Countdown and sentence come from the same values as the decisions, so that what is shown is what happens.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BlockReason, Board, DispatchBlocker, MergeStatus, Millis, Part, ProcessName, Refusal, Resolver,
+    Role, Task, TaskId, TaskStatus,
+};
+
+/// One sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhySentence {
+    /// The sentence.
+    pub text: String,
+    /// Who or what changes that.
+    pub resolver: Resolver,
+    /// When, where that is known.
+    pub at: Option<Millis>,
+    /// What a person can do.
+    pub remedy: String,
+}
+
+/// When something happens to a task by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Countdown {
+    /// Something will.
+    pub auto: bool,
+    /// Why: `cooldown_pending`, `retry_due`, `retry_exhausted`, `non_retryable_failure`, `awaiting_judge`, `quota_wait`,
+    /// `needs_rework` or `unknown`.
+    pub reason: String,
+    /// When.
+    pub at: Option<Millis>,
+    /// Milliseconds until then.
+    pub in_ms: Option<Millis>,
+    /// How often it failed.
+    pub count: u32,
+    /// How often it may fail.
+    pub limit: Option<u32>,
+    /// The category of the failure.
+    pub failure: Option<super::FailureKind>,
+}
+
+/// Why a task is where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The task.
+    pub task: TaskId,
+    /// Where it is.
+    pub status: String,
+    /// Since when.
+    pub since: Millis,
+    /// Why, the most important first.
+    pub sentences: Vec<WhySentence>,
+    /// When something happens by itself.
+    pub countdown: Option<Countdown>,
+}
+
+impl Board {
+    /// Explains where a task is, why, and what changes that.
+    pub fn why(&self, id: TaskId, now: Millis) -> Result<Why, Refusal> {
+        let task = self.known_task(id)?;
+        let now = now.max(self.globals.now);
+        let mut sentences = match task.status {
+            TaskStatus::Queued => self.why_queued(task, now),
+            TaskStatus::Running => self.why_running(task),
+            TaskStatus::Done => vec![say(
+                format!("it is merged as {}", task.merged.as_deref().unwrap_or("?")),
+                Resolver::Nobody,
+            )],
+            TaskStatus::Cancelled => vec![WhySentence {
+                remedy: format!("tos board requeue {}", id.0),
+                ..say(
+                    format!("it was given up: {}", task.detail),
+                    Resolver::Nobody,
+                )
+            }],
+            TaskStatus::Failed => vec![WhySentence {
+                at: task.not_before,
+                ..say(
+                    format!("its last run failed: {}", task.detail),
+                    Resolver::CycleManager,
+                )
+            }],
+            TaskStatus::Blocked => self.why_blocked(task),
+        };
+        self.add_process_faults(task, &mut sentences);
+        Ok(Why {
+            task: id,
+            status: task.status_words(),
+            since: task.since,
+            sentences,
+            countdown: self.countdown(task, now),
+        })
+    }
+
+    fn why_queued(&self, task: &Task, now: Millis) -> Vec<WhySentence> {
+        let blockers = self.dispatch_blockers(task, now);
+        if blockers.is_empty() {
+            return vec![say(
+                "it is next, or others are more urgent".to_owned(),
+                Resolver::Dispatcher,
+            )];
+        }
+        blockers
+            .iter()
+            .map(|blocker| self.blocker_words(blocker))
+            .collect()
+    }
+
+    fn blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
+        let by_person = |text: String, remedy: String| WhySentence {
+            remedy,
+            ..say(text, Resolver::Person)
+        };
+        match blocker {
+            DispatchBlocker::NoDispatcher => {
+                self.process_words(ProcessName::Dispatcher, "so nothing starts")
+            }
+            DispatchBlocker::Closed => by_person(
+                "the database refuses writes since db-down".to_owned(),
+                "tos proc start db-up".to_owned(),
+            ),
+            DispatchBlocker::Held => {
+                let hold = self.held();
+                let detail =
+                    hold.map_or_else(String::new, |hold| format!("{} ({})", hold.detail, hold.by));
+                let until = hold.and_then(|hold| hold.until);
+                WhySentence {
+                    text: format!("nothing new is started: {detail}"),
+                    resolver: if until.is_some() {
+                        Resolver::CycleManager
+                    } else {
+                        Resolver::Person
+                    },
+                    at: until,
+                    remedy: "tos board resume".to_owned(),
+                }
+            }
+            DispatchBlocker::Budget(words, until) => WhySentence {
+                at: Some(*until),
+                ..say(
+                    format!("the budget is used up: {words}"),
+                    Resolver::Dispatcher,
+                )
+            },
+            DispatchBlocker::TaskBudget(words) => by_person(
+                format!("its budget is used up: {words}"),
+                "tos board requeue".to_owned(),
+            ),
+            DispatchBlocker::Dependency(other) => {
+                let status = self
+                    .task(*other)
+                    .map_or_else(String::new, Task::status_words);
+                say(
+                    format!("it needs {other} merged first, which is {status}"),
+                    Resolver::OtherTask,
+                )
+            }
+            DispatchBlocker::DependencyCancelled(other) => by_person(
+                format!("it needs {other}, which was cancelled"),
+                format!("tos board requeue {}, or edit the dependencies", other.0),
+            ),
+            DispatchBlocker::Approval(Some(question)) => by_person(
+                format!("a person has to allow its start ({question})"),
+                format!("tos board allow {}", question.0),
+            ),
+            DispatchBlocker::Approval(None) => say(
+                "a person will be asked whether it may start".to_owned(),
+                Resolver::Dispatcher,
+            ),
+            DispatchBlocker::Quota(until) => WhySentence {
+                at: Some(*until),
+                ..say(
+                    "the quota of its agent is used up".to_owned(),
+                    Resolver::CycleManager,
+                )
+            },
+            DispatchBlocker::Area(other, words) => {
+                let status = self
+                    .task(*other)
+                    .map_or_else(String::new, Task::status_words);
+                say(
+                    format!(
+                        "{other} ({status}) may touch the same files ({words}) and is not merged yet"
+                    ),
+                    Resolver::OtherTask,
+                )
+            }
+            DispatchBlocker::Slots(running) => say(
+                format!("{running} tasks run, which is as many as may (MAX_CONCURRENT_WORKERS)"),
+                Resolver::OtherTask,
+            ),
+            DispatchBlocker::Lane(lane) => say(
+                format!("as many tasks of the lane {} run as may", lane.as_str()),
+                Resolver::OtherTask,
+            ),
+            DispatchBlocker::KeptForFeatures => say(
+                "the last slot is kept for a feature".to_owned(),
+                Resolver::OtherTask,
+            ),
+            DispatchBlocker::NoAgent(role, busy, offline) => {
+                self.no_agent_words(*role, *busy, *offline)
+            }
+        }
+    }
+
+    fn no_agent_words(&self, role: Role, busy: usize, offline: usize) -> WhySentence {
+        let text = format!(
+            "no {} is idle: {busy} busy, {offline} offline",
+            role.as_str()
+        );
+        if busy > 0 {
+            return say(text, Resolver::OtherTask);
+        }
+        let configured =
+            (1..=self.settings().count(role)).map(|number| ProcessName::Agent(role, number));
+        let stopped = configured.clone().all(|name| {
+            self.process(name)
+                .is_some_and(|process| process.stop_requested)
+        });
+        let person = stopped || !self.hatch().armed || self.settings().count(role) == 0;
+        WhySentence {
+            text,
+            resolver: if person {
+                Resolver::Person
+            } else {
+                Resolver::Supervisor
+            },
+            at: configured
+                .filter_map(|name| self.process(name)?.restart_at)
+                .min(),
+            remedy: format!("tos proc start {}", ProcessName::Agent(role, 1)),
+        }
+    }
+
+    fn process_words(&self, name: ProcessName, so: &str) -> WhySentence {
+        let process = self.process(name);
+        let status = process.map_or("idle", |process| process.status.as_str());
+        let stopped = process.is_some_and(|process| process.stop_requested);
+        let person = stopped || !self.hatch().armed;
+        WhySentence {
+            text: format!("{name} is {status}, {so}"),
+            resolver: if person {
+                Resolver::Person
+            } else {
+                Resolver::Supervisor
+            },
+            at: process.and_then(|process| process.restart_at),
+            remedy: format!("tos proc start {name}"),
+        }
+    }
+
+    fn why_running(&self, task: &Task) -> Vec<WhySentence> {
+        let Some(run) = self.live_run_of(task) else {
+            return vec![say(task.detail.clone(), Resolver::Agent)];
+        };
+        let mut sentences = vec![say(
+            format!(
+                "{} works on it ({}, {})",
+                run.agent.agent_name(),
+                run.id,
+                run.lease.fence
+            ),
+            Resolver::Agent,
+        )];
+        for approval in self
+            .open_approvals()
+            .filter(|approval| approval.task == task.id)
+        {
+            sentences.insert(
+                0,
+                WhySentence {
+                    remedy: format!("tos board allow {}", approval.id.0),
+                    ..say(approval.question.clone(), Resolver::Person)
+                },
+            );
+        }
+        sentences
+    }
+
+    fn why_blocked(&self, task: &Task) -> Vec<WhySentence> {
+        match task.block {
+            Some(BlockReason::AwaitingJudge) => vec![self.why_awaiting(task)],
+            Some(BlockReason::QuotaWait) => vec![WhySentence {
+                at: self.wait_end(task),
+                ..say(
+                    format!("the quota of its agent is used up: {}", task.detail),
+                    Resolver::CycleManager,
+                )
+            }],
+            Some(BlockReason::IssueLinking) => vec![say(
+                format!("its link to {} is not written yet", task.spec.link),
+                Resolver::Linker,
+            )],
+            Some(BlockReason::NeedsRework) | None => vec![WhySentence {
+                text: task.detail.clone(),
+                resolver: task.resolver,
+                at: task.not_before,
+                remedy: format!(
+                    "tos board requeue {} --note \"what to do otherwise\"",
+                    task.id.0
+                ),
+            }],
+        }
+    }
+
+    fn why_awaiting(&self, task: &Task) -> WhySentence {
+        if let Some(merge) = task
+            .merge
+            .and_then(|id| self.merge(id))
+            .filter(|merge| merge.status.is_open())
+        {
+            if let Some(before) = self
+                .open_merges()
+                .find(|other| other.branch == merge.branch && other.id < merge.id)
+            {
+                return say(
+                    format!("approved; {} is merged before it", before.task),
+                    Resolver::MergeQueue,
+                );
+            }
+            return match merge.status {
+                MergeStatus::Waiting => WhySentence {
+                    at: merge.not_before,
+                    remedy: "commit or stash what is there, then `tos merge`".to_owned(),
+                    ..say(format!("approved; {}", merge.detail), Resolver::Person)
+                },
+                MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
+                    at: merge.not_before,
+                    ..say(
+                        format!("approved; its merge is tried again: {}", merge.detail),
+                        Resolver::MergeQueue,
+                    )
+                },
+                MergeStatus::Pending
+                | MergeStatus::Processing
+                | MergeStatus::Merged
+                | MergeStatus::Failed
+                | MergeStatus::Cancelled => {
+                    say("approved; being merged".to_owned(), Resolver::MergeQueue)
+                }
+            };
+        }
+        if let Some(judgement) = self
+            .live_judgements()
+            .find(|judgement| judgement.task == task.id)
+        {
+            return say(
+                format!(
+                    "{} examines it ({})",
+                    judgement.agent.agent_name(),
+                    judgement.id
+                ),
+                Resolver::Judge,
+            );
+        }
+        if task.resolver == Resolver::Person {
+            return WhySentence {
+                remedy: format!("tos board requeue {} lets it be examined again", task.id.0),
+                ..say(task.detail.clone(), Resolver::Person)
+            };
+        }
+        let waiting = self
+            .to_judge()
+            .filter(|other| (other.since, other.id) < (task.since, task.id))
+            .count();
+        WhySentence {
+            at: task.not_before,
+            ..say(
+                format!("{}; {waiting} attempts are before it", task.detail),
+                Resolver::Judge,
+            )
+        }
+    }
+
+    /// Adds the processes that should change something about a task and are not up.
+    fn add_process_faults(&self, task: &Task, sentences: &mut Vec<WhySentence>) {
+        let waits_for = |resolver| {
+            sentences
+                .iter()
+                .any(|sentence| sentence.resolver == resolver)
+        };
+        let mut faults = Vec::new();
+        if waits_for(Resolver::CycleManager) && !self.is_up(ProcessName::CycleManager) {
+            faults.push(
+                self.process_words(ProcessName::CycleManager, "so nothing comes back by itself"),
+            );
+        }
+        if task.status == TaskStatus::Running && !self.is_up(ProcessName::CycleManager) {
+            faults.push(self.process_words(
+                ProcessName::CycleManager,
+                "so a lease that ends is not noticed",
+            ));
+        }
+        let merges = waits_for(Resolver::Judge) || waits_for(Resolver::MergeQueue);
+        if merges && !self.is_up(ProcessName::Dispatcher) {
+            faults.push(self.process_words(
+                ProcessName::Dispatcher,
+                "so nothing is given to judges or merged",
+            ));
+        }
+        if waits_for(Resolver::Judge)
+            && !self
+                .agents()
+                .any(|agent| agent.role == Role::Judge && self.is_up(agent.id))
+        {
+            faults.push(
+                self.process_words(ProcessName::Agent(Role::Judge, 1), "so nothing is examined"),
+            );
+        }
+        sentences.extend(faults);
+    }
+
+    /// Returns when a task comes back by itself, all gates considered.
+    fn wait_end(&self, task: &Task) -> Option<Millis> {
+        let pause = self.pauses.get(&task.spec.agent).map(|pause| pause.until);
+        if task.block == Some(BlockReason::QuotaWait) {
+            pause.or(task.not_before)
+        } else {
+            task.not_before
+        }
+    }
+
+    /// Returns when something happens to a task by itself; `None` for tasks that wait for nothing of the kind.
+    pub fn countdown(&self, task: &Task, now: Millis) -> Option<Countdown> {
+        if !matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked) {
+            return None;
+        }
+        let at = self.wait_end(task);
+        let due = at.is_some_and(|at| at <= now);
+        let auto = !matches!(task.resolver, Resolver::Person | Resolver::Linker);
+        let most = task.failure.map(|failure| {
+            u32::try_from(self.settings().failed_max_retries)
+                .unwrap_or(u32::MAX)
+                .min(failure.retries())
+        });
+        let reason = match (task.status, task.block) {
+            (TaskStatus::Failed, _) if due => "retry_due",
+            (TaskStatus::Failed, _) => "cooldown_pending",
+            (_, Some(BlockReason::AwaitingJudge)) => "awaiting_judge",
+            (_, Some(BlockReason::QuotaWait)) => "quota_wait",
+            (_, Some(BlockReason::NeedsRework)) if auto => "needs_rework",
+            (_, Some(BlockReason::NeedsRework)) if most == Some(0) => "non_retryable_failure",
+            (_, Some(BlockReason::NeedsRework)) => "retry_exhausted",
+            (_, Some(BlockReason::IssueLinking) | None) => "unknown",
+        };
+        Some(Countdown {
+            auto,
+            reason: reason.to_owned(),
+            at,
+            in_ms: at.map(|at| at.saturating_sub(now)),
+            count: task.counters.failures,
+            limit: most,
+            failure: task.failure,
+        })
+    }
+
+    /// Returns the parts that have something to do and whose process is not up.
+    pub fn idle_parts(&self) -> Vec<Part> {
+        let down = |part: &Part| part.process().is_some_and(|name| !self.is_up(name));
+        Part::ALL.into_iter().filter(down).collect()
+    }
+}
+
+fn say(text: String, resolver: Resolver) -> WhySentence {
+    WhySentence {
+        text,
+        resolver,
+        at: None,
+        remedy: String::new(),
+    }
+}

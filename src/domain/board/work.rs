@@ -1,0 +1,417 @@
+//! What workers report, and what becomes of their tasks.
+
+use super::{
+    Answer, ApprovalId, ApprovalSubject, BlockReason, Board, Draft, Effect, FailureKind, Fence,
+    Lesson, Millis, Refusal, RefusalCode, RequeueCause, Resolver, Run, RunEvent, RunId, RunOutcome,
+    RunStatus, Spend, SystemEvent, Task, TaskEvent, run::Lease, task::KeptCommit,
+};
+
+impl Board {
+    pub(super) fn live_run_of(&self, task: &Task) -> Option<&Run> {
+        task.run
+            .and_then(|id| self.run(id))
+            .filter(|run| run.status == RunStatus::Running)
+    }
+
+    /// Returns a run that is at work under this number, or refuses.
+    fn fenced_run(&self, id: RunId, fence: Fence) -> Result<&Run, Refusal> {
+        let Some(run) = self.run(id) else {
+            return Err(Refusal::new(
+                RefusalCode::NotFound,
+                format!("there is no {id}"),
+                "",
+            ));
+        };
+        check_fence(&run.lease, fence, &id.to_string())?;
+        if run.status != RunStatus::Running {
+            return Err(stale(format!("{id} is over: {}", run.status.as_str())));
+        }
+        Ok(run)
+    }
+
+    pub(super) fn renew_run(
+        &self,
+        draft: &mut Draft,
+        id: RunId,
+        fence: Fence,
+    ) -> Result<(), Refusal> {
+        let run = self.fenced_run(id, fence)?;
+        let until = draft.now + self.settings().lease_ms;
+        if until > run.lease.until {
+            draft.event(RunEvent::Renewed { run: id, until });
+        }
+        Ok(())
+    }
+
+    pub(super) fn spend_run(
+        &self,
+        draft: &mut Draft,
+        id: RunId,
+        fence: Fence,
+        spend: Spend,
+    ) -> Result<(), Refusal> {
+        self.fenced_run(id, fence)?;
+        if spend != Spend::default() {
+            draft.event(RunEvent::Spent { run: id, spend });
+        }
+        Ok(())
+    }
+
+    pub(super) fn ask(
+        &self,
+        draft: &mut Draft,
+        id: RunId,
+        fence: Fence,
+        action: &str,
+    ) -> Result<(), Refusal> {
+        let run = self.fenced_run(id, fence)?;
+        let same = |subject: &ApprovalSubject| matches!(subject, ApprovalSubject::Action { run, action: known } if *run == id && known == action);
+        if let Some(known) = self
+            .open_approvals()
+            .find(|approval| same(&approval.subject))
+        {
+            draft.answer(Answer::Approval { approval: known.id });
+            return Ok(());
+        }
+        let approval = ApprovalId(self.globals.last_approval.0 + 1);
+        let question = format!("May {} on {}: {action}", run.agent.agent_name(), run.task);
+        let subject = ApprovalSubject::Action {
+            run: id,
+            action: action.to_owned(),
+        };
+        draft.event(TaskEvent::Asked {
+            approval,
+            task: run.task,
+            subject,
+            question: question.clone(),
+        });
+        draft.effect(Effect::Notify {
+            text: question,
+            task: Some(run.task),
+        });
+        draft.answer(Answer::Approval { approval });
+        Ok(())
+    }
+
+    pub(super) fn finish_run(
+        &self,
+        draft: &mut Draft,
+        id: RunId,
+        fence: Fence,
+        outcome: &RunOutcome,
+        log: &str,
+    ) -> Result<(), Refusal> {
+        let run = self.fenced_run(id, fence)?;
+        let task = self.known_task(run.task)?;
+        self.withdraw_questions(draft, run, "its run is over");
+        match outcome {
+            RunOutcome::Committed { kept } => {
+                draft.event(ended(
+                    run,
+                    RunStatus::Success,
+                    "",
+                    None,
+                    Some(kept.clone()),
+                    log,
+                ));
+                draft.event(self.awaiting(task, "its attempt waits for a judge"));
+            }
+            RunOutcome::NoChange { evidence, base } => {
+                let kept = KeptCommit {
+                    commit: String::new(),
+                    reference: String::new(),
+                    base: base.clone(),
+                };
+                draft.event(ended(run, RunStatus::Success, "", None, Some(kept), log));
+                draft.event(self.awaiting(task, &format!("no change was needed: {evidence}")));
+            }
+            RunOutcome::Failed {
+                failure,
+                reasons,
+                signature,
+                ..
+            } => {
+                let error = reasons.join("\n");
+                draft.event(ended(
+                    run,
+                    RunStatus::Failed,
+                    &error,
+                    Some(*failure),
+                    None,
+                    log,
+                ));
+                let lesson = Lesson {
+                    run: Some(id),
+                    from: "worker".to_owned(),
+                    reasons: reasons.clone(),
+                };
+                draft.event(self.after_failure(task, *failure, signature, lesson, draft.now));
+            }
+            RunOutcome::QuotaUsed { until, detail } => {
+                draft.event(ended(
+                    run,
+                    RunStatus::Failed,
+                    detail,
+                    Some(FailureKind::Flaky),
+                    None,
+                    log,
+                ));
+                self.pause(draft, task, *until, detail);
+            }
+            RunOutcome::Stopped => {
+                draft.event(ended(run, RunStatus::Cancelled, "stopped", None, None, log));
+                draft.event(TaskEvent::Requeued {
+                    task: task.id,
+                    cause: RequeueCause::Stopped,
+                    detail: format!("{} was stopped", run.agent.agent_name()),
+                    lesson: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn withdraw_questions(&self, draft: &mut Draft, run: &Run, why: &str) {
+        for approval in self.open_approvals() {
+            let is_its = matches!(&approval.subject, ApprovalSubject::Action { run: asked, .. } if *asked == run.id);
+            if is_its {
+                draft.event(TaskEvent::Answered {
+                    approval: approval.id,
+                    allow: None,
+                    by: why.to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Decides what a failure means: another try after a while, a rest before rework, or a person.
+    fn after_failure(
+        &self,
+        task: &Task,
+        failure: FailureKind,
+        signature: &str,
+        lesson: Lesson,
+        now: Millis,
+    ) -> TaskEvent {
+        let settings = self.settings();
+        let counters = &task.counters;
+        let first = lesson
+            .reasons
+            .first()
+            .cloned()
+            .unwrap_or_else(|| failure.as_str().to_owned());
+        let most = u32::try_from(settings.failed_max_retries)
+            .unwrap_or(u32::MAX)
+            .min(failure.retries());
+        let same = !signature.is_empty() && signature == task.signature;
+        let repeated = same && counters.same_signature + 1 >= settings.same_signature_max;
+        let detail = if repeated {
+            format!(
+                "the same failure {} times: {first}",
+                counters.same_signature + 1
+            )
+        } else {
+            format!("{} ({})", first, failure.as_str())
+        };
+        if let Some(words) = self.task_budget(task) {
+            let detail = format!("{detail}; its budget is used up: {words}");
+            return self.rework(task, Some((failure, signature)), detail, Some(lesson), None);
+        }
+        if repeated || counters.failures + 1 > most {
+            let again = self.rework_at(task, failure, now);
+            return self.rework(
+                task,
+                Some((failure, signature)),
+                detail,
+                Some(lesson),
+                again,
+            );
+        }
+        let wait = if failure == FailureKind::Launch {
+            settings.dispatch_retry_delay_ms
+        } else {
+            settings.failed_cooldown_ms
+        };
+        TaskEvent::Failed {
+            task: task.id,
+            failure,
+            detail,
+            signature: signature.to_owned(),
+            retry_at: now + wait,
+            lesson: Some(lesson),
+        }
+    }
+
+    /// Returns when a task that needs rework comes back by itself; `None` = a person has to bring it back.
+    fn rework_at(&self, task: &Task, failure: FailureKind, now: Millis) -> Option<Millis> {
+        let settings = self.settings();
+        let for_people = matches!(
+            failure,
+            FailureKind::Permission | FailureKind::Limit | FailureKind::Noop
+        );
+        let refused = failure == FailureKind::Policy
+            && task.counters.policy_blocks + 1 > settings.policy_suppression_max;
+        let spent = task.counters.reworks >= settings.rework_max_depth;
+        (!for_people && !refused && !spent).then_some(now + settings.blocked_cooldown_ms)
+    }
+
+    fn rework(
+        &self,
+        task: &Task,
+        failure: Option<(FailureKind, &str)>,
+        detail: String,
+        lesson: Option<Lesson>,
+        again: Option<Millis>,
+    ) -> TaskEvent {
+        TaskEvent::Blocked {
+            task: task.id,
+            reason: BlockReason::NeedsRework,
+            detail,
+            resolver: if again.is_some() {
+                Resolver::CycleManager
+            } else {
+                Resolver::Person
+            },
+            until: again,
+            failure: failure.map(|(failure, _)| failure),
+            signature: failure
+                .map(|(_, signature)| signature.to_owned())
+                .unwrap_or_default(),
+            lesson,
+        }
+    }
+
+    /// Brings a task back to the queue because of a judge, unless that was done often enough.
+    pub(super) fn after_rejection(
+        &self,
+        draft: &mut Draft,
+        task: &Task,
+        cause: RequeueCause,
+        lesson: Lesson,
+    ) {
+        let first = lesson.reasons.first().cloned().unwrap_or_default();
+        if let Some(words) = self.task_budget(task) {
+            let detail = format!("{first}; its budget is used up: {words}");
+            draft.event(self.rework(task, None, detail, Some(lesson), None));
+        } else if task.counters.rejections >= self.settings().review_retries {
+            let detail = format!(
+                "a judge refused it {} times: {first}",
+                task.counters.rejections + 1
+            );
+            let again = self.rework_at(task, FailureKind::Test, draft.now);
+            draft.event(self.rework(task, None, detail, Some(lesson), again));
+        } else {
+            draft.event(TaskEvent::Requeued {
+                task: task.id,
+                cause,
+                detail: first,
+                lesson: Some(lesson),
+            });
+        }
+    }
+
+    fn pause(&self, draft: &mut Draft, task: &Task, until: Option<Millis>, detail: &str) {
+        let settings = self.settings();
+        let agent = task.spec.agent.clone();
+        let waits = task.counters.quota_waits.min(20);
+        let backoff = settings
+            .quota_base_ms
+            .saturating_mul(1 << waits)
+            .min(settings.quota_max_ms);
+        // What the provider says counts; a moment that has passed is no help.
+        let said = until.filter(|until| *until > draft.now);
+        let until = said.unwrap_or(draft.now + backoff);
+        let known = self.pauses.get(&agent).map_or(0, |pause| pause.until);
+        if until > known {
+            draft.event(SystemEvent::QuotaPaused {
+                agent,
+                until,
+                detail: detail.to_owned(),
+            });
+        }
+        draft.event(TaskEvent::Blocked {
+            task: task.id,
+            reason: BlockReason::QuotaWait,
+            detail: detail.to_owned(),
+            resolver: Resolver::CycleManager,
+            until: Some(until.max(known)),
+            failure: None,
+            signature: String::new(),
+            lesson: None,
+        });
+    }
+
+    /// Ends a run from outside: its lease is gone, and whatever it reports is refused.
+    pub(super) fn cancel_run(&self, draft: &mut Draft, run: &Run, why: &str) {
+        self.withdraw_questions(draft, run, why);
+        draft.event(ended(run, RunStatus::Cancelled, why, None, None, &run.log));
+        draft.effect(Effect::StopRun {
+            run: run.id,
+            fence: run.lease.fence,
+            reason: why.to_owned(),
+        });
+    }
+
+    /// Ends a run from outside and brings its task back to the queue, at once.
+    pub(super) fn roll_back(&self, draft: &mut Draft, run: &Run, cause: RequeueCause, why: &str) {
+        self.cancel_run(draft, run, why);
+        let lost = self.task(run.task).map_or(0, |task| task.counters.lost);
+        let vanished = matches!(cause, RequeueCause::LeaseExpired | RequeueCause::AgentLost);
+        if vanished && lost + 1 >= self.settings().lost_max {
+            draft.event(TaskEvent::Blocked {
+                task: run.task,
+                reason: BlockReason::NeedsRework,
+                detail: format!("its agent vanished {} times in a row: {why}", lost + 1),
+                resolver: Resolver::Person,
+                until: None,
+                failure: None,
+                signature: String::new(),
+                lesson: None,
+            });
+            return;
+        }
+        draft.event(TaskEvent::Requeued {
+            task: run.task,
+            cause,
+            detail: why.to_owned(),
+            lesson: None,
+        });
+    }
+}
+
+fn ended(
+    run: &Run,
+    status: RunStatus,
+    error: &str,
+    failure: Option<FailureKind>,
+    kept: Option<KeptCommit>,
+    log: &str,
+) -> RunEvent {
+    RunEvent::Finished {
+        run: run.id,
+        status,
+        error: error.to_owned(),
+        failure,
+        kept,
+        log: log.to_owned(),
+    }
+}
+
+/// Refuses a number that is not the one of the lease.
+pub(super) fn check_fence(lease: &Lease, fence: Fence, what: &str) -> Result<(), Refusal> {
+    if lease.fence == fence {
+        return Ok(());
+    }
+    Err(stale(format!(
+        "{fence} is not the number of {what}, which is {}",
+        lease.fence
+    )))
+}
+
+pub(super) fn stale(reason: String) -> Refusal {
+    Refusal::new(
+        RefusalCode::Stale,
+        reason,
+        "nothing was changed; the work that counts is another one",
+    )
+}
