@@ -36,7 +36,7 @@ impl CommandServiceFactory for AppContext {
             },
             outputs: settings.root.join(".tos/commands").join(&run),
             run,
-            confinement: report.choice.sentence(report.level),
+            confinement: report.choice.describe(report.level),
             notice: confinement::notice(&report),
             tos: Arc::new(CurrentExecutable),
         })

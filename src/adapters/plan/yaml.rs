@@ -78,7 +78,7 @@ fn foreign(tag: &Tag, mark: SourcePosition) -> PlanError {
             tag.handle, tag.suffix
         ),
     )
-    .with("remove it")
+    .with_remedy("remove it")
 }
 
 struct YamlFrame {
@@ -163,7 +163,7 @@ impl YamlBuilder {
         }
         Err(
             PlanError::new(mark, format!("the plan has more than {MAX_NODES} values"))
-                .with("split it, or use fewer aliases"),
+                .with_remedy("split it, or use fewer aliases"),
         )
     }
 
@@ -235,7 +235,7 @@ impl YamlBuilder {
         };
         if !matches!(meaning, ScalarValue::Text(_)) {
             let message = format!("a key must be text, found {}`{text}`", meaning.kind());
-            return Err(PlanError::new(mark, message).with("put the key in quotes"));
+            return Err(PlanError::new(mark, message).with_remedy("put the key in quotes"));
         }
         // A quoted `<<` is an ordinary key; the mark remembers nothing of that, so it is told apart here.
         let name = if quoted && text == "<<" {
@@ -376,7 +376,7 @@ fn refuse_repeats(entries: &[YamlEntry]) -> Result<(), PlanError> {
         "the key `{}` is given twice, first in line {first}",
         entry.key
     );
-    Err(PlanError::new(entry.mark, message).with("keep one of them"))
+    Err(PlanError::new(entry.mark, message).with_remedy("keep one of them"))
 }
 
 /// Adds what `<<` brings: own keys win, then earlier merges.

@@ -257,7 +257,7 @@ impl Agent {
     }
 
     /// Returns whether it is one that tos knows, called as tos calls it, with no more than its own login.
-    pub fn is_plain(&self) -> bool {
+    pub fn is_builtin_unmodified(&self) -> bool {
         // A job's configuration comes from the repository and may name any program as a model.
         if matches!(self.kind, AgentKind::Command | AgentKind::Job) {
             return false;

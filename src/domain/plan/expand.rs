@@ -85,7 +85,8 @@ fn param(
     let Some(text) = given.cloned().or_else(|| default.map(plain_text)) else {
         let remedy = format!("pass `--param {}=VALUE`", entry.key);
         return Err(
-            PlanError::new(entry.mark, format!("{owner} has no value and no default")).with(remedy),
+            PlanError::new(entry.mark, format!("{owner} has no value and no default"))
+                .with_remedy(remedy),
         );
     };
     let value = typed(&kind, &text, entry)?;

@@ -46,7 +46,9 @@ impl<'a> PlanField<'a> {
         let text = match self.node.scalar_value() {
             Some(ScalarValue::Text(text)) => text,
             Some(_) => {
-                return Err(self.fault("must be text").with("put the value in quotes"));
+                return Err(self
+                    .fault("must be text")
+                    .with_remedy("put the value in quotes"));
             }
             None => return Err(self.fault("must be text")),
         };
@@ -174,7 +176,7 @@ impl<'a> PlanField<'a> {
             {
                 return Err(self
                     .fault(rule)
-                    .with("YAML 1.1 reads this as text; write it without an exponent"));
+                    .with_remedy("YAML 1.1 reads this as text; write it without an exponent"));
             }
             _ => return Err(self.fault(rule)),
         };
@@ -279,7 +281,7 @@ pub(super) fn only_known(
         .iter()
         .find(|(ours, theirs)| known.contains(ours) && theirs.contains(&&*lower));
     Err(match ours {
-        Some((ours, _)) => fault.with(format!("that is `{ours}` here")),
+        Some((ours, _)) => fault.with_remedy(format!("that is `{ours}` here")),
         None => fault.nearest(&key, known.iter().copied()),
     })
 }

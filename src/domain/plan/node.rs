@@ -139,7 +139,7 @@ impl PlanError {
 
     /// Adds what to do.
     #[must_use]
-    pub fn with(mut self, remedy: impl Into<String>) -> Self {
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = PlanRemedy::Do(remedy.into());
         self
     }

@@ -78,9 +78,8 @@ pub fn read(
     reader.tasks(root, "tasks", &scope)?;
     let main_tasks = reader.drafts.len();
     if main_tasks == 0 {
-        return Err(
-            PlanError::new(mark, "the plan has no tasks").with("list at least one under `tasks`")
-        );
+        return Err(PlanError::new(mark, "the plan has no tasks")
+            .with_remedy("list at least one under `tasks`"));
     }
     if let Some(on_failure) = on_failure {
         reader.list(on_failure, "on_failure", defaults.as_ref(), &scope)?;
@@ -108,7 +107,7 @@ fn mapping<'a>(node: &'a YamlNode, owner: &str) -> Result<&'a [YamlEntry], PlanE
         YamlValue::Map(entries) => Ok(entries),
         YamlValue::Scalar { .. } | YamlValue::List(_) => {
             let message = format!("{owner} must be a mapping, found {}", node.display_short());
-            Err(PlanError::new(node.mark, message).with("begin with `tasks:`"))
+            Err(PlanError::new(node.mark, message).with_remedy("begin with `tasks:`"))
         }
     }
 }
@@ -161,7 +160,9 @@ impl TaskReader<'_> {
                 "`{key}` must be a list of tasks, found {}",
                 node.display_short()
             );
-            return Err(PlanError::new(node.mark, message).with("begin each task with `- id:`"));
+            return Err(
+                PlanError::new(node.mark, message).with_remedy("begin each task with `- id:`")
+            );
         };
         // Consumed one by one: the tree of a large plan must not stand beside its tasks to the end.
         for item in items {
@@ -181,7 +182,7 @@ impl TaskReader<'_> {
         let number = self.drafts.len() + 1;
         let Some(id_node) = written.own("id") else {
             let message = format!("task {number} has no `id`");
-            return Err(PlanError::new(node.mark, message).with("add `id: some-name`"));
+            return Err(PlanError::new(node.mark, message).with_remedy("add `id: some-name`"));
         };
         let nameless = format!("task {number}");
         let scopes = expand::combinations(written.own("matrix"), scope, &nameless)?;
@@ -289,7 +290,7 @@ impl TaskReader<'_> {
                         "task ids `{other}` (line {line}) and `{id}` differ only in upper and lower case"
                     )
                 };
-                return Err(PlanError::new(draft.mark, message).with("rename one of them"));
+                return Err(PlanError::new(draft.mark, message).with_remedy("rename one of them"));
             }
             positions.insert(id, position(index));
         }
@@ -418,12 +419,12 @@ fn the_action(
     match (given.next(), given.next()) {
         (Some(name), None) => Ok(name),
         (None, _) => Err(PlanError::new(mark, format!("{owner} has no `cmd`"))
-            .with("add `cmd: [program, argument]`, `shell` or `job`")),
+            .with_remedy("add `cmd: [program, argument]`, `shell` or `job`")),
         (Some(first), Some(second)) => Err(PlanError::new(
             mark,
             format!("{owner} has both `{first}` and `{second}`"),
         )
-        .with("keep one of them")),
+        .with_remedy("keep one of them")),
     }
 }
 
@@ -449,10 +450,10 @@ fn argv(field: &PlanField<'_>) -> Result<Vec<String>, PlanError> {
     match words.first() {
         None => Err(field
             .fault("must not be empty")
-            .with("name the program to start")),
+            .with_remedy("name the program to start")),
         Some(program) if program.trim().is_empty() => Err(field
             .fault("must begin with a program")
-            .with("its first word is blank")),
+            .with_remedy("its first word is blank")),
         Some(_) => Ok(words),
     }
 }

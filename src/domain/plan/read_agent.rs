@@ -125,19 +125,19 @@ pub(super) fn check_fields(written: &WrittenTask<'_>, owner: &str) -> Result<(),
             format!("field `{key}` of {owner} means nothing for an agent"),
         );
         match key {
-            "timeout_sec" => fault.with("use `max_time_seconds`"),
-            "retries" => fault.with("`on_failure: retry_then_stop` of the plan tries a task once more"),
-            "cmd" | "shell" | "job" => fault.with(
+            "timeout_sec" => fault.with_remedy("use `max_time_seconds`"),
+            "retries" => fault.with_remedy("`on_failure: retry_then_stop` of the plan tries a task once more"),
+            "cmd" | "shell" | "job" => fault.with_remedy(
                 "a task has a command or a `prompt`; what decides about the work is its `test_command`",
             ),
-            _ => fault.with("remove it"),
+            _ => fault.with_remedy("remove it"),
         }
     } else {
         PlanError::new(
             mark,
             format!("field `{key}` of {owner} means nothing without a `prompt`"),
         )
-        .with("add a `prompt` for an agent, or remove it")
+        .with_remedy("add a `prompt` for an agent, or remove it")
     })
 }
 
@@ -147,7 +147,7 @@ fn foreign_default(entry: &YamlEntry, owner: &str, agent: bool) -> PlanError {
         "the default `{}` means nothing for {owner}, which is {sort}'s",
         entry.key
     );
-    PlanError::new(entry.mark, message).with("remove it from `defaults`")
+    PlanError::new(entry.mark, message).with_remedy("remove it from `defaults`")
 }
 
 /// Reads a task for an agent; what it depends on is added when all are known.
@@ -170,11 +170,11 @@ pub(super) fn task(
     };
     let lacks = |what: &str| PlanError::new(mark, format!("{owner} has no `{what}`"));
     let texts = |name| field(name).map_or(Ok(Vec::new()), |field| field.one_or_more());
-    let prompt =
-        field("prompt").ok_or_else(|| lacks("prompt").with("say what the agent has to do"))?;
+    let prompt = field("prompt")
+        .ok_or_else(|| lacks("prompt").with_remedy("say what the agent has to do"))?;
     let prompt = prompt.text()?;
     let class = field("class")
-        .ok_or_else(|| lacks("class").with(format!("add one of {}", CLASSES.join(", "))))?;
+        .ok_or_else(|| lacks("class").with_remedy(format!("add one of {}", CLASSES.join(", "))))?;
     let class_word = class.text()?;
     if !CLASSES.contains(&class_word.as_str()) {
         return Err(class
@@ -186,11 +186,11 @@ pub(super) fn task(
         .transpose()?;
     let tests = tests.or_else(|| root.test_command.clone()).ok_or_else(|| {
         lacks("test_command")
-            .with("without a test nothing is accepted; add one here or to the plan")
+            .with_remedy("without a test nothing is accepted; add one here or to the plan")
     })?;
     let agent = field("agent").map(|field| agent(&field)).transpose()?;
     if agent.is_none() && root.agent.is_none() {
-        return Err(lacks("agent").with("add `agent: claude` here or to the plan"));
+        return Err(lacks("agent").with_remedy("add `agent: claude` here or to the plan"));
     }
     let goal = field("goal").map(|field| field.text()).transpose()?;
     let seconds = field("max_time_seconds")
@@ -286,12 +286,12 @@ impl<'a> AgentDefaults<'a> {
                 None => Ok(None),
                 Some(field) => Err(field
                     .fault("must be a list of tasks where tasks run commands")
-                    .with("begin each task with `- id:`")),
+                    .with_remedy("begin each task with `- id:`")),
             };
         }
         if let Some((mark, _)) = read.iter().find(|(_, task)| task.is_none()) {
             let message = "this task runs a command, and others of the plan are for agents";
-            return Err(PlanError::new(*mark, message).with(
+            return Err(PlanError::new(*mark, message).with_remedy(
                 "a plan does one or the other: put the commands into a plan of their own, or make them the `test_command` of agents",
             ));
         }
@@ -344,7 +344,7 @@ impl<'a> AgentDefaults<'a> {
                 entry.mark,
                 format!("field `{}` of the plan {why}", entry.key),
             )
-            .with("remove it")),
+            .with_remedy("remove it")),
         }
     }
 
@@ -464,7 +464,7 @@ fn agent(field: &PlanField<'_>) -> Result<Agent, PlanError> {
         if field.node.get("kind").is_none() {
             return Err(field
                 .fault("has no `kind`")
-                .with(format!("add one of {}", kinds().join(", "))));
+                .with_remedy(format!("add one of {}", kinds().join(", "))));
         }
         json(field)?
     } else {
@@ -528,7 +528,9 @@ fn json(field: &PlanField<'_>) -> Result<Json, PlanError> {
             Some(ScalarValue::Bool(flag)) => Json::Bool(flag),
             Some(ScalarValue::Null) | None => Json::Null,
             Some(ScalarValue::HugeInt | ScalarValue::Date) => {
-                return Err(field.fault("must be text").with("put the value in quotes"));
+                return Err(field
+                    .fault("must be text")
+                    .with_remedy("put the value in quotes"));
             }
         },
         YamlValue::List(items) => Json::Array(

@@ -68,7 +68,7 @@ fn condition(field: &PlanField<'_>) -> Result<WhenCondition, PlanError> {
         let fault = field.fault(&format!("cannot be read: {error}"));
         match error {
             when::Error::UnknownWord { word } => fault.nearest(&word, when::WORDS.iter().copied()),
-            when::Error::Unexpected { .. } | when::Error::TooDeep => fault.with(
+            when::Error::Unexpected { .. } | when::Error::TooDeep => fault.with_remedy(
                 "for example `any_failed` or `failed(\"build\") || exit_code(\"test\") == 3`",
             ),
         }
@@ -161,7 +161,9 @@ pub(super) fn policy(
         Some(field) => match policy_mode(&field)? {
             PolicyMode::Off if is_model => Err(field
                 .fault("cannot be `off` in a plan whose `origin` is a model")
-                .with("remove it; once a person has read the plan, `origin: person` says so")),
+                .with_remedy(
+                    "remove it; once a person has read the plan, `origin: person` says so",
+                )),
             mode @ (PolicyMode::Off | PolicyMode::Enforce) => Ok(mode),
         },
     }

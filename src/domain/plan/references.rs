@@ -50,7 +50,9 @@ pub(super) fn check_when(
                 "the `when` of task `{}` asks about `{name}`, on which it does not depend",
                 task.id
             );
-            return Err(PlanError::new(mark, message).with(format!("add `{name}` to `depends_on`")));
+            return Err(
+                PlanError::new(mark, message).with_remedy(format!("add `{name}` to `depends_on`"))
+            );
         }
     }
     Ok(())
@@ -83,5 +85,5 @@ pub(super) fn refuse_circle(tasks: &[PlanTask], marks: &[SourcePosition]) -> Res
         ids.join(" -> ")
     };
     let message = format!("{length} tasks depend on each other in a circle: {shown}");
-    Err(PlanError::new(mark, message).with("remove one of these dependencies"))
+    Err(PlanError::new(mark, message).with_remedy("remove one of these dependencies"))
 }

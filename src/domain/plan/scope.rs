@@ -46,7 +46,7 @@ impl<'a> VariableScope<'a> {
         while let Some((before, after)) = rest.split_once("${{") {
             let Some((name, after)) = after.split_once("}}") else {
                 return Err(
-                    PlanError::new(mark, "`${{` is never closed").with("close it with `}}`")
+                    PlanError::new(mark, "`${{` is never closed").with_remedy("close it with `}}`")
                 );
             };
             filled.push_str(before);

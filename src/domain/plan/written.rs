@@ -50,6 +50,6 @@ pub(super) fn program_words(field: &PlanField<'_>) -> Result<Vec<String>, PlanEr
         None => words::split_words(&text).map_err(|error| field.fault(&error.to_string())),
         Some(part) => Err(field
             .fault(&format!("has `{part}`, which only a shell understands"))
-            .with("let a shell run it: `[sh, -c, \"...\"]`, or `shell:` where that is a field; or quote what the program itself should get")),
+            .with_remedy("let a shell run it: `[sh, -c, \"...\"]`, or `shell:` where that is a field; or quote what the program itself should get")),
     }
 }

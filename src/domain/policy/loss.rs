@@ -154,7 +154,9 @@ pub(super) fn reads_all(effect: &CommandEffect) -> bool {
     let CommandEffect::Read(ResolvedPath::Inside(path)) = effect else {
         return false;
     };
-    path.rsplit('/').next().is_some_and(|name| name.starts_with('*'))
+    path.rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with('*'))
 }
 
 /// Programs that run, remove or send what they are told: a word that names one is more than a name.
@@ -171,7 +173,8 @@ pub(super) fn is_plain_unknown(act: &SimpleCommand, effect: &CommandEffect) -> b
     let CommandEffect::Does(EffectTrait::Opaque, words) = effect else {
         return false;
     };
-    let unknown = words.starts_with("the program `") && words.ends_with("`, which is not described");
+    let unknown =
+        words.starts_with("the program `") && words.ends_with("`, which is not described");
     let is_name = |word: &str| !word.contains(['/', '\\', '$', '`', '*', '\u{2026}', '(', ')']);
     let tells = |word: &String| {
         word.split(|c: char| c.is_whitespace() || "=;|&\"'".contains(c))
@@ -225,7 +228,10 @@ mod tests {
     #[test]
     fn what_a_command_loses_is_told_by_where_it_is() {
         let removed = |path: &str| PolicyLoss::Removed(path.to_owned());
-        assert_eq!(losses("rm -rf notes src/*.bak"), [removed("notes"), removed("src/*.bak")]);
+        assert_eq!(
+            losses("rm -rf notes src/*.bak"),
+            [removed("notes"), removed("src/*.bak")]
+        );
         assert_eq!(
             losses("echo x > a.txt"),
             [PolicyLoss::Overwritten("a.txt".to_owned())]
@@ -249,7 +255,10 @@ mod tests {
         };
         assert_eq!(
             Policy::losses(&bash("rm ../a b"), &world),
-            [PolicyLoss::Removed("a".to_owned()), PolicyLoss::Removed("sub/b".to_owned())]
+            [
+                PolicyLoss::Removed("a".to_owned()),
+                PolicyLoss::Removed("sub/b".to_owned())
+            ]
         );
     }
 
@@ -265,7 +274,10 @@ mod tests {
             ("git worktree remove --force ../other", Decision::Deny),
             ("git -C /srv/other reset --hard", Decision::Deny),
             ("cd /srv/other && git reset --hard", Decision::Deny),
-            ("git --git-dir=/srv/o/.git --work-tree=. reset --hard", Decision::Deny),
+            (
+                "git --git-dir=/srv/o/.git --work-tree=. reset --hard",
+                Decision::Deny,
+            ),
             ("watch git reset --hard", Decision::Deny),
             ("git -C src reset --hard", Decision::Allow),
             ("grep -rn TODO *", Decision::Allow),
@@ -293,13 +305,26 @@ mod tests {
             ..PolicyRules::default()
         };
         let policy = Policy::new(&rules).unwrap();
-        let decision = |access, path: &str| policy.judge_file("Write", access, path, &world()).decision;
+        let decision =
+            |access, path: &str| policy.judge_file("Write", access, path, &world()).decision;
         assert_eq!(decision(FileAccess::Write, "src/a.rs"), Decision::Allow);
-        assert_eq!(decision(FileAccess::Write, "/srv/job/root/src/a.rs"), Decision::Allow);
+        assert_eq!(
+            decision(FileAccess::Write, "/srv/job/root/src/a.rs"),
+            Decision::Allow
+        );
         assert_eq!(decision(FileAccess::Write, ".git/config"), Decision::Deny);
-        assert_eq!(decision(FileAccess::Write, ".tos/guard.toml"), Decision::Deny);
+        assert_eq!(
+            decision(FileAccess::Write, ".tos/guard.toml"),
+            Decision::Deny
+        );
         assert_eq!(decision(FileAccess::Write, "/etc/passwd"), Decision::Ask);
-        assert_eq!(decision(FileAccess::Read, "~/.ssh/id_ed25519"), Decision::Deny);
-        assert_eq!(decision(FileAccess::Read, "../other/README.md"), Decision::Allow);
+        assert_eq!(
+            decision(FileAccess::Read, "~/.ssh/id_ed25519"),
+            Decision::Deny
+        );
+        assert_eq!(
+            decision(FileAccess::Read, "../other/README.md"),
+            Decision::Allow
+        );
     }
 }

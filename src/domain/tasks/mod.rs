@@ -331,7 +331,7 @@ impl TaskList {
     /// called as tos calls them. Otherwise says why that cannot be.
     pub fn enforce(&mut self) -> Result<(), String> {
         let mut own = self.tasks.iter().map(|task| self.agent_of(task));
-        if let Some(agent) = own.find(|agent| !agent.is_plain()) {
+        if let Some(agent) = own.find(|agent| !agent.is_builtin_unmodified()) {
             return Err(format!(
                 "an enforced plan cannot choose how the agent `{}` is called; only an agent that tos knows by name, with `model` and \
                  `max_budget_usd`, can be named",

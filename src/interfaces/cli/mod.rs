@@ -236,7 +236,9 @@ mod tests {
             assert!(asks_only_version(&words));
             assert_eq!(parse(words).unwrap_err().to_string(), VERSION_LINE);
         }
-        assert!(!asks_only_version(&["tos", "--version", "--json"].map(OsString::from)));
+        assert!(!asks_only_version(
+            &["tos", "--version", "--json"].map(OsString::from)
+        ));
         assert!(!asks_only_version(&["tos".into()]));
     }
 }

@@ -46,7 +46,12 @@ pub(super) fn blocking_save(
     }
     let record = CheckpointRecord {
         cause: order.cause.clone(),
-        head: store.git.head().ok().and_then(|head| head.target()).map(|id| id.to_string()),
+        head: store
+            .git
+            .head()
+            .ok()
+            .and_then(|head| head.target())
+            .map(|id| id.to_string()),
         references,
         stashes,
     };
@@ -88,7 +93,7 @@ fn blocking_write(
         record,
         files: files
             .keys()
-            .map(|path| crate::domain::checkpoint::shown_path(path))
+            .map(|path| crate::domain::checkpoint::display_path(path))
             .collect(),
     })
 }

@@ -24,7 +24,7 @@ use crate::{
         program::GitProgram,
     },
     domain::{
-        checkpoint::shown_path,
+        checkpoint::display_path,
         guard::checkpoint::{CheckpointCause, CheckpointRecord, UndoneCheckpoint},
     },
 };
@@ -53,7 +53,7 @@ pub(super) fn blocking_restore(
             Ok(data) if data.is_dir() => {
                 return Err(failed(format!(
                     "`{}` is a folder now; move it away, and then undo again",
-                    shown_path(&path)
+                    display_path(&path)
                 )));
             }
             Ok(data) => match collect::blocking_read(&place, &data, &mut pack)? {
@@ -73,7 +73,7 @@ pub(super) fn blocking_restore(
     }
     for (path, file, place) in to_write {
         blocking_write(&store, file, &place)?;
-        done.restored.push(shown_path(&path));
+        done.restored.push(display_path(&path));
     }
     references(&store, &checkpoint.record, &mut done);
     advise(&store, commit, &checkpoint.record, number, &mut done)?;
@@ -83,7 +83,7 @@ pub(super) fn blocking_restore(
 /// Returns where a file goes; a path that leads out of the root, or through a link, is an error.
 fn safe_place(root: &Path, path: &[u8]) -> Result<PathBuf> {
     let relative = Path::new(OsStr::from_bytes(path));
-    let refused = |why: &str| failed(format!("`{}` {why}", shown_path(path)));
+    let refused = |why: &str| failed(format!("`{}` {why}", display_path(path)));
     let mut place = root.to_owned();
     let mut parts = relative.components().peekable();
     while let Some(part) = parts.next() {
@@ -143,7 +143,11 @@ fn references(store: &CheckpointStore, record: &CheckpointRecord, done: &mut Und
                 kept.name.trim_start_matches("refs/heads/")
             )),
             Err(error) if error.code() == ErrorCode::NotFound => {
-                if store.git.reference(&kept.name, at, false, "tos guard undo").is_ok() {
+                if store
+                    .git
+                    .reference(&kept.name, at, false, "tos guard undo")
+                    .is_ok()
+                {
                     done.references.push(kept.name.clone());
                 }
             }

@@ -11,7 +11,9 @@ impl Machine<'_, '_> {
     /// Records what git would lose, and whether that is in the root.
     pub(super) fn loses_in_git(&mut self, why: &str) {
         let places = self.places(".");
-        let inside = places.iter().all(|place| matches!(place, ResolvedPath::Inside(_)));
+        let inside = places
+            .iter()
+            .all(|place| matches!(place, ResolvedPath::Inside(_)));
         let elsewhere = if inside { "" } else { ELSEWHERE };
         self.reading
             .does(EffectTrait::GitDestructive, format!("{why}{elsewhere}"));

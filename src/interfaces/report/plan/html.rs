@@ -16,7 +16,7 @@ use crate::{
     interfaces::report::{
         page,
         page::{Bar, badge, lane, table, text},
-        plan::{code, duration, last_attempt_seconds, svg::graph_svg, task_output},
+        plan::{duration, exit_code_text, last_attempt_seconds, svg::graph_svg, task_output},
     },
     ports::plan_store::{LogStream, RunDir},
 };
@@ -230,7 +230,7 @@ fn tasks(plan: &Plan, state: &RunState) -> Markup {
                 td { (badge(task.word(), task.word())) }
                 td.n { (task.attempts) }
                 td.n { (last_attempt_seconds(task)) }
-                td.n { (code(task)) }
+                td.n { (exit_code_text(task)) }
                 td { (text(&explain::explain_status(plan, state, index).unwrap_or_default())) }
             }
         }
@@ -264,7 +264,7 @@ fn failure(id: &str, task: &TaskState, run: &dyn RunDir) -> Markup {
         details.card open {
             summary {
                 b { (text(id)) } " "
-                span.faint { "exit " (code(task)) @if task.timed_out { ", timed out" } }
+                span.faint { "exit " (exit_code_text(task)) @if task.timed_out { ", timed out" } }
             }
             @if let Some(message) = task.message() { p { (text(message)) } }
             @for (name, tail) in tails.iter().filter(|(_, tail)| !tail.is_empty()) {

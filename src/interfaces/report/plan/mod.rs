@@ -145,7 +145,7 @@ fn tasks(plan: &Plan, state: &RunState, text: &mut String) {
         let name = cell(id);
         let why = explain::explain_status(plan, state, index)
             .map_or_else(|| "-".to_owned(), |explain_status| cell(&explain_status));
-        let (took, code) = (last_attempt_seconds(task), code(task));
+        let (took, code) = (last_attempt_seconds(task), exit_code_text(task));
         let timed_out = if task.timed_out { "yes" } else { "no" };
         let word = task.word();
         let wall = task.wall.map_or("-", SandboxBackend::as_str);
@@ -173,7 +173,7 @@ pub fn last_attempt_seconds(task: &TaskState) -> String {
 }
 
 /// Returns the exit code, or `-`.
-pub fn code(task: &TaskState) -> String {
+pub fn exit_code_text(task: &TaskState) -> String {
     task.exit_code
         .map_or_else(|| "-".to_owned(), |code| code.to_string())
 }

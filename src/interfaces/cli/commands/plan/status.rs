@@ -227,7 +227,7 @@ fn rows(
                     || "-".to_owned(),
                     |us| format!("{:.3}", micros_to_seconds(us)),
                 ),
-            report::code(task),
+            report::exit_code_text(task),
             explain::explain_status(plan, state, index).map_or_else(
                 || "-".to_owned(),
                 |explain_status| report::clean(&explain_status),
