@@ -17,9 +17,7 @@ pub fn patterns_overlap(one: &str, other: &str) -> bool {
 }
 
 fn segments(pattern: &str) -> Vec<String> {
-    let names = pattern
-        .split('/')
-        .filter(|name| !matches!(*name, "" | "."));
+    let names = pattern.split('/').filter(|name| !matches!(*name, "" | "."));
     let mut names: Vec<String> = names.map(plain).collect();
     // What has an extension is a file, and anything else stands for what lies below it, too.
     let is_file = names

@@ -20,7 +20,9 @@ impl Bench {
             effects: Vec::new(),
             events: Vec::new(),
         };
-        bench.tell(Input::ServiceStarted { instance: "a".into() });
+        bench.tell(Input::ServiceStarted {
+            instance: "a".into(),
+        });
         bench.settle();
         bench
     }
@@ -29,7 +31,9 @@ impl Bench {
         let mut bench = Self::new();
         let mut settings = bench.board.settings().clone();
         change(&mut settings);
-        bench.tell(Input::Configure { settings: Box::new(settings) });
+        bench.tell(Input::Configure {
+            settings: Box::new(settings),
+        });
         bench.settle();
         bench
     }
@@ -38,7 +42,11 @@ impl Bench {
         let decision = self.board.handle(&input, self.now)?;
         for event in &decision.events {
             let text = serde_json::to_string(event).unwrap();
-            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), *event, "{text}");
+            assert_eq!(
+                serde_json::from_str::<Event>(&text).unwrap(),
+                *event,
+                "{text}"
+            );
             self.board.apply(event);
         }
         self.events.extend(decision.events);
@@ -48,30 +56,51 @@ impl Bench {
 
     fn tell(&mut self, input: Input) -> Answer {
         let words = format!("{input:?}");
-        self.try_tell(input).unwrap_or_else(|refusal| panic!("{words}: {refusal}"))
+        self.try_tell(input)
+            .unwrap_or_else(|refusal| panic!("{words}: {refusal}"))
     }
 
     /// Does what is due, and lets every started process come up and every stopped one end.
     fn settle(&mut self) {
         loop {
-            let due = Part::ALL.into_iter().find(|part| self.board.next_wake_of(*part).is_some_and(|at| at <= self.now));
+            let due = Part::ALL.into_iter().find(|part| {
+                self.board
+                    .next_wake_of(*part)
+                    .is_some_and(|at| at <= self.now)
+            });
             if let Some(part) = due {
                 let before = self.events.len();
                 self.tell(Input::Wake { part });
-                assert!(self.events.len() > before, "{part:?} is due and has no step");
+                assert!(
+                    self.events.len() > before,
+                    "{part:?} is due and has no step"
+                );
                 continue;
             }
             let at = self.effects.iter().position(|effect| {
-                matches!(effect, Effect::StartProcess { .. } | Effect::StopProcess { .. })
+                matches!(
+                    effect,
+                    Effect::StartProcess { .. } | Effect::StopProcess { .. }
+                )
             });
             match at.map(|at| self.effects.remove(at)) {
-                Some(Effect::StartProcess { name, generation, .. }) => {
+                Some(Effect::StartProcess {
+                    name, generation, ..
+                }) => {
                     self.try_tell(Input::ProcessUp { name, generation }).ok();
                     self.board.note_alive(name, self.now);
                 }
                 Some(Effect::StopProcess { name, generation }) => {
-                    let exit = ProcessExit { ok: true, detail: "ended".into() };
-                    self.try_tell(Input::ProcessExited { name, generation, exit }).ok();
+                    let exit = ProcessExit {
+                        ok: true,
+                        detail: "ended".into(),
+                    };
+                    self.try_tell(Input::ProcessExited {
+                        name,
+                        generation,
+                        exit,
+                    })
+                    .ok();
                 }
                 _ => break,
             }
@@ -88,8 +117,15 @@ impl Bench {
     }
 
     fn add(&mut self, spec: TaskSpec) -> TaskId {
-        let spec = TaskSpec { title: "a task".into(), ..spec };
-        let Answer::Task { task, .. } = self.tell(Input::CreateTask { spec: Box::new(spec) }) else { panic!() };
+        let spec = TaskSpec {
+            title: "a task".into(),
+            ..spec
+        };
+        let Answer::Task { task, .. } = self.tell(Input::CreateTask {
+            spec: Box::new(spec),
+        }) else {
+            panic!()
+        };
         self.settle();
         task
     }
@@ -104,7 +140,12 @@ impl Bench {
 
     fn finish(&mut self, id: TaskId, outcome: RunOutcome) {
         let run = self.run_of(id);
-        self.tell(Input::FinishRun { run: run.id, fence: run.lease.fence, outcome, log: String::new() });
+        self.tell(Input::FinishRun {
+            run: run.id,
+            fence: run.lease.fence,
+            outcome,
+            log: String::new(),
+        });
         self.settle();
     }
 
@@ -123,38 +164,81 @@ impl Bench {
     }
 
     fn judge(&mut self, id: TaskId, verdict: Verdict) {
-        let judgement = self.board.judgement(self.task(id).judgement.unwrap()).unwrap().clone();
-        self.tell(Input::FinishJudgement { judgement: judgement.id, fence: judgement.lease.fence, verdict });
+        let judgement = self
+            .board
+            .judgement(self.task(id).judgement.unwrap())
+            .unwrap()
+            .clone();
+        self.tell(Input::FinishJudgement {
+            judgement: judgement.id,
+            fence: judgement.lease.fence,
+            verdict,
+        });
         self.settle();
     }
 
     fn approve(&mut self, id: TaskId, base: &str, commit: &str) {
-        self.judge(id, Verdict::Approve { base: base.into(), commit: commit.into(), notes: Vec::new() });
+        self.judge(
+            id,
+            Verdict::Approve {
+                base: base.into(),
+                commit: commit.into(),
+                notes: Vec::new(),
+            },
+        );
     }
 
     fn publish(&mut self, id: TaskId, outcome: MergeOutcome) {
-        let merge = self.board.merge(self.task(id).merge.unwrap()).unwrap().clone();
-        self.tell(Input::FinishMerge { merge: merge.id, fence: merge.fence, outcome });
+        let merge = self
+            .board
+            .merge(self.task(id).merge.unwrap())
+            .unwrap()
+            .clone();
+        self.tell(Input::FinishMerge {
+            merge: merge.id,
+            fence: merge.fence,
+            outcome,
+        });
         self.settle();
     }
 
     fn why(&self, id: TaskId) -> String {
         let why = self.board.why(id, self.now).unwrap();
-        why.sentences.iter().map(|sentence| sentence.text.clone()).collect::<Vec<_>>().join("; ")
+        why.sentences
+            .iter()
+            .map(|sentence| sentence.text.clone())
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }
 
 fn kept(commit: &str) -> KeptCommit {
-    KeptCommit { commit: commit.into(), reference: format!("refs/tos/attempts/{commit}"), base: "b".into() }
+    KeptCommit {
+        commit: commit.into(),
+        reference: format!("refs/tos/attempts/{commit}"),
+        base: "b".into(),
+    }
 }
 
 fn on(paths: &[&str]) -> TaskSpec {
-    TaskSpec { paths: paths.iter().map(|path| (*path).to_owned()).collect(), ..TaskSpec::default() }
+    TaskSpec {
+        paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        ..TaskSpec::default()
+    }
 }
 
 fn after(tasks: &[TaskId]) -> TaskSpec {
-    let dependencies = tasks.iter().map(|task| Dependency { task: *task, on_fail: OnFail::Block }).collect();
-    TaskSpec { dependencies, ..TaskSpec::default() }
+    let dependencies = tasks
+        .iter()
+        .map(|task| Dependency {
+            task: *task,
+            on_fail: OnFail::Block,
+        })
+        .collect();
+    TaskSpec {
+        dependencies,
+        ..TaskSpec::default()
+    }
 }
 
 #[test]
@@ -165,7 +249,12 @@ fn a_task_goes_from_the_queue_to_the_branch() {
     bench.commit(id, "c1");
     assert_eq!(bench.task(id).status_words(), "blocked (awaiting_judge)");
     bench.approve(id, "b", "m1");
-    assert!(bench.effects.iter().any(|effect| matches!(effect, Effect::Publish { .. })));
+    assert!(
+        bench
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Publish { .. }))
+    );
     assert_ne!(bench.task(id).status, TaskStatus::Done);
     bench.publish(id, MergeOutcome::Merged);
     assert_eq!(bench.task(id).status, TaskStatus::Done);
@@ -180,7 +269,10 @@ fn a_failed_task_shows_its_countdown_and_comes_back_exactly_then() {
     bench.fail(id, FailureKind::Test, "x");
     assert_eq!(bench.task(id).status, TaskStatus::Failed);
     let countdown = bench.board.countdown(bench.task(id), bench.now).unwrap();
-    assert_eq!((countdown.in_ms, countdown.reason.as_str()), (Some(30 * SECOND), "cooldown_pending"));
+    assert_eq!(
+        (countdown.in_ms, countdown.reason.as_str()),
+        (Some(30 * SECOND), "cooldown_pending")
+    );
     bench.wait(30 * SECOND - 1);
     assert_eq!(bench.task(id).status, TaskStatus::Failed);
     bench.wait(1);
@@ -209,10 +301,17 @@ fn retries_end_in_rework_and_rework_ends_with_a_person() {
     // Three retries, then twice again after a rest for rework.
     assert_eq!(rounds, 11);
     assert_eq!(bench.task(id).block, Some(BlockReason::NeedsRework));
-    bench.tell(Input::RequeueTask { task: id, note: "look at the log".into(), by: "eva".into() });
+    bench.tell(Input::RequeueTask {
+        task: id,
+        note: "look at the log".into(),
+        by: "eva".into(),
+    });
     bench.settle();
     assert_eq!(bench.task(id).status, TaskStatus::Running);
-    assert_eq!(bench.task(id).lessons.last().unwrap().reasons, ["look at the log"]);
+    assert_eq!(
+        bench.task(id).lessons.last().unwrap().reasons,
+        ["look at the log"]
+    );
 }
 
 #[test]
@@ -228,7 +327,11 @@ fn the_calls_of_a_task_are_limited() {
         bench.wait(at - bench.now);
     }
     assert_eq!(bench.task(id).spent.calls, 12);
-    assert!(bench.why(id).contains("12 of 12 calls"), "{}", bench.why(id));
+    assert!(
+        bench.why(id).contains("12 of 12 calls"),
+        "{}",
+        bench.why(id)
+    );
 }
 
 #[test]
@@ -254,25 +357,53 @@ fn what_a_dead_worker_reports_is_refused() {
     bench.settle();
     let new = bench.run_of(id);
     assert_ne!(old.id, new.id);
-    let outcome = RunOutcome::Committed { kept: kept("zombie") };
-    for (run, fence) in [(old.id, old.lease.fence), (new.id, old.lease.fence), (old.id, new.lease.fence)] {
-        let refused = bench.try_tell(Input::FinishRun { run, fence, outcome: outcome.clone(), log: String::new() });
+    let outcome = RunOutcome::Committed {
+        kept: kept("zombie"),
+    };
+    for (run, fence) in [
+        (old.id, old.lease.fence),
+        (new.id, old.lease.fence),
+        (old.id, new.lease.fence),
+    ] {
+        let refused = bench.try_tell(Input::FinishRun {
+            run,
+            fence,
+            outcome: outcome.clone(),
+            log: String::new(),
+        });
         assert_eq!(refused.unwrap_err().code, RefusalCode::Stale);
     }
     bench.commit(id, "good");
     assert_eq!(bench.task(id).kept, Some(kept("good")));
-    let twice = Input::FinishRun { run: new.id, fence: new.lease.fence, outcome, log: String::new() };
+    let twice = Input::FinishRun {
+        run: new.id,
+        fence: new.lease.fence,
+        outcome,
+        log: String::new(),
+    };
     assert_eq!(bench.try_tell(twice).unwrap_err().code, RefusalCode::Stale);
 }
 
 #[test]
 fn disjoint_areas_run_together_and_common_ones_do_not() {
     let mut bench = Bench::with(|settings| settings.workers = 8);
-    let ids: Vec<TaskId> = ["a", "b", "c", "d"].iter().map(|name| bench.add(on(&[&format!("src/{name}/**")]))).collect();
-    assert!(ids.iter().all(|id| bench.task(*id).status == TaskStatus::Running));
+    let ids: Vec<TaskId> = ["a", "b", "c", "d"]
+        .iter()
+        .map(|name| bench.add(on(&[&format!("src/{name}/**")])))
+        .collect();
+    assert!(
+        ids.iter()
+            .all(|id| bench.task(*id).status == TaskStatus::Running)
+    );
     let common = bench.add(on(&["src/a/x.rs"]));
     assert_eq!(bench.task(common).status, TaskStatus::Queued);
-    assert!(bench.why(common).contains("task-1 (running) may touch the same files"), "{}", bench.why(common));
+    assert!(
+        bench
+            .why(common)
+            .contains("task-1 (running) may touch the same files"),
+        "{}",
+        bench.why(common)
+    );
     // What waits for its judge is not merged yet, so it still counts.
     bench.commit(ids[0], "c");
     assert_eq!(bench.task(common).status, TaskStatus::Queued);
@@ -291,14 +422,27 @@ fn dependencies_start_after_the_merge_and_not_after_a_cancellation() {
     assert_eq!(bench.task(second).status, TaskStatus::Queued);
     bench.publish(first, MergeOutcome::Merged);
     assert_eq!(bench.task(second).status, TaskStatus::Running);
-    let third = bench.add(TaskSpec { paths: vec!["x".into()], ..TaskSpec::default() });
+    let third = bench.add(TaskSpec {
+        paths: vec!["x".into()],
+        ..TaskSpec::default()
+    });
     let fourth = bench.add(after(&[third]));
-    bench.tell(Input::CancelTask { task: third, reason: String::new(), by: "eva".into() });
+    bench.tell(Input::CancelTask {
+        task: third,
+        reason: String::new(),
+        by: "eva".into(),
+    });
     bench.settle();
     assert_eq!(bench.task(fourth).status, TaskStatus::Queued);
     assert!(bench.why(fourth).contains("which was cancelled"));
-    let circle = TaskSpec { title: "t".into(), ..after(&[fourth]) };
-    let refused = bench.try_tell(Input::EditTask { task: fourth, spec: Box::new(circle) });
+    let circle = TaskSpec {
+        title: "t".into(),
+        ..after(&[fourth])
+    };
+    let refused = bench.try_tell(Input::EditTask {
+        task: fourth,
+        spec: Box::new(circle),
+    });
     assert_eq!(refused.unwrap_err().code, RefusalCode::Invalid);
 }
 
@@ -308,12 +452,25 @@ fn reasons_of_a_judge_reach_the_next_attempt() {
     let id = bench.add(TaskSpec::default());
     for round in 0..2 {
         bench.commit(id, "c");
-        bench.judge(id, Verdict::RequestChanges { reasons: vec![format!("reason {round}")] });
+        bench.judge(
+            id,
+            Verdict::RequestChanges {
+                reasons: vec![format!("reason {round}")],
+            },
+        );
         assert_eq!(bench.task(id).status, TaskStatus::Running);
-        assert_eq!(bench.task(id).lessons.last().unwrap().reasons, [format!("reason {round}")]);
+        assert_eq!(
+            bench.task(id).lessons.last().unwrap().reasons,
+            [format!("reason {round}")]
+        );
     }
     bench.commit(id, "c");
-    bench.judge(id, Verdict::RequestChanges { reasons: vec!["again".into()] });
+    bench.judge(
+        id,
+        Verdict::RequestChanges {
+            reasons: vec!["again".into()],
+        },
+    );
     assert_eq!(bench.task(id).block, Some(BlockReason::NeedsRework));
 }
 
@@ -323,15 +480,29 @@ fn an_examination_that_fails_is_never_an_approval() {
     let id = bench.add(TaskSpec::default());
     bench.commit(id, "c");
     for _ in 0..3 {
-        bench.judge(id, Verdict::NoVerdict { detail: "no answer".into() });
+        bench.judge(
+            id,
+            Verdict::NoVerdict {
+                detail: "no answer".into(),
+            },
+        );
         assert!(bench.task(id).awaits_judge());
         let at = bench.task(id).not_before.unwrap();
         bench.wait(at - bench.now);
     }
-    bench.judge(id, Verdict::NoVerdict { detail: "no answer".into() });
+    bench.judge(
+        id,
+        Verdict::NoVerdict {
+            detail: "no answer".into(),
+        },
+    );
     assert_eq!(bench.task(id).resolver, Resolver::Person);
     assert!(bench.board.merges().next().is_none());
-    bench.tell(Input::RequeueTask { task: id, note: String::new(), by: "eva".into() });
+    bench.tell(Input::RequeueTask {
+        task: id,
+        note: String::new(),
+        by: "eva".into(),
+    });
     bench.settle();
     assert_eq!(bench.board.live_judgements().count(), 1);
 }
@@ -342,7 +513,10 @@ fn approvals_of_a_branch_form_a_chain() {
         settings.workers = 2;
         settings.judges = 2;
     });
-    let (one, two) = (bench.add(TaskSpec::default()), bench.add(TaskSpec::default()));
+    let (one, two) = (
+        bench.add(TaskSpec::default()),
+        bench.add(TaskSpec::default()),
+    );
     bench.commit(one, "c1");
     bench.commit(two, "c2");
     bench.approve(one, "b", "m1");
@@ -364,13 +538,23 @@ fn a_dirty_checkout_is_waited_for() {
     bench.commit(id, "c");
     bench.approve(id, "b", "m");
     for _ in 0..10 {
-        bench.publish(id, MergeOutcome::DirtyCheckout { detail: "lib.rs is not committed".into() });
+        bench.publish(
+            id,
+            MergeOutcome::DirtyCheckout {
+                detail: "lib.rs is not committed".into(),
+            },
+        );
         let why = bench.board.why(id, bench.now).unwrap();
         assert_eq!(why.sentences[0].resolver, Resolver::Person);
         assert!(why.sentences[0].remedy.contains("tos merge"));
         bench.wait(30 * SECOND);
     }
-    bench.publish(id, MergeOutcome::DirtyCheckout { detail: "lib.rs".into() });
+    bench.publish(
+        id,
+        MergeOutcome::DirtyCheckout {
+            detail: "lib.rs".into(),
+        },
+    );
     bench.tell(Input::RetryMerges { by: "eva".into() });
     bench.settle();
     bench.publish(id, MergeOutcome::Merged);
@@ -380,46 +564,108 @@ fn a_dirty_checkout_is_waited_for() {
 #[test]
 fn stop_all_does_seven_things() {
     let mut bench = Bench::with(|settings| settings.workers = 2);
-    let (one, two) = (bench.add(TaskSpec::default()), bench.add(TaskSpec::default()));
+    let (one, two) = (
+        bench.add(TaskSpec::default()),
+        bench.add(TaskSpec::default()),
+    );
     let run = bench.run_of(one);
     let answer = bench.tell(Input::StopAll { by: "eva".into() });
-    let Answer::Stopped(counts) = answer else { panic!("{answer:?}") };
-    assert_eq!((counts.cancelled_runs, counts.requeued_tasks, counts.stopped), (2, 2, 7));
+    let Answer::Stopped(counts) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(
+        (counts.cancelled_runs, counts.requeued_tasks, counts.stopped),
+        (2, 2, 7)
+    );
     bench.settle();
-    assert_eq!(bench.board.run(run.id).unwrap().status, RunStatus::Cancelled);
-    assert!([one, two].iter().all(|id| bench.task(*id).status == TaskStatus::Queued));
-    assert!(bench.board.agents().all(|agent| agent.status == AgentStatus::Offline));
+    assert_eq!(
+        bench.board.run(run.id).unwrap().status,
+        RunStatus::Cancelled
+    );
+    assert!(
+        [one, two]
+            .iter()
+            .all(|id| bench.task(*id).status == TaskStatus::Queued)
+    );
+    assert!(
+        bench
+            .board
+            .agents()
+            .all(|agent| agent.status == AgentStatus::Offline)
+    );
     assert!(!bench.board.hatch().armed);
     assert_eq!(bench.board.live_runs().count(), 0);
     // Nothing comes back by itself, not even after a new start of the service.
     bench.wait(3_600_000);
-    bench.tell(Input::ServiceStarted { instance: "b".into() });
+    bench.tell(Input::ServiceStarted {
+        instance: "b".into(),
+    });
     bench.wait(3_600_000);
-    assert!(bench.board.processes().iter().all(|process| !process.status.is_live()));
-    assert!(bench.why(one).contains("dispatcher is stopped"), "{}", bench.why(one));
+    assert!(
+        bench
+            .board
+            .processes()
+            .iter()
+            .all(|process| !process.status.is_live())
+    );
+    assert!(
+        bench.why(one).contains("dispatcher is stopped"),
+        "{}",
+        bench.why(one)
+    );
     // After a start the tasks run at once.
-    for name in ["cycle-manager", "dispatcher", "judge", "worker-1", "worker-2"] {
-        bench.tell(Input::StartProcess { name: name.into(), requirement: None, by: "eva".into() });
+    for name in [
+        "cycle-manager",
+        "dispatcher",
+        "judge",
+        "worker-1",
+        "worker-2",
+    ] {
+        bench.tell(Input::StartProcess {
+            name: name.into(),
+            requirement: None,
+            by: "eva".into(),
+        });
     }
     bench.settle();
-    assert!([one, two].iter().all(|id| bench.task(*id).status == TaskStatus::Running));
+    assert!(
+        [one, two]
+            .iter()
+            .all(|id| bench.task(*id).status == TaskStatus::Running)
+    );
 }
 
 #[test]
 fn a_single_stop_brings_the_task_back_and_is_remembered() {
     let mut bench = Bench::new();
     let id = bench.add(TaskSpec::default());
-    bench.tell(Input::StopProcess { name: "worker-1".into(), by: "eva".into() });
+    bench.tell(Input::StopProcess {
+        name: "worker-1".into(),
+        by: "eva".into(),
+    });
     assert_eq!(bench.task(id).status, TaskStatus::Queued);
     bench.settle();
     bench.wait(3_600_000);
-    let process = bench.board.process(ProcessName::Agent(Role::Worker, 1)).unwrap();
+    let process = bench
+        .board
+        .process(ProcessName::Agent(Role::Worker, 1))
+        .unwrap();
     assert_eq!(process.status, ProcessStatus::Stopped);
-    for (name, code) in [("nobody", RefusalCode::NotFound), ("db-up", RefusalCode::Invalid)] {
-        let refused = bench.try_tell(Input::StopProcess { name: name.into(), by: "eva".into() });
+    for (name, code) in [
+        ("nobody", RefusalCode::NotFound),
+        ("db-up", RefusalCode::Invalid),
+    ] {
+        let refused = bench.try_tell(Input::StopProcess {
+            name: name.into(),
+            by: "eva".into(),
+        });
         assert_eq!(refused.unwrap_err().code, code);
     }
-    let again = bench.tell(Input::StartProcess { name: "judge".into(), requirement: None, by: "eva".into() });
+    let again = bench.tell(Input::StartProcess {
+        name: "judge".into(),
+        requirement: None,
+        by: "eva".into(),
+    });
     assert!(matches!(again, Answer::Already { detail } if detail.contains("already running")));
 }
 
@@ -429,8 +675,15 @@ fn processes_come_back_after_doubling_waits() {
     let name = ProcessName::Dispatcher;
     for wait in [2, 4, 8, 16, 32, 60, 60] {
         let generation = bench.board.process(name).unwrap().generation;
-        let exit = ProcessExit { ok: false, detail: "panicked".into() };
-        bench.tell(Input::ProcessExited { name, generation, exit });
+        let exit = ProcessExit {
+            ok: false,
+            detail: "panicked".into(),
+        };
+        bench.tell(Input::ProcessExited {
+            name,
+            generation,
+            exit,
+        });
         let at = bench.board.process(name).unwrap().restart_at.unwrap();
         assert_eq!(at - bench.now, wait * SECOND);
         bench.wait(wait * SECOND);
@@ -438,8 +691,15 @@ fn processes_come_back_after_doubling_waits() {
     }
     let mut bench = Bench::with(|settings| settings.restart_max_attempts = 0);
     let generation = bench.board.process(name).unwrap().generation;
-    let exit = ProcessExit { ok: false, detail: "panicked".into() };
-    bench.tell(Input::ProcessExited { name, generation, exit });
+    let exit = ProcessExit {
+        ok: false,
+        detail: "panicked".into(),
+    };
+    bench.tell(Input::ProcessExited {
+        name,
+        generation,
+        exit,
+    });
     assert_eq!(bench.board.process(name).unwrap().restart_at, None);
     // The self-healing brings it back with its next look.
     bench.wait(30 * SECOND);
@@ -464,11 +724,21 @@ fn a_silent_agent_is_started_again_and_its_task_goes_on() {
 fn waiting_attempts_bring_the_judge_back_unless_a_person_stopped_it() {
     let mut bench = Bench::with(|settings| settings.auto_restart = false);
     let id = bench.add(TaskSpec::default());
-    bench.tell(Input::DisarmHatch { source: "shutdown".into(), by_person: false });
+    bench.tell(Input::DisarmHatch {
+        source: "shutdown".into(),
+        by_person: false,
+    });
     let judge = ProcessName::Agent(Role::Judge, 1);
     let generation = bench.board.process(judge).unwrap().generation;
-    let exit = ProcessExit { ok: false, detail: "panicked".into() };
-    bench.tell(Input::ProcessExited { name: judge, generation, exit });
+    let exit = ProcessExit {
+        ok: false,
+        detail: "panicked".into(),
+    };
+    bench.tell(Input::ProcessExited {
+        name: judge,
+        generation,
+        exit,
+    });
     bench.settle();
     assert!(!bench.board.is_up(judge));
     bench.commit(id, "c");
@@ -476,7 +746,10 @@ fn waiting_attempts_bring_the_judge_back_unless_a_person_stopped_it() {
     assert!(bench.board.is_up(judge));
     assert!(bench.board.hatch().armed);
     assert!(bench.board.hatch().source.contains("wait for a judge"));
-    bench.tell(Input::StopProcess { name: "judge".into(), by: "eva".into() });
+    bench.tell(Input::StopProcess {
+        name: "judge".into(),
+        by: "eva".into(),
+    });
     bench.wait(super::HOUR);
     assert!(!bench.board.is_up(judge));
 }
@@ -484,17 +757,36 @@ fn waiting_attempts_bring_the_judge_back_unless_a_person_stopped_it() {
 #[test]
 fn a_used_up_quota_stops_its_agent_only() {
     let mut bench = Bench::with(|settings| settings.workers = 3);
-    let one = bench.add(TaskSpec { agent: "claude".into(), ..TaskSpec::default() });
-    bench.finish(one, RunOutcome::QuotaUsed { until: None, detail: "limit reached".into() });
+    let one = bench.add(TaskSpec {
+        agent: "claude".into(),
+        ..TaskSpec::default()
+    });
+    bench.finish(
+        one,
+        RunOutcome::QuotaUsed {
+            until: None,
+            detail: "limit reached".into(),
+        },
+    );
     assert_eq!(bench.task(one).block, Some(BlockReason::QuotaWait));
-    let two = bench.add(TaskSpec { agent: "claude".into(), ..TaskSpec::default() });
-    let three = bench.add(TaskSpec { agent: "codex".into(), ..TaskSpec::default() });
+    let two = bench.add(TaskSpec {
+        agent: "claude".into(),
+        ..TaskSpec::default()
+    });
+    let three = bench.add(TaskSpec {
+        agent: "codex".into(),
+        ..TaskSpec::default()
+    });
     assert_eq!(bench.task(two).status, TaskStatus::Queued);
     assert_eq!(bench.task(three).status, TaskStatus::Running);
     let countdown = bench.board.countdown(bench.task(one), bench.now).unwrap();
     assert_eq!(countdown.in_ms, Some(120 * SECOND));
     bench.wait(120 * SECOND);
-    assert!([one, two].iter().all(|id| bench.task(*id).status == TaskStatus::Running));
+    assert!(
+        [one, two]
+            .iter()
+            .all(|id| bench.task(*id).status == TaskStatus::Running)
+    );
 }
 
 #[test]
@@ -504,7 +796,13 @@ fn budgets_hold_new_starts_until_they_renew() {
     bench.commit(one, "c");
     let two = bench.add(TaskSpec::default());
     assert_eq!(bench.task(two).status, TaskStatus::Queued);
-    assert!(bench.why(two).contains("1 of 1 calls are used up this hour"), "{}", bench.why(two));
+    assert!(
+        bench
+            .why(two)
+            .contains("1 of 1 calls are used up this hour"),
+        "{}",
+        bench.why(two)
+    );
     let at = bench.board.next_wake_of(Part::Dispatcher).unwrap();
     assert_eq!(at % super::HOUR, 0);
     bench.wait(at - bench.now);
@@ -517,14 +815,26 @@ fn a_person_is_asked_before_a_start() {
     let one = bench.add(TaskSpec::default());
     assert_eq!(bench.task(one).status, TaskStatus::Queued);
     let approval = bench.board.open_approvals().next().unwrap().id;
-    bench.tell(Input::Answer { approval, allow: true, by: "eva".into() });
+    bench.tell(Input::Answer {
+        approval,
+        allow: true,
+        by: "eva".into(),
+    });
     bench.settle();
     assert_eq!(bench.task(one).status, TaskStatus::Running);
     let two = bench.add(TaskSpec::default());
     let approval = bench.board.open_approvals().next().unwrap().id;
-    bench.tell(Input::Answer { approval, allow: false, by: "eva".into() });
+    bench.tell(Input::Answer {
+        approval,
+        allow: false,
+        by: "eva".into(),
+    });
     assert_eq!(bench.task(two).status, TaskStatus::Cancelled);
-    let twice = bench.try_tell(Input::Answer { approval, allow: true, by: "eva".into() });
+    let twice = bench.try_tell(Input::Answer {
+        approval,
+        allow: true,
+        by: "eva".into(),
+    });
     assert_eq!(twice.unwrap_err().code, RefusalCode::Conflict);
 }
 
@@ -536,35 +846,73 @@ fn the_planner_starts_on_an_empty_board_only() {
         requirement: text.map(str::to_owned),
         by: "eva".into(),
     };
-    assert_eq!(bench.try_tell(start(Some(" "))).unwrap_err().code, RefusalCode::Invalid);
-    assert_eq!(bench.try_tell(start(None)).unwrap_err().code, RefusalCode::Invalid);
+    assert_eq!(
+        bench.try_tell(start(Some(" "))).unwrap_err().code,
+        RefusalCode::Invalid
+    );
+    assert_eq!(
+        bench.try_tell(start(None)).unwrap_err().code,
+        RefusalCode::Invalid
+    );
     bench.tell(start(Some("build it")));
     bench.settle();
-    assert_eq!(bench.try_tell(start(Some("more"))).unwrap_err().code, RefusalCode::Conflict);
+    assert_eq!(
+        bench.try_tell(start(Some("more"))).unwrap_err().code,
+        RefusalCode::Conflict
+    );
     let spec = |title: &str, needs: &[u64]| TaskSpec {
         title: title.into(),
         ..after(&needs.iter().map(|need| TaskId(*need)).collect::<Vec<_>>())
     };
-    let generation = bench.board.process(ProcessName::Planner).unwrap().generation;
+    let generation = bench
+        .board
+        .process(ProcessName::Planner)
+        .unwrap()
+        .generation;
     let wrong = Ok(vec![spec("one", &[2]), spec("two", &[])]);
-    let refused = bench.try_tell(Input::FinishPlan { plan: PlanId(1), generation, tasks: wrong });
+    let refused = bench.try_tell(Input::FinishPlan {
+        plan: PlanId(1),
+        generation,
+        tasks: wrong,
+    });
     assert_eq!(refused.unwrap_err().code, RefusalCode::Invalid);
     let tasks = Ok(vec![spec("one", &[]), spec("two", &[1])]);
-    bench.tell(Input::FinishPlan { plan: PlanId(1), generation, tasks });
-    let exit = ProcessExit { ok: true, detail: "planned".into() };
-    bench.tell(Input::ProcessExited { name: ProcessName::Planner, generation, exit });
+    bench.tell(Input::FinishPlan {
+        plan: PlanId(1),
+        generation,
+        tasks,
+    });
+    let exit = ProcessExit {
+        ok: true,
+        detail: "planned".into(),
+    };
+    bench.tell(Input::ProcessExited {
+        name: ProcessName::Planner,
+        generation,
+        exit,
+    });
     bench.settle();
     assert_eq!(bench.task(TaskId(2)).spec.dependencies[0].task, TaskId(1));
-    assert_eq!(bench.try_tell(start(Some("more"))).unwrap_err().code, RefusalCode::Conflict);
+    assert_eq!(
+        bench.try_tell(start(Some("more"))).unwrap_err().code,
+        RefusalCode::Conflict
+    );
 }
 
 #[test]
 fn a_link_is_waited_for_as_long_as_it_takes() {
     let mut bench = Bench::new();
-    let id = bench.add(TaskSpec { link: "requirement.md#2".into(), ..TaskSpec::default() });
+    let id = bench.add(TaskSpec {
+        link: "requirement.md#2".into(),
+        ..TaskSpec::default()
+    });
     bench.wait(super::DAY);
     assert_eq!(bench.task(id).status_words(), "blocked (issue_linking)");
-    bench.tell(Input::LinkTask { task: id, ok: true, detail: "line 3".into() });
+    bench.tell(Input::LinkTask {
+        task: id,
+        ok: true,
+        detail: "line 3".into(),
+    });
     bench.settle();
     assert_eq!(bench.task(id).status, TaskStatus::Running);
 }
@@ -573,9 +921,15 @@ fn a_link_is_waited_for_as_long_as_it_takes() {
 fn cleanup_refuses_while_something_runs() {
     let mut bench = Bench::new();
     bench.add(TaskSpec::default());
-    let refused = bench.try_tell(Input::Cleanup { stop_first: false, by: "eva".into() });
+    let refused = bench.try_tell(Input::Cleanup {
+        stop_first: false,
+        by: "eva".into(),
+    });
     assert_eq!(refused.unwrap_err().code, RefusalCode::Conflict);
-    bench.tell(Input::Cleanup { stop_first: true, by: "eva".into() });
+    bench.tell(Input::Cleanup {
+        stop_first: true,
+        by: "eva".into(),
+    });
     bench.settle();
     assert_eq!(bench.board.tasks().count(), 0);
     assert!(!bench.board.hatch().armed);
@@ -586,7 +940,10 @@ fn cleanup_refuses_while_something_runs() {
 #[test]
 fn a_key_makes_a_task_once() {
     let mut bench = Bench::new();
-    let spec = TaskSpec { key: "issue-7".into(), ..TaskSpec::default() };
+    let spec = TaskSpec {
+        key: "issue-7".into(),
+        ..TaskSpec::default()
+    };
     let first = bench.add(spec.clone());
     let events = bench.events.len();
     assert_eq!(bench.add(spec), first);
@@ -598,7 +955,11 @@ fn a_failing_cycle_holds_new_starts_for_a_while() {
     let mut bench = Bench::with(|settings| settings.workers = 1);
     let ids: Vec<TaskId> = (0..10).map(|_| bench.add(TaskSpec::default())).collect();
     for _ in 0..10 {
-        let running = ids.iter().copied().find(|id| bench.task(*id).status == TaskStatus::Running).unwrap();
+        let running = ids
+            .iter()
+            .copied()
+            .find(|id| bench.task(*id).status == TaskStatus::Running)
+            .unwrap();
         bench.fail(running, FailureKind::Env, "");
     }
     assert!(bench.board.held().is_some());
@@ -612,7 +973,10 @@ fn a_failing_cycle_holds_new_starts_for_a_while() {
 fn the_state_is_the_fold_and_its_things_are_the_state() {
     let mut bench = Bench::with(|settings| settings.workers = 2);
     let one = bench.add(on(&["src"]));
-    bench.add(TaskSpec { key: "k".into(), ..TaskSpec::default() });
+    bench.add(TaskSpec {
+        key: "k".into(),
+        ..TaskSpec::default()
+    });
     bench.commit(one, "c");
     bench.approve(one, "b", "m");
     bench.publish(one, MergeOutcome::Merged);
@@ -628,7 +992,16 @@ fn the_state_is_the_fold_and_its_things_are_the_state() {
     let read = Board::from_entities(things);
     assert_eq!(bench.board.difference(&read), None);
     assert_eq!(read.index.queued, folded.index.queued);
-    assert_eq!(read.index.counts, folded.index.counts.iter().filter(|(_, count)| **count > 0).map(|(key, count)| (*key, *count)).collect());
+    assert_eq!(
+        read.index.counts,
+        folded
+            .index
+            .counts
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(key, count)| (*key, *count))
+            .collect()
+    );
     assert_eq!(read.index.keys, folded.index.keys);
 }
 
