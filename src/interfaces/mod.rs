@@ -1,4 +1,5 @@
 //! Where tos meets people and programs: the command line and the reports it prints.
 
 pub mod cli;
+pub mod http;
 pub mod report;
