@@ -44,6 +44,30 @@ pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     replace(path, text.as_bytes()).map_err(|error| trouble(path.display().to_string(), &error))
 }
 
+/// Writes a file that nobody but its owner can read, in one piece.
+pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
+    let written = (|| {
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        crate::adapters::state_folder::create_dir_all(folder)?;
+        // Temporary files are made for their owner alone, and stay so when they get their name.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.as_file().sync_data()?;
+        file.persist(path)?;
+        Ok(())
+    })();
+    written.map_err(|error: std::io::Error| trouble(path.display().to_string(), &error))
+}
+
+/// Removes a file, where there is one.
+pub fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("{} cannot be removed: {error}", path.display());
+    }
+}
+
 /// Reads a file; `None` where there is none or it cannot be read.
 pub fn read(path: &Path) -> Option<Vec<u8>> {
     fs::read(path).ok()

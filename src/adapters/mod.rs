@@ -9,6 +9,7 @@
 )]
 
 pub mod agent;
+pub mod board;
 pub mod clock;
 pub mod doctor;
 pub mod drill;

@@ -10,6 +10,7 @@ use std::{
 use super::{
     confinement,
     context::{AppContext, run_id},
+    service,
 };
 use crate::{
     adapters::{
@@ -43,7 +44,9 @@ use crate::{
         args::GlobalArgs,
         exit::CliError,
         services::ServiceFactory,
-        task_services::{EventNotifiers, InstalledAgent, TaskServiceFactory, TaskServices},
+        task_services::{
+            BoardServices, EventNotifiers, InstalledAgent, TaskServiceFactory, TaskServices,
+        },
     },
     ports::{
         clock::Clock, drill_site::DrillSites, ledger::Ledger, notifier::Notifier,
@@ -379,6 +382,38 @@ impl TaskServiceFactory for AppContext {
     fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String> {
         let path = files::canonical(&self.root(global)).join(".tos").join(file);
         String::from_utf8(files::read(&path)?).ok()
+    }
+
+    fn board_services(&self, global: &GlobalArgs) -> Result<BoardServices, CliError> {
+        service::board_services(&files::canonical(&self.root(global)))
+    }
+
+    fn rebuild_board(&self, global: &GlobalArgs) -> Result<(u64, Option<String>), CliError> {
+        service::rebuild(&files::canonical(&self.root(global)), &self.command)
+    }
+
+    fn export_board(&self, global: &GlobalArgs) -> Result<String, CliError> {
+        service::export(&files::canonical(&self.root(global)))
+    }
+
+    fn import_board(&self, global: &GlobalArgs, file: &Path) -> Result<u64, CliError> {
+        service::import(&files::canonical(&self.root(global)), file, &self.command)
+    }
+
+    fn write_secret(
+        &self,
+        global: &GlobalArgs,
+        file: &str,
+        text: &str,
+    ) -> Result<PathBuf, CliError> {
+        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        files::write_secret(&path, text)?;
+        Ok(path)
+    }
+
+    fn remove_state(&self, global: &GlobalArgs, file: &str) {
+        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        files::remove(&path);
     }
 
     fn probe_isolation(&self) -> (Vec<String>, bool) {

@@ -14,6 +14,7 @@ mod notify;
 mod plan;
 mod remembered_rules;
 mod sample;
+mod service;
 mod services;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};

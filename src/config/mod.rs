@@ -22,6 +22,7 @@ mod paths;
 pub mod payload;
 pub mod reference;
 pub mod schedules;
+pub mod service;
 mod settings;
 mod settings_reader;
 mod source;

@@ -6,6 +6,8 @@ use std::pin::Pin;
 
 pub mod agent_runners;
 pub mod approvals;
+pub mod board_store;
+pub mod branch_merges;
 pub mod checkpoints;
 pub mod clock;
 pub mod drill_site;
@@ -19,6 +21,7 @@ pub mod notifier;
 pub mod plan_host;
 pub mod plan_store;
 pub mod probe;
+pub mod process_logs;
 pub mod runner;
 pub mod sandbox;
 pub mod schedules;

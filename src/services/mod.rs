@@ -1,5 +1,6 @@
 //! The loops: each one feeds inputs to a pure state machine and performs the effect it answers with.
 
+pub mod board;
 pub mod drill;
 pub mod guard;
 pub mod job;

@@ -421,18 +421,15 @@ impl Board {
         if self.idle_agent(Role::Judge).is_some() {
             due.extend(self.to_judge().filter_map(|task| task.not_before));
         }
-        match self.common_blocker(now) {
-            Some(DispatchBlocker::Budget(_, until)) if !self.index.queued.is_empty() => {
-                due.push(until)
-            }
-            Some(_) => {}
-            None if self.next_task(now).is_some()
+        let has_step = || {
+            self.next_task(now).is_some()
                 || self.to_ask().is_some()
-                || self.over_its_budget().is_some() =>
-            {
-                return Some(0);
-            }
-            None => {}
+                || self.over_its_budget().is_some()
+        };
+        match self.common_blocker(now) {
+            Some(DispatchBlocker::Budget(_, until)) if has_step() => due.push(until),
+            None if has_step() => return Some(0),
+            Some(_) | None => {}
         }
         due.into_iter().min()
     }

@@ -36,7 +36,7 @@ impl Board {
 
     /// Changes a task and what follows from it.
     pub(super) fn change_task(&mut self, id: TaskId, at: Millis, change: impl FnOnce(&mut Task)) {
-        let Some(mut task) = self.tasks.get(&id).cloned() else {
+        let Some(mut task) = self.tasks.remove(&id) else {
             return;
         };
         self.unindex(&task);
@@ -114,7 +114,7 @@ impl Board {
     }
 
     pub(super) fn change_run(&mut self, id: RunId, change: impl FnOnce(&mut Run)) {
-        let Some(mut run) = self.runs.get(&id).cloned() else {
+        let Some(mut run) = self.runs.remove(&id) else {
             return;
         };
         change(Arc::make_mut(&mut run));
@@ -127,7 +127,7 @@ impl Board {
         id: JudgementId,
         change: impl FnOnce(&mut Judgement),
     ) {
-        let Some(mut judgement) = self.judgements.get(&id).cloned() else {
+        let Some(mut judgement) = self.judgements.remove(&id) else {
             return;
         };
         change(Arc::make_mut(&mut judgement));
@@ -136,7 +136,7 @@ impl Board {
     }
 
     pub(super) fn change_merge(&mut self, id: MergeId, change: impl FnOnce(&mut MergeQueueEntry)) {
-        let Some(mut merge) = self.merges.get(&id).cloned() else {
+        let Some(mut merge) = self.merges.remove(&id) else {
             return;
         };
         change(Arc::make_mut(&mut merge));
@@ -145,7 +145,7 @@ impl Board {
     }
 
     fn change_approval(&mut self, id: ApprovalId, change: impl FnOnce(&mut Approval)) {
-        let Some(mut approval) = self.approvals.get(&id).cloned() else {
+        let Some(mut approval) = self.approvals.remove(&id) else {
             return;
         };
         change(Arc::make_mut(&mut approval));

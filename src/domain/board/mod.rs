@@ -310,6 +310,7 @@ impl Board {
         }
         match part {
             Part::Supervisor => self.supervisor_due(),
+            Part::Dispatcher if self.globals.closed => None,
             Part::Dispatcher => self.dispatcher_due(),
             Part::CycleManager => self.cycle_manager_due(),
         }

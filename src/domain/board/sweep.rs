@@ -91,16 +91,17 @@ impl Board {
         task.block == Some(BlockReason::QuotaWait) && self.pauses.contains_key(&task.spec.agent)
     }
 
+    /// Brings back what waits for a pause, then ends it: until then its end is the shown time.
     fn end_pause(&self, draft: &mut Draft, agent: &str) {
-        draft.event(SystemEvent::QuotaResumed {
-            agent: agent.to_owned(),
-        });
         let waiting = self.index.waiting.iter().filter_map(|id| self.task(*id));
         for task in waiting {
             if task.block == Some(BlockReason::QuotaWait) && task.spec.agent == agent {
                 draft.event(comes_back(task));
             }
         }
+        draft.event(SystemEvent::QuotaResumed {
+            agent: agent.to_owned(),
+        });
     }
 
     fn cycle_over(&self, cycle: &Cycle, now: Millis) -> Option<&'static str> {

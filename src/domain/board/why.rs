@@ -394,6 +394,15 @@ impl Board {
                 "so a lease that ends is not noticed",
             ));
         }
+        if self.globals.closed && task.awaits_judge() {
+            faults.push(WhySentence {
+                remedy: "tos proc start db-up".to_owned(),
+                ..say(
+                    "the database refuses writes since db-down".to_owned(),
+                    Resolver::Person,
+                )
+            });
+        }
         let merges = waits_for(Resolver::Judge) || waits_for(Resolver::MergeQueue);
         if merges && !self.is_up(ProcessName::Dispatcher) {
             faults.push(self.process_words(

@@ -83,6 +83,18 @@ pub enum CliCommand {
     Task(crate::interfaces::cli::commands::task::TaskArgs),
     /// Do the same while nobody watches, and tell you in the morning
     Night(crate::interfaces::cli::commands::night::NightArgs),
+    /// Work on tasks all day: agents, judges and a merge queue, until stopped
+    Serve(crate::interfaces::cli::commands::serve::ServeArgs),
+    /// The tasks of the service: add, list, cancel, answer questions
+    Board(crate::interfaces::cli::commands::board::BoardArgs),
+    /// The processes of the service: list, start, stop
+    Proc(crate::interfaces::cli::commands::processes::ProcArgs),
+    /// Whether the service keeps its processes running
+    Hatch(crate::interfaces::cli::commands::processes::HatchArgs),
+    /// Why a task of the service is where it is, and what changes that
+    Why(crate::interfaces::cli::commands::board::WhyArgs),
+    /// Merge what waited for a clean checkout
+    Merge,
     /// Run jobs, plans, task lists and nights at set times
     Schedule(crate::interfaces::cli::commands::schedule::ScheduleArgs),
     /// Send a test message to the people that runs tell, or list them

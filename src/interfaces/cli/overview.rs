@@ -12,7 +12,7 @@ use crate::interfaces::{
 };
 
 /// The groups, in the order of a first week. What is in none of them comes last; hidden commands are left out.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     (
         "Run jobs",
         &[
@@ -29,6 +29,10 @@ const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Agents and nights",
         &["agents", "task", "night", "schedule", "notify", "mcp"],
+    ),
+    (
+        "Service",
+        &["serve", "board", "why", "merge", "proc", "hatch"],
     ),
     (
         "Safety",

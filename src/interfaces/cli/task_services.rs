@@ -15,9 +15,12 @@ use crate::{
     },
     interfaces::cli::{args::GlobalArgs, exit::CliError},
     ports::{
+        board_store::BoardStore,
+        branch_merges::BranchMerges,
         drill_site::DrillSites,
         ledger::Ledger,
         notifier::{Notifications, Notifier},
+        process_logs::ProcessLogs,
         schedules::Schedules,
     },
     services::tasks::SessionPorts,
@@ -85,8 +88,49 @@ pub trait TaskServiceFactory {
     /// Reads a file below the state folder of the root.
     fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String>;
 
+    /// Opens the board of the root, what merges for it, and its logs.
+    fn board_services(&self, global: &GlobalArgs) -> Result<BoardServices, CliError>;
+
+    /// Folds the events of the board anew; returns how many there are, and what differed and is put right.
+    fn rebuild_board(&self, global: &GlobalArgs) -> Result<(u64, Option<String>), CliError>;
+
+    /// Returns the events of the board, one JSON document a line.
+    fn export_board(&self, global: &GlobalArgs) -> Result<String, CliError>;
+
+    /// Takes exported events into a root without a board; returns how many.
+    fn import_board(&self, global: &GlobalArgs, file: &Path) -> Result<u64, CliError>;
+
+    /// Writes a file below the state folder that nobody else can read.
+    fn write_secret(
+        &self,
+        global: &GlobalArgs,
+        file: &str,
+        text: &str,
+    ) -> Result<PathBuf, CliError>;
+
+    /// Removes a file below the state folder, where there is one.
+    fn remove_state(&self, global: &GlobalArgs, file: &str);
+
     /// Examines what this machine offers to confine programs: one line each, and whether containers work.
     fn probe_isolation(&self) -> (Vec<String>, bool);
+}
+
+/// What a service needs beside what guarded tasks need.
+pub struct BoardServices {
+    /// Keeps the board.
+    pub store: Box<dyn BoardStore>,
+    /// Merges.
+    pub merges: Arc<dyn BranchMerges>,
+    /// The logs of processes.
+    pub logs: Arc<dyn ProcessLogs>,
+    /// A fresh secret for callers.
+    pub token: String,
+}
+
+impl std::fmt::Debug for BoardServices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoardServices").finish_non_exhaustive()
+    }
 }
 
 /// What tells people of jobs and plans.

@@ -1,0 +1,9 @@
+//! The board on this machine: SQLite in `.tos/board.sqlite`.
+
+mod logs;
+mod schema;
+mod sqlite;
+
+pub use logs::LogFiles;
+pub use schema::SCHEMA;
+pub use sqlite::{Rebuilt, SqliteBoard};

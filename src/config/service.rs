@@ -1,0 +1,136 @@
+//! Reads `config/service.toml`: what the tasks of the service have in common, and the settings of its board.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Deserialize;
+
+use crate::{
+    config::files,
+    domain::{
+        board::{BoardSettings, KEYS},
+        tasks::{self, Agent, SandboxDemand, TaskList},
+        validate::ChangeLimits,
+    },
+};
+
+/// The file, from the root.
+pub const FILE: &str = "config/service.toml";
+
+/// What the service is told.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// What tasks have in common; it holds no tasks.
+    pub list: TaskList,
+    /// Further agents, by name.
+    pub agents: BTreeMap<String, Agent>,
+    /// The command that tests a change.
+    pub test_command: Vec<String>,
+    /// The settings of the board.
+    pub settings: BoardSettings,
+    /// Where the API listens.
+    pub port: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceFile {
+    agent: Agent,
+    #[serde(default)]
+    agents: BTreeMap<String, Agent>,
+    test_command: Vec<String>,
+    #[serde(default)]
+    sandbox: SandboxDemand,
+    #[serde(default)]
+    limits: Option<ChangeLimits>,
+    #[serde(default)]
+    share: Vec<String>,
+    #[serde(default)]
+    share_files: Vec<String>,
+    #[serde(default)]
+    allowed_imports: Vec<String>,
+    #[serde(default)]
+    test_seconds: Option<u64>,
+    #[serde(default)]
+    port: u16,
+    #[serde(default)]
+    settings: BTreeMap<String, toml::Value>,
+}
+
+/// Reads the file of a root; variables of the environment win over it.
+pub fn load(
+    root: &Path,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<ServiceConfig, String> {
+    let path = root.join(FILE);
+    let text = files::read_text(&path).map_err(|error| {
+        format!(
+            "{}: {error}; write which agent works and how its changes are tested:\n\n{EXAMPLE}",
+            path.display()
+        )
+    })?;
+    parse(&text, environment).map_err(|why| format!("{FILE}: {why}"))
+}
+
+/// What a file looks like.
+const EXAMPLE: &str = "test_command = [\"cargo\", \"test\"]\n\n[agent]\nkind = \"claude\"\n";
+
+fn parse(
+    text: &str,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<ServiceConfig, String> {
+    let file: ServiceFile = toml::from_str(text).map_err(|error| error.to_string())?;
+    if file.test_command.first().is_none_or(String::is_empty) {
+        return Err("`test_command` is empty".to_owned());
+    }
+    let mut settings = BoardSettings::default();
+    for (name, value) in &file.settings {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        settings.set(name, &value)?;
+    }
+    for key in KEYS {
+        if let Some(value) = environment(key.name) {
+            settings.set(key.name, &value)?;
+        }
+    }
+    let list = serde_json::json!({ "schema": 1, "id": "board", "agent": null, "task": [] });
+    let mut list = list;
+    list["agent"] = serde_json::json!({ "kind": "command", "args": ["true", "{prompt}"] });
+    let mut list: TaskList = serde_json::from_value(list).map_err(|error| error.to_string())?;
+    list.agent = file.agent;
+    list.sandbox = file.sandbox;
+    list.limits = file.limits.unwrap_or(tasks::LIMITS);
+    list.share = file.share;
+    list.share_files = file.share_files;
+    list.allowed_imports = file.allowed_imports;
+    list.test_seconds = file.test_seconds.unwrap_or(tasks::TEST_SECONDS);
+    Ok(ServiceConfig {
+        list,
+        agents: file.agents,
+        test_command: file.test_command,
+        settings,
+        port: file.port,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_and_the_environment_wins() {
+        let text = "test_command = ['sh', 'test.sh']\n[agent]\nkind = 'claude'\n[settings]\nWORKER_COUNT = 3\nJUDGE_COUNT = 2\n";
+        let read = parse(text, |name| (name == "JUDGE_COUNT").then(|| "4".to_owned())).unwrap();
+        assert_eq!((read.settings.workers, read.settings.judges), (3, 4));
+        for wrong in [
+            "",
+            "test_command = []\n[agent]\nkind='claude'",
+            "test_command = ['a']\nnope = 1\n[agent]\nkind='claude'",
+        ] {
+            assert!(parse(wrong, |_| None).is_err(), "{wrong}");
+        }
+        let unknown = "test_command = ['a']\n[agent]\nkind = 'claude'\n[settings]\nNOPE = 1\n";
+        assert!(parse(unknown, |_| None).unwrap_err().contains("NOPE"));
+    }
+}

@@ -1,0 +1,398 @@
+//! `tos board`, `tos why`, `tos merge`: the tasks of the service.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::service_client::{ServiceClient, in_path};
+use crate::{
+    domain::time::duration_words,
+    interfaces::{
+        cli::{
+            args::GlobalArgs,
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
+        },
+        report::Printer,
+    },
+};
+
+/// Options of `tos board`.
+#[derive(Debug, Args)]
+pub struct BoardArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options of `tos why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The task
+    task: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a task
+    Add(AddArgs),
+    /// List the tasks: where each is, and when something happens to it
+    List {
+        /// Only those with this status
+        #[arg(long)]
+        status: Option<String>,
+    },
+    /// Show a task as JSON, with its runs and judgements
+    Show {
+        /// The task
+        task: String,
+    },
+    /// Give a task up
+    Cancel {
+        /// The task
+        task: String,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Bring a task back to the queue at once
+    Requeue {
+        /// The task
+        task: String,
+        /// What the next attempt is told
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// List the questions that wait for you
+    Questions,
+    /// Say yes to a question
+    Allow {
+        /// Its number
+        question: String,
+    },
+    /// Say no to a question
+    Deny {
+        /// Its number
+        question: String,
+    },
+    /// Start nothing new
+    Hold {
+        /// Why
+        #[arg(default_value = "")]
+        reason: String,
+    },
+    /// Start new things again
+    Resume,
+    /// Remove all tasks, runs and judgements, after a backup
+    Cleanup {
+        /// Really
+        #[arg(long)]
+        yes: bool,
+        /// Stop everything first instead of refusing while something runs
+        #[arg(long)]
+        stop_first: bool,
+    },
+    /// Fold all events anew and put right what differs; while no service runs
+    Rebuild,
+    /// Print all events, one JSON document a line
+    Export,
+    /// Take exported events into a folder without a board
+    Import {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// One line that says what is to be done
+    title: String,
+    /// What the agent is asked to do; the title if absent
+    #[arg(long, default_value = "")]
+    goal: String,
+    /// What it may touch, as a pattern below the root; may be repeated
+    #[arg(long = "path", value_name = "PATTERN")]
+    paths: Vec<String>,
+    /// A task that has to be merged first; may be repeated
+    #[arg(long = "after", value_name = "TASK")]
+    after: Vec<u64>,
+    /// Who does it: worker, tester or docser
+    #[arg(long, default_value = "worker")]
+    role: String,
+    /// The kind of change: fix, feature, test, deps or refactor
+    #[arg(long, default_value = "")]
+    class: String,
+    /// Higher goes first
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    priority: i32,
+    /// An agent of config/service.toml
+    #[arg(long, default_value = "")]
+    agent: String,
+    /// A text that makes a second call find the first task
+    #[arg(long, default_value = "")]
+    key: String,
+    /// The command that tests it, in words
+    #[arg(last = true)]
+    test: Vec<String>,
+}
+
+/// Does what the verb says.
+pub fn main(
+    args: &BoardArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let ask = |method: &str, path: &str, body: Value| {
+        ServiceClient::find(global, services)?.ask(method, path, &body)
+    };
+    let by = services
+        .variable("USER")
+        .unwrap_or_else(|| "cli".to_owned());
+    match &args.verb {
+        Verb::Add(add) => {
+            let task = ask("POST", "/tasks", spec(add, &by))?;
+            printer.line(&format!(
+                "task-{}: {}",
+                task["id"],
+                task["spec"]["title"].as_str().unwrap_or_default()
+            ));
+            printer.document(&task);
+        }
+        Verb::List { status } => {
+            let query = status
+                .as_ref()
+                .map(|status| format!("?status={}", in_path(status)))
+                .unwrap_or_default();
+            let answer = ask("GET", &format!("/tasks{query}"), Value::Null)?;
+            list(&answer, printer);
+        }
+        Verb::Show { task } => {
+            let answer = ask("GET", &format!("/tasks/{}", in_path(task)), Value::Null)?;
+            if !printer.is_json() {
+                printer.line(&format!("{answer:#}"));
+            }
+            printer.document(&answer);
+        }
+        Verb::Cancel { task, reason } => {
+            let path = format!("/tasks/{}/cancel", in_path(task));
+            told(
+                &ask("POST", &path, json!({ "reason": reason, "by": by }))?,
+                "cancelled",
+                printer,
+            );
+        }
+        Verb::Requeue { task, note } => {
+            let path = format!("/tasks/{}/requeue", in_path(task));
+            told(
+                &ask("POST", &path, json!({ "note": note, "by": by }))?,
+                "back in the queue",
+                printer,
+            );
+        }
+        Verb::Questions => {
+            let answer = ask("GET", "/approvals", Value::Null)?;
+            for one in answer["approvals"].as_array().into_iter().flatten() {
+                let question = one["question"].as_str().unwrap_or_default();
+                printer.line(&format!(
+                    "{}: {question}  (tos board allow {})",
+                    one["id"], one["id"]
+                ));
+            }
+            printer.document(&answer);
+        }
+        Verb::Allow { question } | Verb::Deny { question } => {
+            let allow = matches!(args.verb, Verb::Allow { .. });
+            let path = format!("/approvals/{}", in_path(question));
+            let answer = ask("POST", &path, json!({ "allow": allow, "by": by }))?;
+            told(&answer, if allow { "allowed" } else { "denied" }, printer);
+        }
+        Verb::Hold { reason } => {
+            told(
+                &ask(
+                    "POST",
+                    "/system/hold",
+                    json!({ "reason": reason, "by": by }),
+                )?,
+                "nothing new is started",
+                printer,
+            );
+        }
+        Verb::Resume => {
+            told(
+                &ask("POST", "/system/resume", json!({ "by": by }))?,
+                "new things are started again",
+                printer,
+            );
+        }
+        Verb::Cleanup { yes, stop_first } => {
+            return cleanup(*yes, *stop_first, &by, global, services, printer);
+        }
+        Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
+            return maintain(&args.verb, global, services, printer);
+        }
+    }
+    Ok(CliExit::Success)
+}
+
+fn spec(add: &AddArgs, by: &str) -> Value {
+    let needs: Vec<Value> = add
+        .after
+        .iter()
+        .map(|task| json!({ "task": task }))
+        .collect();
+    json!({
+        "title": add.title,
+        "goal": add.goal,
+        "paths": add.paths,
+        "role": add.role,
+        "class": add.class,
+        "priority": add.priority,
+        "agent": add.agent,
+        "key": add.key,
+        "test_command": add.test,
+        "dependencies": needs,
+        "source": by,
+    })
+}
+
+fn list(answer: &Value, printer: &Printer) {
+    for task in answer["tasks"].as_array().into_iter().flatten() {
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut status = word(&task["status"]);
+        if let Some(reason) = task["block"].as_str() {
+            status = format!("{status} ({reason})");
+        }
+        if let Some(wait) = task["retry"]["in_ms"].as_u64() {
+            status = format!("{status}, in {}", duration_words(wait.div_ceil(1000)));
+        }
+        printer.line(&format!(
+            "{:>4}  {status:<28}  {}",
+            task["id"].to_string(),
+            word(&task["spec"]["title"])
+        ));
+    }
+    printer.document(answer);
+}
+
+/// Tells what was answered: that it is done, or that it was so already.
+pub(super) fn told(answer: &Value, done: &str, printer: &Printer) {
+    printer.line(answer["detail"].as_str().unwrap_or(done));
+    printer.document(answer);
+}
+
+fn cleanup(
+    yes: bool,
+    stop_first: bool,
+    by: &str,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    if !yes {
+        return Err(CliError::usage(
+            "this removes every task and its history; say `--yes`",
+        ));
+    }
+    let client = ServiceClient::find(global, services)?;
+    let backup = services.write_secret(
+        global,
+        "board-before-cleanup.jsonl",
+        &services.export_board(global)?,
+    )?;
+    let answer = client.ask(
+        "POST",
+        "/system/cleanup",
+        &json!({ "stop_first": stop_first, "by": by }),
+    )?;
+    printer.line(&format!(
+        "removed {} tasks, {} runs, {} judgements; the backup is {}",
+        answer["tasks"],
+        answer["runs"],
+        answer["judgements"],
+        backup.display()
+    ));
+    printer.document(&answer);
+    Ok(CliExit::Success)
+}
+
+fn maintain(
+    verb: &Verb,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    match verb {
+        Verb::Export => Printer::raw(&services.export_board(global)?),
+        Verb::Import { file } => {
+            let events = services.import_board(global, file)?;
+            printer.line(&format!("{events} events taken in"));
+            printer.document(&json!({ "events": events }));
+        }
+        _ => {
+            let (events, difference) = services.rebuild_board(global)?;
+            let words = difference.as_deref().map_or_else(
+                || "everything is what the events say".to_owned(),
+                |what| format!("{what} was not what the events say, and is put right"),
+            );
+            printer.line(&format!("{events} events folded; {words}"));
+            printer.document(&json!({ "events": events, "difference": difference }));
+        }
+    }
+    Ok(CliExit::Success)
+}
+
+/// Explains where a task is and what changes that.
+pub fn why_main(
+    args: &WhyArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let client = ServiceClient::find(global, services)?;
+    let why = client.ask(
+        "GET",
+        &format!("/tasks/{}/why", in_path(&args.task)),
+        &Value::Null,
+    )?;
+    let now = services.clock().now().timestamp_millis();
+    printer.line(&format!(
+        "task-{} is {}",
+        why["task"],
+        why["status"].as_str().unwrap_or_default()
+    ));
+    for sentence in why["sentences"].as_array().into_iter().flatten() {
+        let word = |name: &str| sentence[name].as_str().unwrap_or_default();
+        let at = sentence["at"].as_i64().map(|at| {
+            let left = u64::try_from((at - now).max(0)).unwrap_or_default();
+            format!(", in {}", duration_words(left.div_ceil(1000)))
+        });
+        printer.line(&format!(
+            "  {} [{}{}]",
+            word("text"),
+            word("resolver"),
+            at.unwrap_or_default()
+        ));
+        if !word("remedy").is_empty() {
+            printer.line(&format!("    {}", word("remedy")));
+        }
+    }
+    printer.document(&why);
+    Ok(CliExit::Success)
+}
+
+/// Tries the merges that wait for a clean checkout.
+pub fn merge_main(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let client = ServiceClient::find(global, services)?;
+    let answer = client.ask("POST", "/merges/retry", &json!({ "by": "tos merge" }))?;
+    told(
+        &answer,
+        "the waiting merges are tried now; `tos board list` shows what came of it",
+        printer,
+    );
+    Ok(CliExit::Success)
+}

@@ -1,0 +1,114 @@
+//! Talks to a running service over loopback, with the token it left for its user.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::serve::ADDRESS;
+use crate::interfaces::cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory};
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running service.
+pub(super) struct ServiceClient {
+    address: String,
+    token: String,
+}
+
+impl ServiceClient {
+    /// Finds the service of the root.
+    pub(super) fn find(
+        global: &GlobalArgs,
+        services: &dyn ServiceFactory,
+    ) -> Result<Self, CliError> {
+        let none =
+            || CliError::NotDone("no service runs here; start it with `tos serve`".to_owned());
+        let text = services.read_state(global, ADDRESS).ok_or_else(none)?;
+        let value: Value = serde_json::from_str(&text).map_err(|_| none())?;
+        let word = |name: &str| value[name].as_str().map(str::to_owned).ok_or_else(none);
+        Ok(Self {
+            address: word("address")?,
+            token: word("token")?,
+        })
+    }
+
+    /// Asks, and returns the document that is answered.
+    pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, CliError> {
+        let gone = |error: std::io::Error| {
+            CliError::NotDone(format!(
+                "the service at {} does not answer: {error}; is `tos serve` still running?",
+                self.address
+            ))
+        };
+        let (status, text) = self.exchange(method, path, body).map_err(gone)?;
+        let value: Value = serde_json::from_str(&text).map_err(|_| {
+            CliError::NotDone(format!(
+                "the service at {} answered something else than JSON",
+                self.address
+            ))
+        })?;
+        if (200..300).contains(&status) {
+            return Ok(value);
+        }
+        let words = |name: &str| value["error"][name].as_str().unwrap_or_default().to_owned();
+        let (message, hint) = (words("message"), words("hint"));
+        let told = if hint.is_empty() {
+            message
+        } else {
+            format!("{message}; {hint}")
+        };
+        Err(if status == 400 {
+            CliError::Usage(told)
+        } else {
+            CliError::NotDone(told)
+        })
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &Value) -> std::io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            self.address,
+            self.token,
+            body.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body.as_bytes())?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_default();
+        Ok((status, body.to_owned()))
+    }
+}
+
+/// Writes a value so that it can stand in a path.
+pub(super) fn in_path(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}

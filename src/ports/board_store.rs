@@ -1,0 +1,31 @@
+//! Where a board is kept: its events, and its things as they follow from them.
+
+use crate::domain::board::{Board, Entity, EntityKey, Event};
+
+/// Why a board cannot be kept or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+/// What one transaction writes.
+#[derive(Debug, Clone, Default)]
+pub struct BoardBatch {
+    /// The number of the first event.
+    pub first: u64,
+    /// The events.
+    pub events: Vec<Event>,
+    /// What changed, as it is now; `None` = gone.
+    pub entities: Vec<(EntityKey, Option<Entity>)>,
+}
+
+/// Keeps one board. There is one writer.
+pub trait BoardStore: Send {
+    /// Reads the board, and the number of its last event.
+    fn load(&mut self) -> Result<(Board, u64), Error>;
+
+    /// Writes a batch in one transaction; when this returns, it is on the disk.
+    fn append(&mut self, batch: &BoardBatch) -> Result<(), Error>;
+
+    /// Returns events after a number, oldest first.
+    fn events_after(&mut self, seq: u64, most: usize) -> Result<Vec<(u64, Event)>, Error>;
+}

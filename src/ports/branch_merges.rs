@@ -1,0 +1,36 @@
+//! Merging attempts with their branch, and moving the branch.
+
+use crate::domain::board::MergeOutcome;
+
+/// Why git did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+/// What a merge came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MergeResult {
+    /// The commit that holds both.
+    Merged(String),
+    /// These files are in conflict.
+    Conflict(Vec<String>),
+}
+
+/// Merges without touching a checkout, and publishes by compare-and-set.
+pub trait BranchMerges: Send + Sync {
+    /// Returns the branch that is checked out.
+    fn current_branch(&self) -> Result<String, Error>;
+
+    /// Returns the commit of a branch.
+    fn tip(&self, branch: &str) -> Result<String, Error>;
+
+    /// Merges a commit with another; nothing but objects is written.
+    fn merge(&self, base: &str, commit: &str, message: &str) -> Result<MergeResult, Error>;
+
+    /// Returns the files in which two commits differ.
+    fn changed_files(&self, from: &str, to: &str) -> Result<Vec<String>, Error>;
+
+    /// Moves a branch from one commit to another, if it is still there. A checkout of the branch goes along when it is
+    /// clean, and keeps the branch from moving when it is not.
+    fn publish(&self, branch: &str, expected: &str, commit: &str) -> MergeOutcome;
+}

@@ -1,0 +1,276 @@
+//! The one loop that changes the board: decide, make durable, apply, publish, perform, answer; in groups.
+//!
+//! It runs on a thread of its own, because the disk makes it wait. A group that cannot be written changes nothing: the board
+//! goes back to what is durable, and whoever asked is told.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot, watch};
+
+use crate::{
+    domain::board::{Answer, Board, Effect, Event, Input, Millis, ProcessName, Refusal},
+    ports::{
+        board_store::{BoardBatch, BoardStore, Error as StoreError},
+        clock::Clock,
+    },
+};
+
+/// How many inputs are made durable together.
+const GROUP: usize = 512;
+/// How many events a slow reader may be behind before it has to read the store.
+const BEHIND: usize = 4096;
+
+/// Why an input was not obeyed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    /// The board refuses it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be made durable; nothing was changed.
+    #[error("nothing was changed: {0}")]
+    Store(#[from] StoreError),
+    /// The service ends.
+    #[error("the service is ending")]
+    Ending,
+}
+
+/// An event that has become durable.
+#[derive(Debug, Clone)]
+pub struct EventNotice {
+    /// Its number.
+    pub seq: u64,
+    /// What happened.
+    pub event: Arc<Event>,
+}
+
+type Reply = Box<dyn FnOnce(Result<Answer, SubmitError>) + Send>;
+type Events = Result<Vec<(u64, Event)>, StoreError>;
+
+enum Request {
+    Submit(Box<Input>, Reply),
+    Alive(ProcessName),
+    Read(u64, usize, oneshot::Sender<Events>),
+}
+
+/// The clock of a board: the wall clock when it began, and from then on time that never jumps.
+#[derive(Clone)]
+struct BoardClock {
+    clock: Arc<dyn Clock>,
+    base: Millis,
+    began: Duration,
+}
+
+impl BoardClock {
+    fn now(&self) -> Millis {
+        let past = self.clock.boottime().saturating_sub(self.began);
+        self.base + u64::try_from(past.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// All that anybody else has of a board.
+#[derive(Clone)]
+pub struct BoardHandle {
+    requests: mpsc::Sender<Request>,
+    snapshot: watch::Receiver<Arc<Board>>,
+    events: broadcast::Sender<EventNotice>,
+    clock: BoardClock,
+}
+
+impl std::fmt::Debug for BoardHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoardHandle").finish_non_exhaustive()
+    }
+}
+
+impl BoardHandle {
+    /// Tells the board something; returns once it is durable.
+    pub async fn submit(&self, input: Input) -> Result<Answer, SubmitError> {
+        let (sender, receiver) = oneshot::channel();
+        let reply: Reply = Box::new(move |answer| drop(sender.send(answer)));
+        let asked = self.requests.send(Request::Submit(Box::new(input), reply));
+        asked.map_err(|_| SubmitError::Ending)?;
+        receiver.await.map_err(|_| SubmitError::Ending)?
+    }
+
+    /// Returns the board as it is durable.
+    pub fn snapshot(&self) -> Arc<Board> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+
+    /// Returns a receiver that is told of each new snapshot.
+    pub fn changes(&self) -> watch::Receiver<Arc<Board>> {
+        self.snapshot.clone()
+    }
+
+    /// Returns a receiver of everything that becomes durable from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<EventNotice> {
+        self.events.subscribe()
+    }
+
+    /// Returns durable events after a number, oldest first.
+    pub async fn events_after(
+        &self,
+        seq: u64,
+        most: usize,
+    ) -> Result<Vec<(u64, Event)>, SubmitError> {
+        let (sender, receiver) = oneshot::channel();
+        let asked = self.requests.send(Request::Read(seq, most, sender));
+        asked.map_err(|_| SubmitError::Ending)?;
+        Ok(receiver.await.map_err(|_| SubmitError::Ending)??)
+    }
+
+    /// Notes a sign of life of a process.
+    pub fn alive(&self, name: ProcessName) {
+        // A service that ends needs none.
+        drop(self.requests.send(Request::Alive(name)));
+    }
+
+    /// Returns the time on the clock of the board.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+}
+
+struct Engine {
+    board: Board,
+    store: Box<dyn BoardStore>,
+    last: u64,
+    clock: BoardClock,
+    snapshot: watch::Sender<Arc<Board>>,
+    events: broadcast::Sender<EventNotice>,
+    effects: async_mpsc::UnboundedSender<Effect>,
+}
+
+/// Reads the board and starts the loop. It ends when nobody holds a handle any more.
+pub fn start(
+    mut store: Box<dyn BoardStore>,
+    clock: Arc<dyn Clock>,
+) -> Result<(BoardHandle, async_mpsc::UnboundedReceiver<Effect>), StoreError> {
+    let (mut board, last) = store.load()?;
+    drop(board.take_dirty());
+    let wall = u64::try_from(clock.now().timestamp_millis()).unwrap_or_default();
+    let clock = BoardClock {
+        base: wall.max(board.now()),
+        began: clock.boottime(),
+        clock,
+    };
+    let (requests, inbox) = mpsc::channel();
+    let (snapshot_sender, snapshot) = watch::channel(Arc::new(board.clone()));
+    let (events, _) = broadcast::channel(BEHIND);
+    let (effects, effects_receiver) = async_mpsc::unbounded_channel();
+    let engine = Engine {
+        board,
+        store,
+        last,
+        clock: clock.clone(),
+        snapshot: snapshot_sender,
+        events: events.clone(),
+        effects,
+    };
+    let thread = std::thread::Builder::new().name("board".to_owned());
+    let started = thread.spawn(move || engine.work(&inbox));
+    started.map_err(|error| StoreError(format!("the board's thread could not start: {error}")))?;
+    Ok((
+        BoardHandle {
+            requests,
+            snapshot,
+            events,
+            clock,
+        },
+        effects_receiver,
+    ))
+}
+
+impl Engine {
+    fn work(mut self, inbox: &mpsc::Receiver<Request>) {
+        while let Ok(first) = inbox.recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP
+                && let Ok(next) = inbox.try_recv()
+            {
+                group.push(next);
+            }
+            self.handle(group);
+        }
+    }
+
+    fn handle(&mut self, group: Vec<Request>) {
+        let now = self.clock.now();
+        let mut batch = BoardBatch {
+            first: self.last + 1,
+            ..BoardBatch::default()
+        };
+        let mut effects = Vec::new();
+        let mut replies = Vec::new();
+        for request in group {
+            match request {
+                Request::Submit(input, reply) => match self.board.handle(&input, now) {
+                    Ok(decision) => {
+                        decision
+                            .events
+                            .iter()
+                            .for_each(|event| self.board.apply(event));
+                        batch.events.extend(decision.events);
+                        effects.extend(decision.effects);
+                        replies.push((reply, Ok(decision.answer)));
+                    }
+                    Err(refusal) => {
+                        tracing::debug!("refused: {refusal}");
+                        replies.push((reply, Err(SubmitError::Refused(refusal))));
+                    }
+                },
+                Request::Alive(name) => self.board.note_alive(name, now),
+                Request::Read(seq, most, reply) => {
+                    // Whoever asked may have gone.
+                    drop(reply.send(self.store.events_after(seq, most)));
+                }
+            }
+        }
+        if let Err(error) = self.commit(&mut batch) {
+            tracing::error!("{error}");
+            self.board = (**self.snapshot.borrow()).clone();
+            for (reply, answer) in replies {
+                reply(answer.and(Err(SubmitError::Store(error.clone()))));
+            }
+            return;
+        }
+        self.publish(batch);
+        for effect in effects {
+            // Nobody performs effects any more when the service ends; the next start begins from the board.
+            drop(self.effects.send(effect));
+        }
+        for (reply, answer) in replies {
+            reply(answer);
+        }
+    }
+
+    fn commit(&mut self, batch: &mut BoardBatch) -> Result<(), StoreError> {
+        if batch.events.is_empty() {
+            return Ok(());
+        }
+        let keys = self.board.take_dirty();
+        batch.entities = keys
+            .into_iter()
+            .map(|key| (key.clone(), self.board.entity(&key)))
+            .collect();
+        self.store.append(batch)
+    }
+
+    fn publish(&mut self, batch: BoardBatch) {
+        if batch.events.is_empty() {
+            return;
+        }
+        self.snapshot.send_replace(Arc::new(self.board.clone()));
+        for event in batch.events {
+            self.last += 1;
+            // Without a listener there is nobody to tell.
+            drop(self.events.send(EventNotice {
+                seq: self.last,
+                event: Arc::new(event),
+            }));
+        }
+    }
+}

@@ -1,0 +1,585 @@
+//! The processes of the service: started, watched, stopped and reported as the board says.
+//!
+//! A process is a task of this runtime; work that may block has a thread of its own. How a process ended is reported in any
+//! case, a panic too; whether and when it comes back the board decides.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{BoardHandle, ServiceContext, SubmitError, judge, planner, worker};
+use crate::domain::board::{
+    Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
+    ProcessName, RunId, RunOutcome, TaskId, Verdict,
+};
+
+/// How often an agent shows that it is alive, and renews its lease.
+const BEAT: Duration = Duration::from_secs(15);
+/// How long a loop rests after a step that did not work.
+const REST: Duration = Duration::from_secs(1);
+/// The longest sleep of a loop.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Something for an agent to do.
+enum Work {
+    Run(RunId, TaskId, Fence),
+    Judge(JudgementId, TaskId, Fence),
+}
+
+/// A process that was started.
+struct Started {
+    generation: u64,
+    stop: watch::Sender<u8>,
+    work: mpsc::UnboundedSender<Work>,
+}
+
+type Busy = Arc<Mutex<BTreeMap<Fence, watch::Sender<u8>>>>;
+
+/// What all processes share.
+#[derive(Clone)]
+struct Shared {
+    handle: BoardHandle,
+    context: Arc<ServiceContext>,
+    busy: Busy,
+}
+
+/// Performs effects until a stop is asked for, then lets everything end.
+pub async fn run(
+    handle: BoardHandle,
+    mut effects: mpsc::UnboundedReceiver<Effect>,
+    context: Arc<ServiceContext>,
+    mut stop: watch::Receiver<u8>,
+    drain: Duration,
+) -> Result<(), SubmitError> {
+    let shared = Shared {
+        handle,
+        context,
+        busy: Busy::default(),
+    };
+    let mut started: BTreeMap<ProcessName, Started> = BTreeMap::new();
+    let instance = shared.context.instance.clone();
+    shared
+        .handle
+        .submit(Input::ServiceStarted { instance })
+        .await?;
+    let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Part::Supervisor));
+    loop {
+        tokio::select! {
+            effect = effects.recv() => match effect {
+                Some(effect) => shared.perform(effect, &mut started),
+                None => break,
+            },
+            changed = stop.changed() => {
+                if changed.is_err() || *stop.borrow() > 0 {
+                    break;
+                }
+            }
+        }
+    }
+    supervisor.abort();
+    shared.end(started, stop, drain).await;
+    Ok(())
+}
+
+impl Shared {
+    fn perform(&self, effect: Effect, started: &mut BTreeMap<ProcessName, Started>) {
+        match effect {
+            Effect::StartProcess {
+                name,
+                generation,
+                plan,
+            } => {
+                let process = self.start(name, generation, plan);
+                if let Some(old) = started.insert(name, process) {
+                    old.stop.send_replace(2);
+                }
+            }
+            Effect::StopProcess { name, generation } => {
+                if let Some(process) = started
+                    .get(&name)
+                    .filter(|process| process.generation == generation)
+                {
+                    process.stop.send_replace(1);
+                }
+            }
+            Effect::StartRun {
+                run,
+                task,
+                agent,
+                fence,
+            } => {
+                give(started, agent, Work::Run(run, task, fence));
+            }
+            Effect::StartJudgement {
+                judgement,
+                task,
+                agent,
+                fence,
+            } => {
+                give(started, agent, Work::Judge(judgement, task, fence));
+            }
+            Effect::StopRun { fence, reason, .. } => {
+                tracing::info!("{fence} is stopped: {reason}");
+                self.interrupt(fence, 1);
+            }
+            Effect::StopJudgement { fence, .. } => self.interrupt(fence, 1),
+            Effect::Publish { merge, fence } => {
+                drop(tokio::spawn(self.clone().publish(merge, fence)))
+            }
+            Effect::Link { task } => drop(tokio::spawn(self.clone().link(task))),
+            Effect::TellAnswer {
+                approval, allow, ..
+            } => {
+                tracing::info!(
+                    "{approval} is answered: {}",
+                    if allow { "allowed" } else { "denied" }
+                );
+            }
+            Effect::Notify { text, .. } => {
+                self.context.logs.line("notices", &text);
+            }
+        }
+    }
+
+    fn interrupt(&self, fence: Fence, how: u8) {
+        if let Ok(busy) = self.busy.lock()
+            && let Some(stop) = busy.get(&fence)
+        {
+            stop.send_replace(how);
+        }
+    }
+
+    fn start(&self, name: ProcessName, generation: u64, plan: Option<PlanId>) -> Started {
+        let (stop, stopped) = watch::channel(0_u8);
+        let (work, inbox) = mpsc::unbounded_channel();
+        let shared = self.clone();
+        let body = tokio::spawn(shared.clone().live(name, generation, plan, inbox, stopped));
+        drop(tokio::spawn(async move {
+            let exit = match body.await {
+                Ok(exit) => exit,
+                Err(error) => ProcessExit {
+                    ok: false,
+                    detail: format!("it panicked: {error}"),
+                },
+            };
+            shared
+                .context
+                .logs
+                .line(&name.agent_name(), &format!("ended: {}", exit.detail));
+            // An end that the board knows already is refused, which is fine.
+            drop(
+                shared
+                    .handle
+                    .submit(Input::ProcessExited {
+                        name,
+                        generation,
+                        exit,
+                    })
+                    .await,
+            );
+        }));
+        Started {
+            generation,
+            stop,
+            work,
+        }
+    }
+
+    /// The life of a process.
+    async fn live(
+        self,
+        name: ProcessName,
+        generation: u64,
+        plan: Option<PlanId>,
+        inbox: mpsc::UnboundedReceiver<Work>,
+        mut stopped: watch::Receiver<u8>,
+    ) -> ProcessExit {
+        if let Err(error) = self
+            .handle
+            .submit(Input::ProcessUp { name, generation })
+            .await
+        {
+            return ProcessExit {
+                ok: false,
+                detail: error.to_string(),
+            };
+        }
+        self.context.logs.line(&name.agent_name(), "is up");
+        let part = match name {
+            ProcessName::Dispatcher => Some(Part::Dispatcher),
+            ProcessName::CycleManager => Some(Part::CycleManager),
+            _ => None,
+        };
+        match (name, part) {
+            (_, Some(part)) => {
+                tokio::select! {
+                    () = wake_loop(self.handle.clone(), part) => {}
+                    () = asked(&mut stopped) => {}
+                }
+            }
+            (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
+            (ProcessName::Planner, _) => return self.plan(plan, generation).await,
+            _ => {
+                return ProcessExit {
+                    ok: true,
+                    detail: format!("{name} is done"),
+                };
+            }
+        }
+        ProcessExit {
+            ok: true,
+            detail: "stopped as asked".to_owned(),
+        }
+    }
+
+    async fn plan(&self, plan: Option<PlanId>, generation: u64) -> ProcessExit {
+        let board = self.handle.snapshot();
+        let Some(plan) = plan.and_then(|id| board.plan(id)) else {
+            return ProcessExit {
+                ok: false,
+                detail: "there is no requirement to plan".to_owned(),
+            };
+        };
+        let tasks = planner::plan(&plan.requirement);
+        let exit = match &tasks {
+            Ok(tasks) => ProcessExit {
+                ok: true,
+                detail: format!("{} tasks", tasks.len()),
+            },
+            Err(why) => ProcessExit {
+                ok: false,
+                detail: why.clone(),
+            },
+        };
+        match self
+            .handle
+            .submit(Input::FinishPlan {
+                plan: plan.id,
+                generation,
+                tasks,
+            })
+            .await
+        {
+            Ok(_) => exit,
+            Err(error) => ProcessExit {
+                ok: false,
+                detail: error.to_string(),
+            },
+        }
+    }
+
+    /// An agent: takes work, one piece at a time, and shows that it is alive.
+    async fn serve(
+        &self,
+        name: ProcessName,
+        mut inbox: mpsc::UnboundedReceiver<Work>,
+        mut stopped: watch::Receiver<u8>,
+    ) {
+        loop {
+            self.handle.alive(name);
+            tokio::select! {
+                work = inbox.recv() => match work {
+                    Some(work) => self.work(name, work, &mut stopped).await,
+                    None => return,
+                },
+                () = asked(&mut stopped) => return,
+                () = tokio::time::sleep(BEAT) => {}
+            }
+            if *stopped.borrow() > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Does one piece of work, renews its lease meanwhile, and reports what came of it.
+    async fn work(&self, name: ProcessName, work: Work, stopped: &mut watch::Receiver<u8>) {
+        let (stop, halted) = watch::channel(0_u8);
+        let (Work::Run(_, task, fence) | Work::Judge(_, task, fence)) = work;
+        if let Ok(mut busy) = self.busy.lock() {
+            busy.insert(fence, stop.clone());
+        }
+        let board = self.handle.snapshot();
+        let Some(task) = board.task(task).cloned() else {
+            return;
+        };
+        let branch = board.branch_of(&task).to_owned();
+        let agent = name.agent_name();
+        self.context.logs.line(
+            &agent,
+            &format!("{} begins under {fence}: {}", task.id, task.spec.title),
+        );
+        let context = Arc::clone(&self.context);
+        let (renew, finished) = match work {
+            Work::Run(run, ..) => {
+                let log = format!(".tos/task-logs/{}-{run}", context.instance);
+                let done = on_thread(worker::work(context, agent, run, task, branch, halted));
+                (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
+            }
+            Work::Judge(judgement, ..) => {
+                let base = board.judge_base(task.id).map(str::to_owned);
+                let name = judgement.to_string();
+                let case = judge::Case {
+                    name,
+                    agent,
+                    task,
+                    branch,
+                    base,
+                };
+                let done = on_thread(judge::examine(context, case, halted));
+                (
+                    Input::RenewJudgement { judgement, fence },
+                    Piece::Judge(judgement, done),
+                )
+            }
+        };
+        let mut reporting = std::pin::pin!(self.report(finished, fence));
+        let mut asked_to_stop = false;
+        loop {
+            tokio::select! {
+                () = &mut reporting => break,
+                () = asked(stopped), if !asked_to_stop => {
+                    asked_to_stop = true;
+                    stop.send_replace(1);
+                }
+                () = tokio::time::sleep(BEAT) => {
+                    self.handle.alive(name);
+                    if let Err(SubmitError::Refused(refusal)) = self.handle.submit(renew.clone()).await {
+                        // Somebody else has the work now.
+                        tracing::warn!("{name}: {refusal}");
+                        stop.send_replace(1);
+                    }
+                }
+            }
+        }
+        if let Ok(mut busy) = self.busy.lock() {
+            busy.remove(&fence);
+        }
+    }
+
+    async fn report(&self, piece: Piece, fence: Fence) {
+        let told = match piece {
+            Piece::Run(run, log, done) => {
+                let finished = done.await.unwrap_or_else(|_| worker::Finished {
+                    outcome: RunOutcome::Failed {
+                        failure: FailureKind::Launch,
+                        reasons: vec!["the worker's thread panicked".to_owned()],
+                        signature: "panic".to_owned(),
+                        kept: None,
+                    },
+                    spend: crate::domain::board::Spend::default(),
+                });
+                let spend = Input::SpendRun {
+                    run,
+                    fence,
+                    spend: finished.spend,
+                };
+                // Whoever may not report what was spent may not report the rest either.
+                drop(self.handle.submit(spend).await);
+                self.handle
+                    .submit(Input::FinishRun {
+                        run,
+                        fence,
+                        outcome: finished.outcome,
+                        log,
+                    })
+                    .await
+            }
+            Piece::Judge(judgement, done) => {
+                let verdict = done.await.unwrap_or_else(|_| Verdict::NoVerdict {
+                    detail: "the judge's thread panicked".to_owned(),
+                });
+                self.handle
+                    .submit(Input::FinishJudgement {
+                        judgement,
+                        fence,
+                        verdict,
+                    })
+                    .await
+            }
+        };
+        if let Err(error) = told {
+            tracing::warn!("what came of {fence} does not count: {error}");
+        }
+    }
+
+    async fn publish(self, merge: MergeId, fence: Fence) {
+        let board = self.handle.snapshot();
+        let Some(entry) = board.merge(merge).cloned() else {
+            return;
+        };
+        let context = Arc::clone(&self.context);
+        let branch = match context.branch(&entry.branch) {
+            Ok(branch) => branch,
+            Err(detail) => {
+                return self
+                    .published(
+                        merge,
+                        fence,
+                        crate::domain::board::MergeOutcome::Failed { detail },
+                    )
+                    .await;
+            }
+        };
+        let moved = tokio::task::spawn_blocking(move || {
+            context.merges.publish(&branch, &entry.base, &entry.commit)
+        });
+        if let Ok(outcome) = moved.await {
+            self.published(merge, fence, outcome).await;
+        }
+    }
+
+    async fn published(
+        &self,
+        merge: MergeId,
+        fence: Fence,
+        outcome: crate::domain::board::MergeOutcome,
+    ) {
+        self.context
+            .logs
+            .line("merges", &format!("{merge}: {outcome:?}"));
+        if let Err(error) = self
+            .handle
+            .submit(Input::FinishMerge {
+                merge,
+                fence,
+                outcome,
+            })
+            .await
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
+    async fn link(self, id: TaskId) {
+        let board = self.handle.snapshot();
+        let Some(task) = board.task(id) else { return };
+        let file = task.spec.link.split('#').next().unwrap_or_default();
+        let ok = self.context.tools.worktrees.holds(file);
+        let detail = if ok {
+            task.spec.link.clone()
+        } else {
+            format!("there is no {file}")
+        };
+        drop(
+            self.handle
+                .submit(Input::LinkTask {
+                    task: id,
+                    ok,
+                    detail,
+                })
+                .await,
+        );
+    }
+
+    /// Lets everything end: politely, then at once.
+    async fn end(
+        &self,
+        started: BTreeMap<ProcessName, Started>,
+        mut stop: watch::Receiver<u8>,
+        drain: Duration,
+    ) {
+        for process in started.values() {
+            process.stop.send_replace(1);
+        }
+        let over = async {
+            while self.busy.lock().is_ok_and(|busy| !busy.is_empty()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = over => return,
+            () = tokio::time::sleep(drain) => {}
+            _ = stop.changed() => {}
+        }
+        let fences: Vec<Fence> = self
+            .busy
+            .lock()
+            .map(|busy| busy.keys().copied().collect())
+            .unwrap_or_default();
+        for fence in fences {
+            self.interrupt(fence, 2);
+        }
+        // What is killed is gone a moment later.
+        for _ in 0..250 {
+            if self.busy.lock().is_ok_and(|busy| busy.is_empty()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Work under way, with what tells its end.
+enum Piece {
+    Run(RunId, String, oneshot::Receiver<worker::Finished>),
+    Judge(JudgementId, oneshot::Receiver<Verdict>),
+}
+
+fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work) {
+    if let Some(process) = started.get(&agent) {
+        // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
+        drop(process.work.send(work));
+    }
+}
+
+/// Runs a future on a thread of its own.
+fn on_thread<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> oneshot::Receiver<T> {
+    let (sender, receiver) = oneshot::channel();
+    let body = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => drop(sender.send(runtime.block_on(future))),
+            Err(error) => tracing::error!("a runtime could not start: {error}"),
+        }
+    };
+    if let Err(error) = std::thread::Builder::new()
+        .name("agent".to_owned())
+        .spawn(body)
+    {
+        tracing::error!("a thread could not start: {error}");
+    }
+    receiver
+}
+
+/// Completes when a stop is asked for.
+async fn asked(stopped: &mut watch::Receiver<u8>) {
+    while *stopped.borrow() == 0 {
+        if stopped.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets a part do what is due, as soon as it is due.
+async fn wake_loop(handle: BoardHandle, part: Part) {
+    let mut changes = handle.changes();
+    loop {
+        let due = changes.borrow_and_update().next_wake_of(part);
+        let now = handle.now();
+        if due.is_some_and(|at| at <= now) {
+            let before = handle.snapshot().globals().events;
+            let told = handle.submit(Input::Wake { part }).await;
+            if matches!(told, Err(SubmitError::Ending)) {
+                return;
+            }
+            // A sign of life that is not in the snapshot yet, or a disk that is full: no reason to spin.
+            if told.is_err() || handle.snapshot().globals().events == before {
+                tokio::time::sleep(REST).await;
+            }
+            continue;
+        }
+        let wait = due.map_or(LONGEST, |at| Duration::from_millis(at - now).min(LONGEST));
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}

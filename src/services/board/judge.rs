@@ -1,0 +1,267 @@
+//! One examination: the attempt merged with its branch, its files held against the task, its tests run on the result.
+//!
+//! Whatever keeps the examination from being made is no verdict, and never an approval.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{ServiceContext, worker::test_command};
+use crate::{
+    domain::{
+        board::{Task, Verdict, patterns_overlap},
+        command::{Command, CommandKind},
+        process::ExitStatus,
+        text::one_line,
+    },
+    ports::{
+        branch_merges::MergeResult,
+        runner::{CommandRequest, CommandStreams, StopSignal},
+        worktrees::{SharedWish, Worktree},
+    },
+};
+
+/// Names that no attempt may bring to a branch, whatever its task says.
+const NEVER: [&str; 8] = [
+    ".env",
+    ".env.local",
+    ".env.production",
+    "*.pem",
+    "*.key",
+    "id_rsa",
+    "id_ed25519",
+    ".git",
+];
+
+/// What a judge is given.
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) agent: String,
+    pub(super) task: Task,
+    pub(super) branch: String,
+    /// The end of the merge queue; `None` = the branch itself.
+    pub(super) base: Option<String>,
+}
+
+/// Examines an attempt. The future may block, so it has a thread of its own.
+pub(super) async fn examine(
+    context: Arc<ServiceContext>,
+    case: Case,
+    stop: watch::Receiver<u8>,
+) -> Verdict {
+    let verdict = examined(&context, &case, stop).await;
+    let verdict = verdict.unwrap_or_else(|detail| Verdict::NoVerdict { detail });
+    let words = verdict.reasons().join("; ");
+    context.logs.line(
+        &case.agent,
+        &format!("{}: {} {words}", case.task.id, verdict.as_str()),
+    );
+    verdict
+}
+
+async fn examined(
+    context: &ServiceContext,
+    case: &Case,
+    stop: watch::Receiver<u8>,
+) -> Result<Verdict, String> {
+    let kept = case
+        .task
+        .kept
+        .as_ref()
+        .ok_or("the attempt is not kept anywhere")?;
+    let base = match &case.base {
+        Some(base) => base.clone(),
+        None => {
+            let branch = context.branch(&case.branch)?;
+            context.merges.tip(&branch).map_err(|error| error.0)?
+        }
+    };
+    let merged = if kept.commit.is_empty() {
+        base.clone()
+    } else {
+        let message = format!("Merge {}: {}", case.task.id, case.task.spec.title);
+        match context
+            .merges
+            .merge(&base, &kept.commit, &message)
+            .map_err(|error| error.0)?
+        {
+            MergeResult::Merged(commit) => commit,
+            MergeResult::Conflict(files) => return Ok(Verdict::Conflict { files }),
+        }
+    };
+    let files = context
+        .merges
+        .changed_files(&base, &merged)
+        .map_err(|error| error.0)?;
+    let reasons = out_of_place(&case.task, &files);
+    if !reasons.is_empty() {
+        return Ok(Verdict::RequestChanges { reasons });
+    }
+    if let Some(reason) = tested(context, case, &merged, stop).await? {
+        return Ok(Verdict::RequestChanges {
+            reasons: vec![reason],
+        });
+    }
+    let notes = vec![format!(
+        "{} files; the tests pass on the merge result",
+        files.len()
+    )];
+    Ok(Verdict::Approve {
+        base,
+        commit: merged,
+        notes,
+    })
+}
+
+/// Says which files may not be changed by this task.
+fn out_of_place(task: &Task, files: &[String]) -> Vec<String> {
+    let never = |file: &String| {
+        file.split('/')
+            .any(|name| NEVER.iter().any(|pattern| patterns_overlap(pattern, name)))
+    };
+    let outside = |file: &String| {
+        !task.spec.paths.is_empty()
+            && !task
+                .spec
+                .paths
+                .iter()
+                .any(|pattern| patterns_overlap(pattern, file))
+    };
+    let mut reasons = Vec::new();
+    for file in files {
+        if never(file) {
+            reasons.push(format!(
+                "{} looks like a secret and may not be merged",
+                one_line(file)
+            ));
+        } else if outside(file) {
+            reasons.push(format!(
+                "{} is outside of what the task may touch ({})",
+                one_line(file),
+                task.spec.paths.join(", ")
+            ));
+        }
+    }
+    reasons
+}
+
+/// Runs the tests on the merge result; `Some` = they do not pass, and why.
+async fn tested(
+    context: &ServiceContext,
+    case: &Case,
+    commit: &str,
+    stop: watch::Receiver<u8>,
+) -> Result<Option<String>, String> {
+    let worktrees = &context.tools.worktrees;
+    let run = format!("{}-{}", context.instance, case.name);
+    let place = worktrees
+        .make(&run, &case.task.id.to_string(), commit)
+        .map_err(|error| error.0)?;
+    let ended = run_tests(context, case, &place, stop).await;
+    let removed = worktrees.remove(&place).map_err(|error| error.0);
+    let verdict = ended?;
+    removed?;
+    Ok(verdict)
+}
+
+async fn run_tests(
+    context: &ServiceContext,
+    case: &Case,
+    place: &Worktree,
+    mut stop: watch::Receiver<u8>,
+) -> Result<Option<String>, String> {
+    let runners = &context.tools.runners;
+    let (_, home) = runners.prepare_home(&place.task_folder, &context.list.agent)?;
+    // Tests see no credentials and no network.
+    runners.remove_credentials(&place.task_folder);
+    let wish = SharedWish {
+        folders: &context.list.share,
+        files: &context.list.share_files,
+    };
+    let walled = context
+        .start
+        .capabilities
+        .iter()
+        .any(|word| word == "fs_confined");
+    let shared = context
+        .tools
+        .worktrees
+        .share(place, &wish, walled)
+        .map_err(|error| error.0)?;
+    runners.hide(&shared.secrets);
+    let runner = runners.test_runner(&place.task_folder, context.list.sandbox);
+    let order = order(context, case, place, home);
+    let mut running = runner.run(&order);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut running => break ended,
+            changed = stop.changed() => {
+                if changed.is_err() {
+                    break (&mut running).await;
+                }
+                let how = if *stop.borrow() > 1 { StopSignal::Kill } else { StopSignal::Terminate };
+                runner.interrupt(how);
+            }
+        }
+    };
+    drop(running);
+    let end =
+        ended.map_err(|error| format!("the tests could not be started: {}", error.message))?;
+    let said = format!("{}\n{}", end.stdout.text(), end.stderr.text());
+    let last = said
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+        .unwrap_or_default();
+    match end.exit {
+        ExitStatus::Code { code: 0 } => Ok(None),
+        ExitStatus::Code { code } => Ok(Some(format!(
+            "the tests fail on the merge result (exit {code}): {}",
+            one_line(&last)
+        ))),
+        ExitStatus::Signal { signal } => Ok(Some(format!(
+            "the tests were ended by signal {signal} on the merge result"
+        ))),
+        ExitStatus::TimedOut { .. } | ExitStatus::Idle { .. } => Ok(Some(
+            "the tests take too long on the merge result".to_owned(),
+        )),
+        ExitStatus::DiskTaken { .. } => Err("the tests took too much of the disk".to_owned()),
+        ExitStatus::Cancelled => Err("the judge was stopped".to_owned()),
+    }
+}
+
+fn order(context: &ServiceContext, case: &Case, place: &Worktree, home: String) -> CommandRequest {
+    let list = &context.list;
+    let environment = [
+        ("HOME", home),
+        ("TMPDIR", "/tmp".to_owned()),
+        ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
+        ("TOS_TASK", case.task.id.to_string()),
+    ];
+    let state = place
+        .task_folder
+        .ancestors()
+        .nth(3)
+        .unwrap_or(&place.task_folder);
+    CommandRequest {
+        command: Command {
+            kind: CommandKind::Exec,
+            code: String::new(),
+            argv: test_command(context, &case.task),
+        },
+        directory: place.top.clone(),
+        // Nothing is built there yet.
+        deadline: Duration::from_secs(list.full_test_seconds.max(list.test_seconds)),
+        idle_deadline: (list.test_idle_seconds > 0)
+            .then_some(Duration::from_secs(list.test_idle_seconds)),
+        grace: Some(Duration::from_secs(list.grace_seconds)),
+        environment: environment
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        output_directory: state.join("task-logs").join(&case.name),
+        index: 1,
+        token: format!("{}/{}/1", context.instance, case.name),
+        streams: CommandStreams::default(),
+    }
+}

@@ -1,0 +1,62 @@
+//! The service around a board: one loop makes events durable, processes perform what follows.
+//!
+//! [`engine`] owns board and store; [`hands`] supervises the processes; [`worker`] and [`judge`] do the work. Everybody else
+//! holds a [`BoardHandle`]. Dangers: an effect may only be performed after its events are durable, and whatever an agent
+//! reports carries the number of its lease.
+
+mod engine;
+mod hands;
+mod judge;
+mod planner;
+mod watched_worktrees;
+mod worker;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
+    ports::{branch_merges::BranchMerges, process_logs::ProcessLogs},
+    services::tasks::SessionPorts,
+};
+
+pub use engine::{BoardHandle, EventNotice, SubmitError, start};
+pub use hands::run;
+
+/// What the processes of a service work with.
+#[derive(Clone)]
+pub struct ServiceContext {
+    /// Which service this is; it names its runs.
+    pub instance: String,
+    /// What tasks have in common: agent, sandbox, limits. It holds no tasks.
+    pub list: TaskList,
+    /// Further agents, by name.
+    pub agents: BTreeMap<String, Agent>,
+    /// The command that tests a change unless the task names another.
+    pub test_command: Vec<String>,
+    /// What is known of here, for the ledger.
+    pub start: SessionStart,
+    /// Work trees, runners, ledger.
+    pub tools: SessionPorts,
+    /// Merges.
+    pub merges: Arc<dyn BranchMerges>,
+    /// Logs.
+    pub logs: Arc<dyn ProcessLogs>,
+}
+
+impl std::fmt::Debug for ServiceContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceContext")
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceContext {
+    /// Returns the branch that a task is merged into.
+    fn branch(&self, asked: &str) -> Result<String, String> {
+        if asked.is_empty() {
+            return self.merges.current_branch().map_err(|error| error.0);
+        }
+        Ok(asked.to_owned())
+    }
+}

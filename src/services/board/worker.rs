@@ -1,0 +1,255 @@
+//! One run of a worker: the guarded attempt on a task, as `tos task run` makes it, told as an outcome.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{ServiceContext, watched_worktrees::WatchedWorktrees};
+use crate::{
+    domain::{
+        board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task},
+        ledger::{TaskEnd, TaskOutcome},
+        tasks::{GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
+    },
+    services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms},
+};
+
+/// What came of a run.
+pub(super) struct Finished {
+    pub(super) outcome: RunOutcome,
+    pub(super) spend: Spend,
+}
+
+struct Listener {
+    context: Arc<ServiceContext>,
+    agent: String,
+}
+
+impl SessionObserver for Listener {
+    fn may_start(&self, _task: &GuardedTask) -> bool {
+        // The board has asked whoever had to be asked.
+        true
+    }
+
+    fn line(&self, text: &str) {
+        self.context.logs.line(&self.agent, text);
+    }
+}
+
+/// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
+pub(super) async fn work(
+    context: Arc<ServiceContext>,
+    agent: String,
+    run: RunId,
+    task: Task,
+    branch: String,
+    stop: watch::Receiver<u8>,
+) -> Finished {
+    let failed = |failure, reason: String| Finished {
+        outcome: RunOutcome::Failed {
+            failure,
+            signature: reason.clone(),
+            reasons: vec![reason],
+            kept: None,
+        },
+        spend: Spend::default(),
+    };
+    let base = context
+        .branch(&branch)
+        .and_then(|branch| context.merges.tip(&branch).map_err(|error| error.0));
+    let base = match base {
+        Ok(base) => base,
+        Err(reason) => return failed(FailureKind::Launch, reason),
+    };
+    let list = match list_of(&context, &task) {
+        Ok(list) => list,
+        Err(reason) => return failed(FailureKind::Limit, reason),
+    };
+    let name = format!("{}-{}", context.instance, run);
+    let terms = SessionTerms {
+        seconds: None,
+        progress: RunProgress {
+            base: Some(base.clone()),
+            ..RunProgress::default()
+        },
+        ..SessionTerms::new(&name, context.start.clone())
+    };
+    let tools = SessionPorts {
+        worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
+        ..context.tools.clone()
+    };
+    let listener = Listener {
+        context: Arc::clone(&context),
+        agent,
+    };
+    match tasks::run(&list, &tools, &terms, &listener, stop).await {
+        Ok(report) => told(&context, &report, run, &task, base),
+        Err(error) => failed(FailureKind::Launch, error.to_string()),
+    }
+}
+
+/// Makes the list that holds nothing but this task.
+fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
+    let spec = &task.spec;
+    let agent = match spec.agent.as_str() {
+        "" => context.list.agent.clone(),
+        name => context.agents.get(name).cloned().ok_or_else(|| {
+            format!("no agent of the service is called \"{name}\"; name it in config/service.toml under [agents.{name}]")
+        })?,
+    };
+    let class = match (spec.class.as_str(), spec.role) {
+        ("", Role::Tester) => "test",
+        ("", _) => "feature",
+        (class, _) => class,
+    };
+    let minutes = u64::from(spec.timebox_minutes);
+    let guarded = GuardedTask {
+        id: task.id.to_string(),
+        goal: spec.title.clone(),
+        prompt: prompt(task),
+        class: class.to_owned(),
+        test_command: test_command(context, task),
+        context_files: spec.context_files.clone(),
+        depends_on: Vec::new(),
+        max_time_seconds: if minutes == 0 {
+            crate::domain::tasks::TASK_SECONDS
+        } else {
+            minutes * 60
+        },
+        agent: None,
+        allowed_imports: spec.allowed_imports.clone(),
+        banned_patterns: Vec::new(),
+        limits: None,
+        may_change_checks: spec.may_change_checks.clone(),
+    };
+    let list = TaskList {
+        agent,
+        on_failure: OnFailure::Stop,
+        provider_retries: 0,
+        tasks: vec![guarded],
+        ..context.list.clone()
+    };
+    let faults = list.faults();
+    if faults.is_empty() {
+        Ok(list)
+    } else {
+        Err(faults.join("; "))
+    }
+}
+
+/// Returns the command that tests a task.
+pub(super) fn test_command(context: &ServiceContext, task: &Task) -> Vec<String> {
+    if task.spec.test_command.is_empty() {
+        context.test_command.clone()
+    } else {
+        task.spec.test_command.clone()
+    }
+}
+
+/// Writes what the agent is asked to do, and why earlier attempts were not accepted.
+fn prompt(task: &Task) -> String {
+    let spec = &task.spec;
+    let goal = if spec.goal.trim().is_empty() {
+        &spec.title
+    } else {
+        &spec.goal
+    };
+    let mut parts = vec![goal.clone()];
+    if !spec.paths.is_empty() {
+        parts.push(format!("Change nothing outside: {}", spec.paths.join(", ")));
+    }
+    let reasons = task.lessons.iter().flat_map(|lesson| {
+        let from = &lesson.from;
+        lesson
+            .reasons
+            .iter()
+            .map(move |reason| format!("- {from}: {reason}"))
+    });
+    let reasons: Vec<String> = reasons.collect();
+    if !reasons.is_empty() {
+        parts.push(format!(
+            "Earlier attempts were not accepted:\n{}",
+            reasons.join("\n")
+        ));
+    }
+    parts.join("\n\n")
+}
+
+fn told(
+    context: &ServiceContext,
+    report: &ListReport,
+    run: RunId,
+    task: &Task,
+    base: String,
+) -> Finished {
+    let end = report.tasks.first();
+    let spend = Spend {
+        micro_usd: end.and_then(|end| end.micro_usd).unwrap_or_default(),
+        ..Spend::default()
+    };
+    let outcome = match (end, end.and_then(|end| end.commit.clone())) {
+        (Some(end), Some(commit)) if end.outcome == TaskOutcome::Success => {
+            let reference = format!("refs/tos/attempts/board/{}/{run}", task.id);
+            match context.tools.worktrees.point(&reference, &commit) {
+                Ok(()) => RunOutcome::Committed {
+                    kept: KeptCommit {
+                        commit,
+                        reference,
+                        base,
+                    },
+                },
+                Err(error) => failure(FailureKind::Launch, error.0),
+            }
+        }
+        (Some(end), _) => refused(report.stop, end),
+        (None, _) => failure(
+            FailureKind::Launch,
+            "the session ended without a result".to_owned(),
+        ),
+    };
+    Finished { outcome, spend }
+}
+
+fn failure(kind: FailureKind, reason: String) -> RunOutcome {
+    RunOutcome::Failed {
+        failure: kind,
+        signature: reason.clone(),
+        reasons: vec![reason],
+        kept: None,
+    }
+}
+
+/// Says what kind of failure it was. Why a session stopped is known; what a task failed of is told by our own sentences.
+fn refused(stop: StopReason, end: &TaskEnd) -> RunOutcome {
+    let kind = match stop {
+        StopReason::Operator => return RunOutcome::Stopped,
+        StopReason::Quota => {
+            return RunOutcome::QuotaUsed {
+                until: None,
+                detail: end.reason.clone(),
+            };
+        }
+        StopReason::Provider => FailureKind::Flaky,
+        StopReason::NeedsPerson => FailureKind::Permission,
+        StopReason::Limit | StopReason::Broken | StopReason::Budget | StopReason::TimeCap => {
+            FailureKind::Limit
+        }
+        StopReason::QueueEmpty | StopReason::TaskFailed | StopReason::TwoFailures => {
+            kind_of(&end.reason)
+        }
+    };
+    failure(kind, end.reason.clone())
+}
+
+fn kind_of(reason: &str) -> FailureKind {
+    let kinds = [
+        // An agent that changes nothing may do better when it is told so.
+        ("the agent changed nothing", FailureKind::Model),
+        ("the change ", FailureKind::Policy),
+        ("the tests ", FailureKind::Test),
+    ];
+    let known = kinds
+        .iter()
+        .find(|(beginning, _)| reason.starts_with(beginning));
+    known.map_or(FailureKind::Model, |(_, kind)| *kind)
+}

@@ -1,0 +1,285 @@
+//! What holds in every world, checked against a record of its own: the checks do not trust the board's bookkeeping.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tos::domain::board::{
+    Board, DAY, Event, EventKind, Fence, HOUR, JudgeEvent, JudgementId, OnFail, ProcessEvent,
+    ProcessName, RequeueCause, Resolver, RunEvent, RunId, RunStatus, TaskEvent, TaskId, TaskStatus,
+    Verdict, overlap,
+};
+
+/// What the checks remember.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    created: BTreeSet<TaskId>,
+    last_fence: u64,
+    ended_runs: BTreeSet<RunId>,
+    stopped: BTreeSet<ProcessName>,
+    approved: BTreeSet<JudgementId>,
+    calls: BTreeMap<u64, u64>,
+    day_calls: BTreeMap<u64, u64>,
+    /// When the cycle manager was last not up, or time was not its own.
+    pub(crate) disturbed: u64,
+}
+
+type Checked = Result<(), String>;
+
+fn broken(condition: bool, words: impl FnOnce() -> String) -> Checked {
+    if condition { Ok(()) } else { Err(words()) }
+}
+
+impl Record {
+    /// Checks an event before it is applied.
+    pub(crate) fn before(&mut self, board: &Board, event: &Event) -> Checked {
+        match &event.what {
+            EventKind::Task(TaskEvent::Created { task, .. }) => {
+                broken(self.created.insert(*task), || {
+                    format!("{task} was made twice")
+                })
+            }
+            EventKind::Task(TaskEvent::Requeued {
+                task,
+                cause,
+                lesson,
+                ..
+            }) => self.requeued(board, *task, *cause, lesson.is_some(), event.at),
+            EventKind::Task(TaskEvent::Done { task, .. }) => {
+                let status = board.task(*task).map(|task| task.status);
+                broken(status == Some(TaskStatus::Blocked), || {
+                    format!("{task} is done although it was {status:?}")
+                })
+            }
+            EventKind::Run(event_of_run) => self.run_event(board, event_of_run, event.at),
+            EventKind::Judge(JudgeEvent::Reviewed {
+                judgement, verdict, ..
+            }) => {
+                if matches!(verdict, Verdict::Approve { .. }) {
+                    self.approved.insert(*judgement);
+                }
+                Ok(())
+            }
+            EventKind::Judge(JudgeEvent::Enqueued {
+                task, judgement, ..
+            }) => broken(self.approved.contains(judgement), || {
+                format!("{task} is queued without an approval")
+            }),
+            EventKind::Judge(
+                JudgeEvent::Started { fence, .. } | JudgeEvent::Claimed { fence, .. },
+            ) => self.fence(*fence),
+            EventKind::Process(ProcessEvent::StopRequested { name, by, .. }) => {
+                if !by.starts_with("self-heal") {
+                    self.stopped.insert(*name);
+                }
+                Ok(())
+            }
+            EventKind::Process(ProcessEvent::StartRequested {
+                name,
+                automatic,
+                by,
+                ..
+            }) => {
+                let obeyed = !*automatic || !self.stopped.contains(name);
+                if !*automatic {
+                    self.stopped.remove(name);
+                }
+                broken(obeyed, || {
+                    format!("{name} was stopped, and {by} started it again")
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fence(&mut self, fence: Fence) -> Checked {
+        let grows = fence.0 > self.last_fence;
+        self.last_fence = self.last_fence.max(fence.0);
+        broken(grows, || {
+            format!("{fence} was given although {} was", self.last_fence)
+        })
+    }
+
+    fn requeued(
+        &mut self,
+        board: &Board,
+        id: TaskId,
+        cause: RequeueCause,
+        lesson: bool,
+        at: u64,
+    ) -> Checked {
+        let Some(task) = board.task(id) else {
+            return Err(format!("{id} does not exist"));
+        };
+        broken(task.status != TaskStatus::Done, || {
+            format!("{id} was done and is queued again")
+        })?;
+        if matches!(cause, RequeueCause::Rejected | RequeueCause::Conflict) {
+            broken(lesson, || {
+                format!("{id} was refused, and its next attempt is told nothing")
+            })?;
+        }
+        if !matches!(
+            cause,
+            RequeueCause::Retry | RequeueCause::Rework | RequeueCause::QuotaOver
+        ) {
+            return Ok(());
+        }
+        let shown = board.countdown(task, at).and_then(|countdown| countdown.at);
+        let Some(shown) = shown else {
+            return Err(format!("{id} came back without a shown time"));
+        };
+        broken(at >= shown, || {
+            format!("{id} came back at {at}, and {shown} was shown")
+        })?;
+        let late = at - shown;
+        let undisturbed = self.disturbed + 10_000 < shown.min(task.since);
+        broken(!undisturbed || late <= 2_000, || {
+            format!("{id} ({cause:?}) came back {late} ms later than shown")
+        })
+    }
+
+    fn run_event(&mut self, board: &Board, event: &RunEvent, at: u64) -> Checked {
+        match event {
+            RunEvent::Started {
+                task,
+                agent,
+                fence,
+                run,
+                ..
+            } => {
+                self.fence(*fence)?;
+                self.starts(board, *task, *agent, at)?;
+                broken(board.run(*run).is_none(), || {
+                    format!("{run} was given twice")
+                })
+            }
+            RunEvent::Finished { run, kept, .. } => {
+                broken(self.ended_runs.insert(*run), || {
+                    format!("{run} ended twice")
+                })?;
+                let fence = board
+                    .run(*run)
+                    .map(|run| run.lease.fence.0)
+                    .unwrap_or_default();
+                let own = kept.as_ref().is_none_or(|kept| {
+                    kept.commit.is_empty() || kept.commit == format!("c{fence}")
+                });
+                broken(own, || {
+                    format!("{run} under {fence} took the work {kept:?} of another")
+                })
+            }
+            RunEvent::Renewed { .. } | RunEvent::Spent { .. } => Ok(()),
+        }
+    }
+
+    fn starts(&mut self, board: &Board, id: TaskId, agent: ProcessName, at: u64) -> Checked {
+        let Some(task) = board.task(id) else {
+            return Err(format!("{id} does not exist"));
+        };
+        broken(task.status == TaskStatus::Queued, || {
+            format!("{id} started although it was {}", task.status_words())
+        })?;
+        broken(board.is_up(agent), || {
+            format!("{id} was given to {agent}, which is not up")
+        })?;
+        broken(!self.stopped.contains(&agent), || {
+            format!("{id} was given to {agent}, which was stopped")
+        })?;
+        let busy = board.live_runs().any(|run| run.agent == agent);
+        broken(!busy, || format!("{agent} has two tasks"))?;
+        for needed in &task.spec.dependencies {
+            let status = board.task(needed.task).map(|needed| needed.status);
+            let free = status == Some(TaskStatus::Done)
+                || (needed.on_fail == OnFail::Continue && status == Some(TaskStatus::Cancelled));
+            broken(free, || {
+                format!("{id} started although {} is {status:?}", needed.task)
+            })?;
+        }
+        for other in board
+            .tasks()
+            .filter(|other| other.id != id && other.is_in_flight())
+        {
+            let common = overlap(&task.spec.paths, &other.spec.paths);
+            broken(common.is_none(), || {
+                format!("{id} and {} work on {common:?}", other.id)
+            })?;
+        }
+        let hour = self.calls.entry(at / HOUR).or_default();
+        *hour += 1;
+        let most = board.settings().hour_limit.calls;
+        broken(most.is_none_or(|most| *hour <= most), || {
+            format!("{hour} calls in one hour")
+        })?;
+        let day = self.day_calls.entry(at / DAY).or_default();
+        *day += 1;
+        let most = board.settings().day_limit.calls;
+        broken(most.is_none_or(|most| *day <= most), || {
+            format!("{day} calls in one day")
+        })?;
+        let spent = task.spent.calls;
+        let limit = board
+            .settings()
+            .task_limit
+            .calls
+            .map(|limit| limit + u64::from(task.allowance));
+        broken(limit.is_none_or(|limit| spent < limit), || {
+            format!("{id} has had {spent} calls")
+        })
+    }
+
+    /// Checks the state as a whole.
+    pub(crate) fn state(&self, board: &Board) -> Checked {
+        let mut hands: BTreeMap<TaskId, usize> = BTreeMap::new();
+        let mut agents = BTreeSet::new();
+        for run in board.live_runs() {
+            *hands.entry(run.task).or_default() += 1;
+            broken(agents.insert(run.agent), || {
+                format!("{} works twice", run.agent)
+            })?;
+        }
+        for judgement in board.live_judgements() {
+            broken(agents.insert(judgement.agent), || {
+                format!("{} works twice", judgement.agent)
+            })?;
+        }
+        for (task, count) in &hands {
+            let status = board.task(*task).map(|task| task.status);
+            broken(*count == 1 && status == Some(TaskStatus::Running), || {
+                format!("{task} is {status:?} and in {count} hands")
+            })?;
+        }
+        broken(board.count(TaskStatus::Running) == hands.len(), || {
+            "a task runs in no hands".to_owned()
+        })
+    }
+
+    /// Checks every task: none is lost, and each that waits says for what.
+    pub(crate) fn tasks(&self, board: &Board, now: u64) -> Checked {
+        let there: BTreeSet<TaskId> = board.tasks().map(|task| task.id).collect();
+        broken(there == self.created, || "a task is lost".to_owned())?;
+        for task in board.tasks().filter(|task| !task.status.is_final()) {
+            let why = board
+                .why(task.id, now)
+                .map_err(|refusal| refusal.to_string())?;
+            let Some(first) = why.sentences.first() else {
+                return Err(format!("{} says nothing", task.id));
+            };
+            broken(
+                !first.text.is_empty() && first.resolver != Resolver::Nobody,
+                || format!("{} ({}) waits for nobody: {first:?}", task.id, why.status),
+            )?;
+            let timed = task.resolver != Resolver::CycleManager
+                || task.status == TaskStatus::Running
+                || task.not_before.is_some();
+            broken(timed, || {
+                format!("{} waits for a time that is not set", task.id)
+            })?;
+        }
+        let live = board
+            .runs()
+            .filter(|run| run.status == RunStatus::Running)
+            .count();
+        broken(live == board.live_runs().count(), || {
+            "the index of runs is wrong".to_owned()
+        })
+    }
+}

@@ -1,0 +1,949 @@
+//! The world around a board: a clock, a disk, a branch, agents, messages under way, people. All of it from one seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tos::domain::board::{
+    Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input, KeptCommit,
+    Lane, MergeOutcome, OnFail, Part, PlanStatus, ProcessExit, ProcessName, ProcessStatus,
+    Resolver, Risk, Role, RunOutcome, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
+};
+
+use super::{
+    bugs::{self, Bug},
+    check::Record,
+};
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const START: u64 = 1_700_000_000_000;
+
+/// A stream of numbers from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % most.max(1)
+    }
+
+    fn percent(&mut self, share: u64) -> bool {
+        self.below(100) < share
+    }
+
+    fn of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[usize::try_from(self.below(values.len() as u64)).unwrap()]
+    }
+}
+
+/// Something on its way.
+#[derive(Debug, Clone)]
+enum Message {
+    Tell(Input),
+    Perform(Effect),
+    /// A sign of life of a process.
+    Alive(ProcessName, u64),
+    /// A sign of life of work, and when it ends.
+    Beat(Work),
+    Person,
+    UserCommits,
+    Crash,
+    ClockJumps,
+    Look,
+}
+
+#[derive(Debug, Clone)]
+struct Work {
+    fence: tos::domain::board::Fence,
+    renew: Input,
+    finish: Input,
+    until: u64,
+}
+
+pub(crate) struct World {
+    chance: Chance,
+    bug: Option<Bug>,
+    board: Board,
+    log: Vec<Event>,
+    pending: BTreeMap<(u64, u64), (u64, Message)>,
+    sent: u64,
+    /// Which life of the service this is; effects of an earlier one are not performed.
+    epoch: u64,
+    now: u64,
+    skew: i64,
+    up: BTreeMap<ProcessName, u64>,
+    stopped_work: BTreeSet<u64>,
+    fences: BTreeMap<u64, String>,
+    tip: String,
+    history: BTreeSet<String>,
+    made: BTreeMap<String, String>,
+    record: Record,
+    faults: bool,
+    pub(crate) merged: u64,
+    refused: u64,
+    crashes: u64,
+}
+
+type Step = Result<(), String>;
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
+        let mut world = Self {
+            chance: Chance::new(seed),
+            bug,
+            board: Board::default(),
+            log: Vec::new(),
+            pending: BTreeMap::new(),
+            sent: 0,
+            epoch: 0,
+            now: START,
+            skew: 0,
+            up: BTreeMap::new(),
+            stopped_work: BTreeSet::new(),
+            fences: BTreeMap::new(),
+            tip: "b0".to_owned(),
+            history: BTreeSet::from(["b0".to_owned()]),
+            made: BTreeMap::new(),
+            record: Record::default(),
+            faults: true,
+            merged: 0,
+            refused: 0,
+            crashes: 0,
+        };
+        world.send(0, Message::Person);
+        world.send(MINUTE, Message::Look);
+        world.send(50 * MINUTE, Message::UserCommits);
+        world.send(90 * MINUTE, Message::Crash);
+        world.send(100 * MINUTE, Message::ClockJumps);
+        world
+    }
+
+    pub(crate) fn summary(&self) -> String {
+        format!(
+            "{} events, {} tasks, {} merged, {} refused, {} crashes, tip {}",
+            self.board.globals().events,
+            self.board.tasks().count(),
+            self.merged,
+            self.refused,
+            self.crashes,
+            self.tip
+        )
+    }
+
+    fn wall(&self) -> u64 {
+        self.now.saturating_add_signed(self.skew)
+    }
+
+    fn send(&mut self, delay: u64, message: Message) {
+        self.sent += 1;
+        self.pending
+            .insert((self.now + delay, self.sent), (self.epoch, message));
+    }
+
+    pub(crate) fn run(&mut self, millis: u64) -> Step {
+        self.start_service()?;
+        let settings = BoardSettings {
+            workers: 3,
+            judges: 2,
+            testers: 1,
+            hour_limit: tos::domain::board::SpendLimit {
+                calls: Some(60),
+                ..Default::default()
+            },
+            day_limit: tos::domain::board::SpendLimit {
+                calls: Some(900),
+                ..Default::default()
+            },
+            ..BoardSettings::default()
+        };
+        self.submit(Input::Configure {
+            settings: Box::new(settings),
+        })?;
+        let end = self.now + millis;
+        while self.now < end {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Step {
+        let wake = self
+            .board
+            .next_wake()
+            .unwrap_or(u64::MAX)
+            .saturating_add_signed(-self.skew);
+        let next = self.pending.keys().next().map_or(u64::MAX, |(at, _)| *at);
+        if wake < next {
+            self.now = self.now.max(wake);
+            return self.wake();
+        }
+        let Some(((at, _), (epoch, message))) = self.pending.pop_first() else {
+            return Ok(());
+        };
+        self.now = self.now.max(at);
+        self.receive(epoch, message)?;
+        self.wake()
+    }
+
+    /// Lets every part do what is due.
+    fn wake(&mut self) -> Step {
+        for _ in 0..10_000 {
+            let wall = self.wall().max(self.board.now());
+            let due = Part::ALL
+                .into_iter()
+                .find(|part| self.board.next_wake_of(*part).is_some_and(|at| at <= wall));
+            let Some(part) = due else { return Ok(()) };
+            let before = self.board.globals().events;
+            self.submit(Input::Wake { part })?;
+            if self.board.globals().events == before && self.bug.is_none() {
+                return Err(format!("{part:?} is due and has nothing to do"));
+            }
+            if self.board.globals().events == before {
+                return Ok(());
+            }
+        }
+        Err("the board is never done".to_owned())
+    }
+
+    fn submit(&mut self, input: Input) -> Step {
+        let input = self.bug.map_or_else(
+            || input.clone(),
+            |bug| bugs::spoil_input(bug, &self.board, input.clone()),
+        );
+        let wall = self.wall();
+        if !self.board.is_up(ProcessName::CycleManager) {
+            self.record.disturbed = wall.max(self.board.now());
+        }
+        let mut decision = match self.board.handle(&input, wall) {
+            Ok(decision) => decision,
+            Err(_) => {
+                self.refused += 1;
+                return Ok(());
+            }
+        };
+        if let Some(bug) = self.bug {
+            bugs::spoil(
+                bug,
+                &self.board,
+                &input,
+                &mut decision,
+                wall.max(self.board.now()),
+            );
+            if bug == Bug::EffectsFirst && !decision.effects.is_empty() && self.chance.percent(3) {
+                for effect in decision.effects {
+                    self.perform(effect)?;
+                }
+                return self.crash();
+            }
+        }
+        for event in decision.events {
+            self.record.before(&self.board, &event)?;
+            if let EventKind::Task(TaskEvent::Done { task, commit }) = &event.what {
+                self.merged += 1;
+                if !self.history.contains(commit) {
+                    return Err(format!("{task} is done, and {commit} is not on the branch"));
+                }
+            }
+            self.board.apply(&event);
+            self.log.push(event);
+        }
+        if !self.board.is_up(ProcessName::CycleManager) {
+            self.record.disturbed = wall.max(self.board.now());
+        }
+        for effect in decision.effects {
+            let slow = if self.faults && self.chance.percent(1) {
+                3 * SECOND
+            } else {
+                0
+            };
+            let delay = 1 + slow + self.chance.below(30);
+            if self.faults
+                && self.chance.percent(2)
+                && !matches!(effect, Effect::StopProcess { .. })
+            {
+                continue;
+            }
+            if self.faults && self.chance.percent(2) {
+                self.send(delay * 3, Message::Perform(effect.clone()));
+            }
+            self.send(delay, Message::Perform(effect));
+        }
+        self.record.state(&self.board)
+    }
+
+    fn start_service(&mut self) -> Step {
+        let instance = format!("service {}", self.epoch);
+        self.submit(Input::ServiceStarted { instance })
+    }
+
+    fn crash(&mut self) -> Step {
+        self.crashes += 1;
+        self.epoch += 1;
+        self.record.disturbed = self.wall().max(self.board.now());
+        self.up.clear();
+        let folded = if self.log.len() < 60_000 {
+            let mut folded = Board::default();
+            self.log.iter().for_each(|event| folded.apply(event));
+            folded
+        } else {
+            let keys = self.board.entity_keys();
+            Board::from_entities(keys.iter().filter_map(|key| self.board.entity(key)))
+        };
+        if let Some(key) = self.board.difference(&folded) {
+            return Err(format!("{key:?} is not what its events say"));
+        }
+        self.board = folded;
+        self.now += self.chance.below(20 * SECOND);
+        self.start_service()
+    }
+
+    fn receive(&mut self, epoch: u64, message: Message) -> Step {
+        match message {
+            // Late messages of dead workers arrive now and then.
+            Message::Tell(_) | Message::Beat(_)
+                if epoch < self.epoch && self.chance.percent(70) =>
+            {
+                Ok(())
+            }
+            Message::Tell(input) => self.submit(input),
+            Message::Perform(_) | Message::Alive(..) if epoch < self.epoch => Ok(()),
+            Message::Perform(effect) => self.perform(effect),
+            Message::Alive(name, generation) => {
+                if self.up.get(&name) == Some(&generation) {
+                    let wall = self.wall();
+                    self.board.note_alive(name, wall);
+                    let hangs = self.faults && self.chance.below(2000) == 0;
+                    if !hangs {
+                        self.send(20 * SECOND, Message::Alive(name, generation));
+                    }
+                    if self.faults && self.chance.below(4000) == 0 {
+                        let exit = ProcessExit {
+                            ok: false,
+                            detail: "panicked".to_owned(),
+                        };
+                        self.up.remove(&name);
+                        self.submit(Input::ProcessExited {
+                            name,
+                            generation,
+                            exit,
+                        })?;
+                    }
+                }
+                Ok(())
+            }
+            Message::Beat(work) => self.beat(epoch, work),
+            Message::Person => {
+                self.send(
+                    MINUTE + self.chance.clone().below(14 * MINUTE),
+                    Message::Person,
+                );
+                self.person()
+            }
+            Message::UserCommits => {
+                self.send(
+                    MINUTE * 30 + self.chance.clone().below(200 * MINUTE),
+                    Message::UserCommits,
+                );
+                if self.faults {
+                    self.tip = format!("u{}", self.sent);
+                    self.history.insert(self.tip.clone());
+                }
+                Ok(())
+            }
+            Message::Crash => {
+                self.send(
+                    MINUTE * 40 + self.chance.clone().below(600 * MINUTE),
+                    Message::Crash,
+                );
+                if self.faults { self.crash() } else { Ok(()) }
+            }
+            Message::ClockJumps => {
+                self.send(
+                    MINUTE * 60 + self.chance.clone().below(900 * MINUTE),
+                    Message::ClockJumps,
+                );
+                let hour = 3_600_000;
+                self.skew = if self.faults {
+                    self.chance.of(&[0, 0, hour, -hour, 1234, 30 * hour])
+                } else {
+                    0
+                };
+                self.record.disturbed = self.wall().max(self.board.now());
+                Ok(())
+            }
+            Message::Look => {
+                let length = 20 + self.board.tasks().count() as u64 / 4;
+                self.send(length * MINUTE, Message::Look);
+                let wall = self.wall();
+                self.record.tasks(&self.board, wall)
+            }
+        }
+    }
+
+    fn beat(&mut self, epoch: u64, work: Work) -> Step {
+        if self.stopped_work.contains(&work.fence.0) || epoch < self.epoch {
+            // A zombie reports what it did all the same, sometimes.
+            if self.chance.percent(30) {
+                return self.submit(work.finish);
+            }
+            return Ok(());
+        }
+        if self.faults && self.chance.below(300) == 0 {
+            // It hangs, and wakes up much later.
+            self.send(5 * MINUTE, Message::Tell(work.finish));
+            return Ok(());
+        }
+        if self.now >= work.until {
+            if self.faults && self.chance.percent(2) {
+                return Ok(());
+            }
+            if self.faults && self.chance.percent(3) {
+                self.send(5 * SECOND, Message::Tell(work.finish.clone()));
+            }
+            return self.submit(work.finish);
+        }
+        self.submit(work.renew.clone())?;
+        let delay = (20 * SECOND).min(work.until - self.now);
+        self.send(delay, Message::Beat(work));
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) -> Step {
+        match effect {
+            Effect::StartProcess {
+                name,
+                generation,
+                plan,
+            } => {
+                let lame = self.faults && self.chance.percent(2);
+                if lame {
+                    return Ok(());
+                }
+                self.up.insert(name, generation);
+                self.send(20, Message::Tell(Input::ProcessUp { name, generation }));
+                self.send(30, Message::Alive(name, generation));
+                if let Some(plan) = plan {
+                    let tasks = (0..1 + self.chance.below(4))
+                        .map(|_| self.spec(&[]))
+                        .collect();
+                    self.send(
+                        MINUTE,
+                        Message::Tell(Input::FinishPlan {
+                            plan,
+                            generation,
+                            tasks: Ok(tasks),
+                        }),
+                    );
+                }
+                if !name.is_resident() {
+                    let exit = ProcessExit {
+                        ok: true,
+                        detail: "done".to_owned(),
+                    };
+                    self.send(
+                        2 * MINUTE,
+                        Message::Tell(Input::ProcessExited {
+                            name,
+                            generation,
+                            exit,
+                        }),
+                    );
+                }
+                Ok(())
+            }
+            Effect::StopProcess { name, generation } => {
+                if self.up.get(&name) == Some(&generation) {
+                    self.up.remove(&name);
+                }
+                let exit = ProcessExit {
+                    ok: true,
+                    detail: "stopped".to_owned(),
+                };
+                self.send(
+                    SECOND,
+                    Message::Tell(Input::ProcessExited {
+                        name,
+                        generation,
+                        exit,
+                    }),
+                );
+                Ok(())
+            }
+            Effect::StartRun {
+                run,
+                task,
+                agent,
+                fence,
+            } => {
+                self.seen(fence.0, format!("{run} {task} {agent}"))?;
+                let outcome = self.outcome(fence.0);
+                let finish = Input::FinishRun {
+                    run,
+                    fence,
+                    outcome,
+                    log: String::new(),
+                };
+                self.work(fence, Input::RenewRun { run, fence }, finish);
+                if self.chance.percent(50) {
+                    let spend = Spend {
+                        calls: 0,
+                        tokens: self.chance.below(50_000),
+                        micro_usd: 1000,
+                    };
+                    self.send(
+                        3 * SECOND,
+                        Message::Tell(Input::SpendRun { run, fence, spend }),
+                    );
+                }
+                if self.chance.percent(4) {
+                    self.send(
+                        4 * SECOND,
+                        Message::Tell(Input::Ask {
+                            run,
+                            fence,
+                            action: "npm install".to_owned(),
+                        }),
+                    );
+                }
+                Ok(())
+            }
+            Effect::StartJudgement {
+                judgement,
+                task,
+                agent,
+                fence,
+            } => {
+                self.seen(fence.0, format!("{judgement} {task} {agent}"))?;
+                let base = self
+                    .board
+                    .judge_base(task)
+                    .map_or_else(|| self.tip.clone(), str::to_owned);
+                let verdict = self.verdict(fence.0, base);
+                let finish = Input::FinishJudgement {
+                    judgement,
+                    fence,
+                    verdict,
+                };
+                self.work(fence, Input::RenewJudgement { judgement, fence }, finish);
+                Ok(())
+            }
+            Effect::StopRun { fence, .. } | Effect::StopJudgement { fence, .. } => {
+                if !(self.faults && self.chance.percent(20)) {
+                    self.stopped_work.insert(fence.0);
+                }
+                Ok(())
+            }
+            Effect::Publish { merge, fence } => self.publish(merge, fence),
+            Effect::Link { task } => {
+                let link = Input::LinkTask {
+                    task,
+                    ok: self.chance.percent(80),
+                    detail: "somewhere".to_owned(),
+                };
+                self.send(MINUTE, Message::Tell(link));
+                Ok(())
+            }
+            Effect::TellAnswer { .. } | Effect::Notify { .. } => Ok(()),
+        }
+    }
+
+    fn seen(&mut self, fence: u64, words: String) -> Step {
+        match self.fences.insert(fence, words.clone()) {
+            Some(old) if old != words => Err(format!("fence-{fence} is for {old} and for {words}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn work(&mut self, fence: tos::domain::board::Fence, renew: Input, finish: Input) {
+        let length = 5 * SECOND + self.chance.below(1 << (10 + self.chance.clone().below(11)));
+        let until = self.now + length;
+        self.send(
+            5 * SECOND,
+            Message::Beat(Work {
+                fence,
+                renew,
+                finish,
+                until,
+            }),
+        );
+    }
+
+    fn outcome(&mut self, fence: u64) -> RunOutcome {
+        let dice = if self.faults {
+            self.chance.below(100)
+        } else {
+            0
+        };
+        let kept = KeptCommit {
+            commit: format!("c{fence}"),
+            reference: String::new(),
+            base: self.tip.clone(),
+        };
+        let failed = |failure, signature: &str| RunOutcome::Failed {
+            failure,
+            reasons: vec!["it failed".to_owned()],
+            signature: signature.to_owned(),
+            kept: None,
+        };
+        match dice {
+            0..60 => RunOutcome::Committed { kept },
+            60..63 => RunOutcome::NoChange {
+                evidence: "nothing to do".to_owned(),
+                base: kept.base,
+            },
+            63..75 => failed(FailureKind::Test, "same"),
+            75..80 => failed(FailureKind::Policy, "files"),
+            80..86 => failed(FailureKind::Flaky, &fence.to_string()),
+            86..88 => failed(FailureKind::Permission, ""),
+            88..91 => failed(FailureKind::Launch, ""),
+            91..96 => {
+                let until = self
+                    .chance
+                    .percent(50)
+                    .then(|| self.wall() + self.chance.below(60) * MINUTE);
+                RunOutcome::QuotaUsed {
+                    until,
+                    detail: "limit reached".to_owned(),
+                }
+            }
+            _ => RunOutcome::Stopped,
+        }
+    }
+
+    fn verdict(&mut self, fence: u64, base: String) -> Verdict {
+        let dice = if self.faults {
+            self.chance.below(100)
+        } else {
+            0
+        };
+        match dice {
+            0..72 => {
+                let commit = format!("m{fence}");
+                self.made.insert(commit.clone(), base.clone());
+                Verdict::Approve {
+                    base,
+                    commit,
+                    notes: Vec::new(),
+                }
+            }
+            72..84 => Verdict::RequestChanges {
+                reasons: vec!["no".to_owned()],
+            },
+            84..91 => Verdict::Conflict {
+                files: vec!["src/a".to_owned()],
+            },
+            _ => Verdict::NoVerdict {
+                detail: "no answer".to_owned(),
+            },
+        }
+    }
+
+    fn publish(
+        &mut self,
+        id: tos::domain::board::MergeId,
+        fence: tos::domain::board::Fence,
+    ) -> Step {
+        let Some(merge) = self.board.merge(id).cloned() else {
+            return Ok(());
+        };
+        let dice = if self.faults {
+            self.chance.below(100)
+        } else {
+            99
+        };
+        let outcome = if dice < 4 {
+            MergeOutcome::DirtyCheckout {
+                detail: "a file".to_owned(),
+            }
+        } else if dice < 7 {
+            MergeOutcome::Failed {
+                detail: "the disk is full".to_owned(),
+            }
+        } else if self.tip == merge.base
+            || (self.bug == Some(Bug::BranchForced) && !self.history.contains(&merge.commit))
+        {
+            if self.made.get(&merge.commit) != Some(&self.tip) {
+                return Err(format!(
+                    "{} was published on {}, where nobody tested it",
+                    merge.commit, self.tip
+                ));
+            }
+            self.tip.clone_from(&merge.commit);
+            self.history.insert(self.tip.clone());
+            MergeOutcome::Merged
+        } else if self.history.contains(&merge.commit) {
+            MergeOutcome::Merged
+        } else {
+            MergeOutcome::BaseMoved {
+                now: self.tip.clone(),
+            }
+        };
+        self.send(
+            1 + self.chance.clone().below(500),
+            Message::Tell(Input::FinishMerge {
+                merge: id,
+                fence,
+                outcome,
+            }),
+        );
+        Ok(())
+    }
+
+    fn spec(&mut self, needs: &[TaskId]) -> TaskSpec {
+        let all = [
+            "src/a/**",
+            "src/b/**",
+            "src/**",
+            "docs",
+            "tests/*.rs",
+            "src/c/x.rs",
+        ];
+        let paths = if self.chance.percent(30) {
+            Vec::new()
+        } else {
+            vec![self.chance.of(&all).to_owned()]
+        };
+        let on_fail = if self.chance.percent(30) {
+            OnFail::Continue
+        } else {
+            OnFail::Block
+        };
+        TaskSpec {
+            title: "a task".to_owned(),
+            paths,
+            role: self.chance.of(&[
+                Role::Worker,
+                Role::Worker,
+                Role::Worker,
+                Role::Tester,
+                Role::Docser,
+            ]),
+            lane: self.chance.of(&[
+                Lane::Feature,
+                Lane::Feature,
+                Lane::ConflictRecovery,
+                Lane::Docser,
+            ]),
+            risk: self.chance.of(&[Risk::Low, Risk::Medium, Risk::High]),
+            priority: i32::try_from(self.chance.below(100)).unwrap(),
+            agent: self.chance.of(&["", "claude", "codex"]).to_owned(),
+            link: if self.chance.percent(5) {
+                "requirement.md".to_owned()
+            } else {
+                String::new()
+            },
+            dependencies: needs
+                .iter()
+                .map(|task| Dependency {
+                    task: *task,
+                    on_fail,
+                })
+                .collect(),
+            ..TaskSpec::default()
+        }
+    }
+
+    /// A person does something.
+    fn person(&mut self) -> Step {
+        if !self.faults {
+            return self.helpful_person();
+        }
+        let by = "eva".to_owned();
+        let tasks: Vec<TaskId> = self
+            .board
+            .tasks()
+            .rev()
+            .take(30)
+            .map(|task| task.id)
+            .collect();
+        let names = [
+            "dispatcher",
+            "cycle-manager",
+            "judge",
+            "judge-2",
+            "worker-1",
+            "worker-2",
+            "worker-3",
+            "tester-1",
+            "docser-1",
+            "planner",
+            "nobody",
+            "worker-4",
+        ];
+        let name = self.chance.of(&names).to_owned();
+        let dice = self.chance.below(100);
+        let some = |chance: &mut Chance| {
+            if tasks.is_empty() {
+                TaskId(1)
+            } else {
+                chance.of(&tasks)
+            }
+        };
+        let input = match dice {
+            0..62 => {
+                let needs: Vec<TaskId> = if self.chance.percent(40) {
+                    vec![some(&mut self.chance)]
+                } else {
+                    Vec::new()
+                };
+                Input::CreateTask {
+                    spec: Box::new(self.spec(&needs)),
+                }
+            }
+            62..66 => Input::CancelTask {
+                task: some(&mut self.chance),
+                reason: String::new(),
+                by,
+            },
+            66..70 => Input::RequeueTask {
+                task: some(&mut self.chance),
+                note: "again".to_owned(),
+                by,
+            },
+            70..73 => Input::StopProcess { name, by },
+            73..80 => Input::StartProcess {
+                name,
+                requirement: Some("build it".to_owned()),
+                by,
+            },
+            80 => Input::StopAll { by },
+            81 => Input::DisarmHatch {
+                source: by,
+                by_person: true,
+            },
+            82..85 => Input::ArmHatch {
+                source: by,
+                by_person: true,
+            },
+            85 => Input::Hold {
+                reason: "lunch".to_owned(),
+                by,
+            },
+            86..89 => Input::Resume { by },
+            89 => Input::EndCycle,
+            90 => Input::StartProcess {
+                name: self.chance.of(&["db-up", "db-down", "db-up"]).to_owned(),
+                requirement: None,
+                by,
+            },
+            91..93 => Input::RetryMerges { by },
+            93..95 => {
+                let mut settings = self.board.settings().clone();
+                settings.ask_before_start = self.chance.percent(20);
+                Input::Configure {
+                    settings: Box::new(settings),
+                }
+            }
+            _ => return self.helpful_person(),
+        };
+        self.submit(input)
+    }
+
+    /// A person resolves what waits for a person.
+    fn helpful_person(&mut self) -> Step {
+        let by = "eva".to_owned();
+        let mut inputs = vec![
+            Input::Resume { by: by.clone() },
+            Input::StartProcess {
+                name: "db-up".to_owned(),
+                requirement: None,
+                by: by.clone(),
+            },
+            Input::RetryMerges { by: by.clone() },
+        ];
+        for process in self.board.processes() {
+            let planner = process.name == ProcessName::Planner;
+            if process.name.is_stoppable() && !planner && !process.status.is_live() {
+                inputs.push(Input::StartProcess {
+                    name: process.name.to_string(),
+                    requirement: None,
+                    by: by.clone(),
+                });
+            }
+        }
+        for approval in self.board.open_approvals() {
+            inputs.push(Input::Answer {
+                approval: approval.id,
+                allow: true,
+                by: by.clone(),
+            });
+        }
+        for task in self.board.tasks() {
+            let needed = task.spec.dependencies.iter().map(|needed| needed.task);
+            let waits_for_cancelled = task.status == TaskStatus::Queued;
+            if task.resolver == Resolver::Person && !task.status.is_final() {
+                inputs.push(Input::RequeueTask {
+                    task: task.id,
+                    note: "go on".to_owned(),
+                    by: by.clone(),
+                });
+            }
+            if task.resolver == Resolver::Linker {
+                inputs.push(Input::LinkTask {
+                    task: task.id,
+                    ok: true,
+                    detail: "line 1".to_owned(),
+                });
+            }
+            for needed in needed.filter(|_| waits_for_cancelled) {
+                if self
+                    .board
+                    .task(needed)
+                    .is_some_and(|needed| needed.status == TaskStatus::Cancelled)
+                {
+                    inputs.push(Input::RequeueTask {
+                        task: needed,
+                        note: String::new(),
+                        by: by.clone(),
+                    });
+                }
+            }
+        }
+        for input in inputs {
+            self.submit(input)?;
+        }
+        Ok(())
+    }
+
+    /// With faults gone and a person who helps, every task ends.
+    pub(crate) fn heal(&mut self) -> Step {
+        self.faults = false;
+        self.skew = 0;
+        self.record.disturbed = self.now.max(self.board.now());
+        let end = self.now.max(self.board.now()) + 60 * 24 * 60 * MINUTE;
+        while self.now < end {
+            self.step()?;
+            let open = self.board.tasks().any(|task| !task.status.is_final());
+            let planning = self
+                .board
+                .plans()
+                .any(|plan| plan.status == PlanStatus::Planning);
+            if !open && !planning {
+                let wall = self.wall();
+                return self.record.tasks(&self.board, wall);
+            }
+        }
+        let stuck = self
+            .board
+            .tasks()
+            .find(|task| !task.status.is_final())
+            .map(|task| task.id);
+        let why = stuck.and_then(|id| self.board.why(id, self.wall()).ok());
+        let down: Vec<String> = self
+            .board
+            .processes()
+            .iter()
+            .filter(|process| process.status != ProcessStatus::Running)
+            .map(|process| format!("{} {}", process.name, process.status.as_str()))
+            .collect();
+        Err(format!(
+            "after two months of peace a task is not done: {why:?}; {down:?}"
+        ))
+    }
+}
