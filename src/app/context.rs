@@ -229,7 +229,10 @@ impl AppContext {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one reading from which every other is counted")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one reading from which every other is counted"
+)]
 fn started() -> std::time::Instant {
     std::time::Instant::now()
 }

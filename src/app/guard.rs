@@ -48,12 +48,19 @@ type Known = Arc<Mutex<Option<(Presence, String)>>>;
 /// Answers an agent: `tos guard hook AGENT [--observe]`.
 pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString)>) -> ExitCode {
     guard::limits::refuse_on_any_end();
-    let agent = words.get(3).and_then(|word| word.to_str()).and_then(HookAgent::of);
+    let agent = words
+        .get(3)
+        .and_then(|word| word.to_str())
+        .and_then(HookAgent::of);
     let observe = words.get(4).is_some_and(|word| word == "--observe");
     let (Some(agent), true) = (agent, words.len() <= 4 + usize::from(observe)) else {
         let known = HookAgent::ALL.map(HookAgent::as_str).join(", ");
         let why = format!("usage: tos guard hook AGENT [--observe]; agents are {known}\n");
-        return told(&HookAnswer { stdout: String::new(), stderr: why, code: 2 });
+        return told(&HookAnswer {
+            stdout: String::new(),
+            stderr: why,
+            code: 2,
+        });
     };
     let budget = environment
         .iter()
@@ -65,7 +72,9 @@ pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString
     let seen = Arc::clone(&known);
     let spare = environment.clone();
     let work = move || {
-        let judged = catch_unwind(AssertUnwindSafe(|| judged(agent, observe, environment, &seen)));
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            judged(agent, observe, environment, &seen)
+        }));
         drop(send.send(judged.map_err(|_| "tos failed on it, which is a fault of tos".to_owned())));
     };
     let started = std::thread::Builder::new().stack_size(STACK).spawn(work);
@@ -85,7 +94,8 @@ pub(super) fn hook_main(words: &[OsString], environment: Vec<(OsString, OsString
         drop(catch_unwind(AssertUnwindSafe(|| {
             commands::hook::note_failure(agent, &why, &AppContext::new(spare, &[]));
         })));
-        let (presence, event) = known.unwrap_or((Presence::Nobody("the call is not known"), String::new()));
+        let (presence, event) =
+            known.unwrap_or((Presence::Nobody("the call is not known"), String::new()));
         cannot_judge(agent, presence, &event, &why)
     });
     told(&answer)
@@ -98,7 +108,10 @@ fn judged(
     known: &Known,
 ) -> Result<HookAnswer, String> {
     let mut input = Vec::new();
-    let read = std::io::stdin().lock().take(LONGEST + 1).read_to_end(&mut input);
+    let read = std::io::stdin()
+        .lock()
+        .take(LONGEST + 1)
+        .read_to_end(&mut input);
     read.map_err(|error| format!("its input cannot be read: {error}"))?;
     if input.len() as u64 > LONGEST {
         return Err(format!("the call is longer than {} MiB", LONGEST >> 20));
@@ -134,14 +147,18 @@ impl AppContext {
         let named = named.filter(|folder| folder.is_absolute());
         let home = || self.home().map(|home| home.join(below_home));
         named.or_else(home).ok_or_else(|| {
-            CliError::Setup("HOME is not set, so the settings of this person cannot be found".to_owned())
+            CliError::Setup(
+                "HOME is not set, so the settings of this person cannot be found".to_owned(),
+            )
         })
     }
 
     /// Returns the folder in which tos keeps what belongs to this person and to no project.
     fn guard_state(&self) -> PathBuf {
         let state = self.folder_of("XDG_STATE_HOME", ".local/state");
-        state.unwrap_or_else(|_| std::env::temp_dir()).join("tos/guard")
+        state
+            .unwrap_or_else(|_| std::env::temp_dir())
+            .join("tos/guard")
     }
 }
 
@@ -177,7 +194,12 @@ impl GuardServiceFactory for AppContext {
     }
 
     fn agents_own_folders(&self) -> Vec<String> {
-        const BELOW_HOME: [&str; 4] = [".claude/plans", ".claude/projects", ".claude/todos", ".gemini/tmp"];
+        const BELOW_HOME: [&str; 4] = [
+            ".claude/plans",
+            ".claude/projects",
+            ".claude/todos",
+            ".gemini/tmp",
+        ];
         let home = self.home();
         let each = BELOW_HOME.iter();
         each.filter_map(|folder| Some(home.as_ref()?.join(folder).to_string_lossy().into_owned()))
@@ -205,7 +227,11 @@ impl GuardServiceFactory for AppContext {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn agent_settings(&self, agent: HookAgent, project: Option<&Path>) -> Result<PathBuf, CliError> {
+    fn agent_settings(
+        &self,
+        agent: HookAgent,
+        project: Option<&Path>,
+    ) -> Result<PathBuf, CliError> {
         let (below, file) = match agent {
             HookAgent::Claude => (".claude", "settings.json"),
             HookAgent::Codex => (".codex", "hooks.json"),
@@ -219,7 +245,9 @@ impl GuardServiceFactory for AppContext {
         let folder = match agent {
             HookAgent::Claude => self.folder_of("CLAUDE_CONFIG_DIR", below),
             HookAgent::Codex => self.folder_of("CODEX_HOME", below),
-            HookAgent::Opencode => Ok(self.folder_of("XDG_CONFIG_HOME", ".config")?.join("opencode")),
+            HookAgent::Opencode => Ok(self
+                .folder_of("XDG_CONFIG_HOME", ".config")?
+                .join("opencode")),
             HookAgent::Gemini | HookAgent::Cursor => self.folder_of("", below),
         };
         Ok(folder?.join(file))
@@ -227,10 +255,13 @@ impl GuardServiceFactory for AppContext {
 
     fn uses_agent(&self, agent: HookAgent) -> bool {
         let file = self.agent_settings(agent, None).ok();
-        let folder = file.as_deref().and_then(Path::parent).map(|folder| match agent {
-            HookAgent::Opencode => folder.parent().unwrap_or(folder).to_owned(),
-            _ => folder.to_owned(),
-        });
+        let folder = file
+            .as_deref()
+            .and_then(Path::parent)
+            .map(|folder| match agent {
+                HookAgent::Opencode => folder.parent().unwrap_or(folder).to_owned(),
+                _ => folder.to_owned(),
+            });
         folder.is_some_and(|folder| folder.is_dir())
     }
 

@@ -37,7 +37,9 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     // The hook of an agent answers before the words are parsed: its faults have to end in a refusal, not in a usage.
     if words.get(1).is_some_and(|word| word == "guard")
         && words.get(2).is_some_and(|word| word == "hook")
-        && words.get(3).is_some_and(|word| word != "--help" && word != "-h")
+        && words
+            .get(3)
+            .is_some_and(|word| word != "--help" && word != "-h")
     {
         return guard::hook_main(&words, environment);
     }
@@ -78,7 +80,9 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// A link of the name `tos-shell` is a shell: agents take the path of a program for theirs, and no options of it.
 fn as_shell(words: Vec<OsString>) -> Vec<OsString> {
     let name = words.first().map(std::path::Path::new);
-    let is_shell = name.and_then(std::path::Path::file_name).is_some_and(|name| name == "tos-shell");
+    let is_shell = name
+        .and_then(std::path::Path::file_name)
+        .is_some_and(|name| name == "tos-shell");
     if !is_shell {
         return words;
     }

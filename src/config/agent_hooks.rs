@@ -55,7 +55,9 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
     let before = found(text, agent)?;
     let wanted = entries(agent, command);
     let current = |list: &str| {
-        let mut own = before.iter().filter(|hook| hook.is_guard && hook.list == list);
+        let mut own = before
+            .iter()
+            .filter(|hook| hook.is_guard && hook.list == list);
         own.next().is_some_and(|hook| hook.command == command) && own.next().is_none()
     };
     if wanted.iter().all(|entry| current(entry.path[1])) {
@@ -82,7 +84,9 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
     let longer = tree.to_string();
     checked(&longer, text, agent)?;
     let own = found(&longer, agent)?;
-    let there = own.iter().filter(|hook| hook.is_guard && hook.command == command);
+    let there = own
+        .iter()
+        .filter(|hook| hook.is_guard && hook.command == command);
     if there.count() != wanted.len() {
         return Err("the longer text does not read back as it was meant".to_owned());
     }
@@ -95,7 +99,9 @@ pub fn without_hook(text: &str, agent: HookAgent) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let tree = parse(text)?;
-    let top = tree.object_value().ok_or("it is no object on its outside")?;
+    let top = tree
+        .object_value()
+        .ok_or("it is no object on its outside")?;
     for entry in entries(agent, "") {
         let [outer, inner] = entry.path;
         let Some(hooks) = top.object_value(outer) else {
@@ -135,10 +141,17 @@ fn remove_own(list: &CstArray, agent: HookAgent) {
             group.remove();
             continue;
         }
-        let Some(inner) = group.as_object().and_then(|group| group.array_value("hooks")) else {
+        let Some(inner) = group
+            .as_object()
+            .and_then(|group| group.array_value("hooks"))
+        else {
             continue;
         };
-        let own: Vec<CstNode> = inner.elements().into_iter().filter(|node| is_own(node)).collect();
+        let own: Vec<CstNode> = inner
+            .elements()
+            .into_iter()
+            .filter(|node| is_own(node))
+            .collect();
         if own.is_empty() {
             continue;
         }
@@ -154,7 +167,10 @@ fn remove_own(list: &CstArray, agent: HookAgent) {
 fn checked(new: &str, old: &str, agent: HookAgent) -> Result<(), String> {
     let plain = |text: &str| -> Result<Value, String> {
         let value = parse(text)?.to_serde_value();
-        Ok(stripped(value.unwrap_or_else(|| Value::Object(serde_json::Map::new())), agent))
+        Ok(stripped(
+            value.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+            agent,
+        ))
     };
     if plain(new)? == plain(old)? {
         Ok(())
@@ -249,9 +265,22 @@ pub fn difference(old: &str, new: &str) -> Vec<String> {
     let line = |mark: char, text: &str| format!("{mark} {text}");
     let around = old.iter().take(front).skip(front.saturating_sub(3));
     let mut lines: Vec<String> = around.map(|text| line(' ', text)).collect();
-    lines.extend(old[front..old.len() - back].iter().map(|text| line('-', text)));
-    lines.extend(new[front..new.len() - back].iter().map(|text| line('+', text)));
-    lines.extend(old[old.len() - back..].iter().take(3).map(|text| line(' ', text)));
+    lines.extend(
+        old[front..old.len() - back]
+            .iter()
+            .map(|text| line('-', text)),
+    );
+    lines.extend(
+        new[front..new.len() - back]
+            .iter()
+            .map(|text| line('+', text)),
+    );
+    lines.extend(
+        old[old.len() - back..]
+            .iter()
+            .take(3)
+            .map(|text| line(' ', text)),
+    );
     lines
 }
 
@@ -289,7 +318,10 @@ mod tests {
         let mut lines = with.lines();
         for line in before.lines() {
             let bare = line.trim_end_matches(',');
-            assert!(lines.any(|new| new.trim_end_matches(',') == bare), "{line} in\n{with}");
+            assert!(
+                lines.any(|new| new.trim_end_matches(',') == bare),
+                "{line} in\n{with}"
+            );
         }
     }
 
@@ -321,9 +353,15 @@ mod tests {
         for (text, why) in [
             ("[]", "it is no object on its outside"),
             ("{\"hooks\": 3}", "`hooks` is no object"),
-            ("{\"hooks\": {\"PreToolUse\": {}}}", "`hooks.PreToolUse` is no list"),
+            (
+                "{\"hooks\": {\"PreToolUse\": {}}}",
+                "`hooks.PreToolUse` is no list",
+            ),
         ] {
-            assert_eq!(with_hook(text, HookAgent::Claude, COMMAND).unwrap_err(), why);
+            assert_eq!(
+                with_hook(text, HookAgent::Claude, COMMAND).unwrap_err(),
+                why
+            );
         }
     }
 

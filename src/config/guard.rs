@@ -97,8 +97,14 @@ impl GuardSettings {
             let at = error.span().map_or(0, |span| span.start);
             let before = text.get(..at).unwrap_or(text);
             let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().map_or(1, |rest| rest.chars().count() + 1);
-            format!("{name}:{line}:{column}: {}", error.message().replace('\n', ", "))
+            let column = before
+                .rsplit('\n')
+                .next()
+                .map_or(1, |rest| rest.chars().count() + 1);
+            format!(
+                "{name}:{line}:{column}: {}",
+                error.message().replace('\n', ", ")
+            )
         })?;
         if file.preset == Some(PolicyPreset::Original) {
             return Err(format!(
@@ -130,7 +136,8 @@ impl GuardSettings {
     /// Returns how many examples the rules have.
     pub fn examples(&self) -> usize {
         let each = self.rules.iter();
-        each.map(|rule| rule.matches.len() + rule.no_match.len()).sum()
+        each.map(|rule| rule.matches.len() + rule.no_match.len())
+            .sum()
     }
 }
 
@@ -172,7 +179,10 @@ mod tests {
         assert!(settings.observe);
         assert_eq!((settings.max_files, settings.examples()), (5, 2));
         assert_eq!(settings.rules[0].decision, Decision::Allow);
-        let wrong = text.replace("no_match = [\"curl https://example.org/\"]", "no_match = [\"curl https://mirror.example.org/y\"]");
+        let wrong = text.replace(
+            "no_match = [\"curl https://example.org/\"]",
+            "no_match = [\"curl https://mirror.example.org/y\"]",
+        );
         assert_eq!(
             read(&wrong).unwrap_err(),
             "guard.toml: [[rule]]: rule `mirror` matches its counter-example: `curl https://mirror.example.org/y`"
@@ -182,12 +192,27 @@ mod tests {
     #[test]
     fn every_fault_names_its_place() {
         for (text, error) in [
-            ("observe = 3\n", "guard.toml:1:11: invalid type: integer `3`, expected a boolean"),
-            ("\nprest = \"guard\"\n", "guard.toml:2:1: unknown field `prest`"),
+            (
+                "observe = 3\n",
+                "guard.toml:1:11: invalid type: integer `3`, expected a boolean",
+            ),
+            (
+                "\nprest = \"guard\"\n",
+                "guard.toml:2:1: unknown field `prest`",
+            ),
             ("[[rule]\n", "guard.toml:1:"),
-            ("scratch = [\"x\"]\n", "guard.toml: `scratch` has `x`, which is no absolute path"),
-            ("preset = \"original\"\n", "guard.toml: `preset = \"original\"` has no rules"),
-            ("[[rule]]\nname = \"x\"\ndecision = \"deny\"\n", "guard.toml: [[rule]]: rule `x` has no condition"),
+            (
+                "scratch = [\"x\"]\n",
+                "guard.toml: `scratch` has `x`, which is no absolute path",
+            ),
+            (
+                "preset = \"original\"\n",
+                "guard.toml: `preset = \"original\"` has no rules",
+            ),
+            (
+                "[[rule]]\nname = \"x\"\ndecision = \"deny\"\n",
+                "guard.toml: [[rule]]: rule `x` has no condition",
+            ),
         ] {
             let found = read(text).unwrap_err();
             assert!(found.starts_with(error), "{text}: {found}");

@@ -39,7 +39,10 @@ impl Guard<'_> {
     /// Judges a call and keeps what it would lose, if it may run.
     pub fn judge(&self, call: &ToolCall, cause: &CheckpointCause) -> GuardOutcome {
         let (verdict, losses) = self.looked_at(call);
-        let why = verdict.matched.as_deref().map_or("", |rule| self.policy.reason_of(rule));
+        let why = verdict
+            .matched
+            .as_deref()
+            .map_or("", |rule| self.policy.reason_of(rule));
         let why = if why.is_empty() {
             String::new()
         } else {

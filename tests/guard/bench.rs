@@ -48,7 +48,10 @@ impl Ended {
         if self.stdout.is_empty() {
             return String::new();
         }
-        self.json()["systemMessage"].as_str().unwrap_or_default().to_owned()
+        self.json()["systemMessage"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -68,7 +71,10 @@ impl Bench {
     /// Makes a machine with a folder that is in no repository.
     pub(crate) fn without_repository() -> Self {
         // Not below the target folder: that may lie in a repository.
-        let folder = tempfile::Builder::new().prefix("tos-guard-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("tos-guard-")
+            .tempdir()
+            .unwrap();
         let top = folder.path().canonicalize().unwrap();
         let root = top.join("home/project");
         fs::create_dir_all(&root).unwrap();
@@ -102,7 +108,11 @@ impl Bench {
     pub(crate) fn own_state(&self) -> String {
         let refs = self.git(&["for-each-ref", "refs/heads", "refs/tags", "refs/stash"]);
         let index = fs::read(self.root.join(".git/index")).unwrap();
-        format!("{refs}{}{}", self.git(&["status", "--porcelain"]), index.len())
+        format!(
+            "{refs}{}{}",
+            self.git(&["status", "--porcelain"]),
+            index.len()
+        )
     }
 
     /// Returns the program with these words.

@@ -11,7 +11,11 @@ fn lost(bench: &Bench, command: &str) -> u32 {
     let before = bench.own_state();
     let ended = bench.claude(command);
     assert_eq!(ended.decision().0, "", "{ended:?}");
-    assert_eq!(bench.own_state(), before, "the guard touches nothing of the user's");
+    assert_eq!(
+        bench.own_state(),
+        before,
+        "the guard touches nothing of the user's"
+    );
     let note = ended.note();
     assert!(note.contains("tos guard undo"), "{command}: {ended:?}");
     bench.run(command);
@@ -38,9 +42,20 @@ fn untracked_files_come_back_with_their_bytes_modes_and_links() {
     assert!(!bench.root.join("notes").exists());
     undo(&bench, number);
     assert_eq!(bench.read("notes/deep/a.md").as_deref(), Some("one\r\n"));
-    assert_eq!(fs::read(bench.root.join("notes/b.bin")).unwrap(), [0, 159, 146, 150]);
-    assert_eq!(fs::metadata(&script).unwrap().permissions().mode() & 0o111, 0o111);
-    assert_eq!(fs::read_link(bench.root.join("notes/link")).unwrap().to_str(), Some("deep/a.md"));
+    assert_eq!(
+        fs::read(bench.root.join("notes/b.bin")).unwrap(),
+        [0, 159, 146, 150]
+    );
+    assert_eq!(
+        fs::metadata(&script).unwrap().permissions().mode() & 0o111,
+        0o111
+    );
+    assert_eq!(
+        fs::read_link(bench.root.join("notes/link"))
+            .unwrap()
+            .to_str(),
+        Some("deep/a.md")
+    );
 }
 
 #[test]
@@ -57,9 +72,17 @@ fn changes_that_are_not_committed_come_back_whatever_threw_them_away() {
         let bench = Bench::new();
         bench.write("a.txt", "a\nmy work\n");
         let number = lost(&bench, command);
-        assert_ne!(bench.read("a.txt").as_deref(), Some("a\nmy work\n"), "{command}");
+        assert_ne!(
+            bench.read("a.txt").as_deref(),
+            Some("a\nmy work\n"),
+            "{command}"
+        );
         undo(&bench, number);
-        assert_eq!(bench.read("a.txt").as_deref(), Some("a\nmy work\n"), "{command}");
+        assert_eq!(
+            bench.read("a.txt").as_deref(),
+            Some("a\nmy work\n"),
+            "{command}"
+        );
     }
 }
 
@@ -83,16 +106,31 @@ fn an_ignored_file_below_an_ignored_folder_is_kept_when_it_is_named() {
     let number = lost(&bench, "rm data/results.csv");
     undo(&bench, number);
     assert_eq!(bench.read("data/results.csv").as_deref(), Some("1,2\n"));
-    assert_eq!(bench.claude("rm -rf node_modules").stdout, "", "nothing to keep");
+    assert_eq!(
+        bench.claude("rm -rf node_modules").stdout,
+        "",
+        "nothing to keep"
+    );
 }
 
 #[test]
 fn what_is_committed_needs_no_checkpoint() {
     let bench = Bench::new();
-    for command in ["rm a.txt", "rm -rf src", "git reset --hard", "git clean -fd", "echo x > a.txt"] {
+    for command in [
+        "rm a.txt",
+        "rm -rf src",
+        "git reset --hard",
+        "git clean -fd",
+        "echo x > a.txt",
+    ] {
         assert_eq!(bench.claude(command).stdout, "", "{command}");
     }
-    assert!(bench.tos(&["guard", "undo"]).stdout.contains("no checkpoint"));
+    assert!(
+        bench
+            .tos(&["guard", "undo"])
+            .stdout
+            .contains("no checkpoint")
+    );
 }
 
 #[test]
@@ -142,7 +180,13 @@ fn what_cannot_be_kept_is_asked_about_and_refused_where_nobody_is_there() {
     let (decision, reason) = ended.decision();
     assert_eq!(decision, "ask", "{ended:?}");
     assert!(reason.contains("a repository of its own"), "{reason}");
-    assert_eq!(bench.claude_in("rm -rf nested", &bench.root, "bypassPermissions").decision().0, "deny");
+    assert_eq!(
+        bench
+            .claude_in("rm -rf nested", &bench.root, "bypassPermissions")
+            .decision()
+            .0,
+        "deny"
+    );
     bench.write("big.txt", &"x".repeat(2 << 20));
     bench.write(".tos/guard.toml", "max_megabytes = 1\n");
     let (decision, reason) = bench.claude("rm big.txt").decision();
@@ -165,12 +209,24 @@ fn a_project_in_no_repository_is_kept_in_the_state_of_tos() {
 fn a_linked_work_tree_has_checkpoints_of_its_own() {
     let bench = Bench::new();
     let other = bench.home().join("other");
-    bench.git(&["worktree", "add", "-q", other.to_str().unwrap(), "-b", "side"]);
+    bench.git(&[
+        "worktree",
+        "add",
+        "-q",
+        other.to_str().unwrap(),
+        "-b",
+        "side",
+    ]);
     fs::write(other.join("w.txt"), "w").unwrap();
     let ended = bench.claude_in("rm w.txt", &other, "default");
     assert!(ended.note().contains("undo 1"), "{ended:?}");
     fs::remove_file(other.join("w.txt")).unwrap();
-    assert!(bench.tos(&["guard", "undo"]).stdout.contains("no checkpoint"));
+    assert!(
+        bench
+            .tos(&["guard", "undo"])
+            .stdout
+            .contains("no checkpoint")
+    );
     let mut command = bench.command(&["guard", "undo", "1"]);
     let undone: std::process::Output = command.current_dir(&other).output().unwrap();
     assert!(undone.status.success(), "{undone:?}");
@@ -185,7 +241,10 @@ fn a_tool_that_writes_over_untracked_work_keeps_it_and_an_edit_does_not() {
     let ended = bench.tool(&bench.root, "acceptEdits", "Write", &input);
     assert!(ended.note().contains("draft.md"), "{ended:?}");
     let again = bench.tool(&bench.root, "acceptEdits", "Write", &input);
-    assert!(again.note().contains("undo 1"), "the same is kept once: {again:?}");
+    assert!(
+        again.note().contains("undo 1"),
+        "the same is kept once: {again:?}"
+    );
     let edit = bench.tool(&bench.root, "acceptEdits", "Edit", &input);
     assert_eq!(edit.stdout, "");
 }

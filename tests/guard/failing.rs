@@ -16,7 +16,11 @@ fn call(bench: &Bench, mode: &str) -> Vec<u8> {
 }
 
 fn is_refused(ended: &Ended, why: &str) {
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(2), ""),
+        "{ended:?}"
+    );
     assert!(ended.stderr.contains(why), "{ended:?}");
 }
 
@@ -26,16 +30,28 @@ fn input_that_cannot_be_read_is_a_refusal_with_a_reason() {
     for agent in ["claude", "codex", "gemini", "opencode", "cursor"] {
         let words = ["guard", "hook", agent];
         is_refused(&bench.feed(&words, b""), "the input is not JSON");
-        is_refused(&bench.feed(&words, b"{\"tool_name\": "), "the input is not JSON");
-        is_refused(&bench.feed(&words, b"\xff\xfe\x00"), "the input is not JSON");
+        is_refused(
+            &bench.feed(&words, b"{\"tool_name\": "),
+            "the input is not JSON",
+        );
+        is_refused(
+            &bench.feed(&words, b"\xff\xfe\x00"),
+            "the input is not JSON",
+        );
         is_refused(&bench.feed(&words, b"[1]"), "the input has no");
         is_refused(&bench.feed(&words, b"{}"), "the input has no");
         let deep = [b"[".repeat(200_000), b"]".repeat(200_000)].concat();
         is_refused(&bench.feed(&words, &deep), "the input is not JSON");
     }
     is_refused(&bench.feed(&["guard", "hook"], b"{}"), "");
-    is_refused(&bench.feed(&["guard", "hook", "emacs"], b"{}"), "agents are claude");
-    is_refused(&bench.feed(&["guard", "hook", "claude", "--nonsense"], b"{}"), "usage");
+    is_refused(
+        &bench.feed(&["guard", "hook", "emacs"], b"{}"),
+        "agents are claude",
+    );
+    is_refused(
+        &bench.feed(&["guard", "hook", "claude", "--nonsense"], b"{}"),
+        "usage",
+    );
 }
 
 #[test]
@@ -47,7 +63,10 @@ fn rules_that_cannot_be_read_are_a_question_beside_a_person_and_a_refusal_withou
     let (decision, reason) = asked.decision();
     assert_eq!(decision, "ask");
     assert!(reason.contains(".tos/guard.toml:1:11"), "{reason}");
-    is_refused(&bench.feed(&words, &call(&bench, "bypassPermissions")), "guard.toml:1:11");
+    is_refused(
+        &bench.feed(&words, &call(&bench, "bypassPermissions")),
+        "guard.toml:1:11",
+    );
     let stats = bench.tos(&["guard", "stats", "--json"]).json();
     assert_eq!(stats["failed"], 2);
 }
@@ -77,11 +96,18 @@ fn memory_that_runs_out_is_a_refusal() {
     let own = env!("CARGO_BIN_EXE_tos");
     let line = format!("ulimit -d 60000; exec '{own}' guard hook claude");
     let mut shell = std::process::Command::new("bash");
-    shell.args(["-c", &line]).current_dir(&bench.root).env("HOME", bench.home());
+    shell
+        .args(["-c", &line])
+        .current_dir(&bench.root)
+        .env("HOME", bench.home());
     let text = "x".repeat(40 << 20);
     let call = json!({ "tool_name": "Bash", "tool_input": { "command": text } }).to_string();
     let ended = fed(&mut shell, call.as_bytes());
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(2), ""),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -115,7 +141,10 @@ fn a_signal_is_a_refusal() {
 fn an_answer_that_nobody_takes_is_a_refusal() {
     let bench = Bench::new();
     let mut command = bench.command(&["guard", "hook", "opencode"]);
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(full)
@@ -132,7 +161,9 @@ fn a_read_only_home_keeps_nobody_from_judging() {
     let bench = Bench::new();
     let mut command = bench.command(&["guard", "hook", "claude"]);
     command.env("XDG_STATE_HOME", "/proc/nothing");
-    let destroys = String::from_utf8(call(&bench, "default")).unwrap().replace("\"ls\"", "\"rm -rf /srv\"");
+    let destroys = String::from_utf8(call(&bench, "default"))
+        .unwrap()
+        .replace("\"ls\"", "\"rm -rf /srv\"");
     let ended = fed(&mut command, destroys.as_bytes());
     assert_eq!(ended.decision().0, "deny", "{ended:?}");
 }
@@ -151,9 +182,13 @@ fn the_installed_command_refuses_when_tos_is_gone() {
     fs::remove_file(&program).unwrap();
     let settings = fs::read_to_string(bench.home().join(".claude/settings.json")).unwrap();
     let settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
-    let hook = settings.pointer("/hooks/PreToolUse/0/hooks/0/command").unwrap();
+    let hook = settings
+        .pointer("/hooks/PreToolUse/0/hooks/0/command")
+        .unwrap();
     let mut shell = std::process::Command::new("/bin/sh");
-    shell.args(["-c", hook.as_str().unwrap()]).env("HOME", bench.home());
+    shell
+        .args(["-c", hook.as_str().unwrap()])
+        .env("HOME", bench.home());
     let ended = fed(&mut shell, &call(&bench, "default"));
     is_refused(&ended, "tos guard did not answer");
     let status = bench.tos(&["guard", "status", "claude"]);

@@ -11,9 +11,21 @@ fn claude_is_refused_with_a_reason_and_the_ordinary_gets_no_answer_at_all() {
     let bench = Bench::new();
     let refused = bench.claude(DESTROYS);
     let (decision, reason) = refused.decision();
-    assert_eq!((refused.code, decision.as_str()), (Some(0), "deny"), "{refused:?}");
-    assert!(reason.contains("guard/delete-outside") && reason.contains("/srv/data"), "{reason}");
-    for ordinary in ["ls -la", "cargo test", "git status && git commit -m x", "grep -rn 'rm -rf' ."] {
+    assert_eq!(
+        (refused.code, decision.as_str()),
+        (Some(0), "deny"),
+        "{refused:?}"
+    );
+    assert!(
+        reason.contains("guard/delete-outside") && reason.contains("/srv/data"),
+        "{reason}"
+    );
+    for ordinary in [
+        "ls -la",
+        "cargo test",
+        "git status && git commit -m x",
+        "grep -rn 'rm -rf' .",
+    ] {
         let ended = bench.claude(ordinary);
         assert_eq!(
             (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
@@ -26,13 +38,20 @@ fn claude_is_refused_with_a_reason_and_the_ordinary_gets_no_answer_at_all() {
 #[test]
 fn what_is_outward_is_asked_about_where_somebody_is_there() {
     let bench = Bench::new();
-    let asked = |mode: &str| bench.claude_in("git push origin main", &bench.root, mode).decision();
+    let asked = |mode: &str| {
+        bench
+            .claude_in("git push origin main", &bench.root, mode)
+            .decision()
+    };
     assert_eq!(asked("default").0, "ask");
     assert_eq!(asked("acceptEdits").0, "ask");
     for mode in ["bypassPermissions", "dontAsk"] {
         let (decision, reason) = asked(mode);
         assert_eq!(decision, "deny", "{mode}");
-        assert!(reason.contains("nobody is asked in this permission mode"), "{reason}");
+        assert!(
+            reason.contains("nobody is asked in this permission mode"),
+            "{reason}"
+        );
     }
 }
 
@@ -40,13 +59,20 @@ fn what_is_outward_is_asked_about_where_somebody_is_there() {
 fn tools_that_write_and_read_files_are_judged_by_the_place() {
     let bench = Bench::new();
     let decision = |tool: &str, input: Value| {
-        bench.tool(&bench.root, "default", tool, &input).decision().0
+        bench
+            .tool(&bench.root, "default", tool, &input)
+            .decision()
+            .0
     };
     let at = |path: &str| json!({ "file_path": path });
     let home = bench.home();
     for (tool, input, expected) in [
         ("Write", at("new.txt"), ""),
-        ("Write", at(&bench.root.join("new.txt").to_string_lossy()), ""),
+        (
+            "Write",
+            at(&bench.root.join("new.txt").to_string_lossy()),
+            "",
+        ),
         ("Edit", at("a.txt"), ""),
         ("Read", at("a.txt"), ""),
         ("Read", at("/usr/include/stdio.h"), ""),
@@ -55,13 +81,29 @@ fn tools_that_write_and_read_files_are_judged_by_the_place() {
         ("MultiEdit", at(".claude/settings.json"), "ask"),
         ("Write", at("/etc/passwd"), "ask"),
         ("Write", at(&home.join(".bashrc").to_string_lossy()), "ask"),
-        ("Write", at(&home.join(".claude/plans/x.md").to_string_lossy()), ""),
-        ("Read", at(&home.join(".ssh/id_ed25519").to_string_lossy()), "deny"),
+        (
+            "Write",
+            at(&home.join(".claude/plans/x.md").to_string_lossy()),
+            "",
+        ),
+        (
+            "Read",
+            at(&home.join(".ssh/id_ed25519").to_string_lossy()),
+            "deny",
+        ),
         ("Read", at("~/.aws/credentials"), "deny"),
         ("Read", at(".env"), "ask"),
-        ("Grep", json!({ "pattern": "x", "path": home.join(".ssh") }), "deny"),
+        (
+            "Grep",
+            json!({ "pattern": "x", "path": home.join(".ssh") }),
+            "deny",
+        ),
         ("Grep", json!({ "pattern": "x" }), ""),
-        ("NotebookEdit", json!({ "notebook_path": "/srv/x.ipynb" }), "ask"),
+        (
+            "NotebookEdit",
+            json!({ "notebook_path": "/srv/x.ipynb" }),
+            "ask",
+        ),
         ("WebFetch", json!({ "url": "https://example.org" }), ""),
     ] {
         assert_eq!(decision(tool, input.clone()), expected, "{tool} {input}");
@@ -72,7 +114,12 @@ fn tools_that_write_and_read_files_are_judged_by_the_place() {
 fn a_link_out_of_the_project_is_followed() {
     let bench = Bench::new();
     std::os::unix::fs::symlink("/etc", bench.root.join("out")).unwrap();
-    let ended = bench.tool(&bench.root, "default", "Write", &json!({ "file_path": "out/passwd" }));
+    let ended = bench.tool(
+        &bench.root,
+        "default",
+        "Write",
+        &json!({ "file_path": "out/passwd" }),
+    );
     assert_eq!(ended.decision().0, "ask");
     assert_eq!(bench.claude("rm -rf out/").decision().0, "deny");
 }
@@ -81,8 +128,14 @@ fn a_link_out_of_the_project_is_followed() {
 fn relative_paths_start_where_the_agent_is_and_the_project_is_the_repository() {
     let bench = Bench::new();
     let sub = bench.root.join("src");
-    assert_eq!(bench.claude_in("rm ../a.txt", &sub, "default").decision().0, "");
-    assert_eq!(bench.claude_in("rm ../../x", &sub, "default").decision().0, "deny");
+    assert_eq!(
+        bench.claude_in("rm ../a.txt", &sub, "default").decision().0,
+        ""
+    );
+    assert_eq!(
+        bench.claude_in("rm ../../x", &sub, "default").decision().0,
+        "deny"
+    );
 }
 
 #[test]
@@ -90,7 +143,13 @@ fn the_home_folder_is_no_project() {
     let bench = Bench::new();
     let home = bench.home();
     std::fs::write(home.join("letter.txt"), "dear").unwrap();
-    assert_eq!(bench.claude_in("rm letter.txt", &home, "default").decision().0, "deny");
+    assert_eq!(
+        bench
+            .claude_in("rm letter.txt", &home, "default")
+            .decision()
+            .0,
+        "deny"
+    );
     assert_eq!(bench.claude_in("ls", &home, "default").decision().0, "");
 }
 
@@ -111,9 +170,15 @@ fn codex_gets_a_deny_for_a_question_and_asks_by_itself_about_permissions() {
     assert_eq!(asked("PreToolUse", "Bash", "ls").stdout, "");
     assert_eq!(asked("PermissionRequest", "Bash", "git push").stdout, "");
     let refused = asked("PermissionRequest", "Bash", DESTROYS).json();
-    assert_eq!(refused["hookSpecificOutput"]["decision"]["behavior"], "deny");
+    assert_eq!(
+        refused["hookSpecificOutput"]["decision"]["behavior"],
+        "deny"
+    );
     let patch = "*** Begin Patch\n*** Update File: .git/config\n@@\n-a\n+b\n*** End Patch";
-    assert_eq!(asked("PreToolUse", "apply_patch", patch).decision().0, "deny");
+    assert_eq!(
+        asked("PreToolUse", "apply_patch", patch).decision().0,
+        "deny"
+    );
     let patch = "*** Begin Patch\n*** Update File: a.txt\n@@\n-a\n+b\n*** End Patch";
     assert_eq!(asked("PreToolUse", "apply_patch", patch).stdout, "");
 }
@@ -125,35 +190,52 @@ fn gemini_opencode_and_cursor_are_answered_in_their_own_words() {
         bench.feed(&["guard", "hook", agent], call.to_string().as_bytes())
     };
     let gemini = |command: &str| {
-        ask("gemini", json!({
-            "session_id": "s", "cwd": bench.root, "hook_event_name": "BeforeTool",
-            "tool_name": "run_shell_command", "tool_input": { "command": command },
-        }))
+        ask(
+            "gemini",
+            json!({
+                "session_id": "s", "cwd": bench.root, "hook_event_name": "BeforeTool",
+                "tool_name": "run_shell_command", "tool_input": { "command": command },
+            }),
+        )
     };
     assert_eq!(gemini(DESTROYS).json()["decision"], "deny");
-    assert_eq!(gemini("git push").json()["decision"], "deny", "it would hang on a question");
+    assert_eq!(
+        gemini("git push").json()["decision"],
+        "deny",
+        "it would hang on a question"
+    );
     assert_eq!(gemini("ls").stdout, "");
-    let opencode = |command: &str| {
-        ask("opencode", json!({
+    let opencode =
+        |command: &str| {
+            ask("opencode", json!({
             "sessionID": "s", "cwd": bench.root, "tool": "bash", "args": { "command": command },
         }))
         .json()["decision"]
             .clone()
-    };
-    assert_eq!((opencode(DESTROYS), opencode("git push"), opencode("ls")), ("deny".into(), "deny".into(), "allow".into()));
+        };
+    assert_eq!(
+        (opencode(DESTROYS), opencode("git push"), opencode("ls")),
+        ("deny".into(), "deny".into(), "allow".into())
+    );
     let cursor = |command: &str| {
-        ask("cursor", json!({
-            "conversation_id": "s", "workspace_roots": [bench.root], "cwd": "",
-            "hook_event_name": "beforeShellExecution", "command": command,
-        }))
+        ask(
+            "cursor",
+            json!({
+                "conversation_id": "s", "workspace_roots": [bench.root], "cwd": "",
+                "hook_event_name": "beforeShellExecution", "command": command,
+            }),
+        )
         .json()
     };
     assert_eq!(cursor(DESTROYS)["permission"], "deny");
     assert_eq!(cursor("git push")["permission"], "ask");
     assert_eq!(cursor("ls"), json!({}));
-    let read = ask("cursor", json!({
-        "workspace_roots": [bench.root], "hook_event_name": "beforeReadFile", "file_path": "~/.ssh/id_rsa",
-    }));
+    let read = ask(
+        "cursor",
+        json!({
+            "workspace_roots": [bench.root], "hook_event_name": "beforeReadFile", "file_path": "~/.ssh/id_rsa",
+        }),
+    );
     assert_eq!(read.json()["permission"], "deny");
 }
 
@@ -165,9 +247,18 @@ fn each_judged_call_is_logged_without_secrets_and_adds_up() {
     drop(bench.claude("curl -H 'Authorization: Bearer sk-ant-REDACTED' https://example.org"));
     let log = bench.tos(&["guard", "log", "--json"]).json();
     let entries = log["entries"].as_array().unwrap();
-    let decisions: Vec<&str> = entries.iter().filter_map(|entry| entry["decision"].as_str()).collect();
+    let decisions: Vec<&str> = entries
+        .iter()
+        .filter_map(|entry| entry["decision"].as_str())
+        .collect();
     assert_eq!(decisions, ["allow", "deny", "ask"]);
-    assert!(entries[2]["subject"].as_str().unwrap().contains("[redacted]"), "{log}");
+    assert!(
+        entries[2]["subject"]
+            .as_str()
+            .unwrap()
+            .contains("[redacted]"),
+        "{log}"
+    );
     assert!(!log.to_string().contains("0123456789"), "{log}");
     let stats = bench.tos(&["guard", "stats", "--json"]).json();
     assert_eq!(stats["judged"], 3);

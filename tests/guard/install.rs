@@ -24,11 +24,21 @@ fn every_agent_is_installed_proved_and_taken_out_again() {
             let installed = bench.tos(&words);
             assert_eq!(installed.code, Some(0), "{agent}: {installed:?}");
             let again = bench.tos(&words);
-            assert!(again.stdout.contains("nothing changed"), "{agent}: {again:?}");
+            assert!(
+                again.stdout.contains("nothing changed"),
+                "{agent}: {again:?}"
+            );
         }
         let status = bench.tos(&["guard", "status", agent]);
         assert_eq!(status.code, Some(0), "{agent}: {status:?}");
-        assert_eq!(status.stdout.matches("it refused a destructive call just now").count(), 2, "{status:?}");
+        assert_eq!(
+            status
+                .stdout
+                .matches("it refused a destructive call just now")
+                .count(),
+            2,
+            "{status:?}"
+        );
         for scope in [&["--yes"][..], &["--yes", "--project"][..]] {
             let removed = bench.tos(&[&["guard", "uninstall", agent][..], scope].concat());
             assert_eq!(removed.code, Some(0), "{agent}: {removed:?}");
@@ -36,7 +46,10 @@ fn every_agent_is_installed_proved_and_taken_out_again() {
         assert_eq!(bench.tos(&["guard", "status", agent]).code, Some(1));
     }
     let left = walk(&bench.home());
-    let left: Vec<&String> = left.iter().filter(|path| !path.contains("/.git/") && !path.contains("/tos/guard/")).collect();
+    let left: Vec<&String> = left
+        .iter()
+        .filter(|path| !path.contains("/.git/") && !path.contains("/tos/guard/"))
+        .collect();
     let committed = ["project/.gitignore", "project/a.txt", "project/src/b.txt"];
     assert_eq!(left, committed, "nothing of the settings is left");
 }
@@ -64,11 +77,17 @@ fn every_other_byte_of_the_settings_stays_and_other_hooks_are_named() {
     put(&settings(&bench), SETTINGS);
     let installed = bench.tos(&["guard", "install", "claude", "--yes"]);
     assert_eq!(installed.code, Some(0), "{installed:?}");
-    assert!(installed.stdout.contains("+ "), "the change is shown: {installed:?}");
+    assert!(
+        installed.stdout.contains("+ "),
+        "the change is shown: {installed:?}"
+    );
     let said = format!("{}{}", installed.stdout, installed.stderr);
     assert!(said.contains("PreToolUse 1: true # mine"), "{said}");
     let with = fs::read_to_string(settings(&bench)).unwrap();
-    assert!(with.contains("// mine") && with.contains("\"model\":   \"opus\""), "{with}");
+    assert!(
+        with.contains("// mine") && with.contains("\"model\":   \"opus\""),
+        "{with}"
+    );
     let removed = bench.tos(&["guard", "uninstall", "claude", "--yes"]);
     assert_eq!(removed.code, Some(0), "{removed:?}");
     assert_eq!(fs::read_to_string(settings(&bench)).unwrap(), SETTINGS);
@@ -80,7 +99,10 @@ fn without_a_person_nothing_changes_unless_yes_was_said() {
     put(&settings(&bench), SETTINGS);
     let refused = bench.tos(&["guard", "install", "claude"]);
     assert_eq!(refused.code, Some(1));
-    assert!(refused.stderr.contains("`--yes` makes the change"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("`--yes` makes the change"),
+        "{refused:?}"
+    );
     assert_eq!(fs::read_to_string(settings(&bench)).unwrap(), SETTINGS);
 }
 
@@ -91,7 +113,10 @@ fn settings_that_are_broken_are_left_alone_with_the_place() {
         put(&settings(&bench), broken);
         let refused = bench.tos(&["guard", "install", "claude", "--yes"]);
         assert_eq!(refused.code, Some(1), "{refused:?}");
-        assert!(refused.stderr.contains("settings.json") && refused.stderr.contains("left alone"), "{refused:?}");
+        assert!(
+            refused.stderr.contains("settings.json") && refused.stderr.contains("left alone"),
+            "{refused:?}"
+        );
         assert_eq!(fs::read_to_string(settings(&bench)).unwrap(), broken);
     }
     put(&settings(&bench), "{\n  \"a\": [1,,\n}\n");
@@ -110,8 +135,15 @@ fn settings_behind_a_link_are_changed_where_they_are() {
     let installed = bench.tos(&["guard", "install", "claude", "--yes"]);
     assert_eq!(installed.code, Some(0), "{installed:?}");
     assert!(settings(&bench).is_symlink());
-    assert!(fs::read_to_string(&real).unwrap().contains("guard hook claude"));
-    assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(
+        fs::read_to_string(&real)
+            .unwrap()
+            .contains("guard hook claude")
+    );
+    assert_eq!(
+        fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 #[test]
@@ -121,21 +153,31 @@ fn a_place_that_cannot_be_written_is_told_and_nothing_changes() {
     command.env("CLAUDE_CONFIG_DIR", "/proc/self/nothing");
     let refused = ended(&mut command);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("nothing was changed"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("nothing was changed"),
+        "{refused:?}"
+    );
 }
 
 #[test]
 fn two_versions_of_tos_and_a_moved_one_are_told_apart() {
     let bench = Bench::new();
     let old = bench.top().join("bin/old-tos");
-    fs::write(&old, "#!/bin/sh\n[ \"$1\" = --version ] && echo 'tos 0.0.1' && exit 0\nexit 1\n").unwrap();
+    fs::write(
+        &old,
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo 'tos 0.0.1' && exit 0\nexit 1\n",
+    )
+    .unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
     let command = format!("'{}' guard hook claude", old.display());
     let text = serde_json::json!({ "hooks": { "PreToolUse": [{ "hooks": [{ "type": "command", "command": command }] }] } });
     put(&settings(&bench), &text.to_string());
     let status = bench.tos(&["guard", "status", "claude"]);
     assert_eq!(status.code, Some(1), "{status:?}");
-    assert!(status.stdout.contains("is tos 0.0.1, and this is tos"), "{status:?}");
+    assert!(
+        status.stdout.contains("is tos 0.0.1, and this is tos"),
+        "{status:?}"
+    );
     assert!(status.stdout.contains("was not refused"), "{status:?}");
     let installed = bench.tos(&["guard", "install", "claude", "--yes"]);
     assert_eq!(installed.code, Some(0), "{installed:?}");
@@ -165,5 +207,8 @@ fn codex_s_trust_is_told() {
     let said = format!("{}{}", installed.stdout, installed.stderr);
     assert!(said.contains("/hooks"), "{said}");
     let status = bench.tos(&["guard", "status", "codex"]);
-    assert!(status.stdout.contains("SKIPS it without a word"), "{status:?}");
+    assert!(
+        status.stdout.contains("SKIPS it without a word"),
+        "{status:?}"
+    );
 }

@@ -13,19 +13,31 @@ fn rules_of_a_project_win_over_the_preset() {
     assert_eq!(bench.claude(command).decision().0, "ask");
     bench.write(".tos/guard.toml", MIRROR);
     assert_eq!(bench.claude(command).stdout, "");
-    assert_eq!(bench.claude("curl https://example.org/list").decision().0, "ask");
+    assert_eq!(
+        bench.claude("curl https://example.org/list").decision().0,
+        "ask"
+    );
     let status = bench.tos(&["guard", "status"]);
-    assert!(status.stdout.contains("1 of your own, 2 examples hold"), "{status:?}");
+    assert!(
+        status.stdout.contains("1 of your own, 2 examples hold"),
+        "{status:?}"
+    );
 }
 
 #[test]
 fn an_example_that_does_not_hold_is_told_and_nothing_is_let_through() {
     let bench = Bench::new();
-    let text = MIRROR.replace("no_match = [\"curl https://example.org/x\"]", "no_match = [\"curl https://mirror.example.org/y\"]");
+    let text = MIRROR.replace(
+        "no_match = [\"curl https://example.org/x\"]",
+        "no_match = [\"curl https://mirror.example.org/y\"]",
+    );
     bench.write(".tos/guard.toml", &text);
     let (decision, reason) = bench.claude("ls").decision();
     assert_eq!(decision, "ask");
-    assert!(reason.contains("rule `mirror` matches its counter-example"), "{reason}");
+    assert!(
+        reason.contains("rule `mirror` matches its counter-example"),
+        "{reason}"
+    );
     let explained = bench.tos(&["guard", "explain", "ls"]);
     assert_eq!(explained.code, Some(2), "{explained:?}");
 }
@@ -36,10 +48,21 @@ fn an_explanation_says_what_would_be_kept_and_keeps_nothing() {
     bench.write("n.txt", "n");
     let explained = bench.tos(&["guard", "explain", "rm n.txt"]);
     assert_eq!(explained.code, Some(0), "{explained:?}");
-    assert!(explained.stdout.contains("kept first") && explained.stdout.contains("n.txt"), "{explained:?}");
-    assert!(bench.tos(&["guard", "undo"]).stdout.contains("no checkpoint"));
+    assert!(
+        explained.stdout.contains("kept first") && explained.stdout.contains("n.txt"),
+        "{explained:?}"
+    );
+    assert!(
+        bench
+            .tos(&["guard", "undo"])
+            .stdout
+            .contains("no checkpoint")
+    );
     let asked = bench.tos(&["guard", "explain", "git push", "--json"]);
-    assert_eq!((asked.code, asked.json()["decision"].as_str()), (Some(1), Some("ask")));
+    assert_eq!(
+        (asked.code, asked.json()["decision"].as_str()),
+        (Some(1), Some("ask"))
+    );
     let alone = bench.tos(&["guard", "explain", "--unattended", "git push", "--json"]);
     assert_eq!(alone.json()["decision"], "deny");
 }
@@ -52,8 +75,16 @@ fn a_corpus_is_judged_and_what_is_wrong_named() {
     bench.write("corpus.jsonl", right);
     let ended = bench.tos(&["guard", "test", "corpus.jsonl"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stdout.contains("harmful: 2; 1 refused, 1 asked, 0 passed"), "{ended:?}");
-    bench.write("wrong.jsonl", "{\"command\": \"git push\", \"expect\": \"deny\"}\n");
+    assert!(
+        ended
+            .stdout
+            .contains("harmful: 2; 1 refused, 1 asked, 0 passed"),
+        "{ended:?}"
+    );
+    bench.write(
+        "wrong.jsonl",
+        "{\"command\": \"git push\", \"expect\": \"deny\"}\n",
+    );
     let ended = bench.tos(&["guard", "test", "wrong.jsonl"]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.contains("line 1: ask"), "{ended:?}");

@@ -18,7 +18,9 @@ const MEMORY: u64 = 2 << 30;
 
 /// Makes every end of this process a refusal, and bounds its memory.
 pub fn refuse_on_any_end() {
-    for signal in [SIGABRT, SIGALRM, SIGBUS, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU] {
+    for signal in [
+        SIGABRT, SIGALRM, SIGBUS, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU,
+    ] {
         // A signal that cannot be caught leaves the shell around the hook, which refuses too.
         drop(flag::register_conditional_shutdown(
             signal,

@@ -26,8 +26,8 @@ pub fn project_of(folder: &Path, home: Option<&Path>, named: Option<&Path>) -> P
         }
     }
     let root = top.unwrap_or_else(|| real.clone());
-    let is_wide = home.as_ref().is_some_and(|home| home.starts_with(&root))
-        || root.parent().is_none();
+    let is_wide =
+        home.as_ref().is_some_and(|home| home.starts_with(&root)) || root.parent().is_none();
     let root = if is_wide {
         root.join(".tos-no-project")
     } else {

@@ -62,7 +62,8 @@ fn target(path: &Path) -> PathBuf {
 /// Returns the path by which people start this program: the one on `PATH` where it leads here, so that an update that moves
 /// the file behind it is not noticed.
 pub fn own_program(path: &std::ffi::OsStr) -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("tos cannot find itself: {error}"))?;
+    let own =
+        std::env::current_exe().map_err(|error| format!("tos cannot find itself: {error}"))?;
     let here = std::env::current_dir().unwrap_or_default();
     let named = process::find_program::find(path, &here, "tos".as_ref());
     let named = named.filter(|named| {
@@ -78,13 +79,20 @@ mod tests {
     #[test]
     fn a_link_stays_a_link_and_a_file_that_changed_meanwhile_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let (real, link) = (folder.path().join("dotfiles.json"), folder.path().join("link.json"));
+        let (real, link) = (
+            folder.path().join("dotfiles.json"),
+            folder.path().join("link.json"),
+        );
         fs::write(&real, "{}").unwrap();
         std::os::unix::fs::symlink("dotfiles.json", &link).unwrap();
         write(&link, Some("{}"), Some("{\"a\":1}")).unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read_to_string(&real).unwrap(), "{\"a\":1}");
-        assert!(write(&link, Some("{}"), Some("x")).unwrap_err().contains("meanwhile"));
+        assert!(
+            write(&link, Some("{}"), Some("x"))
+                .unwrap_err()
+                .contains("meanwhile")
+        );
         let new = folder.path().join("a/b.json");
         write(&new, None, Some("{}")).unwrap();
         assert_eq!(read(&new).unwrap().as_deref(), Some("{}"));

@@ -50,7 +50,13 @@ pub fn answer(call: &ToolCall, outcome: &GuardOutcome) -> HookAnswer {
     let decision = outcome.decision_for(call.presence);
     let sentence = outcome.sentence(call.presence);
     let note = outcome.note();
-    said(call.agent, &call.event, decision, &sentence, note.as_deref())
+    said(
+        call.agent,
+        &call.event,
+        decision,
+        &sentence,
+        note.as_deref(),
+    )
 }
 
 fn said(
@@ -168,10 +174,16 @@ mod tests {
     #[test]
     fn a_question_is_a_refusal_where_it_would_run() {
         for agent in [HookAgent::Codex, HookAgent::Gemini, HookAgent::Opencode] {
-            assert!(of(agent, Decision::Ask).stdout.contains("\"deny\""), "{agent:?}");
+            assert!(
+                of(agent, Decision::Ask).stdout.contains("\"deny\""),
+                "{agent:?}"
+            );
         }
         for agent in [HookAgent::Claude, HookAgent::Cursor] {
-            assert!(of(agent, Decision::Ask).stdout.contains("\"ask\""), "{agent:?}");
+            assert!(
+                of(agent, Decision::Ask).stdout.contains("\"ask\""),
+                "{agent:?}"
+            );
         }
     }
 
@@ -191,9 +203,24 @@ mod tests {
 
     #[test]
     fn codex_asks_by_itself_about_a_permission() {
-        let asked = said(HookAgent::Codex, "PermissionRequest", Decision::Ask, "why", None);
+        let asked = said(
+            HookAgent::Codex,
+            "PermissionRequest",
+            Decision::Ask,
+            "why",
+            None,
+        );
         assert_eq!(asked, HookAnswer::silent());
-        let refused = said(HookAgent::Codex, "PermissionRequest", Decision::Deny, "why", None);
-        assert!(refused.stdout.contains(r#""behavior":"deny""#), "{refused:?}");
+        let refused = said(
+            HookAgent::Codex,
+            "PermissionRequest",
+            Decision::Deny,
+            "why",
+            None,
+        );
+        assert!(
+            refused.stdout.contains(r#""behavior":"deny""#),
+            "{refused:?}"
+        );
     }
 }

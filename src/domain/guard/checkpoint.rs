@@ -11,12 +11,47 @@ use crate::domain::policy::PolicyLoss;
 
 /// Names of folders that tools fill again.
 const REBUILT: &[&str] = &[
-    "node_modules", "bower_components", "target", "dist", "build", "out", "_build", "bin", "obj",
-    ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".tox", ".nox",
-    ".gradle", ".next", ".nuxt", ".svelte-kit", ".turbo", ".parcel-cache", ".vite", ".cache",
-    ".dart_tool", ".terraform", ".stack-work", "dist-newstyle", "zig-cache", ".zig-cache",
-    "coverage", ".nyc_output", ".eggs", "vendor", "Pods", "DerivedData", "cmake-build-debug",
-    "cmake-build-release", "logs", "tmp",
+    "node_modules",
+    "bower_components",
+    "target",
+    "dist",
+    "build",
+    "out",
+    "_build",
+    "bin",
+    "obj",
+    ".venv",
+    "venv",
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".tox",
+    ".nox",
+    ".gradle",
+    ".next",
+    ".nuxt",
+    ".svelte-kit",
+    ".turbo",
+    ".parcel-cache",
+    ".vite",
+    ".cache",
+    ".dart_tool",
+    ".terraform",
+    ".stack-work",
+    "dist-newstyle",
+    "zig-cache",
+    ".zig-cache",
+    "coverage",
+    ".nyc_output",
+    ".eggs",
+    "vendor",
+    "Pods",
+    "DerivedData",
+    "cmake-build-debug",
+    "cmake-build-release",
+    "logs",
+    "tmp",
 ];
 
 /// How git sees a file.
@@ -62,7 +97,9 @@ impl<'a> Selection<'a> {
                 PolicyLoss::Removed(glob) | PolicyLoss::Overwritten(glob) => {
                     let known = glob.split(['*', '?', '[']).next().unwrap_or("");
                     known.len() < glob.len() && folder.starts_with(known)
-                        || glob.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+                        || glob
+                            .strip_prefix(folder)
+                            .is_some_and(|rest| rest.starts_with('/'))
                         || known.starts_with(folder)
                 }
                 PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References => {
@@ -106,7 +143,11 @@ impl<'a> Selection<'a> {
 
 /// Returns whether a folder that git ignores is filled again by a tool.
 pub fn is_rebuilt(folder: &str) -> bool {
-    let name = folder.trim_end_matches('/').rsplit('/').next().unwrap_or("");
+    let name = folder
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or("");
     REBUILT.contains(&name) || name.ends_with(".egg-info")
 }
 
@@ -120,8 +161,10 @@ fn covers(glob: &str, path: &str) -> bool {
     if fits(glob.as_bytes(), path.as_bytes()) {
         return true;
     }
-    path.match_indices('/')
-        .any(|(at, _)| path.get(..at).is_some_and(|folder| fits(glob.as_bytes(), folder.as_bytes())))
+    path.match_indices('/').any(|(at, _)| {
+        path.get(..at)
+            .is_some_and(|folder| fits(glob.as_bytes(), folder.as_bytes()))
+    })
 }
 
 fn fits(glob: &[u8], text: &[u8]) -> bool {
@@ -230,7 +273,10 @@ impl GuardCheckpoint {
             count => parts.push(format!("{count} files ({}, …)", names.join(", "))),
         }
         if !self.record.references.is_empty() {
-            parts.push(format!("{} branches and tags", self.record.references.len()));
+            parts.push(format!(
+                "{} branches and tags",
+                self.record.references.len()
+            ));
         }
         if !self.record.stashes.is_empty() {
             parts.push(format!("{} stashes", self.record.stashes.len()));

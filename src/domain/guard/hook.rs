@@ -52,8 +52,12 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
     let run = json!({ "type": "command", "command": command, "timeout": HOOK_SECONDS });
     match agent {
         HookAgent::Claude => {
-            let matcher = "Bash|PowerShell|Monitor|Write|Edit|MultiEdit|NotebookEdit|Read|Grep|Glob";
-            vec![entry("PreToolUse", json!({ "matcher": matcher, "hooks": [run] }))]
+            let matcher =
+                "Bash|PowerShell|Monitor|Write|Edit|MultiEdit|NotebookEdit|Read|Grep|Glob";
+            vec![entry(
+                "PreToolUse",
+                json!({ "matcher": matcher, "hooks": [run] }),
+            )]
         }
         HookAgent::Codex => ["PreToolUse", "PermissionRequest"]
             .map(|list| entry(list, json!({ "hooks": [run.clone()] })))
@@ -63,7 +67,10 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
             let run = json!({
                 "name": "tos-guard", "type": "command", "command": command, "timeout": HOOK_SECONDS * 1000,
             });
-            vec![entry("BeforeTool", json!({ "matcher": matcher, "hooks": [run] }))]
+            vec![entry(
+                "BeforeTool",
+                json!({ "matcher": matcher, "hooks": [run] }),
+            )]
         }
         HookAgent::Cursor => {
             let run = json!({ "command": command, "timeout": HOOK_SECONDS, "failClosed": true });

@@ -34,6 +34,9 @@ mod tests {
             (FileAccess::Write, "c"),
             (FileAccess::Delete, "d"),
         ];
-        assert_eq!(paths, expected.map(|(access, path)| (access, path.to_owned())));
+        assert_eq!(
+            paths,
+            expected.map(|(access, path)| (access, path.to_owned()))
+        );
     }
 }

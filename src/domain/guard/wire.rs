@@ -40,11 +40,18 @@ pub fn tool_call(agent: HookAgent, input: &[u8]) -> Result<ToolCall, HookInputEr
         HookAgent::Cursor => cursor(&event, &input)?,
         HookAgent::Opencode => {
             let tool = text(&input, &["tool"]).ok_or(HookInputError::Missing("`tool`"))?;
-            (tool.to_owned(), action(agent, tool, arguments(&input, "args")?)?)
+            (
+                tool.to_owned(),
+                action(agent, tool, arguments(&input, "args")?)?,
+            )
         }
         HookAgent::Claude | HookAgent::Codex | HookAgent::Gemini => {
-            let tool = text(&input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
-            (tool.to_owned(), action(agent, tool, arguments(&input, "tool_input")?)?)
+            let tool =
+                text(&input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
+            (
+                tool.to_owned(),
+                action(agent, tool, arguments(&input, "tool_input")?)?,
+            )
         }
     };
     Ok(ToolCall {
@@ -83,7 +90,9 @@ fn presence(agent: HookAgent, event: &str, input: &Map<String, Value>) -> Presen
 
 fn folder(input: &Map<String, Value>) -> Option<String> {
     let roots = input.get("workspace_roots").and_then(Value::as_array);
-    let first = roots.and_then(|roots| roots.first()).and_then(Value::as_str);
+    let first = roots
+        .and_then(|roots| roots.first())
+        .and_then(Value::as_str);
     let named = text(input, &["cwd", "directory"]).filter(|folder| !folder.is_empty());
     named.or(first).map(str::to_owned)
 }
@@ -136,21 +145,38 @@ fn action(
 ) -> Result<ToolAction, HookInputError> {
     let path = text(
         &arguments,
-        &["file_path", "filePath", "notebook_path", "absolute_path", "path", "target_file"],
+        &[
+            "file_path",
+            "filePath",
+            "notebook_path",
+            "absolute_path",
+            "path",
+            "target_file",
+        ],
     );
     let name = tool.to_ascii_lowercase();
     let access = match name.as_str() {
-        "write" | "edit" | "multiedit" | "notebookedit" | "write_file" | "replace" | "strreplace"
-        | "tabwrite" => Some(FileAccess::Write),
-        "read" | "notebookread" | "read_file" | "grep" | "glob" | "ls" | "list"
-        | "list_directory" | "search_file_content" | "grep_search" | "read_many_files" => {
-            Some(FileAccess::Read)
-        }
+        "write" | "edit" | "multiedit" | "notebookedit" | "write_file" | "replace"
+        | "strreplace" | "tabwrite" => Some(FileAccess::Write),
+        "read"
+        | "notebookread"
+        | "read_file"
+        | "grep"
+        | "glob"
+        | "ls"
+        | "list"
+        | "list_directory"
+        | "search_file_content"
+        | "grep_search"
+        | "read_many_files" => Some(FileAccess::Read),
         "delete" | "delete_file" => Some(FileAccess::Delete),
         _ => None,
     };
     if matches!(name.as_str(), "apply_patch" | "patch") {
-        let patch = text(&arguments, &["command", "input", "patch", "patchText", "patch_text"]);
+        let patch = text(
+            &arguments,
+            &["command", "input", "patch", "patchText", "patch_text"],
+        );
         let patch = patch.ok_or(HookInputError::Missing("text of the patch"))?;
         return Ok(ToolAction::Files(patch::files(patch)));
     }
@@ -178,15 +204,25 @@ fn action(
             .map(|word| word.as_str().map(str::to_owned))
             .collect();
         let argv = argv.filter(|argv| !argv.is_empty());
-        return argv.map_or(Err(HookInputError::Missing("words of the command")), |argv| {
-            Ok(ToolAction::Command(Command {
-                kind: CommandKind::Exec,
-                code: String::new(),
-                argv,
-            }))
-        });
+        return argv.map_or(
+            Err(HookInputError::Missing("words of the command")),
+            |argv| {
+                Ok(ToolAction::Command(Command {
+                    kind: CommandKind::Exec,
+                    code: String::new(),
+                    argv,
+                }))
+            },
+        );
     }
-    let runs = ["bash", "powershell", "shell", "run_shell_command", "exec_command", "local_shell"];
+    let runs = [
+        "bash",
+        "powershell",
+        "shell",
+        "run_shell_command",
+        "exec_command",
+        "local_shell",
+    ];
     if runs.contains(&name.as_str()) {
         return Err(HookInputError::Missing("`command`"));
     }
@@ -264,16 +300,28 @@ mod tests {
     #[test]
     fn files_are_named_with_what_is_done_to_them() {
         for (tool, input, access) in [
-            ("Write", r#"{"file_path":"a","content":"x"}"#, FileAccess::Write),
+            (
+                "Write",
+                r#"{"file_path":"a","content":"x"}"#,
+                FileAccess::Write,
+            ),
             ("Edit", r#"{"file_path":"a"}"#, FileAccess::Write),
             ("MultiEdit", r#"{"file_path":"a"}"#, FileAccess::Write),
-            ("NotebookEdit", r#"{"notebook_path":"a"}"#, FileAccess::Write),
+            (
+                "NotebookEdit",
+                r#"{"notebook_path":"a"}"#,
+                FileAccess::Write,
+            ),
             ("Read", r#"{"file_path":"a"}"#, FileAccess::Read),
             ("Grep", r#"{"pattern":"x","path":"a"}"#, FileAccess::Read),
         ] {
             let text = format!(r#"{{"tool_name":"{tool}","tool_input":{input}}}"#);
             let call = call(HookAgent::Claude, &text).unwrap();
-            assert_eq!(call.action, ToolAction::Files(vec![(access, "a".to_owned())]), "{tool}");
+            assert_eq!(
+                call.action,
+                ToolAction::Files(vec![(access, "a".to_owned())]),
+                "{tool}"
+            );
         }
     }
 
@@ -304,19 +352,37 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_an_error_and_a_tool_that_is_not_judged_is_none() {
         for (input, error) in [
-            ("", "the input is not JSON: EOF while parsing a value at line 1 column 0"),
+            (
+                "",
+                "the input is not JSON: EOF while parsing a value at line 1 column 0",
+            ),
             ("[]", "the input has no object on its outside"),
             ("{}", "the input has no `tool_name`"),
             (r#"{"tool_name":"Bash"}"#, "the input has no `tool_input`"),
-            (r#"{"tool_name":"Bash","tool_input":{"command":7}}"#, "the input has no `command`"),
-            (r#"{"tool_name":"Write","tool_input":{}}"#, "the input has no path of the file"),
+            (
+                r#"{"tool_name":"Bash","tool_input":{"command":7}}"#,
+                "the input has no `command`",
+            ),
+            (
+                r#"{"tool_name":"Write","tool_input":{}}"#,
+                "the input has no path of the file",
+            ),
         ] {
-            assert_eq!(call(HookAgent::Claude, input).unwrap_err().to_string(), error);
+            assert_eq!(
+                call(HookAgent::Claude, input).unwrap_err().to_string(),
+                error
+            );
         }
         let fetch = r#"{"tool_name":"WebFetch","tool_input":{"url":"https://example.org"}}"#;
-        assert_eq!(call(HookAgent::Claude, fetch).unwrap().action, ToolAction::Other);
+        assert_eq!(
+            call(HookAgent::Claude, fetch).unwrap().action,
+            ToolAction::Other
+        );
         let own = r#"{"tool_name":"mcp__x__run","tool_input":{"command":"rm -rf /"}}"#;
-        assert_eq!(command_of(&call(HookAgent::Claude, own).unwrap()), "rm -rf /");
+        assert_eq!(
+            command_of(&call(HookAgent::Claude, own).unwrap()),
+            "rm -rf /"
+        );
     }
 
     #[test]

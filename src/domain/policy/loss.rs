@@ -3,15 +3,11 @@
 //! Only losses inside the root are told: what lies elsewhere is decided by rules alone. Paths may be patterns; whoever keeps
 //! the files takes rather too many than too few.
 
-use crate::domain::{
-    command::Command,
-    policy::{
-        EffectTrait, Policy, PolicyContext,
-        interpretation::{CommandEffect, Interpretation, SimpleCommand},
-        judge::{FileAccess, read, read_file},
-        partial_text::base_name,
-        resolved_path::ResolvedPath,
-    },
+use crate::domain::policy::{
+    interpretation::{CommandEffect, Interpretation, SimpleCommand},
+    partial_text::base_name,
+    resolved_path::ResolvedPath,
+    rule::EffectTrait,
 };
 
 /// Something inside the root that would be gone afterwards.
@@ -32,23 +28,8 @@ pub enum PolicyLoss {
     References,
 }
 
-impl Policy {
-    /// Returns what a command would lose inside the root.
-    pub fn losses(command: &Command, world: &PolicyContext) -> Vec<PolicyLoss> {
-        let mut reading = Interpretation::new(world);
-        read(command, &mut reading);
-        of_reading(&reading)
-    }
-
-    /// Returns what a tool that writes or removes a file would lose inside the root.
-    pub fn file_losses(access: FileAccess, path: &str, world: &PolicyContext) -> Vec<PolicyLoss> {
-        let mut reading = Interpretation::new(world);
-        read_file("", access, path, &mut reading);
-        of_reading(&reading)
-    }
-}
-
-fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+/// Returns what was read would lose inside the root.
+pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
     let none = SimpleCommand::default();
     let mut losses = Vec::new();
     for (at, effect) in &reading.effects {
@@ -154,7 +135,9 @@ pub(super) fn reads_all(effect: &CommandEffect) -> bool {
     let CommandEffect::Read(ResolvedPath::Inside(path)) = effect else {
         return false;
     };
-    path.rsplit('/').next().is_some_and(|name| name.starts_with('*'))
+    path.rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with('*'))
 }
 
 /// Programs that run, remove or send what they are told: a word that names one is more than a name.
@@ -171,7 +154,8 @@ pub(super) fn is_plain_unknown(act: &SimpleCommand, effect: &CommandEffect) -> b
     let CommandEffect::Does(EffectTrait::Opaque, words) = effect else {
         return false;
     };
-    let unknown = words.starts_with("the program `") && words.ends_with("`, which is not described");
+    let unknown =
+        words.starts_with("the program `") && words.ends_with("`, which is not described");
     let is_name = |word: &str| !word.contains(['/', '\\', '$', '`', '*', '\u{2026}', '(', ')']);
     let tells = |word: &String| {
         word.split(|c: char| c.is_whitespace() || "=;|&\"'".contains(c))
@@ -187,9 +171,9 @@ pub(super) fn is_plain_unknown(act: &SimpleCommand, effect: &CommandEffect) -> b
 mod tests {
     use super::*;
     use crate::domain::{
-        command::CommandKind,
+        command::{Command, CommandKind},
         job::rules::PolicyRules,
-        policy::{Decision, PolicyPreset},
+        policy::{Decision, FileAccess, Policy, PolicyContext, PolicyPreset},
     };
 
     fn bash(code: &str) -> Command {
@@ -225,7 +209,10 @@ mod tests {
     #[test]
     fn what_a_command_loses_is_told_by_where_it_is() {
         let removed = |path: &str| PolicyLoss::Removed(path.to_owned());
-        assert_eq!(losses("rm -rf notes src/*.bak"), [removed("notes"), removed("src/*.bak")]);
+        assert_eq!(
+            losses("rm -rf notes src/*.bak"),
+            [removed("notes"), removed("src/*.bak")]
+        );
         assert_eq!(
             losses("echo x > a.txt"),
             [PolicyLoss::Overwritten("a.txt".to_owned())]
@@ -249,7 +236,10 @@ mod tests {
         };
         assert_eq!(
             Policy::losses(&bash("rm ../a b"), &world),
-            [PolicyLoss::Removed("a".to_owned()), PolicyLoss::Removed("sub/b".to_owned())]
+            [
+                PolicyLoss::Removed("a".to_owned()),
+                PolicyLoss::Removed("sub/b".to_owned())
+            ]
         );
     }
 
@@ -265,12 +255,17 @@ mod tests {
             ("git worktree remove --force ../other", Decision::Deny),
             ("git -C /srv/other reset --hard", Decision::Deny),
             ("cd /srv/other && git reset --hard", Decision::Deny),
-            ("git --git-dir=/srv/o/.git --work-tree=. reset --hard", Decision::Deny),
+            (
+                "git --git-dir=/srv/o/.git --work-tree=. reset --hard",
+                Decision::Deny,
+            ),
             ("watch git reset --hard", Decision::Deny),
             ("git -C src reset --hard", Decision::Allow),
             ("grep -rn TODO *", Decision::Allow),
             ("cat .env", Decision::Ask),
             ("/tmp/x --all", Decision::Ask),
+            ("tos guard uninstall claude --yes", Decision::Ask),
+            ("tos guard undo 3", Decision::Allow),
             ("rm -rf /srv/other", Decision::Deny),
             ("rm -rf ~", Decision::Deny),
             ("rm -rf .", Decision::Deny),
@@ -293,13 +288,26 @@ mod tests {
             ..PolicyRules::default()
         };
         let policy = Policy::new(&rules).unwrap();
-        let decision = |access, path: &str| policy.judge_file("Write", access, path, &world()).decision;
+        let decision =
+            |access, path: &str| policy.judge_file("Write", access, path, &world()).decision;
         assert_eq!(decision(FileAccess::Write, "src/a.rs"), Decision::Allow);
-        assert_eq!(decision(FileAccess::Write, "/srv/job/root/src/a.rs"), Decision::Allow);
+        assert_eq!(
+            decision(FileAccess::Write, "/srv/job/root/src/a.rs"),
+            Decision::Allow
+        );
         assert_eq!(decision(FileAccess::Write, ".git/config"), Decision::Deny);
-        assert_eq!(decision(FileAccess::Write, ".tos/guard.toml"), Decision::Deny);
+        assert_eq!(
+            decision(FileAccess::Write, ".tos/guard.toml"),
+            Decision::Deny
+        );
         assert_eq!(decision(FileAccess::Write, "/etc/passwd"), Decision::Ask);
-        assert_eq!(decision(FileAccess::Read, "~/.ssh/id_ed25519"), Decision::Deny);
-        assert_eq!(decision(FileAccess::Read, "../other/README.md"), Decision::Allow);
+        assert_eq!(
+            decision(FileAccess::Read, "~/.ssh/id_ed25519"),
+            Decision::Deny
+        );
+        assert_eq!(
+            decision(FileAccess::Read, "../other/README.md"),
+            Decision::Allow
+        );
     }
 }

@@ -83,7 +83,8 @@ pub trait GuardServiceFactory {
     fn micros(&self) -> u64;
 
     /// Returns the settings file of an agent: of this person, or of a project.
-    fn agent_settings(&self, agent: HookAgent, project: Option<&Path>) -> Result<PathBuf, CliError>;
+    fn agent_settings(&self, agent: HookAgent, project: Option<&Path>)
+    -> Result<PathBuf, CliError>;
 
     /// Returns whether this person seems to use an agent.
     fn uses_agent(&self, agent: HookAgent) -> bool;

@@ -48,7 +48,9 @@ pub(super) fn blocking_collect(
     let mut files = Files::new();
     let mut bytes = 0;
     for path in found.paths {
-        let place = store.root.join(Path::new(std::ffi::OsStr::from_bytes(&path)));
+        let place = store
+            .root
+            .join(Path::new(std::ffi::OsStr::from_bytes(&path)));
         let Ok(data) = place.symlink_metadata() else {
             continue;
         };
@@ -76,7 +78,10 @@ pub(super) fn blocking_read(
     if kind.is_symlink() {
         let target = fs::read_link(place).at("read", place)?;
         let id = pack.add(ObjectKind::Blob, target.as_os_str().as_bytes())?;
-        return Ok(Some(TreeFile { mode: 0o120_000, id }));
+        return Ok(Some(TreeFile {
+            mode: 0o120_000,
+            id,
+        }));
     }
     if !kind.is_file() || kind.is_fifo() {
         return Ok(None);
@@ -169,7 +174,12 @@ impl Found<'_> {
     }
 
     /// Looks at a path that git said nothing about because a folder above it is ignored as a whole.
-    fn unseen(&mut self, git: &Repository, path: &str, entries: &[(Vec<u8>, Status)]) -> Result<()> {
+    fn unseen(
+        &mut self,
+        git: &Repository,
+        path: &str,
+        entries: &[(Vec<u8>, Status)],
+    ) -> Result<()> {
         let path = path.trim_end_matches('/');
         let is_said = |entry: &[u8]| {
             let entry = String::from_utf8_lossy(entry);

@@ -46,7 +46,12 @@ pub(super) fn blocking_save(
     }
     let record = CheckpointRecord {
         cause: order.cause.clone(),
-        head: store.git.head().ok().and_then(|head| head.target()).map(|id| id.to_string()),
+        head: store
+            .git
+            .head()
+            .ok()
+            .and_then(|head| head.target())
+            .map(|id| id.to_string()),
         references,
         stashes,
     };

@@ -60,7 +60,10 @@ impl CheckpointStore {
         let place = own_place(state);
         std::fs::create_dir_all(&place).at("create", &place)?;
         let git = Repository::init_bare(&place).doing(|| {
-            format!("could not make a place for checkpoints in `{}`", place.display())
+            format!(
+                "could not make a place for checkpoints in `{}`",
+                place.display()
+            )
         })?;
         Ok(Self::own(root, git))
     }
@@ -181,7 +184,10 @@ impl CheckpointStore {
     }
 
     fn tree(&self, commit: Oid) -> Result<Tree<'_>> {
-        let found = self.git.find_commit(commit).and_then(|commit| commit.tree());
+        let found = self
+            .git
+            .find_commit(commit)
+            .and_then(|commit| commit.tree());
         found.doing(|| format!("could not read commit {commit}"))
     }
 
@@ -307,9 +313,14 @@ pub(super) fn write_commit(
     }
     let seconds = chrono::Utc::now().timestamp();
     for role in ["author", "committer"] {
-        text.push_str(&format!("{role} tos guard <tos@localhost> {seconds} +0000\n"));
+        text.push_str(&format!(
+            "{role} tos guard <tos@localhost> {seconds} +0000\n"
+        ));
     }
-    text.push_str(&format!("\ntos guard: before {}\n", record.cause.command.replace('\n', " ")));
+    text.push_str(&format!(
+        "\ntos guard: before {}\n",
+        record.cause.command.replace('\n', " ")
+    ));
     let id = pack.add(ObjectKind::Commit, text.as_bytes())?;
     Oid::from_bytes(&id).doing(|| "could not name a commit".to_owned())
 }

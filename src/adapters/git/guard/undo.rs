@@ -143,7 +143,11 @@ fn references(store: &CheckpointStore, record: &CheckpointRecord, done: &mut Und
                 kept.name.trim_start_matches("refs/heads/")
             )),
             Err(error) if error.code() == ErrorCode::NotFound => {
-                if store.git.reference(&kept.name, at, false, "tos guard undo").is_ok() {
+                if store
+                    .git
+                    .reference(&kept.name, at, false, "tos guard undo")
+                    .is_ok()
+                {
                     done.references.push(kept.name.clone());
                 }
             }

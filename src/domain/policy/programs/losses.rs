@@ -5,13 +5,15 @@ use crate::domain::policy::{
 };
 
 /// What stands behind a loss in a repository that is not the root's.
-pub(in crate::domain::policy) const ELSEWHERE: &str = " in another folder";
+const ELSEWHERE: &str = " in another folder";
 
 impl Machine<'_, '_> {
     /// Records what git would lose, and whether that is in the root.
     pub(super) fn loses_in_git(&mut self, why: &str) {
         let places = self.places(".");
-        let inside = places.iter().all(|place| matches!(place, ResolvedPath::Inside(_)));
+        let inside = places
+            .iter()
+            .all(|place| matches!(place, ResolvedPath::Inside(_)));
         let elsewhere = if inside { "" } else { ELSEWHERE };
         self.reading
             .does(EffectTrait::GitDestructive, format!("{why}{elsewhere}"));

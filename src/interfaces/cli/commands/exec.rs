@@ -35,7 +35,9 @@ use crate::{
         },
         report::Printer,
     },
-    ports::runner::{CommandRequest, CommandRunner, CommandStreams, LineReader, OutputStream, StopSignal},
+    ports::runner::{
+        CommandRequest, CommandRunner, CommandStreams, LineReader, OutputStream, StopSignal,
+    },
     services::guard::Guard,
 };
 
@@ -104,10 +106,10 @@ pub fn main(
         return Ok(CliExit::Child(REFUSED));
     }
     if let Some(note) = outcome.note() {
-        printer.note(&note);
+        printer.progress(&note);
     }
     if let Some(notice) = &exec.notice {
-        printer.note(notice);
+        printer.progress(notice);
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
     Ok(told(&ended, &outcome, most, printer))
@@ -162,7 +164,9 @@ fn shell_command(words: &[String]) -> Result<Command, CliError> {
         let is_short = !word.starts_with("--");
         reads_code |= is_short && word.starts_with('-') && word.contains('c');
         // `-o`, `-O`, `--rcfile` and `--init-file` take the next word.
-        if is_short && word.contains(['o', 'O']) || ["--rcfile", "--init-file"].contains(&word.as_str()) {
+        if is_short && word.contains(['o', 'O'])
+            || ["--rcfile", "--init-file"].contains(&word.as_str())
+        {
             rest.next();
         }
     }
@@ -194,7 +198,9 @@ fn judged(
     is_proved: bool,
     services: &dyn ServiceFactory,
 ) -> Result<GuardOutcome, CliError> {
-    let settings = services.guard_settings(&place.root).map_err(CliError::Setup)?;
+    let settings = services
+        .guard_settings(&place.root)
+        .map_err(CliError::Setup)?;
     let policy = settings.policy().map_err(CliError::Setup)?;
     let checkpoints = services.guard_checkpoints();
     let guard = Guard {
@@ -230,14 +236,19 @@ fn judged(
     }
     let order = CheckpointOrder {
         root: place.root.clone(),
-        losses: vec![PolicyLoss::Uncommitted, PolicyLoss::Untracked { ignored: false }],
+        losses: vec![
+            PolicyLoss::Uncommitted,
+            PolicyLoss::Untracked { ignored: false },
+        ],
         cause,
         most_files: guard.most_files,
         most_bytes: guard.most_bytes,
     };
     let made = checkpoints.save(&order)?;
     Ok(GuardOutcome {
-        checkpoint: made.map(|made| (made.number, made.what())).or(outcome.checkpoint.clone()),
+        checkpoint: made
+            .map(|made| (made.number, made.what()))
+            .or(outcome.checkpoint.clone()),
         ..outcome
     })
 }
@@ -363,14 +374,17 @@ fn run(
 fn told(ended: &Ended, outcome: &GuardOutcome, most: u64, printer: &Printer) -> CliExit {
     let (code, why) = match &ended.result {
         _ if ended.has_printed_too_much => {
-            let why = format!("it printed more than {} MiB and was ended (`--max-output`)", most >> 20);
+            let why = format!(
+                "it printed more than {} MiB and was ended (`--max-output`)",
+                most >> 20
+            );
             (LATE, Some(why))
         }
         Err(error) => (NOT_FOUND, Some(error.to_string())),
         Ok(result) => status(&result.exit),
     };
     if let Some(why) = &why {
-        printer.alert(&format!("tos exec: {why}"));
+        printer.progress(&format!("tos exec: {why}"));
     }
     let (stdout, stderr, elapsed): (Value, Value, Value) = match &ended.result {
         Ok(result) => (
@@ -399,7 +413,12 @@ fn status(exit: &ExitStatus) -> (u8, Option<String>) {
         ExitStatus::Signal { signal } => (byte(128 + signal), None),
         ExitStatus::TimedOut { after_ms } => {
             let seconds = after_ms / 1000;
-            (LATE, Some(format!("it took longer than {seconds} s and was ended (`--timeout`)")))
+            (
+                LATE,
+                Some(format!(
+                    "it took longer than {seconds} s and was ended (`--timeout`)"
+                )),
+            )
         }
         ExitStatus::Idle { .. } => (LATE, Some("it hung and was ended".to_owned())),
         ExitStatus::DiskTaken { .. } => (LATE, Some("it filled the disk and was ended".to_owned())),
@@ -429,7 +448,10 @@ mod tests {
         }
         let with_name = shell(&["-c", "echo $1", "sh", "x"]).unwrap();
         assert_eq!(with_name.argv, ["bash", "-c", "echo $1", "sh", "x"]);
-        assert_eq!(shell(&["run.sh", "-c"]).unwrap().argv, ["bash", "--", "run.sh", "-c"]);
+        assert_eq!(
+            shell(&["run.sh", "-c"]).unwrap().argv,
+            ["bash", "--", "run.sh", "-c"]
+        );
         for words in [&[][..], &["-i"], &["-c"]] {
             assert!(shell(words).is_err(), "{words:?}");
         }

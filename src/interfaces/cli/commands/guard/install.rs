@@ -44,7 +44,9 @@ pub(super) fn install(
 ) -> Result<CliExit, CliError> {
     let project = project(args.project, folder, services)?;
     let agents = if args.agents.is_empty() {
-        let used = HookAgent::ALL.into_iter().filter(|agent| services.uses_agent(*agent));
+        let used = HookAgent::ALL
+            .into_iter()
+            .filter(|agent| services.uses_agent(*agent));
         let used: Vec<HookAgent> = used.collect();
         if used.is_empty() {
             return Err(CliError::usage(
@@ -70,7 +72,10 @@ fn planned(
     let path = settings_path(agent, project, services)?;
     let before = services.read_settings(&path)?;
     let after = if agent == HookAgent::Opencode {
-        if before.as_ref().is_some_and(|text| !text.starts_with(PLUGIN_MARK)) {
+        if before
+            .as_ref()
+            .is_some_and(|text| !text.starts_with(PLUGIN_MARK))
+        {
             return Err(format!("{}: something else lies there", path.display()));
         }
         let text = opencode_plugin(program);
@@ -216,7 +221,9 @@ fn made(
     let shown = change.path.display();
     let title = change.agent.title();
     if change.is_nothing() {
-        printer.line(&format!("{title}: {shown} is as it should be; nothing changed"));
+        printer.line(&format!(
+            "{title}: {shown} is as it should be; nothing changed"
+        ));
         return Ok(("unchanged", change.path.clone()));
     }
     printer.line(&format!("{title}: {shown}"));
@@ -235,18 +242,26 @@ fn made(
     others(change, printer);
     if !yes {
         if !services.is_attended() {
-            return Err(format!("{shown}: nobody can be asked; `--yes` makes the change"));
+            return Err(format!(
+                "{shown}: nobody can be asked; `--yes` makes the change"
+            ));
         }
-        let answer = services.ask_line("make this change? [y/N] ").unwrap_or_default();
+        let answer = services
+            .ask_line("make this change? [y/N] ")
+            .unwrap_or_default();
         if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
             printer.line("nothing changed");
             return Ok(("declined", change.path.clone()));
         }
     }
-    services.write_settings(&change.path, change.before.as_deref(), change.after.as_deref())?;
+    services.write_settings(
+        &change.path,
+        change.before.as_deref(),
+        change.after.as_deref(),
+    )?;
     printer.line(&format!("{title}: done"));
     if change.agent == HookAgent::Codex && new.contains(" guard hook ") {
-        printer.note(
+        printer.alert(
             "Codex runs a hook only after you trusted it: start `codex`, type `/hooks`, and trust this one. Until \
              then, and after each change of it, Codex skips it without a word",
         );

@@ -33,7 +33,9 @@ pub(super) fn explain(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let place = services.guard_place(folder);
-    let settings = services.guard_settings(&place.root).map_err(CliError::Setup)?;
+    let settings = services
+        .guard_settings(&place.root)
+        .map_err(CliError::Setup)?;
     let rules = settings.policy().map_err(CliError::Setup)?;
     let command = policy::command(&args.kind, &args.command)?;
     let world = services.guard_world(&place, &settings);
@@ -80,7 +82,10 @@ pub(super) fn explain(
     }
     let kept: Vec<String> = losses.iter().map(said).collect();
     if decision != Decision::Deny && !kept.is_empty() {
-        printer.line(&format!("kept first, where no commit holds it: {}", kept.join("; ")));
+        printer.line(&format!(
+            "kept first, where no commit holds it: {}",
+            kept.join("; ")
+        ));
     }
     printer.document(&json!({
         "decision": decision.as_str(), "reason": sentence, "rule": outcome.rule,
@@ -134,7 +139,11 @@ pub(super) fn log(
     }
     let shown = &entries[entries.len().saturating_sub(args.last)..];
     for entry in shown {
-        let time = entry.time.get(..19).unwrap_or(&entry.time).replace('T', " ");
+        let time = entry
+            .time
+            .get(..19)
+            .unwrap_or(&entry.time)
+            .replace('T', " ");
         let (word, tone) = match (entry.kind.as_str(), entry.answer.as_str()) {
             ("failed", _) => ("failed", TextStyle::Bad),
             ("undone", _) => ("undone", TextStyle::Good),
@@ -144,7 +153,10 @@ pub(super) fn log(
         };
         let subject: String = entry.subject.replace('\n', " ").chars().take(120).collect();
         let word = printer.paint(tone, word);
-        printer.line(&format!("{time}  {word}  {} {}: {subject}", entry.agent, entry.tool));
+        printer.line(&format!(
+            "{time}  {word}  {} {}: {subject}",
+            entry.agent, entry.tool
+        ));
         if !entry.reason.is_empty() {
             printer.line(&format!("                     {}", entry.reason));
         }

@@ -64,7 +64,10 @@ pub(super) fn main(
             show(status, printer);
         }
     }
-    let installed = all.iter().filter(|status| status.state != "missing").count();
+    let installed = all
+        .iter()
+        .filter(|status| status.state != "missing")
+        .count();
     if installed == 0 {
         printer.line("no agent asks the guard; `tos guard install` changes that");
     }
@@ -93,11 +96,13 @@ pub(super) fn main(
         "hooks": all, "rules": rules, "log": log.place(), "log_error": writable.err(),
     }));
     let bad = |status: &HookStatus| ["not proved", "unreadable"].contains(&status.state);
-    Ok(if all.iter().any(bad) || settings.is_err() || installed == 0 {
-        CliExit::NotDone
-    } else {
-        CliExit::Success
-    })
+    Ok(
+        if all.iter().any(bad) || settings.is_err() || installed == 0 {
+            CliExit::NotDone
+        } else {
+            CliExit::Success
+        },
+    )
 }
 
 fn status_of(
@@ -155,7 +160,9 @@ fn plugin_command(text: &str) -> Option<String> {
     if !text.starts_with(PLUGIN_MARK) {
         return None;
     }
-    let line = text.lines().find_map(|line| line.strip_prefix("const program = "))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("const program = "))?;
     let program: String = serde_json::from_str(line.trim()).ok()?;
     let command = hook_command(Path::new(&program), HookAgent::Opencode);
     Some(if text.contains("\"--observe\"") {
@@ -188,16 +195,23 @@ fn tried(
             "not proved"
         }
         Ok(end) if command.contains("--observe") && end.code == Some(0) => {
-            status.notes.push("it blocks nothing and only reports (`--observe`)".to_owned());
+            status
+                .notes
+                .push("it blocks nothing and only reports (`--observe`)".to_owned());
             "observes"
         }
         Ok(end) => {
             let said = end.stderr.trim().replace('\n', " ");
-            status.notes.push(format!("a destructive call was not refused: status {:?} {said}", end.code));
+            status.notes.push(format!(
+                "a destructive call was not refused: status {:?} {said}",
+                end.code
+            ));
             "not proved"
         }
         Err(why) => {
-            status.notes.push(format!("the hook could not be tried: {why}"));
+            status
+                .notes
+                .push(format!("the hook could not be tried: {why}"));
             "not proved"
         }
     };
@@ -226,7 +240,9 @@ fn whose(program: &str, services: &dyn ServiceFactory, status: &mut HookStatus) 
 fn trust(services: &dyn ServiceFactory, status: &mut HookStatus) {
     let config = services.agent_settings(HookAgent::Codex, None);
     let config = config.map(|file| file.with_file_name("config.toml"));
-    let text = config.ok().and_then(|file| services.read_settings(&file).ok().flatten());
+    let text = config
+        .ok()
+        .and_then(|file| services.read_settings(&file).ok().flatten());
     let named = format!("{}:pre_tool_use", status.file.display());
     let trusted = text.is_some_and(|text| text.contains(&named) && text.contains("trusted_hash"));
     let note = if trusted {

@@ -65,7 +65,9 @@ pub(super) fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let place = services.guard_place(folder);
-    let settings = services.guard_settings(&place.root).map_err(CliError::Setup)?;
+    let settings = services
+        .guard_settings(&place.root)
+        .map_err(CliError::Setup)?;
     let rules = settings.policy().map_err(CliError::Setup)?;
     let world = PolicyContext {
         attended: true,
@@ -116,7 +118,9 @@ pub(super) fn main(
     }
     for (name, [passed, asked, refused]) in [("harmful", harmful), ("harmless", harmless)] {
         let all = passed + asked + refused;
-        printer.line(&format!("{name}: {all}; {refused} refused, {asked} asked, {passed} passed"));
+        printer.line(&format!(
+            "{name}: {all}; {refused} refused, {asked} asked, {passed} passed"
+        ));
     }
     let shown = |[passed, asked, refused]: Counts| json!({ "passed": passed, "asked": asked, "refused": refused });
     printer.document(

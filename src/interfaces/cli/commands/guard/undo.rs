@@ -42,8 +42,17 @@ fn list(
     };
     for one in &all {
         let cause = &one.record.cause;
-        let time = cause.time.get(..19).unwrap_or(&cause.time).replace('T', " ");
-        printer.line(&format!("{:>4}  {time}  {}: {}", one.number, cause.agent, one.what()));
+        let time = cause
+            .time
+            .get(..19)
+            .unwrap_or(&cause.time)
+            .replace('T', " ");
+        printer.line(&format!(
+            "{:>4}  {time}  {}: {}",
+            one.number,
+            cause.agent,
+            one.what()
+        ));
         let command = cause.command.replace('\n', " ");
         let command: String = command.chars().take(100).collect();
         printer.line(&format!("      before `{command}`"));
