@@ -23,7 +23,7 @@ CORPORA = ["bypass", "reported", "benign"]
 def commands(names):
     for name in names:
         path = Path(name) if name.endswith(".jsonl") else HERE / f"tests/policy/corpus/{name}.jsonl"
-        for line in path.read_text().splitlines():
+        for line in path.read_text().split("\n"):
             if not line.strip():
                 continue
             entry = json.loads(line)

@@ -14,6 +14,7 @@ mod wire;
 
 pub use answer::{HookAnswer, cannot_judge};
 pub use call::{HookAgent, Presence, ToolAction, ToolCall};
+pub use patch::patched_files;
 pub use wire::{HookInputError, tool_call};
 
 use crate::domain::policy::{Decision, PolicyFinding};

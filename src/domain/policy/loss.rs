@@ -159,7 +159,7 @@ pub(super) fn is_plain_unknown(act: &SimpleCommand, effect: &CommandEffect) -> b
     let is_name = |word: &str| !word.contains(['/', '\\', '$', '`', '*', '\u{2026}', '(', ')']);
     let tells = |word: &String| {
         word.split(|c: char| c.is_whitespace() || "=;|&\"'".contains(c))
-            .any(|part| TELLING.contains(&base_name(part)) || part == ".." || part.starts_with("/"))
+            .any(|part| TELLING.contains(&base_name(part)) || part == ".." || part.starts_with('/'))
     };
     let Some((program, args)) = act.words.split_first() else {
         return false;

@@ -155,7 +155,7 @@ fn status_of(
     status
 }
 
-/// Returns the command that the plugin for OpenCode would run.
+/// Returns the command that the plugin for `OpenCode` would run.
 fn plugin_command(text: &str) -> Option<String> {
     if !text.starts_with(PLUGIN_MARK) {
         return None;
