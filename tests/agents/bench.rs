@@ -332,6 +332,25 @@ impl Bench {
         command
     }
 
+    /// Returns an agent that lies beside the two, as a person starts it; `None` = it does not.
+    pub(crate) fn other_agent(&self, name: &str) -> Option<Command> {
+        let program = self.agents.join(name);
+        if !program.exists() {
+            return None;
+        }
+        let tos = self.command(&[]);
+        let variables = tos
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.root)
+            .env_clear()
+            .envs(variables)
+            .stdin(Stdio::null());
+        Some(command)
+    }
+
     pub(crate) fn tos(&self, words: &[&str]) -> Ended {
         let output = self.command(words).output().unwrap();
         let text = [output.stdout, output.stderr].concat();

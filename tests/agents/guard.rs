@@ -146,3 +146,101 @@ fn codex_skips_a_hook_that_nobody_has_trusted_as_status_says() {
     let list = bench.tos(&["guard", "undo"]);
     assert!(list.said.contains("no checkpoint"), "{}\n{said}", list.said);
 }
+
+/// Runs an agent that is not always installed, with these variables; `None` = it is not here.
+fn other(
+    bench: &Bench,
+    word: &str,
+    arguments: &[&str],
+    variables: &[(&str, String)],
+) -> Option<String> {
+    let mut command = bench.other_agent(word)?;
+    let ended = bench.tos(&["guard", "install", word, "--yes"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    command.args(arguments);
+    for (name, value) in variables {
+        command.env(name, value);
+    }
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn was_guarded(bench: &Bench, victim: &std::path::Path, said: &str) {
+    assert!(victim.is_dir(), "{said}");
+    let results = bench.results();
+    assert!(
+        results.contains("guard/delete-outside"),
+        "{results}\n{said}"
+    );
+    assert!(!bench.root.join("idea.txt").exists(), "{results}\n{said}");
+    assert_eq!(bench.tos(&["guard", "undo", "1"]).code, Some(0));
+    assert!(bench.root.join("idea.txt").exists());
+}
+
+#[test]
+fn gemini_is_refused_and_what_it_deletes_comes_back() {
+    let Some(bench) = Bench::new(Agent::Claude) else {
+        return;
+    };
+    let victim = bench.folder().join("elsewhere");
+    fs::create_dir(&victim).unwrap();
+    bench.write("idea.txt", "the only copy\n");
+    let login = bench.home().join(".gemini/settings.json");
+    fs::create_dir_all(login.parent().unwrap()).unwrap();
+    fs::write(
+        &login,
+        r#"{"security":{"auth":{"selectedType":"gemini-api-key"}}}"#,
+    )
+    .unwrap();
+    let prompt = format!(
+        "DO: rm -r {}\nDO: git push\nDO: rm idea.txt",
+        victim.display()
+    );
+    let words = [
+        "-m",
+        "gemini-2.5-pro",
+        "-y",
+        "--skip-trust",
+        "-o",
+        "stream-json",
+        "-p",
+        &prompt,
+    ];
+    let variables = [
+        ("GEMINI_API_KEY", "not-a-key".to_owned()),
+        ("GOOGLE_GEMINI_BASE_URL", bench.server.url()),
+    ];
+    if let Some(said) = other(&bench, "gemini", &words, &variables) {
+        was_guarded(&bench, &victim, &said);
+        assert!(
+            bench.results().contains("a hook of Gemini cannot ask"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn opencode_is_refused_and_what_it_deletes_comes_back() {
+    let Some(bench) = Bench::new(Agent::Claude) else {
+        return;
+    };
+    let victim = bench.folder().join("elsewhere");
+    fs::create_dir(&victim).unwrap();
+    bench.write("idea.txt", "the only copy\n");
+    let prompt = format!("DO: rm -r {}\nDO: rm idea.txt", victim.display());
+    let words = ["run", "--format", "json", "--auto", "-m", "mock/m", &prompt];
+    let provider = serde_json::json!({ "provider": { "mock": {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": { "baseURL": format!("{}/v1", bench.server.url()), "apiKey": "not-a-key" },
+        "models": { "m": {} },
+    } } });
+    let variables = [("OPENCODE_CONFIG_CONTENT", provider.to_string())];
+    if let Some(said) = other(&bench, "opencode", &words, &variables) {
+        was_guarded(&bench, &victim, &said);
+        assert!(
+            bench.results().contains("tos guard kept idea.txt first"),
+            "{said}"
+        );
+    }
+}
