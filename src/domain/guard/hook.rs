@@ -75,7 +75,7 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
         HookAgent::Cursor => {
             let run = json!({ "command": command, "timeout": HOOK_SECONDS, "failClosed": true });
             let matched = json!({
-                "command": command, "timeout": HOOK_SECONDS, "failClosed": true, "matcher": "Write|Delete",
+                "command": command, "timeout": HOOK_SECONDS, "failClosed": true, "matcher": "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete",
             });
             vec![
                 entry("beforeShellExecution", run.clone()),

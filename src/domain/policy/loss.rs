@@ -5,7 +5,6 @@
 
 use crate::domain::policy::{
     interpretation::{CommandEffect, Interpretation, SimpleCommand},
-    partial_text::base_name,
     resolved_path::ResolvedPath,
     rule::EffectTrait,
 };
@@ -128,43 +127,6 @@ pub(super) fn is_held(act: &SimpleCommand, effect: &CommandEffect) -> bool {
     git_loss(words).is_some()
         && !act.words.iter().any(elsewhere)
         && !act.via.iter().any(|program| program == "watch")
-}
-
-/// Returns whether a command reads whatever is in a folder, so that a rule about one file is not about it.
-pub(super) fn reads_all(effect: &CommandEffect) -> bool {
-    let CommandEffect::Read(ResolvedPath::Inside(path)) = effect else {
-        return false;
-    };
-    path.rsplit('/')
-        .next()
-        .is_some_and(|name| name.starts_with('*'))
-}
-
-/// Programs that run, remove or send what they are told: a word that names one is more than a name.
-const TELLING: &[&str] = &[
-    "rm", "rmdir", "unlink", "shred", "dd", "mv", "truncate", "find", "xargs", "sh", "bash",
-    "dash", "zsh", "ksh", "fish", "eval", "exec", "sudo", "su", "doas", "env", "python", "python3",
-    "perl", "ruby", "node", "php", "curl", "wget", "ssh", "scp", "nc", "ncat", "git", "chmod",
-    "chown", "mkfs", "tee", "source", "awk", "sed", "tar", "rsync", "busybox",
-];
-
-/// Returns whether all that is not known about a part of a command is its program, and its words name no other program: a
-/// tool of this person's that nobody has described.
-pub(super) fn is_plain_unknown(act: &SimpleCommand, effect: &CommandEffect) -> bool {
-    let CommandEffect::Does(EffectTrait::Opaque, words) = effect else {
-        return false;
-    };
-    let unknown =
-        words.starts_with("the program `") && words.ends_with("`, which is not described");
-    let is_name = |word: &str| !word.contains(['/', '\\', '$', '`', '*', '\u{2026}', '(', ')']);
-    let tells = |word: &String| {
-        word.split(|c: char| c.is_whitespace() || "=;|&\"'".contains(c))
-            .any(|part| TELLING.contains(&base_name(part)) || part == ".." || part.starts_with('/'))
-    };
-    let Some((program, args)) = act.words.split_first() else {
-        return false;
-    };
-    unknown && act.via.is_empty() && is_name(program) && !args.iter().any(tells)
 }
 
 #[cfg(test)]
