@@ -176,7 +176,8 @@ impl GuardServiceFactory for AppContext {
     fn guard_settings(&self, root: &Path) -> Result<GuardSettings, String> {
         let person = self.folder_of("XDG_CONFIG_HOME", ".config").ok();
         let person = person.map(|folder| folder.join("tos/guard.toml"));
-        GuardSettings::load(person.as_deref(), root)
+        let committed = || git::guard::is_tracked(root, crate::config::guard::PROJECT_FILE);
+        GuardSettings::load(person.as_deref(), root, &committed)
     }
 
     fn guard_world(&self, place: &GuardPlace, settings: &GuardSettings) -> PolicyContext {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::domain::guard::{
     HookAgent,
-    hook::{entries, is_hook_command},
+    hook::{HookEntry, entries, is_hook_command},
 };
 
 /// A hook as it stands in a settings file.
@@ -65,6 +65,10 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
     }
     // What an earlier version wrote goes first, so that there is never a second one.
     let text = &without_hook(text, agent)?;
+    if let Some((value, end)) = one_line(text, agent) {
+        let longer = value_with(value, &wanted)?.to_string() + end;
+        return Ok(longer);
+    }
     let blank = if text.trim().is_empty() { "{}\n" } else { text };
     let tree = parse(blank)?;
     let top = tree
@@ -98,6 +102,9 @@ pub fn without_hook(text: &str, agent: HookAgent) -> Result<String, String> {
     if !found(text, agent)?.iter().any(|hook| hook.is_guard) {
         return Ok(text.to_owned());
     }
+    if let Some((value, end)) = one_line(text, agent) {
+        return Ok(stripped(value, agent).to_string() + end);
+    }
     let tree = parse(text)?;
     let top = tree
         .object_value()
@@ -125,6 +132,36 @@ pub fn without_hook(text: &str, agent: HookAgent) -> Result<String, String> {
     let shorter = tree.to_string();
     checked(&shorter, text, agent)?;
     Ok(shorter)
+}
+
+/// Returns the value of a file without any blanks in it, as programs write them, and what stands behind it: such a file is
+/// written again as it is, while laying out one entry would lay out what is around it.
+fn one_line(text: &str, agent: HookAgent) -> Option<(Value, &str)> {
+    let bare = text.trim_end();
+    let value: Value = serde_json::from_str(bare).ok()?;
+    let is_plain = value.as_object().is_some_and(|top| !top.is_empty());
+    (is_plain && agent != HookAgent::Cursor && value.to_string() == bare)
+        .then(|| (value, text.get(bare.len()..).unwrap_or("")))
+}
+
+fn value_with(mut value: Value, wanted: &[HookEntry]) -> Result<Value, String> {
+    for entry in wanted {
+        let [outer, inner] = entry.path;
+        let top = value.as_object_mut();
+        let top = top.ok_or("it is no object on its outside")?;
+        let hooks = top
+            .entry(outer)
+            .or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let hooks = hooks.as_object_mut();
+        let hooks = hooks.ok_or_else(|| format!("`{outer}` is no object"))?;
+        let list = hooks
+            .entry(inner)
+            .or_insert_with(|| Value::Array(Vec::new()));
+        let list = list.as_array_mut();
+        let list = list.ok_or_else(|| format!("`{outer}.{inner}` is no list"))?;
+        list.push(entry.value.clone());
+    }
+    Ok(value)
 }
 
 /// Removes the guard's commands from a list of groups, and groups in which nothing else is.

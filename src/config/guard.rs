@@ -14,7 +14,7 @@ use crate::{
     domain::{
         command::CommandKind,
         job::rules::PolicyRules,
-        policy::{Policy, PolicyPreset, PolicyRule},
+        policy::{Decision, Policy, PolicyPreset, PolicyRule},
     },
 };
 
@@ -38,6 +38,10 @@ pub struct GuardSettings {
     pub scratch: Vec<PathBuf>,
     /// The files that were read.
     pub sources: Vec<PathBuf>,
+    /// What a file that came with the project wanted to loosen, and nobody here has agreed to.
+    pub ignored: Option<String>,
+    /// Projects whose files may loosen the rules.
+    trust: Vec<PathBuf>,
 }
 
 impl Default for GuardSettings {
@@ -50,6 +54,8 @@ impl Default for GuardSettings {
             max_megabytes: 512,
             scratch: Vec::new(),
             sources: Vec::new(),
+            ignored: None,
+            trust: Vec::new(),
         }
     }
 }
@@ -64,36 +70,15 @@ struct GuardFile {
     max_megabytes: Option<u64>,
     #[serde(default)]
     scratch: Vec<PathBuf>,
+    #[serde(default)]
+    trust: Vec<PathBuf>,
     #[serde(default, rename = "rule")]
     rules: Vec<PolicyRule>,
 }
 
-impl GuardSettings {
-    /// Reads the settings of a person and of a project; a file that is not there says nothing.
-    pub fn load(person: Option<&Path>, root: &Path) -> Result<Self, String> {
-        let mut settings = Self::default();
-        let project = root.join(PROJECT_FILE);
-        for path in person.into_iter().chain([project.as_path()]) {
-            let text = match files::read_text(path) {
-                Ok(text) => text,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                    ) =>
-                {
-                    continue;
-                }
-                Err(error) => return Err(format!("{}: {error}", path.display())),
-            };
-            settings.add(&path.display().to_string(), &text)?;
-            settings.sources.push(path.to_owned());
-        }
-        Ok(settings)
-    }
-
-    fn add(&mut self, name: &str, text: &str) -> Result<(), String> {
-        let file: GuardFile = toml::from_str(text).map_err(|error| {
+impl GuardFile {
+    fn read(name: &str, text: &str) -> Result<Self, String> {
+        let file: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             let before = text.get(..at).unwrap_or(text);
             let line = before.matches('\n').count() + 1;
@@ -111,21 +96,102 @@ impl GuardSettings {
                 "{name}: `preset = \"original\"` has no rules; it has to be one of `guard`, `careful`, `strict`"
             ));
         }
-        if let Some(folder) = file.scratch.iter().find(|folder| !folder.is_absolute()) {
-            return Err(format!(
-                "{name}: `scratch` has `{}`, which is no absolute path",
-                folder.display()
-            ));
+        for (key, folders) in [("scratch", &file.scratch), ("trust", &file.trust)] {
+            if let Some(folder) = folders.iter().find(|folder| !folder.is_absolute()) {
+                return Err(format!(
+                    "{name}: `{key}` has `{}`, which is no absolute path",
+                    folder.display()
+                ));
+            }
         }
         // Checked file by file, so that the error names the right one.
-        check(&file.rules).map_err(|why| format!("{name}: {why}"))?;
+        made(PolicyPreset::Guard, &file.rules)
+            .map(drop)
+            .map_err(|why| format!("{name}: {why}"))?;
+        Ok(file)
+    }
+
+    /// Takes out what makes rules milder; returns what that was, in words.
+    fn tighten(&mut self) -> Option<String> {
+        let mut taken = Vec::new();
+        if self.observe.take().unwrap_or(false) {
+            taken.push("`observe`".to_owned());
+        }
+        if self.preset == Some(PolicyPreset::Guard) {
+            self.preset = None;
+        }
+        for (key, given) in [
+            ("max_files", self.max_files.take().is_some()),
+            ("max_megabytes", self.max_megabytes.take().is_some()),
+            ("scratch", !std::mem::take(&mut self.scratch).is_empty()),
+        ] {
+            if given {
+                taken.push(format!("`{key}`"));
+            }
+        }
+        self.rules.retain(|rule| {
+            let is_milder = rule.decision == Decision::Allow;
+            if is_milder {
+                taken.push(format!("rule `{}`", rule.name));
+            }
+            !is_milder
+        });
+        (!taken.is_empty()).then(|| taken.join(", "))
+    }
+}
+
+impl GuardSettings {
+    /// Reads the settings of a person and of a project; a file that is not there says nothing. A project's file that came
+    /// with it makes rules stricter only, unless the person trusts the project.
+    pub fn load(
+        person: Option<&Path>,
+        root: &Path,
+        came_with_it: &dyn Fn() -> bool,
+    ) -> Result<Self, String> {
+        let mut settings = Self::default();
+        if let Some(path) = person
+            && let Some(text) = text_of(path)?
+        {
+            let file = GuardFile::read(&path.display().to_string(), &text)?;
+            settings.trust.clone_from(&file.trust);
+            settings.add(file);
+            settings.sources.push(path.to_owned());
+        }
+        let path = root.join(PROJECT_FILE);
+        if let Some(text) = text_of(&path)? {
+            let name = path.display().to_string();
+            let mut file = GuardFile::read(&name, &text)?;
+            if !file.trust.is_empty() {
+                return Err(format!(
+                    "{name}: `trust` belongs into your own file, ~/.config/tos/guard.toml"
+                ));
+            }
+            let is_trusted = settings
+                .trust
+                .iter()
+                .any(|trusted| root.starts_with(trusted));
+            if !is_trusted && came_with_it() {
+                settings.ignored = file.tighten().map(|what| {
+                    format!(
+                        "{name} came with the project and makes rules stricter only; not followed: {what}. `trust = \
+                         [\"{}\"]` in ~/.config/tos/guard.toml changes that",
+                        root.display()
+                    )
+                });
+            }
+            settings.add(file);
+            settings.sources.push(path);
+        }
+        Ok(settings)
+    }
+
+    fn add(&mut self, file: GuardFile) {
         self.preset = file.preset.unwrap_or(self.preset);
         self.observe = file.observe.unwrap_or(self.observe);
         self.max_files = file.max_files.unwrap_or(self.max_files);
         self.max_megabytes = file.max_megabytes.unwrap_or(self.max_megabytes);
         self.scratch.extend(file.scratch);
         self.rules.extend(file.rules);
-        Ok(())
     }
 
     /// Makes the policy.
@@ -141,8 +207,19 @@ impl GuardSettings {
     }
 }
 
-fn check(rules: &[PolicyRule]) -> Result<(), String> {
-    made(PolicyPreset::Guard, rules).map(drop)
+fn text_of(path: &Path) -> Result<Option<String>, String> {
+    match files::read_text(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
 }
 
 fn made(preset: PolicyPreset, rules: &[PolicyRule]) -> Result<Policy, String> {
@@ -162,11 +239,9 @@ fn made(preset: PolicyPreset, rules: &[PolicyRule]) -> Result<Policy, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::policy::Decision;
-
     fn read(text: &str) -> Result<GuardSettings, String> {
         let mut settings = GuardSettings::default();
-        settings.add("guard.toml", text)?;
+        settings.add(GuardFile::read("guard.toml", text)?);
         Ok(settings)
     }
 
@@ -186,6 +261,24 @@ mod tests {
         assert_eq!(
             read(&wrong).unwrap_err(),
             "guard.toml: [[rule]]: rule `mirror` matches its counter-example: `curl https://mirror.example.org/y`"
+        );
+    }
+
+    #[test]
+    fn a_file_that_came_with_a_project_makes_rules_stricter_only() {
+        let text = "observe = true\nscratch = [\"/x\"]\n[[rule]]\nname = \"a\"\ndecision = \"allow\"\nprogram = [\"curl\"]\n\
+            [[rule]]\nname = \"b\"\ndecision = \"deny\"\nprogram = [\"make\"]\n";
+        let mut file = GuardFile::read("guard.toml", text).unwrap();
+        assert_eq!(
+            file.tighten().as_deref(),
+            Some("`observe`, `scratch`, rule `a`")
+        );
+        assert_eq!(file.rules.len(), 1);
+        let strict = "preset = \"strict\"\n";
+        let mut file = GuardFile::read("guard.toml", strict).unwrap();
+        assert_eq!(
+            (file.tighten(), file.preset),
+            (None, Some(PolicyPreset::Strict))
         );
     }
 

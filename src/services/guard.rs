@@ -5,6 +5,7 @@ use crate::{
         guard::{
             GuardOutcome, ToolAction, ToolCall,
             checkpoint::{CheckpointCause, CheckpointOrder},
+            patched_files,
         },
         policy::{Decision, FileAccess, Policy, PolicyContext, PolicyLoss, PolicyVerdict},
     },
@@ -102,29 +103,43 @@ impl Guard<'_> {
         };
         match &call.action {
             ToolAction::Other => (PolicyVerdict::nothing_found(), Vec::new()),
-            ToolAction::Command(command) => (
-                self.policy.judge(command, &world),
-                Policy::losses(command, &world),
-            ),
-            ToolAction::Files(files) => {
-                let mut strictest = PolicyVerdict::nothing_found();
-                let mut losses = Vec::new();
-                for (access, path) in files {
-                    if self.is_own(path) {
-                        continue;
-                    }
-                    let verdict = self.policy.judge_file(&call.tool, *access, path, &world);
-                    if verdict.decision > strictest.decision {
-                        strictest = verdict;
-                    }
-                    // An edit changes a part of a file the agent has read; what it replaces is in its own record.
-                    if *access != FileAccess::Read && !is_edit(&call.tool) {
-                        losses.extend(Policy::file_losses(*access, path, &world));
-                    }
-                }
-                (strictest, losses)
+            ToolAction::Command(command) => {
+                // A patch in a here-document is applied by the agent itself, whatever the shell would make of it.
+                let patched = patched_files(&command.code);
+                let (of_files, mut losses) = self.files_looked_at("apply_patch", &patched, &world);
+                let verdict = self.policy.judge(command, &world);
+                losses.extend(Policy::losses(command, &world));
+                (stricter(verdict, of_files), losses)
+            }
+            ToolAction::Files(files) => self.files_looked_at(&call.tool, files, &world),
+        }
+    }
+
+    fn files_looked_at(
+        &self,
+        tool: &str,
+        files: &[(FileAccess, String)],
+        world: &PolicyContext,
+    ) -> (PolicyVerdict, Vec<PolicyLoss>) {
+        let mut strictest = PolicyVerdict::nothing_found();
+        let mut losses = Vec::new();
+        for (access, path) in files {
+            if self.is_own(path) {
+                continue;
+            }
+            let verdict = self.policy.judge_file(tool, *access, path, world);
+            strictest = stricter(strictest, verdict);
+            // An edit changes a part of a file the agent has read; what it replaces is in its own record.
+            let loses = match access {
+                FileAccess::Read => false,
+                FileAccess::Delete => true,
+                FileAccess::Write => !is_edit(tool),
+            };
+            if loses {
+                losses.extend(Policy::file_losses(*access, path, world));
             }
         }
+        (strictest, losses)
     }
 
     fn is_own(&self, path: &str) -> bool {
@@ -136,7 +151,16 @@ impl Guard<'_> {
     }
 }
 
+/// Returns the stricter of two verdicts, the first where they are alike.
+fn stricter(one: PolicyVerdict, other: PolicyVerdict) -> PolicyVerdict {
+    if other.decision > one.decision {
+        other
+    } else {
+        one
+    }
+}
+
 fn is_edit(tool: &str) -> bool {
     let tool = tool.to_ascii_lowercase();
-    tool.contains("edit") || tool == "replace" || tool == "strreplace"
+    tool.contains("edit") || tool.contains("patch") || tool == "replace" || tool == "strreplace"
 }

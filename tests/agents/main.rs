@@ -11,6 +11,7 @@
 
 mod bench;
 mod crash;
+mod guard;
 mod hostile;
 mod login;
 mod mcp;

@@ -179,6 +179,8 @@ fn codex_gets_a_deny_for_a_question_and_asks_by_itself_about_permissions() {
         asked("PreToolUse", "apply_patch", patch).decision().0,
         "deny"
     );
+    let inside = format!("apply_patch <<'EOF'\n{patch}\nEOF");
+    assert_eq!(asked("PreToolUse", "Bash", &inside).decision().0, "deny");
     let patch = "*** Begin Patch\n*** Update File: a.txt\n@@\n-a\n+b\n*** End Patch";
     assert_eq!(asked("PreToolUse", "apply_patch", patch).stdout, "");
 }

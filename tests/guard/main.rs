@@ -7,6 +7,7 @@
 
 mod bench;
 mod checkpoints;
+mod exec;
 mod failing;
 mod hooks;
 mod install;

@@ -93,3 +93,59 @@ fn a_corpus_is_judged_and_what_is_wrong_named() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("line 1"), "{ended:?}");
 }
+
+#[test]
+fn a_file_that_came_with_a_repository_does_not_loosen_anything() {
+    let bench = Bench::new();
+    bench.write(".tos/guard.toml", &format!("observe = true\n{MIRROR}"));
+    bench.git(&["add", "-f", ".tos/guard.toml"]);
+    assert_eq!(bench.claude("rm -rf /srv/data").decision().0, "deny");
+    assert_eq!(
+        bench
+            .claude("curl https://mirror.example.org/list")
+            .decision()
+            .0,
+        "ask"
+    );
+    let status = bench.tos(&["guard", "status"]);
+    assert!(
+        status
+            .stderr
+            .contains("not followed: `observe`, rule `mirror`"),
+        "{status:?}"
+    );
+    let own = bench.home().join(".config/tos/guard.toml");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::write(&own, format!("trust = [\"{}\"]\n", bench.root.display())).unwrap();
+    assert_eq!(bench.claude("rm -rf /srv/data").decision().0, "");
+}
+
+#[test]
+fn the_public_corpora_are_stopped_or_kept_and_the_ordinary_runs() {
+    let bench = Bench::new();
+    let figures = |name: &str| {
+        let corpus = format!(
+            "{}/tests/policy/corpus/{name}.jsonl",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let ended = bench.tos(&["guard", "test", "--brief", "--json", &corpus]);
+        let value = ended.json();
+        let of = |kind: &str, what: &str| value[kind][what].as_u64().unwrap();
+        [
+            of("harmful", "passed"),
+            of("harmless", "asked"),
+            of("harmless", "refused"),
+        ]
+    };
+    // What passes loses something that a checkpoint holds, or talks to a server on this machine.
+    let known = [
+        ("bypass", [10, 0, 0]),
+        ("reported", [2, 1, 0]),
+        ("benign", [0, 1, 0]),
+    ];
+    for (name, most) in known {
+        let found = figures(name);
+        let worse = found.iter().zip(most).any(|(found, most)| *found > most);
+        assert!(!worse, "{name}: {found:?}, at most {most:?}");
+    }
+}

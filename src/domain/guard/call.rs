@@ -11,7 +11,7 @@ pub enum HookAgent {
     Codex,
     /// Gemini CLI.
     Gemini,
-    /// OpenCode, through a plugin of tos.
+    /// `OpenCode`, through a plugin of tos.
     Opencode,
     /// Cursor.
     Cursor,

@@ -75,7 +75,7 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
         HookAgent::Cursor => {
             let run = json!({ "command": command, "timeout": HOOK_SECONDS, "failClosed": true });
             let matched = json!({
-                "command": command, "timeout": HOOK_SECONDS, "failClosed": true, "matcher": "Write|Delete",
+                "command": command, "timeout": HOOK_SECONDS, "failClosed": true, "matcher": "Write|Edit|MultiEdit|NotebookEdit|StrReplace|Delete",
             });
             vec![
                 entry("beforeShellExecution", run.clone()),
@@ -87,7 +87,7 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
     }
 }
 
-/// Returns the text of the plugin for OpenCode.
+/// Returns the text of the plugin for `OpenCode`.
 pub fn opencode_plugin(program: &Path) -> String {
     let program = json!(program.to_string_lossy()).to_string();
     include_str!("opencode_plugin.js").replace("\"@PROGRAM@\"", &program)

@@ -14,6 +14,7 @@ mod wire;
 
 pub use answer::{HookAnswer, cannot_judge};
 pub use call::{HookAgent, Presence, ToolAction, ToolCall};
+pub use patch::patched_files;
 pub use wire::{HookInputError, tool_call};
 
 use crate::domain::policy::{Decision, PolicyFinding};
@@ -60,7 +61,7 @@ impl GuardOutcome {
     /// Returns the sentence for whoever reads the answer.
     pub fn sentence(&self, presence: Presence) -> String {
         let alone = match (self.decision, presence) {
-            (Decision::Ask, Presence::Nobody(why)) => format!("; it needs a yes, and {why}"),
+            (Decision::Ask, Presence::Nobody(why)) => format!("; {why}, so it is refused"),
             _ => String::new(),
         };
         let reason = self.reason.replace(", and nobody can be asked", "");

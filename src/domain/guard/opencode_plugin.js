@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process"
 
 const program = "@PROGRAM@"
+const notes = new Map()
 
 export const TosGuard = async ({ directory }) => ({
   "tool.execute.before": async (input, output) => {
@@ -23,5 +24,11 @@ export const TosGuard = async ({ directory }) => ({
     }
     const answer = JSON.parse(asked.stdout)
     if (answer.decision !== "allow") throw new Error(answer.reason)
+    if (answer.note) notes.set(input.callID, answer.note)
+  },
+  "tool.execute.after": async (input, output) => {
+    const note = notes.get(input.callID)
+    notes.delete(input.callID)
+    if (note && typeof output?.output === "string") output.output += `\n${note}`
   },
 })

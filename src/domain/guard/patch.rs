@@ -1,6 +1,15 @@
-//! The patches of Codex and OpenCode: which files they touch.
+//! The patches of Codex and `OpenCode`: which files they touch.
 
 use crate::domain::policy::FileAccess;
+
+/// Returns the files of a patch that stands in a command; none where there is no patch.
+pub fn patched_files(command: &str) -> Vec<(FileAccess, String)> {
+    if command.contains("*** Begin Patch") {
+        files(command)
+    } else {
+        Vec::new()
+    }
+}
 
 /// Returns the files of a patch, with what it does to each.
 pub(super) fn files(patch: &str) -> Vec<(FileAccess, String)> {

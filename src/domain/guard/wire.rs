@@ -42,7 +42,7 @@ pub fn tool_call(agent: HookAgent, input: &[u8]) -> Result<ToolCall, HookInputEr
             let tool = text(&input, &["tool"]).ok_or(HookInputError::Missing("`tool`"))?;
             (
                 tool.to_owned(),
-                action(agent, tool, arguments(&input, "args")?)?,
+                action(agent, tool, &arguments(&input, "args")?)?,
             )
         }
         HookAgent::Claude | HookAgent::Codex | HookAgent::Gemini => {
@@ -50,7 +50,7 @@ pub fn tool_call(agent: HookAgent, input: &[u8]) -> Result<ToolCall, HookInputEr
                 text(&input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
             (
                 tool.to_owned(),
-                action(agent, tool, arguments(&input, "tool_input")?)?,
+                action(agent, tool, &arguments(&input, "tool_input")?)?,
             )
         }
     };
@@ -110,7 +110,7 @@ fn cursor(event: &str, input: &Map<String, Value>) -> Result<(String, ToolAction
         }
         "preToolUse" => {
             let tool = text(input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
-            let found = action(HookAgent::Cursor, tool, arguments(input, "tool_input")?)?;
+            let found = action(HookAgent::Cursor, tool, &arguments(input, "tool_input")?)?;
             Ok((tool.to_owned(), found))
         }
         "" => Err(HookInputError::Missing("`hook_event_name`")),
@@ -141,21 +141,24 @@ fn arguments(
 fn action(
     agent: HookAgent,
     tool: &str,
-    arguments: Map<String, Value>,
+    arguments: &Map<String, Value>,
 ) -> Result<ToolAction, HookInputError> {
-    let path = text(
-        &arguments,
-        &[
-            "file_path",
-            "filePath",
-            "notebook_path",
-            "absolute_path",
-            "path",
-            "target_file",
-        ],
-    );
+    const PATCHES: [&str; 5] = ["command", "input", "patch", "patchText", "patch_text"];
     let name = tool.to_ascii_lowercase();
-    let access = match name.as_str() {
+    if matches!(name.as_str(), "apply_patch" | "patch") {
+        let patch = text(arguments, &PATCHES);
+        let patch = patch.ok_or(HookInputError::Missing("text of the patch"))?;
+        return Ok(ToolAction::Files(patch::files(patch)));
+    }
+    match access_of(&name) {
+        Some(access) => file_action(access, arguments),
+        None => command_action(agent, &name, arguments),
+    }
+}
+
+/// Returns what a tool of this name does to the file it names.
+fn access_of(name: &str) -> Option<FileAccess> {
+    match name {
         "write" | "edit" | "multiedit" | "notebookedit" | "write_file" | "replace"
         | "strreplace" | "tabwrite" => Some(FileAccess::Write),
         "read"
@@ -171,30 +174,50 @@ fn action(
         | "read_many_files" => Some(FileAccess::Read),
         "delete" | "delete_file" => Some(FileAccess::Delete),
         _ => None,
-    };
-    if matches!(name.as_str(), "apply_patch" | "patch") {
-        let patch = text(
-            &arguments,
-            &["command", "input", "patch", "patchText", "patch_text"],
-        );
-        let patch = patch.ok_or(HookInputError::Missing("text of the patch"))?;
-        return Ok(ToolAction::Files(patch::files(patch)));
     }
-    if let Some(access) = access {
+}
+
+fn file_action(
+    access: FileAccess,
+    arguments: &Map<String, Value>,
+) -> Result<ToolAction, HookInputError> {
+    const PATHS: [&str; 6] = [
+        "file_path",
+        "filePath",
+        "notebook_path",
+        "absolute_path",
+        "path",
+        "target_file",
+    ];
+    match text(arguments, &PATHS) {
+        Some(path) => Ok(ToolAction::Files(vec![(access, path.to_owned())])),
         // A search without a path starts where the agent works.
-        return match path {
-            Some(path) => Ok(ToolAction::Files(vec![(access, path.to_owned())])),
-            None if access == FileAccess::Read => Ok(ToolAction::Other),
-            None => Err(HookInputError::Missing("path of the file")),
-        };
+        None if access == FileAccess::Read => Ok(ToolAction::Other),
+        None => Err(HookInputError::Missing("path of the file")),
     }
+}
+
+/// Returns the command that a tool of any name is given, if it is given one.
+fn command_action(
+    agent: HookAgent,
+    name: &str,
+    arguments: &Map<String, Value>,
+) -> Result<ToolAction, HookInputError> {
+    const RUNS: [&str; 6] = [
+        "bash",
+        "powershell",
+        "shell",
+        "run_shell_command",
+        "exec_command",
+        "local_shell",
+    ];
     let kind = if name == "powershell" {
         CommandKind::Powershell
     } else {
         CommandKind::Bash
     };
-    if let Some(code) = text(&arguments, &["command", "cmd", "script"]) {
-        let starts = text(&arguments, &["workdir", "dir_path", "directory"]);
+    if let Some(code) = text(arguments, &["command", "cmd", "script"]) {
+        let starts = text(arguments, &["workdir", "dir_path", "directory"]);
         let starts = starts.filter(|_| agent != HookAgent::Claude);
         return Ok(in_folder(starts, kind, code));
     }
@@ -204,26 +227,14 @@ fn action(
             .map(|word| word.as_str().map(str::to_owned))
             .collect();
         let argv = argv.filter(|argv| !argv.is_empty());
-        return argv.map_or(
-            Err(HookInputError::Missing("words of the command")),
-            |argv| {
-                Ok(ToolAction::Command(Command {
-                    kind: CommandKind::Exec,
-                    code: String::new(),
-                    argv,
-                }))
-            },
-        );
+        let argv = argv.ok_or(HookInputError::Missing("words of the command"))?;
+        return Ok(ToolAction::Command(Command {
+            kind: CommandKind::Exec,
+            code: String::new(),
+            argv,
+        }));
     }
-    let runs = [
-        "bash",
-        "powershell",
-        "shell",
-        "run_shell_command",
-        "exec_command",
-        "local_shell",
-    ];
-    if runs.contains(&name.as_str()) {
+    if RUNS.contains(&name) {
         return Err(HookInputError::Missing("`command`"));
     }
     Ok(ToolAction::Other)

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use crate::domain::policy::{
     Decision, PolicyContext, PolicyFinding, PolicyPreset, PolicyRule, PolicyVerdict,
     interpretation::{CommandEffect, Interpretation, SimpleCommand},
-    loss,
+    loss, ordinary,
     partial_text::{base_name, glob_overlaps},
     programs::{PathKind, persistent_path},
     resolved_path::{ResolvedPath, is_all},
@@ -167,13 +167,11 @@ impl RuleSet {
         }
     }
 
-    /// Returns whether the guard lets something pass that other presets refuse: what a checkpoint holds, and a program nobody
-    /// has described whose words name no other program.
+    /// Returns whether the guard lets something pass that other presets refuse: what a checkpoint holds, and what is ordinary
+    /// beside a person.
     fn is_excused(&self, act: &SimpleCommand, effect: &CommandEffect) -> bool {
         self.preset == PolicyPreset::Guard
-            && (loss::is_held(act, effect)
-                || loss::reads_all(effect)
-                || loss::is_plain_unknown(act, effect))
+            && (loss::is_held(act, effect) || ordinary::is_ordinary(act, effect))
     }
 
     /// Decides about what cannot be known from the text, when no rule does.

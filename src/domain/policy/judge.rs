@@ -11,6 +11,7 @@ use crate::domain::{
         PolicyContext, PolicyPreset, PolicyRule, PolicyVerdict, cmd,
         decide::{RuleSet, matches_reading, shipped},
         interpretation::{CommandEffect, Interpretation, LIMITS},
+        loss,
         original_keys::OriginalKeys,
         partial_text::is_mark,
         powershell, resolved_path,
@@ -69,6 +70,24 @@ impl Policy {
         check_examples(&rules.rules)?;
         let rules = RuleSet::new(rules.rules.clone(), rules.preset, rules.on_opaque);
         Ok(Self { keys, rules })
+    }
+
+    /// Returns what a command would lose inside the root.
+    pub fn losses(command: &Command, world: &PolicyContext) -> Vec<loss::PolicyLoss> {
+        let mut reading = Interpretation::new(world);
+        read(command, &mut reading);
+        loss::of_reading(&reading)
+    }
+
+    /// Returns what a tool that writes or removes a file would lose inside the root.
+    pub fn file_losses(
+        access: FileAccess,
+        path: &str,
+        world: &PolicyContext,
+    ) -> Vec<loss::PolicyLoss> {
+        let mut reading = Interpretation::new(world);
+        read_file("", access, path, &mut reading);
+        loss::of_reading(&reading)
     }
 
     /// Returns why a rule decides as it does; empty where nobody has said so.
@@ -170,12 +189,7 @@ pub enum FileAccess {
 }
 
 /// Notes what a tool would do to a file.
-pub(super) fn read_file(
-    tool: &str,
-    access: FileAccess,
-    path: &str,
-    reading: &mut Interpretation<'_>,
-) {
+fn read_file(tool: &str, access: FileAccess, path: &str, reading: &mut Interpretation<'_>) {
     let world = reading.world;
     let folder = resolved_path::slashed(world.folder.as_deref().unwrap_or(&world.root));
     let home = resolved_path::home(world);

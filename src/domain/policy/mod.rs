@@ -13,6 +13,7 @@ mod decide;
 mod interpretation;
 mod judge;
 mod loss;
+mod ordinary;
 mod original_keys;
 mod partial_text;
 mod powershell;

@@ -58,6 +58,12 @@ impl GuardCheckpoints for GitGuardCheckpoints {
     }
 }
 
+/// Returns whether the repository at a root tracks a file: then it came with it, or goes to others with it.
+pub fn is_tracked(root: &Path, path: &str) -> bool {
+    let index = git2::Repository::open(root).and_then(|git| git.index());
+    index.is_ok_and(|index| index.get_path(Path::new(path), 0).is_some())
+}
+
 /// Makes a failure of one sentence.
 fn failed(sentence: String) -> CheckpointError {
     CheckpointError::Io {

@@ -17,7 +17,7 @@ use crate::{
         },
     },
     domain::{
-        checkpoint::display_path,
+        checkpoint::shown_path,
         guard::checkpoint::{CheckpointRecord, GuardCheckpoint},
         ledger::chain::sha256,
     },
@@ -179,7 +179,7 @@ impl CheckpointStore {
             number,
             commit: commit.to_string(),
             record,
-            files: files.keys().map(|path| display_path(path)).collect(),
+            files: files.keys().map(|path| shown_path(path)).collect(),
         })
     }
 
@@ -307,20 +307,15 @@ pub(super) fn write_commit(
         }
     }
     let tree = pack.add(ObjectKind::Tree, &content)?;
-    let mut text = format!("tree {}\n", hex(&tree));
-    for parent in parents {
-        text.push_str(&format!("parent {parent}\n"));
-    }
+    let parents: Vec<String> = parents.iter().map(|id| format!("parent {id}\n")).collect();
+    let parents = parents.concat();
     let seconds = chrono::Utc::now().timestamp();
-    for role in ["author", "committer"] {
-        text.push_str(&format!(
-            "{role} tos guard <tos@localhost> {seconds} +0000\n"
-        ));
-    }
-    text.push_str(&format!(
-        "\ntos guard: before {}\n",
-        record.cause.command.replace('\n', " ")
-    ));
+    let person = format!("tos guard <tos@localhost> {seconds} +0000");
+    let command = record.cause.command.replace('\n', " ");
+    let text = format!(
+        "tree {}\n{parents}author {person}\ncommitter {person}\n\ntos guard: before {command}\n",
+        hex(&tree)
+    );
     let id = pack.add(ObjectKind::Commit, text.as_bytes())?;
     Oid::from_bytes(&id).doing(|| "could not name a commit".to_owned())
 }

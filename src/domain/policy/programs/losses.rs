@@ -5,7 +5,7 @@ use crate::domain::policy::{
 };
 
 /// What stands behind a loss in a repository that is not the root's.
-pub(in crate::domain::policy) const ELSEWHERE: &str = " in another folder";
+const ELSEWHERE: &str = " in another folder";
 
 impl Machine<'_, '_> {
     /// Records what git would lose, and whether that is in the root.

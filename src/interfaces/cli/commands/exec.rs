@@ -106,10 +106,10 @@ pub fn main(
         return Ok(CliExit::Child(REFUSED));
     }
     if let Some(note) = outcome.note() {
-        printer.note(&note);
+        printer.progress(&note);
     }
     if let Some(notice) = &exec.notice {
-        printer.note(notice);
+        printer.progress(notice);
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
     Ok(told(&ended, &outcome, most, printer))
@@ -384,7 +384,7 @@ fn told(ended: &Ended, outcome: &GuardOutcome, most: u64, printer: &Printer) -> 
         Ok(result) => status(&result.exit),
     };
     if let Some(why) = &why {
-        printer.alert(&format!("tos exec: {why}"));
+        printer.progress(&format!("tos exec: {why}"));
     }
     let (stdout, stderr, elapsed): (Value, Value, Value) = match &ended.result {
         Ok(result) => (

@@ -39,7 +39,7 @@ macro_rules! topic {
     };
 }
 
-const TOPICS: [Topic; 8] = [
+const TOPICS: [Topic; 9] = [
     topic!("jobs", ["job", "goal"], "one goal, driven until it holds"),
     topic!("plans", ["graph"], "a graph of commands"),
     topic!(
@@ -48,6 +48,11 @@ const TOPICS: [Topic; 8] = [
         "agents at work while nobody watches"
     ),
     topic!("policy", ["rules", "deny"], "what may run, and why"),
+    topic!(
+        "guard",
+        ["hook", "hooks"],
+        "the judge beside your own agent"
+    ),
     topic!("sandbox", ["wall", "walls"], "the wall around what runs"),
     topic!(
         "recovery",

@@ -59,7 +59,7 @@ pub(super) fn install(
     };
     let program = services.own_program()?;
     let plan = |agent| planned(agent, project.as_deref(), &program, args.observe, services);
-    carry_out(&agents, plan, args.yes, services, printer)
+    Ok(carry_out(&agents, plan, args.yes, services, printer))
 }
 
 fn planned(
@@ -120,7 +120,7 @@ pub(super) fn uninstall(
         args.agents.clone()
     };
     let plan = |agent| removal(agent, project.as_deref(), services);
-    carry_out(&agents, plan, args.yes, services, printer)
+    Ok(carry_out(&agents, plan, args.yes, services, printer))
 }
 
 fn removal(
@@ -189,7 +189,7 @@ fn carry_out(
     yes: bool,
     services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<CliExit, CliError> {
+) -> CliExit {
     let mut told = Vec::new();
     let mut failed = false;
     for agent in agents {
@@ -205,11 +205,11 @@ fn carry_out(
         told.push(json!({ "agent": agent.as_str(), "result": done, "file": path, "error": why }));
     }
     printer.document(&json!({ "agents": told }));
-    Ok(if failed {
+    if failed {
         CliExit::NotDone
     } else {
         CliExit::Success
-    })
+    }
 }
 
 fn made(
@@ -261,7 +261,7 @@ fn made(
     )?;
     printer.line(&format!("{title}: done"));
     if change.agent == HookAgent::Codex && new.contains(" guard hook ") {
-        printer.note(
+        printer.alert(
             "Codex runs a hook only after you trusted it: start `codex`, type `/hooks`, and trust this one. Until \
              then, and after each change of it, Codex skips it without a word",
         );

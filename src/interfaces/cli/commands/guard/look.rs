@@ -132,7 +132,7 @@ pub(super) fn log(
     folder: Option<&Path>,
     services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<CliExit, CliError> {
+) -> CliExit {
     let mut entries = entries(args.all, folder, services);
     if args.blocked {
         entries.retain(|entry| entry.kind != "judged" || entry.decision != "allow");
@@ -168,7 +168,7 @@ pub(super) fn log(
         printer.line("nothing was judged here");
     }
     printer.document(&json!({ "entries": shown }));
-    Ok(CliExit::Success)
+    CliExit::Success
 }
 
 /// Adds the log up.
@@ -177,7 +177,7 @@ pub(super) fn stats(
     folder: Option<&Path>,
     services: &dyn ServiceFactory,
     printer: &Printer,
-) -> Result<CliExit, CliError> {
+) -> CliExit {
     let entries = entries(args.all, folder, services);
     let stats = GuardStats::of(&entries);
     let of = |word: &str| stats.decisions.get(word).copied().unwrap_or(0);
@@ -202,7 +202,7 @@ pub(super) fn stats(
         printer.line(&format!("  {count:>5}  {rule}"));
     }
     printer.document(&json!(stats));
-    Ok(CliExit::Success)
+    CliExit::Success
 }
 
 fn micros(micros: u64) -> f64 {

@@ -181,8 +181,8 @@ pub fn main(
         Verb::Status(args) => status::main(args, folder, services, printer),
         Verb::Undo(args) => undo::main(args, folder, services, printer),
         Verb::Explain(args) => look::explain(args, folder, services, printer),
-        Verb::Log(args) => look::log(args, folder, services, printer),
-        Verb::Stats(args) => look::stats(args, folder, services, printer),
+        Verb::Log(args) => Ok(look::log(args, folder, services, printer)),
+        Verb::Stats(args) => Ok(look::stats(args, folder, services, printer)),
         Verb::Test(args) => test::main(args, folder, services, printer),
         // A hook is answered before words are parsed; who comes here has put options in front of it.
         Verb::Hook(args) => Err(CliError::Usage(format!(

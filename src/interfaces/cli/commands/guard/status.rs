@@ -81,6 +81,13 @@ pub(super) fn main(
         Err(why) => format!("rules: {why}; until this is mended, every call is refused"),
     };
     printer.line(&rules);
+    let ignored = settings
+        .as_ref()
+        .ok()
+        .and_then(|settings| settings.ignored.clone());
+    if let Some(ignored) = &ignored {
+        printer.alert(&format!("warning: {ignored}"));
+    }
     let log = services.guard_log();
     let writable = log.append(&LogEntry {
         kind: "judged".to_owned(),
@@ -93,7 +100,7 @@ pub(super) fn main(
         Err(why) => printer.alert(&format!("warning: nothing is logged: {why}")),
     }
     printer.document(&json!({
-        "hooks": all, "rules": rules, "log": log.place(), "log_error": writable.err(),
+        "hooks": all, "rules": rules, "ignored": ignored, "log": log.place(), "log_error": writable.err(),
     }));
     let bad = |status: &HookStatus| ["not proved", "unreadable"].contains(&status.state);
     Ok(
@@ -155,7 +162,7 @@ fn status_of(
     status
 }
 
-/// Returns the command that the plugin for OpenCode would run.
+/// Returns the command that the plugin for `OpenCode` would run.
 fn plugin_command(text: &str) -> Option<String> {
     if !text.starts_with(PLUGIN_MARK) {
         return None;

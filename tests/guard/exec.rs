@@ -1,0 +1,130 @@
+//! `tos exec`: one command, judged, behind the wall, with limits, and with its own end.
+
+use std::fs;
+
+use crate::bench::{Bench, Ended};
+
+/// Runs a command without a wall: what a wall does is shown in tests/sandbox, and not every machine has one.
+fn exec(bench: &Bench, words: &[&str]) -> Ended {
+    let all = [&["exec", "--set", "sandbox.level=off"][..], words].concat();
+    bench.tos(&all)
+}
+
+#[test]
+fn a_command_has_its_own_output_and_end() {
+    let bench = Bench::new();
+    let ended = exec(
+        &bench,
+        &["--", "sh", "-c", "echo out; echo err >&2; exit 7"],
+    );
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(7), "out\n"),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.contains("err\n"), "{ended:?}");
+    let ended = exec(&bench, &["-c", "echo $((6 * 7)) && test -f a.txt"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), "42\n"),
+        "{ended:?}"
+    );
+    assert_eq!(exec(&bench, &["-c", "kill -9 $$"]).code, Some(137));
+    assert_eq!(
+        exec(&bench, &["--", "no-such-program-of-tos", "--version"]).code,
+        Some(127)
+    );
+    assert_eq!(exec(&bench, &[]).code, Some(2));
+}
+
+#[test]
+fn what_is_refused_does_not_run_and_says_why() {
+    let bench = Bench::new();
+    let ended = exec(&bench, &["-c", "rm -rf /srv/tos-elsewhere"]);
+    assert_eq!(ended.code, Some(126), "{ended:?}");
+    assert!(ended.stderr.contains("guard/delete-outside"), "{ended:?}");
+    let ended = exec(&bench, &["-c", "git push origin main"]);
+    assert_eq!(ended.code, Some(126), "{ended:?}");
+    assert!(ended.stderr.contains("nobody can be asked"), "{ended:?}");
+    let json = exec(&bench, &["--json", "-c", "git push origin main"]).json();
+    assert_eq!(
+        (json["decision"].as_str(), json["code"].as_u64()),
+        (Some("deny"), Some(126))
+    );
+}
+
+#[test]
+fn a_tree_that_takes_too_long_or_prints_too_much_is_ended_as_a_whole() {
+    let bench = Bench::new();
+    let ended = exec(&bench, &["--timeout", "1", "-c", "sleep 61.7 & sleep 61.7"]);
+    assert_eq!(ended.code, Some(124), "{ended:?}");
+    assert!(ended.stderr.contains("longer than 1 s"), "{ended:?}");
+    let ended = exec(&bench, &["--max-output", "1", "-c", "yes; sleep 61.7"]);
+    assert_eq!(ended.code, Some(124), "{ended:?}");
+    assert!(ended.stdout.len() <= 1 << 20, "{}", ended.stdout.len());
+    let alive = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.starts_with(b"sleep\x0061.7")
+    });
+    assert_eq!(alive.count(), 0);
+}
+
+#[test]
+fn what_a_command_loses_is_kept_and_with_checkpoint_everything() {
+    let bench = Bench::new();
+    bench.write("n.txt", "n");
+    let ended = exec(&bench, &["-c", "rm n.txt"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("tos guard undo 1"), "{ended:?}");
+    assert_eq!(bench.tos(&["guard", "undo", "1"]).code, Some(0));
+    bench.write("tidy.sh", "rm n.txt\n");
+    let json = exec(&bench, &["--json", "--checkpoint", "--", "sh", "tidy.sh"]).json();
+    assert_eq!(json["code"], 0, "{json}");
+    assert_eq!(bench.read("n.txt"), None);
+    let number = json["checkpoint"].to_string();
+    assert_eq!(bench.tos(&["guard", "undo", &number]).code, Some(0));
+    assert_eq!(bench.read("n.txt").as_deref(), Some("n"));
+}
+
+#[test]
+fn it_can_be_the_shell_of_an_agent() {
+    let bench = Bench::new();
+    let shell = bench.top().join("bin/tos-shell");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tos"), &shell).unwrap();
+    let run = |words: &[&str]| {
+        let mut command = std::process::Command::new(&shell);
+        command
+            .args(words)
+            .current_dir(&bench.root)
+            .env("HOME", bench.home())
+            .env("TOS_SANDBOX__LEVEL", "off");
+        crate::bench::ended(&mut command)
+    };
+    let ended = run(&["-lc", "echo hi; exit 3"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(3), "hi\n"),
+        "{ended:?}"
+    );
+    assert_eq!(run(&["-c", "rm -rf /srv/tos-elsewhere"]).code, Some(126));
+    bench.write("x.sh", "echo script $1\n");
+    assert_eq!(run(&["x.sh", "one"]).stdout, "script one\n");
+    let typed = run(&[]);
+    assert_eq!(typed.code, Some(2));
+    assert!(typed.stderr.contains("cannot be judged"), "{typed:?}");
+}
+
+#[test]
+fn secrets_of_the_environment_do_not_reach_the_command_or_the_log() {
+    let bench = Bench::new();
+    let mut command = bench.command(&[
+        "exec",
+        "--set",
+        "sandbox.level=off",
+        "-c",
+        "echo [$DEPLOY_TOKEN]",
+    ]);
+    command.env("DEPLOY_TOKEN", "very-secret-value-1234567");
+    let ended = crate::bench::ended(&mut command);
+    assert_eq!(ended.stdout, "[]\n", "{ended:?}");
+}
