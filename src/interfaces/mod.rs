@@ -1,4 +1,5 @@
-//! Where tos meets people and programs: the command line and the reports it prints.
+//! Where tos meets people and programs: the command line, the reports it prints, the API and the page.
 
 pub mod cli;
+pub mod http;
 pub mod report;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 pub mod agent_runners;
 pub mod approvals;
+pub mod board;
 pub mod checkpoints;
 pub mod clock;
 pub mod drill_site;
