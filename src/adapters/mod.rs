@@ -25,6 +25,7 @@ pub mod process;
 pub mod sandbox;
 pub mod schedules;
 pub mod self_process;
+pub mod service_token;
 pub mod signals;
 pub mod state_folder;
 pub mod temporary;

@@ -108,14 +108,14 @@ pub async fn serve(
     }
     drop(listener);
     // Followers of events never end by themselves; the others get a moment.
-    let _ = tokio::time::timeout(Duration::from_secs(2), graceful.shutdown()).await;
+    drop(tokio::time::timeout(Duration::from_secs(2), graceful.shutdown()).await);
     Ok(())
 }
 
 async fn turn_away(mut stream: TcpStream, is_tls: bool) {
     if !is_tls {
-        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(FULL)).await;
-        let _ = stream.shutdown().await;
+        drop(tokio::time::timeout(Duration::from_secs(1), stream.write_all(FULL)).await);
+        drop(stream.shutdown().await);
     }
 }
 
@@ -133,7 +133,7 @@ async fn converse<S>(
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     // What a client does wrong is its own matter.
-    let _ = watcher.watch(connection).await;
+    drop(watcher.watch(connection).await);
 }
 
 #[cfg(test)]

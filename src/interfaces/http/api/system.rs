@@ -454,7 +454,7 @@ pub(super) async fn preflight(
 }
 
 /// What should be started, by what is there to do.
-pub(in crate::interfaces::http) fn recommend(board: &Board, has_requirement: bool) -> Preflight {
+fn recommend(board: &Board, has_requirement: bool) -> Preflight {
     let count = |status| board.count(status);
     let awaiting_judge = board.count_blocked(BlockReason::AwaitingJudge);
     let (queued, running) = (count(TaskStatus::Queued), count(TaskStatus::Running));

@@ -1,7 +1,5 @@
 //! `/tasks`: what is asked for, where it stands, when it goes on and why it does not.
 
-use std::str::FromStr;
-
 use axum::{
     Json,
     extract::State,
@@ -416,9 +414,4 @@ pub(super) async fn requeue(
 ) -> Result<Json<DoneView>, ApiError> {
     let step = requeueing(number(&id)?, &input.note);
     Ok(done(service.submit(step).await?))
-}
-
-/// Reads the number of a task.
-pub(in crate::interfaces::http) fn task_id(text: &str) -> Result<TaskId, ApiError> {
-    TaskId::from_str(text).map_err(ApiError::invalid)
 }
