@@ -10,6 +10,7 @@
 
 pub mod agent;
 pub mod board;
+pub mod browser;
 pub mod clock;
 pub mod doctor;
 pub mod drill;
@@ -27,6 +28,7 @@ pub mod process;
 pub mod sandbox;
 pub mod schedules;
 pub mod self_process;
+pub mod service_token;
 pub mod signals;
 pub mod state_folder;
 pub mod temporary;

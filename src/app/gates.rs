@@ -385,7 +385,11 @@ impl TaskServiceFactory for AppContext {
     }
 
     fn board_services(&self, global: &GlobalArgs) -> Result<BoardServices, CliError> {
-        service::board_services(&files::canonical(&self.root(global)))
+        service::board_services(self, global)
+    }
+
+    fn open_in_browser(&self, address: &str) -> bool {
+        crate::adapters::browser::open(address, &self.texts)
     }
 
     fn rebuild_board(&self, global: &GlobalArgs) -> Result<(u64, Option<String>), CliError> {

@@ -4,6 +4,7 @@
 //! commands ask for, `sample` holds the files of the sample job.
 
 mod adapter_options;
+mod board_access;
 mod commands;
 mod confinement;
 mod context;

@@ -1,14 +1,23 @@
 //! Builds what the service needs: its board, its merges, its logs.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use crate::{
     adapters::{
         board::{LogFiles, SqliteBoard},
+        clock::SystemClock,
         files, git,
         job::store::StoreLock,
     },
-    interfaces::cli::{exit::CliError, task_services::BoardServices},
+    app::{board_access::ServiceBoard, context::AppContext},
+    config::gates,
+    interfaces::cli::{
+        args::GlobalArgs,
+        exit::CliError,
+        services::ServiceFactory as _,
+        task_services::{BoardServices, TaskServiceFactory as _},
+    },
+    ports::board::BoardAccess,
 };
 
 /// The database, from the root.
@@ -18,20 +27,74 @@ fn told(error: crate::ports::board_store::Error) -> CliError {
     CliError::NotDone(error.0)
 }
 
-/// Opens the board of a root. Whoever calls this holds the lock of the root.
-pub(super) fn board_services(root: &Path) -> Result<BoardServices, CliError> {
-    let worktrees = git::GitWorktrees::open(root);
-    let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
+/// Returns 64 hexadecimal digits that nobody can guess.
+fn fresh_secret() -> io::Result<String> {
     let mut bytes = [0_u8; 32];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
-        |error| CliError::NotDone(format!("there is no randomness for a token: {error}")),
-    )?;
-    let token = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect())
+}
+
+/// Returns the token of a root, which stays the same so that browsers stay signed in; only the user can read its file.
+fn kept_token(root: &Path) -> Result<String, CliError> {
+    let path = root.join(".tos/service-token");
+    let text = files::read(&path).and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.map(|text| text.trim().to_owned());
+    let is_token = |text: &String| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(token) = text.filter(is_token) {
+        return Ok(token);
+    }
+    let failed =
+        |error: &dyn std::fmt::Display| CliError::NotDone(format!("no token can be kept: {error}"));
+    let token = fresh_secret().map_err(|error| failed(&error))?;
+    files::write_secret(&path, &token).map_err(|error| failed(&error))?;
+    Ok(token)
+}
+
+/// Opens the board of a root. Whoever calls this holds the lock of the root.
+pub(super) fn board_services(
+    context: &AppContext,
+    global: &GlobalArgs,
+) -> Result<BoardServices, CliError> {
+    let root = files::canonical(&context.root(global));
+    let worktrees = git::GitWorktrees::open(&root);
+    let worktrees = Arc::new(worktrees.map_err(|error| CliError::Setup(error.to_string()))?);
+    let token = kept_token(&root)?;
+    let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
+    let (gates, here, ledger) = (
+        gates::load(&root)?,
+        context.here(global)?,
+        context.ledger(global)?,
+    );
+    let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
+    let store = Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?);
+    let access = {
+        let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
+        move |handle| {
+            Arc::new(ServiceBoard {
+                handle,
+                logs,
+                merges,
+                ledger,
+                clock: Arc::new(SystemClock::new()),
+                gates: Arc::new(gates),
+                here,
+                redactor,
+                environment,
+                root,
+            }) as Arc<dyn BoardAccess>
+        }
+    };
     Ok(BoardServices {
-        store: Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?),
-        merges: Arc::new(worktrees),
-        logs: Arc::new(LogFiles::new(root.join(".tos/board-logs"))),
+        store,
+        merges: worktrees,
+        logs,
         token,
+        fresh_secret: Arc::new(fresh_secret),
+        access: Box::new(access),
     })
 }
 
@@ -47,7 +110,7 @@ fn existing(root: &Path) -> Result<SqliteBoard, CliError> {
 }
 
 fn locked(root: &Path, command: &str) -> Result<StoreLock, CliError> {
-    StoreLock::take(&root.join(".tos/task.lock"), command)
+    StoreLock::acquire(&root.join(".tos/task.lock"), command)
         .map_err(|held| CliError::NotDone(held.to_string()))
 }
 

@@ -15,6 +15,23 @@ use crate::{
 
 /// The file, from the root.
 pub const FILE: &str = "config/service.toml";
+/// Settings that were changed while the service ran, from the root; they win over the file.
+pub const KEPT: &str = ".tos/service-settings.toml";
+
+/// Reads the settings that were changed while the service ran; a file that is none counts as empty.
+pub fn kept_settings(root: &Path) -> BTreeMap<String, String> {
+    let text = files::read_text(&root.join(KEPT)).unwrap_or_default();
+    toml::from_str(&text).unwrap_or_default()
+}
+
+/// Returns the text of such a file.
+pub fn kept_text(settings: &BTreeMap<String, String>) -> String {
+    let head = "# Written by `tos serve` when settings are changed on its page or by its API.\n";
+    let lines = settings
+        .iter()
+        .map(|(name, value)| format!("{name} = {value:?}\n"));
+    head.to_owned() + &lines.collect::<String>()
+}
 
 /// What the service is told.
 #[derive(Debug, Clone)]
@@ -68,7 +85,12 @@ pub fn load(
             path.display()
         )
     })?;
-    parse(&text, environment).map_err(|why| format!("{FILE}: {why}"))
+    parse(&text, &kept_settings(root), environment).map_err(|why| format!("{FILE}: {why}"))
+}
+
+/// Reads a file in PEM that the command line names; the error names the file.
+pub fn read_pem(path: &Path) -> Result<String, String> {
+    files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// What a file looks like.
@@ -76,6 +98,7 @@ const EXAMPLE: &str = "test_command = [\"cargo\", \"test\"]\n\n[agent]\nkind = \
 
 fn parse(
     text: &str,
+    kept: &BTreeMap<String, String>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<ServiceConfig, String> {
     let file: ServiceFile = toml::from_str(text).map_err(|error| error.to_string())?;
@@ -88,6 +111,11 @@ fn parse(
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
         settings.set(name, &value)?;
+    }
+    for (name, value) in kept {
+        settings
+            .set(name, value)
+            .map_err(|why| format!("{why} ({KEPT})"))?;
     }
     for key in KEYS {
         if let Some(value) = environment(key.name) {
@@ -119,18 +147,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_and_the_environment_wins() {
+    fn a_file_is_read_changes_win_over_it_and_the_environment_over_both() {
         let text = "test_command = ['sh', 'test.sh']\n[agent]\nkind = 'claude'\n[settings]\nWORKER_COUNT = 3\nJUDGE_COUNT = 2\n";
-        let read = parse(text, |name| (name == "JUDGE_COUNT").then(|| "4".to_owned())).unwrap();
-        assert_eq!((read.settings.workers, read.settings.judges), (3, 4));
+        let kept = BTreeMap::from([("WORKER_COUNT".to_owned(), "5".to_owned())]);
+        let read = parse(text, &kept, |name| {
+            (name == "JUDGE_COUNT").then(|| "4".to_owned())
+        })
+        .unwrap();
+        assert_eq!((read.settings.workers, read.settings.judges), (5, 4));
         for wrong in [
             "",
             "test_command = []\n[agent]\nkind='claude'",
             "test_command = ['a']\nnope = 1\n[agent]\nkind='claude'",
         ] {
-            assert!(parse(wrong, |_| None).is_err(), "{wrong}");
+            assert!(parse(wrong, &BTreeMap::new(), |_| None).is_err(), "{wrong}");
         }
         let unknown = "test_command = ['a']\n[agent]\nkind = 'claude'\n[settings]\nNOPE = 1\n";
-        assert!(parse(unknown, |_| None).unwrap_err().contains("NOPE"));
+        assert!(
+            parse(unknown, &BTreeMap::new(), |_| None)
+                .unwrap_err()
+                .contains("NOPE")
+        );
     }
 }

@@ -1,6 +1,6 @@
-//! Where tos meets people and programs: the command line and the reports it prints.
+//! Where tos meets people and programs: the command line, the reports it prints, the API and the page.
 
 pub mod cli;
-pub mod mcp;
 pub mod http;
+pub mod mcp;
 pub mod report;

@@ -30,6 +30,9 @@ pub trait BranchMerges: Send + Sync {
     /// Returns the files in which two commits differ.
     fn changed_files(&self, from: &str, to: &str) -> Result<Vec<String>, Error>;
 
+    /// Returns how two commits differ, as a unified diff.
+    fn diff(&self, from: &str, to: &str) -> Result<String, Error>;
+
     /// Moves a branch from one commit to another, if it is still there. A checkout of the branch goes along when it is
     /// clean, and keeps the branch from moving when it is not.
     fn publish(&self, branch: &str, expected: &str, commit: &str) -> MergeOutcome;

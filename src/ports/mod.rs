@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 pub mod agent_runners;
 pub mod approvals;
+pub mod board;
 pub mod board_store;
 pub mod branch_merges;
 pub mod checkpoints;

@@ -93,6 +93,8 @@ pub enum CliCommand {
     Hatch(crate::interfaces::cli::commands::processes::HatchArgs),
     /// Why a task of the service is where it is, and what changes that
     Why(crate::interfaces::cli::commands::board::WhyArgs),
+    /// Show the page of the service in a browser
+    Open(crate::interfaces::cli::commands::board::OpenArgs),
     /// Merge what waited for a clean checkout
     Merge,
     /// Run jobs, plans, task lists and nights at set times

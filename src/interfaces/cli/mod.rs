@@ -218,6 +218,7 @@ fn command_result(
         CliCommand::Proc(args) => commands::processes::main(args, global, services, printer),
         CliCommand::Hatch(args) => commands::processes::hatch_main(args, global, services, printer),
         CliCommand::Why(args) => commands::board::why_main(args, global, services, printer),
+        CliCommand::Open(args) => commands::board::open_main(args, global, services, printer),
         CliCommand::Merge => commands::board::merge_main(global, services, printer),
         CliCommand::Notify(args) => commands::notify::main(args, global, services, printer),
         CliCommand::Agents(args) => commands::agents::main(args, global, services, printer),

@@ -32,7 +32,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ),
     (
         "Service",
-        &["serve", "board", "why", "merge", "proc", "hatch"],
+        &["serve", "board", "why", "open", "merge", "proc", "hatch"],
     ),
     (
         "Safety",

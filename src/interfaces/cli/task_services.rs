@@ -13,8 +13,12 @@ use crate::{
         tasks::TaskList,
         validate::{CollectedChange, ValidationRules},
     },
-    interfaces::cli::{args::GlobalArgs, exit::CliError},
+    interfaces::{
+        cli::{args::GlobalArgs, exit::CliError},
+        http::options::SecretMaker,
+    },
     ports::{
+        board::BoardAccess,
         board_store::BoardStore,
         branch_merges::BranchMerges,
         drill_site::DrillSites,
@@ -23,7 +27,7 @@ use crate::{
         process_logs::ProcessLogs,
         schedules::Schedules,
     },
-    services::tasks::SessionPorts,
+    services::{board::BoardHandle, tasks::SessionPorts},
 };
 
 /// Builds what gates need.
@@ -91,6 +95,9 @@ pub trait TaskServiceFactory {
     /// Opens the board of the root, what merges for it, and its logs.
     fn board_services(&self, global: &GlobalArgs) -> Result<BoardServices, CliError>;
 
+    /// Shows an address in the user's browser; returns whether there is one.
+    fn open_in_browser(&self, address: &str) -> bool;
+
     /// Folds the events of the board anew; returns how many there are, and what differed and is put right.
     fn rebuild_board(&self, global: &GlobalArgs) -> Result<(u64, Option<String>), CliError>;
 
@@ -125,6 +132,10 @@ pub struct BoardServices {
     pub logs: Arc<dyn ProcessLogs>,
     /// A fresh secret for callers.
     pub token: String,
+    /// Makes secrets for the page: codes and sessions.
+    pub fresh_secret: SecretMaker,
+    /// Gives API and page their view of the running service.
+    pub access: Box<dyn FnOnce(BoardHandle) -> Arc<dyn BoardAccess> + Send>,
 }
 
 impl std::fmt::Debug for BoardServices {

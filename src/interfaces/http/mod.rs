@@ -1,91 +1,109 @@
-//! The HTTP API of the service: JSON over loopback, for whoever holds the token.
+//! The HTTP API and the page of the service, over the port [`crate::ports::board`] alone.
 //!
-//! Its only dependency is a [`BoardHandle`] and the logs. Dangers: a page of a foreign site must reach nothing, so each request
-//! needs the token and a host name of this machine, and there is no CORS.
+//! [`router`] puts together what guards, what answers programs and what answers people; [`serve`](serve::serve) keeps
+//! connections within their limits. Secure by default: nothing is answered to another name than this machine's, to another
+//! origin, or to somebody who is not signed in.
 
-mod answers;
-mod routes;
+mod api;
+mod error;
+mod extract;
+pub mod options;
+mod page;
+mod security;
+pub mod serve;
+mod state;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
-    response::Response,
+    extract::{Request, State},
+    http::{Method, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
 };
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
-use crate::{ports::process_logs::ProcessLogs, services::board::BoardHandle};
+pub use options::HttpOptions;
 
-pub use answers::ApiError;
+use crate::ports::board::BoardAccess;
 
-/// The largest body that is read, in bytes.
-const LARGEST: usize = 1024 * 1024;
+use error::ApiError;
+use state::Service;
 
-/// What requests are answered from.
-#[derive(Clone)]
-pub struct ApiState {
-    /// The board.
-    pub handle: BoardHandle,
-    /// The logs of processes.
-    pub logs: Arc<dyn ProcessLogs>,
-    /// What a caller has to know.
-    pub token: Arc<str>,
+/// Returns everything that the service answers.
+pub fn router(board: Arc<dyn BoardAccess>, options: HttpOptions) -> Router {
+    let service = Service::new(board, options);
+    let (api, description) = api::router();
+    let routes = api
+        .merge(page::router())
+        .route(
+            "/openapi.json",
+            axum::routing::get(move || async move { axum::Json(description) }),
+        )
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method);
+    routes
+        .layer(CatchPanicLayer::custom(|_| broken().into_response()))
+        .layer(middleware::from_fn_with_state(
+            service.clone(),
+            security::guard::guard,
+        ))
+        .layer(middleware::from_fn_with_state(service.clone(), for_people))
+        .layer(CompressionLayer::new())
+        .with_state(service)
 }
 
-impl std::fmt::Debug for ApiState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiState").finish_non_exhaustive()
+/// Returns the description of the API, as OpenAPI 3.1.
+pub fn description() -> utoipa::openapi::OpenApi {
+    api::router().1
+}
+
+async fn unknown(request: Request) -> ApiError {
+    ApiError::not_found(format!(
+        "{} does not exist",
+        request.uri().path().escape_debug()
+    ))
+    .hint("`/openapi.json` names every route")
+}
+
+async fn wrong_method(method: Method) -> ApiError {
+    ApiError::new(
+        axum::http::StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        format!("{method} is not possible here"),
+        "`/openapi.json` names every route",
+    )
+}
+
+fn broken() -> ApiError {
+    ApiError::new(
+        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "a fault in tos: the request could not be answered",
+        "the log of the service says more; please report it",
+    )
+}
+
+/// Shows an error as a page to those who read pages.
+async fn for_people(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let accept = request.headers().get(header::ACCEPT);
+    let reads_pages = accept
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    let view = page::view::View::of(&service, request.headers(), request.uri());
+    let mut response = next.run(request).await;
+    let error = response.extensions_mut().remove::<ApiError>();
+    let Some(error) = error.filter(|_| reads_pages) else {
+        return response;
+    };
+    let (parts, _) = response.into_parts();
+    let page = page::sign_in::error_page(&view, &error);
+    let mut shown = (parts.status, axum::response::Html(page)).into_response();
+    for (name, value) in &parts.headers {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            shown.headers_mut().insert(name, value.clone());
+        }
     }
-}
-
-/// Returns the API.
-pub fn router(state: ApiState) -> Router {
-    routes::all()
-        .layer(from_fn_with_state(state.clone(), guard))
-        .layer(DefaultBodyLimit::max(LARGEST))
-        .with_state(state)
-}
-
-/// Lets through whoever holds the token and asked for this machine by a name of its own.
-async fn guard(
-    State(state): State<ApiState>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    admitted(request.headers(), &state.token)?;
-    Ok(next.run(request).await)
-}
-
-fn admitted(headers: &HeaderMap, token: &str) -> Result<(), ApiError> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            "the request is for another host",
-            "use 127.0.0.1",
-        ));
-    }
-    let given = text(header::AUTHORIZATION)
-        .and_then(|text| text.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    if !same(given.as_bytes(), token.as_bytes()) {
-        return Err(ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "the token is missing or wrong",
-            "it stands in .tos/serve.json, which only you can read",
-        ));
-    }
-    Ok(())
-}
-
-/// Compares without telling by its time where the difference is.
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let differences = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
-    one.len() == other.len() && differences == 0
+    shown
 }

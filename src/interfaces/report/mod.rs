@@ -2,7 +2,7 @@
 
 pub mod job;
 pub mod night;
-mod page;
+pub(in crate::interfaces) mod page;
 pub mod plan;
 pub mod printer;
 

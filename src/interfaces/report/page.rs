@@ -5,7 +5,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 
-const STYLE: &str = include_str!("plan.css");
+/// Colours, cards, tables, badges: what reports and the page of the service have in common.
+pub(in crate::interfaces) const STYLE: &str = include_str!("plan.css");
 
 /// Returns the text of a page.
 pub(super) fn page(title: &str, body: &Markup) -> String {
@@ -26,7 +27,7 @@ pub(super) fn page(title: &str, body: &Markup) -> String {
 }
 
 /// Returns text in which control characters are seen; line ends and tabs stay.
-pub(super) fn text(text: &str) -> String {
+pub(in crate::interfaces) fn text(text: &str) -> String {
     let visible = |c: char| {
         if c.is_control() && c != '\t' && c != '\n' {
             '\u{fffd}'
@@ -38,7 +39,7 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// The figures at the head of a page: values and what they count.
-pub(super) fn facts(facts: &[(String, &str)]) -> Markup {
+pub(in crate::interfaces) fn facts(facts: &[(String, &str)]) -> Markup {
     html! {
         div.facts {
             @for (value, name) in facts { div { b { (text(value)) } span { (name) } } }
@@ -47,12 +48,12 @@ pub(super) fn facts(facts: &[(String, &str)]) -> Markup {
 }
 
 /// A word in the colour of what it means.
-pub(super) fn badge(class: &str, word: &str) -> Markup {
+pub(in crate::interfaces) fn badge(class: &str, word: &str) -> Markup {
     html! { span class={ "badge " (class) } { (word) } }
 }
 
 /// A table in a card that scrolls; `columns` are names, with `true` for numbers.
-pub(super) fn table(columns: &[(&str, bool)], rows: &impl Render) -> Markup {
+pub(in crate::interfaces) fn table(columns: &[(&str, bool)], rows: &impl Render) -> Markup {
     html! {
         div class="card scroll" {
             table {

@@ -129,7 +129,7 @@ fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
         tasks: vec![guarded],
         ..context.list.clone()
     };
-    let faults = list.faults();
+    let faults = list.validation_errors();
     if faults.is_empty() {
         Ok(list)
     } else {

@@ -17,7 +17,7 @@ use crate::{
         },
     },
     domain::{
-        checkpoint::shown_path,
+        checkpoint::display_path,
         guard::checkpoint::{CheckpointRecord, GuardCheckpoint},
         ledger::chain::sha256,
     },
@@ -179,7 +179,7 @@ impl CheckpointStore {
             number,
             commit: commit.to_string(),
             record,
-            files: files.keys().map(|path| shown_path(path)).collect(),
+            files: files.keys().map(|path| display_path(path)).collect(),
         })
     }
 

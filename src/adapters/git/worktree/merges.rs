@@ -116,6 +116,20 @@ impl BranchMerges for GitWorktrees {
         self.told(&words).map(MergeResult::Merged)
     }
 
+    fn diff(&self, from: &str, to: &str) -> Done<String> {
+        let plain = [
+            "-c",
+            "core.quotePath=false",
+            "diff",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+        ];
+        let mut words = plain.to_vec();
+        words.extend([from, to]);
+        self.told(&words)
+    }
+
     fn changed_files(&self, from: &str, to: &str) -> Done<Vec<String>> {
         let words = [
             "-c",

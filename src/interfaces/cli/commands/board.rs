@@ -151,21 +151,21 @@ pub fn main(
         .unwrap_or_else(|| "cli".to_owned());
     match &args.verb {
         Verb::Add(add) => {
-            let task = ask("POST", "/tasks", spec(add, &by))?;
+            let answer = ask("POST", "/tasks", spec(add, &by))?;
+            let (id, title) = (&answer["task"]["id"], &answer["task"]["title"]);
+            let known = if answer["created"] == false {
+                " (it was there already)"
+            } else {
+                ""
+            };
             printer.line(&format!(
-                "task-{}: {}",
-                task["id"],
-                task["spec"]["title"].as_str().unwrap_or_default()
+                "task-{id}: {}{known}",
+                title.as_str().unwrap_or_default()
             ));
-            printer.document(&task);
+            printer.document(&answer);
         }
         Verb::List { status } => {
-            let query = status
-                .as_ref()
-                .map(|status| format!("?status={}", in_path(status)))
-                .unwrap_or_default();
-            let answer = ask("GET", &format!("/tasks{query}"), Value::Null)?;
-            list(&answer, printer);
+            list(&all_tasks(&ask, status.as_deref())?, printer);
         }
         Verb::Show { task } => {
             let answer = ask("GET", &format!("/tasks/{}", in_path(task)), Value::Null)?;
@@ -177,7 +177,7 @@ pub fn main(
         Verb::Cancel { task, reason } => {
             let path = format!("/tasks/{}/cancel", in_path(task));
             told(
-                &ask("POST", &path, json!({ "reason": reason, "by": by }))?,
+                &ask("POST", &path, json!({ "note": reason }))?,
                 "cancelled",
                 printer,
             );
@@ -185,17 +185,17 @@ pub fn main(
         Verb::Requeue { task, note } => {
             let path = format!("/tasks/{}/requeue", in_path(task));
             told(
-                &ask("POST", &path, json!({ "note": note, "by": by }))?,
+                &ask("POST", &path, json!({ "note": note }))?,
                 "back in the queue",
                 printer,
             );
         }
         Verb::Questions => {
-            let answer = ask("GET", "/approvals", Value::Null)?;
+            let answer = ask("GET", "/approvals?open=true&limit=500", Value::Null)?;
             for one in answer["approvals"].as_array().into_iter().flatten() {
                 let question = one["question"].as_str().unwrap_or_default();
                 printer.line(&format!(
-                    "{}: {question}  (tos board allow {})",
+                    "{}: {question}  (tos board allow {}, or deny)",
                     one["id"], one["id"]
                 ));
             }
@@ -204,29 +204,25 @@ pub fn main(
         Verb::Allow { question } | Verb::Deny { question } => {
             let allow = matches!(args.verb, Verb::Allow { .. });
             let path = format!("/approvals/{}", in_path(question));
-            let answer = ask("POST", &path, json!({ "allow": allow, "by": by }))?;
+            let answer = ask("POST", &path, json!({ "allow": allow }))?;
             told(&answer, if allow { "allowed" } else { "denied" }, printer);
         }
         Verb::Hold { reason } => {
             told(
-                &ask(
-                    "POST",
-                    "/system/hold",
-                    json!({ "reason": reason, "by": by }),
-                )?,
+                &ask("POST", "/system/hold", json!({ "reason": reason }))?,
                 "nothing new is started",
                 printer,
             );
         }
         Verb::Resume => {
             told(
-                &ask("POST", "/system/resume", json!({ "by": by }))?,
+                &ask("POST", "/system/resume", Value::Null)?,
                 "new things are started again",
                 printer,
             );
         }
         Verb::Cleanup { yes, stop_first } => {
-            return cleanup(*yes, *stop_first, &by, global, services, printer);
+            return cleanup(*yes, *stop_first, global, services, printer);
         }
         Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
             return maintain(&args.verb, global, services, printer);
@@ -250,26 +246,51 @@ fn spec(add: &AddArgs, by: &str) -> Value {
         "priority": add.priority,
         "agent": add.agent,
         "key": add.key,
-        "test_command": add.test,
+        "testCommand": add.test,
         "dependencies": needs,
         "source": by,
     })
+}
+
+/// Collects the pages of the list, the oldest task first.
+fn all_tasks(
+    ask: &dyn Fn(&str, &str, Value) -> Result<Value, CliError>,
+    status: Option<&str>,
+) -> Result<Value, CliError> {
+    let status = status.map(|status| format!("&status={}", in_path(status)));
+    let status = status.unwrap_or_default();
+    let mut tasks: Vec<Value> = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = ask(
+            "GET",
+            &format!("/tasks?limit=500{status}{cursor}"),
+            Value::Null,
+        )?;
+        tasks.extend(page["tasks"].as_array().into_iter().flatten().cloned());
+        let Some(next) = page["nextCursor"].as_str() else {
+            break;
+        };
+        cursor = format!("&cursor={}", in_path(next));
+    }
+    tasks.reverse();
+    Ok(json!({ "tasks": tasks }))
 }
 
 fn list(answer: &Value, printer: &Printer) {
     for task in answer["tasks"].as_array().into_iter().flatten() {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut status = word(&task["status"]);
-        if let Some(reason) = task["block"].as_str() {
+        if let Some(reason) = task["blockReason"].as_str() {
             status = format!("{status} ({reason})");
         }
-        if let Some(wait) = task["retry"]["in_ms"].as_u64() {
-            status = format!("{status}, in {}", duration_words(wait.div_ceil(1000)));
+        if let Some(wait) = task["retry"]["retryInSeconds"].as_u64() {
+            status = format!("{status}, in {}", duration_words(wait));
         }
         printer.line(&format!(
             "{:>4}  {status:<28}  {}",
             task["id"].to_string(),
-            word(&task["spec"]["title"])
+            word(&task["title"])
         ));
     }
     printer.document(answer);
@@ -277,14 +298,13 @@ fn list(answer: &Value, printer: &Printer) {
 
 /// Tells what was answered: that it is done, or that it was so already.
 pub(super) fn told(answer: &Value, done: &str, printer: &Printer) {
-    printer.line(answer["detail"].as_str().unwrap_or(done));
+    printer.line(answer["message"].as_str().unwrap_or(done));
     printer.document(answer);
 }
 
 fn cleanup(
     yes: bool,
     stop_first: bool,
-    by: &str,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
@@ -303,7 +323,7 @@ fn cleanup(
     let answer = client.ask(
         "POST",
         "/system/cleanup",
-        &json!({ "stop_first": stop_first, "by": by }),
+        &json!({ "stopFirst": stop_first }),
     )?;
     printer.line(&format!(
         "removed {} tasks, {} runs, {} judgements; the backup is {}",
@@ -350,23 +370,26 @@ pub fn why_main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
-    let why = client.ask(
+    let answer = client.ask(
         "GET",
-        &format!("/tasks/{}/why", in_path(&args.task)),
+        &format!("/tasks/{}", in_path(&args.task)),
         &Value::Null,
     )?;
-    let now = services.clock().now().timestamp_millis();
+    let now = services.clock().now();
+    let task = &answer["task"];
     printer.line(&format!(
         "task-{} is {}",
-        why["task"],
-        why["status"].as_str().unwrap_or_default()
+        task["id"],
+        task["status"].as_str().unwrap_or_default()
     ));
-    for sentence in why["sentences"].as_array().into_iter().flatten() {
+    for sentence in answer["why"].as_array().into_iter().flatten() {
         let word = |name: &str| sentence[name].as_str().unwrap_or_default();
-        let at = sentence["at"].as_i64().map(|at| {
-            let left = u64::try_from((at - now).max(0)).unwrap_or_default();
-            format!(", in {}", duration_words(left.div_ceil(1000)))
-        });
+        let at = chrono::DateTime::parse_from_rfc3339(word("at"))
+            .ok()
+            .map(|at| {
+                let left = u64::try_from((at - now).num_milliseconds().max(0)).unwrap_or_default();
+                format!(", in {}", duration_words(left.div_ceil(1000)))
+            });
         printer.line(&format!(
             "  {} [{}{}]",
             word("text"),
@@ -377,7 +400,7 @@ pub fn why_main(
             printer.line(&format!("    {}", word("remedy")));
         }
     }
-    printer.document(&why);
+    printer.document(&json!({ "task": task, "why": answer["why"] }));
     Ok(CliExit::Success)
 }
 
@@ -388,11 +411,38 @@ pub fn merge_main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
-    let answer = client.ask("POST", "/merges/retry", &json!({ "by": "tos merge" }))?;
+    let answer = client.ask("POST", "/system/merges/retry", &Value::Null)?;
     told(
         &answer,
         "the waiting merges are tried now; `tos board list` shows what came of it",
         printer,
     );
+    Ok(CliExit::Success)
+}
+
+/// Options of `tos open`.
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    /// Only print the address
+    #[arg(long)]
+    print: bool,
+}
+
+/// Shows the page of the service, signed in by a code that works once.
+pub fn open_main(
+    args: &OpenArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let client = ServiceClient::find(global, services)?;
+    let answer = client.ask("POST", "/sign-in/codes", &Value::Null)?;
+    let path = answer["path"].as_str().unwrap_or("/");
+    let address = format!("http://{}{path}", client.address());
+    if args.print || !services.open_in_browser(&address) {
+        printer.line(&address);
+        printer.note("open it in a browser within two minutes; it signs one browser in, once");
+    }
+    printer.document(&json!({ "address": address }));
     Ok(CliExit::Success)
 }

@@ -79,9 +79,6 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
-    let by = services
-        .variable("USER")
-        .unwrap_or_else(|| "cli".to_owned());
     match &args.verb {
         ProcVerb::List => {
             let answer = client.ask("GET", "/system/processes", &Value::Null)?;
@@ -99,42 +96,55 @@ pub fn main(
         ProcVerb::Start { name, requirement } => {
             let content = match requirement {
                 Some(file) => Some(
-                    task_list::text(file).map_err(|error| CliError::Setup(error.to_string()))?,
+                    task_list::read_text(file)
+                        .map_err(|error| CliError::Setup(error.to_string()))?,
                 ),
                 None => None,
             };
             let path = format!("/system/processes/{}/start", in_path(name));
-            told(
-                &client.ask("POST", &path, &json!({ "content": content, "by": by }))?,
-                "started",
-                printer,
-            );
+            let body = content.map_or(Value::Null, |content| json!({ "content": content }));
+            told(&client.ask("POST", &path, &body)?, "started", printer);
         }
         ProcVerb::Stop { name } => {
             let path = format!("/system/processes/{}/stop", in_path(name));
             told(
-                &client.ask("POST", &path, &json!({ "by": by }))?,
+                &client.ask("POST", &path, &Value::Null)?,
                 "stopped",
                 printer,
             );
         }
         ProcVerb::StopAll => {
-            let answer = client.ask("POST", "/system/processes/stop-all", &json!({ "by": by }))?;
+            let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
             printer.line(&format!(
                 "{} processes stopped, {} runs cancelled, {} tasks back in the queue",
-                answer["stopped"], answer["cancelled_runs"], answer["requeued_tasks"]
+                answer["stopped"], answer["cancelledRuns"], answer["requeuedTasks"]
             ));
             printer.document(&answer);
         }
         ProcVerb::Logs { name } => {
-            let path = name.as_ref().map_or_else(
-                || "/logs/all".to_owned(),
-                |name| format!("/logs/agents/{}", in_path(name)),
-            );
-            let answer = client.ask("GET", &path, &Value::Null)?;
-            for line in answer["lines"].as_array().into_iter().flatten() {
-                printer.line(line.as_str().unwrap_or_default());
-            }
+            let answer = match name {
+                Some(name) => {
+                    let path = format!("/logs/processes/{}?lines=2000", in_path(name));
+                    let answer = client.ask("GET", &path, &Value::Null)?;
+                    for line in answer["log"].as_str().unwrap_or_default().lines() {
+                        printer.line(line);
+                    }
+                    answer
+                }
+                None => {
+                    let answer = client.ask("GET", "/logs/all", &Value::Null)?;
+                    for entry in answer["entries"].as_array().into_iter().flatten() {
+                        let word = |name: &str| entry[name].as_str().unwrap_or_default();
+                        printer.line(&format!(
+                            "{} {:<14} {}",
+                            word("timestamp"),
+                            word("source"),
+                            word("line")
+                        ));
+                    }
+                    answer
+                }
+            };
             printer.document(&answer);
         }
     }
@@ -149,9 +159,6 @@ pub fn hatch_main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
-    let source = services
-        .variable("USER")
-        .unwrap_or_else(|| "cli".to_owned());
     match args.verb {
         HatchVerb::Status => {
             let hatch = client.ask("GET", "/system/hatch", &Value::Null)?;
@@ -167,19 +174,11 @@ pub fn hatch_main(
             printer.document(&hatch);
         }
         HatchVerb::Arm => {
-            let answer = client.ask(
-                "POST",
-                "/system/hatch",
-                &json!({ "armed": true, "source": source }),
-            )?;
+            let answer = client.ask("POST", "/system/hatch/arm", &Value::Null)?;
             told(&answer, "armed", printer);
         }
         HatchVerb::Disarm => {
-            let answer = client.ask(
-                "POST",
-                "/system/hatch",
-                &json!({ "armed": false, "source": source }),
-            )?;
+            let answer = client.ask("POST", "/system/hatch/disarm", &Value::Null)?;
             told(&answer, "disarmed", printer);
         }
     }

@@ -1,9 +1,11 @@
 //! `tos serve`: the service in the foreground, until it is asked to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{service as service_config, service::ServiceConfig},
@@ -33,6 +35,18 @@ pub struct ServeArgs {
     /// The port on loopback; the one of config/service.toml if absent, or any free one
     #[arg(long)]
     port: Option<u16>,
+    /// A further address to serve on, for a phone or another machine; it needs TLS
+    #[arg(long, value_name = "IP:PORT", requires = "tls_cert")]
+    listen: Option<SocketAddr>,
+    /// The certificate chain for TLS, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A name of this machine that browsers may use besides localhost; may be repeated
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
     /// How long running work may take to end when the service is stopped, in seconds
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     drain: u64,
@@ -64,8 +78,8 @@ pub fn main(
         printer.note(&line);
     }
     let port = args.port.unwrap_or(config.port);
-    let listener =
-        bind(port).map_err(|error| CliError::NotDone(format!("127.0.0.1:{port}: {error}")))?;
+    let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    let outer = outer_listener(args)?;
     let address = listener
         .local_addr()
         .map_err(|error| CliError::NotDone(error.to_string()))?;
@@ -77,7 +91,6 @@ pub fn main(
     let clock = Arc::clone(&task_services.tools.clock);
     let (handle, effects) =
         board::start(board_services.store, clock).map_err(|error| CliError::NotDone(error.0))?;
-    let logs = Arc::clone(&board_services.logs);
     let context = Arc::new(ServiceContext {
         instance: task_services.run.clone(),
         list: config.list,
@@ -86,26 +99,40 @@ pub fn main(
         start,
         tools: task_services.tools.clone(),
         merges: board_services.merges,
-        logs: Arc::clone(&logs),
+        logs: board_services.logs,
     });
     services.write_secret(global, ADDRESS, &document.to_string())?;
     printer.line(&format!(
-        "serving on http://{address}; `tos board add \"what to do\"` makes a task"
+        "serving on http://{address}; `tos open` shows the page, `tos board add \"what to do\"` makes a task"
     ));
+    if let Some((_, listener, _)) = &outer {
+        let told = listener
+            .local_addr()
+            .map_err(|error| CliError::NotDone(error.to_string()))?;
+        printer.line(&format!(
+            "and on https://{told}; sign in there with the token of .tos/service-token"
+        ));
+    }
     if config.settings.ask_before_start {
         printer.line("you are asked before each task; `tos board questions` lists what waits");
     }
-    let state = http::ApiState {
-        handle: handle.clone(),
-        logs,
-        token: board_services.token.as_str().into(),
+    let access = (board_services.access)(handle.clone());
+    let options = |is_tls| http::HttpOptions {
+        hosts: args.hosts.clone(),
+        is_tls,
+        ..http::HttpOptions::new(
+            board_services.token.as_str(),
+            Arc::clone(&board_services.fresh_secret),
+        )
     };
+    let mut listeners = vec![(options(false), listener, None)];
+    if let Some((is_tls, listener, tls)) = outer {
+        listeners.push((options(is_tls), listener, tls));
+    }
     let drain = Duration::from_secs(args.drain);
     let settings = config.settings;
     let served = services::block_on(services, move |stop| {
         Box::pin(async move {
-            let listener =
-                tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
             let configure = Input::Configure {
                 settings: Box::new(settings),
             };
@@ -113,10 +140,28 @@ pub fn main(
                 .submit(configure)
                 .await
                 .map_err(|error| error.to_string())?;
-            let server =
-                tokio::spawn(async move { axum::serve(listener, http::router(state)).await });
+            let (end, over) = tokio::sync::watch::channel(());
+            let mut servers = Vec::new();
+            for (options, listener, tls) in listeners {
+                let listener =
+                    TcpListener::from_std(listener).map_err(|error| error.to_string())?;
+                let router = http::router(Arc::clone(&access), options.clone());
+                let mut over = over.clone();
+                servers.push(tokio::spawn(async move {
+                    // The other end is dropped when the service is over.
+                    let over = async move { drop(over.changed().await) };
+                    http::serve::serve(listener, router, &options, tls, over).await
+                }));
+            }
+            drop((access, over));
             let ended = board::run(handle, effects, context, stop, drain).await;
-            server.abort();
+            drop(end);
+            for server in servers {
+                match server.await {
+                    Ok(Ok(())) | Err(_) => {}
+                    Ok(Err(error)) => return Err(format!("the API ended: {error}")),
+                }
+            }
             ended.map_err(|error| error.to_string())
         })
     });
@@ -127,10 +172,26 @@ pub fn main(
     Ok(CliExit::Success)
 }
 
-fn bind(port: u16) -> std::io::Result<std::net::TcpListener> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+/// Opens the further address, with what secures it.
+fn outer_listener(
+    args: &ServeArgs,
+) -> Result<Option<(bool, std::net::TcpListener, Option<TlsAcceptor>)>, CliError> {
+    let (Some(address), Some(certificate), Some(key)) =
+        (args.listen, &args.tls_cert, &args.tls_key)
+    else {
+        return Ok(None);
+    };
+    let read = |path: &PathBuf| service_config::read_pem(path).map_err(CliError::Setup);
+    let tls = http::serve::tls_of(read(certificate)?.as_bytes(), read(key)?.as_bytes());
+    let tls = tls.map_err(CliError::Setup)?;
+    http::serve::may_listen(address, true).map_err(CliError::Setup)?;
+    Ok(Some((true, bind(address)?, Some(tls))))
+}
+
+fn bind(address: SocketAddr) -> Result<std::net::TcpListener, CliError> {
+    std::net::TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| CliError::NotDone(format!("{address}: {error}")))
 }
 
 /// Returns what is known of here for the ledger; `attended` says that a person is asked before each task.
@@ -150,7 +211,7 @@ fn circumstances(
             )));
         }
     }
-    let hosts: Vec<String> = agents.iter().flat_map(|agent| agent.hosts()).collect();
+    let hosts: Vec<String> = agents.iter().flat_map(|agent| agent.required_hosts()).collect();
     let confined = task::confined_for(&hosts, config.list.sandbox, task_services, services)?;
     if config.list.sandbox == SandboxDemand::Require && confined.backend == "none" {
         return Err(task::refused(

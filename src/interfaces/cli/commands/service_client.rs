@@ -37,6 +37,11 @@ impl ServiceClient {
         })
     }
 
+    /// Returns where it listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks, and returns the document that is answered.
     pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, CliError> {
         let gone = |error: std::io::Error| {

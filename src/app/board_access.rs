@@ -1,0 +1,574 @@
+//! The board as API and page see it: the handle of the service, its logs, the repository, records of past work.
+//!
+//! Owns nothing: it reads what others write. Files are read beside the loop, so no request keeps another waiting. Danger:
+//! whatever is shown of a log has to go through the redactor first.
+
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::{
+    adapters::{files, plan::LocalPlanStore},
+    config::{gates::LoadedGates, service as service_config},
+    domain::{
+        board::{Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, RunId},
+        gates::{GateContext, eval},
+        night::{run_ids, summarise_run},
+        plan::state::TaskStatus,
+        redaction::Redactor,
+    },
+    interfaces::report::night,
+    ports::{
+        BoxFuture,
+        board::{
+            AccessError, BoardAccess, ClearedLogs, ConfigEntry, EventFeed, EventNotice, FeedNews,
+            LogLine, LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, Readiness,
+            SubmitError,
+        },
+        branch_merges::BranchMerges,
+        clock::Clock,
+        ledger::Ledger,
+        plan_store::PlanStore as _,
+        process_logs::ProcessLogs,
+    },
+    services::board::{self, BoardHandle},
+};
+
+/// The requirement of the planner, from the root.
+const REQUIREMENT: &str = ".tos/requirement.md";
+/// How many past works of a kind are shown.
+const PAST: usize = 50;
+/// The largest diff that is shown, in bytes.
+const LARGEST_DIFF: usize = 4 << 20;
+
+/// What API and page are answered from.
+#[derive(Clone)]
+pub(super) struct ServiceBoard {
+    pub(super) handle: BoardHandle,
+    pub(super) logs: Arc<dyn ProcessLogs>,
+    pub(super) merges: Arc<dyn BranchMerges>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) gates: Arc<LoadedGates>,
+    pub(super) here: GateContext,
+    pub(super) redactor: Redactor,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) root: PathBuf,
+}
+
+fn unavailable(error: impl std::fmt::Display) -> AccessError {
+    AccessError::Unavailable(error.to_string())
+}
+
+/// Does something that waits for a disk, beside the loop.
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AccessError> + Send + 'static,
+) -> Result<T, AccessError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(unavailable)?
+}
+
+struct Feed(broadcast::Receiver<board::EventNotice>);
+
+impl EventFeed for Feed {
+    fn next(&mut self) -> BoxFuture<'_, FeedNews> {
+        Box::pin(async move {
+            match self.0.recv().await {
+                Ok(notice) => FeedNews::Event(Box::new(EventNotice {
+                    seq: notice.seq,
+                    event: (*notice.event).clone(),
+                })),
+                Err(RecvError::Lagged(_)) => FeedNews::Missed,
+                Err(RecvError::Closed) => FeedNews::End,
+            }
+        })
+    }
+}
+
+/// Returns a piece of a text from an offset on, or its end, cut at whole letters.
+fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogPiece {
+    let total = text.len();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let begin = offset.map_or(total.saturating_sub(limit), |offset| {
+        usize::try_from(offset).unwrap_or(usize::MAX).min(total)
+    });
+    let begin = text.ceil_char_boundary(begin);
+    let end = text
+        .floor_char_boundary(begin.saturating_add(limit).min(total))
+        .max(begin);
+    LogPiece {
+        text: text.get(begin..end).unwrap_or_default().to_owned(),
+        offset: begin as u64,
+        next: end as u64,
+        total: total as u64,
+    }
+}
+
+/// Reads `TIME PROCESS TEXT`, as logs have it.
+fn line_of(source: &str, number: usize, line: &str) -> LogLine {
+    let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let at = chrono::DateTime::parse_from_rfc3339(first).ok();
+    let text = rest.strip_prefix(source).map_or(rest, str::trim_start);
+    LogLine {
+        at: at.map_or(0, |at| {
+            u64::try_from(at.timestamp_millis()).unwrap_or_default()
+        }),
+        source: source.to_owned(),
+        number: number as u64 + 1,
+        text: if at.is_some() { text } else { line }.to_owned(),
+    }
+}
+
+/// Puts the files of a run's folder together, each below its name.
+fn text_of_folder(folder: &Path) -> String {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    let texts = found.into_iter().filter_map(|path| {
+        let bytes = fs::read(&path).ok().filter(|bytes| !bytes.is_empty())?;
+        let name = path
+            .strip_prefix(folder)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
+        Some(format!(
+            "--- {name}\n{}\n",
+            String::from_utf8_lossy(&bytes).trim_end()
+        ))
+    });
+    texts.collect()
+}
+
+impl ServiceBoard {
+    /// Returns what a run printed: its folder once it is over, until then what its agent's log says since it began.
+    fn text_of_run(&self, id: RunId) -> Result<String, AccessError> {
+        let board = self.handle.snapshot();
+        let run = board.run(id);
+        let run = run.ok_or_else(|| AccessError::NotFound(format!("there is no {id}")))?;
+        let agent = run.agent.agent_name();
+        let lines = self.logs.tail(&agent, usize::MAX);
+        let own = lines.iter().enumerate().filter(|(number, line)| {
+            let at = line_of(&agent, *number, line).at;
+            at >= run.started_at && run.finished_at.is_none_or(|end| at <= end)
+        });
+        let mut text: String = own.map(|(_, line)| format!("{line}\n")).collect();
+        let place = Path::new(&run.log);
+        let is_inside = place
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if is_inside && !run.log.is_empty() {
+            text.push_str(&text_of_folder(&self.root.join(place)));
+        }
+        Ok(self.redactor.clean(&text))
+    }
+
+    fn lines_of_all(&self, since: Millis, limit: usize) -> Vec<LogLine> {
+        let mut all = Vec::new();
+        for name in self.logs.names() {
+            let lines = self.logs.tail(&name, limit);
+            let numbered = lines.iter().enumerate();
+            let lines = numbered.map(|(number, line)| line_of(&name, number, line));
+            all.extend(lines.filter(|line| line.at >= since));
+        }
+        all.sort_by(|a, b| (a.at, &a.source, a.number).cmp(&(b.at, &b.source, b.number)));
+        let mut all = all.split_off(all.len().saturating_sub(limit));
+        for line in &mut all {
+            line.text = self.redactor.clean(&line.text);
+        }
+        all
+    }
+
+    fn diff_of(&self, id: RunId) -> Result<String, AccessError> {
+        let board = self.handle.snapshot();
+        let run = board.run(id);
+        let run = run.ok_or_else(|| AccessError::NotFound(format!("there is no {id}")))?;
+        let kept = run.kept.as_ref().filter(|kept| !kept.commit.is_empty());
+        let kept = kept.ok_or_else(|| AccessError::NotFound(format!("{id} left no change")))?;
+        let diff = self
+            .merges
+            .diff(&kept.base, &kept.commit)
+            .map_err(unavailable)?;
+        let mut diff = self.redactor.clean(&diff);
+        if diff.len() > LARGEST_DIFF {
+            diff.truncate(diff.floor_char_boundary(LARGEST_DIFF));
+            diff.push_str("\n(the rest is left out)\n");
+        }
+        Ok(diff)
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let pair = self.environment.iter().find(|(known, _)| known == name);
+        pair.map(|(_, value)| value.as_str())
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        let board = self.handle.snapshot();
+        let (settings, usual) = (board.settings(), BoardSettings::default());
+        let kept = service_config::kept_settings(&self.root);
+        let entry = |key: &crate::domain::board::SettingKey| {
+            let value = settings.get(key.name);
+            let origin = if self.variable(key.name).is_some() {
+                "environment"
+            } else if kept.contains_key(key.name) {
+                service_config::KEPT
+            } else if value == usual.get(key.name) {
+                "default"
+            } else {
+                service_config::FILE
+            };
+            ConfigEntry {
+                name: key.name.to_owned(),
+                is_secret: false,
+                is_set: value.is_some(),
+                value,
+                origin: origin.to_owned(),
+                meaning: key.meaning.to_owned(),
+                restart: settings.concerned(key.impact),
+            }
+        };
+        KEYS.iter().map(entry).collect()
+    }
+
+    /// Keeps changed settings for the next start; what the environment sets is refused, because it would win again.
+    fn changed(&self, changes: &[(String, String)]) -> Result<BoardSettings, AccessError> {
+        let mut settings = self.handle.snapshot().settings().clone();
+        let mut kept = service_config::kept_settings(&self.root);
+        for (name, value) in changes {
+            if self.variable(name).is_some() {
+                return Err(AccessError::Invalid(format!(
+                    "{name} is set in the environment of the service, which would win again; change it there"
+                )));
+            }
+            settings.set(name, value).map_err(AccessError::Invalid)?;
+            kept.insert(name.clone(), value.clone());
+        }
+        let text = service_config::kept_text(&kept);
+        files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;
+        Ok(settings)
+    }
+
+    fn past_work(&self, kind: PastKind) -> Result<Vec<PastWork>, AccessError> {
+        match kind {
+            PastKind::PlanRuns => self.plan_runs(),
+            PastKind::Nights => self.nights(),
+            PastKind::Gates => self.tracks(),
+        }
+    }
+
+    fn plan_runs(&self) -> Result<Vec<PastWork>, AccessError> {
+        let store = LocalPlanStore;
+        let home = self.root.join(".tos/runs");
+        if !home.is_dir() {
+            return Ok(Vec::new());
+        }
+        let names = store.runs(&home).map_err(unavailable)?;
+        let past = names.into_iter().rev().take(PAST).map(|name| {
+            let run = store.open(&home, &name).ok();
+            let Some(state) = run.as_ref().and_then(|run| run.state().ok()) else {
+                let status = "DAMAGED".to_owned();
+                return PastWork {
+                    id: name,
+                    status,
+                    ..PastWork::default()
+                };
+            };
+            let is_open = matches!(state.status, TaskStatus::Running | TaskStatus::Pending);
+            let is_dead = is_open && !run.is_some_and(|run| run.is_live());
+            let status = if is_dead {
+                TaskStatus::Interrupted
+            } else {
+                state.status
+            };
+            let good = state.count(TaskStatus::Success);
+            PastWork {
+                id: name,
+                title: state.created.goal.clone().unwrap_or_default(),
+                status: status.name().to_owned(),
+                at: u64::try_from(state.created.at).ok(),
+                facts: vec![
+                    ("tasks".to_owned(), state.tasks.len().to_string()),
+                    ("succeeded".to_owned(), good.to_string()),
+                ],
+                text: String::new(),
+            }
+        });
+        Ok(past.collect())
+    }
+
+    fn nights(&self) -> Result<Vec<PastWork>, AccessError> {
+        let records = self.ledger.read().map_err(unavailable)?.records;
+        let runs = run_ids(&records);
+        let newest = runs.iter().rev().take(PAST);
+        let past = newest.filter_map(|run| {
+            let summary = summarise_run(&records, run)?;
+            let began = summary.sessions.first().map(|session| session.began);
+            Some(PastWork {
+                id: run.clone(),
+                title: summary.list.clone(),
+                status: summary.last_session_end().to_owned(),
+                at: began.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
+                facts: vec![
+                    ("tasks".to_owned(), summary.tasks.len().to_string()),
+                    ("retries".to_owned(), summary.retries.to_string()),
+                ],
+                text: night::text(&summary),
+            })
+        });
+        Ok(past.collect())
+    }
+
+    fn tracks(&self) -> Result<Vec<PastWork>, AccessError> {
+        let records = self.ledger.read().map_err(unavailable)?.records;
+        let here = GateContext {
+            at: self.clock.now(),
+            ..self.here.clone()
+        };
+        let report = eval(&self.gates.gates, &records, &here);
+        let holds = report.holds.join("\n");
+        let past = report.tracks.into_iter().map(|track| PastWork {
+            status: track.phase.clone(),
+            facts: track
+                .locked
+                .iter()
+                .map(|why| ("locked".to_owned(), why.clone()))
+                .collect(),
+            text: track
+                .gate
+                .and_then(|gate| serde_json::to_string_pretty(&gate).ok())
+                .unwrap_or_else(|| holds.clone()),
+            id: track.track,
+            title: track.title,
+            at: None,
+        });
+        Ok(past.collect())
+    }
+
+    fn checks(&self) -> Vec<Readiness> {
+        let check = |name: &str, result: Result<(), String>| Readiness {
+            name: name.to_owned(),
+            ok: result.is_ok(),
+            detail: result.err().unwrap_or_default(),
+        };
+        let repository = self.merges.current_branch().map(drop);
+        let probe = self.root.join(".tos/.ready");
+        let written = files::write(&probe, "").map_err(|error| error.to_string());
+        files::remove(&probe);
+        vec![
+            check("repository", repository.map_err(|error| error.0)),
+            check("state folder", written),
+        ]
+    }
+}
+
+impl BoardAccess for ServiceBoard {
+    fn now(&self) -> Millis {
+        self.handle.now()
+    }
+
+    fn submit(&self, input: Input) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+        Box::pin(async move {
+            self.handle
+                .submit(input)
+                .await
+                .map_err(|error| match error {
+                    board::SubmitError::Refused(refusal) => SubmitError::Refused(refusal),
+                    other @ (board::SubmitError::Store(_) | board::SubmitError::Ending) => {
+                        SubmitError::Unavailable(other.to_string())
+                    }
+                })
+        })
+    }
+
+    fn snapshot(&self) -> Arc<Board> {
+        self.handle.snapshot()
+    }
+
+    fn last_event(&self) -> u64 {
+        self.handle.snapshot().globals().events
+    }
+
+    fn subscribe(&self) -> Box<dyn EventFeed> {
+        Box::new(Feed(self.handle.subscribe()))
+    }
+
+    fn events_after(
+        &self,
+        seq: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<EventNotice>, AccessError>> {
+        Box::pin(async move {
+            let events = self.handle.events_after(seq, limit).await;
+            let events = events.map_err(unavailable)?.into_iter();
+            Ok(events
+                .map(|(seq, event)| EventNotice { seq, event })
+                .collect())
+        })
+    }
+
+    fn log(
+        &self,
+        source: LogSource,
+        offset: Option<u64>,
+        limit: u64,
+    ) -> BoxFuture<'_, Result<LogPiece, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || {
+            let text = match source {
+                LogSource::Run(run) => this.text_of_run(run)?,
+                LogSource::Process(name) => {
+                    let lines = this.logs.tail(&name.agent_name(), usize::MAX);
+                    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+                    this.redactor.clean(&text)
+                }
+            };
+            Ok(piece_of(&text, offset, limit))
+        }))
+    }
+
+    fn logs_of_all(
+        &self,
+        since: Millis,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<LogLine>, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || Ok(this.lines_of_all(since, limit))))
+    }
+
+    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || {
+            let board = this.handle.snapshot();
+            let processes = board.processes();
+            let live = processes.iter().filter(|process| process.status.is_live());
+            let up: Vec<String> = live.map(|process| process.name.agent_name()).collect();
+            let (truncated, removed) = this.logs.clear(&up);
+            Ok(ClearedLogs {
+                truncated,
+                removed,
+                failed: 0,
+            })
+        }))
+    }
+
+    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || this.diff_of(run)))
+    }
+
+    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || Ok(this.entries())))
+    }
+
+    fn configure(
+        &self,
+        changes: Vec<(String, String)>,
+    ) -> BoxFuture<'_, Result<Vec<ProcessName>, AccessError>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let settings = beside({
+                let this = this.clone();
+                move || this.changed(&changes)
+            });
+            let settings = Box::new(settings.await?);
+            let told = this.handle.submit(Input::Configure { settings }).await;
+            Ok(match told.map_err(unavailable)? {
+                Answer::Restart { processes } => processes,
+                _ => Vec::new(),
+            })
+        })
+    }
+
+    fn requirement(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+        let path = self.root.join(REQUIREMENT);
+        Box::pin(beside(move || {
+            let bytes = files::read(&path).unwrap_or_default();
+            String::from_utf8(bytes).map_err(|_| unavailable(format!("{REQUIREMENT} is no text")))
+        }))
+    }
+
+    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>> {
+        let path = self.root.join(REQUIREMENT);
+        Box::pin(beside(move || {
+            files::write(&path, &text).map_err(unavailable)
+        }))
+    }
+
+    /// A service ends what an earlier one left behind before it begins, and everything it starts itself dies with it; so
+    /// there is nothing left to be found here.
+    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>> {
+        Box::pin(async { Ok(OrphanCleanup::default()) })
+    }
+
+    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || this.past_work(kind)))
+    }
+
+    fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let checks = beside(move || Ok(this.checks())).await;
+            checks.unwrap_or_else(|error| {
+                vec![Readiness {
+                    name: "service".to_owned(),
+                    ok: false,
+                    detail: error.to_string(),
+                }]
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_a_text_follow_each_other_and_cut_no_letter() {
+        let text = "aä日b".repeat(10);
+        let (mut offset, mut read) = (0, String::new());
+        loop {
+            let piece = piece_of(&text, Some(offset), 5);
+            if piece.text.is_empty() {
+                break;
+            }
+            read.push_str(&piece.text);
+            offset = piece.next;
+        }
+        assert_eq!(read, text);
+        assert_eq!(piece_of(&text, None, 1).text, "b");
+        assert_eq!(piece_of(&text, Some(u64::MAX), 1).text, "");
+    }
+
+    #[test]
+    fn a_line_of_a_log_has_its_time_and_its_text() {
+        let line = line_of(
+            "judge-1",
+            0,
+            "2026-11-29T01:02:03.004+00:00 judge-1 approved",
+        );
+        assert_eq!(
+            (line.at, line.text.as_str()),
+            (1_795_914_123_004, "approved")
+        );
+        assert_eq!(line_of("x", 1, "  second part").text, "  second part");
+    }
+}

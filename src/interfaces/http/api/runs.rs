@@ -1,0 +1,279 @@
+//! `/runs`: attempts, what they said, what they left.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    domain::board::{Board, Run, RunId, RunStatus, TaskId},
+    interfaces::http::{
+        error::ApiError,
+        extract::{ApiPath, ApiPath2, ApiQuery, number},
+        state::Service,
+    },
+    ports::board::{AccessError, LogSource},
+};
+
+use super::{
+    answer::{DoneView, PageQuery, done, tagged},
+    tasks::{cancelling, read_word, requeueing},
+    wire::{RunView, SpendView},
+};
+
+/// How much of a log is shown with a run.
+const TAIL: u64 = 1024 * 1024;
+
+/// Which runs.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct RunQuery {
+    /// Only with this status.
+    status: Option<String>,
+    /// Only of this task.
+    task_id: Option<String>,
+    /// Only of this agent.
+    agent_id: Option<String>,
+    /// How many, up to 500; 100 when it is not said.
+    limit: Option<usize>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of runs, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RunPage {
+    /// The runs.
+    runs: Vec<RunView>,
+    /// Where the next page begins.
+    next_cursor: Option<String>,
+}
+
+/// A run with the end of its log and what it left.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RunDetail {
+    /// The run.
+    run: RunView,
+    /// The end of its log, up to 1 MiB.
+    log: String,
+    /// What it left.
+    artifacts: Vec<ArtifactView>,
+}
+
+/// Something a run left.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ArtifactView {
+    /// Its name among those of the run: commit, diff or log.
+    id: &'static str,
+    /// commit, diff or log.
+    r#type: &'static str,
+    /// The reference, commit or file.
+    r#ref: String,
+    /// Where its content is.
+    url: String,
+}
+
+/// What a run left.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ArtifactList {
+    /// All of it.
+    artifacts: Vec<ArtifactView>,
+}
+
+/// How many runs ended how, and what they used up.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RunStats {
+    /// All.
+    total: usize,
+    /// At work.
+    running: usize,
+    /// Left work for the judge.
+    success: usize,
+    /// Failed.
+    failed: usize,
+    /// Ended before they were over.
+    cancelled: usize,
+    /// What all used up.
+    spent: SpendView,
+}
+
+/// Lists runs.
+#[utoipa::path(get, path = "/runs", tag = "runs", params(RunQuery),
+    responses((status = 200, body = RunPage), (status = 304, description = "nothing changed")))]
+pub(super) async fn list(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    ApiQuery(query): ApiQuery<RunQuery>,
+) -> Result<Response, ApiError> {
+    let board = service.snapshot();
+    let status: Option<RunStatus> = query.status.as_deref().map_or(Ok(None), |text| {
+        read_word("status", text, "running, success, failed, cancelled").map(Some)
+    })?;
+    let task: Option<TaskId> = query
+        .task_id
+        .as_deref()
+        .map_or(Ok(None), |text| number(text).map(Some))?;
+    let agent = query.agent_id.as_deref();
+    let page = PageQuery {
+        limit: query.limit,
+        cursor: query.cursor.clone(),
+    };
+    let all = board.runs().rev().filter(|run| {
+        status.is_none_or(|status| run.status == status)
+            && task.is_none_or(|task| run.task == task)
+            && agent.is_none_or(|agent| {
+                run.agent.agent_name() == agent || run.agent.to_string() == agent
+            })
+    });
+    let (runs, next_cursor) = page.take(all, |run| run.id.0)?;
+    let body = RunPage {
+        runs: runs.into_iter().map(RunView::from).collect(),
+        next_cursor,
+    };
+    Ok(tagged(&headers, &body))
+}
+
+/// Counts runs.
+#[utoipa::path(get, path = "/runs/stats", tag = "runs", responses((status = 200, body = RunStats)))]
+pub(super) async fn stats(State(service): State<Service>) -> Json<RunStats> {
+    let board = service.snapshot();
+    let count = |status| board.runs().filter(|run| run.status == status).count();
+    Json(RunStats {
+        total: board.runs().count(),
+        running: count(RunStatus::Running),
+        success: count(RunStatus::Success),
+        failed: count(RunStatus::Failed),
+        cancelled: count(RunStatus::Cancelled),
+        spent: board.budget().total.into(),
+    })
+}
+
+fn known<'a>(board: &'a Board, id: &str) -> Result<&'a Run, ApiError> {
+    let id: RunId = number(id)?;
+    board
+        .run(id)
+        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+}
+
+fn artifacts(run: &Run) -> Vec<ArtifactView> {
+    let artifact = |id: &'static str, reference: String| ArtifactView {
+        id,
+        r#type: id,
+        r#ref: reference,
+        url: format!("/runs/{}/artifacts/{id}/content", run.id.0),
+    };
+    let mut all = Vec::new();
+    if let Some(kept) = &run.kept {
+        if !kept.commit.is_empty() {
+            all.push(artifact("commit", kept.commit.clone()));
+        }
+        all.push(artifact("diff", kept.reference.clone()));
+    }
+    all.push(artifact("log", run.log.clone()));
+    all
+}
+
+/// A log that is not there yet is empty.
+pub(in crate::interfaces::http) async fn tail(
+    service: &Service,
+    run: RunId,
+    limit: u64,
+) -> Result<String, ApiError> {
+    match service.board().log(LogSource::Run(run), None, limit).await {
+        Ok(piece) => Ok(piece.text),
+        Err(AccessError::NotFound(_)) => Ok(String::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Shows a run: why it failed, the end of its log, what it left.
+#[utoipa::path(get, path = "/runs/{id}", tag = "runs", params(("id" = String, Path, description = "its number")),
+    responses((status = 200, body = RunDetail)))]
+pub(super) async fn get(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    ApiPath(id): ApiPath,
+) -> Result<Response, ApiError> {
+    let board = service.snapshot();
+    let run = known(&board, &id)?;
+    let body = RunDetail {
+        run: run.into(),
+        log: tail(&service, run.id, TAIL).await?,
+        artifacts: artifacts(run),
+    };
+    Ok(tagged(&headers, &body))
+}
+
+/// Lists what a run left.
+#[utoipa::path(get, path = "/runs/{id}/artifacts", tag = "runs", params(("id" = String, Path, description = "its number")),
+    responses((status = 200, body = ArtifactList)))]
+pub(super) async fn list_artifacts(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+) -> Result<Json<ArtifactList>, ApiError> {
+    let board = service.snapshot();
+    let artifacts = artifacts(known(&board, &id)?);
+    Ok(Json(ArtifactList { artifacts }))
+}
+
+/// Returns something a run left, as text.
+#[utoipa::path(get, path = "/runs/{id}/artifacts/{artifact}/content", tag = "runs",
+    params(("id" = String, Path, description = "the run's number"), ("artifact" = String, Path, description = "commit, diff or log")),
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn content(
+    State(service): State<Service>,
+    ApiPath2(id, artifact): ApiPath2,
+) -> Result<Response, ApiError> {
+    let board = service.snapshot();
+    let run = known(&board, &id)?;
+    let text = match (artifact.as_str(), &run.kept) {
+        ("log", _) => tail(&service, run.id, TAIL).await?,
+        ("commit", Some(kept)) if !kept.commit.is_empty() => {
+            format!("{}\n", kept.commit)
+        }
+        ("diff", Some(_)) => service.board().diff(run.id).await?,
+        _ => {
+            return Err(
+                ApiError::not_found(format!("{} left nothing of this name", run.id))
+                    .hint(format!("`/runs/{}/artifacts` names what it left", run.id.0)),
+            );
+        }
+    };
+    Ok(plain(text))
+}
+
+/// Answers with text that no browser takes for a page.
+pub(super) fn plain(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+/// Ends a run; its task goes back to the queue. A run that has ended is never rewritten.
+#[utoipa::path(post, path = "/runs/{id}/cancel", tag = "runs", params(("id" = String, Path, description = "its number")),
+    responses((status = 200, body = DoneView)))]
+pub(super) async fn cancel(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+) -> Result<Json<DoneView>, ApiError> {
+    let board = service.snapshot();
+    let run = known(&board, &id)?;
+    if run.status != RunStatus::Running {
+        return Err(ApiError::new(
+            axum::http::StatusCode::CONFLICT,
+            "conflict",
+            format!("{} is over: {}", run.id, run.status.as_str()),
+            "a run that has ended is never changed",
+        ));
+    }
+    let reason = format!("{} was cancelled by a person", run.id);
+    service.submit(cancelling(run.task, &reason)).await?;
+    Ok(done(service.submit(requeueing(run.task, "")).await?))
+}

@@ -1,0 +1,503 @@
+//! `/system`: processes, stop-all, cleanup, the hatch, holding and going on, and what should be started.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    domain::board::{
+        Answer, BlockReason, Board, CleanupCounts, Input, Process, ProcessName, Role,
+        StopAllCounts, TaskStatus,
+    },
+    interfaces::http::{
+        error::ApiError,
+        extract::{ApiPath, MaybeJson},
+        state::Service,
+    },
+    ports::board::OrphanCleanup,
+};
+
+use super::{
+    answer::{DoneView, done},
+    wire::time,
+};
+
+/// Who asks, for the events.
+const BY: &str = "api";
+
+/// A supervised process.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProcessView {
+    /// Its name.
+    name: String,
+    /// What it is for.
+    description: &'static str,
+    /// Planner, Core, Workers or Database.
+    group: &'static str,
+    /// planner, service, worker or command.
+    kind: &'static str,
+    /// It can be stopped.
+    supports_stop: bool,
+    /// It is started again when it ends by itself.
+    auto_restart: bool,
+    /// idle, starting, running, stopping, completed, failed or stopped.
+    status: &'static str,
+    /// A stop was asked for, and nothing but a start brings it back.
+    stop_requested: bool,
+    /// When it was last started.
+    started_at: Option<String>,
+    /// When it last ended.
+    finished_at: Option<String>,
+    /// When it is started again.
+    restart_at: Option<String>,
+    /// Restarts in the current window.
+    restarts: u32,
+    /// How it last ended: whether in order.
+    last_exit_ok: Option<bool>,
+    /// How it last ended, in words.
+    message: String,
+}
+
+/// All processes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProcessList {
+    /// The processes.
+    processes: Vec<ProcessView>,
+    /// Whether processes are kept running.
+    hatch: HatchView,
+}
+
+/// The runtime hatch: whether processes are kept running.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct HatchView {
+    /// They are.
+    armed: bool,
+    /// Since when.
+    since: Option<String>,
+    /// Who said so.
+    source: String,
+}
+
+/// What is given along with a start.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct StartInput {
+    /// For the planner: the requirement. Left out = the one that is kept.
+    content: Option<String>,
+}
+
+/// A process that was told to start or stop.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProcessTold {
+    /// It was, or it was so already.
+    ok: bool,
+    /// That it was so already.
+    message: Option<String>,
+    /// The process.
+    process: ProcessView,
+}
+
+/// What was done about processes that an earlier service left behind.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OrphanView {
+    /// Processes found.
+    matched: usize,
+    /// Processes told to end.
+    signaled: usize,
+    /// Processes killed.
+    killed: usize,
+    /// Their numbers.
+    pids: Vec<u32>,
+}
+
+/// What stop-all did.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StopAllView {
+    /// Processes told to stop.
+    stopped: usize,
+    /// Processes that did not run, or cannot be stopped.
+    skipped: usize,
+    /// Processes that an earlier service left behind.
+    orphan_cleanup: OrphanView,
+    /// Runs cancelled.
+    cancelled_runs: usize,
+    /// Tasks back in the queue.
+    requeued_tasks: usize,
+}
+
+/// How a cleanup is done.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct CleanupInput {
+    /// Stop everything first instead of refusing while something runs.
+    stop_first: bool,
+}
+
+/// What a cleanup removed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CleanupView {
+    /// Tasks.
+    tasks: usize,
+    /// Runs.
+    runs: usize,
+    /// Judgements.
+    judgements: usize,
+    /// Entries of the merge queue.
+    merges: usize,
+    /// Cycles.
+    cycles: usize,
+}
+
+/// Why.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct ReasonInput {
+    /// In one line.
+    reason: String,
+}
+
+/// What is to be started for.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct PreflightInput {
+    /// The requirement one would hand to the planner. Left out = the one that is kept.
+    content: Option<String>,
+}
+
+/// What should be started, and why.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Preflight {
+    /// Tasks in the queue.
+    queued: usize,
+    /// Tasks at work.
+    running: usize,
+    /// Tasks that failed and are tried again.
+    failed: usize,
+    /// Tasks that wait for something.
+    blocked: usize,
+    /// Of these, attempts that wait for a judge.
+    awaiting_judge: usize,
+    /// There is a requirement.
+    has_requirement: bool,
+    /// Processes to start, in order.
+    start: Vec<String>,
+    /// Why, and why not, in sentences.
+    reasons: Vec<String>,
+}
+
+impl ProcessView {
+    fn of(process: &Process) -> Self {
+        let name = process.name;
+        let (group, kind) = match name {
+            ProcessName::Planner => ("Planner", "planner"),
+            ProcessName::Dispatcher | ProcessName::CycleManager => ("Core", "service"),
+            ProcessName::DbUp | ProcessName::DbDown | ProcessName::DbPush => {
+                ("Database", "command")
+            }
+            ProcessName::Agent(..) => ("Workers", "worker"),
+        };
+        let exit = process.last_exit.as_ref();
+        Self {
+            name: name.to_string(),
+            description: name.description(),
+            group,
+            kind,
+            supports_stop: name.is_stoppable(),
+            auto_restart: name.is_resident(),
+            status: process.status.as_str(),
+            stop_requested: process.stop_requested,
+            started_at: process.started_at.map(time),
+            finished_at: process.finished_at.map(time),
+            restart_at: process.restart_at.map(time),
+            restarts: process.restarts,
+            last_exit_ok: exit.map(|exit| exit.ok),
+            message: if process.message.is_empty() {
+                exit.map(|exit| exit.detail.clone()).unwrap_or_default()
+            } else {
+                process.message.clone()
+            },
+        }
+    }
+}
+
+fn hatch_of(board: &Board) -> HatchView {
+    let hatch = board.hatch();
+    HatchView {
+        armed: hatch.armed,
+        since: hatch.since.map(time),
+        source: hatch.source.clone(),
+    }
+}
+
+fn known(board: &Board, name: &str) -> Result<Process, ApiError> {
+    let name: ProcessName = name.parse().map_err(ApiError::not_found)?;
+    let all = board.processes();
+    Ok(all
+        .into_iter()
+        .find(|process| process.name == name)
+        .unwrap_or_else(|| Process::new(name)))
+}
+
+/// Lists processes.
+#[utoipa::path(get, path = "/system/processes", tag = "system", responses((status = 200, body = ProcessList)))]
+pub(super) async fn processes(State(service): State<Service>) -> Json<ProcessList> {
+    let board = service.snapshot();
+    Json(ProcessList {
+        processes: board.processes().iter().map(ProcessView::of).collect(),
+        hatch: hatch_of(&board),
+    })
+}
+
+/// Shows a process.
+#[utoipa::path(get, path = "/system/processes/{name}", tag = "system", params(("name" = String, Path, description = "its name")),
+    responses((status = 200, body = ProcessView)))]
+pub(super) async fn process(
+    State(service): State<Service>,
+    ApiPath(name): ApiPath,
+) -> Result<Json<ProcessView>, ApiError> {
+    Ok(Json(ProcessView::of(&known(&service.snapshot(), &name)?)))
+}
+
+fn told(service: &Service, name: &str, answer: Answer) -> Result<Json<ProcessTold>, ApiError> {
+    let message = match answer {
+        Answer::Already { detail } => Some(detail),
+        _ => None,
+    };
+    Ok(Json(ProcessTold {
+        ok: true,
+        message,
+        process: ProcessView::of(&known(&service.snapshot(), name)?),
+    }))
+}
+
+/// Starts a process. A process that runs already is no error; the planner starts on an empty board only.
+#[utoipa::path(post, path = "/system/processes/{name}/start", tag = "system", request_body(content = StartInput, description = "may be left out"),
+    params(("name" = String, Path, description = "its name")), responses((status = 200, body = ProcessTold)))]
+pub(super) async fn start(
+    State(service): State<Service>,
+    ApiPath(name): ApiPath,
+    MaybeJson(input): MaybeJson<StartInput>,
+) -> Result<Json<ProcessTold>, ApiError> {
+    let answer = start_named(&service, &name, input.content).await?;
+    told(&service, &name, answer)
+}
+
+/// Starts a process; a planner without a requirement takes the one that is kept.
+pub(in crate::interfaces::http) async fn start_named(
+    service: &Service,
+    name: &str,
+    mut requirement: Option<String>,
+) -> Result<Answer, ApiError> {
+    let parsed = name.parse::<ProcessName>().map_err(ApiError::not_found)?;
+    if parsed == ProcessName::Planner && requirement.is_none() {
+        requirement = Some(service.board().requirement().await?);
+    }
+    let start = Input::StartProcess {
+        name: name.to_owned(),
+        requirement,
+        by: BY.to_owned(),
+    };
+    service.submit(start).await
+}
+
+/// Stops a process, and remembers that; a task it works on goes back to the queue.
+#[utoipa::path(post, path = "/system/processes/{name}/stop", tag = "system", params(("name" = String, Path, description = "its name")),
+    responses((status = 200, body = ProcessTold)))]
+pub(super) async fn stop(
+    State(service): State<Service>,
+    ApiPath(name): ApiPath,
+) -> Result<Json<ProcessTold>, ApiError> {
+    name.parse::<ProcessName>().map_err(ApiError::not_found)?;
+    let stop = Input::StopProcess {
+        name: name.clone(),
+        by: BY.to_owned(),
+    };
+    let answer = service.submit(stop).await?;
+    told(&service, &name, answer)
+}
+
+/// Stops everything and rolls running work back to the queue.
+pub(in crate::interfaces::http) async fn stop_everything(
+    service: &Service,
+) -> Result<(StopAllCounts, OrphanCleanup), ApiError> {
+    let by = BY.to_owned();
+    let counts = match service.submit(Input::StopAll { by }).await? {
+        Answer::Stopped(counts) => counts,
+        _ => StopAllCounts::default(),
+    };
+    Ok((counts, service.board().end_orphans().await?))
+}
+
+/// Stops everything and rolls running work back to the queue; history stays.
+#[utoipa::path(post, path = "/system/processes/stop-all", tag = "system", responses((status = 200, body = StopAllView)))]
+pub(super) async fn stop_all(
+    State(service): State<Service>,
+) -> Result<Json<StopAllView>, ApiError> {
+    let (counts, orphans) = stop_everything(&service).await?;
+    Ok(Json(StopAllView {
+        stopped: counts.stopped,
+        skipped: counts.skipped,
+        orphan_cleanup: OrphanView {
+            matched: orphans.matched,
+            signaled: orphans.signaled,
+            killed: orphans.killed,
+            pids: orphans.pids,
+        },
+        cancelled_runs: counts.cancelled_runs,
+        requeued_tasks: counts.requeued_tasks,
+    }))
+}
+
+/// Removes all tasks, runs, judgements and cycles. It does not stop processes; while something runs it is refused.
+#[utoipa::path(post, path = "/system/cleanup", tag = "system", request_body(content = CleanupInput, description = "may be left out"),
+    responses((status = 200, body = CleanupView)))]
+pub(super) async fn cleanup(
+    State(service): State<Service>,
+    MaybeJson(input): MaybeJson<CleanupInput>,
+) -> Result<Json<CleanupView>, ApiError> {
+    let cleanup = Input::Cleanup {
+        stop_first: input.stop_first,
+        by: BY.to_owned(),
+    };
+    let counts = match service.submit(cleanup).await? {
+        Answer::Cleaned(counts) => counts,
+        _ => CleanupCounts::default(),
+    };
+    Ok(Json(CleanupView {
+        tasks: counts.tasks,
+        runs: counts.runs,
+        judgements: counts.judgements,
+        merges: counts.merges,
+        cycles: counts.cycles,
+    }))
+}
+
+/// Says whether processes are kept running.
+#[utoipa::path(get, path = "/system/hatch", tag = "system", responses((status = 200, body = HatchView)))]
+pub(super) async fn hatch(State(service): State<Service>) -> Json<HatchView> {
+    Json(hatch_of(&service.snapshot()))
+}
+
+/// Arms or disarms the hatch.
+pub(in crate::interfaces::http) fn hatch_input(arm: bool) -> Input {
+    let source = BY.to_owned();
+    let by_person = true;
+    if arm {
+        Input::ArmHatch { source, by_person }
+    } else {
+        Input::DisarmHatch { source, by_person }
+    }
+}
+
+/// Keeps processes running.
+#[utoipa::path(post, path = "/system/hatch/arm", tag = "system", responses((status = 200, body = HatchView)))]
+pub(super) async fn arm(State(service): State<Service>) -> Result<Json<HatchView>, ApiError> {
+    service.submit(hatch_input(true)).await?;
+    Ok(Json(hatch_of(&service.snapshot())))
+}
+
+/// Does not keep processes running.
+#[utoipa::path(post, path = "/system/hatch/disarm", tag = "system", responses((status = 200, body = HatchView)))]
+pub(super) async fn disarm(State(service): State<Service>) -> Result<Json<HatchView>, ApiError> {
+    service.submit(hatch_input(false)).await?;
+    Ok(Json(hatch_of(&service.snapshot())))
+}
+
+/// Starts nothing new.
+#[utoipa::path(post, path = "/system/hold", tag = "system", request_body(content = ReasonInput, description = "may be left out"),
+    responses((status = 200, body = DoneView)))]
+pub(super) async fn hold(
+    State(service): State<Service>,
+    MaybeJson(input): MaybeJson<ReasonInput>,
+) -> Result<Json<DoneView>, ApiError> {
+    let hold = Input::Hold {
+        reason: input.reason,
+        by: BY.to_owned(),
+    };
+    Ok(done(service.submit(hold).await?))
+}
+
+/// Starts new things again.
+#[utoipa::path(post, path = "/system/resume", tag = "system", responses((status = 200, body = DoneView)))]
+pub(super) async fn resume(State(service): State<Service>) -> Result<Json<DoneView>, ApiError> {
+    let by = BY.to_owned();
+    Ok(done(service.submit(Input::Resume { by }).await?))
+}
+
+/// Tries again to publish what waits for a clean checkout.
+#[utoipa::path(post, path = "/system/merges/retry", tag = "system", responses((status = 200, body = DoneView)))]
+pub(super) async fn retry_merges(
+    State(service): State<Service>,
+) -> Result<Json<DoneView>, ApiError> {
+    let by = BY.to_owned();
+    Ok(done(service.submit(Input::RetryMerges { by }).await?))
+}
+
+/// Says what should be started: the planner only without backlog, the rest as far as there is work.
+#[utoipa::path(post, path = "/system/preflight", tag = "system", request_body(content = PreflightInput, description = "may be left out"),
+    responses((status = 200, body = Preflight)))]
+pub(super) async fn preflight(
+    State(service): State<Service>,
+    MaybeJson(input): MaybeJson<PreflightInput>,
+) -> Result<Json<Preflight>, ApiError> {
+    let requirement = match input.content {
+        Some(content) => content,
+        None => service.board().requirement().await?,
+    };
+    Ok(Json(recommend(
+        &service.snapshot(),
+        !requirement.trim().is_empty(),
+    )))
+}
+
+/// What should be started, by what is there to do.
+fn recommend(board: &Board, has_requirement: bool) -> Preflight {
+    let count = |status| board.count(status);
+    let awaiting_judge = board.count_blocked(BlockReason::AwaitingJudge);
+    let (queued, running) = (count(TaskStatus::Queued), count(TaskStatus::Running));
+    let (failed, blocked) = (count(TaskStatus::Failed), count(TaskStatus::Blocked));
+    let backlog = queued + running + failed + blocked;
+    let planner = has_requirement && backlog == 0;
+    let executes = planner || backlog > 0;
+    let mut reasons = Vec::new();
+    let mut start = Vec::new();
+    if executes {
+        start.extend([ProcessName::Dispatcher, ProcessName::CycleManager]);
+        for role in Role::ALL {
+            let count = board.settings().count(role);
+            start.extend((1..=count).map(|number| ProcessName::Agent(role, number)));
+        }
+    }
+    if planner {
+        start.push(ProcessName::Planner);
+        reasons.push("there is a requirement and no backlog: the planner can start".to_owned());
+    } else if has_requirement {
+        reasons.push(format!(
+            "the planner does not start: {backlog} tasks are not done yet"
+        ));
+    }
+    if backlog > 0 {
+        reasons.push(format!(
+            "{backlog} tasks are not done: {queued} queued, {running} running, {failed} failed, {blocked} blocked"
+        ));
+    }
+    if !executes {
+        reasons.push("nothing to do: write a requirement or add a task".to_owned());
+    }
+    Preflight {
+        queued,
+        running,
+        failed,
+        blocked,
+        awaiting_judge,
+        has_requirement,
+        start: start.iter().map(ToString::to_string).collect(),
+        reasons,
+    }
+}

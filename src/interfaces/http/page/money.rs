@@ -1,0 +1,100 @@
+//! Costs: what was used up, by hour, day and task, and what may be.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
+use maud::{Markup, html};
+
+use crate::{
+    domain::board::{Board, Spend, SpendLimit, Task},
+    interfaces::{http::state::Service, report::page::table},
+};
+
+use super::{
+    frame::{link, page},
+    view::View,
+};
+
+/// Writes millionths of a dollar.
+pub(super) fn dollars(micro: u64) -> String {
+    format!("{}.{:02}", micro / 1_000_000, micro % 1_000_000 / 10_000)
+}
+
+/// The page of costs.
+pub(super) async fn show(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Html<String> {
+    let board = service.snapshot();
+    let view = View::of(&service, &headers, &uri);
+    Html(page(
+        &view,
+        Some(&board),
+        view.t("Costs"),
+        &body(&view, &board),
+    ))
+}
+
+fn body(view: &View, board: &Board) -> Markup {
+    let (budget, settings) = (board.budget(), board.settings());
+    let none = SpendLimit::default();
+    let rows = [
+        (
+            view.t("This hour"),
+            budget.this_hour(view.now),
+            settings.hour_limit,
+        ),
+        (
+            view.t("Today"),
+            budget.this_day(view.now),
+            settings.day_limit,
+        ),
+        (view.t("In all"), budget.total, none),
+    ];
+    let spent = |task: &&Task| task.spent != Spend::default();
+    let mut dearest: Vec<&Task> = board.tasks().filter(spent).collect();
+    dearest.sort_by_key(|task| std::cmp::Reverse((task.spent.micro_usd, task.spent.tokens)));
+    let columns = [
+        ("", false),
+        (view.t("Calls"), true),
+        (view.t("Tokens"), true),
+        (view.t("Dollars"), true),
+    ];
+    html! {
+        section id="costs" data-live {
+            (table(&columns, &html! {
+                @for (name, spend, limit) in &rows { tr { th scope="row" { (name) } (cells(*spend, *limit)) } }
+                tr { th scope="row" { (view.t("At most for one task")) } (limits(settings.task_limit)) }
+            }))
+            h2 { (view.t("The dearest tasks")) }
+            (table(&columns, &html! {
+                @for task in dearest.iter().take(50) { tr { td { (link(task)) } (cells(task.spent, none)) } }
+            }))
+            @if dearest.is_empty() { (super::frame::nothing(view)) }
+        }
+    }
+}
+
+fn cells(spend: Spend, limit: SpendLimit) -> Markup {
+    let of = |spent: String, limit: Option<String>| match limit {
+        Some(limit) => format!("{spent} / {limit}"),
+        None => spent,
+    };
+    html! {
+        td.n { (of(spend.calls.to_string(), limit.calls.map(|limit| limit.to_string()))) }
+        td.n { (of(spend.tokens.to_string(), limit.tokens.map(|limit| limit.to_string()))) }
+        td.n { (of(dollars(spend.micro_usd), limit.micro_usd.map(dollars))) }
+    }
+}
+
+fn limits(limit: SpendLimit) -> Markup {
+    let of = |limit: Option<String>| limit.unwrap_or_else(|| "–".to_owned());
+    html! {
+        td.n { (of(limit.calls.map(|limit| limit.to_string()))) }
+        td.n { (of(limit.tokens.map(|limit| limit.to_string()))) }
+        td.n { (of(limit.micro_usd.map(dollars))) }
+    }
+}

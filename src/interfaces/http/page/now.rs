@@ -1,0 +1,171 @@
+//! Now: what needs a person, what runs, what it costs, what happened last.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri, header},
+    response::{Html, IntoResponse, Response},
+};
+use maud::{Markup, html};
+
+use crate::{
+    domain::board::{BlockReason, Board, ProcessStatus, Resolver, Task, TaskStatus},
+    interfaces::{
+        http::{security::guard::session, state::Service},
+        report::page::{facts, text},
+    },
+};
+
+use super::{
+    approvals::question,
+    frame::{button, link, nothing, page, standing},
+    money::dollars,
+    view::View,
+};
+
+/// How many things a list shows.
+const SHOWN: usize = 20;
+
+/// The first page; programs get a banner.
+pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri: Uri) -> Response {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    let is_reader = accept.is_some_and(|accept| accept.contains("text/html"));
+    if !is_reader && session(&service, &headers).is_none() {
+        return axum::Json(serde_json::json!({
+            "name": "tos",
+            "description": "the board of tos serve",
+            "openapi": "/openapi.json",
+        }))
+        .into_response();
+    }
+    let board = service.snapshot();
+    let view = View::of(&service, &headers, &uri);
+    let title = view.t("Now");
+    Html(page(&view, Some(&board), title, &body(&view, &board))).into_response()
+}
+
+fn body(view: &View, board: &Board) -> Markup {
+    html! {
+        section id="now-facts" data-live { (figures(view, board)) }
+        section id="now-do" data-live { (controls(view, board)) }
+        section id="now-needs" data-live aria-labelledby="needs" {
+            h2 id="needs" { (view.t("Needs you")) }
+            (needs(view, board))
+        }
+        section id="now-runs" data-live aria-labelledby="runs" {
+            h2 id="runs" { (view.t("At work")) }
+            (at_work(view, board))
+        }
+        section id="now-last" data-live aria-labelledby="last" {
+            h2 id="last" { (view.t("Changed last")) }
+            (changed_last(view, board))
+        }
+    }
+}
+
+fn figures(view: &View, board: &Board) -> Markup {
+    let today = board.budget().this_day(view.now);
+    let count = |status| board.count(status).to_string();
+    facts(&[
+        (count(TaskStatus::Queued), view.t("queued")),
+        (count(TaskStatus::Running), view.t("running")),
+        (
+            board.count_blocked(BlockReason::AwaitingJudge).to_string(),
+            view.t("wait for a judge"),
+        ),
+        (count(TaskStatus::Blocked), view.t("blocked")),
+        (count(TaskStatus::Failed), view.t("failed")),
+        (count(TaskStatus::Done), view.t("done")),
+        (
+            format!("${}", dollars(today.micro_usd)),
+            view.t("used today"),
+        ),
+    ])
+}
+
+fn controls(view: &View, board: &Board) -> Markup {
+    let live = board
+        .processes()
+        .iter()
+        .any(|process| process.status.is_live());
+    html! {
+        @if let Some(hold) = board.held() {
+            p.note {
+                (view.t("Nothing new is started:")) " " (text(&hold.detail)) " (" (text(&hold.by)) ")"
+                @if let Some(until) = hold.until { ", " (view.until(until)) }
+            }
+        }
+        @if !live { p.note { (view.t("Nothing is running, so nothing is worked on.")) } }
+        div.row {
+            @if live { (button("/ui/stop-all", view.t("Stop all"), "bad")) }
+            (button("/ui/start-all", view.t("Start everything"), "ok"))
+            @if board.held().is_some() { (button("/ui/resume", view.t("Resume"), "ok")) }
+            @else { (button("/ui/hold", view.t("Hold"), "")) }
+        }
+    }
+}
+
+fn needs(view: &View, board: &Board) -> Markup {
+    let asked: Vec<_> = board.open_approvals().collect();
+    let failed = |process: &crate::domain::board::Process| process.status == ProcessStatus::Failed;
+    let broken: Vec<_> = board.processes().into_iter().filter(failed).collect();
+    let waits = |task: &&Task| {
+        task.resolver == Resolver::Person
+            && !task.status.is_final()
+            && task.status != TaskStatus::Queued
+    };
+    let waiting: Vec<&Task> = board.tasks().rev().filter(waits).take(SHOWN + 1).collect();
+    html! {
+        @if asked.is_empty() && waiting.is_empty() && broken.is_empty() { (nothing(view)) }
+        @for approval in asked.iter().take(SHOWN) { (question(view, board, approval)) }
+        @for process in &broken {
+            div.item {
+                p { b { (process.name.to_string()) } " " (view.t("ended with a fault:")) " " (text(&process.message)) }
+                (button(&format!("/ui/processes/{}/start", process.name), view.t("Start"), "ok"))
+            }
+        }
+        @for task in waiting.iter().take(SHOWN) {
+            div.item { (link(task)) " " (standing(view, task)) p { (text(&task.detail)) } }
+        }
+        @if waiting.len() > SHOWN || asked.len() > SHOWN {
+            p { a href="/ui/board?status=blocked" { (view.t("All of them")) } }
+        }
+    }
+}
+
+fn at_work(view: &View, board: &Board) -> Markup {
+    let runs: Vec<_> = board.live_runs().collect();
+    let judgements: Vec<_> = board.live_judgements().collect();
+    html! {
+        @if runs.is_empty() && judgements.is_empty() { (nothing(view)) }
+        @for run in runs {
+            div.item {
+                @if let Some(task) = board.task(run.task) { (link(task)) }
+                p { (run.agent.agent_name()) ", " (run.id.to_string()) ", " (view.ago(run.started_at)) }
+            }
+        }
+        @for judgement in judgements {
+            div.item {
+                @if let Some(task) = board.task(judgement.task) { (link(task)) }
+                p { (judgement.agent.agent_name()) " " (view.t("examines it")) ", " (view.ago(judgement.started_at)) }
+            }
+        }
+    }
+}
+
+fn changed_last(view: &View, board: &Board) -> Markup {
+    let mut tasks: Vec<&Task> = board.tasks().collect();
+    let newest = |task: &&Task| std::cmp::Reverse((task.updated_at, task.id));
+    if tasks.len() > SHOWN {
+        tasks.select_nth_unstable_by_key(SHOWN, newest);
+        tasks.truncate(SHOWN);
+    }
+    tasks.sort_unstable_by_key(newest);
+    html! {
+        @if tasks.is_empty() { p { (view.t("There are no tasks yet.")) " " a href="/ui/board" { (view.t("Add a task")) } } }
+        @for task in tasks {
+            div.item { (link(task)) " " (standing(view, task)) p.faint { (view.moment(task.updated_at)) } }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Nights and gates: what happened in sessions, and what each kind of change may do by itself.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
+use maud::{Markup, html};
+
+use crate::{
+    interfaces::{
+        http::{error::ApiError, state::Service},
+        report::page::text,
+    },
+    ports::board::{PastKind, PastWork},
+};
+
+use super::{
+    frame::{nothing, page},
+    view::View,
+};
+
+/// The page of nights.
+pub(super) async fn nights(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Html<String>, ApiError> {
+    shown(&service, &headers, &uri, PastKind::Nights, "Nights").await
+}
+
+/// The page of gates.
+pub(super) async fn gates(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Html<String>, ApiError> {
+    shown(&service, &headers, &uri, PastKind::Gates, "Gates").await
+}
+
+async fn shown(
+    service: &Service,
+    headers: &HeaderMap,
+    uri: &Uri,
+    kind: PastKind,
+    title: &'static str,
+) -> Result<Html<String>, ApiError> {
+    let board = service.snapshot();
+    let view = View::of(service, headers, uri);
+    let entries = service.board().past(kind).await?;
+    let body = html! {
+        section id="entries" data-live {
+            @if entries.is_empty() { (nothing(&view)) }
+            @for one in &entries { (entry(&view, one)) }
+        }
+    };
+    Ok(Html(page(&view, Some(&board), view.t(title), &body)))
+}
+
+/// One thing of the past.
+pub(super) fn entry(view: &View, work: &PastWork) -> Markup {
+    html! {
+        article.card {
+            h3 { (text(&work.id)) @if !work.title.is_empty() { " " (text(&work.title)) } }
+            p {
+                b { (text(&work.status)) }
+                @if let Some(at) = work.at { " " span.faint { (view.moment(at)) } }
+            }
+            @if !work.facts.is_empty() {
+                dl { @for (name, value) in &work.facts { dt { (text(name)) } dd { (text(value)) } } }
+            }
+            @if !work.text.is_empty() {
+                details id={ "text-" (text(&work.id)) } { summary { (view.t("The text")) } pre tabindex="0" { (text(&work.text)) } }
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Settings: value, origin, and who has to be started again; and the requirement for the planner.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::{
+    domain::board::{PlanStatus, ProcessName, TaskStatus},
+    interfaces::{
+        http::{error::ApiError, extract::ApiQuery, state::Service},
+        report::page::{table, text},
+    },
+    ports::board::ConfigEntry,
+};
+
+use super::{
+    frame::{button, page},
+    view::View,
+};
+
+/// What a change led to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SettingsQuery {
+    restart: String,
+}
+
+/// The page of settings.
+pub(super) async fn show(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+    ApiQuery(query): ApiQuery<SettingsQuery>,
+) -> Result<Html<String>, ApiError> {
+    let board = service.snapshot();
+    let view = View::of(&service, &headers, &uri);
+    let entries = service.board().configuration().await?;
+    let restart: Vec<ProcessName> = query
+        .restart
+        .split(',')
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    let columns = [
+        (view.t("Setting"), false),
+        (view.t("Value"), false),
+        (view.t("From"), false),
+        (view.t("Counts after a restart of"), false),
+    ];
+    let body = html! {
+        @if !restart.is_empty() {
+            div.note role="status" {
+                p { (view.t("Saved. To count, these have to be started again:")) }
+                div.row { @for name in &restart { (button(&format!("/ui/processes/{name}/restart"), &name.to_string(), "ok")) } }
+            }
+        }
+        form method="post" action="/ui/settings" {
+            (table(&columns, &html! { @for entry in &entries { (row(&view, entry)) } }))
+            div.row { button.ok { (view.t("Save")) } }
+        }
+    };
+    Ok(Html(page(&view, Some(&board), view.t("Settings"), &body)))
+}
+
+fn row(view: &View, entry: &ConfigEntry) -> Markup {
+    let restart: Vec<String> = entry.restart.iter().map(ToString::to_string).collect();
+    html! {
+        tr {
+            th scope="row" { (text(&entry.name)) }
+            td.wrap {
+                @if entry.is_secret {
+                    input type="password" name=(text(&entry.name)) aria-label=(text(&entry.name)) autocomplete="off"
+                        placeholder=(if entry.is_set { view.t("set; write a new one to change it") } else { view.t("not set") });
+                } @else {
+                    input name=(text(&entry.name)) aria-label=(text(&entry.name)) autocomplete="off" value=(text(entry.value.as_deref().unwrap_or("")));
+                }
+                span.faint { (text(&entry.meaning)) }
+            }
+            td { (text(&entry.origin)) }
+            td.wrap { (restart.join(", ")) }
+        }
+    }
+}
+
+/// The page of the requirement.
+pub(super) async fn requirement(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Html<String>, ApiError> {
+    let board = service.snapshot();
+    let view = View::of(&service, &headers, &uri);
+    let content = service.board().requirement().await?;
+    let backlog: usize = TaskStatus::ALL
+        .into_iter()
+        .filter(|status| !status.is_final())
+        .map(|status| board.count(status))
+        .sum();
+    let planning = board
+        .plans()
+        .any(|plan| plan.status == PlanStatus::Planning);
+    let body = html! {
+        p { (view.t("Write what you want in the end. The planner turns it into tasks with dependencies.")) }
+        section id="planner" data-live {
+            @if planning { p.note { (view.t("The planner is at work.")) " " a href="/ui/plans" { (view.t("Plans")) } } }
+            @else if backlog > 0 { p.note { (view.t("The planner starts on an empty board only. Tasks that are not done:")) " " (backlog) } }
+        }
+        form.stack method="post" action="/ui/requirement" {
+            label { (view.t("Requirement"))
+                textarea name="content" rows="16" required { (text(&content)) } }
+            div.row {
+                button name="then" value="keep" { (view.t("Save")) }
+                button.ok name="then" value="plan" { (view.t("Save and plan")) }
+            }
+        }
+    };
+    Ok(Html(page(
+        &view,
+        Some(&board),
+        view.t("Requirement"),
+        &body,
+    )))
+}

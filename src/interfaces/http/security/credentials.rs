@@ -1,0 +1,230 @@
+//! The token of programs, the one-time codes of `tos open`, the sessions of browsers.
+//!
+//! A session is signed with the token and not kept: it outlives a restart of the service and ends with the token, or when
+//! its browser signs out. A code is good for one sign-in within two minutes. Comparisons take the same time whatever is
+//! wrong.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::board::Millis;
+
+/// How long a code is good.
+pub(in crate::interfaces::http) const CODE_LIFE: Millis = 120_000;
+/// How long a browser stays signed in.
+pub(in crate::interfaces::http) const SESSION_LIFE: Millis = 30 * 24 * 3_600_000;
+/// How many codes there may be at once; the oldest goes.
+const CODES: usize = 16;
+/// How many ended sessions are remembered; a session that is forgotten ends by its time.
+const ENDED: usize = 4096;
+/// Letters of codes: none looks like another.
+const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+/// Letters in a code.
+const CODE_LENGTH: usize = 12;
+
+/// Knows who may ask.
+#[derive(Debug)]
+pub(in crate::interfaces::http) struct Credentials {
+    token: [u8; 32],
+    key: Vec<u8>,
+    cookie: String,
+    /// Digest of a code, and until when it is good.
+    codes: Mutex<BTreeMap<[u8; 32], Millis>>,
+    ended: Mutex<BTreeSet<String>>,
+}
+
+impl Credentials {
+    pub(in crate::interfaces::http) fn new(token: &str) -> Self {
+        let digest = hex(&digest(format!("cookie of {token}").as_bytes()));
+        Self {
+            token: self::digest(token.as_bytes()),
+            key: token.as_bytes().to_vec(),
+            // Browsers do not tell ports apart: two services on one machine need two names.
+            cookie: format!("tos_{}", digest.get(..8).unwrap_or_default()),
+            codes: Mutex::default(),
+            ended: Mutex::default(),
+        }
+    }
+
+    /// Returns the name of the cookie.
+    pub(in crate::interfaces::http) fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
+    /// Returns whether this is the token.
+    pub(in crate::interfaces::http) fn is_token(&self, text: &str) -> bool {
+        !text.is_empty() && same(&digest(text.as_bytes()), &self.token)
+    }
+
+    /// Makes a code out of a secret.
+    pub(in crate::interfaces::http) fn new_code(&self, secret: &str, now: Millis) -> String {
+        let code: String = digest(secret.as_bytes())
+            .iter()
+            .take(CODE_LENGTH)
+            .filter_map(|byte| LETTERS.get(usize::from(byte % 32)))
+            .map(|letter| char::from(*letter))
+            .collect();
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.retain(|_, until| *until > now);
+        while codes.len() >= CODES {
+            let oldest = codes.iter().min_by_key(|(_, until)| **until);
+            let Some(oldest) = oldest.map(|(code, _)| *code) else {
+                break;
+            };
+            codes.remove(&oldest);
+        }
+        codes.insert(digest(code.as_bytes()), now + CODE_LIFE);
+        code
+    }
+
+    /// Uses a code up; says whether it was good.
+    pub(in crate::interfaces::http) fn use_code(&self, code: &str, now: Millis) -> bool {
+        let code = code.trim().to_lowercase().replace(['-', ' '], "");
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes
+            .remove(&digest(code.as_bytes()))
+            .is_some_and(|until| until > now)
+    }
+
+    /// Makes the value of a cookie out of a secret.
+    pub(in crate::interfaces::http) fn new_session(&self, secret: &str, now: Millis) -> String {
+        let nonce = hex(&digest(secret.as_bytes()));
+        let said = format!(
+            "{}.{}",
+            now + SESSION_LIFE,
+            nonce.get(..24).unwrap_or_default()
+        );
+        let signed = self.sign(&said);
+        format!("{said}.{signed}")
+    }
+
+    /// Returns whether the value of a cookie is a session that has not ended.
+    pub(in crate::interfaces::http) fn is_session(&self, value: &str, now: Millis) -> bool {
+        let Some((said, signed)) = value.rsplit_once('.') else {
+            return false;
+        };
+        let until = said.split('.').next().and_then(|until| until.parse().ok());
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        same(
+            &digest(signed.as_bytes()),
+            &digest(self.sign(said).as_bytes()),
+        ) && until.is_some_and(|until: Millis| until > now)
+            && !ended.contains(value)
+    }
+
+    /// Ends a session.
+    pub(in crate::interfaces::http) fn end_session(&self, value: &str, now: Millis) {
+        if !self.is_session(value, now) {
+            return;
+        }
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first one runs out first: the values begin with their time.
+        while ended.len() >= ENDED {
+            ended.pop_first();
+        }
+        ended.insert(value.to_owned());
+    }
+
+    /// HMAC with SHA-256, in hexadecimal digits.
+    fn sign(&self, text: &str) -> String {
+        let mut key = [0_u8; 64];
+        let hashed;
+        let given = if self.key.len() > key.len() {
+            hashed = digest(&self.key);
+            &hashed[..]
+        } else {
+            &self.key[..]
+        };
+        for (slot, byte) in key.iter_mut().zip(given) {
+            *slot = *byte;
+        }
+        let inner = Sha256::new()
+            .chain_update(key.map(|byte| byte ^ 0x36))
+            .chain_update(text.as_bytes())
+            .finalize();
+        let outer = Sha256::new()
+            .chain_update(key.map(|byte| byte ^ 0x5c))
+            .chain_update(inner)
+            .finalize();
+        hex(&outer)
+    }
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Writes bytes as hexadecimal digits.
+pub(in crate::interfaces::http) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Compares without telling by the time where the difference is.
+fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let difference = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
+    std::hint::black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_hmac_with_sha_256() {
+        // RFC 4231, test cases 2 and 6.
+        assert_eq!(
+            Credentials::new("Jefe").sign("what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+
+    #[test]
+    fn a_code_is_good_once_and_for_two_minutes() {
+        let known = Credentials::new("token");
+        let code = known.new_code("secret", 1000);
+        assert_eq!(code.len(), CODE_LENGTH);
+        assert!(!known.use_code("abcdefghjkmn", 1000));
+        let typed = format!(" {}-{} ", code[..6].to_uppercase(), &code[6..]);
+        assert!(known.use_code(&typed, 1000));
+        assert!(!known.use_code(&code, 1000));
+        let late = known.new_code("other", 1000);
+        assert!(!known.use_code(&late, 1000 + CODE_LIFE));
+        for number in 0..100 {
+            known.new_code(&number.to_string(), 2000 + number);
+        }
+        assert!(known.codes.lock().unwrap().len() <= CODES);
+    }
+
+    #[test]
+    fn a_session_ends_by_time_by_signing_out_and_with_the_token() {
+        let known = Credentials::new("token");
+        let session = known.new_session("secret", 1000);
+        assert!(known.is_session(&session, 2000));
+        assert!(!known.is_session(&session, 1001 + SESSION_LIFE));
+        assert!(!Credentials::new("other").is_session(&session, 2000));
+        let longer = session.replacen("259200", "959200", 1);
+        assert!(longer != session && !known.is_session(&longer, 2000));
+        assert!(!known.is_session("", 0) && !known.is_session("...", 0));
+        known.end_session(&session, 2000);
+        assert!(!known.is_session(&session, 2000));
+    }
+
+    #[test]
+    fn the_token_is_taken_whole() {
+        let known = Credentials::new("token");
+        assert!(known.is_token("token"));
+        for wrong in ["", "toke", "token ", "tokenx"] {
+            assert!(!known.is_token(wrong), "{wrong}");
+        }
+        assert!(!Credentials::new("").is_token(""));
+    }
+}

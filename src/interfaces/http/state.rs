@@ -1,0 +1,75 @@
+//! What every handler can reach: the board, the options, who is signed in, how much may still come.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::{
+    domain::board::{Answer, Board, Input, Millis},
+    ports::board::BoardAccess,
+};
+
+use super::{
+    error::ApiError,
+    options::HttpOptions,
+    security::{credentials::Credentials, limits::Bucket},
+};
+
+/// Shared by all handlers.
+#[derive(Clone)]
+pub(super) struct Service(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) board: Arc<dyn BoardAccess>,
+    pub(super) options: HttpOptions,
+    pub(super) credentials: Credentials,
+    /// For those who are signed in.
+    pub(super) requests: Bucket,
+    /// For those who are not.
+    pub(super) strangers: Bucket,
+    /// Places for those who follow events.
+    pub(super) followers: Arc<Semaphore>,
+}
+
+impl Service {
+    pub(super) fn new(board: Arc<dyn BoardAccess>, options: HttpOptions) -> Self {
+        let now = board.now();
+        let per_second = f64::from(options.rate);
+        Self(Arc::new(Inner {
+            credentials: Credentials::new(&options.token),
+            requests: Bucket::new(per_second, options.burst, now),
+            strangers: Bucket::new(
+                f64::from(options.sign_in_rate) / 60.0,
+                options.sign_in_rate,
+                now,
+            ),
+            followers: Arc::new(Semaphore::new(options.followers)),
+            board,
+            options,
+        }))
+    }
+
+    pub(super) fn board(&self) -> &Arc<dyn BoardAccess> {
+        &self.0.board
+    }
+
+    pub(super) fn snapshot(&self) -> Arc<Board> {
+        self.0.board.snapshot()
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.0.board.now()
+    }
+
+    pub(super) async fn submit(&self, input: Input) -> Result<Answer, ApiError> {
+        Ok(self.0.board.submit(input).await?)
+    }
+}
+
+impl std::ops::Deref for Service {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

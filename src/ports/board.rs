@@ -1,0 +1,248 @@
+//! The board, as the API, the page and the commands of people see it: one place to ask, one way to change something.
+//!
+//! Names of logs are numbers and names of processes, never paths, so that no request can lead out of the folder of logs.
+//! Danger: a caller that shows something else than [`BoardAccess::snapshot`] says can contradict the decisions.
+
+use std::sync::Arc;
+
+use crate::domain::board::{Answer, Board, Event, Input, Millis, ProcessName, Refusal, RunId};
+
+use super::BoxFuture;
+
+/// An event and its number, which only grows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventNotice {
+    /// Its number; 1 is the first.
+    pub seq: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Why an input did not lead to an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The board refuses it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be made durable, or the service ends.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Why something could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// What was asked makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The disk, git or the service does not do it now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What a feed of events says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeedNews {
+    /// The next event.
+    Event(Box<EventNotice>),
+    /// The reader was too slow: what it missed is to be read by [`BoardAccess::events_after`].
+    Missed,
+    /// The service ends.
+    End,
+}
+
+/// Events from the moment of subscription on.
+pub trait EventFeed: Send {
+    /// Waits for the next news. Dropping the wait loses nothing.
+    fn next(&mut self) -> BoxFuture<'_, FeedNews>;
+}
+
+/// Whose log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogSource {
+    /// Of one run.
+    Run(RunId),
+    /// Of an agent or another process.
+    Process(ProcessName),
+}
+
+/// A piece of a log, already free of secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogPiece {
+    /// The text from `offset` to `next`.
+    pub text: String,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Where the next piece begins.
+    pub next: u64,
+    /// How long the log is now.
+    pub total: u64,
+}
+
+/// One line of the logs of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When.
+    pub at: Millis,
+    /// Whose: the name of a process.
+    pub source: String,
+    /// Its place in that log, from 1.
+    pub number: u64,
+    /// The line.
+    pub text: String,
+}
+
+/// What clearing the logs did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClearedLogs {
+    /// Logs in use, which are empty now.
+    pub truncated: usize,
+    /// Logs not in use, which are gone.
+    pub removed: usize,
+    /// Logs that could not be cleared.
+    pub failed: usize,
+}
+
+/// What was done about processes that an earlier service left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrphanCleanup {
+    /// Processes found.
+    pub matched: usize,
+    /// Processes told to end.
+    pub signaled: usize,
+    /// Processes killed because they did not.
+    pub killed: usize,
+    /// Their numbers.
+    pub pids: Vec<u32>,
+}
+
+/// One setting of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// Its name.
+    pub name: String,
+    /// Its value; `None` for a secret.
+    pub value: Option<String>,
+    /// It is a secret: it can be written, and never be read.
+    pub is_secret: bool,
+    /// It has a value.
+    pub is_set: bool,
+    /// Where the value comes from: `default`, a file, `environment`, `board`.
+    pub origin: String,
+    /// What it means.
+    pub meaning: String,
+    /// Processes that have to be started again for a change to count.
+    pub restart: Vec<ProcessName>,
+}
+
+/// A night, a run of a plan, a state of gates: something past that is shown as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PastWork {
+    /// Its name.
+    pub id: String,
+    /// In one line.
+    pub title: String,
+    /// Where it stands, in one word.
+    pub status: String,
+    /// When it began.
+    pub at: Option<Millis>,
+    /// Figures: name and value.
+    pub facts: Vec<(String, String)>,
+    /// Its report, as text.
+    pub text: String,
+}
+
+/// Which past work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PastKind {
+    /// Runs of plans.
+    PlanRuns,
+    /// Nights and other sessions.
+    Nights,
+    /// Gates of autonomy, one per kind of change.
+    Gates,
+}
+
+/// Something that has to be well for the service to work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// What.
+    pub name: String,
+    /// It is well.
+    pub ok: bool,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// All that the API and the page need.
+pub trait BoardAccess: Send + Sync {
+    /// Returns the time, in milliseconds since 1970.
+    fn now(&self) -> Millis;
+
+    /// Asks the board for something; answers once it is durable.
+    fn submit(&self, input: Input) -> BoxFuture<'_, Result<Answer, SubmitError>>;
+
+    /// Returns the board as it is now; never waits for a writer.
+    fn snapshot(&self) -> Arc<Board>;
+
+    /// Returns the number of the last durable event.
+    fn last_event(&self) -> u64;
+
+    /// Tells what becomes durable from now on.
+    fn subscribe(&self) -> Box<dyn EventFeed>;
+
+    /// Returns events after a number, oldest first.
+    fn events_after(
+        &self,
+        seq: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<EventNotice>, AccessError>>;
+
+    /// Returns a piece of a log from an offset on; with none, the end of it.
+    fn log(
+        &self,
+        source: LogSource,
+        offset: Option<u64>,
+        limit: u64,
+    ) -> BoxFuture<'_, Result<LogPiece, AccessError>>;
+
+    /// Returns the last lines of the logs of all processes since a moment, oldest first.
+    fn logs_of_all(
+        &self,
+        since: Millis,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<LogLine>, AccessError>>;
+
+    /// Clears the logs: those in use become empty, the others are removed.
+    fn clear_logs(&self) -> BoxFuture<'_, Result<ClearedLogs, AccessError>>;
+
+    /// Returns what a run changed, as a unified diff.
+    fn diff(&self, run: RunId) -> BoxFuture<'_, Result<String, AccessError>>;
+
+    /// Returns the settings in the order in which they are shown.
+    fn configuration(&self) -> BoxFuture<'_, Result<Vec<ConfigEntry>, AccessError>>;
+
+    /// Changes settings, all or none; says which processes have to be started again.
+    fn configure(
+        &self,
+        changes: Vec<(String, String)>,
+    ) -> BoxFuture<'_, Result<Vec<ProcessName>, AccessError>>;
+
+    /// Returns the requirement that is kept in a file; empty = none.
+    fn requirement(&self) -> BoxFuture<'_, Result<String, AccessError>>;
+
+    /// Writes the requirement.
+    fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>>;
+
+    /// Ends processes that an earlier service of this folder left behind.
+    fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>>;
+
+    /// Returns past work, newest first.
+    fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>>;
+
+    /// Says what has to be well and whether it is.
+    fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>>;
+}
