@@ -114,10 +114,7 @@ impl<T: DeserializeOwned> FromRequest<Service> for ApiForm<T> {
             .map_err(|_| ApiError::invalid("the form is not written in UTF-8"))?;
         let form = Request::builder()
             .method(axum::http::Method::POST)
-            .header(
-                header::CONTENT_TYPE,
-                "application/x-www-form-urlencoded",
-            )
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(axum::body::Body::from(text))
             .map_err(|_| ApiError::invalid("the form cannot be read"))?;
         let read = axum::extract::Form::<T>::from_request(form, &()).await;

@@ -1,11 +1,6 @@
 //! `/agents`, `/plans`, `/judgements`: who works, what is planned, what was decided.
 
-use axum::{
-    Json,
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -119,9 +114,7 @@ pub(super) struct JudgementPage {
 fn agents(board: &Board) -> Vec<AgentView> {
     let processes = board.processes();
     let names = processes.iter().map(|process| process.name);
-    names
-        .filter_map(|name| agent(board, name))
-        .collect()
+    names.filter_map(|name| agent(board, name)).collect()
 }
 
 fn agent(board: &Board, name: ProcessName) -> Option<AgentView> {
@@ -184,7 +177,12 @@ fn plan(board: &Board, plan: &Plan) -> PlanView {
                 id: task.id.0,
                 title: task.spec.title.clone(),
                 status: TaskStatus::as_str(task.status),
-                dependencies: task.spec.dependencies.iter().map(|one| one.task.0).collect(),
+                dependencies: task
+                    .spec
+                    .dependencies
+                    .iter()
+                    .map(|one| one.task.0)
+                    .collect(),
             })
             .collect(),
         created_at: time(plan.created_at),

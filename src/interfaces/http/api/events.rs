@@ -78,7 +78,10 @@ pub(super) async fn follow(
             ApiError::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_followers",
-                format!("{} clients follow events already", service.options.followers),
+                format!(
+                    "{} clients follow events already",
+                    service.options.followers
+                ),
                 "close one, or try again later",
             )
             .after(10)
@@ -106,9 +109,10 @@ pub(super) async fn follow(
         .text("alive");
     let events = stream::unfold(follower, next);
     let mut response = Sse::new(events).keep_alive(alive).into_response();
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response.headers_mut().insert(
+        "x-accel-buffering",
+        axum::http::HeaderValue::from_static("no"),
+    );
     Ok(response)
 }
 
@@ -155,9 +159,10 @@ fn written(notice: &EventNotice) -> SseEvent {
         "at": time(notice.event.at),
         "type": notice.event.name(),
     });
-    if let (Some(data), Ok(serde_json::Value::Object(what))) =
-        (data.as_object_mut(), serde_json::to_value(&notice.event.what))
-    {
+    if let (Some(data), Ok(serde_json::Value::Object(what))) = (
+        data.as_object_mut(),
+        serde_json::to_value(&notice.event.what),
+    ) {
         for (name, value) in what {
             data.entry(name).or_insert(value);
         }

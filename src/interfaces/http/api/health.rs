@@ -12,7 +12,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::board::{AgentStatus, BlockReason, Board, Millis, ProcessStatus, RunStatus, TaskStatus},
+    domain::board::{
+        AgentStatus, BlockReason, Board, Millis, ProcessStatus, RunStatus, TaskStatus,
+    },
     interfaces::http::state::Service,
 };
 
@@ -77,10 +79,20 @@ pub(super) async fn ready(State(service): State<Service>) -> Response {
 pub(super) async fn metrics(State(service): State<Service>) -> Response {
     let mut text = figures(&service.snapshot(), service.now());
     let mut single = Metrics(&mut text);
-    single.one("tos_events_total", "counter", "durable events", service.board().last_event());
+    single.one(
+        "tos_events_total",
+        "counter",
+        "durable events",
+        service.board().last_event(),
+    );
     let free = service.followers.available_permits();
     let followers = service.options.followers.saturating_sub(free);
-    single.one("tos_followers", "gauge", "clients that follow events", followers as u64);
+    single.one(
+        "tos_followers",
+        "gauge",
+        "clients that follow events",
+        followers as u64,
+    );
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
@@ -107,7 +119,12 @@ fn figures(board: &Board, now: Millis) -> String {
     let mut out = Metrics(&mut text);
     out.head("tos_tasks", "gauge", "tasks by status");
     for status in TaskStatus::ALL {
-        out.of("tos_tasks", "status", status.as_str(), board.count(status) as u64);
+        out.of(
+            "tos_tasks",
+            "status",
+            status.as_str(),
+            board.count(status) as u64,
+        );
     }
     out.head("tos_tasks_blocked", "gauge", "blocked tasks by reason");
     for reason in BlockReason::ALL {
@@ -115,13 +132,21 @@ fn figures(board: &Board, now: Millis) -> String {
         out.of("tos_tasks_blocked", "reason", reason.as_str(), count);
     }
     out.head("tos_runs", "gauge", "runs on the board by status");
-    for status in [RunStatus::Running, RunStatus::Success, RunStatus::Failed, RunStatus::Cancelled] {
+    for status in [
+        RunStatus::Running,
+        RunStatus::Success,
+        RunStatus::Failed,
+        RunStatus::Cancelled,
+    ] {
         let count = board.runs().filter(|run| run.status == status).count();
         out.of("tos_runs", "status", status.as_str(), count as u64);
     }
     out.head("tos_agents", "gauge", "agents by status");
     for status in [AgentStatus::Idle, AgentStatus::Busy, AgentStatus::Offline] {
-        let count = board.agents().filter(|agent| agent.status == status).count();
+        let count = board
+            .agents()
+            .filter(|agent| agent.status == status)
+            .count();
         out.of("tos_agents", "status", status.as_str(), count as u64);
     }
     out.head("tos_process_up", "gauge", "whether a process is up");
@@ -130,11 +155,26 @@ fn figures(board: &Board, now: Millis) -> String {
         out.of("tos_process_up", "process", &process.name.to_string(), up);
     }
     let count = board.open_approvals().count() as u64;
-    out.one("tos_approvals_open", "gauge", "questions that wait for a person", count);
+    out.one(
+        "tos_approvals_open",
+        "gauge",
+        "questions that wait for a person",
+        count,
+    );
     let count = board.open_merges().count() as u64;
-    out.one("tos_merges_open", "gauge", "entries of the merge queue", count);
+    out.one(
+        "tos_merges_open",
+        "gauge",
+        "entries of the merge queue",
+        count,
+    );
     let armed = u64::from(board.hatch().armed);
-    out.one("tos_hatch_armed", "gauge", "whether processes are kept running", armed);
+    out.one(
+        "tos_hatch_armed",
+        "gauge",
+        "whether processes are kept running",
+        armed,
+    );
     let held = u64::from(board.held().is_some());
     out.one("tos_held", "gauge", "whether nothing new is started", held);
     let oldest = board
@@ -143,10 +183,30 @@ fn figures(board: &Board, now: Millis) -> String {
         .map(|task| now.saturating_sub(task.since) / 1000)
         .max()
         .unwrap_or(0);
-    out.one("tos_oldest_queued_seconds", "gauge", "age of the oldest queued task", oldest);
+    out.one(
+        "tos_oldest_queued_seconds",
+        "gauge",
+        "age of the oldest queued task",
+        oldest,
+    );
     let spent = board.budget().total;
-    out.one("tos_agent_calls_total", "counter", "calls of agents", spent.calls);
-    out.one("tos_tokens_total", "counter", "tokens used up", spent.tokens);
-    out.one("tos_cost_micro_usd_total", "counter", "millionths of a dollar used up", spent.micro_usd);
+    out.one(
+        "tos_agent_calls_total",
+        "counter",
+        "calls of agents",
+        spent.calls,
+    );
+    out.one(
+        "tos_tokens_total",
+        "counter",
+        "tokens used up",
+        spent.tokens,
+    );
+    out.one(
+        "tos_cost_micro_usd_total",
+        "counter",
+        "millionths of a dollar used up",
+        spent.micro_usd,
+    );
     text
 }

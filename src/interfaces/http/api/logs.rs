@@ -98,7 +98,11 @@ pub(super) struct Cleared {
     failed: usize,
 }
 
-fn within(name: &str, given: Option<usize>, (usual, most): (usize, usize)) -> Result<usize, ApiError> {
+fn within(
+    name: &str,
+    given: Option<usize>,
+    (usual, most): (usize, usize),
+) -> Result<usize, ApiError> {
     let number = given.unwrap_or(usual);
     if (1..=most).contains(&number) {
         return Ok(number);
@@ -181,10 +185,9 @@ pub(super) async fn all(
     ApiQuery(query): ApiQuery<AllQuery>,
 ) -> Result<Json<AllLogs>, ApiError> {
     let limit = within("limit", query.limit, ALL_LINES)?;
-    let source: Option<ProcessName> = query
-        .source
-        .as_deref()
-        .map_or(Ok(None), |text| text.parse().map(Some).map_err(ApiError::invalid))?;
+    let source: Option<ProcessName> = query.source.as_deref().map_or(Ok(None), |text| {
+        text.parse().map(Some).map_err(ApiError::invalid)
+    })?;
     let minutes = query.since_minutes;
     let since = minutes.map_or(0, |minutes| {
         service.now().saturating_sub(minutes.saturating_mul(60_000))

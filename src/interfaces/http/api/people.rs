@@ -50,7 +50,9 @@ impl From<&Approval> for ApprovalView {
     fn from(approval: &Approval) -> Self {
         let (kind, run_id, action) = match &approval.subject {
             ApprovalSubject::Start => ("start", None, None),
-            ApprovalSubject::Action { run, action } => ("action", Some(run.0), Some(action.clone())),
+            ApprovalSubject::Action { run, action } => {
+                ("action", Some(run.0), Some(action.clone()))
+            }
         };
         Self {
             id: approval.id.0,

@@ -130,7 +130,9 @@ pub(super) async fn list(
     let all = board.runs().rev().filter(|run| {
         status.is_none_or(|status| run.status == status)
             && task.is_none_or(|task| run.task == task)
-            && agent.is_none_or(|agent| run.agent.agent_name() == agent || run.agent.to_string() == agent)
+            && agent.is_none_or(|agent| {
+                run.agent.agent_name() == agent || run.agent.to_string() == agent
+            })
     });
     let (runs, next_cursor) = page.take(all, |run| run.id.0)?;
     let body = RunPage {
@@ -240,11 +242,10 @@ pub(super) async fn content(
         }
         ("diff", Some(_)) => service.board().diff(run.id).await?,
         _ => {
-            return Err(ApiError::not_found(format!(
-                "{} left nothing of this name",
-                run.id
-            ))
-            .hint(format!("`/runs/{}/artifacts` names what it left", run.id.0)));
+            return Err(
+                ApiError::not_found(format!("{} left nothing of this name", run.id))
+                    .hint(format!("`/runs/{}/artifacts` names what it left", run.id.0)),
+            );
         }
     };
     Ok(plain(text))

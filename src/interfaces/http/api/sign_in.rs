@@ -4,11 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::interfaces::http::{
-    error::ApiError,
-    security::credentials::CODE_LIFE,
-    state::Service,
-};
+use crate::interfaces::http::{error::ApiError, security::credentials::CODE_LIFE, state::Service};
 
 /// A code that signs one browser in, once.
 #[derive(Debug, Serialize, ToSchema)]

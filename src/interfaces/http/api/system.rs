@@ -450,7 +450,10 @@ pub(super) async fn preflight(
         Some(content) => content,
         None => service.board().requirement().await?,
     };
-    Ok(Json(recommend(&service.snapshot(), !requirement.trim().is_empty())))
+    Ok(Json(recommend(
+        &service.snapshot(),
+        !requirement.trim().is_empty(),
+    )))
 }
 
 /// What should be started, by what is there to do.

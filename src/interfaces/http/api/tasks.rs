@@ -258,7 +258,10 @@ pub(super) async fn get(
     let why = board.why(id, now)?;
     let task = known(&board, id)?;
     let runs = board.runs().rev().filter(|run| run.task == id);
-    let judgements = board.judgements().rev().filter(|judgement| judgement.task == id);
+    let judgements = board
+        .judgements()
+        .rev()
+        .filter(|judgement| judgement.task == id);
     let body = TaskDetail {
         task: TaskView::of(&board, task, now),
         why: WhyView::all(why),
@@ -285,8 +288,14 @@ pub(super) async fn create(
     headers: HeaderMap,
     ApiJson(mut input): ApiJson<TaskInput>,
 ) -> Result<Response, ApiError> {
-    if input.status.as_deref().is_some_and(|status| status != "queued") {
-        return Err(ApiError::invalid("a new task is queued; leave `status` out"));
+    if input
+        .status
+        .as_deref()
+        .is_some_and(|status| status != "queued")
+    {
+        return Err(ApiError::invalid(
+            "a new task is queued; leave `status` out",
+        ));
     }
     if input.key.is_none() {
         let key = headers.get("idempotency-key");
@@ -345,10 +354,10 @@ pub(super) async fn change(
         Some("cancelled") => Some(cancelling(id, "")),
         Some("queued") => Some(requeueing(id, "")),
         Some(other) => {
-            return Err(ApiError::invalid(format!(
-                "`status` cannot be set to \"{other}\""
-            ))
-            .hint("a person sets cancelled or queued; the rest follows from what happens"));
+            return Err(
+                ApiError::invalid(format!("`status` cannot be set to \"{other}\""))
+                    .hint("a person sets cancelled or queued; the rest follows from what happens"),
+            );
         }
     };
     if wanted != spec {

@@ -387,14 +387,18 @@ impl JudgementView {
     pub(in crate::interfaces::http) fn of(board: &Board, judgement: &Judgement) -> Self {
         let verdict = judgement.verdict.as_ref();
         let task = board.task(judgement.task);
-        let merge = task.and_then(|task| task.merge).and_then(|id| board.merge(id));
+        let merge = task
+            .and_then(|task| task.merge)
+            .and_then(|id| board.merge(id));
         Self {
             id: judgement.id.0,
             task_id: judgement.task.0,
             run_id: judgement.run.0,
             agent_id: judgement.agent.agent_name(),
             verdict: verdict.map(crate::domain::board::Verdict::as_str),
-            reasons: verdict.map(crate::domain::board::Verdict::reasons).unwrap_or_default(),
+            reasons: verdict
+                .map(crate::domain::board::Verdict::reasons)
+                .unwrap_or_default(),
             started_at: time(judgement.started_at),
             finished_at: judgement.finished_at.map(time),
             merge: merge

@@ -1,17 +1,31 @@
 //! Approvals: questions of agents to a person, answered with one touch.
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::{Markup, html};
 
 use crate::{
     domain::board::{Approval, ApprovalSubject, Board},
-    interfaces::{http::state::Service, report::page::{badge, text}},
+    interfaces::{
+        http::state::Service,
+        report::page::{badge, text},
+    },
 };
 
-use super::{frame::{link, nothing, page}, view::View};
+use super::{
+    frame::{link, nothing, page},
+    view::View,
+};
 
 /// The page of questions.
-pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri: Uri) -> Html<String> {
+pub(super) async fn show(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Html<String> {
     let board = service.snapshot();
     let view = View::of(&service, &headers, &uri);
     let body = html! {

@@ -1,6 +1,10 @@
 //! Board: tasks in columns by where they stand, each with reason and countdown; and the form for a new one.
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -12,7 +16,10 @@ use crate::{
     },
 };
 
-use super::{frame::{link, page, standing}, view::View};
+use super::{
+    frame::{link, page, standing},
+    view::View,
+};
 
 /// How many tasks a column shows, and a page of one status.
 const SHOWN: (usize, usize) = (25, 200);
@@ -38,7 +45,12 @@ pub(super) async fn show(
         None => all(&view, &board),
         Some(status) => {
             let words = "queued, running, done, failed, blocked, cancelled";
-            one(&view, &board, read_word("status", status, words)?, query.before)
+            one(
+                &view,
+                &board,
+                read_word("status", status, words)?,
+                query.before,
+            )
         }
     };
     Ok(Html(page(&view, Some(&board), view.t("Board"), &body)))
@@ -65,7 +77,10 @@ fn all(view: &View, board: &Board) -> Markup {
 
 fn one(view: &View, board: &Board, status: TaskStatus, before: Option<u64>) -> Markup {
     let before = TaskId(before.unwrap_or(u64::MAX));
-    let mut tasks = board.tasks().rev().filter(|task| task.status == status && task.id < before);
+    let mut tasks = board
+        .tasks()
+        .rev()
+        .filter(|task| task.status == status && task.id < before);
     let shown: Vec<&Task> = tasks.by_ref().take(SHOWN.1).collect();
     let more = tasks.next().and(shown.last());
     html! {

@@ -109,8 +109,15 @@ pub(super) async fn add_task(
         title: form.title.trim().to_owned(),
         // Browsers end lines with two characters.
         goal: form.goal.replace("\r\n", "\n"),
-        test_command: form.test_command.split_whitespace().map(str::to_owned).collect(),
-        paths: lines.filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        test_command: form
+            .test_command
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        paths: lines
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect(),
         dependencies: dependencies.collect::<Result<_, _>>()?,
         role,
         priority,
@@ -190,7 +197,9 @@ async fn ended(service: &Service, name: ProcessName) {
     let mut feed = service.board().subscribe();
     let is_live = |service: &Service| {
         let board = service.snapshot();
-        board.process(name).is_some_and(|process| process.status.is_live())
+        board
+            .process(name)
+            .is_some_and(|process| process.status.is_live())
     };
     while is_live(service) && feed.next().await != crate::ports::board::FeedNews::End {}
 }
@@ -250,7 +259,9 @@ pub(super) async fn cleanup(
     ApiForm(form): ApiForm<Confirm>,
 ) -> Result<Redirect, ApiError> {
     if form.confirm != "remove" {
-        return Err(ApiError::invalid("nothing was removed: the word \"remove\" is missing"));
+        return Err(ApiError::invalid(
+            "nothing was removed: the word \"remove\" is missing",
+        ));
     }
     let cleanup = Input::Cleanup {
         stop_first: false,
@@ -290,8 +301,14 @@ pub(super) async fn settings(
         return Ok(Redirect::to("/ui/settings"));
     }
     let restart = service.board().configure(changes).await?;
+    if restart.is_empty() {
+        return Ok(Redirect::to("/ui/settings"));
+    }
     let names: Vec<String> = restart.iter().map(ToString::to_string).collect();
-    Ok(Redirect::to(&format!("/ui/settings?restart={}", names.join(","))))
+    Ok(Redirect::to(&format!(
+        "/ui/settings?restart={}",
+        names.join(",")
+    )))
 }
 
 /// Keeps the requirement, and plans it when that is asked for.

@@ -1,19 +1,31 @@
 //! Logs: of all processes by time, or of one.
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::html;
 use serde::Deserialize;
 
 use crate::{
     domain::board::ProcessName,
     interfaces::{
-        http::{api::{logs::last_lines, wire::time}, error::ApiError, extract::ApiQuery, state::Service},
+        http::{
+            api::{logs::last_lines, wire::time},
+            error::ApiError,
+            extract::ApiQuery,
+            state::Service,
+        },
         report::page::text,
     },
     ports::board::{AccessError, LogSource},
 };
 
-use super::{frame::{button, nothing, page}, view::View};
+use super::{
+    frame::{button, nothing, page},
+    view::View,
+};
 
 /// How much is shown.
 const LINES: usize = 500;
@@ -69,7 +81,11 @@ async fn read(service: &Service, source: Option<ProcessName>) -> Result<String, 
         };
         return Ok(lines.iter().map(line).collect());
     };
-    match service.board().log(LogSource::Process(name), None, READ).await {
+    match service
+        .board()
+        .log(LogSource::Process(name), None, READ)
+        .await
+    {
         Ok(piece) => Ok(last_lines(&piece.text, LINES).to_owned()),
         Err(AccessError::NotFound(_)) => Ok(String::new()),
         Err(error) => Err(error.into()),

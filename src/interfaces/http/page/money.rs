@@ -1,6 +1,10 @@
 //! Costs: what was used up, by hour, day and task, and what may be.
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::{Markup, html};
 
 use crate::{
@@ -8,7 +12,10 @@ use crate::{
     interfaces::{http::state::Service, report::page::table},
 };
 
-use super::{frame::{link, page}, view::View};
+use super::{
+    frame::{link, page},
+    view::View,
+};
 
 /// Writes millionths of a dollar.
 pub(super) fn dollars(micro: u64) -> String {
@@ -16,18 +23,35 @@ pub(super) fn dollars(micro: u64) -> String {
 }
 
 /// The page of costs.
-pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri: Uri) -> Html<String> {
+pub(super) async fn show(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Html<String> {
     let board = service.snapshot();
     let view = View::of(&service, &headers, &uri);
-    Html(page(&view, Some(&board), view.t("Costs"), &body(&view, &board)))
+    Html(page(
+        &view,
+        Some(&board),
+        view.t("Costs"),
+        &body(&view, &board),
+    ))
 }
 
 fn body(view: &View, board: &Board) -> Markup {
     let (budget, settings) = (board.budget(), board.settings());
     let none = SpendLimit::default();
     let rows = [
-        (view.t("This hour"), budget.this_hour(view.now), settings.hour_limit),
-        (view.t("Today"), budget.this_day(view.now), settings.day_limit),
+        (
+            view.t("This hour"),
+            budget.this_hour(view.now),
+            settings.hour_limit,
+        ),
+        (
+            view.t("Today"),
+            budget.this_day(view.now),
+            settings.day_limit,
+        ),
         (view.t("In all"), budget.total, none),
     ];
     let spent = |task: &&Task| task.spent != Spend::default();

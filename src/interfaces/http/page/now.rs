@@ -1,10 +1,14 @@
 //! Now: what needs a person, what runs, what it costs, what happened last.
 
-use axum::{extract::State, http::{HeaderMap, Uri, header}, response::{Html, IntoResponse, Response}};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri, header},
+    response::{Html, IntoResponse, Response},
+};
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{Board, BlockReason, ProcessStatus, Resolver, Task, TaskStatus},
+    domain::board::{BlockReason, Board, ProcessStatus, Resolver, Task, TaskStatus},
     interfaces::{
         http::{security::guard::session, state::Service},
         report::page::{facts, text},
@@ -23,7 +27,9 @@ const SHOWN: usize = 20;
 
 /// The first page; programs get a banner.
 pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri: Uri) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let is_reader = accept.is_some_and(|accept| accept.contains("text/html"));
     if !is_reader && session(&service, &headers).is_none() {
         return axum::Json(serde_json::json!({
@@ -64,16 +70,25 @@ fn figures(view: &View, board: &Board) -> Markup {
     facts(&[
         (count(TaskStatus::Queued), view.t("queued")),
         (count(TaskStatus::Running), view.t("running")),
-        (board.count_blocked(BlockReason::AwaitingJudge).to_string(), view.t("wait for a judge")),
+        (
+            board.count_blocked(BlockReason::AwaitingJudge).to_string(),
+            view.t("wait for a judge"),
+        ),
         (count(TaskStatus::Blocked), view.t("blocked")),
         (count(TaskStatus::Failed), view.t("failed")),
         (count(TaskStatus::Done), view.t("done")),
-        (format!("${}", dollars(today.micro_usd)), view.t("used today")),
+        (
+            format!("${}", dollars(today.micro_usd)),
+            view.t("used today"),
+        ),
     ])
 }
 
 fn controls(view: &View, board: &Board) -> Markup {
-    let live = board.processes().iter().any(|process| process.status.is_live());
+    let live = board
+        .processes()
+        .iter()
+        .any(|process| process.status.is_live());
     html! {
         @if let Some(hold) = board.held() {
             p.note {
@@ -96,7 +111,9 @@ fn needs(view: &View, board: &Board) -> Markup {
     let failed = |process: &crate::domain::board::Process| process.status == ProcessStatus::Failed;
     let broken: Vec<_> = board.processes().into_iter().filter(failed).collect();
     let waits = |task: &&Task| {
-        task.resolver == Resolver::Person && !task.status.is_final() && task.status != TaskStatus::Queued
+        task.resolver == Resolver::Person
+            && !task.status.is_final()
+            && task.status != TaskStatus::Queued
     };
     let waiting: Vec<&Task> = board.tasks().rev().filter(waits).take(SHOWN + 1).collect();
     html! {

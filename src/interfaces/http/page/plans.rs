@@ -2,16 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::{Markup, html};
 
 use crate::{
     domain::board::{Board, Plan, PlanStatus, Task, TaskId, TaskStatus},
-    interfaces::{http::{error::ApiError, state::Service}, report::page::{badge, text}},
+    interfaces::{
+        http::{error::ApiError, state::Service},
+        report::page::{badge, text},
+    },
     ports::board::PastKind,
 };
 
-use super::{frame::{link, nothing, page, standing}, past::entry, view::View};
+use super::{
+    frame::{link, nothing, page, standing},
+    past::entry,
+    view::View,
+};
 
 /// Width and height of a box, and the gaps between boxes.
 const BOX: (usize, usize) = (200, 34);
@@ -38,7 +49,7 @@ pub(super) async fn show(
         section id="plan-runs" data-live aria-labelledby="runs" {
             h2 id="runs" { (view.t("Runs of plans")) }
             @if runs.is_empty() { (nothing(&view)) }
-            @for run in &runs { (entry(&view, run)) }
+            @for run in &runs { (entry(&view, run, false)) }
         }
     };
     Ok(Html(page(&view, Some(&board), view.t("Plans"), &body)))
@@ -51,7 +62,10 @@ fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
         PlanStatus::Failed => ("FAILED", view.t("failed")),
     };
     let tasks: Vec<&Task> = plan.tasks.iter().filter_map(|id| board.task(*id)).collect();
-    let first = plan.requirement.lines().find(|line| !line.trim().is_empty());
+    let first = plan
+        .requirement
+        .lines()
+        .find(|line| !line.trim().is_empty());
     html! {
         article.card {
             h3 { (plan.id.to_string()) " " (badge(class, word)) " " (text(first.unwrap_or("").trim_start_matches(['#', ' ']))) }
@@ -73,7 +87,11 @@ fn graph(tasks: &[&Task]) -> Markup {
     for _ in 0..tasks.len() {
         let mut changed = false;
         for task in tasks {
-            let needed = task.spec.dependencies.iter().filter_map(|one| depths.get(&one.task));
+            let needed = task
+                .spec
+                .dependencies
+                .iter()
+                .filter_map(|one| depths.get(&one.task));
             let depth = needed.max().map_or(0, |depth| depth + 1);
             changed |= depths.insert(task.id, depth) != Some(depth);
         }
@@ -86,11 +104,20 @@ fn graph(tasks: &[&Task]) -> Markup {
     for task in tasks {
         let column = depths.get(&task.id).copied().unwrap_or(0);
         let row = filled.entry(column).or_default();
-        places.insert(task.id, (column * (BOX.0 + GAP.0) + 2, *row * (BOX.1 + GAP.1) + 2));
+        places.insert(
+            task.id,
+            (column * (BOX.0 + GAP.0) + 2, *row * (BOX.1 + GAP.1) + 2),
+        );
         *row += 1;
     }
-    let width = filled.keys().max().map_or(0, |column| (column + 1) * (BOX.0 + GAP.0));
-    let height = filled.values().max().map_or(0, |rows| rows * (BOX.1 + GAP.1));
+    let width = filled
+        .keys()
+        .max()
+        .map_or(0, |column| (column + 1) * (BOX.0 + GAP.0));
+    let height = filled
+        .values()
+        .max()
+        .map_or(0, |rows| rows * (BOX.1 + GAP.1));
     html! {
         svg.graph width=(width) height=(height) role="img" aria-label=(tasks.len()) {
             @for task in tasks { @for needed in &task.spec.dependencies {
@@ -117,7 +144,10 @@ fn node(task: &Task, (x, y): (usize, usize)) -> Markup {
         TaskStatus::Blocked => "READY",
         TaskStatus::Cancelled => "SKIPPED",
     };
-    let name: String = format!("#{} {}", task.id.0, task.spec.title).chars().take(26).collect();
+    let name: String = format!("#{} {}", task.id.0, task.spec.title)
+        .chars()
+        .take(26)
+        .collect();
     html! {
         g class=(class) {
             rect.box x=(x) y=(y) width=(BOX.0) height=(BOX.1) rx="6" {}

@@ -1,17 +1,31 @@
 //! Agents and processes: what is up, what was stopped, what each does; start, stop, the hatch, cleanup.
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::{Markup, html};
 
 use crate::{
     domain::board::{AgentStatus, Board, Process, ProcessName, ProcessStatus},
-    interfaces::{http::state::Service, report::page::{badge, table, text}},
+    interfaces::{
+        http::state::Service,
+        report::page::{badge, table, text},
+    },
 };
 
-use super::{frame::{button, link, page}, view::View};
+use super::{
+    frame::{button, link, page},
+    view::View,
+};
 
 /// The page of agents and processes.
-pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri: Uri) -> Html<String> {
+pub(super) async fn show(
+    State(service): State<Service>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Html<String> {
     let board = service.snapshot();
     let view = View::of(&service, &headers, &uri);
     let body = html! {
@@ -29,7 +43,12 @@ pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri
             }
         }
     };
-    Html(page(&view, Some(&board), view.t("Agents and processes"), &body))
+    Html(page(
+        &view,
+        Some(&board),
+        view.t("Agents and processes"),
+        &body,
+    ))
 }
 
 fn hatch(view: &View, board: &Board) -> Markup {
@@ -52,14 +71,17 @@ fn hatch(view: &View, board: &Board) -> Markup {
 fn rows(view: &View, board: &Board) -> Markup {
     let columns = [
         (view.t("Process"), false),
+        (view.t("Do"), false),
         (view.t("State"), false),
         (view.t("Works on"), false),
         (view.t("Restarts"), true),
-        (view.t("Do"), false),
     ];
-    table(&columns, &html! {
-        @for process in board.processes() { (row(view, board, &process)) }
-    })
+    table(
+        &columns,
+        &html! {
+            @for process in board.processes() { (row(view, board, &process)) }
+        },
+    )
 }
 
 fn row(view: &View, board: &Board, process: &Process) -> Markup {
@@ -78,17 +100,6 @@ fn row(view: &View, board: &Board, process: &Process) -> Markup {
         tr {
             th scope="row" { a href={ "/ui/logs?source=" (name) } { (name) } }
             td {
-                (badge(class, &view.word(process.status.as_str())))
-                @if let Some(at) = process.restart_at { " " (view.until(at)) }
-                @if !process.message.is_empty() { " " span.faint { (text(&process.message)) } }
-            }
-            td.wrap {
-                @if let Some(task) = agent.and_then(|agent| agent.task).and_then(|id| board.task(id)) { (link(task)) }
-                @else if idle { (view.t("waits for work")) }
-                @else { span.faint { (process.name.description()) } }
-            }
-            td.n { (process.restarts) }
-            td {
                 @if process.status.is_live() {
                     @if process.name.is_stoppable() {
                         form method="post" action={ "/ui/processes/" (name) "/stop" } {
@@ -101,6 +112,17 @@ fn row(view: &View, board: &Board, process: &Process) -> Markup {
                     }
                 } @else { a href="/ui/requirement" { (view.t("Requirement")) } }
             }
+            td {
+                (badge(class, &view.word(process.status.as_str())))
+                @if let Some(at) = process.restart_at { " " (view.until(at)) }
+                @if !process.message.is_empty() { " " span.faint { (text(&process.message)) } }
+            }
+            td.wrap {
+                @if let Some(task) = agent.and_then(|agent| agent.task).and_then(|id| board.task(id)) { (link(task)) }
+                @else if idle { (view.t("waits for work")) }
+                @else { span.faint { (process.name.description()) } }
+            }
+            td.n { (process.restarts) }
         }
     }
 }

@@ -1,16 +1,26 @@
 //! Settings: value, origin, and who has to be started again; and the requirement for the planner.
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::{
     domain::board::{PlanStatus, ProcessName, TaskStatus},
-    interfaces::{http::{error::ApiError, extract::ApiQuery, state::Service}, report::page::{table, text}},
+    interfaces::{
+        http::{error::ApiError, extract::ApiQuery, state::Service},
+        report::page::text,
+    },
     ports::board::ConfigEntry,
 };
 
-use super::{frame::{button, page}, view::View};
+use super::{
+    frame::{button, page},
+    view::View,
+};
 
 /// What a change led to.
 #[derive(Debug, Default, Deserialize)]
@@ -29,13 +39,11 @@ pub(super) async fn show(
     let board = service.snapshot();
     let view = View::of(&service, &headers, &uri);
     let entries = service.board().configuration().await?;
-    let restart: Vec<ProcessName> = query.restart.split(',').filter_map(|name| name.parse().ok()).collect();
-    let columns = [
-        (view.t("Setting"), false),
-        (view.t("Value"), false),
-        (view.t("From"), false),
-        (view.t("Counts after a restart of"), false),
-    ];
+    let restart: Vec<ProcessName> = query
+        .restart
+        .split(',')
+        .filter_map(|name| name.parse().ok())
+        .collect();
     let body = html! {
         @if !restart.is_empty() {
             div.note role="status" {
@@ -44,29 +52,35 @@ pub(super) async fn show(
             }
         }
         form method="post" action="/ui/settings" {
-            (table(&columns, &html! { @for entry in &entries { (row(&view, entry)) } }))
+            div.settings { @for entry in &entries { (field(&view, entry)) } }
             div.row { button.ok { (view.t("Save")) } }
         }
     };
     Ok(Html(page(&view, Some(&board), view.t("Settings"), &body)))
 }
 
-fn row(view: &View, entry: &ConfigEntry) -> Markup {
+fn field(view: &View, entry: &ConfigEntry) -> Markup {
     let restart: Vec<String> = entry.restart.iter().map(ToString::to_string).collect();
+    let hint = if entry.is_set {
+        view.t("set; write a new one to change it")
+    } else {
+        view.t("not set")
+    };
     html! {
-        tr {
-            th scope="row" { (text(&entry.name)) }
-            td.wrap {
+        div.card {
+            label {
+                span.name { (text(&entry.name)) }
+                small { (text(&entry.meaning)) }
                 @if entry.is_secret {
-                    input type="password" name=(text(&entry.name)) aria-label=(text(&entry.name)) autocomplete="off"
-                        placeholder=(if entry.is_set { view.t("set; write a new one to change it") } else { view.t("not set") });
+                    input type="password" name=(text(&entry.name)) autocomplete="off" placeholder=(hint);
                 } @else {
-                    input name=(text(&entry.name)) aria-label=(text(&entry.name)) autocomplete="off" value=(text(entry.value.as_deref().unwrap_or("")));
+                    input name=(text(&entry.name)) autocomplete="off" value=(text(entry.value.as_deref().unwrap_or("")));
                 }
-                span.faint { (text(&entry.meaning)) }
             }
-            td { (text(&entry.origin)) }
-            td.wrap { (restart.join(", ")) }
+            p.faint {
+                (view.t("From")) ": " (text(&entry.origin))
+                @if !restart.is_empty() { ". " (view.t("Counts after a restart of")) ": " (restart.join(", ")) }
+            }
         }
     }
 }
@@ -85,7 +99,9 @@ pub(super) async fn requirement(
         .filter(|status| !status.is_final())
         .map(|status| board.count(status))
         .sum();
-    let planning = board.plans().any(|plan| plan.status == PlanStatus::Planning);
+    let planning = board
+        .plans()
+        .any(|plan| plan.status == PlanStatus::Planning);
     let body = html! {
         p { (view.t("Write what you want in the end. The planner turns it into tasks with dependencies.")) }
         section id="planner" data-live {
@@ -101,5 +117,10 @@ pub(super) async fn requirement(
             }
         }
     };
-    Ok(Html(page(&view, Some(&board), view.t("Requirement"), &body)))
+    Ok(Html(page(
+        &view,
+        Some(&board),
+        view.t("Requirement"),
+        &body,
+    )))
 }

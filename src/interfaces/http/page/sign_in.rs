@@ -74,7 +74,9 @@ fn sign_in(
         let page = page(&view, None, view.t("Sign in"), &body);
         return Ok((StatusCode::UNAUTHORIZED, Html(page)).into_response());
     }
-    let value = service.credentials.new_session(&fresh_secret(service)?, now);
+    let value = service
+        .credentials
+        .new_session(&fresh_secret(service)?, now);
     let mut response = Html(entered()).into_response();
     set_cookie(service, response.headers_mut(), &value, SESSION_LIFE / 1000);
     Ok(response)
@@ -93,7 +95,11 @@ fn entered() -> String {
 }
 
 fn set_cookie(service: &Service, headers: &mut HeaderMap, value: &str, seconds: u64) {
-    let secure = if service.options.is_tls { "; Secure" } else { "" };
+    let secure = if service.options.is_tls {
+        "; Secure"
+    } else {
+        ""
+    };
     let name = service.credentials.cookie();
     let cookie =
         format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");

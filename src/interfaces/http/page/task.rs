@@ -1,6 +1,10 @@
 //! One task: why it is where it is, its attempts with log and diff, what was decided.
 
-use axum::{extract::State, http::{HeaderMap, Uri}, response::Html};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Html,
+};
 use maud::{Markup, html};
 
 use crate::{
@@ -40,10 +44,14 @@ pub(super) async fn show(
     let task = known(&board, id)?;
     let last = task.run.and_then(|id| board.run(id));
     let log = match last {
-        Some(run) => tail(&service, run.id, LOG).await.unwrap_or_else(|error| error.message),
+        Some(run) => tail(&service, run.id, LOG)
+            .await
+            .unwrap_or_else(|error| error.message),
         None => String::new(),
     };
-    let diff = match last.filter(|run| run.kept.is_some()) {
+    // While an agent is at it again, the change of the attempt before is the one to look at.
+    let mut left = board.runs().rev().filter(|run| run.task == id);
+    let diff = match left.find(|run| run.kept.is_some()) {
         Some(run) => service
             .board()
             .diff(run.id)
@@ -84,7 +92,10 @@ pub(super) async fn show(
 fn standing_of(view: &View, board: &Board, task: &Task) -> Markup {
     let countdown = board.countdown(task, view.now);
     let id = task.id.0;
-    let may_return = matches!(task.status, TaskStatus::Failed | TaskStatus::Blocked | TaskStatus::Cancelled);
+    let may_return = matches!(
+        task.status,
+        TaskStatus::Failed | TaskStatus::Blocked | TaskStatus::Cancelled
+    );
     html! {
         p { (standing(view, task)) " " (text(&task.detail)) }
         @if let Some(countdown) = &countdown {
@@ -118,7 +129,9 @@ fn standing_of(view: &View, board: &Board, task: &Task) -> Markup {
 
 fn why(view: &View, board: &Board, task: &Task) -> Result<Markup, ApiError> {
     let why = board.why(task.id, view.now)?;
-    let asked = board.open_approvals().filter(|approval| approval.task == task.id);
+    let asked = board
+        .open_approvals()
+        .filter(|approval| approval.task == task.id);
     Ok(html! {
         ul {
             @for sentence in &why.sentences {
@@ -159,8 +172,16 @@ pub(super) fn coloured(view: &View, diff: &str) -> Markup {
 }
 
 fn history(view: &View, board: &Board, task: &Task) -> Markup {
-    let runs = board.runs().rev().filter(|run| run.task == task.id).take(50);
-    let judgements = board.judgements().rev().filter(|judgement| judgement.task == task.id).take(50);
+    let runs = board
+        .runs()
+        .rev()
+        .filter(|run| run.task == task.id)
+        .take(50);
+    let judgements = board
+        .judgements()
+        .rev()
+        .filter(|judgement| judgement.task == task.id)
+        .take(50);
     html! {
         @if task.counters.runs == 0 { (nothing(view)) }
         @for judgement in judgements { (judged(view, judgement)) }
