@@ -134,7 +134,7 @@ fn idle_followers_have_their_places_and_the_rest_is_refused_politely() {
         .map(|_| Follower::of(&server, "/events", None))
         .collect();
     let mut refused = 0;
-    for _ in 0..500 {
+    for _ in 0..1000 {
         let mut stream = server.connect();
         let head = format!(
             "GET /events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n",
@@ -149,7 +149,7 @@ fn idle_followers_have_their_places_and_the_rest_is_refused_politely() {
         assert_eq!(reply.header("retry-after"), Some("10"));
         refused += 1;
     }
-    assert_eq!(refused, 500);
+    assert_eq!(refused, 1000);
     // Others are answered, and those inside hear what happens.
     assert_eq!(server.get("/tasks").status, 200);
     create(&server, 1);

@@ -5,6 +5,7 @@
 mod api;
 mod browser;
 mod events;
+mod figures;
 mod memory;
 mod page;
 mod schema;
