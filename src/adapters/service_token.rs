@@ -3,6 +3,7 @@
 //! Danger: a token in a file that others can read is everybody's; such a file is refused, not mended in silence.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     io::{Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -18,7 +19,7 @@ pub fn fresh_secret() -> io::Result<String> {
     }
     let mut text = String::with_capacity(64);
     for byte in bytes {
-        text.push_str(&format!("{byte:02x}"));
+        let _ = write!(text, "{byte:02x}");
     }
     Ok(text)
 }

@@ -54,7 +54,7 @@ pub fn router(board: Arc<dyn BoardAccess>, options: HttpOptions) -> Router {
         .with_state(service)
 }
 
-/// Returns the description of the API, as OpenAPI 3.1.
+/// Returns the description of the API, as `OpenAPI` 3.1.
 pub fn description() -> utoipa::openapi::OpenApi {
     api::router().1
 }

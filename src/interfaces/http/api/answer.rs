@@ -1,4 +1,4 @@
-//! Answers with an ETag, pages of long lists, and the words for what the board answered.
+//! Answers with an `ETag`, pages of long lists, and the words for what the board answered.
 
 use axum::{
     Json,
@@ -62,7 +62,7 @@ impl PageQuery {
     }
 }
 
-/// Answers with a body and its ETag, or that the client has it already.
+/// Answers with a body and its `ETag`, or that the client has it already.
 pub(super) fn tagged(headers: &HeaderMap, body: &impl Serialize) -> Response {
     let Ok(bytes) = serde_json::to_vec(body) else {
         return ApiError::new(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::{
     domain::board::{
         AgentStatus, BlockReason, Board, Millis, ProcessStatus, RunStatus, TaskStatus,
     },
-    interfaces::http::state::Service,
+    interfaces::http::{security::guard::is_signed_in, state::Service},
 };
 
 /// That the service lives.
@@ -32,14 +32,14 @@ pub(super) struct ReadyCheck {
     name: String,
     /// It is.
     ok: bool,
-    /// What is wrong with it; only for those who are signed in elsewhere, see the log.
+    /// What is wrong with it; only told to those who are signed in.
     detail: String,
 }
 
 /// Whether the service can work.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Ready {
-    /// ready or not_ready.
+    /// `ready` or `not_ready`.
     status: &'static str,
     /// What was looked at.
     checks: Vec<ReadyCheck>,
@@ -54,13 +54,18 @@ pub(super) async fn health() -> Json<Health> {
 /// Says whether the service can work.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
     responses((status = 200, body = Ready), (status = 503, description = "it cannot", body = Ready)))]
-pub(super) async fn ready(State(service): State<Service>) -> Response {
+pub(super) async fn ready(State(service): State<Service>, headers: HeaderMap) -> Response {
+    let is_ours = is_signed_in(&service, &headers);
     let found = service.board().readiness().await;
     let all = found.iter().all(|one| one.ok);
     let check = |one: &crate::ports::board::Readiness| ReadyCheck {
         name: one.name.clone(),
         ok: one.ok,
-        detail: one.detail.clone(),
+        detail: if is_ours {
+            one.detail.clone()
+        } else {
+            String::new()
+        },
     };
     let body = Ready {
         status: if all { "ready" } else { "not_ready" },
@@ -154,6 +159,11 @@ fn figures(board: &Board, now: Millis) -> String {
         let up = u64::from(process.status == ProcessStatus::Running);
         out.of("tos_process_up", "process", &process.name.to_string(), up);
     }
+    further(&mut out, board, now);
+    text
+}
+
+fn further(out: &mut Metrics<'_>, board: &Board, now: Millis) {
     let count = board.open_approvals().count() as u64;
     out.one(
         "tos_approvals_open",
@@ -208,5 +218,4 @@ fn figures(board: &Board, now: Millis) -> String {
         "millionths of a dollar used up",
         spent.micro_usd,
     );
-    text
 }

@@ -103,7 +103,7 @@ pub(super) struct TaskInput {
     allowed_imports: Option<Vec<String>>,
     /// worker, tester or docser.
     role: Option<String>,
-    /// feature, conflict_recovery, docser or research.
+    /// `feature`, `conflict_recovery`, `docser` or `research`.
     lane: Option<String>,
     /// low, medium or high.
     risk: Option<String>,

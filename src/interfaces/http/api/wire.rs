@@ -45,7 +45,8 @@ impl From<Spend> for SpendView {
 pub(in crate::interfaces::http) struct RetryView {
     /// Something will.
     auto_retry: bool,
-    /// Why: cooldown_pending, retry_due, retry_exhausted, non_retryable_failure, awaiting_judge, quota_wait, needs_rework.
+    /// Why: `cooldown_pending`, `retry_due`, `retry_exhausted`, `non_retryable_failure`, `awaiting_judge`, `quota_wait`,
+    /// `needs_rework`.
     reason: String,
     /// When.
     retry_at: Option<String>,
@@ -97,7 +98,7 @@ pub(in crate::interfaces::http) struct TaskView {
     goal: String,
     /// queued, running, done, failed, blocked or cancelled.
     status: &'static str,
-    /// Why it is blocked: awaiting_judge, quota_wait, needs_rework or issue_linking.
+    /// Why it is blocked: `awaiting_judge`, `quota_wait`, `needs_rework` or `issue_linking`.
     block_reason: Option<&'static str>,
     /// One line about how it came there.
     detail: String,
@@ -371,7 +372,7 @@ pub(in crate::interfaces::http) struct JudgementView {
     run_id: u64,
     /// Who judges.
     agent_id: String,
-    /// approve, request_changes, conflict or no_verdict; none while it is under way.
+    /// `approve`, `request_changes`, `conflict` or `no_verdict`; none while it is under way.
     verdict: Option<&'static str>,
     /// The reasons.
     reasons: Vec<String>,

@@ -301,6 +301,9 @@ pub(super) async fn settings(
         return Ok(Redirect::to("/ui/settings"));
     }
     let restart = service.board().configure(changes).await?;
+    if restart.is_empty() {
+        return Ok(Redirect::to("/ui/settings"));
+    }
     let names: Vec<String> = restart.iter().map(ToString::to_string).collect();
     Ok(Redirect::to(&format!(
         "/ui/settings?restart={}",

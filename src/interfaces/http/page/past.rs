@@ -51,17 +51,19 @@ async fn shown(
     let body = html! {
         section id="entries" data-live {
             @if entries.is_empty() { (nothing(&view)) }
-            @for one in &entries { (entry(&view, one)) }
+            @for one in &entries { (entry(&view, one, true)) }
         }
     };
     Ok(Html(page(&view, Some(&board), view.t(title), &body)))
 }
 
 /// One thing of the past.
-pub(super) fn entry(view: &View, work: &PastWork) -> Markup {
+pub(super) fn entry(view: &View, work: &PastWork, is_alone: bool) -> Markup {
+    let title = html! { (text(&work.id)) @if !work.title.is_empty() { " " (text(&work.title)) } };
     html! {
         article.card {
-            h3 { (text(&work.id)) @if !work.title.is_empty() { " " (text(&work.title)) } }
+            // Under the head of the page, or under that of a section.
+            @if is_alone { h2 { (title) } } @else { h3 { (title) } }
             p {
                 b { (text(&work.status)) }
                 @if let Some(at) = work.at { " " span.faint { (view.moment(at)) } }

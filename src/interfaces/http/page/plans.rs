@@ -49,7 +49,7 @@ pub(super) async fn show(
         section id="plan-runs" data-live aria-labelledby="runs" {
             h2 id="runs" { (view.t("Runs of plans")) }
             @if runs.is_empty() { (nothing(&view)) }
-            @for run in &runs { (entry(&view, run)) }
+            @for run in &runs { (entry(&view, run, false)) }
         }
     };
     Ok(Html(page(&view, Some(&board), view.t("Plans"), &body)))

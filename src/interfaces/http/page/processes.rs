@@ -71,10 +71,10 @@ fn hatch(view: &View, board: &Board) -> Markup {
 fn rows(view: &View, board: &Board) -> Markup {
     let columns = [
         (view.t("Process"), false),
+        (view.t("Do"), false),
         (view.t("State"), false),
         (view.t("Works on"), false),
         (view.t("Restarts"), true),
-        (view.t("Do"), false),
     ];
     table(
         &columns,
@@ -100,17 +100,6 @@ fn row(view: &View, board: &Board, process: &Process) -> Markup {
         tr {
             th scope="row" { a href={ "/ui/logs?source=" (name) } { (name) } }
             td {
-                (badge(class, &view.word(process.status.as_str())))
-                @if let Some(at) = process.restart_at { " " (view.until(at)) }
-                @if !process.message.is_empty() { " " span.faint { (text(&process.message)) } }
-            }
-            td.wrap {
-                @if let Some(task) = agent.and_then(|agent| agent.task).and_then(|id| board.task(id)) { (link(task)) }
-                @else if idle { (view.t("waits for work")) }
-                @else { span.faint { (process.name.description()) } }
-            }
-            td.n { (process.restarts) }
-            td {
                 @if process.status.is_live() {
                     @if process.name.is_stoppable() {
                         form method="post" action={ "/ui/processes/" (name) "/stop" } {
@@ -123,6 +112,17 @@ fn row(view: &View, board: &Board, process: &Process) -> Markup {
                     }
                 } @else { a href="/ui/requirement" { (view.t("Requirement")) } }
             }
+            td {
+                (badge(class, &view.word(process.status.as_str())))
+                @if let Some(at) = process.restart_at { " " (view.until(at)) }
+                @if !process.message.is_empty() { " " span.faint { (text(&process.message)) } }
+            }
+            td.wrap {
+                @if let Some(task) = agent.and_then(|agent| agent.task).and_then(|id| board.task(id)) { (link(task)) }
+                @else if idle { (view.t("waits for work")) }
+                @else { span.faint { (process.name.description()) } }
+            }
+            td.n { (process.restarts) }
         }
     }
 }

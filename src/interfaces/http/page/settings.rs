@@ -12,7 +12,7 @@ use crate::{
     domain::board::{PlanStatus, ProcessName, TaskStatus},
     interfaces::{
         http::{error::ApiError, extract::ApiQuery, state::Service},
-        report::page::{table, text},
+        report::page::text,
     },
     ports::board::ConfigEntry,
 };
@@ -44,12 +44,6 @@ pub(super) async fn show(
         .split(',')
         .filter_map(|name| name.parse().ok())
         .collect();
-    let columns = [
-        (view.t("Setting"), false),
-        (view.t("Value"), false),
-        (view.t("From"), false),
-        (view.t("Counts after a restart of"), false),
-    ];
     let body = html! {
         @if !restart.is_empty() {
             div.note role="status" {
@@ -58,29 +52,35 @@ pub(super) async fn show(
             }
         }
         form method="post" action="/ui/settings" {
-            (table(&columns, &html! { @for entry in &entries { (row(&view, entry)) } }))
+            div.settings { @for entry in &entries { (field(&view, entry)) } }
             div.row { button.ok { (view.t("Save")) } }
         }
     };
     Ok(Html(page(&view, Some(&board), view.t("Settings"), &body)))
 }
 
-fn row(view: &View, entry: &ConfigEntry) -> Markup {
+fn field(view: &View, entry: &ConfigEntry) -> Markup {
     let restart: Vec<String> = entry.restart.iter().map(ToString::to_string).collect();
+    let hint = if entry.is_set {
+        view.t("set; write a new one to change it")
+    } else {
+        view.t("not set")
+    };
     html! {
-        tr {
-            th scope="row" { (text(&entry.name)) }
-            td.wrap {
+        div.card {
+            label {
+                span.name { (text(&entry.name)) }
+                small { (text(&entry.meaning)) }
                 @if entry.is_secret {
-                    input type="password" name=(text(&entry.name)) aria-label=(text(&entry.name)) autocomplete="off"
-                        placeholder=(if entry.is_set { view.t("set; write a new one to change it") } else { view.t("not set") });
+                    input type="password" name=(text(&entry.name)) autocomplete="off" placeholder=(hint);
                 } @else {
-                    input name=(text(&entry.name)) aria-label=(text(&entry.name)) autocomplete="off" value=(text(entry.value.as_deref().unwrap_or("")));
+                    input name=(text(&entry.name)) autocomplete="off" value=(text(entry.value.as_deref().unwrap_or("")));
                 }
-                span.faint { (text(&entry.meaning)) }
             }
-            td { (text(&entry.origin)) }
-            td.wrap { (restart.join(", ")) }
+            p.faint {
+                (view.t("From")) ": " (text(&entry.origin))
+                @if !restart.is_empty() { ". " (view.t("Counts after a restart of")) ": " (restart.join(", ")) }
+            }
         }
     }
 }

@@ -49,7 +49,9 @@ pub(super) async fn show(
             .unwrap_or_else(|error| error.message),
         None => String::new(),
     };
-    let diff = match last.filter(|run| run.kept.is_some()) {
+    // While an agent is at it again, the change of the attempt before is the one to look at.
+    let mut left = board.runs().rev().filter(|run| run.task == id);
+    let diff = match left.find(|run| run.kept.is_some()) {
         Some(run) => service
             .board()
             .diff(run.id)

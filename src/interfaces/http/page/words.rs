@@ -194,8 +194,6 @@ const WORDS: &[(&str, &str)] = &[
     ("Show", "表示"),
     ("Clear all logs", "ログをすべて消去"),
     // Settings and requirement.
-    ("Setting", "設定"),
-    ("Value", "値"),
     ("From", "出所"),
     ("Counts after a restart of", "反映に再起動が必要"),
     (

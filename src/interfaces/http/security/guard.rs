@@ -18,7 +18,8 @@ const HEADERS: &[(&str, &str)] = &[
     ("content-security-policy", POLICY),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    // With `no-referrer`, browsers name no origin with the forms of the page itself.
+    ("referrer-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     (
@@ -124,7 +125,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 fn check_host(service: &Service, headers: &HeaderMap, uri: &Uri) -> Result<String, ApiError> {
     let mut given = headers.get_all(header::HOST).iter();
     let first = given.next().and_then(|value| value.to_str().ok());
-    let host = uri.authority().map(|name| name.as_str()).or(first);
+    let host = uri
+        .authority()
+        .map(axum::http::uri::Authority::as_str)
+        .or(first);
     let agrees = uri.authority().is_none() || first.is_none() || first == host;
     let allowed = |host: &&str| {
         let name = name_of(host);
@@ -199,7 +203,7 @@ fn shown_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Returns whether the token or a session is shown.
-fn is_signed_in(service: &Service, headers: &HeaderMap) -> bool {
+pub(in crate::interfaces::http) fn is_signed_in(service: &Service, headers: &HeaderMap) -> bool {
     if let Some(token) = shown_token(headers) {
         return service.credentials.is_token(token);
     }

@@ -1,0 +1,566 @@
+//! Every route, and that each answers as it is described.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tos::domain::board::Verdict;
+
+use super::{
+    schema::{faults, operation},
+    server::{Reply, Server},
+};
+
+/// Asks, and compares the answer with the description.
+struct Checked {
+    server: Server,
+    description: Value,
+    seen: BTreeSet<String>,
+}
+
+impl Checked {
+    fn new() -> Self {
+        let server = Server::start();
+        let description = server.get("/openapi.json").json();
+        Self {
+            server,
+            description,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        let reply = self.server.ask(method, path, body.as_ref());
+        let (template, found) = operation(&self.description, method, path)
+            .unwrap_or_else(|| panic!("{method} {path} is not described"));
+        let kind = reply.header("content-type").unwrap_or("");
+        if kind == "application/json" {
+            let faults = faults(&self.description, found, reply.status, &reply.json());
+            assert!(faults.is_empty(), "{method} {path}: {faults:#?}");
+        } else {
+            assert!(reply.status < 400, "{method} {path}: {}", reply.text());
+            assert!(!found["responses"][reply.status.to_string()].is_null());
+        }
+        if reply.status < 400 {
+            self.seen.insert(format!("{method} {template}"));
+        }
+        reply
+    }
+
+    fn ok(&mut self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let reply = self.ask(method, path, body);
+        assert!(
+            (200..300).contains(&reply.status),
+            "{method} {path}: {} {}",
+            reply.status,
+            reply.text()
+        );
+        reply.json()
+    }
+
+    fn refused(&mut self, method: &str, path: &str, body: Option<Value>, status: u16) -> Value {
+        let reply = self.ask(method, path, body);
+        assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
+        let error = reply.json()["error"].clone();
+        assert!(!error["code"].as_str().unwrap().is_empty());
+        assert!(!error["message"].as_str().unwrap().is_empty());
+        error
+    }
+}
+
+#[test]
+fn every_route_answers_as_it_is_described() {
+    let mut api = Checked::new();
+    assert!(
+        api.description["openapi"]
+            .as_str()
+            .unwrap()
+            .starts_with("3.1.")
+    );
+    tasks(&mut api);
+    runs_and_judgements(&mut api);
+    approvals(&mut api);
+    logs(&mut api);
+    configuration(&mut api);
+    operation_of_processes(&mut api);
+    let mut described = BTreeSet::new();
+    for (path, item) in api.description["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            described.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    // It does not end by itself; `events` follows it.
+    described.remove("GET /events");
+    let missing: Vec<_> = described.difference(&api.seen).collect();
+    assert!(missing.is_empty(), "never answered: {missing:?}");
+}
+
+fn tasks(api: &mut Checked) {
+    assert_eq!(api.ok("GET", "/tasks", None)["tasks"], json!([]));
+    let made = api.ok(
+        "POST",
+        "/tasks",
+        Some(json!({"title": "one", "goal": "do it", "paths": ["src/**"], "key": "k1"})),
+    );
+    assert_eq!(made["created"], true);
+    assert_eq!(made["task"]["status"], "queued");
+    assert_eq!(made["task"]["source"], "api");
+    let again = json!({"title": "other", "goal": "x", "key": "k1"});
+    let again = api.ask("POST", "/tasks", Some(again));
+    assert_eq!(
+        (again.status, &again.json()["created"]),
+        (200, &json!(false))
+    );
+    let second =
+        json!({"title": "two", "goal": "x", "dependencies": [{"task": 1}], "role": "tester"});
+    api.ok("POST", "/tasks", Some(second));
+    api.refused(
+        "POST",
+        "/tasks",
+        Some(json!({"title": "", "goal": "x"})),
+        400,
+    );
+    api.refused(
+        "POST",
+        "/tasks",
+        Some(json!({"title": "t", "goal": "x", "role": "judge"})),
+        400,
+    );
+    let error = api.refused("POST", "/tasks", Some(json!({"titel": "t"})), 400);
+    assert!(error["message"].as_str().unwrap().contains("titel"));
+    let wrong = json!({"title": "t", "goal": "x", "dependencies": [{"task": "1"}]});
+    let error = api.refused("POST", "/tasks", Some(wrong), 400);
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("dependencies[0].task"), "{message}");
+
+    let why = api.ok("GET", "/tasks/1", None)["why"].clone();
+    let sentence = why[0]["text"].as_str().unwrap();
+    assert!(sentence.contains("dispatcher"), "{why}");
+    assert_eq!(api.ok("GET", "/tasks/task-2", None)["task"]["id"], 2);
+    api.refused("GET", "/tasks/99", None, 404);
+    api.refused("GET", "/tasks/x", None, 400);
+    let patched = api.ok("PATCH", "/tasks/2", Some(json!({"priority": 5})));
+    assert_eq!(patched["task"]["priority"], 5);
+    assert_eq!(patched["task"]["title"], "two");
+    let cancelled = api.ok("PATCH", "/tasks/2", Some(json!({"status": "cancelled"})));
+    assert_eq!(cancelled["task"]["status"], "cancelled");
+    api.refused("PATCH", "/tasks/2", Some(json!({"status": "done"})), 400);
+    api.ok("POST", "/tasks/2/requeue", Some(json!({"note": "try it"})));
+    api.ok("POST", "/tasks/2/cancel", None);
+    api.ok("DELETE", "/tasks/2", None);
+
+    for number in 3..=9 {
+        let task = json!({"title": format!("task {number}"), "goal": "x", "paths": ["docs/**"]});
+        api.ok("POST", "/tasks", Some(task));
+    }
+    let first = api.ok("GET", "/tasks?limit=4", None);
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let rest = api.ok("GET", &format!("/tasks?limit=100&cursor={cursor}"), None);
+    assert_eq!(first["tasks"].as_array().unwrap().len(), 4);
+    assert_eq!(rest["tasks"].as_array().unwrap().len(), 5);
+    assert!(rest["nextCursor"].is_null());
+    let found = api.ok("GET", "/tasks?status=cancelled&role=tester", None);
+    assert_eq!(found["tasks"][0]["id"], 2);
+    assert_eq!(
+        api.ok("GET", "/tasks?q=TASK%207", None)["tasks"][0]["id"],
+        7
+    );
+    for wrong in ["status=x", "limit=0", "limit=x", "cursor=7"] {
+        api.refused("GET", &format!("/tasks?{wrong}"), None, 400);
+    }
+    for number in 3..=9 {
+        api.ok(
+            "POST",
+            &format!("/tasks/{number}/cancel"),
+            Some(json!({"note": "enough"})),
+        );
+    }
+}
+
+fn runs_and_judgements(api: &mut Checked) {
+    api.server.memory.start_everything();
+    assert_eq!(api.ok("GET", "/tasks/1", None)["task"]["status"], "running");
+    let agents = api.ok("GET", "/agents", None);
+    let worker = agents["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|agent| agent["id"] == "worker-1");
+    assert_eq!(worker.unwrap()["currentTaskId"], 1);
+    assert_eq!(api.ok("GET", "/agents/worker-1", None)["status"], "busy");
+    api.refused("GET", "/agents/dispatcher", None, 404);
+    api.refused("GET", "/agents/worker-9", None, 404);
+    // An attempt that is ended brings its task back, and it is not rewritten afterwards.
+    api.ok("POST", "/runs/1/cancel", None);
+    api.refused("POST", "/runs/1/cancel", None, 409);
+    assert_eq!(api.ok("GET", "/runs/1", None)["run"]["status"], "cancelled");
+    let run = api.server.memory.commit();
+    let task = api.ok("GET", "/tasks/1", None);
+    assert_eq!(task["task"]["blockReason"], "awaiting_judge");
+    assert_eq!(task["task"]["retry"]["reason"], "awaiting_judge");
+    let detail = api.ok("GET", &format!("/runs/{}", run.0), None);
+    assert_eq!(detail["log"], "reading\nwriting\ndone\n");
+    assert_eq!(detail["artifacts"].as_array().unwrap().len(), 3);
+    api.ok("GET", &format!("/runs/{}/artifacts", run.0), None);
+    let diff = api.ask(
+        "GET",
+        &format!("/runs/{}/artifacts/diff/content", run.0),
+        None,
+    );
+    assert!(diff.text().starts_with("diff --git"));
+    assert_eq!(
+        diff.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    api.refused(
+        "GET",
+        &format!("/runs/{}/artifacts/..%2f..%2fx/content", run.0),
+        None,
+        404,
+    );
+    let reasons = vec!["no test".to_owned()];
+    api.server.memory.judge(Verdict::RequestChanges { reasons });
+    let judged = api.ok("GET", "/judgements?taskId=1", None);
+    assert_eq!(judged["judgements"][0]["verdict"], "request_changes");
+    assert_eq!(judged["judgements"][0]["reasons"][0], "no test");
+    assert!(
+        api.ask("GET", "/judgements/1/diff", None)
+            .text()
+            .contains("+new")
+    );
+    api.refused("GET", "/judgements/9/diff", None, 404);
+    let runs = api.ok("GET", "/runs?taskId=1&status=success", None);
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        api.ok("GET", "/runs?agentId=worker-1", None)["runs"][0]["agentId"],
+        "worker-1"
+    );
+    assert_eq!(api.ok("GET", "/runs/stats", None)["success"], 1);
+    api.ok("GET", "/budget", None);
+}
+
+fn approvals(api: &mut Checked) {
+    api.server.memory.ask("rm -rf build");
+    let open = api.ok("GET", "/approvals?open=true", None);
+    assert_eq!(open["approvals"][0]["action"], "rm -rf build");
+    let id = open["approvals"][0]["id"].as_u64().unwrap();
+    api.refused(
+        "POST",
+        &format!("/approvals/{id}"),
+        Some(json!({"allow": "yes"})),
+        400,
+    );
+    api.ok(
+        "POST",
+        &format!("/approvals/{id}"),
+        Some(json!({"allow": true})),
+    );
+    api.refused(
+        "POST",
+        &format!("/approvals/{id}"),
+        Some(json!({"allow": true})),
+        409,
+    );
+    api.refused("POST", "/approvals/99", Some(json!({"allow": true})), 404);
+    assert_eq!(
+        api.ok("GET", "/approvals?open=true", None)["approvals"],
+        json!([])
+    );
+    assert_eq!(
+        api.ok("GET", "/approvals", None)["approvals"][0]["allowed"],
+        true
+    );
+}
+
+fn logs(api: &mut Checked) {
+    api.server.memory.write_log("worker-1", "a\nb\nc\n");
+    api.server.memory.write_log("judge", "d\n");
+    let log = api.ok("GET", "/logs/agents/worker-1?lines=2", None);
+    assert_eq!((&log["log"], &log["total"]), (&json!("b\nc\n"), &json!(6)));
+    assert_eq!(
+        api.ok("GET", "/logs/agents/worker-1?offset=4", None)["log"],
+        "c\n"
+    );
+    assert_eq!(api.ok("GET", "/logs/agents/judge-1", None)["log"], "d\n");
+    assert_eq!(api.ok("GET", "/logs/cycle-manager", None)["log"], "");
+    assert_eq!(api.ok("GET", "/logs/processes/dispatcher", None)["log"], "");
+    let all = api.ok("GET", "/logs/all", None);
+    assert_eq!(
+        (&all["returned"], &all["sourceCount"]),
+        (&json!(4), &json!(2))
+    );
+    let some = api.ok(
+        "GET",
+        "/logs/all?source=worker-1&limit=2&sinceMinutes=5",
+        None,
+    );
+    assert_eq!(
+        (&some["returned"], &some["truncated"]),
+        (&json!(2), &json!(true))
+    );
+    api.refused("GET", "/logs/all?limit=99999", None, 400);
+    api.refused("GET", "/logs/agents/worker-1?lines=0", None, 400);
+    assert_eq!(api.ok("POST", "/logs/clear", None)["removed"], 3);
+    assert_eq!(api.ok("GET", "/logs/all", None)["returned"], 0);
+}
+
+fn configuration(api: &mut Checked) {
+    let changed = json!({"TESTER_COUNT": 2, "GITHUB_TOKEN": "ghp_secret"});
+    let restart = api.ok("PATCH", "/config", Some(changed))["restart"].clone();
+    assert_eq!(restart, json!(["tester-1"]));
+    assert_eq!(api.server.memory.secret().as_deref(), Some("ghp_secret"));
+    let shown = api.ask("GET", "/config", None);
+    assert!(!shown.text().contains("ghp_secret"), "a secret came out");
+    let config = shown.json()["config"].as_array().unwrap().clone();
+    let of = |name: &str| {
+        config
+            .iter()
+            .find(|one| one["name"] == name)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(of("TESTER_COUNT")["value"], "2");
+    assert_eq!(of("GITHUB_TOKEN")["isSet"], true);
+    // All or none.
+    let wrong = json!({"WORKER_COUNT": "3", "NO_SUCH": "1"});
+    api.refused("PATCH", "/config", Some(wrong), 400);
+    api.refused("PATCH", "/config", Some(json!({})), 400);
+    api.refused("PATCH", "/config", Some(json!({"WORKER_COUNT": [1]})), 400);
+    assert_eq!(api.server.get("/config").json()["config"], json!(config));
+}
+
+fn operation_of_processes(api: &mut Checked) {
+    let all = api.ok("GET", "/system/processes", None);
+    assert_eq!(all["hatch"]["armed"], true);
+    assert_eq!(
+        api.ok("GET", "/system/processes/worker-1", None)["status"],
+        "running"
+    );
+    api.refused("GET", "/system/processes/boss", None, 404);
+    let again = api.ok("POST", "/system/processes/worker-1/start", None);
+    assert!(
+        again["message"]
+            .as_str()
+            .unwrap()
+            .contains("already running")
+    );
+    api.refused("POST", "/system/processes/boss/start", None, 404);
+    api.refused("POST", "/system/processes/boss/stop", None, 404);
+    api.refused("POST", "/system/processes/db-up/stop", None, 400);
+    // A stop of a busy worker brings its task back, and is remembered.
+    let stopped = api.ok("POST", "/system/processes/worker-1/stop", None);
+    assert_eq!(stopped["process"]["stopRequested"], true);
+    assert_eq!(api.ok("GET", "/tasks/1", None)["task"]["status"], "queued");
+    api.ok("POST", "/system/processes/worker-1/start", None);
+    let empty = json!({"content": ""});
+    api.refused("POST", "/system/processes/planner/start", Some(empty), 400);
+    let busy = json!({"content": "a new thing"});
+    let error = api.refused("POST", "/system/processes/planner/start", Some(busy), 409);
+    assert!(error["message"].as_str().unwrap().contains("not done"));
+    api.refused("POST", "/system/cleanup", None, 409);
+
+    let counts = api.ok("POST", "/system/processes/stop-all", None);
+    assert_eq!(
+        (&counts["cancelledRuns"], &counts["requeuedTasks"]),
+        (&json!(1), &json!(1))
+    );
+    assert!(counts["orphanCleanup"]["pids"].is_array());
+    assert_eq!(api.ok("GET", "/system/hatch", None)["armed"], false);
+    assert_eq!(api.ok("GET", "/agents/worker-1", None)["status"], "offline");
+    assert_eq!(api.ok("POST", "/system/hatch/arm", None)["armed"], true);
+    assert_eq!(api.ok("POST", "/system/hatch/disarm", None)["armed"], false);
+    api.ok("POST", "/system/hold", Some(json!({"reason": "wait"})));
+    api.ok("POST", "/system/resume", None);
+    assert_eq!(
+        api.ok("POST", "/system/resume", None)["message"],
+        "nothing is held"
+    );
+    api.ok("POST", "/system/merges/retry", None);
+    api.ok(
+        "POST",
+        "/system/requirements",
+        Some(json!({"content": "# A\n"})),
+    );
+    api.refused(
+        "POST",
+        "/system/requirements",
+        Some(json!({"content": " "})),
+        400,
+    );
+    assert_eq!(
+        api.ok("GET", "/system/requirements", None)["content"],
+        "# A\n"
+    );
+    let found = api.ok("POST", "/system/preflight", None);
+    assert_eq!(
+        (&found["queued"], &found["hasRequirement"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(api.ok("POST", "/system/cleanup", None)["tasks"], 9);
+    assert_eq!(api.ok("GET", "/tasks", None)["tasks"], json!([]));
+    let start = api.ok("POST", "/system/preflight", None)["start"].clone();
+    assert!(start.as_array().unwrap().contains(&json!("planner")));
+    api.ok("POST", "/system/processes/planner/start", None);
+    let plans = api.ok("GET", "/plans", None);
+    assert_eq!(plans["plans"][0]["requirement"], "# A\n");
+    assert_eq!(api.ok("GET", "/health", None)["status"], "ok");
+    assert_eq!(api.ok("GET", "/health/ready", None)["status"], "ready");
+    let metrics = api.ask("GET", "/metrics", None).text();
+    assert!(
+        metrics.contains("\ntos_tasks{status=\"queued\"} 0\n"),
+        "{metrics}"
+    );
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap();
+    }
+    let code = api.ok("POST", "/sign-in/codes", None);
+    assert!(code["path"].as_str().unwrap().starts_with("/sign-in?code="));
+}
+
+#[test]
+fn an_answer_that_is_known_is_not_sent_again() {
+    let server = Server::start();
+    server.post("/tasks", &json!({"title": "one", "goal": "x"}));
+    let first = server.get("/tasks");
+    let tag = first.header("etag").unwrap().to_owned();
+    let bearer = format!("Bearer {}", super::server::TOKEN);
+    let again = |tag: &str| {
+        let headers = [("Authorization", bearer.as_str()), ("If-None-Match", tag)];
+        server.send("GET", "/tasks", &headers, b"")
+    };
+    let reply = again(&tag);
+    assert_eq!((reply.status, reply.body.len()), (304, 0));
+    assert_eq!(again("W/\"other\"").status, 200);
+    server.post("/tasks", &json!({"title": "two", "goal": "x"}));
+    assert_eq!(again(&tag).status, 200);
+}
+
+/// What a careless or hostile client sends: nothing of it is a fault of the service.
+#[test]
+fn nothing_that_is_sent_makes_the_service_fall_over() {
+    let server = Server::start();
+    let description = server.get("/openapi.json").json();
+    let parts = [
+        "0",
+        "18446744073709551616",
+        "-1",
+        "x",
+        "%00",
+        "%ff",
+        "..%2f..%2fetc%2fpasswd",
+        "worker-1",
+        "%E2%80%AE",
+    ];
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let bodies = [
+        "",
+        "null",
+        "[]",
+        "7",
+        "\"x\"",
+        "{",
+        "{\"title\":7}",
+        "{\"a\":{\"b\":[]}}",
+        "\u{0}",
+        deep.as_str(),
+        "{\"title\":\"t\",\"goal\":\"g\",\"priority\":99999999999}",
+        "{\"allow\":null}",
+        "{\"content\":\"\\ud800\"}",
+    ];
+    let queries = [
+        "",
+        "?limit=-1",
+        "?cursor=%00",
+        "?status=%ff",
+        "?offset=18446744073709551615",
+        "?sinceMinutes=18446744073709551615",
+        "?a=b&a=c&&=",
+    ];
+    let bearer = format!("Bearer {}", super::server::TOKEN);
+    let mut asked = 0;
+    for (path, item) in description["paths"].as_object().unwrap() {
+        if path == "/events" {
+            continue;
+        }
+        for method in item.as_object().unwrap().keys() {
+            let method = method.to_uppercase();
+            let rounds = if path.contains('{') { parts.len() } else { 1 };
+            for round in 0..rounds {
+                let mut filled = path.clone();
+                while let (Some(from), Some(to)) = (filled.find('{'), filled.find('}')) {
+                    filled.replace_range(from..=to, parts[round]);
+                }
+                let tries = if method == "GET" {
+                    queries.len()
+                } else {
+                    bodies.len()
+                };
+                for one in 0..tries {
+                    let (query, body) = if method == "GET" {
+                        (queries[one], "")
+                    } else {
+                        ("", bodies[one])
+                    };
+                    let headers = [
+                        ("Authorization", bearer.as_str()),
+                        ("Content-Type", "application/json"),
+                    ];
+                    let reply = server.send(
+                        &method,
+                        &format!("{filled}{query}"),
+                        &headers,
+                        body.as_bytes(),
+                    );
+                    assert!(
+                        reply.status < 500,
+                        "{method} {filled}{query} {body:.60}: {} {}",
+                        reply.status,
+                        reply.text()
+                    );
+                    if reply.status >= 400 {
+                        assert!(
+                            !reply.code().is_empty(),
+                            "{method} {filled}: {}",
+                            reply.text()
+                        );
+                    }
+                    asked += 1;
+                }
+            }
+        }
+    }
+    assert!(asked > 1000, "{asked}");
+}
+
+#[test]
+fn what_does_not_exist_is_said_in_json_and_to_people_as_a_page() {
+    let server = Server::start();
+    let reply = server.get("/no/such");
+    assert_eq!((reply.status, reply.code().as_str()), (404, "not_found"));
+    let reply = server.ask("PUT", "/tasks", None);
+    assert_eq!((reply.status, reply.code().as_str()), (405, "wrong_method"));
+    let reply = server.send(
+        "POST",
+        "/tasks",
+        &[
+            ("Authorization", &format!("Bearer {}", super::server::TOKEN)),
+            ("Content-Type", "text/plain"),
+        ],
+        b"{}",
+    );
+    assert_eq!(
+        (reply.status, reply.code().as_str()),
+        (415, "wrong_content_type")
+    );
+    let cookie = server.sign_in();
+    let reply = server.page(&cookie, "/ui/tasks/7", &[]);
+    assert_eq!(reply.status, 404);
+    assert!(
+        reply.text().contains("there is no task-7"),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(
+        reply.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+}

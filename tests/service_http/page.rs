@@ -1,0 +1,275 @@
+//! The pages without any script: forms and reload.
+
+use serde_json::json;
+use tos::domain::board::Verdict;
+
+use super::server::Server;
+
+pub(crate) const PAGES: [&str; 11] = [
+    "/",
+    "/ui/board",
+    "/ui/approvals",
+    "/ui/processes",
+    "/ui/plans",
+    "/ui/nights",
+    "/ui/gates",
+    "/ui/logs",
+    "/ui/costs",
+    "/ui/settings",
+    "/ui/requirement",
+];
+
+/// Fills a board with something of everything.
+pub(crate) fn fill(server: &Server) {
+    let memory = &server.memory;
+    memory.start_everything();
+    let evil = "</pre><script>alert(1)</script>\u{1b}[31m";
+    let tasks = [
+        json!({"title": "Read the settings once", "goal": evil, "paths": ["src/config/**"], "testCommand": ["cargo", "test"]}),
+        json!({"title": "日本語の題名: 設定を一度だけ読む", "goal": "x", "dependencies": [{"task": 1}]}),
+        json!({"title": "A title as long as a person might write it when nobody stops them from doing so, with_a_word_that_does_not_break_anywhere_at_all", "goal": "x", "paths": ["src/config/**"]}),
+        json!({"title": "Document it", "goal": "x", "role": "docser"}),
+    ];
+    for task in tasks {
+        assert_eq!(server.post("/tasks", &task).status, 201);
+    }
+    // The docser's task may run beside it; the worker's is the first.
+    let run = memory.commit();
+    memory.write_log(&format!("run {}", run.0), &format!("{evil}\n"));
+    let reasons = vec![format!("a test is missing {evil}")];
+    memory.judge(Verdict::RequestChanges { reasons });
+    memory.write_log("worker-1", &format!("a line {evil}\n"));
+    memory.ask(&format!("rm -rf build {evil}"));
+}
+
+#[test]
+fn every_page_is_whole_and_takes_nothing_from_outside_for_markup() {
+    let server = Server::start();
+    fill(&server);
+    let cookie = server.sign_in();
+    let mut pages: Vec<String> = PAGES.map(String::from).to_vec();
+    pages.extend([
+        "/ui/tasks/1".into(),
+        "/ui/tasks/2".into(),
+        "/ui/board?status=queued".into(),
+        "/ui/logs?source=worker-1".into(),
+    ]);
+    for path in pages {
+        let reply = server.page(&cookie, &path, &[]);
+        let text = reply.text();
+        assert_eq!(reply.status, 200, "{path}: {text}");
+        assert!(
+            text.contains("<h1>") && text.contains("lang=\"en\""),
+            "{path}"
+        );
+        assert!(
+            !text.contains("<script>") && !text.contains('\u{1b}'),
+            "{path}"
+        );
+        assert!(
+            !text.contains(" onclick") && !text.contains(" style="),
+            "{path}"
+        );
+        let japanese = server.page(&cookie, &path, &[("Accept-Language", "ja,en;q=0.5")]);
+        assert!(japanese.text().contains("lang=\"ja\""), "{path}");
+        assert!(japanese.text().contains("サインアウト"), "{path}");
+    }
+    let task = server.page(&cookie, "/ui/tasks/1", &[]).text();
+    for wanted in [
+        "&lt;script&gt;",
+        "a test is missing",
+        "class=\"add\"",
+        "run-1",
+        "request changes",
+    ] {
+        assert!(task.contains(wanted), "{wanted}: {task}");
+    }
+}
+
+#[test]
+fn forms_do_what_their_buttons_say() {
+    let server = Server::start();
+    let cookie = server.sign_in();
+    let reply = server.form(&cookie, "/ui/start-all", "");
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
+    let form = "title=From+a+form&goal=line+1%0D%0Aline+2&test_command=cargo+test&paths=src%2F**%0D%0Adocs%2F**&dependencies=&role=worker&priority=7";
+    let reply = server.form(&cookie, "/ui/tasks", form);
+    assert_eq!(
+        (reply.status, reply.header("location")),
+        (303, Some("/ui/tasks/1"))
+    );
+    let task = server.get("/tasks/1").json()["task"].clone();
+    assert_eq!(task["goal"], "line 1\nline 2");
+    assert_eq!(task["paths"], json!(["src/**", "docs/**"]));
+    assert_eq!(task["testCommand"], json!(["cargo", "test"]));
+    assert_eq!(
+        (&task["priority"], &task["source"]),
+        (&json!(7), &json!("page"))
+    );
+    assert_eq!(task["status"], "running");
+    server.memory.ask("git push");
+    let page = server.page(&cookie, "/ui/approvals", &[]).text();
+    assert!(page.contains("git push"), "{page}");
+    assert_eq!(
+        server
+            .form(&cookie, "/ui/approvals/1", "allow=maybe")
+            .status,
+        400
+    );
+    assert_eq!(
+        server.form(&cookie, "/ui/approvals/1", "allow=yes").status,
+        303
+    );
+    assert_eq!(
+        server.get("/approvals").json()["approvals"][0]["allowed"],
+        true
+    );
+    // What is refused is shown with its reason.
+    let reply = server.form(&cookie, "/ui/approvals/1", "allow=no");
+    assert_eq!(reply.status, 409);
+    assert!(
+        reply.text().contains("was allowed already"),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(server.form(&cookie, "/ui/hold", "").status, 303);
+    assert!(
+        server
+            .page(&cookie, "/", &[])
+            .text()
+            .contains("Nothing new is started")
+    );
+    assert_eq!(server.form(&cookie, "/ui/resume", "").status, 303);
+    assert_eq!(
+        server
+            .form(&cookie, "/ui/processes/worker-1/restart", "")
+            .status,
+        303
+    );
+    assert_eq!(
+        server.get("/system/processes/worker-1").json()["status"],
+        "running"
+    );
+    assert_eq!(
+        server
+            .form(&cookie, "/ui/processes/worker-1/stop", "")
+            .status,
+        303
+    );
+    assert_eq!(server.get("/tasks/1").json()["task"]["status"], "queued");
+    assert_eq!(server.form(&cookie, "/ui/stop-all", "").status, 303);
+    assert_eq!(server.form(&cookie, "/ui/hatch/arm", "").status, 303);
+    assert_eq!(server.form(&cookie, "/ui/tasks/1/cancel", "").status, 303);
+    assert_eq!(
+        server
+            .form(&cookie, "/ui/tasks/1/requeue", "note=again")
+            .status,
+        303
+    );
+    assert_eq!(
+        server.get("/tasks/1").json()["task"]["lessons"][0]["reasons"][0],
+        "again"
+    );
+    assert_eq!(
+        server.form(&cookie, "/ui/cleanup", "confirm=yes").status,
+        400
+    );
+    assert_eq!(
+        server.form(&cookie, "/ui/cleanup", "confirm=remove").status,
+        303
+    );
+    assert_eq!(server.get("/tasks").json()["tasks"], json!([]));
+}
+
+#[test]
+fn settings_and_requirement_are_kept_by_forms() {
+    let server = Server::start();
+    server.memory.start_everything();
+    let cookie = server.sign_in();
+    let reply = server.form(
+        &cookie,
+        "/ui/settings",
+        "WORKER_COUNT=3&JUDGE_COUNT=1&GITHUB_TOKEN=",
+    );
+    assert_eq!(
+        reply.header("location"),
+        Some("/ui/settings?restart=worker-1")
+    );
+    let page = server
+        .page(&cookie, "/ui/settings?restart=worker-1,%3Cb%3E", &[])
+        .text();
+    assert!(page.contains("/ui/processes/worker-1/restart") && !page.contains("<b>"));
+    assert_eq!(server.memory.secret(), None);
+    server.form(&cookie, "/ui/settings", "GITHUB_TOKEN=ghp_hidden");
+    assert_eq!(server.memory.secret().as_deref(), Some("ghp_hidden"));
+    assert!(
+        !server
+            .page(&cookie, "/ui/settings", &[])
+            .text()
+            .contains("ghp_hidden")
+    );
+    assert_eq!(
+        server
+            .form(&cookie, "/ui/settings", "WORKER_COUNT=many")
+            .status,
+        400
+    );
+    let reply = server.form(
+        &cookie,
+        "/ui/requirement",
+        "content=%23+A+thing%0D%0Amore&then=keep",
+    );
+    assert_eq!(reply.header("location"), Some("/ui/requirement"));
+    assert!(
+        server
+            .page(&cookie, "/ui/requirement", &[])
+            .text()
+            .contains("# A thing\nmore")
+    );
+    let reply = server.form(&cookie, "/ui/requirement", "content=%23+A+thing&then=plan");
+    assert_eq!(reply.header("location"), Some("/ui/plans"));
+    assert!(
+        server
+            .page(&cookie, "/ui/plans", &[])
+            .text()
+            .contains("A thing")
+    );
+}
+
+#[test]
+fn the_language_is_kept_and_leads_only_back_here() {
+    let server = Server::start();
+    let cookie = server.sign_in();
+    let reply = server.form(&cookie, "/ui/language", "to=ja&back=%2Fui%2Fboard");
+    assert_eq!(reply.header("location"), Some("/ui/board"));
+    let set = reply
+        .header("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let both = format!("{cookie}; {set}");
+    assert!(server.page(&both, "/", &[]).text().contains("lang=\"ja\""));
+    for back in [
+        "//evil.example",
+        "https%3A%2F%2Fevil.example",
+        "%2F%5Cevil.example",
+        "%2Fa%0D%0AX: y",
+    ] {
+        let reply = server.form(&cookie, "/ui/language", &format!("to=en&back={back}"));
+        assert_eq!(reply.header("location"), Some("/"), "{back}");
+    }
+}
+
+#[test]
+fn people_without_a_session_are_asked_for_a_code() {
+    let server = Server::start();
+    for path in ["/", "/ui/board"] {
+        let reply = server.send("GET", path, &[("Accept", "text/html")], b"");
+        assert_eq!(reply.status, 401);
+        assert!(reply.text().contains("name=\"code\""), "{}", reply.text());
+    }
+    let banner = server.get("/").json();
+    assert_eq!(banner["openapi"], "/openapi.json");
+}
