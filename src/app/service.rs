@@ -26,7 +26,10 @@ pub(super) fn board_services(root: &Path) -> Result<BoardServices, CliError> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(
         |error| CliError::NotDone(format!("there is no randomness for a token: {error}")),
     )?;
-    let token = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let token = digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect();
     Ok(BoardServices {
         store: Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?),
         merges: Arc::new(worktrees),

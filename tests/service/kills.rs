@@ -10,14 +10,20 @@ use crate::place::{Place, Service};
 
 #[test]
 fn kills_lose_nothing_that_was_acknowledged() {
-    let kills: u64 = std::env::var("TOS_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let kills: u64 = std::env::var("TOS_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5);
     let place = Place::new("");
     let mut acknowledged = BTreeSet::new();
     for round in 0..kills {
         let mut service = Service::start(&place);
         let board = service.ask("GET", "/tasks", &Value::Null);
         let there: BTreeSet<u64> = ids(&board).collect();
-        assert!(acknowledged.is_subset(&there), "round {round}: {acknowledged:?} {there:?}");
+        assert!(
+            acknowledged.is_subset(&there),
+            "round {round}: {acknowledged:?} {there:?}"
+        );
         // The kill falls after a few answers, in the middle of whatever the service does then.
         for number in 0..=round % 7 {
             let key = format!("{round}-{number}");
@@ -40,9 +46,17 @@ fn kills_lose_nothing_that_was_acknowledged() {
             assert_eq!(old, None, "one number, two runs");
         }
     }
-    assert!(place.tos(&["board", "rebuild"]).contains("everything is what the events say"));
+    assert!(
+        place
+            .tos(&["board", "rebuild"])
+            .contains("everything is what the events say")
+    );
 }
 
 fn ids(answer: &Value) -> impl Iterator<Item = u64> {
-    answer["tasks"].as_array().into_iter().flatten().filter_map(|task| task["id"].as_u64())
+    answer["tasks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|task| task["id"].as_u64())
 }

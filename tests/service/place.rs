@@ -37,11 +37,19 @@ impl Place {
             fs::copy(sample.join(name), top.join(name)).unwrap();
         }
         let config = fs::read_to_string(sample.join("config/service.toml")).unwrap();
-        fs::write(top.join("config/service.toml"), format!("{config}{settings}")).unwrap();
+        fs::write(
+            top.join("config/service.toml"),
+            format!("{config}{settings}"),
+        )
+        .unwrap();
         init(&top);
         git(&top, &["add", "-A"]);
         git(&top, &["commit", "-q", "-m", "start"]);
-        Self { _folder: folder, top, home }
+        Self {
+            _folder: folder,
+            top,
+            home,
+        }
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
@@ -52,7 +60,10 @@ impl Place {
     pub(crate) fn run(&self, words: &[&str]) -> (bool, String) {
         let output = self.command(words).output().unwrap();
         let said = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
     }
 
     /// Runs `tos`, which has to succeed.
@@ -101,7 +112,10 @@ impl Service {
         let log = place.home.join("serve.log");
         let out = fs::File::create(&log).unwrap();
         let mut command = place.command(&["serve", "--drain", "1"]);
-        command.stdout(out.try_clone().unwrap()).stderr(out).stdin(Stdio::null());
+        command
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
         for _ in 0..PATIENCE {
             let text = fs::read_to_string(&file).unwrap_or_default();
@@ -123,7 +137,10 @@ impl Service {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("the service did not come up: {}", fs::read_to_string(&log).unwrap());
+        panic!(
+            "the service did not come up: {}",
+            fs::read_to_string(&log).unwrap()
+        );
     }
 
     /// Kills it as a crash would.
@@ -133,7 +150,14 @@ impl Service {
     }
 
     /// Sends a request as it stands.
-    pub(crate) fn raw(&self, method: &str, path: &str, token: &str, host: &str, body: &str) -> (u16, String) {
+    pub(crate) fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        host: &str,
+        body: &str,
+    ) -> (u16, String) {
         self.try_raw(method, path, token, host, body).unwrap()
     }
 
@@ -161,9 +185,16 @@ impl Service {
 
     /// Asks, and has to be answered well.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let (status, text) = self.raw(method, path, &self.token, &self.address, &body);
-        assert!((200..300).contains(&status), "{method} {path}: {status} {text}");
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {text}"
+        );
         serde_json::from_str(&text).unwrap()
     }
 
@@ -175,7 +206,11 @@ impl Service {
     fn allow(&self) {
         let asked = self.ask("GET", "/approvals", &Value::Null);
         for one in asked["approvals"].as_array().unwrap() {
-            self.ask("POST", &format!("/approvals/{}", one["id"]), &json!({ "allow": true }));
+            self.ask(
+                "POST",
+                &format!("/approvals/{}", one["id"]),
+                &json!({ "allow": true }),
+            );
             self.answers.set(self.answers.get() + 1);
         }
     }
@@ -201,7 +236,9 @@ impl Service {
         let mut seen = String::new();
         for _ in 0..PATIENCE {
             self.allow();
-            seen = self.ask("GET", &format!("/tasks/{task}/why"), &Value::Null).to_string();
+            seen = self
+                .ask("GET", &format!("/tasks/{task}/why"), &Value::Null)
+                .to_string();
             if seen.contains(wanted) {
                 return seen;
             }
@@ -215,7 +252,11 @@ impl Service {
         let logs = self.ask("GET", "/logs/all", &Value::Null);
         let lines = logs["lines"].as_array().unwrap();
         let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
-        format!("{}\n{}", fs::read_to_string(&self.log).unwrap(), lines.join("\n"))
+        format!(
+            "{}\n{}",
+            fs::read_to_string(&self.log).unwrap(),
+            lines.join("\n")
+        )
     }
 }
 

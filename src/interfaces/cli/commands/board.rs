@@ -136,6 +136,9 @@ struct AddArgs {
     test: Vec<String>,
 }
 
+/// Asks the service: method, path, body.
+type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
+
 /// Does what the verb says.
 pub fn main(
     args: &BoardArgs,
@@ -160,11 +163,7 @@ pub fn main(
             printer.document(&task);
         }
         Verb::List { status } => {
-            let query = status
-                .as_ref()
-                .map(|status| format!("?status={}", in_path(status)))
-                .unwrap_or_default();
-            let answer = ask("GET", &format!("/tasks{query}"), Value::Null)?;
+            let answer = all_tasks(status.as_deref(), &ask)?;
             list(&answer, printer);
         }
         Verb::Show { task } => {
@@ -190,6 +189,24 @@ pub fn main(
                 printer,
             );
         }
+        Verb::Questions
+        | Verb::Allow { .. }
+        | Verb::Deny { .. }
+        | Verb::Hold { .. }
+        | Verb::Resume => decide(&args.verb, &by, &ask, printer)?,
+        Verb::Cleanup { yes, stop_first } => {
+            return cleanup(*yes, *stop_first, &by, global, services, printer);
+        }
+        Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
+            return maintain(&args.verb, global, services, printer);
+        }
+    }
+    Ok(CliExit::Success)
+}
+
+/// What a person decides.
+fn decide(verb: &Verb, by: &str, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+    match verb {
         Verb::Questions => {
             let answer = ask("GET", "/approvals", Value::Null)?;
             for one in answer["approvals"].as_array().into_iter().flatten() {
@@ -202,7 +219,7 @@ pub fn main(
             printer.document(&answer);
         }
         Verb::Allow { question } | Verb::Deny { question } => {
-            let allow = matches!(args.verb, Verb::Allow { .. });
+            let allow = matches!(verb, Verb::Allow { .. });
             let path = format!("/approvals/{}", in_path(question));
             let answer = ask("POST", &path, json!({ "allow": allow, "by": by }))?;
             told(&answer, if allow { "allowed" } else { "denied" }, printer);
@@ -225,14 +242,9 @@ pub fn main(
                 printer,
             );
         }
-        Verb::Cleanup { yes, stop_first } => {
-            return cleanup(*yes, *stop_first, &by, global, services, printer);
-        }
-        Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
-            return maintain(&args.verb, global, services, printer);
-        }
+        _ => {}
     }
-    Ok(CliExit::Success)
+    Ok(())
 }
 
 fn spec(add: &AddArgs, by: &str) -> Value {
@@ -254,6 +266,21 @@ fn spec(add: &AddArgs, by: &str) -> Value {
         "dependencies": needs,
         "source": by,
     })
+}
+
+/// Asks for page after page.
+fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, CliError> {
+    let filter = status.map(|status| format!("&status={}", in_path(status)));
+    let filter = filter.unwrap_or_default();
+    let (mut tasks, mut after) = (Vec::new(), 0);
+    loop {
+        let page = ask("GET", &format!("/tasks?after={after}{filter}"), Value::Null)?;
+        tasks.extend(page["tasks"].as_array().cloned().unwrap_or_default());
+        match page["next"].as_u64() {
+            Some(next) => after = next,
+            None => return Ok(json!({ "tasks": tasks })),
+        }
+    }
 }
 
 fn list(answer: &Value, printer: &Printer) {

@@ -7,7 +7,11 @@ use serde_json::json;
 
 use crate::{
     config::{service as service_config, service::ServiceConfig},
-    domain::{board::Input, ledger::SessionStart, tasks::SandboxDemand},
+    domain::{
+        board::{BoardSettings, Input},
+        ledger::SessionStart,
+        tasks::SandboxDemand,
+    },
     interfaces::{
         cli::{
             args::GlobalArgs,
@@ -21,7 +25,10 @@ use crate::{
         http,
         report::Printer,
     },
-    services::{board, board::ServiceContext},
+    services::{
+        board,
+        board::{BoardHandle, ServiceContext},
+    },
 };
 
 /// The file in which callers find address and token, below the state folder.
@@ -59,10 +66,7 @@ pub fn main(
     let start = circumstances(&config, &task_services, gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
     let board_services = services.board_services(global)?;
-    let left = task_services.tools.worktrees.clean();
-    for line in left.map_err(|error| CliError::NotDone(error.to_string()))? {
-        printer.note(&line);
-    }
+    cleaned(&task_services, printer)?;
     let port = args.port.unwrap_or(config.port);
     let listener =
         bind(port).map_err(|error| CliError::NotDone(format!("127.0.0.1:{port}: {error}")))?;
@@ -104,17 +108,8 @@ pub fn main(
     let settings = config.settings;
     let served = services::block_on(services, move |stop| {
         Box::pin(async move {
-            let listener =
-                tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
-            let configure = Input::Configure {
-                settings: Box::new(settings),
-            };
-            handle
-                .submit(configure)
-                .await
-                .map_err(|error| error.to_string())?;
-            let server =
-                tokio::spawn(async move { axum::serve(listener, http::router(state)).await });
+            configured(&handle, settings).await?;
+            let server = api(listener, state)?;
             let ended = board::run(handle, effects, context, stop, drain).await;
             server.abort();
             ended.map_err(|error| error.to_string())
@@ -125,6 +120,33 @@ pub fn main(
     served?.map_err(CliError::NotDone)?;
     printer.line("stopped; what was running goes on with the next `tos serve`");
     Ok(CliExit::Success)
+}
+
+/// Keeps what an earlier service left in work trees, and takes the trees away.
+fn cleaned(task_services: &TaskServices, printer: &Printer) -> Result<(), CliError> {
+    let left = task_services.tools.worktrees.clean();
+    for line in left.map_err(|error| CliError::NotDone(error.to_string()))? {
+        printer.note(&line);
+    }
+    Ok(())
+}
+
+async fn configured(handle: &BoardHandle, settings: BoardSettings) -> Result<(), String> {
+    let settings = Box::new(settings);
+    let told = handle.submit(Input::Configure { settings }).await;
+    told.map(drop).map_err(|error| error.to_string())
+}
+
+/// Starts to answer requests.
+fn api(
+    listener: std::net::TcpListener,
+    state: http::ApiState,
+) -> Result<tokio::task::JoinHandle<std::io::Result<()>>, String> {
+    let listener =
+        tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
+    Ok(tokio::spawn(async move {
+        axum::serve(listener, http::router(state)).await
+    }))
 }
 
 fn bind(port: u16) -> std::io::Result<std::net::TcpListener> {
