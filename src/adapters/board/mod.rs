@@ -1,4 +1,4 @@
-//! The board on this machine: SQLite in `.tos/board.sqlite`.
+//! The board on this machine: a database of `SQLite` in `.tos/board.sqlite`.
 
 mod logs;
 mod schema;

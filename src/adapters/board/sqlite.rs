@@ -1,4 +1,4 @@
-//! A board in SQLite: events and things in one transaction, so that neither is ever ahead of the other.
+//! A board in `SQLite`: events and things in one transaction, so that neither is ever ahead of the other.
 //!
 //! The write-ahead log is synchronised with each transaction: what was acknowledged survives a killed process and a lost
 //! power line. There is one writer; the lock of the service sees to that.
@@ -70,7 +70,9 @@ impl SqliteBoard {
                 break;
             };
             seq = *newest;
-            events.iter().for_each(|(_, event)| folded.apply(event));
+            for (_, event) in &events {
+                folded.apply(event);
+            }
         }
         let difference = kept.difference(&folded);
         if difference.is_some() {
@@ -238,7 +240,7 @@ fn write(change: &rusqlite::Transaction<'_>, batch: &BoardBatch) -> rusqlite::Re
     Ok(())
 }
 
-/// SQLite counts with a sign.
+/// The database counts with a sign.
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

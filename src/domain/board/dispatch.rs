@@ -386,12 +386,12 @@ impl Board {
         let ready = self
             .queued()
             .filter(|task| self.own_blocker(task).is_none());
-        let best = ready.max_by_key(|task| (self.score(task, now), std::cmp::Reverse(task.id)))?;
+        let best = ready.max_by_key(|task| (Self::score(task, now), std::cmp::Reverse(task.id)))?;
         Some((best, self.idle_agent(executing(best.spec.role))?))
     }
 
     /// Returns how urgent a task is, in hundredths: its priority weighed by its risk, its age, and a little for short tasks.
-    pub fn score(&self, task: &Task, now: Millis) -> i64 {
+    pub fn score(task: &Task, now: Millis) -> i64 {
         let priority = i64::from(task.spec.priority) * 1000;
         // Low risk makes a task more urgent, whatever the sign of its priority.
         let weighed = match (task.spec.risk, priority >= 0) {

@@ -208,8 +208,8 @@ impl Board {
         let task = self.task(task)?;
         let branch = self.branch_of(task);
         self.open_merges()
-            .filter(|entry| entry.branch == branch)
-            .last()
+            .rev()
+            .find(|entry| entry.branch == branch)
             .map(|entry| entry.commit.as_str())
     }
 

@@ -229,6 +229,40 @@ impl Board {
                 task.resolver = Resolver::Dispatcher;
                 task.detail.clone_from(detail);
             }),
+            TaskEvent::Requeued { .. } | TaskEvent::Failed { .. } | TaskEvent::Blocked { .. } => {
+                self.fold_wait(event, at);
+            }
+            TaskEvent::Cancelled { task, detail, by } => self.change_task(*task, at, |task| {
+                place(task, TaskStatus::Cancelled, None, at);
+                task.resolver = Resolver::Nobody;
+                task.detail = format!("{detail} ({by})");
+            }),
+            TaskEvent::Done { task, commit } => {
+                self.change_task(*task, at, |task| {
+                    place(task, TaskStatus::Done, None, at);
+                    task.resolver = Resolver::Nobody;
+                    task.merged = Some(commit.clone());
+                    "merged".clone_into(&mut task.detail);
+                });
+                self.change_cycle(|cycle| cycle.merged += 1);
+            }
+            TaskEvent::Asked {
+                approval,
+                task,
+                subject,
+                question,
+            } => self.fold_asked(*approval, *task, subject, question, at),
+            TaskEvent::Answered {
+                approval,
+                allow,
+                by,
+            } => self.fold_answered(*approval, *allow, by, at),
+        }
+    }
+
+    /// Tasks that go back to the queue or wait.
+    fn fold_wait(&mut self, event: &TaskEvent, at: Millis) {
+        match event {
             TaskEvent::Requeued {
                 task,
                 cause,
@@ -282,46 +316,37 @@ impl Board {
                     learn(task, lesson.as_ref());
                 });
             }
-            TaskEvent::Cancelled { task, detail, by } => self.change_task(*task, at, |task| {
-                place(task, TaskStatus::Cancelled, None, at);
-                task.resolver = Resolver::Nobody;
-                task.detail = format!("{detail} ({by})");
-            }),
-            TaskEvent::Done { task, commit } => {
-                self.change_task(*task, at, |task| {
-                    place(task, TaskStatus::Done, None, at);
-                    task.resolver = Resolver::Nobody;
-                    task.merged = Some(commit.clone());
-                    task.detail = "merged".to_owned();
-                });
-                self.change_cycle(|cycle| cycle.merged += 1);
-            }
-            TaskEvent::Asked {
-                approval,
-                task,
-                subject,
-                question,
-            } => {
-                self.globals_mut().last_approval = *approval;
-                self.dirty.insert(EntityKey::Approval(*approval));
-                self.insert_approval(Arc::new(Approval {
-                    id: *approval,
-                    task: *task,
-                    subject: subject.clone(),
-                    question: question.clone(),
-                    asked_at: at,
-                    answer: None,
-                    by: String::new(),
-                    answered_at: None,
-                }));
-                self.change_task(*task, at, |task| task.approval = Some(*approval));
-            }
-            TaskEvent::Answered {
-                approval,
-                allow,
-                by,
-            } => self.fold_answered(*approval, *allow, by, at),
+            TaskEvent::Created { .. }
+            | TaskEvent::Edited { .. }
+            | TaskEvent::Linked { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Done { .. }
+            | TaskEvent::Asked { .. }
+            | TaskEvent::Answered { .. } => {}
         }
+    }
+
+    fn fold_asked(
+        &mut self,
+        approval: ApprovalId,
+        task: TaskId,
+        subject: &super::ApprovalSubject,
+        question: &str,
+        at: Millis,
+    ) {
+        self.globals_mut().last_approval = approval;
+        self.dirty.insert(EntityKey::Approval(approval));
+        self.insert_approval(Arc::new(Approval {
+            id: approval,
+            task,
+            subject: subject.clone(),
+            question: question.to_owned(),
+            asked_at: at,
+            answer: None,
+            by: String::new(),
+            answered_at: None,
+        }));
+        self.change_task(task, at, |task| task.approval = Some(approval));
     }
 
     fn fold_created(&mut self, id: TaskId, spec: &TaskSpec, at: Millis) {
@@ -385,7 +410,7 @@ impl Board {
         match event {
             SystemEvent::Started { instance } => self.fold_service_started(instance, at),
             SystemEvent::Configured { settings } => {
-                self.globals_mut().settings = (**settings).clone()
+                self.globals_mut().settings = (**settings).clone();
             }
             SystemEvent::HatchArmed { source, by_person } => {
                 self.globals_mut().hatch = Hatch {
@@ -412,6 +437,20 @@ impl Board {
                 });
             }
             SystemEvent::Resumed { .. } => self.globals_mut().hold = None,
+            SystemEvent::QuotaPaused { .. }
+            | SystemEvent::QuotaResumed { .. }
+            | SystemEvent::CycleStarted { .. }
+            | SystemEvent::CycleEnded { .. }
+            | SystemEvent::PlanRequested { .. }
+            | SystemEvent::PlanFinished { .. } => self.fold_period(event, at),
+            SystemEvent::Cleaned { .. } => self.fold_cleaned(at),
+            SystemEvent::Database { open } => self.globals_mut().closed = !open,
+        }
+    }
+
+    /// Pauses, cycles and plans.
+    fn fold_period(&mut self, event: &SystemEvent, at: Millis) {
+        match event {
             SystemEvent::QuotaPaused {
                 agent,
                 until,
@@ -432,19 +471,7 @@ impl Board {
                 self.dirty.insert(EntityKey::Pause(agent.clone()));
                 self.pauses.remove(agent);
             }
-            SystemEvent::CycleStarted { number } => {
-                self.dirty.insert(EntityKey::Cycle(*number));
-                let cycle = Cycle {
-                    number: *number,
-                    started_at: at,
-                    ended_at: None,
-                    trigger: String::new(),
-                    succeeded: 0,
-                    failed: 0,
-                    merged: 0,
-                };
-                self.cycles.insert(*number, cycle);
-            }
+            SystemEvent::CycleStarted { number } => self.fold_cycle(*number, at),
             SystemEvent::CycleEnded { trigger, .. } => self.change_cycle(|cycle| {
                 cycle.ended_at = Some(at);
                 cycle.trigger.clone_from(trigger);
@@ -473,9 +500,29 @@ impl Board {
                 plan.detail = error.clone().unwrap_or_default();
                 plan.finished_at = Some(at);
             }),
-            SystemEvent::Cleaned { .. } => self.fold_cleaned(at),
-            SystemEvent::Database { open } => self.globals_mut().closed = !open,
+            SystemEvent::Started { .. }
+            | SystemEvent::Configured { .. }
+            | SystemEvent::HatchArmed { .. }
+            | SystemEvent::HatchDisarmed { .. }
+            | SystemEvent::Held { .. }
+            | SystemEvent::Resumed { .. }
+            | SystemEvent::Cleaned { .. }
+            | SystemEvent::Database { .. } => {}
         }
+    }
+
+    fn fold_cycle(&mut self, number: u64, at: Millis) {
+        self.dirty.insert(EntityKey::Cycle(number));
+        let cycle = Cycle {
+            number,
+            started_at: at,
+            ended_at: None,
+            trigger: String::new(),
+            succeeded: 0,
+            failed: 0,
+            merged: 0,
+        };
+        self.cycles.insert(number, cycle);
     }
 
     /// Nothing that an earlier service had at work is there any more. Runs and judgements have events of their own.

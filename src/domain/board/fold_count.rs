@@ -58,8 +58,8 @@ pub(super) fn count_requeue(task: &mut Task, cause: RequeueCause) {
             let runs = task.counters.runs;
             let policy_blocks = task.counters.policy_blocks;
             task.counters = TaskCounters {
-                reworks,
                 runs,
+                reworks,
                 policy_blocks,
                 ..TaskCounters::default()
             };

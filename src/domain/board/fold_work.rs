@@ -56,8 +56,17 @@ impl Board {
                     task.spent = task.spent.plus(call);
                 });
             }
+            RunEvent::Renewed { .. } | RunEvent::Spent { .. } | RunEvent::Finished { .. } => {
+                self.fold_run_on(event, at);
+            }
+        }
+    }
+
+    fn fold_run_on(&mut self, event: &RunEvent, at: Millis) {
+        match event {
+            RunEvent::Started { .. } => {}
             RunEvent::Renewed { run, until } => {
-                self.change_run(*run, |run| run.lease.until = *until)
+                self.change_run(*run, |run| run.lease.until = *until);
             }
             RunEvent::Spent { run, spend } => {
                 self.globals_mut().budget.add(*spend, at);
@@ -161,6 +170,20 @@ impl Board {
                 };
                 self.change_task(task, at, |task| task.detail.clone_from(detail));
             }
+            JudgeEvent::Enqueued { .. }
+            | JudgeEvent::Claimed { .. }
+            | JudgeEvent::Published { .. }
+            | JudgeEvent::Unqueued { .. } => self.fold_merge(event, at),
+        }
+    }
+
+    /// The merge queue.
+    fn fold_merge(&mut self, event: &JudgeEvent, at: Millis) {
+        match event {
+            JudgeEvent::Started { .. }
+            | JudgeEvent::Renewed { .. }
+            | JudgeEvent::Reviewed { .. }
+            | JudgeEvent::Dropped { .. } => {}
             JudgeEvent::Enqueued {
                 merge,
                 task,
@@ -190,7 +213,7 @@ impl Board {
                 self.change_task(*task, at, |task| {
                     task.merge = Some(*merge);
                     task.resolver = Resolver::MergeQueue;
-                    task.detail = "approved; in the merge queue".to_owned();
+                    "approved; in the merge queue".clone_into(&mut task.detail);
                 });
             }
             JudgeEvent::Claimed {
@@ -213,7 +236,7 @@ impl Board {
                 again_at,
             } => {
                 self.change_merge(*merge, |merge| {
-                    fold_published(merge, outcome, *again_at, at)
+                    fold_published(merge, outcome, *again_at, at);
                 });
                 self.leave_queue(*merge, at);
             }
@@ -310,32 +333,40 @@ impl Board {
                 exit,
                 restart_at,
                 ..
-            } => {
-                let window = self.settings().restart_window_ms;
-                self.change_process(*name, |process| {
-                    process.status = match (process.status, exit.ok) {
-                        (ProcessStatus::Stopping, _) => ProcessStatus::Stopped,
-                        (_, true) => ProcessStatus::Completed,
-                        (_, false) => ProcessStatus::Failed,
-                    };
-                    process.finished_at = Some(at);
-                    process.stop_until = None;
-                    process.restart_at = *restart_at;
-                    process.last_exit = Some(exit.clone());
-                    process.message.clone_from(&exit.detail);
-                    if restart_at.is_some()
-                        && process
-                            .window_since
-                            .is_none_or(|since| at.saturating_sub(since) > window)
-                    {
-                        process.window_since = Some(at);
-                        process.restarts = 0;
-                    }
-                });
-                if self.agent(*name).is_some() {
-                    self.set_agent(*name, AgentStatus::Offline, None, at);
-                }
+            } => self.fold_exited(*name, exit, *restart_at, at),
+        }
+    }
+
+    fn fold_exited(
+        &mut self,
+        name: super::ProcessName,
+        exit: &super::ProcessExit,
+        restart_at: Option<Millis>,
+        at: Millis,
+    ) {
+        let window = self.settings().restart_window_ms;
+        self.change_process(name, |process| {
+            process.status = match (process.status, exit.ok) {
+                (ProcessStatus::Stopping, _) => ProcessStatus::Stopped,
+                (_, true) => ProcessStatus::Completed,
+                (_, false) => ProcessStatus::Failed,
+            };
+            process.finished_at = Some(at);
+            process.stop_until = None;
+            process.restart_at = restart_at;
+            process.last_exit = Some(exit.clone());
+            process.message.clone_from(&exit.detail);
+            if restart_at.is_some()
+                && process
+                    .window_since
+                    .is_none_or(|since| at.saturating_sub(since) > window)
+            {
+                process.window_since = Some(at);
+                process.restarts = 0;
             }
+        });
+        if self.agent(name).is_some() {
+            self.set_agent(name, AgentStatus::Offline, None, at);
         }
     }
 }

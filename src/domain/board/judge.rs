@@ -13,6 +13,10 @@ use super::{
 /// What a judge decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "an examination without a verdict is called so"
+)]
 pub enum Verdict {
     /// The merge result passes.
     Approve {

@@ -51,7 +51,7 @@ impl Board {
         let task = self.known_task(judgement.task)?;
         match verdict {
             Verdict::Approve { base, commit, .. } => {
-                self.approve(draft, judgement, task, verdict, base, commit)
+                self.approve(draft, judgement, task, verdict, base, commit);
             }
             Verdict::RequestChanges { .. } | Verdict::Conflict { .. } => {
                 draft.event(reviewed(id, verdict, None));
@@ -242,7 +242,7 @@ impl Board {
         }
     }
 
-    pub(super) fn retry_merges(&self, draft: &mut Draft, by: &str) -> Result<(), Refusal> {
+    pub(super) fn retry_merges(&self, draft: &mut Draft, by: &str) {
         let waiting: Vec<&MergeQueueEntry> = self
             .open_merges()
             .filter(|merge| merge.not_before.is_some())
@@ -251,7 +251,7 @@ impl Board {
             draft.answer(Answer::Already {
                 detail: "no merge waits".to_owned(),
             });
-            return Ok(());
+            return;
         }
         for merge in waiting {
             let outcome = MergeOutcome::DirtyCheckout {
@@ -263,7 +263,6 @@ impl Board {
                 again_at: Some(draft.now),
             });
         }
-        Ok(())
     }
 }
 

@@ -187,37 +187,14 @@ impl Board {
             } => {
                 return self.answer(draft, *approval, *allow, by);
             }
-            Input::RenewRun { run, fence } => return self.renew_run(draft, *run, *fence),
-            Input::SpendRun { run, fence, spend } => {
-                return self.spend_run(draft, *run, *fence, *spend);
-            }
-            Input::Ask { run, fence, action } => return self.ask(draft, *run, *fence, action),
-            Input::FinishRun {
-                run,
-                fence,
-                outcome,
-                log,
-            } => {
-                return self.finish_run(draft, *run, *fence, outcome, log);
-            }
-            Input::RenewJudgement { judgement, fence } => {
-                return self.renew_judgement(draft, *judgement, *fence);
-            }
-            Input::FinishJudgement {
-                judgement,
-                fence,
-                verdict,
-            } => {
-                return self.finish_judgement(draft, *judgement, *fence, verdict);
-            }
-            Input::FinishMerge {
-                merge,
-                fence,
-                outcome,
-            } => {
-                return self.finish_merge(draft, *merge, *fence, outcome);
-            }
-            Input::RetryMerges { by } => return self.retry_merges(draft, by),
+            Input::RenewRun { .. }
+            | Input::SpendRun { .. }
+            | Input::Ask { .. }
+            | Input::FinishRun { .. }
+            | Input::RenewJudgement { .. }
+            | Input::FinishJudgement { .. }
+            | Input::FinishMerge { .. } => return self.decide_report(draft, input),
+            Input::RetryMerges { by } => self.retry_merges(draft, by),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -232,6 +209,56 @@ impl Board {
             | Input::Cleanup { .. } => return self.decide_operation(draft, input),
         }
         Ok(())
+    }
+
+    /// What agents and the merge queue report.
+    fn decide_report(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
+        match input {
+            Input::RenewRun { run, fence } => self.renew_run(draft, *run, *fence),
+            Input::SpendRun { run, fence, spend } => self.spend_run(draft, *run, *fence, *spend),
+            Input::Ask { run, fence, action } => self.ask(draft, *run, *fence, action),
+            Input::FinishRun {
+                run,
+                fence,
+                outcome,
+                log,
+            } => self.finish_run(draft, *run, *fence, outcome, log),
+            Input::RenewJudgement { judgement, fence } => {
+                self.renew_judgement(draft, *judgement, *fence)
+            }
+            Input::FinishJudgement {
+                judgement,
+                fence,
+                verdict,
+            } => self.finish_judgement(draft, *judgement, *fence, verdict),
+            Input::FinishMerge {
+                merge,
+                fence,
+                outcome,
+            } => self.finish_merge(draft, *merge, *fence, outcome),
+            Input::ServiceStarted { .. }
+            | Input::Configure { .. }
+            | Input::Wake { .. }
+            | Input::CreateTask { .. }
+            | Input::EditTask { .. }
+            | Input::CancelTask { .. }
+            | Input::RequeueTask { .. }
+            | Input::LinkTask { .. }
+            | Input::Answer { .. }
+            | Input::RetryMerges { .. }
+            | Input::StartProcess { .. }
+            | Input::StopProcess { .. }
+            | Input::StopAll { .. }
+            | Input::ProcessUp { .. }
+            | Input::ProcessExited { .. }
+            | Input::ArmHatch { .. }
+            | Input::DisarmHatch { .. }
+            | Input::Hold { .. }
+            | Input::Resume { .. }
+            | Input::EndCycle
+            | Input::FinishPlan { .. }
+            | Input::Cleanup { .. } => Ok(()),
+        }
     }
 
     fn decide_operation(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {

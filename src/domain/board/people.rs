@@ -153,7 +153,7 @@ impl Board {
         }
         // What could only not be examined is examined again; the work is still good.
         if task.awaits_judge() && task.resolver == Resolver::Person && note.is_empty() {
-            draft.event(self.awaiting(task, "to be examined again"));
+            draft.event(Self::awaiting(task, "to be examined again"));
             return Ok(());
         }
         self.take_off(draft, task, "a person brought its task back to the queue")?;
@@ -182,7 +182,7 @@ impl Board {
     }
 
     /// Returns the event that lets an attempt wait for a judge.
-    pub(super) fn awaiting(&self, task: &Task, detail: &str) -> TaskEvent {
+    pub(super) fn awaiting(task: &Task, detail: &str) -> TaskEvent {
         TaskEvent::Blocked {
             task: task.id,
             reason: BlockReason::AwaitingJudge,

@@ -484,25 +484,25 @@ impl BoardSettings {
             "SYSTEM_PROCESS_AUTO_RESTART" => self.auto_restart = switch(name, value)?,
             "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS" => self.restart_delay_ms = millis(name, value)?,
             "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS" => {
-                self.restart_window_ms = millis(name, value)?
+                self.restart_window_ms = millis(name, value)?;
             }
             "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS" => {
-                self.restart_max_attempts = number(name, value, -1, 1_000_000)?
+                self.restart_max_attempts = number(name, value, -1, 1_000_000)?;
             }
             "SYSTEM_PROCESS_SELF_HEAL" => self.self_heal = switch(name, value)?,
             "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS" => {
-                self.self_heal_interval_ms = millis(name, value)?.max(100)
+                self.self_heal_interval_ms = millis(name, value)?.max(100);
             }
             "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS" => {
-                self.startup_grace_ms = millis(name, value)?
+                self.startup_grace_ms = millis(name, value)?;
             }
             "SYSTEM_AGENT_LIVENESS_WINDOW_MS" => {
-                self.liveness_window_ms = millis(name, value)?.max(1000)
+                self.liveness_window_ms = millis(name, value)?.max(1000);
             }
             "FAILED_TASK_RETRY_COOLDOWN_MS" => self.failed_cooldown_ms = millis(name, value)?,
             "BLOCKED_TASK_RETRY_COOLDOWN_MS" => self.blocked_cooldown_ms = millis(name, value)?,
             "FAILED_TASK_MAX_RETRY_COUNT" => {
-                self.failed_max_retries = number(name, value, -1, 1_000_000)?
+                self.failed_max_retries = number(name, value, -1, 1_000_000)?;
             }
             "DISPATCH_RETRY_DELAY_MS" => self.dispatch_retry_delay_ms = millis(name, value)?,
             _ => return self.set_further(name, value),
@@ -513,7 +513,7 @@ impl BoardSettings {
     fn set_further(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES" => {
-                self.policy_suppression_max = count(name, value)?
+                self.policy_suppression_max = count(name, value)?;
             }
             "AUTO_REWORK_MAX_DEPTH" => self.rework_max_depth = count(name, value)?,
             "MAX_CONCURRENT_WORKERS" => self.max_concurrent = number(name, value, -1, 10_000)?,
@@ -527,18 +527,18 @@ impl BoardSettings {
             "QUOTA_BACKOFF_BASE_MS" => self.quota_base_ms = millis(name, value)?.max(1000),
             "QUOTA_BACKOFF_MAX_MS" => self.quota_max_ms = millis(name, value)?.max(1000),
             "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS" => {
-                self.merge_max_attempts = count(name, value)?.max(1)
+                self.merge_max_attempts = count(name, value)?.max(1);
             }
             "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS" => {
-                self.merge_retry_ms = millis(name, value)?.max(100)
+                self.merge_retry_ms = millis(name, value)?.max(100);
             }
             "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS" => {
-                self.merge_claim_ms = millis(name, value)?.max(1000)
+                self.merge_claim_ms = millis(name, value)?.max(1000);
             }
             "CYCLE_MAX_DURATION_MS" => self.cycle_ms = millis(name, value)?.max(1000),
             "CYCLE_MAX_TASKS" => self.cycle_max_tasks = count(name, value)?.max(1),
             "CYCLE_MAX_FAILURE_PERCENT" => {
-                self.cycle_max_failure_percent = count(name, value)?.clamp(1, 101)
+                self.cycle_max_failure_percent = count(name, value)?.clamp(1, 101);
             }
             "DAILY_TOKEN_LIMIT" => self.day_limit.tokens = limit(name, value)?,
             "HOURLY_TOKEN_LIMIT" => self.hour_limit.tokens = limit(name, value)?,

@@ -149,6 +149,27 @@ impl Board {
                 format!("its budget is used up: {words}"),
                 "tos board requeue".to_owned(),
             ),
+            DispatchBlocker::Dependency(_)
+            | DispatchBlocker::DependencyCancelled(_)
+            | DispatchBlocker::Approval(_)
+            | DispatchBlocker::Quota(_)
+            | DispatchBlocker::Area(..)
+            | DispatchBlocker::Slots(_)
+            | DispatchBlocker::Lane(_)
+            | DispatchBlocker::KeptForFeatures => self.task_blocker_words(blocker),
+            DispatchBlocker::NoAgent(role, busy, offline) => {
+                self.no_agent_words(*role, *busy, *offline)
+            }
+        }
+    }
+
+    /// What keeps this task and not all of them.
+    fn task_blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
+        let by_person = |text: String, remedy: String| WhySentence {
+            remedy,
+            ..say(text, Resolver::Person)
+        };
+        match blocker {
             DispatchBlocker::Dependency(other) => {
                 let status = self
                     .task(*other)
@@ -200,9 +221,12 @@ impl Board {
                 "the last slot is kept for a feature".to_owned(),
                 Resolver::OtherTask,
             ),
-            DispatchBlocker::NoAgent(role, busy, offline) => {
-                self.no_agent_words(*role, *busy, *offline)
-            }
+            DispatchBlocker::NoDispatcher
+            | DispatchBlocker::Closed
+            | DispatchBlocker::Held
+            | DispatchBlocker::Budget(..)
+            | DispatchBlocker::TaskBudget(_)
+            | DispatchBlocker::NoAgent(..) => say(String::new(), Resolver::Dispatcher),
         }
     }
 

@@ -114,7 +114,7 @@ impl Board {
                     Some(kept.clone()),
                     log,
                 ));
-                draft.event(self.awaiting(task, "its attempt waits for a judge"));
+                draft.event(Self::awaiting(task, "its attempt waits for a judge"));
             }
             RunOutcome::NoChange { evidence, base } => {
                 let kept = KeptCommit {
@@ -123,7 +123,10 @@ impl Board {
                     base: base.clone(),
                 };
                 draft.event(ended(run, RunStatus::Success, "", None, Some(kept), log));
-                draft.event(self.awaiting(task, &format!("no change was needed: {evidence}")));
+                draft.event(Self::awaiting(
+                    task,
+                    &format!("no change was needed: {evidence}"),
+                ));
             }
             RunOutcome::Failed {
                 failure,
@@ -158,15 +161,7 @@ impl Board {
                 ));
                 self.pause(draft, task, *until, detail);
             }
-            RunOutcome::Stopped => {
-                draft.event(ended(run, RunStatus::Cancelled, "stopped", None, None, log));
-                draft.event(TaskEvent::Requeued {
-                    task: task.id,
-                    cause: RequeueCause::Stopped,
-                    detail: format!("{} was stopped", run.agent.agent_name()),
-                    lesson: None,
-                });
-            }
+            RunOutcome::Stopped => stopped(draft, run, log),
         }
         Ok(())
     }
@@ -215,11 +210,11 @@ impl Board {
         };
         if let Some(words) = self.task_budget(task) {
             let detail = format!("{detail}; its budget is used up: {words}");
-            return self.rework(task, Some((failure, signature)), detail, Some(lesson), None);
+            return Self::rework(task, Some((failure, signature)), detail, Some(lesson), None);
         }
         if repeated || counters.failures + 1 > most {
             let again = self.rework_at(task, failure, now);
-            return self.rework(
+            return Self::rework(
                 task,
                 Some((failure, signature)),
                 detail,
@@ -256,7 +251,6 @@ impl Board {
     }
 
     fn rework(
-        &self,
         task: &Task,
         failure: Option<(FailureKind, &str)>,
         detail: String,
@@ -292,14 +286,14 @@ impl Board {
         let first = lesson.reasons.first().cloned().unwrap_or_default();
         if let Some(words) = self.task_budget(task) {
             let detail = format!("{first}; its budget is used up: {words}");
-            draft.event(self.rework(task, None, detail, Some(lesson), None));
+            draft.event(Self::rework(task, None, detail, Some(lesson), None));
         } else if task.counters.rejections >= self.settings().review_retries {
             let detail = format!(
                 "a judge refused it {} times: {first}",
                 task.counters.rejections + 1
             );
             let again = self.rework_at(task, FailureKind::Test, draft.now);
-            draft.event(self.rework(task, None, detail, Some(lesson), again));
+            draft.event(Self::rework(task, None, detail, Some(lesson), again));
         } else {
             draft.event(TaskEvent::Requeued {
                 task: task.id,
@@ -377,6 +371,17 @@ impl Board {
             lesson: None,
         });
     }
+}
+
+/// Its process was told to stop, so its task goes back to the queue.
+fn stopped(draft: &mut Draft, run: &Run, log: &str) {
+    draft.event(ended(run, RunStatus::Cancelled, "stopped", None, None, log));
+    draft.event(TaskEvent::Requeued {
+        task: run.task,
+        cause: RequeueCause::Stopped,
+        detail: format!("{} was stopped", run.agent.agent_name()),
+        lesson: None,
+    });
 }
 
 fn ended(

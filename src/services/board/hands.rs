@@ -128,7 +128,7 @@ impl Shared {
             }
             Effect::StopJudgement { fence, .. } => self.interrupt(fence, 1),
             Effect::Publish { merge, fence } => {
-                drop(tokio::spawn(self.clone().publish(merge, fence)))
+                drop(tokio::spawn(self.clone().publish(merge, fence)));
             }
             Effect::Link { task } => drop(tokio::spawn(self.clone().link(task))),
             Effect::TellAnswer {

@@ -69,12 +69,11 @@ async fn examined(
         .kept
         .as_ref()
         .ok_or("the attempt is not kept anywhere")?;
-    let base = match &case.base {
-        Some(base) => base.clone(),
-        None => {
-            let branch = context.branch(&case.branch)?;
-            context.merges.tip(&branch).map_err(|error| error.0)?
-        }
+    let base = if let Some(base) = &case.base {
+        base.clone()
+    } else {
+        let branch = context.branch(&case.branch)?;
+        context.merges.tip(&branch).map_err(|error| error.0)?
     };
     let merged = if kept.commit.is_empty() {
         base.clone()

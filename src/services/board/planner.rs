@@ -39,13 +39,13 @@ pub(super) fn plan(requirement: &str) -> Result<Vec<TaskSpec>, String> {
 /// Returns the text of an item that is open, and whether it is numbered.
 fn item(line: &str) -> Option<(&str, bool)> {
     let line = line.trim_start();
-    let (rest, numbered) = match line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")) {
-        Some(rest) => (rest, false),
-        None => {
-            let (number, rest) = line.split_once(". ")?;
-            (number.chars().all(|c| c.is_ascii_digit()) && !number.is_empty())
-                .then_some((rest, true))?
-        }
+    let bullet = line.strip_prefix("- ").or_else(|| line.strip_prefix("* "));
+    let (rest, numbered) = if let Some(rest) = bullet {
+        (rest, false)
+    } else {
+        let (number, rest) = line.split_once(". ")?;
+        let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+        is_number.then_some((rest, true))?
     };
     let rest = rest.trim();
     if rest.starts_with("[x]") || rest.starts_with("[X]") {

@@ -91,10 +91,8 @@ impl BranchMerges for GitWorktrees {
             base,
             commit,
         ];
-        let told = self.git(&words);
-        let tree = match told {
-            Ok(tree) => tree,
-            Err(_) => return Ok(MergeResult::Conflict(self.conflicts(base, commit))),
+        let Ok(tree) = self.git(&words) else {
+            return Ok(MergeResult::Conflict(self.conflicts(base, commit)));
         };
         let has_name = self.git(&["config", "user.email"]).is_ok();
         let identity: &[&str] = if has_name {

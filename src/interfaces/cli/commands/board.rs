@@ -136,6 +136,9 @@ struct AddArgs {
     test: Vec<String>,
 }
 
+/// Asks the service: method, path, body.
+type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
+
 /// Does what the verb says.
 pub fn main(
     args: &BoardArgs,
@@ -165,7 +168,8 @@ pub fn main(
             printer.document(&answer);
         }
         Verb::List { status } => {
-            list(&all_tasks(&ask, status.as_deref())?, printer);
+            let answer = all_tasks(status.as_deref(), &ask)?;
+            list(&answer, printer);
         }
         Verb::Show { task } => {
             let answer = ask("GET", &format!("/tasks/{}", in_path(task)), Value::Null)?;
@@ -190,6 +194,24 @@ pub fn main(
                 printer,
             );
         }
+        Verb::Questions
+        | Verb::Allow { .. }
+        | Verb::Deny { .. }
+        | Verb::Hold { .. }
+        | Verb::Resume => decide(&args.verb, &ask, printer)?,
+        Verb::Cleanup { yes, stop_first } => {
+            return cleanup(*yes, *stop_first, global, services, printer);
+        }
+        Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
+            return maintain(&args.verb, global, services, printer);
+        }
+    }
+    Ok(CliExit::Success)
+}
+
+/// What a person decides.
+fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+    match verb {
         Verb::Questions => {
             let answer = ask("GET", "/approvals?open=true&limit=500", Value::Null)?;
             for one in answer["approvals"].as_array().into_iter().flatten() {
@@ -202,7 +224,7 @@ pub fn main(
             printer.document(&answer);
         }
         Verb::Allow { question } | Verb::Deny { question } => {
-            let allow = matches!(args.verb, Verb::Allow { .. });
+            let allow = matches!(verb, Verb::Allow { .. });
             let path = format!("/approvals/{}", in_path(question));
             let answer = ask("POST", &path, json!({ "allow": allow }))?;
             told(&answer, if allow { "allowed" } else { "denied" }, printer);
@@ -221,14 +243,9 @@ pub fn main(
                 printer,
             );
         }
-        Verb::Cleanup { yes, stop_first } => {
-            return cleanup(*yes, *stop_first, global, services, printer);
-        }
-        Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
-            return maintain(&args.verb, global, services, printer);
-        }
+        _ => {}
     }
-    Ok(CliExit::Success)
+    Ok(())
 }
 
 fn spec(add: &AddArgs, by: &str) -> Value {
@@ -252,29 +269,21 @@ fn spec(add: &AddArgs, by: &str) -> Value {
     })
 }
 
-/// Collects the pages of the list, the oldest task first.
-fn all_tasks(
-    ask: &dyn Fn(&str, &str, Value) -> Result<Value, CliError>,
-    status: Option<&str>,
-) -> Result<Value, CliError> {
+/// Asks for page after page; the oldest task comes first.
+fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, CliError> {
     let status = status.map(|status| format!("&status={}", in_path(status)));
     let status = status.unwrap_or_default();
-    let mut tasks: Vec<Value> = Vec::new();
-    let mut cursor = String::new();
+    let (mut tasks, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = ask(
-            "GET",
-            &format!("/tasks?limit=500{status}{cursor}"),
-            Value::Null,
-        )?;
-        tasks.extend(page["tasks"].as_array().into_iter().flatten().cloned());
+        let path = format!("/tasks?limit=500{status}{cursor}");
+        let page = ask("GET", &path, Value::Null)?;
+        tasks.extend(page["tasks"].as_array().cloned().unwrap_or_default());
         let Some(next) = page["nextCursor"].as_str() else {
-            break;
+            tasks.reverse();
+            return Ok(json!({ "tasks": tasks }));
         };
         cursor = format!("&cursor={}", in_path(next));
     }
-    tasks.reverse();
-    Ok(json!({ "tasks": tasks }))
 }
 
 fn list(answer: &Value, printer: &Printer) {

@@ -1,15 +1,24 @@
 //! `tos serve`: the service in the foreground, until it is asked to stop.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener as StdListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Args;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{service as service_config, service::ServiceConfig},
-    domain::{board::Input, ledger::SessionStart, tasks::SandboxDemand},
+    domain::{
+        board::{BoardSettings, Input},
+        ledger::SessionStart,
+        tasks::SandboxDemand,
+    },
     interfaces::{
         cli::{
             args::GlobalArgs,
@@ -23,7 +32,11 @@ use crate::{
         http,
         report::Printer,
     },
-    services::{board, board::ServiceContext},
+    ports::board::BoardAccess,
+    services::{
+        board,
+        board::{BoardHandle, ServiceContext},
+    },
 };
 
 /// The file in which callers find address and token, below the state folder.
@@ -73,10 +86,7 @@ pub fn main(
     let start = circumstances(&config, &task_services, gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
     let board_services = services.board_services(global)?;
-    let left = task_services.tools.worktrees.clean();
-    for line in left.map_err(|error| CliError::NotDone(error.to_string()))? {
-        printer.note(&line);
-    }
+    cleaned(&task_services, printer)?;
     let port = args.port.unwrap_or(config.port);
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
     let outer = outer_listener(args)?;
@@ -105,7 +115,7 @@ pub fn main(
     printer.line(&format!(
         "serving on http://{address}; `tos open` shows the page, `tos board add \"what to do\"` makes a task"
     ));
-    if let Some((_, listener, _)) = &outer {
+    if let Some((listener, _)) = &outer {
         let told = listener
             .local_addr()
             .map_err(|error| CliError::NotDone(error.to_string()))?;
@@ -125,34 +135,28 @@ pub fn main(
             Arc::clone(&board_services.fresh_secret),
         )
     };
-    let mut listeners = vec![(options(false), listener, None)];
-    if let Some((is_tls, listener, tls)) = outer {
-        listeners.push((options(is_tls), listener, tls));
+    let mut listeners = vec![ApiListener {
+        options: options(false),
+        listener,
+        tls: None,
+    }];
+    if let Some((listener, tls)) = outer {
+        listeners.push(ApiListener {
+            options: options(true),
+            listener,
+            tls: Some(tls),
+        });
     }
     let drain = Duration::from_secs(args.drain);
     let settings = config.settings;
     let served = services::block_on(services, move |stop| {
         Box::pin(async move {
-            let configure = Input::Configure {
-                settings: Box::new(settings),
-            };
-            handle
-                .submit(configure)
-                .await
-                .map_err(|error| error.to_string())?;
-            let (end, over) = tokio::sync::watch::channel(());
-            let mut servers = Vec::new();
-            for (options, listener, tls) in listeners {
-                let listener =
-                    TcpListener::from_std(listener).map_err(|error| error.to_string())?;
-                let router = http::router(Arc::clone(&access), options.clone());
-                let mut over = over.clone();
-                servers.push(tokio::spawn(async move {
-                    // The other end is dropped when the service is over.
-                    let over = async move { drop(over.changed().await) };
-                    http::serve::serve(listener, router, &options, tls, over).await
-                }));
-            }
+            configured(&handle, settings).await?;
+            let (end, over) = watch::channel(());
+            let servers = listeners.into_iter();
+            let servers: Result<Vec<_>, String> =
+                servers.map(|listener| api(listener, &access, &over)).collect();
+            let servers = servers?;
             drop((access, over));
             let ended = board::run(handle, effects, context, stop, drain).await;
             drop(end);
@@ -173,9 +177,7 @@ pub fn main(
 }
 
 /// Opens the further address, with what secures it.
-fn outer_listener(
-    args: &ServeArgs,
-) -> Result<Option<(bool, std::net::TcpListener, Option<TlsAcceptor>)>, CliError> {
+fn outer_listener(args: &ServeArgs) -> Result<Option<(StdListener, TlsAcceptor)>, CliError> {
     let (Some(address), Some(certificate), Some(key)) =
         (args.listen, &args.tls_cert, &args.tls_key)
     else {
@@ -185,11 +187,53 @@ fn outer_listener(
     let tls = http::serve::tls_of(read(certificate)?.as_bytes(), read(key)?.as_bytes());
     let tls = tls.map_err(CliError::Setup)?;
     http::serve::may_listen(address, true).map_err(CliError::Setup)?;
-    Ok(Some((true, bind(address)?, Some(tls))))
+    Ok(Some((bind(address)?, tls)))
 }
 
-fn bind(address: SocketAddr) -> Result<std::net::TcpListener, CliError> {
-    std::net::TcpListener::bind(address)
+/// Keeps what an earlier service left in work trees, and takes the trees away.
+fn cleaned(task_services: &TaskServices, printer: &Printer) -> Result<(), CliError> {
+    let left = task_services.tools.worktrees.clean();
+    for line in left.map_err(|error| CliError::NotDone(error.to_string()))? {
+        printer.note(&line);
+    }
+    Ok(())
+}
+
+async fn configured(handle: &BoardHandle, settings: BoardSettings) -> Result<(), String> {
+    let settings = Box::new(settings);
+    let told = handle.submit(Input::Configure { settings }).await;
+    told.map(drop).map_err(|error| error.to_string())
+}
+
+/// Where requests come in, and how they are answered there.
+struct ApiListener {
+    options: http::HttpOptions,
+    listener: StdListener,
+    tls: Option<TlsAcceptor>,
+}
+
+/// Starts to answer requests, until the other end of `over` is dropped.
+fn api(
+    listener: ApiListener,
+    access: &Arc<dyn BoardAccess>,
+    over: &watch::Receiver<()>,
+) -> Result<JoinHandle<std::io::Result<()>>, String> {
+    let ApiListener {
+        options,
+        listener,
+        tls,
+    } = listener;
+    let listener = TcpListener::from_std(listener).map_err(|error| error.to_string())?;
+    let router = http::router(Arc::clone(access), options.clone());
+    let mut over = over.clone();
+    Ok(tokio::spawn(async move {
+        let over = async move { drop(over.changed().await) };
+        http::serve::serve(listener, router, &options, tls, over).await
+    }))
+}
+
+fn bind(address: SocketAddr) -> Result<StdListener, CliError> {
+    StdListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| CliError::NotDone(format!("{address}: {error}")))
 }

@@ -68,7 +68,7 @@ impl ServiceClient {
             format!("{message}; {hint}")
         };
         Err(if status == 400 {
-            CliError::Usage(told)
+            CliError::Setup(told)
         } else {
             CliError::NotDone(told)
         })

@@ -1,0 +1,277 @@
+//! A repository with the sample project, and a service in it.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    program::program,
+    repository::{git, init},
+};
+
+/// How long anything may take before the test gives up.
+const PATIENCE: usize = 3000;
+
+pub(crate) struct Place {
+    _folder: tempfile::TempDir,
+    pub(crate) top: PathBuf,
+    home: PathBuf,
+}
+
+impl Place {
+    /// Lays the sample project out, with further settings.
+    pub(crate) fn new(settings: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (top, home) = (folder.path().join("project"), folder.path().join("home"));
+        fs::create_dir_all(top.join("config")).unwrap();
+        fs::create_dir_all(&home).unwrap();
+        let sample = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/service/project");
+        for name in ["agent.sh", "greet.sh", "test.sh"] {
+            fs::copy(sample.join(name), top.join(name)).unwrap();
+        }
+        let config = fs::read_to_string(sample.join("config/service.toml")).unwrap();
+        fs::write(
+            top.join("config/service.toml"),
+            format!("{config}{settings}"),
+        )
+        .unwrap();
+        init(&top);
+        git(&top, &["add", "-A"]);
+        git(&top, &["commit", "-q", "-m", "start"]);
+        Self {
+            _folder: folder,
+            top,
+            home,
+        }
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        program(&self.top, &self.home, words)
+    }
+
+    /// Runs `tos`; returns whether it succeeded and what it said.
+    pub(crate) fn run(&self, words: &[&str]) -> (bool, String) {
+        let output = self.command(words).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
+    /// Runs `tos`, which has to succeed.
+    pub(crate) fn tos(&self, words: &[&str]) -> String {
+        let (ok, said) = self.run(words);
+        assert!(ok, "tos {words:?}: {said}");
+        said
+    }
+
+    /// Waits until a process with these words is there, or is not.
+    pub(crate) fn until_process(&self, words: &str, there: bool) {
+        let found = || {
+            fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                let place = fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+                line.trim() == words && (place.starts_with(&self.top) || there)
+            })
+        };
+        for _ in 0..PATIENCE {
+            if found() == there {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("`{words}`: waited in vain");
+    }
+}
+
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) address: String,
+    pub(crate) token: String,
+    answers: std::cell::Cell<u64>,
+    asks: bool,
+    log: PathBuf,
+}
+
+impl Service {
+    /// Starts a service and waits until it answers.
+    pub(crate) fn start(place: &Place) -> Self {
+        let file = place.top.join(".tos/serve.json");
+        if file.exists() {
+            fs::remove_file(&file).unwrap();
+        }
+        let log = place.home.join("serve.log");
+        let out = fs::File::create(&log).unwrap();
+        let mut command = place.command(&["serve", "--drain", "1"]);
+        command
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        for _ in 0..PATIENCE {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                let word = |name: &str| value[name].as_str().unwrap().to_owned();
+                let service = Self {
+                    child,
+                    address: word("address"),
+                    token: word("token"),
+                    answers: std::cell::Cell::new(1),
+                    asks: true,
+                    log,
+                };
+                service.ask("GET", "/health", &Value::Null);
+                return service;
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{status}: {}", fs::read_to_string(&log).unwrap());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!(
+            "the service did not come up: {}",
+            fs::read_to_string(&log).unwrap()
+        );
+    }
+
+    /// Kills it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a request as it stands.
+    pub(crate) fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        host: &str,
+        body: &str,
+    ) -> (u16, String) {
+        self.try_raw(method, path, token, host, body).unwrap()
+    }
+
+    pub(crate) fn try_raw(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        host: &str,
+        body: &str,
+    ) -> std::io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.ok_or_else(|| std::io::Error::other("no answer"))?;
+        Ok((status, body.to_owned()))
+    }
+
+    /// Asks, and has to be answered well.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let (status, text) = self.raw(method, path, &self.token, &self.address, &body);
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {text}"
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) fn add(&self, spec: Value) -> u64 {
+        self.ask("POST", "/tasks", &spec)["id"].as_u64().unwrap()
+    }
+
+    /// Says yes to whatever is asked.
+    fn allow(&self) {
+        let asked = self.ask("GET", "/approvals", &Value::Null);
+        for one in asked["approvals"].as_array().unwrap() {
+            self.ask(
+                "POST",
+                &format!("/approvals/{}", one["id"]),
+                &json!({ "allow": true }),
+            );
+            self.answers.set(self.answers.get() + 1);
+        }
+    }
+
+    /// Waits until a task has a status, or is blocked for a reason.
+    pub(crate) fn until(&self, task: u64, wanted: &str) -> Value {
+        let mut seen = Value::Null;
+        for _ in 0..PATIENCE {
+            if self.asks {
+                self.allow();
+            }
+            seen = self.ask("GET", &format!("/tasks/{task}"), &Value::Null);
+            if seen["status"] == wanted || seen["block"] == wanted {
+                return seen;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("task {task} is not {wanted}: {seen:#}\n{}", self.words());
+    }
+
+    /// Waits until the explanation of a task holds a text.
+    pub(crate) fn until_why(&self, task: u64, wanted: &str) -> String {
+        let mut seen = String::new();
+        for _ in 0..PATIENCE {
+            self.allow();
+            seen = self
+                .ask("GET", &format!("/tasks/{task}/why"), &Value::Null)
+                .to_string();
+            if seen.contains(wanted) {
+                return seen;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{seen} does not say {wanted}\n{}", self.words());
+    }
+
+    /// What the service and its processes said.
+    fn words(&self) -> String {
+        let logs = self.ask("GET", "/logs/all", &Value::Null);
+        let lines = logs["lines"].as_array().unwrap();
+        let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+        format!(
+            "{}\n{}",
+            fs::read_to_string(&self.log).unwrap(),
+            lines.join("\n")
+        )
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let pid = self.child.id().to_string();
+        // Politely, so that nothing of it is left.
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.is_ok());
+        for _ in 0..PATIENCE {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(self.child.kill());
+    }
+}
