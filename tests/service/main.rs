@@ -26,7 +26,7 @@ fn a_task_is_worked_on_judged_and_merged() {
     let task =
         service.add(json!({ "title": "fix the greeting", "class": "fix", "paths": ["greet.sh"] }));
     let done = service.until(task, "done");
-    let merged = done["merged"].as_str().unwrap().to_owned();
+    let merged = done["mergedCommit"].as_str().unwrap().to_owned();
     assert_eq!(git(&place.top, &["rev-parse", "main"]), merged);
     // The checkout of the branch was clean, so it went along.
     assert!(
@@ -34,7 +34,7 @@ fn a_task_is_worked_on_judged_and_merged() {
             .unwrap()
             .contains("Hello")
     );
-    assert_eq!(done["judgements"][0]["verdict"]["kind"], "approve");
+    assert_eq!(done["judgements"][0]["verdict"], "approve");
     let why = place.tos(&["why", "1"]);
     assert!(why.contains("it is merged as"), "{why}");
     let logs = place.tos(&["proc", "logs"]);
@@ -123,7 +123,7 @@ fn nobody_without_the_token_is_answered_and_nobody_serves_twice() {
         (service.token.as_str(), "evil.example:80", 403),
         (service.token.as_str(), service.address.as_str(), 200),
     ] {
-        assert_eq!(service.raw("GET", "/health", token, host, "").0, status);
+        assert_eq!(service.raw("GET", "/tasks", token, host, "").0, status);
     }
     let (status, body) = service.raw(
         "POST",

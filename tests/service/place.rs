@@ -199,12 +199,12 @@ impl Service {
     }
 
     pub(crate) fn add(&self, spec: Value) -> u64 {
-        self.ask("POST", "/tasks", &spec)["id"].as_u64().unwrap()
+        self.ask("POST", "/tasks", &spec)["task"]["id"].as_u64().unwrap()
     }
 
     /// Says yes to whatever is asked.
     fn allow(&self) {
-        let asked = self.ask("GET", "/approvals", &Value::Null);
+        let asked = self.ask("GET", "/approvals?open=true", &Value::Null);
         for one in asked["approvals"].as_array().unwrap() {
             self.ask(
                 "POST",
@@ -222,8 +222,10 @@ impl Service {
             if self.asks {
                 self.allow();
             }
-            seen = self.ask("GET", &format!("/tasks/{task}"), &Value::Null);
-            if seen["status"] == wanted || seen["block"] == wanted {
+            let mut told = self.ask("GET", &format!("/tasks/{task}"), &Value::Null);
+            seen = told["task"].take();
+            seen["judgements"] = told["judgements"].take();
+            if seen["status"] == wanted || seen["blockReason"] == wanted {
                 return seen;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -237,7 +239,7 @@ impl Service {
         for _ in 0..PATIENCE {
             self.allow();
             seen = self
-                .ask("GET", &format!("/tasks/{task}/why"), &Value::Null)
+                .ask("GET", &format!("/tasks/{task}"), &Value::Null)["why"]
                 .to_string();
             if seen.contains(wanted) {
                 return seen;
@@ -250,8 +252,8 @@ impl Service {
     /// What the service and its processes said.
     fn words(&self) -> String {
         let logs = self.ask("GET", "/logs/all", &Value::Null);
-        let lines = logs["lines"].as_array().unwrap();
-        let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+        let lines = logs["entries"].as_array().unwrap();
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
         format!(
             "{}\n{}",
             fs::read_to_string(&self.log).unwrap(),

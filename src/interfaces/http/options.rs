@@ -47,8 +47,8 @@ impl HttpOptions {
             head_limit: Duration::from_secs(10),
             followers: 64,
             connections: 512,
-            rate: 50,
-            burst: 200,
+            rate: 200,
+            burst: 400,
             sign_in_rate: 20,
         }
     }

@@ -136,7 +136,7 @@ pub fn main(
                     for entry in answer["entries"].as_array().into_iter().flatten() {
                         let word = |name: &str| entry[name].as_str().unwrap_or_default();
                         printer.line(&format!(
-                            "{} {:<14} {}",
+                            "{} {} {}",
                             word("timestamp"),
                             word("source"),
                             word("line")
