@@ -18,7 +18,7 @@ pub(super) fn is_ordinary(act: &SimpleCommand, effect: &CommandEffect) -> bool {
         CommandEffect::Does(kind, said) => match kind {
             EffectTrait::Opaque => is_plain_unknown(act, said),
             EffectTrait::PackageInstall => is_of_the_manifest(act),
-            EffectTrait::Network => said.ends_with(" asks another machine") || is_compose(act),
+            EffectTrait::Network => asks_openly(act, said) || is_compose(act),
             EffectTrait::System => {
                 is_compose(act) || ends_own_processes(act, said) || changes_gently(act, said)
             }
@@ -26,6 +26,16 @@ pub(super) fn is_ordinary(act: &SimpleCommand, effect: &CommandEffect) -> bool {
             EffectTrait::Privilege | EffectTrait::Persistence => false,
         },
     }
+}
+
+/// Returns whether another machine is asked for something that is no secret.
+fn asks_openly(act: &SimpleCommand, said: &str) -> bool {
+    const SECRET: [&str; 5] = ["secret", "token", "credential", "password", "ssm"];
+    let is_secret = |word: &String| {
+        let lower = word.to_lowercase();
+        SECRET.iter().any(|secret| lower.contains(secret))
+    };
+    said.ends_with(" asks another machine") && !act.words.iter().any(is_secret)
 }
 
 /// Returns whether a command reads whatever is in a folder, so that a rule about one file is not about it.
@@ -306,6 +316,8 @@ mod tests {
             ("killall node", Decision::Allow),
             ("pkill -u ann", Decision::Deny),
             ("gh run list", Decision::Allow),
+            ("kubectl get pods", Decision::Allow),
+            ("kubectl get secret db -o yaml", Decision::Ask),
             ("gh pr create --fill", Decision::Ask),
             ("gh repo delete x --yes", Decision::Deny),
             ("terraform plan", Decision::Allow),

@@ -59,6 +59,12 @@ pub(super) fn install(
     };
     let program = services.own_program()?;
     let plan = |agent| planned(agent, project.as_deref(), &program, args.observe, services);
+    if project.is_some() {
+        printer.alert(&format!(
+            "a project's settings go to everybody who has the project: where {} is missing, every call is refused",
+            program.display()
+        ));
+    }
     Ok(carry_out(&agents, plan, args.yes, services, printer))
 }
 
