@@ -140,7 +140,8 @@ fn one_line(text: &str, agent: HookAgent) -> Option<(Value, &str)> {
     let bare = text.trim_end();
     let value: Value = serde_json::from_str(bare).ok()?;
     let is_plain = value.as_object().is_some_and(|top| !top.is_empty());
-    (is_plain && agent != HookAgent::Cursor && value.to_string() == bare)
+    let written = value.to_string();
+    (is_plain && agent != HookAgent::Cursor && written == bare)
         .then(|| (value, text.get(bare.len()..).unwrap_or("")))
 }
 
@@ -233,20 +234,20 @@ fn stripped(mut value: Value, agent: HookAgent) -> Value {
                     !empty.is_some_and(Vec::is_empty) && !commands(group).iter().any(is_own)
                 });
                 if list.is_empty() {
-                    hooks.remove(inner);
+                    hooks.shift_remove(inner);
                 }
             }
             if hooks.is_empty()
                 && let Some(top) = value.as_object_mut()
             {
-                top.remove(outer);
+                top.shift_remove(outer);
             }
         }
     }
     if agent == HookAgent::Cursor
         && let Some(top) = value.as_object_mut()
     {
-        top.remove("version");
+        top.shift_remove("version");
     }
     value
 }
@@ -346,6 +347,16 @@ mod tests {
             let without = without_hook(&with, HookAgent::Claude).unwrap();
             assert_eq!(without, before, "through\n{with}");
         }
+    }
+
+    #[test]
+    fn a_hook_in_the_middle_leaves_the_order_of_the_others() {
+        let own = format!(r#"[{{"hooks":[{{"type":"command","command":"{COMMAND}"}}]}}]"#);
+        let text = format!(r#"{{"hooks":{{"PreToolUse":{own},"Stop":[],"A":[]}},"x":1,"b":2}}"#);
+        assert_eq!(
+            without_hook(&text, HookAgent::Claude).unwrap(),
+            r#"{"hooks":{"Stop":[],"A":[]},"x":1,"b":2}"#
+        );
     }
 
     #[test]

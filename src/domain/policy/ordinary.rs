@@ -103,15 +103,13 @@ fn is_of_the_manifest(act: &SimpleCommand) -> bool {
     match (program, args.as_slice()) {
         ("npm" | "pnpm" | "bun", ["install" | "i" | "ci"])
         | ("npm", ["clean-install"])
-        | ("yarn", [] | ["install"])
+        | ("yarn" | "bundle", [] | ["install"])
         | ("uv", ["sync" | "lock"])
         | ("poetry", ["install" | "lock"])
         | ("pdm", ["install" | "sync"])
-        | ("bundle", [] | ["install"])
-        | ("composer", ["install"])
+        | ("composer" | "pod", ["install"])
         | ("dotnet", ["restore"])
-        | ("mix", ["deps.get"])
-        | ("pod", ["install"]) => true,
+        | ("mix", ["deps.get"]) => true,
         ("pip" | "pip3", ["install", rest @ ..])
         | ("python" | "python3", ["-m", "pip", "install", rest @ ..])
         | ("uv", ["pip", "install", rest @ ..]) => is_of_requirements(rest),

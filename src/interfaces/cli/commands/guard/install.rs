@@ -227,9 +227,13 @@ fn made(
     let shown = change.path.display();
     let title = change.agent.title();
     if change.is_nothing() {
-        printer.line(&format!(
-            "{title}: {shown} is as it should be; nothing changed"
-        ));
+        let there = change.after.as_deref().unwrap_or("");
+        let state = if there.contains("guard hook") || there.starts_with(PLUGIN_MARK) {
+            "asks the guard already"
+        } else {
+            "has no hook of the guard"
+        };
+        printer.line(&format!("{title}: {shown} {state}; nothing changed"));
         return Ok(("unchanged", change.path.clone()));
     }
     printer.line(&format!("{title}: {shown}"));
