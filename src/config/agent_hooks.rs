@@ -54,13 +54,17 @@ pub fn found(text: &str, agent: HookAgent) -> Result<Vec<FoundHook>, String> {
 pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, String> {
     let before = found(text, agent)?;
     let wanted = entries(agent, command);
-    let current = |list: &str| {
-        let mut own = before
+    let value = parse(text)?.to_serde_value().unwrap_or(Value::Null);
+    let is_current = |entry: &HookEntry| {
+        let [outer, inner] = entry.path;
+        let own = before
             .iter()
-            .filter(|hook| hook.is_guard && hook.list == list);
-        own.next().is_some_and(|hook| hook.command == command) && own.next().is_none()
+            .filter(|hook| hook.is_guard && hook.list == inner);
+        let list = value.pointer(&format!("/{outer}/{inner}"));
+        let mut list = list.and_then(Value::as_array).into_iter().flatten();
+        own.count() == 1 && list.any(|group| *group == entry.value)
     };
-    if wanted.iter().all(|entry| current(entry.path[1])) {
+    if wanted.iter().all(is_current) {
         return Ok(text.to_owned());
     }
     // What an earlier version wrote goes first, so that there is never a second one.
@@ -376,7 +380,9 @@ mod tests {
     #[test]
     fn an_older_hook_is_replaced_and_not_doubled() {
         let old = with_hook("{}\n", HookAgent::Claude, "'/old/tos' guard hook claude").unwrap();
+        let old = old.replace("|Grep|", "|");
         let new = with_hook(&old, HookAgent::Claude, COMMAND).unwrap();
+        assert!(new.contains("|Grep|"), "{new}");
         let hooks = found(&new, HookAgent::Claude).unwrap();
         assert_eq!(hooks.len(), 1, "{new}");
         assert_eq!(hooks[0].command, COMMAND);
