@@ -180,7 +180,7 @@ fn project(
         return Ok(None);
     }
     let place = services.guard_place(folder);
-    if place.root.ends_with(".tos-no-project") {
+    if place.is_nowhere() {
         return Err(CliError::usage(
             "`--project` means nothing here: the home folder is no project; leave it out, or go into one",
         ));
