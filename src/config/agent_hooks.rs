@@ -54,13 +54,17 @@ pub fn found(text: &str, agent: HookAgent) -> Result<Vec<FoundHook>, String> {
 pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, String> {
     let before = found(text, agent)?;
     let wanted = entries(agent, command);
-    let current = |list: &str| {
-        let mut own = before
+    let value = parse(text)?.to_serde_value().unwrap_or(Value::Null);
+    let is_current = |entry: &HookEntry| {
+        let [outer, inner] = entry.path;
+        let own = before
             .iter()
-            .filter(|hook| hook.is_guard && hook.list == list);
-        own.next().is_some_and(|hook| hook.command == command) && own.next().is_none()
+            .filter(|hook| hook.is_guard && hook.list == inner);
+        let list = value.pointer(&format!("/{outer}/{inner}"));
+        let mut list = list.and_then(Value::as_array).into_iter().flatten();
+        own.count() == 1 && list.any(|group| *group == entry.value)
     };
-    if wanted.iter().all(|entry| current(entry.path[1])) {
+    if wanted.iter().all(is_current) {
         return Ok(text.to_owned());
     }
     // What an earlier version wrote goes first, so that there is never a second one.
@@ -140,7 +144,8 @@ fn one_line(text: &str, agent: HookAgent) -> Option<(Value, &str)> {
     let bare = text.trim_end();
     let value: Value = serde_json::from_str(bare).ok()?;
     let is_plain = value.as_object().is_some_and(|top| !top.is_empty());
-    (is_plain && agent != HookAgent::Cursor && value.to_string() == bare)
+    let written = value.to_string();
+    (is_plain && agent != HookAgent::Cursor && written == bare)
         .then(|| (value, text.get(bare.len()..).unwrap_or("")))
 }
 
@@ -233,20 +238,20 @@ fn stripped(mut value: Value, agent: HookAgent) -> Value {
                     !empty.is_some_and(Vec::is_empty) && !commands(group).iter().any(is_own)
                 });
                 if list.is_empty() {
-                    hooks.remove(inner);
+                    hooks.shift_remove(inner);
                 }
             }
             if hooks.is_empty()
                 && let Some(top) = value.as_object_mut()
             {
-                top.remove(outer);
+                top.shift_remove(outer);
             }
         }
     }
     if agent == HookAgent::Cursor
         && let Some(top) = value.as_object_mut()
     {
-        top.remove("version");
+        top.shift_remove("version");
     }
     value
 }
@@ -349,6 +354,16 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_in_the_middle_leaves_the_order_of_the_others() {
+        let own = format!(r#"[{{"hooks":[{{"type":"command","command":"{COMMAND}"}}]}}]"#);
+        let text = format!(r#"{{"hooks":{{"PreToolUse":{own},"Stop":[],"A":[]}},"x":1,"b":2}}"#);
+        assert_eq!(
+            without_hook(&text, HookAgent::Claude).unwrap(),
+            r#"{"hooks":{"Stop":[],"A":[]},"x":1,"b":2}"#
+        );
+    }
+
+    #[test]
     fn only_lines_come_where_a_file_has_lines() {
         let before = OTHERS[3];
         let with = with_hook(before, HookAgent::Claude, COMMAND).unwrap();
@@ -365,7 +380,9 @@ mod tests {
     #[test]
     fn an_older_hook_is_replaced_and_not_doubled() {
         let old = with_hook("{}\n", HookAgent::Claude, "'/old/tos' guard hook claude").unwrap();
+        let old = old.replace("|Grep|", "|");
         let new = with_hook(&old, HookAgent::Claude, COMMAND).unwrap();
+        assert!(new.contains("|Grep|"), "{new}");
         let hooks = found(&new, HookAgent::Claude).unwrap();
         assert_eq!(hooks.len(), 1, "{new}");
         assert_eq!(hooks[0].command, COMMAND);

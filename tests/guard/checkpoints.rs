@@ -278,3 +278,56 @@ fn git_itself_finds_nothing_wrong_with_a_checkpoint() {
     undo(&bench, number);
     assert_eq!(bench.read("a/y").as_deref(), Some("3"));
 }
+
+#[test]
+fn a_pattern_means_files_at_every_depth() {
+    let bench = Bench::new();
+    bench.write("top.txt", "1");
+    bench.write("x/y/deep.txt", "2");
+    let number = lost(
+        &bench,
+        "find . -name '*.txt' -not -name a.txt -not -name b.txt -delete",
+    );
+    undo(&bench, number);
+    assert_eq!(bench.read("top.txt").as_deref(), Some("1"));
+    assert_eq!(bench.read("x/y/deep.txt").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_repository_inside_is_in_the_way_only_where_it_would_go() {
+    let bench = Bench::new();
+    bench.write("nested/x", "x");
+    repository::init(&bench.root.join("nested"));
+    bench.write("a.txt", "mine\n");
+    let number = lost(&bench, "git reset -q --hard");
+    undo(&bench, number);
+    assert_eq!(bench.read("a.txt").as_deref(), Some("mine\n"));
+    assert_eq!(bench.read("nested/x").as_deref(), Some("x"));
+}
+
+#[test]
+fn a_submodule_is_not_deleted_without_a_yes() {
+    let bench = Bench::new();
+    let other = bench.home().join("lib");
+    fs::create_dir(&other).unwrap();
+    repository::init(&other);
+    fs::write(other.join("l.txt"), "l").unwrap();
+    repository::git(&other, &["add", "-A"]);
+    repository::git(&other, &["commit", "-q", "-m", "l"]);
+    let words = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+    ];
+    bench.git(&[&words[..], &[other.to_str().unwrap(), "sub"]].concat());
+    bench.git(&["commit", "-q", "-m", "sub"]);
+    let (decision, reason) = bench.claude("rm -rf sub").decision();
+    assert_eq!(decision, "ask", "{reason}");
+    assert!(
+        reason.contains("`sub` is a repository of its own"),
+        "{reason}"
+    );
+    assert_eq!(bench.claude("rm a.txt").stdout, "");
+}

@@ -79,6 +79,11 @@ fn tools_that_write_and_read_files_are_judged_by_the_place() {
         ("Write", at(".git/hooks/pre-commit"), "deny"),
         ("Edit", at(".tos/guard.toml"), "deny"),
         ("MultiEdit", at(".claude/settings.json"), "ask"),
+        (
+            "Write",
+            at(&home.join(".config/tos/guard.toml").to_string_lossy()),
+            "deny",
+        ),
         ("Write", at("/etc/passwd"), "ask"),
         ("Write", at(&home.join(".bashrc").to_string_lossy()), "ask"),
         (

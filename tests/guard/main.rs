@@ -2,6 +2,7 @@
 //! files brought back in real repositories, and every way a hook can fail.
 #![expect(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 

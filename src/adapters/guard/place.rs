@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::guard::NO_PROJECT;
+
 /// The project of a tool call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectPlace {
@@ -28,11 +30,7 @@ pub fn project_of(folder: &Path, home: Option<&Path>, named: Option<&Path>) -> P
     let root = top.unwrap_or_else(|| real.clone());
     let is_wide =
         home.as_ref().is_some_and(|home| home.starts_with(&root)) || root.parent().is_none();
-    let root = if is_wide {
-        root.join(".tos-no-project")
-    } else {
-        root
-    };
+    let root = if is_wide { root.join(NO_PROJECT) } else { root };
     ProjectPlace { root, folder: real }
 }
 

@@ -108,6 +108,17 @@ impl<'a> Selection<'a> {
             })
     }
 
+    /// Returns whether a folder is removed as such, and not only what git sees in it.
+    pub fn takes(&self, folder: &str) -> bool {
+        self.losses.iter().any(|loss| match loss {
+            PolicyLoss::Removed(glob) => covers(glob, folder),
+            PolicyLoss::Overwritten(_)
+            | PolicyLoss::Uncommitted
+            | PolicyLoss::Untracked { .. }
+            | PolicyLoss::References => false,
+        })
+    }
+
     /// Returns whether ignored files have to be looked at.
     pub fn wants_ignored(&self) -> bool {
         self.losses.iter().any(|loss| {
@@ -151,20 +162,24 @@ pub fn is_rebuilt(folder: &str) -> bool {
     REBUILT.contains(&name) || name.ends_with(".egg-info")
 }
 
-/// Returns whether a pattern means a path or a folder above it. A star stands for anything, also a slash: rather too much
-/// than too little.
+/// Returns whether a pattern means a path or a folder above it. A star stands for anything, also a slash, and a component
+/// that is one for nothing at all: rather too much than too little.
 fn covers(glob: &str, path: &str) -> bool {
     let glob = glob.trim_end_matches('/');
     if glob.is_empty() {
         return true;
     }
-    if fits(glob.as_bytes(), path.as_bytes()) {
-        return true;
-    }
-    path.match_indices('/').any(|(at, _)| {
-        path.get(..at)
-            .is_some_and(|folder| fits(glob.as_bytes(), folder.as_bytes()))
-    })
+    let shallow = glob.replace("/*/", "/");
+    let shallow = shallow.strip_prefix("*/").unwrap_or(&shallow);
+    let means = |text: &str| {
+        [glob, shallow]
+            .iter()
+            .any(|glob| fits(glob.as_bytes(), text.as_bytes()))
+    };
+    means(path)
+        || path
+            .match_indices('/')
+            .any(|(at, _)| path.get(..at).is_some_and(means))
 }
 
 fn fits(glob: &[u8], text: &[u8]) -> bool {
@@ -320,6 +335,11 @@ mod tests {
         let selection = Selection::new(&losses);
         assert!(selection.wants("notes/deep/x", FileState::Ignored));
         assert!(selection.wants("src/x.bak", FileState::Untracked));
+        let anywhere = [PolicyLoss::Removed("*/*.txt".to_owned())];
+        let anywhere = Selection::new(&anywhere);
+        assert!(anywhere.wants("top.txt", FileState::Untracked));
+        assert!(anywhere.wants("a/b/deep.txt", FileState::Untracked));
+        assert!(!anywhere.wants("top.md", FileState::Untracked));
         assert!(selection.wants("a.txt", FileState::Changed));
         assert!(!selection.wants("a.txt", FileState::Ignored));
         assert!(!selection.wants("notes2/x", FileState::Untracked));

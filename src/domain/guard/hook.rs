@@ -53,7 +53,7 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
     match agent {
         HookAgent::Claude => {
             let matcher =
-                "Bash|PowerShell|Monitor|Write|Edit|MultiEdit|NotebookEdit|Read|Grep|Glob";
+                "Bash|PowerShell|Monitor|Write|Edit|MultiEdit|NotebookEdit|Read|Grep|Glob|mcp__.*";
             vec![entry(
                 "PreToolUse",
                 json!({ "matcher": matcher, "hooks": [run] }),
@@ -63,7 +63,7 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
             .map(|list| entry(list, json!({ "hooks": [run.clone()] })))
             .to_vec(),
         HookAgent::Gemini => {
-            let matcher = "run_shell_command|write_file|replace|read_file|read_many_files";
+            let matcher = "run_shell_command|write_file|replace|read_file|read_many_files|mcp_.*";
             let run = json!({
                 "name": "tos-guard", "type": "command", "command": command, "timeout": HOOK_SECONDS * 1000,
             });

@@ -87,7 +87,10 @@ impl GuardStats {
                 "failed" => stats.failed += 1,
                 _ => {
                     stats.judged += 1;
-                    times.push(entry.micros);
+                    // Whoever runs the command as well measures something else.
+                    if entry.micros > 0 {
+                        times.push(entry.micros);
+                    }
                     *stats.decisions.entry(entry.decision.clone()).or_default() += 1;
                     *stats.agents.entry(entry.agent.clone()).or_default() += 1;
                     stats.checkpoints += u64::from(entry.checkpoint.is_some());

@@ -19,6 +19,9 @@ pub use wire::{HookInputError, tool_call};
 
 use crate::domain::policy::{Decision, PolicyFinding};
 
+/// The name of the root where there is no project; no folder has it.
+pub const NO_PROJECT: &str = ".tos-no-project";
+
 /// What was decided about a tool call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardOutcome {

@@ -203,6 +203,8 @@ fn command_action(
     name: &str,
     arguments: &Map<String, Value>,
 ) -> Result<ToolAction, HookInputError> {
+    // Tools of other servers have commands that are none of a shell; these say that they run one.
+    const RUNNERS: [&str; 6] = ["shell", "bash", "exec", "command", "terminal", "run"];
     const RUNS: [&str; 6] = [
         "bash",
         "powershell",
@@ -211,6 +213,9 @@ fn command_action(
         "exec_command",
         "local_shell",
     ];
+    if name.starts_with("mcp_") && !RUNNERS.iter().any(|runner| name.contains(runner)) {
+        return Ok(ToolAction::Other);
+    }
     let kind = if name == "powershell" {
         CommandKind::Powershell
     } else {
@@ -387,6 +392,11 @@ mod tests {
         let fetch = r#"{"tool_name":"WebFetch","tool_input":{"url":"https://example.org"}}"#;
         assert_eq!(
             call(HookAgent::Claude, fetch).unwrap().action,
+            ToolAction::Other
+        );
+        let view = r#"{"tool_name":"mcp__browser__act","tool_input":{"command":"click(#a)"}}"#;
+        assert_eq!(
+            call(HookAgent::Claude, view).unwrap().action,
             ToolAction::Other
         );
         let own = r#"{"tool_name":"mcp__x__run","tool_input":{"command":"rm -rf /"}}"#;

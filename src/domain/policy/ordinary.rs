@@ -18,7 +18,7 @@ pub(super) fn is_ordinary(act: &SimpleCommand, effect: &CommandEffect) -> bool {
         CommandEffect::Does(kind, said) => match kind {
             EffectTrait::Opaque => is_plain_unknown(act, said),
             EffectTrait::PackageInstall => is_of_the_manifest(act),
-            EffectTrait::Network => said.ends_with(" asks another machine") || is_compose(act),
+            EffectTrait::Network => asks_openly(act, said) || is_compose(act),
             EffectTrait::System => {
                 is_compose(act) || ends_own_processes(act, said) || changes_gently(act, said)
             }
@@ -26,6 +26,16 @@ pub(super) fn is_ordinary(act: &SimpleCommand, effect: &CommandEffect) -> bool {
             EffectTrait::Privilege | EffectTrait::Persistence => false,
         },
     }
+}
+
+/// Returns whether another machine is asked for something that is no secret.
+fn asks_openly(act: &SimpleCommand, said: &str) -> bool {
+    const SECRET: [&str; 5] = ["secret", "token", "credential", "password", "ssm"];
+    let is_secret = |word: &String| {
+        let lower = word.to_lowercase();
+        SECRET.iter().any(|secret| lower.contains(secret))
+    };
+    said.ends_with(" asks another machine") && !act.words.iter().any(is_secret)
 }
 
 /// Returns whether a command reads whatever is in a folder, so that a rule about one file is not about it.
@@ -93,15 +103,13 @@ fn is_of_the_manifest(act: &SimpleCommand) -> bool {
     match (program, args.as_slice()) {
         ("npm" | "pnpm" | "bun", ["install" | "i" | "ci"])
         | ("npm", ["clean-install"])
-        | ("yarn", [] | ["install"])
+        | ("yarn" | "bundle", [] | ["install"])
         | ("uv", ["sync" | "lock"])
         | ("poetry", ["install" | "lock"])
         | ("pdm", ["install" | "sync"])
-        | ("bundle", [] | ["install"])
-        | ("composer", ["install"])
+        | ("composer" | "pod", ["install"])
         | ("dotnet", ["restore"])
-        | ("mix", ["deps.get"])
-        | ("pod", ["install"]) => true,
+        | ("mix", ["deps.get"]) => true,
         ("pip" | "pip3", ["install", rest @ ..])
         | ("python" | "python3", ["-m", "pip", "install", rest @ ..])
         | ("uv", ["pip", "install", rest @ ..]) => is_of_requirements(rest),
@@ -306,6 +314,8 @@ mod tests {
             ("killall node", Decision::Allow),
             ("pkill -u ann", Decision::Deny),
             ("gh run list", Decision::Allow),
+            ("kubectl get pods", Decision::Allow),
+            ("kubectl get secret db -o yaml", Decision::Ask),
             ("gh pr create --fill", Decision::Ask),
             ("gh repo delete x --yes", Decision::Deny),
             ("terraform plan", Decision::Allow),

@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     config::guard::GuardSettings,
-    domain::{guard::HookAgent, policy::PolicyContext},
+    domain::{
+        guard::{HookAgent, NO_PROJECT},
+        policy::PolicyContext,
+    },
     interfaces::cli::{args::GlobalArgs, exit::CliError},
     ports::{
         guard::{GuardCheckpoints, GuardLog},
@@ -22,6 +25,13 @@ pub struct GuardPlace {
     pub root: PathBuf,
     /// The folder commands start in.
     pub folder: PathBuf,
+}
+
+impl GuardPlace {
+    /// Returns whether this is no project: the home folder, or a folder that holds it.
+    pub fn is_nowhere(&self) -> bool {
+        self.root.ends_with(NO_PROJECT)
+    }
 }
 
 /// How a hook ended that was tried.

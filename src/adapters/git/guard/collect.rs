@@ -139,12 +139,29 @@ impl Found<'_> {
         for entry in statuses.iter() {
             entries.push((entry.path_bytes().to_vec(), entry.status()));
         }
+        self.refuse_submodules(git)?;
         for (path, status) in &entries {
             self.entry(path, *status)?;
         }
         if self.selection.wants_ignored() {
             for path in literal {
                 self.unseen(git, path, &entries)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The work of a submodule is in a repository of its own, which this one cannot hold.
+    fn refuse_submodules(&self, git: &Repository) -> Result<()> {
+        const LINK: u32 = 0o160_000;
+        let index = git
+            .index()
+            .doing(|| "could not read the index".to_owned())?;
+        for entry in index.iter().filter(|entry| entry.mode == LINK) {
+            let path = String::from_utf8_lossy(&entry.path);
+            let is_there = self.root.join(path.as_ref()).join(".git").exists();
+            if is_there && self.selection.takes(&path) {
+                return Err(failed(format!("`{path}` is a repository of its own")));
             }
         }
         Ok(())
@@ -206,6 +223,11 @@ impl Found<'_> {
     /// Finds files by walking the disk below a folder.
     fn by_disk(&mut self, folder: &str, state: FileState) -> Result<()> {
         let place = self.root.join(folder);
+        // What git does to a work tree stops at a repository inside it.
+        let is_repository = !folder.is_empty() && place.join(".git").symlink_metadata().is_ok();
+        if is_repository && !self.selection.takes(folder) {
+            return Ok(());
+        }
         let mut entries: Vec<PathBuf> = fs::read_dir(&place)
             .at("read", &place)?
             .flatten()

@@ -276,7 +276,6 @@ fn log(
         },
         rule: outcome.rule.clone(),
         checkpoint: outcome.checkpoint.as_ref().map(|(number, _)| *number),
-        micros: services.micros(),
         ..LogEntry::default()
     }));
 }

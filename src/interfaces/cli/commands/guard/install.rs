@@ -59,6 +59,12 @@ pub(super) fn install(
     };
     let program = services.own_program()?;
     let plan = |agent| planned(agent, project.as_deref(), &program, args.observe, services);
+    if project.is_some() {
+        printer.alert(&format!(
+            "a project's settings go to everybody who has the project: where {} is missing, every call is refused",
+            program.display()
+        ));
+    }
     Ok(carry_out(&agents, plan, args.yes, services, printer))
 }
 
@@ -174,7 +180,7 @@ fn project(
         return Ok(None);
     }
     let place = services.guard_place(folder);
-    if place.root.ends_with(".tos-no-project") {
+    if place.is_nowhere() {
         return Err(CliError::usage(
             "`--project` means nothing here: the home folder is no project; leave it out, or go into one",
         ));
@@ -221,9 +227,13 @@ fn made(
     let shown = change.path.display();
     let title = change.agent.title();
     if change.is_nothing() {
-        printer.line(&format!(
-            "{title}: {shown} is as it should be; nothing changed"
-        ));
+        let there = change.after.as_deref().unwrap_or("");
+        let state = if there.contains("guard hook") || there.starts_with(PLUGIN_MARK) {
+            "asks the guard already"
+        } else {
+            "has no hook of the guard"
+        };
+        printer.line(&format!("{title}: {shown} {state}; nothing changed"));
         return Ok(("unchanged", change.path.clone()));
     }
     printer.line(&format!("{title}: {shown}"));

@@ -54,7 +54,8 @@ pub(super) fn main(
     for agent in agents {
         let person = services.agent_settings(agent, None)?;
         let project = services.agent_settings(agent, Some(&place.root))?;
-        for (scope, file) in [("person", person), ("project", project)] {
+        let project = (!place.is_nowhere()).then_some(("project", project));
+        for (scope, file) in [("person", person)].into_iter().chain(project) {
             all.push(status_of(agent, scope, file, &place.folder, services));
         }
     }
