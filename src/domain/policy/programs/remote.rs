@@ -75,9 +75,8 @@ impl Machine<'_, '_> {
             .map(String::as_str)
             .filter(|word| !word.starts_with('-'))
             .collect();
-        let asks = args
-            .iter()
-            .any(|arg| arg == "--help" || arg == "-h" || arg == "--version");
+        let asks = args.iter().any(|arg| arg == "--help" || arg == "--version")
+            || args.last().is_some_and(|arg| arg == "-h");
         if !asks && !is_question(args) {
             self.remote_verb(name, &words);
         }
