@@ -51,8 +51,8 @@ while read -r commit; do
     if ! "$tos" --json judge-change > "$copy/said" 2> "$copy/error"; then
         refused=$((refused + 1))
         subject=$(git log -1 --format=%s "$commit")
-        jq -r --arg subject "$subject" '.findings[]? | select(.weight == "failure" or .severity == "failure")
-            | [$subject, (.path // .file // "-"), (.kind // .rule // .code // "-"), (.message // .text // "")] | @tsv' "$copy/said" \
+        jq -r --arg subject "$subject" '.findings[]? | select(.weight == "failure")
+            | [$subject, "\(.path):\(.line)", .group, .what] | @tsv' "$copy/said" \
             | tee -a "$copy/kinds"
         [ -s "$copy/said" ] || { echo "no answer for $commit: $(head -1 "$copy/error")" >&2; exit 1; }
     fi

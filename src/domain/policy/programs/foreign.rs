@@ -168,6 +168,7 @@ impl Machine<'_, '_> {
     /// Looks at options of git that name a file or folder which is written.
     pub(super) fn git_outputs(&mut self, words: &[String]) {
         self.git_hands_out(words);
+        self.git_elsewhere(words);
         let Some((verb, rest)) = words.split_first() else {
             return;
         };
@@ -186,7 +187,7 @@ impl Machine<'_, '_> {
     }
 
     /// Looks at a git that works in another folder: whatever does not only show changes the repository there.
-    pub(super) fn git_elsewhere(&mut self, words: &[String]) {
+    fn git_elsewhere(&mut self, words: &[String]) {
         const SHOWS: &str = "status log diff show blame ls-files rev-parse branch remote describe grep cat-file ls-tree rev-list shortlog
             for-each-ref ls-remote name-rev merge-base config tag reflog version help check-ignore worktree";
         let verb = words.first().map_or("", String::as_str);
@@ -199,7 +200,7 @@ impl Machine<'_, '_> {
     }
 
     /// Looks at verbs of git that hand out or send what the others keep.
-    pub(super) fn git_hands_out(&mut self, words: &[String]) {
+    fn git_hands_out(&mut self, words: &[String]) {
         let mut words = words.iter().map(String::as_str);
         match (words.next(), words.next()) {
             (Some("credential"), Some("fill" | "get")) => {

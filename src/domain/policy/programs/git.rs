@@ -127,9 +127,6 @@ impl Machine<'_, '_> {
             }
         }
         self.git_outputs(&options.rest);
-        if options.has(&["C"]) {
-            self.git_elsewhere(&options.rest);
-        }
         let Some((verb, rest)) = options.rest.split_first() else {
             return String::new();
         };

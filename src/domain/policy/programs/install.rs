@@ -164,7 +164,7 @@ impl Machine<'_, '_> {
                 ]
                 .contains(&verb) => {}
             "uv" if verb == "pip" => drop(self.install("pip", &rest, stdin)),
-            "mvn" | "gradle" => self.tasks(name, &options.rest),
+            "mvn" | "gradle" => self.tasks(name, args),
             "code" => self.code_editor(args),
             "stack" | "cabal" | "opam" if verb == "exec" => {
                 drop(self.dispatch(after_options(&rest), String::new()));
@@ -501,7 +501,7 @@ impl Machine<'_, '_> {
                 self.reading.does(
                     EffectTrait::PackageInstall,
                     "go run fetches and runs a foreign program",
-                )
+                );
             }
             "mod" if rest.first().is_some_and(|word| word == "download") => self
                 .reading

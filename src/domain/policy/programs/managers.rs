@@ -109,6 +109,12 @@ const SENDING_HERE: [&str; 9] = [
     "publishlocalsigned",
 ];
 
+/// Options of build tools with a value behind them.
+const VALUES: &str = "
+-pl -rf -P -f -s -t -T -x -b -p -c -I -g --projects --file --settings --tests --exclude-task --build-file --project-dir
+--activate-profiles --resume-from --threads --toolchains --init-script --console --gradle-user-home
+";
+
 fn is_in(list: &str, word: &str) -> bool {
     list.split_ascii_whitespace().any(|own| own == word)
 }
@@ -188,8 +194,6 @@ impl Machine<'_, '_> {
             return;
         }
         let is_maven = ["mvn", "mvnw"].contains(&name);
-        const VALUES: &str = "-pl -rf -P -f -s -t -T -x -b -p -c -I -g --projects --file --settings --tests --exclude-task --build-file
-            --project-dir --activate-profiles --resume-from --threads --toolchains --init-script --console --gradle-user-home";
         let values = args.windows(2).filter_map(|pair| match pair {
             [option, value] if is_in(VALUES, option) => Some(value.as_str()),
             _ => None,

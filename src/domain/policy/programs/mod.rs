@@ -229,7 +229,7 @@ impl Machine<'_, '_> {
             return UNKNOWN.to_string();
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
-        if !is_text_only(family) {
+        if !is_text_only(family) || bare == "parallel" {
             self.side_doors(bare, args);
         }
         self.family(family, bare, args, stdin)
