@@ -48,7 +48,7 @@ rails hugo zola eleventy hexo docusaurus vuepress vitepress nest phpmd deptrac i
 rubycritic solargraph tldr sphinx-autobuild sphinx-apidoc sphinx-quickstart ktfmt pmd jdeps jcmd jlink jpackage scala-cli gatling
 cargo-expand cargo-llvm-cov cargo-tarpaulin wails air go-junit-report gocyclo gosec ineffassign misspell deadcode benchstat gopls
 include-what-you-use iwyu cmake-format cmake-lint verilator iverilog vvp yosys ghdl coqc lean lake agda idris2 z3 cvc5 dafny tlc hledger
-celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
+gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
 ";
 /// Programs that show and convert what they are given, wherever it lies.
 const VIEWERS: &str = "
@@ -199,6 +199,14 @@ impl Machine<'_, '_> {
     /// Looks at code for a program of the project that runs what it is told, and at settings that make it act elsewhere.
     pub(super) fn told_code(&mut self, name: &str, args: &[String]) {
         const TALKS: [&str; 5] = ["shell", "tinker", "runner", "eval", "console"];
+        const INPUT: [&str; 6] = [
+            "shell",
+            "shell_plus",
+            "tinker",
+            "console",
+            "dbshell",
+            "dbconsole",
+        ];
         let executes = |arg: &String| arg == "--execute" || arg.starts_with("--execute=");
         let verb = args.iter().find(|arg| !arg.starts_with('-'));
         let talks = verb.is_some_and(|verb| TALKS.contains(&verb.as_str()));
@@ -209,7 +217,9 @@ impl Machine<'_, '_> {
                 || arg.contains("delete")
                 || arg.contains(' ')
         });
-        if talks && has_code || args.iter().any(executes) {
+        // With nothing to say these read what to run from their input.
+        let reads = args.len() == 1 && verb.is_some_and(|verb| INPUT.contains(&verb.as_str()));
+        if talks && has_code || reads || args.iter().any(executes) {
             self.reading
                 .opaque(format!("{name} with code for a program of the project"));
         }
@@ -217,10 +227,13 @@ impl Machine<'_, '_> {
             ["--env=production", "--env=prod", "--environment=production"].contains(&arg.as_str())
         };
         let pair = args.windows(2).any(|pair| {
-            matches!(pair, [option, value] if ["-e", "--env", "--environment"].contains(&option.as_str()) && value == "production")
+            matches!(pair, [option, value] if ["-e", "--env", "--environment", "--database"].contains(&option.as_str()) && value == "production")
         });
         let acts = verb.is_some_and(|verb| {
-            TALKS.contains(&verb.as_str()) || verb.starts_with("db:") || verb.starts_with("migrate")
+            let loses = ["drop", "reset", "flush", "purge", "truncate", "migrate"];
+            TALKS.contains(&verb.as_str())
+                || verb.starts_with("db:")
+                || loses.iter().any(|word| verb.contains(word))
         });
         if acts && (pair || args.iter().any(is_live)) {
             self.reading

@@ -177,6 +177,11 @@ impl Machine<'_, '_> {
 
     /// Looks at what an editor with extensions is told.
     fn code_editor(&mut self, args: &[String]) {
+        let serves = |arg: &String| ["tunnel", "serve-web", "--remote"].contains(&arg.as_str());
+        if args.iter().any(serves) {
+            self.reading
+                .does(EffectTrait::Network, "code talks to other machines");
+        }
         let brings = |arg: &String| arg.contains("install-extension");
         if args.iter().any(brings) {
             self.reading.does(

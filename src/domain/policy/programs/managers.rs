@@ -14,7 +14,9 @@ uv | run build venv version tree export help init format pip:list pip:show pip:f
 uv | python:dir tool:list tool:dir cache:dir self:version
 gem | list build spec specification env environment which contents dependency help query stale check sources: sources:--list
 gem | sources:-l search:--local
-conda | list info env:list env:export config:--show run
+conda mamba micromamba | list info env:list env:export config:--show run shell
+guix | build shell environment time-machine show describe size graph
+nix | build develop shell run flake:check flake:show flake:metadata fmt eval path-info log show-config hash print-dev-env why-depends
 stack cabal | build test bench run exec repl ghci haddock clean check sdist path ls list-bin freeze format query dot new init outdated
 stack cabal | gen-bounds v2-build v2-test
 rebar3 | compile eunit ct shell dialyzer release clean xref do as fmt cover escriptize tree help report proper
@@ -128,8 +130,8 @@ fn lists(name: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns whether a verb of a manager stays in the project; `None` where the manager is not described here.
-pub(super) fn stays_here(name: &str, words: &[String]) -> Option<bool> {
-    let mut words = words.iter().map(String::as_str);
+pub(super) fn stays_here(name: &str, all: &[String]) -> Option<bool> {
+    let mut words = all.iter().map(String::as_str);
     let verb = words.next().unwrap_or("");
     if verb.is_empty() || is_in("help --help -h --version -V -v version", verb) {
         return Some(true);
@@ -139,7 +141,8 @@ pub(super) fn stays_here(name: &str, words: &[String]) -> Option<bool> {
     for verbs in lists(name) {
         is_described = true;
         if verbs.trim() == "*" {
-            return Some(!is_in(NO_SCRIPTS, verb));
+            let does_several = verb == "do" && all.iter().any(|word| is_in(NO_SCRIPTS, word));
+            return Some(!is_in(NO_SCRIPTS, verb) && !does_several);
         }
         if is_in(verbs, &format!("!{both}")) {
             return Some(false);

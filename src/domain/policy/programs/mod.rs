@@ -229,7 +229,7 @@ impl Machine<'_, '_> {
             return UNKNOWN.to_string();
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
-        if !is_text_only(family) || bare == "parallel" {
+        if !is_text_only(family) || ["parallel", "nix"].contains(&bare) {
             self.side_doors(bare, args);
         }
         self.family(family, bare, args, stdin)

@@ -77,7 +77,11 @@ impl Machine<'_, '_> {
             .collect();
         let asks = args.iter().any(|arg| arg == "--help" || arg == "--version")
             || args.last().is_some_and(|arg| arg == "-h");
-        if !asks && !is_question(args) {
+        let builds = |word: &&str| ["run", "list", "ls", "changed", "test"].contains(word);
+        let is_local = name == "lerna" && words.first().is_some_and(|word| builds(word));
+        if is_local {
+            self.runs_project();
+        } else if !asks && !is_question(args) {
             self.remote_verb(name, &words);
         }
         UNKNOWN.to_string()

@@ -32,8 +32,13 @@ X | gs gsnd ghostscript | -c -dNOSAFER -dDELAYSAFER
 N | docker podman nerdctl buildah | --push
 X | docker podman nerdctl buildah | --secret --ssh
 N | pre-commit | try-repo autoupdate
-P | playwright cypress puppeteer browserslist ng storybook conan vcpkg bundle-audit nuxt expo | install add update
+P | playwright cypress puppeteer browserslist ng storybook conan vcpkg bundle-audit nuxt expo ember | install add update
 N | rake | release release:rubygem_push build:push
+P | ng vue ember | new create init
+X | scons waf xmake b2 | install
+X | prisma | --force-reset --accept-data-loss
+X | nix | --option --post-build-hook
+N | fab | -H --hosts
 X | qpdf | --job-json-file
 L | python python3 | -X
 L | java | -agentpath -XX:OnError -XX:OnOutOfMemoryError
@@ -164,6 +169,40 @@ impl Machine<'_, '_> {
             "xdg-open" if args.iter().any(|arg| arg.contains("://")) => self
                 .reading
                 .does(EffectTrait::Network, "xdg-open opens a page"),
+            "nix" => {
+                let foreign = |arg: &String| arg.contains('#') && !arg.starts_with(['.', '#', '/']);
+                if args.iter().skip(1).any(foreign) {
+                    self.reading.does(
+                        EffectTrait::PackageInstall,
+                        "nix fetches what is none of the project",
+                    );
+                }
+            }
+            "swift" => {
+                let brings =
+                    |verb: &String| ["update", "resolve", "reset"].contains(&verb.as_str());
+                if args.first().is_some_and(|verb| verb == "package") && args.iter().any(brings) {
+                    self.reading.does(
+                        EffectTrait::PackageInstall,
+                        "swift package brings in foreign programs",
+                    );
+                }
+            }
+            "docker" | "podman" => {
+                for target in args.iter().flat_map(|arg| arg.split(',')) {
+                    if let Some(folder) = target.strip_prefix("dest=") {
+                        self.writes(folder);
+                    }
+                }
+            }
+            "unrar" | "rar" => {
+                let options = Options::parse(args, "", &[]);
+                if let [verb, _, .., folder] = options.rest.as_slice()
+                    && ["x", "e"].contains(&verb.as_str())
+                {
+                    self.writes(&format!("{folder}/x"));
+                }
+            }
             "rename" | "prename" => {
                 let acts = |arg: &String| arg.contains("\\/") || arg.contains("system");
                 if args.iter().any(acts) {
