@@ -20,6 +20,48 @@ const CHANGES: &[Harmless] = &[
             "def go(model):\n    model.eval()\n    return model.compile()\n",
         )
     }),
+    ("sh-program-from-outside", |r| {
+        r.write(
+            "tests/ssh.sh",
+            "SCP=${SCP:-scp_program}\nBUILT=\"./build/app --quiet\"\n$BUILT --check a\n\"$PYTHON\" -m app\n${SSH_KEYGEN} -l\n$OBJ/tool -v\n",
+        );
+    }),
+    ("manual-page", |r| {
+        r.write(
+            "doc/app.1",
+            ".Pa ~/.ssh/id_rsa\nis read. nsenter is not used.\n",
+        );
+    }),
+    ("member-that-is-named-like-a-file", |r| {
+        r.write(
+            "src/url.c",
+            "int use(struct d *data) { return data->set.netrc && data->state.npmrc; }\n",
+        );
+    }),
+    ("hosts-that-are-known", |r| {
+        r.append("app.py", "HOSTS = '~/.ssh/known_hosts'\n");
+    }),
+    ("py-new-test-with-a-condition", |r| {
+        r.write(
+            "tests/test_there.py",
+            "import sys\n\nimport pytest\n\nfrom app import size\n\n\n@pytest.mark.skipif(sys.platform == 'win32', reason='no sockets')\ndef test_there():\n    assert size('ab') == 2\n",
+        );
+    }),
+    ("py-new-test-in-a-known-file-with-a-condition", |r| {
+        r.append(
+            "tests/test_app.py",
+            "\n\n@skip_unless_symlink\ndef test_more():\n    assert size('abc') == 3\n",
+        );
+    }),
+    ("py-constants-and-failures", |r| {
+        r.append("app.py", "import os\n\nKINDS = (os.O_RDONLY, os.WNOHANG)\n");
+    }),
+    ("py-quoted-except", |r| {
+        r.append(
+            "tests/test_app.py",
+            "\n\ndef test_text():\n    assert size('try: pass\\nexcept AssertionError: pass') > 0\n",
+        );
+    }),
     ("py-string", |r| {
         r.append(
             "app.py",

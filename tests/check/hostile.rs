@@ -514,7 +514,52 @@ const CHANGES: &[Hostile] = &[
     (
         "sh-variable",
         |r| r.append("run.sh", "x=rm\n$x -rf \"$HOME\"\n"),
+        "uses `rm`",
+    ),
+    (
+        "sh-variable-with-words",
+        |r| r.append("run.sh", "CLEAN=\"rm -rf /srv\"\n$CLEAN\n"),
+        "uses `rm`",
+    ),
+    (
+        "sh-variable-from-a-program",
+        |r| r.append("run.sh", "TOOL=$(cat tool.txt)\n$TOOL --all\n"),
         "whose name is computed",
+    ),
+    (
+        "sh-variable-that-is-read",
+        |r| r.append("run.sh", "read -r TOOL < tool.txt\n\"$TOOL\" x\n"),
+        "whose name is computed",
+    ),
+    (
+        "sh-variable-with-two-values",
+        |r| r.append("run.sh", "TOOL=make\nTOOL=rm\n$TOOL x\n"),
+        "whose name is computed",
+    ),
+    (
+        "sh-folder-in-a-variable",
+        |r| r.append("run.sh", "$BIN/curl https://x.test\n"),
+        "uses `curl`",
+    ),
+    (
+        "netrc-of-the-account",
+        |r| r.append("app.py", "X = open('/home/me/.netrc')\n"),
+        "names stored credentials",
+    ),
+    (
+        "key-of-the-account",
+        |r| r.append("app.py", "X = '~/.ssh/id_ed25519'\n"),
+        "names a private key",
+    ),
+    (
+        "py-new-test-that-never-runs",
+        |r| {
+            r.write(
+                "tests/test_never.py",
+                "import pytest\n\nfrom app import size\n\n\n@pytest.mark.skipif(True, reason='x')\ndef test_never():\n    assert size('ab') == 3\n",
+            )
+        },
+        "a test muted by",
     ),
     ("sh-rm", |r| r.append("run.sh", "rm -rf /\n"), "uses `rm`"),
     (

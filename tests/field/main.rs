@@ -7,6 +7,7 @@
 
 mod plans;
 mod replies;
+mod repositories;
 mod sample;
 mod terminal;
 

@@ -3,7 +3,11 @@
 //!
 //! The commands stand in `refused.txt` and `allowed.txt`, grouped by class.
 
-#![expect(clippy::unwrap_used, reason = "tests end where they cannot go on")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start the built program, and end where they cannot go on"
+)]
 
 use std::{
     path::{Path, PathBuf},

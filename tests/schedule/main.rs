@@ -351,6 +351,100 @@ async fn a_job_that_a_quota_has_stopped_is_due_when_it_is_renewed() {
     assert_eq!(root.tos(&["run-due"]).out, "", "it is not renewed yet");
 }
 
+/// Moves every time of a run log back, as if it had been written so much earlier.
+fn earlier(log: &str, by: Duration) -> String {
+    let moved = |value: &mut Value| {
+        if let Some(then) = value
+            .as_str()
+            .and_then(|text| text.parse::<chrono::DateTime<Utc>>().ok())
+        {
+            *value = json!((then - by).to_rfc3339_opts(chrono::SecondsFormat::Nanos, true));
+        }
+    };
+    let line = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        for place in ["/at", "/event/until", "/event/outcome/until"] {
+            if let Some(value) = record.pointer_mut(place) {
+                moved(value);
+            }
+        }
+        format!("{record}\n")
+    };
+    log.lines().map(line).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_a_quota_has_stopped_goes_on_where_it_was_when_the_quota_is_renewed() {
+    let server = MockServer::start().await;
+    let busy = ResponseTemplate::new(429).insert_header("retry-after", "7200");
+    Mock::given(any()).respond_with(busy).mount(&server).await;
+    let root = Root::new();
+    let model =
+        json!({"provider": "openai", "model": "m", "base_url": format!("{}/v1", server.uri())});
+    let config = json!({
+        "allow_types": ["sh"],
+        "models": {"draft": model, "review": model, "final": model},
+        "done_condition": {"all": [{"file": "done", "exists": true}]},
+    });
+    root.write("config/config_v0_3.json", &config.to_string());
+    let ran = program(root.path(), root.path(), &["--mode", "run"])
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(5), "{ran:?}");
+    // Still used up: nothing is asked, nothing is recorded.
+    let asked = server.received_requests().await.unwrap().len();
+    let again = program(root.path(), root.path(), &["--mode", "run"])
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(5), "{again:?}");
+    assert_eq!(server.received_requests().await.unwrap().len(), asked);
+
+    // Three hours later the server answers.
+    root.write(
+        "logs/run.jsonl",
+        &earlier(&root.read("logs/run.jsonl"), Duration::hours(3)),
+    );
+    fs::remove_file(root.path().join("logs/run_snapshot.json")).unwrap();
+    server.reset().await;
+    let commands = json!([{"type": "sh", "code": "touch done"}]);
+    // One answer that fits every role.
+    let reply = json!({
+        "thought": "t", "commands": commands,
+        "review": "r", "improved_commands": commands, "approval": true,
+        "final_commands": commands, "summary": "s",
+    });
+    let body = json!({
+        "choices": [{"message": {"role": "assistant", "content": reply.to_string()}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+    });
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_json(body))
+        .mount(&server)
+        .await;
+    let added = root.tos(&["add", "q", "--quota-renewed", "--job", "run"]);
+    assert_eq!(added.code, Some(0), "{}", added.err);
+    assert!(root.tos(&["run-due"]).out.contains("q: started"));
+    let ended = || {
+        root.records("q")
+            .into_iter()
+            .find(|one| one["what"] == "ended")
+    };
+    until(|| ended().is_some());
+    let ended = ended().unwrap();
+    let log = root.read(ended["log"].as_str().unwrap());
+    assert_eq!(ended["exit_code"], 0, "{log}");
+    assert!(root.path().join("done").exists(), "{log}");
+    let steps = fs::read_dir(root.path().join("logs/steps"))
+        .unwrap()
+        .count();
+    assert_eq!(steps, 1, "the step that waited is the one that was done");
+    assert_eq!(
+        root.tos(&["run-due"]).out,
+        "",
+        "it is not due a second time"
+    );
+}
+
 #[test]
 fn a_job_that_no_quota_has_stopped_is_not_due() {
     let root = Root::new();

@@ -487,7 +487,7 @@ fn fits_language(name: &str, language: Language) -> bool {
 /// A few shell commands are harmless with what they are given.
 fn is_tame(language: Language, one: &NameUse) -> bool {
     if language != Language::Shell {
-        return false;
+        return is_value(&one.name);
     }
     let argument = one.argument.as_deref().unwrap_or_default();
     match one.name.as_str() {
@@ -510,6 +510,19 @@ fn is_tame(language: Language, one: &NameUse) -> bool {
         "exec" => argument.starts_with(['>', '<', '2']) || argument == "\"$@\"" || argument == "$@",
         _ => false,
     }
+}
+
+/// Returns whether a name is a constant or a kind of failure, which does nothing: `socket.AF_INET`, `subprocess.TimeoutExpired`.
+fn is_value(name: &str) -> bool {
+    let Some((_, last)) = name.rsplit_once(['.', ':', '/']) else {
+        return false;
+    };
+    let constant = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let failures = ["Error", "Exception", "TimeoutExpired"];
+    last.len() > 2
+        && last.starts_with(|c: char| c.is_ascii_uppercase())
+        && last.chars().all(constant)
+        || failures.iter().any(|end| last.ends_with(end))
 }
 
 fn leaves(path: &str) -> bool {

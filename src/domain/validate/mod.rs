@@ -316,7 +316,15 @@ fn limits(
     place: &'static str,
 ) -> Vec<ValidationFinding> {
     let sum = |of: fn(&FileChange) -> u64| changes.iter().map(|change| of(change)).sum::<u64>();
-    let after = |change: &FileChange| change.after.as_ref().map_or(0, |side| side.bytes);
+    // A small change of a large text is a small change; what is no text is new as a whole.
+    let after = |change: &FileChange| {
+        let text = |side: &&FileVersion| side.text.is_some();
+        let before = change.before.as_ref().filter(text);
+        change.after.as_ref().map_or(0, |side| {
+            let before = before.filter(|_| side.text.is_some());
+            before.map_or(side.bytes, |before| side.bytes.saturating_sub(before.bytes))
+        })
+    };
     let seen: [(&str, u64, u64); 4] = [
         ("files changed", changes.len() as u64, limits.files.into()),
         (

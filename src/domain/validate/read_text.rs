@@ -175,7 +175,7 @@ static ASSERTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static MUTES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     shape(
-        r#"@Disabled\b|@Ignore\b|\[Ignore|\bSkip\s*=\s*"|\bx(?:it|describe|context|test|specify|scenario)\b|^\s*(?:pending|skip)\b|[.:]skip\b|\bskip:\s*(?:true|['"])|markTest(?:Skipped|Incomplete)|XCTSkip|GTEST_SKIP|DISABLED_|enabled\s*=\s*false|(?i:assert(?:True|_true)?\s*\(?\s*true\s*[);]*\s*$|expect\(true\))|\bif\s*\(?\s*(?:false|0)\b"#,
+        r#"@Disabled\b|@Ignore\b|\[Ignore|\bSkip\s*=\s*"|\bx(?:it|describe|context|test|specify|scenario)\b|^\s*(?:pending|skip)\b|\.skip\b|(?:^|\W):skip\b|\bskip:\s*(?:true|['"])|markTest(?:Skipped|Incomplete)|XCTSkip|GTEST_SKIP|DISABLED_|enabled\s*=\s*false|(?i:assert(?:True|_true)?\s*\(?\s*true\s*[);]*\s*$|expect\(true\))|\bif\s*\(?\s*(?:false|0)\b"#,
     )
 });
 static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -342,5 +342,9 @@ mod tests {
         ] {
             assert_eq!(scan_text(path, line).muted.len(), 1, "{path}: {line}");
         }
+        // A label that says where a test does not run is no mark of the test.
+        let label = "start_server {tags {\"scripting external:skip\"}} {";
+        assert!(facts("tests/unit/x.tcl", label).muted.is_empty());
+        assert_eq!(facts("test/a_test.exs", "  @tag :skip").muted.len(), 1);
     }
 }

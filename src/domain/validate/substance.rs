@@ -91,6 +91,18 @@ fn same_tests(before: &FileVersion, after: &FileVersion) -> bool {
     pieces(before) == pieces(after)
 }
 
+/// Returns whether a file is a page of the manual, by its section.
+fn is_manual(name: &str) -> bool {
+    let Some((stem, section)) = name.rsplit_once('.') else {
+        return false;
+    };
+    let digit = section.starts_with(|c: char| ('1'..='8').contains(&c));
+    let rest = section.get(1..).unwrap_or("");
+    // `libx.so.1` and `1.2.3` end in a number, too.
+    let is_version = stem.contains(".so") || stem.ends_with(|c: char| c.is_ascii_digit());
+    digit && matches!(rest, "" | "p" | "ssl" | "in") && !is_version
+}
+
 /// Returns whether a file is text for people.
 pub(super) fn is_prose(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
@@ -104,6 +116,7 @@ pub(super) fn is_prose(path: &str) -> bool {
         "contributing",
     ];
     ends(&name, &[".md", ".rst", ".adoc", ".txt", ".markdown"])
+        || is_manual(&name)
         || known
             .iter()
             .any(|start| name.starts_with(start) && !name.contains('.'))

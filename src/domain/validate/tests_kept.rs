@@ -48,12 +48,11 @@ pub(super) fn findings(changes: &[&FileChange]) -> Vec<ValidationFinding> {
         }
         let muted = added(&before.muted, &after.muted, |mark| mark.what.clone());
         for mark in muted.into_iter().filter_map(|place| after.muted.get(place)) {
-            found.push(ValidationFinding::new(
-                FindingGroup::Tests,
-                change,
-                mark.line,
-                format!("a test muted by `{}`", mark.what),
-            ));
+            let what = format!("a test muted by `{}`", mark.what);
+            let finding = ValidationFinding::new(FindingGroup::Tests, change, mark.line, what);
+            // A new test that says where it cannot run takes nothing away.
+            let new = is_conditional(&mark.what) && is_on_new_test(before, after, mark.line);
+            found.push(if new { finding.warning() } else { finding });
         }
         found.extend(odd_size(change));
     }
@@ -76,6 +75,34 @@ fn removed(
             if fewer { finding } else { finding.warning() }
         })
         .collect()
+}
+
+/// Returns whether the test that a mark stands in front of was not there before.
+fn is_on_new_test(before: &SyntaxFacts, after: &SyntaxFacts, line: u32) -> bool {
+    let behind = after.tests.iter().filter(|test| test.line >= line);
+    let test = behind.min_by_key(|test| test.line);
+    test.is_some_and(|test| before.tests.iter().all(|old| old.what != test.what))
+}
+
+/// Returns whether a mark mutes a test only where a condition holds, as far as its words say.
+fn is_conditional(mark: &str) -> bool {
+    let name = mark.split('(').next().unwrap_or(mark);
+    let condition = mark
+        .split_once('(')
+        .map_or("", |(_, rest)| rest.trim_start());
+    let constant = [
+        "True",
+        "1",
+        "not False",
+        "condition=True",
+        "condition = True",
+        ")",
+    ];
+    let name = name.to_ascii_lowercase().replace('_', "");
+    ["skipif", "skipunless", "requires"]
+        .iter()
+        .any(|word| name.contains(word))
+        && !constant.iter().any(|word| condition.starts_with(word))
 }
 
 /// Folders whose files are tests.

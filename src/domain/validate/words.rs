@@ -48,9 +48,12 @@ const SECRETS: &[(&str, &str)] = &[
         r"(?:^|[/\s'])\.env(?:\.(?:local|production|prod))?(?:$|[\s'])",
         "an environment file",
     ),
-    (r"\bid_(?:rsa|dsa|ecdsa|ed25519)\b|\.ssh/", "a private key"),
     (
-        r"\.aws/credentials|\.netrc\b|\.git-credentials\b|\.npmrc\b|\.pypirc\b|\.docker/config\.json|\.kube/config|gcloud/credentials",
+        r"\bid_(?:rsa|dsa|ecdsa|ed25519)\b|\.ssh/(?:[^k\s]|k[^n]|\s|$)",
+        "a private key",
+    ),
+    (
+        r"\.aws/credentials|(?:^|[^\w)\]>])\.(?:netrc|git-credentials|npmrc|pypirc)\b|\.docker/config\.json|\.kube/config|gcloud/credentials",
         "stored credentials",
     ),
     (r"/etc/(?:shadow|sudoers)\b", "the system's passwords"),

@@ -69,6 +69,10 @@ pub(in crate::adapters::git) fn blocking_repair(options: &Options) -> Result<Vec
     let Some(mut place) = Place::find(&options.root) else {
         return Ok(Vec::new());
     };
+    if place.is_of_another_format() {
+        // What looks damaged there is only written otherwise; opening it says what it is.
+        return Ok(Vec::new());
+    }
     place.blocking_head()?;
     place.blocking_refs()?;
     place.blocking_lists()?;
@@ -114,6 +118,29 @@ impl Place {
             directory,
             told: Vec::new(),
         })
+    }
+
+    /// Returns whether the repository is of a format that nothing here can read, and always was as far as a checkpoint knows.
+    fn is_of_another_format(&self) -> bool {
+        let says = |file: &Path| {
+            let text = fs::read_to_string(file).ok()?;
+            let lines = text
+                .lines()
+                .map(|line| line.replace([' ', '\t'], "").to_ascii_lowercase());
+            let other = |line: String| {
+                let (name, value) = line
+                    .split_once('=')
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))?;
+                match name.as_str() {
+                    "objectformat" => Some(value != "sha1"),
+                    "refstorage" => Some(value != "files"),
+                    _ => None,
+                }
+            };
+            Some(lines.filter_map(other).any(|is_other| is_other))
+        };
+        let kept = says(&self.common.join(KEPT).join("config"));
+        says(&self.common.join("config")) == Some(true) && kept.unwrap_or(true)
     }
 
     /// Moves something out of git's sight.

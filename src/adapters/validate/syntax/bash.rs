@@ -89,12 +89,18 @@ fn command(seen: &mut KnownNames<'_>, node: Node<'_>) {
         .map(|part| bare(seen.of(*part)))
         .collect();
     let written = seen.of(first);
+    let mut words = words;
     if written.contains(['$', '`']) {
-        let plain = written.trim_matches('"');
-        if !["$@", "${@}", "$CARGO", "$PYTHON", "$CC", "$MAKE"].contains(&plain) {
-            seen.mark(node, "runs a command whose name is computed");
+        match computed(seen.text, written.trim_matches('"')) {
+            ComputedName::FromOutside => return,
+            ComputedName::Known(known) => {
+                words.splice(..1, known);
+            }
+            ComputedName::Unknown => {
+                seen.mark(node, "runs a command whose name is computed");
+                return;
+            }
         }
-        return;
     }
     let mut words = words.as_slice();
     while let Some((program, rest)) = words.split_first() {
@@ -115,6 +121,118 @@ fn command(seen: &mut KnownNames<'_>, node: Node<'_>) {
         let skip = rest.iter().take_while(option).count();
         words = rest.get(skip..).unwrap_or_default();
     }
+}
+
+/// What is known of a command whose name holds a variable.
+enum ComputedName {
+    /// Whoever starts the script says what it is, as a build file does.
+    FromOutside,
+    /// The script says it itself, in plain words.
+    Known(Vec<String>),
+    /// It is worked out.
+    Unknown,
+}
+
+/// Finds out what a name with a variable in it stands for, from the text of its script.
+fn computed(script: &str, written: &str) -> ComputedName {
+    if ["$@", "${@}"].contains(&written) {
+        return ComputedName::FromOutside;
+    }
+    let (folder, program) = written.rsplit_once('/').unwrap_or(("", written));
+    if !folder.is_empty() && !program.contains(['$', '`']) && !program.is_empty() {
+        return ComputedName::Known(vec![program.to_owned()]);
+    }
+    let name = written
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    let Some(name) = name.or_else(|| written.strip_prefix('$')) else {
+        return ComputedName::Unknown;
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(plain) {
+        return ComputedName::Unknown;
+    }
+    let values = assigned(script, name);
+    match values {
+        None => ComputedName::Unknown,
+        Some(values) if values.is_empty() => {
+            let from_outside = name
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+                && name.starts_with(|c: char| c.is_ascii_uppercase());
+            if from_outside {
+                ComputedName::FromOutside
+            } else {
+                ComputedName::Unknown
+            }
+        }
+        // Several values are several programs, of which nobody knows which it is.
+        Some(values) => match values.as_slice() {
+            [only] => ComputedName::Known(only.split_whitespace().map(str::to_owned).collect()),
+            _ => ComputedName::Unknown,
+        },
+    }
+}
+
+/// Returns the plain values that a script gives a variable; nothing where it gets one in another way.
+fn assigned(script: &str, name: &str) -> Option<Vec<String>> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut values = Vec::new();
+    for (at, _) in script.match_indices(name) {
+        let (before, behind) = (script.get(..at)?, script.get(at + name.len()..)?);
+        if before.ends_with(inner) || behind.starts_with(inner) || before.ends_with(['$', '-']) {
+            continue;
+        }
+        let line = before.rsplit('\n').next().unwrap_or("");
+        let told = |word: &str| {
+            [
+                "read",
+                "for",
+                "select",
+                "mapfile",
+                "readarray",
+                "getopts",
+                "unset",
+                "printf",
+                "eval",
+                "nameref",
+            ]
+            .contains(&word)
+        };
+        let by_command = line.split([' ', '\t', ';']).any(told);
+        if before.ends_with("${") {
+            // `${NAME:=x}` gives it a value as well.
+            if behind.starts_with(":=") || behind.starts_with('=') {
+                return None;
+            }
+            continue;
+        }
+        match behind.strip_prefix('=') {
+            Some(value) => values.push(plain_value(value)?),
+            None if by_command || behind.starts_with("+=") || behind.starts_with('[') => {
+                return None;
+            }
+            None => {}
+        }
+    }
+    values.dedup();
+    Some(values)
+}
+
+/// Returns the value of an assignment that is written out, or that has a written-out default.
+fn plain_value(text: &str) -> Option<String> {
+    let quote = text.chars().next().filter(|c| ['"', '\''].contains(c));
+    let value = match quote {
+        Some(mark) => text.get(1..)?.split(mark).next()?,
+        None => text.split([' ', '\t', '\n', ';', '&', '|', ')']).next()?,
+    };
+    let default = value
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .and_then(|rest| rest.split_once(":-"))
+        .map(|(_, default)| default);
+    let value = default.unwrap_or(value).trim();
+    (!value.is_empty() && !value.contains(['$', '`', '\\', '*', '?'])).then(|| value.to_owned())
 }
 
 /// Programs that run what they are told in a word.

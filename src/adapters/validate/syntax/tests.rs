@@ -205,6 +205,16 @@ fn pieces_that_keep_a_test_from_failing_are_known() {
         "try:\n    assert a\nexcept AssertionError:\n    pass\n"
     ));
     assert!(mutes(Language::Python, "pytestmark = pytest.mark.skip\n"));
+    // A function that ends on a condition is the same in every language, whether a call decides or a name.
+    let rust =
+        "#[test]\nfn a() {\n    if disabled() {\n        return;\n    }\n    assert!(b);\n}\n";
+    assert!(!mutes(Language::Rust, rust));
+    assert!(!mutes(
+        Language::Python,
+        &python.replace("if x", "if disabled()")
+    ));
+    let quoted = "def test_a():\n    assert f('except AssertionError: x')\n";
+    assert!(!mutes(Language::Python, quoted));
     assert!(mutes(
         Language::Rust,
         "#[test]\nfn a() {\n    return;\n    assert!(b);\n}\n"

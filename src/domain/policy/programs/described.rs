@@ -48,7 +48,7 @@ rails hugo zola eleventy hexo docusaurus vuepress vitepress nest phpmd deptrac i
 rubycritic solargraph tldr sphinx-autobuild sphinx-apidoc sphinx-quickstart ktfmt pmd jdeps jcmd jlink jpackage scala-cli gatling
 cargo-expand cargo-llvm-cov cargo-tarpaulin wails air go-junit-report gocyclo gosec ineffassign misspell deadcode benchstat gopls
 include-what-you-use iwyu cmake-format cmake-lint verilator iverilog vvp yosys ghdl coqc lean lake agda idris2 z3 cvc5 dafny tlc hledger
-ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
+gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
 ";
 /// Programs that show and convert what they are given, wherever it lies.
 const VIEWERS: &str = "
@@ -61,7 +61,7 @@ getent getfacl getfattr getcap lsattr namei pathchk findmnt lsns ipcs ss netstat
 hostid dnsdomainname runlevel pr col colrm unexpand ul ptx look basenc base58 uuidgen mcookie pwgen vdir dir lsd ncdu dust duf dutree
 gdu broot htop btop iotop vmstat iostat mpstat lscpu lspci lsusb lsmod sensors inxi neofetch fastfetch pstree pidof pmap pwdx
 sync libtree cygpath wslpath nvidia-smi rocm-smi ldconfig-none glow mdcat chafa jp2a asciinema
-true false test [ ] git-lfs gitk tig delta pwd watchman ulimit
+xdg-open true false test [ ] git-lfs gitk tig delta pwd watchman ulimit
 ";
 /// Programs that change the files they are given, without being told to.
 const EDITORS: &str = "
@@ -107,6 +107,12 @@ impl Machine<'_, '_> {
                 .opaque(format!("the program `{name}`, which is not described"));
         }
         self.told(name, args);
+        self.told_code(name, args);
+        match name {
+            "gradlew" | "mvnw" | "sbt" | "mill" | "lein" | "ant" => self.tasks(name, args),
+            _ if !own => self.sending_verb(name, args),
+            _ => {}
+        }
         if name == "latexmk" && args.iter().any(|arg| arg == "-e" || arg == "-r") {
             self.reading.opaque("code of latexmk");
         }
@@ -187,6 +193,51 @@ impl Machine<'_, '_> {
             }
             self.told_text(name, if value.is_empty() { arg } else { value });
             before = arg.strip_prefix('-').unwrap_or("");
+        }
+    }
+
+    /// Looks at code for a program of the project that runs what it is told, and at settings that make it act elsewhere.
+    pub(super) fn told_code(&mut self, name: &str, args: &[String]) {
+        const TALKS: [&str; 5] = ["shell", "tinker", "runner", "eval", "console"];
+        const INPUT: [&str; 6] = [
+            "shell",
+            "shell_plus",
+            "tinker",
+            "console",
+            "dbshell",
+            "dbconsole",
+        ];
+        let executes = |arg: &String| arg == "--execute" || arg.starts_with("--execute=");
+        let verb = args.iter().find(|arg| !arg.starts_with('-'));
+        let talks = verb.is_some_and(|verb| TALKS.contains(&verb.as_str()));
+        let has_code = args.iter().any(|arg| {
+            arg == "-c"
+                || arg == "--command"
+                || arg.contains(['(', ';'])
+                || arg.contains("delete")
+                || arg.contains(' ')
+        });
+        // With nothing to say these read what to run from their input.
+        let reads = args.len() == 1 && verb.is_some_and(|verb| INPUT.contains(&verb.as_str()));
+        if talks && has_code || reads || args.iter().any(executes) {
+            self.reading
+                .opaque(format!("{name} with code for a program of the project"));
+        }
+        let is_live = |arg: &String| {
+            ["--env=production", "--env=prod", "--environment=production"].contains(&arg.as_str())
+        };
+        let pair = args.windows(2).any(|pair| {
+            matches!(pair, [option, value] if ["-e", "--env", "--environment", "--database"].contains(&option.as_str()) && value == "production")
+        });
+        let acts = verb.is_some_and(|verb| {
+            let loses = ["drop", "reset", "flush", "purge", "truncate", "migrate"];
+            TALKS.contains(&verb.as_str())
+                || verb.starts_with("db:")
+                || loses.iter().any(|word| verb.contains(word))
+        });
+        if acts && (pair || args.iter().any(is_live)) {
+            self.reading
+                .opaque(format!("{name} acts on what is in production"));
         }
     }
 

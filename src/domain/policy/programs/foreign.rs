@@ -8,6 +8,7 @@
 use crate::domain::policy::{
     programs::{Options, base_name},
     resolved_path::{ResolvedPath, has_drive},
+    rule::EffectTrait,
     shell::Machine,
     windows,
 };
@@ -166,6 +167,8 @@ impl Machine<'_, '_> {
 
     /// Looks at options of git that name a file or folder which is written.
     pub(super) fn git_outputs(&mut self, words: &[String]) {
+        self.git_hands_out(words);
+        self.git_elsewhere(words);
         let Some((verb, rest)) = words.split_first() else {
             return;
         };
@@ -180,6 +183,37 @@ impl Machine<'_, '_> {
             if let Some(file) = options.rest.get(1) {
                 self.writes(file);
             }
+        }
+    }
+
+    /// Looks at a git that works in another folder: whatever does not only show changes the repository there.
+    fn git_elsewhere(&mut self, words: &[String]) {
+        const SHOWS: &str = "status log diff show blame ls-files rev-parse branch remote describe grep cat-file ls-tree rev-list shortlog
+            for-each-ref ls-remote name-rev merge-base config tag reflog version help check-ignore worktree";
+        let verb = words.first().map_or("", String::as_str);
+        let is_away = |place: &ResolvedPath| {
+            matches!(place, ResolvedPath::Outside(_) | ResolvedPath::Home(_))
+        };
+        if !verb.is_empty() && !is_in(SHOWS, verb) && self.places(".").iter().any(is_away) {
+            self.writes("./.git/index");
+        }
+    }
+
+    /// Looks at verbs of git that hand out or send what the others keep.
+    fn git_hands_out(&mut self, words: &[String]) {
+        let mut words = words.iter().map(String::as_str);
+        match (words.next(), words.next()) {
+            (Some("credential"), Some("fill" | "get")) => {
+                self.reading.opaque("git credential, which shows passwords");
+            }
+            (Some("subtree"), Some("push")) => self.reading.does(
+                EffectTrait::Network,
+                "git subtree push sends to another machine",
+            ),
+            (Some("mergetool"), _) => {
+                self.reading.opaque("the program that git mergetool runs");
+            }
+            _ => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Language, Options},
+    programs::{Language, Options, managers},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -49,6 +49,22 @@ const FETCHES: &[&str] = &[
     "-i",
     "--install",
     "-e",
+];
+/// Verbs of which tools that run scripts of a project have their own.
+const FETCHES_TOO: &[&str] = &[
+    "install",
+    "i",
+    "add",
+    "update",
+    "upgrade",
+    "global",
+    "require",
+    "create",
+    "dlx",
+    "remove",
+    "rm",
+    "uninstall",
+    "ci",
 ];
 /// Verbs that take something away.
 const REMOVES: &[&str] = &[
@@ -140,8 +156,6 @@ impl Machine<'_, '_> {
                     "show",
                     "freeze",
                     "check",
-                    "config",
-                    "cache",
                     "--version",
                     "venv",
                     "help",
@@ -149,33 +163,43 @@ impl Machine<'_, '_> {
                     "inspect",
                 ]
                 .contains(&verb) => {}
-            "mvn" | "gradle" | "stack" | "cabal" | "mix" | "rebar3" | "dart" | "flutter"
-            | "dotnet" | "opam" | "nix" | "conda" | "code"
-                if ![
-                    "install",
-                    "add",
-                    "publish",
-                    "push",
-                    "nuget",
-                    "upgrade",
-                    "update",
-                    "deploy",
-                    "run",
-                    "create",
-                    "tool",
-                    "--install-extension",
-                ]
-                .contains(&verb) => {}
+            "uv" if verb == "pip" => drop(self.install("pip", &rest, stdin)),
+            "mvn" | "gradle" => self.tasks(name, args),
+            "code" => self.code_editor(args),
+            "stack" | "cabal" | "opam" if verb == "exec" => {
+                drop(self.dispatch(after_options(&rest), String::new()));
+            }
             "conda" if verb == "run" => drop(self.dispatch(after_options(&rest), String::new())),
-            _ => self.verb(name, verb, args),
+            _ => self.verb(name, &options.rest, args),
         }
         UNKNOWN.to_string()
+    }
+
+    /// Looks at what an editor with extensions is told.
+    fn code_editor(&mut self, args: &[String]) {
+        let serves = |arg: &String| ["tunnel", "serve-web", "--remote"].contains(&arg.as_str());
+        if args.iter().any(serves) {
+            self.reading
+                .does(EffectTrait::Network, "code talks to other machines");
+        }
+        let brings = |arg: &String| arg.contains("install-extension");
+        if args.iter().any(brings) {
+            self.reading.does(
+                EffectTrait::PackageInstall,
+                "code changes its extensions, which are programs",
+            );
+        }
     }
 
     /// Looks at options that name programs, and code that stands in the arguments.
     fn tool_settings(&mut self, name: &str, args: &[String]) {
         let given = |start: &str| args.iter().any(|arg| arg.starts_with(start));
-        let programs = ["--script-shell", "--shell=", "--node-options", "-Dexec."];
+        let programs = [
+            "--script-shell",
+            "--shell=",
+            "--node-options",
+            "-Dexec.executable",
+        ];
         if programs.iter().any(|start| given(start)) {
             self.reading
                 .opaque(format!("{name} with a program set in the command"));
@@ -205,7 +229,15 @@ impl Machine<'_, '_> {
         drop(self.language(Language::JavaScript, "bun", args, stdin));
     }
 
-    fn verb(&mut self, name: &str, verb: &str, args: &[String]) {
+    fn verb(&mut self, name: &str, words: &[String], args: &[String]) {
+        let verb = words.first().map_or("", String::as_str);
+        if managers::stays_here(name, words) == Some(true)
+            && !verb.is_empty()
+            && !FETCHES_TOO.contains(&verb)
+        {
+            self.managed(name, words);
+            return;
+        }
         let from_cache = |arg: &String| arg == "--offline" || arg == "--no-index";
         if FETCHES.contains(&verb) && args.iter().any(from_cache) {
             self.runs_project();
@@ -240,6 +272,8 @@ impl Machine<'_, '_> {
                 EffectTrait::PackageInstall,
                 format!("{name} brings in foreign programs"),
             );
+        } else {
+            self.managed(name, words);
         }
     }
 
@@ -325,6 +359,17 @@ impl Machine<'_, '_> {
                 for code in inner.values(&["c", "call"]) {
                     drop(self.run_text(code, name, String::new()));
                 }
+                let fetches = |tool: &String| {
+                    !tool.contains('/')
+                        && !self.is_installed(tool)
+                        && super::table::family(tool).is_none()
+                };
+                if inner.rest.first().is_some_and(fetches) {
+                    self.reading.does(
+                        EffectTrait::PackageInstall,
+                        format!("{name} {verb} fetches and runs a foreign program"),
+                    );
+                }
                 drop(self.dispatch(inner.rest.clone(), stdin.to_owned()));
             }
             "run" | "run-script" | "test" | "t" | "start" | "stop" | "restart" | "rum" | "urn" => {
@@ -339,6 +384,14 @@ impl Machine<'_, '_> {
                     );
                 }
             }
+            "init" | "innit" | "create" if rest.iter().any(|word| !word.starts_with('-')) => {
+                self.reading.does(
+                    EffectTrait::PackageInstall,
+                    format!("{name} {verb} fetches and runs a foreign program"),
+                );
+            }
+            "view" | "info" | "ping" | "search" | "whoami" | "outdated" | "audit" | "show"
+                if is_offline => {}
             "" if name == "yarn" && !is_offline => self.reading.does(
                 EffectTrait::PackageInstall,
                 "yarn brings in foreign programs",
@@ -351,7 +404,12 @@ impl Machine<'_, '_> {
                     format!("{name} {verb} asks a registry"),
                 );
             }
-            _ => self.verb(name, verb, rest),
+            _ => {
+                let words: Vec<String> = std::iter::once(verb.to_owned())
+                    .chain(rest.iter().cloned())
+                    .collect();
+                self.verb(name, &words, rest);
+            }
         }
     }
 
@@ -416,7 +474,14 @@ impl Machine<'_, '_> {
                     );
                 }
             }
+            _ if verb.starts_with('+') => {
+                let (verb, rest) = rest
+                    .split_first()
+                    .map_or(("", rest), |(verb, rest)| (verb.as_str(), rest));
+                self.cargo(verb, options, rest);
+            }
             _ => {
+                self.cargo_verb(verb);
                 let inner = Options::parse(rest, "", &["target-dir", "out-dir"]);
                 for folder in inner.values(&["target-dir", "out-dir"]) {
                     self.writes(folder);
@@ -437,6 +502,12 @@ impl Machine<'_, '_> {
                 EffectTrait::PackageInstall,
                 format!("go {verb} brings in foreign programs"),
             ),
+            "run" if options.rest.first().is_some_and(|word| word.contains('@')) => {
+                self.reading.does(
+                    EffectTrait::PackageInstall,
+                    "go run fetches and runs a foreign program",
+                );
+            }
             "mod" if rest.first().is_some_and(|word| word == "download") => self
                 .reading
                 .does(EffectTrait::Network, "go mod download fetches modules"),

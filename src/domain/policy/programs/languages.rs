@@ -21,7 +21,11 @@ impl Machine<'_, '_> {
             self.reading.opaque("code of AppleScript");
         }
         let clustered = split_code_letters(args, language);
-        let options = Options::leading(&clustered, values, LONG_VALUES);
+        let options = if language == Language::Python {
+            python_options(&clustered, values)
+        } else {
+            Options::leading(&clustered, values, LONG_VALUES)
+        };
         for file in options.values(&["r", "require", "import", "loader", "I"]) {
             if file.contains('/') && !file.contains("://") {
                 self.runs_file(file);
@@ -87,6 +91,14 @@ impl Machine<'_, '_> {
                         "{name} reads a file that is only known at run time"
                     ));
                 } else {
+                    let installs = ["install", "develop", "upload", "register", "bdist_wininst"];
+                    let verb = options.rest.get(1).map_or("", String::as_str);
+                    if file.ends_with("setup.py") && installs.contains(&verb) {
+                        self.reading.does(
+                            EffectTrait::PackageInstall,
+                            format!("setup.py {verb} changes the installed packages or sends them"),
+                        );
+                    }
                     self.runs_file(&file.clone());
                     self.runs_project();
                 }
@@ -104,6 +116,26 @@ impl Machine<'_, '_> {
         let own = [
             "fmt", "lint", "task", "check", "cache", "info", "doc", "types", "init", "coverage",
         ];
+        let brings = [
+            "install",
+            "i",
+            "add",
+            "remove",
+            "uninstall",
+            "upgrade",
+            "publish",
+            "deploy",
+            "outdated",
+            "jupyter",
+            "x",
+        ];
+        if brings.contains(&verb.as_str()) {
+            self.reading.does(
+                EffectTrait::PackageInstall,
+                format!("deno {verb} brings in or sends foreign programs"),
+            );
+            return true;
+        }
         if own.contains(&verb.as_str()) {
             self.foreign_files("deno", rest);
             self.runs_project();
@@ -147,6 +179,13 @@ impl Machine<'_, '_> {
     /// Looks at what only one of the interpreters does.
     fn oddities(&mut self, language: Language, name: &str, args: &[String], options: &Options) {
         let debugs = |arg: &String| arg.starts_with("-d:") || arg.starts_with("-dt:");
+        if language == Language::Ruby && args.iter().any(|arg| arg == "-run") {
+            self.reading
+                .opaque("ruby with its library of file commands");
+        }
+        if let Some((_, rest)) = options.rest.split_first() {
+            self.told_code(name, rest);
+        }
         if language == Language::Perl && args.iter().any(debugs) {
             self.reading.opaque("perl with a debugger of its own");
         }
@@ -158,7 +197,7 @@ impl Machine<'_, '_> {
             self.reading.opaque("a command of ipython");
         }
         if let Some(address) = options.value("S").filter(|_| language == Language::Php)
-            && !super::leads_here(address)
+            && (!super::leads_here(address) || options.value("t") == Some("/"))
         {
             self.reading
                 .does(EffectTrait::Network, "php serves other machines");
@@ -244,6 +283,35 @@ impl Machine<'_, '_> {
             }
         }
     }
+}
+
+/// Reads the options of Python: what stands behind `-m MODULE` belongs to the module.
+fn python_options(args: &[String], values: &str) -> Options {
+    let at = args.iter().position(|arg| {
+        let letters = arg.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        letters
+            .is_some_and(|letters| letters.contains('m') && !letters.contains(['c', 'W', 'X', 'Q']))
+    });
+    let code = args.iter().position(|arg| arg == "-c");
+    let script = args.iter().position(|arg| !arg.starts_with('-'));
+    let Some(at) = at.filter(|at| code.is_none_or(|code| *at < code)) else {
+        return Options::leading(args, values, LONG_VALUES);
+    };
+    // A file in front, which is no value of an option, takes all that follows.
+    let is_value = |at: usize| {
+        at.checked_sub(1)
+            .and_then(|at| args.get(at))
+            .is_some_and(|before| ["-W", "-X", "-Q"].contains(&before.as_str()))
+    };
+    if script.is_some_and(|script| script < at && !is_value(script)) {
+        return Options::leading(args, values, LONG_VALUES);
+    }
+    let glued = args.get(at).is_some_and(|arg| !arg.ends_with('m'));
+    let end = if glued { at + 1 } else { at + 2 };
+    let (own, rest) = args.split_at(end.min(args.len()));
+    let mut options = Options::leading(own, values, LONG_VALUES);
+    options.rest = rest.to_vec();
+    options
 }
 
 /// Returns the text that loads the modules named by options.

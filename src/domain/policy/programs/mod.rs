@@ -13,11 +13,13 @@ mod install;
 mod languages;
 mod loopback;
 mod losses;
+mod managers;
 mod network;
 mod options;
 mod printers;
 mod remote;
 mod shells;
+mod side_doors;
 mod streams;
 mod system;
 mod table;
@@ -60,6 +62,15 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
         shell.reading.opaque(format!(
             "the variable {name}, which changes what programs run"
         ));
+    }
+    if let Some(address) = side_doors::server_elsewhere(value) {
+        shell.reading.does(
+            EffectTrait::Network,
+            format!(
+                "{name} leads to {}",
+                address.split('@').next_back().unwrap_or("")
+            ),
+        );
     }
     match table::variable(name) {
         table::VariableUse::Harmless => {}
@@ -210,6 +221,7 @@ impl Machine<'_, '_> {
             return self.run_script(&code, first, args, stdin);
         }
         let Some(family) = table::family(&name) else {
+            self.side_doors(&name, args);
             if !self.foreign(&name, args) {
                 self.untabled(first, &name, args);
             }
@@ -217,6 +229,9 @@ impl Machine<'_, '_> {
             return UNKNOWN.to_string();
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
+        if !is_text_only(family) || ["parallel", "nix"].contains(&bare) {
+            self.side_doors(bare, args);
+        }
         self.family(family, bare, args, stdin)
     }
 
@@ -367,6 +382,14 @@ impl Machine<'_, '_> {
             }),
         }
     }
+}
+
+/// Returns whether the arguments of a program are text to print, so that they name nothing it talks to.
+const fn is_text_only(family: ProgramFamily) -> bool {
+    matches!(
+        family,
+        ProgramFamily::Wrapper(_) | ProgramFamily::Privilege(_) | ProgramFamily::Shell
+    )
 }
 
 /// Returns whether a program is only asked about itself.

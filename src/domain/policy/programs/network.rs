@@ -412,6 +412,18 @@ fn is_local(name: &str, args: &[String]) -> bool {
     if name == "kubectl" && kubectl_tells_more(&options.rest) {
         return false;
     }
+    if name == "helm" && first == "show" && args.iter().any(|arg| arg.starts_with("./")) {
+        return true;
+    }
+    let dry = |arg: &String| {
+        ["--dry-run", "--dry-run=client", "--dry-run=server"].contains(&arg.as_str())
+    };
+    if name == "kubectl"
+        && args.iter().any(dry)
+        && ["apply", "create", "run", "delete", "replace"].contains(&first)
+    {
+        return true;
+    }
     verbs.is_some_and(|(_, verbs)| verbs.contains(&first))
         || (name == "mc" && !args.iter().any(|arg| arg.contains("://")))
 }

@@ -75,10 +75,13 @@ impl Machine<'_, '_> {
             .map(String::as_str)
             .filter(|word| !word.starts_with('-'))
             .collect();
-        let asks = args
-            .iter()
-            .any(|arg| arg == "--help" || arg == "-h" || arg == "--version");
-        if !asks && !is_question(args) {
+        let asks = args.iter().any(|arg| arg == "--help" || arg == "--version")
+            || args.last().is_some_and(|arg| arg == "-h");
+        let builds = |word: &&str| ["run", "list", "ls", "changed", "test"].contains(word);
+        let is_local = name == "lerna" && words.first().is_some_and(|word| builds(word));
+        if is_local {
+            self.runs_project();
+        } else if !asks && !is_question(args) {
             self.remote_verb(name, &words);
         }
         UNKNOWN.to_string()

@@ -290,7 +290,14 @@ impl Machine<'_, '_> {
         let at = args
             .iter()
             .position(|arg| ["-x", "-X", "--exec", "--exec-batch"].contains(&arg.as_str()));
-        let path = format!("{NAME}/{NAME}x");
+        // What is found lies where it was looked for.
+        let leads_out = |arg: &&String| arg.starts_with(['/', '~']) || arg.starts_with("..");
+        let looked = args.get(..at.unwrap_or(args.len())).unwrap_or_default();
+        let start = looked.iter().find(leads_out).map_or_else(
+            || NAME.to_string(),
+            |folder| folder.trim_end_matches('/').to_owned(),
+        );
+        let path = format!("{start}/{NAME}x");
         if let Some(command) = at.and_then(|at| args.get(at + 1..)) {
             let mut words: Vec<String> = command
                 .iter()

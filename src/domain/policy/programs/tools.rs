@@ -98,7 +98,10 @@ impl Machine<'_, '_> {
                 self.makefile(&format!("{name}={value}"));
                 // A recipe may run any variable.
                 if value.contains([' ', '$', '`', ';', '|', '&', '/']) {
-                    drop(self.aside(|shell| shell.run_text(value, "make", String::new())));
+                    // What starts with a sign is options of some program.
+                    let options = if value.starts_with('-') { ": " } else { "" };
+                    let code = format!("{options}{value}");
+                    drop(self.aside(|shell| shell.run_text(&code, "make", String::new())));
                 }
             }
         }
@@ -181,8 +184,20 @@ impl Machine<'_, '_> {
                         self.reading.opaque("a cmake script written by the command");
                     }
                 }
+                _ if args
+                    .iter()
+                    .any(|arg| arg == "--install" || arg.starts_with("--install=")) =>
+                {
+                    self.installs(name, args, &["prefix"]);
+                }
+                Some(first) if first.starts_with("-D") && args.iter().any(|arg| arg == "-P") => {
+                    self.reading
+                        .opaque("a cmake script with settings of the command");
+                }
                 _ => {}
             }
+        } else if name == "meson" && args.first().is_some_and(|verb| verb == "install") {
+            self.installs(name, args, &["destdir"]);
         } else if name == "rake" {
             for code in options.values(&["E", "e"]) {
                 scan_code(self, Language::Ruby, code);
@@ -191,6 +206,24 @@ impl Machine<'_, '_> {
             for code in options.values(&["c", "command"]) {
                 drop(self.run_text(code, name, String::new()));
             }
+        }
+    }
+
+    /// Looks at a tool that installs what was built: without a folder that is named it goes where the machine keeps its programs.
+    fn installs(&mut self, name: &str, args: &[String], targets: &[&str]) {
+        let options = Options::parse(
+            args,
+            "C",
+            &["prefix", "destdir", "install", "config", "component"],
+        );
+        let target = targets.iter().find_map(|target| options.value(target));
+        match target {
+            Some(folder) => self.writes(&format!("{folder}/bin")),
+            None if self.is_known("DESTDIR") => {}
+            None => self.reading.does(
+                EffectTrait::System,
+                format!("{name} installs into the machine"),
+            ),
         }
     }
 
@@ -273,6 +306,14 @@ impl Machine<'_, '_> {
 
     fn database(&mut self, name: &str, args: &[String], stdin: &str) {
         self.started_with(args);
+        let scripts = Options::parse(
+            args,
+            "fdUhpPe",
+            &["file", "dbname", "username", "host", "port"],
+        );
+        for file in scripts.values(&["f", "file"]).filter(|_| name == "psql") {
+            self.runs_file(file);
+        }
         let mut texts: Vec<&str> = args.iter().map(String::as_str).collect();
         texts.push(stdin);
         for line in texts.iter().flat_map(|text| text.lines()) {

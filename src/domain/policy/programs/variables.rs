@@ -80,6 +80,8 @@ impl Machine<'_, '_> {
                     .iter()
                     .any(|word| value.contains(word))
             }
+            "GOPROXY" => !["off", "direct", "https://proxy.golang.org,direct"].contains(&value),
+            "GOSUMDB" | "GONOSUMDB" | "GONOSUMCHECK" | "GOINSECURE" => true,
             "PYTEST_ADDOPTS" => {
                 let mut words = value.split_whitespace();
                 words.any(|word| {
@@ -93,6 +95,7 @@ impl Machine<'_, '_> {
                     || name.starts_with("LD_")
                     || name.starts_with("DYLD_")
                     || name.starts_with("LUA_INIT")
+                    || fetches_from(name)
                     || steers_cargo(name)
                     || steers_npm(name)
             }
@@ -208,6 +211,32 @@ fn steers_cargo(name: &str) -> bool {
     ];
     name.strip_prefix("CARGO_")
         .is_some_and(|rest| parts.iter().any(|part| rest.contains(part)))
+}
+
+/// Returns whether a variable says where packages are fetched from.
+fn fetches_from(name: &str) -> bool {
+    let tools = [
+        "PIP_",
+        "UV_",
+        "POETRY_",
+        "YARN_",
+        "BUNDLE_",
+        "PDM_",
+        "COMPOSER_",
+        "GEM_",
+    ];
+    let places = [
+        "INDEX",
+        "FIND_LINKS",
+        "REGISTRY",
+        "MIRROR",
+        "REPOSITOR",
+        "TRUSTED_HOST",
+        "SOURCE",
+        "_HOST",
+    ];
+    tools.iter().any(|tool| name.starts_with(tool))
+        && places.iter().any(|place| name.contains(place))
 }
 
 fn steers_npm(name: &str) -> bool {

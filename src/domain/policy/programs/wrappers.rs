@@ -68,7 +68,11 @@ impl Machine<'_, '_> {
             spec.skip
         };
         words = words.get(skip..).unwrap_or_default();
-        words = inner_command(name, words);
+        let inner = inner_command(name, words);
+        if inner.is_empty() && !words.is_empty() {
+            self.managed(name, words);
+        }
+        words = inner;
         let of_command;
         if ["micromamba", "mamba"].contains(&name) {
             of_command = Options::leading(words, "npr", &["name", "prefix", "cwd"]).rest;
@@ -237,6 +241,17 @@ fn behind(words: &[String], marks: &[&str]) -> Option<usize> {
     at.map(|at| at + 1)
 }
 
+/// Skips the options of perf that have a value of their own.
+fn behind_values(words: &[String]) -> &[String] {
+    let mut words = words;
+    while let [option, _, rest @ ..] = words
+        && ["-e", "-o", "-p", "-r", "-C", "-I", "-F", "-t", "-D"].contains(&option.as_str())
+    {
+        words = rest;
+    }
+    words
+}
+
 /// Skips the subcommands with which some wrappers say that a command follows.
 fn inner_command<'a>(name: &str, words: &'a [String]) -> &'a [String] {
     let at =
@@ -266,6 +281,11 @@ fn inner_command<'a>(name: &str, words: &'a [String]) -> &'a [String] {
         };
     // Options of the subcommand itself.
     let words = at.and_then(|at| words.get(at..)).unwrap_or_default();
+    let words = if name == "perf" {
+        behind_values(words)
+    } else {
+        words
+    };
     let own = matches!(
         name,
         "perf"

@@ -144,6 +144,10 @@ impl Machine<'_, '_> {
             let variable = variable.trim_end_matches('+');
             self.hidden_substitutions(variable);
             programs::poisoned(self, variable, value);
+            if names_value {
+                // Whatever the other name is given later goes to this one.
+                programs::poisoned(self, value, "/nowhere/x");
+            }
             let variable = variable.split('[').next().unwrap_or(variable).to_owned();
             let value = if names_value {
                 self.lookup(value).unwrap_or_else(|| vec![unknown()])

@@ -1,0 +1,274 @@
+//! Options and words with which a program that is known for something harmless writes, loads, runs or reaches out.
+//!
+//! The families say what a program is for. A row here says what else one of its options does, so that the value of the option
+//! is judged as what it is.
+
+use crate::domain::policy::{
+    interpretation::CommandEffect,
+    partial_text::is_unknown,
+    programs::{Options, leads_here},
+    resolved_path::ResolvedPath,
+    rule::EffectTrait,
+    shell::Machine,
+};
+
+/// Rows: what it is (`W` writes the value, `L` loads or runs the file, `X` runs code, `N` reaches another machine, `P` brings in
+/// programs) | programs | options and words.
+const DOORS: &str = "
+W | iconv | -o --output
+W | mktemp | -p --tmpdir
+W | less more | -o -O --log-file --LOG-FILE
+L | less | -k --lesskey-src --lesskey-file
+W | pg_dump pg_dumpall | -f --file
+W | mysqldump mariadb-dump | -r --result-file --tab -T
+W | psql | -o --output -L --log-file
+W | ar | --output
+W | cpio bsdcpio | -D --directory
+W | uglifyjs terser csso cleancss | -o --output
+L | helm | --post-renderer --values-script
+L | git | --template
+X | kustomize | --enable-exec --enable-alpha-plugins --enable-star
+X | gs gsnd ghostscript | -c -dNOSAFER -dDELAYSAFER
+N | docker podman nerdctl buildah | --push
+X | docker podman nerdctl buildah | --secret --ssh
+N | pre-commit | try-repo autoupdate
+P | playwright cypress puppeteer browserslist ng storybook conan vcpkg bundle-audit nuxt expo ember | install add update
+N | rake | release release:rubygem_push build:push
+P | ng vue ember | new create init
+X | scons waf xmake b2 | install
+X | prisma | --force-reset --accept-data-loss
+X | nix | --option --post-build-hook
+N | fab | -H --hosts
+X | qpdf | --job-json-file
+L | python python3 | -X
+L | java | -agentpath -XX:OnError -XX:OnOutOfMemoryError
+";
+
+/// Addresses of databases and queues.
+const SERVERS: [&str; 10] = [
+    "postgres://",
+    "postgresql://",
+    "pgsql://",
+    "mysql://",
+    "mariadb://",
+    "mongodb://",
+    "mongodb+srv://",
+    "redis://",
+    "amqp://",
+    "sqlserver://",
+];
+/// Sockets of servers that run what they are told with the rights of the machine.
+const SOCKETS: [&str; 4] = ["docker.sock", "containerd.sock", "podman.sock", "crio.sock"];
+
+fn is_in(list: &str, word: &str) -> bool {
+    list.split_ascii_whitespace().any(|own| own == word)
+}
+
+/// Returns the values with which an option or a word is given; a word has itself as its value.
+fn given<'a>(args: &'a [String], wanted: &str) -> Vec<&'a str> {
+    if !wanted.starts_with('-') {
+        let mut words = args.iter().filter(|arg| !arg.starts_with('-')).take(1);
+        return words
+            .by_ref()
+            .filter(|arg| *arg == wanted)
+            .map(String::as_str)
+            .collect();
+    }
+    let mut found = Vec::new();
+    for (at, arg) in args.iter().enumerate() {
+        let next = args.get(at + 1).map_or("", String::as_str);
+        if arg == wanted {
+            found.push(next);
+        } else if let Some(value) = arg.strip_prefix(wanted) {
+            match value.strip_prefix(['=', ':']) {
+                Some(value) => found.push(value),
+                None if !wanted.starts_with("--") && wanted.len() == 2 => found.push(value),
+                None => {}
+            }
+        }
+    }
+    found
+}
+
+/// Returns the address of a server elsewhere that a text names.
+pub(super) fn server_elsewhere(text: &str) -> Option<&str> {
+    let at = SERVERS.iter().find_map(|scheme| text.find(scheme))?;
+    let address = text.get(at..)?;
+    let host = address.split_once("://").map_or("", |(_, rest)| rest);
+    let host = host.split(['/', '?']).next().unwrap_or("");
+    let host = host.rsplit('@').next().unwrap_or(host);
+    (!host.is_empty() && !leads_here(host)).then_some(address)
+}
+
+impl Machine<'_, '_> {
+    /// Looks at what the options of a program do besides.
+    pub(super) fn side_doors(&mut self, name: &str, args: &[String]) {
+        for row in DOORS.lines() {
+            let mut parts = row.split('|').map(str::trim);
+            let (Some(what), Some(names), Some(options)) =
+                (parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            if !is_in(names, name) {
+                continue;
+            }
+            for option in options.split_ascii_whitespace() {
+                for value in given(args, option) {
+                    self.side_door(what, name, option, value);
+                }
+            }
+        }
+        self.other_doors(name, args);
+    }
+
+    fn side_door(&mut self, what: &str, name: &str, option: &str, value: &str) {
+        match what {
+            "W" if value.is_empty() || value == "-" => {}
+            "W" => self.writes(value),
+            "L" => {
+                let file = value.rsplit('=').next().unwrap_or(value);
+                if file.contains('/') {
+                    self.runs_file(file);
+                } else if value.contains(char::is_whitespace) {
+                    drop(self.run_text(value, name, String::new()));
+                }
+            }
+            "N" => self.reading.does(
+                EffectTrait::Network,
+                format!("{name} {option} reaches another machine"),
+            ),
+            "P" => self.reading.does(
+                EffectTrait::PackageInstall,
+                format!("{name} {option} brings in foreign programs"),
+            ),
+            _ => self.reading.opaque(format!(
+                "{name} with `{option}`, which runs or hands out something"
+            )),
+        }
+    }
+
+    fn other_doors(&mut self, name: &str, args: &[String]) {
+        if args
+            .iter()
+            .any(|arg| SOCKETS.iter().any(|socket| arg.contains(socket)))
+        {
+            self.reading.does(
+                EffectTrait::System,
+                format!("{name} talks to a service that acts with the rights of the machine"),
+            );
+        }
+        if let Some(address) = args.iter().find_map(|arg| server_elsewhere(arg)) {
+            let text = format!(
+                "{name} talks to {}",
+                address.split('@').next_back().unwrap_or("")
+            );
+            self.reading.does(EffectTrait::Network, text);
+        }
+        match name {
+            "xdg-open" if args.iter().any(|arg| arg.contains("://")) => self
+                .reading
+                .does(EffectTrait::Network, "xdg-open opens a page"),
+            "nix" => {
+                let foreign = |arg: &String| arg.contains('#') && !arg.starts_with(['.', '#', '/']);
+                if args.iter().skip(1).any(foreign) {
+                    self.reading.does(
+                        EffectTrait::PackageInstall,
+                        "nix fetches what is none of the project",
+                    );
+                }
+            }
+            "swift" => {
+                let brings =
+                    |verb: &String| ["update", "resolve", "reset"].contains(&verb.as_str());
+                if args.first().is_some_and(|verb| verb == "package") && args.iter().any(brings) {
+                    self.reading.does(
+                        EffectTrait::PackageInstall,
+                        "swift package brings in foreign programs",
+                    );
+                }
+            }
+            "docker" | "podman" => {
+                for target in args.iter().flat_map(|arg| arg.split(',')) {
+                    if let Some(folder) = target.strip_prefix("dest=") {
+                        self.writes(folder);
+                    }
+                }
+            }
+            "unrar" | "rar" => {
+                let options = Options::parse(args, "", &[]);
+                if let [verb, _, .., folder] = options.rest.as_slice()
+                    && ["x", "e"].contains(&verb.as_str())
+                {
+                    self.writes(&format!("{folder}/x"));
+                }
+            }
+            "rename" | "prename" => {
+                let acts = |arg: &String| arg.contains("\\/") || arg.contains("system");
+                if args.iter().any(acts) {
+                    self.reading
+                        .opaque("rename with code that moves files away");
+                }
+            }
+            "parallel" => {
+                let options = Options::leading(args, "ajILnNPSs", &["arg-file", "jobs"]);
+                if options.has(&["a", "arg-file"]) && options.rest.is_empty() {
+                    self.reading.opaque("parallel with commands from a file");
+                }
+            }
+            "psql" | "mysql" | "mariadb" | "sqlite3" => self.database_files(name, args),
+            _ => {}
+        }
+    }
+
+    /// Looks at the files a client of a database takes its text from.
+    fn database_files(&mut self, name: &str, args: &[String]) {
+        let texts = args.iter().flat_map(|arg| arg.lines());
+        let named = texts.filter_map(|line| {
+            let line = line.trim();
+            let starts = [".read ", "\\i ", "\\ir ", "\\include ", "source ", "\\. "];
+            starts.iter().find_map(|start| line.strip_prefix(start))
+        });
+        let files: Vec<String> = named.map(|file| file.trim().to_owned()).collect();
+        for file in files {
+            self.runs_file(&file);
+        }
+        // The input was looked at last.
+        let input = self.reading.effects.last().map(|(_, effect)| effect);
+        if let Some(CommandEffect::Read(ResolvedPath::Outside(path))) = input {
+            let text = format!("{name} runs {path}, which is none of the project");
+            self.reading.opaque(text);
+        }
+        let address = args.iter().find(|arg| !arg.starts_with('-'));
+        if name == "psql" && address.is_some_and(|address| is_unknown(address)) {
+            self.reading.does(
+                EffectTrait::Network,
+                "psql talks to a server that is only known at run time",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_options_are_found_however_they_are_joined() {
+        let args: Vec<String> = ["x", "-o", "a", "--output=b", "-oc", "--outputs", "d"]
+            .map(str::to_owned)
+            .to_vec();
+        assert_eq!(given(&args, "-o"), ["a", "c"]);
+        assert_eq!(given(&args, "--output"), ["b"]);
+        assert_eq!(given(&args, "x"), ["x"]);
+        assert!(given(&args, "d").is_empty());
+    }
+
+    #[test]
+    fn a_server_is_elsewhere_unless_its_host_is_this_machine() {
+        assert!(server_elsewhere("DATABASE_URL=postgres://u:p@db.example.com/x").is_some());
+        assert!(server_elsewhere("postgres://u:p@localhost:5432/x").is_none());
+        assert!(server_elsewhere("mongodb://127.0.0.1/dev").is_none());
+        assert!(server_elsewhere("https://example.com").is_none());
+    }
+}
