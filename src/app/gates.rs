@@ -211,6 +211,7 @@ impl TaskServiceFactory for AppContext {
             .map_err(|error| CliError::NotDone(format!("events cannot be carried: {error}")))?;
         let clock = SystemClock::new();
         let (limits, show) = self.wall_wishes(global)?;
+        let settings = self.settings(global)?;
         let run = run_id(&clock);
         let notifiers = self.notifiers_of(&root)?;
         Ok(TaskServices {
@@ -238,6 +239,8 @@ impl TaskServiceFactory for AppContext {
                     notification_queue.as_ref().map(NotificationQueue::wake_up),
                 )),
                 machine: Arc::new(LocalMachine::new(root.clone())),
+                policy: Arc::new(settings.policy()?),
+                world: self.world(&settings, false),
             },
             task_folder,
             version: isolation_probe::blocking_version,

@@ -29,7 +29,7 @@ fn work(bench: &Bench, agent: Agent, words: &[&str], prompt: &str) -> String {
                 file.display()
             )
         }
-        Agent::Codex => {
+        Agent::Codex | Agent::ClaudeAcp | Agent::CodexAcp => {
             let provider = format!(
                 "model_providers.mock={{name=\"mock\",base_url=\"http://{place}/v1\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}}"
             );
@@ -71,7 +71,7 @@ fn work(bench: &Bench, agent: Agent, words: &[&str], prompt: &str) -> String {
 fn call(agent: Agent, tool: &str, arguments: &serde_json::Value) -> String {
     let space = match agent {
         Agent::Claude => "mcp__tos__",
-        Agent::Codex => "mcp__tos.",
+        _ => "mcp__tos.",
     };
     format!("CALL: {space}{tool} {arguments}")
 }

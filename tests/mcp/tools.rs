@@ -13,7 +13,7 @@ use crate::{
 fn a_client_is_told_nine_tools_and_what_it_may_read() {
     let project = Project::new();
     let mut client = Client::start(&project, &[], None);
-    let tools = client.ask("tools/list", json!({}));
+    let tools = client.ask("tools/list", &json!({}));
     let names: Vec<&str> = tools["result"]["tools"]
         .as_array()
         .unwrap()
@@ -34,7 +34,7 @@ fn a_client_is_told_nine_tools_and_what_it_may_read() {
             "task_status"
         ]
     );
-    let read = client.ask("resources/list", json!({}));
+    let read = client.ask("resources/list", &json!({}));
     assert_eq!(read["result"]["resources"].as_array().unwrap().len(), 4);
     let unknown = client.ask(
         "resources/read",
@@ -47,7 +47,7 @@ fn a_client_is_told_nine_tools_and_what_it_may_read() {
             .contains("no resource"),
         "{unknown}"
     );
-    let odd = client.ask("frobnicate", json!({}));
+    let odd = client.ask("frobnicate", &json!({}));
     assert_eq!(odd["error"]["code"], -32601, "{odd}");
     assert_eq!(client.leave(), Some(0));
 }
@@ -111,7 +111,7 @@ fn a_client_cannot_widen_its_rights() {
     let mut client = Client::start(&project, &[], None);
     let odd = client.ask(
         "tools/call",
-        json!({ "name": "run_command", "arguments": { "command": "true", "set": "sandbox.level=off" } }),
+        &json!({ "name": "run_command", "arguments": { "command": "true", "set": "sandbox.level=off" } }),
     );
     assert!(
         odd["error"]["message"]
@@ -163,9 +163,7 @@ fn a_cancelled_call_and_a_client_that_leaves_end_what_runs() {
     let begin = |client: &mut Client, seconds: u32| {
         let command = format!("touch begun-{seconds}; sleep {seconds}");
         let arguments = json!({ "command": command });
-        let id = client.send_request(
-            "tools/call",
-            json!({ "name": "run_command", "arguments": arguments }),
+        let id = client.send_request("tools/call", &json!({ "name": "run_command", "arguments": arguments }),
         );
         wait_for(&project.root.join(format!("begun-{seconds}")));
         id
@@ -286,7 +284,7 @@ fn roots_of_the_client_are_honoured_and_followed_when_they_change() {
         failed && text.contains("/somewhere/else") && text.contains("--root"),
         "{text}"
     );
-    let refused = client.ask("resources/read", json!({ "uri": "tos://plans" }));
+    let refused = client.ask("resources/read", &json!({ "uri": "tos://plans" }));
     assert!(refused["error"].is_object(), "{refused}");
     assert!(!project.root.join("made").exists());
     client.roots = vec![here];
@@ -307,7 +305,7 @@ fn a_question_waits_for_a_person_where_that_was_asked_for() {
     let arguments = json!({ "command": "make --version; touch made" });
     let id = client.send_request(
         "tools/call",
-        json!({ "name": "run_command", "arguments": arguments }),
+        &json!({ "name": "run_command", "arguments": arguments }),
     );
     let mut open = Value::Null;
     until(|| {

@@ -109,6 +109,8 @@ impl Agent {
             }
             AgentKind::Gemini => (self.gemini(walled), true),
             AgentKind::Aider => (self.aider(prompt_file), false),
+            // What it is asked comes in the conversation.
+            AgentKind::Acp => (self.args.clone(), false),
             AgentKind::Job => {
                 let mut argv = vec![
                     "sh".to_owned(),

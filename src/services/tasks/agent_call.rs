@@ -70,6 +70,15 @@ impl AgentListener {
         transcript.clone().finish()
     }
 
+    /// Takes note of something that the policy refused the agent.
+    pub(crate) fn refused(&self, what: &str, why: &str) {
+        let mut transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transcript.refused(what, why);
+    }
+
     /// Returns the end of standard error.
     pub(crate) fn stderr(&self) -> String {
         self.stderr
@@ -156,6 +165,11 @@ impl SessionState<'_> {
             .tools
             .runners
             .agent_runner(&place.task_folder, &agent, self.list.sandbox);
+        let runner = if agent.kind == AgentKind::Acp {
+            self.acp_runner(task, place, &agent, (words, &home), &listener, runner)
+        } else {
+            runner
+        };
         let idle = agent.idle_limit(task.max_time_seconds);
         let stayed = self
             .stay(&*runner, &order, place, Some((&listener, idle)))
@@ -220,6 +234,7 @@ impl SessionState<'_> {
         order.streams = CommandStreams {
             input_file: invocation.reads_prompt.then_some(file),
             reader: Some(Arc::<AgentListener>::clone(listener)),
+            input: None,
         };
         Ok(order)
     }
@@ -370,13 +385,16 @@ fn last_words(report: &AgentReport, end: &CommandResult) -> LastMessage {
 fn refusal(denial: &Denial) -> String {
     let line = denial.what.lines().next().unwrap_or_default();
     let what = head(&visible(line), SHOWN_CHARACTERS, "...");
+    if let Some(why) = &denial.why {
+        return format!("the policy refused {what}: {}", visible(why));
+    }
     format!("its own permissions refused {}: {what}", denial.tool)
 }
 
 fn cannot_log_in(agent: &Agent, reason: String) -> AttemptOutcome {
     AttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
         reason,
-        remedy: format!("{}; then run it again", agent.kind.login_remedy()),
+        remedy: format!("{}; then run it again", agent.family().login_remedy()),
     })
 }
 
@@ -395,6 +413,6 @@ fn not_started(agent: &Agent, why: &str) -> AttemptOutcome {
     };
     AttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
         reason,
-        remedy: format!("{}; then run it again", agent.kind.install_remedy()),
+        remedy: format!("{}; then run it again", agent.install_remedy()),
     })
 }
