@@ -28,5 +28,6 @@ pub mod self_process;
 pub mod signals;
 pub mod state_folder;
 pub mod temporary;
+pub mod telemetry;
 pub mod terminal;
 pub mod validate;

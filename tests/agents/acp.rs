@@ -33,7 +33,8 @@ fn a_task_is_done_through_acp_and_its_use_is_counted() {
         }
         let before = bench.untouched();
         let ended = bench.run_one(&format!("{REPAIR}\n{TEST}\nSAY: add adds"));
-        assert_eq!(ended.code, Some(0), "{agent:?}: {}\n{:#?}", ended.said, events(&bench, "agent_permission"));
+        let given = events(&bench, "agent_permission");
+        assert_eq!(ended.code, Some(0), "{agent:?}: {}\n{given:#?}\n{}", ended.said, bench.results());
         assert_eq!(bench.untouched(), before);
         assert!(bench.accepted("app.py").contains("a + b"));
         let end = bench.task_end();
@@ -81,8 +82,8 @@ fn a_stop_cancels_the_session_and_ends_everything() {
         bench.list(&[Task("T-1", format!("{nap}\nSAY: done"), "")]);
         let words = bench.start();
         let mut command = bench.command(&words.each_ref().map(String::as_str));
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        while !is_alive(word) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while !is_alive(word) && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         let pid = rustix::process::Pid::from_child(&child);

@@ -242,7 +242,7 @@ impl Bench {
                  environment = [\"ANTHROPIC_API_KEY\", \"ANTHROPIC_BASE_URL\", \"CLAUDE_CODE_MAX_RETRIES\"]\n"
             ),
             Agent::CodexAcp => format!(
-                "kind = \"acp\"\nargs = [\"codex-acp\"]\nmodel = \"gpt-5\"\n{hosts}\
+                "kind = \"acp\"\nargs = [\"codex-acp\"]\n{hosts}\
                  environment = [\"OPENAI_API_KEY\", \"CODEX_CONFIG\", \"MODEL_PROVIDER\"]\n"
             ),
             Agent::Codex => {
@@ -274,7 +274,7 @@ impl Bench {
             "name": "mock", "base_url": format!("{}/v1", self.server.url()), "env_key": "OPENAI_API_KEY",
             "wire_api": "responses", "request_max_retries": 1, "stream_max_retries": 1,
         });
-        serde_json::json!({ "model_providers": { "mock": provider }, "model_provider": "mock" }).to_string()
+        serde_json::json!({ "model_providers": { "mock": provider }, "model_provider": "mock", "model": "gpt-5" }).to_string()
     }
 
     fn key(&self) -> (&'static str, &'static str) {

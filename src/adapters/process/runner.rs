@@ -124,6 +124,7 @@ impl LocalCommandRunner {
             .inside
             .input_file
             .clone_from(&order.streams.input_file);
+        launch.inside.input_is_pipe = order.streams.input.is_some();
         let launch = match &self.sandbox {
             Some(sandbox) => sandbox.confine(launch).await?,
             None => launch,

@@ -353,6 +353,20 @@ impl Agent {
             )
     }
 
+    /// Returns who serves its models, in the words of OpenTelemetry's conventions, where its program says that.
+    pub fn provider(&self) -> &'static str {
+        match self.family() {
+            AgentKind::Claude => "anthropic",
+            AgentKind::Codex => "openai",
+            AgentKind::Gemini => "gcp.gemini",
+            AgentKind::Opencode
+            | AgentKind::Aider
+            | AgentKind::Acp
+            | AgentKind::Command
+            | AgentKind::Job => "unknown",
+        }
+    }
+
     /// Says how its program is installed.
     pub fn install_remedy(&self) -> &'static str {
         match (self.kind, self.family()) {

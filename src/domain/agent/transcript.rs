@@ -63,6 +63,8 @@ pub struct Transcript {
     pub(super) report: AgentReport,
     /// Commands under way, by their id.
     pub(super) open: Vec<(String, String)>,
+    /// Its provider failed, and it has not said yet how the turn ends.
+    pub(super) is_broken: bool,
 }
 
 impl Transcript {
@@ -85,6 +87,7 @@ impl Transcript {
                 refusals: 0,
             },
             open: Vec::new(),
+            is_broken: false,
         }
     }
 

@@ -74,6 +74,9 @@ impl Conversation {
             if let AcpEvent::Permission { title, refused: Some(why) } = event {
                 self.listener.refused(title, why);
             }
+            if let AcpEvent::Trouble(text) = event {
+                self.listener.trouble(text);
+            }
             (self.events)(event);
         }
         for message in reaction.send {
@@ -311,6 +314,7 @@ fn recorded(event: &AcpEvent, task: &str) -> (&'static str, Value) {
             "agent_permission",
             json!({ "task": task, "what": title, "allowed": refused.is_none(), "reason": refused }),
         ),
+        AcpEvent::Trouble(text) => ("agent_trouble", json!({ "task": task, "reason": text })),
         AcpEvent::TurnEnded { stop_reason } => (
             "agent_turn_ended",
             json!({ "task": task, "stop_reason": stop_reason }),

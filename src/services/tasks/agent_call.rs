@@ -79,6 +79,15 @@ impl AgentListener {
         transcript.refused(what, why);
     }
 
+    /// Takes note of what keeps the agent from its work.
+    pub(crate) fn trouble(&self, text: &str) {
+        let mut transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transcript.trouble(text);
+    }
+
     /// Returns the end of standard error.
     pub(crate) fn stderr(&self) -> String {
         self.stderr
@@ -171,6 +180,10 @@ impl SessionState<'_> {
             runner
         };
         let idle = agent.idle_limit(task.max_time_seconds);
+        self.event(
+            "agent_start",
+            json!({ "task": task.id, "agent": agent.program() }),
+        );
         let stayed = self
             .stay(&*runner, &order, place, Some((&listener, idle)))
             .await;
@@ -180,7 +193,11 @@ impl SessionState<'_> {
         let exit = stayed.ended.as_ref().ok().map(|end| &end.exit);
         self.event(
             "task_exec_done",
-            json!({ "task": task.id, "exit": exit, "micro_usd": agent.cost(&report), "usage": report.usage, "denials": report.denials.len() }),
+            json!({
+                "task": task.id, "exit": exit, "micro_usd": agent.cost(&report), "usage": report.usage,
+                "denials": report.denials.len(), "agent": agent.program(), "provider": agent.provider(),
+                "model": agent.model.as_ref().or(report.model.as_ref()),
+            }),
         );
         self.show_denials(&report);
         if let Some(broken) = self.broken()? {

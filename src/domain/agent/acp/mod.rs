@@ -58,6 +58,8 @@ pub enum AcpEvent {
         /// Why it was refused; `None` = it was given, once.
         refused: Option<String>,
     },
+    /// What the person who wrote the list has to know.
+    Trouble(String),
     /// The turn is over.
     TurnEnded {
         /// Why, in the agent's word.
@@ -83,6 +85,7 @@ enum Asked {
     Load,
     New,
     Setting,
+    Model,
     Prompt,
 }
 
@@ -97,6 +100,8 @@ pub struct AcpClient {
     can_load: bool,
     is_cancelled: bool,
     is_over: bool,
+    /// The models that the agent offers.
+    models: Vec<String>,
     /// Title and kind of the calls under way.
     calls: BTreeMap<String, (String, String)>,
 }
@@ -113,6 +118,7 @@ impl AcpClient {
             can_load: false,
             is_cancelled: false,
             is_over: false,
+            models: Vec::new(),
             calls: BTreeMap::new(),
         }
     }
@@ -260,7 +266,16 @@ impl AcpClient {
         match asked {
             // A session that cannot be loaded any more begins anew; a setting that is not there is no reason to stop.
             Asked::Load if failed => reaction.send.push(self.new_session()),
-            Asked::Setting => self.prompt_once(&mut reaction),
+            // Without a word another model would work, and be paid.
+            Asked::Model if failed => {
+                reaction.is_over = true;
+                let model = self.terms.model.clone().unwrap_or_default();
+                reaction.events.push(AcpEvent::Trouble(format!(
+                    "the agent does not take the model `{model}`; it has {}",
+                    self.models.join(", ")
+                )));
+            }
+            Asked::Setting | Asked::Model => self.prompt_once(&mut reaction),
             _ if failed => reaction.is_over = true,
             Asked::Initialize => {
                 self.can_load = result["agentCapabilities"]["loadSession"] == true;
@@ -329,6 +344,12 @@ impl AcpClient {
             send.push(self.request(Asked::Setting, "session/set_mode", params));
         }
         if let Some(model) = self.terms.model.clone() {
+            let offered = result["models"]["availableModels"].as_array();
+            let offered = offered.into_iter().flatten();
+            self.models = offered
+                .filter_map(|model| model["modelId"].as_str())
+                .map(str::to_owned)
+                .collect();
             let options = result["configOptions"].as_array().into_iter().flatten();
             let option = options.filter(|option| option["category"] == "model").map(|option| &option["id"]);
             let (method, params) = match option.clone().next() {
@@ -338,14 +359,15 @@ impl AcpClient {
                 ),
                 None => ("session/set_model", json!({ "sessionId": session, "modelId": model })),
             };
-            send.push(self.request(Asked::Setting, method, params));
+            send.push(self.request(Asked::Model, method, params));
         }
         send
     }
 
     /// Asks what the conversation is for, once every setting is answered.
     fn prompt_once(&mut self, reaction: &mut AcpReaction) {
-        if self.open.values().any(|asked| *asked == Asked::Setting) {
+        let is_setting = |asked: &Asked| matches!(asked, Asked::Setting | Asked::Model);
+        if self.open.values().any(is_setting) {
             return;
         }
         let prompt = if self.terms.resume.is_some() && self.session == self.terms.resume {
@@ -406,6 +428,21 @@ mod tests {
         let end = answer(&mut client, &prompt, &json!({ "stopReason": "end_turn" }));
         assert!(end.is_over && end.send.is_empty());
         assert_eq!(client.resumable(), None);
+    }
+
+    #[test]
+    fn a_model_that_the_agent_does_not_have_ends_the_conversation_with_those_it_has() {
+        let mut client = client(None);
+        let new = begun(&mut client);
+        let models = json!({ "availableModels": [{ "modelId": "big" }, { "modelId": "small" }] });
+        let set = answer(&mut client, &new, &json!({ "sessionId": "s", "models": models })).send;
+        let error = json!({ "id": set[0]["id"], "error": { "code": -32602, "message": "Invalid params" } });
+        let reaction = client.line(&error.to_string(), |_| Ok(()));
+        assert!(reaction.is_over && reaction.send.is_empty());
+        let [AcpEvent::Trouble(text)] = reaction.events.as_slice() else {
+            panic!("{reaction:?}")
+        };
+        assert!(text.contains("`m`") && text.contains("big, small"), "{text}");
     }
 
     #[test]

@@ -25,9 +25,13 @@ impl Transcript {
         if let Some(why) = result["stopReason"].as_str() {
             self.open.clear();
             self.report.has_ended = true;
-            let is_well = why == "end_turn";
+            let is_well = why == "end_turn" && !self.is_broken;
+            if self.is_broken {
+                let words = self.report.reply.clone();
+                self.complain(words);
+            }
             self.report.is_error = !is_well;
-            self.report.error_kind = (!is_well).then(|| why.to_owned());
+            self.report.error_kind = (why != "end_turn").then(|| why.to_owned());
             self.report.usage = usage(result).or(self.report.usage);
         }
     }
@@ -49,6 +53,17 @@ impl Transcript {
             "tool_call_update" if matches!(word("status"), "completed" | "failed") => {
                 self.close(word("toolCallId"));
             }
+            // Codex ends the turn well all the same; the words that follow say what was wrong.
+            "session_info_update" => {
+                let status = update.pointer("/_meta/codex/threadStatus/type");
+                let status = status.and_then(Value::as_str);
+                if let Some(status) = status {
+                    self.is_broken = status == "systemError";
+                }
+                if self.is_broken {
+                    self.report.reply.clear();
+                }
+            }
             "usage_update" if matches!(update["cost"]["currency"].as_str(), None | Some("USD")) => {
                 // It is the sum of the session so far.
                 let cost = update["cost"]["amount"].as_f64().map(micro);
@@ -56,6 +71,11 @@ impl Transcript {
             }
             _ => {}
         }
+    }
+
+    /// Takes note of what keeps the agent from its work.
+    pub fn trouble(&mut self, text: &str) {
+        self.complain(text);
     }
 
     /// Takes note of what the policy refused the agent.
@@ -150,6 +170,21 @@ mod tests {
         let count = json!({ "quota": { "token_count": { "input_tokens": 7, "output_tokens": 3 } } });
         let report = read(&[json!({ "id": 1, "result": { "stopReason": "end_turn", "_meta": count } })]);
         assert_eq!(report.usage.unwrap().total(), 10);
+    }
+
+    #[test]
+    fn a_turn_that_ends_well_after_trouble_of_the_provider_is_trouble() {
+        let status = |kind: &str| {
+            let meta = json!({ "_meta": { "codex": { "threadStatus": { "type": kind } } } });
+            update("session_info_update", &meta)
+        };
+        let say = json!({ "content": { "type": "text", "text": "unexpected status 503 Service Unavailable" } });
+        let end = json!({ "id": 1, "result": { "stopReason": "end_turn" } });
+        let say = update("agent_message_chunk", &say);
+        let report = read(&[status("active"), status("systemError"), say.clone(), end.clone()]);
+        assert!(report.is_error && report.complaints[0].contains("503"), "{report:?}");
+        let report = read(&[status("systemError"), status("active"), say, end]);
+        assert!(!report.is_error);
     }
 
     #[test]
