@@ -25,9 +25,8 @@ const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 impl AppContext {
     fn exporter(&self, asked: &str) -> Result<Arc<dyn Telemetry>, CliError> {
         let endpoint = if asked == "env" {
-            self.variable(ENDPOINT).ok_or_else(|| {
-                CliError::Usage(format!("`--otlp env`: {ENDPOINT} is not set"))
-            })?
+            self.variable(ENDPOINT)
+                .ok_or_else(|| CliError::Usage(format!("`--otlp env`: {ENDPOINT} is not set")))?
         } else {
             asked.to_owned()
         };

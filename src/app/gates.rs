@@ -49,8 +49,7 @@ use crate::{
     },
     ports::{
         clock::Clock, drill_site::DrillSites, event_sink::EventSink, ledger::Ledger,
-        notifier::Notifier,
-        schedules::Schedules, worktrees::Worktrees as _,
+        notifier::Notifier, schedules::Schedules, worktrees::Worktrees as _,
     },
     services::{tasks, tasks::SessionPorts},
 };

@@ -15,7 +15,9 @@ fn events(bench: &Bench, name: &str) -> Vec<Value> {
     let mut found = Vec::new();
     for file in std::fs::read_dir(folder).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         found.extend(lines.filter(|event| event["name"] == name || event["event"] == name));
     }
     found
@@ -34,17 +36,33 @@ fn a_task_is_done_through_acp_and_its_use_is_counted() {
         let before = bench.untouched();
         let ended = bench.run_one(&format!("{REPAIR}\n{TEST}\nSAY: add adds"));
         let given = events(&bench, "agent_permission");
-        assert_eq!(ended.code, Some(0), "{agent:?}: {}\n{given:#?}\n{}", ended.said, bench.results());
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "{agent:?}: {}\n{given:#?}\n{}",
+            ended.said,
+            bench.results()
+        );
         assert_eq!(bench.untouched(), before);
         assert!(bench.accepted("app.py").contains("a + b"));
         let end = bench.task_end();
         assert_eq!(end["outcome"], "success", "{end}");
         assert!(end["micro_usd"].as_u64() > Some(0), "{agent:?}: {end}");
         let calls = events(&bench, "agent_tool_call");
-        assert!(calls.iter().any(|call| call.to_string().contains("completed")), "{calls:#?}");
+        assert!(
+            calls
+                .iter()
+                .any(|call| call.to_string().contains("completed")),
+            "{calls:#?}"
+        );
         assert_eq!(events(&bench, "agent_session").len(), 1);
         let given = events(&bench, "agent_permission");
-        assert!(given.iter().all(|one| one.to_string().contains("\"allowed\":true")), "{given:#?}");
+        assert!(
+            given
+                .iter()
+                .all(|one| one.to_string().contains("\"allowed\":true")),
+            "{given:#?}"
+        );
     }
 }
 
@@ -63,8 +81,15 @@ fn a_permission_that_the_policy_refuses_is_in_the_log_with_its_reason_and_nothin
             .collect();
         assert_eq!(refused.len(), 1, "{agent:?}: {refused:#?} {}", ended.said);
         let text = refused[0].to_string();
-        assert!(text.contains("rm -rf") && text.contains("careful/"), "{text}");
-        assert!(ended.said.contains("the policy refused"), "{agent:?}: {}", ended.said);
+        assert!(
+            text.contains("rm -rf") && text.contains("careful/"),
+            "{text}"
+        );
+        assert!(
+            ended.said.contains("the policy refused"),
+            "{agent:?}: {}",
+            ended.said
+        );
         assert!(home.exists());
     }
 }
@@ -82,7 +107,11 @@ fn a_stop_cancels_the_session_and_ends_everything() {
         bench.list(&[Task("T-1", format!("{nap}\nSAY: done"), "")]);
         let words = bench.start();
         let mut command = bench.command(&words.each_ref().map(String::as_str));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         while !is_alive(word) && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
@@ -92,7 +121,12 @@ fn a_stop_cancels_the_session_and_ends_everything() {
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(!is_alive(word), "{agent:?}: {said}");
         let turns = events(&bench, "agent_turn_ended");
-        assert!(turns.iter().any(|turn| turn.to_string().contains("cancelled")), "{agent:?}: {turns:?} {said}");
+        assert!(
+            turns
+                .iter()
+                .any(|turn| turn.to_string().contains("cancelled")),
+            "{agent:?}: {turns:?} {said}"
+        );
         assert_eq!(bench.ended_by(), "operator", "{said}");
     }
 }
@@ -107,5 +141,36 @@ fn the_question_before_a_night_is_asked_over_acp_too() {
         let words = bench.start();
         let ended = bench.tos(&["night", "check", &words[2]]);
         assert_eq!(ended.code, Some(0), "{agent:?}: {}", ended.said);
+    }
+}
+
+/// Not part of the tests that have to pass: these two are not installed for them. `cargo test --test agents -- --ignored`
+#[test]
+#[ignore = "needs gemini and opencode beside the other agents"]
+fn others_do_a_task_through_acp_and_are_refused() {
+    for agent in [Agent::GeminiAcp, Agent::OpencodeAcp] {
+        let Some(bench) = Bench::new(agent) else {
+            return;
+        };
+        let home = bench.home();
+        let ended = bench.run_one(&format!(
+            "{REPAIR}\n{TEST}\nDO: rm -rf {}\nSAY: done",
+            home.display()
+        ));
+        let asked = events(&bench, "agent_permission");
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "{agent:?}: {}\n{asked:#?}\n{}",
+            ended.said,
+            bench.results()
+        );
+        assert!(
+            asked
+                .iter()
+                .any(|one| one.to_string().contains("\"allowed\":false")),
+            "{asked:#?}"
+        );
+        assert!(home.exists());
     }
 }

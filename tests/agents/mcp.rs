@@ -29,7 +29,7 @@ fn work(bench: &Bench, agent: Agent, words: &[&str], prompt: &str) -> String {
                 file.display()
             )
         }
-        Agent::Codex | Agent::ClaudeAcp | Agent::CodexAcp => {
+        _ => {
             let provider = format!(
                 "model_providers.mock={{name=\"mock\",base_url=\"http://{place}/v1\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}}"
             );

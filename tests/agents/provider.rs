@@ -134,7 +134,7 @@ fn limit(agent: Agent, seconds: i64) -> String {
             "status 429 header.anthropic-ratelimit-unified-status=rejected header.anthropic-ratelimit-unified-reset={until} \
              header.anthropic-ratelimit-unified-representative-claim=five_hour"
         ),
-        Agent::Codex | Agent::CodexAcp => format!(
+        _ => format!(
             "status 429 type=usage_limit_reached body.resets_at={until} body.resets_in_seconds={seconds} body.plan_type=plus"
         ),
     }

@@ -141,7 +141,7 @@ impl Client {
     pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> (String, bool) {
         let answer = self.ask(
             "tools/call",
-            json!({ "name": tool, "arguments": arguments }),
+            &json!({ "name": tool, "arguments": arguments }),
         );
         let result = &answer["result"];
         let text = result["content"][0]["text"].as_str();

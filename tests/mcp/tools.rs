@@ -38,7 +38,7 @@ fn a_client_is_told_nine_tools_and_what_it_may_read() {
     assert_eq!(read["result"]["resources"].as_array().unwrap().len(), 4);
     let unknown = client.ask(
         "resources/read",
-        json!({ "uri": "tos://commands/../../etc/passwd" }),
+        &json!({ "uri": "tos://commands/../../etc/passwd" }),
     );
     assert!(
         unknown["error"]["message"]
@@ -69,7 +69,7 @@ fn a_command_is_judged_runs_in_the_project_and_its_output_can_be_read() {
     assert!(failed && text.starts_with("exit code 7"), "{text}");
     let output = client.ask(
         "resources/read",
-        json!({ "uri": "tos://commands/1/stdout" }),
+        &json!({ "uri": "tos://commands/1/stdout" }),
     );
     assert_eq!(output["result"]["contents"][0]["text"], "one\n", "{output}");
     fs::create_dir(project.root.join("sub")).unwrap();
@@ -163,7 +163,9 @@ fn a_cancelled_call_and_a_client_that_leaves_end_what_runs() {
     let begin = |client: &mut Client, seconds: u32| {
         let command = format!("touch begun-{seconds}; sleep {seconds}");
         let arguments = json!({ "command": command });
-        let id = client.send_request("tools/call", &json!({ "name": "run_command", "arguments": arguments }),
+        let id = client.send_request(
+            "tools/call",
+            &json!({ "name": "run_command", "arguments": arguments }),
         );
         wait_for(&project.root.join(format!("begun-{seconds}")));
         id
@@ -233,7 +235,7 @@ fn a_plan_runs_in_the_background_judged_and_is_asked_for() {
     assert!(standing.to_string().contains("policy"), "{standing}");
     let report = client.ask(
         "resources/read",
-        json!({ "uri": format!("tos://plans/{run}/logs") }),
+        &json!({ "uri": format!("tos://plans/{run}/logs") }),
     );
     assert!(
         report["result"]["contents"][0]["text"].is_string(),

@@ -112,7 +112,12 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
         heartbeats: Arc::new(HeartbeatFiles::new(state.join("sessions"))),
         journal: Arc::new(EventFiles::new(state.join("events"), redactor, None)),
         machine: Arc::new(LocalMachine::new(root.root.clone())),
-        policy: Arc::new(Settings::load(&root.root, None, &[], &Overrides::default()).unwrap().policy().unwrap()),
+        policy: Arc::new(
+            Settings::load(&root.root, None, &[], &Overrides::default())
+                .unwrap()
+                .policy()
+                .unwrap(),
+        ),
         world: PolicyContext::unattended(root.root.clone()),
     }
 }

@@ -123,7 +123,10 @@ impl Collector {
         let mut names = Vec::new();
         for body in self.bodies("/v1/metrics") {
             let request = ExportMetricsServiceRequest::decode(body.as_slice()).unwrap();
-            let scopes = request.resource_metrics.into_iter().flat_map(|one| one.scope_metrics);
+            let scopes = request
+                .resource_metrics
+                .into_iter()
+                .flat_map(|one| one.scope_metrics);
             names.extend(scopes.flat_map(|one| one.metrics).map(|metric| metric.name));
         }
         names
@@ -138,7 +141,11 @@ fn serve(stream: TcpStream, status: &str, kept: &Requests) {
         if reader.read_line(&mut first).unwrap_or(0) == 0 {
             return;
         }
-        let path = first.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        let path = first
+            .split_whitespace()
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned();
         let mut length = 0;
         loop {
             let mut line = String::new();
@@ -158,7 +165,9 @@ fn serve(stream: TcpStream, status: &str, kept: &Requests) {
         }
         // Kept before it is answered, so that whoever was answered can rely on it.
         kept.lock().unwrap().push((path, body));
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n");
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
+        );
         if writer.write_all(answer.as_bytes()).is_err() {
             return;
         }

@@ -73,14 +73,21 @@ fn a_job_is_a_trace_of_runs_steps_calls_and_commands_with_the_names_of_the_conve
     assert_eq!(command.number("process.exit.code"), 0, "{command:?}");
     let step = parent(&spans, command);
     assert!(parent(&spans, step).name.starts_with("job "), "{spans:#?}");
-    assert!(spans.iter().all(|span| span.trace == run.trace && span.end >= span.start));
+    assert!(
+        spans
+            .iter()
+            .all(|span| span.trace == run.trace && span.end >= span.start)
+    );
     let metrics = collector.metrics();
     for name in [
         "gen_ai.client.token.usage",
         "gen_ai.client.operation.duration",
         "tos.command.duration",
     ] {
-        assert!(metrics.iter().any(|metric| metric == name), "{name}: {metrics:?}");
+        assert!(
+            metrics.iter().any(|metric| metric == name),
+            "{name}: {metrics:?}"
+        );
     }
 }
 
@@ -101,10 +108,16 @@ fn prompts_and_secrets_are_not_sent() {
     assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
     let spans = collector.spans();
     let task = spans.iter().find(|span| span.name == "task one").unwrap();
-    assert!(task.is_error && task.number("process.exit.code") == 3, "{task:?}");
+    assert!(
+        task.is_error && task.number("process.exit.code") == 3,
+        "{task:?}"
+    );
     assert_eq!(parent(&spans, task).name, "plan run");
     let all = format!("{spans:?}");
-    assert!(all.contains("a goal with") && !all.contains("secret-value"), "{all}");
+    assert!(
+        all.contains("a goal with") && !all.contains("secret-value"),
+        "{all}"
+    );
     assert!(!collector.holds(b"secret-value"));
 }
 
@@ -134,7 +147,11 @@ fn the_configuration_can_ask_for_it_and_a_wrong_address_is_said_before_anything_
     assert!(ran.status.success(), "{}", said(&ran));
     assert!(!collector.spans().is_empty());
     let ran = tos(&root, &["run", "--again", "--otlp", "localhost:4317"], &[]);
-    assert!(ran.status.code() == Some(2) && said(&ran).contains("4318"), "{}", said(&ran));
+    assert!(
+        ran.status.code() == Some(2) && said(&ran).contains("4318"),
+        "{}",
+        said(&ran)
+    );
 }
 
 #[test]

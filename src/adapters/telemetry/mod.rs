@@ -227,7 +227,10 @@ impl Telemetry for OtlpTelemetry {
         });
         let why = self.losses.first().or(late)?;
         let why = self.redactor.clean(&why);
-        Some(format!("telemetry was not delivered to {}: {why}", self.endpoint))
+        Some(format!(
+            "telemetry was not delivered to {}: {why}",
+            self.endpoint
+        ))
     }
 }
 
@@ -240,7 +243,9 @@ fn instruments<'m, T, B>(
 where
     B: Instrument<T>,
 {
-    let wanted = Metric::ALL.into_iter().filter(|metric| metric.adds_up() == adds_up);
+    let wanted = Metric::ALL
+        .into_iter()
+        .filter(|metric| metric.adds_up() == adds_up);
     wanted
         .map(|metric| {
             let (name, unit, about) = metric.words();
@@ -315,7 +320,10 @@ mod tests {
 
     #[test]
     fn an_address_is_the_base_of_a_collector() {
-        assert_eq!(checked("http://localhost:4318/").unwrap(), "http://localhost:4318");
+        assert_eq!(
+            checked("http://localhost:4318/").unwrap(),
+            "http://localhost:4318"
+        );
         assert_eq!(checked("https://c/x/v1/traces").unwrap(), "https://c/x");
         for wrong in ["localhost:4318", "grpc://c:4317", "http://", ""] {
             assert!(checked(wrong).is_err(), "{wrong}");

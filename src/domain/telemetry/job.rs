@@ -1,11 +1,13 @@
 //! The events of a job: run, job, step, call of a model, command.
 
-use super::{Attributes, Metric, Millis, OpenSpans, TelemetryRecord, usage_attributes, usage_measures};
+use super::{
+    Attributes, Metric, Millis, OpenSpans, TelemetryRecord, usage_attributes, usage_measures,
+};
 use crate::domain::{
     command::Command,
     job::{
         event::{EventKind, RunLogEvent},
-        outcome::RunOutcome,
+        outcome::{RunOutcome, StepPhase},
     },
     model::{ModelReply, ModelRole},
     policy::{Decision, PolicyVerdict},
@@ -26,7 +28,7 @@ pub struct JobTelemetry {
 const RUN: &str = "run";
 
 impl JobTelemetry {
-    /// Reads one event; `redacted` events only, which is what logs hold.
+    /// Reads one event.
     pub fn event(&mut self, event: &RunLogEvent) -> Vec<TelemetryRecord> {
         let at = event.at.timestamp_millis();
         match &event.event {
@@ -37,21 +39,39 @@ impl JobTelemetry {
                     ("tos.run.mode", facts.mode.as_str().into()),
                     ("tos.job.name", facts.job_name.as_str().into()),
                 ];
-                vec![self.open.start([RUN, ""], "run".into(), false, at, attributes)]
+                vec![
+                    self.open
+                        .start([RUN, ""], "run".into(), false, at, attributes),
+                ]
             }
             EventKind::JobStarted { job } => {
                 self.job = *job;
                 let attributes = vec![("tos.job.index", (*job).into())];
-                vec![self.open.start(["job", RUN], format!("job {job}"), false, at, attributes)]
+                vec![
+                    self.open
+                        .start(["job", RUN], format!("job {job}"), false, at, attributes),
+                ]
             }
             EventKind::StepStarted { step, .. } => {
                 self.step = *step;
                 let attributes = vec![("tos.step.number", (*step).into())];
-                let parent = if self.open.0.contains_key("job") { "job" } else { RUN };
-                vec![self.open.start(["step", parent], format!("step {step}"), false, at, attributes)]
+                let parent = if self.open.0.contains_key("job") {
+                    "job"
+                } else {
+                    RUN
+                };
+                vec![self.open.start(
+                    ["step", parent],
+                    format!("step {step}"),
+                    false,
+                    at,
+                    attributes,
+                )]
             }
             EventKind::QueryStarted { role, attempt, .. } => vec![self.asked(*role, *attempt, at)],
-            EventKind::QueryAnswered { role, reply, cost } => self.answered(*role, reply, *cost, at),
+            EventKind::QueryAnswered { role, reply, cost } => {
+                self.answered(*role, reply, *cost, at)
+            }
             EventKind::QueryFailed { role, failure, .. } => {
                 let kind = format!("{:?}", failure.trouble);
                 let attributes = vec![("error.type", kind.into())];
@@ -66,11 +86,11 @@ impl JobTelemetry {
                 ended.into_iter().map(|(ended, _)| ended).collect()
             }
             EventKind::StepEnded { phase, reason, .. } => {
-                let phase = serde_json::to_value(phase).unwrap_or_default();
-                let phase = phase.as_str().unwrap_or_default().to_owned();
-                let failed = phase.contains("failed") || phase.contains("error");
-                let attributes = vec![("tos.step.phase", phase.into())];
-                let ended = self.open.end("step", at, attributes, failed.then(|| reason.clone()));
+                let failed = matches!(phase, StepPhase::FatalError | StepPhase::Cancelled);
+                let attributes = vec![("tos.step.phase", phase.as_str().into())];
+                let ended = self
+                    .open
+                    .end("step", at, attributes, failed.then(|| reason.clone()));
                 ended.into_iter().map(|(ended, _)| ended).collect()
             }
             EventKind::JobEnded { .. } => {
@@ -121,7 +141,13 @@ impl JobTelemetry {
         attributes.push(("tos.model.role", role.as_str().into()));
         attributes.push(("tos.model.attempt", attempt.into()));
         let name = format!("chat {}", self.model_of(role).1).trim().to_owned();
-        self.open.start([&format!("call {}", role.as_str()), "step"], name, true, at, attributes)
+        self.open.start(
+            [&format!("call {}", role.as_str()), "step"],
+            name,
+            true,
+            at,
+            attributes,
+        )
     }
 
     fn call_ended(
@@ -132,7 +158,12 @@ impl JobTelemetry {
         error: Option<String>,
     ) -> Vec<TelemetryRecord> {
         let mut of = self.call_attributes(role);
-        of.extend(attributes.iter().filter(|(name, _)| *name == "error.type").cloned());
+        of.extend(
+            attributes
+                .iter()
+                .filter(|(name, _)| *name == "error.type")
+                .cloned(),
+        );
         let key = format!("call {}", role.as_str());
         let Some((ended, seconds)) = self.open.end(&key, at, attributes, error) else {
             return Vec::new();
@@ -186,7 +217,9 @@ impl JobTelemetry {
     }
 
     fn command_started(&mut self, index: u32, at: Millis) -> TelemetryRecord {
-        let command = usize::try_from(index).ok().and_then(|index| self.commands.get(index));
+        let command = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.commands.get(index));
         let (kind, text) = command.map_or_else(
             || (String::new(), String::new()),
             |command| (command.kind.as_str().to_owned(), command.text()),
@@ -198,12 +231,25 @@ impl JobTelemetry {
             ("tos.command.index", index.into()),
         ];
         let name = format!("execute_tool {kind}").trim().to_owned();
-        self.open.start([&format!("command {index}"), "step"], name, false, at, attributes)
+        self.open.start(
+            [&format!("command {index}"), "step"],
+            name,
+            false,
+            at,
+            attributes,
+        )
     }
 
-    fn command_ended(&mut self, index: u32, end: &CommandResult, at: Millis) -> Vec<TelemetryRecord> {
+    fn command_ended(
+        &mut self,
+        index: u32,
+        end: &CommandResult,
+        at: Millis,
+    ) -> Vec<TelemetryRecord> {
         let (attributes, error) = of_exit(&end.exit);
-        let ended = self.open.end(&format!("command {index}"), at, attributes.clone(), error);
+        let ended = self
+            .open
+            .end(&format!("command {index}"), at, attributes.clone(), error);
         let Some((ended, _)) = ended else {
             return Vec::new();
         };
@@ -219,13 +265,16 @@ impl JobTelemetry {
 
     fn run_ended(&mut self, outcome: &RunOutcome, at: Millis) -> Vec<TelemetryRecord> {
         let told = serde_json::to_value(outcome).unwrap_or_default();
-        let find = |keys: [&str; 2]| {
-            let found = keys.iter().find_map(|key| told.get(*key)?.as_str());
+        let find = |key: &str| {
+            let found = told.get(key).and_then(serde_json::Value::as_str);
             found.unwrap_or_default().to_owned()
         };
-        let is_good = matches!(outcome, RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. });
-        let attributes: Attributes = vec![("tos.run.outcome", find(["kind", "type"]).into())];
-        let error = (!is_good).then(|| find(["reason", "why"]));
+        let is_good = matches!(
+            outcome,
+            RunOutcome::Done { .. } | RunOutcome::LoopComplete { .. }
+        );
+        let attributes: Attributes = vec![("tos.run.outcome", find("end").into())];
+        let error = (!is_good).then(|| find("reason"));
         let ended = self.open.end(RUN, at, attributes, error);
         ended.into_iter().map(|(ended, _)| ended).collect()
     }
@@ -242,17 +291,21 @@ pub(super) fn of_exit(exit: &ExitStatus) -> (Attributes, Option<String>) {
             vec![("error.type", "signal".into())],
             Some(format!("ended by signal {signal}")),
         ),
-        ExitStatus::TimedOut { .. } => {
-            (vec![("error.type", "timeout".into())], Some("it took too long".into()))
-        }
-        ExitStatus::Idle { .. } => {
-            (vec![("error.type", "idle".into())], Some("it did nothing for too long".into()))
-        }
-        ExitStatus::DiskTaken { .. } => {
-            (vec![("error.type", "disk".into())], Some("it took too much of the disk".into()))
-        }
-        ExitStatus::Cancelled => {
-            (vec![("error.type", "cancelled".into())], Some("it was cancelled".into()))
-        }
+        ExitStatus::TimedOut { .. } => (
+            vec![("error.type", "timeout".into())],
+            Some("it took too long".into()),
+        ),
+        ExitStatus::Idle { .. } => (
+            vec![("error.type", "idle".into())],
+            Some("it did nothing for too long".into()),
+        ),
+        ExitStatus::DiskTaken { .. } => (
+            vec![("error.type", "disk".into())],
+            Some("it took too much of the disk".into()),
+        ),
+        ExitStatus::Cancelled => (
+            vec![("error.type", "cancelled".into())],
+            Some("it was cancelled".into()),
+        ),
     }
 }

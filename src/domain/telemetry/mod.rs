@@ -250,18 +250,19 @@ fn usage_attributes(usage: TokenUsage) -> Attributes {
 
 /// Returns the tokens as measures.
 fn usage_measures(usage: TokenUsage, of: &Attributes) -> impl Iterator<Item = TelemetryRecord> {
-    [("input", usage.input), ("output", usage.output)].map(|(kind, tokens)| {
-        let mut attributes = of.clone();
-        attributes.push(("gen_ai.token.type", kind.into()));
-        #[expect(clippy::cast_precision_loss, reason = "nobody pays for 2^52 tokens")]
-        let value = tokens as f64;
-        TelemetryRecord::Measured {
-            metric: Metric::Tokens,
-            value,
-            attributes,
-        }
-    })
-    .into_iter()
+    [("input", usage.input), ("output", usage.output)]
+        .map(|(kind, tokens)| {
+            let mut attributes = of.clone();
+            attributes.push(("gen_ai.token.type", kind.into()));
+            #[expect(clippy::cast_precision_loss, reason = "nobody pays for 2^52 tokens")]
+            let value = tokens as f64;
+            TelemetryRecord::Measured {
+                metric: Metric::Tokens,
+                value,
+                attributes,
+            }
+        })
+        .into_iter()
 }
 
 #[cfg(test)]

@@ -33,7 +33,10 @@ impl PlanTelemetry {
                     ("tos.run.id", self.run.as_str().into()),
                     ("tos.plan.goal", self.goal.as_str().into()),
                 ];
-                vec![self.open.start([RUN, ""], "plan run".into(), false, opened.at, attributes)]
+                vec![
+                    self.open
+                        .start([RUN, ""], "plan run".into(), false, opened.at, attributes),
+                ]
             }
             PlanEvent::Started(started) => {
                 let id = self.id(started.task);
@@ -42,12 +45,20 @@ impl PlanTelemetry {
                     ("tos.task.attempt", started.attempt.into()),
                 ];
                 let key = format!("task {}", started.task);
-                vec![self.open.start([&key, RUN], format!("task {id}"), false, started.at, attributes)]
+                vec![self.open.start(
+                    [&key, RUN],
+                    format!("task {id}"),
+                    false,
+                    started.at,
+                    attributes,
+                )]
             }
             PlanEvent::Ended(ended) => {
-                let mut attributes: Attributes = vec![("tos.task.status", ended.status.name().into())];
+                let mut attributes: Attributes =
+                    vec![("tos.task.status", ended.status.name().into())];
                 attributes.extend(ended.code.map(|code| ("process.exit.code", code.into())));
-                let error = (ended.status != TaskStatus::Success).then(|| ended.status.name().to_owned());
+                let error =
+                    (ended.status != TaskStatus::Success).then(|| ended.status.name().to_owned());
                 let key = format!("task {}", ended.task);
                 let Some((span, seconds)) = self.open.end(&key, ended.at, attributes, error) else {
                     return Vec::new();

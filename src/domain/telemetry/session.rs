@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Attributes, Metric, Millis, OpenSpans, TelemetryRecord, usage_attributes, usage_measures};
+use super::{
+    Attributes, Metric, Millis, OpenSpans, TelemetryRecord, usage_attributes, usage_measures,
+};
 use crate::domain::{model::TokenUsage, night::RunEvent};
 
 /// Reads the events of one session.
@@ -26,7 +28,10 @@ impl SessionTelemetry {
                     ("tos.session.id", event.session.as_str().into()),
                     ("tos.list.id", text("list").into()),
                 ];
-                vec![self.open.start([RUN, ""], "task run".into(), false, at, attributes)]
+                vec![
+                    self.open
+                        .start([RUN, ""], "task run".into(), false, at, attributes),
+                ]
             }
             "task_start" => {
                 let attributes: Attributes = vec![
@@ -34,7 +39,10 @@ impl SessionTelemetry {
                     ("tos.task.class", text("class").into()),
                 ];
                 let key = format!("task {task}");
-                vec![self.open.start([&key, RUN], format!("task {task}"), false, at, attributes)]
+                vec![
+                    self.open
+                        .start([&key, RUN], format!("task {task}"), false, at, attributes),
+                ]
             }
             "agent_start" => vec![self.agent_started(&task, &text("agent"), at)],
             "task_exec_done" => self.agent_ended(&task, data, at),
@@ -59,15 +67,20 @@ impl SessionTelemetry {
         ];
         let keys = [format!("agent {task}"), format!("task {task}")];
         let name = format!("invoke_agent {agent}").trim().to_owned();
-        self.open.start([&keys[0], &keys[1]], name, true, at, attributes)
+        self.open
+            .start([&keys[0], &keys[1]], name, true, at, attributes)
     }
 
     fn agent_ended(&mut self, task: &str, data: &Value, at: Millis) -> Vec<TelemetryRecord> {
-        let usage: Option<TokenUsage> = serde_json::from_value(data["usage"].clone()).ok().flatten();
+        let usage: Option<TokenUsage> =
+            serde_json::from_value(data["usage"].clone()).ok().flatten();
         let mut attributes = usage.map(usage_attributes).unwrap_or_default();
         let mut of: Attributes = vec![
             ("gen_ai.operation.name", "invoke_agent".into()),
-            ("gen_ai.provider.name", data["provider"].as_str().unwrap_or("unknown").into()),
+            (
+                "gen_ai.provider.name",
+                data["provider"].as_str().unwrap_or("unknown").into(),
+            ),
         ];
         if let Some(model) = data["model"].as_str() {
             of.push(("gen_ai.request.model", model.into()));
@@ -77,7 +90,10 @@ impl SessionTelemetry {
         attributes.extend(dollars.map(|dollars| ("tos.cost_usd", dollars.into())));
         let is_well = data["exit"]["code"] == 0;
         let error = (!is_well).then(|| data["exit"].to_string());
-        let Some((ended, seconds)) = self.open.end(&format!("agent {task}"), at, attributes, error) else {
+        let Some((ended, seconds)) = self
+            .open
+            .end(&format!("agent {task}"), at, attributes, error)
+        else {
             return Vec::new();
         };
         let mut records = vec![
@@ -88,7 +104,11 @@ impl SessionTelemetry {
                 attributes: of.clone(),
             },
         ];
-        records.extend(usage.into_iter().flat_map(|usage| usage_measures(usage, &of)));
+        records.extend(
+            usage
+                .into_iter()
+                .flat_map(|usage| usage_measures(usage, &of)),
+        );
         records.extend(dollars.map(|value| TelemetryRecord::Measured {
             metric: Metric::Cost,
             value,
@@ -96,7 +116,11 @@ impl SessionTelemetry {
         }));
         if let Some(by) = data["denials"].as_u64().filter(|count| *count > 0) {
             let attributes = vec![("tos.denial.source", "agent's own permissions".into())];
-            records.push(TelemetryRecord::Counted { metric: Metric::Denials, by, attributes });
+            records.push(TelemetryRecord::Counted {
+                metric: Metric::Denials,
+                by,
+                attributes,
+            });
         }
         records
     }
@@ -122,15 +146,27 @@ impl SessionTelemetry {
                 ];
                 let name = format!("execute_tool {}", text("kind")).trim().to_owned();
                 let parent = format!("agent {task}");
-                vec![self.open.start([&key, &parent], name, false, at, attributes)]
+                vec![
+                    self.open
+                        .start([&key, &parent], name, false, at, attributes),
+                ]
             }
         }
     }
 
-    fn task_ended(&mut self, outcome: &str, reason: &str, task: &str, at: Millis) -> Vec<TelemetryRecord> {
+    fn task_ended(
+        &mut self,
+        outcome: &str,
+        reason: &str,
+        task: &str,
+        at: Millis,
+    ) -> Vec<TelemetryRecord> {
         let of: Attributes = vec![("tos.task.outcome", outcome.into())];
         let error = (outcome != "success").then(|| reason.to_owned());
-        let Some((ended, seconds)) = self.open.end(&format!("task {task}"), at, of.clone(), error) else {
+        let Some((ended, seconds)) = self
+            .open
+            .end(&format!("task {task}"), at, of.clone(), error)
+        else {
             return Vec::new();
         };
         let measured = TelemetryRecord::Measured {
@@ -146,5 +182,128 @@ impl SessionTelemetry {
         let attributes = vec![("tos.run.outcome", name.into())];
         let ended = self.open.end(RUN, at, attributes, error);
         ended.into_iter().map(|(ended, _)| ended).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(name: &'static str, data: Value) -> RunEvent {
+        RunEvent {
+            run: "r".into(),
+            session: "s".into(),
+            name,
+            data,
+        }
+    }
+
+    #[test]
+    fn a_task_holds_its_agent_whose_tokens_and_cost_are_measured() {
+        let mut session = SessionTelemetry::default();
+        let mut all = Vec::new();
+        let usage = json!({ "input": 1000, "output": 50, "cached_input": 200 });
+        for (at, event) in [
+            (0, event("run_start", json!({ "list": "l" }))),
+            (
+                1,
+                event("task_start", json!({ "task": "T-1", "class": "fix" })),
+            ),
+            (
+                2,
+                event("agent_start", json!({ "task": "T-1", "agent": "claude" })),
+            ),
+            (
+                3,
+                event(
+                    "agent_tool_call",
+                    json!({ "task": "T-1", "call": "c", "kind": "execute", "title": "ls", "status": "pending" }),
+                ),
+            ),
+            (
+                4,
+                event(
+                    "agent_tool_call",
+                    json!({ "task": "T-1", "call": "c", "status": "in_progress" }),
+                ),
+            ),
+            (
+                5,
+                event(
+                    "agent_tool_call",
+                    json!({ "task": "T-1", "call": "c", "status": "completed" }),
+                ),
+            ),
+            (
+                6,
+                event(
+                    "agent_permission",
+                    json!({ "task": "T-1", "allowed": false }),
+                ),
+            ),
+            (
+                7,
+                event(
+                    "task_exec_done",
+                    json!({ "task": "T-1", "exit": { "how": "code", "code": 0 }, "usage": usage,
+                "micro_usd": 2_000_000, "denials": 0, "provider": "anthropic", "model": "m" }),
+                ),
+            ),
+            (
+                8,
+                event(
+                    "task_done",
+                    json!({ "task": "T-1", "outcome": "failed", "reason": "why" }),
+                ),
+            ),
+            (9, event("run_stopped", json!({}))),
+        ] {
+            all.extend(session.event(&event, at));
+        }
+        let started = all.iter().filter_map(|record| match record {
+            TelemetryRecord::SpanStarted { name, parent, .. } => {
+                Some((name.as_str(), parent.as_deref()))
+            }
+            _ => None,
+        });
+        let started: Vec<_> = started.collect();
+        assert_eq!(
+            started,
+            [
+                ("task run", None),
+                ("task T-1", Some("run")),
+                ("invoke_agent claude", Some("task T-1")),
+                ("execute_tool execute", Some("agent T-1"))
+            ]
+        );
+        let ended = all
+            .iter()
+            .filter(|record| matches!(record, TelemetryRecord::SpanEnded { .. }));
+        assert_eq!(ended.count(), 4, "every span ends once: {all:#?}");
+        let measured = |wanted: Metric| {
+            let values = all.iter().filter_map(move |record| match record {
+                TelemetryRecord::Measured { metric, value, .. } if *metric == wanted => {
+                    Some(*value)
+                }
+                _ => None,
+            });
+            values.collect::<Vec<f64>>()
+        };
+        assert_eq!(measured(Metric::Tokens), [1000.0, 50.0]);
+        assert_eq!(measured(Metric::Cost), [2.0]);
+        assert_eq!(measured(Metric::OperationDuration), [0.005]);
+        let denied = all.iter().any(|record| {
+            matches!(
+                record,
+                TelemetryRecord::Counted {
+                    metric: Metric::Denials,
+                    by: 1,
+                    ..
+                }
+            )
+        });
+        assert!(denied);
     }
 }

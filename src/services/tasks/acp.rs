@@ -71,7 +71,11 @@ impl Conversation {
 
     fn perform(&self, reaction: AcpReaction) {
         for event in &reaction.events {
-            if let AcpEvent::Permission { title, refused: Some(why) } = event {
+            if let AcpEvent::Permission {
+                title,
+                refused: Some(why),
+            } = event
+            {
                 self.listener.refused(title, why);
             }
             if let AcpEvent::Trouble(text) = event {
@@ -168,7 +172,10 @@ impl AcpRunner {
 
     async fn stay(&self, order: &CommandRequest) -> Result<CommandResult, SpawnError> {
         let (ended, resume) = self.talk(order, None).await?;
-        let died = matches!(ended.exit, ExitStatus::Code { .. } | ExitStatus::Signal { .. });
+        let died = matches!(
+            ended.exit,
+            ExitStatus::Code { .. } | ExitStatus::Signal { .. }
+        );
         let Some(session) = resume.filter(|_| died) else {
             return Ok(ended);
         };
@@ -302,11 +309,20 @@ impl SessionState<'_> {
 /// Returns an event of a conversation as the log of the run has it.
 fn recorded(event: &AcpEvent, task: &str) -> (&'static str, Value) {
     match event {
-        AcpEvent::Session { id, agent, is_resumed } => (
+        AcpEvent::Session {
+            id,
+            agent,
+            is_resumed,
+        } => (
             "agent_session",
             json!({ "task": task, "session": id, "agent": agent, "resumed": is_resumed }),
         ),
-        AcpEvent::ToolCall { id, title, kind, status } => (
+        AcpEvent::ToolCall {
+            id,
+            title,
+            kind,
+            status,
+        } => (
             "agent_tool_call",
             json!({ "task": task, "call": id, "title": title, "kind": kind, "status": status }),
         ),

@@ -172,7 +172,10 @@ impl AcpClient {
             // Some agents print a banner first.
             return AcpReaction::default();
         };
-        match (message.get("method").and_then(Value::as_str), message.get("id")) {
+        match (
+            message.get("method").and_then(Value::as_str),
+            message.get("id"),
+        ) {
             (Some(method), Some(id)) => self.asked(method, id, &message, judge),
             (Some("session/update"), None) => self.updated(&message),
             (None, Some(id)) => {
@@ -211,7 +214,8 @@ impl AcpClient {
         let decided = if self.is_cancelled {
             Err("the work was cancelled".to_owned())
         } else {
-            judge(&request).and_then(|()| request.allow_once().ok_or_else(permission::no_single_yes))
+            judge(&request)
+                .and_then(|()| request.allow_once().ok_or_else(permission::no_single_yes))
         };
         let outcome = match &decided {
             Ok(option) => json!({ "outcome": "selected", "optionId": option }),
@@ -220,7 +224,9 @@ impl AcpClient {
                 None => json!({ "outcome": "cancelled" }),
             },
         };
-        reaction.send.push(json!({ "jsonrpc": "2.0", "id": id, "result": { "outcome": outcome } }));
+        reaction
+            .send
+            .push(json!({ "jsonrpc": "2.0", "id": id, "result": { "outcome": outcome } }));
         reaction.events.push(AcpEvent::Permission {
             title: request.subject(),
             refused: decided.err(),
@@ -232,7 +238,10 @@ impl AcpClient {
         let update = &message["params"]["update"];
         let word = |key: &str| update[key].as_str().unwrap_or_default().to_owned();
         let mut reaction = AcpReaction::default();
-        if !matches!(update["sessionUpdate"].as_str(), Some("tool_call" | "tool_call_update")) {
+        if !matches!(
+            update["sessionUpdate"].as_str(),
+            Some("tool_call" | "tool_call_update")
+        ) {
             return reaction;
         }
         let id = word("toolCallId");
@@ -250,7 +259,12 @@ impl AcpClient {
         }
         // Updates of the text alone come by the hundred.
         if !status.is_empty() {
-            reaction.events.push(AcpEvent::ToolCall { id, title, kind, status });
+            reaction.events.push(AcpEvent::ToolCall {
+                id,
+                title,
+                kind,
+                status,
+            });
         }
         reaction
     }
@@ -281,7 +295,9 @@ impl AcpClient {
                 self.can_load = result["agentCapabilities"]["loadSession"] == true;
                 let info = &result["agentInfo"];
                 let text = |key: &str| info[key].as_str().unwrap_or_default().to_owned();
-                self.agent = format!("{} {}", text("name"), text("version")).trim().to_owned();
+                self.agent = format!("{} {}", text("name"), text("version"))
+                    .trim()
+                    .to_owned();
                 let next = self.open_session();
                 reaction.send.push(next);
             }
@@ -351,13 +367,18 @@ impl AcpClient {
                 .map(str::to_owned)
                 .collect();
             let options = result["configOptions"].as_array().into_iter().flatten();
-            let option = options.filter(|option| option["category"] == "model").map(|option| &option["id"]);
+            let option = options
+                .filter(|option| option["category"] == "model")
+                .map(|option| &option["id"]);
             let (method, params) = match option.clone().next() {
                 Some(id) => (
                     "session/set_config_option",
                     json!({ "sessionId": session, "configId": id, "value": model }),
                 ),
-                None => ("session/set_model", json!({ "sessionId": session, "modelId": model })),
+                None => (
+                    "session/set_model",
+                    json!({ "sessionId": session, "modelId": model }),
+                ),
             };
             send.push(self.request(Asked::Model, method, params));
         }
@@ -375,7 +396,8 @@ impl AcpClient {
         } else {
             &self.terms.prompt
         };
-        let params = json!({ "sessionId": self.session, "prompt": [{ "type": "text", "text": prompt }] });
+        let params =
+            json!({ "sessionId": self.session, "prompt": [{ "type": "text", "text": prompt }] });
         let request = self.request(Asked::Prompt, "session/prompt", params);
         reaction.send.push(request);
     }
@@ -402,7 +424,11 @@ mod tests {
     fn begun(client: &mut AcpClient) -> Value {
         let hello = client.start().send.remove(0);
         assert_eq!(hello["method"], "initialize");
-        let open = answer(client, &hello, &json!({ "agentCapabilities": { "loadSession": true }, "agentInfo": { "name": "a", "version": "1" } }));
+        let open = answer(
+            client,
+            &hello,
+            &json!({ "agentCapabilities": { "loadSession": true }, "agentInfo": { "name": "a", "version": "1" } }),
+        );
         open.send[0].clone()
     }
 
@@ -416,9 +442,17 @@ mod tests {
     fn a_conversation_opens_a_session_sets_mode_and_model_and_asks_once() {
         let mut client = client(None);
         let new = begun(&mut client);
-        assert_eq!((&new["method"], &new["params"]["cwd"]), (&json!("session/new"), &json!("/room/tree")));
+        assert_eq!(
+            (&new["method"], &new["params"]["cwd"]),
+            (&json!("session/new"), &json!("/room/tree"))
+        );
         let modes = json!({ "currentModeId": "agent", "availableModes": [{ "id": "agent" }, { "id": "read-only" }] });
-        let set = answer(&mut client, &new, &json!({ "sessionId": "s", "modes": modes, "models": {} })).send;
+        let set = answer(
+            &mut client,
+            &new,
+            &json!({ "sessionId": "s", "modes": modes, "models": {} }),
+        )
+        .send;
         let methods: Vec<&Value> = set.iter().map(|one| &one["method"]).collect();
         assert_eq!(methods, ["session/set_mode", "session/set_model"]);
         assert_eq!(set[0]["params"]["modeId"], "read-only");
@@ -435,14 +469,23 @@ mod tests {
         let mut client = client(None);
         let new = begun(&mut client);
         let models = json!({ "availableModels": [{ "modelId": "big" }, { "modelId": "small" }] });
-        let set = answer(&mut client, &new, &json!({ "sessionId": "s", "models": models })).send;
-        let error = json!({ "id": set[0]["id"], "error": { "code": -32602, "message": "Invalid params" } });
+        let set = answer(
+            &mut client,
+            &new,
+            &json!({ "sessionId": "s", "models": models }),
+        )
+        .send;
+        let error =
+            json!({ "id": set[0]["id"], "error": { "code": -32602, "message": "Invalid params" } });
         let reaction = client.line(&error.to_string(), |_| Ok(()));
         assert!(reaction.is_over && reaction.send.is_empty());
         let [AcpEvent::Trouble(text)] = reaction.events.as_slice() else {
             panic!("{reaction:?}")
         };
-        assert!(text.contains("`m`") && text.contains("big, small"), "{text}");
+        assert!(
+            text.contains("`m`") && text.contains("big, small"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -466,13 +509,18 @@ mod tests {
         assert_eq!(refused.as_deref(), Some("because"));
         let always = json!([{ "optionId": "always", "kind": "allow_always" }]);
         let refused = client.line(&permission(&always), |_| Ok(()));
-        assert_eq!(refused.send[0]["result"]["outcome"], json!({ "outcome": "cancelled" }));
+        assert_eq!(
+            refused.send[0]["result"]["outcome"],
+            json!({ "outcome": "cancelled" })
+        );
     }
 
     #[test]
     fn what_else_an_agent_asks_of_its_client_does_not_exist() {
         let mut client = client(None);
-        let line = json!({ "jsonrpc": "2.0", "id": 7, "method": "fs/write_text_file", "params": {} }).to_string();
+        let line =
+            json!({ "jsonrpc": "2.0", "id": 7, "method": "fs/write_text_file", "params": {} })
+                .to_string();
         let reaction = client.line(&line, |_| Ok(()));
         assert_eq!(reaction.send[0]["error"]["code"], -32601);
         assert_eq!(client.line("a banner", |_| Ok(())), AcpReaction::default());
@@ -498,11 +546,19 @@ mod tests {
     fn a_session_is_resumed_where_the_agent_can_load_one_and_begun_anew_where_it_is_lost() {
         let mut client = client(Some("old"));
         let load = begun(&mut client);
-        assert_eq!((&load["method"], &load["params"]["sessionId"]), (&json!("session/load"), &json!("old")));
+        assert_eq!(
+            (&load["method"], &load["params"]["sessionId"]),
+            (&json!("session/load"), &json!("old"))
+        );
         let mut lost = client.clone();
         let set = answer(&mut client, &load, &json!({})).send;
         let prompt = answer(&mut client, &set[0], &json!({})).send.remove(0);
-        assert!(prompt["params"]["prompt"][0]["text"].as_str().unwrap().contains("interrupted"));
+        assert!(
+            prompt["params"]["prompt"][0]["text"]
+                .as_str()
+                .unwrap()
+                .contains("interrupted")
+        );
         assert_eq!(client.resumable().as_deref(), Some("old"));
         let error = json!({ "jsonrpc": "2.0", "id": load["id"], "error": { "code": -32602, "message": "gone" } });
         let new = lost.line(&error.to_string(), |_| Ok(())).send.remove(0);

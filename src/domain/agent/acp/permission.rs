@@ -36,14 +36,23 @@ impl PermissionRequest {
         let mut paths = Vec::new();
         for list in ["locations", "content"] {
             let entries = call[list].as_array().into_iter().flatten();
-            paths.extend(entries.filter_map(|entry| entry["path"].as_str()).map(PathBuf::from));
+            paths.extend(
+                entries
+                    .filter_map(|entry| entry["path"].as_str())
+                    .map(PathBuf::from),
+            );
         }
         let input = call["rawInput"].clone();
         for key in ["file_path", "filePath", "path", "notebook_path"] {
             paths.extend(input[key].as_str().map(PathBuf::from));
         }
         let changes = input["changes"].as_object();
-        paths.extend(changes.into_iter().flatten().map(|(path, _)| PathBuf::from(path)));
+        paths.extend(
+            changes
+                .into_iter()
+                .flatten()
+                .map(|(path, _)| PathBuf::from(path)),
+        );
         let options = params["options"].as_array().into_iter().flatten();
         Self {
             id: text(&call["toolCallId"]),
@@ -227,7 +236,12 @@ mod tests {
         let edit = |path: &str| json!({ "kind": "edit", "title": "Edit", "locations": [{ "path": path }] });
         assert_eq!(refused(&edit("/room/tree/app.py"), false), None);
         assert_eq!(refused(&edit("app.py"), false), None);
-        for out in ["/room/other", "../x", "/etc/passwd", "/room/tree/.git/hooks/pre-commit"] {
+        for out in [
+            "/room/other",
+            "../x",
+            "/etc/passwd",
+            "/room/tree/.git/hooks/pre-commit",
+        ] {
             assert!(refused(&edit(out), true).is_some(), "{out}");
         }
         let input = json!({ "kind": "edit", "rawInput": { "file_path": "/etc/passwd" } });

@@ -144,31 +144,51 @@ mod tests {
 
     #[test]
     fn the_answer_the_tokens_and_the_cost_are_read() {
-        let say = |text: &str| update("agent_message_chunk", &json!({ "content": { "type": "text", "text": text } }));
+        let say = |text: &str| {
+            update(
+                "agent_message_chunk",
+                &json!({ "content": { "type": "text", "text": text } }),
+            )
+        };
         let usage = json!({ "inputTokens": 800, "outputTokens": 50, "cachedReadTokens": 200, "cachedWriteTokens": 0, "totalTokens": 1050 });
         let report = read(&[
             say("let me see"),
-            update("tool_call", &json!({ "toolCallId": "1", "title": "ls", "status": "pending" })),
-            update("tool_call_update", &json!({ "toolCallId": "1", "status": "completed" })),
+            update(
+                "tool_call",
+                &json!({ "toolCallId": "1", "title": "ls", "status": "pending" }),
+            ),
+            update(
+                "tool_call_update",
+                &json!({ "toolCallId": "1", "status": "completed" }),
+            ),
             say("all "),
             say("done"),
-            update("usage_update", &json!({ "used": 1, "size": 2, "cost": { "amount": 0.25, "currency": "USD" } })),
+            update(
+                "usage_update",
+                &json!({ "used": 1, "size": 2, "cost": { "amount": 0.25, "currency": "USD" } }),
+            ),
             json!({ "jsonrpc": "2.0", "id": 3, "result": { "stopReason": "end_turn", "usage": usage } }),
         ]);
         assert_eq!(report.reply, "all done");
         assert_eq!(report.micro_usd, Some(250_000));
         let usage = report.usage.unwrap();
-        assert_eq!((usage.input, usage.cached_input, usage.output), (1000, 200, 50));
+        assert_eq!(
+            (usage.input, usage.cached_input, usage.output),
+            (1000, 200, 50)
+        );
         assert!(report.has_ended && !report.is_error && report.running.is_none());
     }
 
     #[test]
     fn input_that_holds_the_cached_part_is_not_counted_twice() {
         let usage = json!({ "inputTokens": 1000, "outputTokens": 50, "cachedReadTokens": 200, "totalTokens": 1050 });
-        let report = read(&[json!({ "id": 1, "result": { "stopReason": "end_turn", "usage": usage } })]);
+        let report =
+            read(&[json!({ "id": 1, "result": { "stopReason": "end_turn", "usage": usage } })]);
         assert_eq!(report.usage.unwrap().input, 1000);
-        let count = json!({ "quota": { "token_count": { "input_tokens": 7, "output_tokens": 3 } } });
-        let report = read(&[json!({ "id": 1, "result": { "stopReason": "end_turn", "_meta": count } })]);
+        let count =
+            json!({ "quota": { "token_count": { "input_tokens": 7, "output_tokens": 3 } } });
+        let report =
+            read(&[json!({ "id": 1, "result": { "stopReason": "end_turn", "_meta": count } })]);
         assert_eq!(report.usage.unwrap().total(), 10);
     }
 
@@ -181,8 +201,16 @@ mod tests {
         let say = json!({ "content": { "type": "text", "text": "unexpected status 503 Service Unavailable" } });
         let end = json!({ "id": 1, "result": { "stopReason": "end_turn" } });
         let say = update("agent_message_chunk", &say);
-        let report = read(&[status("active"), status("systemError"), say.clone(), end.clone()]);
-        assert!(report.is_error && report.complaints[0].contains("503"), "{report:?}");
+        let report = read(&[
+            status("active"),
+            status("systemError"),
+            say.clone(),
+            end.clone(),
+        ]);
+        assert!(
+            report.is_error && report.complaints[0].contains("503"),
+            "{report:?}"
+        );
         let report = read(&[status("systemError"), status("active"), say, end]);
         assert!(!report.is_error);
     }
@@ -190,10 +218,16 @@ mod tests {
     #[test]
     fn a_command_under_way_and_trouble_are_seen() {
         let call = json!({ "toolCallId": "1", "title": "sleep 9", "status": "in_progress" });
-        assert_eq!(read(&[update("tool_call", &call)]).running.as_deref(), Some("sleep 9"));
+        assert_eq!(
+            read(&[update("tool_call", &call)]).running.as_deref(),
+            Some("sleep 9")
+        );
         let error = json!({ "code": -32603, "message": "Internal error", "data": { "details": "API Error: 401 bad key" } });
         let report = read(&[json!({ "jsonrpc": "2.0", "id": 3, "error": error })]);
-        assert!(report.is_error && report.complaints[0].contains("401 bad key"), "{report:?}");
+        assert!(
+            report.is_error && report.complaints[0].contains("401 bad key"),
+            "{report:?}"
+        );
         let report = read(&[json!({ "id": 3, "result": { "stopReason": "max_turn_requests" } })]);
         assert_eq!(report.error_kind.as_deref(), Some("max_turn_requests"));
     }

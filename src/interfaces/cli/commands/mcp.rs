@@ -147,6 +147,9 @@ fn child_words(global: &GlobalArgs, settings: &Settings) -> Vec<String> {
     if let Some(config) = &global.config {
         words.extend(["--config".to_owned(), config.display().to_string()]);
     }
+    if let Some(otlp) = &global.otlp {
+        words.extend(["--otlp".to_owned(), otlp.clone()]);
+    }
     for pair in &global.set {
         words.extend(["--set".to_owned(), pair.clone()]);
     }

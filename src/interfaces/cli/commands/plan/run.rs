@@ -299,7 +299,10 @@ fn watched(
     all.extend(option("--runs-dir", Some(home)));
     all.extend(option("--root", context.global.root.as_deref()));
     all.extend(option("--config", context.global.config.as_deref()));
-    all.extend(option("--otlp", context.global.otlp.as_deref().map(Path::new)));
+    all.extend(option(
+        "--otlp",
+        context.global.otlp.as_deref().map(Path::new),
+    ));
     for pair in &context.global.set {
         all.extend(["--set".to_owned(), pair.clone()]);
     }
