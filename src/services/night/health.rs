@@ -291,6 +291,7 @@ impl AgentQuestion<'_> {
             directory: self.place.top.to_string_lossy().into_owned(),
             prompt: prompt.to_owned(),
             model: self.agent.model.clone(),
+            is_walled: self.walled,
             resume: None,
         };
         let judge = AcpJudge {

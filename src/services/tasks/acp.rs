@@ -269,6 +269,7 @@ impl SessionState<'_> {
             directory: place.top.to_string_lossy().into_owned(),
             prompt,
             model: agent.model.clone(),
+            is_walled: self.is_walled(),
             resume: None,
         };
         let judge = AcpJudge {

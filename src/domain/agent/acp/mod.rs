@@ -24,6 +24,8 @@ pub struct AcpTerms {
     pub prompt: String,
     /// The model it shall use; its own choice if absent.
     pub model: Option<String>,
+    /// A proved wall stands around it.
+    pub is_walled: bool,
     /// A session of the same agent that was interrupted.
     pub resume: Option<String>,
 }
@@ -354,8 +356,8 @@ impl AcpClient {
             let mut ids = modes.into_iter().flatten();
             ids.any(|mode| mode["id"] == **wanted)
         };
-        let asking = permission::ASKING_MODES.iter().find(has);
-        if let Some(mode) = asking.filter(|mode| result["modes"]["currentModeId"] != ***mode) {
+        let best = permission::modes(self.terms.is_walled).iter().find(has);
+        if let Some(mode) = best.filter(|mode| result["modes"]["currentModeId"] != ***mode) {
             let params = json!({ "sessionId": session, "modeId": mode });
             send.push(self.request(Asked::Setting, "session/set_mode", params));
         }
@@ -412,6 +414,7 @@ mod tests {
             directory: "/room/tree".into(),
             prompt: "do it".into(),
             model: Some("m".into()),
+            is_walled: false,
             resume: resume.map(str::to_owned),
         })
     }

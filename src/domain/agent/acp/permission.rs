@@ -11,8 +11,15 @@ use crate::domain::{
     policy::{Policy, PolicyContext},
 };
 
-/// Modes in which known agents ask before they act, the best first.
-pub(super) const ASKING_MODES: [&str; 3] = ["default", "read-only", "ask"];
+/// Returns modes in which known agents ask before they act, the best first. The asking modes of Codex start every command
+/// in a sandbox of its own, which cannot be made behind a wall; there the wall is what confines it.
+pub(super) const fn modes(is_walled: bool) -> &'static [&'static str] {
+    if is_walled {
+        &["default", "ask", "agent-full-access"]
+    } else {
+        &["default", "ask", "workspace-write", "read-only"]
+    }
+}
 
 /// A request for permission.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
