@@ -6,7 +6,7 @@ use super::{
 use crate::domain::{
     command::Command,
     job::{
-        event::{EventKind, RunLogEvent},
+        event::{EventKind, RunLogEvent, RunSettingsRecord},
         outcome::{RunOutcome, StepPhase},
     },
     model::{ModelReply, ModelRole},
@@ -20,8 +20,6 @@ pub struct JobTelemetry {
     open: OpenSpans,
     /// `provider:model` of draft, review and final.
     models: [String; 3],
-    job: u32,
-    step: u32,
     commands: Vec<Command>,
 }
 
@@ -32,42 +30,9 @@ impl JobTelemetry {
     pub fn event(&mut self, event: &RunLogEvent) -> Vec<TelemetryRecord> {
         let at = event.at.timestamp_millis();
         match &event.event {
-            EventKind::RunStarted { facts } => {
-                self.models.clone_from(&facts.models);
-                let attributes: Attributes = vec![
-                    ("tos.run.id", event.run.as_str().into()),
-                    ("tos.run.mode", facts.mode.as_str().into()),
-                    ("tos.job.name", facts.job_name.as_str().into()),
-                ];
-                vec![
-                    self.open
-                        .start([RUN, ""], "run".into(), false, at, attributes),
-                ]
-            }
-            EventKind::JobStarted { job } => {
-                self.job = *job;
-                let attributes = vec![("tos.job.index", (*job).into())];
-                vec![
-                    self.open
-                        .start(["job", RUN], format!("job {job}"), false, at, attributes),
-                ]
-            }
-            EventKind::StepStarted { step, .. } => {
-                self.step = *step;
-                let attributes = vec![("tos.step.number", (*step).into())];
-                let parent = if self.open.0.contains_key("job") {
-                    "job"
-                } else {
-                    RUN
-                };
-                vec![self.open.start(
-                    ["step", parent],
-                    format!("step {step}"),
-                    false,
-                    at,
-                    attributes,
-                )]
-            }
+            EventKind::RunStarted { facts } => vec![self.run_started(facts, &event.run, at)],
+            EventKind::JobStarted { job } => vec![self.job_started(*job, at)],
+            EventKind::StepStarted { step, .. } => vec![self.step_started(*step, at)],
             EventKind::QueryStarted { role, attempt, .. } => vec![self.asked(*role, *attempt, at)],
             EventKind::QueryAnswered { role, reply, cost } => {
                 self.answered(*role, reply, *cost, at)
@@ -112,6 +77,31 @@ impl JobTelemetry {
             | EventKind::Recorded { .. }
             | EventKind::Parked { .. } => Vec::new(),
         }
+    }
+
+    fn run_started(&mut self, facts: &RunSettingsRecord, run: &str, at: Millis) -> TelemetryRecord {
+        self.models.clone_from(&facts.models);
+        let attributes: Attributes = vec![
+            ("tos.run.id", run.into()),
+            ("tos.run.mode", facts.mode.as_str().into()),
+            ("tos.job.name", facts.job_name.as_str().into()),
+        ];
+        self.open
+            .start([RUN, ""], "run".into(), false, at, attributes)
+    }
+
+    fn job_started(&mut self, job: u32, at: Millis) -> TelemetryRecord {
+        let attributes = vec![("tos.job.index", job.into())];
+        self.open
+            .start(["job", RUN], format!("job {job}"), false, at, attributes)
+    }
+
+    fn step_started(&mut self, step: u32, at: Millis) -> TelemetryRecord {
+        let attributes = vec![("tos.step.number", step.into())];
+        let has_job = self.open.0.contains_key("job");
+        let keys = ["step", if has_job { "job" } else { RUN }];
+        self.open
+            .start(keys, format!("step {step}"), false, at, attributes)
     }
 
     fn model_of(&self, role: ModelRole) -> (&str, &str) {

@@ -88,7 +88,7 @@ impl SessionTelemetry {
         attributes.extend(of.iter().skip(1).cloned());
         let dollars = data["micro_usd"].as_f64().map(|micro| micro / 1_000_000.0);
         attributes.extend(dollars.map(|dollars| ("tos.cost_usd", dollars.into())));
-        let is_well = data["exit"]["code"] == 0;
+        let is_well = data.pointer("/exit/code").is_some_and(|code| *code == 0);
         let error = (!is_well).then(|| data["exit"].to_string());
         let Some((ended, seconds)) = self
             .open

@@ -133,7 +133,7 @@ impl AcpClient {
             "clientCapabilities": { "fs": { "readTextFile": false, "writeTextFile": false }, "terminal": false },
             "clientInfo": { "name": "tos", "version": env!("CARGO_PKG_VERSION") },
         });
-        let send = vec![self.request(Asked::Initialize, "initialize", hello)];
+        let send = vec![self.request(Asked::Initialize, "initialize", &hello)];
         AcpReaction {
             send,
             ..AcpReaction::default()
@@ -188,7 +188,7 @@ impl AcpClient {
         }
     }
 
-    fn request(&mut self, asked: Asked, method: &str, params: Value) -> Value {
+    fn request(&mut self, asked: Asked, method: &str, params: &Value) -> Value {
         self.next += 1;
         self.open.insert(self.next, asked);
         json!({ "jsonrpc": "2.0", "id": self.next, "method": method, "params": params })
@@ -237,7 +237,7 @@ impl AcpClient {
     }
 
     fn updated(&mut self, message: &Value) -> AcpReaction {
-        let update = &message["params"]["update"];
+        let update = at(message, "params/update");
         let word = |key: &str| update[key].as_str().unwrap_or_default().to_owned();
         let mut reaction = AcpReaction::default();
         if !matches!(
@@ -294,12 +294,11 @@ impl AcpClient {
             Asked::Setting | Asked::Model => self.prompt_once(&mut reaction),
             _ if failed => reaction.is_over = true,
             Asked::Initialize => {
-                self.can_load = result["agentCapabilities"]["loadSession"] == true;
+                self.can_load = *at(result, "agentCapabilities/loadSession") == true;
                 let info = &result["agentInfo"];
                 let text = |key: &str| info[key].as_str().unwrap_or_default().to_owned();
-                self.agent = format!("{} {}", text("name"), text("version"))
-                    .trim()
-                    .to_owned();
+                let named = format!("{} {}", text("name"), text("version"));
+                named.trim().clone_into(&mut self.agent);
                 let next = self.open_session();
                 reaction.send.push(next);
             }
@@ -339,30 +338,30 @@ impl AcpClient {
             return self.new_session();
         };
         let params = json!({ "sessionId": session, "cwd": self.terms.directory, "mcpServers": [] });
-        self.request(Asked::Load, "session/load", params)
+        self.request(Asked::Load, "session/load", &params)
     }
 
     fn new_session(&mut self) -> Value {
         let params = json!({ "cwd": self.terms.directory, "mcpServers": [] });
-        self.request(Asked::New, "session/new", params)
+        self.request(Asked::New, "session/new", &params)
     }
 
     /// Returns requests that make the agent ask before it acts, and choose the model.
     fn settings(&mut self, result: &Value) -> Vec<Value> {
         let session = self.session.clone().unwrap_or_default();
         let mut send = Vec::new();
-        let modes = result["modes"]["availableModes"].as_array();
+        let modes = at(result, "modes/availableModes").as_array();
         let has = |wanted: &&&str| {
             let mut ids = modes.into_iter().flatten();
             ids.any(|mode| mode["id"] == **wanted)
         };
         let best = permission::modes(self.terms.is_walled).iter().find(has);
-        if let Some(mode) = best.filter(|mode| result["modes"]["currentModeId"] != ***mode) {
+        if let Some(mode) = best.filter(|mode| *at(result, "modes/currentModeId") != ***mode) {
             let params = json!({ "sessionId": session, "modeId": mode });
-            send.push(self.request(Asked::Setting, "session/set_mode", params));
+            send.push(self.request(Asked::Setting, "session/set_mode", &params));
         }
         if let Some(model) = self.terms.model.clone() {
-            let offered = result["models"]["availableModels"].as_array();
+            let offered = at(result, "models/availableModels").as_array();
             let offered = offered.into_iter().flatten();
             self.models = offered
                 .filter_map(|model| model["modelId"].as_str())
@@ -382,7 +381,7 @@ impl AcpClient {
                     json!({ "sessionId": session, "modelId": model }),
                 ),
             };
-            send.push(self.request(Asked::Model, method, params));
+            send.push(self.request(Asked::Model, method, &params));
         }
         send
     }
@@ -400,9 +399,15 @@ impl AcpClient {
         };
         let params =
             json!({ "sessionId": self.session, "prompt": [{ "type": "text", "text": prompt }] });
-        let request = self.request(Asked::Prompt, "session/prompt", params);
+        let request = self.request(Asked::Prompt, "session/prompt", &params);
         reaction.send.push(request);
     }
+}
+
+/// Returns what lies at a path of keys, or null.
+fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
+    let found = path.split('/').try_fold(value, |value, key| value.get(key));
+    found.unwrap_or(&Value::Null)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::at;
 use crate::domain::{
     command::{Command, CommandKind},
     policy::{Policy, PolicyContext},
@@ -51,9 +52,9 @@ impl PermissionRequest {
         }
         let input = call["rawInput"].clone();
         for key in ["file_path", "filePath", "path", "notebook_path"] {
-            paths.extend(input[key].as_str().map(PathBuf::from));
+            paths.extend(at(&input, key).as_str().map(PathBuf::from));
         }
-        let changes = input["changes"].as_object();
+        let changes = at(&input, "changes").as_object();
         paths.extend(
             changes
                 .into_iter()
@@ -103,7 +104,7 @@ impl PermissionRequest {
             code: code.to_owned(),
             argv: Vec::new(),
         };
-        let named = ["command", "cmd"].iter().map(|key| &self.input[*key]);
+        let named = ["command", "cmd"].iter().map(|key| at(&self.input, key));
         for value in named {
             if let Some(text) = value.as_str() {
                 return Some(bash(text));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::at;
 use crate::domain::{
     agent::transcript::{Transcript, bounded, micro},
     model::TokenUsage,
@@ -11,7 +12,7 @@ impl Transcript {
     /// Reads one message of the agent.
     pub(in crate::domain::agent) fn acp(&mut self, message: &Value) {
         if message["method"] == "session/update" {
-            return self.acp_update(&message["params"]["update"]);
+            return self.acp_update(at(message, "params/update"));
         }
         if message.get("method").is_some() {
             return;
@@ -40,7 +41,7 @@ impl Transcript {
         let word = |key: &str| update[key].as_str().unwrap_or_default();
         match word("sessionUpdate") {
             "agent_message_chunk" => {
-                let text = update["content"]["text"].as_str().unwrap_or_default();
+                let text = at(update, "content/text").as_str().unwrap_or_default();
                 self.report.reply = bounded(&format!("{}{text}", self.report.reply));
             }
             "tool_call" => {
@@ -64,9 +65,11 @@ impl Transcript {
                     self.report.reply.clear();
                 }
             }
-            "usage_update" if matches!(update["cost"]["currency"].as_str(), None | Some("USD")) => {
+            "usage_update"
+                if matches!(at(update, "cost/currency").as_str(), None | Some("USD")) =>
+            {
                 // It is the sum of the session so far.
-                let cost = update["cost"]["amount"].as_f64().map(micro);
+                let cost = at(update, "cost/amount").as_f64().map(micro);
                 self.report.micro_usd = cost.filter(|cost| *cost > 0).or(self.report.micro_usd);
             }
             _ => {}
@@ -113,7 +116,7 @@ fn usage(result: &Value) -> Option<TokenUsage> {
             estimated: false,
         });
     }
-    let count = &result["_meta"]["quota"]["token_count"];
+    let count = at(result, "_meta/quota/token_count");
     Some(TokenUsage {
         input: count["input_tokens"].as_u64()?,
         output: count["output_tokens"].as_u64()?,
