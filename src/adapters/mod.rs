@@ -31,6 +31,7 @@ pub mod self_process;
 pub mod service_token;
 pub mod signals;
 pub mod state_folder;
+pub mod telemetry;
 pub mod temporary;
 pub mod terminal;
 pub mod validate;

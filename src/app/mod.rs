@@ -92,7 +92,11 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let context = context::AppContext::new(environment, &given);
     context.trace(cli.global.verbose);
     let printer = Printer::new(&cli.global, context.forbids_colour(), context.is_dumb());
-    ExitCode::from(cli::run(&cli, &context, &printer).code())
+    let exit = cli::run(&cli, &context, &printer);
+    if let Some(lost) = context.finish_telemetry() {
+        printer.alert(&format!("warning: {lost}"));
+    }
+    ExitCode::from(exit.code())
 }
 
 /// A link of the name `tos-shell` is a shell: agents take the path of a program for theirs, and no options of it.

@@ -18,8 +18,8 @@ fn work(bench: &Bench, agent: Agent, words: &[&str], prompt: &str) -> String {
     let (mut command, place) = (Command::new("sh"), bench.server.place());
     let tos = program().display().to_string();
     let arguments: Vec<&str> = ["mcp"].iter().chain(words).copied().collect();
-    let line = match agent {
-        Agent::Claude => {
+    let line = if agent == Agent::Claude {
+        {
             let file = bench.folder().join("mcp.json");
             let servers = json!({ "mcpServers": { "tos": { "command": tos, "args": arguments } } });
             fs::write(&file, servers.to_string()).unwrap();
@@ -29,7 +29,8 @@ fn work(bench: &Bench, agent: Agent, words: &[&str], prompt: &str) -> String {
                 file.display()
             )
         }
-        Agent::Codex => {
+    } else {
+        {
             let provider = format!(
                 "model_providers.mock={{name=\"mock\",base_url=\"http://{place}/v1\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}}"
             );
@@ -71,7 +72,7 @@ fn work(bench: &Bench, agent: Agent, words: &[&str], prompt: &str) -> String {
 fn call(agent: Agent, tool: &str, arguments: &serde_json::Value) -> String {
     let space = match agent {
         Agent::Claude => "mcp__tos__",
-        Agent::Codex => "mcp__tos.",
+        _ => "mcp__tos.",
     };
     format!("CALL: {space}{tool} {arguments}")
 }

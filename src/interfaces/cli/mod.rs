@@ -13,6 +13,7 @@ pub mod guard_services;
 mod overview;
 pub mod services;
 pub mod task_services;
+mod telemetry;
 mod words;
 
 use std::{borrow::Cow, ffi::OsString};
