@@ -199,7 +199,9 @@ impl Service {
     }
 
     pub(crate) fn add(&self, spec: Value) -> u64 {
-        self.ask("POST", "/tasks", &spec)["task"]["id"].as_u64().unwrap()
+        self.ask("POST", "/tasks", &spec)["task"]["id"]
+            .as_u64()
+            .unwrap()
     }
 
     /// Says yes to whatever is asked.
@@ -238,9 +240,7 @@ impl Service {
         let mut seen = String::new();
         for _ in 0..PATIENCE {
             self.allow();
-            seen = self
-                .ask("GET", &format!("/tasks/{task}"), &Value::Null)["why"]
-                .to_string();
+            seen = self.ask("GET", &format!("/tasks/{task}"), &Value::Null)["why"].to_string();
             if seen.contains(wanted) {
                 return seen;
             }

@@ -154,8 +154,9 @@ pub fn main(
             configured(&handle, settings).await?;
             let (end, over) = watch::channel(());
             let servers = listeners.into_iter();
-            let servers: Result<Vec<_>, String> =
-                servers.map(|listener| api(listener, &access, &over)).collect();
+            let servers: Result<Vec<_>, String> = servers
+                .map(|listener| api(listener, &access, &over))
+                .collect();
             let servers = servers?;
             drop((access, over));
             let ended = board::run(handle, effects, context, stop, drain).await;
@@ -255,7 +256,10 @@ fn circumstances(
             )));
         }
     }
-    let hosts: Vec<String> = agents.iter().flat_map(|agent| agent.required_hosts()).collect();
+    let hosts: Vec<String> = agents
+        .iter()
+        .flat_map(|agent| agent.required_hosts())
+        .collect();
     let confined = task::confined_for(&hosts, config.list.sandbox, task_services, services)?;
     if config.list.sandbox == SandboxDemand::Require && confined.backend == "none" {
         return Err(task::refused(
