@@ -342,6 +342,7 @@ fn run(
         token: format!("exec/{}", std::process::id()),
         streams: CommandStreams {
             input_file: None,
+            input: None,
             reader: Some(reader),
         },
     };
