@@ -91,7 +91,7 @@ impl Client {
         );
         let hello = client.ask(
             "initialize",
-            json!({ "protocolVersion": "2025-06-18", "capabilities": can, "clientInfo": { "name": "test", "version": "1" } }),
+            &json!({ "protocolVersion": "2025-06-18", "capabilities": can, "clientInfo": { "name": "test", "version": "1" } }),
         );
         assert_eq!(hello["result"]["serverInfo"]["name"], "tos", "{hello}");
         client.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
@@ -104,7 +104,7 @@ impl Client {
         input.flush().unwrap();
     }
 
-    pub(crate) fn send_request(&mut self, method: &str, params: Value) -> u64 {
+    pub(crate) fn send_request(&mut self, method: &str, params: &Value) -> u64 {
         self.next += 1;
         let id = self.next;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// Sends a request and waits for its answer; questions of the server are answered meanwhile.
-    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
         let id = self.send_request(method, params);
         self.answer_to(id)
     }
@@ -141,7 +141,7 @@ impl Client {
     pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> (String, bool) {
         let answer = self.ask(
             "tools/call",
-            json!({ "name": tool, "arguments": arguments }),
+            &json!({ "name": tool, "arguments": arguments }),
         );
         let result = &answer["result"];
         let text = result["content"][0]["text"].as_str();

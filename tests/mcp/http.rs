@@ -1,6 +1,7 @@
 //! The same server over HTTP: who gets in.
 
 use std::{
+    fmt::Write as _,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Stdio},
@@ -47,12 +48,12 @@ impl Server {
                         Accept: application/json, text/event-stream\r\n"
                 .to_owned();
         if !headers.iter().any(|(name, _)| *name == "Host") {
-            text.push_str(&format!("Host: {}\r\n", self.address));
+            write!(text, "Host: {}\r\n", self.address).unwrap();
         }
         for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
-        text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        write!(text, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

@@ -13,7 +13,7 @@ use crate::{
 fn a_client_is_told_nine_tools_and_what_it_may_read() {
     let project = Project::new();
     let mut client = Client::start(&project, &[], None);
-    let tools = client.ask("tools/list", json!({}));
+    let tools = client.ask("tools/list", &json!({}));
     let names: Vec<&str> = tools["result"]["tools"]
         .as_array()
         .unwrap()
@@ -34,11 +34,11 @@ fn a_client_is_told_nine_tools_and_what_it_may_read() {
             "task_status"
         ]
     );
-    let read = client.ask("resources/list", json!({}));
+    let read = client.ask("resources/list", &json!({}));
     assert_eq!(read["result"]["resources"].as_array().unwrap().len(), 4);
     let unknown = client.ask(
         "resources/read",
-        json!({ "uri": "tos://commands/../../etc/passwd" }),
+        &json!({ "uri": "tos://commands/../../etc/passwd" }),
     );
     assert!(
         unknown["error"]["message"]
@@ -47,7 +47,7 @@ fn a_client_is_told_nine_tools_and_what_it_may_read() {
             .contains("no resource"),
         "{unknown}"
     );
-    let odd = client.ask("frobnicate", json!({}));
+    let odd = client.ask("frobnicate", &json!({}));
     assert_eq!(odd["error"]["code"], -32601, "{odd}");
     assert_eq!(client.leave(), Some(0));
 }
@@ -69,7 +69,7 @@ fn a_command_is_judged_runs_in_the_project_and_its_output_can_be_read() {
     assert!(failed && text.starts_with("exit code 7"), "{text}");
     let output = client.ask(
         "resources/read",
-        json!({ "uri": "tos://commands/1/stdout" }),
+        &json!({ "uri": "tos://commands/1/stdout" }),
     );
     assert_eq!(output["result"]["contents"][0]["text"], "one\n", "{output}");
     fs::create_dir(project.root.join("sub")).unwrap();
@@ -111,7 +111,7 @@ fn a_client_cannot_widen_its_rights() {
     let mut client = Client::start(&project, &[], None);
     let odd = client.ask(
         "tools/call",
-        json!({ "name": "run_command", "arguments": { "command": "true", "set": "sandbox.level=off" } }),
+        &json!({ "name": "run_command", "arguments": { "command": "true", "set": "sandbox.level=off" } }),
     );
     assert!(
         odd["error"]["message"]
@@ -165,7 +165,7 @@ fn a_cancelled_call_and_a_client_that_leaves_end_what_runs() {
         let arguments = json!({ "command": command });
         let id = client.send_request(
             "tools/call",
-            json!({ "name": "run_command", "arguments": arguments }),
+            &json!({ "name": "run_command", "arguments": arguments }),
         );
         wait_for(&project.root.join(format!("begun-{seconds}")));
         id
@@ -235,7 +235,7 @@ fn a_plan_runs_in_the_background_judged_and_is_asked_for() {
     assert!(standing.to_string().contains("policy"), "{standing}");
     let report = client.ask(
         "resources/read",
-        json!({ "uri": format!("tos://plans/{run}/logs") }),
+        &json!({ "uri": format!("tos://plans/{run}/logs") }),
     );
     assert!(
         report["result"]["contents"][0]["text"].is_string(),
@@ -286,7 +286,7 @@ fn roots_of_the_client_are_honoured_and_followed_when_they_change() {
         failed && text.contains("/somewhere/else") && text.contains("--root"),
         "{text}"
     );
-    let refused = client.ask("resources/read", json!({ "uri": "tos://plans" }));
+    let refused = client.ask("resources/read", &json!({ "uri": "tos://plans" }));
     assert!(refused["error"].is_object(), "{refused}");
     assert!(!project.root.join("made").exists());
     client.roots = vec![here];
@@ -307,7 +307,7 @@ fn a_question_waits_for_a_person_where_that_was_asked_for() {
     let arguments = json!({ "command": "make --version; touch made" });
     let id = client.send_request(
         "tools/call",
-        json!({ "name": "run_command", "arguments": arguments }),
+        &json!({ "name": "run_command", "arguments": arguments }),
     );
     let mut open = Value::Null;
     until(|| {

@@ -66,7 +66,7 @@ fn without_dots(path: &Path) -> PathBuf {
         match part {
             Component::ParentDir => drop(plain.pop()),
             Component::CurDir => {}
-            part => plain.push(part),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
         }
     }
     plain

@@ -21,7 +21,10 @@ use crate::{
         policy::{Decision, Policy, PolicyVerdict},
         process::{CommandResult, ExitStatus},
     },
-    interfaces::cli::{command_services::CommandServices, exit::CliError},
+    interfaces::{
+        cli::{command_services::CommandServices, exit::CliError},
+        report::plan::push,
+    },
     ports::runner::{CommandRequest, CommandStreams},
 };
 
@@ -230,19 +233,20 @@ fn told(ended: &CommandResult) -> String {
     };
     let mut text = format!("{how} ({} ms)", ended.elapsed_ms);
     if ended.leftovers > 0 {
-        text.push_str(&format!(
-            "; {} processes it left were ended",
-            ended.leftovers
-        ));
+        push(
+            &mut text,
+            format_args!("; {} processes it left were ended", ended.leftovers),
+        );
     }
     text.push('\n');
     for (name, stream) in [("stdout", &ended.stdout), ("stderr", &ended.stderr)] {
         let shown = stream.text();
         if !shown.is_empty() {
-            text.push_str(&format!("--- {name}\n{}\n", shown.trim_end_matches('\n')));
+            let shown = shown.trim_end_matches('\n');
+            push(&mut text, format_args!("--- {name}\n{shown}\n"));
         }
         if let Some(file) = stream.file.as_ref().filter(|_| stream.omitted > 0) {
-            text.push_str(&format!("(all of it: {file})\n"));
+            push(&mut text, format_args!("(all of it: {file})\n"));
         }
     }
     text

@@ -62,7 +62,7 @@ impl Workbench {
         let words = words.chain(["plan", "run", "--enforce", "-q"].map(str::to_owned));
         let words = words
             .chain([format!("--workdir={root}")])
-            .chain(self.runs_dir());
+            .chain([self.runs_dir()]);
         let words: Vec<String> = words.chain(options).chain([file]).collect();
         let tos = Arc::clone(&self.services.tos);
         let begun = tokio::task::spawn_blocking(move || begin(tos.as_ref(), &words)).await;
@@ -73,14 +73,14 @@ impl Workbench {
     pub(super) async fn plan_status(&self, run: Option<&str>) -> ToolOutcome {
         let run = named("run", run.unwrap_or("latest"))?;
         let words = ["plan", "status", run].map(str::to_owned);
-        self.child(words.into_iter().chain(self.runs_dir()).collect())
+        self.child(words.into_iter().chain([self.runs_dir()]).collect())
             .await
     }
 
     /// Runs of the root lie below it, wherever the server was started.
-    pub(super) fn runs_dir(&self) -> Option<String> {
+    pub(super) fn runs_dir(&self) -> String {
         let home = self.settings.root.join(".tos");
-        Some(format!("--runs-dir={}", home.display()))
+        format!("--runs-dir={}", home.display())
     }
 }
 

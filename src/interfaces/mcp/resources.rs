@@ -73,7 +73,7 @@ impl Workbench {
             ["plans"] => ["plan", "list"]
                 .map(str::to_owned)
                 .into_iter()
-                .chain(self.runs_dir())
+                .chain([self.runs_dir()])
                 .collect(),
             ["ledger"] => ["ledger", "show", "--last=50"].map(str::to_owned).to_vec(),
             ["summary"] => {
@@ -85,7 +85,7 @@ impl Workbench {
             ["plans", run, what @ ("report" | "logs")] => {
                 let run = named("run", run)?;
                 let words = ["plan", what, run].map(str::to_owned);
-                words.into_iter().chain(self.runs_dir()).collect()
+                words.into_iter().chain([self.runs_dir()]).collect()
             }
             ["commands", number, stream @ ("stdout" | "stderr")] => {
                 let Ok(number) = number.parse::<u32>() else {

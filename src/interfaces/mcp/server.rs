@@ -28,8 +28,8 @@ const ROOTS: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct McpServer {
     bench: Arc<Workbench>,
-    /// Why nothing may be done for this client, once its roots are known; forgotten when they change.
-    outside: Arc<Mutex<Option<Option<String>>>>,
+    /// Whether anything may be done for this client, once its roots are known; forgotten when they change.
+    permitted: Arc<Mutex<Option<Result<(), String>>>>,
 }
 
 impl McpServer {
@@ -37,37 +37,35 @@ impl McpServer {
     pub fn new(bench: Arc<Workbench>) -> Self {
         Self {
             bench,
-            outside: Arc::default(),
+            permitted: Arc::default(),
         }
     }
 
-    /// Returns why nothing may be done for this client. One that has no roots gets the root of the server.
-    async fn refusal(&self, context: &RequestContext<RoleServer>) -> Option<String> {
+    /// Returns whether anything may be done for this client. One that has no roots gets the root of the server.
+    async fn permitted(&self, context: &RequestContext<RoleServer>) -> Result<(), String> {
         let has_roots = context
             .client_capabilities()
             .is_some_and(|known| known.roots.is_some());
         if !has_roots {
-            return None;
+            return Ok(());
         }
-        let mut known = self.outside.lock().await;
+        let mut known = self.permitted.lock().await;
         if let Some(known) = &*known {
             return known.clone();
         }
-        let roots = match roots(&context.peer).await {
-            Ok(roots) => roots,
-            Err(why) => return Some(format!("the client did not name its roots: {why}")),
-        };
+        let roots = roots(&context.peer)
+            .await
+            .map_err(|why| format!("the client did not name its roots: {why}"))?;
         let view = self.bench.services.world.eyes.as_ref();
-        let roots: Vec<PathBuf> = roots
-            .into_iter()
-            .map(|folder| {
-                let real = view.and_then(|view| view.real_path(&folder));
-                real.unwrap_or(folder)
-            })
-            .collect();
+        let real = |folder: PathBuf| {
+            let real = view.and_then(|view| view.real_path(&folder));
+            real.unwrap_or(folder)
+        };
+        let roots: Vec<PathBuf> = roots.into_iter().map(real).collect();
         let outside = mcp::outside(&self.bench.settings.root, &roots);
-        *known = Some(outside.clone());
-        outside
+        let permitted = outside.map_or(Ok(()), Err);
+        *known = Some(permitted.clone());
+        permitted
     }
 
     async fn call(&self, call: ToolCall) -> ToolOutcome {
@@ -120,13 +118,14 @@ impl ServerHandler for McpServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let call = tools::read(&request.name, request.arguments)
             .map_err(|error| ErrorData::invalid_params(error, None))?;
-        let outcome = match self.refusal(&context).await {
-            Some(why) => Err(why),
-            // Dropping the call ends everything it started.
-            None => tokio::select! {
-                () = context.ct.cancelled() => Err("cancelled by the client".to_owned()),
-                outcome = self.call(call) => outcome,
-            },
+        let permitted_call = async {
+            self.permitted(&context).await?;
+            self.call(call).await
+        };
+        // Dropping the call ends everything it started.
+        let outcome = tokio::select! {
+            () = context.ct.cancelled() => Err("cancelled by the client".to_owned()),
+            outcome = permitted_call => outcome,
         };
         let text = |text: String| vec![ContentBlock::text(text)];
         Ok(match outcome {
@@ -159,9 +158,9 @@ impl ServerHandler for McpServer {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        if let Some(why) = self.refusal(&context).await {
-            return Err(ErrorData::invalid_params(why, None));
-        }
+        self.permitted(&context)
+            .await
+            .map_err(|why| ErrorData::invalid_params(why, None))?;
         let read = self.bench.resource(&request.uri).await;
         let text = read.map_err(|why| ErrorData::internal_error(why, None))?;
         let missing = || format!("there is no resource {}", request.uri);
@@ -171,7 +170,7 @@ impl ServerHandler for McpServer {
     }
 
     async fn on_roots_list_changed(&self, _context: NotificationContext<RoleServer>) {
-        *self.outside.lock().await = None;
+        *self.permitted.lock().await = None;
     }
 }
 

@@ -121,9 +121,21 @@ pub(super) fn read(name: &str, arguments: Option<JsonObject>) -> Result<ToolCall
 
 /// Returns the tools.
 pub(super) fn all() -> Vec<Tool> {
+    let mut tools = for_commands();
+    tools.extend(for_plans_and_tasks());
+    tools
+}
+
+fn text(about: &str) -> Value {
+    json!({ "type": "string", "description": about })
+}
+
+fn texts(about: &str) -> Value {
+    json!({ "type": "array", "items": { "type": "string" }, "description": about })
+}
+
+fn for_commands() -> Vec<Tool> {
     let kind = json!({ "type": "string", "enum": ["bash", "sh"], "description": "The shell; bash unless said otherwise." });
-    let text = |about: &str| json!({ "type": "string", "description": about });
-    let texts = |about: &str| json!({ "type": "array", "items": { "type": "string" }, "description": about });
     vec![
         tool(
             "run_command",
@@ -176,6 +188,11 @@ pub(super) fn all() -> Vec<Tool> {
             &["command"],
             read_only(),
         ),
+    ]
+}
+
+fn for_plans_and_tasks() -> Vec<Tool> {
+    vec![
         tool(
             "plan_run",
             "Start a plan (a YAML file of the project: a graph of commands) in the background; every task is judged and confined. \

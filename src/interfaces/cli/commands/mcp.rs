@@ -135,7 +135,10 @@ fn new_token() -> Result<String, rustix::io::Errno> {
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
     }
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect())
 }
 
 /// Returns the options that children get: those of the person, with the root as it was understood.
@@ -143,6 +146,9 @@ fn child_words(global: &GlobalArgs, settings: &Settings) -> Vec<String> {
     let mut words = vec!["--root".to_owned(), settings.root.display().to_string()];
     if let Some(config) = &global.config {
         words.extend(["--config".to_owned(), config.display().to_string()]);
+    }
+    if let Some(otlp) = &global.otlp {
+        words.extend(["--otlp".to_owned(), otlp.clone()]);
     }
     for pair in &global.set {
         words.extend(["--set".to_owned(), pair.clone()]);
