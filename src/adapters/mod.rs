@@ -27,6 +27,7 @@ pub mod schedules;
 pub mod self_process;
 pub mod signals;
 pub mod state_folder;
+pub mod telemetry;
 pub mod temporary;
 pub mod terminal;
 pub mod validate;

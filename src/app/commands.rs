@@ -4,17 +4,42 @@ use std::sync::Arc;
 
 use super::{adapter_options, confinement};
 use crate::{
-    adapters::{clock::SystemClock, process, self_process::CurrentExecutable},
+    adapters::{
+        clock::SystemClock, process, self_process::CurrentExecutable, telemetry::OtlpTelemetry,
+    },
     app::context::{AppContext, run_id},
     config::Settings,
     domain::policy::PolicyContext,
     interfaces::cli::{
-        args::ApprovalMode,
+        args::{ApprovalMode, GlobalArgs},
         command_services::{CommandServiceFactory, CommandServices},
         exit::CliError,
         services::ServiceFactory,
     },
+    ports::telemetry::Telemetry,
 };
+
+/// Where the environment names a collector, for whoever asks for that.
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+impl AppContext {
+    fn exporter(&self, asked: &str) -> Result<Arc<dyn Telemetry>, CliError> {
+        let endpoint = if asked == "env" {
+            self.variable(ENDPOINT)
+                .ok_or_else(|| CliError::Usage(format!("`--otlp env`: {ENDPOINT} is not set")))?
+        } else {
+            asked.to_owned()
+        };
+        let built = OtlpTelemetry::new(&endpoint, self.redactor().clone());
+        let built = built.map_err(|why| CliError::Usage(format!("telemetry: {why}")))?;
+        Ok(Arc::new(built))
+    }
+
+    /// Delivers what is left, within a bounded time; returns what has to be said about it.
+    pub(super) fn finish_telemetry(&self) -> Option<String> {
+        self.telemetry.get()?.as_ref()?.finish()
+    }
+}
 
 impl CommandServiceFactory for AppContext {
     fn command_services(
@@ -40,5 +65,17 @@ impl CommandServiceFactory for AppContext {
             notice: confinement::notice(&report),
             tos: Arc::new(CurrentExecutable),
         })
+    }
+
+    fn telemetry(&self, global: &GlobalArgs) -> Result<Option<Arc<dyn Telemetry>>, CliError> {
+        if let Some(known) = self.telemetry.get() {
+            return Ok(known.clone());
+        }
+        let asked = match &global.otlp {
+            Some(flag) => Some(flag.clone()),
+            None => self.settings(global)?.telemetry,
+        };
+        let built = asked.map(|asked| self.exporter(&asked)).transpose()?;
+        Ok(self.telemetry.get_or_init(|| built).clone())
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         redaction::Redactor,
     },
     interfaces::cli::{args, exit::CliError, services::ServiceFactory},
-    ports::{approvals::Approvals, clock::Clock, model::Model},
+    ports::{approvals::Approvals, clock::Clock, model::Model, telemetry::Telemetry},
 };
 
 /// Everything that is the same for the whole process.
@@ -31,6 +31,8 @@ pub(super) struct AppContext {
     /// The part of the environment that is text: configuration is read from nothing else.
     pub(super) texts: Vec<(String, String)>,
     pub(super) redactor: OnceCell<Redactor>,
+    /// What exports spans and metrics, once somebody asked; `None` inside = nobody wants it.
+    pub(super) telemetry: OnceCell<Option<Arc<dyn Telemetry>>>,
     /// What this process was asked to do, for whoever finds it at work.
     pub(super) command: String,
 }
@@ -47,6 +49,7 @@ impl AppContext {
             environment,
             texts,
             redactor: OnceCell::new(),
+            telemetry: OnceCell::new(),
             command: command_of(words),
         }
     }

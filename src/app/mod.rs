@@ -65,7 +65,11 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let context = context::AppContext::new(environment, &given);
     context.trace(cli.global.verbose);
     let printer = Printer::new(&cli.global, context.forbids_colour(), context.is_dumb());
-    ExitCode::from(cli::perform(&cli, &context, &printer).code())
+    let exit = cli::perform(&cli, &context, &printer);
+    if let Some(lost) = context.finish_telemetry() {
+        printer.alert(&format!("warning: {lost}"));
+    }
+    ExitCode::from(exit.code())
 }
 
 /// Returns help as it is printed: with its colours only on a terminal that may have some.

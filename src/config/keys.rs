@@ -218,6 +218,8 @@ const POLICY: &[ConfigKey] = &[
         "How much of the end of a command's output the step log keeps, in bytes."),
     ours("output.disk_cap_bytes", BYTES, KeyDefault::Json("67108864"), "1048576",
         "How much of one output stream is kept in `<logs_dir>/steps/step_NNN/`, in bytes."),
+    ours("telemetry.otlp", ValueShape::Text, KeyDefault::Absent, "\"http://127.0.0.1:4318\"",
+        "The OpenTelemetry collector that gets spans and metrics, as the base address of OTLP over HTTP; `env` = what `OTEL_EXPORTER_OTLP_ENDPOINT` names. Nothing is sent without it. See `docs/telemetry.md`."),
     ours("sandbox.level", ValueShape::Choice(&["auto", "off", "workspace", "read_only"]), KeyDefault::Json("\"auto\""), "\"workspace\"",
         "How commands are confined. `auto` = `workspace` where this machine can prove it, else `off`, and that is said; `workspace` and `read_only` refuse to run unproved."),
     ours("sandbox.allow_degraded", ValueShape::Bool, KeyDefault::Json("false"), "true",

@@ -49,7 +49,7 @@ const PRICE: &[Key] = &[
     ("cached_input_per_mtok", Shape::Amount, false),
 ];
 const KINDS: &[&str] = &[
-    "claude", "codex", "opencode", "gemini", "aider", "command", "job",
+    "claude", "codex", "opencode", "gemini", "aider", "acp", "command", "job",
 ];
 const AGENT: &[Key] = &[
     ("kind", Shape::Word(KINDS), true),

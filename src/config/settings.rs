@@ -39,6 +39,8 @@ pub struct Settings {
     pub archive_keep: u32,
     /// How commands are confined.
     pub sandbox: SandboxSettings,
+    /// The collector that gets spans and metrics; `env` = the one that the environment names.
+    pub telemetry: Option<String>,
     /// Whether test mode warns about experimental runs.
     pub experimental_warning: bool,
     /// Every value with the layer that gave it.

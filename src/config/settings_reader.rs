@@ -63,6 +63,7 @@ pub(crate) fn settings(input: SettingsInput<'_>) -> (Settings, Vec<ConfigFault>)
         environment_allow: maker.texts("environment.allow"),
         archive_keep: maker.count("archive_keep"),
         sandbox,
+        telemetry: maker.maybe_text("telemetry.otlp"),
         experimental_warning: maker.flag("s5_settings.experimental_warning"),
         warnings: [input.warnings, unknown_kinds(&allowed)].concat(),
         root: input.root.clone(),

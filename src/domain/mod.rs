@@ -24,6 +24,7 @@ pub mod sandbox;
 pub mod schedule;
 pub mod state_folder;
 pub mod tasks;
+pub mod telemetry;
 pub mod text;
 pub mod time;
 pub mod validate;

@@ -23,6 +23,7 @@ pub mod sandbox;
 pub mod schedules;
 pub mod self_process;
 pub mod store;
+pub mod telemetry;
 pub mod terminal;
 pub mod worktrees;
 

@@ -195,6 +195,10 @@ pub struct GlobalArgs {
     /// Set one key of the configuration, e.g. `--set max_steps=3`; may be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Send spans and metrics to this OpenTelemetry collector, e.g. `http://127.0.0.1:4318`; `env` takes the address from
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`
+    #[arg(long, global = true, value_name = "URL")]
+    pub otlp: Option<String>,
     /// Print one JSON document on stdout and everything else on stderr
     #[arg(long, global = true)]
     pub json: bool,

@@ -5,8 +5,14 @@ use std::{path::PathBuf, sync::Arc};
 use crate::{
     config::Settings,
     domain::policy::PolicyContext,
-    interfaces::cli::{args::ApprovalMode, exit::CliError},
-    ports::{approvals::Approvals, runner::CommandRunner, self_process::SelfProcess},
+    interfaces::cli::{
+        args::{ApprovalMode, GlobalArgs},
+        exit::CliError,
+    },
+    ports::{
+        approvals::Approvals, runner::CommandRunner, self_process::SelfProcess,
+        telemetry::Telemetry,
+    },
 };
 
 /// Builds what runs single commands.
@@ -17,6 +23,9 @@ pub trait CommandServiceFactory {
         settings: &Settings,
         who: ApprovalMode,
     ) -> Result<CommandServices, CliError>;
+
+    /// Returns what exports spans and metrics; `None` = nobody asked for it, and nothing of it is built.
+    fn telemetry(&self, global: &GlobalArgs) -> Result<Option<Arc<dyn Telemetry>>, CliError>;
 }
 
 /// What runs single commands.

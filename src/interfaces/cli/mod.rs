@@ -12,6 +12,7 @@ pub mod gate_services;
 mod overview;
 pub mod services;
 pub mod task_services;
+mod telemetry;
 mod words;
 
 use std::{borrow::Cow, ffi::OsString};

@@ -15,6 +15,7 @@ use crate::{
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
+            telemetry::job_exporter,
         },
         report::{
             Printer,
@@ -100,6 +101,7 @@ pub fn framed(
     } else if args.verify_only || is_done {
         verify_only(&settings, services, printer, store.as_ref(), frame)
     } else {
+        let services = (services, global);
         run(mode, args, &settings, services, printer, frame, &store)
     };
     // Who finds another tos at work leaves that one's summary alone.
@@ -132,7 +134,7 @@ fn run(
     mode: RunMode,
     args: &ModeArgs,
     settings: &Settings,
-    services: &dyn ServiceFactory,
+    (services, global): (&dyn ServiceFactory, &GlobalArgs),
     printer: &Printer,
     frame: &RunFrame,
     store: &std::sync::Arc<dyn Store>,
@@ -144,6 +146,7 @@ fn run(
         std::sync::Arc::clone(store),
     )?;
     let tellers = services.told_of(&settings.root)?;
+    let telemetry = services.telemetry(global)?;
     services.make_folders(settings)?;
     let lock = services.lock(settings, &format!("tos --mode {}", mode.as_str()))?;
     let warnings = tellers.warnings.iter().map(|why| format!("warning: {why}"));
@@ -175,6 +178,7 @@ fn run(
     let mut reporters = reporters(args, printer);
     let notifications = tellers.notifications;
     reporters.push(Box::new(JobTeller(std::sync::Arc::clone(&notifications))));
+    reporters.extend(job_exporter(telemetry));
     let voice = printer.clone();
     let (passage, told) = services::block_on(services, move |stop| {
         Box::pin(async move {

@@ -24,7 +24,7 @@ use crate::{
         task::PolicyMode,
     },
     interfaces::{
-        cli::{commands::plan::restrict::restricted, exit::CliExit},
+        cli::{commands::plan::restrict::restricted, exit::CliExit, telemetry::PlanExporter},
         report::{Printer, plan as report},
     },
     ports::plan_store::{Error, RunDir},
@@ -299,6 +299,10 @@ fn watched(
     all.extend(option("--runs-dir", Some(home)));
     all.extend(option("--root", context.global.root.as_deref()));
     all.extend(option("--config", context.global.config.as_deref()));
+    all.extend(option(
+        "--otlp",
+        context.global.otlp.as_deref().map(Path::new),
+    ));
     for pair in &context.global.set {
         all.extend(["--set".to_owned(), pair.clone()]);
     }
@@ -342,6 +346,8 @@ fn finish(
 ) -> Result<CliExit, PlanCliError> {
     let is_json = context.printer.is_json();
     let tellers = telling::begin(context)?;
+    let telemetry = context.services.telemetry(context.global);
+    let telemetry = telemetry.map_err(|error| PlanCliError::Usage(error.to_string()))?;
     let passage = &PlanRunRequest {
         denied: enforced.denied,
         confinement: enforced.confinement,
@@ -352,6 +358,7 @@ fn finish(
     }
     let mut host = run.host(plan, state, enforced.guard)?;
     let mut watcher = event_lines::EventLines::new(context.printer, context.is_quiet);
+    let mut watcher = PlanExporter::new(telemetry, run.id(), plan, &mut watcher);
     let status = plan::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);
     telling::end(context, &tellers, state, run.id());

@@ -1,0 +1,72 @@
+//! Hands the events of jobs and plans to whoever exports them.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        job::{event::RunLogEvent, state::JobLoopState},
+        plan::{Plan, event::PlanEvent, state::RunState},
+        telemetry::{JobTelemetry, PlanTelemetry},
+    },
+    ports::telemetry::Telemetry,
+    services::{job::event_bus::EventReporter, plan::PlanObserver},
+};
+
+/// Exports the events of a job.
+struct JobExporter {
+    telemetry: Arc<dyn Telemetry>,
+    state: JobTelemetry,
+}
+
+/// Returns what exports the events of a job, where somebody asked for that.
+pub(super) fn job_exporter(
+    telemetry: Option<Arc<dyn Telemetry>>,
+) -> Option<Box<dyn EventReporter>> {
+    let telemetry = telemetry?;
+    Some(Box::new(JobExporter {
+        telemetry,
+        state: JobTelemetry::default(),
+    }))
+}
+
+impl EventReporter for JobExporter {
+    fn event(&mut self, event: &RunLogEvent, _state: &JobLoopState) {
+        self.telemetry.export("job", self.state.event(event));
+    }
+}
+
+/// Exports the events of a plan, and hands them on.
+pub(super) struct PlanExporter<'a> {
+    telemetry: Option<(Arc<dyn Telemetry>, PlanTelemetry)>,
+    inner: &'a mut dyn PlanObserver,
+}
+
+impl<'a> PlanExporter<'a> {
+    /// Makes one for a run.
+    pub(super) fn new(
+        telemetry: Option<Arc<dyn Telemetry>>,
+        run: &str,
+        plan: &Plan,
+        inner: &'a mut dyn PlanObserver,
+    ) -> Self {
+        let state = || {
+            let ids: Vec<String> = plan.tasks.iter().map(|task| task.id.to_string()).collect();
+            PlanTelemetry::new(run, plan.goal.as_deref(), &ids)
+        };
+        Self {
+            telemetry: telemetry.map(|telemetry| (telemetry, state())),
+            inner,
+        }
+    }
+}
+
+impl PlanObserver for PlanExporter<'_> {
+    fn saw(&mut self, plan: &Plan, state: &RunState, events: &[PlanEvent]) {
+        if let Some((telemetry, reader)) = &mut self.telemetry {
+            for event in events {
+                telemetry.export("plan", reader.event(event));
+            }
+        }
+        self.inner.saw(plan, state, events);
+    }
+}

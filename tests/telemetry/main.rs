@@ -1,0 +1,174 @@
+//! `--otlp` against a collector on loopback that reads what is sent as the protocol has it.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests look at the real disk, and what fails there fails the test"
+)]
+
+mod collector;
+
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/repository.rs"]
+mod repository;
+
+use std::{net::TcpListener, path::Path, process::Output};
+
+use collector::{Collector, Span};
+use tempfile::TempDir;
+
+/// Runs `tos` in a folder with a home of its own; `more` = variables.
+fn tos(root: &Path, words: &[&str], more: &[(&str, &str)]) -> Output {
+    let home = root.parent().unwrap().join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    let mut command = program::program(root, &home, words);
+    command.envs(more.iter().copied()).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = [output.stdout.clone(), output.stderr.clone()].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A root with the sample job, whose models are recordings.
+fn sample() -> (TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("work");
+    std::fs::create_dir(&root).unwrap();
+    repository::init(&root);
+    let made = tos(&root, &["init", "--sample", "."], &[]);
+    assert!(made.status.success(), "{}", said(&made));
+    (folder, root)
+}
+
+fn parent<'a>(spans: &'a [Span], child: &Span) -> &'a Span {
+    let found = spans.iter().find(|span| span.id == child.parent);
+    found.unwrap_or_else(|| panic!("{child:?} has no parent"))
+}
+
+#[test]
+fn a_job_is_a_trace_of_runs_steps_calls_and_commands_with_the_names_of_the_conventions() {
+    let (_folder, root) = sample();
+    let collector = Collector::start();
+    let ran = tos(&root, &["run", "--otlp", &collector.url()], &[]);
+    assert!(ran.status.success(), "{}", said(&ran));
+    let spans = collector.spans();
+    let run = spans.iter().find(|span| span.name == "run").unwrap();
+    assert!(run.parent.is_empty());
+    let calls: Vec<&Span> = spans
+        .iter()
+        .filter(|span| span.text("gen_ai.operation.name") == "chat")
+        .collect();
+    assert!(!calls.is_empty(), "{spans:#?}");
+    for call in &calls {
+        assert!(!call.text("gen_ai.provider.name").is_empty(), "{call:?}");
+        assert!(call.number("gen_ai.usage.input_tokens") > 0, "{call:?}");
+        assert!(parent(&spans, call).name.starts_with("step "));
+        assert!(call.name.starts_with("chat"), "{call:?}");
+    }
+    let command = spans
+        .iter()
+        .find(|span| span.text("gen_ai.operation.name") == "execute_tool")
+        .unwrap();
+    assert_eq!(command.number("process.exit.code"), 0, "{command:?}");
+    let step = parent(&spans, command);
+    assert!(parent(&spans, step).name.starts_with("job "), "{spans:#?}");
+    assert!(
+        spans
+            .iter()
+            .all(|span| span.trace == run.trace && span.end >= span.start)
+    );
+    let metrics = collector.metrics();
+    for name in [
+        "gen_ai.client.token.usage",
+        "gen_ai.client.operation.duration",
+        "tos.command.duration",
+    ] {
+        assert!(
+            metrics.iter().any(|metric| metric == name),
+            "{name}: {metrics:?}"
+        );
+    }
+}
+
+#[test]
+fn prompts_and_secrets_are_not_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("work");
+    std::fs::create_dir(&root).unwrap();
+    repository::write(
+        &root,
+        "plan.yaml",
+        "goal: a goal with sk-very-secret-value-42 in it\ntasks:\n  - id: one\n    shell: exit 3\n",
+    );
+    let collector = Collector::start();
+    let words = ["plan", "run", "plan.yaml", "--otlp", &collector.url()];
+    let secret = [("MY_API_KEY", "sk-very-secret-value-42")];
+    let ran = tos(&root, &words, &secret);
+    assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+    let spans = collector.spans();
+    let task = spans.iter().find(|span| span.name == "task one").unwrap();
+    assert!(
+        task.is_error && task.number("process.exit.code") == 3,
+        "{task:?}"
+    );
+    assert_eq!(parent(&spans, task).name, "plan run");
+    let all = format!("{spans:?}");
+    assert!(
+        all.contains("a goal with") && !all.contains("secret-value"),
+        "{all}"
+    );
+    assert!(!collector.holds(b"secret-value"));
+}
+
+#[test]
+fn nothing_is_sent_and_nothing_costs_unless_it_is_asked_for() {
+    let (_folder, root) = sample();
+    let collector = Collector::start();
+    let named = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())];
+    let named = named.each_ref().map(|(name, url)| (*name, url.as_str()));
+    let ran = tos(&root, &["run"], &named);
+    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(collector.spans().is_empty());
+    let ran = tos(&root, &["run", "--again", "--otlp", "env"], &named);
+    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(!collector.spans().is_empty());
+    let ran = tos(&root, &["run", "--again", "--otlp", "env"], &[]);
+    assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
+    assert!(said(&ran).contains("OTEL_EXPORTER_OTLP_ENDPOINT"));
+}
+
+#[test]
+fn the_configuration_can_ask_for_it_and_a_wrong_address_is_said_before_anything_runs() {
+    let (_folder, root) = sample();
+    let collector = Collector::start();
+    let set = format!("telemetry.otlp={}", collector.url());
+    let ran = tos(&root, &["run", "--set", &set], &[]);
+    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(!collector.spans().is_empty());
+    let ran = tos(&root, &["run", "--again", "--otlp", "localhost:4317"], &[]);
+    assert!(
+        ran.status.code() == Some(2) && said(&ran).contains("4318"),
+        "{}",
+        said(&ran)
+    );
+}
+
+#[test]
+fn a_collector_that_is_away_or_refuses_or_never_answers_is_one_warning_and_no_failure() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let away = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    // One that takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = format!("http://{}", silent.local_addr().unwrap());
+    let refusing = Collector::refusing();
+    for url in [away, mute, refusing.url()] {
+        let (_folder, root) = sample();
+        let ran = tos(&root, &["run", "--otlp", &url], &[]);
+        let text = said(&ran);
+        assert!(ran.status.success(), "{text}");
+        let warnings = text.matches("telemetry was not delivered").count();
+        assert_eq!(warnings, 1, "{url}: {text}");
+    }
+}
