@@ -27,6 +27,7 @@ use crate::{
         sandbox,
         sandbox::isolation_probe,
         schedules::ScheduleFiles,
+        telemetry::SessionExporter,
         validate::changes,
     },
     config,
@@ -41,13 +42,14 @@ use crate::{
     },
     interfaces::cli::{
         args::GlobalArgs,
+        command_services::CommandServiceFactory,
         exit::CliError,
         services::ServiceFactory,
         task_services::{EventNotifiers, InstalledAgent, TaskServiceFactory, TaskServices},
     },
     ports::{
-        clock::Clock, drill_site::DrillSites, ledger::Ledger, notifier::Notifier,
-        schedules::Schedules, worktrees::Worktrees as _,
+        clock::Clock, drill_site::DrillSites, event_sink::EventSink, ledger::Ledger,
+        notifier::Notifier, schedules::Schedules, worktrees::Worktrees as _,
     },
     services::{tasks, tasks::SessionPorts},
 };
@@ -64,6 +66,19 @@ impl AppContext {
 
     /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
     /// the usual ones.
+    /// Returns what takes the events of sessions, exported too where somebody asked for that.
+    fn journal(
+        &self,
+        global: &GlobalArgs,
+        files: EventFiles,
+    ) -> Result<Arc<dyn EventSink>, CliError> {
+        let files = Arc::new(files);
+        Ok(match self.telemetry(global)? {
+            Some(telemetry) => Arc::new(SessionExporter::new(files, telemetry)),
+            None => files,
+        })
+    }
+
     fn wall_wishes(
         &self,
         global: &GlobalArgs,
@@ -211,6 +226,7 @@ impl TaskServiceFactory for AppContext {
             .map_err(|error| CliError::NotDone(format!("events cannot be carried: {error}")))?;
         let clock = SystemClock::new();
         let (limits, show) = self.wall_wishes(global)?;
+        let settings = self.settings(global)?;
         let run = run_id(&clock);
         let notifiers = self.notifiers_of(&root)?;
         Ok(TaskServices {
@@ -232,12 +248,17 @@ impl TaskServiceFactory for AppContext {
                 notifiers,
                 clock: Arc::new(clock),
                 heartbeats: Arc::new(HeartbeatFiles::new(root.join(".tos/sessions"))),
-                journal: Arc::new(EventFiles::new(
-                    root.join(".tos/events"),
-                    self.redactor().clone(),
-                    notification_queue.as_ref().map(NotificationQueue::wake_up),
-                )),
+                journal: self.journal(
+                    global,
+                    EventFiles::new(
+                        root.join(".tos/events"),
+                        self.redactor().clone(),
+                        notification_queue.as_ref().map(NotificationQueue::wake_up),
+                    ),
+                )?,
                 machine: Arc::new(LocalMachine::new(root.clone())),
+                policy: Arc::new(settings.policy()?),
+                world: self.world(&settings, false),
             },
             task_folder,
             version: isolation_probe::blocking_version,

@@ -52,11 +52,19 @@ pub trait LineReader: Send + Sync {
     fn line(&self, stream: OutputStream, line: &str);
 }
 
+/// Writes to a command's standard input while it runs.
+pub trait InputSource: Send + Sync {
+    /// Returns the next piece, once there is one; `None` closes the input.
+    fn next(&self) -> BoxFuture<'_, Option<Vec<u8>>>;
+}
+
 /// What a command reads on standard input, and who reads along what it prints.
 #[derive(Clone, Default)]
 pub struct CommandStreams {
     /// The file that becomes its standard input, readable where the command runs; `None` = nothing.
     pub input_file: Option<PathBuf>,
+    /// Whoever writes into it meanwhile: `input_file` is then where the pipe for it is made.
+    pub input: Option<Arc<dyn InputSource>>,
     /// Whoever reads along.
     pub reader: Option<Arc<dyn LineReader>>,
 }

@@ -18,6 +18,8 @@ pub struct ConfinedEnvironment {
     pub input: Option<i32>,
     /// A file that is opened behind the wall and becomes its standard input.
     pub input_file: Option<PathBuf>,
+    /// That file is a pipe, which tos made and writes into while the command runs.
+    pub input_is_pipe: bool,
 }
 
 /// Everything needed to start one process.

@@ -22,6 +22,10 @@ use crate::{model_server::ModelServer, repository};
 pub(crate) enum Agent {
     Claude,
     Codex,
+    /// The same two over the Agent Client Protocol.
+    ClaudeAcp,
+    CodexAcp,
+    GeminiAcp,
 }
 
 /// What the machine has to build walls with.
@@ -80,7 +84,7 @@ fn agents() -> Option<PathBuf> {
     static SAID: Once = Once::new();
     let named = env::var_os("TOS_TEST_AGENTS").filter(|name| !name.is_empty());
     if let Some(folder) = named.map(PathBuf::from) {
-        for name in ["claude", "codex"] {
+        for name in ["claude", "codex", "claude-agent-acp", "codex-acp"] {
             let program = folder.join(name);
             assert!(
                 program.exists(),
@@ -234,6 +238,18 @@ impl Bench {
                     "kind = \"claude\"\n{hosts}environment = [\"{key}\", \"ANTHROPIC_BASE_URL\", \"CLAUDE_CODE_MAX_RETRIES\"]\n"
                 )
             }
+            Agent::ClaudeAcp => format!(
+                "kind = \"acp\"\nargs = [\"claude-agent-acp\"]\n{hosts}\
+                 environment = [\"ANTHROPIC_API_KEY\", \"ANTHROPIC_BASE_URL\", \"CLAUDE_CODE_MAX_RETRIES\"]\n"
+            ),
+            Agent::CodexAcp => format!(
+                "kind = \"acp\"\nargs = [\"codex-acp\"]\n{hosts}\
+                 environment = [\"OPENAI_API_KEY\", \"CODEX_CONFIG\", \"MODEL_PROVIDER\"]\n"
+            ),
+            Agent::GeminiAcp => format!(
+                "kind = \"acp\"\nargs = [\"gemini\", \"--acp\", \"--skip-trust\", \"-m\", \"gemini-2.5-flash\"]\n{hosts}\
+                 environment = [\"GEMINI_API_KEY\", \"GOOGLE_GEMINI_BASE_URL\"]\n"
+            ),
             Agent::Codex => {
                 let login = if self.is_subscriber {
                     "requires_openai_auth=true"
@@ -257,8 +273,20 @@ impl Bench {
         }
     }
 
+    /// How the adapter of Codex is told of another server.
+    fn codex_config(&self) -> String {
+        let provider = serde_json::json!({
+            "name": "mock", "base_url": format!("{}/v1", self.server.url()), "env_key": "OPENAI_API_KEY",
+            "wire_api": "responses", "request_max_retries": 1, "stream_max_retries": 1,
+        });
+        serde_json::json!({ "model_providers": { "mock": provider }, "model_provider": "mock", "model": "gpt-5" }).to_string()
+    }
+
     fn key(&self) -> (&'static str, &'static str) {
         match (self.agent, self.is_subscriber) {
+            (Agent::ClaudeAcp, _) => ("ANTHROPIC_API_KEY", "sk-ant-not-a-key"),
+            (Agent::CodexAcp, _) => ("OPENAI_API_KEY", "sk-not-a-key"),
+            (Agent::GeminiAcp, _) => ("GEMINI_API_KEY", "not-a-key"),
             (Agent::Claude, true) => ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-not-a-token"),
             (Agent::Claude, false) => ("ANTHROPIC_API_KEY", "sk-ant-not-a-key"),
             (Agent::Codex, _) => ("OPENAI_API_KEY", "sk-not-a-key"),
@@ -291,6 +319,9 @@ impl Bench {
             .env(key, value)
             .env("ANTHROPIC_BASE_URL", self.server.url())
             .env("CLAUDE_CODE_MAX_RETRIES", "1")
+            .env("CODEX_CONFIG", self.codex_config())
+            .env("MODEL_PROVIDER", "mock")
+            .env("GOOGLE_GEMINI_BASE_URL", self.server.url())
             .env(
                 "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
                 format!("{}/oauth/token", self.server.url()),

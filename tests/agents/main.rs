@@ -9,6 +9,7 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+mod acp;
 mod bench;
 mod crash;
 mod hostile;
@@ -27,3 +28,5 @@ use bench::Agent;
 
 /// The agents every behaviour is tried with.
 const BOTH: [Agent; 2] = [Agent::Claude, Agent::Codex];
+/// The same over the Agent Client Protocol.
+const BOTH_ACP: [Agent; 2] = [Agent::ClaudeAcp, Agent::CodexAcp];

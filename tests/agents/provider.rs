@@ -130,11 +130,11 @@ fn what_only_a_person_can_mend_stops_the_session_at_once() {
 fn limit(agent: Agent, seconds: i64) -> String {
     let until = Utc::now().timestamp() + seconds;
     match agent {
-        Agent::Claude => format!(
+        Agent::Claude | Agent::ClaudeAcp => format!(
             "status 429 header.anthropic-ratelimit-unified-status=rejected header.anthropic-ratelimit-unified-reset={until} \
              header.anthropic-ratelimit-unified-representative-claim=five_hour"
         ),
-        Agent::Codex => format!(
+        _ => format!(
             "status 429 type=usage_limit_reached body.resets_at={until} body.resets_in_seconds={seconds} body.plan_type=plus"
         ),
     }

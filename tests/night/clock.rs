@@ -19,9 +19,10 @@ use tos::{
         night::{event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine},
         sandbox::ResourceLimits,
     },
-    config::task_list,
+    config::{Overrides, Settings, task_list},
     domain::{
         ledger::SessionStart,
+        policy::PolicyContext,
         redaction::Redactor,
         tasks::{GuardedTask, StopReason},
         time::Timestamp,
@@ -111,6 +112,13 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
         heartbeats: Arc::new(HeartbeatFiles::new(state.join("sessions"))),
         journal: Arc::new(EventFiles::new(state.join("events"), redactor, None)),
         machine: Arc::new(LocalMachine::new(root.root.clone())),
+        policy: Arc::new(
+            Settings::load(&root.root, None, &[], &Overrides::default())
+                .unwrap()
+                .policy()
+                .unwrap(),
+        ),
+        world: PolicyContext::unattended(root.root.clone()),
     }
 }
 

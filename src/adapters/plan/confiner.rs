@@ -247,6 +247,7 @@ impl TaskConfiner {
                     TaskInput::File(path) => Some(path.clone()),
                     TaskInput::Empty | TaskInput::Text(_) => None,
                 },
+                input_is_pipe: false,
             },
             ..found
         };

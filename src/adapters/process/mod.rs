@@ -12,6 +12,7 @@ mod disk_allowance;
 pub(in crate::adapters) mod encoding;
 mod environment;
 pub(in crate::adapters) mod find_program;
+mod live_input;
 mod process_tree;
 mod runner;
 mod running;

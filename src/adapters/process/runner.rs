@@ -14,7 +14,9 @@ use tokio::sync::watch;
 use super::{
     capture::{CaptureLimits, OutputSink},
     disk_allowance::DiskAllowance,
-    environment, process_tree,
+    environment,
+    live_input::LiveInput,
+    process_tree,
     process_tree::ProcessTree,
     running::{RunningCommand, millis},
     session, spawn,
@@ -122,12 +124,16 @@ impl LocalCommandRunner {
             .inside
             .input_file
             .clone_from(&order.streams.input_file);
+        launch.inside.input_is_pipe = order.streams.input.is_some();
         let launch = match &self.sandbox {
             Some(sandbox) => sandbox.confine(launch).await?,
             None => launch,
         };
         let (out, out_end) = pipe(&launch)?;
         let (err, err_end) = pipe(&launch)?;
+        let input = LiveInput::open(&order.streams).map_err(|error| SpawnError {
+            message: format!("a pipe for its input cannot be made: {error}"),
+        })?;
         let began = process_tree::ticks_now();
         let child = spawn(&launch, out_end, err_end)?;
         let tree = ProcessTree::new(child.id().unwrap_or(0), launch.jailed, &order.token, began);
@@ -143,7 +149,17 @@ impl LocalCommandRunner {
         );
         let mut sinks =
             [OutputStream::Stdout, OutputStream::Stderr].map(|stream| self.sink(order, stream));
-        let ended = running.finish(order, [out, err], &mut sinks).await;
+        let fed = async {
+            match input {
+                Some(input) => input.feed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            ended = running.finish(order, [out, err], &mut sinks) => ended,
+            // It feeds for ever.
+            () = fed => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
         let (exit, leftovers) = ended.map_err(|error| lost(&launch, &error))?;
         let [stdout, stderr] = sinks.map(|sink| sink.finish(&options.root));
         Ok(CommandResult {

@@ -208,5 +208,6 @@ fn spec(
         environment: launch.inside.environment,
         input: launch.inside.input,
         input_file: launch.inside.input_file.clone(),
+        input_is_pipe: launch.inside.input_is_pipe,
     })
 }

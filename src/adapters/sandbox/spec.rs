@@ -69,6 +69,9 @@ pub(super) struct SandboxSpec {
     /// The file that becomes the command's standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) input_file: Option<PathBuf>,
+    /// That file is a pipe, which tos holds open for writing.
+    #[serde(default)]
+    pub(super) input_is_pipe: bool,
 }
 
 /// What becomes of a folder behind a wall, with everything in it that has no layer of its own.

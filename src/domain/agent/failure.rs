@@ -244,7 +244,7 @@ pub fn classify(
     let reason = reason(agent, report, &texts);
     let all = texts.join("\n");
     let needs_person = |reason: String| AgentEnd::NeedsPerson {
-        remedy: remedy(agent.kind, &all),
+        remedy: remedy(agent.family(), &all),
         reason,
     };
     if quiet == SilentAgent::Unauthorised {

@@ -109,6 +109,18 @@ impl Agent {
             }
             AgentKind::Gemini => (self.gemini(walled), true),
             AgentKind::Aider => (self.aider(prompt_file), false),
+            AgentKind::Acp => {
+                let has_key = ["CODEX_API_KEY", "OPENAI_API_KEY"]
+                    .iter()
+                    .any(|key| self.environment.iter().any(|name| name == key));
+                if self.family() == AgentKind::Codex && has_key {
+                    // It looks at a key only where it is told to.
+                    set("DEFAULT_AUTH_REQUEST", r#"{"methodId":"api-key"}"#);
+                }
+                set("DISABLE_AUTOUPDATER", "1");
+                // What it is asked comes in the conversation.
+                (self.args.clone(), false)
+            }
             AgentKind::Job => {
                 let mut argv = vec![
                     "sh".to_owned(),

@@ -4,6 +4,7 @@
 //! opencode 1.18 and gemini 0.61. Danger: a program that changes its output is misread, so [`Transcript`] takes nothing
 //! for success that the exit status does not confirm.
 
+pub mod acp;
 mod failure;
 mod invocation;
 pub mod login;
@@ -78,18 +79,21 @@ pub enum AgentKind {
     Gemini,
     /// Aider.
     Aider,
+    /// Any program that speaks the Agent Client Protocol.
+    Acp,
     /// A job of tos: the models of the repository's own configuration, asked step by step.
     Job,
 }
 
 impl AgentKind {
     /// Every kind with its word.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("claude", Self::Claude),
         ("codex", Self::Codex),
         ("opencode", Self::Opencode),
         ("gemini", Self::Gemini),
         ("aider", Self::Aider),
+        ("acp", Self::Acp),
         ("command", Self::Command),
         ("job", Self::Job),
     ];
@@ -112,6 +116,7 @@ impl AgentKind {
             Self::Opencode => "opencode",
             Self::Gemini => "gemini",
             Self::Aider => "aider",
+            Self::Acp => "acp",
             Self::Job => "job",
         }
     }
@@ -119,7 +124,7 @@ impl AgentKind {
     /// Files below the home directory in which the program keeps its login and what it needs to use it, the login first.
     pub const fn login_files(self) -> &'static [&'static str] {
         match self {
-            Self::Command | Self::Job | Self::Aider => &[],
+            Self::Command | Self::Acp | Self::Job | Self::Aider => &[],
             Self::Claude => &[".claude/.credentials.json"],
             Self::Codex => &[".codex/auth.json"],
             Self::Opencode => &[
@@ -137,7 +142,7 @@ impl AgentKind {
     /// Variables that hold a key of the program's own.
     pub const fn key_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Command | Self::Job => &[],
+            Self::Command | Self::Acp | Self::Job => &[],
             Self::Claude => &["CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY"],
             Self::Codex => &["CODEX_API_KEY", "OPENAI_API_KEY"],
             Self::Opencode => &[
@@ -162,7 +167,7 @@ impl AgentKind {
         match self {
             Self::Claude => &[".claude/local", ".local/bin"],
             Self::Opencode => &[".opencode/bin", ".local/bin"],
-            Self::Codex | Self::Gemini | Self::Aider => &[".local/bin"],
+            Self::Codex | Self::Gemini | Self::Aider | Self::Acp => &[".local/bin"],
             Self::Command | Self::Job => &[],
         }
     }
@@ -177,7 +182,7 @@ impl AgentKind {
             Self::Opencode => "run `opencode auth login`, or set the key of its provider",
             Self::Gemini => "run `gemini` and log in, or set GEMINI_API_KEY",
             Self::Aider => "set the key of its model's provider, e.g. ANTHROPIC_API_KEY",
-            Self::Command | Self::Job => {
+            Self::Command | Self::Acp | Self::Job => {
                 "check the key and the login that the agent's program uses"
             }
         }
@@ -191,13 +196,13 @@ impl AgentKind {
             Self::Opencode => "npm install -g opencode-ai",
             Self::Gemini => "npm install -g @google/gemini-cli",
             Self::Aider => "pipx install aider-chat",
-            Self::Command | Self::Job => "install it, or put it on PATH",
+            Self::Command | Self::Acp | Self::Job => "install it, or put it on PATH",
         }
     }
 
     const fn hosts(self) -> &'static [&'static str] {
         match self {
-            Self::Command => &[],
+            Self::Command | Self::Acp => &[],
             Self::Claude => &[
                 "api.anthropic.com",
                 "console.anthropic.com",
@@ -234,7 +239,7 @@ impl AgentKind {
     pub const fn has_envelope(self) -> bool {
         matches!(
             self,
-            Self::Claude | Self::Codex | Self::Opencode | Self::Gemini
+            Self::Claude | Self::Codex | Self::Opencode | Self::Gemini | Self::Acp
         )
     }
 }
@@ -256,10 +261,29 @@ impl Agent {
         }
     }
 
+    /// Returns the kind whose login, servers and remedies are its own: an adapter for the Agent Client Protocol has those of
+    /// the program it is for.
+    pub fn family(&self) -> AgentKind {
+        if self.kind != AgentKind::Acp {
+            return self.kind;
+        }
+        let program = self.program().rsplit('/').next().unwrap_or_default();
+        match program {
+            "claude-agent-acp" | "claude-code-acp" => AgentKind::Claude,
+            "codex-acp" => AgentKind::Codex,
+            "gemini" => AgentKind::Gemini,
+            "opencode" => AgentKind::Opencode,
+            _ => AgentKind::Acp,
+        }
+    }
+
     /// Returns whether it is one that tos knows, called as tos calls it, with no more than its own login.
     pub fn is_plain(&self) -> bool {
         // A job's configuration comes from the repository and may name any program as a model.
-        if matches!(self.kind, AgentKind::Command | AgentKind::Job) {
+        if matches!(
+            self.kind,
+            AgentKind::Command | AgentKind::Acp | AgentKind::Job
+        ) {
             return false;
         }
         let files = self.kind.login_files().iter();
@@ -288,12 +312,12 @@ impl Agent {
         if !self.credentials.is_empty() || !self.environment.is_empty() {
             return agent;
         }
-        let files = self.kind.login_files();
+        let files = self.family().login_files();
         let there = files.iter().filter(|file| has_file(file));
         agent.credentials = there.map(|file| (*file).to_owned()).collect();
         if !files.first().is_some_and(|login| has_file(login)) {
             let set = self
-                .kind
+                .family()
                 .key_variables()
                 .iter()
                 .filter(|name| has_variable(name));
@@ -305,7 +329,7 @@ impl Agent {
     /// Returns files below its home that its program needs beside its login and that nobody else writes.
     pub fn settings_files(&self) -> Vec<(&'static str, &'static str)> {
         let has_key = !self.environment.is_empty();
-        if self.kind != AgentKind::Gemini || !has_key {
+        if self.family() != AgentKind::Gemini || !has_key {
             return Vec::new();
         }
         // Without a word about it a key is not even looked at.
@@ -317,13 +341,41 @@ impl Agent {
 
     /// Returns whether it names anything to log in with.
     pub fn has_login(&self) -> bool {
-        let files = self.kind.login_files();
+        let files = self.family().login_files();
         let names_login = files
             .first()
             .is_some_and(|login| self.credentials.iter().any(|name| name == login));
         names_login
             || !self.environment.is_empty()
-            || matches!(self.kind, AgentKind::Command | AgentKind::Job)
+            || matches!(
+                self.family(),
+                AgentKind::Command | AgentKind::Acp | AgentKind::Job
+            )
+    }
+
+    /// Returns who serves its models, in the words of OpenTelemetry's conventions, where its program says that.
+    pub fn provider(&self) -> &'static str {
+        match self.family() {
+            AgentKind::Claude => "anthropic",
+            AgentKind::Codex => "openai",
+            AgentKind::Gemini => "gcp.gemini",
+            AgentKind::Opencode
+            | AgentKind::Aider
+            | AgentKind::Acp
+            | AgentKind::Command
+            | AgentKind::Job => "unknown",
+        }
+    }
+
+    /// Says how its program is installed.
+    pub fn install_remedy(&self) -> &'static str {
+        match (self.kind, self.family()) {
+            (AgentKind::Acp, AgentKind::Claude) => {
+                "npm install -g @agentclientprotocol/claude-agent-acp"
+            }
+            (AgentKind::Acp, AgentKind::Codex) => "npm install -g @agentclientprotocol/codex-acp",
+            (_, family) => family.install_remedy(),
+        }
     }
 
     /// Returns what is wrong with it.
@@ -332,6 +384,12 @@ impl Agent {
         if self.kind == AgentKind::Command && !self.args.iter().any(placed) {
             return Some(
                 "an agent of kind `command` needs `args` with `{prompt}` or `{prompt_file}` in them"
+                    .to_owned(),
+            );
+        }
+        if self.kind == AgentKind::Acp && self.program().is_empty() {
+            return Some(
+                "an agent of kind `acp` needs `args` with its program, e.g. [\"claude-agent-acp\"]"
                     .to_owned(),
             );
         }
@@ -347,7 +405,7 @@ impl Agent {
     /// Returns the program's name.
     pub fn program(&self) -> &str {
         match self.kind {
-            AgentKind::Command => self.args.first().map_or("", String::as_str),
+            AgentKind::Command | AgentKind::Acp => self.args.first().map_or("", String::as_str),
             AgentKind::Job => "tos",
             AgentKind::Claude
             | AgentKind::Codex
@@ -362,7 +420,7 @@ impl Agent {
         if !self.hosts.is_empty() {
             return self.hosts.clone();
         }
-        let usual = self.kind.hosts().iter();
+        let usual = self.family().hosts().iter();
         usual.map(|host| (*host).to_owned()).collect()
     }
 

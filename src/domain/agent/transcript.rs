@@ -23,6 +23,8 @@ pub struct Denial {
     pub tool: String,
     /// What it was to do: a command, or the input as JSON.
     pub what: String,
+    /// Why, where it was the policy of tos that refused it.
+    pub why: Option<String>,
 }
 
 /// What an agent said.
@@ -58,9 +60,11 @@ pub struct AgentReport {
 #[derive(Debug, Clone)]
 pub struct Transcript {
     kind: AgentKind,
-    report: AgentReport,
+    pub(super) report: AgentReport,
     /// Commands under way, by their id.
-    open: Vec<(String, String)>,
+    pub(super) open: Vec<(String, String)>,
+    /// Its provider failed, and it has not said yet how the turn ends.
+    pub(super) is_broken: bool,
 }
 
 impl Transcript {
@@ -83,6 +87,7 @@ impl Transcript {
                 refusals: 0,
             },
             open: Vec::new(),
+            is_broken: false,
         }
     }
 
@@ -99,6 +104,7 @@ impl Transcript {
             AgentKind::Codex => self.codex(&value),
             AgentKind::Opencode => self.opencode(&value),
             AgentKind::Gemini => self.gemini(&value),
+            AgentKind::Acp => self.acp(&value),
             AgentKind::Command | AgentKind::Aider | AgentKind::Job => {}
         }
         self.report.running = self.open.last().map(|(_, command)| command.clone());
@@ -245,6 +251,7 @@ impl Transcript {
             report.denials.push(Denial {
                 tool: tool.to_owned(),
                 what: bounded(&what(input)),
+                why: None,
             });
         }
         if report.is_error && !report.reply.is_empty() && !own_error {
@@ -413,7 +420,7 @@ impl Transcript {
         sum.output += usage.output;
     }
 
-    fn complain(&mut self, text: impl Into<String>) {
+    pub(super) fn complain(&mut self, text: impl Into<String>) {
         let text = text.into();
         let complaints = &mut self.report.complaints;
         if text.trim().is_empty() || complaints.last() == Some(&text) {
@@ -426,19 +433,24 @@ impl Transcript {
     }
 
     fn deny(&mut self, tool: &str, what: &str) {
+        self.deny_because(tool, what, None);
+    }
+
+    pub(super) fn deny_because(&mut self, tool: &str, what: &str, why: Option<&str>) {
         if self.report.denials.len() < DENIALS {
             self.report.denials.push(Denial {
                 tool: tool.to_owned(),
                 what: bounded(what),
+                why: why.map(bounded),
             });
         }
     }
 
-    fn open(&mut self, id: &str, command: &str) {
+    pub(super) fn open(&mut self, id: &str, command: &str) {
         self.open.push((id.to_owned(), bounded(command)));
     }
 
-    fn close(&mut self, id: &str) {
+    pub(super) fn close(&mut self, id: &str) {
         self.open.retain(|(open, _)| open != id);
     }
 }
@@ -491,7 +503,7 @@ fn list<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> 
         .flatten()
 }
 
-fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> String {
     let end = (0..=text.len().min(TEXT))
         .rev()
         .find(|at| text.is_char_boundary(*at));
@@ -503,7 +515,7 @@ fn bounded(text: &str) -> String {
     clippy::cast_sign_loss,
     reason = "the value is kept inside what fits"
 )]
-fn micro(dollars: f64) -> u64 {
+pub(super) fn micro(dollars: f64) -> u64 {
     (dollars * 1_000_000.0).round().clamp(0.0, 1e15) as u64
 }
 

@@ -482,7 +482,7 @@ fn agent(field: &PlanField<'_>) -> Result<Agent, PlanError> {
     }
 }
 
-fn kinds() -> [&'static str; 7] {
+fn kinds() -> [&'static str; 8] {
     AgentKind::ALL.map(|(name, _)| name)
 }
 

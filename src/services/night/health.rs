@@ -6,12 +6,13 @@ use crate::{
     domain::{
         agent::{
             Agent, AgentEnd, AgentKind, AgentReport, CHECK_EDITED, CHECK_FILE, CHECK_FILES,
-            CHECK_RAN, Invocation, SilentAgent, classify, telling_line,
+            CHECK_RAN, Invocation, SilentAgent, acp::AcpTerms, classify, telling_line,
         },
         command::{Command, CommandKind},
         ledger::LedgerRecord,
         night::health::{AgentHealth, ClockReading, HealthFacts},
         notification::{Notification, NotificationEvent},
+        policy::PolicyContext,
         process::{CommandResult, ExitStatus},
         tasks::{SandboxDemand, TaskList},
     },
@@ -20,7 +21,7 @@ use crate::{
         runner::{CommandRequest, CommandRunner, CommandStreams},
         worktrees::Worktree,
     },
-    services::tasks::{AgentListener, SessionPorts},
+    services::tasks::{AcpJudge, AcpRunner, AgentListener, SessionPorts},
 };
 
 /// How long an agent may take over a question for which it runs a command and edits a file.
@@ -104,9 +105,9 @@ pub async fn examine_agent(
     AgentHealth {
         program: agent.program().to_owned(),
         version: asked.version,
-        needs_version: agent.kind != AgentKind::Command,
+        needs_version: !matches!(agent.kind, AgentKind::Command | AgentKind::Acp),
         reply: asked.reply,
-        remedy: agent.kind.install_remedy().to_owned(),
+        remedy: agent.install_remedy().to_owned(),
     }
 }
 
@@ -158,7 +159,7 @@ async fn ask(
                 reply: Some(asker.reply().await),
             }
         }
-        Err(why) => failed(format!("{why}; {}", agent.kind.login_remedy())),
+        Err(why) => failed(format!("{why}; {}", agent.family().login_remedy())),
     };
     tools.runners.remove_credentials(&place.task_folder);
     match tools.worktrees.remove_scratch(&place) {
@@ -190,7 +191,7 @@ struct AgentQuestion<'a> {
 
 impl AgentQuestion<'_> {
     async fn version(&self) -> Result<String, String> {
-        if self.agent.kind == AgentKind::Command {
+        if matches!(self.agent.kind, AgentKind::Command | AgentKind::Acp) {
             return Err("a program of your own is not asked".to_owned());
         }
         let argv = vec![self.agent.program().to_owned(), "--version".to_owned()];
@@ -234,8 +235,11 @@ impl AgentQuestion<'_> {
         let streams = CommandStreams {
             input_file: invocation.reads_prompt.then_some(file),
             reader: Some(Arc::<AgentListener>::clone(&listener)),
+            input: None,
         };
-        let end = self.run(invocation, 2, streams, PATIENCE).await?;
+        let end = self
+            .run_as(kind, invocation, streams, prompt, &listener)
+            .await?;
         let report = listener.report();
         if matches!(
             end.exit,
@@ -269,6 +273,52 @@ impl AgentQuestion<'_> {
             self.used_its_tools(&report)?;
         }
         Ok(report.reply)
+    }
+
+    /// Runs the question; with an agent that speaks ACP it is a conversation.
+    async fn run_as(
+        &self,
+        kind: AgentKind,
+        invocation: Invocation,
+        streams: CommandStreams,
+        prompt: &str,
+        listener: &Arc<AgentListener>,
+    ) -> Result<CommandResult, String> {
+        if kind != AgentKind::Acp {
+            return self.run(invocation, 2, streams, PATIENCE).await;
+        }
+        let terms = AcpTerms {
+            directory: self.place.top.to_string_lossy().into_owned(),
+            prompt: prompt.to_owned(),
+            model: self.agent.model.clone(),
+            is_walled: self.walled,
+            resume: None,
+        };
+        let judge = AcpJudge {
+            policy: Arc::clone(&self.tools.policy),
+            world: PolicyContext {
+                root: self.place.top.clone(),
+                home: Some(self.home.clone().into()),
+                sandbox_proved: self.walled,
+                ..self.tools.world.clone()
+            },
+        };
+        let asker = Self {
+            runner: Arc::new(AcpRunner::new(
+                (Arc::clone(&self.runner), self.place),
+                terms,
+                judge,
+                Arc::clone(listener),
+                Arc::clone(&self.tools.clock),
+                Box::new(|_| {}),
+            )),
+            home: self.home.clone(),
+            agent: self.agent,
+            tools: self.tools,
+            place: self.place,
+            walled: self.walled,
+        };
+        asker.run(invocation, 2, streams, PATIENCE).await
     }
 
     /// An agent that talks well and can do nothing is no help at night.

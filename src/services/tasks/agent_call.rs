@@ -70,6 +70,24 @@ impl AgentListener {
         transcript.clone().finish()
     }
 
+    /// Takes note of something that the policy refused the agent.
+    pub(crate) fn refused(&self, what: &str, why: &str) {
+        let mut transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transcript.refused(what, why);
+    }
+
+    /// Takes note of what keeps the agent from its work.
+    pub(crate) fn trouble(&self, text: &str) {
+        let mut transcript = self
+            .transcript
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        transcript.trouble(text);
+    }
+
     /// Returns the end of standard error.
     pub(crate) fn stderr(&self) -> String {
         self.stderr
@@ -156,7 +174,16 @@ impl SessionState<'_> {
             .tools
             .runners
             .agent_runner(&place.task_folder, &agent, self.list.sandbox);
+        let runner = if agent.kind == AgentKind::Acp {
+            self.acp_runner(task, place, &agent, (words, &home), &listener, runner)
+        } else {
+            runner
+        };
         let idle = agent.idle_limit(task.max_time_seconds);
+        self.event(
+            "agent_start",
+            json!({ "task": task.id, "agent": agent.program() }),
+        );
         let stayed = self
             .stay(&*runner, &order, place, Some((&listener, idle)))
             .await;
@@ -166,7 +193,11 @@ impl SessionState<'_> {
         let exit = stayed.ended.as_ref().ok().map(|end| &end.exit);
         self.event(
             "task_exec_done",
-            json!({ "task": task.id, "exit": exit, "micro_usd": agent.cost(&report), "usage": report.usage, "denials": report.denials.len() }),
+            json!({
+                "task": task.id, "exit": exit, "micro_usd": agent.cost(&report), "usage": report.usage,
+                "denials": report.denials.len(), "agent": agent.program(), "provider": agent.provider(),
+                "model": agent.model.as_ref().or(report.model.as_ref()),
+            }),
         );
         self.show_denials(&report);
         if let Some(broken) = self.broken()? {
@@ -220,6 +251,7 @@ impl SessionState<'_> {
         order.streams = CommandStreams {
             input_file: invocation.reads_prompt.then_some(file),
             reader: Some(Arc::<AgentListener>::clone(listener)),
+            input: None,
         };
         Ok(order)
     }
@@ -370,13 +402,16 @@ fn last_words(report: &AgentReport, end: &CommandResult) -> LastMessage {
 fn refusal(denial: &Denial) -> String {
     let line = denial.what.lines().next().unwrap_or_default();
     let what = head(&visible(line), SHOWN_CHARACTERS, "...");
+    if let Some(why) = &denial.why {
+        return format!("the policy refused {what}: {}", visible(why));
+    }
     format!("its own permissions refused {}: {what}", denial.tool)
 }
 
 fn cannot_log_in(agent: &Agent, reason: String) -> AttemptOutcome {
     AttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
         reason,
-        remedy: format!("{}; then run it again", agent.kind.login_remedy()),
+        remedy: format!("{}; then run it again", agent.family().login_remedy()),
     })
 }
 
@@ -395,6 +430,6 @@ fn not_started(agent: &Agent, why: &str) -> AttemptOutcome {
     };
     AttemptOutcome::NoProvider(AgentEnd::NeedsPerson {
         reason,
-        remedy: format!("{}; then run it again", agent.kind.install_remedy()),
+        remedy: format!("{}; then run it again", agent.install_remedy()),
     })
 }

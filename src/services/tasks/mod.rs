@@ -3,6 +3,7 @@
 //! What is decided (which task, whether again, when to stop) is decided by the queue of
 //! [`crate::domain::tasks`]; here it is done, recorded before the next thing, and told.
 
+mod acp;
 mod agent_call;
 mod attempt;
 mod base_check;
@@ -28,6 +29,7 @@ use crate::{
         },
         night::RunEvent,
         notification::{Notification, NotificationEvent},
+        policy::{Policy, PolicyContext},
         tasks::{
             GuardedTask, QueueAction, RunProgress, StablePoint, StopReason, TaskList, TaskQueue,
             TaskVerdict,
@@ -70,6 +72,10 @@ pub struct SessionPorts {
     pub journal: Arc<dyn EventSink>,
     /// The machine.
     pub machine: Arc<dyn Machine>,
+    /// Judges what agents ask permission for.
+    pub policy: Arc<Policy>,
+    /// How the policy looks at the machine; the root and the wall are those of a task.
+    pub world: PolicyContext,
 }
 
 /// The terms of one session.
@@ -112,6 +118,7 @@ pub trait SessionObserver: Sync {
     fn line(&self, text: &str);
 }
 
+pub(crate) use acp::{AcpJudge, AcpRunner};
 pub(crate) use agent_call::AgentListener;
 pub use cleanup::{CleanupResult, settle};
 pub use sharing::{shared_files, work_tree_notes};

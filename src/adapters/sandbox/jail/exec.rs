@@ -7,7 +7,7 @@ use std::{
     io::Read,
     os::{
         fd::OwnedFd,
-        unix::{ffi::OsStringExt, process::CommandExt},
+        unix::{ffi::OsStringExt, fs::FileTypeExt, process::CommandExt},
     },
     path::Path,
     process::{Command, Stdio},
@@ -45,7 +45,7 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
     }
     seccomp::apply(landlock, landlock && spec.network != NetworkAccess::Full)?;
     if let Some(path) = &spec.input_file {
-        input = Some(opened(path)?);
+        input = Some(opened(path, spec.input_is_pipe)?);
     }
     let mut command = Command::new(&behind.program);
     command
@@ -88,8 +88,8 @@ fn environment(descriptor: i32) -> Result<Vec<(OsString, OsString)>, JailError> 
     Ok(pairs.collect())
 }
 
-/// Opens a file with the rights of the command; a pipe in its place blocks nobody.
-fn opened(path: &Path) -> Result<OwnedFd, JailError> {
+/// Opens a file with the rights of the command; a pipe in its place blocks nobody. `is_pipe`: it has to be one.
+fn opened(path: &Path, is_pipe: bool) -> Result<OwnedFd, JailError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
         format!(
@@ -97,8 +97,16 @@ fn opened(path: &Path) -> Result<OwnedFd, JailError> {
             path.display()
         )
     })?;
-    if !File::from(file.try_clone()?).metadata()?.is_file() {
-        return Err(format!("the standard input `{}` is no file", path.display()).into());
+    let kind = File::from(file.try_clone()?).metadata()?.file_type();
+    if is_pipe && kind.is_fifo() {
+        // From here on the command waits for what tos is going to say.
+        rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+        return Ok(file);
+    }
+    if is_pipe || !kind.is_file() {
+        let wanted = if is_pipe { "pipe" } else { "file" };
+        let path = path.display();
+        return Err(format!("the standard input `{path}` is no {wanted}").into());
     }
     Ok(file)
 }

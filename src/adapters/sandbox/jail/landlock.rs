@@ -183,6 +183,7 @@ mod tests {
             environment: None,
             input: None,
             input_file: None,
+            input_is_pipe: false,
         };
         assert_eq!(writable(&spec).unwrap(), [root.join("work")]);
         assert!(!readable(&spec).unwrap().contains(&root));
