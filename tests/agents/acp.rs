@@ -148,33 +148,32 @@ fn the_question_before_a_night_is_asked_over_acp_too() {
     }
 }
 
-/// Not part of the tests that have to pass: these two are not installed for them. `cargo test --test agents -- --ignored`
+/// Not part of the tests that have to pass: it is not installed for them. `cargo test --test agents -- --ignored`
 #[test]
-#[ignore = "needs gemini and opencode beside the other agents"]
-fn others_do_a_task_through_acp_and_are_refused() {
-    for agent in [Agent::GeminiAcp, Agent::OpencodeAcp] {
-        let Some(bench) = Bench::new(agent) else {
-            return;
-        };
-        let home = bench.home();
-        let ended = bench.run_one(&format!(
-            "{REPAIR}\n{TEST}\nDO: rm -rf {}\nSAY: done",
-            home.display()
-        ));
-        let asked = events(&bench, "agent_permission");
-        assert_eq!(
-            ended.code,
-            Some(0),
-            "{agent:?}: {}\n{asked:#?}\n{}",
-            ended.said,
-            bench.results()
-        );
-        assert!(
-            asked
-                .iter()
-                .any(|one| one.to_string().contains("\"allowed\":false")),
-            "{asked:#?}"
-        );
-        assert!(home.exists());
-    }
+#[ignore = "needs gemini beside the other agents"]
+fn gemini_does_a_task_through_acp_and_is_refused() {
+    let agent = Agent::GeminiAcp;
+    let Some(bench) = Bench::new(agent) else {
+        return;
+    };
+    let home = bench.home();
+    let ended = bench.run_one(&format!(
+        "{REPAIR}\n{TEST}\nDO: rm -rf {}\nSAY: done",
+        home.display()
+    ));
+    let asked = events(&bench, "agent_permission");
+    assert_eq!(
+        ended.code,
+        Some(0),
+        "{agent:?}: {}\n{asked:#?}\n{}",
+        ended.said,
+        bench.results()
+    );
+    assert!(
+        asked
+            .iter()
+            .any(|one| one.to_string().contains("\"allowed\":false")),
+        "{asked:#?}"
+    );
+    assert!(home.exists());
 }

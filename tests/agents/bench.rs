@@ -26,7 +26,6 @@ pub(crate) enum Agent {
     ClaudeAcp,
     CodexAcp,
     GeminiAcp,
-    OpencodeAcp,
 }
 
 /// What the machine has to build walls with.
@@ -251,9 +250,6 @@ impl Bench {
                 "kind = \"acp\"\nargs = [\"gemini\", \"--acp\", \"--skip-trust\", \"-m\", \"gemini-2.5-flash\"]\n{hosts}\
                  environment = [\"GEMINI_API_KEY\", \"GOOGLE_GEMINI_BASE_URL\"]\n"
             ),
-            Agent::OpencodeAcp => format!(
-                "kind = \"acp\"\nargs = [\"opencode\", \"acp\"]\n{hosts}environment = [\"OPENCODE_CONFIG_CONTENT\"]\n"
-            ),
             Agent::Codex => {
                 let login = if self.is_subscriber {
                     "requires_openai_auth=true"
@@ -286,25 +282,11 @@ impl Bench {
         serde_json::json!({ "model_providers": { "mock": provider }, "model_provider": "mock", "model": "gpt-5" }).to_string()
     }
 
-    /// How `OpenCode` is told of another server, and to ask.
-    fn opencode_config(&self) -> String {
-        let url = format!("{}/v1", self.server.url());
-        serde_json::json!({
-            "provider": { "mock": {
-                "npm": "@ai-sdk/openai-compatible", "options": { "baseURL": url, "apiKey": "not-a-key" },
-                "models": { "m": {} },
-            } },
-            "model": "mock/m", "permission": { "bash": "ask", "edit": "ask" },
-        })
-        .to_string()
-    }
-
     fn key(&self) -> (&'static str, &'static str) {
         match (self.agent, self.is_subscriber) {
             (Agent::ClaudeAcp, _) => ("ANTHROPIC_API_KEY", "sk-ant-not-a-key"),
             (Agent::CodexAcp, _) => ("OPENAI_API_KEY", "sk-not-a-key"),
             (Agent::GeminiAcp, _) => ("GEMINI_API_KEY", "not-a-key"),
-            (Agent::OpencodeAcp, _) => ("NOTHING", ""),
             (Agent::Claude, true) => ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-not-a-token"),
             (Agent::Claude, false) => ("ANTHROPIC_API_KEY", "sk-ant-not-a-key"),
             (Agent::Codex, _) => ("OPENAI_API_KEY", "sk-not-a-key"),
@@ -340,65 +322,12 @@ impl Bench {
             .env("CODEX_CONFIG", self.codex_config())
             .env("MODEL_PROVIDER", "mock")
             .env("GOOGLE_GEMINI_BASE_URL", self.server.url())
-            .env("OPENCODE_CONFIG_CONTENT", self.opencode_config())
             .env(
                 "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
                 format!("{}/oauth/token", self.server.url()),
             )
             .stdin(Stdio::null());
         command
-    }
-
-    /// Returns the agent itself as a person starts it without tos, to be given a prompt.
-    pub(crate) fn agent_command(&self) -> Command {
-        let tos = self.command(&[]);
-        let mut command = match self.agent {
-            Agent::Claude => {
-                let mut command = Command::new(self.agents.join("claude"));
-                command.args(["-p", "--output-format", "json", "--allowedTools=Bash"]);
-                command
-            }
-            Agent::Codex => {
-                let mut command = Command::new(self.agents.join("codex"));
-                let provider = format!(
-                    "model_providers.mock={{name=\"mock\",base_url=\"http://{}/v1\",env_key=\"OPENAI_API_KEY\",\
-                     wire_api=\"responses\"}}",
-                    self.server.place()
-                );
-                command.args(["exec", "--json", "--skip-git-repo-check"]);
-                command.args(["--dangerously-bypass-approvals-and-sandbox", "-m", "gpt-5"]);
-                command.args(["-c", &provider, "-c", "model_provider=\"mock\""]);
-                command
-            }
-        };
-        let variables = tos
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?)));
-        command
-            .current_dir(&self.root)
-            .env_clear()
-            .envs(variables)
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Returns an agent that lies beside the two, as a person starts it; `None` = it does not.
-    pub(crate) fn other_agent(&self, name: &str) -> Option<Command> {
-        let program = self.agents.join(name);
-        if !program.exists() {
-            return None;
-        }
-        let tos = self.command(&[]);
-        let variables = tos
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?)));
-        let mut command = Command::new(program);
-        command
-            .current_dir(&self.root)
-            .env_clear()
-            .envs(variables)
-            .stdin(Stdio::null());
-        Some(command)
     }
 
     pub(crate) fn tos(&self, words: &[&str]) -> Ended {

@@ -19,30 +19,26 @@ fn work(bench: &Bench, agent: Agent, words: &[&str], prompt: &str) -> String {
     let tos = program().display().to_string();
     let arguments: Vec<&str> = ["mcp"].iter().chain(words).copied().collect();
     let line = if agent == Agent::Claude {
-        {
-            let file = bench.folder().join("mcp.json");
-            let servers = json!({ "mcpServers": { "tos": { "command": tos, "args": arguments } } });
-            fs::write(&file, servers.to_string()).unwrap();
-            let tools = "mcp__tos__run_command mcp__tos__checkpoint mcp__tos__undo mcp__tos__plan_run mcp__tos__explain_policy";
-            format!(
-                "claude -p --output-format stream-json --verbose --mcp-config '{}' --strict-mcp-config --allowedTools {tools}",
-                file.display()
-            )
-        }
+        let file = bench.folder().join("mcp.json");
+        let servers = json!({ "mcpServers": { "tos": { "command": tos, "args": arguments } } });
+        fs::write(&file, servers.to_string()).unwrap();
+        let tools = "mcp__tos__run_command mcp__tos__checkpoint mcp__tos__undo mcp__tos__plan_run mcp__tos__explain_policy";
+        format!(
+            "claude -p --output-format stream-json --verbose --mcp-config '{}' --strict-mcp-config --allowedTools {tools}",
+            file.display()
+        )
     } else {
-        {
-            let provider = format!(
-                "model_providers.mock={{name=\"mock\",base_url=\"http://{place}/v1\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}}"
-            );
-            let server = format!(
-                "mcp_servers.tos={{command=\"{tos}\",args={},env={{PATH=\"/usr/local/bin:/usr/bin:/bin\"}}}}",
-                json!(arguments)
-            );
-            format!(
-                "codex exec --json --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox -m gpt-5 -c '{provider}' \
+        let provider = format!(
+            "model_providers.mock={{name=\"mock\",base_url=\"http://{place}/v1\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}}"
+        );
+        let server = format!(
+            "mcp_servers.tos={{command=\"{tos}\",args={},env={{PATH=\"/usr/local/bin:/usr/bin:/bin\"}}}}",
+            json!(arguments)
+        );
+        format!(
+            "codex exec --json --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox -m gpt-5 -c '{provider}' \
                  -c 'model_provider=\"mock\"' -c '{server}' -"
-            )
-        }
+        )
     };
     let like = bench.command(&[]);
     command
