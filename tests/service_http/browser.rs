@@ -1,7 +1,7 @@
 //! The page in a real Chromium: sign in, create, watch, approve, stop all, resume; what assistive technology hears; contrast;
 //! a picture of every page at the width of a phone and of a desk, kept as build output.
 //!
-//! The browser is spoken to over its own pipe, in the DevTools protocol. `TOS_TEST_NO_BROWSER=1` leaves these tests out where
+//! The browser is spoken to over its own pipe, in the `DevTools` protocol. `TOS_TEST_NO_BROWSER=1` leaves these tests out where
 //! there is none.
 
 use std::{
@@ -30,6 +30,29 @@ struct Browser {
     /// Faults that the browser told of.
     faults: Vec<String>,
     _folder: TempDir,
+}
+
+/// Reads what the browser says, message by message.
+fn listen(pipe: File) -> Receiver<Value> {
+    let (told, from) = channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(pipe);
+        let mut bytes = Vec::new();
+        while reader
+            .read_until(0, &mut bytes)
+            .is_ok_and(|count| count > 0)
+        {
+            bytes.pop();
+            let Ok(message) = serde_json::from_slice(&bytes) else {
+                return;
+            };
+            if told.send(message).is_err() {
+                return;
+            }
+            bytes.clear();
+        }
+    });
+    from
 }
 
 impl Browser {
@@ -73,24 +96,7 @@ impl Browser {
             .spawn()
             .unwrap();
         let to = OpenOptions::new().write(true).open(&there).unwrap();
-        let mut reader = BufReader::new(File::open(&back).unwrap());
-        let (told, from) = channel();
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            while reader
-                .read_until(0, &mut bytes)
-                .is_ok_and(|count| count > 0)
-            {
-                bytes.pop();
-                let Ok(message) = serde_json::from_slice(&bytes) else {
-                    return;
-                };
-                if told.send(message).is_err() {
-                    return;
-                }
-                bytes.clear();
-            }
-        });
+        let from = listen(File::open(&back).unwrap());
         let mut browser = Self {
             child,
             to,
@@ -103,7 +109,10 @@ impl Browser {
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let session = browser.call("Target.attachToTarget", attach);
-        browser.session = session["sessionId"].as_str().unwrap().to_owned();
+        session["sessionId"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut browser.session);
         for domain in ["Page", "Runtime", "Log", "Accessibility"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }

@@ -1,6 +1,12 @@
 //! API and page over real sockets of the loopback, on a real board with a real fold.
 
-#![expect(clippy::disallowed_methods, reason = "tests look at the real world")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    reason = "tests look at the real disk, and what fails there fails the test; values are written where they are given"
+)]
 
 mod api;
 mod browser;

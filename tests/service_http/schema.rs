@@ -60,7 +60,7 @@ fn check(all: &Value, schema: &Value, value: &Value, place: &str, faults: &mut V
         }
         return;
     }
-    for one in schema.get("oneOf").and_then(Value::as_array).into_iter() {
+    if let Some(one) = schema.get("oneOf").and_then(Value::as_array) {
         let fits = one.iter().any(|schema| {
             let mut inside = Vec::new();
             check(all, schema, value, place, &mut inside);

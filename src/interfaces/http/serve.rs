@@ -30,8 +30,8 @@ use super::options::HttpOptions;
 
 /// What somebody is told for whom there is no place.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n\
-      Content-Length: 112\r\nConnection: close\r\n\r\n\
-      {\"error\":{\"code\":\"busy\",\"message\":\"there are too many connections\",\"hint\":\"close some, or try again in 5 s\"}}    ";
+      Content-Length: 109\r\nConnection: close\r\n\r\n\
+      {\"error\":{\"code\":\"busy\",\"message\":\"there are too many connections\",\"hint\":\"close some, or try again in 5 s\"}}";
 
 /// Reads a certificate chain and its key, both in PEM.
 pub fn tls_of(certificates: &[u8], key: &[u8]) -> Result<TlsAcceptor, String> {

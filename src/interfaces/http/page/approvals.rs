@@ -36,6 +36,7 @@ pub(super) async fn show(
         }
         section id="answered-part" data-live aria-labelledby="answered" {
             h2 id="answered" { (view.t("Answered")) }
+            @if !board.approvals().any(|approval| approval.answered_at.is_some()) { (nothing(&view)) }
             @for approval in board.approvals().rev().filter(|approval| approval.answered_at.is_some()).take(50) {
                 (answered(&view, &board, approval))
             }

@@ -87,7 +87,7 @@ fn entered() -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head { meta charset="utf-8"; meta http-equiv="refresh" content="0;url=/"; title { "tos" } link rel="stylesheet" href="/assets/page.css"; }
+            head { meta charset="utf-8"; meta http-equiv="refresh" content="0;url=/"; title { "tos" } link rel="icon" href="data:,"; link rel="stylesheet" href="/assets/page.css"; }
             body { main { h1 { "tos" } p { a href="/" { "Now" } } } }
         }
     };
