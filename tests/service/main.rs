@@ -2,6 +2,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
+    clippy::needless_pass_by_value,
     clippy::disallowed_types,
     reason = "tests look at the real disk, and wait for another program"
 )]

@@ -6,7 +6,9 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "the length of a simulation is read from the environment"
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the length of a simulation is read from the environment; a world is told in one go"
 )]
 
 mod bugs;
