@@ -1,6 +1,6 @@
 //! Builds what the service needs: its board, its merges, its logs.
 
-use std::{io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use crate::{
     adapters::{
@@ -8,6 +8,7 @@ use crate::{
         clock::SystemClock,
         files, git,
         job::store::StoreLock,
+        service_token, state_folder,
     },
     app::{board_access::ServiceBoard, context::AppContext},
     config::gates,
@@ -27,33 +28,6 @@ fn told(error: crate::ports::board_store::Error) -> CliError {
     CliError::NotDone(error.0)
 }
 
-/// Returns 64 hexadecimal digits that nobody can guess.
-fn fresh_secret() -> io::Result<String> {
-    let mut bytes = [0_u8; 32];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect())
-}
-
-/// Returns the token of a root, which stays the same so that browsers stay signed in; only the user can read its file.
-fn kept_token(root: &Path) -> Result<String, CliError> {
-    let path = root.join(".tos/service-token");
-    let text = files::read(&path).and_then(|bytes| String::from_utf8(bytes).ok());
-    let text = text.map(|text| text.trim().to_owned());
-    let is_token = |text: &String| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if let Some(token) = text.filter(is_token) {
-        return Ok(token);
-    }
-    let failed =
-        |error: &dyn std::fmt::Display| CliError::NotDone(format!("no token can be kept: {error}"));
-    let token = fresh_secret().map_err(|error| failed(&error))?;
-    files::write_secret(&path, &token).map_err(|error| failed(&error))?;
-    Ok(token)
-}
-
 /// Opens the board of a root. Whoever calls this holds the lock of the root.
 pub(super) fn board_services(
     context: &AppContext,
@@ -62,7 +36,11 @@ pub(super) fn board_services(
     let root = files::canonical(&context.root(global));
     let worktrees = git::GitWorktrees::open(&root);
     let worktrees = Arc::new(worktrees.map_err(|error| CliError::Setup(error.to_string()))?);
-    let token = kept_token(&root)?;
+    let state = root.join(".tos");
+    state_folder::create_dir_all(&state).map_err(|error| CliError::NotDone(format!("{}: {error}", state.display())))?;
+    // It stays the same, so that browsers stay signed in.
+    let token = service_token::token_of(&state.join("service-token"));
+    let token = token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (gates, here, ledger) = (
         gates::load(&root)?,
@@ -93,7 +71,7 @@ pub(super) fn board_services(
         merges: worktrees,
         logs,
         token,
-        fresh_secret: Arc::new(fresh_secret),
+        fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
     })
 }

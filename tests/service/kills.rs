@@ -32,8 +32,8 @@ fn kills_lose_nothing_that_was_acknowledged() {
         service.kill();
     }
     let service = Service::start(&place);
-    let last = *acknowledged.last().unwrap();
-    service.until(last, "done");
+    let first = *acknowledged.first().unwrap();
+    service.until(first, "done");
     drop(service);
     let events = place.tos(&["board", "export"]);
     let mut fences = BTreeMap::new();

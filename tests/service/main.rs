@@ -1,6 +1,8 @@
 //! The service through the program: tasks go to the branch, a kill loses nothing, people's work is left alone.
 #![expect(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
     clippy::disallowed_types,
     reason = "tests look at the real disk, and wait for another program"
 )]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     program::program,
-    repository::{git, init},
+    repository::{git, init, write},
 };
 
 /// How long anything may take before the test gives up.
@@ -37,11 +37,7 @@ impl Place {
             fs::copy(sample.join(name), top.join(name)).unwrap();
         }
         let config = fs::read_to_string(sample.join("config/service.toml")).unwrap();
-        fs::write(
-            top.join("config/service.toml"),
-            format!("{config}{settings}"),
-        )
-        .unwrap();
+        write(&top, "config/service.toml", &format!("{config}{settings}"));
         init(&top);
         git(&top, &["add", "-A"]);
         git(&top, &["commit", "-q", "-m", "start"]);
@@ -97,8 +93,6 @@ pub(crate) struct Service {
     child: Child,
     pub(crate) address: String,
     pub(crate) token: String,
-    answers: std::cell::Cell<u64>,
-    asks: bool,
     log: PathBuf,
 }
 
@@ -125,8 +119,6 @@ impl Service {
                     child,
                     address: word("address"),
                     token: word("token"),
-                    answers: std::cell::Cell::new(1),
-                    asks: true,
                     log,
                 };
                 service.ask("GET", "/health", &Value::Null);
@@ -213,7 +205,6 @@ impl Service {
                 &format!("/approvals/{}", one["id"]),
                 &json!({ "allow": true }),
             );
-            self.answers.set(self.answers.get() + 1);
         }
     }
 
@@ -221,9 +212,7 @@ impl Service {
     pub(crate) fn until(&self, task: u64, wanted: &str) -> Value {
         let mut seen = Value::Null;
         for _ in 0..PATIENCE {
-            if self.asks {
-                self.allow();
-            }
+            self.allow();
             let mut told = self.ask("GET", &format!("/tasks/{task}"), &Value::Null);
             seen = told["task"].take();
             seen["judgements"] = told["judgements"].take();
@@ -264,6 +253,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let pid = self.child.id().to_string();
         // Politely, so that nothing of it is left.
         let told = Command::new("kill").args(["-TERM", &pid]).status();

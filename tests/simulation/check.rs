@@ -227,7 +227,7 @@ impl Record {
     }
 
     /// Checks the state as a whole.
-    pub(crate) fn state(&self, board: &Board) -> Checked {
+    pub(crate) fn state(board: &Board) -> Checked {
         let mut hands: BTreeMap<TaskId, usize> = BTreeMap::new();
         let mut agents = BTreeSet::new();
         for run in board.live_runs() {

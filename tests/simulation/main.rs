@@ -5,7 +5,10 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the length of a simulation is read from the environment"
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the length of a simulation is read from the environment; a world is told in one go"
 )]
 
 mod bugs;
@@ -46,7 +49,7 @@ fn simulate(seed: u64, hours: u64, bug: Option<bugs::Bug>) -> Result<World, Stri
 
 #[test]
 fn many_short_worlds_hold() {
-    for seed in seeds(1..25) {
+    for seed in seeds(1..13) {
         let world = simulate(seed, 48, None).unwrap_or_else(|broken| panic!("{broken}"));
         assert!(world.merged > 0, "seed {seed}: nothing was ever merged");
     }

@@ -220,12 +220,9 @@ impl World {
         if !self.board.is_up(ProcessName::CycleManager) {
             self.record.disturbed = wall.max(self.board.now());
         }
-        let mut decision = match self.board.handle(&input, wall) {
-            Ok(decision) => decision,
-            Err(_) => {
-                self.refused += 1;
-                return Ok(());
-            }
+        let Ok(mut decision) = self.board.handle(&input, wall) else {
+            self.refused += 1;
+            return Ok(());
         };
         if let Some(bug) = self.bug {
             bugs::spoil(
@@ -274,7 +271,7 @@ impl World {
             }
             self.send(delay, Message::Perform(effect));
         }
-        self.record.state(&self.board)
+        Record::state(&self.board)
     }
 
     fn start_service(&mut self) -> Step {
@@ -429,9 +426,7 @@ impl World {
                 self.send(20, Message::Tell(Input::ProcessUp { name, generation }));
                 self.send(30, Message::Alive(name, generation));
                 if let Some(plan) = plan {
-                    let tasks = (0..1 + self.chance.below(4))
-                        .map(|_| self.spec(&[]))
-                        .collect();
+                    let tasks = (0..=self.chance.below(4)).map(|_| self.spec(&[])).collect();
                     self.send(
                         MINUTE,
                         Message::Tell(Input::FinishPlan {

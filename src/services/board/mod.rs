@@ -1,11 +1,11 @@
 //! The service around a board: one loop makes events durable, processes perform what follows.
 //!
-//! [`engine`] owns board and store; [`hands`] supervises the processes; [`worker`] and [`judge`] do the work. Everybody else
+//! [`engine`] owns board and store; [`supervisor`] supervises the processes; [`worker`] and [`judge`] do the work. Everybody else
 //! holds a [`BoardHandle`]. Dangers: an effect may only be performed after its events are durable, and whatever an agent
 //! reports carries the number of its lease.
 
 mod engine;
-mod hands;
+mod supervisor;
 mod judge;
 mod planner;
 mod watched_worktrees;
@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
-pub use hands::run;
+pub use supervisor::run;
 
 /// What the processes of a service work with.
 #[derive(Clone)]
