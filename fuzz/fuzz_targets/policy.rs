@@ -2,7 +2,7 @@
 //!
 //! `cargo +nightly fuzz run policy -- -max_len=4096 -timeout=5`; with a stable compiler `RUSTC_BOOTSTRAP=1 cargo fuzz build
 //! --sanitizer none policy` and the program that it makes. A panic that the judge catches still ends the run. What is found
-//! becomes a test in `tests/policy`.
+//! becomes a test in `tests/policy`. `corpus/` holds a drawn sample of what an hour's run kept: it saves the next run its beginning.
 
 #![no_main]
 
@@ -29,7 +29,9 @@ fn judged(kind: CommandKind, code: &str) -> Decision {
         code: code.to_owned(),
         argv: Vec::new(),
     };
-    policy.judge(&command, &PolicyContext::unattended("/srv/job/root")).decision
+    policy
+        .judge(&command, &PolicyContext::unattended("/srv/job/root"))
+        .decision
 }
 
 fuzz_target!(|bytes: &[u8]| {

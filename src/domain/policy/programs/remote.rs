@@ -78,7 +78,7 @@ impl Machine<'_, '_> {
         let asks = args.iter().any(|arg| arg == "--help" || arg == "--version")
             || args.last().is_some_and(|arg| arg == "-h");
         let builds = |word: &&str| ["run", "list", "ls", "changed", "test"].contains(word);
-        let is_local = name == "lerna" && words.first().is_some_and(|word| builds(word));
+        let is_local = name == "lerna" && words.first().is_some_and(builds);
         if is_local {
             self.runs_project();
         } else if !asks && !is_question(args) {
