@@ -4,7 +4,6 @@
 //! whatever is shown of a log has to go through the redactor first.
 
 use std::{
-    fs,
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -12,7 +11,7 @@ use std::{
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::{
-    adapters::{files, plan::LocalPlanStore},
+    adapters::{board::text_of_folder, files, plan::LocalPlanStore},
     config::{gates::LoadedGates, service as service_config},
     domain::{
         board::{Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, RunId},
@@ -90,6 +89,13 @@ impl EventFeed for Feed {
     }
 }
 
+/// Returns the first place from `at` on where a letter begins, or the end.
+fn boundary(text: &str, at: usize) -> usize {
+    (at..text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(text.len())
+}
+
 /// Returns a piece of a text from an offset on, or its end, cut at whole letters.
 fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogPiece {
     let total = text.len();
@@ -97,10 +103,8 @@ fn piece_of(text: &str, offset: Option<u64>, limit: u64) -> LogPiece {
     let begin = offset.map_or(total.saturating_sub(limit), |offset| {
         usize::try_from(offset).unwrap_or(usize::MAX).min(total)
     });
-    let begin = text.ceil_char_boundary(begin);
-    let end = text
-        .floor_char_boundary(begin.saturating_add(limit).min(total))
-        .max(begin);
+    let begin = boundary(text, begin);
+    let end = boundary(text, begin.saturating_add(limit).min(total));
     LogPiece {
         text: text.get(begin..end).unwrap_or_default().to_owned(),
         offset: begin as u64,
@@ -124,38 +128,6 @@ fn line_of(source: &str, number: usize, line: &str) -> LogLine {
     }
 }
 
-/// Puts the files of a run's folder together, each below its name.
-fn text_of_folder(folder: &Path) -> String {
-    let mut found: Vec<PathBuf> = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).into_iter().flatten().flatten() {
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                found.push(entry.path());
-            }
-        }
-    }
-    found.sort();
-    let texts = found.into_iter().filter_map(|path| {
-        let bytes = fs::read(&path).ok().filter(|bytes| !bytes.is_empty())?;
-        let name = path
-            .strip_prefix(folder)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
-        Some(format!(
-            "--- {name}\n{}\n",
-            String::from_utf8_lossy(&bytes).trim_end()
-        ))
-    });
-    texts.collect()
-}
-
 impl ServiceBoard {
     /// Returns what a run printed: its folder once it is over, until then what its agent's log says since it began.
     fn text_of_run(&self, id: RunId) -> Result<String, AccessError> {
@@ -168,7 +140,9 @@ impl ServiceBoard {
             let at = line_of(&agent, *number, line).at;
             at >= run.started_at && run.finished_at.is_none_or(|end| at <= end)
         });
-        let mut text: String = own.map(|(_, line)| format!("{line}\n")).collect();
+        let own: Vec<&str> = own.map(|(_, line)| line.as_str()).collect();
+        let mut text = own.join("\n");
+        text.push('\n');
         let place = Path::new(&run.log);
         let is_inside = place
             .components()
@@ -207,7 +181,7 @@ impl ServiceBoard {
             .map_err(unavailable)?;
         let mut diff = self.redactor.clean(&diff);
         if diff.len() > LARGEST_DIFF {
-            diff.truncate(diff.floor_char_boundary(LARGEST_DIFF));
+            diff.truncate(boundary(&diff, LARGEST_DIFF));
             diff.push_str("\n(the rest is left out)\n");
         }
         Ok(diff)
@@ -434,7 +408,10 @@ impl BoardAccess for ServiceBoard {
                 LogSource::Run(run) => this.text_of_run(run)?,
                 LogSource::Process(name) => {
                     let lines = this.logs.tail(&name.agent_name(), usize::MAX);
-                    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+                    let mut text = lines.join("\n");
+                    if !text.is_empty() {
+                        text.push('\n');
+                    }
                     this.redactor.clean(&text)
                 }
             };

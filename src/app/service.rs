@@ -37,10 +37,12 @@ pub(super) fn board_services(
     let worktrees = git::GitWorktrees::open(&root);
     let worktrees = Arc::new(worktrees.map_err(|error| CliError::Setup(error.to_string()))?);
     let state = root.join(".tos");
-    state_folder::create_dir_all(&state).map_err(|error| CliError::NotDone(format!("{}: {error}", state.display())))?;
+    state_folder::create_dir_all(&state)
+        .map_err(|error| CliError::NotDone(format!("{}: {error}", state.display())))?;
     // It stays the same, so that browsers stay signed in.
     let token = service_token::token_of(&state.join("service-token"));
-    let token = token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
+    let token =
+        token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (gates, here, ledger) = (
         gates::load(&root)?,

@@ -330,6 +330,58 @@ impl Bench {
         command
     }
 
+    /// Returns the agent itself as a person starts it without tos, to be given a prompt.
+    pub(crate) fn agent_command(&self) -> Command {
+        let tos = self.command(&[]);
+        let mut command = match self.agent {
+            Agent::Claude => {
+                let mut command = Command::new(self.agents.join("claude"));
+                command.args(["-p", "--output-format", "json", "--allowedTools=Bash"]);
+                command
+            }
+            Agent::Codex | Agent::ClaudeAcp | Agent::CodexAcp | Agent::GeminiAcp => {
+                let mut command = Command::new(self.agents.join("codex"));
+                let provider = format!(
+                    "model_providers.mock={{name=\"mock\",base_url=\"http://{}/v1\",env_key=\"OPENAI_API_KEY\",\
+                     wire_api=\"responses\"}}",
+                    self.server.place()
+                );
+                command.args(["exec", "--json", "--skip-git-repo-check"]);
+                command.args(["--dangerously-bypass-approvals-and-sandbox", "-m", "gpt-5"]);
+                command.args(["-c", &provider, "-c", "model_provider=\"mock\""]);
+                command
+            }
+        };
+        let variables = tos
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        command
+            .current_dir(&self.root)
+            .env_clear()
+            .envs(variables)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Returns an agent that lies beside the two, as a person starts it; `None` = it does not.
+    pub(crate) fn other_agent(&self, name: &str) -> Option<Command> {
+        let program = self.agents.join(name);
+        if !program.exists() {
+            return None;
+        }
+        let tos = self.command(&[]);
+        let variables = tos
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.root)
+            .env_clear()
+            .envs(variables)
+            .stdin(Stdio::null());
+        Some(command)
+    }
+
     pub(crate) fn tos(&self, words: &[&str]) -> Ended {
         let output = self.command(words).output().unwrap();
         let text = [output.stdout, output.stderr].concat();

@@ -21,6 +21,7 @@ fn installed(agent: Agent) -> Option<Bench> {
     let word = match agent {
         Agent::Claude => "claude",
         Agent::Codex => "codex",
+        other => panic!("{other:?} has no hook of ours"),
     };
     let ended = bench.tos(&["guard", "install", word, "--yes"]);
     assert_eq!(ended.code, Some(0), "{}", ended.said);
@@ -32,7 +33,7 @@ const TRUSTED: [&str; 1] = ["--dangerously-bypass-hook-trust"];
 fn trusted(agent: Agent) -> &'static [&'static str] {
     match agent {
         Agent::Claude => &[],
-        Agent::Codex => &TRUSTED,
+        _ => &TRUSTED,
     }
 }
 
@@ -118,7 +119,7 @@ fn a_hook_that_is_gone_keeps_the_tools_from_running() {
         };
         let settings = match agent {
             Agent::Claude => bench.home().join(".claude/settings.json"),
-            Agent::Codex => bench.home().join(".codex/hooks.json"),
+            _ => bench.home().join(".codex/hooks.json"),
         };
         let text = fs::read_to_string(&settings).unwrap();
         let own = env!("CARGO_BIN_EXE_tos");

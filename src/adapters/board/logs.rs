@@ -4,7 +4,7 @@ use std::{
     fs,
     fs::OpenOptions,
     io::{Read as _, Seek as _, SeekFrom, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use crate::{adapters::state_folder, ports::process_logs::ProcessLogs};
@@ -97,6 +97,38 @@ impl ProcessLogs for LogFiles {
         }
         (truncated, removed)
     }
+}
+
+/// Puts the files of a run's folder together, each below its name.
+pub fn text_of_folder(folder: &Path) -> String {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    let texts = found.into_iter().filter_map(|path| {
+        let bytes = fs::read(&path).ok().filter(|bytes| !bytes.is_empty())?;
+        let name = path
+            .strip_prefix(folder)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
+        Some(format!(
+            "--- {name}\n{}\n",
+            String::from_utf8_lossy(&bytes).trim_end()
+        ))
+    });
+    texts.collect()
 }
 
 #[cfg(test)]

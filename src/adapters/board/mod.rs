@@ -4,6 +4,6 @@ mod logs;
 mod schema;
 mod sqlite;
 
-pub use logs::LogFiles;
+pub use logs::{LogFiles, text_of_folder};
 pub use schema::SCHEMA;
 pub use sqlite::{Rebuilt, SqliteBoard};

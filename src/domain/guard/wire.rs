@@ -278,7 +278,7 @@ mod tests {
     fn command_of(call: &ToolCall) -> String {
         match &call.action {
             ToolAction::Command(command) => command.text(),
-            other => panic!("{other:?}"),
+            other @ (ToolAction::Files(_) | ToolAction::Other) => panic!("{other:?}"),
         }
     }
 

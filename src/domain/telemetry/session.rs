@@ -200,12 +200,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_task_holds_its_agent_whose_tokens_and_cost_are_measured() {
-        let mut session = SessionTelemetry::default();
-        let mut all = Vec::new();
+    fn recorded() -> Vec<(i64, RunEvent)> {
         let usage = json!({ "input": 1000, "output": 50, "cached_input": 200 });
-        for (at, event) in [
+        vec![
             (0, event("run_start", json!({ "list": "l" }))),
             (
                 1,
@@ -259,14 +256,21 @@ mod tests {
                 ),
             ),
             (9, event("run_stopped", json!({}))),
-        ] {
+        ]
+    }
+
+    #[test]
+    fn a_task_holds_its_agent_whose_tokens_and_cost_are_measured() {
+        let mut session = SessionTelemetry::default();
+        let mut all = Vec::new();
+        for (at, event) in recorded() {
             all.extend(session.event(&event, at));
         }
-        let started = all.iter().filter_map(|record| match record {
-            TelemetryRecord::SpanStarted { name, parent, .. } => {
-                Some((name.as_str(), parent.as_deref()))
-            }
-            _ => None,
+        let started = all.iter().filter_map(|record| {
+            let TelemetryRecord::SpanStarted { name, parent, .. } = record else {
+                return None;
+            };
+            Some((name.as_str(), parent.as_deref()))
         });
         let started: Vec<_> = started.collect();
         assert_eq!(
@@ -283,11 +287,11 @@ mod tests {
             .filter(|record| matches!(record, TelemetryRecord::SpanEnded { .. }));
         assert_eq!(ended.count(), 4, "every span ends once: {all:#?}");
         let measured = |wanted: Metric| {
-            let values = all.iter().filter_map(move |record| match record {
-                TelemetryRecord::Measured { metric, value, .. } if *metric == wanted => {
-                    Some(*value)
-                }
-                _ => None,
+            let values = all.iter().filter_map(move |record| {
+                let TelemetryRecord::Measured { metric, value, .. } = record else {
+                    return None;
+                };
+                (*metric == wanted).then_some(*value)
             });
             values.collect::<Vec<f64>>()
         };

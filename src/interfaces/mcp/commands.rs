@@ -23,7 +23,7 @@ use crate::{
     },
     interfaces::{
         cli::{command_services::CommandServices, exit::CliError},
-        report::plan::push,
+        report::plan::push_fmt,
     },
     ports::runner::{CommandRequest, CommandStreams},
 };
@@ -233,7 +233,7 @@ fn told(ended: &CommandResult) -> String {
     };
     let mut text = format!("{how} ({} ms)", ended.elapsed_ms);
     if ended.leftovers > 0 {
-        push(
+        push_fmt(
             &mut text,
             format_args!("; {} processes it left were ended", ended.leftovers),
         );
@@ -243,10 +243,10 @@ fn told(ended: &CommandResult) -> String {
         let shown = stream.text();
         if !shown.is_empty() {
             let shown = shown.trim_end_matches('\n');
-            push(&mut text, format_args!("--- {name}\n{shown}\n"));
+            push_fmt(&mut text, format_args!("--- {name}\n{shown}\n"));
         }
         if let Some(file) = stream.file.as_ref().filter(|_| stream.omitted > 0) {
-            push(&mut text, format_args!("(all of it: {file})\n"));
+            push_fmt(&mut text, format_args!("(all of it: {file})\n"));
         }
     }
     text

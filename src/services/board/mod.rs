@@ -5,9 +5,9 @@
 //! reports carries the number of its lease.
 
 mod engine;
-mod supervisor;
 mod judge;
 mod planner;
+mod supervisor;
 mod watched_worktrees;
 mod worker;
 

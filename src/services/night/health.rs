@@ -6,7 +6,7 @@ use crate::{
     domain::{
         agent::{
             Agent, AgentEnd, AgentKind, AgentReport, CHECK_EDITED, CHECK_FILE, CHECK_FILES,
-            CHECK_RAN, Invocation, SilentAgent, acp::AcpTerms, classify, telling_line,
+            CHECK_RAN, Invocation, SilentAgent, acp::AcpTerms, classify, most_informative_line,
         },
         command::{Command, CommandKind},
         ledger::LedgerRecord,
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const VERSION_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Looks at everything. `run` names the work tree in which agents are asked; people get a note that says what it is.
-pub async fn look(
+pub async fn check_health(
     list: &TaskList,
     tools: &SessionPorts,
     records: &[LedgerRecord],
@@ -44,7 +44,7 @@ pub async fn look(
     // Old work trees go first: one of them may stand where an agent is asked.
     let worktrees = tools.worktrees.clean().map_err(|error| error.to_string());
     for agent in list.agents() {
-        agents.push(examine_agent(agent, list.sandbox, tools, run, confined).await);
+        agents.push(check_agent(agent, list.sandbox, tools, run, confined).await);
     }
     let boot = tools.machine.boot();
     HealthFacts {
@@ -90,7 +90,7 @@ async fn told(
 }
 
 /// Looks at one agent, behind the wall it will work behind.
-pub async fn examine_agent(
+pub async fn check_agent(
     agent: &Agent,
     sandbox: SandboxDemand,
     tools: &SessionPorts,
@@ -210,7 +210,7 @@ impl AgentQuestion<'_> {
             (ExitStatus::TimedOut { .. }, _) => {
                 Err(format!("no answer after {} s", VERSION_PATIENCE.as_secs()))
             }
-            _ => Err(telling_line(&end.stderr.text())
+            _ => Err(most_informative_line(&end.stderr.text())
                 .unwrap_or_else(|| "it failed without a word".to_owned())),
         }
     }
@@ -245,8 +245,8 @@ impl AgentQuestion<'_> {
             end.exit,
             ExitStatus::TimedOut { .. } | ExitStatus::Idle { .. }
         ) {
-            let said =
-                telling_line(&listener.stderr()).or_else(|| report.complaints.last().cloned());
+            let said = most_informative_line(&listener.stderr())
+                .or_else(|| report.complaints.last().cloned());
             let said = said.map_or(String::new(), |line| format!("; {line}"));
             return Err(format!("no answer after {} s{said}", PATIENCE.as_secs()));
         }
@@ -264,7 +264,7 @@ impl AgentQuestion<'_> {
             now,
         );
         if end != AgentEnd::Done {
-            return Err(end.sentence(now));
+            return Err(end.describe(now));
         }
         if report.reply.is_empty() {
             return Err("it ended well and said nothing".to_owned());

@@ -19,11 +19,11 @@ use crate::{
     domain::{
         agent::{
             Agent, AgentEnd, AgentKind, AgentReport, Denial, SilentAgent, Transcript, classify,
-            renewed_on,
+            renewal_day,
         },
         process::{CommandResult, ExitStatus},
         tasks::{Feedback, GuardedTask, prompt},
-        text::{head, visible},
+        text::{escape_control_chars, head},
     },
     ports::{
         clock::Clock,
@@ -128,7 +128,7 @@ impl LineReader for AgentListener {
                     .transcript
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
-                transcript.line(line);
+                transcript.read_line(line);
             }
             OutputStream::Stderr => {
                 let mut text = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,7 +275,7 @@ impl SessionState<'_> {
             (ExitStatus::Idle { after_ms }, SilentAgent::No) => {
                 let seconds = after_ms / 1000;
                 if let Some(command) = &report.running {
-                    let command = head(&visible(command), SHOWN_CHARACTERS, "...");
+                    let command = head(&escape_control_chars(command), SHOWN_CHARACTERS, "...");
                     let reason =
                         format!("a command of the agent did nothing for {seconds} s: {command}");
                     return Some(self.agent_failed(reason, report, end, true));
@@ -290,24 +290,26 @@ impl SessionState<'_> {
         };
         let now = self.tools.clock.now();
         let ended = classify(agent, report, &end.exit, quiet, stderr, now);
-        Some(match ended.with_refused_hosts(refused, &agent.hosts()) {
-            AgentEnd::Done => return None,
-            AgentEnd::LimitReached { seconds, reason } => {
-                let when = renewed_on(seconds, now);
-                let reason =
-                    when.map_or_else(|| reason.clone(), |when| format!("{when} ({reason})"));
-                AttemptOutcome::NoProvider(AgentEnd::LimitReached { seconds, reason })
-            }
-            down @ AgentEnd::ProviderDown { .. } => AttemptOutcome::NoProvider(down),
-            needs @ AgentEnd::NeedsPerson { .. } => {
-                self.name_logs("the agent", end);
-                AttemptOutcome::NoProvider(needs)
-            }
-            AgentEnd::Failed { reason, again } => {
-                let how = super::failure::how(&end.exit);
-                self.agent_failed(format!("the agent {how}: {reason}"), report, end, again)
-            }
-        })
+        Some(
+            match ended.with_refused_hosts(refused, &agent.required_hosts()) {
+                AgentEnd::Done => return None,
+                AgentEnd::LimitReached { seconds, reason } => {
+                    let when = renewal_day(seconds, now);
+                    let reason =
+                        when.map_or_else(|| reason.clone(), |when| format!("{when} ({reason})"));
+                    AttemptOutcome::NoProvider(AgentEnd::LimitReached { seconds, reason })
+                }
+                down @ AgentEnd::ProviderDown { .. } => AttemptOutcome::NoProvider(down),
+                needs @ AgentEnd::NeedsPerson { .. } => {
+                    self.name_logs("the agent", end);
+                    AttemptOutcome::NoProvider(needs)
+                }
+                AgentEnd::Failed { reason, again } => {
+                    let how = super::failure::how(&end.exit);
+                    self.agent_failed(format!("the agent {how}: {reason}"), report, end, again)
+                }
+            },
+        )
     }
 
     fn agent_failed(
@@ -332,7 +334,7 @@ impl SessionState<'_> {
 
     /// Takes note of what a call cost; that nobody says it is told once.
     fn paid(&mut self, agent: &Agent, own: &Agent, report: &AgentReport) {
-        let first = self.pace.paid(agent.cost(report), own.ceiling_micro_usd());
+        let first = self.pace.paid(agent.cost(report), own.max_cost_micro_usd());
         if first && let Some(most) = self.list.max_usd {
             let price = if report.usage.is_some() {
                 "; give the agent a `price`, or name its `model`"
@@ -401,9 +403,9 @@ fn last_words(report: &AgentReport, end: &CommandResult) -> LastMessage {
 /// Says what the permissions of an agent's own program refused.
 fn refusal(denial: &Denial) -> String {
     let line = denial.what.lines().next().unwrap_or_default();
-    let what = head(&visible(line), SHOWN_CHARACTERS, "...");
+    let what = head(&escape_control_chars(line), SHOWN_CHARACTERS, "...");
     if let Some(why) = &denial.why {
-        return format!("the policy refused {what}: {}", visible(why));
+        return format!("the policy refused {what}: {}", escape_control_chars(why));
     }
     format!("its own permissions refused {}: {what}", denial.tool)
 }

@@ -134,7 +134,7 @@ mod tests {
     fn read(messages: &[Value]) -> crate::domain::agent::AgentReport {
         let mut transcript = Transcript::new(AgentKind::Acp);
         for message in messages {
-            transcript.line(&message.to_string());
+            transcript.read_line(&message.to_string());
         }
         transcript.finish()
     }

@@ -40,6 +40,7 @@ impl Bench {
         bench
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a test tells something once")]
     fn try_tell(&mut self, input: Input) -> Result<Answer, Refusal> {
         let decision = self.board.handle(&input, self.now)?;
         for event in &decision.events {

@@ -122,33 +122,34 @@ pub fn main(
             printer.document(&answer);
         }
         ProcVerb::Logs { name } => {
-            let answer = match name {
-                Some(name) => {
-                    let path = format!("/logs/processes/{}?lines=2000", in_path(name));
-                    let answer = client.ask("GET", &path, &Value::Null)?;
-                    for line in answer["log"].as_str().unwrap_or_default().lines() {
-                        printer.line(line);
-                    }
-                    answer
-                }
-                None => {
-                    let answer = client.ask("GET", "/logs/all", &Value::Null)?;
-                    for entry in answer["entries"].as_array().into_iter().flatten() {
-                        let word = |name: &str| entry[name].as_str().unwrap_or_default();
-                        printer.line(&format!(
-                            "{} {} {}",
-                            word("timestamp"),
-                            word("source"),
-                            word("line")
-                        ));
-                    }
-                    answer
-                }
-            };
+            let answer = logs(name.as_deref(), &client, printer)?;
             printer.document(&answer);
         }
     }
     Ok(CliExit::Success)
+}
+
+/// Shows the end of one log, or of all of them by time.
+fn logs(name: Option<&str>, client: &ServiceClient, printer: &Printer) -> Result<Value, CliError> {
+    if let Some(name) = name {
+        let path = format!("/logs/processes/{}?lines=2000", in_path(name));
+        let answer = client.ask("GET", &path, &Value::Null)?;
+        for line in answer["log"].as_str().unwrap_or_default().lines() {
+            printer.line(line);
+        }
+        return Ok(answer);
+    }
+    let answer = client.ask("GET", "/logs/all", &Value::Null)?;
+    for entry in answer["entries"].as_array().into_iter().flatten() {
+        let word = |name: &str| entry[name].as_str().unwrap_or_default();
+        printer.line(&format!(
+            "{} {} {}",
+            word("timestamp"),
+            word("source"),
+            word("line")
+        ));
+    }
+    Ok(answer)
 }
 
 /// Does what the verb says.

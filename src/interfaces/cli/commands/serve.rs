@@ -9,13 +9,17 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc::UnboundedReceiver, watch},
+    task::JoinHandle,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     config::{service as service_config, service::ServiceConfig},
     domain::{
-        board::{BoardSettings, Input},
+        board::{BoardSettings, Effect, Input},
         ledger::SessionStart,
         tasks::SandboxDemand,
     },
@@ -112,10 +116,81 @@ pub fn main(
         logs: board_services.logs,
     });
     services.write_secret(global, ADDRESS, &document.to_string())?;
+    announce(
+        address,
+        outer.as_ref(),
+        config.settings.ask_before_start,
+        printer,
+    )?;
+    let access = (board_services.access)(handle.clone());
+    let options = http::HttpOptions {
+        hosts: args.hosts.clone(),
+        ..http::HttpOptions::new(board_services.token, board_services.fresh_secret)
+    };
+    let listeners = listeners(options, listener, outer);
+    let serving = Serving {
+        handle,
+        access,
+        listeners,
+        settings: config.settings,
+        drain: Duration::from_secs(args.drain),
+    };
+    let served = services::block_on(services, move |stop| {
+        Box::pin(serving.until_stopped(effects, context, stop))
+    });
+    services.remove_state(global, ADDRESS);
+    drop(task_services);
+    served?.map_err(CliError::NotDone)?;
+    printer.line("stopped; what was running goes on with the next `tos serve`");
+    Ok(CliExit::Success)
+}
+
+/// A service that is about to run.
+struct Serving {
+    handle: BoardHandle,
+    access: Arc<dyn BoardAccess>,
+    listeners: Vec<ApiListener>,
+    settings: BoardSettings,
+    drain: Duration,
+}
+
+impl Serving {
+    async fn until_stopped(
+        self,
+        effects: UnboundedReceiver<Effect>,
+        context: Arc<ServiceContext>,
+        stop: watch::Receiver<u8>,
+    ) -> Result<(), String> {
+        configured(&self.handle, self.settings).await?;
+        let (end, over) = watch::channel(());
+        let servers = self.listeners.into_iter();
+        let servers: Result<Vec<_>, String> = servers
+            .map(|listener| api(listener, &self.access, &over))
+            .collect();
+        let servers = servers?;
+        drop((self.access, over));
+        let ended = board::run(self.handle, effects, context, stop, self.drain).await;
+        drop(end);
+        for server in servers {
+            if let Ok(Err(error)) = server.await {
+                return Err(format!("the API ended: {error}"));
+            }
+        }
+        ended.map_err(|error| error.to_string())
+    }
+}
+
+/// Says where the page is.
+fn announce(
+    address: SocketAddr,
+    outer: Option<&(StdListener, TlsAcceptor)>,
+    asks: bool,
+    printer: &Printer,
+) -> Result<(), CliError> {
     printer.line(&format!(
         "serving on http://{address}; `tos open` shows the page, `tos board add \"what to do\"` makes a task"
     ));
-    if let Some((listener, _)) = &outer {
+    if let Some((listener, _)) = outer {
         let told = listener
             .local_addr()
             .map_err(|error| CliError::NotDone(error.to_string()))?;
@@ -123,58 +198,32 @@ pub fn main(
             "and on https://{told}; sign in there with the token of .tos/service-token"
         ));
     }
-    if config.settings.ask_before_start {
+    if asks {
         printer.line("you are asked before each task; `tos board questions` lists what waits");
     }
-    let access = (board_services.access)(handle.clone());
-    let options = |is_tls| http::HttpOptions {
-        hosts: args.hosts.clone(),
-        is_tls,
-        ..http::HttpOptions::new(
-            board_services.token.as_str(),
-            Arc::clone(&board_services.fresh_secret),
-        )
-    };
-    let mut listeners = vec![ApiListener {
-        options: options(false),
+    Ok(())
+}
+
+/// Returns where requests come in: the loopback, and the further address.
+fn listeners(
+    options: http::HttpOptions,
+    listener: StdListener,
+    outer: Option<(StdListener, TlsAcceptor)>,
+) -> Vec<ApiListener> {
+    let further = outer.map(|(listener, tls)| ApiListener {
+        options: http::HttpOptions {
+            is_tls: true,
+            ..options.clone()
+        },
+        listener,
+        tls: Some(tls),
+    });
+    let own = ApiListener {
+        options,
         listener,
         tls: None,
-    }];
-    if let Some((listener, tls)) = outer {
-        listeners.push(ApiListener {
-            options: options(true),
-            listener,
-            tls: Some(tls),
-        });
-    }
-    let drain = Duration::from_secs(args.drain);
-    let settings = config.settings;
-    let served = services::block_on(services, move |stop| {
-        Box::pin(async move {
-            configured(&handle, settings).await?;
-            let (end, over) = watch::channel(());
-            let servers = listeners.into_iter();
-            let servers: Result<Vec<_>, String> = servers
-                .map(|listener| api(listener, &access, &over))
-                .collect();
-            let servers = servers?;
-            drop((access, over));
-            let ended = board::run(handle, effects, context, stop, drain).await;
-            drop(end);
-            for server in servers {
-                match server.await {
-                    Ok(Ok(())) | Err(_) => {}
-                    Ok(Err(error)) => return Err(format!("the API ended: {error}")),
-                }
-            }
-            ended.map_err(|error| error.to_string())
-        })
-    });
-    services.remove_state(global, ADDRESS);
-    drop(task_services);
-    served?.map_err(CliError::NotDone)?;
-    printer.line("stopped; what was running goes on with the next `tos serve`");
-    Ok(CliExit::Success)
+    };
+    std::iter::once(own).chain(further).collect()
 }
 
 /// Opens the further address, with what secures it.

@@ -209,7 +209,7 @@ fn chosen(plan: &Plan, state: &RunState, failed_only: bool) -> Vec<TaskIndex> {
         .map(|(index, _, _)| index)
         .collect();
     let behind: BTreeSet<TaskIndex> = PlanGraph::of(plan)
-        .downstream_of(&failed)
+        .transitive_dependents(&failed)
         .into_iter()
         .collect();
     unfinished
@@ -237,7 +237,7 @@ pub(super) fn retry(args: &RetryArgs, context: PlanCommands<'_>) -> Result<CliEx
     }
     let mut passage = passage(&args.pace, &plan);
     passage.again = if args.downstream {
-        PlanGraph::of(&plan).downstream_of(&tasks)
+        PlanGraph::of(&plan).transitive_dependents(&tasks)
     } else {
         tasks
     };
@@ -359,7 +359,7 @@ fn finish(
     let mut host = run.host(plan, state, enforced.guard)?;
     let mut watcher = event_lines::EventLines::new(context.printer, context.is_quiet);
     let mut watcher = PlanExporter::new(telemetry, run.id(), plan, &mut watcher);
-    let status = plan::drive(plan, run, host.as_mut(), &mut watcher, state, passage)?;
+    let status = plan::run_to_completion(plan, run, host.as_mut(), &mut watcher, state, passage)?;
     drop(host);
     telling::end(context, &tellers, state, run.id());
     let report = report::markdown(plan, state, &*run);
