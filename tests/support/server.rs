@@ -100,6 +100,12 @@ impl Server {
 
     /// Waits until no client is connected, so that every call of a killed client has been counted.
     pub(crate) fn settle(&self) {
+        // A killed client's connection may still wait to be accepted. Connections are accepted in their order, so once this
+        // one has been served, all before it are counted.
+        if let Ok(mut probe) = TcpStream::connect(self.address) {
+            drop(probe.shutdown(std::net::Shutdown::Write));
+            drop(std::io::Read::read_to_end(&mut probe, &mut Vec::new()));
+        }
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.shared.open.load(Ordering::SeqCst) > 0 {
             assert!(Instant::now() < deadline, "a connection stays open");
