@@ -4,6 +4,9 @@
 # usage: sh examples/service/try.sh [TOS]      TOS = the program; `tos` if absent
 set -eu
 tos=${1:-tos}
+# The script goes elsewhere, so a path has to be whole.
+case $tos in */*) tos=$(CDPATH='' cd -- "$(dirname -- "$tos")" && pwd)/$(basename -- "$tos") ;; esac
+command -v "$tos" >/dev/null || { echo "there is no program $tos; build it first, or name another" >&2; exit 2; }
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 place=$(mktemp -d "${TRY_IN:-$HOME}/tos-service-XXXXXX")
 cp -R "$here/project/." "$place"
@@ -19,6 +22,7 @@ service=$!
 trap 'kill $service 2>/dev/null || true; wait $service 2>/dev/null || true' EXIT
 for _ in $(seq 100); do [ -e .tos/serve.json ] && break; sleep 0.1; done
 cat serve.log
+[ -e .tos/serve.json ] || exit 1
 
 say tos board add "fix the greeting"
 "$tos" board add "fix the greeting" --path greet.sh --class fix

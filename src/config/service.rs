@@ -88,6 +88,28 @@ pub fn load(
     parse(&text, &kept_settings(root), environment).map_err(|why| format!("{FILE}: {why}"))
 }
 
+/// Sets one of the settings of the board; an unknown name is told with the nearest known one.
+fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), String> {
+    if KEYS.iter().any(|key| key.name == name) {
+        return settings.set(name, value);
+    }
+    let wanted = name.to_uppercase();
+    let nearness = |known: &str| strsim::normalized_levenshtein(&wanted, known);
+    let near = KEYS.iter().map(|key| (nearness(key.name), key.name));
+    let near = near.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let hint = match near {
+        Some((score, near)) if score >= 0.6 => format!("did you mean `{near}`?"),
+        _ => format!(
+            "they are {}",
+            KEYS.iter()
+                .map(|key| key.name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    };
+    Err(format!("[settings]: no setting is called `{name}`; {hint}"))
+}
+
 /// Reads a file in PEM that the command line names; the error names the file.
 pub fn read_pem(path: &Path) -> Result<String, String> {
     files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))
@@ -110,7 +132,7 @@ fn parse(
         let value = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
-        settings.set(name, &value)?;
+        set(&mut settings, name, &value)?;
     }
     for (name, value) in kept {
         settings
@@ -119,7 +141,8 @@ fn parse(
     }
     for key in KEYS {
         if let Some(value) = environment(key.name) {
-            settings.set(key.name, &value)?;
+            let told = settings.set(key.name, &value);
+            told.map_err(|why| format!("{why} (a variable of the environment)"))?;
         }
     }
     let list = serde_json::json!({ "schema": 1, "id": "board", "agent": null, "task": [] });

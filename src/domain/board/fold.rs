@@ -532,7 +532,9 @@ impl Board {
         let live: Vec<ProcessName> = self.processes.keys().copied().collect();
         for name in live {
             self.change_process(name, |process| {
-                if process.status.is_live() {
+                // What ended together with the service comes back with it; what somebody stopped does not.
+                let ended_with_it = process.name.is_resident() && !process.stop_requested;
+                if process.status.is_live() || ended_with_it {
                     process.status = ProcessStatus::Idle;
                 }
                 process.restart_at = None;

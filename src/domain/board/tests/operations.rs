@@ -148,6 +148,37 @@ fn processes_come_back_after_doubling_waits() {
 }
 
 #[test]
+fn a_service_that_was_stopped_has_everything_up_at_once_when_it_is_started_again() {
+    let mut bench = Bench::new();
+    let worker = ProcessName::Agent(Role::Worker, 1);
+    let judge = ProcessName::Agent(Role::Judge, 1);
+    bench.tell(Input::StopProcess {
+        name: judge.to_string(),
+        by: "you".into(),
+    });
+    bench.settle();
+    for name in [ProcessName::Dispatcher, worker] {
+        let generation = bench.board.process(name).unwrap().generation;
+        let exit = ProcessExit {
+            ok: true,
+            detail: "stopped as asked".into(),
+        };
+        bench.tell(Input::ProcessExited {
+            name,
+            generation,
+            exit,
+        });
+    }
+    bench.tell(Input::ServiceStarted {
+        instance: "b".into(),
+    });
+    bench.settle();
+    assert!(bench.board.is_up(ProcessName::Dispatcher));
+    assert!(bench.board.is_up(worker));
+    assert!(!bench.board.is_up(judge), "somebody stopped it");
+}
+
+#[test]
 fn a_silent_agent_is_started_again_and_its_task_goes_on() {
     let mut bench = Bench::with(|settings| settings.lease_ms = 10 * HOUR);
     let id = bench.add(TaskSpec::default());

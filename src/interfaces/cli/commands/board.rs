@@ -341,6 +341,9 @@ fn cleanup(
         answer["judgements"],
         backup.display()
     ));
+    if stop_first {
+        printer.line("everything was stopped and stays so; `tos proc start-all` starts it again");
+    }
     printer.document(&answer);
     Ok(CliExit::Success)
 }
@@ -448,7 +451,9 @@ pub fn open_main(
     let answer = client.ask("POST", "/sign-in/codes", &Value::Null)?;
     let path = answer["path"].as_str().unwrap_or("/");
     let address = format!("http://{}{path}", client.address());
-    if args.print || !services.open_in_browser(&address) {
+    if args.print {
+        printer.line(&address);
+    } else if !services.open_in_browser(&address) {
         printer.line(&address);
         printer.note("open it in a browser within two minutes; it signs one browser in, once");
     }

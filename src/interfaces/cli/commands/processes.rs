@@ -45,6 +45,8 @@ enum ProcVerb {
         /// Its name
         name: String,
     },
+    /// Start everything that is kept running and is not up
+    StartAll,
     /// Stop everything and bring running tasks back to the queue
     StopAll,
     /// Show the end of a log
@@ -113,6 +115,7 @@ pub fn main(
                 printer,
             );
         }
+        ProcVerb::StartAll => start_all(&client, printer)?,
         ProcVerb::StopAll => {
             let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
             printer.line(&format!(
@@ -127,6 +130,27 @@ pub fn main(
         }
     }
     Ok(CliExit::Success)
+}
+
+/// Starts what is kept running and is not up.
+fn start_all(client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {
+    let answer = client.ask("GET", "/system/processes", &Value::Null)?;
+    let mut started = Vec::new();
+    for process in answer["processes"].as_array().into_iter().flatten() {
+        let name = process["name"].as_str().unwrap_or_default();
+        let is_up = matches!(process["status"].as_str(), Some("running" | "starting"));
+        if process["autoRestart"] == true && !is_up {
+            let path = format!("/system/processes/{}/start", in_path(name));
+            client.ask("POST", &path, &Value::Null)?;
+            started.push(name.to_owned());
+        }
+    }
+    printer.line(&match started.as_slice() {
+        [] => "everything is up".to_owned(),
+        names => format!("started {}", names.join(", ")),
+    });
+    printer.document(&json!({ "started": started }));
+    Ok(())
 }
 
 /// Shows the end of one log, or of all of them by time.

@@ -81,8 +81,7 @@ pub fn main(
 ) -> Result<CliExit, CliError> {
     let root = services.root(global);
     if args.unit {
-        printer.line(&unit(&root.display().to_string(), args.drain));
-        return Ok(CliExit::Success);
+        return print_unit(args, global, services, printer);
     }
     let config = service_config::load(&root, |name| services.variable(name));
     let mut config = config.map_err(CliError::Setup)?;
@@ -324,12 +323,91 @@ fn circumstances(
     })
 }
 
-/// Returns a unit for systemd, for a user's own instance of it.
-fn unit(root: &str, drain: u64) -> String {
-    let root = root.replace('%', "%%");
+fn print_unit(
+    args: &ServeArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let (program, root) = services
+        .schedules(global)
+        .places()
+        .map_err(|error| CliError::NotDone(error.to_string()))?;
+    let path = services.variable("PATH").unwrap_or_default();
+    let text = unit(
+        args,
+        &program.display().to_string(),
+        &root.display().to_string(),
+        &path,
+    );
+    printer.line(&text);
+    printer.document(&json!({ "unit": text }));
+    Ok(CliExit::Success)
+}
+
+/// Returns a unit for systemd, for a user's own instance of it, with the options that were given.
+fn unit(args: &ServeArgs, program: &str, root: &str, path: &str) -> String {
+    let word = |text: &str| {
+        format!(
+            "\"{}\"",
+            text.replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('%', "%%")
+        )
+    };
+    let mut command = vec![
+        word(program),
+        "serve".to_owned(),
+        format!("--drain {}", args.drain),
+    ];
+    command.extend(args.port.map(|port| format!("--port {port}")));
+    command.extend(args.listen.map(|address| format!("--listen {address}")));
+    let files = [("--tls-cert", &args.tls_cert), ("--tls-key", &args.tls_key)];
+    let files = files.into_iter().filter_map(|(option, file)| {
+        let file = file.as_ref()?.display().to_string();
+        Some(format!("{option} {}", word(&file)))
+    });
+    command.extend(files);
+    command.extend(
+        args.hosts
+            .iter()
+            .map(|host| format!("--host {}", word(host))),
+    );
     format!(
-        "[Unit]\nDescription=tos serve in {root}\n\n[Service]\nWorkingDirectory={root}\nExecStart=tos serve --drain {drain}\n\
+        "# ~/.config/systemd/user/tos-serve.service; then: systemctl --user enable --now tos-serve\n\
+         [Unit]\nDescription=tos serve in {}\n\n[Service]\nWorkingDirectory={}\nEnvironment={}\nExecStart={}\n\
          KillMode=mixed\nTimeoutStopSec={}\nRestart=on-failure\nRestartSec=2\n\n[Install]\nWantedBy=default.target",
-        drain + 15
+        root.replace('%', "%%"),
+        root.replace('%', "%%"),
+        word(&format!("PATH={path}")),
+        command.join(" "),
+        args.drain + 15
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_starts_this_program_with_the_options_that_were_given() {
+        let args = ServeArgs {
+            port: Some(9200),
+            listen: None,
+            tls_cert: None,
+            tls_key: None,
+            hosts: vec!["desk.local".into()],
+            drain: 5,
+            unit: true,
+        };
+        let text = unit(&args, "/opt/my tos/tos", "/srv/100%", "/usr/bin");
+        for line in [
+            "WorkingDirectory=/srv/100%%",
+            "Environment=\"PATH=/usr/bin\"",
+            "ExecStart=\"/opt/my tos/tos\" serve --drain 5 --port 9200 --host \"desk.local\"",
+            "TimeoutStopSec=20",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+    }
 }

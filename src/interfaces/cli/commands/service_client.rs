@@ -46,7 +46,7 @@ impl ServiceClient {
     pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, CliError> {
         let gone = |error: std::io::Error| {
             CliError::NotDone(format!(
-                "the service at {} does not answer: {error}; is `tos serve` still running?",
+                "the service at {} does not answer: {error}; if it was killed, start it again with `tos serve`",
                 self.address
             ))
         };

@@ -24,6 +24,8 @@ use super::{
 
 /// How many things a list shows.
 const SHOWN: usize = 20;
+/// How many open tasks are asked why they wait; the newest.
+const LOOKED_AT: usize = 500;
 
 /// The first page; programs get a banner.
 pub(super) async fn show(State(service): State<Service>, headers: HeaderMap, uri: Uri) -> Response {
@@ -110,12 +112,15 @@ fn needs(view: &View, board: &Board) -> Markup {
     let asked: Vec<_> = board.open_approvals().collect();
     let failed = |process: &crate::domain::board::Process| process.status == ProcessStatus::Failed;
     let broken: Vec<_> = board.processes().into_iter().filter(failed).collect();
+    // What waits for an answer stands above, as its question.
     let waits = |task: &&Task| {
-        task.resolver == Resolver::Person
-            && !task.status.is_final()
-            && task.status != TaskStatus::Queued
+        let why = board.why(task.id, view.now).ok();
+        let first = why.and_then(|why| why.sentences.into_iter().next());
+        let is_asked = asked.iter().any(|approval| approval.task == task.id);
+        !is_asked && first.is_some_and(|first| first.resolver == Resolver::Person)
     };
-    let waiting: Vec<&Task> = board.tasks().rev().filter(waits).take(SHOWN + 1).collect();
+    let open = board.tasks().rev().filter(|task| !task.status.is_final());
+    let waiting: Vec<&Task> = open.take(LOOKED_AT).filter(waits).take(SHOWN + 1).collect();
     html! {
         @if asked.is_empty() && waiting.is_empty() && broken.is_empty() { (nothing(view)) }
         @for approval in asked.iter().take(SHOWN) { (question(view, board, approval)) }
@@ -126,12 +131,25 @@ fn needs(view: &View, board: &Board) -> Markup {
             }
         }
         @for task in waiting.iter().take(SHOWN) {
-            div.item { (link(task)) " " (standing(view, task)) p { (text(&task.detail)) } }
+            div.item { (link(task)) " " (standing(view, task)) p { (text(&reason(view, board, task))) } }
         }
         @if waiting.len() > SHOWN || asked.len() > SHOWN {
             p { a href="/ui/board?status=blocked" { (view.t("All of them")) } }
         }
     }
+}
+
+/// Returns why a task waits, in one sentence, with what to do.
+fn reason(view: &View, board: &Board, task: &Task) -> String {
+    let why = board.why(task.id, view.now).ok();
+    let first = why.and_then(|why| why.sentences.into_iter().next());
+    first.map_or_else(
+        || task.detail.clone(),
+        |first| match first.remedy.as_str() {
+            "" => first.text,
+            remedy => format!("{}: {remedy}", first.text),
+        },
+    )
 }
 
 fn at_work(view: &View, board: &Board) -> Markup {
