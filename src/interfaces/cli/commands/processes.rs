@@ -115,7 +115,7 @@ pub fn main(
                 printer,
             );
         }
-        ProcVerb::StartAll => start_all(&client, printer)?,
+        ProcVerb::StartAll => return start_all(&client, printer),
         ProcVerb::StopAll => {
             let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
             printer.line(&format!(
@@ -133,24 +133,30 @@ pub fn main(
 }
 
 /// Starts what is kept running and is not up.
-fn start_all(client: &ServiceClient, printer: &Printer) -> Result<(), CliError> {
+fn start_all(client: &ServiceClient, printer: &Printer) -> Result<CliExit, CliError> {
     let answer = client.ask("GET", "/system/processes", &Value::Null)?;
-    let mut started = Vec::new();
+    let (mut started, mut exit) = (Vec::new(), CliExit::Success);
     for process in answer["processes"].as_array().into_iter().flatten() {
         let name = process["name"].as_str().unwrap_or_default();
         let is_up = matches!(process["status"].as_str(), Some("running" | "starting"));
         if process["autoRestart"] == true && !is_up {
             let path = format!("/system/processes/{}/start", in_path(name));
-            client.ask("POST", &path, &Value::Null)?;
-            started.push(name.to_owned());
+            match client.ask("POST", &path, &Value::Null) {
+                Ok(_) => started.push(name.to_owned()),
+                Err(error) => {
+                    printer.alert(&format!("{name}: {error}"));
+                    exit = CliExit::NotDone;
+                }
+            }
         }
     }
     printer.line(&match started.as_slice() {
-        [] => "everything is up".to_owned(),
+        [] if exit == CliExit::Success => "everything is up".to_owned(),
+        [] => "nothing was started".to_owned(),
         names => format!("started {}", names.join(", ")),
     });
     printer.document(&json!({ "started": started }));
-    Ok(())
+    Ok(exit)
 }
 
 /// Shows the end of one log, or of all of them by time.
