@@ -579,46 +579,6 @@ async fn only_an_allowed_host_is_reached_through_the_proxy() {
     }
 }
 
-/// A program that talks to a server of its own must not be sent to the proxy, and finds nothing of the machine there.
-#[tokio::test]
-async fn the_loopback_is_the_walls_own_and_is_not_asked_for_at_the_proxy() {
-    for bench in walls(ConfinementLevel::Workspace).await {
-        if bench.options.backends == [SandboxBackend::Landlock] {
-            continue;
-        }
-        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = server.local_addr().unwrap().port();
-        let mut bench = bench;
-        bench.options.network = NetworkAccess::Allowlist;
-        bench.options.allow_hosts = vec!["example.org".into()];
-        let said = bench.output("echo $NO_PROXY $no_proxy").await;
-        assert_eq!(said, "127.0.0.1,localhost,::1 127.0.0.1,localhost,::1\n");
-        // The server of the command itself answers, past the proxy; that of the machine cannot be reached at the same number.
-        let ask = format!(
-            "import http.server, threading, urllib.request\n\
-             class Here(http.server.BaseHTTPRequestHandler):\n    \
-                 def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(b'own')\n    \
-                 def log_message(self, *words): pass\n\
-             def get(port):\n    \
-                 try: return urllib.request.urlopen(f'http://127.0.0.1:{{port}}/', timeout=20).read().decode()\n    \
-                 except Exception as error: return str(error)\n\
-             before = get({port})\n\
-             server = http.server.HTTPServer(('127.0.0.1', {port}), Here)\n\
-             threading.Thread(target=server.serve_forever, daemon=True).start()\n\
-             print(before, get({port}), sep='|')\n"
-        );
-        let said = bench
-            .output(&format!("python3 - <<'END'\n{ask}END\n"))
-            .await;
-        assert!(
-            said.contains("refused") && said.ends_with("|own\n"),
-            "{said}"
-        );
-        let met = tokio::time::timeout(std::time::Duration::ZERO, server.accept()).await;
-        assert!(met.is_err(), "the machine's own server was reached");
-    }
-}
-
 #[tokio::test]
 async fn what_cannot_be_proved_is_refused_before_anything_runs() {
     let mut bench = Bench::new(SandboxBackend::Landlock, ConfinementLevel::Workspace);

@@ -28,9 +28,6 @@ use super::{
 };
 use crate::domain::sandbox::{NetworkAccess, SandboxBackend};
 
-/// The hosts that are reached without the proxy.
-const OWN_LOOPBACK: &str = "127.0.0.1,localhost,::1";
-
 /// Applies what the wall asks of the process itself and becomes the command.
 pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infallible, JailError> {
     let landlock = spec.backend == SandboxBackend::Landlock;
@@ -66,7 +63,7 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
         command.env_remove("TMPDIR");
     }
     if spec.proxy.is_some() {
-        point_to_proxy(&mut command, landlock);
+        point_to_proxy(&mut command);
         if spec.backend == SandboxBackend::Bubblewrap {
             open_door()?;
         }
@@ -127,22 +124,14 @@ fn open_door() -> Result<(), JailError> {
     }
 }
 
-/// Names the proxy for every host but those of the wall's own loopback, where a program may talk with itself; the proxy would
-/// look for them on the machine. `shares_loopback`: behind this wall the loopback is the machine's.
-fn point_to_proxy(command: &mut Command, shares_loopback: bool) {
+fn point_to_proxy(command: &mut Command) {
     let place = format!("http://127.0.0.1:{PROXY_PORT}");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command
             .env(name, &place)
             .env(name.to_ascii_lowercase(), &place);
     }
-    for name in ["NO_PROXY", "no_proxy"] {
-        if shares_loopback {
-            command.env_remove(name);
-        } else {
-            command.env(name, OWN_LOOPBACK);
-        }
-    }
+    command.env_remove("NO_PROXY").env_remove("no_proxy");
 }
 
 fn limit(limits: &ResourceLimits) -> Result<(), JailError> {
