@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize;
 
 use crate::{
-    config::files,
+    config::{files, toml_file},
     domain::{
         board::{BoardSettings, KEYS},
         tasks::{self, Agent, SandboxDemand, TaskList},
@@ -93,20 +93,11 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
     if KEYS.iter().any(|key| key.name == name) {
         return settings.set(name, value);
     }
-    let wanted = name.to_uppercase();
-    let nearness = |known: &str| strsim::normalized_levenshtein(&wanted, known);
-    let near = KEYS.iter().map(|key| (nearness(key.name), key.name));
-    let near = near.reduce(|best, next| if next.0 > best.0 { next } else { best });
-    let hint = match near {
-        Some((score, near)) if score >= 0.6 => format!("did you mean `{near}`?"),
-        _ => format!(
-            "they are {}",
-            KEYS.iter()
-                .map(|key| key.name)
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-    };
+    let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+    let hint = toml_file::nearest(name, &known).map_or_else(
+        || format!("they are {}", known.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
     Err(format!("[settings]: no setting is called `{name}`; {hint}"))
 }
 

@@ -277,10 +277,11 @@ fn not_a_word(key: &str, text: &str, words: &[&'static str]) -> String {
     format!("`{key}` does not know `{text}`; {near}")
 }
 
-/// Returns the word nearest to one that is not known, if any is near.
+/// Returns the word nearest to one that is not known, if any is near; small and large letters are the same.
 pub(crate) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let wanted = word.to_lowercase();
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&wanted, known);
+    let likeness =
+        |known: &str| strsim::normalized_damerau_levenshtein(&wanted, &known.to_lowercase());
     words
         .iter()
         .map(|known| (likeness(known), *known))
