@@ -143,6 +143,13 @@ impl AppContext {
     }
 }
 
+impl AppContext {
+    /// Returns the place of a file of the root's state.
+    fn state_file(&self, global: &GlobalArgs, file: &str) -> PathBuf {
+        files::canonical(&self.root(global)).join(".tos").join(file)
+    }
+}
+
 impl TaskServiceFactory for AppContext {
     fn ledger(&self, global: &GlobalArgs) -> Result<Arc<dyn Ledger>, CliError> {
         let root = files::canonical(&self.root(global));
@@ -391,7 +398,7 @@ impl TaskServiceFactory for AppContext {
         file: &str,
         text: &str,
     ) -> Result<PathBuf, CliError> {
-        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        let path = self.state_file(global, file);
         files::write(&path, text)?;
         Ok(path)
     }
@@ -401,7 +408,7 @@ impl TaskServiceFactory for AppContext {
     }
 
     fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String> {
-        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        let path = self.state_file(global, file);
         String::from_utf8(files::read(&path)?).ok()
     }
 
@@ -431,13 +438,13 @@ impl TaskServiceFactory for AppContext {
         file: &str,
         text: &str,
     ) -> Result<PathBuf, CliError> {
-        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        let path = self.state_file(global, file);
         files::write_secret(&path, text)?;
         Ok(path)
     }
 
     fn remove_state(&self, global: &GlobalArgs, file: &str) {
-        let path = files::canonical(&self.root(global)).join(".tos").join(file);
+        let path = self.state_file(global, file);
         files::remove(&path);
     }
 

@@ -11,12 +11,9 @@ use crate::{
         service_token, state_folder,
     },
     app::{board_access::ServiceBoard, context::AppContext},
-    config::gates,
     interfaces::cli::{
-        args::GlobalArgs,
-        exit::CliError,
-        services::ServiceFactory as _,
-        task_services::{BoardServices, TaskServiceFactory as _},
+        args::GlobalArgs, exit::CliError, services::ServiceFactory as _,
+        task_services::BoardServices,
     },
     ports::board::BoardAccess,
 };
@@ -44,16 +41,11 @@ pub(super) fn board_services(
     let token =
         token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
-    let (gates, here, ledger) = (
-        gates::load(&root)?,
-        context.here(global)?,
-        context.ledger(global)?,
-    );
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let store = Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?);
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
-        move |handle| {
+        move |handle, gates, ledger, here| {
             Arc::new(ServiceBoard {
                 handle,
                 logs,

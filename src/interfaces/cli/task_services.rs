@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    config::gates::LoadedGates,
     domain::{
         agent::AgentKind,
         gates::GateContext,
@@ -122,6 +123,12 @@ pub trait TaskServiceFactory {
     fn probe_isolation(&self) -> (Vec<String>, bool);
 }
 
+/// Makes the view of a running service from its handle and from the gates, the ledger and the circumstances of the root.
+pub type AccessMaker = Box<
+    dyn FnOnce(BoardHandle, LoadedGates, Arc<dyn Ledger>, GateContext) -> Arc<dyn BoardAccess>
+        + Send,
+>;
+
 /// What a service needs beside what guarded tasks need.
 pub struct BoardServices {
     /// Keeps the board.
@@ -135,7 +142,7 @@ pub struct BoardServices {
     /// Makes secrets for the page: codes and sessions.
     pub fresh_secret: SecretMaker,
     /// Gives API and page their view of the running service.
-    pub access: Box<dyn FnOnce(BoardHandle) -> Arc<dyn BoardAccess> + Send>,
+    pub access: AccessMaker,
 }
 
 impl std::fmt::Debug for BoardServices {

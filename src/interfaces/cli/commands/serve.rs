@@ -85,8 +85,8 @@ pub fn main(
     }
     let config = service_config::load(&root, |name| services.variable(name));
     let mut config = config.map_err(CliError::Setup)?;
-    let (task_services, gate_services) = task::opened(global, services, printer)?;
-    let start = circumstances(&config, &task_services, gate_services, services)?;
+    let (task_services, mut gate_services) = task::opened(global, services, printer)?;
+    let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
     let board_services = services.board_services(global)?;
     cleaned(&task_services, printer)?;
@@ -121,7 +121,12 @@ pub fn main(
         config.settings.ask_before_start,
         printer,
     )?;
-    let access = (board_services.access)(handle.clone());
+    let access = (board_services.access)(
+        handle.clone(),
+        gate_services.loaded,
+        gate_services.ledger,
+        gate_services.here,
+    );
     let options = http::HttpOptions {
         hosts: args.hosts.clone(),
         ..http::HttpOptions::new(board_services.token, board_services.fresh_secret)
@@ -291,7 +296,7 @@ fn bind(address: SocketAddr) -> Result<StdListener, CliError> {
 fn circumstances(
     config: &ServiceConfig,
     task_services: &TaskServices,
-    mut gate_services: GateServices,
+    gate_services: &mut GateServices,
     services: &dyn ServiceFactory,
 ) -> Result<SessionStart, CliError> {
     let mut agents = vec![&config.list.agent];
@@ -319,7 +324,7 @@ fn circumstances(
     let alone = gate_services.report().permission.unattended;
     Ok(SessionStart {
         attended: !alone,
-        ..task::start(&gate_services, task_services, &config.list, confined)
+        ..task::start(gate_services, task_services, &config.list, confined)
     })
 }
 
