@@ -42,6 +42,10 @@ impl AppContext {
 }
 
 impl CommandServiceFactory for AppContext {
+    fn fresh_secret(&self) -> std::io::Result<String> {
+        crate::adapters::service_token::fresh_secret()
+    }
+
     fn command_services(
         &self,
         settings: &Settings,

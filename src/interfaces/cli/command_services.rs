@@ -17,6 +17,9 @@ use crate::{
 
 /// Builds what runs single commands.
 pub trait CommandServiceFactory {
+    /// Returns 64 hexadecimal digits that nobody can guess.
+    fn fresh_secret(&self) -> std::io::Result<String>;
+
     /// Builds the runner behind its wall, and the circumstances under which its commands are judged.
     fn command_services(
         &self,

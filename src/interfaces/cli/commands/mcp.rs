@@ -123,22 +123,11 @@ fn terms(address: SocketAddr, services: &dyn ServiceFactory) -> Result<mcp::Http
                 "{TOKEN} needs at least {SHORTEST} characters of ASCII"
             )));
         }
-        None => new_token()
+        None => services
+            .fresh_secret()
             .map_err(|error| CliError::NotDone(format!("a token could not be made: {error}")))?,
     };
     Ok(mcp::HttpTerms { address, token })
-}
-
-fn new_token() -> Result<String, rustix::io::Errno> {
-    let mut bytes = [0_u8; 24];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
-    }
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    Ok(digits
-        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
-        .collect())
 }
 
 /// Returns the options that children get: those of the person, with the root as it was understood.

@@ -7,12 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::board::Answer,
-    interfaces::http::{error::ApiError, security::credentials::hex},
+    domain::{board::Answer, ledger::chain::sha256},
+    interfaces::http::error::ApiError,
 };
 
 /// How many things a page of a list has at most.
@@ -62,6 +61,24 @@ impl PageQuery {
     }
 }
 
+/// Returns the tag of what is answered, for `ETag`.
+pub(in crate::interfaces::http) fn content_tag(bytes: &[u8]) -> String {
+    let mut tag = sha256(bytes);
+    tag.truncate(32);
+    format!("\"{tag}\"")
+}
+
+/// Says whether the client names this tag as one that it has; weak and strong ones are compared alike.
+pub(in crate::interfaces::http) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let plain = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    let named = headers.get_all(header::IF_NONE_MATCH).iter();
+    named
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|value| value == "*" || plain(value) == plain(tag))
+}
+
 /// Answers with a body and its `ETag`, or that the client has it already.
 pub(super) fn tagged(headers: &HeaderMap, body: &impl Serialize) -> Response {
     let Ok(bytes) = serde_json::to_vec(body) else {
@@ -73,16 +90,8 @@ pub(super) fn tagged(headers: &HeaderMap, body: &impl Serialize) -> Response {
         )
         .into_response();
     };
-    let mut tag = hex(&Sha256::digest(&bytes));
-    tag.truncate(32);
-    let tag = format!("W/\"{tag}\"");
-    let known = headers.get_all(header::IF_NONE_MATCH).iter();
-    let is_known = known
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|value| value == tag || value == "*" || Some(value) == tag.strip_prefix("W/"));
-    let mut response = if is_known {
+    let tag = format!("W/{}", content_tag(&bytes));
+    let mut response = if is_known(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut response = Response::new(Body::from(bytes));

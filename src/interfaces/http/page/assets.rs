@@ -6,9 +6,11 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use sha2::{Digest, Sha256};
 
-use crate::interfaces::{http::security::credentials::hex, report::page::STYLE};
+use crate::interfaces::{
+    http::api::answer::{content_tag, is_known},
+    report::page::STYLE,
+};
 
 const SCRIPT: &str = include_str!("page.js");
 
@@ -25,11 +27,8 @@ pub(super) async fn script(headers: HeaderMap) -> Response {
 }
 
 fn file(headers: &HeaderMap, kind: &'static str, text: &'static str) -> Response {
-    let mut tag = hex(&Sha256::digest(text.as_bytes()));
-    tag.truncate(32);
-    let tag = format!("\"{tag}\"");
-    let known = headers.get(header::IF_NONE_MATCH);
-    let is_known = known.is_some_and(|known| known.as_bytes().ends_with(tag.as_bytes()));
+    let tag = content_tag(text.as_bytes());
+    let is_known = is_known(headers, &tag);
     let head = [
         (header::ETAG, tag),
         (header::CACHE_CONTROL, "no-cache".to_owned()),

@@ -6,13 +6,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     sync::{Mutex, PoisonError},
 };
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::board::Millis;
+use crate::domain::{board::Millis, ledger::chain::sha256};
 
 /// How long a code is good.
 pub(in crate::interfaces::http) const CODE_LIFE: Millis = 120_000;
@@ -40,7 +39,7 @@ pub(in crate::interfaces::http) struct Credentials {
 
 impl Credentials {
     pub(in crate::interfaces::http) fn new(token: &str) -> Self {
-        let digest = hex(&digest(format!("cookie of {token}").as_bytes()));
+        let digest = sha256(format!("cookie of {token}").as_bytes());
         Self {
             token: self::digest(token.as_bytes()),
             key: token.as_bytes().to_vec(),
@@ -93,7 +92,7 @@ impl Credentials {
 
     /// Makes the value of a cookie out of a secret.
     pub(in crate::interfaces::http) fn new_session(&self, secret: &str, now: Millis) -> String {
-        let nonce = hex(&digest(secret.as_bytes()));
+        let nonce = sha256(secret.as_bytes());
         let said = format!(
             "{}.{}",
             now + SESSION_LIFE,
@@ -143,29 +142,13 @@ impl Credentials {
         for (slot, byte) in key.iter_mut().zip(given) {
             *slot = *byte;
         }
-        let inner = Sha256::new()
-            .chain_update(key.map(|byte| byte ^ 0x36))
-            .chain_update(text.as_bytes())
-            .finalize();
-        let outer = Sha256::new()
-            .chain_update(key.map(|byte| byte ^ 0x5c))
-            .chain_update(inner)
-            .finalize();
-        hex(&outer)
+        let inner = digest(&[&key.map(|byte| byte ^ 0x36)[..], text.as_bytes()].concat());
+        sha256(&[&key.map(|byte| byte ^ 0x5c)[..], &inner].concat())
     }
 }
 
 fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
-}
-
-/// Writes bytes as hexadecimal digits.
-pub(in crate::interfaces::http) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Compares without telling by the time where the difference is.
