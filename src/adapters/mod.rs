@@ -20,6 +20,7 @@ pub mod guard;
 pub mod job;
 pub mod ledger;
 pub mod model;
+pub mod nats;
 pub mod night;
 pub mod notify;
 pub mod plan;

@@ -43,6 +43,7 @@ use crate::{
     },
     interfaces::cli::{
         args::GlobalArgs,
+        cluster_args::ClusterArgs,
         command_services::CommandServiceFactory,
         exit::CliError,
         services::ServiceFactory,
@@ -51,8 +52,10 @@ use crate::{
         },
     },
     ports::{
-        clock::Clock, drill_site::DrillSites, event_sink::EventSink, ledger::Ledger,
-        notifier::Notifier, schedules::Schedules, worktrees::Worktrees as _,
+        board_store::BoardStore, branch_merges::BranchMerges, clock::Clock,
+        cluster::ClusterMember, drill_site::DrillSites, event_sink::EventSink, ledger::Ledger,
+        notifier::Notifier, process_logs::ProcessLogs, schedules::Schedules,
+        worktrees::Worktrees as _,
     },
     services::{tasks, tasks::SessionPorts},
 };
@@ -412,8 +415,32 @@ impl TaskServiceFactory for AppContext {
         String::from_utf8(files::read(&path)?).ok()
     }
 
-    fn board_services(&self, global: &GlobalArgs) -> Result<BoardServices, CliError> {
-        service::board_services(self, global)
+    fn board_services(
+        &self,
+        global: &GlobalArgs,
+        store: Option<Box<dyn BoardStore>>,
+    ) -> Result<BoardServices, CliError> {
+        service::board_services(self, global, store)
+    }
+
+    fn worker_services(
+        &self,
+        global: &GlobalArgs,
+    ) -> Result<(Arc<dyn BranchMerges>, Arc<dyn ProcessLogs>), CliError> {
+        service::worker_services(self, global)
+    }
+
+    fn cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<Arc<dyn ClusterMember>, CliError> {
+        service::cluster(self, global, options, name)
+    }
+
+    fn folder_name(&self, global: &GlobalArgs) -> String {
+        service::folder_name(&self.root(global))
     }
 
     fn open_in_browser(&self, address: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Builds what the service needs: its board, its merges, its logs.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     adapters::{
@@ -8,16 +8,22 @@ use crate::{
         clock::SystemClock,
         files, git,
         job::store::StoreLock,
+        nats::{NatsLogin, NatsMember},
         service_token, state_folder,
     },
     app::{board_access::ServiceBoard, context::AppContext},
     interfaces::cli::{
-        args::GlobalArgs, exit::CliError, services::ServiceFactory as _,
+        args::GlobalArgs, cluster_args::ClusterArgs, exit::CliError, services::ServiceFactory as _,
         task_services::BoardServices,
     },
-    ports::board::BoardAccess,
+    ports::{
+        board::BoardAccess, board_store::BoardStore, branch_merges::BranchMerges,
+        cluster::ClusterMember, process_logs::ProcessLogs,
+    },
 };
 
+/// How long a controller leads without renewing its right.
+const LEAD: Duration = Duration::from_secs(10);
 /// The database, from the root.
 const FILE: &str = ".tos/board.sqlite";
 
@@ -29,6 +35,7 @@ fn told(error: crate::ports::board_store::Error) -> CliError {
 pub(super) fn board_services(
     context: &AppContext,
     global: &GlobalArgs,
+    store: Option<Box<dyn BoardStore>>,
 ) -> Result<BoardServices, CliError> {
     let root = files::canonical(&context.root(global));
     let worktrees = git::GitWorktrees::open(&root);
@@ -42,7 +49,10 @@ pub(super) fn board_services(
         token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
-    let store = Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?);
+    let store = match store {
+        Some(store) => store,
+        None => Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?),
+    };
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
         move |handle, gates, ledger, here| {
@@ -68,6 +78,48 @@ pub(super) fn board_services(
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
     })
+}
+
+/// Opens what a worker for another machine needs.
+pub(super) fn worker_services(
+    context: &AppContext,
+    global: &GlobalArgs,
+) -> Result<(Arc<dyn BranchMerges>, Arc<dyn ProcessLogs>), CliError> {
+    let root = files::canonical(&context.root(global));
+    let worktrees = git::GitWorktrees::open(&root);
+    let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
+    let logs = LogFiles::new(root.join(".tos/board-logs"));
+    Ok((Arc::new(worktrees), Arc::new(logs)))
+}
+
+/// Connects to a cluster.
+pub(super) fn cluster(
+    context: &AppContext,
+    global: &GlobalArgs,
+    options: &ClusterArgs,
+    name: &str,
+) -> Result<Arc<dyn ClusterMember>, CliError> {
+    let root = files::canonical(&context.root(global));
+    let login = NatsLogin {
+        url: options.needed()?.to_owned(),
+        credentials: options.credentials.clone(),
+        authority: options.authority.clone(),
+        certificate: options.certificate.clone().zip(options.key.clone()),
+        name: name.to_owned(),
+    };
+    let board = match &options.board {
+        Some(board) => board.clone(),
+        None => folder_name(&root),
+    };
+    let member = NatsMember::connect(&login, &board, &root, &root.join(FILE), LEAD);
+    Ok(Arc::new(member.map_err(|error| CliError::Setup(error.0))?))
+}
+
+/// Returns the name of the folder that a root is.
+pub(super) fn folder_name(root: &Path) -> String {
+    let root = files::canonical(root);
+    let name = root.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn existing(root: &Path) -> Result<SqliteBoard, CliError> {

@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod board;
 pub mod checkpoint;
+pub mod cluster;
 pub mod command;
 pub mod drill;
 pub mod gates;

@@ -11,6 +11,7 @@ pub mod board_store;
 pub mod branch_merges;
 pub mod checkpoints;
 pub mod clock;
+pub mod cluster;
 pub mod drill_site;
 pub mod event_sink;
 pub mod guard;

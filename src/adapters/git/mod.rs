@@ -10,6 +10,7 @@
 
 use std::{path::Path, sync::Arc};
 
+pub mod bundle;
 mod checkpoint;
 mod error;
 pub mod guard;

@@ -85,6 +85,10 @@ pub enum CliCommand {
     Night(crate::interfaces::cli::commands::night::NightArgs),
     /// Work on tasks all day: agents, judges and a merge queue, until stopped
     Serve(crate::interfaces::cli::commands::serve::ServeArgs),
+    /// Do the work of a service on another machine, over NATS
+    Worker(crate::interfaces::cli::commands::worker::WorkerArgs),
+    /// The workers of a service on other machines
+    Workers(crate::interfaces::cli::commands::worker::WorkersArgs),
     /// The tasks of the service: add, list, cancel, answer questions
     Board(crate::interfaces::cli::commands::board::BoardArgs),
     /// The processes of the service: list, start, stop

@@ -4,6 +4,7 @@
 //! of them names an adapter, and each builds only what it needs.
 
 pub mod args;
+pub mod cluster_args;
 pub mod command_line;
 pub mod command_services;
 pub mod commands;
@@ -215,6 +216,10 @@ fn command_result(
         CliCommand::Night(args) => commands::night::main(args, global, services, printer),
         CliCommand::Schedule(args) => commands::schedule::main(args, global, services, printer),
         CliCommand::Serve(args) => commands::serve::main(args, global, services, printer),
+        CliCommand::Worker(args) => commands::worker::main(args, global, services, printer),
+        CliCommand::Workers(args) => {
+            commands::worker::list_main(args, global, services, printer)
+        }
         CliCommand::Board(args) => commands::board::main(args, global, services, printer),
         CliCommand::Proc(args) => commands::processes::main(args, global, services, printer),
         CliCommand::Hatch(args) => commands::processes::hatch_main(args, global, services, printer),

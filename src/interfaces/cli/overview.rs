@@ -32,7 +32,9 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ),
     (
         "Service",
-        &["serve", "board", "why", "open", "merge", "proc", "hatch"],
+        &[
+            "serve", "board", "why", "open", "merge", "proc", "hatch", "worker", "workers",
+        ],
     ),
     (
         "Safety",

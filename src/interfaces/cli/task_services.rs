@@ -15,13 +15,14 @@ use crate::{
         validate::{CollectedChange, ValidationRules},
     },
     interfaces::{
-        cli::{args::GlobalArgs, exit::CliError},
+        cli::{args::GlobalArgs, cluster_args::ClusterArgs, exit::CliError},
         http::options::SecretMaker,
     },
     ports::{
         board::BoardAccess,
         board_store::BoardStore,
         branch_merges::BranchMerges,
+        cluster::ClusterMember,
         drill_site::DrillSites,
         ledger::Ledger,
         notifier::{Notifications, Notifier},
@@ -93,8 +94,29 @@ pub trait TaskServiceFactory {
     /// Reads a file below the state folder of the root.
     fn read_state(&self, global: &GlobalArgs, file: &str) -> Option<String>;
 
-    /// Opens the board of the root, what merges for it, and its logs.
-    fn board_services(&self, global: &GlobalArgs) -> Result<BoardServices, CliError>;
+    /// Opens the board of the root, what merges for it, and its logs. With `store`, the board is kept there.
+    fn board_services(
+        &self,
+        global: &GlobalArgs,
+        store: Option<Box<dyn BoardStore>>,
+    ) -> Result<BoardServices, CliError>;
+
+    /// Opens what a worker for another machine needs: merges and logs.
+    fn worker_services(
+        &self,
+        global: &GlobalArgs,
+    ) -> Result<(Arc<dyn BranchMerges>, Arc<dyn ProcessLogs>), CliError>;
+
+    /// Connects to a cluster under a name.
+    fn cluster(
+        &self,
+        global: &GlobalArgs,
+        options: &ClusterArgs,
+        name: &str,
+    ) -> Result<Arc<dyn ClusterMember>, CliError>;
+
+    /// Returns the name of the folder that is the root.
+    fn folder_name(&self, global: &GlobalArgs) -> String;
 
     /// Shows an address in the user's browser; returns whether there is one.
     fn open_in_browser(&self, address: &str) -> bool;

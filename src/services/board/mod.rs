@@ -7,6 +7,7 @@
 mod engine;
 mod judge;
 mod planner;
+mod remote;
 mod supervisor;
 mod watched_worktrees;
 mod worker;
@@ -15,11 +16,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
-    ports::{branch_merges::BranchMerges, process_logs::ProcessLogs},
+    ports::{branch_merges::BranchMerges, cluster::RemoteRuns, process_logs::ProcessLogs},
     services::tasks::SessionPorts,
 };
 
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
+pub use remote::serve_orders;
 pub use supervisor::run;
 
 /// What the processes of a service work with.
@@ -41,6 +43,8 @@ pub struct ServiceContext {
     pub merges: Arc<dyn BranchMerges>,
     /// Logs.
     pub logs: Arc<dyn ProcessLogs>,
+    /// Workers on other machines; without them the work is done here.
+    pub remote: Option<Arc<dyn RemoteRuns>>,
 }
 
 impl std::fmt::Debug for ServiceContext {

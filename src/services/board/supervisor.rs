@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{BoardHandle, ServiceContext, SubmitError, judge, planner, worker};
+use super::{BoardHandle, ServiceContext, SubmitError, judge, planner, remote, worker};
 use crate::domain::board::{
     Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
     ProcessName, RunId, RunOutcome, TaskId, Verdict,
@@ -316,7 +316,14 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let done = on_thread(worker::work(context, agent, run, task, branch, halted));
+                let order = remote::Order {
+                    agent,
+                    run,
+                    fence,
+                    task,
+                    branch,
+                };
+                let done = on_thread(remote::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, ..) => {
@@ -424,10 +431,19 @@ impl Shared {
                     .await;
             }
         };
+        let kept = (branch.clone(), entry.commit.clone());
         let moved = tokio::task::spawn_blocking(move || {
             context.merges.publish(&branch, &entry.base, &entry.commit)
         });
         if let Ok(outcome) = moved.await {
+            if let (Some(remote), crate::domain::board::MergeOutcome::Merged) =
+                (&self.context.remote, &outcome)
+            {
+                // Whoever takes over needs the commit before it needs to know of it.
+                if let Err(error) = remote.keep_tip(&kept.0, &kept.1).await {
+                    tracing::warn!("{}: {error}", kept.0);
+                }
+            }
             self.published(merge, fence, outcome).await;
         }
     }
@@ -527,7 +543,7 @@ fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work
 }
 
 /// Runs a future on a thread of its own.
-fn on_thread<T: Send + 'static>(
+pub(super) fn on_thread<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();

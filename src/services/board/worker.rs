@@ -36,13 +36,27 @@ impl SessionObserver for Listener {
     }
 }
 
-/// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
+/// Returns the commit that work for a branch starts from.
+pub(super) fn base(context: &ServiceContext, branch: &str) -> Result<String, String> {
+    let branch = context.branch(branch)?;
+    context.merges.tip(&branch).map_err(|error| error.0)
+}
+
+/// Says that a run could not begin.
+pub(super) fn not_begun(reason: String) -> Finished {
+    Finished {
+        outcome: failure(FailureKind::Launch, reason),
+        spend: Spend::default(),
+    }
+}
+
+/// Works on a task from a commit until there is an outcome. The future may block, so it has a thread of its own.
 pub(super) async fn work(
     context: Arc<ServiceContext>,
     agent: String,
     run: RunId,
     task: Task,
-    branch: String,
+    base: String,
     stop: watch::Receiver<u8>,
 ) -> Finished {
     let failed = |failure, reason: String| Finished {
@@ -53,13 +67,6 @@ pub(super) async fn work(
             kept: None,
         },
         spend: Spend::default(),
-    };
-    let base = context
-        .branch(&branch)
-        .and_then(|branch| context.merges.tip(&branch).map_err(|error| error.0));
-    let base = match base {
-        Ok(base) => base,
-        Err(reason) => return failed(FailureKind::Launch, reason),
     };
     let list = match list_of(&context, &task) {
         Ok(list) => list,

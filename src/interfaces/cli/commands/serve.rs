@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener as StdListener},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -26,7 +26,8 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::task,
+            cluster_args::ClusterArgs,
+            commands::{cluster, cluster::joined, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
@@ -49,6 +50,8 @@ pub(super) const ADDRESS: &str = "serve.json";
 /// Options of `tos serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
     /// The port on loopback; the one of config/service.toml if absent, or any free one
     #[arg(long)]
     port: Option<u16>,
@@ -85,10 +88,19 @@ pub fn main(
     }
     let config = service_config::load(&root, |name| services.variable(name));
     let mut config = config.map_err(CliError::Setup)?;
+    let joined = joined(args, global, services, printer)?;
     let (task_services, mut gate_services) = task::opened(global, services, printer)?;
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
-    let board_services = services.board_services(global)?;
+    let store = match &joined {
+        Some(joined) => Some(joined.store()?),
+        None => None,
+    };
+    let board_services = services.board_services(global, store)?;
+    let remote = match &joined {
+        Some(joined) => Some(joined.runs(&*board_services.merges, printer)?),
+        None => None,
+    };
     cleaned(&task_services, printer)?;
     let port = args.port.unwrap_or(config.port);
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
@@ -113,6 +125,7 @@ pub fn main(
         tools: task_services.tools.clone(),
         merges: board_services.merges,
         logs: board_services.logs,
+        remote,
     });
     services.write_secret(global, ADDRESS, &document.to_string())?;
     announce(
@@ -138,6 +151,7 @@ pub fn main(
         listeners,
         settings: config.settings,
         drain: Duration::from_secs(args.drain),
+        lost: joined.as_ref().map(|joined| joined.leading.lost.clone()),
     };
     let served = services::block_on(services, move |stop| {
         Box::pin(serving.until_stopped(effects, context, stop))
@@ -156,6 +170,8 @@ struct Serving {
     listeners: Vec<ApiListener>,
     settings: BoardSettings,
     drain: Duration,
+    /// Turns true when another controller may lead.
+    lost: Option<watch::Receiver<bool>>,
 }
 
 impl Serving {
@@ -173,8 +189,12 @@ impl Serving {
             .collect();
         let servers = servers?;
         drop((self.access, over));
+        let (stop, deposed) = cluster::until_deposed(stop, self.lost);
         let ended = board::run(self.handle, effects, context, stop, self.drain).await;
         drop(end);
+        if deposed.load(Ordering::Relaxed) {
+            return Err("another controller leads now; `tos serve` again to follow it".to_owned());
+        }
         for server in servers {
             if let Ok(Err(error)) = server.await {
                 return Err(format!("the API ended: {error}"));
@@ -404,6 +424,7 @@ mod tests {
             hosts: vec!["desk.local".into()],
             drain: 5,
             unit: true,
+            cluster: ClusterArgs::default(),
         };
         let text = unit(&args, "/opt/my tos/tos", "/srv/100%", "/usr/bin");
         for line in [

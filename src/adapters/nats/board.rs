@@ -1,0 +1,143 @@
+//! A board in the log of NATS, with `SQLite` as what follows from it.
+//!
+//! A batch is appended to the log first; that alone makes it count. Where the database then cannot be written, this
+//! controller writes nothing any more until it has been started again and has read the log.
+
+use std::sync::Arc;
+
+use super::{
+    connection::Cluster,
+    log::{AppendError, EventLog},
+};
+use crate::{
+    adapters::board::SqliteBoard,
+    domain::board::{Board, Event},
+    ports::board_store::{BoardBatch, BoardStore, Error},
+};
+
+/// How many events of a board that was never on NATS go into one batch.
+const TAKEN: usize = 2_000;
+
+/// A board in a log that several controllers see.
+pub(super) struct NatsBoard {
+    log: EventLog,
+    projection: SqliteBoard,
+    broken: Option<String>,
+}
+
+impl NatsBoard {
+    /// Opens the log of a board beside its database.
+    pub(super) fn open(
+        cluster: &Arc<Cluster>,
+        projection: SqliteBoard,
+        writer: &str,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            log: EventLog::open(cluster, writer).map_err(Error)?,
+            projection,
+            broken: None,
+        })
+    }
+
+    /// Brings the database to where the log is.
+    fn follow(&mut self, board: &mut Board, mut last: u64) -> Result<u64, Error> {
+        let begin = self.log.find(last + 1).map_err(Error)?;
+        let batches = self.log.read_from(begin).map_err(Error)?;
+        let end = batches.last().map_or(0, |(_, batch)| batch.first);
+        if batches.is_empty() && last > 0 {
+            return self.take_in(last);
+        }
+        for (_, batch) in batches {
+            let events: Vec<Event> = serde_json::from_slice(&batch.body).map_err(|error| {
+                Error(format!("the batch at event {} cannot be read: {error}", batch.first))
+            })?;
+            let known = usize::try_from(last.saturating_sub(batch.first - 1)).unwrap_or(usize::MAX);
+            if batch.first > last + 1 {
+                return Err(Error(format!(
+                    "the log goes on with event {} and the board here ends with {last}; move .tos/board.sqlite away, and it is made anew",
+                    batch.first
+                )));
+            }
+            let fresh: Vec<Event> = events.into_iter().skip(known).collect();
+            if fresh.is_empty() {
+                continue;
+            }
+            fresh.iter().for_each(|event| board.apply(event));
+            let keys = board.take_dirty();
+            let count = fresh.len() as u64;
+            self.projection.append(&BoardBatch {
+                first: last + 1,
+                entities: keys
+                    .into_iter()
+                    .map(|key| (key.clone(), board.entity(&key)))
+                    .collect(),
+                events: fresh,
+            })?;
+            last += count;
+        }
+        if end > last {
+            return Err(Error(format!(
+                "the board here holds {last} events and the log ends before; they are not of one board. Move .tos/board.sqlite away, or give another --board"
+            )));
+        }
+        Ok(last)
+    }
+
+    /// Puts the events of a board that was never on NATS into the empty log.
+    fn take_in(&mut self, last: u64) -> Result<u64, Error> {
+        let mut seq = 0;
+        loop {
+            let events = self.projection.events_after(seq, TAKEN)?;
+            let Some((newest, _)) = events.last() else {
+                return Ok(last);
+            };
+            let newest = *newest;
+            let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
+            self.append_to_log(seq + 1, &events)?;
+            seq = newest;
+        }
+    }
+
+    fn append_to_log(&mut self, first: u64, events: &[Event]) -> Result<(), Error> {
+        let body = serde_json::to_vec(events).map_err(|error| Error(error.to_string()))?;
+        match self.log.append(first, &body) {
+            Ok(()) => Ok(()),
+            Err(AppendError::Deposed) => {
+                let told = AppendError::Deposed.to_string();
+                self.broken = Some(told.clone());
+                Err(Error(told))
+            }
+            Err(AppendError::Unavailable(why)) => {
+                // It may have arrived; whoever goes on without knowing would go on from the wrong place.
+                let told = format!("{why}; start `tos serve` again, it reads what was written");
+                self.broken = Some(told.clone());
+                Err(Error(told))
+            }
+        }
+    }
+}
+
+impl BoardStore for NatsBoard {
+    fn load(&mut self) -> Result<(Board, u64), Error> {
+        let (mut board, last) = self.projection.load()?;
+        drop(board.take_dirty());
+        let last = self.follow(&mut board, last)?;
+        Ok((board, last))
+    }
+
+    fn append(&mut self, batch: &BoardBatch) -> Result<(), Error> {
+        if let Some(why) = &self.broken {
+            return Err(Error(why.clone()));
+        }
+        self.append_to_log(batch.first, &batch.events)?;
+        self.projection.append(batch).map_err(|error| {
+            let told = format!("{error}; start `tos serve` again when that is mended, it reads what was written");
+            self.broken = Some(told.clone());
+            Error(told)
+        })
+    }
+
+    fn events_after(&mut self, seq: u64, most: usize) -> Result<Vec<(u64, Event)>, Error> {
+        self.projection.events_after(seq, most)
+    }
+}

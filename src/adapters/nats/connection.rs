@@ -1,0 +1,181 @@
+//! The connection to NATS, and what the things of one board are called there.
+//!
+//! It runs on a thread of its own, so that it lives as long as its owner and not as long as a command's runtime. It
+//! reconnects by itself; what is asked meanwhile fails after [`PATIENCE`], and the caller asks again.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_nats::{
+    Client, ConnectOptions,
+    jetstream::{self, Context},
+};
+use tokio::{runtime::Handle, sync::oneshot};
+
+/// How long one request to the server may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who we are for the server, and how it is found.
+#[derive(Debug, Clone, Default)]
+pub struct NatsLogin {
+    /// `nats://host:4222`, several separated by commas; `tls://` demands TLS.
+    pub url: String,
+    /// A file with user credentials (a JWT and its seed).
+    pub credentials: Option<PathBuf>,
+    /// A file with the authority that signed the server's certificate.
+    pub authority: Option<PathBuf>,
+    /// Our certificate and its key, where the server asks for one.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// What we are called in the server's lists.
+    pub name: String,
+}
+
+/// One board on one cluster of NATS servers.
+pub(super) struct Cluster {
+    pub(super) client: Client,
+    pub(super) jetstream: Context,
+    pub(super) board: String,
+    pub(super) replicas: usize,
+    runtime: Handle,
+    // The thread of the connection ends when this is dropped.
+    _alive: oneshot::Sender<()>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster")
+            .field("board", &self.board)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Connects; the error names the server and what helps.
+    pub(super) fn connect(login: &NatsLogin, board: &str) -> Result<Arc<Self>, String> {
+        let (started, ready) = std::sync::mpsc::channel();
+        let (alive, over) = oneshot::channel::<()>();
+        let body = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Ok(runtime) => {
+                    drop(started.send(Ok(runtime.handle().clone())));
+                    // An error means that the owner is gone, which is what is waited for.
+                    drop(runtime.block_on(over));
+                }
+                Err(error) => drop(started.send(Err(error.to_string()))),
+            }
+        };
+        std::thread::Builder::new()
+            .name("nats".to_owned())
+            .spawn(body)
+            .map_err(|error| format!("a thread could not start: {error}"))?;
+        let runtime = ready
+            .recv()
+            .map_err(|_| "the thread of the connection ended".to_owned())??;
+        let connected = wait(&runtime, opened(login.clone()));
+        let client = connected.map_err(|why| explain(&login.url, &why))?;
+        let mut jetstream = jetstream::new(client.clone());
+        jetstream.set_timeout(PATIENCE);
+        let servers = client.server_info().connect_urls.len();
+        let cluster = Self {
+            client,
+            jetstream,
+            board: board.to_owned(),
+            replicas: if servers >= 3 { 3 } else { 1 },
+            runtime,
+            _alive: alive,
+        };
+        let account = cluster.wait(cluster.jetstream.query_account());
+        account.map_err(|error| {
+            format!(
+                "{}: JetStream does not answer ({error}); start nats-server with `-js`",
+                login.url
+            )
+        })?;
+        Ok(Arc::new(cluster))
+    }
+
+    /// Waits for something on the connection's own thread. Not to be called from asynchronous code.
+    pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Lets something run beside, for as long as the connection lives.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(future)
+    }
+
+    /// Returns the name of a stream or a bucket of this board.
+    pub(super) fn named(&self, what: &str) -> String {
+        format!("TOS_{}_{what}", self.board)
+    }
+
+    /// Returns a subject of this board.
+    pub(super) fn subject(&self, rest: &str) -> String {
+        format!("tos.{}.{rest}", self.board)
+    }
+}
+
+/// Makes a name of a board out of any text: letters, digits, `-` and `_`.
+pub(super) fn board_name(text: &str) -> String {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let name: String = text
+        .chars()
+        .map(|letter| if fits(letter) { letter } else { '_' })
+        .collect();
+    if name.is_empty() {
+        "board".to_owned()
+    } else {
+        name
+    }
+}
+
+fn wait<T>(runtime: &Handle, future: impl Future<Output = T>) -> T {
+    runtime.block_on(future)
+}
+
+async fn opened(login: NatsLogin) -> Result<Client, String> {
+    let mut options = ConnectOptions::new()
+        .name(&login.name)
+        .connection_timeout(PATIENCE)
+        .request_timeout(Some(PATIENCE))
+        .ping_interval(Duration::from_secs(10))
+        .max_reconnects(None);
+    if let Some(file) = &login.credentials {
+        let read = options.credentials_file(file).await;
+        options = read.map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    if let Some(file) = login.authority {
+        options = options.add_root_certificates(file);
+    }
+    if let Some((certificate, key)) = login.certificate {
+        options = options.add_client_certificate(certificate, key);
+    }
+    let servers: Vec<String> = login.url.split(',').map(|one| one.trim().to_owned()).collect();
+    if servers.iter().any(|one| one.starts_with("tls://")) {
+        options = options.require_tls(true);
+    }
+    options
+        .connect(servers)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+fn explain(url: &str, why: &str) -> String {
+    format!("no connection to NATS at {url}: {why}; is nats-server running there (`nats-server -js`), and may this user connect?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_board_holds_nothing_that_a_subject_gives_a_meaning() {
+        assert_eq!(board_name("my.repo *>"), "my_repo___");
+        assert_eq!(board_name(""), "board");
+    }
+}

@@ -1,0 +1,19 @@
+//! NATS `JetStream`: the log of a board, its queue of work, its leader, its code and its results, where more than one
+//! machine works.
+//!
+//! `connection` owns the client and the names of everything of one board; `log` appends with the expected last sequence, so
+//! that a controller that leads no more can write nothing; `board` keeps a board in that log and in `SQLite`; `leader` holds the key; `queue` hands work out;
+//! `presence` says which workers are there; `objects` carries code. Danger: what comes from the server was written by somebody
+//! with the same credentials, and nobody else; no secret may be put into it.
+
+mod board;
+mod connection;
+mod leader;
+mod log;
+mod member;
+mod objects;
+mod presence;
+mod queue;
+
+pub use connection::NatsLogin;
+pub use member::NatsMember;

@@ -1,0 +1,39 @@
+//! Options of the commands that work with other machines over NATS.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::CliError;
+
+/// How a cluster is reached.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClusterArgs {
+    /// Work with other machines over this NATS server; several are separated by commas, `tls://` demands TLS
+    #[arg(long = "nats", value_name = "URL")]
+    pub url: Option<String>,
+    /// The name of the board on the cluster; without it the name of the folder
+    #[arg(long = "nats-board", value_name = "NAME")]
+    pub board: Option<String>,
+    /// A file with the credentials of a NATS user
+    #[arg(long = "nats-creds", value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// The authority that signed the server's certificate, as PEM
+    #[arg(long = "nats-ca", value_name = "FILE")]
+    pub authority: Option<PathBuf>,
+    /// A certificate of our own, as PEM
+    #[arg(long = "nats-cert", value_name = "FILE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate, as PEM
+    #[arg(long = "nats-key", value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+}
+
+impl ClusterArgs {
+    /// Returns the address; without one the command makes no sense.
+    pub fn needed(&self) -> Result<&str, CliError> {
+        self.url.as_deref().ok_or_else(|| {
+            CliError::usage("`--nats URL` is missing: where is the server? For a try: `nats-server -js`, then --nats nats://127.0.0.1:4222")
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! `tos serve --nats`: becomes the controller of a board on a cluster, or waits until it is.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::watch;
+
+use super::serve::ServeArgs;
+use crate::{
+    domain::board::MergeOutcome,
+    interfaces::{
+        cli::{args::GlobalArgs, exit::CliError, services, services::ServiceFactory},
+        report::Printer,
+    },
+    ports::{
+        board_store::BoardStore,
+        branch_merges::BranchMerges,
+        cluster::{ClusterMember, Error, Leading, RemoteRuns},
+    },
+};
+
+/// A controller that leads.
+pub(super) struct Joined {
+    member: Arc<dyn ClusterMember>,
+    /// The right to lead.
+    pub(super) leading: Leading,
+}
+
+fn told(error: Error) -> CliError {
+    CliError::NotDone(error.0)
+}
+
+/// Waits until this controller leads; `None` where it is to work alone.
+pub(super) fn joined(
+    args: &ServeArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<Option<Joined>, CliError> {
+    if args.cluster.url.is_none() {
+        return Ok(None);
+    }
+    let name = format!("{}-{}", services.folder_name(global), std::process::id());
+    let member = services.cluster(global, &args.cluster, &name)?;
+    let waiting = Arc::clone(&member);
+    let printer = printer.clone();
+    let led = services::block_on(services, move |mut stop| {
+        Box::pin(async move {
+            let following = move |leader: &str| {
+                printer.line(&format!(
+                    "{leader} leads this board; this controller takes over when it is gone"
+                ));
+            };
+            tokio::select! {
+                led = waiting.lead(Box::new(following)) => Some(led),
+                _ = stop.changed() => None,
+            }
+        })
+    })?;
+    let led = led.ok_or_else(|| CliError::NotDone("stopped before it led".to_owned()))?;
+    Ok(Some(Joined {
+        member,
+        leading: led.map_err(told)?,
+    }))
+}
+
+impl Joined {
+    /// Opens the board.
+    pub(super) fn store(&self) -> Result<Box<dyn BoardStore>, CliError> {
+        self.member.store().map_err(told)
+    }
+
+    /// Opens the queue, and brings the branches here to where the last controller left them.
+    pub(super) fn runs(
+        &self,
+        merges: &dyn BranchMerges,
+        printer: &Printer,
+    ) -> Result<Arc<dyn RemoteRuns>, CliError> {
+        for (branch, commit) in self.member.tips().map_err(told)? {
+            let tip = merges
+                .tip(&branch)
+                .map_err(|error| CliError::NotDone(error.0))?;
+            if tip == commit {
+                continue;
+            }
+            match merges.publish(&branch, &tip, &commit) {
+                MergeOutcome::Merged => {}
+                MergeOutcome::BaseMoved { .. } => {}
+                MergeOutcome::DirtyCheckout { detail } | MergeOutcome::Failed { detail } => {
+                    return Err(CliError::NotDone(format!(
+                        "{branch} stands at {tip} here and at {commit} on the board, and cannot be moved: {detail}"
+                    )));
+                }
+            }
+            printer.note(&format!("{branch} is at {commit} now, as the board has it"));
+        }
+        self.member.runs().map_err(told)
+    }
+}
+
+/// Returns a stop that also comes when the right to lead is lost, and whether it did.
+pub(super) fn until_deposed(
+    mut stop: watch::Receiver<u8>,
+    lost: Option<watch::Receiver<bool>>,
+) -> (watch::Receiver<u8>, Arc<AtomicBool>) {
+    let deposed = Arc::new(AtomicBool::new(false));
+    let Some(mut lost) = lost else {
+        return (stop, deposed);
+    };
+    let (sender, both) = watch::channel(*stop.borrow());
+    let seen = Arc::clone(&deposed);
+    drop(tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                changed = stop.changed() => {
+                    let how = *stop.borrow();
+                    if changed.is_err() || sender.send(how).is_err() {
+                        return;
+                    }
+                }
+                changed = lost.changed() => {
+                    if changed.is_err() || *lost.borrow() {
+                        seen.store(true, Ordering::Relaxed);
+                        // Whoever leads no more ends its work at once; its results would not count.
+                        sender.send_replace(2);
+                        return;
+                    }
+                }
+            }
+        }
+    }));
+    (both, deposed)
+}

@@ -1,0 +1,84 @@
+//! Other machines: work handed out to them, and work taken from a controller.
+
+use std::{any::Any, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::domain::cluster::{WorkOrder, WorkResult, WorkerCard};
+
+use super::{BoxFuture, board_store::BoardStore};
+
+/// Why something did not come about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+/// Hands runs out to workers and waits for what comes of them.
+pub trait RemoteRuns: Send + Sync {
+    /// Hands an order out and waits for its result, which is fetched with the commit it speaks of. `stop` turns to 1 when the
+    /// work has to end, to 2 when at once. An error means that nobody knows what came of it.
+    fn run(
+        &self,
+        order: WorkOrder,
+        stop: watch::Receiver<u8>,
+    ) -> BoxFuture<'static, Result<WorkResult, Error>>;
+
+    /// Keeps the commit that a branch of the board stands at, for a controller that takes over.
+    fn keep_tip(&self, branch: &str, commit: &str) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// The right to lead.
+pub struct Leading {
+    /// Turns true when the right is lost.
+    pub lost: watch::Receiver<bool>,
+    /// The right itself; it is given back when this is dropped.
+    pub right: Box<dyn Any + Send>,
+}
+
+impl std::fmt::Debug for Leading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leading").finish_non_exhaustive()
+    }
+}
+
+/// This process on a cluster, before it is known what it does there.
+pub trait ClusterMember: Send + Sync {
+    /// Waits until this controller leads; tells once who does meanwhile.
+    fn lead(&self, following: Box<dyn Fn(&str) + Send + Sync>) -> BoxFuture<'_, Result<Leading, Error>>;
+
+    /// Opens the board. Blocks.
+    fn store(&self) -> Result<Box<dyn BoardStore>, Error>;
+
+    /// Opens the controller's side of the queue. Blocks.
+    fn runs(&self) -> Result<Arc<dyn RemoteRuns>, Error>;
+
+    /// Brings the commits here that branches of the board stand at. Blocks.
+    fn tips(&self) -> Result<Vec<(String, String)>, Error>;
+
+    /// Opens a worker's side of the queue. Blocks.
+    fn orders(&self, card: WorkerCard) -> Result<Arc<dyn OrderQueue>, Error>;
+
+    /// Returns the workers that are there. Blocks.
+    fn workers(&self) -> Result<Vec<WorkerCard>, Error>;
+}
+
+/// An order that this worker alone works on.
+pub trait TakenOrder: Send {
+    /// The order.
+    fn order(&self) -> &WorkOrder;
+
+    /// Returns what turns to 1 when the work has to end, to 2 when at once.
+    fn stop(&self) -> watch::Receiver<u8>;
+
+    /// Reports what came of it, with the commit where there is one; then nobody gets the order again.
+    fn finish(self: Box<Self>, result: WorkResult) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// Takes work from a controller.
+pub trait OrderQueue: Send + Sync {
+    /// Waits for the next order that this worker may do. Its base commit is here when this returns.
+    fn next(&self) -> BoxFuture<'_, Result<Box<dyn TakenOrder>, Error>>;
+
+    /// Tells the controller what this worker says of itself.
+    fn announce(&self, card: WorkerCard) -> BoxFuture<'_, Result<(), Error>>;
+}

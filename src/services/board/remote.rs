@@ -1,0 +1,220 @@
+//! Runs on other machines: the controller hands an attempt out and waits; a worker makes it and reports.
+//!
+//! The lease stays with the controller, which renews it while the worker is heard of. A worker that is gone fails the run, and
+//! the board gives the task out again under a new number; a late result under the old one counts for nothing.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinSet};
+
+use super::{ServiceContext, supervisor::on_thread, worker};
+use crate::{
+    domain::{
+        board::{Fence, RunId, Task},
+        cluster::{PROTOCOL, WorkOrder, WorkResult, WorkerCard},
+    },
+    ports::{
+        BoxFuture,
+        cluster::{Error, OrderQueue, TakenOrder},
+    },
+};
+
+/// How often a worker says that it is there.
+const ANNOUNCED: Duration = Duration::from_secs(10);
+/// How long a worker rests after the server did not answer.
+const REST: Duration = Duration::from_secs(2);
+
+/// A run to be made, here or elsewhere.
+pub(super) struct Order {
+    pub(super) agent: String,
+    pub(super) run: RunId,
+    pub(super) fence: Fence,
+    pub(super) task: Task,
+    pub(super) branch: String,
+}
+
+/// Makes a run where it is to be made, and waits until there is an outcome.
+pub(super) async fn work(
+    context: Arc<ServiceContext>,
+    order: Order,
+    stop: watch::Receiver<u8>,
+) -> worker::Finished {
+    let base = match worker::base(&context, &order.branch) {
+        Ok(base) => base,
+        Err(reason) => return worker::not_begun(reason),
+    };
+    let Some(remote) = context.remote.clone() else {
+        return worker::work(context, order.agent, order.run, order.task, base, stop).await;
+    };
+    let (logs, agent) = (Arc::clone(&context.logs), order.agent.clone());
+    logs.line(&agent, &format!("{} waits for a worker", order.task.id));
+    let order = WorkOrder {
+        protocol: PROTOCOL,
+        instance: context.instance.clone(),
+        run: order.run,
+        fence: order.fence,
+        agent: order.agent,
+        task: order.task,
+        base,
+        list: context.list.clone(),
+        agents: context.agents.clone(),
+        test_command: context.test_command.clone(),
+        start: context.start.clone(),
+    };
+    match remote.run(order, stop).await {
+        Ok(result) => {
+            if !result.worker.is_empty() {
+                logs.line(&agent, &format!("done by the worker {}", result.worker));
+            }
+            worker::Finished {
+                outcome: result.outcome,
+                spend: result.spend,
+            }
+        }
+        Err(error) => worker::not_begun(error.0),
+    }
+}
+
+/// Takes orders and makes them, as many at a time as the worker has slots, until a stop is asked for; what runs then is ended first.
+pub async fn serve_orders(
+    queue: Arc<dyn OrderQueue>,
+    context: Arc<ServiceContext>,
+    card: WorkerCard,
+    mut stop: watch::Receiver<u8>,
+) {
+    let mut running: JoinSet<u64> = JoinSet::new();
+    let mut busy = BTreeSet::new();
+    let slots = usize::from(card.slots.max(1));
+    // A question for work is asked to its end: what was delivered must not be dropped on the way.
+    let mut asked: Option<Asked> = None;
+    loop {
+        let ending = *stop.borrow() > 0;
+        let told = WorkerCard {
+            busy: busy.clone(),
+            draining: ending,
+            ..card.clone()
+        };
+        if let Err(error) = queue.announce(told).await {
+            tracing::warn!("{error}");
+        }
+        if ending && running.is_empty() {
+            return;
+        }
+        if asked.is_none() && running.len() < slots && !ending {
+            let queue = Arc::clone(&queue);
+            asked = Some(Box::pin(async move { queue.next().await }));
+        }
+        tokio::select! {
+            taken = next(&mut asked), if !ending => {
+                asked = None;
+                match taken {
+                    Ok(taken) => {
+                        let fence = taken.order().fence.0;
+                        busy.insert(fence);
+                        let made = made(Arc::clone(&context), taken, card.name.clone(), stop.clone());
+                        running.spawn(async move {
+                            made.await;
+                            fence
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!("no work can be asked for: {error}");
+                        tokio::time::sleep(REST).await;
+                    }
+                }
+            }
+            Some(ended) = running.join_next(), if !running.is_empty() => {
+                if let Ok(fence) = ended {
+                    busy.remove(&fence);
+                }
+            }
+            changed = stop.changed(), if !ending => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+            () = tokio::time::sleep(ANNOUNCED) => {}
+        }
+    }
+}
+
+/// A question for work under way.
+type Asked = BoxFuture<'static, Result<Box<dyn TakenOrder>, Error>>;
+
+/// Waits for the answer to a question, for ever where none was asked.
+async fn next(asked: &mut Option<Asked>) -> Result<Box<dyn TakenOrder>, Error> {
+    match asked {
+        Some(question) => question.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Makes one attempt and reports it. A second request to stop the worker ends the attempt.
+async fn made(
+    own: Arc<ServiceContext>,
+    taken: Box<dyn TakenOrder>,
+    worker: String,
+    mut ending: watch::Receiver<u8>,
+) {
+    let order = taken.order().clone();
+    own.logs.line(
+        &worker,
+        &format!(
+            "{} begins under {}: {}",
+            order.task.id, order.fence, order.task.spec.title
+        ),
+    );
+    let mut asked = taken.stop();
+    let (sender, stop) = watch::channel(0_u8);
+    let context = ServiceContext {
+        instance: order.instance.clone(),
+        list: order.list.clone(),
+        agents: order.agents.clone(),
+        test_command: order.test_command.clone(),
+        start: crate::domain::ledger::SessionStart {
+            backend: own.start.backend.clone(),
+            capabilities: own.start.capabilities.clone(),
+            pid: own.start.pid,
+            ..order.start.clone()
+        },
+        ..(*own).clone()
+    };
+    let (run, fence, name) = (order.run, order.fence, worker.clone());
+    let done = on_thread(worker::work(
+        Arc::new(context),
+        worker.clone(),
+        order.run,
+        order.task,
+        order.base,
+        stop,
+    ));
+    let mut done = std::pin::pin!(done);
+    let finished = loop {
+        tokio::select! {
+            finished = &mut done => break finished,
+            Ok(()) = asked.changed() => {
+                sender.send_replace(*asked.borrow());
+            }
+            Ok(()) = ending.changed() => {
+                if *ending.borrow() > 1 {
+                    sender.send_replace(1);
+                }
+            }
+        }
+    };
+    let finished =
+        finished.unwrap_or_else(|_| worker::not_begun("the worker's thread panicked".to_owned()));
+    own.logs.line(&worker, &format!("{run} ended: {:?}", finished.outcome));
+    let result = WorkResult {
+        run,
+        fence,
+        worker: name,
+        outcome: finished.outcome,
+        spend: finished.spend,
+        bundle: String::new(),
+    };
+    if let Err(error) = taken.finish(result).await {
+        own.logs.line(&worker, &format!("{run} could not be reported: {error}"));
+        tracing::warn!("{error}");
+    }
+}
