@@ -22,8 +22,6 @@ use crate::{
     },
 };
 
-/// How long a controller leads without renewing its right.
-const LEAD: Duration = Duration::from_secs(10);
 /// The database, from the root.
 const FILE: &str = ".tos/board.sqlite";
 
@@ -106,12 +104,13 @@ pub(super) fn cluster(
         authority: options.authority.clone(),
         certificate: options.certificate.clone().zip(options.key.clone()),
         name: name.to_owned(),
+        lease: Duration::from_secs(options.lease),
     };
     let board = match &options.board {
         Some(board) => board.clone(),
         None => folder_name(&root),
     };
-    let member = NatsMember::connect(&login, &board, &root, &root.join(FILE), LEAD);
+    let member = NatsMember::connect(&login, &board, &root, &root.join(FILE));
     Ok(Arc::new(member.map_err(|error| CliError::Setup(error.0))?))
 }
 

@@ -48,6 +48,56 @@ impl Place {
         }
     }
 
+    /// A fresh repository with nothing in it.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (top, home) = (folder.path().join("worker"), folder.path().join("home"));
+        fs::create_dir_all(&top).unwrap();
+        fs::create_dir_all(&home).unwrap();
+        init(&top);
+        Self {
+            _folder: folder,
+            top,
+            home,
+        }
+    }
+
+    /// A repository of its own with the first commit of this one, and the same settings.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn cloned_at_the_start(&self) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (top, home) = (folder.path().join("other"), folder.path().join("home"));
+        fs::create_dir_all(&home).unwrap();
+        git(
+            folder.path(),
+            &["clone", "-q", self.top.to_str().unwrap(), "other"],
+        );
+        let start = git(&top, &["rev-list", "--max-parents=0", "HEAD"]);
+        git(&top, &["reset", "-q", "--hard", &start]);
+        for (name, value) in [("user.name", "t"), ("user.email", "t@localhost")] {
+            git(&top, &["config", name, value]);
+        }
+        Self {
+            _folder: folder,
+            top,
+            home,
+        }
+    }
+
+    /// Waits until a starting service has said something.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn until_log(&self, words: &str) {
+        for _ in 0..PATIENCE {
+            let said = fs::read_to_string(self.home.join("serve.log")).unwrap_or_default();
+            if said.contains(words) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the service never said `{words}`");
+    }
+
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         program(&self.top, &self.home, words)
     }
@@ -99,13 +149,19 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a service and waits until it answers.
     pub(crate) fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// Starts one with further options.
+    pub(crate) fn start_with(place: &Place, options: &[&str]) -> Self {
         let file = place.top.join(".tos/serve.json");
         if file.exists() {
             fs::remove_file(&file).unwrap();
         }
         let log = place.home.join("serve.log");
         let out = fs::File::create(&log).unwrap();
-        let mut command = place.command(&["serve", "--drain", "1"]);
+        let words = [&["serve", "--drain", "1"], options].concat();
+        let mut command = place.command(&words);
         command
             .stdout(out.try_clone().unwrap())
             .stderr(out)
@@ -139,6 +195,26 @@ impl Service {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn stop(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Waits until it has ended by itself; returns what it said.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn ended(&mut self) -> String {
+        for _ in 0..PATIENCE {
+            if self.child.try_wait().unwrap().is_some() {
+                return fs::read_to_string(&self.log).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the service did not end");
     }
 
     /// Sends a request as it stands.

@@ -27,6 +27,8 @@ pub struct NatsLogin {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// What we are called in the server's lists.
     pub name: String,
+    /// How long a worker or a controller may be silent before it is taken for gone.
+    pub lease: Duration,
 }
 
 /// One board on one cluster of NATS servers.
@@ -35,6 +37,8 @@ pub(super) struct Cluster {
     pub(super) jetstream: Context,
     pub(super) board: String,
     pub(super) replicas: usize,
+    /// How long a worker or a controller may be silent.
+    pub(super) lease: Duration,
     runtime: Handle,
     // The thread of the connection ends when this is dropped.
     _alive: oneshot::Sender<()>,
@@ -83,6 +87,7 @@ impl Cluster {
             jetstream,
             board: board.to_owned(),
             replicas: if servers >= 3 { 3 } else { 1 },
+            lease: login.lease.max(Duration::from_secs(1)),
             runtime,
             _alive: alive,
         };
@@ -94,6 +99,11 @@ impl Cluster {
             )
         })?;
         Ok(Arc::new(cluster))
+    }
+
+    /// Returns how often a worker shows that it is there.
+    pub(super) fn beat(&self) -> Duration {
+        self.lease / 6
     }
 
     /// Waits for something on the connection's own thread. Not to be called from asynchronous code.

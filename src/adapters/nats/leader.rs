@@ -63,9 +63,6 @@ pub(super) async fn lead(
 
 async fn bucket(cluster: &Cluster, lifetime: Duration) -> Result<kv::Store, String> {
     let name = cluster.named("LEADER");
-    if let Ok(bucket) = cluster.jetstream.get_key_value(&name).await {
-        return Ok(bucket);
-    }
     let config = kv::Config {
         bucket: name,
         max_age: lifetime,
@@ -73,7 +70,7 @@ async fn bucket(cluster: &Cluster, lifetime: Duration) -> Result<kv::Store, Stri
         num_replicas: cluster.replicas,
         ..kv::Config::default()
     };
-    let made = cluster.jetstream.create_key_value(config).await;
+    let made = cluster.jetstream.create_or_update_key_value(config).await;
     made.map_err(|error| format!("the key of the leader: {error}"))
 }
 

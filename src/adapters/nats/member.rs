@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use super::{
@@ -30,7 +29,6 @@ pub struct NatsMember {
     root: PathBuf,
     database: PathBuf,
     name: String,
-    lifetime: Duration,
 }
 
 impl std::fmt::Debug for NatsMember {
@@ -42,20 +40,18 @@ impl std::fmt::Debug for NatsMember {
 }
 
 impl NatsMember {
-    /// Connects. `database` is where the board of a controller lies; `lifetime` is how long its right to lead lasts without renewal.
+    /// Connects. `database` is where the board of a controller lies.
     pub fn connect(
         login: &NatsLogin,
         board: &str,
         root: &Path,
         database: &Path,
-        lifetime: Duration,
     ) -> Result<Self, Error> {
         Ok(Self {
             cluster: Cluster::connect(login, &board_name(board)).map_err(Error)?,
             root: root.to_owned(),
             database: database.to_owned(),
             name: login.name.clone(),
-            lifetime,
         })
     }
 
@@ -67,7 +63,7 @@ impl NatsMember {
 impl ClusterMember for NatsMember {
     fn lead(&self, following: Box<dyn Fn(&str) + Send + Sync>) -> BoxFuture<'_, Result<Leading, Error>> {
         Box::pin(async move {
-            let led = leader::lead(&self.cluster, &self.name, self.lifetime, &*following).await;
+            let led = leader::lead(&self.cluster, &self.name, self.cluster.lease / 3, &*following).await;
             let right = led.map_err(Error)?;
             Ok(Leading {
                 lost: right.lost(),

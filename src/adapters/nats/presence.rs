@@ -8,12 +8,8 @@ use futures_util::StreamExt as _;
 use super::connection::Cluster;
 use crate::domain::cluster::WorkerCard;
 
-/// How long a worker counts as there after it was heard of.
-pub(super) const ALIVE: Duration = Duration::from_secs(30);
 /// How long it is remembered that somebody began to work under a lease: longer than any order lies in the queue.
 const CLAIMED: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How often a worker is heard of.
-pub(super) const BEAT: Duration = Duration::from_secs(5);
 
 /// What workers say of themselves.
 #[derive(Clone)]
@@ -27,9 +23,9 @@ impl Presence {
     /// Opens the buckets, and makes them where there are none.
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, String> {
         Ok(Self {
-            workers: bucket(cluster, "WORKERS", ALIVE).await?,
+            workers: bucket(cluster, "WORKERS", cluster.lease.max(Duration::from_secs(30))).await?,
             claims: bucket(cluster, "CLAIMS", CLAIMED).await?,
-            beats: bucket(cluster, "BEATS", ALIVE).await?,
+            beats: bucket(cluster, "BEATS", cluster.lease).await?,
         })
     }
 
@@ -98,9 +94,6 @@ impl Presence {
 
 async fn bucket(cluster: &Cluster, what: &str, lifetime: Duration) -> Result<kv::Store, String> {
     let name = cluster.named(what);
-    if let Ok(bucket) = cluster.jetstream.get_key_value(&name).await {
-        return Ok(bucket);
-    }
     let config = kv::Config {
         bucket: name,
         max_age: lifetime,
@@ -108,6 +101,6 @@ async fn bucket(cluster: &Cluster, what: &str, lifetime: Duration) -> Result<kv:
         num_replicas: cluster.replicas,
         ..kv::Config::default()
     };
-    let made = cluster.jetstream.create_key_value(config).await;
+    let made = cluster.jetstream.create_or_update_key_value(config).await;
     made.map_err(|error| format!("the bucket {what}: {error}"))
 }

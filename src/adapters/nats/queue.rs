@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 use super::{
     connection::Cluster,
     objects::CodeStore,
-    presence::{ALIVE, BEAT, Presence},
+    presence::Presence,
 };
 use crate::{
     adapters::git::bundle::GitBundles,
@@ -112,15 +112,20 @@ async fn stream(cluster: &Cluster, what: &str, subjects: &str) -> Result<Stream,
     opened.map_err(|error| format!("the queue {what}: {error}"))
 }
 
-async fn consumer(stream: &Stream, name: &str, subject: String) -> Result<PullConsumer, String> {
+async fn consumer(
+    stream: &Stream,
+    name: &str,
+    subject: String,
+    lease: Duration,
+) -> Result<PullConsumer, String> {
     let config = pull::Config {
         durable_name: Some(name.to_owned()),
         filter_subject: subject,
         ack_policy: AckPolicy::Explicit,
-        ack_wait: ALIVE,
+        ack_wait: lease,
         ..pull::Config::default()
     };
-    let made = stream.get_or_create_consumer(name, config).await;
+    let made = stream.create_consumer(config).await;
     made.map_err(|error| format!("the consumer {name}: {error}"))
 }
 
@@ -136,7 +141,7 @@ impl NatsRuns {
         let streams = cluster.wait(Streams::open(cluster, bundles))?;
         let waiting = Waiting::default();
         let subject = cluster.subject("result.*");
-        let results = cluster.wait(consumer(&streams.results, "controller", subject))?;
+        let results = cluster.wait(consumer(&streams.results, "controller", subject, cluster.lease))?;
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
         Ok(Self { streams, waiting })
     }
@@ -240,7 +245,7 @@ async fn handed_out(
                     return Err("the service ends".to_owned());
                 }
             }
-            () = tokio::time::sleep(BEAT) => match streams.presence.holder(fence).await {
+            () = tokio::time::sleep(streams.cluster.beat()) => match streams.presence.holder(fence).await {
                 Ok(Some(name)) => (holder, missed) = (Some(name), 0),
                 Ok(None) => {
                     if let Some(name) = &holder {
@@ -311,7 +316,7 @@ impl NatsOrders {
             let role: Role = *role;
             let subject = cluster.subject(&format!("work.{}.*", role.as_str()));
             let name = format!("role-{}", role.as_str());
-            consumers.push(cluster.wait(consumer(&streams.work, &name, subject))?);
+            consumers.push(cluster.wait(consumer(&streams.work, &name, subject, cluster.lease))?);
         }
         Ok(Self {
             streams,
@@ -349,14 +354,14 @@ impl NatsOrders {
             Ok(order) => order,
             Err(error) => {
                 tracing::warn!("an order of another version: {error}");
-                drop(message.ack_with(AckKind::Nak(Some(ALIVE))).await);
+                drop(message.ack_with(AckKind::Nak(Some(self.streams.cluster.lease))).await);
                 return Ok(None);
             }
         };
         let card = self.card();
         if let Some(why) = cluster::refusal(&card, &order) {
             tracing::warn!("{}: {why}", order.task.id);
-            drop(message.ack_with(AckKind::Nak(Some(BEAT))).await);
+            drop(message.ack_with(AckKind::Nak(Some(self.streams.cluster.beat()))).await);
             return Ok(None);
         }
         let fence = order.fence.0;
@@ -449,6 +454,7 @@ impl Taken {
         let message = Arc::new(message);
         let (kept, fence) = (Arc::clone(&message), order.fence.0);
         let presence = streams.presence.clone();
+        let beat = streams.cluster.beat();
         let beating = streams.cluster.spawn(async move {
             loop {
                 tokio::select! {
@@ -457,9 +463,9 @@ impl Taken {
                             let how = told.payload.first().copied().unwrap_or(1);
                             sender.send_replace(how);
                         }
-                        None => tokio::time::sleep(BEAT).await,
+                        None => tokio::time::sleep(beat).await,
                     },
-                    () = tokio::time::sleep(BEAT) => {
+                    () = tokio::time::sleep(beat) => {
                         presence.keep(fence, &worker).await;
                         // A beat that is lost is followed by another.
                         drop(kept.ack_with(AckKind::Progress).await);

@@ -27,6 +27,9 @@ pub struct ClusterArgs {
     /// The key of that certificate, as PEM
     #[arg(long = "nats-key", value_name = "FILE", requires = "certificate")]
     pub key: Option<PathBuf>,
+    /// How long a worker may be silent before its work is given to another, in seconds; a third of it for a controller
+    #[arg(long = "nats-lease", default_value_t = 30, value_parser = clap::value_parser!(u64).range(3..=3600), value_name = "SECONDS")]
+    pub lease: u64,
 }
 
 impl ClusterArgs {

@@ -1,0 +1,179 @@
+//! More than one machine: controllers and workers as processes of their own, with folders of their own, over a real NATS
+//! server.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    clippy::disallowed_types,
+    reason = "tests look at the real disk, and wait for another program"
+)]
+
+mod nats;
+
+#[path = "../service/place.rs"]
+mod place;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../support/repository.rs"]
+mod repository;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use nats::NatsServer;
+use place::{Place, Service};
+use repository::git;
+use serde_json::{Value, json};
+
+struct Worker {
+    child: Child,
+    place: Place,
+}
+
+impl Worker {
+    fn start(server: &NatsServer, name: &str) -> Self {
+        let place = Place::empty();
+        let log = fs::File::create(place.top.join("worker.log")).unwrap();
+        let mut words = vec!["worker", "--name", name];
+        words.extend(options(server));
+        let mut command = place.command(&words);
+        command
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .stdin(Stdio::null());
+        let child = command.spawn().unwrap();
+        Self { child, place }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        signal(&self.child, "-TERM");
+        for _ in 0..1000 {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(self.child.kill());
+    }
+}
+
+fn signal(child: &Child, signal: &str) {
+    let told = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(told.unwrap().success());
+}
+
+fn options(server: &NatsServer) -> Vec<&str> {
+    vec!["--nats", &server.url, "--nats-board", "test", "--nats-lease", "3"]
+}
+
+#[test]
+fn a_worker_elsewhere_makes_the_attempt_and_the_controller_merges_it() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let service = Service::start_with(&place, &options(&server));
+    let worker = Worker::start(&server, "desk");
+    let first = service.add(json!({ "title": "fix the greeting", "class": "fix", "paths": ["greet.sh"] }));
+    let second = service.add(json!({ "title": "write a farewell", "dependencies": [{ "task": first }] }));
+    let done = service.until(first, "done");
+    assert_eq!(done["judgements"][0]["verdict"], "approve");
+    service.until(second, "done");
+    assert!(
+        fs::read_to_string(place.top.join("greet.sh"))
+            .unwrap()
+            .contains("Hello")
+    );
+    // The worker made it in a folder that never saw the controller's.
+    let logs = place.tos(&["proc", "logs"]);
+    assert!(logs.contains("done by the worker desk"), "{logs}");
+    let mut words = vec!["workers"];
+    words.extend(options(&server));
+    let listed = place.tos(&words);
+    assert!(listed.contains("desk  worker,tester,docser"), "{listed}");
+    assert!(git(&worker.place.top, &["for-each-ref", "refs/tos/attempts"]).contains("task-2"));
+}
+
+#[test]
+fn what_a_killed_worker_had_is_done_by_another_under_a_new_number() {
+    let server = NatsServer::start();
+    let place = Place::new("FAILED_TASK_RETRY_COOLDOWN_MS = 10\n");
+    let service = Service::start_with(&place, &options(&server));
+    let mut lost = Worker::start(&server, "lost");
+    let task = service.add(json!({ "title": "be slow" }));
+    service.until(task, "running");
+    place.until_process("sleep 61408", true);
+    lost.kill();
+    // What it started would go on on a machine that lives; here it is in the way.
+    drop(Command::new("pkill").args(["-f", "^sleep 61408"]).status());
+    let _other = Worker::start(&server, "other");
+    place.until_process("sleep 61408", true);
+    let runs = service.ask("GET", &format!("/tasks/{task}"), &Value::Null)["runs"].clone();
+    let runs = runs.as_array().unwrap();
+    let fences: BTreeSet<u64> = runs.iter().filter_map(|run| run["fence"].as_u64()).collect();
+    assert_eq!((runs.len(), fences.len()), (2, 2), "{runs:?}");
+    assert!(json!(runs).to_string().contains("the worker lost is gone"), "{runs:?}");
+    place.tos(&["proc", "stop-all"]);
+    place.until_process("sleep 61408", false);
+}
+
+#[test]
+fn a_controller_that_is_gone_is_followed_by_another_with_everything() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let mut first = Service::start_with(&place, &options(&server));
+    let _worker = Worker::start(&server, "desk");
+    let task = first.add(json!({ "title": "fix the greeting", "class": "fix" }));
+    first.until(task, "done");
+    let waits = first.add(json!({ "title": "write a farewell" }));
+    let other = place.cloned_at_the_start();
+    let starting = std::thread::scope(|scope| {
+        let standby = scope.spawn(|| Service::start_with(&other, &options(&server)));
+        other.until_log("leads this board");
+        first.kill();
+        standby.join().unwrap()
+    });
+    starting.until(waits, "done");
+    // The other machine's branch holds what the first one merged.
+    assert!(git(&other.top, &["log", "--format=%s", "main"]).contains("fix the greeting"));
+    assert_eq!(starting.ask("GET", &format!("/tasks/{task}"), &Value::Null)["task"]["status"], "done");
+}
+
+#[test]
+fn a_controller_that_slept_too_long_writes_nothing_any_more() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let mut first = Service::start_with(&place, &options(&server));
+    let task = first.add(json!({ "title": "write a farewell" }));
+    first.stop("-STOP");
+    let other = place.cloned_at_the_start();
+    let second = Service::start_with(&other, &options(&server));
+    second.ask("GET", &format!("/tasks/{task}"), &Value::Null);
+    first.stop("-CONT");
+    let said = first.ended();
+    assert!(said.contains("another controller"), "{said}");
+    second.add(json!({ "title": "another" }));
+}
+
+#[test]
+fn without_a_server_one_is_told_what_to_do() {
+    let place = Place::new("");
+    let (ok, said) = place.run(&["serve", "--nats", "nats://127.0.0.1:1"]);
+    assert!(!ok && said.contains("nats-server -js"), "{said}");
+    let (ok, said) = place.run(&["worker"]);
+    assert!(!ok && said.contains("--nats URL"), "{said}");
+    let (ok, said) = place.run(&["worker", "--nats", "nats://127.0.0.1:1", "--roles", "cook"]);
+    assert!(!ok && said.contains("worker, tester, docser"), "{said}");
+}
