@@ -174,7 +174,7 @@ impl Machine<'_, '_> {
                 None => spelled_before,
             };
             let loaded = if option.is_empty() {
-                runs_its_files(name)
+                runs_its_files(name) && !arg.contains('=')
             } else {
                 loads(spelled)
             };

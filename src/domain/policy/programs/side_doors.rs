@@ -28,6 +28,8 @@ W | uglifyjs terser csso cleancss | -o --output
 L | helm | --post-renderer --values-script
 L | git | --template
 X | git | --unsafe-paths
+X | gdb lldb | -p --pid --attach-pid
+X | jupyter | --execute notebook lab server run execute
 L | tmux | -f
 L | screen | -c
 X | kustomize | --enable-exec --enable-alpha-plugins --enable-star
