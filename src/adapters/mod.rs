@@ -12,6 +12,7 @@ pub mod agent;
 pub mod board;
 pub mod browser;
 pub mod clock;
+pub mod disk;
 pub mod doctor;
 pub mod drill;
 pub mod files;

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::{
-    adapters::{board::text_of_folder, files, plan::LocalPlanStore},
+    adapters::{board::text_of_folder, disk, files, plan::LocalPlanStore},
     config::{gates::LoadedGates, service as service_config},
     domain::{
         board::{Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, RunId},
@@ -341,12 +341,10 @@ impl ServiceBoard {
             detail: result.err().unwrap_or_default(),
         };
         let repository = self.merges.current_branch().map(drop);
-        let probe = self.root.join(".tos/.ready");
-        let written = files::write(&probe, "").map_err(|error| error.to_string());
-        files::remove(&probe);
+        let room = disk::check_room(&self.root.join(".tos"));
         vec![
             check("repository", repository.map_err(|error| error.0)),
-            check("state folder", written),
+            check("state folder", room.map_err(|error| error.to_string())),
         ]
     }
 }
