@@ -22,7 +22,10 @@ use crate::domain::sandbox::{ConfinementLevel, NetworkAccess};
 /// The newest rules known here; older kernels give what they have, and the trial says what that is.
 const RULES: ABI = ABI::V6;
 
-/// Devices that every program may write to.
+/// Where the devices of the machine are: disks, which root could read past all files, and terminals of other programs.
+const DEVICE_FOLDER: &str = "/dev";
+
+/// Devices that every program may read and write.
 const DEVICES: &[&str] = &[
     "/dev/null",
     "/dev/zero",
@@ -60,14 +63,15 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), JailError> {
     Ok(())
 }
 
-/// Rules can only add rights, so what is covered or hidden is left out by naming everything around it.
+/// Rules can only add rights, so what is covered or hidden, and every device, is left out by naming everything around it.
 fn readable(spec: &SandboxSpec) -> Result<Vec<PathBuf>, JailError> {
     let covered = spec
         .layers
         .iter()
         .filter(|(_, layer)| *layer == FolderAccess::Cover);
     let covered = covered.map(|(path, _)| path.clone());
-    let holes: Vec<PathBuf> = covered.chain(spec.hidden.iter().cloned()).collect();
+    let holes = covered.chain(spec.hidden.iter().cloned());
+    let holes: Vec<PathBuf> = holes.chain([DEVICE_FOLDER.into()]).collect();
     let mut found = around(Path::new("/"), &holes)?;
     for (path, layer) in &spec.layers {
         if *layer != FolderAccess::Cover {
@@ -147,7 +151,12 @@ mod tests {
             input_is_pipe: false,
         };
         assert_eq!(writable(&spec).unwrap(), [root.join("work")]);
-        assert!(!readable(&spec).unwrap().contains(&root));
+        let readable = readable(&spec).unwrap();
+        assert!(!readable.contains(&root));
+        assert!(
+            !readable.iter().any(|path| path.starts_with("/dev")),
+            "{readable:?}"
+        );
     }
 
     #[test]
