@@ -241,7 +241,10 @@ pub async fn run(
         &list.title,
         "tos night list".to_owned(),
     );
-    let ended = session.drive().await;
+    let mut ended = session.drive().await;
+    if let (Ok(_), Err(error)) = (&ended, tools.worktrees.finish(&terms.session)) {
+        ended = Err(error.into());
+    }
     if let Err(error) = &ended {
         session.event("error", json!({ "error": error.to_string() }));
     }
