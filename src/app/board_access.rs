@@ -11,7 +11,12 @@ use std::{
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::{
-    adapters::{board::text_of_folder, disk, files, plan::LocalPlanStore},
+    adapters::{
+        board::{SqliteBoard, blocking_end_orphans, text_of_folder},
+        disk, files,
+        github::{TOKEN, TokenFile},
+        plan::LocalPlanStore,
+    },
     config::{gates::LoadedGates, service as service_config},
     domain::{
         board::{Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, RunId},
@@ -39,6 +44,8 @@ use crate::{
 
 /// The requirement of the planner, from the root.
 const REQUIREMENT: &str = ".tos/requirement.md";
+/// The database, from the root.
+pub(super) const DATABASE: &str = ".tos/board.sqlite";
 /// How many past works of a kind are shown.
 const PAST: usize = 50;
 /// The largest diff that is shown, in bytes.
@@ -57,6 +64,8 @@ pub(super) struct ServiceBoard {
     pub(super) redactor: Redactor,
     pub(super) environment: Vec<(String, String)>,
     pub(super) root: PathBuf,
+    /// Where the token of GitHub lies.
+    pub(super) token: TokenFile,
 }
 
 fn unavailable(error: impl std::fmt::Display) -> AccessError {
@@ -217,14 +226,30 @@ impl ServiceBoard {
                 restart: settings.concerned(key.impact),
             }
         };
-        KEYS.iter().map(entry).collect()
+        let origin = self.token.origin();
+        let token = ConfigEntry {
+            name: TOKEN.to_owned(),
+            value: None,
+            is_secret: true,
+            is_set: origin.is_some(),
+            origin: origin.unwrap_or("default").to_owned(),
+            meaning: "the token for GitHub; written, never shown; an empty one takes it away"
+                .to_owned(),
+            restart: Vec::new(),
+        };
+        KEYS.iter()
+            .map(entry)
+            .chain(std::iter::once(token))
+            .collect()
     }
 
     /// Keeps changed settings for the next start; what the environment sets is refused, because it would win again.
     fn changed(&self, changes: &[(String, String)]) -> Result<BoardSettings, AccessError> {
         let mut settings = self.handle.snapshot().settings().clone();
         let mut kept = service_config::kept_settings(&self.root);
-        for (name, value) in changes {
+        let secret = changes.iter().rfind(|(name, _)| name == TOKEN);
+        let plain = changes.iter().filter(|(name, _)| name != TOKEN);
+        for (name, value) in plain {
             if self.variable(name).is_some() {
                 return Err(AccessError::Invalid(format!(
                     "{name} is set in the environment of the service, which would win again; change it there"
@@ -232,6 +257,12 @@ impl ServiceBoard {
             }
             settings.set(name, value).map_err(AccessError::Invalid)?;
             kept.insert(name.clone(), value.clone());
+        }
+        if let Some(why) = settings.contradiction() {
+            return Err(AccessError::Invalid(why));
+        }
+        if let Some((_, token)) = secret {
+            self.token.write(token).map_err(AccessError::Invalid)?;
         }
         let text = service_config::kept_text(&kept);
         files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;
@@ -486,10 +517,26 @@ impl BoardAccess for ServiceBoard {
         }))
     }
 
-    /// A service ends what an earlier one left behind before it begins, and everything it starts itself dies with it; so
-    /// there is nothing left to be found here.
+    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || {
+            let mut store = SqliteBoard::open(&this.root.join(DATABASE)).map_err(unavailable)?;
+            let text = store.export().map_err(unavailable)?;
+            let stamp = this.clock.now().format("%Y%m%dT%H%M%S%3f");
+            let name = format!(".tos/board-archive/{stamp}.jsonl");
+            files::write_secret(&this.root.join(&name), &text).map_err(unavailable)?;
+            Ok(name)
+        }))
+    }
+
+    /// A service ends what an earlier one left behind before it begins; what came up since is found here.
     fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>> {
-        Box::pin(async { Ok(OrphanCleanup::default()) })
+        let this = self.clone();
+        Box::pin(beside(move || {
+            let board = this.handle.snapshot();
+            let state = this.root.join(".tos");
+            Ok(blocking_end_orphans(&state, &board.globals().instance))
+        }))
     }
 
     fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>> {

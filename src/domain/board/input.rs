@@ -11,7 +11,7 @@ use super::{
     ids::{
         AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId, TaskId,
     },
-    judge::{MergeOutcome, Verdict},
+    judge::{MergeOutcome, ProposalFate, Verdict},
     process::ProcessExit,
     run::RunOutcome,
     settings::BoardSettings,
@@ -173,6 +173,13 @@ pub enum Input {
         fence: Fence,
         /// How it went.
         outcome: MergeOutcome,
+    },
+    /// Somebody looked at the pull request of an attempt.
+    SettleProposal {
+        /// Which entry.
+        merge: MergeId,
+        /// What became of it.
+        fate: ProposalFate,
     },
     /// The checkout of a branch may be clean now: try what waits for it.
     RetryMerges {

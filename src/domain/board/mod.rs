@@ -10,6 +10,7 @@
 
 mod area;
 mod budget;
+mod code_repository;
 mod create;
 mod dispatch;
 mod entities;
@@ -25,6 +26,7 @@ mod judging;
 mod people;
 mod process;
 mod run;
+mod setting_keys;
 mod settings;
 mod state;
 mod supervise;
@@ -42,6 +44,7 @@ use std::{
 
 pub use area::{overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
+pub use code_repository::{Repository, check_address};
 pub use dispatch::DispatchBlocker;
 pub use event::{
     EVENT_VERSION, Event, EventKind, JudgeEvent, ProcessEvent, RequeueCause, RunEvent, SystemEvent,
@@ -55,13 +58,16 @@ pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
     executing,
 };
-pub use judge::{Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, Verdict};
+pub use judge::{
+    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
+};
 pub use process::{
     Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
     ProcessStatus, QuotaPause,
 };
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
-pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
+pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
+pub use settings::{BoardSettings, RepoMode};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -194,6 +200,9 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
+            Input::SettleProposal { merge, fate } => {
+                return self.settle_proposal(draft, *merge, fate);
+            }
             Input::RetryMerges { by } => self.retry_merges(draft, by),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
@@ -245,6 +254,7 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }
@@ -318,6 +328,7 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. }
+            | Input::SettleProposal { .. }
             | Input::RetryMerges { .. } => Ok(()),
         }
     }

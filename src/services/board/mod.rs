@@ -5,6 +5,7 @@
 //! reports carries the number of its lease.
 
 mod engine;
+mod github;
 mod judge;
 mod planner;
 mod supervisor;
@@ -15,7 +16,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
-    ports::{branch_merges::BranchMerges, process_logs::ProcessLogs},
+    ports::{
+        board_store::BoardUpkeep, branch_merges::BranchMerges, containers::Containers,
+        github::GitHub, process_logs::ProcessLogs,
+    },
     services::tasks::SessionPorts,
 };
 
@@ -41,6 +45,12 @@ pub struct ServiceContext {
     pub merges: Arc<dyn BranchMerges>,
     /// Logs.
     pub logs: Arc<dyn ProcessLogs>,
+    /// GitHub, where the settings name a repository there.
+    pub github: Arc<dyn GitHub>,
+    /// Looks after the board's store.
+    pub upkeep: Arc<dyn BoardUpkeep>,
+    /// Containers, where the settings want them.
+    pub containers: Arc<dyn Containers>,
 }
 
 impl std::fmt::Debug for ServiceContext {

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{BoardHandle, ServiceContext, SubmitError, judge, planner, worker};
+use super::{BoardHandle, ServiceContext, SubmitError, github, judge, planner, worker};
 use crate::domain::board::{
     Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
     ProcessName, RunId, RunOutcome, TaskId, Verdict,
@@ -67,6 +67,8 @@ pub async fn run(
         .submit(Input::ServiceStarted { instance })
         .await?;
     let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Part::Supervisor));
+    let context = Arc::clone(&shared.context);
+    let follower = tokio::spawn(github::run(shared.handle.clone(), context));
     loop {
         tokio::select! {
             effect = effects.recv() => match effect {
@@ -81,6 +83,7 @@ pub async fn run(
         }
     }
     supervisor.abort();
+    follower.abort();
     shared.end(started, stop, drain).await;
     Ok(())
 }
@@ -223,10 +226,11 @@ impl Shared {
             }
             (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
             (ProcessName::Planner, _) => return self.plan(plan, generation).await,
+            (ProcessName::DbUp | ProcessName::DbPush, _) => return self.look_after(name).await,
             _ => {
                 return ProcessExit {
                     ok: true,
-                    detail: format!("{name} is done"),
+                    detail: "nothing new is written from here on".to_owned(),
                 };
             }
         }
@@ -269,6 +273,22 @@ impl Shared {
                 ok: false,
                 detail: error.to_string(),
             },
+        }
+    }
+
+    /// Looks whether the database is intact, or copies it.
+    async fn look_after(&self, name: ProcessName) -> ProcessExit {
+        let upkeep = Arc::clone(&self.context.upkeep);
+        let stamp = format!("{:015}", self.handle.now());
+        let work = move || match name {
+            ProcessName::DbPush => upkeep.push(&stamp),
+            _ => upkeep.check(),
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.unwrap_or_else(|error| Err(error.to_string()));
+        ProcessExit {
+            ok: done.is_ok(),
+            detail: done.unwrap_or_else(|why| why),
         }
     }
 
@@ -316,7 +336,21 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let done = on_thread(worker::work(context, agent, run, task, branch, halted));
+                let inside = board.settings().in_containers.then(|| {
+                    let settings = board.settings();
+                    (
+                        settings.container_image.clone(),
+                        settings.container_network.clone(),
+                    )
+                });
+                let order = worker::Order {
+                    agent,
+                    run,
+                    task,
+                    branch,
+                    inside,
+                };
+                let done = on_thread(worker::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, ..) => {
@@ -424,6 +458,10 @@ impl Shared {
                     .await;
             }
         };
+        let proposed = github::propose(&self.handle, &context, &entry, &branch).await;
+        if let Some(outcome) = proposed {
+            return self.published(merge, fence, outcome).await;
+        }
         let moved = tokio::task::spawn_blocking(move || {
             context.merges.publish(&branch, &entry.base, &entry.commit)
         });
@@ -457,13 +495,15 @@ impl Shared {
     async fn link(self, id: TaskId) {
         let board = self.handle.snapshot();
         let Some(task) = board.task(id) else { return };
-        let file = task.spec.link.split('#').next().unwrap_or_default();
-        let ok = self.context.tools.worktrees.holds(file);
-        let detail = if ok {
-            task.spec.link.clone()
-        } else {
-            format!("there is no {file}")
-        };
+        let linked = github::is_linked(&self.handle, &self.context, task).await;
+        let (ok, detail) = linked.unwrap_or_else(|| {
+            let file = task.spec.link.split('#').next().unwrap_or_default();
+            if self.context.tools.worktrees.holds(file) {
+                (true, task.spec.link.clone())
+            } else {
+                (false, format!("there is no {file}"))
+            }
+        });
         drop(
             self.handle
                 .submit(Input::LinkTask {

@@ -116,6 +116,11 @@ pub trait SessionObserver: Sync {
 
     /// Tells one line.
     fn line(&self, text: &str);
+
+    /// Returns what is said of a task whose work passed its own tests: where somebody else decides, that is not the end.
+    fn passed_words(&self) -> &'static str {
+        "passed"
+    }
 }
 
 pub(crate) use acp::{AcpJudge, AcpRunner};
@@ -332,7 +337,7 @@ impl SessionState<'_> {
         self.beat(&task.id);
         let good = verdict == TaskVerdict::Accepted;
         let word = match end.outcome {
-            TaskOutcome::Success => "passed",
+            TaskOutcome::Success => self.watcher.passed_words(),
             TaskOutcome::Blocked => "blocked",
             TaskOutcome::Failed | TaskOutcome::Skipped | TaskOutcome::NotRun => "failed",
         };

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::serve::ADDRESS;
+use super::serve_args::ADDRESS;
 use crate::interfaces::cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory};
 
 /// How long an answer is waited for.
