@@ -25,6 +25,9 @@ mod judging;
 mod people;
 mod process;
 mod run;
+mod session;
+mod session_decide;
+mod session_input;
 mod settings;
 mod state;
 mod supervise;
@@ -49,7 +52,7 @@ pub use event::{
 };
 pub use ids::{
     AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
-    Role, RunId, TaskId,
+    Role, RunId, SessionId, TaskId,
 };
 pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
@@ -61,6 +64,11 @@ pub use process::{
     ProcessStatus, QuotaPause,
 };
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
+pub use session::{
+    Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTurn,
+    SessionWait,
+};
+pub use session_input::{SessionEffect, SessionInput};
 pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
@@ -83,6 +91,7 @@ pub struct Board {
     pauses: BTreeMap<String, QuotaPause>,
     cycles: BTreeMap<u64, Cycle>,
     plans: BTreeMap<PlanId, Arc<Plan>>,
+    sessions: BTreeMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -153,6 +162,7 @@ impl Board {
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
+                | Input::Session(SessionInput::Start { .. })
         )
     }
 
@@ -195,6 +205,7 @@ impl Board {
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
             Input::RetryMerges { by } => self.retry_merges(draft, by),
+            Input::Session(input) => return self.decide_session(draft, input),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -246,6 +257,7 @@ impl Board {
             | Input::LinkTask { .. }
             | Input::Answer { .. }
             | Input::RetryMerges { .. }
+            | Input::Session(_)
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -318,7 +330,8 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. }
-            | Input::RetryMerges { .. } => Ok(()),
+            | Input::RetryMerges { .. }
+            | Input::Session(_) => Ok(()),
         }
     }
 

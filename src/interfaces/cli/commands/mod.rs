@@ -31,6 +31,7 @@ pub mod run;
 pub mod schedule;
 pub mod serve;
 mod service_client;
+mod session_client;
 pub mod status;
 pub mod steps;
 pub mod task;
