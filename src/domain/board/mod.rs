@@ -10,6 +10,7 @@
 
 mod area;
 mod budget;
+mod code_repository;
 mod create;
 mod dispatch;
 mod entities;
@@ -25,6 +26,10 @@ mod judging;
 mod people;
 mod process;
 mod run;
+mod session;
+mod session_decide;
+mod session_input;
+mod setting_keys;
 mod settings;
 mod state;
 mod supervise;
@@ -42,6 +47,7 @@ use std::{
 
 pub use area::{overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
+pub use code_repository::{Repository, check_address};
 pub use dispatch::DispatchBlocker;
 pub use event::{
     EVENT_VERSION, Event, EventKind, JudgeEvent, ProcessEvent, RequeueCause, RunEvent, SystemEvent,
@@ -49,19 +55,27 @@ pub use event::{
 };
 pub use ids::{
     AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
-    Role, RunId, TaskId,
+    Role, RunId, SessionId, TaskId,
 };
 pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
     executing,
 };
-pub use judge::{Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, Verdict};
+pub use judge::{
+    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
+};
 pub use process::{
     Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
     ProcessStatus, QuotaPause,
 };
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
-pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
+pub use session::{
+    Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTurn,
+    SessionWait,
+};
+pub use session_input::{SessionEffect, SessionInput};
+pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
+pub use settings::{BoardSettings, RepoMode};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -83,6 +97,7 @@ pub struct Board {
     pauses: BTreeMap<String, QuotaPause>,
     cycles: BTreeMap<u64, Cycle>,
     plans: BTreeMap<PlanId, Arc<Plan>>,
+    sessions: BTreeMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -153,6 +168,7 @@ impl Board {
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
+                | Input::Session(SessionInput::Start { .. })
         )
     }
 
@@ -194,7 +210,11 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
+            Input::SettleProposal { merge, fate } => {
+                return self.settle_proposal(draft, *merge, fate);
+            }
             Input::RetryMerges { by } => self.retry_merges(draft, by),
+            Input::Session(input) => return self.decide_session(draft, input),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -245,7 +265,9 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
+            | Input::Session(_)
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -318,7 +340,9 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. }
-            | Input::RetryMerges { .. } => Ok(()),
+            | Input::SettleProposal { .. }
+            | Input::RetryMerges { .. }
+            | Input::Session(_) => Ok(()),
         }
     }
 
