@@ -170,4 +170,12 @@ fn the_table_heads_autonomy_with_what_it_permits_and_the_stages_with_their_names
         ]
     );
     assert!(!text.starts_with('\n'));
+    // What suspends work belongs to autonomy, and is told once.
+    let hold = LedgerEntry::Hold {
+        reason: "on holiday".into(),
+    };
+    let held = table(&control().add(hold).report(), true);
+    let parts: Vec<&str> = held.split("\n\n").collect();
+    assert!(parts[0].ends_with("\nHOLD: held: on holiday"), "{held}");
+    assert_eq!(held.matches("HOLD").count(), 1);
 }

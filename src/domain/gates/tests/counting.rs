@@ -62,7 +62,8 @@ fn work_that_its_run_gave_up_later_does_not_count_until_it_is_done_again() {
     let again = session_of_run(given_up, "S-3", "R-1", |book| book.task("a", "fix", true));
     assert_eq!(value(&again, "successes"), "2/5");
 
-    let done = session_of_run(Book::default(), "S-1", "R-1", two);
+    let before = session_of_run(Book::default(), "S-0", "R-0", |book| book);
+    let done = session_of_run(before, "S-1", "R-1", two);
     let other = session_of_run(done, "S-2", "R-2", |book| book.add(restore("a")));
     assert_eq!(value(&other, "successes"), "2/5", "another run gave it up");
 }
