@@ -17,6 +17,7 @@ mod event;
 mod event_name;
 mod fold;
 mod fold_count;
+mod fold_index;
 mod fold_work;
 mod ids;
 mod input;
@@ -26,6 +27,7 @@ mod people;
 mod process;
 mod run;
 mod settings;
+mod shared_map;
 mod state;
 mod supervise;
 mod sweep;
@@ -62,6 +64,7 @@ pub use process::{
 };
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
 pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
+pub use shared_map::{Iter, SharedMap, SharedSet};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -73,16 +76,16 @@ pub use why::{Countdown, Why, WhySentence};
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     globals: Arc<Globals>,
-    tasks: BTreeMap<TaskId, Arc<Task>>,
-    runs: BTreeMap<RunId, Arc<Run>>,
+    tasks: SharedMap<TaskId, Arc<Task>>,
+    runs: SharedMap<RunId, Arc<Run>>,
     agents: BTreeMap<AgentId, Agent>,
     processes: BTreeMap<ProcessName, Arc<Process>>,
-    judgements: BTreeMap<JudgementId, Arc<Judgement>>,
-    merges: BTreeMap<MergeId, Arc<MergeQueueEntry>>,
-    approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    judgements: SharedMap<JudgementId, Arc<Judgement>>,
+    merges: SharedMap<MergeId, Arc<MergeQueueEntry>>,
+    approvals: SharedMap<ApprovalId, Arc<Approval>>,
     pauses: BTreeMap<String, QuotaPause>,
-    cycles: BTreeMap<u64, Cycle>,
-    plans: BTreeMap<PlanId, Arc<Plan>>,
+    cycles: SharedMap<u64, Cycle>,
+    plans: SharedMap<PlanId, Arc<Plan>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -94,15 +97,15 @@ pub struct Board {
 /// Sets that follow from the maps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Index {
-    queued: BTreeSet<TaskId>,
-    in_flight: BTreeSet<TaskId>,
+    queued: SharedSet<TaskId>,
+    in_flight: SharedSet<TaskId>,
     /// Failed and blocked.
-    waiting: BTreeSet<TaskId>,
-    keys: BTreeMap<String, TaskId>,
-    live_runs: BTreeSet<RunId>,
-    live_judgements: BTreeSet<JudgementId>,
-    open_merges: BTreeSet<MergeId>,
-    open_approvals: BTreeSet<ApprovalId>,
+    waiting: SharedSet<TaskId>,
+    keys: SharedMap<String, TaskId>,
+    live_runs: SharedSet<RunId>,
+    live_judgements: SharedSet<JudgementId>,
+    open_merges: SharedSet<MergeId>,
+    open_approvals: SharedSet<ApprovalId>,
     counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
 }
 
