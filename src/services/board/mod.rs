@@ -8,6 +8,7 @@ mod engine;
 mod github;
 mod judge;
 mod planner;
+mod publish;
 mod supervisor;
 mod watched_worktrees;
 mod worker;
