@@ -13,6 +13,7 @@ pub mod board;
 pub mod browser;
 pub mod clock;
 pub mod container;
+pub mod disk;
 pub mod doctor;
 pub mod drill;
 pub mod files;

@@ -101,6 +101,12 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
     Err(format!("[settings]: no setting is called `{name}`; {hint}"))
 }
 
+/// Returns what a running service left for its user: address and token, as JSON. `None` = none runs, or it was killed
+/// before it left anything.
+pub fn address_text(root: &Path) -> Option<String> {
+    std::fs::read_to_string(root.join(".tos/serve.json")).ok()
+}
+
 /// Reads a file in PEM that the command line names; the error names the file.
 pub fn read_pem(path: &Path) -> Result<String, String> {
     files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))

@@ -60,6 +60,13 @@ impl Board {
                 format!("wait, or `tos board cancel {}` and make another", id.0),
             ));
         }
+        if let Some(session) = self.session_of(task) {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{id} belongs to the list of {}", session.id),
+                "change the list and start it anew",
+            ));
+        }
         if task.status.is_final() {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
@@ -139,6 +146,12 @@ impl Board {
         if task.status == TaskStatus::Cancelled && dependency.on_fail == super::OnFail::Block {
             return Err(invalid(format!(
                 "it depends on {needed}, which is cancelled"
+            )));
+        }
+        let of_session = task.spec.session.is_some() && task.merged.is_none();
+        if of_session && (task.status == TaskStatus::Done || self.session_of(task).is_some()) {
+            return Err(invalid(format!(
+                "it depends on {needed} of a session, whose work a person merges (`tos night merge`)"
             )));
         }
         if self.leads_to(needed, id) {

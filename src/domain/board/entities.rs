@@ -244,6 +244,7 @@ impl Board {
             EntityKey::Pause(agent) => self.pauses.get(agent).cloned().map(Entity::Pause),
             EntityKey::Cycle(number) => self.cycles.get(number).cloned().map(Entity::Cycle),
             EntityKey::Plan(id) => self.plans.get(id).cloned().map(Entity::Plan),
+            EntityKey::Session(id) => self.sessions.get(id).cloned().map(Entity::Session),
         }
     }
 
@@ -264,6 +265,7 @@ impl Board {
         );
         keys.extend(self.cycles.keys().map(|number| EntityKey::Cycle(*number)));
         keys.extend(self.plans.keys().map(|id| EntityKey::Plan(*id)));
+        keys.extend(self.sessions.keys().map(|id| EntityKey::Session(*id)));
         keys
     }
 
@@ -292,6 +294,9 @@ impl Board {
                 }
                 Entity::Plan(plan) => {
                     board.plans.insert(plan.id, plan);
+                }
+                Entity::Session(session) => {
+                    board.sessions.insert(session.id, session);
                 }
             }
         }

@@ -26,6 +26,7 @@ impl Board {
             EventKind::Judge(event) => self.fold_judge(event, at),
             EventKind::Process(event) => self.fold_process(event, at),
             EventKind::System(event) => self.fold_system(event, at),
+            EventKind::Session(event) => self.fold_session(event, at),
         }
     }
 
@@ -571,7 +572,8 @@ impl Board {
             | EntityKey::Approval(_)
             | EntityKey::Pause(_)
             | EntityKey::Cycle(_)
-            | EntityKey::Plan(_) => true,
+            | EntityKey::Plan(_)
+            | EntityKey::Session(_) => true,
             EntityKey::Globals | EntityKey::Agent(_) | EntityKey::Process(_) => false,
         });
         let gone: Vec<EntityKey> = gone.collect();
@@ -584,6 +586,7 @@ impl Board {
         self.pauses.clear();
         self.cycles.clear();
         self.plans.clear();
+        self.sessions.clear();
         self.index = super::Index::default();
         let agents: Vec<AgentId> = self.agents.keys().copied().collect();
         for agent in agents {

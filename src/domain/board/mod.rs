@@ -26,6 +26,9 @@ mod judging;
 mod people;
 mod process;
 mod run;
+mod session;
+mod session_decide;
+mod session_input;
 mod setting_keys;
 mod settings;
 mod state;
@@ -52,7 +55,7 @@ pub use event::{
 };
 pub use ids::{
     AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
-    Role, RunId, TaskId,
+    Role, RunId, SessionId, TaskId,
 };
 pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
@@ -66,6 +69,11 @@ pub use process::{
     ProcessStatus, QuotaPause,
 };
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
+pub use session::{
+    Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTurn,
+    SessionWait,
+};
+pub use session_input::{SessionEffect, SessionInput};
 pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
 pub use settings::{BoardSettings, RepoMode};
 pub use state::{Entity, EntityKey, Globals};
@@ -89,6 +97,7 @@ pub struct Board {
     pauses: BTreeMap<String, QuotaPause>,
     cycles: BTreeMap<u64, Cycle>,
     plans: BTreeMap<PlanId, Arc<Plan>>,
+    sessions: BTreeMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -159,6 +168,7 @@ impl Board {
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
+                | Input::Session(SessionInput::Start { .. })
         )
     }
 
@@ -204,6 +214,7 @@ impl Board {
                 return self.settle_proposal(draft, *merge, fate);
             }
             Input::RetryMerges { by } => self.retry_merges(draft, by),
+            Input::Session(input) => return self.decide_session(draft, input),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -256,6 +267,7 @@ impl Board {
             | Input::Answer { .. }
             | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
+            | Input::Session(_)
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -329,7 +341,8 @@ impl Board {
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. }
             | Input::SettleProposal { .. }
-            | Input::RetryMerges { .. } => Ok(()),
+            | Input::RetryMerges { .. }
+            | Input::Session(_) => Ok(()),
         }
     }
 

@@ -108,6 +108,7 @@ impl Board {
         }
         if let Some(run) = self.live_run_of(task) {
             self.cancel_run(draft, run, why);
+            self.stop_session_of(draft, run, why);
         }
         for approval in self
             .open_approvals()
@@ -416,7 +417,9 @@ impl Board {
         stop_first: bool,
         by: &str,
     ) -> Result<(), Refusal> {
-        let busy = self.index.live_runs.len() + self.index.live_judgements.len();
+        let busy = self.index.live_runs.len()
+            + self.index.live_judgements.len()
+            + self.open_sessions().count();
         let merging = self
             .open_merges()
             .any(|merge| merge.status == MergeStatus::Processing);

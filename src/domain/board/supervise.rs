@@ -36,6 +36,7 @@ impl Board {
         }
         // Nothing of the old service is there to be stopped.
         draft.decision.effects.clear();
+        self.resume_sessions(draft);
         if self.hatch().since.is_none() {
             draft.event(SystemEvent::HatchArmed {
                 source: "serve".to_owned(),
@@ -263,6 +264,7 @@ impl Board {
 
     pub(super) fn stop_all(&self, draft: &mut Draft, by: &str) {
         let mut counts = StopAllCounts::default();
+        self.stop_sessions(draft, by);
         for process in self.processes() {
             if !process.name.is_stoppable() {
                 counts.skipped += 1;

@@ -63,8 +63,12 @@ impl Board {
         let task = self.known_task(id)?;
         let now = now.max(self.globals.now);
         let mut sentences = match task.status {
-            TaskStatus::Queued => self.why_queued(task, now),
+            TaskStatus::Queued => match self.session_of(task) {
+                Some(session) => self.why_in_session(session, task, now),
+                None => self.why_queued(task, now),
+            },
             TaskStatus::Running => self.why_running(task),
+            TaskStatus::Done if task.merged.is_none() => vec![self.why_accepted(task)],
             TaskStatus::Done => vec![say(
                 format!("it is merged as {}", task.merged.as_deref().unwrap_or("?")),
                 Resolver::Nobody,
@@ -95,6 +99,22 @@ impl Board {
         })
     }
 
+    /// A session accepted it; a person takes it over.
+    fn why_accepted(&self, task: &Task) -> WhySentence {
+        let session = task.spec.session.and_then(|id| self.session(id));
+        let run = session.map_or("", |session| session.spec.run.as_str());
+        WhySentence {
+            remedy: format!("tos night merge {run}"),
+            ..say(
+                format!(
+                    "{}; it is kept in refs/tos/runs/{run} and not on the branch",
+                    task.detail
+                ),
+                Resolver::Person,
+            )
+        }
+    }
+
     fn why_queued(&self, task: &Task, now: Millis) -> Vec<WhySentence> {
         let blockers = self.dispatch_blockers(task, now);
         if blockers.is_empty() {
@@ -109,7 +129,7 @@ impl Board {
             .collect()
     }
 
-    fn blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
+    pub(super) fn blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
         let by_person = |text: String, remedy: String| WhySentence {
             remedy,
             ..say(text, Resolver::Person)

@@ -61,6 +61,9 @@ pub trait TaskServiceFactory {
     /// Takes the right to run guarded tasks and lays out what they need.
     fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
 
+    /// Lays out what is needed to look at a list that a running service is to carry out.
+    fn task_desk_beside_service(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
+
     /// Says why something of the checkout cannot be shared with work trees. Returns what people should know of the work
     /// trees of a list, one line each.
     fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError>;

@@ -1,6 +1,6 @@
 //! The service around a board: one loop makes events durable, processes perform what follows.
 //!
-//! `engine` owns board and store; `supervisor` supervises the processes; `worker` and `judge` do the work. Everybody else
+//! `engine` owns board and store; `supervisor` supervises the processes; `worker`, `judge` and `session` do the work. Everybody else
 //! holds a [`BoardHandle`]. Dangers: an effect may only be performed after its events are durable, and whatever an agent
 //! reports carries the number of its lease.
 
@@ -9,6 +9,7 @@ mod github;
 mod judge;
 mod planner;
 mod publish;
+mod session;
 mod supervisor;
 mod watched_worktrees;
 mod worker;

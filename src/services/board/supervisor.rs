@@ -11,14 +11,14 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{BoardHandle, ServiceContext, SubmitError, github, judge, planner, worker};
+use super::{BoardHandle, ServiceContext, SubmitError, github, judge, planner, session, worker};
 use crate::domain::board::{
     Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName, RunId,
     RunOutcome, TaskId, Verdict,
 };
 
 /// How often an agent shows that it is alive, and renews its lease.
-const BEAT: Duration = Duration::from_secs(15);
+pub(super) const BEAT: Duration = Duration::from_secs(15);
 /// How long a loop rests after a step that did not work.
 const REST: Duration = Duration::from_secs(1);
 /// The longest sleep of a loop.
@@ -45,6 +45,7 @@ pub(super) struct Shared {
     pub(super) handle: BoardHandle,
     pub(super) context: Arc<ServiceContext>,
     busy: Busy,
+    sessions: session::Sessions,
 }
 
 /// Performs effects until a stop is asked for, then lets everything end.
@@ -56,6 +57,7 @@ pub async fn run(
     drain: Duration,
 ) -> Result<(), SubmitError> {
     let shared = Shared {
+        sessions: session::Sessions::new(handle.clone(), Arc::clone(&context)),
         handle,
         context,
         busy: Busy::default(),
@@ -142,6 +144,7 @@ impl Shared {
                     if allow { "allowed" } else { "denied" }
                 );
             }
+            Effect::Session(effect) => self.sessions.perform(effect),
             Effect::Notify { text, .. } => {
                 self.context.logs.line("notices", &text);
             }
@@ -154,6 +157,7 @@ impl Shared {
         {
             stop.send_replace(how);
         }
+        self.sessions.interrupt(fence, how);
     }
 
     fn start(&self, name: ProcessName, generation: u64, plan: Option<PlanId>) -> Started {
@@ -450,8 +454,11 @@ impl Shared {
         for process in started.values() {
             process.stop.send_replace(1);
         }
+        self.sessions.end(1);
+        let is_busy =
+            || self.busy.lock().is_ok_and(|busy| !busy.is_empty()) || self.sessions.are_open();
         let over = async {
-            while self.busy.lock().is_ok_and(|busy| !busy.is_empty()) {
+            while is_busy() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -468,9 +475,10 @@ impl Shared {
         for fence in fences {
             self.interrupt(fence, 2);
         }
+        self.sessions.end(2);
         // What is killed is gone a moment later.
         for _ in 0..250 {
-            if self.busy.lock().is_ok_and(|busy| busy.is_empty()) {
+            if !is_busy() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -492,7 +500,7 @@ fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work
 }
 
 /// Runs a future on a thread of its own.
-fn on_thread<T: Send + 'static>(
+pub(super) fn on_thread<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();

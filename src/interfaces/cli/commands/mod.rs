@@ -35,6 +35,7 @@ mod serve_checks;
 mod serve_detached;
 mod serve_news;
 mod service_client;
+mod session_client;
 pub mod status;
 pub mod steps;
 pub mod task;

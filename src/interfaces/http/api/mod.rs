@@ -10,6 +10,7 @@ mod limits;
 pub(super) mod logs;
 pub(super) mod people;
 pub(super) mod runs;
+pub(super) mod sessions;
 pub(super) mod sign_in;
 pub(super) mod system;
 pub(super) mod tasks;
@@ -69,6 +70,9 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(agents::plans))
         .routes(routes!(agents::judgements))
         .routes(routes!(agents::diff))
+        .routes(routes!(sessions::list, sessions::start))
+        .routes(routes!(sessions::get))
+        .routes(routes!(sessions::cancel))
         .routes(routes!(people::list))
         .routes(routes!(people::answer))
         .routes(routes!(people::budget))
@@ -79,6 +83,7 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(logs::agent))
         .routes(routes!(logs::cycle_manager))
         .routes(routes!(logs::process))
+        .routes(routes!(sessions::log))
         .routes(routes!(logs::all))
         .routes(routes!(logs::clear))
         .routes(routes!(config::read, config::change))
