@@ -255,10 +255,16 @@ impl Machine<'_, '_> {
     pub(super) fn told_by_name(&mut self, name: &str, args: &[String]) {
         let name = name.strip_suffix(".exe").unwrap_or(name);
         self.lasting_paths(name, args);
+        let mut before = "";
         for (at, arg) in args.iter().enumerate() {
             if arg == "--" {
                 break;
             }
+            if arg == "/" && !before.starts_with('-') {
+                self.reading
+                    .opaque(format!("{name} with /, a folder that holds keys"));
+            }
+            before = arg;
             let next = args.get(at + 1).map_or("", String::as_str);
             if let Some(option) = arg.strip_prefix('-') {
                 let (option, value) = option.split_once('=').unwrap_or((option, ""));

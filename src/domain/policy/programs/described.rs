@@ -267,6 +267,21 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks for commands among the values of settings that the command itself wrote.
+    fn commands_in_settings(&mut self, text: &str, name: &str) {
+        let quoted = text.split(['"', '\'']).skip(1).step_by(2);
+        let plain = text
+            .lines()
+            .filter_map(|line| line.split_once([':', '=']).map(|(_, value)| value));
+        let bare = text
+            .lines()
+            .map(|line| line.trim_start_matches(['-', ' ', '\t']));
+        let values: Vec<String> = quoted.chain(plain).chain(bare).map(str::to_owned).collect();
+        for value in values {
+            self.told_text(name, value.trim());
+        }
+    }
+
     /// Looks through the files that the command itself wrote, when a tool of the project runs that may run them.
     pub(super) fn runs_project(&mut self) {
         let away = self
@@ -297,6 +312,11 @@ impl Machine<'_, '_> {
                 "sh" | "bash" | "bats" => {
                     vague_code(self, &text, name);
                     drop(self.aside(|shell| shell.run_text(&text, name, String::new())));
+                    continue;
+                }
+                "yml" | "yaml" | "toml" | "json" | "ini" | "cfg" | "justfile" | "Justfile"
+                | "Procfile" => {
+                    self.commands_in_settings(&text, name);
                     continue;
                 }
                 _ => continue,

@@ -232,6 +232,10 @@ impl Machine<'_, '_> {
             return UNKNOWN.to_string();
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
+        // What only has the name of a known program may be anything.
+        if first.contains('/') && self.state_bound(first).is_none() {
+            self.runs_file(first);
+        }
         if !is_text_only(family) || ["parallel", "nix", "find", "xargs"].contains(&bare) {
             self.side_doors(bare, args);
             self.arguments(bare, args);
