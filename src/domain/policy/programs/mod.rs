@@ -301,6 +301,9 @@ impl Machine<'_, '_> {
             }
         }
         self.hands_out_secrets(name, args);
+        if name.ends_with("env") && name.len() < 8 {
+            self.side_doors(name, args);
+        }
         let attaches = args
             .iter()
             .any(|arg| arg == "-p" || arg.starts_with("--attach"));
