@@ -2,7 +2,7 @@
 
 # List the recipes
 default:
-    @just --list
+    @"{{just_executable()}}" --list
 
 # What is fast enough for every save: format, lints
 check:
