@@ -10,7 +10,8 @@ use crate::{
         job::store::StoreLock,
         service_token, state_folder,
     },
-    app::{board_access::ServiceBoard, context::AppContext},
+    app::{board_access::ServiceBoard, context::AppContext, service_models},
+    config::service_models::ServiceModel,
     interfaces::cli::{
         args::GlobalArgs, exit::CliError, services::ServiceFactory as _,
         task_services::BoardServices,
@@ -43,6 +44,10 @@ pub(super) fn board_services(
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let store = Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?);
+    let model = {
+        let (texts, redactor, root) = (environment.clone(), redactor.clone(), root.clone());
+        move |wanted: &ServiceModel| service_models::build(&texts, &redactor, &root, wanted)
+    };
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
         move |handle, gates, ledger, here| {
@@ -67,6 +72,8 @@ pub(super) fn board_services(
         token,
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
+        model: Box::new(model),
+        redactor: context.redactor().clone(),
     })
 }
 

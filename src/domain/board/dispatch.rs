@@ -236,6 +236,7 @@ impl Board {
             task: task.id,
             subject: ApprovalSubject::Start,
             question: question.clone(),
+            until: None,
         });
         draft.effect(Effect::Notify {
             text: question,
@@ -257,7 +258,7 @@ impl Board {
         self.budget_blocker(now)
     }
 
-    fn budget_blocker(&self, now: Millis) -> Option<DispatchBlocker> {
+    pub(super) fn budget_blocker(&self, now: Millis) -> Option<DispatchBlocker> {
         let (settings, budget) = (self.settings(), self.budget());
         let day = settings
             .day_limit

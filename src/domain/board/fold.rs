@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{
     Agent, AgentId, AgentStatus, Approval, ApprovalId, BlockReason, Board, Cycle, EntityKey, Event,
     EventKind, Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus,
-    Millis, Plan, PlanId, PlanStatus, Process, ProcessName, ProcessStatus, QuotaPause, Resolver,
+    Millis, PlanStatus, Process, ProcessName, ProcessStatus, QuotaPause, Resolver,
     Run, RunId, RunStatus, Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId, TaskSpec,
     TaskStatus,
     fold_count::{count_block, count_failure, count_requeue, learn, place},
@@ -26,6 +26,7 @@ impl Board {
             EventKind::Judge(event) => self.fold_judge(event, at),
             EventKind::Process(event) => self.fold_process(event, at),
             EventKind::System(event) => self.fold_system(event, at),
+            EventKind::Plan(event) => self.fold_plan(event, at),
         }
     }
 
@@ -105,10 +106,15 @@ impl Board {
     }
 
     pub(super) fn insert_approval(&mut self, approval: Arc<Approval>) {
+        let timed = approval.until.map(|until| (until, approval.id));
         if approval.answered_at.is_none() {
             self.index.open_approvals.insert(approval.id);
+            self.index.timed_questions.extend(timed);
         } else {
             self.index.open_approvals.remove(&approval.id);
+            if let Some(timed) = timed {
+                self.index.timed_questions.remove(&timed);
+            }
         }
         self.approvals.insert(approval.id, approval);
     }
@@ -194,13 +200,6 @@ impl Board {
         self.set_agent(id, status, None, at);
     }
 
-    fn change_plan(&mut self, id: PlanId, change: impl FnOnce(&mut Plan)) {
-        if let Some(plan) = self.plans.get_mut(&id) {
-            change(Arc::make_mut(plan));
-            self.dirty.insert(EntityKey::Plan(id));
-        }
-    }
-
     pub(super) fn change_cycle(&mut self, change: impl FnOnce(&mut Cycle)) {
         let open = self
             .cycles
@@ -251,7 +250,8 @@ impl Board {
                 task,
                 subject,
                 question,
-            } => self.fold_asked(*approval, *task, subject, question, at),
+                until,
+            } => self.fold_asked((*approval, *task), subject, question, *until, at),
             TaskEvent::Answered {
                 approval,
                 allow,
@@ -328,10 +328,10 @@ impl Board {
 
     fn fold_asked(
         &mut self,
-        approval: ApprovalId,
-        task: TaskId,
+        (approval, task): (ApprovalId, TaskId),
         subject: &super::ApprovalSubject,
         question: &str,
+        until: Option<Millis>,
         at: Millis,
     ) {
         self.globals_mut().last_approval = approval;
@@ -342,6 +342,7 @@ impl Board {
             subject: subject.clone(),
             question: question.to_owned(),
             asked_at: at,
+            until,
             answer: None,
             by: String::new(),
             answered_at: None,
@@ -400,8 +401,13 @@ impl Board {
             by.clone_into(&mut approval.by);
             approval.answered_at = Some(at);
         });
+        let other = self
+            .open_approvals()
+            .filter(|approval| approval.task == task)
+            .last()
+            .map(|approval| approval.id);
         self.change_task(task, at, |task| {
-            task.approval = None;
+            task.approval = other;
             task.approved |= is_start && allow == Some(true);
         });
     }
@@ -477,18 +483,7 @@ impl Board {
                 cycle.trigger.clone_from(trigger);
             }),
             SystemEvent::PlanRequested { plan, requirement } => {
-                self.globals_mut().last_plan = *plan;
-                self.dirty.insert(EntityKey::Plan(*plan));
-                let made = Plan {
-                    id: *plan,
-                    requirement: requirement.clone(),
-                    status: PlanStatus::Planning,
-                    tasks: Vec::new(),
-                    detail: String::new(),
-                    created_at: at,
-                    finished_at: None,
-                };
-                self.plans.insert(*plan, Arc::new(made));
+                self.fold_requested(*plan, requirement, at);
             }
             SystemEvent::PlanFinished { plan, tasks, error } => self.change_plan(*plan, |plan| {
                 plan.status = if error.is_some() {
@@ -497,6 +492,7 @@ impl Board {
                     PlanStatus::Planned
                 };
                 plan.tasks.clone_from(tasks);
+                plan.proposal.clear();
                 plan.detail = error.clone().unwrap_or_default();
                 plan.finished_at = Some(at);
             }),

@@ -17,13 +17,20 @@ mod event;
 mod event_name;
 mod fold;
 mod fold_count;
+mod fold_plan;
 mod fold_work;
 mod ids;
 mod input;
+mod instructions;
 mod judge;
 mod judging;
 mod people;
+mod plan_event;
+mod planning;
+mod plans;
 mod process;
+mod questions;
+mod reviewing;
 mod run;
 mod settings;
 mod state;
@@ -40,7 +47,7 @@ use std::{
     sync::Arc,
 };
 
-pub use area::{overlap, patterns_overlap};
+pub use area::{covers, overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
 pub use dispatch::DispatchBlocker;
 pub use event::{
@@ -55,11 +62,16 @@ pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
     executing,
 };
+pub use instructions::attempt_prompt;
 pub use judge::{Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, Verdict};
+pub use plan_event::PlanEvent;
+pub use planning::{PlanAnswer, PlanTerms, excerpt, planning_prompt, read_plan};
+pub use plans::{PlannedBefore, PlanningFacts, Proposal};
 pub use process::{
     Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
     ProcessStatus, QuotaPause,
 };
+pub use reviewing::{REVIEWED, Review, read_review, review_prompt};
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
 pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
 pub use state::{Entity, EntityKey, Globals};
@@ -103,6 +115,8 @@ struct Index {
     live_judgements: BTreeSet<JudgementId>,
     open_merges: BTreeSet<MergeId>,
     open_approvals: BTreeSet<ApprovalId>,
+    /// Open questions that end by themselves, by their time.
+    timed_questions: BTreeSet<(Millis, ApprovalId)>,
     counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
 }
 
@@ -150,6 +164,8 @@ impl Board {
             input,
             Input::CreateTask { .. }
                 | Input::EditTask { .. }
+                | Input::HandIn { .. }
+                | Input::DecidePlan { .. }
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
@@ -187,12 +203,26 @@ impl Board {
             } => {
                 return self.answer(draft, *approval, *allow, by);
             }
+            Input::CancelRun { run, note, by } => {
+                return self.cancel_one_run(draft, *run, note, by);
+            }
+            Input::HandIn {
+                requirement,
+                preview,
+                by,
+            } => return self.hand_in(draft, requirement, *preview, by),
+            Input::DecidePlan { plan, accept, by } => {
+                return self.decide_plan(draft, *plan, *accept, by);
+            }
             Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
             | Input::FinishRun { .. }
             | Input::RenewJudgement { .. }
+            | Input::SpendJudgement { .. }
             | Input::FinishJudgement { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
             Input::RetryMerges { by } => self.retry_merges(draft, by),
             Input::StartProcess { .. }
@@ -226,11 +256,26 @@ impl Board {
             Input::RenewJudgement { judgement, fence } => {
                 self.renew_judgement(draft, *judgement, *fence)
             }
+            Input::SpendJudgement {
+                judgement,
+                fence,
+                spend,
+            } => self.spend_judgement(draft, *judgement, *fence, *spend),
             Input::FinishJudgement {
                 judgement,
                 fence,
                 verdict,
             } => self.finish_judgement(draft, *judgement, *fence, verdict),
+            Input::SpendPlan {
+                plan,
+                generation,
+                spend,
+            } => self.spend_plan(draft, *plan, *generation, *spend),
+            Input::Propose {
+                plan,
+                generation,
+                proposal,
+            } => self.propose(draft, *plan, *generation, proposal),
             Input::FinishMerge {
                 merge,
                 fence,
@@ -245,6 +290,9 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::CancelRun { .. }
+            | Input::HandIn { .. }
+            | Input::DecidePlan { .. }
             | Input::RetryMerges { .. }
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }
@@ -311,12 +359,18 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::CancelRun { .. }
+            | Input::HandIn { .. }
+            | Input::DecidePlan { .. }
             | Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
             | Input::FinishRun { .. }
             | Input::RenewJudgement { .. }
+            | Input::SpendJudgement { .. }
             | Input::FinishJudgement { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
             | Input::FinishMerge { .. }
             | Input::RetryMerges { .. } => Ok(()),
         }

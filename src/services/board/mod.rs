@@ -4,9 +4,13 @@
 //! holds a [`BoardHandle`]. Dangers: an effect may only be performed after its events are durable, and whatever an agent
 //! reports carries the number of its lease.
 
+mod approvals;
+mod brain;
 mod engine;
 mod judge;
+mod plan_agent;
 mod planner;
+mod review;
 mod supervisor;
 mod watched_worktrees;
 mod worker;
@@ -19,6 +23,8 @@ use crate::{
     services::tasks::SessionPorts,
 };
 
+pub use approvals::BoardApprovals;
+pub use brain::{Brain, ModelSeat, PlanMaker};
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
 pub use supervisor::run;
 
@@ -41,6 +47,8 @@ pub struct ServiceContext {
     pub merges: Arc<dyn BranchMerges>,
     /// Logs.
     pub logs: Arc<dyn ProcessLogs>,
+    /// What plans and reviews.
+    pub brain: Brain,
 }
 
 impl std::fmt::Debug for ServiceContext {

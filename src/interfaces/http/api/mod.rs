@@ -7,6 +7,7 @@ pub(super) mod events;
 pub(super) mod health;
 pub(super) mod logs;
 pub(super) mod people;
+pub(super) mod plans;
 pub(super) mod runs;
 pub(super) mod sign_in;
 pub(super) mod system;
@@ -63,7 +64,8 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(runs::cancel))
         .routes(routes!(agents::list))
         .routes(routes!(agents::get))
-        .routes(routes!(agents::plans))
+        .routes(routes!(plans::list, plans::create))
+        .routes(routes!(plans::get, plans::decide))
         .routes(routes!(agents::judgements))
         .routes(routes!(agents::diff))
         .routes(routes!(people::list))

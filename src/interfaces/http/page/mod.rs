@@ -49,6 +49,8 @@ pub(super) fn router() -> Router<Service> {
         .route("/ui/hatch/{what}", post(forms::hatch))
         .route("/ui/cleanup", post(forms::cleanup))
         .route("/ui/plans", get(plans::show))
+        .route("/ui/plans/{id}", post(forms::decide_plan))
+        .route("/ui/runs/{id}/cancel", post(forms::cancel_run))
         .route("/ui/nights", get(past::nights))
         .route("/ui/gates", get(past::gates))
         .route("/ui/logs", get(logs::show))
