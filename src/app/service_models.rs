@@ -3,11 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    adapters::model,
-    config::service_models::ServiceModel,
-    domain::redaction::Redactor,
-    interfaces::cli::exit::CliError,
-    ports::model::Model,
+    adapters::model, config::service_models::ServiceModel, domain::redaction::Redactor,
+    interfaces::cli::exit::CliError, ports::model::Model,
 };
 
 /// The most tokens of one answer where nothing is said; a plan is longer than a step of a job.

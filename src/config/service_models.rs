@@ -153,7 +153,10 @@ pub(super) fn fault(
             "[planner]: no agent is called \"{name}\"; write `default`, or name it under [agents.{name}]"
         ));
     }
-    if planner.max_tasks.is_some_and(|most| most == 0 || most > 200) {
+    if planner
+        .max_tasks
+        .is_some_and(|most| most == 0 || most > 200)
+    {
         return Some("[planner]: `max_tasks` goes from 1 to 200".to_owned());
     }
     if planner.seconds.is_some_and(|most| most == 0 || most > 7200) {
@@ -193,18 +196,39 @@ mod tests {
     #[test]
     fn whatever_is_wrong_is_named_with_its_table() {
         assert_eq!(read(""), None);
-        assert_eq!(read("[planner]\nagent = 'codex'\nareas = ['src/**']\n"), None);
+        assert_eq!(
+            read("[planner]\nagent = 'codex'\nareas = ['src/**']\n"),
+            None
+        );
         let good = "[planner.model]\nprovider = 'openai'\nmodel = 'm'\nprice = { input_per_mtok = 1.0, output_per_mtok = 2.0 }\n\
                     [judge]\nvalidators = false\nreview = { provider = 'replay', replay_file = 'r.jsonl' }\n";
         assert_eq!(read(good), None);
         for (text, words) in [
-            ("[planner]\nagent = 'nobody'\n", "no agent is called \"nobody\""),
+            (
+                "[planner]\nagent = 'nobody'\n",
+                "no agent is called \"nobody\"",
+            ),
             ("[planner.model]\nprovider = 'x'\n", "`provider` is \"x\""),
-            ("[planner.model]\nprovider = 'openai'\n", "`model` is missing"),
-            ("[planner]\nagent = 'codex'\nmodel = { provider = 'replay', replay_file = 'r' }\n", "exclude each other"),
-            ("[judge]\nreview = { provider = 'command' }\n", "[judge.review]: `argv`"),
-            ("[judge]\nreview = { provider = 'replay' }\n", "`replay_file` is missing"),
-            ("[judge]\nreview = { provider = 'openai', model = 'm', asks = 0 }\n", "`asks` is 0"),
+            (
+                "[planner.model]\nprovider = 'openai'\n",
+                "`model` is missing",
+            ),
+            (
+                "[planner]\nagent = 'codex'\nmodel = { provider = 'replay', replay_file = 'r' }\n",
+                "exclude each other",
+            ),
+            (
+                "[judge]\nreview = { provider = 'command' }\n",
+                "[judge.review]: `argv`",
+            ),
+            (
+                "[judge]\nreview = { provider = 'replay' }\n",
+                "`replay_file` is missing",
+            ),
+            (
+                "[judge]\nreview = { provider = 'openai', model = 'm', asks = 0 }\n",
+                "`asks` is 0",
+            ),
             ("[planner]\nmax_tasks = 0\n", "`max_tasks`"),
             ("[planner]\nareas = ['../x']\n", "not below the root"),
             ("[planner]\nnope = 1\n", "nope"),

@@ -77,7 +77,10 @@ fn a_model_plans_is_asked_again_and_replans_until_nothing_is_left() {
     let service = Service::start(&place);
     let said = place.tos(&["board", "plan", "wish.md"]);
     assert!(said.contains("task-1: fix the greeting"), "{said}");
-    assert!(said.contains("task-2: write a farewell  after task-1"), "{said}");
+    assert!(
+        said.contains("task-2: write a farewell  after task-1"),
+        "{said}"
+    );
     service.until(2, "done");
     let shown = git(&place.top, &["show", "main:farewell.sh"]);
     assert!(shown.contains("Goodbye"), "{shown}");
@@ -100,14 +103,16 @@ fn a_plan_that_is_shown_first_is_made_when_a_person_accepts() {
         "{}\n",
         json!({ "version": 1, "job": 1, "role": "draft", "turn": 0, "text": two_tasks() })
     );
-    let place = Place::new(
-        "\n[planner.model]\nprovider = \"replay\"\nreplay_file = \"replies.jsonl\"\n",
-    );
+    let place =
+        Place::new("\n[planner.model]\nprovider = \"replay\"\nreplay_file = \"replies.jsonl\"\n");
     write(&place.top, "replies.jsonl", &recorded);
     write(&place.top, "wish.md", "Greet people.\n");
     let service = Service::start(&place);
     let said = place.tos(&["board", "plan", "wish.md", "--dry-run"]);
-    assert!(said.contains("2. write a farewell [farewell.sh]  after 1"), "{said}");
+    assert!(
+        said.contains("2. write a farewell [farewell.sh]  after 1"),
+        "{said}"
+    );
     assert!(said.contains("tos board accept 1"), "{said}");
     let tasks = service.ask("GET", "/tasks", &Value::Null);
     assert_eq!(tasks["tasks"], json!([]));
@@ -153,7 +158,10 @@ fn an_agent_plans_and_one_that_changes_files_does_not() {
     let said = place.tos(&["board", "plan", "wish.md"]);
     assert!(said.contains("task-1: fix the greeting"), "{said}");
     let plan = until_plan(&service, 2, "planned");
-    assert_eq!((&plan["maker"], &plan["spent"]["calls"]), (&json!("agent"), &json!(1)));
+    assert_eq!(
+        (&plan["maker"], &plan["spent"]["calls"]),
+        (&json!("agent"), &json!(1))
+    );
 }
 
 #[test]
@@ -175,7 +183,10 @@ fn a_review_sends_work_back_with_its_reasons_and_the_next_attempt_hears_them() {
     let service = Service::start(&place);
     let id = service.add(json!({ "title": "greet", "class": "fix", "paths": ["greet.sh"] }));
     let done = service.until(id, "done");
-    assert_eq!(done["lessons"][0]["reasons"][0], "review: it needs an exclamation mark");
+    assert_eq!(
+        done["lessons"][0]["reasons"][0],
+        "review: it needs an exclamation mark"
+    );
     let shown = git(&place.top, &["show", "main:greet.sh"]);
     assert!(shown.contains("}!"), "{shown}");
     assert!(done["spent"]["tokens"].as_u64().unwrap() > 0, "{done}");
@@ -206,7 +217,10 @@ fn validators_look_at_the_merge_result_with_the_rules_of_now() {
     let file = place.top.join("config/service.toml");
     let text = fs::read_to_string(&file).unwrap();
     let text = text.replace("JUDGE_COUNT = 0", "JUDGE_COUNT = 1");
-    let strict = text.replace("[settings]", "[limits]\nfiles = 0\nlines = 500\ncreated = 8\nbytes = 100000\n[settings]");
+    let strict = text.replace(
+        "[settings]",
+        "[limits]\nfiles = 0\nlines = 500\ncreated = 8\nbytes = 100000\n[settings]",
+    );
     fs::write(&file, strict).unwrap();
     let service = Service::start(&place);
     let lesson = service.until_why(id, "the merge result is refused");

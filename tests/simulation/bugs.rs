@@ -194,9 +194,8 @@ fn spoil_plans_and_questions(
             }
         }
         (Bug::QuestionOutlives, Input::FinishRun { .. }) => {
-            events.retain(|event| {
-                !matches!(event.what, EventKind::Task(TaskEvent::Answered { .. }))
-            });
+            events
+                .retain(|event| !matches!(event.what, EventKind::Task(TaskEvent::Answered { .. })));
         }
         (Bug::PlanUnasked, Input::Propose { plan, proposal, .. }) if events.len() == 1 => {
             let task = TaskId(board.globals().last_task.0 + 1);

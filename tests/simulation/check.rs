@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
     ApprovalSubject, Board, DAY, Event, EventKind, Fence, HOUR, Input, JudgeEvent, JudgementId,
-    OnFail, PlanEvent, PlanId, ProcessEvent, ProcessName, RequeueCause, Resolver, RunEvent, RunId, RunStatus, Spend,
-    SystemEvent, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict, overlap,
+    OnFail, PlanEvent, PlanId, ProcessEvent, ProcessName, RequeueCause, Resolver, RunEvent, RunId,
+    RunStatus, Spend, SystemEvent, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict, overlap,
 };
 
 /// What the checks remember.
@@ -51,7 +51,10 @@ impl Record {
                 let until = board.approval(*approval).and_then(|one| one.until);
                 let by_clock = *allow == Some(false) && by != "eva";
                 broken(!by_clock || until.is_some_and(|at| at <= event.at), || {
-                    format!("{approval} was denied by {by} at {} and waits until {until:?}", event.at)
+                    format!(
+                        "{approval} was denied by {by} at {} and waits until {until:?}",
+                        event.at
+                    )
                 })
             }
             EventKind::Plan(event_of_plan) => self.plan_event(board, event_of_plan, event.at),
@@ -90,7 +93,9 @@ impl Record {
             EventKind::Judge(
                 JudgeEvent::Started { fence, .. } | JudgeEvent::Claimed { fence, .. },
             ) => self.fence(*fence),
-            EventKind::Judge(JudgeEvent::Spent { spend, .. }) => self.called(board, *spend, event.at),
+            EventKind::Judge(JudgeEvent::Spent { spend, .. }) => {
+                self.called(board, *spend, event.at)
+            }
             EventKind::Process(ProcessEvent::StopRequested { name, by, .. }) => {
                 if !by.starts_with("self-heal") {
                     self.stopped.insert(*name);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tos::domain::board::{
     Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input, KeptCommit,
     Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit, ProcessName, ProcessStatus,
-    Proposal, Resolver, Risk, Role, RunOutcome, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
+    Proposal, Resolver, Risk, Role, RunOutcome, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    Verdict,
 };
 
 use super::{

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use super::{
     Agent, AgentId, AgentStatus, Approval, ApprovalId, BlockReason, Board, Cycle, EntityKey, Event,
     EventKind, Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus,
-    Millis, PlanStatus, Process, ProcessName, ProcessStatus, QuotaPause, Resolver,
-    Run, RunId, RunStatus, Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId, TaskSpec,
-    TaskStatus,
+    Millis, PlanStatus, Process, ProcessName, ProcessStatus, QuotaPause, Resolver, Run, RunId,
+    RunStatus, Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId, TaskSpec, TaskStatus,
     fold_count::{count_block, count_failure, count_requeue, learn, place},
 };
 

@@ -257,7 +257,9 @@ impl Board {
     /// What a judge uses up belongs to its task, but for the calls: these are the agent's.
     fn fold_judge_spent(&mut self, id: JudgementId, spend: Spend, at: Millis) {
         self.globals_mut().budget.add(spend, at);
-        self.change_judgement(id, |judgement| judgement.spent = judgement.spent.plus(spend));
+        self.change_judgement(id, |judgement| {
+            judgement.spent = judgement.spent.plus(spend)
+        });
         if let Some(task) = self.judgement(id).map(|judgement| judgement.task) {
             let spend = Spend { calls: 0, ..spend };
             self.change_task(task, at, |task| task.spent = task.spent.plus(spend));

@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn an_attempt_is_told_its_role_and_why_earlier_ones_were_refused() {
         let mut one = task(Role::Worker);
-        assert_eq!(attempt_prompt(&one), "do it\n\nChange nothing outside: src/**");
+        assert_eq!(
+            attempt_prompt(&one),
+            "do it\n\nChange nothing outside: src/**"
+        );
         one.lessons = vec![Lesson {
             run: None,
             from: "judge".into(),

@@ -1,14 +1,18 @@
 //! What judges and the merge queue report, and what becomes of the attempts.
 
 use super::{
-    Answer, BlockReason, Board, DispatchBlocker, Draft, Effect, Fence, JudgeEvent, Judgement, JudgementId, Lesson,
-    MergeId, MergeOutcome, MergeQueueEntry, MergeStatus, Refusal, RefusalCode, RequeueCause,
-    Resolver, Task, TaskEvent, Verdict,
+    Answer, BlockReason, Board, DispatchBlocker, Draft, Effect, Fence, JudgeEvent, Judgement,
+    JudgementId, Lesson, MergeId, MergeOutcome, MergeQueueEntry, MergeStatus, Refusal, RefusalCode,
+    RequeueCause, Resolver, Task, TaskEvent, Verdict,
     work::{check_fence, stale},
 };
 
 impl Board {
-    pub(super) fn fenced_judgement(&self, id: JudgementId, fence: Fence) -> Result<&Judgement, Refusal> {
+    pub(super) fn fenced_judgement(
+        &self,
+        id: JudgementId,
+        fence: Fence,
+    ) -> Result<&Judgement, Refusal> {
         let Some(judgement) = self.judgement(id) else {
             return Err(Refusal::new(
                 RefusalCode::NotFound,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Dependency, OnFail, PlanningFacts, PlannedBefore, Risk, Role, TaskId, TaskSpec, area};
+use super::{Dependency, OnFail, PlannedBefore, PlanningFacts, Risk, Role, TaskId, TaskSpec, area};
 
 /// How many names of files a planner is shown.
 const FILES: usize = 400;
@@ -307,7 +307,8 @@ fn paths(
             fault(format!(
                 "`{path}` is the whole repository; name folders or files"
             ));
-        } else if !terms.areas.is_empty() && !terms.areas.iter().any(|wide| area::covers(wide, path))
+        } else if !terms.areas.is_empty()
+            && !terms.areas.iter().any(|wide| area::covers(wide, path))
         {
             fault(format!(
                 "`{path}` is wider than what is allowed ({})",
@@ -485,10 +486,19 @@ mod tests {
             (vec![task("", src, "")], "`title` must be one line"),
             (vec![task("a", "", "")], "`paths` must name"),
             (vec![task("a", r#""/etc""#, "")], "no path from the root"),
-            (vec![task("a", r#""src/../x""#, "")], "no path from the root"),
+            (
+                vec![task("a", r#""src/../x""#, "")],
+                "no path from the root",
+            ),
             (vec![task("a", r#""**""#, "")], "the whole repository"),
-            (vec![task("a", r#""lib/**""#, "")], "wider than what is allowed"),
-            (vec![task("a", r#""src/a.rs/b/**""#, "")], "src/a.rs is a file"),
+            (
+                vec![task("a", r#""lib/**""#, "")],
+                "wider than what is allowed",
+            ),
+            (
+                vec![task("a", r#""src/a.rs/b/**""#, "")],
+                "src/a.rs is a file",
+            ),
             (vec![task("a", r#""src/.git/x""#, "")], "not for tasks"),
             (vec![task("a", src, "1")], "no other place"),
             (vec![task("a", src, "9")], "no other place"),
@@ -525,7 +535,10 @@ mod tests {
     fn an_empty_plan_counts_only_with_a_reason() {
         let text = "```json\n{\"tasks\": [], \"nothing_left\": \"all is merged\"}\n```";
         let plan = read_plan(text, &facts(), &terms()).unwrap();
-        assert_eq!((plan.tasks.len(), plan.nothing_left.as_str()), (0, "all is merged"));
+        assert_eq!(
+            (plan.tasks.len(), plan.nothing_left.as_str()),
+            (0, "all is merged")
+        );
     }
 
     #[test]

@@ -86,7 +86,10 @@ impl Board {
         Err(Refusal::new(
             RefusalCode::Conflict,
             format!("{} waits for your answer", open.id),
-            format!("`tos board accept {0}`, or `tos board decline {0}`", open.id.0),
+            format!(
+                "`tos board accept {0}`, or `tos board decline {0}`",
+                open.id.0
+            ),
         ))
     }
 

@@ -4,9 +4,9 @@
 //! is brought back that a person stopped.
 
 use super::{
-    Answer, ApprovalId, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process, ProcessEvent,
-    ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause, Role,
-    StopAllCounts, SystemEvent, create::invalid,
+    Answer, ApprovalId, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process,
+    ProcessEvent, ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause,
+    Role, StopAllCounts, SystemEvent, create::invalid,
 };
 
 /// The longest wait before an automatic restart.

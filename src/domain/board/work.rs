@@ -1,9 +1,9 @@
 //! What workers report, and what becomes of their tasks.
 
 use super::{
-    BlockReason, Board, Draft, Effect, FailureKind, Fence,
-    Lesson, Millis, Refusal, RefusalCode, RequeueCause, Resolver, Run, RunEvent, RunId, RunOutcome,
-    RunStatus, Spend, SystemEvent, Task, TaskEvent, run::Lease, task::KeptCommit,
+    BlockReason, Board, Draft, Effect, FailureKind, Fence, Lesson, Millis, Refusal, RefusalCode,
+    RequeueCause, Resolver, Run, RunEvent, RunId, RunOutcome, RunStatus, Spend, SystemEvent, Task,
+    TaskEvent, run::Lease, task::KeptCommit,
 };
 
 impl Board {

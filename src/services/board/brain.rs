@@ -202,9 +202,7 @@ impl Question<'_> {
             deadline: self.seat.deadline,
         };
         let model = Arc::clone(&self.seat.model);
-        let mut call = self
-            .runtime
-            .spawn(async move { model.ask(&request).await });
+        let mut call = self.runtime.spawn(async move { model.ask(&request).await });
         let asked = tokio::select! {
             asked = &mut call => asked,
             () = stopped(self.stop.clone()) => {

@@ -122,7 +122,10 @@ async fn examined(
         None => {}
         Some(Review::Approve { notes: said }) => {
             notes.push("reviewed".to_owned());
-            notes.extend(said.iter().map(|note| format!("review: {}", one_line(note))));
+            notes.extend(
+                said.iter()
+                    .map(|note| format!("review: {}", one_line(note))),
+            );
         }
         Some(Review::RequestChanges { reasons }) => {
             let reasons = reasons.iter();

@@ -110,10 +110,7 @@ async fn once(
         .make(&run, &format!("ask-{call}"), &order.base)
         .map_err(|error| error.0)?;
     let asked = ask_in(context, order, &place, (prompt, call), stop).await;
-    context
-        .tools
-        .runners
-        .remove_credentials(&place.task_folder);
+    context.tools.runners.remove_credentials(&place.task_folder);
     let seen = worktrees.changes(&place).map_err(|error| error.0);
     worktrees.remove(&place).map_err(|error| error.0)?;
     let answer = asked?;
@@ -176,7 +173,14 @@ async fn ask_in(
         .runners
         .agent_runner(&place.task_folder, &agent, context.list.sandbox);
     let runner: Arc<dyn CommandRunner> = if agent.kind == AgentKind::Acp {
-        conversation(context, &agent, place, (prompt, &home, walled), &listener, inner)
+        conversation(
+            context,
+            &agent,
+            place,
+            (prompt, &home, walled),
+            &listener,
+            inner,
+        )
     } else {
         inner
     };

@@ -125,8 +125,7 @@ async fn asked(
         most: brain.most,
         files,
     };
-    let prompt =
-        |refused: Option<(&str, &[String])>| planning_prompt(facts, &terms, refused);
+    let prompt = |refused: Option<(&str, &[String])>| planning_prompt(facts, &terms, refused);
     let read = |text: &str| read_plan(text, facts, &terms);
     let payer = Payer::Plan(handle.clone(), plan.id, generation);
     let (maker, answer): (&str, PlanAnswer) = match &brain.maker {
@@ -226,7 +225,8 @@ mod tests {
 
     #[test]
     fn open_items_become_tasks_and_numbered_ones_wait_for_each_other() {
-        let tasks = checklist("# Goal\n- [x] old\n- [ ] one\n* two\n1. three\n2. four\nwords").unwrap();
+        let tasks =
+            checklist("# Goal\n- [x] old\n- [ ] one\n* two\n1. three\n2. four\nwords").unwrap();
         let titles: Vec<&str> = tasks.iter().map(|task| task.title.as_str()).collect();
         assert_eq!(titles, ["one", "two", "three", "four"]);
         assert!(tasks[1].dependencies.is_empty());

@@ -23,10 +23,7 @@ pub(super) async fn review(
     let Some(seat) = &context.brain.review else {
         return Ok(None);
     };
-    let diff = context
-        .merges
-        .diff(base, merged)
-        .map_err(|error| error.0)?;
+    let diff = context.merges.diff(base, merged).map_err(|error| error.0)?;
     if diff.len() > REVIEWED {
         return Err(format!(
             "the change has {} bytes, and at most {REVIEWED} are reviewed; a person has to look, or the task be split",

@@ -7,9 +7,7 @@ use tokio::sync::watch;
 use super::{ServiceContext, watched_worktrees::WatchedWorktrees};
 use crate::{
     domain::{
-        board::{
-            FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt,
-        },
+        board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt},
         ledger::{TaskEnd, TaskOutcome},
         tasks::{GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
     },

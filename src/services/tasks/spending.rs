@@ -203,8 +203,7 @@ impl SessionState<'_> {
     ) -> Result<WaitOutcome, Error> {
         self.pace.waits += 1;
         let renewed = seconds.map(|wait| self.tools.clock.now() + Duration::from_secs(wait));
-        self.pace.quota_until =
-            renewed.and_then(|at| u64::try_from(at.timestamp_millis()).ok());
+        self.pace.quota_until = renewed.and_then(|at| u64::try_from(at.timestamp_millis()).ok());
         if self.terms.hands_quota_back {
             return Ok(WaitOutcome::InVain);
         }

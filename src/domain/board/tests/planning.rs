@@ -96,7 +96,10 @@ fn a_plan_of_a_model_makes_tasks_and_leaves_out_what_is_there() {
     ];
     bench.propose(plan, tasks, "");
     let made = bench.plan(plan).clone();
-    assert_eq!((made.status, made.maker.as_str()), (PlanStatus::Planned, "model"));
+    assert_eq!(
+        (made.status, made.maker.as_str()),
+        (PlanStatus::Planned, "model")
+    );
     assert_eq!(made.tasks, [known, TaskId(2)]);
     assert_eq!(bench.task(TaskId(2)).spec.dependencies[0].task, known);
     assert_eq!(bench.board.tasks().count(), 2);
@@ -188,7 +191,10 @@ fn a_call_is_counted_before_it_is_made_and_refused_beyond_the_budget() {
     bench.tell(pay(1, 0));
     bench.tell(pay(0, 500));
     let refused = bench.try_tell(pay(1, 0)).unwrap_err();
-    assert!(refused.reason.contains("the budget is used up"), "{refused}");
+    assert!(
+        refused.reason.contains("the budget is used up"),
+        "{refused}"
+    );
     let spent = bench.plan(plan).spent;
     assert_eq!((spent.calls, spent.tokens, spent.micro_usd), (1, 500, 14));
     assert_eq!(bench.board.budget().total, spent);
@@ -226,7 +232,12 @@ fn what_is_left_is_planned_again_when_nothing_moves_any_more() {
     let facts = bench.board.planning_facts(bench.plan(second));
     assert_eq!(facts.done[0].title, "one");
     assert_eq!(facts.open.len(), 2);
-    assert!(facts.open[0].why.iter().any(|why| why.contains("it went wrong")));
+    assert!(
+        facts.open[0]
+            .why
+            .iter()
+            .any(|why| why.contains("it went wrong"))
+    );
     // What is merged for this requirement is not made again.
     let tasks = vec![
         named("one", &["src/a"], &[]),
@@ -294,11 +305,26 @@ fn a_question_nobody_answers_in_time_is_denied_exactly_then() {
     let why = bench.board.why(task, bench.now).unwrap();
     assert_eq!(why.sentences[0].at, Some(until));
     bench.wait(MINUTE - 1);
-    assert!(bench.board.approval(question).unwrap().answered_at.is_none());
+    assert!(
+        bench
+            .board
+            .approval(question)
+            .unwrap()
+            .answered_at
+            .is_none()
+    );
     bench.wait(1);
     let ended = bench.board.approval(question).unwrap();
-    assert_eq!((ended.answer, ended.by.as_str()), (Some(false), "nobody answered in time"));
-    assert!(bench.effects.iter().any(|effect| matches!(effect, Effect::TellAnswer { allow: false, .. })));
+    assert_eq!(
+        (ended.answer, ended.by.as_str()),
+        (Some(false), "nobody answered in time")
+    );
+    assert!(
+        bench
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::TellAnswer { allow: false, .. }))
+    );
     let late = bench.try_tell(Input::Answer {
         approval: question,
         allow: true,
@@ -336,10 +362,18 @@ fn a_cancelled_run_ends_and_nothing_else_about_its_task_changes() {
         note: "use the other file".into(),
         by: "eva".into(),
     });
-    assert_eq!(bench.board.run(run.id).unwrap().status, RunStatus::Cancelled);
+    assert_eq!(
+        bench.board.run(run.id).unwrap().status,
+        RunStatus::Cancelled
+    );
     assert_eq!(bench.task(task).status, TaskStatus::Queued);
     assert_eq!(bench.task(task).counters.failures, failures);
-    assert!(bench.effects.iter().any(|effect| matches!(effect, Effect::StopRun { run: id, .. } if *id == run.id)));
+    assert!(
+        bench
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::StopRun { run: id, .. } if *id == run.id))
+    );
     let late = bench.try_tell(Input::FinishRun {
         run: run.id,
         fence: run.lease.fence,

@@ -262,7 +262,8 @@ fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> 
             for one in answer["approvals"].as_array().into_iter().flatten() {
                 let question = one["question"].as_str().unwrap_or_default();
                 let until = one["until"].as_str();
-                let until = until.map_or_else(String::new, |at| format!("; denied by itself at {at}"));
+                let until =
+                    until.map_or_else(String::new, |at| format!("; denied by itself at {at}"));
                 printer.line(&format!(
                     "{}: {question}  (tos board allow {}, or deny{until})",
                     one["id"], one["id"]

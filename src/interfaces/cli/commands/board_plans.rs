@@ -61,7 +61,11 @@ fn show(plan: &Value, printer: &Printer) {
         "planned" => {
             for task in plan["tasks"].as_array().into_iter().flatten() {
                 let after = after(task, "task-");
-                printer.line(&format!("task-{}: {}{after}", task["id"], word(task, "title")));
+                printer.line(&format!(
+                    "task-{}: {}{after}",
+                    task["id"],
+                    word(task, "title")
+                ));
             }
         }
         "proposed" => {
