@@ -2,8 +2,8 @@
 
 use tos::domain::board::{
     Board, Decision, Event, EventKind, Fence, Input, PlanEvent, PlanId, ProcessEvent, RequeueCause,
-    Role, RunEvent, RunId, RunOutcome, Spend, SystemEvent, TaskEvent, TaskId, TaskStatus, Verdict,
-    overlap,
+    Role, RunEvent, RunId, RunOutcome, SessionEvent, Spend, SystemEvent, TaskEvent, TaskId,
+    TaskStatus, Verdict, overlap,
 };
 
 /// A bug.
@@ -49,9 +49,11 @@ pub(crate) enum Bug {
     ReplanForever,
     /// A planner calls a model although the budget is used up.
     PlannerOverBudget,
+    /// A session forgets how many of its tasks failed.
+    FailuresForgotten,
 }
 
-pub(crate) const ALL: [Bug; 20] = [
+pub(crate) const ALL: [Bug; 21] = [
     Bug::ZombieIsHeard,
     Bug::DependencyIgnored,
     Bug::AreaIgnored,
@@ -72,6 +74,7 @@ pub(crate) const ALL: [Bug; 20] = [
     Bug::PlannedTwice,
     Bug::ReplanForever,
     Bug::PlannerOverBudget,
+    Bug::FailuresForgotten,
 ];
 
 /// Spoils an input on its way to the board.
@@ -132,6 +135,11 @@ pub(crate) fn spoil(bug: Bug, board: &Board, input: &Input, decision: &mut Decis
                 if bug == Bug::StopForgotten =>
             {
                 *remember = false;
+            }
+            EventKind::Session(SessionEvent::TaskEnded {
+                failures_in_a_row, ..
+            }) if bug == Bug::FailuresForgotten => {
+                *failures_in_a_row = 0;
             }
             EventKind::Task(TaskEvent::Requeued {
                 lesson,

@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input, KeptCommit,
-    Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit, ProcessName, ProcessStatus,
-    Proposal, Resolver, Risk, Role, RunOutcome, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    ApprovalId, Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input,
+    KeptCommit, Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit, ProcessName,
+    ProcessStatus, Proposal, Resolver, Risk, Role, RunOutcome, SessionEffect, SessionInput,
+    SessionItem, SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus,
     Verdict,
+};
+use tos::domain::{
+    ledger::TaskOutcome,
+    tasks::{OnFailure, TaskVerdict},
 };
 
 use super::{
@@ -264,7 +269,7 @@ impl World {
             let delay = 1 + slow + self.chance.below(30);
             if self.faults
                 && self.chance.percent(2)
-                && !matches!(effect, Effect::StopProcess { .. })
+                && !matches!(effect, Effect::StopProcess { .. } | Effect::Session(_))
             {
                 continue;
             }
@@ -310,6 +315,8 @@ impl World {
             {
                 Ok(())
             }
+            // The thread of a session dies with its service.
+            Message::Tell(Input::Session(_)) if epoch < self.epoch => Ok(()),
             Message::Tell(input) => self.submit(input),
             Message::Perform(_) | Message::Alive(..) if epoch < self.epoch => Ok(()),
             Message::Perform(effect) => self.perform(effect),
@@ -405,7 +412,15 @@ impl World {
             if self.faults && self.chance.percent(3) {
                 self.send(5 * SECOND, Message::Tell(work.finish.clone()));
             }
-            return self.submit(work.finish);
+            let session = match &work.finish {
+                Input::Session(SessionInput::FinishTask { session, .. }) => Some(*session),
+                _ => None,
+            };
+            self.submit(work.finish)?;
+            if let Some(session) = session {
+                self.tell_session(SECOND, SessionInput::Ready { session });
+            }
+            return Ok(());
         }
         self.submit(work.renew.clone())?;
         let delay = (20 * SECOND).min(work.until - self.now);
@@ -499,6 +514,15 @@ impl World {
                             action: "npm install".to_owned(),
                         }),
                     );
+                    if self.chance.percent(30) {
+                        let approval = ApprovalId(self.board.globals().last_approval.0 + 1);
+                        let gone = Input::DropQuestion {
+                            approval,
+                            run,
+                            fence,
+                        };
+                        self.send(20 * SECOND, Message::Tell(gone));
+                    }
                 }
                 Ok(())
             }
@@ -551,6 +575,7 @@ impl World {
                 self.send(MINUTE, Message::Tell(link));
                 Ok(())
             }
+            Effect::Session(effect) => self.perform_session(effect),
             Effect::TellAnswer { .. } | Effect::Notify { .. } => Ok(()),
         }
     }
@@ -610,6 +635,133 @@ impl World {
             }
         };
         self.send(MINUTE, Message::Tell(input));
+    }
+
+    fn tell_session(&mut self, delay: u64, input: SessionInput) {
+        self.send(delay, Message::Tell(Input::Session(input)));
+    }
+
+    /// A person begins a session, or ends the one under way.
+    fn session(&mut self) -> Step {
+        if let Some(open) = self.board.open_sessions().next() {
+            let session = open.id;
+            return if self.chance.percent(20) {
+                self.submit(Input::Session(SessionInput::Cancel {
+                    session,
+                    reason: String::new(),
+                    by: "eva".to_owned(),
+                }))
+            } else {
+                Ok(())
+            };
+        }
+        let count = 1 + usize::try_from(self.chance.below(6)).unwrap();
+        let items = (0..count).map(|place| SessionItem {
+            id: format!("T-{place}"),
+            goal: "a goal".to_owned(),
+            task: TaskSpec {
+                title: format!("T-{place}: a goal"),
+                ..TaskSpec::default()
+            },
+            needs: if place > 0 && self.chance.percent(30) {
+                vec![place - 1]
+            } else {
+                Vec::new()
+            },
+            seconds: 60 + self.chance.below(1800),
+            outcome: None,
+        });
+        let items = items.collect();
+        let spec = SessionSpec {
+            run: format!("run-{}", self.sent),
+            list: "night".to_owned(),
+            kind: "night".to_owned(),
+            on_failure: self.chance.of(&[
+                OnFailure::Stop,
+                OnFailure::RetryThenStop,
+                OnFailure::RetryThenSkipDependents,
+            ]),
+            seconds: self
+                .chance
+                .percent(70)
+                .then(|| 600 + self.chance.below(20_000)),
+            asks: self.chance.percent(20),
+            items,
+            ..SessionSpec::default()
+        };
+        self.submit(Input::Session(SessionInput::Start {
+            spec: Box::new(spec),
+        }))
+    }
+
+    /// What the thread of a session does: it asks for turns, reports results, and reports the end.
+    fn perform_session(&mut self, effect: SessionEffect) -> Step {
+        match effect {
+            SessionEffect::Open { session, resume } => {
+                if resume && let Some(known) = self.board.session(session) {
+                    let outcomes = known.outcomes.clone();
+                    let failures_in_a_row = known.failures_in_a_row;
+                    self.tell_session(
+                        SECOND,
+                        SessionInput::Restore {
+                            session,
+                            outcomes,
+                            failures_in_a_row,
+                        },
+                    );
+                }
+                self.tell_session(2 * SECOND, SessionInput::Ready { session });
+                Ok(())
+            }
+            SessionEffect::Turn {
+                session,
+                place,
+                run,
+                fence,
+            } => {
+                self.seen(fence.0, format!("{session} {place} {run}"))?;
+                let dice = if self.faults {
+                    self.chance.below(100)
+                } else {
+                    0
+                };
+                let (verdict, outcome) = match dice {
+                    0..60 => (TaskVerdict::Accepted, TaskOutcome::Success),
+                    60..94 => (TaskVerdict::Failed, TaskOutcome::Failed),
+                    94..97 => (TaskVerdict::OverLimit, TaskOutcome::Failed),
+                    _ => (TaskVerdict::NoQuota, TaskOutcome::Blocked),
+                };
+                let finish = Input::Session(SessionInput::FinishTask {
+                    session,
+                    run,
+                    fence,
+                    verdict,
+                    end: SessionTaskEnd {
+                        place,
+                        outcome,
+                        reason: "it was so".to_owned(),
+                        commit: None,
+                    },
+                    spend: Spend::default(),
+                    log: String::new(),
+                });
+                self.work(fence, Input::RenewRun { run, fence }, finish);
+                Ok(())
+            }
+            SessionEffect::Stop { session, stop } => {
+                self.tell_session(
+                    5 * SECOND,
+                    SessionInput::Finish {
+                        session,
+                        why: Some(stop.why),
+                        error: String::new(),
+                        ends: Vec::new(),
+                        report: String::new(),
+                    },
+                );
+                Ok(())
+            }
+        }
     }
 
     fn seen(&mut self, fence: u64, words: String) -> Step {
@@ -918,7 +1070,8 @@ impl World {
                 requirement: None,
                 by,
             },
-            91..93 => Input::RetryMerges { by },
+            91 => Input::RetryMerges { by },
+            92 => return self.session(),
             93..95 => {
                 let mut settings = self.board.settings().clone();
                 settings.ask_before_start = self.chance.percent(20);

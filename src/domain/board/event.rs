@@ -14,6 +14,7 @@ use super::{
     plan_event::PlanEvent,
     process::{ApprovalSubject, ProcessExit},
     run::RunStatus,
+    session::SessionEvent,
     settings::BoardSettings,
     task::{BlockReason, FailureKind, KeptCommit, Lesson, Resolver, TaskSpec},
 };
@@ -49,6 +50,8 @@ pub enum EventKind {
     System(SystemEvent),
     /// A plan.
     Plan(PlanEvent),
+    /// A session.
+    Session(SessionEvent),
 }
 
 /// Why a task went back to the queue.
@@ -549,7 +552,8 @@ impl Event {
             | EventKind::Judge(_)
             | EventKind::Process(_)
             | EventKind::System(_)
-            | EventKind::Plan(_) => None,
+            | EventKind::Plan(_)
+            | EventKind::Session(_) => None,
         }
     }
 
@@ -562,6 +566,7 @@ impl Event {
             EventKind::Process(event) => event.name(),
             EventKind::System(event) => event.name(),
             EventKind::Plan(event) => event.name(),
+            EventKind::Session(event) => event.name(),
         }
     }
 }
@@ -575,4 +580,4 @@ macro_rules! into_kind {
         })+
     };
 }
-into_kind!(TaskEvent => Task, RunEvent => Run, JudgeEvent => Judge, ProcessEvent => Process, SystemEvent => System, PlanEvent => Plan);
+into_kind!(TaskEvent => Task, RunEvent => Run, JudgeEvent => Judge, ProcessEvent => Process, SystemEvent => System, SessionEvent => Session, PlanEvent => Plan);

@@ -26,6 +26,7 @@ impl Board {
             EventKind::Process(event) => self.fold_process(event, at),
             EventKind::System(event) => self.fold_system(event, at),
             EventKind::Plan(event) => self.fold_plan(event, at),
+            EventKind::Session(event) => self.fold_session(event, at),
         }
     }
 
@@ -415,6 +416,9 @@ impl Board {
         match event {
             SystemEvent::Started { instance } => self.fold_service_started(instance, at),
             SystemEvent::Configured { settings } => {
+                for name in self.concerned_by(settings) {
+                    self.change_process(name, |process| process.needs_restart = true);
+                }
                 self.globals_mut().settings = (**settings).clone();
             }
             SystemEvent::HatchArmed { source, by_person } => {
@@ -532,6 +536,7 @@ impl Board {
                 if process.status.is_live() || ended_with_it {
                     process.status = ProcessStatus::Idle;
                 }
+                process.needs_restart = false;
                 process.restart_at = None;
                 process.stop_until = None;
                 process.restarts = 0;
@@ -562,7 +567,8 @@ impl Board {
             | EntityKey::Approval(_)
             | EntityKey::Pause(_)
             | EntityKey::Cycle(_)
-            | EntityKey::Plan(_) => true,
+            | EntityKey::Plan(_)
+            | EntityKey::Session(_) => true,
             EntityKey::Globals | EntityKey::Agent(_) | EntityKey::Process(_) => false,
         });
         let gone: Vec<EntityKey> = gone.collect();
@@ -575,6 +581,7 @@ impl Board {
         self.pauses.clear();
         self.cycles.clear();
         self.plans.clear();
+        self.sessions.clear();
         self.index = super::Index::default();
         let agents: Vec<AgentId> = self.agents.keys().copied().collect();
         for agent in agents {

@@ -10,6 +10,7 @@
 
 mod area;
 mod budget;
+mod code_repository;
 mod create;
 mod dispatch;
 mod entities;
@@ -32,6 +33,10 @@ mod process;
 mod questions;
 mod reviewing;
 mod run;
+mod session;
+mod session_decide;
+mod session_input;
+mod setting_keys;
 mod settings;
 mod state;
 mod supervise;
@@ -49,6 +54,7 @@ use std::{
 
 pub use area::{covers, overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
+pub use code_repository::{Repository, check_address};
 pub use dispatch::DispatchBlocker;
 pub use event::{
     EVENT_VERSION, Event, EventKind, JudgeEvent, ProcessEvent, RequeueCause, RunEvent, SystemEvent,
@@ -56,14 +62,16 @@ pub use event::{
 };
 pub use ids::{
     AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
-    Role, RunId, TaskId,
+    Role, RunId, SessionId, TaskId,
 };
 pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
     executing,
 };
 pub use instructions::attempt_prompt;
-pub use judge::{Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, Verdict};
+pub use judge::{
+    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
+};
 pub use plan_event::PlanEvent;
 pub use planning::{PlanAnswer, PlanTerms, excerpt, planning_prompt, read_plan};
 pub use plans::{PlannedBefore, PlanningFacts, Proposal};
@@ -73,7 +81,13 @@ pub use process::{
 };
 pub use reviewing::{REVIEWED, Review, read_review, review_prompt};
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
-pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
+pub use session::{
+    Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTurn,
+    SessionWait,
+};
+pub use session_input::{SessionEffect, SessionInput};
+pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
+pub use settings::{BoardSettings, RepoMode};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -95,6 +109,7 @@ pub struct Board {
     pauses: BTreeMap<String, QuotaPause>,
     cycles: BTreeMap<u64, Cycle>,
     plans: BTreeMap<PlanId, Arc<Plan>>,
+    sessions: BTreeMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -169,6 +184,7 @@ impl Board {
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
+                | Input::Session(SessionInput::Start { .. })
         )
     }
 
@@ -217,6 +233,7 @@ impl Board {
             Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
+            | Input::DropQuestion { .. }
             | Input::FinishRun { .. }
             | Input::RenewJudgement { .. }
             | Input::SpendJudgement { .. }
@@ -224,7 +241,11 @@ impl Board {
             | Input::SpendPlan { .. }
             | Input::Propose { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
+            Input::SettleProposal { merge, fate } => {
+                return self.settle_proposal(draft, *merge, fate);
+            }
             Input::RetryMerges { by } => self.retry_merges(draft, by),
+            Input::Session(input) => return self.decide_session(draft, input),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -247,6 +268,11 @@ impl Board {
             Input::RenewRun { run, fence } => self.renew_run(draft, *run, *fence),
             Input::SpendRun { run, fence, spend } => self.spend_run(draft, *run, *fence, *spend),
             Input::Ask { run, fence, action } => self.ask(draft, *run, *fence, action),
+            Input::DropQuestion {
+                approval,
+                run,
+                fence,
+            } => self.drop_question(draft, *approval, *run, *fence),
             Input::FinishRun {
                 run,
                 fence,
@@ -293,7 +319,9 @@ impl Board {
             | Input::CancelRun { .. }
             | Input::HandIn { .. }
             | Input::DecidePlan { .. }
+            | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
+            | Input::Session(_)
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -365,6 +393,7 @@ impl Board {
             | Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
+            | Input::DropQuestion { .. }
             | Input::FinishRun { .. }
             | Input::RenewJudgement { .. }
             | Input::SpendJudgement { .. }
@@ -372,7 +401,9 @@ impl Board {
             | Input::SpendPlan { .. }
             | Input::Propose { .. }
             | Input::FinishMerge { .. }
-            | Input::RetryMerges { .. } => Ok(()),
+            | Input::SettleProposal { .. }
+            | Input::RetryMerges { .. }
+            | Input::Session(_) => Ok(()),
         }
     }
 

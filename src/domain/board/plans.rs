@@ -456,6 +456,9 @@ impl Board {
 
     /// Returns whether any task goes on without a person.
     fn anything_moves(&self) -> bool {
+        if self.open_sessions().next().is_some() {
+            return true;
+        }
         let mut known = BTreeMap::new();
         let all = [
             &self.index.in_flight,

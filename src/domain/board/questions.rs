@@ -56,6 +56,30 @@ impl Board {
         Ok(())
     }
 
+    /// Withdraws a question, because nobody waits for its answer.
+    pub(super) fn drop_question(
+        &self,
+        draft: &mut Draft,
+        id: ApprovalId,
+        run: RunId,
+        fence: Fence,
+    ) -> Result<(), Refusal> {
+        self.fenced_run(run, fence)?;
+        let is_its = |approval: &&Approval| matches!(approval.subject, ApprovalSubject::Action { run: asked, .. } if asked == run);
+        if self
+            .approval(id)
+            .filter(is_its)
+            .is_some_and(|approval| approval.answered_at.is_none())
+        {
+            draft.event(TaskEvent::Answered {
+                approval: id,
+                allow: None,
+                by: "the agent does not wait for it any more".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     pub(super) fn withdraw_questions(&self, draft: &mut Draft, run: &Run, why: &str) {
         for approval in self.open_approvals() {
             let is_its = matches!(&approval.subject, ApprovalSubject::Action { run: asked, .. } if *asked == run.id);

@@ -3,6 +3,8 @@
 //! A question that nobody waits for any more is withdrawn by the board together with its run. Danger: only a recorded yes
 //! is a yes; an asker that cannot reach the board is told no.
 
+use tokio::runtime::Handle;
+
 use crate::{
     domain::{
         board::{Answer, ApprovalId, Fence, Input, RunId},
@@ -62,6 +64,14 @@ impl BoardApprovals {
     }
 
     async fn answer_to(&self, id: ApprovalId) -> ApprovalAnswer {
+        let waiting = Waiting { asker: self, id };
+        let answer = self.awaited(id).await;
+        // It is settled, so nothing has to be withdrawn.
+        std::mem::forget(waiting);
+        answer
+    }
+
+    async fn awaited(&self, id: ApprovalId) -> ApprovalAnswer {
         let mut changes = self.handle.changes();
         loop {
             let board = changes.borrow_and_update().clone();
@@ -78,6 +88,29 @@ impl BoardApprovals {
             if changes.changed().await.is_err() {
                 return no("the service is ending");
             }
+        }
+    }
+}
+
+/// Withdraws its question where the asker goes away before there is an answer.
+struct Waiting<'a> {
+    asker: &'a BoardApprovals,
+    id: ApprovalId,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let (handle, input) = (
+            self.asker.handle.clone(),
+            Input::DropQuestion {
+                approval: self.id,
+                run: self.asker.run,
+                fence: self.asker.fence,
+            },
+        );
+        // Without a runtime the run is over, and its questions are withdrawn with it.
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn(async move { handle.submit(input).await }));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod operations;
 mod planning;
+mod session;
 
 use super::*;
 

@@ -336,6 +336,25 @@ fn a_question_nobody_answers_in_time_is_denied_exactly_then() {
 }
 
 #[test]
+fn a_question_that_nobody_waits_for_any_more_is_withdrawn() {
+    let mut bench = Bench::new();
+    let task = bench.add(TaskSpec::default());
+    let question = ask(&mut bench, task);
+    let run = bench.run_of(task);
+    let drop_it = |fence| Input::DropQuestion {
+        approval: question,
+        run: run.id,
+        fence,
+    };
+    let other = bench.try_tell(drop_it(Fence(run.lease.fence.0 + 1)));
+    assert_eq!(other.unwrap_err().code, RefusalCode::Stale);
+    bench.tell(drop_it(run.lease.fence));
+    assert_eq!(bench.board.approval(question).unwrap().answer, None);
+    assert!(bench.board.open_approvals().next().is_none());
+    bench.tell(drop_it(run.lease.fence));
+}
+
+#[test]
 fn a_question_is_withdrawn_when_the_service_starts_again() {
     let mut bench = Bench::new();
     let task = bench.add(TaskSpec::default());

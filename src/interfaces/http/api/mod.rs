@@ -9,6 +9,7 @@ pub(super) mod logs;
 pub(super) mod people;
 pub(super) mod plans;
 pub(super) mod runs;
+pub(super) mod sessions;
 pub(super) mod sign_in;
 pub(super) mod system;
 pub(super) mod tasks;
@@ -68,6 +69,9 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(plans::get, plans::decide))
         .routes(routes!(agents::judgements))
         .routes(routes!(agents::diff))
+        .routes(routes!(sessions::list, sessions::start))
+        .routes(routes!(sessions::get))
+        .routes(routes!(sessions::cancel))
         .routes(routes!(people::list))
         .routes(routes!(people::answer))
         .routes(routes!(people::budget))
@@ -78,6 +82,7 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(logs::agent))
         .routes(routes!(logs::cycle_manager))
         .routes(routes!(logs::process))
+        .routes(routes!(sessions::log))
         .routes(routes!(logs::all))
         .routes(routes!(logs::clear))
         .routes(routes!(config::read, config::change))
@@ -87,11 +92,12 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(system::process))
         .routes(routes!(system::start))
         .routes(routes!(system::stop))
+        .routes(routes!(system::restart))
         .routes(routes!(system::cleanup))
         .routes(routes!(system::hatch))
         .routes(routes!(system::arm))
         .routes(routes!(system::disarm))
-        .routes(routes!(system::hold))
+        .routes(routes!(system::held, system::hold))
         .routes(routes!(system::resume))
         .routes(routes!(system::retry_merges))
         .routes(routes!(people::requirement, people::write_requirement))
