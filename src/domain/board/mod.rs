@@ -18,6 +18,7 @@ mod event;
 mod event_name;
 mod fold;
 mod fold_count;
+mod fold_index;
 mod fold_plan;
 mod fold_work;
 mod ids;
@@ -38,6 +39,7 @@ mod session_decide;
 mod session_input;
 mod setting_keys;
 mod settings;
+mod shared_map;
 mod state;
 mod supervise;
 mod sweep;
@@ -88,6 +90,7 @@ pub use session::{
 pub use session_input::{SessionEffect, SessionInput};
 pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
 pub use settings::{BoardSettings, RepoMode};
+pub use shared_map::{Iter, SharedMap, SharedSet};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -99,17 +102,17 @@ pub use why::{Countdown, Why, WhySentence};
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     globals: Arc<Globals>,
-    tasks: BTreeMap<TaskId, Arc<Task>>,
-    runs: BTreeMap<RunId, Arc<Run>>,
+    tasks: SharedMap<TaskId, Arc<Task>>,
+    runs: SharedMap<RunId, Arc<Run>>,
     agents: BTreeMap<AgentId, Agent>,
     processes: BTreeMap<ProcessName, Arc<Process>>,
-    judgements: BTreeMap<JudgementId, Arc<Judgement>>,
-    merges: BTreeMap<MergeId, Arc<MergeQueueEntry>>,
-    approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    judgements: SharedMap<JudgementId, Arc<Judgement>>,
+    merges: SharedMap<MergeId, Arc<MergeQueueEntry>>,
+    approvals: SharedMap<ApprovalId, Arc<Approval>>,
     pauses: BTreeMap<String, QuotaPause>,
-    cycles: BTreeMap<u64, Cycle>,
-    plans: BTreeMap<PlanId, Arc<Plan>>,
-    sessions: BTreeMap<SessionId, Arc<Session>>,
+    cycles: SharedMap<u64, Cycle>,
+    plans: SharedMap<PlanId, Arc<Plan>>,
+    sessions: SharedMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -121,16 +124,16 @@ pub struct Board {
 /// Sets that follow from the maps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Index {
-    queued: BTreeSet<TaskId>,
-    in_flight: BTreeSet<TaskId>,
+    queued: SharedSet<TaskId>,
+    in_flight: SharedSet<TaskId>,
     /// Failed and blocked.
-    waiting: BTreeSet<TaskId>,
-    keys: BTreeMap<String, TaskId>,
-    live_runs: BTreeSet<RunId>,
-    live_judgements: BTreeSet<JudgementId>,
-    open_merges: BTreeSet<MergeId>,
-    open_approvals: BTreeSet<ApprovalId>,
-    /// Open questions that end by themselves, by their time.
+    waiting: SharedSet<TaskId>,
+    keys: SharedMap<String, TaskId>,
+    live_runs: SharedSet<RunId>,
+    live_judgements: SharedSet<JudgementId>,
+    open_merges: SharedSet<MergeId>,
+    open_approvals: SharedSet<ApprovalId>,
+    /// Open questions that end by themselves, by their time; few at any moment.
     timed_questions: BTreeSet<(Millis, ApprovalId)>,
     counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
 }

@@ -466,7 +466,7 @@ impl Board {
             &self.index.queued,
         ];
         all.into_iter()
-            .flatten()
+            .flat_map(|set| set.iter())
             .any(|id| !self.is_stuck(*id, &mut known))
     }
 

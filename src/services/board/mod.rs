@@ -11,6 +11,7 @@ mod github;
 mod judge;
 mod plan_agent;
 mod planner;
+mod publish;
 mod review;
 mod session;
 mod supervisor;
