@@ -98,6 +98,8 @@ pub struct SessionTerms {
     pub checkpoint_every: u32,
     /// What earlier sessions of the run have done.
     pub progress: RunProgress,
+    /// A used-up quota ends the session at once, because somebody else waits for it.
+    pub hands_quota_back: bool,
 }
 
 impl SessionTerms {
@@ -110,6 +112,7 @@ impl SessionTerms {
             seconds: None,
             checkpoint_every: 0,
             progress: RunProgress::default(),
+            hands_quota_back: false,
         }
     }
 }
@@ -154,6 +157,15 @@ pub struct ListReport {
     pub untold: Vec<String>,
     /// Files of the checkout that every task got a copy of.
     pub shared_files: Vec<String>,
+    /// How often an agent was called.
+    #[serde(default)]
+    pub calls: u32,
+    /// The tokens that agents count.
+    #[serde(default)]
+    pub tokens: u64,
+    /// When the quota that ended the session is renewed, in milliseconds since 1970, where the agent says so.
+    #[serde(default)]
+    pub quota_until: Option<u64>,
 }
 
 /// Why a session could not be carried out at all.
@@ -452,6 +464,9 @@ impl SessionState<'_> {
             tip: accepted.then(|| (self.tip.clone(), self.reference())),
             untold: told.failed,
             shared_files: self.shared_files.clone(),
+            calls: self.pace.calls(),
+            tokens: self.pace.tokens(),
+            quota_until: self.pace.quota_until(),
         })
     }
 
