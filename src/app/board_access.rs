@@ -16,13 +16,13 @@ use crate::{
     domain::{
         board::{
             Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, Refusal, RefusalCode,
-            RunId, SessionInput, SessionSpec,
+            RunId, SessionInput, SessionRequest, SessionSpec,
         },
         gates::{GateContext, eval},
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
         redaction::Redactor,
-        tasks::{RunProgress, SessionRequest},
+        tasks::RunProgress,
     },
     interfaces::report::night,
     ports::{

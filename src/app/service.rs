@@ -43,6 +43,7 @@ pub(super) fn board_services(
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let store = Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?);
+    let folder = state.clone();
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
         move |handle, gates, ledger, here| {
@@ -67,6 +68,9 @@ pub(super) fn board_services(
         token,
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
+        write_state: Arc::new(move |file, text| {
+            files::write(&folder.join(file), text).map_err(|error| error.to_string())
+        }),
     })
 }
 

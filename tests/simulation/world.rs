@@ -570,8 +570,8 @@ impl World {
 
     /// A person begins a session, or ends the one under way.
     fn session(&mut self) -> Step {
-        if let Some(open) = self.board.open_sessions().next() {
-            let session = open.id;
+        let open = self.board.open_sessions().next().map(|open| open.id);
+        if let Some(session) = open {
             return if self.chance.percent(20) {
                 self.submit(Input::Session(SessionInput::Cancel {
                     session,

@@ -28,6 +28,8 @@ mod run;
 mod session;
 mod session_decide;
 mod session_input;
+mod session_request;
+mod session_why;
 mod settings;
 mod state;
 mod supervise;
@@ -69,6 +71,7 @@ pub use session::{
     SessionWait,
 };
 pub use session_input::{SessionEffect, SessionInput};
+pub use session_request::SessionRequest;
 pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{

@@ -146,7 +146,12 @@ pub struct BoardServices {
     pub fresh_secret: SecretMaker,
     /// Gives API and page their view of the running service.
     pub access: AccessMaker,
+    /// Writes a small file below the state folder, in one piece.
+    pub write_state: StateWriter,
 }
+
+/// Writes a small file below a state folder, or says why it cannot.
+pub type StateWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
 
 impl std::fmt::Debug for BoardServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

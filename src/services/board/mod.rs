@@ -9,6 +9,7 @@ mod judge;
 mod planner;
 mod session;
 mod supervisor;
+mod threads;
 mod watched_worktrees;
 mod worker;
 
@@ -42,6 +43,8 @@ pub struct ServiceContext {
     pub merges: Arc<dyn BranchMerges>,
     /// Logs.
     pub logs: Arc<dyn ProcessLogs>,
+    /// Keeps the summary of a run whose session is over.
+    pub keep_summary: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl std::fmt::Debug for ServiceContext {

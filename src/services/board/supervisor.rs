@@ -11,14 +11,16 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{BoardHandle, ServiceContext, SubmitError, judge, planner, session, worker};
+use super::{
+    BoardHandle, ServiceContext, SubmitError, judge, planner, session,
+    threads::{BEAT, on_thread},
+    worker,
+};
 use crate::domain::board::{
     Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
     ProcessName, RunId, RunOutcome, TaskId, Verdict,
 };
 
-/// How often an agent shows that it is alive, and renews its lease.
-pub(super) const BEAT: Duration = Duration::from_secs(15);
 /// How long a loop rests after a step that did not work.
 const REST: Duration = Duration::from_secs(1);
 /// The longest sleep of a loop.
@@ -532,29 +534,6 @@ fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work
         // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
         drop(process.work.send(work));
     }
-}
-
-/// Runs a future on a thread of its own.
-pub(super) fn on_thread<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    let body = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => drop(sender.send(runtime.block_on(future))),
-            Err(error) => tracing::error!("a runtime could not start: {error}"),
-        }
-    };
-    if let Err(error) = std::thread::Builder::new()
-        .name("agent".to_owned())
-        .spawn(body)
-    {
-        tracing::error!("a thread could not start: {error}");
-    }
-    receiver
 }
 
 /// Completes when a stop is asked for.

@@ -26,25 +26,22 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::task,
+            commands::{night, service_client::ADDRESS, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
             services::ServiceFactory,
-            task_services::TaskServices,
+            task_services::{StateWriter, TaskServices},
         },
         http,
         report::Printer,
     },
-    ports::board::BoardAccess,
+    ports::{board::BoardAccess, process_logs::ProcessLogs},
     services::{
         board,
         board::{BoardHandle, ServiceContext},
     },
 };
-
-/// The file in which callers find address and token, below the state folder.
-pub(super) const ADDRESS: &str = "serve.json";
 
 /// Options of `tos serve`.
 #[derive(Debug, Args)]
@@ -112,6 +109,11 @@ pub fn main(
         start,
         tools: task_services.tools.clone(),
         merges: board_services.merges,
+        keep_summary: keeper(
+            &gate_services,
+            board_services.write_state,
+            &board_services.logs,
+        ),
         logs: board_services.logs,
     });
     services.write_secret(global, ADDRESS, &document.to_string())?;
@@ -182,6 +184,26 @@ impl Serving {
         }
         ended.map_err(|error| error.to_string())
     }
+}
+
+/// Returns what keeps the summaries of nights. They can be made again at any time, so a failure is told and stops nothing.
+fn keeper(
+    gate_services: &GateServices,
+    write: StateWriter,
+    logs: &Arc<dyn ProcessLogs>,
+) -> Arc<dyn Fn(&str) + Send + Sync> {
+    let (ledger, logs) = (Arc::clone(&gate_services.ledger), Arc::clone(logs));
+    Arc::new(move |run| {
+        let files = night::show::summary_files(&*ledger, run).map_err(|error| error.to_string());
+        let kept =
+            files.and_then(|files| files.iter().try_for_each(|(name, text)| write(name, text)));
+        if let Err(why) = kept {
+            logs.line(
+                "notices",
+                &format!("the summary of {run} was not written: {why}"),
+            );
+        }
+    })
 }
 
 /// Says where the page is.
