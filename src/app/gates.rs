@@ -62,13 +62,11 @@ impl AppContext {
     fn policy_digest(&self, global: &GlobalArgs) -> String {
         let text = self.settings(global).map_or_else(
             |_| "none".to_owned(),
-            |settings| format!("{:?}", settings.rules.policy),
+            |settings| settings.rules.policy.canonical_text(),
         );
         sha256(text.as_bytes()).chars().take(16).collect()
     }
 
-    /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
-    /// the usual ones.
     /// Returns what takes the events of sessions, exported too where somebody asked for that.
     fn journal(
         &self,
@@ -82,6 +80,8 @@ impl AppContext {
         })
     }
 
+    /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
+    /// the usual ones.
     fn wall_wishes(
         &self,
         global: &GlobalArgs,
@@ -254,7 +254,8 @@ impl TaskServiceFactory for AppContext {
     ) -> Result<CollectedChange, CliError> {
         // A named root need not hold a configuration: any repository can be checked.
         let root = global.root.clone().unwrap_or_else(files::current_folder);
-        changes::blocking_collect(&root, base).map_err(|error| CliError::Setup(error.to_string()))
+        changes::blocking_collect(&root, base, None)
+            .map_err(|error| CliError::Setup(error.to_string()))
     }
 
     fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError> {

@@ -17,6 +17,7 @@ mod remembered_rules;
 mod sample;
 mod service;
 mod services;
+mod session_requests;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 

@@ -142,6 +142,9 @@ fn parse(
             told.map_err(|why| format!("{why} (a variable of the environment)"))?;
         }
     }
+    if let Some(why) = settings.contradiction() {
+        return Err(why);
+    }
     let list = serde_json::json!({ "schema": 1, "id": "board", "agent": null, "task": [] });
     let mut list = list;
     list["agent"] = serde_json::json!({ "kind": "command", "args": ["true", "{prompt}"] });

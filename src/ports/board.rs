@@ -248,6 +248,9 @@ pub trait BoardAccess: Send + Sync {
     /// Writes the requirement.
     fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>>;
 
+    /// Writes all events to a file of its own, before the board is emptied; returns which.
+    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>>;
+
     /// Ends processes that an earlier service of this folder left behind.
     fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>>;
 

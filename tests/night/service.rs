@@ -47,7 +47,7 @@ impl Service {
             let ended = child.try_wait().unwrap();
             let said = || fs::read_to_string(root.home.path().join("serve.log")).unwrap();
             assert!(ended.is_none(), "{}", said());
-            file.exists() && root.tos(&["board"]).0 == Some(0)
+            file.exists() && root.tos(&["board", "list"]).0 == Some(0)
         });
         Self { child }
     }
@@ -124,7 +124,7 @@ fn a_night_beside_a_service_ends_as_one_without() {
     assert_eq!(code, Some(3));
     assert!(said.contains("session-1"), "{said}");
     assert!(said.contains("[1/3] T-01"), "it is followed live: {said}");
-    let board = beside.tos(&["board"]).1;
+    let board = beside.tos(&["board", "list"]).1;
     for line in ["T-01", "T-02", "write a note"] {
         assert!(board.contains(line), "{line}: {board}");
     }

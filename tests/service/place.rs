@@ -69,6 +69,33 @@ impl Place {
         said
     }
 
+    /// Returns the configuration of the sample.
+    pub(crate) fn sample(&self) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("examples/service/project/config/service.toml")
+    }
+
+    /// Waits until something holds.
+    pub(crate) fn until(&self, holds: impl Fn() -> bool) {
+        for _ in 0..PATIENCE {
+            if holds() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("waited in vain");
+    }
+
+    /// Waits until a process has ended.
+    pub(crate) fn until_gone(&self, pid: &str) {
+        let stat = PathBuf::from("/proc").join(pid).join("stat");
+        let is_gone = || {
+            let text = fs::read_to_string(&stat).unwrap_or_default();
+            text.is_empty() || text.contains(") Z")
+        };
+        self.until(is_gone);
+    }
+
     /// Waits until a process with these words is there, or is not.
     pub(crate) fn until_process(&self, words: &str, there: bool) {
         let found = || {
@@ -99,6 +126,11 @@ pub(crate) struct Service {
 impl Service {
     /// Starts a service and waits until it answers.
     pub(crate) fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// The same with further variables.
+    pub(crate) fn start_with(place: &Place, variables: &[(&str, &std::ffi::OsStr)]) -> Self {
         let file = place.top.join(".tos/serve.json");
         if file.exists() {
             fs::remove_file(&file).unwrap();
@@ -107,6 +139,7 @@ impl Service {
         let out = fs::File::create(&log).unwrap();
         let mut command = place.command(&["serve", "--drain", "1"]);
         command
+            .envs(variables.iter().copied())
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .stdin(Stdio::null());
@@ -236,6 +269,17 @@ impl Service {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("{seen} does not say {wanted}\n{}", self.words());
+    }
+
+    /// Waits until the service itself said something.
+    pub(crate) fn said(&self, wanted: &str) -> bool {
+        for _ in 0..PATIENCE {
+            if fs::read_to_string(&self.log).unwrap().contains(wanted) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
     }
 
     /// What the service and its processes said.

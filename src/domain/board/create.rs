@@ -218,6 +218,10 @@ fn check_texts(spec: &TaskSpec) -> Result<(), Refusal> {
             spec.class
         )));
     }
+    check_lists(spec)
+}
+
+fn check_lists(spec: &TaskSpec) -> Result<(), Refusal> {
     let lists = [
         &spec.paths,
         &spec.context_files,
@@ -233,6 +237,21 @@ fn check_texts(spec: &TaskSpec) -> Result<(), Refusal> {
         .any(|list| list.iter().any(|text| text.len() > 4096))
     {
         return Err(invalid("an entry of a list has more than 4096 bytes"));
+    }
+    let named = [
+        ("paths", &spec.paths),
+        ("contextFiles", &spec.context_files),
+        ("mayChangeChecks", &spec.may_change_checks),
+        ("allowedImports", &spec.allowed_imports),
+    ];
+    let is_blank = |text: &String| text.trim().is_empty();
+    if let Some((name, _)) = named.iter().find(|(_, list)| list.iter().any(is_blank)) {
+        return Err(invalid(format!(
+            "an entry of `{name}` is empty; leave it out, or write what it is"
+        )));
+    }
+    if spec.test_command.first().is_some_and(is_blank) {
+        return Err(invalid("the first word of `testCommand` is empty"));
     }
     let outside =
         |path: &&String| path.starts_with('/') || path.split('/').any(|name| name == "..");

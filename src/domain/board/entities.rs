@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Agent, AgentId, Approval, ApprovalId, BlockReason, Board, Budget, Cycle, Entity, EntityKey,
-    Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, Plan, PlanId, Process,
-    ProcessName, QuotaPause, Run, RunId, Task, TaskId, TaskStatus,
+    Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus, Plan,
+    PlanId, Process, ProcessName, QuotaPause, Run, RunId, Task, TaskId, TaskStatus,
 };
 
 impl Board {
@@ -78,6 +78,18 @@ impl Board {
             .open_merges
             .iter()
             .filter_map(|id| self.merge(*id))
+    }
+
+    /// Returns the entry of a task whose pull request is open.
+    pub fn proposed_of(&self, task: &Task) -> Option<&MergeQueueEntry> {
+        let merge = task.merge.and_then(|id| self.merge(id));
+        merge.filter(|merge| merge.status == MergeStatus::Proposed)
+    }
+
+    /// Returns all entries whose pull requests are open.
+    pub fn proposed(&self) -> impl Iterator<Item = &MergeQueueEntry> {
+        let tasks = self.index.in_flight.iter().filter_map(|id| self.task(*id));
+        tasks.filter_map(|task| self.proposed_of(task))
     }
 
     /// Returns a question.

@@ -411,6 +411,9 @@ impl Board {
         match event {
             SystemEvent::Started { instance } => self.fold_service_started(instance, at),
             SystemEvent::Configured { settings } => {
+                for name in self.concerned_by(settings) {
+                    self.change_process(name, |process| process.needs_restart = true);
+                }
                 self.globals_mut().settings = (**settings).clone();
             }
             SystemEvent::HatchArmed { source, by_person } => {
@@ -538,6 +541,7 @@ impl Board {
                 if process.status.is_live() || ended_with_it {
                     process.status = ProcessStatus::Idle;
                 }
+                process.needs_restart = false;
                 process.restart_at = None;
                 process.stop_until = None;
                 process.restarts = 0;

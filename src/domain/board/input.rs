@@ -12,7 +12,7 @@ use super::{
         AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId,
         SessionId, TaskId,
     },
-    judge::{MergeOutcome, Verdict},
+    judge::{MergeOutcome, ProposalFate, Verdict},
     process::ProcessExit,
     run::RunOutcome,
     session_input::{SessionEffect, SessionInput},
@@ -175,6 +175,13 @@ pub enum Input {
         fence: Fence,
         /// How it went.
         outcome: MergeOutcome,
+    },
+    /// Somebody looked at the pull request of an attempt.
+    SettleProposal {
+        /// Which entry.
+        merge: MergeId,
+        /// What became of it.
+        fate: ProposalFate,
     },
     /// The checkout of a branch may be clean now: try what waits for it.
     RetryMerges {

@@ -10,6 +10,7 @@
 
 mod area;
 mod budget;
+mod code_repository;
 mod create;
 mod dispatch;
 mod entities;
@@ -30,6 +31,7 @@ mod session_decide;
 mod session_input;
 mod session_request;
 mod session_why;
+mod setting_keys;
 mod settings;
 mod state;
 mod supervise;
@@ -47,6 +49,7 @@ use std::{
 
 pub use area::{overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
+pub use code_repository::{Repository, check_address};
 pub use dispatch::DispatchBlocker;
 pub use event::{
     EVENT_VERSION, Event, EventKind, JudgeEvent, ProcessEvent, RequeueCause, RunEvent, SystemEvent,
@@ -60,7 +63,9 @@ pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
     executing,
 };
-pub use judge::{Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, Verdict};
+pub use judge::{
+    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
+};
 pub use process::{
     Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
     ProcessStatus, QuotaPause,
@@ -72,7 +77,8 @@ pub use session::{
 };
 pub use session_input::{SessionEffect, SessionInput};
 pub use session_request::SessionRequest;
-pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
+pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
+pub use settings::{BoardSettings, RepoMode};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -207,6 +213,9 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
+            Input::SettleProposal { merge, fate } => {
+                return self.settle_proposal(draft, *merge, fate);
+            }
             Input::RetryMerges { by } => self.retry_merges(draft, by),
             Input::Session(input) => return self.decide_session(draft, input),
             Input::StartProcess { .. }
@@ -259,6 +268,7 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
             | Input::Session(_)
             | Input::StartProcess { .. }
@@ -333,6 +343,7 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. }
+            | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
             | Input::Session(_) => Ok(()),
         }

@@ -179,6 +179,19 @@ impl Board {
             )));
         }
         let process = self.process(name);
+        if process.is_none() && !self.settings().expected().contains(&name) && name.role().is_some()
+        {
+            let role = name.role().unwrap_or_default();
+            return Err(Refusal::new(
+                RefusalCode::NotFound,
+                format!(
+                    "{name} was never started, and {}_COUNT is {}",
+                    role.as_str().to_uppercase(),
+                    self.settings().count(role)
+                ),
+                "`tos proc list`",
+            ));
+        }
         if process.is_some_and(|process| process.stop_requested && !process.status.is_live()) {
             draft.answer(Answer::Already {
                 detail: format!("{name} is stopped already"),

@@ -281,6 +281,8 @@ pub enum Resolver {
     Person,
     /// Whoever writes the link.
     Linker,
+    /// Whoever merges or closes its pull request.
+    CodeHost,
     /// Nobody has to: it is over.
     Nobody,
 }

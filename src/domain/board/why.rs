@@ -251,6 +251,19 @@ impl Board {
     }
 
     fn no_agent_words(&self, role: Role, busy: usize, offline: usize) -> WhySentence {
+        if self.settings().count(role) == 0 && busy + offline == 0 {
+            let name = role.as_str();
+            return WhySentence {
+                remedy: format!(
+                    "write another {}_COUNT, or `tos proc start {name}-1`",
+                    name.to_uppercase()
+                ),
+                ..say(
+                    format!("there is no {name}: {}_COUNT is 0", name.to_uppercase()),
+                    Resolver::Person,
+                )
+            };
+        }
         let text = format!(
             "no {} is idle: {busy} busy, {offline} offline",
             role.as_str()
@@ -351,6 +364,15 @@ impl Board {
     }
 
     fn why_awaiting(&self, task: &Task) -> WhySentence {
+        if let Some(merge) = task.merge.and_then(|id| self.merge(id))
+            && let Some(pull_request) = &merge.pull_request
+            && merge.status == MergeStatus::Proposed
+        {
+            return WhySentence {
+                remedy: format!("merge or close {}", pull_request.url),
+                ..say(format!("approved; {}", merge.detail), Resolver::CodeHost)
+            };
+        }
         if let Some(merge) = task
             .merge
             .and_then(|id| self.merge(id))
@@ -382,6 +404,7 @@ impl Board {
                 | MergeStatus::Processing
                 | MergeStatus::Merged
                 | MergeStatus::Failed
+                | MergeStatus::Proposed
                 | MergeStatus::Cancelled => {
                     say("approved; being merged".to_owned(), Resolver::MergeQueue)
                 }
@@ -483,7 +506,10 @@ impl Board {
         }
         let at = self.wait_end(task);
         let due = at.is_some_and(|at| at <= now);
-        let auto = !matches!(task.resolver, Resolver::Person | Resolver::Linker);
+        let auto = !matches!(
+            task.resolver,
+            Resolver::Person | Resolver::Linker | Resolver::CodeHost
+        );
         let most = task.failure.map(|failure| {
             u32::try_from(self.settings().failed_max_retries)
                 .unwrap_or(u32::MAX)

@@ -19,10 +19,13 @@ use crate::{
         http::options::SecretMaker,
     },
     ports::{
+        agent_runners::AgentRunners,
         board::BoardAccess,
-        board_store::BoardStore,
+        board_store::{BoardStore, BoardUpkeep},
         branch_merges::BranchMerges,
+        containers::Containers,
         drill_site::DrillSites,
+        github::GitHub,
         ledger::Ledger,
         notifier::{Notifications, Notifier},
         process_logs::ProcessLogs,
@@ -140,6 +143,12 @@ pub struct BoardServices {
     pub merges: Arc<dyn BranchMerges>,
     /// The logs of processes.
     pub logs: Arc<dyn ProcessLogs>,
+    /// GitHub.
+    pub github: Arc<dyn GitHub>,
+    /// Looks after the board's store.
+    pub upkeep: Arc<dyn BoardUpkeep>,
+    /// Makes containers, given what prepares homes and logins.
+    pub containers: Box<dyn FnOnce(Arc<dyn AgentRunners>) -> Arc<dyn Containers>>,
     /// A fresh secret for callers.
     pub token: String,
     /// Makes secrets for the page: codes and sessions.

@@ -5,11 +5,13 @@
 //! reports carries the number of its lease.
 
 mod engine;
+mod github;
 mod judge;
 mod planner;
 mod session;
 mod supervisor;
 mod threads;
+mod wakes;
 mod watched_worktrees;
 mod worker;
 
@@ -17,7 +19,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
-    ports::{branch_merges::BranchMerges, process_logs::ProcessLogs},
+    ports::{
+        board_store::BoardUpkeep, branch_merges::BranchMerges, containers::Containers,
+        github::GitHub, process_logs::ProcessLogs,
+    },
     services::tasks::SessionPorts,
 };
 
@@ -45,6 +50,12 @@ pub struct ServiceContext {
     pub logs: Arc<dyn ProcessLogs>,
     /// Keeps the summary of a run whose session is over.
     pub keep_summary: Arc<dyn Fn(&str) + Send + Sync>,
+    /// GitHub, where the settings name a repository there.
+    pub github: Arc<dyn GitHub>,
+    /// Looks after the board's store.
+    pub upkeep: Arc<dyn BoardUpkeep>,
+    /// Containers, where the settings want them.
+    pub containers: Arc<dyn Containers>,
 }
 
 impl std::fmt::Debug for ServiceContext {

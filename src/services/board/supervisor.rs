@@ -12,19 +12,15 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError, judge, planner, session,
+    BoardHandle, ServiceContext, SubmitError, github, judge, planner, session,
     threads::{BEAT, on_thread},
+    wakes::{asked, wake_loop},
     worker,
 };
 use crate::domain::board::{
     Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
     ProcessName, RunId, RunOutcome, TaskId, Verdict,
 };
-
-/// How long a loop rests after a step that did not work.
-const REST: Duration = Duration::from_secs(1);
-/// The longest sleep of a loop.
-const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Something for an agent to do.
 enum Work {
@@ -71,6 +67,8 @@ pub async fn run(
         .submit(Input::ServiceStarted { instance })
         .await?;
     let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Part::Supervisor));
+    let context = Arc::clone(&shared.context);
+    let follower = tokio::spawn(github::run(shared.handle.clone(), context));
     loop {
         tokio::select! {
             effect = effects.recv() => match effect {
@@ -85,6 +83,7 @@ pub async fn run(
         }
     }
     supervisor.abort();
+    follower.abort();
     shared.end(started, stop, drain).await;
     Ok(())
 }
@@ -229,10 +228,11 @@ impl Shared {
             }
             (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
             (ProcessName::Planner, _) => return self.plan(plan, generation).await,
+            (ProcessName::DbUp | ProcessName::DbPush, _) => return self.look_after(name).await,
             _ => {
                 return ProcessExit {
                     ok: true,
-                    detail: format!("{name} is done"),
+                    detail: "nothing new is written from here on".to_owned(),
                 };
             }
         }
@@ -275,6 +275,22 @@ impl Shared {
                 ok: false,
                 detail: error.to_string(),
             },
+        }
+    }
+
+    /// Looks whether the database is intact, or copies it.
+    async fn look_after(&self, name: ProcessName) -> ProcessExit {
+        let upkeep = Arc::clone(&self.context.upkeep);
+        let stamp = format!("{:015}", self.handle.now());
+        let work = move || match name {
+            ProcessName::DbPush => upkeep.push(&stamp),
+            _ => upkeep.check(),
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.unwrap_or_else(|error| Err(error.to_string()));
+        ProcessExit {
+            ok: done.is_ok(),
+            detail: done.unwrap_or_else(|why| why),
         }
     }
 
@@ -322,7 +338,21 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let done = on_thread(worker::work(context, agent, run, task, branch, halted));
+                let inside = board.settings().in_containers.then(|| {
+                    let settings = board.settings();
+                    (
+                        settings.container_image.clone(),
+                        settings.container_network.clone(),
+                    )
+                });
+                let order = worker::Order {
+                    agent,
+                    run,
+                    task,
+                    branch,
+                    inside,
+                };
+                let done = on_thread(worker::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, ..) => {
@@ -430,6 +460,10 @@ impl Shared {
                     .await;
             }
         };
+        let proposed = github::propose(&self.handle, &context, &entry, &branch).await;
+        if let Some(outcome) = proposed {
+            return self.published(merge, fence, outcome).await;
+        }
         let moved = tokio::task::spawn_blocking(move || {
             context.merges.publish(&branch, &entry.base, &entry.commit)
         });
@@ -463,13 +497,15 @@ impl Shared {
     async fn link(self, id: TaskId) {
         let board = self.handle.snapshot();
         let Some(task) = board.task(id) else { return };
-        let file = task.spec.link.split('#').next().unwrap_or_default();
-        let ok = self.context.tools.worktrees.holds(file);
-        let detail = if ok {
-            task.spec.link.clone()
-        } else {
-            format!("there is no {file}")
-        };
+        let linked = github::is_linked(&self.handle, &self.context, task).await;
+        let (ok, detail) = linked.unwrap_or_else(|| {
+            let file = task.spec.link.split('#').next().unwrap_or_default();
+            if self.context.tools.worktrees.holds(file) {
+                (true, task.spec.link.clone())
+            } else {
+                (false, format!("there is no {file}"))
+            }
+        });
         drop(
             self.handle
                 .submit(Input::LinkTask {
@@ -533,40 +569,5 @@ fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work
     if let Some(process) = started.get(&agent) {
         // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
         drop(process.work.send(work));
-    }
-}
-
-/// Completes when a stop is asked for.
-async fn asked(stopped: &mut watch::Receiver<u8>) {
-    while *stopped.borrow() == 0 {
-        if stopped.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Lets a part do what is due, as soon as it is due.
-async fn wake_loop(handle: BoardHandle, part: Part) {
-    let mut changes = handle.changes();
-    loop {
-        let due = changes.borrow_and_update().next_wake_of(part);
-        let now = handle.now();
-        if due.is_some_and(|at| at <= now) {
-            let before = handle.snapshot().globals().events;
-            let told = handle.submit(Input::Wake { part }).await;
-            if matches!(told, Err(SubmitError::Ending)) {
-                return;
-            }
-            // A sign of life that is not in the snapshot yet, or a disk that is full: no reason to spin.
-            if told.is_err() || handle.snapshot().globals().events == before {
-                tokio::time::sleep(REST).await;
-            }
-            continue;
-        }
-        let wait = due.map_or(LONGEST, |at| Duration::from_millis(at - now).min(LONGEST));
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(wait) => {}
-        }
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 /// How often an agent shows that it is alive, and renews its lease.
 pub(super) const BEAT: Duration = Duration::from_secs(15);
+
 /// Runs a future on a thread of its own.
 pub(super) fn on_thread<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,

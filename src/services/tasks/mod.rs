@@ -121,6 +121,11 @@ pub trait SessionObserver: Sync {
     /// Tells one line.
     fn line(&self, text: &str);
 
+    /// Returns what is said of a task whose work passed its own tests: where somebody else decides, that is not the end.
+    fn passed_words(&self) -> &'static str {
+        "passed"
+    }
+
     /// Tells what the task at work waits for, and until when; no words = it works again.
     fn waits(&self, until: Option<Timestamp>, detail: &str) {
         let _ = (until, detail);
@@ -248,7 +253,10 @@ pub async fn run_in_order(
         &list.title,
         "tos night list".to_owned(),
     );
-    let ended = session.drive(order).await;
+    let mut ended = session.drive(order).await;
+    if let (Ok(_), Err(error)) = (&ended, tools.worktrees.finish(&terms.session)) {
+        ended = Err(error.into());
+    }
     if let Err(error) = &ended {
         session.event("error", json!({ "error": error.to_string() }));
     }
@@ -335,7 +343,7 @@ impl SessionState<'_> {
         self.beat(&task.id);
         let good = verdict == TaskVerdict::Accepted;
         let word = match end.outcome {
-            TaskOutcome::Success => "passed",
+            TaskOutcome::Success => self.watcher.passed_words(),
             TaskOutcome::Blocked => "blocked",
             TaskOutcome::Failed | TaskOutcome::Skipped | TaskOutcome::NotRun => "failed",
         };

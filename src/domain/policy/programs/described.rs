@@ -119,6 +119,9 @@ impl Machine<'_, '_> {
         let is_tool = ["gradlew", "mvnw", "configure"].contains(&name);
         if (!own || is_tool) && !is_in(VIEWERS, name) {
             self.foreign_files(name, args);
+            self.told_by_name(name, args);
+        } else if own {
+            self.task_names(name, args);
         }
         self.runs_project();
     }
@@ -198,8 +201,17 @@ impl Machine<'_, '_> {
 
     /// Looks at code for a program of the project that runs what it is told, and at settings that make it act elsewhere.
     pub(super) fn told_code(&mut self, name: &str, args: &[String]) {
-        const TALKS: [&str; 5] = ["shell", "tinker", "runner", "eval", "console"];
-        const INPUT: [&str; 6] = [
+        const TALKS: [&str; 7] = [
+            "shell",
+            "tinker",
+            "runner",
+            "eval",
+            "console",
+            "dbshell",
+            "dbconsole",
+        ];
+        const INPUT: [&str; 7] = [
+            "c",
             "shell",
             "shell_plus",
             "tinker",

@@ -1,6 +1,6 @@
 //! `tos board`, `tos why`, `tos merge`: the tasks of the service.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -17,6 +17,10 @@ use crate::{
         report::Printer,
     },
 };
+
+/// How often, and how many times, the outcome of merges is looked at.
+const MERGE_LOOK: Duration = Duration::from_millis(100);
+const MERGE_LOOKS: usize = 300;
 
 /// Options of `tos board`.
 #[derive(Debug, Args)]
@@ -169,6 +173,7 @@ pub fn main(
         }
         Verb::List { status } => {
             let answer = all_tasks(status.as_deref(), &ask)?;
+            tell_hold(&ask("GET", "/system/hold", Value::Null)?, services, printer);
             list(&answer, printer);
         }
         Verb::Show { task } => {
@@ -286,7 +291,34 @@ fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, CliError> {
     }
 }
 
+/// Says that nothing new is started, which no line of a task would.
+fn tell_hold(hold: &Value, services: &dyn ServiceFactory, printer: &Printer) {
+    if hold["held"] != true {
+        return;
+    }
+    let word = |name: &str| hold[name].as_str().unwrap_or_default();
+    let left = left_until(word("until"), services);
+    let until = left.map_or_else(String::new, |left| format!(", for {left} more"));
+    printer.note(&format!(
+        "nothing new is started{until}: {} ({}); `tos board resume` starts new things again",
+        word("detail"),
+        word("by")
+    ));
+}
+
+/// Returns how long it is until a moment, in words.
+fn left_until(at: &str, services: &dyn ServiceFactory) -> Option<String> {
+    let at = chrono::DateTime::parse_from_rfc3339(at).ok()?;
+    let left = (at - services.clock().now()).num_milliseconds().max(0);
+    Some(duration_words(
+        u64::try_from(left).unwrap_or_default().div_ceil(1000),
+    ))
+}
+
 fn list(answer: &Value, printer: &Printer) {
+    if answer["tasks"].as_array().is_none_or(Vec::is_empty) {
+        printer.note("no tasks; `tos board add \"what to do\"` makes one");
+    }
     for task in answer["tasks"].as_array().into_iter().flatten() {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut status = word(&task["status"]);
@@ -324,22 +356,17 @@ fn cleanup(
         ));
     }
     let client = ServiceClient::find(global, services)?;
-    let backup = services.write_secret(
-        global,
-        "board-before-cleanup.jsonl",
-        &services.export_board(global)?,
-    )?;
     let answer = client.ask(
         "POST",
         "/system/cleanup",
         &json!({ "stopFirst": stop_first }),
     )?;
     printer.line(&format!(
-        "removed {} tasks, {} runs, {} judgements; the backup is {}",
+        "removed {} tasks, {} runs, {} judgements; their events are in {}",
         answer["tasks"],
         answer["runs"],
         answer["judgements"],
-        backup.display()
+        answer["archive"].as_str().unwrap_or_default()
     ));
     if stop_first {
         printer.line("everything was stopped and stays so; `tos proc start-all` starts it again");
@@ -387,7 +414,6 @@ pub fn why_main(
         &format!("/tasks/{}", in_path(&args.task)),
         &Value::Null,
     )?;
-    let now = services.clock().now();
     let task = &answer["task"];
     printer.line(&format!(
         "task-{} is {}",
@@ -396,12 +422,7 @@ pub fn why_main(
     ));
     for sentence in answer["why"].as_array().into_iter().flatten() {
         let word = |name: &str| sentence[name].as_str().unwrap_or_default();
-        let at = chrono::DateTime::parse_from_rfc3339(word("at"))
-            .ok()
-            .map(|at| {
-                let left = u64::try_from((at - now).num_milliseconds().max(0)).unwrap_or_default();
-                format!(", in {}", duration_words(left.div_ceil(1000)))
-            });
+        let at = left_until(word("at"), services).map(|left| format!(", in {left}"));
         printer.line(&format!(
             "  {} [{}{}]",
             word("text"),
@@ -423,13 +444,77 @@ pub fn merge_main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
+    let waiting = in_queue(&client)?;
     let answer = client.ask("POST", "/system/merges/retry", &Value::Null)?;
-    told(
-        &answer,
-        "the waiting merges are tried now; `tos board list` shows what came of it",
-        printer,
-    );
-    Ok(CliExit::Success)
+    if waiting.is_empty() {
+        told(&answer, "no merge waits", printer);
+        return Ok(CliExit::Success);
+    }
+    let process = services.self_process();
+    let mut outcomes = Vec::new();
+    for _ in 0..MERGE_LOOKS {
+        outcomes = waiting
+            .iter()
+            .map(|id| outcome(&client, *id))
+            .collect::<Result<Vec<_>, _>>()?;
+        if outcomes.iter().all(|outcome| outcome.is_over) {
+            break;
+        }
+        process.sleep(MERGE_LOOK);
+    }
+    for outcome in &outcomes {
+        printer.line(&format!("task-{}: {}", outcome.task, outcome.words));
+    }
+    printer.document(&json!({
+        "tasks": outcomes.iter().map(|one| json!({
+            "id": one.task, "merged": one.is_merged, "detail": one.words,
+        })).collect::<Vec<_>>(),
+    }));
+    let all = outcomes.iter().all(|outcome| outcome.is_merged);
+    Ok(if all {
+        CliExit::Success
+    } else {
+        CliExit::NotDone
+    })
+}
+
+/// What became of a merge.
+struct MergeNews {
+    task: u64,
+    words: String,
+    is_over: bool,
+    is_merged: bool,
+}
+
+/// Returns the tasks that are approved and not merged here yet.
+fn in_queue(client: &ServiceClient) -> Result<Vec<u64>, CliError> {
+    let ask = |method: &str, path: &str, body: Value| client.ask(method, path, &body);
+    let all = all_tasks(Some("blocked"), &ask)?;
+    let tasks = all["tasks"].as_array().into_iter().flatten();
+    let queued = tasks.filter(|task| task["resolver"] == "merge-queue");
+    Ok(queued.filter_map(|task| task["id"].as_u64()).collect())
+}
+
+fn outcome(client: &ServiceClient, task: u64) -> Result<MergeNews, CliError> {
+    let answer = client.ask("GET", &format!("/tasks/{task}"), &Value::Null)?;
+    let task_view = &answer["task"];
+    let detail = task_view["detail"].as_str().unwrap_or_default();
+    let is_merged = task_view["status"] == "done";
+    let is_tried = task_view["resolver"] != "merge-queue"
+        || !detail.contains("tried again for") && !detail.starts_with("approved;");
+    Ok(MergeNews {
+        task,
+        words: if is_merged {
+            format!(
+                "merged as {}",
+                task_view["mergedCommit"].as_str().unwrap_or_default()
+            )
+        } else {
+            detail.to_owned()
+        },
+        is_over: is_merged || is_tried,
+        is_merged,
+    })
 }
 
 /// Options of `tos open`.

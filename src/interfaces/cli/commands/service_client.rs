@@ -8,10 +8,9 @@ use std::{
 
 use serde_json::Value;
 
+use super::serve_args::ADDRESS;
 use crate::interfaces::cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory};
 
-/// The file in which callers find address and token, below the state folder.
-pub(super) const ADDRESS: &str = "serve.json";
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 

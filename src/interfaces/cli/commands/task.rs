@@ -352,11 +352,12 @@ fn conditions(
         .take_while(char::is_ascii_digit)
         .collect();
     let text = format!(
-        "{}|{}|{backend}|{}|{major}|{:?}",
+        "{}|{}|{backend}|{}|{major}|{}",
         gate_services.here.gates,
         gate_services.here.policy,
         list.agent.program(),
-        list.limits
+        // As lists write it, whatever the fields are called here.
+        serde_json::json!(list.limits)
     );
     sha256(text.as_bytes()).chars().take(16).collect()
 }
