@@ -762,7 +762,8 @@ impl World {
         };
         match dice {
             0..72 => {
-                let commit = format!("m{fence}");
+                // An effect that is performed twice makes two commits, maybe on two bases.
+                let commit = format!("m{fence}.{}", self.sent);
                 self.made.insert(commit.clone(), base.clone());
                 Verdict::Approve {
                     base,
