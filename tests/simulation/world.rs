@@ -89,6 +89,8 @@ pub(crate) struct World {
     history: BTreeSet<String>,
     made: BTreeMap<String, String>,
     record: Record,
+    /// When each part has something to do; `None` = the board changed since it was asked.
+    due: Option<[Option<u64>; 3]>,
     faults: bool,
     pub(crate) merged: u64,
     refused: u64,
@@ -116,6 +118,7 @@ impl World {
             history: BTreeSet::from(["b0".to_owned()]),
             made: BTreeMap::new(),
             record: Record::default(),
+            due: None,
             faults: true,
             merged: 0,
             refused: 0,
@@ -179,8 +182,10 @@ impl World {
 
     fn step(&mut self) -> Step {
         let wake = self
-            .board
-            .next_wake()
+            .due()
+            .into_iter()
+            .flatten()
+            .min()
             .unwrap_or(u64::MAX)
             .saturating_add_signed(-self.skew);
         let next = self.pending.keys().next().map_or(u64::MAX, |(at, _)| *at);
@@ -196,14 +201,23 @@ impl World {
         self.wake()
     }
 
+    /// Asking is most of what a world costs, and the answer only changes with the board.
+    fn due(&mut self) -> [Option<u64>; 3] {
+        let board = &self.board;
+        *self
+            .due
+            .get_or_insert_with(|| Part::ALL.map(|part| board.next_wake_of(part)))
+    }
+
     /// Lets every part do what is due.
     fn wake(&mut self) -> Step {
         for _ in 0..10_000 {
             let wall = self.wall().max(self.board.now());
-            let due = Part::ALL
-                .into_iter()
-                .find(|part| self.board.next_wake_of(*part).is_some_and(|at| at <= wall));
-            let Some(part) = due else { return Ok(()) };
+            let due = Part::ALL.into_iter().zip(self.due());
+            let mut due = due.filter(|(_, at)| at.is_some_and(|at| at <= wall));
+            let Some((part, _)) = due.next() else {
+                return Ok(());
+            };
             let before = self.board.globals().events;
             self.submit(Input::Wake { part })?;
             if self.board.globals().events == before && self.bug.is_none() {
@@ -252,6 +266,7 @@ impl World {
                     return Err(format!("{task} is done, and {commit} is not on the branch"));
                 }
             }
+            self.due = None;
             self.board.apply(&event);
             self.log.push(event);
         }
@@ -301,6 +316,7 @@ impl World {
             return Err(format!("{key:?} is not what its events say"));
         }
         self.board = folded;
+        self.due = None;
         self.now += self.chance.below(20 * SECOND);
         self.start_service()
     }
@@ -322,6 +338,7 @@ impl World {
                 if self.up.get(&name) == Some(&generation) {
                     let wall = self.wall();
                     self.board.note_alive(name, wall);
+                    self.due = None;
                     let hangs = self.faults && self.chance.below(2000) == 0;
                     if !hangs {
                         self.send(20 * SECOND, Message::Alive(name, generation));

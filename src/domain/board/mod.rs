@@ -18,6 +18,7 @@ mod event;
 mod event_name;
 mod fold;
 mod fold_count;
+mod fold_index;
 mod fold_work;
 mod ids;
 mod input;
@@ -33,6 +34,7 @@ mod session_request;
 mod session_why;
 mod setting_keys;
 mod settings;
+mod shared_map;
 mod state;
 mod supervise;
 mod sweep;
@@ -79,6 +81,7 @@ pub use session_input::{SessionEffect, SessionInput};
 pub use session_request::SessionRequest;
 pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
 pub use settings::{BoardSettings, RepoMode};
+pub use shared_map::{Iter, SharedMap, SharedSet};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -90,17 +93,17 @@ pub use why::{Countdown, Why, WhySentence};
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     globals: Arc<Globals>,
-    tasks: BTreeMap<TaskId, Arc<Task>>,
-    runs: BTreeMap<RunId, Arc<Run>>,
+    tasks: SharedMap<TaskId, Arc<Task>>,
+    runs: SharedMap<RunId, Arc<Run>>,
     agents: BTreeMap<AgentId, Agent>,
     processes: BTreeMap<ProcessName, Arc<Process>>,
-    judgements: BTreeMap<JudgementId, Arc<Judgement>>,
-    merges: BTreeMap<MergeId, Arc<MergeQueueEntry>>,
-    approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    judgements: SharedMap<JudgementId, Arc<Judgement>>,
+    merges: SharedMap<MergeId, Arc<MergeQueueEntry>>,
+    approvals: SharedMap<ApprovalId, Arc<Approval>>,
     pauses: BTreeMap<String, QuotaPause>,
-    cycles: BTreeMap<u64, Cycle>,
-    plans: BTreeMap<PlanId, Arc<Plan>>,
-    sessions: BTreeMap<SessionId, Arc<Session>>,
+    cycles: SharedMap<u64, Cycle>,
+    plans: SharedMap<PlanId, Arc<Plan>>,
+    sessions: SharedMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -112,15 +115,15 @@ pub struct Board {
 /// Sets that follow from the maps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Index {
-    queued: BTreeSet<TaskId>,
-    in_flight: BTreeSet<TaskId>,
+    queued: SharedSet<TaskId>,
+    in_flight: SharedSet<TaskId>,
     /// Failed and blocked.
-    waiting: BTreeSet<TaskId>,
-    keys: BTreeMap<String, TaskId>,
-    live_runs: BTreeSet<RunId>,
-    live_judgements: BTreeSet<JudgementId>,
-    open_merges: BTreeSet<MergeId>,
-    open_approvals: BTreeSet<ApprovalId>,
+    waiting: SharedSet<TaskId>,
+    keys: SharedMap<String, TaskId>,
+    live_runs: SharedSet<RunId>,
+    live_judgements: SharedSet<JudgementId>,
+    open_merges: SharedSet<MergeId>,
+    open_approvals: SharedSet<ApprovalId>,
     counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
 }
 

@@ -8,6 +8,7 @@ mod engine;
 mod github;
 mod judge;
 mod planner;
+mod publish;
 mod session;
 mod supervisor;
 mod threads;

@@ -18,8 +18,8 @@ use super::{
     worker,
 };
 use crate::domain::board::{
-    Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
-    ProcessName, RunId, RunOutcome, TaskId, Verdict,
+    Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName, RunId,
+    RunOutcome, TaskId, Verdict,
 };
 
 /// Something for an agent to do.
@@ -39,9 +39,9 @@ type Busy = Arc<Mutex<BTreeMap<Fence, watch::Sender<u8>>>>;
 
 /// What all processes share.
 #[derive(Clone)]
-struct Shared {
-    handle: BoardHandle,
-    context: Arc<ServiceContext>,
+pub(super) struct Shared {
+    pub(super) handle: BoardHandle,
+    pub(super) context: Arc<ServiceContext>,
     busy: Busy,
     sessions: session::Sessions,
 }
@@ -440,81 +440,6 @@ impl Shared {
         if let Err(error) = told {
             tracing::warn!("what came of {fence} does not count: {error}");
         }
-    }
-
-    async fn publish(self, merge: MergeId, fence: Fence) {
-        let board = self.handle.snapshot();
-        let Some(entry) = board.merge(merge).cloned() else {
-            return;
-        };
-        let context = Arc::clone(&self.context);
-        let branch = match context.branch(&entry.branch) {
-            Ok(branch) => branch,
-            Err(detail) => {
-                return self
-                    .published(
-                        merge,
-                        fence,
-                        crate::domain::board::MergeOutcome::Failed { detail },
-                    )
-                    .await;
-            }
-        };
-        let proposed = github::propose(&self.handle, &context, &entry, &branch).await;
-        if let Some(outcome) = proposed {
-            return self.published(merge, fence, outcome).await;
-        }
-        let moved = tokio::task::spawn_blocking(move || {
-            context.merges.publish(&branch, &entry.base, &entry.commit)
-        });
-        if let Ok(outcome) = moved.await {
-            self.published(merge, fence, outcome).await;
-        }
-    }
-
-    async fn published(
-        &self,
-        merge: MergeId,
-        fence: Fence,
-        outcome: crate::domain::board::MergeOutcome,
-    ) {
-        self.context
-            .logs
-            .line("merges", &format!("{merge}: {outcome:?}"));
-        if let Err(error) = self
-            .handle
-            .submit(Input::FinishMerge {
-                merge,
-                fence,
-                outcome,
-            })
-            .await
-        {
-            tracing::warn!("{error}");
-        }
-    }
-
-    async fn link(self, id: TaskId) {
-        let board = self.handle.snapshot();
-        let Some(task) = board.task(id) else { return };
-        let linked = github::is_linked(&self.handle, &self.context, task).await;
-        let (ok, detail) = linked.unwrap_or_else(|| {
-            let file = task.spec.link.split('#').next().unwrap_or_default();
-            if self.context.tools.worktrees.holds(file) {
-                (true, task.spec.link.clone())
-            } else {
-                (false, format!("there is no {file}"))
-            }
-        });
-        drop(
-            self.handle
-                .submit(Input::LinkTask {
-                    task: id,
-                    ok,
-                    detail,
-                })
-                .await,
-        );
     }
 
     /// Lets everything end: politely, then at once.

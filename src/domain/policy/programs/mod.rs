@@ -265,6 +265,7 @@ impl Machine<'_, '_> {
                     self.reading.opaque("an expression of nix");
                 }
                 self.wrapper_files(name, args);
+                self.files_of_wrapper(name, args);
                 self.wrapper(name, spec, args, stdin)
             }
             ProgramFamily::Privilege(spec) => {

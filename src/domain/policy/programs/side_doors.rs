@@ -27,6 +27,9 @@ W | cpio bsdcpio | -D --directory
 W | uglifyjs terser csso cleancss | -o --output
 L | helm | --post-renderer --values-script
 L | git | --template
+X | git | --unsafe-paths
+L | tmux | -f
+L | screen | -c
 X | kustomize | --enable-exec --enable-alpha-plugins --enable-star
 X | gs gsnd ghostscript | -c -dNOSAFER -dDELAYSAFER
 N | docker podman nerdctl buildah | --push

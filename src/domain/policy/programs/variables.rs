@@ -5,6 +5,7 @@ use crate::domain::policy::{
     programs::{arguments::words_of, leads_here},
     resolved_path::ResolvedPath,
     shell::Machine,
+    windows,
 };
 
 /// Variables that steer a program whatever their value is.
@@ -171,6 +172,23 @@ impl Machine<'_, '_> {
 
     /// Returns whether every folder of `PATH` is one that programs usually come from.
     fn are_program_folders(&self, value: &str) -> bool {
+        if value.contains(['\\', ';']) {
+            return value.split(';').all(|folder| {
+                let lower = folder.to_ascii_lowercase();
+                let system = [
+                    ":\\windows",
+                    ":\\program files",
+                    ":\\programdata\\chocolatey",
+                ];
+                let own = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
+                folder.is_empty()
+                    || is_inherited(folder)
+                    || system
+                        .iter()
+                        .any(|start| lower.get(1..).is_some_and(|rest| rest.starts_with(start)))
+                    || self.places(&windows::path(folder)).iter().all(own)
+            });
+        }
         value.split(':').all(|folder| {
             let system = [
                 "/usr",

@@ -40,6 +40,8 @@ pub struct WhyArgs {
 enum Verb {
     /// Make a task
     Add(AddArgs),
+    /// Change what is asked for; not while an agent works on it
+    Edit(EditArgs),
     /// List the tasks: where each is, and when something happens to it
     List {
         /// Only those with this status
@@ -135,9 +137,74 @@ struct AddArgs {
     /// A text that makes a second call find the first task
     #[arg(long, default_value = "")]
     key: String,
+    /// A file of the repository, or an issue of the configured one, that has to be there before it may start
+    #[arg(long, default_value = "")]
+    link: String,
     /// The command that tests it, in words
     #[arg(last = true)]
     test: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct EditArgs {
+    /// The task
+    task: String,
+    /// One line that says what is to be done
+    #[arg(long)]
+    title: Option<String>,
+    /// What the agent is asked to do
+    #[arg(long)]
+    goal: Option<String>,
+    /// What it may touch, as a pattern below the root, instead of what it was; may be repeated
+    #[arg(long = "path", value_name = "PATTERN")]
+    paths: Vec<String>,
+    /// A task that has to be merged first, instead of those it had; may be repeated
+    #[arg(long = "after", value_name = "TASK")]
+    after: Vec<u64>,
+    /// It has to wait for no other task
+    #[arg(long, conflicts_with = "after")]
+    after_none: bool,
+    /// The kind of change
+    #[arg(long)]
+    class: Option<String>,
+    /// Higher goes first
+    #[arg(long, allow_hyphen_values = true)]
+    priority: Option<i32>,
+    /// An agent of config/service.toml
+    #[arg(long)]
+    agent: Option<String>,
+    /// What has to be there before it may start; an empty one takes it away
+    #[arg(long)]
+    link: Option<String>,
+}
+
+impl EditArgs {
+    /// Returns what changes.
+    fn changes(&self) -> serde_json::Map<String, Value> {
+        let texts = [
+            ("title", &self.title),
+            ("goal", &self.goal),
+            ("class", &self.class),
+            ("agent", &self.agent),
+            ("link", &self.link),
+        ];
+        let mut changes = serde_json::Map::new();
+        for (name, text) in texts {
+            if let Some(text) = text {
+                changes.insert(name.to_owned(), json!(text));
+            }
+        }
+        if let Some(priority) = self.priority {
+            changes.insert("priority".to_owned(), json!(priority));
+        }
+        if !self.paths.is_empty() {
+            changes.insert("paths".to_owned(), json!(self.paths));
+        }
+        if !self.after.is_empty() || self.after_none {
+            changes.insert("dependencies".to_owned(), needs(&self.after));
+        }
+        changes
+    }
 }
 
 /// Asks the service: method, path, body.
@@ -170,6 +237,20 @@ pub fn main(
                 title.as_str().unwrap_or_default()
             ));
             printer.document(&answer);
+        }
+        Verb::Edit(edit) => {
+            let changes = edit.changes();
+            if changes.is_empty() {
+                return Err(CliError::usage(
+                    "nothing changes; name what does, such as `--goal`",
+                ));
+            }
+            let path = format!("/tasks/{}", in_path(&edit.task));
+            told(
+                &ask("PATCH", &path, Value::Object(changes))?,
+                "changed",
+                printer,
+            );
         }
         Verb::List { status } => {
             let answer = all_tasks(status.as_deref(), &ask)?;
@@ -254,11 +335,6 @@ fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> 
 }
 
 fn spec(add: &AddArgs, by: &str) -> Value {
-    let needs: Vec<Value> = add
-        .after
-        .iter()
-        .map(|task| json!({ "task": task }))
-        .collect();
     json!({
         "title": add.title,
         "goal": add.goal,
@@ -269,9 +345,14 @@ fn spec(add: &AddArgs, by: &str) -> Value {
         "agent": add.agent,
         "key": add.key,
         "testCommand": add.test,
-        "dependencies": needs,
+        "dependencies": needs(&add.after),
+        "link": add.link,
         "source": by,
     })
+}
+
+fn needs(tasks: &[u64]) -> Value {
+    tasks.iter().map(|task| json!({ "task": task })).collect()
 }
 
 /// Asks for page after page; the oldest task comes first.

@@ -5,6 +5,8 @@ pub(super) mod answer;
 pub(super) mod config;
 pub(super) mod events;
 pub(super) mod health;
+mod hold;
+mod limits;
 pub(super) mod logs;
 pub(super) mod people;
 pub(super) mod runs;
@@ -47,6 +49,7 @@ pub(super) fn router() -> (Router<Service>, Description) {
         .merge(operation())
         .split_for_parts();
     complete(&mut description);
+    limits::describe(&mut description);
     (router, description)
 }
 
@@ -95,8 +98,8 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(system::hatch))
         .routes(routes!(system::arm))
         .routes(routes!(system::disarm))
-        .routes(routes!(system::held, system::hold))
-        .routes(routes!(system::resume))
+        .routes(routes!(hold::held, hold::hold))
+        .routes(routes!(hold::resume))
         .routes(routes!(system::retry_merges))
         .routes(routes!(people::requirement, people::write_requirement))
         .routes(routes!(events::follow))
