@@ -13,8 +13,8 @@ use crate::domain::{
     tasks::{QueueAction, StopReason, TaskVerdict},
 };
 
-/// How many tasks a session may have.
-const MOST: usize = 10_000;
+/// How many tasks a session may have; it is written as a whole with each step.
+const MOST: usize = 1000;
 
 /// What a session does next.
 enum Step<'a> {
