@@ -62,13 +62,11 @@ impl AppContext {
     fn policy_digest(&self, global: &GlobalArgs) -> String {
         let text = self.settings(global).map_or_else(
             |_| "none".to_owned(),
-            |settings| format!("{:?}", settings.rules.policy),
+            |settings| settings.rules.policy.canonical_text(),
         );
         sha256(text.as_bytes()).chars().take(16).collect()
     }
 
-    /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
-    /// the usual ones.
     /// Returns what takes the events of sessions, exported too where somebody asked for that.
     fn journal(
         &self,
@@ -82,6 +80,8 @@ impl AppContext {
         })
     }
 
+    /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
+    /// the usual ones.
     fn wall_wishes(
         &self,
         global: &GlobalArgs,
@@ -147,6 +147,71 @@ impl AppContext {
     /// Returns the place of a file of the root's state.
     fn state_file(&self, global: &GlobalArgs, file: &str) -> PathBuf {
         files::canonical(&self.root(global)).join(".tos").join(file)
+    }
+
+    /// Lays out what guarded tasks need; without a lock, a service holds it.
+    fn desk(
+        &self,
+        global: &GlobalArgs,
+        lock: Option<Box<dyn Any>>,
+    ) -> Result<TaskServices, CliError> {
+        let root = files::canonical(&self.root(global));
+        let is_shared = lock.is_none();
+        let worktrees = git::GitWorktrees::open(&root);
+        let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
+        let task_folder = root.join(".tos/room");
+        files::write(&task_folder.join("tree/.git"), "a place for trying walls\n")?;
+        let program = std::env::current_exe();
+        let notification_queue = self
+            .collector(&root)?
+            .map(NotificationQueue::start)
+            .transpose();
+        let notification_queue = notification_queue
+            .map_err(|error| CliError::NotDone(format!("events cannot be carried: {error}")))?;
+        let clock = SystemClock::new();
+        let (limits, show) = self.wall_wishes(global)?;
+        let settings = self.settings(global)?;
+        let run = run_id(&clock);
+        let notifiers = self.notifiers_of(&root)?;
+        Ok(TaskServices {
+            tools: SessionPorts {
+                worktrees: Arc::new(worktrees),
+                runners: Arc::new(LocalAgentRunners::new(runners::Options {
+                    home: self.variable("HOME").map(PathBuf::from),
+                    environment: self.environment.clone(),
+                    redactor: self.redactor().clone(),
+                    program: program.map_err(|error| {
+                        CliError::NotDone(format!("tos cannot find itself: {error}"))
+                    })?,
+                    state: root.join(".tos"),
+                    limits,
+                    show,
+                })),
+                ledger: self.ledger(global)?,
+                notifications: self.queue(&root, &run, notifiers.clone())?,
+                notifiers,
+                clock: Arc::new(clock),
+                heartbeats: Arc::new(HeartbeatFiles::new(root.join(".tos/sessions"))),
+                journal: self.journal(
+                    global,
+                    EventFiles::new(
+                        root.join(".tos/events"),
+                        self.redactor().clone(),
+                        notification_queue.as_ref().map(NotificationQueue::wake_up),
+                    ),
+                )?,
+                machine: Arc::new(LocalMachine::new(root.clone())),
+                policy: Arc::new(settings.policy()?),
+                world: self.world(&settings, false),
+                is_shared,
+            },
+            task_folder,
+            version: isolation_probe::blocking_version,
+            ask: files::ask_line,
+            run,
+            notification_queue: Box::new(notification_queue),
+            lock: Box::new(lock),
+        })
     }
 }
 
@@ -222,62 +287,14 @@ impl TaskServiceFactory for AppContext {
 
     fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
         let root = files::canonical(&self.root(global));
-        let worktrees = git::GitWorktrees::open(&root);
-        let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
+        git::GitWorktrees::open(&root).map_err(|error| CliError::Setup(error.to_string()))?;
         let lock = StoreLock::acquire(&root.join(".tos/task.lock"), &self.command);
         let lock = lock.map_err(|held| CliError::NotDone(held.to_string()))?;
-        let task_folder = root.join(".tos/room");
-        files::write(&task_folder.join("tree/.git"), "a place for trying walls\n")?;
-        let program = std::env::current_exe();
-        let notification_queue = self
-            .collector(&root)?
-            .map(NotificationQueue::start)
-            .transpose();
-        let notification_queue = notification_queue
-            .map_err(|error| CliError::NotDone(format!("events cannot be carried: {error}")))?;
-        let clock = SystemClock::new();
-        let (limits, show) = self.wall_wishes(global)?;
-        let settings = self.settings(global)?;
-        let run = run_id(&clock);
-        let notifiers = self.notifiers_of(&root)?;
-        Ok(TaskServices {
-            tools: SessionPorts {
-                worktrees: Arc::new(worktrees),
-                runners: Arc::new(LocalAgentRunners::new(runners::Options {
-                    home: self.variable("HOME").map(PathBuf::from),
-                    environment: self.environment.clone(),
-                    redactor: self.redactor().clone(),
-                    program: program.map_err(|error| {
-                        CliError::NotDone(format!("tos cannot find itself: {error}"))
-                    })?,
-                    state: root.join(".tos"),
-                    limits,
-                    show,
-                })),
-                ledger: self.ledger(global)?,
-                notifications: self.queue(&root, &run, notifiers.clone())?,
-                notifiers,
-                clock: Arc::new(clock),
-                heartbeats: Arc::new(HeartbeatFiles::new(root.join(".tos/sessions"))),
-                journal: self.journal(
-                    global,
-                    EventFiles::new(
-                        root.join(".tos/events"),
-                        self.redactor().clone(),
-                        notification_queue.as_ref().map(NotificationQueue::wake_up),
-                    ),
-                )?,
-                machine: Arc::new(LocalMachine::new(root.clone())),
-                policy: Arc::new(settings.policy()?),
-                world: self.world(&settings, false),
-            },
-            task_folder,
-            version: isolation_probe::blocking_version,
-            ask: files::ask_line,
-            run,
-            notification_queue: Box::new(notification_queue),
-            lock: Box::new(lock),
-        })
+        self.desk(global, Some(Box::new(lock)))
+    }
+
+    fn task_desk_beside_service(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
+        self.desk(global, None)
     }
 
     fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError> {
