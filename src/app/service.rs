@@ -4,26 +4,27 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     adapters::{
-        board::{LogFiles, SqliteBoard},
+        board::{LogFiles, SqliteBoard, SqliteUpkeep},
         clock::SystemClock,
+        container::{self, LocalContainers},
         files, git,
+        github::{GitHubApi, TOKEN, TokenFile},
         job::store::StoreLock,
         nats::{NatsLogin, NatsMember},
         service_token, state_folder,
     },
-    app::{board_access::ServiceBoard, context::AppContext},
+    app::{
+        board_access::{DATABASE as FILE, ServiceBoard},
+        context::AppContext,
+        service_models,
+    },
+    config::service_models::ServiceModel,
     interfaces::cli::{
         args::GlobalArgs, cluster_args::ClusterArgs, exit::CliError, services::ServiceFactory as _,
         task_services::BoardServices,
     },
-    ports::{
-        board::BoardAccess, board_store::BoardStore, branch_merges::BranchMerges,
-        cluster::ClusterMember, process_logs::ProcessLogs,
-    },
+    ports::{board::BoardAccess, board_store::BoardStore, cluster::ClusterMember},
 };
-
-/// The database, from the root.
-const FILE: &str = ".tos/board.sqlite";
 
 fn told(error: crate::ports::board_store::Error) -> CliError {
     CliError::NotDone(error.0)
@@ -47,10 +48,28 @@ pub(super) fn board_services(
         token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
+    let token_file = TokenFile::new(state.join("github-token"), context.variable(TOKEN));
+    let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());
+    let container_options = {
+        let (root, redactor) = (root.clone(), redactor.clone());
+        let environment = context.environment.clone();
+        move |host| container::Options {
+            root,
+            environment,
+            redactor,
+            host,
+        }
+    };
+    let upkeep = SqliteUpkeep::new(root.join(FILE), state.join("board-copies"));
     let store = match store {
         Some(store) => store,
         None => Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?),
     };
+    let model = {
+        let (texts, redactor, root) = (environment.clone(), redactor.clone(), root.clone());
+        move |wanted: &ServiceModel| service_models::build(&texts, &redactor, &root, wanted)
+    };
+    let folder = state.clone();
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
         move |handle, gates, ledger, here| {
@@ -65,6 +84,7 @@ pub(super) fn board_services(
                 redactor,
                 environment,
                 root,
+                token: token_file,
             }) as Arc<dyn BoardAccess>
         }
     };
@@ -72,22 +92,18 @@ pub(super) fn board_services(
         store,
         merges: worktrees,
         logs,
+        github: Arc::new(github),
+        upkeep: Arc::new(upkeep),
+        containers: Box::new(move |host| Arc::new(LocalContainers::new(container_options(host)))),
         token,
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
+        model: Box::new(model),
+        redactor: context.redactor().clone(),
+        write_state: Arc::new(move |file, text| {
+            files::write(&folder.join(file), text).map_err(|error| error.to_string())
+        }),
     })
-}
-
-/// Opens what a worker for another machine needs.
-pub(super) fn worker_services(
-    context: &AppContext,
-    global: &GlobalArgs,
-) -> Result<(Arc<dyn BranchMerges>, Arc<dyn ProcessLogs>), CliError> {
-    let root = files::canonical(&context.root(global));
-    let worktrees = git::GitWorktrees::open(&root);
-    let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
-    let logs = LogFiles::new(root.join(".tos/board-logs"));
-    Ok((Arc::new(worktrees), Arc::new(logs)))
 }
 
 /// Connects to a cluster.
@@ -111,7 +127,9 @@ pub(super) fn cluster(
         None => folder_name(&root),
     };
     let member = NatsMember::connect(&login, &board, &root, &root.join(FILE));
-    Ok(Arc::new(member.map_err(|error| CliError::Setup(error.0))?))
+    Ok(Arc::new(
+        member.map_err(|error| CliError::Setup(error.0))?,
+    ))
 }
 
 /// Returns the name of the folder that a root is.
@@ -155,10 +173,20 @@ pub(super) fn export(root: &Path) -> Result<String, CliError> {
 
 /// Takes events into a root without a board.
 pub(super) fn import(root: &Path, file: &Path, command: &str) -> Result<u64, CliError> {
+    let place = file.display();
+    if !file.is_file() {
+        return Err(CliError::Setup(format!(
+            "there is no file {place}; `tos board export > FILE` writes one"
+        )));
+    }
     let _lock = locked(root, command)?;
     let text = files::read(file).and_then(|bytes| String::from_utf8(bytes).ok());
-    let text =
-        text.ok_or_else(|| CliError::Setup(format!("{} cannot be read as text", file.display())))?;
+    let text = text.ok_or_else(|| CliError::Setup(format!("{place} cannot be read as text")))?;
+    if text.trim().is_empty() {
+        return Err(CliError::Setup(format!(
+            "{place} is empty; a board has events"
+        )));
+    }
     SqliteBoard::open(&root.join(FILE))
         .map_err(told)?
         .import(&text)

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize;
 
 use crate::{
-    config::{files, toml_file},
+    config::{
+        files,
+        service_models::{self, JudgeConfig, PlannerConfig},
+        toml_file,
+    },
     domain::{
         board::{BoardSettings, KEYS},
         tasks::{self, Agent, SandboxDemand, TaskList},
@@ -46,6 +50,10 @@ pub struct ServiceConfig {
     pub settings: BoardSettings,
     /// Where the API listens.
     pub port: u16,
+    /// Who plans.
+    pub planner: PlannerConfig,
+    /// Who reviews.
+    pub judge: JudgeConfig,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +79,10 @@ struct ServiceFile {
     port: u16,
     #[serde(default)]
     settings: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    planner: PlannerConfig,
+    #[serde(default)]
+    judge: JudgeConfig,
 }
 
 /// Reads the file of a root; variables of the environment win over it.
@@ -101,8 +113,19 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
     Err(format!("[settings]: no setting is called `{name}`; {hint}"))
 }
 
+/// Returns what a running service left for its user: address and token, as JSON. `None` = none runs, or it was killed
+/// before it left anything.
+pub fn address_text(root: &Path) -> Option<String> {
+    std::fs::read_to_string(root.join(".tos/serve.json")).ok()
+}
+
 /// Reads a file in PEM that the command line names; the error names the file.
 pub fn read_pem(path: &Path) -> Result<String, String> {
+    files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Reads a requirement that the command line names; the error names the file.
+pub fn read_requirement(path: &Path) -> Result<String, String> {
     files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
@@ -117,6 +140,10 @@ fn parse(
     let file: ServiceFile = toml::from_str(text).map_err(|error| error.to_string())?;
     if file.test_command.first().is_none_or(String::is_empty) {
         return Err("`test_command` is empty".to_owned());
+    }
+    let known: Vec<&str> = file.agents.keys().map(String::as_str).collect();
+    if let Some(fault) = service_models::fault(&file.planner, &file.judge, &known) {
+        return Err(fault);
     }
     let mut settings = BoardSettings::default();
     for (name, value) in &file.settings {
@@ -136,6 +163,9 @@ fn parse(
             told.map_err(|why| format!("{why} (a variable of the environment)"))?;
         }
     }
+    if let Some(why) = settings.contradiction() {
+        return Err(why);
+    }
     let list = serde_json::json!({ "schema": 1, "id": "board", "agent": null, "task": [] });
     let mut list = list;
     list["agent"] = serde_json::json!({ "kind": "command", "args": ["true", "{prompt}"] });
@@ -153,6 +183,8 @@ fn parse(
         test_command: file.test_command,
         settings,
         port: file.port,
+        planner: file.planner,
+        judge: file.judge,
     })
 }
 

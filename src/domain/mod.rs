@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod command;
 pub mod drill;
 pub mod gates;
+pub mod github;
 pub mod guard;
 pub mod job;
 pub mod ledger;

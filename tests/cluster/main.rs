@@ -84,7 +84,7 @@ fn options(server: &NatsServer) -> Vec<&str> {
 fn a_worker_elsewhere_makes_the_attempt_and_the_controller_merges_it() {
     let server = NatsServer::start();
     let place = Place::new("");
-    let service = Service::start_with(&place, &options(&server));
+    let service = Service::start_with_options(&place, &options(&server));
     let worker = Worker::start(&server, "desk");
     let first = service.add(json!({ "title": "fix the greeting", "class": "fix", "paths": ["greet.sh"] }));
     let second = service.add(json!({ "title": "write a farewell", "dependencies": [{ "task": first }] }));
@@ -110,7 +110,7 @@ fn a_worker_elsewhere_makes_the_attempt_and_the_controller_merges_it() {
 fn what_a_killed_worker_had_is_done_by_another_under_a_new_number() {
     let server = NatsServer::start();
     let place = Place::new("FAILED_TASK_RETRY_COOLDOWN_MS = 10\n");
-    let service = Service::start_with(&place, &options(&server));
+    let service = Service::start_with_options(&place, &options(&server));
     let mut lost = Worker::start(&server, "lost");
     let task = service.add(json!({ "title": "be slow" }));
     service.until(task, "running");
@@ -133,14 +133,14 @@ fn what_a_killed_worker_had_is_done_by_another_under_a_new_number() {
 fn a_controller_that_is_gone_is_followed_by_another_with_everything() {
     let server = NatsServer::start();
     let place = Place::new("");
-    let mut first = Service::start_with(&place, &options(&server));
+    let mut first = Service::start_with_options(&place, &options(&server));
     let _worker = Worker::start(&server, "desk");
     let task = first.add(json!({ "title": "fix the greeting", "class": "fix" }));
     first.until(task, "done");
     let waits = first.add(json!({ "title": "write a farewell" }));
     let other = place.cloned_at_the_start();
     let starting = std::thread::scope(|scope| {
-        let standby = scope.spawn(|| Service::start_with(&other, &options(&server)));
+        let standby = scope.spawn(|| Service::start_with_options(&other, &options(&server)));
         other.until_log("leads this board");
         first.kill();
         standby.join().unwrap()
@@ -155,13 +155,13 @@ fn a_controller_that_is_gone_is_followed_by_another_with_everything() {
 fn a_controller_that_slept_too_long_writes_nothing_any_more() {
     let server = NatsServer::start();
     let place = Place::new("");
-    let mut first = Service::start_with(&place, &options(&server));
+    let mut first = Service::start_with_options(&place, &options(&server));
     let task = first.add(json!({ "title": "write a farewell" }));
-    first.stop("-STOP");
+    first.signal("STOP");
     let other = place.cloned_at_the_start();
-    let second = Service::start_with(&other, &options(&server));
+    let second = Service::start_with_options(&other, &options(&server));
     second.ask("GET", &format!("/tasks/{task}"), &Value::Null);
-    first.stop("-CONT");
+    first.signal("CONT");
     let said = first.ended();
     assert!(said.contains("another controller"), "{said}");
     second.add(json!({ "title": "another" }));

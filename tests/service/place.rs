@@ -48,56 +48,6 @@ impl Place {
         }
     }
 
-    /// A fresh repository with nothing in it.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
-    pub(crate) fn empty() -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let (top, home) = (folder.path().join("worker"), folder.path().join("home"));
-        fs::create_dir_all(&top).unwrap();
-        fs::create_dir_all(&home).unwrap();
-        init(&top);
-        Self {
-            _folder: folder,
-            top,
-            home,
-        }
-    }
-
-    /// A repository of its own with the first commit of this one, and the same settings.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
-    pub(crate) fn cloned_at_the_start(&self) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let (top, home) = (folder.path().join("other"), folder.path().join("home"));
-        fs::create_dir_all(&home).unwrap();
-        git(
-            folder.path(),
-            &["clone", "-q", self.top.to_str().unwrap(), "other"],
-        );
-        let start = git(&top, &["rev-list", "--max-parents=0", "HEAD"]);
-        git(&top, &["reset", "-q", "--hard", &start]);
-        for (name, value) in [("user.name", "t"), ("user.email", "t@localhost")] {
-            git(&top, &["config", name, value]);
-        }
-        Self {
-            _folder: folder,
-            top,
-            home,
-        }
-    }
-
-    /// Waits until a starting service has said something.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
-    pub(crate) fn until_log(&self, words: &str) {
-        for _ in 0..PATIENCE {
-            let said = fs::read_to_string(self.home.join("serve.log")).unwrap_or_default();
-            if said.contains(words) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the service never said `{words}`");
-    }
-
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         program(&self.top, &self.home, words)
     }
@@ -117,6 +67,33 @@ impl Place {
         let (ok, said) = self.run(words);
         assert!(ok, "tos {words:?}: {said}");
         said
+    }
+
+    /// Returns the configuration of the sample.
+    pub(crate) fn sample(&self) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("examples/service/project/config/service.toml")
+    }
+
+    /// Waits until something holds.
+    pub(crate) fn until(&self, holds: impl Fn() -> bool) {
+        for _ in 0..PATIENCE {
+            if holds() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("waited in vain");
+    }
+
+    /// Waits until a process has ended.
+    pub(crate) fn until_gone(&self, pid: &str) {
+        let stat = PathBuf::from("/proc").join(pid).join("stat");
+        let is_gone = || {
+            let text = fs::read_to_string(&stat).unwrap_or_default();
+            text.is_empty() || text.contains(") Z")
+        };
+        self.until(is_gone);
     }
 
     /// Waits until a process with these words is there, or is not.
@@ -153,15 +130,42 @@ impl Service {
     }
 
     /// Starts one with further options.
-    pub(crate) fn start_with(place: &Place, options: &[&str]) -> Self {
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn start_with_options(place: &Place, options: &[&str]) -> Self {
+        let words = [&["serve", "--drain", "1"], options].concat();
+        Self::start_command(place, place.command(&words))
+    }
+
+    /// The same with further variables.
+    pub(crate) fn start_with(place: &Place, variables: &[(&str, &std::ffi::OsStr)]) -> Self {
+        let mut command = place.command(&["serve", "--drain", "1"]);
+        command.envs(variables.iter().copied());
+        Self::start_command(place, command)
+    }
+
+    /// Starts a service whose files may not become larger than so many blocks of 512 bytes.
+    pub(crate) fn start_limited(place: &Place, blocks: u64) -> Self {
+        let words = place.command(&["serve", "--drain", "1"]);
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]);
+        command.arg(words.get_program()).args(words.get_args());
+        command.current_dir(&place.top).env_clear();
+        for (name, value) in words.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        Self::start_command(place, command)
+    }
+
+    fn start_command(place: &Place, mut command: Command) -> Self {
         let file = place.top.join(".tos/serve.json");
         if file.exists() {
             fs::remove_file(&file).unwrap();
         }
         let log = place.home.join("serve.log");
         let out = fs::File::create(&log).unwrap();
-        let words = [&["serve", "--drain", "1"], options].concat();
-        let mut command = place.command(&words);
         command
             .stdout(out.try_clone().unwrap())
             .stderr(out)
@@ -197,14 +201,6 @@ impl Service {
         self.child.wait().unwrap();
     }
 
-    /// Sends it a signal.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
-    pub(crate) fn stop(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let told = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(told.success());
-    }
-
     /// Waits until it has ended by itself; returns what it said.
     #[allow(dead_code, reason = "not every test that includes this needs it")]
     pub(crate) fn ended(&mut self) -> String {
@@ -215,6 +211,30 @@ impl Service {
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("the service did not end");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        crate::kills::send(self.child.id(), name);
+    }
+
+    /// Sends a request, and does not wait for the answer.
+    pub(crate) fn begin(&self, method: &str, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            self.address, self.token
+        )
+        .unwrap();
+        stream
+    }
+
+    /// Waits for the answer.
+    pub(crate) fn end(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// Sends a request as it stands.
@@ -274,8 +294,13 @@ impl Service {
 
     /// Says yes to whatever is asked.
     fn allow(&self) {
+        self.allow_some(100);
+    }
+
+    /// Says yes to so many questions.
+    pub(crate) fn allow_some(&self, most: usize) {
         let asked = self.ask("GET", "/approvals?open=true", &Value::Null);
-        for one in asked["approvals"].as_array().unwrap() {
+        for one in asked["approvals"].as_array().unwrap().iter().take(most) {
             self.ask(
                 "POST",
                 &format!("/approvals/{}", one["id"]),
@@ -312,6 +337,17 @@ impl Service {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("{seen} does not say {wanted}\n{}", self.words());
+    }
+
+    /// Waits until the service itself said something.
+    pub(crate) fn said(&self, wanted: &str) -> bool {
+        for _ in 0..PATIENCE {
+            if fs::read_to_string(&self.log).unwrap().contains(wanted) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
     }
 
     /// What the service and its processes said.

@@ -133,6 +133,7 @@ impl Board {
                     started_at: at,
                     finished_at: None,
                     verdict: None,
+                    spent: Spend::default(),
                 }));
                 self.set_agent(*agent, AgentStatus::Busy, Some(*task), at);
                 self.change_task(*task, at, |task| {
@@ -170,6 +171,7 @@ impl Board {
                 };
                 self.change_task(task, at, |task| task.detail.clone_from(detail));
             }
+            JudgeEvent::Spent { judgement, spend } => self.fold_judge_spent(*judgement, *spend, at),
             JudgeEvent::Enqueued { .. }
             | JudgeEvent::Claimed { .. }
             | JudgeEvent::Published { .. }
@@ -183,6 +185,7 @@ impl Board {
             JudgeEvent::Started { .. }
             | JudgeEvent::Renewed { .. }
             | JudgeEvent::Reviewed { .. }
+            | JudgeEvent::Spent { .. }
             | JudgeEvent::Dropped { .. } => {}
             JudgeEvent::Enqueued {
                 merge,
@@ -209,6 +212,7 @@ impl Board {
                     detail: String::new(),
                     queued_at: at,
                     finished_at: None,
+                    pull_request: None,
                 }));
                 self.change_task(*task, at, |task| {
                     task.merge = Some(*merge);
@@ -251,6 +255,18 @@ impl Board {
         }
     }
 
+    /// What a judge uses up belongs to its task, but for the calls: these are the agent's.
+    fn fold_judge_spent(&mut self, id: JudgementId, spend: Spend, at: Millis) {
+        self.globals_mut().budget.add(spend, at);
+        self.change_judgement(id, |judgement| {
+            judgement.spent = judgement.spent.plus(spend)
+        });
+        if let Some(task) = self.judgement(id).map(|judgement| judgement.task) {
+            let spend = Spend { calls: 0, ..spend };
+            self.change_task(task, at, |task| task.spent = task.spent.plus(spend));
+        }
+    }
+
     fn end_judgement(&mut self, id: JudgementId, verdict: Option<&Verdict>, at: Millis) {
         let Some(agent) = self.judgement(id).map(|judgement| judgement.agent) else {
             return;
@@ -268,7 +284,9 @@ impl Board {
         let (task, status, detail) = (entry.task, entry.status, entry.detail.clone());
         self.change_task(task, at, |task| {
             if task.merge == Some(id) {
-                if status != MergeStatus::Merged && !status.is_open() {
+                if status == MergeStatus::Proposed {
+                    task.resolver = Resolver::CodeHost;
+                } else if status != MergeStatus::Merged && !status.is_open() {
                     task.merge = None;
                     task.resolver = Resolver::Judge;
                 }
@@ -292,6 +310,7 @@ impl Board {
                     process.status = ProcessStatus::Starting;
                     process.generation = *generation;
                     process.stop_requested = false;
+                    process.needs_restart = false;
                     process.started_at = Some(at);
                     process.stop_until = None;
                     process.message = format!("started by {by}");
@@ -317,6 +336,7 @@ impl Board {
             } => {
                 self.change_process(*name, |process| {
                     process.stop_requested |= *remember;
+                    process.needs_restart = false;
                     process.restart_at = None;
                     process.message = format!("stopped by {by}");
                     if process.status.is_live() {
@@ -401,6 +421,23 @@ fn fold_published(
                 MergeStatus::Failed
             };
             merge.detail.clone_from(detail);
+        }
+        MergeOutcome::Proposed {
+            pull_request,
+            detail,
+        } => {
+            merge.status = MergeStatus::Proposed;
+            merge.pull_request = Some(pull_request.clone());
+            merge.detail.clone_from(detail);
+        }
+        MergeOutcome::Rejected { detail } => {
+            merge.status = MergeStatus::Cancelled;
+            merge.detail.clone_from(detail);
+        }
+        MergeOutcome::Postponed { detail, .. } => {
+            merge.status = MergeStatus::Pending;
+            merge.detail.clone_from(detail);
+            merge.attempts = merge.attempts.saturating_sub(1);
         }
     }
     if !merge.status.is_open() {

@@ -9,11 +9,14 @@ use super::{
     budget::Spend,
     event::Event,
     ids::{
-        AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId, TaskId,
+        AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId,
+        SessionId, TaskId,
     },
-    judge::{MergeOutcome, Verdict},
+    judge::{MergeOutcome, ProposalFate, Verdict},
+    plans::Proposal,
     process::ProcessExit,
     run::RunOutcome,
+    session_input::{SessionEffect, SessionInput},
     settings::BoardSettings,
     task::TaskSpec,
 };
@@ -174,6 +177,13 @@ pub enum Input {
         /// How it went.
         outcome: MergeOutcome,
     },
+    /// Somebody looked at the pull request of an attempt.
+    SettleProposal {
+        /// Which entry.
+        merge: MergeId,
+        /// What became of it.
+        fate: ProposalFate,
+    },
     /// The checkout of a branch may be clean now: try what waits for it.
     RetryMerges {
         /// Who says so.
@@ -254,6 +264,71 @@ pub enum Input {
         /// Its tasks, where dependencies are places in this list counted from 1; or why there are none.
         tasks: Result<Vec<TaskSpec>, String>,
     },
+    /// Whoever put a question does not wait for its answer any more.
+    DropQuestion {
+        /// Which question.
+        approval: ApprovalId,
+        /// The run that asked.
+        run: RunId,
+        /// The number of its lease.
+        fence: Fence,
+    },
+    /// End one run; its task goes back to the queue at once, and nothing else about it changes.
+    CancelRun {
+        /// Which.
+        run: RunId,
+        /// What the next attempt is told; may be empty.
+        note: String,
+        /// Who says so.
+        by: String,
+    },
+    /// Plan a requirement.
+    HandIn {
+        /// The text.
+        requirement: String,
+        /// Show the tasks before they are made.
+        preview: bool,
+        /// Who says so.
+        by: String,
+    },
+    /// A planner is about to use something up, or did. A call is counted before it is made.
+    SpendPlan {
+        /// For which plan.
+        plan: PlanId,
+        /// Which start of the planner.
+        generation: u64,
+        /// How much.
+        spend: Spend,
+    },
+    /// A model or an agent planned a requirement.
+    Propose {
+        /// Which.
+        plan: PlanId,
+        /// Which start of the planner.
+        generation: u64,
+        /// What it found.
+        proposal: Proposal,
+    },
+    /// A person decides about the tasks of a plan.
+    DecidePlan {
+        /// Which.
+        plan: PlanId,
+        /// Make them, or not.
+        accept: bool,
+        /// Who says so.
+        by: String,
+    },
+    /// A judge is about to ask a model, or did. A call is counted before it is made.
+    SpendJudgement {
+        /// Which judgement.
+        judgement: JudgementId,
+        /// The number of its lease.
+        fence: Fence,
+        /// How much.
+        spend: Spend,
+    },
+    /// Something about a session.
+    Session(SessionInput),
     /// Remove all tasks, runs, judgements, leases and cycles.
     Cleanup {
         /// Stop everything first instead of refusing while something runs.
@@ -342,6 +417,8 @@ pub enum Effect {
         /// Which start.
         generation: u64,
     },
+    /// Something about a session.
+    Session(SessionEffect),
     /// Tell people.
     Notify {
         /// In one line.
@@ -412,6 +489,11 @@ pub enum Answer {
     Approval {
         /// Its number.
         approval: ApprovalId,
+    },
+    /// The session.
+    Session {
+        /// Its number.
+        session: SessionId,
     },
     /// Processes that have to be started again for the change to count.
     Restart {

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    budget::Spend,
     ids::{AgentId, Fence, JudgementId, MergeId, Millis, RunId, TaskId},
     run::Lease,
 };
@@ -92,6 +93,9 @@ pub struct Judgement {
     pub finished_at: Option<Millis>,
     /// The verdict; `None` while it is under way or when it was given up.
     pub verdict: Option<Verdict>,
+    /// What asking a model used up.
+    #[serde(default)]
+    pub spent: Spend,
 }
 
 /// Where an entry of the merge queue stands.
@@ -110,6 +114,8 @@ pub enum MergeStatus {
     Failed,
     /// Its task was cancelled, or the branch moved and it is judged again.
     Cancelled,
+    /// A pull request is open for it.
+    Proposed,
 }
 
 impl MergeStatus {
@@ -122,6 +128,7 @@ impl MergeStatus {
             Self::Merged => "merged",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Proposed => "proposed",
         }
     }
 
@@ -163,6 +170,40 @@ pub struct MergeQueueEntry {
     pub queued_at: Millis,
     /// When it left it.
     pub finished_at: Option<Millis>,
+    /// The pull request that was opened for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequestRef>,
+}
+
+/// Where a pull request is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullRequestRef {
+    /// Its number.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+}
+
+/// What became of a pull request that was opened for an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ProposalFate {
+    /// It was merged.
+    Merged {
+        /// As this commit.
+        commit: String,
+    },
+    /// It was closed without a merge.
+    Closed {
+        /// In one line.
+        detail: String,
+    },
+    /// Something is waited for.
+    Waiting {
+        /// What, in one line.
+        detail: String,
+    },
 }
 
 /// How a publication went.
@@ -185,5 +226,24 @@ pub enum MergeOutcome {
     Failed {
         /// Why.
         detail: String,
+    },
+    /// A pull request is open for it, and decides.
+    Proposed {
+        /// Where.
+        pull_request: PullRequestRef,
+        /// What is waited for.
+        detail: String,
+    },
+    /// The pull request was closed without a merge.
+    Rejected {
+        /// In one line.
+        detail: String,
+    },
+    /// Nothing may be asked before a moment; this is no failed try.
+    Postponed {
+        /// Why.
+        detail: String,
+        /// Until when.
+        until: Millis,
     },
 }

@@ -4,9 +4,9 @@
 //! is brought back that a person stopped.
 
 use super::{
-    Answer, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process, ProcessEvent,
-    ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause, Role,
-    StopAllCounts, SystemEvent, create::invalid,
+    Answer, ApprovalId, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process,
+    ProcessEvent, ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause,
+    Role, StopAllCounts, SystemEvent, create::invalid,
 };
 
 /// The longest wait before an automatic restart.
@@ -36,6 +36,7 @@ impl Board {
         }
         // Nothing of the old service is there to be stopped.
         draft.decision.effects.clear();
+        self.resume_sessions(draft);
         if self.hatch().since.is_none() {
             draft.event(SystemEvent::HatchArmed {
                 source: "serve".to_owned(),
@@ -56,7 +57,7 @@ impl Board {
         }
     }
 
-    fn request_start(
+    pub(super) fn request_start(
         &self,
         draft: &mut Draft,
         name: ProcessName,
@@ -147,6 +148,7 @@ impl Board {
                 text.len()
             )));
         }
+        self.check_no_proposal()?;
         let backlog = self.backlog();
         if backlog > 0 {
             return Err(Refusal::new(
@@ -178,6 +180,19 @@ impl Board {
             )));
         }
         let process = self.process(name);
+        if process.is_none() && !self.settings().expected().contains(&name) && name.role().is_some()
+        {
+            let role = name.role().unwrap_or_default();
+            return Err(Refusal::new(
+                RefusalCode::NotFound,
+                format!(
+                    "{name} was never started, and {}_COUNT is {}",
+                    role.as_str().to_uppercase(),
+                    self.settings().count(role)
+                ),
+                "`tos proc list`",
+            ));
+        }
         if process.is_some_and(|process| process.stop_requested && !process.status.is_live()) {
             draft.answer(Answer::Already {
                 detail: format!("{name} is stopped already"),
@@ -250,6 +265,7 @@ impl Board {
 
     pub(super) fn stop_all(&self, draft: &mut Draft, by: &str) {
         let mut counts = StopAllCounts::default();
+        self.stop_sessions(draft, by);
         for process in self.processes() {
             if !process.name.is_stoppable() {
                 counts.skipped += 1;
@@ -411,6 +427,11 @@ impl Board {
                     by_person: false,
                 });
             }
+            Step::Unanswered(id) => {
+                if let Some(approval) = self.approval(id) {
+                    self.end_question(draft, approval);
+                }
+            }
             Step::Start(name, by) => self.request_start(draft, name, by, true, None),
             Step::End(name, detail) => {
                 if let Some(process) = self.process(name) {
@@ -447,7 +468,11 @@ impl Board {
     /// Returns what is to be done with processes, and when.
     fn supervisor_steps(&self) -> Vec<(Millis, Step)> {
         let settings = self.settings();
-        let mut steps = Vec::new();
+        let question = self.first_question_to_end();
+        let mut steps: Vec<(Millis, Step)> = question
+            .map(|(at, id)| (at, Step::Unanswered(id)))
+            .into_iter()
+            .collect();
         for process in self.processes.values() {
             let name = process.name;
             match process.status {
@@ -566,6 +591,8 @@ enum Step {
     End(ProcessName, &'static str),
     /// Stop it, because it is silent.
     Silent(ProcessName),
+    /// Answer with no, because nobody did in time.
+    Unanswered(ApprovalId),
 }
 
 fn known_name(text: &str) -> Result<ProcessName, Refusal> {

@@ -34,6 +34,8 @@ pub struct WorkOrder {
     pub task: Task,
     /// The commit the work starts from.
     pub base: String,
+    /// The image and the network of its container; `None` = it works on the machine itself.
+    pub inside: Option<(String, String)>,
     /// What tasks have in common; it holds no tasks.
     pub list: TaskList,
     /// Further agents, by name.

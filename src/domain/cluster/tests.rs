@@ -13,6 +13,7 @@ fn order() -> WorkOrder {
             ..task()
         },
         base: "b".to_owned(),
+        inside: None,
         list: serde_json::from_value(list).unwrap(),
         agents: BTreeMap::new(),
         test_command: vec!["true".to_owned()],

@@ -33,6 +33,30 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// Returns the options that were given, as words.
+    pub(super) fn options(&self) -> Vec<(&'static str, String)> {
+        let Some(url) = &self.url else {
+            return Vec::new();
+        };
+        let mut options = vec![
+            ("--nats", url.clone()),
+            ("--nats-lease", self.lease.to_string()),
+        ];
+        options.extend(self.board.iter().map(|name| ("--nats-board", name.clone())));
+        let files = [
+            ("--nats-creds", &self.credentials),
+            ("--nats-ca", &self.authority),
+            ("--nats-cert", &self.certificate),
+            ("--nats-key", &self.key),
+        ];
+        options.extend(
+            files
+                .into_iter()
+                .filter_map(|(name, file)| Some((name, file.as_ref()?.display().to_string()))),
+        );
+        options
+    }
+
     /// Returns the address; without one the command makes no sense.
     pub fn needed(&self) -> Result<&str, CliError> {
         self.url.as_deref().ok_or_else(|| {

@@ -84,7 +84,7 @@ pub enum CliCommand {
     /// Do the same while nobody watches, and tell you in the morning
     Night(crate::interfaces::cli::commands::night::NightArgs),
     /// Work on tasks all day: agents, judges and a merge queue, until stopped
-    Serve(crate::interfaces::cli::commands::serve::ServeArgs),
+    Serve(crate::interfaces::cli::commands::serve_args::ServeArgs),
     /// Do the work of a service on another machine, over NATS
     Worker(crate::interfaces::cli::commands::worker::WorkerArgs),
     /// The workers of a service on other machines

@@ -7,10 +7,11 @@ use std::{
 };
 
 use crate::{
-    config::gates::LoadedGates,
+    config::{gates::LoadedGates, service_models::ServiceModel},
     domain::{
         agent::AgentKind,
         gates::GateContext,
+        redaction::Redactor,
         tasks::TaskList,
         validate::{CollectedChange, ValidationRules},
     },
@@ -19,12 +20,16 @@ use crate::{
         http::options::SecretMaker,
     },
     ports::{
+        agent_runners::AgentRunners,
         board::BoardAccess,
-        board_store::BoardStore,
+        board_store::{BoardStore, BoardUpkeep},
         branch_merges::BranchMerges,
         cluster::ClusterMember,
+        containers::Containers,
         drill_site::DrillSites,
+        github::GitHub,
         ledger::Ledger,
+        model::Model,
         notifier::{Notifications, Notifier},
         process_logs::ProcessLogs,
         schedules::Schedules,
@@ -58,6 +63,9 @@ pub trait TaskServiceFactory {
 
     /// Takes the right to run guarded tasks and lays out what they need.
     fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
+
+    /// Lays out what is needed to look at a list that a running service is to carry out.
+    fn task_desk_beside_service(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
 
     /// Says why something of the checkout cannot be shared with work trees. Returns what people should know of the work
     /// trees of a list, one line each.
@@ -100,12 +108,6 @@ pub trait TaskServiceFactory {
         global: &GlobalArgs,
         store: Option<Box<dyn BoardStore>>,
     ) -> Result<BoardServices, CliError>;
-
-    /// Opens what a worker for another machine needs: merges and logs.
-    fn worker_services(
-        &self,
-        global: &GlobalArgs,
-    ) -> Result<(Arc<dyn BranchMerges>, Arc<dyn ProcessLogs>), CliError>;
 
     /// Connects to a cluster under a name.
     fn cluster(
@@ -151,6 +153,9 @@ pub type AccessMaker = Box<
         + Send,
 >;
 
+/// Builds a model of the service's file.
+pub type ModelMaker = Box<dyn Fn(&ServiceModel) -> Result<Arc<dyn Model>, CliError>>;
+
 /// What a service needs beside what guarded tasks need.
 pub struct BoardServices {
     /// Keeps the board.
@@ -159,13 +164,28 @@ pub struct BoardServices {
     pub merges: Arc<dyn BranchMerges>,
     /// The logs of processes.
     pub logs: Arc<dyn ProcessLogs>,
+    /// GitHub.
+    pub github: Arc<dyn GitHub>,
+    /// Looks after the board's store.
+    pub upkeep: Arc<dyn BoardUpkeep>,
+    /// Makes containers, given what prepares homes and logins.
+    pub containers: Box<dyn FnOnce(Arc<dyn AgentRunners>) -> Arc<dyn Containers>>,
     /// A fresh secret for callers.
     pub token: String,
     /// Makes secrets for the page: codes and sessions.
     pub fresh_secret: SecretMaker,
     /// Gives API and page their view of the running service.
     pub access: AccessMaker,
+    /// Builds the models that plan and review.
+    pub model: ModelMaker,
+    /// Knows what no question to a model may hold.
+    pub redactor: Redactor,
+    /// Writes a small file below the state folder, in one piece.
+    pub write_state: StateWriter,
 }
+
+/// Writes a small file below a state folder, or says why it cannot.
+pub type StateWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
 
 impl std::fmt::Debug for BoardServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

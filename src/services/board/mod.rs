@@ -1,14 +1,23 @@
 //! The service around a board: one loop makes events durable, processes perform what follows.
 //!
-//! `engine` owns board and store; `supervisor` supervises the processes; `worker` and `judge` do the work. Everybody else
+//! `engine` owns board and store; `supervisor` supervises the processes; `worker`, `judge` and `session` do the work. Everybody else
 //! holds a [`BoardHandle`]. Dangers: an effect may only be performed after its events are durable, and whatever an agent
 //! reports carries the number of its lease.
 
+mod approvals;
+mod brain;
 mod engine;
+mod github;
 mod judge;
+mod plan_agent;
 mod planner;
+mod publish;
 mod remote;
+mod review;
+mod session;
 mod supervisor;
+mod threads;
+mod wakes;
 mod watched_worktrees;
 mod worker;
 
@@ -16,10 +25,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
-    ports::{branch_merges::BranchMerges, cluster::RemoteRuns, process_logs::ProcessLogs},
+    ports::{
+        board_store::BoardUpkeep, branch_merges::BranchMerges, cluster::RemoteRuns,
+        containers::Containers,
+        github::GitHub, process_logs::ProcessLogs,
+    },
     services::tasks::SessionPorts,
 };
 
+pub use approvals::BoardApprovals;
+pub use brain::{Brain, ModelSeat, PlanMaker};
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
 pub use remote::serve_orders;
 pub use supervisor::run;
@@ -43,6 +58,16 @@ pub struct ServiceContext {
     pub merges: Arc<dyn BranchMerges>,
     /// Logs.
     pub logs: Arc<dyn ProcessLogs>,
+    /// What plans and reviews.
+    pub brain: Brain,
+    /// Keeps the summary of a run whose session is over.
+    pub keep_summary: Arc<dyn Fn(&str) + Send + Sync>,
+    /// GitHub, where the settings name a repository there.
+    pub github: Arc<dyn GitHub>,
+    /// Looks after the board's store.
+    pub upkeep: Arc<dyn BoardUpkeep>,
+    /// Containers, where the settings want them.
+    pub containers: Arc<dyn Containers>,
     /// Workers on other machines; without them the work is done here.
     pub remote: Option<Arc<dyn RemoteRuns>>,
 }

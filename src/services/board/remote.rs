@@ -7,10 +7,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{ServiceContext, supervisor::on_thread, worker};
+use super::{ServiceContext, threads::on_thread, worker};
 use crate::{
     domain::{
-        board::{Fence, RunId, Task},
+        board::Fence,
         cluster::{PROTOCOL, WorkOrder, WorkResult, WorkerCard},
     },
     ports::{
@@ -24,27 +24,19 @@ const ANNOUNCED: Duration = Duration::from_secs(10);
 /// How long a worker rests after the server did not answer.
 const REST: Duration = Duration::from_secs(2);
 
-/// A run to be made, here or elsewhere.
-pub(super) struct Order {
-    pub(super) agent: String,
-    pub(super) run: RunId,
-    pub(super) fence: Fence,
-    pub(super) task: Task,
-    pub(super) branch: String,
-}
-
 /// Makes a run where it is to be made, and waits until there is an outcome.
 pub(super) async fn work(
     context: Arc<ServiceContext>,
-    order: Order,
+    order: worker::Order,
+    fence: Fence,
     stop: watch::Receiver<u8>,
 ) -> worker::Finished {
-    let base = match worker::base(&context, &order.branch) {
+    let Some(remote) = context.remote.clone() else {
+        return worker::work(context, order, stop).await;
+    };
+    let base = match worker::base_of(&context, &order.branch) {
         Ok(base) => base,
         Err(reason) => return worker::not_begun(reason),
-    };
-    let Some(remote) = context.remote.clone() else {
-        return worker::work(context, order.agent, order.run, order.task, base, stop).await;
     };
     let (logs, agent) = (Arc::clone(&context.logs), order.agent.clone());
     logs.line(&agent, &format!("{} waits for a worker", order.task.id));
@@ -52,10 +44,11 @@ pub(super) async fn work(
         protocol: PROTOCOL,
         instance: context.instance.clone(),
         run: order.run,
-        fence: order.fence,
+        fence,
         agent: order.agent,
         task: order.task,
         base,
+        inside: order.inside,
         list: context.list.clone(),
         agents: context.agents.clone(),
         test_command: context.test_command.clone(),
@@ -180,14 +173,15 @@ async fn made(
         ..(*own).clone()
     };
     let (run, fence, name) = (order.run, order.fence, worker.clone());
-    let done = on_thread(worker::work(
-        Arc::new(context),
-        worker.clone(),
-        order.run,
-        order.task,
-        order.base,
-        stop,
-    ));
+    let order = worker::Order {
+        agent: worker.clone(),
+        run: order.run,
+        task: order.task,
+        branch: String::new(),
+        base: Some(order.base),
+        inside: order.inside,
+    };
+    let done = on_thread(worker::work(Arc::new(context), order, stop));
     let mut done = std::pin::pin!(done);
     let finished = loop {
         tokio::select! {

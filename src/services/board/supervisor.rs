@@ -9,20 +9,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
-
-use super::{BoardHandle, ServiceContext, SubmitError, judge, planner, remote, worker};
-use crate::domain::board::{
-    Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
-    ProcessName, RunId, RunOutcome, TaskId, Verdict,
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
 };
 
-/// How often an agent shows that it is alive, and renews its lease.
-const BEAT: Duration = Duration::from_secs(15);
-/// How long a loop rests after a step that did not work.
-const REST: Duration = Duration::from_secs(1);
-/// The longest sleep of a loop.
-const LONGEST: Duration = Duration::from_secs(3600);
+use super::{
+    BoardHandle, ServiceContext, SubmitError, brain::Payer, github, judge, planner, remote, session,
+    threads::{BEAT, on_thread},
+    wakes::{asked, wake_loop},
+    worker,
+};
+use crate::domain::board::{
+    Board, Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName,
+    RunId, RunOutcome, TaskId, Verdict,
+};
 
 /// Something for an agent to do.
 enum Work {
@@ -41,10 +42,11 @@ type Busy = Arc<Mutex<BTreeMap<Fence, watch::Sender<u8>>>>;
 
 /// What all processes share.
 #[derive(Clone)]
-struct Shared {
-    handle: BoardHandle,
-    context: Arc<ServiceContext>,
+pub(super) struct Shared {
+    pub(super) handle: BoardHandle,
+    pub(super) context: Arc<ServiceContext>,
     busy: Busy,
+    sessions: session::Sessions,
 }
 
 /// Performs effects until a stop is asked for, then lets everything end.
@@ -56,6 +58,7 @@ pub async fn run(
     drain: Duration,
 ) -> Result<(), SubmitError> {
     let shared = Shared {
+        sessions: session::Sessions::new(handle.clone(), Arc::clone(&context)),
         handle,
         context,
         busy: Busy::default(),
@@ -67,6 +70,8 @@ pub async fn run(
         .submit(Input::ServiceStarted { instance })
         .await?;
     let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Part::Supervisor));
+    let context = Arc::clone(&shared.context);
+    let follower = tokio::spawn(github::run(shared.handle.clone(), context));
     loop {
         tokio::select! {
             effect = effects.recv() => match effect {
@@ -81,6 +86,7 @@ pub async fn run(
         }
     }
     supervisor.abort();
+    follower.abort();
     shared.end(started, stop, drain).await;
     Ok(())
 }
@@ -139,6 +145,7 @@ impl Shared {
                     if allow { "allowed" } else { "denied" }
                 );
             }
+            Effect::Session(effect) => self.sessions.perform(effect),
             Effect::Notify { text, .. } => {
                 self.context.logs.line("notices", &text);
             }
@@ -151,6 +158,7 @@ impl Shared {
         {
             stop.send_replace(how);
         }
+        self.sessions.interrupt(fence, how);
     }
 
     fn start(&self, name: ProcessName, generation: u64, plan: Option<PlanId>) -> Started {
@@ -222,11 +230,15 @@ impl Shared {
                 }
             }
             (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
-            (ProcessName::Planner, _) => return self.plan(plan, generation).await,
+            (ProcessName::Planner, _) => {
+                let (handle, context) = (&self.handle, &self.context);
+                return planner::plan(handle, context, plan, generation, stopped).await;
+            }
+            (ProcessName::DbUp | ProcessName::DbPush, _) => return self.look_after(name).await,
             _ => {
                 return ProcessExit {
                     ok: true,
-                    detail: format!("{name} is done"),
+                    detail: "nothing new is written from here on".to_owned(),
                 };
             }
         }
@@ -236,39 +248,19 @@ impl Shared {
         }
     }
 
-    async fn plan(&self, plan: Option<PlanId>, generation: u64) -> ProcessExit {
-        let board = self.handle.snapshot();
-        let Some(plan) = plan.and_then(|id| board.plan(id)) else {
-            return ProcessExit {
-                ok: false,
-                detail: "there is no requirement to plan".to_owned(),
-            };
+    /// Looks whether the database is intact, or copies it.
+    async fn look_after(&self, name: ProcessName) -> ProcessExit {
+        let upkeep = Arc::clone(&self.context.upkeep);
+        let stamp = format!("{:015}", self.handle.now());
+        let work = move || match name {
+            ProcessName::DbPush => upkeep.push(&stamp),
+            _ => upkeep.check(),
         };
-        let tasks = planner::plan(&plan.requirement);
-        let exit = match &tasks {
-            Ok(tasks) => ProcessExit {
-                ok: true,
-                detail: format!("{} tasks", tasks.len()),
-            },
-            Err(why) => ProcessExit {
-                ok: false,
-                detail: why.clone(),
-            },
-        };
-        match self
-            .handle
-            .submit(Input::FinishPlan {
-                plan: plan.id,
-                generation,
-                tasks,
-            })
-            .await
-        {
-            Ok(_) => exit,
-            Err(error) => ProcessExit {
-                ok: false,
-                detail: error.to_string(),
-            },
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.unwrap_or_else(|error| Err(error.to_string()));
+        ProcessExit {
+            ok: done.is_ok(),
+            detail: done.unwrap_or_else(|why| why),
         }
     }
 
@@ -316,18 +308,27 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let order = remote::Order {
+                let inside = board.settings().in_containers.then(|| {
+                    let settings = board.settings();
+                    (
+                        settings.container_image.clone(),
+                        settings.container_network.clone(),
+                    )
+                });
+                let order = worker::Order {
                     agent,
                     run,
-                    fence,
                     task,
                     branch,
+                    base: None,
+                    inside,
                 };
-                let done = on_thread(remote::work(context, order, halted));
+                let done = on_thread(remote::work(context, order, fence, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, ..) => {
                 let base = board.judge_base(task.id).map(str::to_owned);
+                let task_id = task.id;
                 let name = judgement.to_string();
                 let case = judge::Case {
                     name,
@@ -335,6 +336,9 @@ impl Shared {
                     task,
                     branch,
                     base,
+                    before: earlier(&board, task_id),
+                    payer: Payer::Judgement(self.handle.clone(), judgement, fence),
+                    runtime: Handle::current(),
                 };
                 let done = on_thread(judge::examine(context, case, halted));
                 (
@@ -413,84 +417,6 @@ impl Shared {
         }
     }
 
-    async fn publish(self, merge: MergeId, fence: Fence) {
-        let board = self.handle.snapshot();
-        let Some(entry) = board.merge(merge).cloned() else {
-            return;
-        };
-        let context = Arc::clone(&self.context);
-        let branch = match context.branch(&entry.branch) {
-            Ok(branch) => branch,
-            Err(detail) => {
-                return self
-                    .published(
-                        merge,
-                        fence,
-                        crate::domain::board::MergeOutcome::Failed { detail },
-                    )
-                    .await;
-            }
-        };
-        let kept = (branch.clone(), entry.commit.clone());
-        let moved = tokio::task::spawn_blocking(move || {
-            context.merges.publish(&branch, &entry.base, &entry.commit)
-        });
-        if let Ok(outcome) = moved.await {
-            if let (Some(remote), crate::domain::board::MergeOutcome::Merged) =
-                (&self.context.remote, &outcome)
-            {
-                // Whoever takes over needs the commit before it needs to know of it.
-                if let Err(error) = remote.keep_tip(&kept.0, &kept.1).await {
-                    tracing::warn!("{}: {error}", kept.0);
-                }
-            }
-            self.published(merge, fence, outcome).await;
-        }
-    }
-
-    async fn published(
-        &self,
-        merge: MergeId,
-        fence: Fence,
-        outcome: crate::domain::board::MergeOutcome,
-    ) {
-        self.context
-            .logs
-            .line("merges", &format!("{merge}: {outcome:?}"));
-        if let Err(error) = self
-            .handle
-            .submit(Input::FinishMerge {
-                merge,
-                fence,
-                outcome,
-            })
-            .await
-        {
-            tracing::warn!("{error}");
-        }
-    }
-
-    async fn link(self, id: TaskId) {
-        let board = self.handle.snapshot();
-        let Some(task) = board.task(id) else { return };
-        let file = task.spec.link.split('#').next().unwrap_or_default();
-        let ok = self.context.tools.worktrees.holds(file);
-        let detail = if ok {
-            task.spec.link.clone()
-        } else {
-            format!("there is no {file}")
-        };
-        drop(
-            self.handle
-                .submit(Input::LinkTask {
-                    task: id,
-                    ok,
-                    detail,
-                })
-                .await,
-        );
-    }
-
     /// Lets everything end: politely, then at once.
     async fn end(
         &self,
@@ -501,8 +427,11 @@ impl Shared {
         for process in started.values() {
             process.stop.send_replace(1);
         }
+        self.sessions.end(1);
+        let is_busy =
+            || self.busy.lock().is_ok_and(|busy| !busy.is_empty()) || self.sessions.are_open();
         let over = async {
-            while self.busy.lock().is_ok_and(|busy| !busy.is_empty()) {
+            while is_busy() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -519,9 +448,10 @@ impl Shared {
         for fence in fences {
             self.interrupt(fence, 2);
         }
+        self.sessions.end(2);
         // What is killed is gone a moment later.
         for _ in 0..250 {
-            if self.busy.lock().is_ok_and(|busy| busy.is_empty()) {
+            if !is_busy() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -535,67 +465,17 @@ enum Piece {
     Judge(JudgementId, oneshot::Receiver<Verdict>),
 }
 
+/// Returns how many examinations of a task ended with a verdict of any kind.
+fn earlier(board: &Board, task: TaskId) -> u32 {
+    let ended = board
+        .judgements()
+        .filter(|one| one.task == task && one.verdict.is_some());
+    u32::try_from(ended.count()).unwrap_or(u32::MAX)
+}
+
 fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work) {
     if let Some(process) = started.get(&agent) {
         // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
         drop(process.work.send(work));
-    }
-}
-
-/// Runs a future on a thread of its own.
-pub(super) fn on_thread<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    let body = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => drop(sender.send(runtime.block_on(future))),
-            Err(error) => tracing::error!("a runtime could not start: {error}"),
-        }
-    };
-    if let Err(error) = std::thread::Builder::new()
-        .name("agent".to_owned())
-        .spawn(body)
-    {
-        tracing::error!("a thread could not start: {error}");
-    }
-    receiver
-}
-
-/// Completes when a stop is asked for.
-async fn asked(stopped: &mut watch::Receiver<u8>) {
-    while *stopped.borrow() == 0 {
-        if stopped.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Lets a part do what is due, as soon as it is due.
-async fn wake_loop(handle: BoardHandle, part: Part) {
-    let mut changes = handle.changes();
-    loop {
-        let due = changes.borrow_and_update().next_wake_of(part);
-        let now = handle.now();
-        if due.is_some_and(|at| at <= now) {
-            let before = handle.snapshot().globals().events;
-            let told = handle.submit(Input::Wake { part }).await;
-            if matches!(told, Err(SubmitError::Ending)) {
-                return;
-            }
-            // A sign of life that is not in the snapshot yet, or a disk that is full: no reason to spin.
-            if told.is_err() || handle.snapshot().globals().events == before {
-                tokio::time::sleep(REST).await;
-            }
-            continue;
-        }
-        let wait = due.map_or(LONGEST, |at| Duration::from_millis(at - now).min(LONGEST));
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(wait) => {}
-        }
     }
 }

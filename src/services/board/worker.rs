@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{ServiceContext, watched_worktrees::WatchedWorktrees};
 use crate::{
     domain::{
-        board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task},
+        board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt},
         ledger::{TaskEnd, TaskOutcome},
         tasks::{GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
     },
@@ -34,15 +34,31 @@ impl SessionObserver for Listener {
     fn line(&self, text: &str) {
         self.context.logs.line(&self.agent, text);
     }
+
+    fn passed_words(&self) -> &'static str {
+        "goes to the judge"
+    }
+}
+
+/// What a worker is given.
+pub(super) struct Order {
+    pub(super) agent: String,
+    pub(super) run: RunId,
+    pub(super) task: Task,
+    pub(super) branch: String,
+    /// The commit it starts from; `None` = where the branch stands.
+    pub(super) base: Option<String>,
+    /// The image and the network of its container; `None` = it works on the machine itself.
+    pub(super) inside: Option<(String, String)>,
 }
 
 /// Returns the commit that work for a branch starts from.
-pub(super) fn base(context: &ServiceContext, branch: &str) -> Result<String, String> {
+pub(super) fn base_of(context: &ServiceContext, branch: &str) -> Result<String, String> {
     let branch = context.branch(branch)?;
     context.merges.tip(&branch).map_err(|error| error.0)
 }
 
-/// Says that a run could not begin.
+/// Says that a run could not begin, or that nobody knows what came of it.
 pub(super) fn not_begun(reason: String) -> Finished {
     Finished {
         outcome: failure(FailureKind::Launch, reason),
@@ -50,15 +66,20 @@ pub(super) fn not_begun(reason: String) -> Finished {
     }
 }
 
-/// Works on a task from a commit until there is an outcome. The future may block, so it has a thread of its own.
+/// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
 pub(super) async fn work(
     context: Arc<ServiceContext>,
-    agent: String,
-    run: RunId,
-    task: Task,
-    base: String,
+    order: Order,
     stop: watch::Receiver<u8>,
 ) -> Finished {
+    let Order {
+        agent,
+        run,
+        task,
+        branch,
+        base,
+        inside,
+    } = order;
     let failed = |failure, reason: String| Finished {
         outcome: RunOutcome::Failed {
             failure,
@@ -68,21 +89,35 @@ pub(super) async fn work(
         },
         spend: Spend::default(),
     };
+    let base = match base.map_or_else(|| base_of(&context, &branch), Ok) {
+        Ok(base) => base,
+        Err(reason) => return failed(FailureKind::Launch, reason),
+    };
     let list = match list_of(&context, &task) {
         Ok(list) => list,
         Err(reason) => return failed(FailureKind::Limit, reason),
     };
     let name = format!("{}-{}", context.instance, run);
+    let (mut runners, mut start) = (context.tools.runners.clone(), context.start.clone());
+    if let Some((image, network)) = inside {
+        runners = match context.containers.runners(&image, &network) {
+            Ok(runners) => runners,
+            Err(reason) => return failed(FailureKind::Launch, reason),
+        };
+        "container".clone_into(&mut start.backend);
+    }
     let terms = SessionTerms {
         seconds: None,
+        hands_quota_back: true,
         progress: RunProgress {
             base: Some(base.clone()),
             ..RunProgress::default()
         },
-        ..SessionTerms::new(&name, context.start.clone())
+        ..SessionTerms::new(&name, start)
     };
     let tools = SessionPorts {
         worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
+        runners,
         ..context.tools.clone()
     };
     let listener = Listener {
@@ -104,16 +139,34 @@ fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
             format!("no agent of the service is called \"{name}\"; name it in config/service.toml under [agents.{name}]")
         })?,
     };
+    let list = TaskList {
+        agent,
+        on_failure: OnFailure::Stop,
+        provider_retries: 0,
+        tasks: vec![guarded(context, task)],
+        ..context.list.clone()
+    };
+    let faults = list.validation_errors();
+    if faults.is_empty() {
+        Ok(list)
+    } else {
+        Err(faults.join("; "))
+    }
+}
+
+/// Returns a task of the board as sessions know tasks.
+pub(super) fn guarded(context: &ServiceContext, task: &Task) -> GuardedTask {
+    let spec = &task.spec;
     let class = match (spec.class.as_str(), spec.role) {
         ("", Role::Tester) => "test",
         ("", _) => "feature",
         (class, _) => class,
     };
     let minutes = u64::from(spec.timebox_minutes);
-    let guarded = GuardedTask {
+    GuardedTask {
         id: task.id.to_string(),
         goal: spec.title.clone(),
-        prompt: prompt(task),
+        prompt: attempt_prompt(task),
         class: class.to_owned(),
         test_command: test_command(context, task),
         context_files: spec.context_files.clone(),
@@ -128,19 +181,6 @@ fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
         banned_patterns: Vec::new(),
         limits: None,
         may_change_checks: spec.may_change_checks.clone(),
-    };
-    let list = TaskList {
-        agent,
-        on_failure: OnFailure::Stop,
-        provider_retries: 0,
-        tasks: vec![guarded],
-        ..context.list.clone()
-    };
-    let faults = list.validation_errors();
-    if faults.is_empty() {
-        Ok(list)
-    } else {
-        Err(faults.join("; "))
     }
 }
 
@@ -153,35 +193,6 @@ pub(super) fn test_command(context: &ServiceContext, task: &Task) -> Vec<String>
     }
 }
 
-/// Writes what the agent is asked to do, and why earlier attempts were not accepted.
-fn prompt(task: &Task) -> String {
-    let spec = &task.spec;
-    let goal = if spec.goal.trim().is_empty() {
-        &spec.title
-    } else {
-        &spec.goal
-    };
-    let mut parts = vec![goal.clone()];
-    if !spec.paths.is_empty() {
-        parts.push(format!("Change nothing outside: {}", spec.paths.join(", ")));
-    }
-    let reasons = task.lessons.iter().flat_map(|lesson| {
-        let from = &lesson.from;
-        lesson
-            .reasons
-            .iter()
-            .map(move |reason| format!("- {from}: {reason}"))
-    });
-    let reasons: Vec<String> = reasons.collect();
-    if !reasons.is_empty() {
-        parts.push(format!(
-            "Earlier attempts were not accepted:\n{}",
-            reasons.join("\n")
-        ));
-    }
-    parts.join("\n\n")
-}
-
 fn told(
     context: &ServiceContext,
     report: &ListReport,
@@ -191,8 +202,10 @@ fn told(
 ) -> Finished {
     let end = report.tasks.first();
     let spend = Spend {
+        // The first call was counted when the run began.
+        calls: u64::from(report.calls.saturating_sub(1)),
+        tokens: report.tokens,
         micro_usd: end.and_then(|end| end.micro_usd).unwrap_or_default(),
-        ..Spend::default()
     };
     let outcome = match (end, end.and_then(|end| end.commit.clone())) {
         (Some(end), Some(commit)) if end.outcome == TaskOutcome::Success => {
@@ -208,7 +221,7 @@ fn told(
                 Err(error) => failure(FailureKind::Launch, error.0),
             }
         }
-        (Some(end), _) => refused(report.stop, end),
+        (Some(end), _) => refused(report, end),
         (None, _) => failure(
             FailureKind::Launch,
             "the session ended without a result".to_owned(),
@@ -227,12 +240,12 @@ fn failure(kind: FailureKind, reason: String) -> RunOutcome {
 }
 
 /// Says what kind of failure it was. Why a session stopped is known; what a task failed of is told by our own sentences.
-fn refused(stop: StopReason, end: &TaskEnd) -> RunOutcome {
-    let kind = match stop {
+fn refused(report: &ListReport, end: &TaskEnd) -> RunOutcome {
+    let kind = match report.stop {
         StopReason::Operator => return RunOutcome::Stopped,
         StopReason::Quota => {
             return RunOutcome::QuotaUsed {
-                until: None,
+                until: report.quota_until,
                 detail: end.reason.clone(),
             };
         }

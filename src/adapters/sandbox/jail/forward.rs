@@ -1,4 +1,5 @@
-//! The network behind the wall: a loopback that works, and on it the door to the proxy.
+//! Part of step 3 (behind `bwrap`, of step 4), the network behind the wall: a loopback that works, and on it the door to
+//! the proxy.
 
 use std::{
     io,
@@ -12,11 +13,8 @@ use std::{
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::{
-    super::{
-        JAIL_WORD,
-        spec::{INNER_PROGRAM, PROXY_PORT},
-    },
-    JailError,
+    super::spec::{INNER_PROGRAM, JAIL_WORD, PROXY_PORT},
+    shared::JailError,
 };
 
 /// Switches the loopback of a new network namespace on (protocol 0 of this family is routing).

@@ -25,7 +25,18 @@ pub(super) fn learn(seen: &mut KnownNames<'_>, node: Node<'_>) {
                 && let Some(target) = chain(seen, right).and_then(plain)
             {
                 let local = seen.of(left).to_owned();
-                seen.alias(&local, target);
+                let mut scope = seen.scope_of(node, &["function_definition", "lambda"]);
+                let text = seen.text.get(scope.clone()).unwrap_or_default();
+                let shared = ["global ", "nonlocal "].iter().any(|word| {
+                    text.lines().any(|line| {
+                        let names = line.trim().strip_prefix(word).unwrap_or_default();
+                        names.split(',').any(|name| name.trim() == local)
+                    })
+                });
+                if shared {
+                    scope = super::WHOLE_FILE;
+                }
+                seen.alias_in(&local, target, scope);
             }
         }
         _ => {}
@@ -237,10 +248,7 @@ fn call(seen: &mut KnownNames<'_>, node: Node<'_>) {
     let first = first_argument(node);
     let argument = first.and_then(|one| literal(seen, one));
     if ["__import__", "importlib.import_module", "import_module"].contains(&text.as_str()) {
-        match &argument {
-            Some(module) => seen.import(node, module.clone(), false, false),
-            None => seen.mark(node, "imports a module whose name is computed"),
-        }
+        seen.import_call(node, argument.as_deref());
     }
     if text.starts_with("self.assert") || text.starts_with("pytest.raises") {
         seen.facts.assertions += 1;

@@ -6,7 +6,11 @@
 //! not understood.
 
 use crate::domain::policy::{
-    programs::{Options, base_name},
+    programs::{
+        Options,
+        arguments::{loads, runs_its_files, words_of},
+        base_name,
+    },
     resolved_path::{ResolvedPath, has_drive},
     rule::EffectTrait,
     shell::Machine,
@@ -47,6 +51,8 @@ targetdir builddir dest destination cachedir cachelocation coveragedir coveraged
 mutexprofile trace outpath artifactdir artifactspath buildpath distpath workpath specpath declarationdir tsbuildinfofile packdestination
 junitoutput savepath exportpath outputformatfile scriptpath soutputfile bundledir recorddir reportsdirectory resultsdirectory htmldir
 ";
+/// Words in the name of an option that say the same.
+const OUTPUT_WORDS: &str = "out output outdir outfile dest destination";
 /// Programs that make the file which they are given last.
 const CONVERTERS: &str =
     "ffmpeg convert magick gs cwebp pdftotext qpdf svgo optipng pngquant jpegoptim pandoc xxd";
@@ -128,6 +134,7 @@ impl Machine<'_, '_> {
                 before = "";
                 continue;
             }
+            let spelled_before = before;
             let dashed = arg.strip_prefix('-');
             let (option, value) = match dashed {
                 Some(option) => option.split_once(['=', ':']).unwrap_or((option, "")),
@@ -138,9 +145,20 @@ impl Machine<'_, '_> {
             if is_in(NO_FILES, &option) || is_slash_option(name, arg) && paths_in(arg).len() < 2 {
                 continue;
             }
+            let spelled = match dashed {
+                Some(dashed) => dashed
+                    .split_once(['=', ':'])
+                    .map_or(dashed, |(name, _)| name),
+                None => spelled_before,
+            };
             let is_pair = value.split_once('=').is_some_and(|(_, rest)| is_path(rest));
-            let writes =
-                is_in(OUTPUTS, &option) && !value.is_empty() && !value.contains("://") && !is_pair;
+            let says = words_of(spelled)
+                .iter()
+                .any(|word| is_in(OUTPUT_WORDS, word));
+            let writes = (is_in(OUTPUTS, &option) || says)
+                && !value.is_empty()
+                && !value.contains("://")
+                && !is_pair;
             let makes = at == last
                 && dashed.is_none()
                 && is_in(CONVERTERS, base_name(name))
@@ -162,6 +180,14 @@ impl Machine<'_, '_> {
                 continue;
             }
             self.foreign_argument(name, arg, dashed.is_some() || !option.is_empty());
+            let loaded = if option.is_empty() {
+                runs_its_files(name) && !arg.contains('=')
+            } else {
+                loads(spelled)
+            };
+            if loaded {
+                self.scratch_argument(name, arg);
+            }
         }
     }
 
@@ -215,6 +241,32 @@ impl Machine<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    /// Looks at files in scratch space that a program loads or runs: nobody knows who put them there.
+    fn scratch_argument(&mut self, name: &str, arg: &str) {
+        for path in paths_in(arg) {
+            let is_scratch = |place: &ResolvedPath| matches!(place, ResolvedPath::Scratch(_));
+            if self.places(path).iter().any(is_scratch) {
+                self.reading
+                    .opaque(format!("{name} with {path}, which is none of the project"));
+            }
+        }
+    }
+
+    /// Returns whether a path leads out of the project to where neither the machine nor tools of the account keep their files.
+    pub(super) fn foreign_path(&self, path: &str) -> bool {
+        let is_foreign = |place: &ResolvedPath| match place {
+            ResolvedPath::Outside(path) => !SYSTEM
+                .iter()
+                .any(|start| format!("{path}/").starts_with(start)),
+            ResolvedPath::Home(path) => !is_in(OF_TOOLS, path.split('/').next().unwrap_or("")),
+            ResolvedPath::Scratch(_)
+            | ResolvedPath::Inside(_)
+            | ResolvedPath::Device
+            | ResolvedPath::Unknown(_) => false,
+        };
+        self.places(path).iter().any(is_foreign)
     }
 
     fn foreign_argument(&mut self, name: &str, arg: &str, is_option: bool) {

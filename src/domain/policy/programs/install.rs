@@ -331,7 +331,16 @@ impl Machine<'_, '_> {
     /// Returns whether the project holds a tool; where nobody can look, whether it is one that projects usually hold.
     fn is_installed(&self, tool: &str) -> bool {
         let Some(eyes) = &self.reading.world.eyes else {
-            return super::described::is_described(tool);
+            return super::described::is_described(tool)
+                || [
+                    "ts-node",
+                    "tsx",
+                    "nodemon",
+                    "concurrently",
+                    "cross-env",
+                    "rimraf",
+                ]
+                .contains(&tool);
         };
         let folders = ["node_modules/.bin", ".venv/bin"];
         !tool.contains(['/', '@'])
@@ -351,6 +360,12 @@ impl Machine<'_, '_> {
     ) {
         for code in options.values(&["c", "call"]) {
             drop(self.run_text(code, name, String::new()));
+        }
+        if verb == "pkg" && rest.first().is_some_and(|word| word == "set") {
+            let scripts = rest.iter().filter_map(|word| word.strip_prefix("scripts."));
+            for code in scripts.filter_map(|word| word.split_once('=')) {
+                drop(self.aside(|shell| shell.run_text(code.1, name, String::new())));
+            }
         }
         let is_offline = options.has(&["offline"]) || rest.iter().any(|arg| arg == "--offline");
         match verb {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::sync::watch;
 
-use super::serve::ServeArgs;
+use super::serve_args::ServeArgs;
 use crate::{
     domain::board::MergeOutcome,
     interfaces::{

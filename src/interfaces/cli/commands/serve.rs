@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -16,6 +15,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use super::{
+    serve_args::{self, ADDRESS, ServeArgs},
+    serve_checks, serve_detached, serve_news,
+};
 use crate::{
     config::{service as service_config, service::ServiceConfig},
     domain::{
@@ -26,54 +29,22 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            cluster_args::ClusterArgs,
-            commands::{cluster, cluster::joined, task},
+            commands::{cluster, cluster::joined, night, serve_brain, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
             services::ServiceFactory,
-            task_services::TaskServices,
+            task_services::{StateWriter, TaskServices},
         },
         http,
         report::Printer,
     },
-    ports::board::BoardAccess,
+    ports::{board::BoardAccess, process_logs::ProcessLogs},
     services::{
         board,
         board::{BoardHandle, ServiceContext},
     },
 };
-
-/// The file in which callers find address and token, below the state folder.
-pub(super) const ADDRESS: &str = "serve.json";
-
-/// Options of `tos serve`.
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    #[command(flatten)]
-    pub(super) cluster: ClusterArgs,
-    /// The port on loopback; the one of config/service.toml if absent, or any free one
-    #[arg(long)]
-    port: Option<u16>,
-    /// A further address to serve on, for a phone or another machine; it needs TLS
-    #[arg(long, value_name = "IP:PORT", requires = "tls_cert")]
-    listen: Option<SocketAddr>,
-    /// The certificate chain for TLS, as PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The key of the certificate, as PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// A name of this machine that browsers may use besides localhost; may be repeated
-    #[arg(long = "host", value_name = "NAME")]
-    hosts: Vec<String>,
-    /// How long running work may take to end when the service is stopped, in seconds
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
-    drain: u64,
-    /// Print a systemd unit that keeps the service running, and do nothing else
-    #[arg(long)]
-    unit: bool,
-}
 
 /// Serves until a stop is asked for.
 pub fn main(
@@ -84,10 +55,14 @@ pub fn main(
 ) -> Result<CliExit, CliError> {
     let root = services.root(global);
     if args.unit {
-        return print_unit(args, global, services, printer);
+        return serve_args::print_unit(args, global, services, printer);
     }
     let config = service_config::load(&root, |name| services.variable(name));
     let mut config = config.map_err(CliError::Setup)?;
+    serve_checks::programs(&config, global, services)?;
+    if args.detach {
+        return serve_detached::main(args, global, services, printer);
+    }
     let joined = joined(args, global, services, printer)?;
     let (task_services, mut gate_services) = task::opened(global, services, printer)?;
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
@@ -101,6 +76,7 @@ pub fn main(
         Some(joined) => Some(joined.runs(&*board_services.merges, printer)?),
         None => None,
     };
+    let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
     let port = args.port.unwrap_or(config.port);
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
@@ -116,7 +92,10 @@ pub fn main(
     let clock = Arc::clone(&task_services.tools.clock);
     let (handle, effects) =
         board::start(board_services.store, clock).map_err(|error| CliError::NotDone(error.0))?;
+    let containers = (board_services.containers)(task_services.tools.runners.clone());
+    serve_checks::containers(&config.settings, &*containers, printer)?;
     let context = Arc::new(ServiceContext {
+        brain,
         instance: task_services.run.clone(),
         list: config.list,
         agents: config.agents,
@@ -124,16 +103,19 @@ pub fn main(
         start,
         tools: task_services.tools.clone(),
         merges: board_services.merges,
+        keep_summary: keeper(
+            &gate_services,
+            board_services.write_state,
+            &board_services.logs,
+        ),
         logs: board_services.logs,
+        github: board_services.github,
+        upkeep: board_services.upkeep,
+        containers,
         remote,
     });
     services.write_secret(global, ADDRESS, &document.to_string())?;
-    announce(
-        address,
-        outer.as_ref(),
-        config.settings.ask_before_start,
-        printer,
-    )?;
+    announce(address, outer.as_ref(), &config.settings, printer)?;
     let access = (board_services.access)(
         handle.clone(),
         gate_services.loaded,
@@ -150,6 +132,7 @@ pub fn main(
         access,
         listeners,
         settings: config.settings,
+        printer: printer.clone(),
         drain: Duration::from_secs(args.drain),
         lost: joined.as_ref().map(|joined| joined.leading.lost.clone()),
     };
@@ -169,6 +152,7 @@ struct Serving {
     access: Arc<dyn BoardAccess>,
     listeners: Vec<ApiListener>,
     settings: BoardSettings,
+    printer: Printer,
     drain: Duration,
     /// Turns true when another controller may lead.
     lost: Option<watch::Receiver<bool>>,
@@ -189,9 +173,11 @@ impl Serving {
             .collect();
         let servers = servers?;
         drop((self.access, over));
+        let news = tokio::spawn(serve_news::tell(self.handle.subscribe(), self.printer));
         let (stop, deposed) = cluster::until_deposed(stop, self.lost);
         let ended = board::run(self.handle, effects, context, stop, self.drain).await;
         drop(end);
+        news.abort();
         if deposed.load(Ordering::Relaxed) {
             return Err("another controller leads now; `tos serve` again to follow it".to_owned());
         }
@@ -204,11 +190,31 @@ impl Serving {
     }
 }
 
+/// Returns what keeps the summaries of nights. They can be made again at any time, so a failure is told and stops nothing.
+fn keeper(
+    gate_services: &GateServices,
+    write: StateWriter,
+    logs: &Arc<dyn ProcessLogs>,
+) -> Arc<dyn Fn(&str) + Send + Sync> {
+    let (ledger, logs) = (Arc::clone(&gate_services.ledger), Arc::clone(logs));
+    Arc::new(move |run| {
+        let files = night::show::summary_files(&*ledger, run).map_err(|error| error.to_string());
+        let kept =
+            files.and_then(|files| files.iter().try_for_each(|(name, text)| write(name, text)));
+        if let Err(why) = kept {
+            logs.line(
+                "notices",
+                &format!("the summary of {run} was not written: {why}"),
+            );
+        }
+    })
+}
+
 /// Says where the page is.
 fn announce(
     address: SocketAddr,
     outer: Option<&(StdListener, TlsAcceptor)>,
-    asks: bool,
+    settings: &BoardSettings,
     printer: &Printer,
 ) -> Result<(), CliError> {
     printer.line(&format!(
@@ -222,7 +228,10 @@ fn announce(
             "and on https://{told}; sign in there with the token of .tos/service-token"
         ));
     }
-    if asks {
+    for doubt in serve_checks::doubts(settings) {
+        printer.alert(&format!("warning: {doubt}"));
+    }
+    if settings.ask_before_start {
         printer.line("you are asked before each task; `tos board questions` lists what waits");
     }
     Ok(())
@@ -309,7 +318,20 @@ fn api(
 fn bind(address: SocketAddr) -> Result<StdListener, CliError> {
     StdListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|error| CliError::NotDone(format!("{address}: {error}")))
+        .map_err(|error| {
+            CliError::NotDone(match error.kind() {
+                std::io::ErrorKind::AddrInUse => format!(
+                    "port {} is taken by another program; name another one with `--port` or in config/service.toml, or none at \
+                     all: then a free one is taken",
+                    address.port()
+                ),
+                std::io::ErrorKind::PermissionDenied => format!(
+                    "this user may not listen on port {}; name one above 1023",
+                    address.port()
+                ),
+                _ => format!("{address}: {error}"),
+            })
+        })
 }
 
 /// Returns what is known of here for the ledger; `attended` says that a person is asked before each task.
@@ -346,94 +368,4 @@ fn circumstances(
         attended: !alone,
         ..task::start(gate_services, task_services, &config.list, confined)
     })
-}
-
-fn print_unit(
-    args: &ServeArgs,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    let (program, root) = services
-        .schedules(global)
-        .places()
-        .map_err(|error| CliError::NotDone(error.to_string()))?;
-    let path = services.variable("PATH").unwrap_or_default();
-    let text = unit(
-        args,
-        &program.display().to_string(),
-        &root.display().to_string(),
-        &path,
-    );
-    printer.line(&text);
-    printer.document(&json!({ "unit": text }));
-    Ok(CliExit::Success)
-}
-
-/// Returns a unit for systemd, for a user's own instance of it, with the options that were given.
-fn unit(args: &ServeArgs, program: &str, root: &str, path: &str) -> String {
-    let word = |text: &str| {
-        format!(
-            "\"{}\"",
-            text.replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('%', "%%")
-        )
-    };
-    let mut command = vec![
-        word(program),
-        "serve".to_owned(),
-        format!("--drain {}", args.drain),
-    ];
-    command.extend(args.port.map(|port| format!("--port {port}")));
-    command.extend(args.listen.map(|address| format!("--listen {address}")));
-    let files = [("--tls-cert", &args.tls_cert), ("--tls-key", &args.tls_key)];
-    let files = files.into_iter().filter_map(|(option, file)| {
-        let file = file.as_ref()?.display().to_string();
-        Some(format!("{option} {}", word(&file)))
-    });
-    command.extend(files);
-    command.extend(
-        args.hosts
-            .iter()
-            .map(|host| format!("--host {}", word(host))),
-    );
-    format!(
-        "# ~/.config/systemd/user/tos-serve.service; then: systemctl --user enable --now tos-serve\n\
-         [Unit]\nDescription=tos serve in {}\n\n[Service]\nWorkingDirectory={}\nEnvironment={}\nExecStart={}\n\
-         KillMode=mixed\nTimeoutStopSec={}\nRestart=on-failure\nRestartSec=2\n\n[Install]\nWantedBy=default.target",
-        root.replace('%', "%%"),
-        root.replace('%', "%%"),
-        word(&format!("PATH={path}")),
-        command.join(" "),
-        args.drain + 15
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unit_starts_this_program_with_the_options_that_were_given() {
-        let args = ServeArgs {
-            port: Some(9200),
-            listen: None,
-            tls_cert: None,
-            tls_key: None,
-            hosts: vec!["desk.local".into()],
-            drain: 5,
-            unit: true,
-            cluster: ClusterArgs::default(),
-        };
-        let text = unit(&args, "/opt/my tos/tos", "/srv/100%", "/usr/bin");
-        for line in [
-            "WorkingDirectory=/srv/100%%",
-            "Environment=\"PATH=/usr/bin\"",
-            "ExecStart=\"/opt/my tos/tos\" serve --drain 5 --port 9200 --host \"desk.local\"",
-            "TimeoutStopSec=20",
-        ] {
-            assert!(text.lines().any(|one| one == line), "{line}: {text}");
-        }
-    }
 }

@@ -23,7 +23,7 @@ use crate::{
         },
         report::Printer,
     },
-    services::board::{self, ServiceContext},
+    services::board::{self, Brain, PlanMaker, ServiceContext},
 };
 
 /// Options of `tos worker`.
@@ -85,9 +85,11 @@ pub fn main(
     let orders = member
         .orders(card.clone())
         .map_err(|error| CliError::NotDone(error.0))?;
-    let board_services = services.worker_services(global)?;
+    let board_services = services.board_services(global, None)?;
+    let containers = (board_services.containers)(task_services.tools.runners.clone());
     let context = Arc::new(ServiceContext {
         instance: task_services.run.clone(),
+        // What follows comes with each order.
         list: serde_json::from_value(json!({
             "schema": 1, "id": "board", "agent": { "kind": "command", "args": ["true", "{prompt}"] }, "task": []
         }))
@@ -101,8 +103,20 @@ pub fn main(
             ..SessionStart::default()
         },
         tools: task_services.tools.clone(),
-        merges: board_services.0,
-        logs: board_services.1,
+        merges: board_services.merges,
+        logs: board_services.logs,
+        brain: Brain {
+            maker: PlanMaker::Checklist,
+            areas: Vec::new(),
+            most: 0,
+            review: None,
+            validates: false,
+            redactor: board_services.redactor,
+        },
+        keep_summary: Arc::new(|_| {}),
+        github: board_services.github,
+        upkeep: board_services.upkeep,
+        containers,
         remote: None,
     });
     printer.line(&format!(

@@ -11,11 +11,13 @@ use serde::Deserialize;
 
 use crate::{
     domain::board::{
-        Dependency, Input, OnFail, ProcessName, ProcessStatus, Role, TaskId, TaskSpec,
+        Dependency, Input, OnFail, ProcessName, ProcessStatus, Role, RunId, TaskId, TaskSpec,
     },
     interfaces::http::{
         api::{
-            system::{hatch_input, start_named, stop_everything},
+            plans::hand_in,
+            runs::ending,
+            system::{clean, hatch_input, restart_named, start_named, stop_everything},
             tasks::{cancelling, make, read_word, requeueing},
         },
         error::ApiError,
@@ -54,6 +56,13 @@ pub(super) struct Note {
 #[serde(default)]
 pub(super) struct Allow {
     allow: String,
+}
+
+/// The answer to a proposal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Accept {
+    accept: String,
 }
 
 /// The form of the requirement.
@@ -149,6 +158,39 @@ pub(super) async fn cancel(
     Ok(Redirect::to(&format!("/ui/tasks/{}", id.0)))
 }
 
+/// Ends a run.
+pub(super) async fn cancel_run(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+    ApiForm(form): ApiForm<Note>,
+) -> Result<Redirect, ApiError> {
+    let id: RunId = number(&id)?;
+    let task = service.snapshot().run(id).map(|run| run.task);
+    service.submit(ending(id, form.note.trim(), BY)).await?;
+    let task = task.ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
+    Ok(Redirect::to(&format!("/ui/tasks/{}", task.0)))
+}
+
+/// Accepts or declines the tasks of a plan.
+pub(super) async fn decide_plan(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+    ApiForm(form): ApiForm<Accept>,
+) -> Result<Redirect, ApiError> {
+    let accept = match form.accept.as_str() {
+        "yes" => true,
+        "no" => false,
+        _ => return Err(ApiError::invalid("`accept` has to be yes or no")),
+    };
+    let decision = Input::DecidePlan {
+        plan: number(&id)?,
+        accept,
+        by: BY.to_owned(),
+    };
+    service.submit(decision).await?;
+    Ok(Redirect::to("/ui/plans"))
+}
+
 /// Answers a question.
 pub(super) async fn answer(
     State(service): State<Service>,
@@ -174,7 +216,7 @@ pub(super) async fn process(
     State(service): State<Service>,
     ApiPath2(name, what): ApiPath2,
 ) -> Result<Redirect, ApiError> {
-    let parsed: ProcessName = name.parse().map_err(ApiError::not_found)?;
+    name.parse::<ProcessName>().map_err(ApiError::not_found)?;
     let stop = Input::StopProcess {
         name: name.clone(),
         by: BY.to_owned(),
@@ -182,26 +224,10 @@ pub(super) async fn process(
     match what.as_str() {
         "start" => drop(start_named(&service, &name, None).await?),
         "stop" => drop(service.submit(stop).await?),
-        "restart" => {
-            service.submit(stop).await?;
-            ended(&service, parsed).await;
-            start_named(&service, &name, None).await?;
-        }
+        "restart" => drop(restart_named(&service, &name, BY).await?),
         _ => return Err(ApiError::not_found(format!("a process cannot {what}"))),
     }
     Ok(Redirect::to("/ui/processes"))
-}
-
-/// Waits until a process has ended; the guard's limit of time is the limit.
-async fn ended(service: &Service, name: ProcessName) {
-    let mut feed = service.board().subscribe();
-    let is_live = |service: &Service| {
-        let board = service.snapshot();
-        board
-            .process(name)
-            .is_some_and(|process| process.status.is_live())
-    };
-    while is_live(service) && feed.next().await != crate::ports::board::FeedNews::End {}
 }
 
 /// Stops everything.
@@ -263,11 +289,7 @@ pub(super) async fn cleanup(
             "nothing was removed: the word \"remove\" is missing",
         ));
     }
-    let cleanup = Input::Cleanup {
-        stop_first: false,
-        by: BY.to_owned(),
-    };
-    service.submit(cleanup).await?;
+    clean(&service, false, BY).await?;
     Ok(Redirect::to("/"))
 }
 
@@ -321,10 +343,12 @@ pub(super) async fn requirement(
         return Err(ApiError::invalid("the requirement is empty"));
     }
     service.board().write_requirement(content.clone()).await?;
-    if form.then != "plan" {
-        return Ok(Redirect::to("/ui/requirement"));
-    }
-    start_named(&service, "planner", Some(content)).await?;
+    let preview = match form.then.as_str() {
+        "plan" => false,
+        "preview" => true,
+        _ => return Ok(Redirect::to("/ui/requirement")),
+    };
+    hand_in(&service, content, preview, BY).await?;
     Ok(Redirect::to("/ui/plans"))
 }
 
