@@ -220,11 +220,3 @@ fn a_folder_that_cannot_be_written_is_told_at_the_start() {
     fs::write(&board, bytes).unwrap();
     drop(Service::start(&place));
 }
-
-/// Sends a signal by its name.
-pub(crate) fn send(process: u32, name: &str) {
-    let sent = Command::new("kill")
-        .args([format!("-{name}"), process.to_string()])
-        .status();
-    assert!(sent.unwrap().success());
-}

@@ -48,6 +48,54 @@ impl Place {
         }
     }
 
+    /// A fresh repository with nothing in it.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (top, home) = (folder.path().join("worker"), folder.path().join("home"));
+        fs::create_dir_all(&top).unwrap();
+        fs::create_dir_all(&home).unwrap();
+        init(&top);
+        Self {
+            _folder: folder,
+            top,
+            home,
+        }
+    }
+
+    /// A repository of its own with the first commit of this one, and the same settings.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn cloned_at_the_start(&self) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (top, home) = (folder.path().join("other"), folder.path().join("home"));
+        fs::create_dir_all(&home).unwrap();
+        let from = self.top.to_str().unwrap();
+        git(folder.path(), &["clone", "-q", from, "other"]);
+        let start = git(&top, &["rev-list", "--max-parents=0", "HEAD"]);
+        git(&top, &["reset", "-q", "--hard", &start]);
+        for (name, value) in [("user.name", "t"), ("user.email", "t@localhost")] {
+            git(&top, &["config", name, value]);
+        }
+        Self {
+            _folder: folder,
+            top,
+            home,
+        }
+    }
+
+    /// Waits until a starting service has said something.
+    #[allow(dead_code, reason = "not every test that includes this needs it")]
+    pub(crate) fn until_log(&self, words: &str) {
+        for _ in 0..PATIENCE {
+            let said = fs::read_to_string(self.home.join("serve.log")).unwrap_or_default();
+            if said.contains(words) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the service never said `{words}`");
+    }
+
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         program(&self.top, &self.home, words)
     }
@@ -215,7 +263,7 @@ impl Service {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
-        crate::kills::send(self.child.id(), name);
+        send(self.child.id(), name);
     }
 
     /// Sends a request, and does not wait for the answer.
@@ -380,4 +428,12 @@ impl Drop for Service {
         }
         drop(self.child.kill());
     }
+}
+
+/// Sends a signal by its name.
+pub(crate) fn send(process: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args([format!("-{name}"), process.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
 }
