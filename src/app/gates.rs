@@ -267,6 +267,7 @@ impl TaskServiceFactory for AppContext {
                     ),
                 )?,
                 machine: Arc::new(LocalMachine::new(root.clone())),
+                approvals: self.session_approvals(&settings),
                 policy: Arc::new(settings.policy()?),
                 world: self.world(&settings, false),
             },

@@ -13,6 +13,7 @@ mod confine;
 pub mod isolation_probe;
 mod jail;
 mod proxy;
+mod proxy_request;
 mod self_test;
 mod self_test_setup;
 mod spec;

@@ -31,6 +31,7 @@ pub mod run;
 pub mod schedule;
 pub mod serve;
 mod service_client;
+pub mod shell_words;
 pub mod status;
 pub mod steps;
 pub mod task;
