@@ -1,82 +1,64 @@
 #!/usr/bin/env bash
-# Compares tos with its peers, side by side in one run, and prints ratios of medians. Nothing is asserted:
-# machines differ and drift; the ratios are what counts. Needs git. Usage: benches/compare.sh [ROUNDS]
-set -euo pipefail
+# Prints the table of docs/performance.md with today's figures: tos beside its peers, every pair interleaved in one run.
+#
+#   benches/compare.sh [--rounds N] [--no-build] [GROUP...]
+#
+# Groups: start tasks plans large checkpoint model judge build; all of them unless some are named. `build` makes a clean release
+# build in a folder of its own and takes minutes; `--no-build` leaves it out. Nothing is installed: what a row needs and the
+# machine lacks is said in the row. A goal that is missed is a figure; the exit code is other than 0 only where a run failed.
+set -uo pipefail
 cd "$(dirname "$0")/.."
-rounds=${1:-21}
-cargo build --release --quiet
-tos=${CARGO_TARGET_DIR:-target}/release/tos
-case $tos in /*) ;; *) tos=$PWD/$tos ;; esac
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-# Runs a command and prints its wall time in microseconds; what it prints and how it ends do not matter.
-timed() {
-    local start=$EPOCHREALTIME
-    "$@" >/dev/null 2>&1 </dev/null || true
-    local end=$EPOCHREALTIME
-    echo $(((10#${end/./}) - (10#${start/./})))
+rounds=21 build=1 groups=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --rounds) rounds=${2:?--rounds needs a number}; shift 2 ;;
+        --no-build) build=0; shift ;;
+        -h | --help) sed -n '2,9p' "$0"; exit 0 ;;
+        -*) echo "compare.sh: unknown option $1" >&2; exit 2 ;;
+        *) groups+=("$1"); shift ;;
+    esac
+done
+known="start tasks plans large checkpoint model judge build"
+for group in "${groups[@]}"; do
+    case " $known " in *" $group "*) ;; *) echo "compare.sh: unknown group $group; known are: $known" >&2; exit 2 ;; esac
+done
+wanted() { [ ${#groups[@]} -eq 0 ] || [[ " ${groups[*]} " == *" $1 "* ]]; }
+for program in git cargo; do
+    command -v "$program" >/dev/null || { echo "compare.sh: $program is not on this machine" >&2; exit 1; }
+done
+failed=0
+said=$(mktemp); trap 'rm -f "$said"' EXIT
+# Runs one of the benchmarks and prints its rows; everything else it says is for standard error.
+rows() {
+    if COMPARE_ROUNDS=$rounds cargo bench --quiet --bench "$@" >"$said"; then
+        grep '^|' "$said" || { echo "compare.sh: no row came of: $*" >&2; failed=1; }
+    else
+        echo "compare.sh: this run failed: $*" >&2
+        cat "$said" >&2
+        failed=1
+    fi
 }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
-# pair LABEL TARGET A... -- B...: alternates the two, then prints both medians and A/B.
-pair() {
-    local label=$1 target=$2; shift 2
-    local a=() b=()
-    while [ "$1" != -- ]; do a+=("$1"); shift; done
-    shift; b=("$@")
-    : >"$work/a"; : >"$work/b"
-    timed "${a[@]}" >/dev/null; timed "${b[@]}" >/dev/null
-    for _ in $(seq "$rounds"); do
-        timed "${a[@]}" >>"$work/a"; timed "${b[@]}" >>"$work/b"
-    done
-    local ma mb; ma=$(median <"$work/a"); mb=$(median <"$work/b")
-    awk -v l="$label" -v t="$target" -v a="$ma" -v b="$mb" \
-        'BEGIN { printf "%-44s %9d us %9d us   %6.2f   (target %s)\n", l, a, b, a / b, t }'
-}
-
-# A root whose first model call kills tos: what is left is the time to the first effect.
-first=$work/first; mkdir -p "$first/config"
-cat >"$first/config/config_v0_3.json" <<'JSON'
-{ "done_condition": { "all": [{ "file": "never", "exists": true }] },
-  "models": { "draft": { "provider": "command", "argv": ["sh", "-c", "kill -9 $PPID"] },
-              "review": { "provider": "command", "argv": ["true"] }, "final": { "provider": "command", "argv": ["true"] } } }
-JSON
-first_effect() { rm -rf "$first/logs" "$first/workspace"; "$tos" --mode run --root "$first"; }
-bare_kill() { sh -c 'exit 0'; git --version; }
-
-# A root that replays STEPS steps without commands.
-replay() { # DIR STEPS
-    mkdir -p "$1/config"
-    : >"$1/replies.jsonl"
-    for turn in $(seq 0 $(($2 - 1))); do
-        for pair in 'draft|{\"thought\": \"\", \"commands\": []}' 'review|{\"review\": \"\", \"improved_commands\": [], \"approval\": true}' 'final|{\"final_commands\": [], \"summary\": \"\"}'; do
-            printf '{"version":1,"job":1,"role":"%s","turn":%d,"text":"%s"}\n' "${pair%%|*}" "$turn" "${pair#*|}" >>"$1/replies.jsonl"
-        done
-    done
-    local role='{ "provider": "replay", "replay_file": "replies.jsonl" }'
-    printf '{ "max_steps": %d, "done_condition": { "all": [{ "file": "never", "exists": true }] }, "models": { "draft": %s, "review": %s, "final": %s } }\n' \
-        "$2" "$role" "$role" "$role" >"$1/config/config_v0_3.json"
-}
-replay "$work/one" 1; replay "$work/many" 51
-steps() { rm -rf "$1/logs" "$1/workspace"; "$tos" --mode run --root "$1"; }
-
-printf '%-44s %12s %12s   %6s\n' what tos peer ratio
-pair "start-up: tos --version / git --version" "<= 1.5" "$tos" --version -- git --version
-pair "first effect / git --version" "<= 4" first_effect -- bare_kill
-: >"$work/o"; : >"$work/m"
-for _ in $(seq 7); do timed steps "$work/one" >>"$work/o"; timed steps "$work/many" >>"$work/m"; done
-awk -v o="$(median <"$work/o")" -v m="$(median <"$work/m")" \
-    'BEGIN { printf "%-44s %9.0f us %28s(target <= 5000 us)\n", "one replayed step, everything durable", (m - o) / 50, "" }'
-steps "$work/many" >/dev/null 2>&1 </dev/null || true
-if [ -x /usr/bin/time ]; then
-    rm -rf "$work/many/logs" "$work/many/workspace"
-    /usr/bin/time -f %M -o "$work/rss" "$tos" --mode run --root "$work/many" >/dev/null 2>&1 || true
-    awk 'END { printf "%-44s %9.1f MiB %27s(target <= 25 MiB)\n", "resident memory of such a run", $1 / 1024, "" }' "$work/rss"
+echo "| work | tos | peer | ratio | goal |"
+echo "|---|---|---|---|---|"
+own=()
+for group in start tasks plans large; do if wanted "$group"; then own+=("$group"); fi; done
+if [ ${#own[@]} -gt 0 ]; then rows compare -- "${own[@]}"; fi
+if wanted checkpoint; then for size in S M; do rows checkpoint -- --pairs "$size"; done; fi
+if wanted model; then rows model -- --pairs; fi
+if wanted judge; then rows policy -- --pairs; fi
+if wanted build && [ "$build" = 1 ]; then
+    folder=$(mktemp -d)
+    begin=$SECONDS
+    if CARGO_TARGET_DIR=$folder cargo build --release --locked --quiet; then
+        crates=$(cargo tree --locked -e normal,build --prefix none 2>/dev/null | sed 's/ (\*)$//' | sort -u | wc -l)
+        echo "| clean release build, $(nproc) processors | $((SECONDS - begin)) s, $crates crates | | | half of 4 to 7 min |"
+    else
+        echo "compare.sh: the release build failed" >&2
+        failed=1
+    fi
+    rm -rf "$folder"
+elif wanted build; then
+    echo "| clean release build | not measured | \`--no-build\` was given | | half of 4 to 7 min |"
 fi
-
-# Checkpoints and rollback against git, 200 and 10,000 files (`--pairs L` = 50,000).
-for size in S M; do cargo bench --quiet --bench checkpoint -- --pairs "$size"; done
-
-# Plans against bare process creation, make and ninja.
-cargo bench --quiet --bench plan
+exit $failed

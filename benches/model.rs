@@ -1,11 +1,22 @@
 //! What a model call costs on top of the bare HTTP request, on loopback with a kept connection.
 //!
 //! `bare reqwest` sends the same bytes to the same server and reads the answer; `ask` is the whole adapter:
-//! building the body with its schema, the deadline, reading, redaction. The target is 0.1 ms between them.
+//! building the body with its schema, the deadline, reading, redaction. The target is 0.1 ms between them. `cargo bench --bench model -- --pairs` prints the row of docs/performance.md.
 
-use std::{hint::black_box, net::SocketAddr, thread, time::Duration};
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark looks at the clock and says what it saw"
+)]
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use std::{
+    hint::black_box,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use criterion::Criterion;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -110,7 +121,34 @@ fn body() -> Vec<u8> {
     .into_bytes()
 }
 
-fn calls(criterion: &mut Criterion) {
+/// Prints the median of both, in turns, and what lies between them.
+fn pairs() {
+    const CALLS: usize = 3_000;
+    let mut times = [Vec::with_capacity(CALLS), Vec::with_capacity(CALLS)];
+    with_both(|bare, ask| {
+        for round in 0..CALLS + 200 {
+            for (work, times) in [bare, ask].into_iter().zip(&mut times) {
+                let began = Instant::now();
+                work();
+                // The first ones make connections and fill caches.
+                if round >= 200 {
+                    times.push(began.elapsed());
+                }
+            }
+        }
+    });
+    let [bare, ask] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    });
+    let more = ask - bare;
+    println!(
+        "| model call above bare reqwest | {ask:.3} ms | {bare:.3} ms | {more:.3} ms more | <= 0.1 ms more |"
+    );
+}
+
+/// Hands over the bare request and the whole call, to be made as often as wished.
+fn with_both(work: impl FnOnce(&dyn Fn(), &dyn Fn())) {
     let address = serve();
     let runtime = runtime();
     let mut options = ModelOptions::new(Provider::OpenAi, "m");
@@ -130,22 +168,31 @@ fn calls(criterion: &mut Criterion) {
     let url = format!("http://{address}/v1/chat/completions");
     let body = body();
 
-    let mut group = criterion.benchmark_group("model call");
-    group.sample_size(200);
-    group.bench_function("bare reqwest", |bench| {
-        bench.iter(|| {
+    work(
+        &|| {
             runtime.block_on(async {
                 let request = client.post(&url).bearer_auth(KEY).body(body.clone());
                 let response = request.send().await.expect("an answer");
-                black_box(response.bytes().await.expect("a body"))
-            })
-        });
-    });
-    group.bench_function("ask", |bench| {
-        bench.iter(|| black_box(runtime.block_on(model.ask(&query)).expect("a reply")));
-    });
-    group.finish();
+                black_box(response.bytes().await.expect("a body"));
+            });
+        },
+        &|| {
+            black_box(runtime.block_on(model.ask(&query)).expect("a reply"));
+        },
+    );
 }
 
-criterion_group!(model, calls);
-criterion_main!(model);
+fn main() {
+    if std::env::args().any(|word| word == "--pairs") {
+        return pairs();
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    with_both(|bare, ask| {
+        let mut group = criterion.benchmark_group("model call");
+        group.sample_size(200);
+        group.bench_function("bare reqwest", |bench| bench.iter(bare));
+        group.bench_function("ask", |bench| bench.iter(ask));
+        group.finish();
+    });
+    criterion.final_summary();
+}

@@ -35,9 +35,21 @@ fn main() {
     drop(black_box(
         policy.judge(&command("bash | cargo test && git add -A"), &world),
     ));
-    println!("policy made and first verdict: {:?}", start.elapsed());
+    let first = start.elapsed();
+    println!("policy made and first verdict: {first:?}");
+    let mut medians = Vec::new();
     for (name, text) in [("harmless", ALLOWED), ("harmful", REFUSED)] {
-        each(name, text, &policy, &world);
+        medians.push((name, each(name, text, &policy, &world)));
+    }
+    if std::env::args().any(|word| word == "--pairs") {
+        for (name, median) in medians {
+            println!("| one judgement, {name} commands | {median:.1} us | | | <= 25 us |");
+        }
+        println!(
+            "| rules made and first judgement | {:.1} us | | | |",
+            first.as_secs_f64() * 1e6
+        );
+        return;
     }
     hostile(&policy, &world);
     let mut criterion = Criterion::default().configure_from_args();
@@ -123,8 +135,8 @@ fn hostile(policy: &Policy, world: &PolicyContext) {
     println!("hostile: longest {all:?}");
 }
 
-/// Prints the figures over every command, each judged alone, the best of seven.
-fn each(name: &str, text: &str, policy: &Policy, world: &PolicyContext) {
+/// Prints the figures over every command, each judged alone, the best of seven; returns the median in microseconds.
+fn each(name: &str, text: &str, policy: &Policy, world: &PolicyContext) -> f64 {
     let lines = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -147,6 +159,7 @@ fn each(name: &str, text: &str, policy: &Policy, world: &PolicyContext) {
         micros(times[times.len() / 2]),
         micros(times[times.len() - 1])
     );
+    micros(times[times.len() / 2])
 }
 
 fn command(line: &str) -> Command {

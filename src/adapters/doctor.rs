@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     adapters::{
-        git,
+        disk, git,
         process::{detach, find_program},
     },
     domain::{checkpoint::CheckpointError, command::CommandKind},
@@ -43,9 +43,8 @@ fn writable(root: &Path) -> CheckRow {
 
 #[cfg(unix)]
 fn task_folder(root: &Path) -> CheckRow {
-    match rustix::fs::statvfs(root) {
-        Ok(stat) => {
-            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    match disk::free_bytes(root) {
+        Ok(free) => {
             let verdict = if free < LITTLE_ROOM { "warning" } else { "ok" };
             sight("disk", verdict, format!("{} MiB free", free >> 20))
         }

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     adapters::state_folder,
-    ports::self_process::{ExitedChild, SelfProcess, StartedChild},
+    ports::self_process::{DetachedChild, ExitedChild, SelfProcess, StartedChild},
 };
 
 /// The running executable.
@@ -59,6 +59,22 @@ impl SelfProcess for CurrentExecutable {
         }))
     }
 
+    fn detach(&self, words: &[String], log: &Path) -> Result<Box<dyn DetachedChild>, String> {
+        let fault = |error: std::io::Error| format!("{}: {error}", log.display());
+        if let Some(parent) = log.parent() {
+            state_folder::create_dir_all(parent).map_err(fault)?;
+        }
+        let out = std::fs::File::create(log).map_err(fault)?;
+        let mut command = Self::command(words)?;
+        command
+            .stdout(out.try_clone().map_err(fault)?)
+            .stderr(out)
+            // What the terminal sends to this process, its end included, is not meant for the child.
+            .process_group(0);
+        let child = command.spawn().map_err(|error| error.to_string())?;
+        Ok(Box::new(Apart(child)))
+    }
+
     fn read(&self, path: &Path) -> Option<String> {
         std::fs::read_to_string(path).ok()
     }
@@ -77,6 +93,20 @@ impl SelfProcess for CurrentExecutable {
 
     fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
+    }
+}
+
+/// A child that nobody waits for.
+struct Apart(Child);
+
+impl DetachedChild for Apart {
+    fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        let status = self.0.try_wait().ok()??;
+        Some(status.code().unwrap_or(-1))
     }
 }
 

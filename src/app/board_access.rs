@@ -11,14 +11,23 @@ use std::{
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::{
-    adapters::{board::text_of_folder, files, plan::LocalPlanStore},
+    adapters::{
+        board::{SqliteBoard, blocking_end_orphans, text_of_folder},
+        disk, files,
+        github::{TOKEN, TokenFile},
+        plan::LocalPlanStore,
+    },
     config::{gates::LoadedGates, service as service_config},
     domain::{
-        board::{Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, RunId},
+        board::{
+            Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, Refusal, RefusalCode,
+            RunId, SessionInput, SessionSpec,
+        },
         gates::{GateContext, eval},
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
         redaction::Redactor,
+        tasks::{RunProgress, SessionRequest},
     },
     interfaces::report::night,
     ports::{
@@ -39,6 +48,10 @@ use crate::{
 
 /// The requirement of the planner, from the root.
 const REQUIREMENT: &str = ".tos/requirement.md";
+/// The database, from the root.
+pub(super) const DATABASE: &str = ".tos/board.sqlite";
+/// Where commands lay down the sessions that they hand over, below the state folder.
+const SESSIONS: &str = "session-requests";
 /// How many past works of a kind are shown.
 const PAST: usize = 50;
 /// The largest diff that is shown, in bytes.
@@ -57,6 +70,8 @@ pub(super) struct ServiceBoard {
     pub(super) redactor: Redactor,
     pub(super) environment: Vec<(String, String)>,
     pub(super) root: PathBuf,
+    /// Where the token of GitHub lies.
+    pub(super) token: TokenFile,
 }
 
 fn unavailable(error: impl std::fmt::Display) -> AccessError {
@@ -217,14 +232,30 @@ impl ServiceBoard {
                 restart: settings.concerned(key.impact),
             }
         };
-        KEYS.iter().map(entry).collect()
+        let origin = self.token.origin();
+        let token = ConfigEntry {
+            name: TOKEN.to_owned(),
+            value: None,
+            is_secret: true,
+            is_set: origin.is_some(),
+            origin: origin.unwrap_or("default").to_owned(),
+            meaning: "the token for GitHub; written, never shown; an empty one takes it away"
+                .to_owned(),
+            restart: Vec::new(),
+        };
+        KEYS.iter()
+            .map(entry)
+            .chain(std::iter::once(token))
+            .collect()
     }
 
     /// Keeps changed settings for the next start; what the environment sets is refused, because it would win again.
     fn changed(&self, changes: &[(String, String)]) -> Result<BoardSettings, AccessError> {
         let mut settings = self.handle.snapshot().settings().clone();
         let mut kept = service_config::kept_settings(&self.root);
-        for (name, value) in changes {
+        let secret = changes.iter().rfind(|(name, _)| name == TOKEN);
+        let plain = changes.iter().filter(|(name, _)| name != TOKEN);
+        for (name, value) in plain {
             if self.variable(name).is_some() {
                 return Err(AccessError::Invalid(format!(
                     "{name} is set in the environment of the service, which would win again; change it there"
@@ -232,6 +263,12 @@ impl ServiceBoard {
             }
             settings.set(name, value).map_err(AccessError::Invalid)?;
             kept.insert(name.clone(), value.clone());
+        }
+        if let Some(why) = settings.contradiction() {
+            return Err(AccessError::Invalid(why));
+        }
+        if let Some((_, token)) = secret {
+            self.token.write(token).map_err(AccessError::Invalid)?;
         }
         let text = service_config::kept_text(&kept);
         files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;
@@ -334,6 +371,33 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
+    /// Reads the session that a command has laid down below the state folder, where only this user writes. What comes over
+    /// the network names it and cannot say what is run.
+    fn laid_down(&self, run: &str) -> Result<SessionSpec, AccessError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if run.is_empty() || run.starts_with('.') || !run.chars().all(plain) {
+            return Err(AccessError::Invalid(format!("\"{run}\" names no run")));
+        }
+        let path = self
+            .root
+            .join(".tos")
+            .join(SESSIONS)
+            .join(format!("{run}.json"));
+        let bytes = files::read(&path).ok_or_else(|| {
+            AccessError::NotFound(format!("no session is laid down for \"{run}\""))
+        })?;
+        let request: SessionRequest = serde_json::from_slice(&bytes)
+            .map_err(|error| AccessError::Invalid(format!("{}: {error}", path.display())))?;
+        if request.run != run {
+            return Err(AccessError::Invalid(format!(
+                "{} is of another run",
+                path.display()
+            )));
+        }
+        let records = self.ledger.read().map_err(unavailable)?.records;
+        Ok(request.spec(&RunProgress::of(&records, run)))
+    }
+
     fn checks(&self) -> Vec<Readiness> {
         let check = |name: &str, result: Result<(), String>| Readiness {
             name: name.to_owned(),
@@ -341,12 +405,10 @@ impl ServiceBoard {
             detail: result.err().unwrap_or_default(),
         };
         let repository = self.merges.current_branch().map(drop);
-        let probe = self.root.join(".tos/.ready");
-        let written = files::write(&probe, "").map_err(|error| error.to_string());
-        files::remove(&probe);
+        let room = disk::check_room(&self.root.join(".tos"));
         vec![
             check("repository", repository.map_err(|error| error.0)),
-            check("state folder", written),
+            check("state folder", room.map_err(|error| error.to_string())),
         ]
     }
 }
@@ -367,6 +429,26 @@ impl BoardAccess for ServiceBoard {
                         SubmitError::Unavailable(other.to_string())
                     }
                 })
+        })
+    }
+
+    fn open_session(&self, run: String) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let request = beside({
+                let (this, run) = (this.clone(), run.clone());
+                move || this.laid_down(&run)
+            });
+            let spec = match request.await {
+                Ok(spec) => Box::new(spec),
+                Err(AccessError::Unavailable(why)) => return Err(SubmitError::Unavailable(why)),
+                Err(AccessError::NotFound(why) | AccessError::Invalid(why)) => {
+                    let hint = "`tos night start LIST` lays one down";
+                    return Err(Refusal::new(RefusalCode::NotFound, why, hint).into());
+                }
+            };
+            this.submit(Input::Session(SessionInput::Start { spec }))
+                .await
         })
     }
 
@@ -406,8 +488,13 @@ impl BoardAccess for ServiceBoard {
         Box::pin(beside(move || {
             let text = match source {
                 LogSource::Run(run) => this.text_of_run(run)?,
-                LogSource::Process(name) => {
-                    let lines = this.logs.tail(&name.agent_name(), usize::MAX);
+                LogSource::Process(_) | LogSource::Session(_) => {
+                    let name = match source {
+                        LogSource::Process(name) => name.agent_name(),
+                        LogSource::Session(id) => id.to_string(),
+                        LogSource::Run(id) => id.to_string(),
+                    };
+                    let lines = this.logs.tail(&name, usize::MAX);
                     let mut text = lines.join("\n");
                     if !text.is_empty() {
                         text.push('\n');
@@ -434,7 +521,11 @@ impl BoardAccess for ServiceBoard {
             let board = this.handle.snapshot();
             let processes = board.processes();
             let live = processes.iter().filter(|process| process.status.is_live());
-            let up: Vec<String> = live.map(|process| process.name.agent_name()).collect();
+            let sessions = board.open_sessions().map(|session| session.id.to_string());
+            let up: Vec<String> = live
+                .map(|process| process.name.agent_name())
+                .chain(sessions)
+                .collect();
             let (truncated, removed) = this.logs.clear(&up);
             Ok(ClearedLogs {
                 truncated,
@@ -488,10 +579,26 @@ impl BoardAccess for ServiceBoard {
         }))
     }
 
-    /// A service ends what an earlier one left behind before it begins, and everything it starts itself dies with it; so
-    /// there is nothing left to be found here.
+    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+        let this = self.clone();
+        Box::pin(beside(move || {
+            let mut store = SqliteBoard::open(&this.root.join(DATABASE)).map_err(unavailable)?;
+            let text = store.export().map_err(unavailable)?;
+            let stamp = this.clock.now().format("%Y%m%dT%H%M%S%3f");
+            let name = format!(".tos/board-archive/{stamp}.jsonl");
+            files::write_secret(&this.root.join(&name), &text).map_err(unavailable)?;
+            Ok(name)
+        }))
+    }
+
+    /// A service ends what an earlier one left behind before it begins; what came up since is found here.
     fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>> {
-        Box::pin(async { Ok(OrphanCleanup::default()) })
+        let this = self.clone();
+        Box::pin(beside(move || {
+            let board = this.handle.snapshot();
+            let state = this.root.join(".tos");
+            Ok(blocking_end_orphans(&state, &board.globals().instance))
+        }))
     }
 
     fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>> {

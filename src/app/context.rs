@@ -14,7 +14,7 @@ use crate::{
     domain::{
         job::{
             event::{PayloadRecord, RunSettingsRecord},
-            rules::PerRole,
+            rules::{DoneCondition, PerRole},
         },
         ledger::chain::sha256,
         model::ModelRole,
@@ -57,11 +57,14 @@ impl AppContext {
         }
     }
 
-    /// Starts tracing to stderr where `TOS_LOG` or `-vv` asks for it.
+    /// Starts tracing to stderr where `TOS_LOG`, `-v` or `-vv` asks for it.
     pub(super) fn trace(&self, verbose: u8) {
-        let wanted = self
-            .variable("TOS_LOG")
-            .or_else(|| (verbose > 1).then(|| "tos=debug".to_owned()));
+        let asked = match verbose {
+            0 => None,
+            1 => Some("tos=info".to_owned()),
+            _ => Some("tos=debug".to_owned()),
+        };
+        let wanted = self.variable("TOS_LOG").or(asked);
         if let Some(filter) = wanted {
             let filter = tracing_subscriber::EnvFilter::new(filter);
             let subscriber = tracing_subscriber::fmt()
@@ -281,9 +284,52 @@ pub(super) fn command_of(words: &[OsString]) -> String {
         .join(" ")
 }
 
+/// Returns what the mark is made of. The form must stay: another one makes every job that is done look like a new one, which
+/// would be run and paid again.
+fn goal_text(done: &DoneCondition, templates: &PerRole<String>, payload: Option<&str>) -> String {
+    format!("{done:?}|{templates:?}|{payload:?}")
+}
+
 /// Returns a short mark of everything that says what a job is for: its goal, its prompts, its input.
 pub(super) fn goal_digest(settings: &Settings, payload: Option<&str>) -> String {
-    let rules = &settings.rules;
-    let text = format!("{:?}|{:?}|{payload:?}", rules.done, rules.templates);
+    let text = goal_text(&settings.rules.done, &settings.rules.templates, payload);
     sha256(text.as_bytes()).chars().take(16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::rules::DoneCheck;
+
+    #[test]
+    fn the_mark_of_a_goal_is_made_of_the_same_text_in_every_version() {
+        let done = DoneCondition {
+            all: vec![
+                DoneCheck::Contains {
+                    file: "out.txt".into(),
+                    texts: vec!["total".to_owned()],
+                },
+                DoneCheck::Matches {
+                    file: "out.txt".into(),
+                    pattern: "^a".to_owned(),
+                },
+                DoneCheck::Exists {
+                    file: "old".into(),
+                    exists: false,
+                },
+                DoneCheck::Command {
+                    argv: vec!["true".to_owned()],
+                    exit_code: 0,
+                },
+            ],
+            fresh: true,
+        };
+        let templates = PerRole {
+            draft: "d".to_owned(),
+            review: "r".to_owned(),
+            final_: "f".to_owned(),
+        };
+        let expected = r#"DoneCondition { all: [Contains { file: "out.txt", texts: ["total"] }, Matches { file: "out.txt", pattern: "^a" }, Exists { file: "old", exists: false }, Command { argv: ["true"], exit_code: 0 }], fresh: true }|PerRole { draft: "d", review: "r", final_: "f" }|Some("{}")"#;
+        assert_eq!(goal_text(&done, &templates, Some("{}")), expected);
+    }
 }

@@ -62,13 +62,11 @@ impl AppContext {
     fn policy_digest(&self, global: &GlobalArgs) -> String {
         let text = self.settings(global).map_or_else(
             |_| "none".to_owned(),
-            |settings| format!("{:?}", settings.rules.policy),
+            |settings| settings.rules.policy.canonical_text(),
         );
         sha256(text.as_bytes()).chars().take(16).collect()
     }
 
-    /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
-    /// the usual ones.
     /// Returns what takes the events of sessions, exported too where somebody asked for that.
     fn journal(
         &self,
@@ -82,6 +80,8 @@ impl AppContext {
         })
     }
 
+    /// Returns the ceilings that the configuration sets, and what it shows of covered folders; a root without one has
+    /// the usual ones.
     fn wall_wishes(
         &self,
         global: &GlobalArgs,
@@ -148,83 +148,17 @@ impl AppContext {
     fn state_file(&self, global: &GlobalArgs, file: &str) -> PathBuf {
         files::canonical(&self.root(global)).join(".tos").join(file)
     }
-}
 
-impl TaskServiceFactory for AppContext {
-    fn ledger(&self, global: &GlobalArgs) -> Result<Arc<dyn Ledger>, CliError> {
-        let root = files::canonical(&self.root(global));
-        Ok(Arc::new(LedgerFile::new(Options {
-            state: self.state_folder(),
-            actor: self.variable("USER").unwrap_or_else(|| "tos".to_owned()),
-            tool: env!("CARGO_PKG_VERSION").to_owned(),
-            policy: self.policy_digest(global),
-            gates: gates::load(&root)?.digest,
-            root,
-        })))
-    }
-
-    fn here(&self, global: &GlobalArgs) -> Result<GateContext, CliError> {
-        Ok(GateContext {
-            at: SystemClock::new().now(),
-            tool: env!("CARGO_PKG_VERSION").to_owned(),
-            policy: self.policy_digest(global),
-            gates: gates::load(&self.root(global))?.digest,
-            agent_version: None,
-            backend: None,
-        })
-    }
-
-    fn is_attended(&self) -> bool {
-        files::is_attended()
-    }
-
-    fn ask_line(&self, question: &str) -> Option<String> {
-        files::ask_line(question)
-    }
-
-    fn changes(
+    /// Lays out what guarded tasks need; without a lock, a service holds it.
+    fn desk(
         &self,
         global: &GlobalArgs,
-        base: Option<&str>,
-    ) -> Result<CollectedChange, CliError> {
-        // A named root need not hold a configuration: any repository can be checked.
-        let root = global.root.clone().unwrap_or_else(files::current_folder);
-        changes::blocking_collect(&root, base).map_err(|error| CliError::Setup(error.to_string()))
-    }
-
-    fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError> {
-        toml::from_str(text)
-            .map_err(|error| CliError::Setup(format!("config error: {}: {error}", changes::RULES)))
-    }
-
-    fn installed_agent(&self, kind: AgentKind) -> InstalledAgent {
-        let home = self.variable("HOME").map(PathBuf::from);
-        let agent = runners::usual_login(&Agent::simple(kind), home.as_deref(), |name| {
-            self.variable(name).is_some_and(|value| !value.is_empty())
-        });
-        let files = agent.credentials.iter().map(|file| format!("~/{file}"));
-        let folders = runners::usual_folders(home.as_deref(), kind.usual_folders());
-        let program = isolation_probe::find_program(kind.as_str(), &folders);
-        InstalledAgent {
-            version: program.as_ref().map_or_else(
-                |_| "unknown".to_owned(),
-                |path| isolation_probe::blocking_version(&path.to_string_lossy()),
-            ),
-            program,
-            login: if agent.has_login() {
-                files.chain(agent.environment.iter().cloned()).collect()
-            } else {
-                Vec::new()
-            },
-        }
-    }
-
-    fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
+        lock: Option<Box<dyn Any>>,
+    ) -> Result<TaskServices, CliError> {
         let root = files::canonical(&self.root(global));
+        let is_shared = lock.is_none();
         let worktrees = git::GitWorktrees::open(&root);
         let worktrees = worktrees.map_err(|error| CliError::Setup(error.to_string()))?;
-        let lock = StoreLock::acquire(&root.join(".tos/task.lock"), &self.command);
-        let lock = lock.map_err(|held| CliError::NotDone(held.to_string()))?;
         let task_folder = root.join(".tos/room");
         files::write(&task_folder.join("tree/.git"), "a place for trying walls\n")?;
         let program = std::env::current_exe();
@@ -270,6 +204,7 @@ impl TaskServiceFactory for AppContext {
                 approvals: self.session_approvals(&settings),
                 policy: Arc::new(settings.policy()?),
                 world: self.world(&settings, false),
+                is_shared,
             },
             task_folder,
             version: isolation_probe::blocking_version,
@@ -278,6 +213,89 @@ impl TaskServiceFactory for AppContext {
             notification_queue: Box::new(notification_queue),
             lock: Box::new(lock),
         })
+    }
+}
+
+impl TaskServiceFactory for AppContext {
+    fn ledger(&self, global: &GlobalArgs) -> Result<Arc<dyn Ledger>, CliError> {
+        let root = files::canonical(&self.root(global));
+        Ok(Arc::new(LedgerFile::new(Options {
+            state: self.state_folder(),
+            actor: self.variable("USER").unwrap_or_else(|| "tos".to_owned()),
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            policy: self.policy_digest(global),
+            gates: gates::load(&root)?.digest,
+            root,
+        })))
+    }
+
+    fn here(&self, global: &GlobalArgs) -> Result<GateContext, CliError> {
+        Ok(GateContext {
+            at: SystemClock::new().now(),
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            policy: self.policy_digest(global),
+            gates: gates::load(&self.root(global))?.digest,
+            agent_version: None,
+            backend: None,
+        })
+    }
+
+    fn is_attended(&self) -> bool {
+        files::is_attended()
+    }
+
+    fn ask_line(&self, question: &str) -> Option<String> {
+        files::ask_line(question)
+    }
+
+    fn changes(
+        &self,
+        global: &GlobalArgs,
+        base: Option<&str>,
+    ) -> Result<CollectedChange, CliError> {
+        // A named root need not hold a configuration: any repository can be checked.
+        let root = global.root.clone().unwrap_or_else(files::current_folder);
+        changes::blocking_collect(&root, base, None)
+            .map_err(|error| CliError::Setup(error.to_string()))
+    }
+
+    fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError> {
+        toml::from_str(text)
+            .map_err(|error| CliError::Setup(format!("config error: {}: {error}", changes::RULES)))
+    }
+
+    fn installed_agent(&self, kind: AgentKind) -> InstalledAgent {
+        let home = self.variable("HOME").map(PathBuf::from);
+        let agent = runners::usual_login(&Agent::simple(kind), home.as_deref(), |name| {
+            self.variable(name).is_some_and(|value| !value.is_empty())
+        });
+        let files = agent.credentials.iter().map(|file| format!("~/{file}"));
+        let folders = runners::usual_folders(home.as_deref(), kind.usual_folders());
+        let program = isolation_probe::find_program(kind.as_str(), &folders);
+        InstalledAgent {
+            version: program.as_ref().map_or_else(
+                |_| "unknown".to_owned(),
+                |path| isolation_probe::blocking_version(&path.to_string_lossy()),
+            ),
+            program,
+            login: if agent.has_login() {
+                files.chain(agent.environment.iter().cloned()).collect()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
+        let root = files::canonical(&self.root(global));
+        git::GitWorktrees::open(&root).map_err(|error| CliError::Setup(error.to_string()))?;
+        let lock = StoreLock::acquire(&root.join(".tos/task.lock"), &self.command);
+        let lock = lock.map_err(|held| CliError::NotDone(held.to_string()))?;
+        self.desk(global, Some(Box::new(lock)))
+    }
+
+    fn task_desk_beside_service(&self, global: &GlobalArgs) -> Result<TaskServices, CliError> {
+        self.desk(global, None)
     }
 
     fn check_shared(&self, global: &GlobalArgs, list: &TaskList) -> Result<Vec<String>, CliError> {

@@ -4,22 +4,24 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     adapters::{
-        board::{LogFiles, SqliteBoard},
+        board::{LogFiles, SqliteBoard, SqliteUpkeep},
         clock::SystemClock,
+        container::{self, LocalContainers},
         files, git,
+        github::{GitHubApi, TOKEN, TokenFile},
         job::store::StoreLock,
         service_token, state_folder,
     },
-    app::{board_access::ServiceBoard, context::AppContext},
+    app::{
+        board_access::{DATABASE as FILE, ServiceBoard},
+        context::AppContext,
+    },
     interfaces::cli::{
         args::GlobalArgs, exit::CliError, services::ServiceFactory as _,
         task_services::BoardServices,
     },
     ports::board::BoardAccess,
 };
-
-/// The database, from the root.
-const FILE: &str = ".tos/board.sqlite";
 
 fn told(error: crate::ports::board_store::Error) -> CliError {
     CliError::NotDone(error.0)
@@ -42,6 +44,19 @@ pub(super) fn board_services(
         token.map_err(|error| CliError::NotDone(format!("no token can be kept: {error}")))?;
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
+    let token_file = TokenFile::new(state.join("github-token"), context.variable(TOKEN));
+    let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());
+    let container_options = {
+        let (root, redactor) = (root.clone(), redactor.clone());
+        let environment = context.environment.clone();
+        move |host| container::Options {
+            root,
+            environment,
+            redactor,
+            host,
+        }
+    };
+    let upkeep = SqliteUpkeep::new(root.join(FILE), state.join("board-copies"));
     let store = Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?);
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
@@ -57,6 +72,7 @@ pub(super) fn board_services(
                 redactor,
                 environment,
                 root,
+                token: token_file,
             }) as Arc<dyn BoardAccess>
         }
     };
@@ -64,6 +80,9 @@ pub(super) fn board_services(
         store,
         merges: worktrees,
         logs,
+        github: Arc::new(github),
+        upkeep: Arc::new(upkeep),
+        containers: Box::new(move |host| Arc::new(LocalContainers::new(container_options(host)))),
         token,
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
@@ -104,10 +123,20 @@ pub(super) fn export(root: &Path) -> Result<String, CliError> {
 
 /// Takes events into a root without a board.
 pub(super) fn import(root: &Path, file: &Path, command: &str) -> Result<u64, CliError> {
+    let place = file.display();
+    if !file.is_file() {
+        return Err(CliError::Setup(format!(
+            "there is no file {place}; `tos board export > FILE` writes one"
+        )));
+    }
     let _lock = locked(root, command)?;
     let text = files::read(file).and_then(|bytes| String::from_utf8(bytes).ok());
-    let text =
-        text.ok_or_else(|| CliError::Setup(format!("{} cannot be read as text", file.display())))?;
+    let text = text.ok_or_else(|| CliError::Setup(format!("{place} cannot be read as text")))?;
+    if text.trim().is_empty() {
+        return Err(CliError::Setup(format!(
+            "{place} is empty; a board has events"
+        )));
+    }
     SqliteBoard::open(&root.join(FILE))
         .map_err(told)?
         .import(&text)

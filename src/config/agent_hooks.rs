@@ -375,18 +375,18 @@ mod tests {
     const COMMAND: &str = "'/usr/bin/tos' guard hook claude || exit 2";
 
     const OTHERS: [&str; 12] = [
-        "{\"hooks\":{}}",
-        "{ \"hooks\": {} }\n",
-        "{\n  \"hooks\": {}\n}\n",
-        "{\"hooks\":{\"PreToolUse\":[]},\"b\":2}",
-        "{\n  \"hooks\": { \"PreToolUse\": [] }\n}\n",
-        "{\n  \"hooks\": {\n    \"PreToolUse\": []\n  }\n}\n",
         "{}\n",
         "{\n  \"model\":   \"opus\"\n}\n",
         "{\n    \"permissions\": { \"allow\": [\"Bash(ls:*)\"] },\n    \"env\": {}\n}",
         "{\n  \"hooks\": {\n    \"PreToolUse\": [\n      {\"matcher\":\"Bash\",\"hooks\":[{\"type\":\"command\",\"command\":\"mine.sh\"}]}\n    ]\n  }\n}\n",
         "{\n\t\"hooks\": {\n\t\t\"Stop\": [{ \"hooks\": [] }]\n\t},\n\t// a word\n\t\"x\": 1\n}\n",
         "{\"a\":1,\"hooks\":{\"PostToolUse\":[]}}",
+        "{\"hooks\":{}}",
+        "{ \"hooks\": {} }\n",
+        "{\n  \"hooks\": {}\n}\n",
+        "{\"hooks\":{\"PreToolUse\":[]},\"b\":2}",
+        "{\n  \"hooks\": { \"PreToolUse\": [] }\n}\n",
+        "{\n  \"hooks\": {\n    \"PreToolUse\": []\n  }\n}\n",
     ];
 
     #[test]

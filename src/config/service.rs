@@ -101,6 +101,12 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
     Err(format!("[settings]: no setting is called `{name}`; {hint}"))
 }
 
+/// Returns what a running service left for its user: address and token, as JSON. `None` = none runs, or it was killed
+/// before it left anything.
+pub fn address_text(root: &Path) -> Option<String> {
+    std::fs::read_to_string(root.join(".tos/serve.json")).ok()
+}
+
 /// Reads a file in PEM that the command line names; the error names the file.
 pub fn read_pem(path: &Path) -> Result<String, String> {
     files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))
@@ -135,6 +141,9 @@ fn parse(
             let told = settings.set(key.name, &value);
             told.map_err(|why| format!("{why} (a variable of the environment)"))?;
         }
+    }
+    if let Some(why) = settings.contradiction() {
+        return Err(why);
     }
     let list = serde_json::json!({ "schema": 1, "id": "board", "agent": null, "task": [] });
     let mut list = list;

@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod command;
 pub mod drill;
 pub mod gates;
+pub mod github;
 pub mod guard;
 pub mod job;
 pub mod ledger;

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::domain::board::{Answer, Board, Event, Input, Millis, ProcessName, Refusal, RunId};
+use crate::domain::board::{
+    Answer, Board, Event, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionId,
+};
 
 use super::BoxFuture;
 
@@ -67,6 +69,8 @@ pub enum LogSource {
     Run(RunId),
     /// Of an agent or another process.
     Process(ProcessName),
+    /// Of a session.
+    Session(SessionId),
 }
 
 /// A piece of a log, already free of secrets.
@@ -185,6 +189,13 @@ pub trait BoardAccess: Send + Sync {
     /// Asks the board for something; answers once it is durable.
     fn submit(&self, input: Input) -> BoxFuture<'_, Result<Answer, SubmitError>>;
 
+    /// Begins the session that a command has laid down for a run.
+    fn open_session(&self, run: String) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+        let reason = format!("no session is laid down for \"{run}\"");
+        let refusal = Refusal::new(RefusalCode::NotFound, reason, "`tos night start LIST`");
+        Box::pin(std::future::ready(Err(refusal.into())))
+    }
+
     /// Returns the board as it is now; never waits for a writer.
     fn snapshot(&self) -> Arc<Board>;
 
@@ -236,6 +247,9 @@ pub trait BoardAccess: Send + Sync {
 
     /// Writes the requirement.
     fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>>;
+
+    /// Writes all events to a file of its own, before the board is emptied; returns which.
+    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>>;
 
     /// Ends processes that an earlier service of this folder left behind.
     fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>>;

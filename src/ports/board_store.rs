@@ -29,3 +29,13 @@ pub trait BoardStore: Send {
     /// Returns events after a number, oldest first.
     fn events_after(&mut self, seq: u64, most: usize) -> Result<Vec<(u64, Event)>, Error>;
 }
+
+/// Looks after a board's store beside its writer. Both may take a while.
+pub trait BoardUpkeep: Send + Sync {
+    /// Looks whether it is intact; says what it holds, or what is wrong.
+    fn check(&self) -> Result<String, String>;
+
+    /// Copies it, and says that it has the newest schema: it is brought there whenever it is opened. `stamp` tells copies
+    /// apart, the later the greater.
+    fn push(&self, stamp: &str) -> Result<String, String>;
+}

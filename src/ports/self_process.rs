@@ -1,6 +1,9 @@
 //! This very program as a child process, for the commands that check or drive it from outside.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// How a child ended: its exit code and what it wrote to standard output.
 pub type ExitedChild = (i32, String);
@@ -13,17 +16,29 @@ pub trait SelfProcess: Send + Sync {
     /// Starts it with these words and returns at once.
     fn spawn(&self, words: &[String]) -> Result<Box<dyn StartedChild>, String>;
 
+    /// Starts it apart from this process and its terminal; everything it says goes to a file.
+    fn detach(&self, words: &[String], log: &Path) -> Result<Box<dyn DetachedChild>, String>;
+
     /// Returns the text of a small file.
-    fn read(&self, path: &std::path::Path) -> Option<String>;
+    fn read(&self, path: &Path) -> Option<String>;
 
     /// Writes a small file.
-    fn write(&self, path: &std::path::Path, text: &str) -> Result<(), String>;
+    fn write(&self, path: &Path, text: &str) -> Result<(), String>;
 
     /// Returns the absolute form of a path.
-    fn absolute(&self, path: &std::path::Path) -> PathBuf;
+    fn absolute(&self, path: &Path) -> PathBuf;
 
     /// Waits.
     fn sleep(&self, duration: Duration);
+}
+
+/// A child that goes on when this process has ended.
+pub trait DetachedChild: Send {
+    /// Returns its process number.
+    fn id(&self) -> u32;
+
+    /// Returns its exit code, once it has ended.
+    fn exit_code(&mut self) -> Option<i32>;
 }
 
 /// A child that was started. It goes on when nobody holds it any more.

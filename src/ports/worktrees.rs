@@ -105,6 +105,17 @@ pub trait Worktrees: Send + Sync {
     /// Takes it away; what is in it must have been kept or given up before.
     fn remove(&self, place: &Worktree) -> Result<(), Error>;
 
+    /// Takes it away as `remove` does, but keeps its files for the next one that is made for the same run, where that is sure to
+    /// be as good as a new one. Whoever calls this calls `finish` at the end of the run.
+    fn hand_on(&self, place: &Worktree) -> Result<(), Error> {
+        self.remove(place)
+    }
+
+    /// Takes away what was kept for the next task of a run.
+    fn finish(&self, _run: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Takes away what a run that ended badly has left, after keeping what is in it under a reference.
     /// Returns one line each.
     fn clean(&self) -> Result<Vec<String>, Error>;

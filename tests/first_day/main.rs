@@ -6,10 +6,11 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+#[path = "../support/terminal.rs"]
+mod terminal;
+
 use std::{
     fs,
-    fs::File,
-    io::{Read, Write},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -92,36 +93,9 @@ impl Place {
 
     /// Runs commands on a terminal on which a person types a line.
     fn at_terminal(&self, folder: &Path, script: &str, typed: &str) -> (Option<i32>, String) {
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let name = ptsname(&controller, Vec::new()).unwrap();
-        let open = || {
-            let mut options = File::options();
-            options.read(true).write(true);
-            options.open(name.to_str().unwrap()).unwrap()
-        };
         let mut command = self.shell(folder, script);
         command.env("TERM", "dumb");
-        let mut child = command
-            .stdin(open())
-            .stdout(open())
-            .stderr(open())
-            .spawn()
-            .unwrap();
-        drop(command);
-        let mut controller = File::from(controller);
-        controller
-            .write_all(format!("{typed}\n").as_bytes())
-            .unwrap();
-        let (mut said, mut part) = (Vec::new(), [0; 4096]);
-        // The terminal ends with an error when nobody holds its other side any more.
-        while let Ok(count @ 1..) = controller.read(&mut part) {
-            said.extend_from_slice(&part[..count]);
-        }
-        let code = child.wait().unwrap().code();
-        (code, String::from_utf8_lossy(&said).into_owned())
+        terminal::at_terminal(command, &format!("{typed}\n"))
     }
 }
 

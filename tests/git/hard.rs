@@ -359,7 +359,7 @@ fn other_formats_are_named_with_what_helps_and_left_as_they_are() {
                 .unwrap_err()
                 .to_string(),
             GitWorktrees::open(&repo.top).unwrap_err().to_string(),
-            tos::adapters::validate::changes::blocking_collect(&repo.top, None)
+            tos::adapters::validate::changes::blocking_collect(&repo.top, None, None)
                 .unwrap_err()
                 .to_string(),
         ];

@@ -10,6 +10,7 @@ mod crash;
 mod damaged;
 mod equivalence;
 mod hard;
+mod reuse;
 mod rollback;
 mod spoilt;
 mod state;

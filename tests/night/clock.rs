@@ -120,6 +120,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
                 .policy()
                 .unwrap(),
         ),
+        is_shared: false,
         world: PolicyContext::unattended(root.root.clone()),
     }
 }

@@ -9,6 +9,7 @@
 mod agents;
 mod clock;
 mod root;
+mod service;
 mod sink;
 
 #[path = "../support/program.rs"]

@@ -283,6 +283,19 @@ async fn keys_cannot_be_read() {
     }
 }
 
+#[tokio::test]
+async fn no_device_of_the_machine_can_be_read() {
+    // Behind mounts there are other devices under these names; behind rules alone they are the real ones.
+    for bench in walls(ConfinementLevel::Workspace).await {
+        let is_real = bench.options.backends == [SandboxBackend::Landlock];
+        let said = bench
+            .output("(exec 3</dev/ptmx) && echo terminal; (exec 3</dev/zero) && echo zero")
+            .await;
+        let terminal = if is_real { "" } else { "terminal\n" };
+        assert!(said.starts_with(&format!("{terminal}zero\n")), "{said}");
+    }
+}
+
 /// A folder that no wall covers by itself, as homes are; `None` where there is none to write to.
 fn uncovered() -> Option<TempDir> {
     let named = std::env::var_os("TOS_TEST_FOLDER").map(PathBuf::from);

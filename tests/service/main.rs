@@ -7,7 +7,12 @@
     reason = "tests look at the real disk, and wait for another program"
 )]
 
+mod containers;
+mod github;
+mod github_server;
+mod github_wire;
 mod kills;
+mod newcomer;
 mod place;
 
 #[path = "../support/program.rs"]
@@ -91,8 +96,12 @@ fn a_dirty_checkout_is_left_alone_until_it_is_clean() {
         fs::read_to_string(place.top.join("test.sh")).unwrap(),
         "# mine, not committed\n"
     );
+    let (ok, still) = place.run(&["merge"]);
+    assert!(!ok && still.contains("ready to fast-forward"), "{still}");
     git(&place.top, &["checkout", "-q", "test.sh"]);
-    place.tos(&["merge"]);
+    // The command waits for what comes of it.
+    let merged = place.tos(&["merge"]);
+    assert!(merged.contains("task-1: merged as"), "{merged}");
     service.until(task, "done");
 }
 

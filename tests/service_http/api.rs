@@ -373,7 +373,13 @@ fn stop_and_hold(api: &mut Checked) {
     assert_eq!(api.ok("GET", "/agents/worker-1", None)["status"], "offline");
     assert_eq!(api.ok("POST", "/system/hatch/arm", None)["armed"], true);
     assert_eq!(api.ok("POST", "/system/hatch/disarm", None)["armed"], false);
+    assert_eq!(api.ok("GET", "/system/hold", None)["held"], false);
     api.ok("POST", "/system/hold", Some(json!({"reason": "wait"})));
+    assert_eq!(api.ok("GET", "/system/hold", None)["detail"], "wait");
+    api.ok("POST", "/system/processes/dispatcher/restart", None);
+    api.refused("GET", "/system/processes/worker-9", None, 404);
+    api.refused("POST", "/system/processes/worker-9/stop", None, 404);
+    api.refused("POST", "/system/processes/db-push/restart", None, 400);
     api.ok("POST", "/system/resume", None);
     assert_eq!(
         api.ok("POST", "/system/resume", None)["message"],

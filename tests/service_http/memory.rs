@@ -357,6 +357,10 @@ impl BoardAccess for Memory {
         ready(Ok(()))
     }
 
+    fn archive(&self) -> BoxFuture<'_, Result<String, AccessError>> {
+        ready(Ok(".tos/board-archive/1.jsonl".to_owned()))
+    }
+
     fn end_orphans(&self) -> BoxFuture<'_, Result<OrphanCleanup, AccessError>> {
         ready(Ok(OrphanCleanup::default()))
     }

@@ -147,6 +147,16 @@ impl Server {
         self.send(method, path, &headers, body.as_bytes())
     }
 
+    /// Sends a body as it stands.
+    pub(crate) fn ask_text(&self, method: &str, path: &str, body: &str) -> Reply {
+        let bearer = format!("Bearer {TOKEN}");
+        let mut headers = vec![("Authorization", bearer.as_str())];
+        if !body.is_empty() {
+            headers.push(("Content-Type", "application/json"));
+        }
+        self.send(method, path, &headers, body.as_bytes())
+    }
+
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, None)
     }

@@ -2,7 +2,7 @@
 
 use tos::domain::board::{
     Board, Decision, Event, EventKind, Fence, Input, ProcessEvent, RequeueCause, Role, RunEvent,
-    RunId, RunOutcome, TaskEvent, TaskStatus, Verdict, overlap,
+    RunId, RunOutcome, SessionEvent, TaskEvent, TaskStatus, Verdict, overlap,
 };
 
 /// A bug.
@@ -34,9 +34,11 @@ pub(crate) enum Bug {
     ReasonsLost,
     /// An agent that is busy gets a second task.
     AgentTwice,
+    /// A session forgets how many of its tasks failed.
+    FailuresForgotten,
 }
 
-pub(crate) const ALL: [Bug; 13] = [
+pub(crate) const ALL: [Bug; 14] = [
     Bug::ZombieIsHeard,
     Bug::DependencyIgnored,
     Bug::AreaIgnored,
@@ -50,6 +52,7 @@ pub(crate) const ALL: [Bug; 13] = [
     Bug::BranchForced,
     Bug::ReasonsLost,
     Bug::AgentTwice,
+    Bug::FailuresForgotten,
 ];
 
 /// Spoils an input on its way to the board.
@@ -110,6 +113,11 @@ pub(crate) fn spoil(bug: Bug, board: &Board, input: &Input, decision: &mut Decis
                 if bug == Bug::StopForgotten =>
             {
                 *remember = false;
+            }
+            EventKind::Session(SessionEvent::TaskEnded {
+                failures_in_a_row, ..
+            }) if bug == Bug::FailuresForgotten => {
+                *failures_in_a_row = 0;
             }
             EventKind::Task(TaskEvent::Requeued {
                 lesson,

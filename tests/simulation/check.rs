@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
     Board, DAY, Event, EventKind, Fence, HOUR, JudgeEvent, JudgementId, OnFail, ProcessEvent,
-    ProcessName, RequeueCause, Resolver, RunEvent, RunId, RunStatus, TaskEvent, TaskId, TaskStatus,
-    Verdict, overlap,
+    ProcessName, RequeueCause, Resolver, RunEvent, RunId, RunStatus, SessionEvent, SessionId,
+    TaskEvent, TaskId, TaskStatus, Verdict, overlap,
 };
+use tos::domain::ledger::TaskOutcome;
 
 /// What the checks remember.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,9 @@ pub(crate) struct Record {
     approved: BTreeSet<JudgementId>,
     calls: BTreeMap<u64, u64>,
     day_calls: BTreeMap<u64, u64>,
+    /// Failures in a row of each session, and the sessions that are ending.
+    failures: BTreeMap<SessionId, u32>,
+    ending: BTreeSet<SessionId>,
     /// When the cycle manager was last not up, or time was not its own.
     pub(crate) disturbed: u64,
 }
@@ -86,7 +90,65 @@ impl Record {
                     format!("{name} was stopped, and {by} started it again")
                 })
             }
+            EventKind::Session(event_of_session) => {
+                self.session_event(board, event_of_session, event.at)
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// The tasks of a session have their turns in order and within its limits.
+    fn session_event(&mut self, board: &Board, event: &SessionEvent, at: u64) -> Checked {
+        let id = event.session();
+        match event {
+            SessionEvent::TaskEnded { end, .. } => {
+                let failures = self.failures.entry(id).or_default();
+                match end.outcome {
+                    TaskOutcome::Failed => *failures += 1,
+                    TaskOutcome::Success => *failures = 0,
+                    TaskOutcome::Blocked | TaskOutcome::Skipped | TaskOutcome::NotRun => {}
+                }
+                Ok(())
+            }
+            SessionEvent::Stopping { .. } | SessionEvent::Ended { .. } => {
+                self.ending.insert(id);
+                Ok(())
+            }
+            SessionEvent::Turn { place, .. } => {
+                let Some(session) = board.session(id) else {
+                    return Err(format!("{id} does not exist"));
+                };
+                let failures = self.failures.get(&id).copied().unwrap_or_default();
+                broken(failures < 2, || {
+                    format!("{id} goes on after {failures} failures in a row")
+                })?;
+                broken(!self.ending.contains(&id), || {
+                    format!("{id} is ending and goes on")
+                })?;
+                let item = &session.spec.items[*place];
+                let late = session
+                    .deadline
+                    .is_some_and(|deadline| at + item.seconds * 1000 > deadline);
+                broken(!late, || {
+                    format!("{id} starts a task that cannot end in time")
+                })?;
+                let ready = item
+                    .needs
+                    .iter()
+                    .all(|need| session.outcomes[*need] == Some(TaskOutcome::Success));
+                broken(ready, || format!("{id} starts a task before what it needs"))?;
+                let open = session.outcomes[..*place].iter().all(Option::is_some);
+                broken(open, || format!("{id} is out of order"))?;
+                let tasks: BTreeSet<TaskId> = session.tasks.iter().flatten().copied().collect();
+                let live = board.live_runs().filter(|run| tasks.contains(&run.task));
+                // The run of this turn is there already.
+                broken(live.count() <= 1, || format!("two tasks of {id} run"))
+            }
+            SessionEvent::Started { .. }
+            | SessionEvent::Ready { .. }
+            | SessionEvent::Waits { .. }
+            | SessionEvent::Reverted { .. }
+            | SessionEvent::Restored { .. } => Ok(()),
         }
     }
 

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use tos::domain::board::{
     Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input, KeptCommit,
     Lane, MergeOutcome, OnFail, Part, PlanStatus, ProcessExit, ProcessName, ProcessStatus,
-    Resolver, Risk, Role, RunOutcome, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
+    Resolver, Risk, Role, RunOutcome, SessionEffect, SessionInput, SessionItem, SessionSpec,
+    SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
+};
+use tos::domain::{
+    ledger::TaskOutcome,
+    tasks::{OnFailure, TaskVerdict},
 };
 
 use super::{
@@ -84,6 +89,8 @@ pub(crate) struct World {
     history: BTreeSet<String>,
     made: BTreeMap<String, String>,
     record: Record,
+    /// When each part has something to do; `None` = the board changed since it was asked.
+    due: Option<[Option<u64>; 3]>,
     faults: bool,
     pub(crate) merged: u64,
     refused: u64,
@@ -111,6 +118,7 @@ impl World {
             history: BTreeSet::from(["b0".to_owned()]),
             made: BTreeMap::new(),
             record: Record::default(),
+            due: None,
             faults: true,
             merged: 0,
             refused: 0,
@@ -174,8 +182,10 @@ impl World {
 
     fn step(&mut self) -> Step {
         let wake = self
-            .board
-            .next_wake()
+            .due()
+            .into_iter()
+            .flatten()
+            .min()
             .unwrap_or(u64::MAX)
             .saturating_add_signed(-self.skew);
         let next = self.pending.keys().next().map_or(u64::MAX, |(at, _)| *at);
@@ -191,14 +201,23 @@ impl World {
         self.wake()
     }
 
+    /// Asking is most of what a world costs, and the answer only changes with the board.
+    fn due(&mut self) -> [Option<u64>; 3] {
+        let board = &self.board;
+        *self
+            .due
+            .get_or_insert_with(|| Part::ALL.map(|part| board.next_wake_of(part)))
+    }
+
     /// Lets every part do what is due.
     fn wake(&mut self) -> Step {
         for _ in 0..10_000 {
             let wall = self.wall().max(self.board.now());
-            let due = Part::ALL
-                .into_iter()
-                .find(|part| self.board.next_wake_of(*part).is_some_and(|at| at <= wall));
-            let Some(part) = due else { return Ok(()) };
+            let due = Part::ALL.into_iter().zip(self.due());
+            let mut due = due.filter(|(_, at)| at.is_some_and(|at| at <= wall));
+            let Some((part, _)) = due.next() else {
+                return Ok(());
+            };
             let before = self.board.globals().events;
             self.submit(Input::Wake { part })?;
             if self.board.globals().events == before && self.bug.is_none() {
@@ -247,6 +266,7 @@ impl World {
                     return Err(format!("{task} is done, and {commit} is not on the branch"));
                 }
             }
+            self.due = None;
             self.board.apply(&event);
             self.log.push(event);
         }
@@ -262,7 +282,7 @@ impl World {
             let delay = 1 + slow + self.chance.below(30);
             if self.faults
                 && self.chance.percent(2)
-                && !matches!(effect, Effect::StopProcess { .. })
+                && !matches!(effect, Effect::StopProcess { .. } | Effect::Session(_))
             {
                 continue;
             }
@@ -296,6 +316,7 @@ impl World {
             return Err(format!("{key:?} is not what its events say"));
         }
         self.board = folded;
+        self.due = None;
         self.now += self.chance.below(20 * SECOND);
         self.start_service()
     }
@@ -308,6 +329,8 @@ impl World {
             {
                 Ok(())
             }
+            // The thread of a session dies with its service.
+            Message::Tell(Input::Session(_)) if epoch < self.epoch => Ok(()),
             Message::Tell(input) => self.submit(input),
             Message::Perform(_) | Message::Alive(..) if epoch < self.epoch => Ok(()),
             Message::Perform(effect) => self.perform(effect),
@@ -315,6 +338,7 @@ impl World {
                 if self.up.get(&name) == Some(&generation) {
                     let wall = self.wall();
                     self.board.note_alive(name, wall);
+                    self.due = None;
                     let hangs = self.faults && self.chance.below(2000) == 0;
                     if !hangs {
                         self.send(20 * SECOND, Message::Alive(name, generation));
@@ -403,7 +427,15 @@ impl World {
             if self.faults && self.chance.percent(3) {
                 self.send(5 * SECOND, Message::Tell(work.finish.clone()));
             }
-            return self.submit(work.finish);
+            let session = match &work.finish {
+                Input::Session(SessionInput::FinishTask { session, .. }) => Some(*session),
+                _ => None,
+            };
+            self.submit(work.finish)?;
+            if let Some(session) = session {
+                self.tell_session(SECOND, SessionInput::Ready { session });
+            }
+            return Ok(());
         }
         self.submit(work.renew.clone())?;
         let delay = (20 * SECOND).min(work.until - self.now);
@@ -544,7 +576,135 @@ impl World {
                 self.send(MINUTE, Message::Tell(link));
                 Ok(())
             }
+            Effect::Session(effect) => self.perform_session(effect),
             Effect::TellAnswer { .. } | Effect::Notify { .. } => Ok(()),
+        }
+    }
+
+    fn tell_session(&mut self, delay: u64, input: SessionInput) {
+        self.send(delay, Message::Tell(Input::Session(input)));
+    }
+
+    /// A person begins a session, or ends the one under way.
+    fn session(&mut self) -> Step {
+        if let Some(open) = self.board.open_sessions().next() {
+            let session = open.id;
+            return if self.chance.percent(20) {
+                self.submit(Input::Session(SessionInput::Cancel {
+                    session,
+                    reason: String::new(),
+                    by: "eva".to_owned(),
+                }))
+            } else {
+                Ok(())
+            };
+        }
+        let count = 1 + usize::try_from(self.chance.below(6)).unwrap();
+        let items = (0..count).map(|place| SessionItem {
+            id: format!("T-{place}"),
+            goal: "a goal".to_owned(),
+            task: TaskSpec {
+                title: format!("T-{place}: a goal"),
+                ..TaskSpec::default()
+            },
+            needs: if place > 0 && self.chance.percent(30) {
+                vec![place - 1]
+            } else {
+                Vec::new()
+            },
+            seconds: 60 + self.chance.below(1800),
+            outcome: None,
+        });
+        let items = items.collect();
+        let spec = SessionSpec {
+            run: format!("run-{}", self.sent),
+            list: "night".to_owned(),
+            kind: "night".to_owned(),
+            on_failure: self.chance.of(&[
+                OnFailure::Stop,
+                OnFailure::RetryThenStop,
+                OnFailure::RetryThenSkipDependents,
+            ]),
+            seconds: self
+                .chance
+                .percent(70)
+                .then(|| 600 + self.chance.below(20_000)),
+            asks: self.chance.percent(20),
+            items,
+            ..SessionSpec::default()
+        };
+        self.submit(Input::Session(SessionInput::Start {
+            spec: Box::new(spec),
+        }))
+    }
+
+    /// What the thread of a session does: it asks for turns, reports results, and reports the end.
+    fn perform_session(&mut self, effect: SessionEffect) -> Step {
+        match effect {
+            SessionEffect::Open { session, resume } => {
+                if resume && let Some(known) = self.board.session(session) {
+                    let outcomes = known.outcomes.clone();
+                    let failures_in_a_row = known.failures_in_a_row;
+                    self.tell_session(
+                        SECOND,
+                        SessionInput::Restore {
+                            session,
+                            outcomes,
+                            failures_in_a_row,
+                        },
+                    );
+                }
+                self.tell_session(2 * SECOND, SessionInput::Ready { session });
+                Ok(())
+            }
+            SessionEffect::Turn {
+                session,
+                place,
+                run,
+                fence,
+            } => {
+                self.seen(fence.0, format!("{session} {place} {run}"))?;
+                let dice = if self.faults {
+                    self.chance.below(100)
+                } else {
+                    0
+                };
+                let (verdict, outcome) = match dice {
+                    0..60 => (TaskVerdict::Accepted, TaskOutcome::Success),
+                    60..94 => (TaskVerdict::Failed, TaskOutcome::Failed),
+                    94..97 => (TaskVerdict::OverLimit, TaskOutcome::Failed),
+                    _ => (TaskVerdict::NoQuota, TaskOutcome::Blocked),
+                };
+                let finish = Input::Session(SessionInput::FinishTask {
+                    session,
+                    run,
+                    fence,
+                    verdict,
+                    end: SessionTaskEnd {
+                        place,
+                        outcome,
+                        reason: "it was so".to_owned(),
+                        commit: None,
+                    },
+                    spend: Spend::default(),
+                    log: String::new(),
+                });
+                self.work(fence, Input::RenewRun { run, fence }, finish);
+                Ok(())
+            }
+            SessionEffect::Stop { session, stop } => {
+                self.tell_session(
+                    5 * SECOND,
+                    SessionInput::Finish {
+                        session,
+                        why: Some(stop.why),
+                        error: String::new(),
+                        ends: Vec::new(),
+                        report: String::new(),
+                    },
+                );
+                Ok(())
+            }
         }
     }
 
@@ -827,7 +987,8 @@ impl World {
                 requirement: None,
                 by,
             },
-            91..93 => Input::RetryMerges { by },
+            91 => Input::RetryMerges { by },
+            92 => return self.session(),
             93..95 => {
                 let mut settings = self.board.settings().clone();
                 settings.ask_before_start = self.chance.percent(20);

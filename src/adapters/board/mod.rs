@@ -1,9 +1,15 @@
 //! The board on this machine: a database of `SQLite` in `.tos/board.sqlite`.
 
+#[cfg(test)]
+mod crash;
 mod logs;
+mod maintenance;
+mod orphans;
 mod schema;
 mod sqlite;
 
 pub use logs::{LogFiles, text_of_folder};
+pub use maintenance::SqliteUpkeep;
+pub use orphans::blocking_end_orphans;
 pub use schema::SCHEMA;
 pub use sqlite::{Rebuilt, SqliteBoard};

@@ -20,6 +20,7 @@ pub mod options;
 mod paths;
 mod program;
 mod refs;
+pub(in crate::adapters) mod remote;
 pub(in crate::adapters) mod repository;
 mod restore;
 mod snapshot;

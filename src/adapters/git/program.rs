@@ -72,7 +72,7 @@ const KEPT: &[&str] = &[
 ];
 
 /// The git program, pointed at one work tree.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct GitProgram {
     top: PathBuf,
     index: Option<PathBuf>,
@@ -81,6 +81,8 @@ pub(super) struct GitProgram {
     /// The token by which it is found when tos was killed and git goes on.
     token: Option<String>,
     deadline: Duration,
+    /// Settings that no command line may show.
+    settings: Vec<(String, String)>,
 }
 
 impl GitProgram {
@@ -93,6 +95,15 @@ impl GitProgram {
             literal: false,
             token: None,
             deadline: Duration::from_secs(600),
+            settings: Vec::new(),
+        }
+    }
+
+    /// Gives git settings that stand in no command line.
+    pub(super) fn with_settings(&self, settings: &[(String, String)]) -> Self {
+        Self {
+            settings: settings.to_vec(),
+            ..self.clone()
         }
     }
 
@@ -194,6 +205,13 @@ impl GitProgram {
         }
         if let Some(token) = &self.token {
             command.env(MARKER, token);
+        }
+        if !self.settings.is_empty() {
+            command.env("GIT_CONFIG_COUNT", self.settings.len().to_string());
+        }
+        for (place, (name, value)) in self.settings.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{place}"), name);
+            command.env(format!("GIT_CONFIG_VALUE_{place}"), value);
         }
         if self.literal {
             command.env("GIT_LITERAL_PATHSPECS", "1");

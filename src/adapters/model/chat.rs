@@ -116,15 +116,7 @@ impl Dialect for ChatCompletions {
             (_, Some(other)) => FinishReason::Other(other.to_owned()),
         };
         let text = refusal.map_or_else(|| content.unwrap_or_default(), str::to_owned);
-        if text.is_empty() && !matches!(finish, FinishReason::Refused | FinishReason::Cut) {
-            return Err(ReplyError::malformed("a message without text"));
-        }
-        Ok(ParsedReply {
-            text,
-            finish,
-            model: body.get("model").and_then(Value::as_str).map(str::to_owned),
-            usage: body.get("usage").and_then(usage),
-        })
+        ParsedReply::new(body, text, finish, usage)
     }
 }
 

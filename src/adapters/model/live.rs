@@ -60,6 +60,26 @@ pub(super) struct ParsedReply {
     pub(super) usage: Option<TokenUsage>,
 }
 
+impl ParsedReply {
+    /// Puts together what was read from `body`; a reply without a text is none, unless it was refused or cut.
+    pub(super) fn new(
+        body: &Value,
+        text: String,
+        finish: FinishReason,
+        usage: impl Fn(&Value) -> Option<TokenUsage>,
+    ) -> Result<Self, ReplyError> {
+        if text.is_empty() && !matches!(finish, FinishReason::Refused | FinishReason::Cut) {
+            return Err(ReplyError::malformed("a message without text"));
+        }
+        Ok(Self {
+            text,
+            finish,
+            model: body.get("model").and_then(Value::as_str).map(str::to_owned),
+            usage: body.get("usage").and_then(usage),
+        })
+    }
+}
+
 /// Why a success is none.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ReplyError {

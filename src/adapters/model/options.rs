@@ -19,9 +19,6 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// Every provider, in the order the documentation lists them.
-    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Command, Self::Replay];
-
     /// Returns the word for this provider in files and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,11 +27,6 @@ impl Provider {
             Self::Command => "command",
             Self::Replay => "replay",
         }
-    }
-
-    /// Returns the provider with this word, if there is one.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.as_str() == word)
     }
 }
 
@@ -46,17 +38,6 @@ pub enum OpenAiApi {
     ChatCompletions,
     /// `/responses`.
     Responses,
-}
-
-impl OpenAiApi {
-    /// Returns the protocol with this word (`chat` or `responses`), if there is one.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "chat" => Some(Self::ChatCompletions),
-            "responses" => Some(Self::Responses),
-            _ => None,
-        }
-    }
 }
 
 /// Where recorded replies come from.
@@ -165,13 +146,5 @@ mod tests {
         options.api_key = Some(Secret::new(" sk-very-secret\n"));
         assert!(!format!("{options:?}").contains("very"));
         assert_eq!(options.api_key.unwrap().reveal(), "sk-very-secret");
-    }
-
-    #[test]
-    fn words_and_providers_agree() {
-        for provider in Provider::ALL {
-            assert_eq!(Provider::from_word(provider.as_str()), Some(provider));
-        }
-        assert_eq!(Provider::from_word("OpenAI"), None);
     }
 }

@@ -90,15 +90,7 @@ impl Dialect for OpenAiResponses {
             None => finish(body, status),
         };
         let text = refusal.or(text).unwrap_or_default();
-        if text.is_empty() && !matches!(finish, FinishReason::Refused | FinishReason::Cut) {
-            return Err(ReplyError::malformed("an output without text"));
-        }
-        Ok(ParsedReply {
-            text,
-            finish,
-            model: body.get("model").and_then(Value::as_str).map(str::to_owned),
-            usage: body.get("usage").and_then(usage),
-        })
+        ParsedReply::new(body, text, finish, usage)
     }
 }
 
@@ -225,7 +217,7 @@ mod tests {
             read("incomplete", json!("steered"), text),
             said("ab", FinishReason::Other("steered".into()))
         );
-        let empty = Err(ReplyError::malformed("an output without text"));
+        let empty = Err(ReplyError::malformed("a message without text"));
         assert_eq!(read("queued", Value::Null, json!([])), empty);
     }
 

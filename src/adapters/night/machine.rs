@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::sleep;
 use crate::{
-    adapters::{ledger::boottime_ms, sandbox::isolation_probe},
+    adapters::{disk, ledger::boottime_ms, sandbox::isolation_probe},
     ports::machine::{Machine, MachineClocks},
 };
 
@@ -26,8 +26,7 @@ impl LocalMachine {
 
 impl Machine for LocalMachine {
     fn free_bytes(&self) -> Result<u64, String> {
-        let stat = rustix::fs::statvfs(&self.root).map_err(|error| error.to_string())?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        disk::free_bytes(&self.root).map_err(|error| error.to_string())
     }
 
     fn git(&self) -> Result<String, String> {

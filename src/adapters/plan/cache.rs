@@ -19,7 +19,7 @@ use crate::{
     },
     domain::plan::{
         event::Artifact,
-        task::{CacheInputs, EnvPolicy, PlanTask},
+        task::{CacheInputs, EnvPolicy, PlanTask, PolicyMode},
     },
     ports::{
         plan_host::{FileReach, without_dots},
@@ -191,7 +191,7 @@ pub(crate) fn key(
     task: &PlanTask,
     cache: &CacheInputs,
     cwd: &Path,
-    policy: &str,
+    policy: PolicyMode,
     home: &Path,
     reach: Option<&FileReach>,
 ) -> Option<String> {
@@ -201,6 +201,11 @@ pub(crate) fn key(
         hash.update(text);
     };
     part("version", b"1");
+    // Not the name of the variant: a renamed one must not empty everybody's store.
+    let policy = match policy {
+        PolicyMode::Off => "Off",
+        PolicyMode::Enforce => "Enforce",
+    };
     part("policy", policy.as_bytes());
     for word in task.command_words() {
         part("word", word.as_bytes());

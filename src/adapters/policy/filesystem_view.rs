@@ -38,8 +38,10 @@ impl FilesystemView for LocalFilesystemView {
                 Component::Prefix(_) | Component::RootDir => real.push(part),
                 Component::Normal(name) => {
                     real.push(name);
-                    // A part that does not exist yet is what its name says.
-                    real = std::fs::canonicalize(&real).unwrap_or(real);
+                    // What is above holds no link any more. A part that does not exist yet is what its name says.
+                    if std::fs::read_link(&real).is_ok() {
+                        real = std::fs::canonicalize(&real).unwrap_or(real);
+                    }
                 }
             }
         }
@@ -98,5 +100,28 @@ mod tests {
         assert!(name.is_none() || name.as_deref() == Some("rm"), "{name:?}");
         let inside = LocalFilesystemView.real_path(&folder.path().join("a/../missing/x"));
         assert!(inside.is_some());
+    }
+
+    #[test]
+    fn links_to_folders_links_and_nothing_are_followed_part_by_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let link = |to: &str, from: &str| std::os::unix::fs::symlink(to, top.join(from)).unwrap();
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        link("a", "to-a");
+        link("to-a/b", "to-b");
+        link("gone/x", "dangling");
+        link("loop", "loop");
+        for (asked, expected) in [
+            ("to-a/b", "a/b"),
+            ("to-b/new/file", "a/b/new/file"),
+            ("to-b/../c", "a/c"),
+            ("dangling/y", "dangling/y"),
+            ("loop/y", "loop/y"),
+            ("./a/./b", "a/b"),
+        ] {
+            let real = LocalFilesystemView.real_path(&top.join(asked));
+            assert_eq!(real, Some(top.join(expected)), "{asked}");
+        }
     }
 }

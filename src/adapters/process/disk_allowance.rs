@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::adapters::temporary;
+use crate::adapters::{disk::free_bytes, temporary};
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -47,13 +47,13 @@ impl DiskAllowance {
 
 /// Ends when the disk below `folder` has lost more than it may; returns how many bytes it lost.
 pub(super) async fn outgrown(folder: &Path, task_folder: DiskAllowance) -> u64 {
-    let Some(before) = free(folder) else {
+    let Ok(before) = free_bytes(folder) else {
         return std::future::pending().await;
     };
     let allowance = task_folder.allowance(before);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let lost = before.saturating_sub(free(folder).unwrap_or(before));
+        let lost = before.saturating_sub(free_bytes(folder).unwrap_or(before));
         if lost > allowance {
             return lost;
         }
@@ -77,11 +77,6 @@ pub(super) async fn overflowed(watched: Option<(PathBuf, u64)>) -> u64 {
         }
         tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * PATIENCE)).await;
     }
-}
-
-fn free(folder: &Path) -> Option<u64> {
-    let seen = rustix::fs::statvfs(folder).ok()?;
-    Some(seen.f_bavail.saturating_mul(seen.f_frsize))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use tokio::sync::OnceCell;
 
 use super::{
-    confine::{Options, confine},
-    jail,
+    jail::{self, confine},
+    options::Options,
     proxy::HttpProxy,
     self_test,
 };
@@ -113,8 +113,8 @@ impl BackendSandbox {
 
 impl Drop for BackendSandbox {
     fn drop(&mut self) {
-        if jail::can_cage(&self.options.limits) {
-            jail::sweep_cages();
+        if jail::has_cgroups(&self.options.limits) {
+            jail::sweep_cgroups();
         }
     }
 }

@@ -1,28 +1,26 @@
 //! The wall around commands: bubblewrap, namespaces of our own, or Landlock, whichever is proved.
 //!
 //! [`BackendSandbox`] turns the start of a command into the start of a jailer with the command behind it. The
-//! jailers are tos itself, started again with the hidden word `__jail` (see `jail`): nothing of ours
-//! runs between `fork` and `exec` of the large process. `trial` runs probes behind each wall and
-//! writes down what held; `proxy` is the only door when a few hosts are allowed. Danger: whatever is
-//! added to a jailer runs with more rights than the command gets, so it must not read anything the
-//! command can write.
+//! jailers are tos itself, started again with the hidden word `__jail`; `jail` holds them and can be read alone, in the
+//! order of the table in its `mod.rs`. `self_test` runs probes behind each wall and writes down what held; `view` decides
+//! what a command sees; `proxy` is the only door when a few hosts are allowed. Danger: whatever is added to a jailer runs
+//! with more rights than the command gets, so it must not read anything the command can write.
 
 mod backend;
-mod bubblewrap;
-mod confine;
 pub mod isolation_probe;
 mod jail;
+mod jailer;
+mod options;
 mod proxy;
 mod proxy_request;
 mod self_test;
-mod self_test_setup;
 mod spec;
 mod view;
 
 pub use backend::BackendSandbox;
-pub use confine::Options;
-pub use jail::jail_main;
-pub use spec::ResourceLimits;
+pub use jailer::jail_main;
+pub use options::Options;
+pub use spec::{JAIL_WORD, ResourceLimits};
 
 /// Returns the places with keys and tokens that exist, except those `root` lies in; `home` is the home directory.
 pub fn hidden_places(
@@ -31,6 +29,3 @@ pub fn hidden_places(
 ) -> Vec<std::path::PathBuf> {
     view::hidden(home, &[], root)
 }
-
-/// The first word of the command line that makes tos a jailer.
-pub const JAIL_WORD: &str = "__jail";

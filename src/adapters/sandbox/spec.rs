@@ -1,4 +1,5 @@
-//! What a jailer is told: one JSON word on its command line.
+//! What tos and its jailers both know: the specification of one wall (one JSON word on a jailer's command line), and where
+//! things are found behind it.
 
 use std::path::PathBuf;
 
@@ -86,6 +87,8 @@ pub(super) enum FolderAccess {
     Root,
 }
 
+/// The first word of the command line that makes tos a jailer.
+pub const JAIL_WORD: &str = "__jail";
 /// Where tos itself is found behind a wall made of mounts.
 pub(super) const INNER_PROGRAM: &str = "/run/tos/jail";
 /// Where the proxy's socket is found behind such a wall.

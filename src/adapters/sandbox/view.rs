@@ -176,6 +176,8 @@ struct ViewBuilder {
     shown: BTreeSet<PathBuf>,
     links: BTreeMap<PathBuf, PathBuf>,
     homes: Vec<PathBuf>,
+    /// Interpreters that were looked at, whether as installed ones, and how many of theirs were followed.
+    interpreters: BTreeSet<(PathBuf, bool, u8)>,
 }
 
 impl ViewBuilder {
@@ -213,6 +215,7 @@ impl ViewBuilder {
             shown: BTreeSet::new(),
             links: BTreeMap::new(),
             homes,
+            interpreters: BTreeSet::new(),
         }
     }
 
@@ -378,7 +381,12 @@ impl ViewBuilder {
             return;
         };
         if let Some(interpreter) = interpreter(script) {
-            self.show_program(&interpreter, is_installed, left);
+            let asked = (interpreter, is_installed, left);
+            // Hundreds of scripts name the same few; a second look at one shows nothing new.
+            if !self.interpreters.contains(&asked) {
+                self.show_program(&asked.0, is_installed, left);
+                self.interpreters.insert(asked);
+            }
         }
     }
 

@@ -69,8 +69,13 @@ pub enum Error {
     },
 }
 
-/// Collects everything that changed since `base` (`HEAD` if absent).
-pub fn blocking_collect(root: &Path, base: Option<&str>) -> Result<CollectedChange, Error> {
+/// Collects everything that changed since `base` (`HEAD` if absent). Of the work tree, only `touched` is looked at, from its
+/// top, where the caller knows that nothing else can have changed.
+pub fn blocking_collect(
+    root: &Path,
+    base: Option<&str>,
+    touched: Option<&[Vec<u8>]>,
+) -> Result<CollectedChange, Error> {
     let none = || Error::NoRepository {
         root: root.display().to_string(),
     };
@@ -95,7 +100,9 @@ pub fn blocking_collect(root: &Path, base: Option<&str>) -> Result<CollectedChan
         changes: Vec::new(),
         ignored: Vec::new(),
     };
-    collector.worktree(tree.as_ref())?;
+    if touched.is_none_or(|paths| !paths.is_empty()) {
+        collector.worktree(tree.as_ref(), touched.unwrap_or_default())?;
+    }
     collector.index(tree.as_ref())?;
     collector.commits(commit.as_ref(), tree.as_ref())?;
     let (changes, ignored) = (collector.changes, collector.ignored);
@@ -139,9 +146,17 @@ struct ChangeCollector<'r> {
 }
 
 impl ChangeCollector<'_> {
-    fn worktree(&mut self, tree: Option<&Tree<'_>>) -> Result<(), Error> {
+    /// Compares the work tree, or these paths of it and what is below them.
+    fn worktree(&mut self, tree: Option<&Tree<'_>>, only: &[Vec<u8>]) -> Result<(), Error> {
         let mut options = options();
         options.include_ignored(true);
+        if !only.is_empty() {
+            // Names are taken as they are; none is a pattern.
+            options.disable_pathspec_match(true);
+            only.iter().for_each(|path| {
+                options.pathspec(path.as_slice());
+            });
+        }
         let diff = self.git.diff_tree_to_workdir(tree, Some(&mut options))?;
         for (path, raw, before, delta) in self.deltas(&diff)? {
             let after = match delta {

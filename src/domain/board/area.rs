@@ -13,12 +13,28 @@ pub fn overlap<'a>(one: &'a [String], other: &'a [String]) -> Option<(&'a str, &
 
 /// Returns whether two patterns can name the same file.
 pub fn patterns_overlap(one: &str, other: &str) -> bool {
-    meet(&segments(one), &segments(other))
+    !begins_differ(one, other) && meet(&segments(one), &segments(other))
+}
+
+/// Returns whether two patterns part before either says anything but a name; most pairs do, and need no table.
+fn begins_differ(one: &str, other: &str) -> bool {
+    let mut pairs = names(one).zip(names(other));
+    let parted = pairs.find_map(|(a, b)| {
+        let special = ['*', '?', '[', '{', '\\', '!'];
+        if a.contains(special) || b.contains(special) {
+            return Some(false);
+        }
+        (a != b).then_some(true)
+    });
+    parted.unwrap_or_default()
+}
+
+fn names(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern.split('/').filter(|name| !matches!(*name, "" | "."))
 }
 
 fn segments(pattern: &str) -> Vec<String> {
-    let names = pattern.split('/').filter(|name| !matches!(*name, "" | "."));
-    let mut names: Vec<String> = names.map(plain).collect();
+    let mut names: Vec<String> = names(pattern).map(plain).collect();
     // What has an extension is a file, and anything else stands for what lies below it, too.
     let is_file = names
         .last()

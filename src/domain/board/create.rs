@@ -60,6 +60,13 @@ impl Board {
                 format!("wait, or `tos board cancel {}` and make another", id.0),
             ));
         }
+        if let Some(session) = self.session_of(task) {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{id} belongs to the list of {}", session.id),
+                "change the list and start it anew",
+            ));
+        }
         if task.status.is_final() {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
@@ -141,6 +148,12 @@ impl Board {
                 "it depends on {needed}, which is cancelled"
             )));
         }
+        let of_session = task.spec.session.is_some() && task.merged.is_none();
+        if of_session && (task.status == TaskStatus::Done || self.session_of(task).is_some()) {
+            return Err(invalid(format!(
+                "it depends on {needed} of a session, whose work a person merges (`tos night merge`)"
+            )));
+        }
         if self.leads_to(needed, id) {
             return Err(invalid(format!(
                 "{id} and {needed} would wait for each other"
@@ -205,6 +218,10 @@ fn check_texts(spec: &TaskSpec) -> Result<(), Refusal> {
             spec.class
         )));
     }
+    check_lists(spec)
+}
+
+fn check_lists(spec: &TaskSpec) -> Result<(), Refusal> {
     let lists = [
         &spec.paths,
         &spec.context_files,
@@ -220,6 +237,21 @@ fn check_texts(spec: &TaskSpec) -> Result<(), Refusal> {
         .any(|list| list.iter().any(|text| text.len() > 4096))
     {
         return Err(invalid("an entry of a list has more than 4096 bytes"));
+    }
+    let named = [
+        ("paths", &spec.paths),
+        ("contextFiles", &spec.context_files),
+        ("mayChangeChecks", &spec.may_change_checks),
+        ("allowedImports", &spec.allowed_imports),
+    ];
+    let is_blank = |text: &String| text.trim().is_empty();
+    if let Some((name, _)) = named.iter().find(|(_, list)| list.iter().any(is_blank)) {
+        return Err(invalid(format!(
+            "an entry of `{name}` is empty; leave it out, or write what it is"
+        )));
+    }
+    if spec.test_command.first().is_some_and(is_blank) {
+        return Err(invalid("the first word of `testCommand` is empty"));
     }
     let outside =
         |path: &&String| path.starts_with('/') || path.split('/').any(|name| name == "..");

@@ -49,7 +49,7 @@ impl Board {
             self.claim(draft, merge);
         } else if let Some((task, judge)) = self.judgeable(draft.now) {
             self.start_judgement(draft, task, judge);
-        } else {
+        } else if !self.dispatch_session(draft) {
             self.dispatch(draft);
         }
         Ok(())
@@ -144,7 +144,7 @@ impl Board {
     }
 
     /// Returns an idle agent of a role.
-    fn idle_agent(&self, role: Role) -> Option<ProcessName> {
+    pub(super) fn idle_agent(&self, role: Role) -> Option<ProcessName> {
         let idle = |agent: &&super::Agent| agent.role == role && agent.status == AgentStatus::Idle;
         self.agents().find(idle).map(|agent| agent.id)
     }
@@ -215,8 +215,13 @@ impl Board {
         }
     }
 
+    /// Returns the tasks that wait for the dispatcher; those of a session wait for that.
     fn queued(&self) -> impl Iterator<Item = &Task> {
-        self.index.queued.iter().filter_map(|id| self.task(*id))
+        self.index
+            .queued
+            .iter()
+            .filter_map(|id| self.task(*id))
+            .filter(|task| self.session_of(task).is_none())
     }
 
     /// Returns a task whose start nobody has been asked about, and that waits for nothing else but its turn.
@@ -228,7 +233,7 @@ impl Board {
             .find(|task| !task.approved && task.approval.is_none() && self.unmerged(task).is_none())
     }
 
-    fn ask_to_start(&self, draft: &mut Draft, task: &Task) {
+    pub(super) fn ask_to_start(&self, draft: &mut Draft, task: &Task) {
         let approval = ApprovalId(self.globals.last_approval.0 + 1);
         let question = format!("May {} start: {}?", task.id, task.spec.title);
         draft.event(TaskEvent::Asked {
@@ -244,7 +249,7 @@ impl Board {
     }
 
     /// Returns what keeps every task from starting.
-    fn common_blocker(&self, now: Millis) -> Option<DispatchBlocker> {
+    pub(super) fn common_blocker(&self, now: Millis) -> Option<DispatchBlocker> {
         if !self.is_up(ProcessName::Dispatcher) {
             return Some(DispatchBlocker::NoDispatcher);
         }
@@ -277,7 +282,13 @@ impl Board {
     fn unmerged(&self, task: &Task) -> Option<DispatchBlocker> {
         task.spec.dependencies.iter().find_map(|dependency| {
             match self.task(dependency.task).map(|needed| needed.status) {
-                Some(TaskStatus::Done) => None,
+                // What a session accepted is not on the branch yet.
+                Some(TaskStatus::Done) => {
+                    let merged = self
+                        .task(dependency.task)
+                        .is_some_and(|task| task.merged.is_some());
+                    (!merged).then_some(DispatchBlocker::Dependency(dependency.task))
+                }
                 None | Some(TaskStatus::Cancelled) => (dependency.on_fail == OnFail::Block)
                     .then_some(DispatchBlocker::DependencyCancelled(dependency.task)),
                 Some(
@@ -307,7 +318,7 @@ impl Board {
         self.slot_blocker(task).or_else(|| self.area_blocker(task))
     }
 
-    fn area_blocker(&self, task: &Task) -> Option<DispatchBlocker> {
+    pub(super) fn area_blocker(&self, task: &Task) -> Option<DispatchBlocker> {
         let others = self.index.in_flight.iter().filter(|id| **id != task.id);
         let mut others = others.filter_map(|id| self.task(*id));
         others.find_map(|other| {
@@ -324,7 +335,7 @@ impl Board {
         })
     }
 
-    fn slot_blocker(&self, task: &Task) -> Option<DispatchBlocker> {
+    pub(super) fn slot_blocker(&self, task: &Task) -> Option<DispatchBlocker> {
         let role = executing(task.spec.role);
         let of_role = |status: AgentStatus| {
             self.agents()
@@ -414,6 +425,9 @@ impl Board {
         if self.claimable_merge(now).is_some() || self.judgeable(now).is_some() {
             return Some(0);
         }
+        if self.session_has_step(now) {
+            return Some(0);
+        }
         let merges = self
             .heads()
             .filter(|merge| merge.status != MergeStatus::Processing);
@@ -421,13 +435,18 @@ impl Board {
         if self.idle_agent(Role::Judge).is_some() {
             due.extend(self.to_judge().filter_map(|task| task.not_before));
         }
+        due.extend(self.session_due());
         let has_step = || {
             self.next_task(now).is_some()
                 || self.to_ask().is_some()
                 || self.over_its_budget().is_some()
         };
         match self.common_blocker(now) {
-            Some(DispatchBlocker::Budget(_, until)) if has_step() => due.push(until),
+            Some(DispatchBlocker::Budget(_, until))
+                if has_step() || self.session_has_step(until) =>
+            {
+                due.push(until);
+            }
             None if has_step() => return Some(0),
             Some(_) | None => {}
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Agent, AgentId, Approval, ApprovalId, BlockReason, Board, Budget, Cycle, Entity, EntityKey,
-    Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, Plan, PlanId, Process,
-    ProcessName, QuotaPause, Run, RunId, Task, TaskId, TaskStatus,
+    Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus, Plan,
+    PlanId, Process, ProcessName, QuotaPause, Run, RunId, Task, TaskId, TaskStatus,
 };
 
 impl Board {
@@ -78,6 +78,18 @@ impl Board {
             .open_merges
             .iter()
             .filter_map(|id| self.merge(*id))
+    }
+
+    /// Returns the entry of a task whose pull request is open.
+    pub fn proposed_of(&self, task: &Task) -> Option<&MergeQueueEntry> {
+        let merge = task.merge.and_then(|id| self.merge(id));
+        merge.filter(|merge| merge.status == MergeStatus::Proposed)
+    }
+
+    /// Returns all entries whose pull requests are open.
+    pub fn proposed(&self) -> impl Iterator<Item = &MergeQueueEntry> {
+        let tasks = self.index.in_flight.iter().filter_map(|id| self.task(*id));
+        tasks.filter_map(|task| self.proposed_of(task))
     }
 
     /// Returns a question.
@@ -232,6 +244,7 @@ impl Board {
             EntityKey::Pause(agent) => self.pauses.get(agent).cloned().map(Entity::Pause),
             EntityKey::Cycle(number) => self.cycles.get(number).cloned().map(Entity::Cycle),
             EntityKey::Plan(id) => self.plans.get(id).cloned().map(Entity::Plan),
+            EntityKey::Session(id) => self.sessions.get(id).cloned().map(Entity::Session),
         }
     }
 
@@ -252,6 +265,7 @@ impl Board {
         );
         keys.extend(self.cycles.keys().map(|number| EntityKey::Cycle(*number)));
         keys.extend(self.plans.keys().map(|id| EntityKey::Plan(*id)));
+        keys.extend(self.sessions.keys().map(|id| EntityKey::Session(*id)));
         keys
     }
 
@@ -280,6 +294,9 @@ impl Board {
                 }
                 Entity::Plan(plan) => {
                     board.plans.insert(plan.id, plan);
+                }
+                Entity::Session(session) => {
+                    board.sessions.insert(session.id, session);
                 }
             }
         }

@@ -13,6 +13,7 @@ use super::{
     judge::{MergeOutcome, Verdict},
     process::{ApprovalSubject, ProcessExit},
     run::RunStatus,
+    session::SessionEvent,
     settings::BoardSettings,
     task::{BlockReason, FailureKind, KeptCommit, Lesson, Resolver, TaskSpec},
 };
@@ -46,6 +47,8 @@ pub enum EventKind {
     Process(ProcessEvent),
     /// The board as a whole.
     System(SystemEvent),
+    /// A session.
+    Session(SessionEvent),
 }
 
 /// Why a task went back to the queue.
@@ -532,7 +535,8 @@ impl Event {
             EventKind::Run(_)
             | EventKind::Judge(_)
             | EventKind::Process(_)
-            | EventKind::System(_) => None,
+            | EventKind::System(_)
+            | EventKind::Session(_) => None,
         }
     }
 
@@ -544,6 +548,7 @@ impl Event {
             EventKind::Judge(event) => event.name(),
             EventKind::Process(event) => event.name(),
             EventKind::System(event) => event.name(),
+            EventKind::Session(event) => event.name(),
         }
     }
 }
@@ -557,4 +562,4 @@ macro_rules! into_kind {
         })+
     };
 }
-into_kind!(TaskEvent => Task, RunEvent => Run, JudgeEvent => Judge, ProcessEvent => Process, SystemEvent => System);
+into_kind!(TaskEvent => Task, RunEvent => Run, JudgeEvent => Judge, ProcessEvent => Process, SystemEvent => System, SessionEvent => Session);

@@ -209,6 +209,7 @@ impl Board {
                     detail: String::new(),
                     queued_at: at,
                     finished_at: None,
+                    pull_request: None,
                 }));
                 self.change_task(*task, at, |task| {
                     task.merge = Some(*merge);
@@ -268,7 +269,9 @@ impl Board {
         let (task, status, detail) = (entry.task, entry.status, entry.detail.clone());
         self.change_task(task, at, |task| {
             if task.merge == Some(id) {
-                if status != MergeStatus::Merged && !status.is_open() {
+                if status == MergeStatus::Proposed {
+                    task.resolver = Resolver::CodeHost;
+                } else if status != MergeStatus::Merged && !status.is_open() {
                     task.merge = None;
                     task.resolver = Resolver::Judge;
                 }
@@ -292,6 +295,7 @@ impl Board {
                     process.status = ProcessStatus::Starting;
                     process.generation = *generation;
                     process.stop_requested = false;
+                    process.needs_restart = false;
                     process.started_at = Some(at);
                     process.stop_until = None;
                     process.message = format!("started by {by}");
@@ -317,6 +321,7 @@ impl Board {
             } => {
                 self.change_process(*name, |process| {
                     process.stop_requested |= *remember;
+                    process.needs_restart = false;
                     process.restart_at = None;
                     process.message = format!("stopped by {by}");
                     if process.status.is_live() {
@@ -401,6 +406,23 @@ fn fold_published(
                 MergeStatus::Failed
             };
             merge.detail.clone_from(detail);
+        }
+        MergeOutcome::Proposed {
+            pull_request,
+            detail,
+        } => {
+            merge.status = MergeStatus::Proposed;
+            merge.pull_request = Some(pull_request.clone());
+            merge.detail.clone_from(detail);
+        }
+        MergeOutcome::Rejected { detail } => {
+            merge.status = MergeStatus::Cancelled;
+            merge.detail.clone_from(detail);
+        }
+        MergeOutcome::Postponed { detail, .. } => {
+            merge.status = MergeStatus::Pending;
+            merge.detail.clone_from(detail);
+            merge.attempts = merge.attempts.saturating_sub(1);
         }
     }
     if !merge.status.is_open() {

@@ -66,6 +66,11 @@ numbered!(
     "plan"
 );
 numbered!(
+    /// One list of tasks that is carried out in order.
+    SessionId,
+    "session"
+);
+numbered!(
     /// The number of a lease. It only grows; whoever holds an older one is refused.
     Fence,
     "fence"

@@ -9,11 +9,13 @@ use super::{
     budget::Spend,
     event::Event,
     ids::{
-        AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId, TaskId,
+        AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId,
+        SessionId, TaskId,
     },
-    judge::{MergeOutcome, Verdict},
+    judge::{MergeOutcome, ProposalFate, Verdict},
     process::ProcessExit,
     run::RunOutcome,
+    session_input::{SessionEffect, SessionInput},
     settings::BoardSettings,
     task::TaskSpec,
 };
@@ -174,6 +176,13 @@ pub enum Input {
         /// How it went.
         outcome: MergeOutcome,
     },
+    /// Somebody looked at the pull request of an attempt.
+    SettleProposal {
+        /// Which entry.
+        merge: MergeId,
+        /// What became of it.
+        fate: ProposalFate,
+    },
     /// The checkout of a branch may be clean now: try what waits for it.
     RetryMerges {
         /// Who says so.
@@ -254,6 +263,8 @@ pub enum Input {
         /// Its tasks, where dependencies are places in this list counted from 1; or why there are none.
         tasks: Result<Vec<TaskSpec>, String>,
     },
+    /// Something about a session.
+    Session(SessionInput),
     /// Remove all tasks, runs, judgements, leases and cycles.
     Cleanup {
         /// Stop everything first instead of refusing while something runs.
@@ -342,6 +353,8 @@ pub enum Effect {
         /// Which start.
         generation: u64,
     },
+    /// Something about a session.
+    Session(SessionEffect),
     /// Tell people.
     Notify {
         /// In one line.
@@ -412,6 +425,11 @@ pub enum Answer {
     Approval {
         /// Its number.
         approval: ApprovalId,
+    },
+    /// The session.
+    Session {
+        /// Its number.
+        session: SessionId,
     },
     /// Processes that have to be started again for the change to count.
     Restart {

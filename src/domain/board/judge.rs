@@ -110,6 +110,8 @@ pub enum MergeStatus {
     Failed,
     /// Its task was cancelled, or the branch moved and it is judged again.
     Cancelled,
+    /// A pull request is open for it.
+    Proposed,
 }
 
 impl MergeStatus {
@@ -122,6 +124,7 @@ impl MergeStatus {
             Self::Merged => "merged",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Proposed => "proposed",
         }
     }
 
@@ -163,6 +166,40 @@ pub struct MergeQueueEntry {
     pub queued_at: Millis,
     /// When it left it.
     pub finished_at: Option<Millis>,
+    /// The pull request that was opened for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequestRef>,
+}
+
+/// Where a pull request is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullRequestRef {
+    /// Its number.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+}
+
+/// What became of a pull request that was opened for an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ProposalFate {
+    /// It was merged.
+    Merged {
+        /// As this commit.
+        commit: String,
+    },
+    /// It was closed without a merge.
+    Closed {
+        /// In one line.
+        detail: String,
+    },
+    /// Something is waited for.
+    Waiting {
+        /// What, in one line.
+        detail: String,
+    },
 }
 
 /// How a publication went.
@@ -185,5 +222,24 @@ pub enum MergeOutcome {
     Failed {
         /// Why.
         detail: String,
+    },
+    /// A pull request is open for it, and decides.
+    Proposed {
+        /// Where.
+        pull_request: PullRequestRef,
+        /// What is waited for.
+        detail: String,
+    },
+    /// The pull request was closed without a merge.
+    Rejected {
+        /// In one line.
+        detail: String,
+    },
+    /// Nothing may be asked before a moment; this is no failed try.
+    Postponed {
+        /// Why.
+        detail: String,
+        /// Until when.
+        until: Millis,
     },
 }

@@ -2,8 +2,8 @@
 
 use super::{
     Answer, BlockReason, Board, Draft, Effect, Fence, JudgeEvent, Judgement, JudgementId, Lesson,
-    MergeId, MergeOutcome, MergeQueueEntry, MergeStatus, Refusal, RefusalCode, RequeueCause,
-    Resolver, Task, TaskEvent, Verdict,
+    MergeId, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, Refusal, RefusalCode,
+    RequeueCause, Resolver, Task, TaskEvent, Verdict,
     work::{check_fence, stale},
 };
 
@@ -182,7 +182,9 @@ impl Board {
                 });
             }
             // Whatever was tested on top of it is no longer tested.
-            MergeOutcome::BaseMoved { .. } => self.unqueue_followers(draft, merge),
+            MergeOutcome::BaseMoved { .. }
+            | MergeOutcome::Proposed { .. }
+            | MergeOutcome::Rejected { .. } => self.unqueue_followers(draft, merge),
             MergeOutcome::DirtyCheckout { detail }
                 if merge.status != MergeStatus::Waiting && merge.detail.is_empty() =>
             {
@@ -192,7 +194,7 @@ impl Board {
                     task: Some(merge.task),
                 });
             }
-            MergeOutcome::DirtyCheckout { .. } => {}
+            MergeOutcome::DirtyCheckout { .. } | MergeOutcome::Postponed { .. } => {}
             MergeOutcome::Failed { detail } if again_at.is_none() => {
                 self.unqueue_followers(draft, merge);
                 draft.event(TaskEvent::Blocked {
@@ -211,6 +213,62 @@ impl Board {
         Ok(())
     }
 
+    /// A pull request was merged or closed where it is, or something keeps this board from following it.
+    pub(super) fn settle_proposal(
+        &self,
+        draft: &mut Draft,
+        id: MergeId,
+        fate: &ProposalFate,
+    ) -> Result<(), Refusal> {
+        let merge = self
+            .merge(id)
+            .filter(|merge| merge.status == MergeStatus::Proposed);
+        let Some((merge, pull_request)) =
+            merge.and_then(|merge| Some((merge, merge.pull_request.clone()?)))
+        else {
+            return Err(stale(format!("no pull request is open for {id}")));
+        };
+        let task = self.known_task(merge.task)?;
+        let outcome = match fate {
+            ProposalFate::Merged { .. } => MergeOutcome::Merged,
+            ProposalFate::Closed { detail } => MergeOutcome::Rejected {
+                detail: detail.clone(),
+            },
+            ProposalFate::Waiting { detail } if merge.detail == *detail => return Ok(()),
+            ProposalFate::Waiting { detail } => MergeOutcome::Proposed {
+                pull_request,
+                detail: detail.clone(),
+            },
+        };
+        draft.event(JudgeEvent::Published {
+            merge: id,
+            outcome,
+            again_at: None,
+        });
+        match fate {
+            ProposalFate::Merged { commit } => draft.event(TaskEvent::Done {
+                task: merge.task,
+                commit: commit.clone(),
+            }),
+            ProposalFate::Closed { detail } => draft.event(TaskEvent::Blocked {
+                task: merge.task,
+                reason: BlockReason::NeedsRework,
+                detail: detail.clone(),
+                resolver: Resolver::Person,
+                until: None,
+                failure: None,
+                signature: String::new(),
+                lesson: Some(Lesson {
+                    run: task.run,
+                    from: "github".to_owned(),
+                    reasons: vec![detail.clone()],
+                }),
+            }),
+            ProposalFate::Waiting { .. } => {}
+        }
+        Ok(())
+    }
+
     fn merge_again(
         &self,
         draft: &Draft,
@@ -219,7 +277,11 @@ impl Board {
     ) -> Option<super::Millis> {
         let settings = self.settings();
         match outcome {
-            MergeOutcome::Merged | MergeOutcome::BaseMoved { .. } => None,
+            MergeOutcome::Merged
+            | MergeOutcome::BaseMoved { .. }
+            | MergeOutcome::Proposed { .. }
+            | MergeOutcome::Rejected { .. } => None,
+            MergeOutcome::Postponed { until, .. } => Some((*until).max(draft.now)),
             MergeOutcome::DirtyCheckout { .. } => Some(draft.now + settings.merge_retry_ms),
             MergeOutcome::Failed { .. } => (merge.attempts < settings.merge_max_attempts)
                 .then_some(draft.now + settings.merge_retry_ms),
@@ -248,9 +310,11 @@ impl Board {
             .filter(|merge| merge.not_before.is_some())
             .collect();
         if waiting.is_empty() {
-            draft.answer(Answer::Already {
-                detail: "no merge waits".to_owned(),
-            });
+            let detail = self.open_merges().next().map_or_else(
+                || "no merge waits".to_owned(),
+                |merge| format!("{} is being merged right now", merge.task),
+            );
+            draft.answer(Answer::Already { detail });
             return;
         }
         for merge in waiting {

@@ -10,6 +10,7 @@
 
 mod area;
 mod budget;
+mod code_repository;
 mod create;
 mod dispatch;
 mod entities;
@@ -17,6 +18,7 @@ mod event;
 mod event_name;
 mod fold;
 mod fold_count;
+mod fold_index;
 mod fold_work;
 mod ids;
 mod input;
@@ -25,7 +27,12 @@ mod judging;
 mod people;
 mod process;
 mod run;
+mod session;
+mod session_decide;
+mod session_input;
+mod setting_keys;
 mod settings;
+mod shared_map;
 mod state;
 mod supervise;
 mod sweep;
@@ -42,6 +49,7 @@ use std::{
 
 pub use area::{overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
+pub use code_repository::{Repository, check_address};
 pub use dispatch::DispatchBlocker;
 pub use event::{
     EVENT_VERSION, Event, EventKind, JudgeEvent, ProcessEvent, RequeueCause, RunEvent, SystemEvent,
@@ -49,19 +57,28 @@ pub use event::{
 };
 pub use ids::{
     AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
-    Role, RunId, TaskId,
+    Role, RunId, SessionId, TaskId,
 };
 pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
     executing,
 };
-pub use judge::{Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, Verdict};
+pub use judge::{
+    Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
+};
 pub use process::{
     Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
     ProcessStatus, QuotaPause,
 };
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
-pub use settings::{BoardSettings, Impact, KEYS, SettingKey, impact_of};
+pub use session::{
+    Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTurn,
+    SessionWait,
+};
+pub use session_input::{SessionEffect, SessionInput};
+pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
+pub use settings::{BoardSettings, RepoMode};
+pub use shared_map::{Iter, SharedMap, SharedSet};
 pub use state::{Entity, EntityKey, Globals};
 pub use task::{
     BlockReason, Dependency, FailureKind, KeptCommit, Lane, Lesson, OnFail, Resolver, Risk, Task,
@@ -73,16 +90,17 @@ pub use why::{Countdown, Why, WhySentence};
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     globals: Arc<Globals>,
-    tasks: BTreeMap<TaskId, Arc<Task>>,
-    runs: BTreeMap<RunId, Arc<Run>>,
+    tasks: SharedMap<TaskId, Arc<Task>>,
+    runs: SharedMap<RunId, Arc<Run>>,
     agents: BTreeMap<AgentId, Agent>,
     processes: BTreeMap<ProcessName, Arc<Process>>,
-    judgements: BTreeMap<JudgementId, Arc<Judgement>>,
-    merges: BTreeMap<MergeId, Arc<MergeQueueEntry>>,
-    approvals: BTreeMap<ApprovalId, Arc<Approval>>,
+    judgements: SharedMap<JudgementId, Arc<Judgement>>,
+    merges: SharedMap<MergeId, Arc<MergeQueueEntry>>,
+    approvals: SharedMap<ApprovalId, Arc<Approval>>,
     pauses: BTreeMap<String, QuotaPause>,
-    cycles: BTreeMap<u64, Cycle>,
-    plans: BTreeMap<PlanId, Arc<Plan>>,
+    cycles: SharedMap<u64, Cycle>,
+    plans: SharedMap<PlanId, Arc<Plan>>,
+    sessions: SharedMap<SessionId, Arc<Session>>,
     /// What can be derived from the rest, kept so that nothing has to be searched.
     index: Index,
     /// When agents gave their last sign of life. Not part of the state: a new start begins with none.
@@ -94,15 +112,15 @@ pub struct Board {
 /// Sets that follow from the maps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Index {
-    queued: BTreeSet<TaskId>,
-    in_flight: BTreeSet<TaskId>,
+    queued: SharedSet<TaskId>,
+    in_flight: SharedSet<TaskId>,
     /// Failed and blocked.
-    waiting: BTreeSet<TaskId>,
-    keys: BTreeMap<String, TaskId>,
-    live_runs: BTreeSet<RunId>,
-    live_judgements: BTreeSet<JudgementId>,
-    open_merges: BTreeSet<MergeId>,
-    open_approvals: BTreeSet<ApprovalId>,
+    waiting: SharedSet<TaskId>,
+    keys: SharedMap<String, TaskId>,
+    live_runs: SharedSet<RunId>,
+    live_judgements: SharedSet<JudgementId>,
+    open_merges: SharedSet<MergeId>,
+    open_approvals: SharedSet<ApprovalId>,
     counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
 }
 
@@ -153,6 +171,7 @@ impl Board {
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
+                | Input::Session(SessionInput::Start { .. })
         )
     }
 
@@ -194,7 +213,11 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
+            Input::SettleProposal { merge, fate } => {
+                return self.settle_proposal(draft, *merge, fate);
+            }
             Input::RetryMerges { by } => self.retry_merges(draft, by),
+            Input::Session(input) => return self.decide_session(draft, input),
             Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -245,7 +268,9 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
+            | Input::Session(_)
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }
             | Input::StopAll { .. }
@@ -318,7 +343,9 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::FinishMerge { .. }
-            | Input::RetryMerges { .. } => Ok(()),
+            | Input::SettleProposal { .. }
+            | Input::RetryMerges { .. }
+            | Input::Session(_) => Ok(()),
         }
     }
 

@@ -11,22 +11,32 @@ use super::{
 
 impl Board {
     pub(super) fn configure(&self, draft: &mut Draft, settings: &BoardSettings) {
-        let changed = super::KEYS
-            .iter()
-            .filter(|key| settings.get(key.name) != self.settings().get(key.name));
-        let mut processes: Vec<ProcessName> = changed
-            .flat_map(|key| settings.concerned(key.impact))
-            .filter(|name| self.is_up(*name))
-            .collect();
-        let order = settings.expected();
-        processes.sort_by_key(|name| order.iter().position(|known| known == name));
-        processes.dedup();
+        let processes = self.concerned_by(settings);
         if settings != self.settings() {
             draft.event(SystemEvent::Configured {
                 settings: Box::new(settings.clone()),
             });
         }
         draft.answer(Answer::Restart { processes });
+    }
+
+    /// Returns the processes that are up and know other settings than these, in the order in which they are started again.
+    pub(super) fn concerned_by(&self, settings: &BoardSettings) -> Vec<ProcessName> {
+        let known = self.settings();
+        let changed = super::KEYS
+            .iter()
+            .filter(|key| settings.get(key.name) != known.get(key.name));
+        // Those that are no longer wanted are concerned as well.
+        let mut processes: Vec<ProcessName> = changed
+            .flat_map(|key| [settings.concerned(key.impact), known.concerned(key.impact)])
+            .flatten()
+            .filter(|name| self.is_up(*name))
+            .collect();
+        let mut order = settings.expected();
+        order.extend(known.expected());
+        processes.sort_by_key(|name| order.iter().position(|known| known == name));
+        processes.dedup();
+        processes
     }
 
     pub(super) fn cancel_task(
@@ -69,7 +79,7 @@ impl Board {
         if let Some(merge) = task
             .merge
             .and_then(|id| self.merge(id))
-            .filter(|merge| merge.status.is_open())
+            .filter(|merge| merge.status.is_open() || merge.status == MergeStatus::Proposed)
         {
             if merge.status == MergeStatus::Processing {
                 return Err(Refusal::new(
@@ -98,6 +108,7 @@ impl Board {
         }
         if let Some(run) = self.live_run_of(task) {
             self.cancel_run(draft, run, why);
+            self.stop_session_of(draft, run, why);
         }
         for approval in self
             .open_approvals()
@@ -406,7 +417,9 @@ impl Board {
         stop_first: bool,
         by: &str,
     ) -> Result<(), Refusal> {
-        let busy = self.index.live_runs.len() + self.index.live_judgements.len();
+        let busy = self.index.live_runs.len()
+            + self.index.live_judgements.len()
+            + self.open_sessions().count();
         let merging = self
             .open_merges()
             .any(|merge| merge.status == MergeStatus::Processing);

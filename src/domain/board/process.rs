@@ -85,6 +85,9 @@ pub struct Process {
     pub last_exit: Option<ProcessExit>,
     /// One line for people.
     pub message: String,
+    /// It was started under other settings, and has to be started again for these to count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_restart: bool,
 }
 
 impl Process {
@@ -103,6 +106,7 @@ impl Process {
             stop_until: None,
             last_exit: None,
             message: String::new(),
+            needs_restart: false,
         }
     }
 }

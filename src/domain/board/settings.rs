@@ -1,13 +1,39 @@
-//! The settings of a board, under the names that operators know, and which processes a change concerns.
-//!
-//! One table holds name, meaning and the processes to restart, so that `config`, the API and the board cannot disagree.
+//! The settings of a board, read and written under the names that operators know.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     budget::SpendLimit,
+    code_repository::{Repository, check_address},
     ids::{Millis, ProcessName, Role},
+    setting_keys::Impact,
 };
+
+/// What becomes of an attempt that a judge accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepoMode {
+    /// It is merged into the branch of this repository.
+    #[default]
+    LocalGit,
+    /// A pull request is opened for it; it is merged when that is.
+    Github,
+    /// A pull request is opened for it, and it is merged here.
+    Both,
+}
+
+impl RepoMode {
+    const ALL: [Self; 3] = [Self::LocalGit, Self::Github, Self::Both];
+
+    /// Returns the word used in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LocalGit => "local-git",
+            Self::Github => "github",
+            Self::Both => "both",
+        }
+    }
+}
 
 /// How a board behaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +123,22 @@ pub struct BoardSettings {
     pub day_limit: SpendLimit,
     /// The branch that tasks are merged into.
     pub branch: String,
+    /// What becomes of an accepted attempt.
+    pub repo_mode: RepoMode,
+    /// The repository on GitHub; empty = none.
+    pub repo_url: String,
+    /// Where its API answers; empty = where the repository says.
+    pub github_api_url: String,
+    /// Issues with this label become tasks; empty = none do.
+    pub issue_label: String,
+    /// How often issues and pull requests are looked at.
+    pub issue_sync_ms: Millis,
+    /// Attempts run in containers.
+    pub in_containers: bool,
+    /// The image of those containers.
+    pub container_image: String,
+    /// The network of an agent in a container.
+    pub container_network: String,
 }
 
 impl Default for BoardSettings {
@@ -147,250 +189,16 @@ impl Default for BoardSettings {
             hour_limit: SpendLimit::default(),
             day_limit: SpendLimit::default(),
             branch: String::new(),
+            repo_mode: RepoMode::LocalGit,
+            repo_url: String::new(),
+            github_api_url: String::new(),
+            issue_label: "tos".to_owned(),
+            issue_sync_ms: 30_000,
+            in_containers: false,
+            container_image: String::new(),
+            container_network: "bridge".to_owned(),
         }
     }
-}
-
-/// Which processes have to be started again after a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Impact {
-    /// The board reads it with its next decision.
-    None,
-    /// The dispatcher.
-    Dispatcher,
-    /// The cycle manager.
-    CycleManager,
-    /// The judges.
-    Judges,
-    /// The agents of one role.
-    Agents(Role),
-    /// All agents that carry out tasks.
-    Execution,
-    /// The dispatcher and all agents that carry out tasks.
-    DispatcherAndExecution,
-    /// The planner.
-    Planner,
-}
-
-/// A setting: its name and what its change concerns.
-#[derive(Debug, Clone, Copy)]
-pub struct SettingKey {
-    /// The name, as in the environment.
-    pub name: &'static str,
-    /// What it says, in one line.
-    pub meaning: &'static str,
-    /// Who has to be started again.
-    pub impact: Impact,
-}
-
-const fn key(name: &'static str, impact: Impact, meaning: &'static str) -> SettingKey {
-    SettingKey {
-        name,
-        meaning,
-        impact,
-    }
-}
-
-/// Every setting of the board.
-pub const KEYS: &[SettingKey] = &[
-    key(
-        "SYSTEM_PROCESS_AUTO_RESTART",
-        Impact::None,
-        "processes that end by themselves are started again",
-    ),
-    key(
-        "SYSTEM_PROCESS_AUTO_RESTART_DELAY_MS",
-        Impact::None,
-        "the first wait before that; it doubles up to 60 s",
-    ),
-    key(
-        "SYSTEM_PROCESS_AUTO_RESTART_WINDOW_MS",
-        Impact::None,
-        "after how long the count of restarts begins anew",
-    ),
-    key(
-        "SYSTEM_PROCESS_AUTO_RESTART_MAX_ATTEMPTS",
-        Impact::None,
-        "restarts in a window; -1 = any number",
-    ),
-    key(
-        "SYSTEM_PROCESS_SELF_HEAL",
-        Impact::None,
-        "what should run and does not is started",
-    ),
-    key(
-        "SYSTEM_PROCESS_SELF_HEAL_INTERVAL_MS",
-        Impact::None,
-        "how often that is looked at",
-    ),
-    key(
-        "SYSTEM_PROCESS_SELF_HEAL_STARTUP_GRACE_MS",
-        Impact::None,
-        "how long a started process may be silent",
-    ),
-    key(
-        "SYSTEM_AGENT_LIVENESS_WINDOW_MS",
-        Impact::None,
-        "how long an agent may be silent",
-    ),
-    key(
-        "FAILED_TASK_RETRY_COOLDOWN_MS",
-        Impact::CycleManager,
-        "the wait before a failed task is tried again",
-    ),
-    key(
-        "BLOCKED_TASK_RETRY_COOLDOWN_MS",
-        Impact::CycleManager,
-        "the wait before a blocked task comes back",
-    ),
-    key(
-        "FAILED_TASK_MAX_RETRY_COUNT",
-        Impact::CycleManager,
-        "retries of a failed task; -1 = by the kind of failure",
-    ),
-    key(
-        "DISPATCH_RETRY_DELAY_MS",
-        Impact::Dispatcher,
-        "the wait before a run that could not be started is tried again",
-    ),
-    key(
-        "BLOCKED_POLICY_SUPPRESSION_MAX_RETRIES",
-        Impact::CycleManager,
-        "refusals by the validators before a person is asked",
-    ),
-    key(
-        "AUTO_REWORK_MAX_DEPTH",
-        Impact::CycleManager,
-        "how often a task comes back from rework by itself",
-    ),
-    key(
-        "MAX_CONCURRENT_WORKERS",
-        Impact::Dispatcher,
-        "tasks at once; -1 = as many as there are agents",
-    ),
-    key(
-        "DISPATCH_CONFLICT_LANE_MAX_SLOTS",
-        Impact::Dispatcher,
-        "slots of the lane for conflicts",
-    ),
-    key(
-        "DISPATCH_DOCSER_LANE_MAX_SLOTS",
-        Impact::Dispatcher,
-        "slots of the lane for documents",
-    ),
-    key(
-        "DISPATCH_FEATURE_LANE_MIN_SLOTS",
-        Impact::Dispatcher,
-        "slots kept for features while one waits",
-    ),
-    key(
-        "WORKER_COUNT",
-        Impact::Agents(Role::Worker),
-        "how many workers there are",
-    ),
-    key(
-        "TESTER_COUNT",
-        Impact::Agents(Role::Tester),
-        "how many testers there are",
-    ),
-    key(
-        "DOCSER_COUNT",
-        Impact::Agents(Role::Docser),
-        "how many docsers there are",
-    ),
-    key("JUDGE_COUNT", Impact::Judges, "how many judges there are"),
-    key(
-        "QUOTA_BACKOFF_BASE_MS",
-        Impact::CycleManager,
-        "the first wait for a quota; it doubles",
-    ),
-    key(
-        "QUOTA_BACKOFF_MAX_MS",
-        Impact::CycleManager,
-        "the longest wait for a quota",
-    ),
-    key(
-        "JUDGE_MERGE_QUEUE_MAX_ATTEMPTS",
-        Impact::Judges,
-        "how often a merge is tried",
-    ),
-    key(
-        "JUDGE_MERGE_QUEUE_RETRY_DELAY_MS",
-        Impact::Judges,
-        "the wait before a merge is tried again",
-    ),
-    key(
-        "JUDGE_MERGE_QUEUE_CLAIM_TTL_MS",
-        Impact::Judges,
-        "how long a publication may take",
-    ),
-    key(
-        "CYCLE_MAX_DURATION_MS",
-        Impact::CycleManager,
-        "how long a cycle lasts",
-    ),
-    key(
-        "CYCLE_MAX_TASKS",
-        Impact::CycleManager,
-        "after how many good runs a cycle ends",
-    ),
-    key(
-        "CYCLE_MAX_FAILURE_PERCENT",
-        Impact::CycleManager,
-        "the failed share that holds new starts",
-    ),
-    key(
-        "DAILY_TOKEN_LIMIT",
-        Impact::None,
-        "tokens a day; -1 = any number",
-    ),
-    key(
-        "HOURLY_TOKEN_LIMIT",
-        Impact::None,
-        "tokens an hour; -1 = any number",
-    ),
-    key(
-        "TASK_TOKEN_LIMIT",
-        Impact::None,
-        "tokens a task; -1 = any number",
-    ),
-    key(
-        "TASK_CALL_LIMIT",
-        Impact::None,
-        "calls of an agent a task; -1 = any number",
-    ),
-    key(
-        "BASE_BRANCH",
-        Impact::Judges,
-        "the branch that tasks are merged into",
-    ),
-];
-
-/// Names outside the table whose change concerns processes, by their beginning.
-const BEGINNINGS: &[(&str, Impact)] = &[
-    ("DISPATCH_", Impact::Dispatcher),
-    ("WORKER_", Impact::Agents(Role::Worker)),
-    ("TESTER_", Impact::Agents(Role::Tester)),
-    ("DOCSER_", Impact::Agents(Role::Docser)),
-    ("LLM_EXECUTOR", Impact::Execution),
-    ("JUDGE_", Impact::Judges),
-    ("AUTO_REPLAN", Impact::CycleManager),
-    ("REPLAN_", Impact::CycleManager),
-    ("FAILED_TASK_", Impact::CycleManager),
-    ("EXECUTION_ENVIRONMENT", Impact::DispatcherAndExecution),
-    ("SANDBOX_DOCKER_", Impact::DispatcherAndExecution),
-    ("PLANNER_", Impact::Planner),
-];
-
-/// Says whom the change of a setting concerns; `None` = no such setting is known.
-pub fn impact_of(name: &str) -> Option<Impact> {
-    let exact = KEYS
-        .iter()
-        .find(|key| key.name == name)
-        .map(|key| key.impact);
-    let begins =
-        |(beginning, impact): &(&str, Impact)| name.starts_with(beginning).then_some(*impact);
-    exact.or_else(|| BEGINNINGS.iter().find_map(begins))
 }
 
 impl BoardSettings {
@@ -473,8 +281,42 @@ impl BoardSettings {
             "TASK_TOKEN_LIMIT" => limit(self.task_limit.tokens),
             "TASK_CALL_LIMIT" => limit(self.task_limit.calls),
             "BASE_BRANCH" => self.branch.clone(),
+            _ => return self.get_outside(name),
+        })
+    }
+
+    /// Settings about what is outside: GitHub and containers.
+    fn get_outside(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "REPO_MODE" => self.repo_mode.as_str().to_owned(),
+            "REPO_URL" => self.repo_url.clone(),
+            "GITHUB_API_URL" => self.github_api_url.clone(),
+            "GITHUB_ISSUE_LABEL" => self.issue_label.clone(),
+            "ISSUE_SYNC_INTERVAL_MS" => self.issue_sync_ms.to_string(),
+            "EXECUTION_ENVIRONMENT" if self.in_containers => "sandbox".to_owned(),
+            "EXECUTION_ENVIRONMENT" => "host".to_owned(),
+            "SANDBOX_DOCKER_IMAGE" => self.container_image.clone(),
+            "SANDBOX_DOCKER_NETWORK" => self.container_network.clone(),
             _ => return None,
         })
+    }
+
+    /// Says which settings need each other; each of them may be good for itself.
+    pub fn contradiction(&self) -> Option<String> {
+        if self.repo_mode != RepoMode::LocalGit && self.repo_url.is_empty() {
+            return Some(format!(
+                "REPO_MODE is {} and REPO_URL is empty; write the repository there, such as https://github.com/owner/name",
+                self.repo_mode.as_str()
+            ));
+        }
+        (self.in_containers && self.container_image.is_empty()).then(|| {
+            "EXECUTION_ENVIRONMENT is sandbox and SANDBOX_DOCKER_IMAGE is empty; name an image with git, the agent and what the tests need".to_owned()
+        })
+    }
+
+    /// Returns the repository on GitHub, where one is named.
+    pub fn github(&self) -> Option<Repository> {
+        Repository::read(&self.repo_url, &self.github_api_url).ok()
     }
 
     /// Sets a setting, or says why not.
@@ -545,10 +387,61 @@ impl BoardSettings {
             "TASK_TOKEN_LIMIT" => self.task_limit.tokens = limit(name, value)?,
             "TASK_CALL_LIMIT" => self.task_limit.calls = limit(name, value)?,
             "BASE_BRANCH" => value.clone_into(&mut self.branch),
+            _ => return self.set_outside(name, value),
+        }
+        Ok(())
+    }
+
+    fn set_outside(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "REPO_MODE" => {
+                let known = RepoMode::ALL
+                    .into_iter()
+                    .find(|mode| mode.as_str() == value);
+                self.repo_mode = known.ok_or_else(|| {
+                    format!("{name} is \"{value}\"; write local-git, github or both")
+                })?;
+            }
+            "REPO_URL" => {
+                if !value.is_empty() {
+                    Repository::read(value, &self.github_api_url)
+                        .map_err(|why| format!("{name}: {why}"))?;
+                }
+                value.clone_into(&mut self.repo_url);
+            }
+            "GITHUB_API_URL" => {
+                if !value.is_empty() {
+                    check_address(value).map_err(|why| format!("{name}: {why}"))?;
+                }
+                value.clone_into(&mut self.github_api_url);
+            }
+            "GITHUB_ISSUE_LABEL" => self.issue_label = word(name, value, 50)?,
+            "ISSUE_SYNC_INTERVAL_MS" => self.issue_sync_ms = millis(name, value)?.max(100),
+            "EXECUTION_ENVIRONMENT" => {
+                self.in_containers = match value {
+                    "host" => false,
+                    "sandbox" => true,
+                    _ => return Err(format!("{name} is \"{value}\"; write host or sandbox")),
+                }
+            }
+            "SANDBOX_DOCKER_IMAGE" => self.container_image = word(name, value, 500)?,
+            "SANDBOX_DOCKER_NETWORK" => self.container_network = word(name, value, 200)?,
             _ => return Err(format!("no setting of the board is called {name}")),
         }
         Ok(())
     }
+}
+
+/// A value that is a word of a command line or of an address: it begins with no dash and is one line.
+fn word(name: &str, value: &str, most: usize) -> Result<String, String> {
+    let is_plain = !value.starts_with('-') && !value.chars().any(char::is_control);
+    if is_plain && value.len() <= most {
+        return Ok(value.to_owned());
+    }
+    Err(format!(
+        "{name} is \"{}\"; write at most {most} letters that do not begin with a dash",
+        value.escape_debug()
+    ))
 }
 
 fn switch(name: &str, value: &str) -> Result<bool, String> {
@@ -591,7 +484,10 @@ fn limit(name: &str, value: &str) -> Result<Option<u64>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::setting_keys::{KEYS, impact_of},
+        *,
+    };
 
     #[test]
     fn every_key_of_the_table_can_be_read_and_written_back() {

@@ -11,11 +11,12 @@ use super::{
     budget::Budget,
     ids::{
         AgentId, ApprovalId, Fence, JudgementId, MergeId, Millis, PlanId, ProcessName, RunId,
-        TaskId,
+        SessionId, TaskId,
     },
     judge::{Judgement, MergeQueueEntry},
     process::{Approval, Cycle, Hatch, Hold, Plan, Process, QuotaPause},
     run::{Agent, Run},
+    session::Session,
     settings::BoardSettings,
     task::Task,
 };
@@ -41,6 +42,8 @@ pub struct Globals {
     pub last_approval: ApprovalId,
     /// The last number of a plan.
     pub last_plan: PlanId,
+    /// The last number of a session.
+    pub last_session: SessionId,
     /// The last number of a lease.
     pub last_fence: Fence,
     /// How the board behaves.
@@ -82,6 +85,8 @@ pub enum EntityKey {
     Cycle(u64),
     /// A plan.
     Plan(PlanId),
+    /// A session.
+    Session(SessionId),
 }
 
 /// One thing on a board.
@@ -109,6 +114,8 @@ pub enum Entity {
     Cycle(Cycle),
     /// A plan.
     Plan(Arc<Plan>),
+    /// A session.
+    Session(Arc<Session>),
 }
 
 impl EntityKey {
@@ -126,6 +133,7 @@ impl EntityKey {
             Self::Pause(agent) => ("pause", agent.clone()),
             Self::Cycle(number) => ("cycle", number.to_string()),
             Self::Plan(id) => ("plan", id.0.to_string()),
+            Self::Session(id) => ("session", id.0.to_string()),
         }
     }
 }
@@ -145,6 +153,7 @@ impl Entity {
             Self::Pause(pause) => serde_json::to_string(pause),
             Self::Cycle(cycle) => serde_json::to_string(cycle),
             Self::Plan(plan) => serde_json::to_string(&**plan),
+            Self::Session(session) => serde_json::to_string(&**session),
         }
     }
 
@@ -164,6 +173,7 @@ impl Entity {
             "pause" => serde_json::from_str(text).map(Self::Pause),
             "cycle" => serde_json::from_str(text).map(Self::Cycle),
             "plan" => serde_json::from_str(text).map(Arc::new).map(Self::Plan),
+            "session" => serde_json::from_str(text).map(Arc::new).map(Self::Session),
             _ => {
                 return Err(format!(
                     "this tos does not know things of the kind `{kind}`"

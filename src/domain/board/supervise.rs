@@ -36,6 +36,7 @@ impl Board {
         }
         // Nothing of the old service is there to be stopped.
         draft.decision.effects.clear();
+        self.resume_sessions(draft);
         if self.hatch().since.is_none() {
             draft.event(SystemEvent::HatchArmed {
                 source: "serve".to_owned(),
@@ -178,6 +179,19 @@ impl Board {
             )));
         }
         let process = self.process(name);
+        if process.is_none() && !self.settings().expected().contains(&name) && name.role().is_some()
+        {
+            let role = name.role().unwrap_or_default();
+            return Err(Refusal::new(
+                RefusalCode::NotFound,
+                format!(
+                    "{name} was never started, and {}_COUNT is {}",
+                    role.as_str().to_uppercase(),
+                    self.settings().count(role)
+                ),
+                "`tos proc list`",
+            ));
+        }
         if process.is_some_and(|process| process.stop_requested && !process.status.is_live()) {
             draft.answer(Answer::Already {
                 detail: format!("{name} is stopped already"),
@@ -250,6 +264,7 @@ impl Board {
 
     pub(super) fn stop_all(&self, draft: &mut Draft, by: &str) {
         let mut counts = StopAllCounts::default();
+        self.stop_sessions(draft, by);
         for process in self.processes() {
             if !process.name.is_stoppable() {
                 counts.skipped += 1;

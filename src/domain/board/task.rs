@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     budget::Spend,
-    ids::{ApprovalId, JudgementId, MergeId, Millis, Role, RunId, TaskId},
+    ids::{ApprovalId, JudgementId, MergeId, Millis, Role, RunId, SessionId, TaskId},
 };
 
 /// Where a task stands.
@@ -196,6 +196,9 @@ pub struct TaskSpec {
     pub key: String,
     /// Who made it.
     pub source: String,
+    /// The session it is a part of; it decides about the task until it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
 }
 
 /// What is wrong with a task, so that the right budget of retries counts.
@@ -278,6 +281,8 @@ pub enum Resolver {
     Person,
     /// Whoever writes the link.
     Linker,
+    /// Whoever merges or closes its pull request.
+    CodeHost,
     /// Nobody has to: it is over.
     Nobody,
 }

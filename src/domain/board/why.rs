@@ -63,8 +63,12 @@ impl Board {
         let task = self.known_task(id)?;
         let now = now.max(self.globals.now);
         let mut sentences = match task.status {
-            TaskStatus::Queued => self.why_queued(task, now),
+            TaskStatus::Queued => match self.session_of(task) {
+                Some(session) => self.why_in_session(session, task, now),
+                None => self.why_queued(task, now),
+            },
             TaskStatus::Running => self.why_running(task),
+            TaskStatus::Done if task.merged.is_none() => vec![self.why_accepted(task)],
             TaskStatus::Done => vec![say(
                 format!("it is merged as {}", task.merged.as_deref().unwrap_or("?")),
                 Resolver::Nobody,
@@ -95,6 +99,22 @@ impl Board {
         })
     }
 
+    /// A session accepted it; a person takes it over.
+    fn why_accepted(&self, task: &Task) -> WhySentence {
+        let session = task.spec.session.and_then(|id| self.session(id));
+        let run = session.map_or("", |session| session.spec.run.as_str());
+        WhySentence {
+            remedy: format!("tos night merge {run}"),
+            ..say(
+                format!(
+                    "{}; it is kept in refs/tos/runs/{run} and not on the branch",
+                    task.detail
+                ),
+                Resolver::Person,
+            )
+        }
+    }
+
     fn why_queued(&self, task: &Task, now: Millis) -> Vec<WhySentence> {
         let blockers = self.dispatch_blockers(task, now);
         if blockers.is_empty() {
@@ -109,7 +129,7 @@ impl Board {
             .collect()
     }
 
-    fn blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
+    pub(super) fn blocker_words(&self, blocker: &DispatchBlocker) -> WhySentence {
         let by_person = |text: String, remedy: String| WhySentence {
             remedy,
             ..say(text, Resolver::Person)
@@ -231,6 +251,19 @@ impl Board {
     }
 
     fn no_agent_words(&self, role: Role, busy: usize, offline: usize) -> WhySentence {
+        if self.settings().count(role) == 0 && busy + offline == 0 {
+            let name = role.as_str();
+            return WhySentence {
+                remedy: format!(
+                    "write another {}_COUNT, or `tos proc start {name}-1`",
+                    name.to_uppercase()
+                ),
+                ..say(
+                    format!("there is no {name}: {}_COUNT is 0", name.to_uppercase()),
+                    Resolver::Person,
+                )
+            };
+        }
         let text = format!(
             "no {} is idle: {busy} busy, {offline} offline",
             role.as_str()
@@ -331,6 +364,15 @@ impl Board {
     }
 
     fn why_awaiting(&self, task: &Task) -> WhySentence {
+        if let Some(merge) = task.merge.and_then(|id| self.merge(id))
+            && let Some(pull_request) = &merge.pull_request
+            && merge.status == MergeStatus::Proposed
+        {
+            return WhySentence {
+                remedy: format!("merge or close {}", pull_request.url),
+                ..say(format!("approved; {}", merge.detail), Resolver::CodeHost)
+            };
+        }
         if let Some(merge) = task
             .merge
             .and_then(|id| self.merge(id))
@@ -362,6 +404,7 @@ impl Board {
                 | MergeStatus::Processing
                 | MergeStatus::Merged
                 | MergeStatus::Failed
+                | MergeStatus::Proposed
                 | MergeStatus::Cancelled => {
                     say("approved; being merged".to_owned(), Resolver::MergeQueue)
                 }
@@ -463,7 +506,10 @@ impl Board {
         }
         let at = self.wait_end(task);
         let due = at.is_some_and(|at| at <= now);
-        let auto = !matches!(task.resolver, Resolver::Person | Resolver::Linker);
+        let auto = !matches!(
+            task.resolver,
+            Resolver::Person | Resolver::Linker | Resolver::CodeHost
+        );
         let most = task.failure.map(|failure| {
             u32::try_from(self.settings().failed_max_retries)
                 .unwrap_or(u32::MAX)

@@ -349,6 +349,9 @@ impl Board {
     /// Ends a run from outside and brings its task back to the queue, at once.
     pub(super) fn roll_back(&self, draft: &mut Draft, run: &Run, cause: RequeueCause, why: &str) {
         self.cancel_run(draft, run, why);
+        if !matches!(cause, RequeueCause::ServiceStarted | RequeueCause::StopAll) {
+            self.stop_session_of(draft, run, why);
+        }
         let lost = self.task(run.task).map_or(0, |task| task.counters.lost);
         let vanished = matches!(cause, RequeueCause::LeaseExpired | RequeueCause::AgentLost);
         if vanished && lost + 1 >= self.settings().lost_max {

@@ -4,19 +4,6 @@ use super::{GateConfig, GateContext, Metric, PhaseTrack, evidence::LedgerEvidenc
 use crate::domain::ledger::{LedgerEntry, LedgerRecord};
 
 impl GateConfig {
-    /// Returns every drill that some gate asks for, in the order of the gates.
-    pub fn required_drills(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for gate in &self.gate {
-            for name in asked(gate) {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
-            }
-        }
-        names
-    }
-
     /// Returns the drills of the gates that lie behind a phase of autonomy.
     fn behind(&self, phase: &str) -> Vec<&String> {
         let tracks = self.tracks();

@@ -7,10 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    job::rules::JobBudget,
-    model::{ModelPrice, TokenUsage},
-};
+use crate::domain::{job::rules::JobBudget, model::TokenUsage};
 
 /// What a job has used so far, over all runs that worked on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -27,10 +24,10 @@ pub struct BudgetUsage {
 }
 
 impl BudgetUsage {
-    /// Adds one model call.
-    pub fn add_call(&mut self, usage: TokenUsage, price: Option<ModelPrice>, elapsed_ms: u64) {
+    /// Adds one model call; `cost` as it was recorded, `None` where the model has no price.
+    pub fn add_call(&mut self, usage: TokenUsage, cost: Option<f64>, elapsed_ms: u64) {
         self.tokens = self.tokens.saturating_add(usage.total());
-        self.cost += price.map_or(0.0, |price| price.of(usage));
+        self.cost += cost.unwrap_or(0.0);
         self.add_time(elapsed_ms);
     }
 
@@ -129,6 +126,7 @@ const fn exceeded(which: BudgetLimit, spent: f64, limit: f64) -> ExceededLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::model::ModelPrice;
 
     const SPENT: BudgetUsage = BudgetUsage {
         tokens: 1_000,
@@ -209,7 +207,7 @@ mod tests {
             cache_write_per_mtok: None,
         };
         let mut spent = BudgetUsage::default();
-        spent.add_call(usage, Some(price), 90_000);
+        spent.add_call(usage, Some(price.of(usage)), 90_000);
         spent.add_call(usage, None, 30_000);
         let expected = BudgetUsage {
             tokens: 3_000_000,

@@ -204,3 +204,90 @@ impl Default for PolicyRules {
         }
     }
 }
+
+impl PolicyRules {
+    /// Returns the rules as one text that depends on nothing but what they say: under the names that the configuration
+    /// file gives them, names in order. Digests are made of it, and a record that names a digest outlives renamed fields.
+    pub fn canonical_text(&self) -> String {
+        let mut text = serde_json::json!({
+            "allow_types": self.allow_types,
+            "default_action": if self.default_allow { "allow" } else { "deny" },
+            "deny_if_contains": self.deny_if_contains,
+            "deny_patterns": self.deny_patterns,
+            "on_opaque": self.on_opaque,
+            "preset": self.preset,
+            "rules": self.rules,
+            "stop_on_deny": self.stop_on_deny,
+        });
+        text.sort_all_objects();
+        text.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_for_digests_says_what_the_file_says_and_nothing_else() {
+        let rules: Vec<PolicyRule> = serde_json::from_value(serde_json::json!([
+            { "program": ["terraform"], "name": "no-terraform", "decision": "deny", "reason": "by hand only" },
+        ]))
+        .unwrap();
+        let policy = PolicyRules {
+            allow_types: vec![CommandKind::Bash, CommandKind::Exec],
+            deny_patterns: vec!["sudo".to_owned()],
+            rules,
+            on_opaque: Decision::Ask,
+            ..PolicyRules::default()
+        };
+        // Whoever has to change this line makes every record of evidence that names a digest worthless.
+        let expected = r#"{"allow_types":["bash","exec"],"default_action":"allow","deny_if_contains":[],"deny_patterns":["sudo"],"on_opaque":"ask","preset":"careful","rules":[{"decision":"deny","name":"no-terraform","program":["terraform"],"reason":"by hand only"}],"stop_on_deny":true}"#;
+        assert_eq!(policy.canonical_text(), expected);
+    }
+
+    #[test]
+    fn every_rule_is_in_the_text_for_digests() {
+        let usual = PolicyRules::default();
+        let changed = [
+            PolicyRules {
+                default_allow: false,
+                ..usual.clone()
+            },
+            PolicyRules {
+                stop_on_deny: false,
+                ..usual.clone()
+            },
+            PolicyRules {
+                deny_if_contains: vec!["x".into()],
+                ..usual.clone()
+            },
+            PolicyRules {
+                deny_patterns: vec!["x".into()],
+                ..usual.clone()
+            },
+            PolicyRules {
+                allow_types: Vec::new(),
+                ..usual.clone()
+            },
+            PolicyRules {
+                preset: PolicyPreset::Strict,
+                ..usual.clone()
+            },
+            PolicyRules {
+                rules: vec![PolicyRule::default()],
+                ..usual.clone()
+            },
+            PolicyRules {
+                on_opaque: Decision::Deny,
+                ..usual.clone()
+            },
+        ];
+        let texts: std::collections::BTreeSet<String> = changed
+            .iter()
+            .chain([&usual])
+            .map(PolicyRules::canonical_text)
+            .collect();
+        assert_eq!(texts.len(), changed.len() + 1);
+    }
+}

@@ -7,6 +7,7 @@ mod class;
 mod progress;
 mod prompt;
 mod queue;
+mod session_request;
 mod stable_point;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ pub use crate::domain::agent::{Agent, AgentKind, INNER_PROGRAM};
 pub use class::{accepted, class_mismatch, verified_class};
 pub use progress::{RunProgress, records_of_run, revert_success, run_of_session};
 pub use prompt::{Feedback, last_line, prompt};
-pub use queue::{QueueAction, StopReason, TaskQueue, TaskVerdict, blocked};
+pub use queue::{QueueAction, QueuedTask, StopReason, TaskQueue, TaskVerdict, blocked};
+pub use session_request::SessionRequest;
 pub use stable_point::StablePoint;
 
 /// A list of guarded tasks, as a person or a planner writes it.

@@ -1,10 +1,13 @@
 //! Which task is next, and when everything stops. Two failed tasks in a row stop everything, always.
 
+use serde::{Deserialize, Serialize};
+
 use super::{OnFailure, RunProgress, TaskList};
 use crate::domain::{agent::AgentEnd, ledger::TaskOutcome};
 
 /// How a task came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TaskVerdict {
     /// Its work was accepted.
     Accepted,
@@ -47,7 +50,8 @@ pub fn blocked(end: &AgentEnd) -> (String, TaskVerdict) {
 }
 
 /// Why everything stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// Every task had its turn.
     QueueEmpty,
@@ -148,23 +152,27 @@ pub enum QueueAction {
 #[derive(Debug, Clone)]
 pub struct TaskQueue {
     on_failure: OnFailure,
-    tasks: Vec<Waiting>,
+    tasks: Vec<QueuedTask>,
     failures_in_a_row: u32,
     end: Option<StopReason>,
 }
 
+/// A task of a queue.
 #[derive(Debug, Clone)]
-struct Waiting {
-    needs: Vec<usize>,
-    seconds: u64,
-    outcome: Option<TaskOutcome>,
+pub struct QueuedTask {
+    /// Places of what has to be accepted first.
+    pub needs: Vec<usize>,
+    /// How long it may take.
+    pub seconds: u64,
+    /// How it came out.
+    pub outcome: Option<TaskOutcome>,
 }
 
 impl TaskQueue {
     /// Makes the queue of a list.
     pub fn new(list: &TaskList) -> Self {
         let place = |id: &String| list.tasks.iter().position(|task| &task.id == id);
-        let tasks = list.tasks.iter().map(|task| Waiting {
+        let tasks = list.tasks.iter().map(|task| QueuedTask {
             needs: task.depends_on.iter().filter_map(place).collect(),
             seconds: task.max_time_seconds,
             outcome: None,
@@ -175,6 +183,35 @@ impl TaskQueue {
             failures_in_a_row: 0,
             end: None,
         }
+    }
+
+    /// Makes a queue as it was left; `end` = why no further task starts.
+    pub const fn resumed(
+        on_failure: OnFailure,
+        tasks: Vec<QueuedTask>,
+        failures_in_a_row: u32,
+        end: Option<StopReason>,
+    ) -> Self {
+        let end = match end {
+            None if failures_in_a_row >= 2 => Some(StopReason::TwoFailures),
+            end => end,
+        };
+        Self {
+            on_failure,
+            tasks,
+            failures_in_a_row,
+            end,
+        }
+    }
+
+    /// Returns how many tasks failed one after the other.
+    pub const fn failures_in_a_row(&self) -> u32 {
+        self.failures_in_a_row
+    }
+
+    /// Returns why no further task starts.
+    pub const fn end(&self) -> Option<StopReason> {
+        self.end
     }
 
     /// Takes over what earlier sessions of the run have done. Only verdicts are kept; whatever else a task
@@ -299,7 +336,7 @@ mod tests {
     use super::*;
 
     fn queue(on_failure: OnFailure, needs: &[&[usize]]) -> TaskQueue {
-        let tasks = needs.iter().map(|needs| Waiting {
+        let tasks = needs.iter().map(|needs| QueuedTask {
             needs: needs.to_vec(),
             seconds: 10,
             outcome: None,

@@ -84,7 +84,7 @@ pub enum CliCommand {
     /// Do the same while nobody watches, and tell you in the morning
     Night(crate::interfaces::cli::commands::night::NightArgs),
     /// Work on tasks all day: agents, judges and a merge queue, until stopped
-    Serve(crate::interfaces::cli::commands::serve::ServeArgs),
+    Serve(crate::interfaces::cli::commands::serve_args::ServeArgs),
     /// The tasks of the service: add, list, cancel, answer questions
     Board(crate::interfaces::cli::commands::board::BoardArgs),
     /// The processes of the service: list, start, stop

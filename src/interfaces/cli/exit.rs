@@ -67,8 +67,13 @@ pub enum CliError {
     #[error("{0}")]
     Usage(String),
     /// The words leave out what the three lines of usage name.
-    #[error("{0}")]
-    Bare(String),
+    #[error("{what}")]
+    Bare {
+        /// What is left out.
+        what: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] config::Error),
@@ -108,7 +113,7 @@ impl CliError {
     pub const fn exit(&self) -> CliExit {
         match self {
             Self::Usage(_)
-            | Self::Bare(_)
+            | Self::Bare { .. }
             | Self::Config(_)
             | Self::Payload(_)
             | Self::Setup(_)
@@ -122,14 +127,14 @@ impl CliError {
     pub fn show(&self, printer: &Printer) -> CliExit {
         let exit = self.exit();
         let hint = match self {
-            Self::Bare(what) if what.starts_with("nothing to do") => Some(words::FIRST_STEPS),
-            Self::Usage(_) | Self::Bare(_) => Some("`tos --help` shows every mode and command"),
+            Self::Bare { hint, .. } => Some(*hint),
+            Self::Usage(_) => Some(words::HELP),
             Self::Config(config::Error::Missing { .. }) => Some(words::FIRST_STEPS),
             Self::Refused(refusal) => Some(refusal.next.as_str()),
             _ => None,
         };
         printer.error(&self.to_string(), &self.causes(), hint);
-        if matches!(self, Self::Bare(_)) {
+        if matches!(self, Self::Bare { .. }) {
             Printer::usage();
         }
         printer

@@ -119,9 +119,18 @@ pub fn run(cli: &Cli, services: &dyn ServiceFactory, printer: &Printer) -> CliEx
             commands::rollback::main(mode_args, &cli.global, services, printer)
         }
         (Some(command), None) => command_result(command, cli, services, printer),
-        (None, None) => Err(CliError::Bare(
-            "nothing to do: give `--mode` or a command".to_owned(),
-        )),
+        (None, None) => {
+            let settings = services.settings(&cli.global);
+            let is_begun = settings.is_ok_and(|settings| settings.config_file.is_some());
+            Err(CliError::Bare {
+                what: "nothing to do: give `--mode` or a command",
+                hint: if is_begun {
+                    words::NEXT_STEPS
+                } else {
+                    words::FIRST_STEPS
+                },
+            })
+        }
     };
     let result = result.and_then(|exit| {
         // One answer everywhere: what nobody could be shown is no success.

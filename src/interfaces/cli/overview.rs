@@ -120,6 +120,7 @@ pub(super) const ALL: Commands = Commands {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::keys, interfaces::cli::commands::help::topics};
 
     #[test]
     fn every_visible_command_is_in_a_group_and_told_in_one_line() {
@@ -130,6 +131,43 @@ mod tests {
         }
         for name in ["run", "plan", "night", "policy", "ledger", "init"] {
             assert!(text.contains(&format!("\n  {name} ")), "{name}: {text}");
+        }
+    }
+
+    /// Fails where `tos` is followed by a command, or that by a verb, which there is not.
+    fn check_words(topic: &str, line: &str, commands: &clap::Command) {
+        let is_word = |word: &&str| word.starts_with(|mark: char| mark.is_ascii_lowercase());
+        let mut found = commands;
+        for word in line.split_whitespace().take(2).take_while(is_word) {
+            if !found.has_subcommands() {
+                return;
+            }
+            let word = word.trim_end_matches(',');
+            let sub = found.find_subcommand(word);
+            found = sub.unwrap_or_else(|| panic!("{topic}: there is no `{word}` in `tos {line}`"));
+        }
+    }
+
+    #[test]
+    fn topics_name_only_commands_and_settings_that_there_are() {
+        let mut commands = plain();
+        commands.build();
+        for (topic, text) in topics() {
+            for line in text.lines() {
+                let quoted: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+                let listed = line.strip_prefix("  tos ").into_iter();
+                let named = quoted.iter().filter_map(|words| words.strip_prefix("tos "));
+                listed
+                    .chain(named)
+                    .for_each(|words| check_words(topic, words, &commands));
+                let settings = quoted.iter().filter(|text| {
+                    let section = text.split_once('.').map_or("", |(section, _)| section);
+                    keys::is_section(section)
+                });
+                for name in settings {
+                    assert!(keys::find(name).is_some(), "{topic}: there is no `{name}`");
+                }
+            }
         }
     }
 }

@@ -19,10 +19,13 @@ use crate::{
         http::options::SecretMaker,
     },
     ports::{
+        agent_runners::AgentRunners,
         board::BoardAccess,
-        board_store::BoardStore,
+        board_store::{BoardStore, BoardUpkeep},
         branch_merges::BranchMerges,
+        containers::Containers,
         drill_site::DrillSites,
+        github::GitHub,
         ledger::Ledger,
         notifier::{Notifications, Notifier},
         process_logs::ProcessLogs,
@@ -57,6 +60,9 @@ pub trait TaskServiceFactory {
 
     /// Takes the right to run guarded tasks and lays out what they need.
     fn task_desk(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
+
+    /// Lays out what is needed to look at a list that a running service is to carry out.
+    fn task_desk_beside_service(&self, global: &GlobalArgs) -> Result<TaskServices, CliError>;
 
     /// Says why something of the checkout cannot be shared with work trees. Returns what people should know of the work
     /// trees of a list, one line each.
@@ -137,6 +143,12 @@ pub struct BoardServices {
     pub merges: Arc<dyn BranchMerges>,
     /// The logs of processes.
     pub logs: Arc<dyn ProcessLogs>,
+    /// GitHub.
+    pub github: Arc<dyn GitHub>,
+    /// Looks after the board's store.
+    pub upkeep: Arc<dyn BoardUpkeep>,
+    /// Makes containers, given what prepares homes and logins.
+    pub containers: Box<dyn FnOnce(Arc<dyn AgentRunners>) -> Arc<dyn Containers>>,
     /// A fresh secret for callers.
     pub token: String,
     /// Makes secrets for the page: codes and sessions.

@@ -111,7 +111,7 @@ impl From<AccessError> for ApiError {
     }
 }
 
-fn unavailable(detail: String) -> ApiError {
+pub(super) fn unavailable(detail: String) -> ApiError {
     ApiError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "unavailable",

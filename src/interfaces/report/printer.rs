@@ -33,7 +33,6 @@ pub enum TextStyle {
 pub struct Printer {
     json: bool,
     quiet: bool,
-    verbose: u8,
     color: bool,
     terminal: bool,
     /// Whether stdout is a terminal: lines for people would stand beside the document.
@@ -58,7 +57,6 @@ impl Printer {
         Self {
             json: global.json,
             quiet: global.quiet,
-            verbose: global.verbose,
             color,
             terminal: terminal && !dumb,
             beside: std::io::stdout().is_terminal(),
@@ -73,11 +71,6 @@ impl Printer {
     /// Returns whether one JSON document is wanted on stdout.
     pub const fn is_json(&self) -> bool {
         self.json
-    }
-
-    /// Returns how much more is wanted.
-    pub const fn verbosity(&self) -> u8 {
-        self.verbose
     }
 
     /// Prints a result line: stdout, or stderr under `--json`. Printed even when quiet.
@@ -234,7 +227,6 @@ mod tests {
         Printer {
             json: false,
             quiet: false,
-            verbose: 0,
             color,
             terminal: true,
             beside: true,

@@ -1,12 +1,15 @@
 //! The service around a board: one loop makes events durable, processes perform what follows.
 //!
-//! `engine` owns board and store; `supervisor` supervises the processes; `worker` and `judge` do the work. Everybody else
+//! `engine` owns board and store; `supervisor` supervises the processes; `worker`, `judge` and `session` do the work. Everybody else
 //! holds a [`BoardHandle`]. Dangers: an effect may only be performed after its events are durable, and whatever an agent
 //! reports carries the number of its lease.
 
 mod engine;
+mod github;
 mod judge;
 mod planner;
+mod publish;
+mod session;
 mod supervisor;
 mod watched_worktrees;
 mod worker;
@@ -15,7 +18,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
-    ports::{branch_merges::BranchMerges, process_logs::ProcessLogs},
+    ports::{
+        board_store::BoardUpkeep, branch_merges::BranchMerges, containers::Containers,
+        github::GitHub, process_logs::ProcessLogs,
+    },
     services::tasks::SessionPorts,
 };
 
@@ -41,6 +47,12 @@ pub struct ServiceContext {
     pub merges: Arc<dyn BranchMerges>,
     /// Logs.
     pub logs: Arc<dyn ProcessLogs>,
+    /// GitHub, where the settings name a repository there.
+    pub github: Arc<dyn GitHub>,
+    /// Looks after the board's store.
+    pub upkeep: Arc<dyn BoardUpkeep>,
+    /// Containers, where the settings want them.
+    pub containers: Arc<dyn Containers>,
 }
 
 impl std::fmt::Debug for ServiceContext {

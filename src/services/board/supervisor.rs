@@ -11,14 +11,14 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{BoardHandle, ServiceContext, SubmitError, judge, planner, worker};
+use super::{BoardHandle, ServiceContext, SubmitError, github, judge, planner, session, worker};
 use crate::domain::board::{
-    Effect, FailureKind, Fence, Input, JudgementId, MergeId, Part, PlanId, ProcessExit,
-    ProcessName, RunId, RunOutcome, TaskId, Verdict,
+    Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName, RunId,
+    RunOutcome, TaskId, Verdict,
 };
 
 /// How often an agent shows that it is alive, and renews its lease.
-const BEAT: Duration = Duration::from_secs(15);
+pub(super) const BEAT: Duration = Duration::from_secs(15);
 /// How long a loop rests after a step that did not work.
 const REST: Duration = Duration::from_secs(1);
 /// The longest sleep of a loop.
@@ -41,10 +41,11 @@ type Busy = Arc<Mutex<BTreeMap<Fence, watch::Sender<u8>>>>;
 
 /// What all processes share.
 #[derive(Clone)]
-struct Shared {
-    handle: BoardHandle,
-    context: Arc<ServiceContext>,
+pub(super) struct Shared {
+    pub(super) handle: BoardHandle,
+    pub(super) context: Arc<ServiceContext>,
     busy: Busy,
+    sessions: session::Sessions,
 }
 
 /// Performs effects until a stop is asked for, then lets everything end.
@@ -56,6 +57,7 @@ pub async fn run(
     drain: Duration,
 ) -> Result<(), SubmitError> {
     let shared = Shared {
+        sessions: session::Sessions::new(handle.clone(), Arc::clone(&context)),
         handle,
         context,
         busy: Busy::default(),
@@ -67,6 +69,8 @@ pub async fn run(
         .submit(Input::ServiceStarted { instance })
         .await?;
     let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Part::Supervisor));
+    let context = Arc::clone(&shared.context);
+    let follower = tokio::spawn(github::run(shared.handle.clone(), context));
     loop {
         tokio::select! {
             effect = effects.recv() => match effect {
@@ -81,6 +85,7 @@ pub async fn run(
         }
     }
     supervisor.abort();
+    follower.abort();
     shared.end(started, stop, drain).await;
     Ok(())
 }
@@ -139,6 +144,7 @@ impl Shared {
                     if allow { "allowed" } else { "denied" }
                 );
             }
+            Effect::Session(effect) => self.sessions.perform(effect),
             Effect::Notify { text, .. } => {
                 self.context.logs.line("notices", &text);
             }
@@ -151,6 +157,7 @@ impl Shared {
         {
             stop.send_replace(how);
         }
+        self.sessions.interrupt(fence, how);
     }
 
     fn start(&self, name: ProcessName, generation: u64, plan: Option<PlanId>) -> Started {
@@ -223,10 +230,11 @@ impl Shared {
             }
             (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
             (ProcessName::Planner, _) => return self.plan(plan, generation).await,
+            (ProcessName::DbUp | ProcessName::DbPush, _) => return self.look_after(name).await,
             _ => {
                 return ProcessExit {
                     ok: true,
-                    detail: format!("{name} is done"),
+                    detail: "nothing new is written from here on".to_owned(),
                 };
             }
         }
@@ -269,6 +277,22 @@ impl Shared {
                 ok: false,
                 detail: error.to_string(),
             },
+        }
+    }
+
+    /// Looks whether the database is intact, or copies it.
+    async fn look_after(&self, name: ProcessName) -> ProcessExit {
+        let upkeep = Arc::clone(&self.context.upkeep);
+        let stamp = format!("{:015}", self.handle.now());
+        let work = move || match name {
+            ProcessName::DbPush => upkeep.push(&stamp),
+            _ => upkeep.check(),
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.unwrap_or_else(|error| Err(error.to_string()));
+        ProcessExit {
+            ok: done.is_ok(),
+            detail: done.unwrap_or_else(|why| why),
         }
     }
 
@@ -316,7 +340,21 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let done = on_thread(worker::work(context, agent, run, task, branch, halted));
+                let inside = board.settings().in_containers.then(|| {
+                    let settings = board.settings();
+                    (
+                        settings.container_image.clone(),
+                        settings.container_network.clone(),
+                    )
+                });
+                let order = worker::Order {
+                    agent,
+                    run,
+                    task,
+                    branch,
+                    inside,
+                };
+                let done = on_thread(worker::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, ..) => {
@@ -406,75 +444,6 @@ impl Shared {
         }
     }
 
-    async fn publish(self, merge: MergeId, fence: Fence) {
-        let board = self.handle.snapshot();
-        let Some(entry) = board.merge(merge).cloned() else {
-            return;
-        };
-        let context = Arc::clone(&self.context);
-        let branch = match context.branch(&entry.branch) {
-            Ok(branch) => branch,
-            Err(detail) => {
-                return self
-                    .published(
-                        merge,
-                        fence,
-                        crate::domain::board::MergeOutcome::Failed { detail },
-                    )
-                    .await;
-            }
-        };
-        let moved = tokio::task::spawn_blocking(move || {
-            context.merges.publish(&branch, &entry.base, &entry.commit)
-        });
-        if let Ok(outcome) = moved.await {
-            self.published(merge, fence, outcome).await;
-        }
-    }
-
-    async fn published(
-        &self,
-        merge: MergeId,
-        fence: Fence,
-        outcome: crate::domain::board::MergeOutcome,
-    ) {
-        self.context
-            .logs
-            .line("merges", &format!("{merge}: {outcome:?}"));
-        if let Err(error) = self
-            .handle
-            .submit(Input::FinishMerge {
-                merge,
-                fence,
-                outcome,
-            })
-            .await
-        {
-            tracing::warn!("{error}");
-        }
-    }
-
-    async fn link(self, id: TaskId) {
-        let board = self.handle.snapshot();
-        let Some(task) = board.task(id) else { return };
-        let file = task.spec.link.split('#').next().unwrap_or_default();
-        let ok = self.context.tools.worktrees.holds(file);
-        let detail = if ok {
-            task.spec.link.clone()
-        } else {
-            format!("there is no {file}")
-        };
-        drop(
-            self.handle
-                .submit(Input::LinkTask {
-                    task: id,
-                    ok,
-                    detail,
-                })
-                .await,
-        );
-    }
-
     /// Lets everything end: politely, then at once.
     async fn end(
         &self,
@@ -485,8 +454,11 @@ impl Shared {
         for process in started.values() {
             process.stop.send_replace(1);
         }
+        self.sessions.end(1);
+        let is_busy =
+            || self.busy.lock().is_ok_and(|busy| !busy.is_empty()) || self.sessions.are_open();
         let over = async {
-            while self.busy.lock().is_ok_and(|busy| !busy.is_empty()) {
+            while is_busy() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -503,9 +475,10 @@ impl Shared {
         for fence in fences {
             self.interrupt(fence, 2);
         }
+        self.sessions.end(2);
         // What is killed is gone a moment later.
         for _ in 0..250 {
-            if self.busy.lock().is_ok_and(|busy| busy.is_empty()) {
+            if !is_busy() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -527,7 +500,7 @@ fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work
 }
 
 /// Runs a future on a thread of its own.
-fn on_thread<T: Send + 'static>(
+pub(super) fn on_thread<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();

@@ -91,6 +91,14 @@ impl Worktrees for WatchedWorktrees {
         self.0.roll_back(place)
     }
 
+    fn hand_on(&self, place: &Worktree) -> Result<(), Error> {
+        self.0.hand_on(place)
+    }
+
+    fn finish(&self, run: &str) -> Result<(), Error> {
+        self.0.finish(run)
+    }
+
     fn remove(&self, place: &Worktree) -> Result<(), Error> {
         self.0.remove(place)
     }

@@ -34,17 +34,35 @@ impl SessionObserver for Listener {
     fn line(&self, text: &str) {
         self.context.logs.line(&self.agent, text);
     }
+
+    fn passed_words(&self) -> &'static str {
+        "goes to the judge"
+    }
+}
+
+/// What a worker is given.
+pub(super) struct Order {
+    pub(super) agent: String,
+    pub(super) run: RunId,
+    pub(super) task: Task,
+    pub(super) branch: String,
+    /// The image and the network of its container; `None` = it works on the machine itself.
+    pub(super) inside: Option<(String, String)>,
 }
 
 /// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
 pub(super) async fn work(
     context: Arc<ServiceContext>,
-    agent: String,
-    run: RunId,
-    task: Task,
-    branch: String,
+    order: Order,
     stop: watch::Receiver<u8>,
 ) -> Finished {
+    let Order {
+        agent,
+        run,
+        task,
+        branch,
+        inside,
+    } = order;
     let failed = |failure, reason: String| Finished {
         outcome: RunOutcome::Failed {
             failure,
@@ -66,16 +84,25 @@ pub(super) async fn work(
         Err(reason) => return failed(FailureKind::Limit, reason),
     };
     let name = format!("{}-{}", context.instance, run);
+    let (mut runners, mut start) = (context.tools.runners.clone(), context.start.clone());
+    if let Some((image, network)) = inside {
+        runners = match context.containers.runners(&image, &network) {
+            Ok(runners) => runners,
+            Err(reason) => return failed(FailureKind::Launch, reason),
+        };
+        "container".clone_into(&mut start.backend);
+    }
     let terms = SessionTerms {
         seconds: None,
         progress: RunProgress {
             base: Some(base.clone()),
             ..RunProgress::default()
         },
-        ..SessionTerms::new(&name, context.start.clone())
+        ..SessionTerms::new(&name, start)
     };
     let tools = SessionPorts {
         worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
+        runners,
         ..context.tools.clone()
     };
     let listener = Listener {

@@ -38,11 +38,15 @@ pub async fn check_health(
     run: &str,
 ) -> HealthFacts {
     let mut agents = Vec::new();
-    for line in tools.runners.recover_logins() {
-        tracing::warn!("{line}");
-    }
-    // Old work trees go first: one of them may stand where an agent is asked.
-    let worktrees = tools.worktrees.clean().map_err(|error| error.to_string());
+    let worktrees = if tools.is_shared {
+        Ok(Vec::new())
+    } else {
+        for line in tools.runners.recover_logins() {
+            tracing::warn!("{line}");
+        }
+        // Old work trees go first: one of them may stand where an agent is asked.
+        tools.worktrees.clean().map_err(|error| error.to_string())
+    };
     for agent in list.agents() {
         agents.push(check_agent(agent, list.sandbox, tools, run, confined).await);
     }

@@ -78,7 +78,7 @@ impl SessionState<'_> {
             told = Some(why);
             attempt = 2;
         };
-        self.tools.worktrees.remove(&place)?;
+        self.tools.worktrees.hand_on(&place)?;
         Ok(ended)
     }
 

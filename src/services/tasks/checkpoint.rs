@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Error, SessionState};
+use super::{Error, SessionState, TaskOrder};
 use crate::{
     domain::{
         ledger::{LedgerEntry, TaskOutcome},
         process::ExitStatus,
-        tasks::{TaskList, TaskQueue, revert_success},
+        tasks::{TaskList, revert_success},
         text::one_line,
     },
     ports::worktrees::Worktree,
@@ -40,7 +40,10 @@ fn commands(list: &TaskList, accepted: &[String]) -> Vec<Vec<String>> {
 impl SessionState<'_> {
     /// Tests everything accepted so far together. If it holds, that is a stable point; if not, the run returns to the
     /// last one. Returns whether it came to an answer.
-    pub(super) async fn test_the_whole(&mut self, queue: &mut TaskQueue) -> Result<bool, Error> {
+    pub(super) async fn test_the_whole(
+        &mut self,
+        queue: &mut dyn TaskOrder,
+    ) -> Result<bool, Error> {
         let accepted: Vec<String> = self
             .ends
             .iter()
@@ -119,7 +122,7 @@ impl SessionState<'_> {
         Ok(())
     }
 
-    fn return_to_stable(&mut self, why: &str, queue: &mut TaskQueue) -> Result<(), Error> {
+    fn return_to_stable(&mut self, why: &str, queue: &mut dyn TaskOrder) -> Result<(), Error> {
         let (number, commit, undone) = self.stable.give_up();
         let reason = format!("the whole did not hold: {why}");
         let kept = format!(
@@ -146,7 +149,7 @@ impl SessionState<'_> {
                 places.push(place);
             }
         }
-        queue.revert_accepted(&places);
+        queue.revert_accepted(&places, &reason);
         self.watcher.line(&format!(
             "  {reason}; back to checkpoint {number}, {} undone and kept as {kept}",
             undone.join(", ")

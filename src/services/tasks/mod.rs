@@ -11,6 +11,7 @@ mod checkpoint;
 mod cleanup;
 mod disk_quota;
 mod failure;
+mod order;
 mod outcome;
 mod sharing;
 mod spending;
@@ -21,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -37,6 +39,7 @@ use crate::{
             GuardedTask, QueueAction, RunProgress, StablePoint, StopReason, TaskList, TaskQueue,
             TaskVerdict,
         },
+        time::Timestamp,
     },
     ports::{
         agent_runners::AgentRunners,
@@ -82,6 +85,8 @@ pub struct SessionPorts {
     pub policy: Arc<Policy>,
     /// How the policy looks at the machine; the root and the wall are those of a task.
     pub world: PolicyContext,
+    /// A service works in the same root: what looks left over may be at work.
+    pub is_shared: bool,
 }
 
 /// The terms of one session.
@@ -122,15 +127,26 @@ pub trait SessionObserver: Sync {
 
     /// Tells one line.
     fn line(&self, text: &str);
+
+    /// Returns what is said of a task whose work passed its own tests: where somebody else decides, that is not the end.
+    fn passed_words(&self) -> &'static str {
+        "passed"
+    }
+
+    /// Tells what the task at work waits for, and until when; no words = it works again.
+    fn waits(&self, until: Option<Timestamp>, detail: &str) {
+        let _ = (until, detail);
+    }
 }
 
 pub(crate) use acp::{AcpJudge, AcpRunner};
 pub(crate) use agent_call::AgentListener;
 pub use cleanup::{CleanupResult, clean_up_after_crash};
+pub use order::TaskOrder;
 pub use sharing::{resolve_shared_files, work_tree_notes};
 
 /// What came of a list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListReport {
     /// The run.
     pub run: String,
@@ -190,13 +206,26 @@ pub(super) struct SessionState<'a> {
     questions: Arc<AtomicU32>,
 }
 
-/// Runs a list to its end.
+/// Runs a list to its end, in its own order.
 pub async fn run(
     list: &TaskList,
     tools: &SessionPorts,
     terms: &SessionTerms,
     watcher: &dyn SessionObserver,
     stop: watch::Receiver<u8>,
+) -> Result<ListReport, Error> {
+    let mut queue = TaskQueue::new(list).after(list, &terms.progress);
+    run_in_order(list, tools, terms, watcher, stop, &mut queue).await
+}
+
+/// Runs a list to its end; `order` says which task is next and when everything stops.
+pub async fn run_in_order(
+    list: &TaskList,
+    tools: &SessionPorts,
+    terms: &SessionTerms,
+    watcher: &dyn SessionObserver,
+    stop: watch::Receiver<u8>,
+    order: &mut dyn TaskOrder,
 ) -> Result<ListReport, Error> {
     let head = tools.worktrees.head()?;
     let progress = &terms.progress;
@@ -250,7 +279,10 @@ pub async fn run(
         &list.title,
         "tos night list".to_owned(),
     );
-    let ended = session.drive().await;
+    let mut ended = session.drive(order).await;
+    if let (Ok(_), Err(error)) = (&ended, tools.worktrees.finish(&terms.session)) {
+        ended = Err(error.into());
+    }
     if let Err(error) = &ended {
         session.event("error", json!({ "error": error.to_string() }));
     }
@@ -258,8 +290,7 @@ pub async fn run(
 }
 
 impl SessionState<'_> {
-    async fn drive(&mut self) -> Result<ListReport, Error> {
-        let mut queue = TaskQueue::new(self.list).after(self.list, &self.terms.progress);
+    async fn drive(&mut self, queue: &mut dyn TaskOrder) -> Result<ListReport, Error> {
         let mut stop = loop {
             if *self.stop.borrow() > 0 {
                 queue.stop(StopReason::Operator);
@@ -267,9 +298,9 @@ impl SessionState<'_> {
             if self.is_over_budget() {
                 queue.stop(StopReason::Budget);
             }
-            let place = match queue.next(self.left()) {
+            let place = match queue.next(self.left()).await {
                 QueueAction::Stop(StopReason::QueueEmpty) if self.stable.is_open() => {
-                    if self.test_the_whole(&mut queue).await? {
+                    if self.test_the_whole(queue).await? {
                         continue;
                     }
                     break StopReason::QueueEmpty;
@@ -284,13 +315,13 @@ impl SessionState<'_> {
                 queue.stop(StopReason::Operator);
                 continue;
             }
-            self.turn(task, place, &mut queue).await?;
+            self.turn(task, place, queue).await?;
         };
         // What no task may touch is looked at once more before anybody is told that all is well.
         if stop != StopReason::Broken && self.broken()?.is_some() {
             stop = StopReason::Broken;
         }
-        let tasks = self.rest(&queue)?;
+        let tasks = self.rest(queue)?;
         self.close(stop, tasks).await
     }
 
@@ -299,10 +330,10 @@ impl SessionState<'_> {
         &mut self,
         task: &GuardedTask,
         place: usize,
-        queue: &mut TaskQueue,
+        queue: &mut dyn TaskOrder,
     ) -> Result<(), Error> {
         let (verdict, end) = self.task(task, place).await?;
-        queue.finish(place, verdict);
+        queue.finish(place, verdict, &end).await;
         if let Some(slot) = self.ends.get_mut(place) {
             *slot = Some(end);
         }
@@ -338,7 +369,7 @@ impl SessionState<'_> {
         self.beat(&task.id);
         let good = verdict == TaskVerdict::Accepted;
         let word = match end.outcome {
-            TaskOutcome::Success => "passed",
+            TaskOutcome::Success => self.watcher.passed_words(),
             TaskOutcome::Blocked => "blocked",
             TaskOutcome::Failed | TaskOutcome::Skipped | TaskOutcome::NotRun => "failed",
         };
@@ -362,7 +393,7 @@ impl SessionState<'_> {
     }
 
     /// Records what never started.
-    fn rest(&mut self, queue: &TaskQueue) -> Result<Vec<TaskEnd>, Error> {
+    fn rest(&mut self, queue: &dyn TaskOrder) -> Result<Vec<TaskEnd>, Error> {
         let mut tasks = Vec::new();
         let ends = std::mem::take(&mut self.ends);
         for ((task, outcome), end) in self.list.tasks.iter().zip(queue.outcomes()).zip(ends) {

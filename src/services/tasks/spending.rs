@@ -243,6 +243,7 @@ impl SessionState<'_> {
         until: Timestamp,
     ) {
         self.watcher.line(&format!("  {line}"));
+        self.watcher.waits(Some(until), line);
         self.event(
             event,
             json!({ "task": task.id, "seconds": seconds, "until": until }),
@@ -258,6 +259,7 @@ impl SessionState<'_> {
     async fn sat_out(&mut self, task: &GuardedTask, seconds: u64) -> WaitOutcome {
         let began = self.tools.clock.boottime();
         let renewed = self.sit_out(&task.id, seconds).await;
+        self.watcher.waits(None, "");
         self.pace.waited += self.tools.clock.boottime().saturating_sub(began);
         if renewed {
             WaitOutcome::Renewed

@@ -160,11 +160,12 @@ impl Index {
             && !entry.is_intended()
     }
 
-    /// Makes entries whose stat proves nothing ones that are looked into, however late this is written.
+    /// Makes entries whose stat proves nothing ones that are looked into, however late this is written: also those whose
+    /// content is older, but whose inode changed so lately that a second change would have the same time.
     pub(super) fn forget_racy_sizes(&mut self) {
         let written = self.written;
         for entry in &mut self.entries {
-            if entry.stat.mtime >= written {
+            if entry.stat.mtime.max(entry.stat.ctime) >= written {
                 entry.stat.size = 0;
             }
         }

@@ -93,7 +93,7 @@ fn plain(
 }
 
 /// Tells whether this repository holds nothing that only the git program handles rightly.
-fn suits(home: &WorktreeRepository, index: &Index) -> bool {
+pub(in crate::adapters::git) fn suits(home: &WorktreeRepository, index: &Index) -> bool {
     let is = |key| home.config_is(key);
     index.conflicts().is_empty()
         && is("core.filemode") != Some(false)

@@ -89,11 +89,29 @@ pub(in crate::adapters::git) fn helpers(pieces: usize, worthwhile: usize) -> usi
     processors.clamp(2, 8) - 1
 }
 
-/// Scans the whole work tree.
+/// Scans the whole work tree, except the state of tos and what git keeps beside files.
 pub(in crate::adapters::git) fn blocking_scan(
     top: &Path,
     index: &Index,
     usual: DefaultModes,
+) -> Result<ScanResult> {
+    blocking_scan_names(top, index, usual, false)
+}
+
+/// Scans the whole work tree, and leaves out nothing but the `.git` at its top.
+pub(in crate::adapters::git) fn blocking_scan_all(
+    top: &Path,
+    index: &Index,
+    usual: DefaultModes,
+) -> Result<ScanResult> {
+    blocking_scan_names(top, index, usual, true)
+}
+
+fn blocking_scan_names(
+    top: &Path,
+    index: &Index,
+    usual: DefaultModes,
+    sees_all: bool,
 ) -> Result<ScanResult> {
     let directory = open_directory(top)?;
     let queue = DirectoryQueue::new(DirectoryScan {
@@ -105,6 +123,7 @@ pub(in crate::adapters::git) fn blocking_scan(
             top: &directory,
             index,
             usual,
+            sees_all,
             found: ScanResult::default(),
             names: DirectoryNames::default(),
             buffer: Vec::with_capacity(32 << 10),
@@ -246,14 +265,20 @@ struct DirectoryName {
 }
 
 impl DirectoryNames {
-    fn fill(&mut self, directory: &OwnedFd, buffer: &mut Vec<u8>) -> rustix::io::Result<()> {
+    /// Reads the names in a directory; `with_git` = the one that git keeps for itself is a name like others.
+    fn fill(
+        &mut self,
+        directory: &OwnedFd,
+        buffer: &mut Vec<u8>,
+        with_git: bool,
+    ) -> rustix::io::Result<()> {
         self.bytes.clear();
         self.list.clear();
         let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b".." | b".git") {
+            if matches!(name, b"." | b"..") || (name == b".git" && !with_git) {
                 continue;
             }
             let start = self.bytes.len();
@@ -283,6 +308,8 @@ struct ScanWorker<'a> {
     top: &'a OwnedFd,
     index: &'a Index,
     usual: DefaultModes,
+    /// Looks at what a checkpoint leaves out, too.
+    sees_all: bool,
     found: ScanResult,
     names: DirectoryNames,
     buffer: Vec<u8>,
@@ -311,7 +338,11 @@ impl ScanWorker<'_> {
             Err(error) => return Err(error).doing(reading),
         };
         self.names
-            .fill(&directory, &mut self.buffer)
+            .fill(
+                &directory,
+                &mut self.buffer,
+                self.sees_all && !job.prefix.is_empty(),
+            )
             .doing(reading)?;
         if !job.prefix.is_empty() {
             self.folder(&directory, path);
@@ -324,7 +355,7 @@ impl ScanWorker<'_> {
         queue.push(&mut below);
         for name in &self.names.list {
             let name_bytes = self.names.bytes.get(name.range.clone()).unwrap_or_default();
-            if !name.is_tracked && !is_state_name(name_bytes) {
+            if !name.is_tracked && (self.sees_all || !is_state_name(name_bytes)) {
                 self.found.untracked.push(UntrackedEntry {
                     path: [job.prefix.as_slice(), name_bytes].concat(),
                     is_directory: name.kind == FileType::Directory,
@@ -367,7 +398,7 @@ impl ScanWorker<'_> {
         };
         let name = rest.get(..slash).unwrap_or_default();
         let end = self.end_of(job, at, rest.get(..=slash).unwrap_or_default());
-        if is_state_name(name) {
+        if is_state_name(name) && !self.sees_all {
             // Whoever committed it: no checkpoint brings it up to date, and none takes it away.
             if let Some(found) = self.names.find(name) {
                 found.is_tracked = true;

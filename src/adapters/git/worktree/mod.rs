@@ -2,10 +2,12 @@
 
 pub(in crate::adapters::git) mod attempts;
 pub(in crate::adapters::git) mod folders;
+pub(in crate::adapters::git) mod known;
 pub(in crate::adapters::git) mod merges;
 pub(in crate::adapters::git) mod other_worktrees;
 pub(in crate::adapters::git) mod promises;
 pub(in crate::adapters::git) mod question_folder;
+pub(in crate::adapters::git) mod reuse;
 pub(in crate::adapters::git) mod shared_files;
 pub(in crate::adapters::git) mod shared_folders;
 pub(in crate::adapters::git) mod submodules;

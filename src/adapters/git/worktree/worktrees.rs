@@ -11,7 +11,10 @@ use std::{
 
 use super::{
     folders::{folders, remove},
-    promises, question_folder, shared_files, shared_folders,
+    known::KnownTrees,
+    promises, question_folder,
+    reuse::{SPARE, SpareTree},
+    shared_files, shared_folders,
 };
 use crate::{
     adapters::{
@@ -36,6 +39,10 @@ pub struct GitWorktrees {
     scratch: PathBuf,
     /// The token of each git that works on them.
     token: String,
+    /// What is known of those that are in use.
+    pub(in crate::adapters::git) known: KnownTrees,
+    /// The one that the next task of a run may have.
+    pub(in crate::adapters::git) spare: SpareTree,
 }
 
 impl GitWorktrees {
@@ -71,6 +78,8 @@ impl GitWorktrees {
             token: token_of(&top),
             top,
             common,
+            known: KnownTrees::default(),
+            spare: SpareTree::default(),
         })
     }
 
@@ -220,14 +229,21 @@ impl GitWorktrees {
     /// Makes the work tree and proves that it is its base and nothing else.
     fn fresh(&self, task_folder: &Path, base: &str) -> Done<Worktree> {
         let top = task_folder.join("tree");
+        let (commit, tree) = self.commit_and_tree(base)?;
         let mut place = Worktree {
             directory: self.add(&top, base)?,
-            base: self.git(&["rev-parse", "--verify", &format!("{base}^{{commit}}")])?,
-            tree: self.git(&["rev-parse", "--verify", &format!("{base}^{{tree}}")])?,
+            base: commit,
+            tree,
             task_folder: task_folder.to_owned(),
             top,
         };
         place.directory = place.directory.canonicalize().unwrap_or(place.directory);
+        let proved = self.proved(&place);
+        let is_proved = proved.is_some();
+        self.set_known(&place, proved);
+        if is_proved {
+            return Ok(place);
+        }
         self.check_out_submodules(&place)?;
         let here = self.written_tree(&place, true)?;
         if here != place.tree {
@@ -239,7 +255,18 @@ impl GitWorktrees {
         Ok(place)
     }
 
+    /// Returns the commit that a name means, and its tree.
+    pub(in crate::adapters::git) fn commit_and_tree(&self, name: &str) -> Done<(String, String)> {
+        let read = || -> Result<(String, String), git2::Error> {
+            let git = git2::Repository::open(&self.top)?;
+            let commit = git.revparse_single(name)?.peel_to_commit()?;
+            Ok((commit.id().to_string(), commit.tree_id().to_string()))
+        };
+        read().map_err(|error| wrong(&format!("{name} is no commit here"), &error))
+    }
+
     fn forget(&self, place: &Worktree) -> Done<()> {
+        self.set_known(place, None);
         remove(&place.top).map_err(|error| wrong("a work tree cannot be taken away", &error))?;
         shared_files::forget(&place.task_folder);
         temporary::blocking_remove_for_task(&place.task_folder);
@@ -250,7 +277,8 @@ impl GitWorktrees {
 
 impl Worktrees for GitWorktrees {
     fn head(&self) -> Done<String> {
-        self.git(&["rev-parse", "--verify", "HEAD^{commit}"])
+        self.commit_and_tree("HEAD")
+            .map(|(commit, _)| commit)
             .map_err(|_| Error("the repository has no commit yet; make a first one".to_owned()))
     }
 
@@ -261,7 +289,10 @@ impl Worktrees for GitWorktrees {
         }
         state_folder::create_dir_all(&task_folder)
             .map_err(|error| wrong("a folder cannot be made", &error))?;
-        self.fresh(&task_folder, base)
+        match self.from_spare(run, &task_folder, base) {
+            Some(place) => Ok(place),
+            None => self.fresh(&task_folder, base),
+        }
     }
 
     fn make_scratch(&self, run: &str, name: &str, files: &[(&str, &str)]) -> Done<Worktree> {
@@ -292,9 +323,14 @@ impl Worktrees for GitWorktrees {
                 "the work tree was made another repository's".to_owned(),
             ));
         }
-        self.refuse_changed_submodules(place)?;
-        let mut collected = changes::blocking_collect(&place.top, Some(&place.base))
-            .map_err(|error| Error(error.to_string()))?;
+        // What is known has no submodules.
+        if self.known(place).is_none() {
+            self.refuse_changed_submodules(place)?;
+        }
+        let touched = self.touched(place);
+        let mut collected =
+            changes::blocking_collect(&place.top, Some(&place.base), touched.as_deref())
+                .map_err(|error| Error(error.to_string()))?;
         let shared = shared_files::of(&place.task_folder);
         collected
             .changes
@@ -304,7 +340,10 @@ impl Worktrees for GitWorktrees {
     }
 
     fn tree(&self, place: &Worktree) -> Done<String> {
-        self.written_tree(place, false)
+        match self.quick_tree(place) {
+            Some(tree) => Ok(tree),
+            None => self.written_tree(place, false),
+        }
     }
 
     fn keep(&self, place: &Worktree, tree: &str, message: &str, reference: &str) -> Done<String> {
@@ -362,8 +401,8 @@ impl Worktrees for GitWorktrees {
     }
 
     fn at(&self, reference: &str) -> Option<String> {
-        let commit = format!("{reference}^{{commit}}");
-        self.git(&["rev-parse", "--verify", "--quiet", &commit])
+        self.commit_and_tree(reference)
+            .map(|(commit, _)| commit)
             .ok()
     }
 
@@ -414,7 +453,22 @@ impl Worktrees for GitWorktrees {
     fn roll_back(&self, place: &mut Worktree) -> Done<String> {
         self.forget(place)?;
         *place = self.fresh(&place.task_folder, &place.base)?;
+        // What is known was proved just now, with every file in it.
+        if self.known(place).is_some() {
+            return Ok(place.tree.clone());
+        }
         self.written_tree(place, true)
+    }
+
+    fn hand_on(&self, place: &Worktree) -> Done<()> {
+        if self.put_aside(place) {
+            return Ok(());
+        }
+        self.remove(place)
+    }
+
+    fn finish(&self, run: &str) -> Done<()> {
+        self.drop_spare(run)
     }
 
     fn remove(&self, place: &Worktree) -> Done<()> {
@@ -432,6 +486,9 @@ impl Worktrees for GitWorktrees {
         // A git outlives the tos that was killed, and would go on to write what is taken away here.
         process::blocking_reap(&self.token);
         for run in folders(&self.folder) {
+            // What was kept for a next task was looked at when the one before ended.
+            remove(&run.join(SPARE))
+                .map_err(|error| wrong("a folder cannot be taken away", &error))?;
             for task_folder in folders(&run) {
                 lines.extend(self.clean_room(&run, &task_folder)?);
             }
@@ -441,7 +498,9 @@ impl Worktrees for GitWorktrees {
         }
         self.forget_half_made();
         temporary::blocking_remove_for_all_tasks(&self.top.join(".tos"));
-        self.git(&["worktree", "prune", "--expire=now"])?;
+        if !folders(&self.common.join("worktrees")).is_empty() {
+            self.git(&["worktree", "prune", "--expire=now"])?;
+        }
         Ok(lines)
     }
 
@@ -486,7 +545,8 @@ impl Worktrees for GitWorktrees {
 impl GitWorktrees {
     /// Commits a tree on top of the base; nothing points at it.
     fn commit(&self, place: &Worktree, tree: &str, message: &str) -> Done<String> {
-        let has_name = self.git(&["config", "user.email"]).is_ok();
+        let configured = git2::Repository::open(&self.top).and_then(|git| git.config());
+        let has_name = configured.is_ok_and(|config| config.get_string("user.email").is_ok());
         let identity: &[&str] = if has_name {
             &[]
         } else {

@@ -26,14 +26,14 @@ impl LocalHost<'_> {
         };
         self.preparing.insert(order.task, order);
         let (task, index, setting) = (task.clone(), order.task, Arc::clone(&self.setting));
-        let policy = format!("{:?}", self.plan.policy);
+        let policy = self.plan.policy;
         let cwd = self.directory(&task);
         self.elsewhere(move || {
             let key = cache::key(
                 &task,
                 &cache,
                 &cwd,
-                &policy,
+                policy,
                 &setting.home,
                 setting.reach.as_ref(),
             );

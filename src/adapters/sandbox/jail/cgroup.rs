@@ -1,8 +1,8 @@
-//! Ceilings for everything behind the wall together, which the kernel keeps even for root: a control
-//! group of its own for every command.
+//! Step 1 where the machine lets root make control groups: every command gets one, whose ceilings the kernel keeps even for
+//! root, for everything behind the wall together.
 //!
-//! Only root may make one on most machines; for everybody else the ceilings of `inner` hold. A group
-//! cannot remove itself, so the next command, or the end of tos, sweeps the empty ones.
+//! For everybody else the ceilings of step 4 hold. A group cannot remove itself, so the next command, or the end of tos,
+//! sweeps the empty ones.
 
 use std::{
     ffi::OsString,
@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     super::spec::{ResourceLimits, SandboxSpec},
-    JailError,
+    shared::JailError,
 };
 
 /// How the groups of tos are called, with the process id behind it.

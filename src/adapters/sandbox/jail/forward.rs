@@ -1,4 +1,5 @@
-//! The network behind the wall: a loopback that works, and on it the door to the proxy.
+//! Part of step 3 (behind `bwrap`, of step 4), the network behind the wall: a loopback that works, and on it the door to
+//! the proxy.
 //!
 //! Programs that run a server of their own and honour the proxy variables ask the proxy for it too. What listens behind the
 //! same wall is reached here, without a way outside; everything else is for the proxy to decide.
@@ -17,11 +18,10 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::{
     super::{
-        JAIL_WORD,
         proxy_request::{LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, only_answer},
-        spec::{INNER_PROGRAM, PROXY_PORT},
+        spec::{INNER_PROGRAM, JAIL_WORD, PROXY_PORT},
     },
-    JailError,
+    shared::JailError,
 };
 
 /// How long a server behind the same wall may take to take a connection.

@@ -1,11 +1,11 @@
-//! The wall without namespaces: Landlock rules on the command, and a guard outside them that ends
-//! whatever the command leaves.
+//! Part of step 4 behind Landlock: the rules on files, network, signals and names of sockets.
+//!
+//! Rules only add rights to nothing, so what must not be seen is left out by naming everything around it. That is why new
+//! entries directly in the root cannot be allowed: the root itself is never named when something in it is protected.
 
 use std::{
-    ffi::OsString,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
 };
 
 use landlock::{
@@ -14,21 +14,18 @@ use landlock::{
 };
 
 use super::{
-    super::{
-        JAIL_WORD,
-        spec::{FolderAccess, SandboxSpec},
-    },
-    JailError, end_like, hold_lifeline, leave,
+    super::spec::{FolderAccess, SandboxSpec},
+    shared::JailError,
 };
-use crate::{
-    adapters::process::end_descendants,
-    domain::sandbox::{ConfinementLevel, NetworkAccess},
-};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess};
 
 /// The newest rules known here; older kernels give what they have, and the trial says what that is.
 const RULES: ABI = ABI::V6;
 
-/// Devices that every program may write to.
+/// Where the devices of the machine are: disks, which root could read past all files, and terminals of other programs.
+const DEVICE_FOLDER: &str = "/dev";
+
+/// Devices that every program may read and write.
 const DEVICES: &[&str] = &[
     "/dev/null",
     "/dev/zero",
@@ -37,39 +34,6 @@ const DEVICES: &[&str] = &[
     "/dev/urandom",
     "/dev/tty",
 ];
-
-/// Starts the command behind Landlock rules and stays until nothing of it is left.
-pub(super) fn guard(
-    spec: &SandboxSpec,
-    encoded: &str,
-    behind: Vec<OsString>,
-) -> Result<ExitCode, JailError> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    let own = match &spec.temporary {
-        Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("tos-").tempdir()?),
-    };
-    let lasting = spec.temporary.as_deref();
-    let temporary = own.as_ref().map_or(lasting, |own| Some(own.path()));
-    let temporary = temporary.unwrap_or(Path::new("/tmp")).to_owned();
-    let mut child = Command::new(&spec.program)
-        .args([JAIL_WORD, "inner", encoded])
-        .args(behind)
-        .env("TMPDIR", &temporary)
-        .current_dir(&spec.directory)
-        .stdin(Stdio::null())
-        .spawn()?;
-    let folder = own.as_ref().map(|own| own.path().to_owned());
-    hold_lifeline(move || {
-        end_descendants();
-        drop(folder.map(std::fs::remove_dir_all));
-        leave(super::JAIL_FAILED);
-    });
-    let status = child.wait()?;
-    end_descendants();
-    drop(own);
-    Ok(end_like(status))
-}
 
 /// Puts this process and what comes of it behind the rules.
 pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), JailError> {
@@ -99,14 +63,15 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), JailError> {
     Ok(())
 }
 
-/// Rules can only add rights, so what is covered or hidden is left out by naming everything around it.
+/// Rules can only add rights, so what is covered or hidden, and every device, is left out by naming everything around it.
 fn readable(spec: &SandboxSpec) -> Result<Vec<PathBuf>, JailError> {
     let covered = spec
         .layers
         .iter()
         .filter(|(_, layer)| *layer == FolderAccess::Cover);
     let covered = covered.map(|(path, _)| path.clone());
-    let holes: Vec<PathBuf> = covered.chain(spec.hidden.iter().cloned()).collect();
+    let holes = covered.chain(spec.hidden.iter().cloned());
+    let holes: Vec<PathBuf> = holes.chain([DEVICE_FOLDER.into()]).collect();
     let mut found = around(Path::new("/"), &holes)?;
     for (path, layer) in &spec.layers {
         if *layer != FolderAccess::Cover {
@@ -186,7 +151,12 @@ mod tests {
             input_is_pipe: false,
         };
         assert_eq!(writable(&spec).unwrap(), [root.join("work")]);
-        assert!(!readable(&spec).unwrap().contains(&root));
+        let readable = readable(&spec).unwrap();
+        assert!(!readable.contains(&root));
+        assert!(
+            !readable.iter().any(|path| path.starts_with("/dev")),
+            "{readable:?}"
+        );
     }
 
     #[test]

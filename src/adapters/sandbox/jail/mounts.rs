@@ -1,4 +1,4 @@
-//! The file system behind the wall: everything as it is but read-only, the root writable, keys and
+//! Part of step 3, the file system behind the wall: everything as it is but read-only, the root writable, keys and
 //! services covered, devices and processes of its own.
 
 use std::{
@@ -19,7 +19,7 @@ use rustix::{
 
 use super::{
     super::spec::{FolderAccess, INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, SandboxSpec},
-    JailError,
+    shared::JailError,
 };
 use crate::domain::sandbox::{ConfinementLevel, NetworkAccess};
 

@@ -1,4 +1,4 @@
-//! The wall of namespaces of our own: `outer` makes them, `init` is the first process inside.
+//! Steps 2 and 3 of the wall of namespaces of our own: `outer` makes them, `init` is the first process inside.
 
 use std::{
     ffi::OsString,
@@ -13,11 +13,9 @@ use rustix::{
 };
 
 use super::{
-    super::{
-        JAIL_WORD,
-        spec::{INNER_PROGRAM, INNER_PROXY, SandboxSpec},
-    },
-    JailError, adopt, end_like, forward, hold_lifeline, leave, mounts,
+    super::spec::{INNER_PROGRAM, INNER_PROXY, JAIL_WORD, SandboxSpec},
+    forward, mounts,
+    shared::{JAIL_FAILED, JailError, adopt, end_like, hold_lifeline, leave},
 };
 use crate::domain::sandbox::NetworkAccess;
 
@@ -90,7 +88,7 @@ pub(super) fn init(
     let (report, behind) = words.split_first().ok_or("no place to report to")?;
     let mut report = report_from(report)?;
     // Before anything can go wrong or take long: without tos nothing of this may stay.
-    hold_lifeline(|| leave(super::JAIL_FAILED));
+    hold_lifeline(|| leave(JAIL_FAILED));
     mounts::build(spec)?;
     if spec.network != NetworkAccess::Full {
         forward::raise_loopback()?;

@@ -1,5 +1,5 @@
-//! A ceiling on processes where the kernel keeps none: those of root are not counted, and not every machine lets tos make
-//! a control group. So they are counted from outside, and everything is ended when there are too many.
+//! Step 1 where root has no control groups: the kernel does not count the processes of root, so they are counted from
+//! outside, and everything is ended when there are too many.
 //!
 //! The number of threads of the whole machine is one short file and cheap to read; only when it has grown are those of
 //! the command counted.
@@ -19,7 +19,8 @@ use rustix::process::{
 
 use super::{
     super::spec::{ResourceLimits, SandboxSpec},
-    JailError, cgroup, end_like, leave, say,
+    cgroup,
+    shared::{JailError, end_like, leave, say},
 };
 
 /// How often the machine is looked at.

@@ -1,4 +1,4 @@
-//! The system call filter: what no command needs and what would open a way around the wall.
+//! The last part of step 4, the system call filter: what no command needs and what would open a way around the wall.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
-use super::JailError;
+use super::shared::JailError;
 
 /// Refused whatever the arguments: other namespaces, mounts, kernel modules, keys, programs in the
 /// kernel, and what gives one process power over another's memory from the kernel's side.

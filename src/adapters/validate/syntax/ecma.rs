@@ -255,10 +255,7 @@ fn call(seen: &mut KnownNames<'_>, node: Node<'_>) {
     let first = first_argument(node);
     let argument = first.and_then(|one| literal(seen, one));
     if ["require", "import", "module.require"].contains(&text.as_str()) {
-        match &argument {
-            Some(module) => seen.import(node, module.clone(), false, false),
-            None => seen.mark(node, "imports a module whose name is computed"),
-        }
+        seen.import_call(node, argument.as_deref());
     }
     tests(seen, node, &text, argument.as_deref());
     if let Some(chain) = chain(seen, function) {

@@ -165,6 +165,14 @@ impl<'t> KnownNames<'t> {
         found
     }
 
+    /// Records a call that imports what its argument names.
+    fn import_call(&mut self, node: Node<'_>, module: Option<&str>) {
+        match module {
+            Some(module) => self.import(node, module, false, false),
+            None => self.mark(node, "imports a module whose name is computed"),
+        }
+    }
+
     fn import(
         &mut self,
         node: Node<'_>,

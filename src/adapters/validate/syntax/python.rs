@@ -237,10 +237,7 @@ fn call(seen: &mut KnownNames<'_>, node: Node<'_>) {
     let first = first_argument(node);
     let argument = first.and_then(|one| literal(seen, one));
     if ["__import__", "importlib.import_module", "import_module"].contains(&text.as_str()) {
-        match &argument {
-            Some(module) => seen.import(node, module.clone(), false, false),
-            None => seen.mark(node, "imports a module whose name is computed"),
-        }
+        seen.import_call(node, argument.as_deref());
     }
     if text.starts_with("self.assert") || text.starts_with("pytest.raises") {
         seen.facts.assertions += 1;

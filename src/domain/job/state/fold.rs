@@ -260,9 +260,7 @@ impl JobState {
         if let Some(count) = self.turns.get_mut(place(role)) {
             *count += 1;
         }
-        self.spent.tokens = self.spent.tokens.saturating_add(reply.usage.total());
-        self.spent.cost += cost.unwrap_or(0.0);
-        self.spent.add_time(reply.elapsed_ms);
+        self.spent.add_call(reply.usage, cost, reply.elapsed_ms);
     }
 }
 

@@ -414,7 +414,8 @@ impl<'plan> Schedule<'plan> {
         (TaskStatus::Ready, Some(wait))
     }
 
-    /// Keeps everything from starting. A task that waits for its next attempt has failed by its last one.
+    /// Keeps everything from starting. A task that waits for its next attempt has failed by its last one. Whether handlers
+    /// run is not decided here: after a failure they do, and after a cancel none is left to.
     fn stop(&mut self, reason: StatusReason) {
         self.is_stopped = true;
         self.ready.clear();
@@ -438,9 +439,6 @@ impl<'plan> Schedule<'plan> {
             };
             self.settle(task, status, reason);
             *self.open_count(task) -= 1;
-            if !self.is_handler(task) {
-                self.has_trouble = true;
-            }
         }
     }
 

@@ -243,6 +243,91 @@ fn handlers_run_after_a_failure_only() {
     }
 }
 
+fn extras(change: impl FnOnce(&mut TaskExtras)) -> Option<Box<TaskExtras>> {
+    let mut extras = TaskExtras::default();
+    change(&mut extras);
+    Some(Box::new(extras))
+}
+
+#[test]
+fn fail_fast_is_not_for_failures_that_are_allowed_or_of_handlers() {
+    let mut allowed = plan(&[&[], &[]]);
+    allowed.tasks[0].extra = extras(|extras| extras.allow_failure = true);
+    let mut schedule = fresh(&allowed, 1, true);
+    assert_eq!(started(&mut schedule), [0]);
+    assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Failed);
+    assert_eq!(started(&mut schedule), [1]);
+
+    let mut handled = plan(&[&[], &[], &[]]);
+    handled.handlers = 2;
+    let mut schedule = fresh(&handled, 1, true);
+    assert_eq!(started(&mut schedule), [0]);
+    let _failed = schedule.finish(0, FAILS, NOW);
+    assert_eq!(started(&mut schedule), [1]);
+    let _failed = schedule.finish(1, FAILS, NOW);
+    assert_eq!(started(&mut schedule), [2]);
+}
+
+#[test]
+fn a_handler_waits_for_the_handler_it_depends_on() {
+    let mut plan = plan(&[&[], &[], &[1]]);
+    plan.handlers = 2;
+    let mut schedule = fresh(&plan, 4, false);
+    assert_eq!(started(&mut schedule), [0]);
+    let _failed = schedule.finish(0, FAILS, NOW);
+    assert_eq!(started(&mut schedule), [1]);
+    let _good = schedule.finish(1, AttemptEnd::Success, NOW);
+    assert_eq!(started(&mut schedule), [2]);
+}
+
+#[test]
+fn a_task_that_was_not_wanted_is_no_failure_for_handlers() {
+    let mut plan = plan(&[&[], &[0], &[]]);
+    plan.handlers = 1;
+    plan.tasks[1].extra =
+        extras(|extras| extras.when = Some(WhenCondition::parse("failed('t0')").unwrap()));
+    let mut schedule = fresh(&plan, 4, false);
+    assert_eq!(started(&mut schedule), [0]);
+    let _good = schedule.finish(0, AttemptEnd::Success, NOW);
+    assert_eq!(started(&mut schedule), Vec::<u32>::new());
+    assert!(schedule.is_over());
+}
+
+#[test]
+fn a_resumed_run_runs_its_handlers_for_failures_of_the_plan_proper_only() {
+    use TaskStatus::{Failed, Pending, Success};
+    for (before, wanted) in [
+        ([Failed, Pending, Pending], vec![1, 2]),
+        ([Success, Failed, Pending], vec![]),
+    ] {
+        let mut plan = plan(&[&[], &[], &[]]);
+        plan.handlers = 2;
+        let states = before.map(|status| TaskState {
+            status,
+            ..TaskState::default()
+        });
+        let rules = ScheduleRules {
+            max_parallel: 4,
+            fail_fast: false,
+        };
+        let mut schedule = Schedule::new(&plan, PlanGraph::of(&plan), &states, rules);
+        assert_eq!(started(&mut schedule), wanted, "{before:?}");
+        assert_eq!(schedule.is_over(), wanted.is_empty(), "{before:?}");
+    }
+}
+
+#[test]
+fn who_waits_for_one_resource_is_woken_by_how_much_of_that_one_it_needs() {
+    let mut plan = plan(&[&[], &[]]);
+    plan.resources = vec![("db".to_owned(), 1), ("cpu".to_owned(), 8)];
+    plan.tasks[0].extra = extras(|extras| extras.resources = vec![(0, 1)]);
+    plan.tasks[1].extra = extras(|extras| extras.resources = vec![(1, 8), (0, 1)]);
+    let mut schedule = fresh(&plan, 4, false);
+    assert_eq!(started(&mut schedule), [0]);
+    let _good = schedule.finish(0, AttemptEnd::Success, NOW);
+    assert_eq!(started(&mut schedule), [1]);
+}
+
 #[test]
 fn a_chain_of_a_hundred_thousand_skips_needs_no_stack() {
     let edges: Vec<Vec<u32>> = (0..100_000_u32)

@@ -41,7 +41,7 @@ terraform-docs tflint tfsec checkov hadolint dive kubeval kubeconform kustomize 
 vale proselint codespell typos cspell textlint aspell hunspell alex editorconfig-checker ec jsonlint ajv ajv-cli yajsv taplo
 jsonnet jsonnetfmt cue dhall tidy htmlhint html-validate plantuml dot neato mmdc asciidoctor tokei cloc scc gitleaks semgrep
 actionlint zizmor reuse licensee addlicense license-checker git-cliff sqlfluff pg_format sqlfmt vacuum redocly spectral
-msbuild findstr where tasklist ver vol title color chcp fc comp doskey systeminfo cl vstest.console mstest devenv vswhere xunit.console
+msbuild nmake findstr where tasklist ver vol title color chcp fc comp doskey systeminfo cl vstest.console mstest devenv vswhere xunit.console
 invoke-pester invoke-scriptanalyzer invoke-formatter invoke-build import-csv import-clixml export-csv export-clixml import-module
 import-powershelldatafile set-strictmode update-help group-object new-object add-member new-pester add-content new-variable
 rails hugo zola eleventy hexo docusaurus vuepress vitepress nest phpmd deptrac infection codecept behat kahlan atoum phan bundle-audit
@@ -121,6 +121,9 @@ impl Machine<'_, '_> {
         let is_tool = ["gradlew", "mvnw", "configure"].contains(&name);
         if (!own || is_tool) && !is_in(VIEWERS, name) {
             self.foreign_files(name, args);
+            self.told_by_name(name, args);
+        } else if own {
+            self.task_names(name, args);
         }
         self.runs_project();
     }
@@ -200,8 +203,17 @@ impl Machine<'_, '_> {
 
     /// Looks at code for a program of the project that runs what it is told, and at settings that make it act elsewhere.
     pub(super) fn told_code(&mut self, name: &str, args: &[String]) {
-        const TALKS: [&str; 5] = ["shell", "tinker", "runner", "eval", "console"];
-        const INPUT: [&str; 6] = [
+        const TALKS: [&str; 7] = [
+            "shell",
+            "tinker",
+            "runner",
+            "eval",
+            "console",
+            "dbshell",
+            "dbconsole",
+        ];
+        const INPUT: [&str; 7] = [
+            "c",
             "shell",
             "shell_plus",
             "tinker",

@@ -6,7 +6,11 @@
 //! not understood.
 
 use crate::domain::policy::{
-    programs::{Options, base_name},
+    programs::{
+        Options,
+        arguments::{loads, runs_its_files},
+        base_name,
+    },
     resolved_path::{ResolvedPath, has_drive},
     rule::EffectTrait,
     shell::Machine,
@@ -128,6 +132,7 @@ impl Machine<'_, '_> {
                 before = "";
                 continue;
             }
+            let spelled_before = before;
             let dashed = arg.strip_prefix('-');
             let (option, value) = match dashed {
                 Some(option) => option.split_once(['=', ':']).unwrap_or((option, "")),
@@ -162,6 +167,20 @@ impl Machine<'_, '_> {
                 continue;
             }
             self.foreign_argument(name, arg, dashed.is_some() || !option.is_empty());
+            let spelled = match dashed {
+                Some(dashed) => dashed
+                    .split_once(['=', ':'])
+                    .map_or(dashed, |(name, _)| name),
+                None => spelled_before,
+            };
+            let loaded = if option.is_empty() {
+                runs_its_files(name)
+            } else {
+                loads(spelled)
+            };
+            if loaded {
+                self.scratch_argument(name, arg);
+            }
         }
     }
 
@@ -215,6 +234,32 @@ impl Machine<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    /// Looks at files in scratch space that a program loads or runs: nobody knows who put them there.
+    fn scratch_argument(&mut self, name: &str, arg: &str) {
+        for path in paths_in(arg) {
+            let is_scratch = |place: &ResolvedPath| matches!(place, ResolvedPath::Scratch(_));
+            if self.places(path).iter().any(is_scratch) {
+                self.reading
+                    .opaque(format!("{name} with {path}, which is none of the project"));
+            }
+        }
+    }
+
+    /// Returns whether a path leads out of the project to where neither the machine nor tools of the account keep their files.
+    pub(super) fn foreign_path(&self, path: &str) -> bool {
+        let is_foreign = |place: &ResolvedPath| match place {
+            ResolvedPath::Outside(path) => !SYSTEM
+                .iter()
+                .any(|start| format!("{path}/").starts_with(start)),
+            ResolvedPath::Home(path) => !is_in(OF_TOOLS, path.split('/').next().unwrap_or("")),
+            ResolvedPath::Scratch(_)
+            | ResolvedPath::Inside(_)
+            | ResolvedPath::Device
+            | ResolvedPath::Unknown(_) => false,
+        };
+        self.places(path).iter().any(is_foreign)
     }
 
     fn foreign_argument(&mut self, name: &str, arg: &str, is_option: bool) {

@@ -6,44 +6,10 @@ use crate::domain::policy::{
         Options,
         losses::git_loses,
         transfer::{is_remote, looks_like_host},
-        vague_code,
     },
     rule::EffectTrait,
     shell::Machine,
 };
-
-/// Settings whose value git runs as a command.
-const RUN: &[&str] = &[
-    "core.editor",
-    "core.pager",
-    "core.sshcommand",
-    "core.fsmonitor",
-    "core.gitproxy",
-    "core.askpass",
-    "sequence.editor",
-    "diff.external",
-    "gpg.program",
-    "web.browser",
-    "help.browser",
-    "uploadpack.packobjectshook",
-];
-/// Ends of settings whose value git runs as a command.
-const RUN_ENDS: &[&str] = &[
-    ".textconv",
-    ".clean",
-    ".smudge",
-    ".process",
-    ".helper",
-    ".cmd",
-    ".command",
-    ".driver",
-    ".program",
-    ".uploadpack",
-    ".receivepack",
-    ".proxycommand",
-    ".path",
-    ".vcs",
-];
 
 /// The commands of git itself, and of extensions that everybody has.
 const VERBS: &str = "
@@ -171,55 +137,6 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Looks at a setting that is in force for this command or written down.
-    fn git_setting(&mut self, key: &str, value: &str) {
-        let lower = key.to_lowercase();
-        if let Some(name) = lower.strip_prefix("alias.") {
-            self.state
-                .git_aliases
-                .insert(name.to_owned(), value.to_owned());
-            match value.strip_prefix('!') {
-                Some(code) => drop(self.run_text(code, "git alias", String::new())),
-                None => drop(self.run_text(&format!("git {value}"), "git alias", String::new())),
-            }
-            return;
-        }
-        if lower == "core.hookspath" {
-            if value != "/dev/null" && !value.is_empty() {
-                self.reading.does(
-                    EffectTrait::Persistence,
-                    "git runs hooks from another folder",
-                );
-            }
-            return;
-        }
-        if lower == "include.path" || lower.starts_with("includeif.") {
-            self.reading.does(
-                EffectTrait::Persistence,
-                "git reads settings from another file",
-            );
-            return;
-        }
-        let runs = RUN.contains(&lower.as_str())
-            || RUN_ENDS.iter().any(|end| lower.ends_with(end))
-            || lower.starts_with("pager.");
-        if runs && !["true", "false", "", "cat", "less", "store", "cache"].contains(&value) {
-            let code = value.strip_prefix('!').unwrap_or(value);
-            vague_code(self, code, key);
-            drop(self.run_text(code, "git setting", String::new()));
-        }
-        let elsewhere = [Some("proxy")].contains(&lower.rsplit('.').next())
-            || lower.ends_with(".insteadof")
-            || (lower.starts_with("remote.") && lower.ends_with("url"));
-        if elsewhere {
-            self.reading
-                .does(EffectTrait::Network, "git is sent to another machine");
-        }
-        if lower == "protocol.ext.allow" {
-            self.reading.opaque("git may run commands as a transport");
-        }
-    }
-
     #[expect(
         clippy::too_many_lines,
         reason = "one arm for each name, and an arm is a line or two"
@@ -239,6 +156,7 @@ impl Machine<'_, '_> {
         }
         match verb {
             "config" => self.git_config(args),
+            "maintenance" => self.git_maintenance(args),
             "clone" | "fetch" | "pull" | "push" | "ls-remote" | "remote" | "submodule"
             | "archive" | "send-email" | "fetch-pack" | "send-pack" | "http-fetch"
             | "http-push" | "lfs" | "svn" | "p4" | "request-pull" | "imap-send" | "daemon"
@@ -329,41 +247,6 @@ impl Machine<'_, '_> {
 
     fn git_root(&self) -> String {
         crate::domain::policy::resolved_path::slashed(&self.reading.world.root)
-    }
-
-    fn git_config(&mut self, args: &[String]) {
-        let options = Options::parse(
-            args,
-            "f",
-            &["file", "blob", "type", "default", "get", "get-all"],
-        );
-        if options.has(&["get", "get-all", "list", "l", "get-regexp"]) {
-            return;
-        }
-        let mut words: &[String] = &options.rest;
-        if words
-            .first()
-            .is_some_and(|word| word == "set" || word == "get" || word == "list")
-        {
-            words = words.get(1..).unwrap_or_default();
-        }
-        let [key, value, ..] = words else {
-            return;
-        };
-        self.git_setting(key, value);
-        if options.has(&["global", "system"]) {
-            self.reading.does(
-                EffectTrait::Persistence,
-                "git config changes settings of the whole account",
-            );
-        }
-        let file = options
-            .value("f")
-            .or_else(|| options.value("file"))
-            .map(str::to_owned);
-        if let Some(file) = file {
-            self.writes(&file);
-        }
     }
 
     #[expect(
@@ -463,6 +346,11 @@ impl Machine<'_, '_> {
                 .cloned()
                 .unwrap_or_else(|| ".".to_owned());
             self.writes(&target);
+        }
+        let remote = options.value("remote").filter(|_| verb == "archive");
+        if remote.is_some_and(|remote| is_remote(remote) && looks_like_host(remote)) {
+            self.reading
+                .does(EffectTrait::Network, "git archive asks another machine");
         }
         for file in options.values(&["output", "o"]) {
             if verb == "archive" {

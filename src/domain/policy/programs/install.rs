@@ -352,6 +352,12 @@ impl Machine<'_, '_> {
         for code in options.values(&["c", "call"]) {
             drop(self.run_text(code, name, String::new()));
         }
+        if verb == "pkg" && rest.first().is_some_and(|word| word == "set") {
+            let scripts = rest.iter().filter_map(|word| word.strip_prefix("scripts."));
+            for code in scripts.filter_map(|word| word.split_once('=')) {
+                drop(self.aside(|shell| shell.run_text(code.1, name, String::new())));
+            }
+        }
         let is_offline = options.has(&["offline"]) || rest.iter().any(|arg| arg == "--offline");
         match verb {
             "exec" | "x" => {

@@ -27,7 +27,10 @@ impl Machine<'_, '_> {
             Options::leading(&clustered, values, LONG_VALUES)
         };
         for file in options.values(&["r", "require", "import", "loader", "I"]) {
-            if file.contains('/') && !file.contains("://") {
+            if file.starts_with("data:") {
+                self.reading
+                    .opaque(format!("{name} loads code that stands in an option"));
+            } else if file.contains('/') && !file.contains("://") {
                 self.runs_file(file);
             }
         }
@@ -183,8 +186,20 @@ impl Machine<'_, '_> {
             self.reading
                 .opaque("ruby with its library of file commands");
         }
-        if let Some((_, rest)) = options.rest.split_first() {
+        if let Some((file, rest)) = options.rest.split_first() {
             self.told_code(name, rest);
+            self.task_names(crate::domain::policy::partial_text::base_name(file), rest);
+        }
+        for arg in args {
+            let listens = ["=0.0.0.0", " 0.0.0.0", "=[::]"]
+                .iter()
+                .any(|all| arg.contains(all));
+            if listens || arg.starts_with("0.0.0.0") {
+                self.reading.does(
+                    EffectTrait::Network,
+                    format!("{name} listens to other machines"),
+                );
+            }
         }
         if language == Language::Perl && args.iter().any(debugs) {
             self.reading.opaque("perl with a debugger of its own");
@@ -231,6 +246,19 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at modules that unpack an archive.
+    fn unpacks(&mut self, args: &[String]) {
+        let extracts = |arg: &String| arg == "-e" || arg == "--extract";
+        let folder = args
+            .iter()
+            .position(extracts)
+            .and_then(|at| args.get(at + 2));
+        if let Some(folder) = folder {
+            self.writes(&format!("{folder}/x"));
+        }
+        self.files_in_words("zipfile", args);
+    }
+
     fn python_module(&mut self, module: &str, options: &Options) {
         if module == "ensurepip" {
             self.reading.does(
@@ -265,7 +293,19 @@ impl Machine<'_, '_> {
             "pdb" => {
                 let inner = Options::leading(&options.rest, "cm", &["command"]);
                 for code in inner.values(&["c", "command"]) {
+                    let code = code.trim_start_matches(['!', ' ']);
                     scan_code(self, Language::Python, code);
+                }
+                self.foreign_files(module, &options.rest);
+                self.runs_project();
+            }
+            "zipfile" | "tarfile" => self.unpacks(&options.rest),
+            "cProfile" | "profile" | "trace" | "coverage" => {
+                let mut words = options.rest.iter().skip_while(|word| {
+                    word.starts_with('-') || ["run", "time"].contains(&word.as_str())
+                });
+                if let Some(file) = words.next().filter(|file| file.contains('/')) {
+                    self.runs_file(file);
                 }
                 self.foreign_files(module, &options.rest);
                 self.runs_project();

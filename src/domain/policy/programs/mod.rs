@@ -3,12 +3,14 @@
 //! A program that is not in the table is taken to work inside its folder and to print nothing that can be
 //! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
 
+mod arguments;
 mod code;
 mod described;
 mod editors;
 mod files;
 mod foreign;
 mod git;
+mod git_settings;
 mod install;
 mod languages;
 mod loopback;
@@ -222,6 +224,7 @@ impl Machine<'_, '_> {
         }
         let Some(family) = table::family(&name) else {
             self.side_doors(&name, args);
+            self.arguments(&name, args);
             if !self.foreign(&name, args) {
                 self.untabled(first, &name, args);
             }
@@ -229,8 +232,14 @@ impl Machine<'_, '_> {
             return UNKNOWN.to_string();
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
-        if !is_text_only(family) || ["parallel", "nix"].contains(&bare) {
+        if !is_text_only(family) || ["parallel", "nix", "find", "xargs"].contains(&bare) {
             self.side_doors(bare, args);
+            self.arguments(bare, args);
+        }
+        if matches!(family, ProgramFamily::Install | ProgramFamily::Tool)
+            && arguments::can_run_code(bare)
+        {
+            self.told_by_name(bare, args);
         }
         self.family(family, bare, args, stdin)
     }
@@ -256,6 +265,7 @@ impl Machine<'_, '_> {
                     self.reading.opaque("an expression of nix");
                 }
                 self.wrapper_files(name, args);
+                self.files_of_wrapper(name, args);
                 self.wrapper(name, spec, args, stdin)
             }
             ProgramFamily::Privilege(spec) => {
@@ -286,7 +296,30 @@ impl Machine<'_, '_> {
                 self.writes(file);
             }
         }
+        self.hands_out_secrets(name, args);
+        let attaches = args
+            .iter()
+            .any(|arg| arg == "-p" || arg.starts_with("--attach"));
+        let unit = name == "systemd-run" && !args.iter().any(|arg| arg == "--scope");
+        if unit || attaches && ["strace", "ltrace", "py-spy", "rr"].contains(&name) {
+            self.reading.does(
+                EffectTrait::System,
+                format!("{name} acts outside of the command's own processes"),
+            );
+        }
         for pair in args.windows(2) {
+            let writes = match name {
+                "strace" | "ltrace" | "perf" | "time" | "heaptrack" | "samply" | "py-spy"
+                | "kcov" | "valgrind" => "-o",
+                "rlwrap" => "-l",
+                _ => "",
+            };
+            if let [option, file] = pair
+                && option == writes
+                && !file.starts_with(['|', '!'])
+            {
+                self.writes(file);
+            }
             let piped = |file: &str| file.strip_prefix(['|', '!']).map(str::to_owned);
             if let [option, file] = pair
                 && ["strace", "ltrace"].contains(&name)
@@ -298,6 +331,25 @@ impl Machine<'_, '_> {
         }
         if ["poetry", "pipenv", "bundle", "pdm", "hatch", "rye"].contains(&name) {
             self.foreign_files(name, args);
+        }
+    }
+
+    /// Looks at wrappers that run a command with secrets, told to show them instead.
+    fn hands_out_secrets(&mut self, name: &str, args: &[String]) {
+        let keepers = [
+            "op",
+            "doppler",
+            "infisical",
+            "chamber",
+            "aws-vault",
+            "teller",
+            "dotenvx",
+        ];
+        let runs = ["run", "exec", "shell", "help", "completion"];
+        let verb = args.iter().find(|arg| !arg.starts_with('-'));
+        if keepers.contains(&name) && verb.is_some_and(|verb| !runs.contains(&verb.as_str())) {
+            self.reading
+                .opaque(format!("{name}, which hands out or changes secrets"));
         }
     }
 

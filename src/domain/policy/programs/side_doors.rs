@@ -27,6 +27,9 @@ W | cpio bsdcpio | -D --directory
 W | uglifyjs terser csso cleancss | -o --output
 L | helm | --post-renderer --values-script
 L | git | --template
+X | git | --unsafe-paths
+L | tmux | -f
+L | screen | -c
 X | kustomize | --enable-exec --enable-alpha-plugins --enable-star
 X | gs gsnd ghostscript | -c -dNOSAFER -dDELAYSAFER
 N | docker podman nerdctl buildah | --push
@@ -41,6 +44,13 @@ X | nix | --option --post-build-hook
 N | fab | -H --hosts
 X | qpdf | --job-json-file
 L | python python3 | -X
+X | tar gtar bsdtar | --to-command
+L | cowsay | -f
+W | exiftool | -filename -FileName -o -out -directory -Directory
+W | shuf | -o --output
+X | kubectl | --raw
+X | start-stop-daemon | -x --exec -a --startas
+X | node nodejs | --inspect=0.0.0.0 --inspect-brk=0.0.0.0
 L | java | -agentpath -XX:OnError -XX:OnOutOfMemoryError
 ";
 
@@ -240,10 +250,11 @@ impl Machine<'_, '_> {
             self.reading.opaque(text);
         }
         let address = args.iter().find(|arg| !arg.starts_with('-'));
-        if name == "psql" && address.is_some_and(|address| is_unknown(address)) {
+        let elsewhere = |address: &String| is_unknown(address) || address.starts_with("service=");
+        if name == "psql" && address.is_some_and(elsewhere) {
             self.reading.does(
                 EffectTrait::Network,
-                "psql talks to a server that is only known at run time",
+                "psql talks to a server that the command does not name",
             );
         }
     }

@@ -256,7 +256,16 @@ impl Machine<'_, '_> {
         if name == "gpg"
             && (is_question(args)
                 || !args.iter().any(|arg| {
-                    arg.contains("delete")
+                    let changes = [
+                        "-gen-",
+                        "--generate",
+                        "--quick",
+                        "--edit",
+                        "--card",
+                        "--passwd",
+                    ];
+                    changes.iter().any(|word| arg.contains(word))
+                        || arg.contains("delete")
                         || arg.contains("recv")
                         || arg.contains("send")
                         || arg.contains("keyserver")

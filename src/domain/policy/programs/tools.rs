@@ -199,7 +199,9 @@ impl Machine<'_, '_> {
         } else if name == "meson" && args.first().is_some_and(|verb| verb == "install") {
             self.installs(name, args, &["destdir"]);
         } else if name == "rake" {
-            for code in options.values(&["E", "e"]) {
+            let printed = Options::parse(args, "p", &["execute-print"]);
+            let codes = options.values(&["E", "e"]);
+            for code in codes.chain(printed.values(&["p", "execute-print"])) {
                 scan_code(self, Language::Ruby, code);
             }
         } else if name == "just" {
@@ -266,6 +268,8 @@ impl Machine<'_, '_> {
                 || arg.starts_with("-fplugin")
                 || arg.starts_with("-specs")
                 || arg.starts_with("-B")
+                || ["-load", "-plugin", "-add-plugin"].contains(&arg.as_str())
+                || arg.starts_with("-fpass-plugin")
         }) {
             self.reading
                 .opaque(format!("{name} runs programs named in the command"));
@@ -276,6 +280,9 @@ impl Machine<'_, '_> {
         let mut sources: Vec<String> = options.rest.clone();
         if args.iter().any(|arg| arg == "-") {
             sources.push("-".to_owned());
+        }
+        if name == "m4" && (stdin.contains("syscmd") || stdin.contains(UNKNOWN)) {
+            self.reading.opaque("m4 with input that may run commands");
         }
         for source in sources {
             let code = if source == "-" {
@@ -383,8 +390,24 @@ impl Machine<'_, '_> {
     /// Languages of which only the names of functions are known.
     fn little_language(&mut self, name: &str, args: &[String], stdin: &str) {
         let reads = [
-            "jshell", "irb", "iex", "octave", "scala", "groovy", "ocaml", "ghc", "gnuplot",
-            "guile", "racket", "sbcl",
+            "jshell",
+            "irb",
+            "iex",
+            "octave",
+            "scala",
+            "groovy",
+            "ocaml",
+            "ghc",
+            "gnuplot",
+            "guile",
+            "racket",
+            "sbcl",
+            "jjs",
+            "jrunscript",
+            "erl",
+            "elixir",
+            "clisp",
+            "swift",
         ];
         if reads.contains(&name) && !stdin.is_empty() && !args.iter().any(|arg| arg.contains('.')) {
             self.reading

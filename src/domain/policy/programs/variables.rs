@@ -1,6 +1,12 @@
 //! Variables of the environment that change what programs run, load or read.
 
-use crate::domain::policy::{partial_text::UNKNOWN, resolved_path::ResolvedPath, shell::Machine};
+use crate::domain::policy::{
+    partial_text::UNKNOWN,
+    programs::{arguments::words_of, leads_here},
+    resolved_path::ResolvedPath,
+    shell::Machine,
+    windows,
+};
 
 /// Variables that steer a program whatever their value is.
 const STEERING: &str = "
@@ -33,6 +39,12 @@ const TAME_OPTIONS: &str = "
 -Dorg.gradle -Dmaven. -Dhttp.keepAlive -w -W -T -U
 -mod -count -v -race -tags -trimpath -buildvcs -p=
 -j -k -s -O -l -r -R -w --no-print-directory --silent --output-sync --keep-going --jobs --quiet
+";
+
+/// Words in the names of variables whose value programs load or run.
+const LOADING: &str = "
+plugin plugins hook
+hooks rcfile startup preload executable interpreter launcher runner wrapper loader initrc binary linker compiler execpath
 ";
 
 fn is_in(list: &str, name: &str) -> bool {
@@ -90,8 +102,16 @@ impl Machine<'_, '_> {
                         .any(|own| word.starts_with(own))
                 })
             }
+            "DOCKER_HOST" | "CONTAINER_HOST" | "BUILDKIT_HOST" => {
+                !value.starts_with("unix://") && !leads_here(value)
+            }
+            "PGHOST" | "PGHOSTADDR" => !leads_here(value) && !value.starts_with('/'),
+            "PGSERVICE" | "PGSERVICEFILE" => true,
+            "KUBECONFIG" => !is_inherited(value) && self.leads_away(value).is_some(),
+            _ if is_proxy(name) => !leads_here(value) && !value.starts_with(UNKNOWN),
             _ => {
-                is_in(STEERING, name)
+                self.loads_from_elsewhere(name, value)
+                    || is_in(STEERING, name)
                     || name.starts_with("LD_")
                     || name.starts_with("DYLD_")
                     || name.starts_with("LUA_INIT")
@@ -100,6 +120,20 @@ impl Machine<'_, '_> {
                     || steers_npm(name)
             }
         }
+    }
+
+    /// Returns whether the name of a variable says that programs load what it names, and that lies elsewhere.
+    fn loads_from_elsewhere(&self, name: &str, value: &str) -> bool {
+        if !value.starts_with(['/', '~', '.']) || name.chars().any(|c| c.is_ascii_lowercase()) {
+            return false;
+        }
+        let says = words_of(name).iter().any(|word| is_in(LOADING, word));
+        let scratch = |path: &str| {
+            let places = self.places(path);
+            let mut places = places.iter();
+            places.any(|place| matches!(place, ResolvedPath::Scratch(_)))
+        };
+        says && (self.foreign_path(value) || scratch(value))
     }
 
     fn steers_git(&self, rest: &str, value: &str) -> bool {
@@ -138,6 +172,23 @@ impl Machine<'_, '_> {
 
     /// Returns whether every folder of `PATH` is one that programs usually come from.
     fn are_program_folders(&self, value: &str) -> bool {
+        if value.contains(['\\', ';']) {
+            return value.split(';').all(|folder| {
+                let lower = folder.to_ascii_lowercase();
+                let system = [
+                    ":\\windows",
+                    ":\\program files",
+                    ":\\programdata\\chocolatey",
+                ];
+                let own = |place: &ResolvedPath| matches!(place, ResolvedPath::Inside(_));
+                folder.is_empty()
+                    || is_inherited(folder)
+                    || system
+                        .iter()
+                        .any(|start| lower.get(1..).is_some_and(|rest| rest.starts_with(start)))
+                    || self.places(&windows::path(folder)).iter().all(own)
+            });
+        }
         value.split(':').all(|folder| {
             let system = [
                 "/usr",
@@ -195,6 +246,19 @@ fn is_gits_own(rest: &str) -> bool {
     ]
     .iter()
     .any(|own| rest.starts_with(own))
+}
+
+/// Returns whether a variable sends what programs ask for through another machine.
+fn is_proxy(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    [
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "ftp_proxy",
+        "socks_proxy",
+    ]
+    .contains(&lower.as_str())
 }
 
 fn steers_cargo(name: &str) -> bool {

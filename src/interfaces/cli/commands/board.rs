@@ -1,6 +1,6 @@
 //! `tos board`, `tos why`, `tos merge`: the tasks of the service.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -17,6 +17,10 @@ use crate::{
         report::Printer,
     },
 };
+
+/// How often, and how many times, the outcome of merges is looked at.
+const MERGE_LOOK: Duration = Duration::from_millis(100);
+const MERGE_LOOKS: usize = 300;
 
 /// Options of `tos board`.
 #[derive(Debug, Args)]
@@ -36,6 +40,8 @@ pub struct WhyArgs {
 enum Verb {
     /// Make a task
     Add(AddArgs),
+    /// Change what is asked for; not while an agent works on it
+    Edit(EditArgs),
     /// List the tasks: where each is, and when something happens to it
     List {
         /// Only those with this status
@@ -131,9 +137,74 @@ struct AddArgs {
     /// A text that makes a second call find the first task
     #[arg(long, default_value = "")]
     key: String,
+    /// A file of the repository, or an issue of the configured one, that has to be there before it may start
+    #[arg(long, default_value = "")]
+    link: String,
     /// The command that tests it, in words
     #[arg(last = true)]
     test: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct EditArgs {
+    /// The task
+    task: String,
+    /// One line that says what is to be done
+    #[arg(long)]
+    title: Option<String>,
+    /// What the agent is asked to do
+    #[arg(long)]
+    goal: Option<String>,
+    /// What it may touch, as a pattern below the root, instead of what it was; may be repeated
+    #[arg(long = "path", value_name = "PATTERN")]
+    paths: Vec<String>,
+    /// A task that has to be merged first, instead of those it had; may be repeated
+    #[arg(long = "after", value_name = "TASK")]
+    after: Vec<u64>,
+    /// It has to wait for no other task
+    #[arg(long, conflicts_with = "after")]
+    after_none: bool,
+    /// The kind of change
+    #[arg(long)]
+    class: Option<String>,
+    /// Higher goes first
+    #[arg(long, allow_hyphen_values = true)]
+    priority: Option<i32>,
+    /// An agent of config/service.toml
+    #[arg(long)]
+    agent: Option<String>,
+    /// What has to be there before it may start; an empty one takes it away
+    #[arg(long)]
+    link: Option<String>,
+}
+
+impl EditArgs {
+    /// Returns what changes.
+    fn changes(&self) -> serde_json::Map<String, Value> {
+        let texts = [
+            ("title", &self.title),
+            ("goal", &self.goal),
+            ("class", &self.class),
+            ("agent", &self.agent),
+            ("link", &self.link),
+        ];
+        let mut changes = serde_json::Map::new();
+        for (name, text) in texts {
+            if let Some(text) = text {
+                changes.insert(name.to_owned(), json!(text));
+            }
+        }
+        if let Some(priority) = self.priority {
+            changes.insert("priority".to_owned(), json!(priority));
+        }
+        if !self.paths.is_empty() {
+            changes.insert("paths".to_owned(), json!(self.paths));
+        }
+        if !self.after.is_empty() || self.after_none {
+            changes.insert("dependencies".to_owned(), needs(&self.after));
+        }
+        changes
+    }
 }
 
 /// Asks the service: method, path, body.
@@ -167,8 +238,23 @@ pub fn main(
             ));
             printer.document(&answer);
         }
+        Verb::Edit(edit) => {
+            let changes = edit.changes();
+            if changes.is_empty() {
+                return Err(CliError::usage(
+                    "nothing changes; name what does, such as `--goal`",
+                ));
+            }
+            let path = format!("/tasks/{}", in_path(&edit.task));
+            told(
+                &ask("PATCH", &path, Value::Object(changes))?,
+                "changed",
+                printer,
+            );
+        }
         Verb::List { status } => {
             let answer = all_tasks(status.as_deref(), &ask)?;
+            tell_hold(&ask("GET", "/system/hold", Value::Null)?, services, printer);
             list(&answer, printer);
         }
         Verb::Show { task } => {
@@ -249,11 +335,6 @@ fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> 
 }
 
 fn spec(add: &AddArgs, by: &str) -> Value {
-    let needs: Vec<Value> = add
-        .after
-        .iter()
-        .map(|task| json!({ "task": task }))
-        .collect();
     json!({
         "title": add.title,
         "goal": add.goal,
@@ -264,9 +345,14 @@ fn spec(add: &AddArgs, by: &str) -> Value {
         "agent": add.agent,
         "key": add.key,
         "testCommand": add.test,
-        "dependencies": needs,
+        "dependencies": needs(&add.after),
+        "link": add.link,
         "source": by,
     })
+}
+
+fn needs(tasks: &[u64]) -> Value {
+    tasks.iter().map(|task| json!({ "task": task })).collect()
 }
 
 /// Asks for page after page; the oldest task comes first.
@@ -286,7 +372,34 @@ fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, CliError> {
     }
 }
 
+/// Says that nothing new is started, which no line of a task would.
+fn tell_hold(hold: &Value, services: &dyn ServiceFactory, printer: &Printer) {
+    if hold["held"] != true {
+        return;
+    }
+    let word = |name: &str| hold[name].as_str().unwrap_or_default();
+    let left = left_until(word("until"), services);
+    let until = left.map_or_else(String::new, |left| format!(", for {left} more"));
+    printer.note(&format!(
+        "nothing new is started{until}: {} ({}); `tos board resume` starts new things again",
+        word("detail"),
+        word("by")
+    ));
+}
+
+/// Returns how long it is until a moment, in words.
+fn left_until(at: &str, services: &dyn ServiceFactory) -> Option<String> {
+    let at = chrono::DateTime::parse_from_rfc3339(at).ok()?;
+    let left = (at - services.clock().now()).num_milliseconds().max(0);
+    Some(duration_words(
+        u64::try_from(left).unwrap_or_default().div_ceil(1000),
+    ))
+}
+
 fn list(answer: &Value, printer: &Printer) {
+    if answer["tasks"].as_array().is_none_or(Vec::is_empty) {
+        printer.note("no tasks; `tos board add \"what to do\"` makes one");
+    }
     for task in answer["tasks"].as_array().into_iter().flatten() {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut status = word(&task["status"]);
@@ -324,22 +437,17 @@ fn cleanup(
         ));
     }
     let client = ServiceClient::find(global, services)?;
-    let backup = services.write_secret(
-        global,
-        "board-before-cleanup.jsonl",
-        &services.export_board(global)?,
-    )?;
     let answer = client.ask(
         "POST",
         "/system/cleanup",
         &json!({ "stopFirst": stop_first }),
     )?;
     printer.line(&format!(
-        "removed {} tasks, {} runs, {} judgements; the backup is {}",
+        "removed {} tasks, {} runs, {} judgements; their events are in {}",
         answer["tasks"],
         answer["runs"],
         answer["judgements"],
-        backup.display()
+        answer["archive"].as_str().unwrap_or_default()
     ));
     if stop_first {
         printer.line("everything was stopped and stays so; `tos proc start-all` starts it again");
@@ -387,7 +495,6 @@ pub fn why_main(
         &format!("/tasks/{}", in_path(&args.task)),
         &Value::Null,
     )?;
-    let now = services.clock().now();
     let task = &answer["task"];
     printer.line(&format!(
         "task-{} is {}",
@@ -396,12 +503,7 @@ pub fn why_main(
     ));
     for sentence in answer["why"].as_array().into_iter().flatten() {
         let word = |name: &str| sentence[name].as_str().unwrap_or_default();
-        let at = chrono::DateTime::parse_from_rfc3339(word("at"))
-            .ok()
-            .map(|at| {
-                let left = u64::try_from((at - now).num_milliseconds().max(0)).unwrap_or_default();
-                format!(", in {}", duration_words(left.div_ceil(1000)))
-            });
+        let at = left_until(word("at"), services).map(|left| format!(", in {left}"));
         printer.line(&format!(
             "  {} [{}{}]",
             word("text"),
@@ -423,13 +525,77 @@ pub fn merge_main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let client = ServiceClient::find(global, services)?;
+    let waiting = in_queue(&client)?;
     let answer = client.ask("POST", "/system/merges/retry", &Value::Null)?;
-    told(
-        &answer,
-        "the waiting merges are tried now; `tos board list` shows what came of it",
-        printer,
-    );
-    Ok(CliExit::Success)
+    if waiting.is_empty() {
+        told(&answer, "no merge waits", printer);
+        return Ok(CliExit::Success);
+    }
+    let process = services.self_process();
+    let mut outcomes = Vec::new();
+    for _ in 0..MERGE_LOOKS {
+        outcomes = waiting
+            .iter()
+            .map(|id| outcome(&client, *id))
+            .collect::<Result<Vec<_>, _>>()?;
+        if outcomes.iter().all(|outcome| outcome.is_over) {
+            break;
+        }
+        process.sleep(MERGE_LOOK);
+    }
+    for outcome in &outcomes {
+        printer.line(&format!("task-{}: {}", outcome.task, outcome.words));
+    }
+    printer.document(&json!({
+        "tasks": outcomes.iter().map(|one| json!({
+            "id": one.task, "merged": one.is_merged, "detail": one.words,
+        })).collect::<Vec<_>>(),
+    }));
+    let all = outcomes.iter().all(|outcome| outcome.is_merged);
+    Ok(if all {
+        CliExit::Success
+    } else {
+        CliExit::NotDone
+    })
+}
+
+/// What became of a merge.
+struct MergeNews {
+    task: u64,
+    words: String,
+    is_over: bool,
+    is_merged: bool,
+}
+
+/// Returns the tasks that are approved and not merged here yet.
+fn in_queue(client: &ServiceClient) -> Result<Vec<u64>, CliError> {
+    let ask = |method: &str, path: &str, body: Value| client.ask(method, path, &body);
+    let all = all_tasks(Some("blocked"), &ask)?;
+    let tasks = all["tasks"].as_array().into_iter().flatten();
+    let queued = tasks.filter(|task| task["resolver"] == "merge-queue");
+    Ok(queued.filter_map(|task| task["id"].as_u64()).collect())
+}
+
+fn outcome(client: &ServiceClient, task: u64) -> Result<MergeNews, CliError> {
+    let answer = client.ask("GET", &format!("/tasks/{task}"), &Value::Null)?;
+    let task_view = &answer["task"];
+    let detail = task_view["detail"].as_str().unwrap_or_default();
+    let is_merged = task_view["status"] == "done";
+    let is_tried = task_view["resolver"] != "merge-queue"
+        || !detail.contains("tried again for") && !detail.starts_with("approved;");
+    Ok(MergeNews {
+        task,
+        words: if is_merged {
+            format!(
+                "merged as {}",
+                task_view["mergedCommit"].as_str().unwrap_or_default()
+            )
+        } else {
+            detail.to_owned()
+        },
+        is_over: is_merged || is_tried,
+        is_merged,
+    })
 }
 
 /// Options of `tos open`.

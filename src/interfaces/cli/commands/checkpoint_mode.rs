@@ -10,6 +10,7 @@ use crate::{
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
+            words,
         },
         report::Printer,
     },
@@ -23,8 +24,10 @@ pub fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let Some(name) = args.name.clone() else {
-        let why = "`--mode checkpoint` needs `--name NAME`";
-        return Err(CliError::Bare(why.to_owned()));
+        return Err(CliError::Bare {
+            what: "`--mode checkpoint` needs `--name NAME`",
+            hint: words::HELP,
+        });
     };
     let settings = services.settings(global)?;
     let lock = services.lock(&settings, "tos --mode checkpoint")?;

@@ -39,13 +39,18 @@ macro_rules! topic {
     };
 }
 
-const TOPICS: [Topic; 9] = [
+const TOPICS: [Topic; 10] = [
     topic!("jobs", ["job", "goal"], "one goal, driven until it holds"),
     topic!("plans", ["graph"], "a graph of commands"),
     topic!(
         "nights",
         ["tasks", "agent"],
         "agents at work while nobody watches"
+    ),
+    topic!(
+        "service",
+        ["server", "queue"],
+        "a board of tasks, worked on all day"
     ),
     topic!("policy", ["rules", "deny"], "what may run, and why"),
     topic!(
@@ -62,6 +67,12 @@ const TOPICS: [Topic; 9] = [
     topic!("exit-codes", ["exit", "codes"], "what the numbers mean"),
     topic!("environment", ["env", "files"], "variables and files"),
 ];
+
+/// Returns the name and the text of every topic.
+#[cfg(test)]
+pub fn topics() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TOPICS.iter().map(|topic| (topic.name, topic.text))
+}
 
 /// The commands there are, as help needs them.
 #[derive(Debug)]

@@ -116,6 +116,11 @@ fn explain(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
+    if args.command.trim().is_empty() {
+        let why =
+            "there is no command to judge; give it as one word: tos policy explain 'rm -rf build'";
+        return Err(CliError::usage(why));
+    }
     let policy = settings.policy()?;
     let world = PolicyContext {
         sandbox_proved: args.sandboxed,

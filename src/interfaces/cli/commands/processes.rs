@@ -45,6 +45,15 @@ enum ProcVerb {
         /// Its name
         name: String,
     },
+    /// Stop a process, wait for its end, and start it again
+    Restart {
+        /// Its name
+        #[arg(required_unless_present = "for_config", conflicts_with = "for_config")]
+        name: Option<String>,
+        /// Exactly those that were started under other settings, in the order in which they depend on each other
+        #[arg(long)]
+        for_config: bool,
+    },
     /// Start everything that is kept running and is not up
     StartAll,
     /// Stop everything and bring running tasks back to the queue
@@ -87,10 +96,15 @@ pub fn main(
             for process in answer["processes"].as_array().into_iter().flatten() {
                 let word = |name: &str| process[name].as_str().unwrap_or_default();
                 printer.line(&format!(
-                    "{:<14} {:<10} {}",
+                    "{:<14} {:<10} {}{}",
                     word("name"),
                     word("status"),
-                    word("message")
+                    word("message"),
+                    if process["needsRestart"] == true {
+                        " (settings changed since; `tos proc restart --for-config`)"
+                    } else {
+                        ""
+                    }
                 ));
             }
             printer.document(&answer);
@@ -115,6 +129,14 @@ pub fn main(
                 printer,
             );
         }
+        ProcVerb::Restart {
+            name: Some(name), ..
+        } => {
+            let path = format!("/system/processes/{}/restart", in_path(name));
+            let answer = client.ask("POST", &path, &Value::Null)?;
+            told(&answer, "started again", printer);
+        }
+        ProcVerb::Restart { name: None, .. } => return restart_for_config(&client, printer),
         ProcVerb::StartAll => return start_all(&client, printer),
         ProcVerb::StopAll => {
             let answer = client.ask("POST", "/system/processes/stop-all", &Value::Null)?;
@@ -157,6 +179,54 @@ fn start_all(client: &ServiceClient, printer: &Printer) -> Result<CliExit, CliEr
     });
     printer.document(&json!({ "started": started }));
     Ok(exit)
+}
+
+/// Starts again what runs under other settings: what directs first, then what works. What the settings no longer name is
+/// stopped.
+fn restart_for_config(client: &ServiceClient, printer: &Printer) -> Result<CliExit, CliError> {
+    let answer = client.ask("GET", "/system/processes", &Value::Null)?;
+    let all = answer["processes"].as_array().into_iter().flatten();
+    let mut stale: Vec<&Value> = all.filter(|one| one["needsRestart"] == true).collect();
+    // Names come in the order of their kinds; agents that execute depend on those that direct and judge.
+    stale.sort_by_key(|one| {
+        let name = one["name"].as_str().unwrap_or_default();
+        let order = ["cycle-manager", "dispatcher", "judge"];
+        let place = order.iter().position(|first| name.starts_with(first));
+        place.unwrap_or(order.len())
+    });
+    let (mut restarted, mut stopped, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for process in stale {
+        let name = process["name"].as_str().unwrap_or_default();
+        let is_wanted = process["isConfigured"] == true;
+        let what = if is_wanted { "restart" } else { "stop" };
+        let path = format!("/system/processes/{}/{what}", in_path(name));
+        match client.ask("POST", &path, &Value::Null) {
+            Ok(_) if is_wanted => restarted.push(name),
+            Ok(_) => stopped.push(name),
+            Err(error) => {
+                printer.alert(&format!("{name}: {error}"));
+                failed.push(name);
+            }
+        }
+    }
+    if !restarted.is_empty() {
+        printer.line(&format!("started again: {}", restarted.join(", ")));
+    }
+    if !stopped.is_empty() {
+        printer.line(&format!(
+            "stopped, because the settings no longer name it: {}",
+            stopped.join(", ")
+        ));
+    }
+    if restarted.is_empty() && stopped.is_empty() && failed.is_empty() {
+        printer.line("everything runs under the settings as they are");
+    }
+    printer.document(&json!({ "restarted": restarted, "stopped": stopped, "failed": failed }));
+    Ok(if failed.is_empty() {
+        CliExit::Success
+    } else {
+        CliExit::NotDone
+    })
 }
 
 /// Shows the end of one log, or of all of them by time.

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -16,6 +15,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use super::{
+    serve_args::{self, ADDRESS, ServeArgs},
+    serve_checks, serve_detached, serve_news,
+};
 use crate::{
     config::{service as service_config, service::ServiceConfig},
     domain::{
@@ -43,35 +46,6 @@ use crate::{
     },
 };
 
-/// The file in which callers find address and token, below the state folder.
-pub(super) const ADDRESS: &str = "serve.json";
-
-/// Options of `tos serve`.
-#[derive(Debug, Args)]
-pub struct ServeArgs {
-    /// The port on loopback; the one of config/service.toml if absent, or any free one
-    #[arg(long)]
-    port: Option<u16>,
-    /// A further address to serve on, for a phone or another machine; it needs TLS
-    #[arg(long, value_name = "IP:PORT", requires = "tls_cert")]
-    listen: Option<SocketAddr>,
-    /// The certificate chain for TLS, as PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The key of the certificate, as PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// A name of this machine that browsers may use besides localhost; may be repeated
-    #[arg(long = "host", value_name = "NAME")]
-    hosts: Vec<String>,
-    /// How long running work may take to end when the service is stopped, in seconds
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
-    drain: u64,
-    /// Print a systemd unit that keeps the service running, and do nothing else
-    #[arg(long)]
-    unit: bool,
-}
-
 /// Serves until a stop is asked for.
 pub fn main(
     args: &ServeArgs,
@@ -81,10 +55,14 @@ pub fn main(
 ) -> Result<CliExit, CliError> {
     let root = services.root(global);
     if args.unit {
-        return print_unit(args, global, services, printer);
+        return serve_args::print_unit(args, global, services, printer);
     }
     let config = service_config::load(&root, |name| services.variable(name));
     let mut config = config.map_err(CliError::Setup)?;
+    serve_checks::programs(&config, global, services)?;
+    if args.detach {
+        return serve_detached::main(args, global, services, printer);
+    }
     let (task_services, mut gate_services) = task::opened(global, services, printer)?;
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
@@ -104,6 +82,8 @@ pub fn main(
     let clock = Arc::clone(&task_services.tools.clock);
     let (handle, effects) =
         board::start(board_services.store, clock).map_err(|error| CliError::NotDone(error.0))?;
+    let containers = (board_services.containers)(task_services.tools.runners.clone());
+    serve_checks::containers(&config.settings, &*containers, printer)?;
     let context = Arc::new(ServiceContext {
         instance: task_services.run.clone(),
         list: config.list,
@@ -113,14 +93,12 @@ pub fn main(
         tools: task_services.tools.clone(),
         merges: board_services.merges,
         logs: board_services.logs,
+        github: board_services.github,
+        upkeep: board_services.upkeep,
+        containers,
     });
     services.write_secret(global, ADDRESS, &document.to_string())?;
-    announce(
-        address,
-        outer.as_ref(),
-        config.settings.ask_before_start,
-        printer,
-    )?;
+    announce(address, outer.as_ref(), &config.settings, printer)?;
     let access = (board_services.access)(
         handle.clone(),
         gate_services.loaded,
@@ -137,6 +115,7 @@ pub fn main(
         access,
         listeners,
         settings: config.settings,
+        printer: printer.clone(),
         drain: Duration::from_secs(args.drain),
     };
     let served = services::block_on(services, move |stop| {
@@ -155,6 +134,7 @@ struct Serving {
     access: Arc<dyn BoardAccess>,
     listeners: Vec<ApiListener>,
     settings: BoardSettings,
+    printer: Printer,
     drain: Duration,
 }
 
@@ -173,8 +153,10 @@ impl Serving {
             .collect();
         let servers = servers?;
         drop((self.access, over));
+        let news = tokio::spawn(serve_news::tell(self.handle.subscribe(), self.printer));
         let ended = board::run(self.handle, effects, context, stop, self.drain).await;
         drop(end);
+        news.abort();
         for server in servers {
             if let Ok(Err(error)) = server.await {
                 return Err(format!("the API ended: {error}"));
@@ -188,7 +170,7 @@ impl Serving {
 fn announce(
     address: SocketAddr,
     outer: Option<&(StdListener, TlsAcceptor)>,
-    asks: bool,
+    settings: &BoardSettings,
     printer: &Printer,
 ) -> Result<(), CliError> {
     printer.line(&format!(
@@ -202,7 +184,10 @@ fn announce(
             "and on https://{told}; sign in there with the token of .tos/service-token"
         ));
     }
-    if asks {
+    for doubt in serve_checks::doubts(settings) {
+        printer.alert(&format!("warning: {doubt}"));
+    }
+    if settings.ask_before_start {
         printer.line("you are asked before each task; `tos board questions` lists what waits");
     }
     Ok(())
@@ -289,7 +274,20 @@ fn api(
 fn bind(address: SocketAddr) -> Result<StdListener, CliError> {
     StdListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|error| CliError::NotDone(format!("{address}: {error}")))
+        .map_err(|error| {
+            CliError::NotDone(match error.kind() {
+                std::io::ErrorKind::AddrInUse => format!(
+                    "port {} is taken by another program; name another one with `--port` or in config/service.toml, or none at \
+                     all: then a free one is taken",
+                    address.port()
+                ),
+                std::io::ErrorKind::PermissionDenied => format!(
+                    "this user may not listen on port {}; name one above 1023",
+                    address.port()
+                ),
+                _ => format!("{address}: {error}"),
+            })
+        })
 }
 
 /// Returns what is known of here for the ledger; `attended` says that a person is asked before each task.
@@ -326,93 +324,4 @@ fn circumstances(
         attended: !alone,
         ..task::start(gate_services, task_services, &config.list, confined)
     })
-}
-
-fn print_unit(
-    args: &ServeArgs,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    let (program, root) = services
-        .schedules(global)
-        .places()
-        .map_err(|error| CliError::NotDone(error.to_string()))?;
-    let path = services.variable("PATH").unwrap_or_default();
-    let text = unit(
-        args,
-        &program.display().to_string(),
-        &root.display().to_string(),
-        &path,
-    );
-    printer.line(&text);
-    printer.document(&json!({ "unit": text }));
-    Ok(CliExit::Success)
-}
-
-/// Returns a unit for systemd, for a user's own instance of it, with the options that were given.
-fn unit(args: &ServeArgs, program: &str, root: &str, path: &str) -> String {
-    let word = |text: &str| {
-        format!(
-            "\"{}\"",
-            text.replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('%', "%%")
-        )
-    };
-    let mut command = vec![
-        word(program),
-        "serve".to_owned(),
-        format!("--drain {}", args.drain),
-    ];
-    command.extend(args.port.map(|port| format!("--port {port}")));
-    command.extend(args.listen.map(|address| format!("--listen {address}")));
-    let files = [("--tls-cert", &args.tls_cert), ("--tls-key", &args.tls_key)];
-    let files = files.into_iter().filter_map(|(option, file)| {
-        let file = file.as_ref()?.display().to_string();
-        Some(format!("{option} {}", word(&file)))
-    });
-    command.extend(files);
-    command.extend(
-        args.hosts
-            .iter()
-            .map(|host| format!("--host {}", word(host))),
-    );
-    format!(
-        "# ~/.config/systemd/user/tos-serve.service; then: systemctl --user enable --now tos-serve\n\
-         [Unit]\nDescription=tos serve in {}\n\n[Service]\nWorkingDirectory={}\nEnvironment={}\nExecStart={}\n\
-         KillMode=mixed\nTimeoutStopSec={}\nRestart=on-failure\nRestartSec=2\n\n[Install]\nWantedBy=default.target",
-        root.replace('%', "%%"),
-        root.replace('%', "%%"),
-        word(&format!("PATH={path}")),
-        command.join(" "),
-        args.drain + 15
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unit_starts_this_program_with_the_options_that_were_given() {
-        let args = ServeArgs {
-            port: Some(9200),
-            listen: None,
-            tls_cert: None,
-            tls_key: None,
-            hosts: vec!["desk.local".into()],
-            drain: 5,
-            unit: true,
-        };
-        let text = unit(&args, "/opt/my tos/tos", "/srv/100%", "/usr/bin");
-        for line in [
-            "WorkingDirectory=/srv/100%%",
-            "Environment=\"PATH=/usr/bin\"",
-            "ExecStart=\"/opt/my tos/tos\" serve --drain 5 --port 9200 --host \"desk.local\"",
-            "TimeoutStopSec=20",
-        ] {
-            assert!(text.lines().any(|one| one == line), "{line}: {text}");
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::serve::ADDRESS;
+use super::serve_args::ADDRESS;
 use crate::interfaces::cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory};
 
 /// How long an answer is waited for.
@@ -29,9 +29,14 @@ impl ServiceClient {
         let none =
             || CliError::NotDone("no service runs here; start it with `tos serve`".to_owned());
         let text = services.read_state(global, ADDRESS).ok_or_else(none)?;
-        let value: Value = serde_json::from_str(&text).map_err(|_| none())?;
-        let word = |name: &str| value[name].as_str().map(str::to_owned).ok_or_else(none);
-        Ok(Self {
+        Self::read(&text).ok_or_else(none)
+    }
+
+    /// Reads what a service left for its user.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let word = |name: &str| value[name].as_str().map(str::to_owned);
+        Some(Self {
             address: word("address")?,
             token: word("token")?,
         })

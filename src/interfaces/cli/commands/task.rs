@@ -5,6 +5,10 @@ use std::{io::Read, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::{
+    session_client,
+    session_client::{Engine, Work},
+};
 use crate::{
     config::task_list,
     domain::{
@@ -49,6 +53,9 @@ enum Verb {
         /// How long a session without a person may take, e.g. `45m`; as long as the autonomy level allows if absent
         #[arg(long = "for", value_name = "TIME")]
         time: Option<String>,
+        /// Where a service carries the list out, do not follow it
+        #[arg(long)]
+        detach: bool,
     },
     /// Check a list without running anything
     #[command(alias = "check")]
@@ -103,9 +110,9 @@ pub fn main(
             printer.document(&json!({ "id": list.id, "tasks": list.tasks.len(), "notes": notes }));
             Ok(CliExit::Success)
         }
-        Verb::Run { list, time } => {
+        Verb::Run { list, time, detach } => {
             let list = read(list, services)?;
-            run(&list, time.as_deref(), global, services, printer)
+            run(&list, time.as_deref(), *detach, global, services, printer)
         }
     }
 }
@@ -179,16 +186,20 @@ pub(super) struct TaskScreen {
     pub(super) asks: bool,
 }
 
+impl TaskScreen {
+    /// Asks whether a task may start.
+    pub(super) fn go(&self, id: &str, goal: &str) -> bool {
+        let answer = (self.ask)(&format!("{id}: {goal}\nType `go` to start it: "));
+        answer.as_deref() == Some("go")
+    }
+}
+
 impl SessionObserver for TaskScreen {
     fn may_start(&self, task: &GuardedTask) -> bool {
         if !self.asks {
             return true;
         }
-        let answer = (self.ask)(&format!(
-            "{}: {}\nType `go` to start it: ",
-            task.id, task.goal
-        ));
-        answer.as_deref() == Some("go")
+        self.go(&task.id, &task.goal)
     }
 
     fn line(&self, text: &str) {
@@ -200,12 +211,13 @@ impl SessionObserver for TaskScreen {
 pub(super) fn run(
     list: &TaskList,
     time: Option<&str>,
+    detach: bool,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let (task_services, mut gate_services) = opened(global, services, printer)?;
-    let tools = task_services.tools.clone();
+    let engine = Engine::find(global, services)?;
+    let (task_services, mut gate_services) = prepared(&engine, global, services, printer)?;
     let confined = confined(list, &task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());
     let report = gate_services.report();
@@ -238,16 +250,18 @@ pub(super) fn run(
         checkpoint_every: report.permission.checkpoint_every,
         ..SessionTerms::new(&task_services.run, start)
     };
-    let screen = TaskScreen {
-        ask: task_services.ask,
-        printer: printer.clone(),
+    let work = Work {
+        list,
+        terms: &terms,
+        kind: "tasks",
         asks: attended && !report.permission.unattended,
+        detach,
     };
-    let (tools, terms, screen) = (&tools, &terms, &screen);
-    let ended = services::block_on(services, move |stop| {
-        Box::pin(tasks::run(list, tools, terms, screen, stop))
-    })?;
-    let summary = ended.map_err(|error| CliError::NotDone(error.to_string()))?;
+    let ended =
+        session_client::carry_out(&work, &engine, &task_services, global, services, printer)?;
+    let Some(summary) = ended else {
+        return Ok(CliExit::Success);
+    };
     shown(&summary, printer, list);
     // A demotion that this session has caused is recorded before anything else can start.
     drop(GateServices::load(services, global)?);
@@ -365,13 +379,30 @@ fn conditions(
         .take_while(char::is_ascii_digit)
         .collect();
     let text = format!(
-        "{}|{}|{backend}|{}|{major}|{:?}",
+        "{}|{}|{backend}|{}|{major}|{}",
         gate_services.here.gates,
         gate_services.here.policy,
         list.agent.program(),
-        list.limits
+        // As lists write it, whatever the fields are called here.
+        serde_json::json!(list.limits)
     );
     sha256(text.as_bytes()).chars().take(16).collect()
+}
+
+/// Lays out what a list needs: with the right to run tasks, unless a service has it.
+pub(super) fn prepared(
+    engine: &Engine,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<(TaskServices, GateServices), CliError> {
+    match engine {
+        Engine::Here => opened(global, services, printer),
+        Engine::Service(_) => Ok((
+            services.task_desk_beside_service(global)?,
+            GateServices::load(services, global)?,
+        )),
+    }
 }
 
 /// Takes the right to run tasks, and closes what a crash left open.

@@ -154,6 +154,7 @@ pub(super) fn done(answer: Answer) -> Json<DoneView> {
         | Answer::Task { .. }
         | Answer::Process { .. }
         | Answer::Approval { .. }
+        | Answer::Session { .. }
         | Answer::Stopped(_)
         | Answer::Cleaned(_) => {}
     }

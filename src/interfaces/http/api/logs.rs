@@ -124,11 +124,17 @@ async fn of_process(
     name: ProcessName,
     query: &LogQuery,
 ) -> Result<Json<LogView>, ApiError> {
+    of_source(service, LogSource::Process(name), query).await
+}
+
+/// Returns the log of a source.
+pub(super) async fn of_source(
+    service: &Service,
+    source: LogSource,
+    query: &LogQuery,
+) -> Result<Json<LogView>, ApiError> {
     let lines = within("lines", query.lines, LINES)?;
-    let read = service
-        .board()
-        .log(LogSource::Process(name), query.offset, READ)
-        .await;
+    let read = service.board().log(source, query.offset, READ).await;
     let piece = match read {
         // A process that never said anything has no log yet.
         Err(AccessError::NotFound(_)) => LogPiece::default(),

@@ -5,9 +5,12 @@ pub(super) mod answer;
 pub(super) mod config;
 pub(super) mod events;
 pub(super) mod health;
+mod hold;
+mod limits;
 pub(super) mod logs;
 pub(super) mod people;
 pub(super) mod runs;
+pub(super) mod sessions;
 pub(super) mod sign_in;
 pub(super) mod system;
 pub(super) mod tasks;
@@ -46,6 +49,7 @@ pub(super) fn router() -> (Router<Service>, Description) {
         .merge(operation())
         .split_for_parts();
     complete(&mut description);
+    limits::describe(&mut description);
     (router, description)
 }
 
@@ -66,6 +70,9 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(agents::plans))
         .routes(routes!(agents::judgements))
         .routes(routes!(agents::diff))
+        .routes(routes!(sessions::list, sessions::start))
+        .routes(routes!(sessions::get))
+        .routes(routes!(sessions::cancel))
         .routes(routes!(people::list))
         .routes(routes!(people::answer))
         .routes(routes!(people::budget))
@@ -76,6 +83,7 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(logs::agent))
         .routes(routes!(logs::cycle_manager))
         .routes(routes!(logs::process))
+        .routes(routes!(sessions::log))
         .routes(routes!(logs::all))
         .routes(routes!(logs::clear))
         .routes(routes!(config::read, config::change))
@@ -85,12 +93,13 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(system::process))
         .routes(routes!(system::start))
         .routes(routes!(system::stop))
+        .routes(routes!(system::restart))
         .routes(routes!(system::cleanup))
         .routes(routes!(system::hatch))
         .routes(routes!(system::arm))
         .routes(routes!(system::disarm))
-        .routes(routes!(system::hold))
-        .routes(routes!(system::resume))
+        .routes(routes!(hold::held, hold::hold))
+        .routes(routes!(hold::resume))
         .routes(routes!(system::retry_merges))
         .routes(routes!(people::requirement, people::write_requirement))
         .routes(routes!(events::follow))

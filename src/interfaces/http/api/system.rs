@@ -10,7 +10,7 @@ use crate::{
         StopAllCounts, TaskStatus,
     },
     interfaces::http::{
-        error::ApiError,
+        error::{ApiError, unavailable},
         extract::{ApiPath, MaybeJson},
         state::Service,
     },
@@ -57,6 +57,10 @@ pub(super) struct ProcessView {
     last_exit_ok: Option<bool>,
     /// How it last ended, in words.
     message: String,
+    /// It was started under other settings, and has to be started again for these to count.
+    needs_restart: bool,
+    /// The settings name it; what they do not name stays away once it is stopped.
+    is_configured: bool,
 }
 
 /// All processes.
@@ -151,14 +155,8 @@ pub(super) struct CleanupView {
     merges: usize,
     /// Cycles.
     cycles: usize,
-}
-
-/// Why.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct ReasonInput {
-    /// In one line.
-    reason: String,
+    /// The file that all events were written to before, from the root.
+    archive: String,
 }
 
 /// What is to be started for.
@@ -192,7 +190,7 @@ pub(super) struct Preflight {
 }
 
 impl ProcessView {
-    fn of(process: &Process) -> Self {
+    fn of(process: &Process, board: &Board) -> Self {
         let name = process.name;
         let (group, kind) = match name {
             ProcessName::Planner => ("Planner", "planner"),
@@ -222,6 +220,10 @@ impl ProcessView {
             } else {
                 process.message.clone()
             },
+            needs_restart: process.needs_restart,
+            is_configured: name
+                .role()
+                .is_none_or(|_| board.settings().expected().contains(&name)),
         }
     }
 }
@@ -238,10 +240,10 @@ fn hatch_of(board: &Board) -> HatchView {
 fn known(board: &Board, name: &str) -> Result<Process, ApiError> {
     let name: ProcessName = name.parse().map_err(ApiError::not_found)?;
     let all = board.processes();
-    Ok(all
-        .into_iter()
-        .find(|process| process.name == name)
-        .unwrap_or_else(|| Process::new(name)))
+    let known = all.into_iter().find(|process| process.name == name);
+    known.ok_or_else(|| {
+        ApiError::not_found(format!("{name} was never started, and no setting names it"))
+    })
 }
 
 /// Lists processes.
@@ -249,7 +251,11 @@ fn known(board: &Board, name: &str) -> Result<Process, ApiError> {
 pub(super) async fn processes(State(service): State<Service>) -> Json<ProcessList> {
     let board = service.snapshot();
     Json(ProcessList {
-        processes: board.processes().iter().map(ProcessView::of).collect(),
+        processes: board
+            .processes()
+            .iter()
+            .map(|process| ProcessView::of(process, &board))
+            .collect(),
         hatch: hatch_of(&board),
     })
 }
@@ -261,7 +267,8 @@ pub(super) async fn process(
     State(service): State<Service>,
     ApiPath(name): ApiPath,
 ) -> Result<Json<ProcessView>, ApiError> {
-    Ok(Json(ProcessView::of(&known(&service.snapshot(), &name)?)))
+    let board = service.snapshot();
+    Ok(Json(ProcessView::of(&known(&board, &name)?, &board)))
 }
 
 fn told(service: &Service, name: &str, answer: Answer) -> Result<Json<ProcessTold>, ApiError> {
@@ -269,10 +276,11 @@ fn told(service: &Service, name: &str, answer: Answer) -> Result<Json<ProcessTol
         Answer::Already { detail } => Some(detail),
         _ => None,
     };
+    let board = service.snapshot();
     Ok(Json(ProcessTold {
         ok: true,
         message,
-        process: ProcessView::of(&known(&service.snapshot(), name)?),
+        process: ProcessView::of(&known(&board, name)?, &board),
     }))
 }
 
@@ -322,6 +330,50 @@ pub(super) async fn stop(
     told(&service, &name, answer)
 }
 
+/// Stops a process, waits for its end, and starts it again. Once it was asked for it happens, whoever goes away.
+pub(in crate::interfaces::http) async fn restart_named(
+    service: &Service,
+    name: &str,
+    by: &str,
+) -> Result<Answer, ApiError> {
+    let parsed = name.parse::<ProcessName>().map_err(ApiError::not_found)?;
+    let stop = Input::StopProcess {
+        name: name.to_owned(),
+        by: by.to_owned(),
+    };
+    let (service, name) = (service.clone(), name.to_owned());
+    let done = tokio::spawn(async move {
+        service.submit(stop).await?;
+        ended(&service, parsed).await;
+        start_named(&service, &name, None).await
+    });
+    done.await
+        .unwrap_or_else(|error| Err(unavailable(error.to_string())))
+}
+
+/// Waits until a process has ended; the board calls it ended when it does not end in time.
+async fn ended(service: &Service, name: ProcessName) {
+    let mut feed = service.board().subscribe();
+    let is_live = |service: &Service| {
+        let board = service.snapshot();
+        board
+            .process(name)
+            .is_some_and(|process| process.status.is_live())
+    };
+    while is_live(service) && feed.next().await != crate::ports::board::FeedNews::End {}
+}
+
+/// Stops a process, waits for its end, and starts it again; a task it works on goes back to the queue.
+#[utoipa::path(post, path = "/system/processes/{name}/restart", tag = "system", params(("name" = String, Path, description = "its name")),
+    responses((status = 200, body = ProcessTold)))]
+pub(super) async fn restart(
+    State(service): State<Service>,
+    ApiPath(name): ApiPath,
+) -> Result<Json<ProcessTold>, ApiError> {
+    let answer = restart_named(&service, &name, BY).await?;
+    told(&service, &name, answer)
+}
+
 /// Stops everything and rolls running work back to the queue.
 pub(in crate::interfaces::http) async fn stop_everything(
     service: &Service,
@@ -354,6 +406,21 @@ pub(super) async fn stop_all(
     }))
 }
 
+/// Empties the board once its events are in a file.
+pub(in crate::interfaces::http) async fn clean(
+    service: &Service,
+    stop_first: bool,
+    by: &str,
+) -> Result<(CleanupCounts, String), ApiError> {
+    let archive = service.board().archive().await?;
+    let by = by.to_owned();
+    let counts = match service.submit(Input::Cleanup { stop_first, by }).await? {
+        Answer::Cleaned(counts) => counts,
+        _ => CleanupCounts::default(),
+    };
+    Ok((counts, archive))
+}
+
 /// Removes all tasks, runs, judgements and cycles. It does not stop processes; while something runs it is refused.
 #[utoipa::path(post, path = "/system/cleanup", tag = "system", request_body(content = CleanupInput, description = "may be left out"),
     responses((status = 200, body = CleanupView)))]
@@ -361,20 +428,14 @@ pub(super) async fn cleanup(
     State(service): State<Service>,
     MaybeJson(input): MaybeJson<CleanupInput>,
 ) -> Result<Json<CleanupView>, ApiError> {
-    let cleanup = Input::Cleanup {
-        stop_first: input.stop_first,
-        by: BY.to_owned(),
-    };
-    let counts = match service.submit(cleanup).await? {
-        Answer::Cleaned(counts) => counts,
-        _ => CleanupCounts::default(),
-    };
+    let (counts, archive) = clean(&service, input.stop_first, BY).await?;
     Ok(Json(CleanupView {
         tasks: counts.tasks,
         runs: counts.runs,
         judgements: counts.judgements,
         merges: counts.merges,
         cycles: counts.cycles,
+        archive,
     }))
 }
 
@@ -407,27 +468,6 @@ pub(super) async fn arm(State(service): State<Service>) -> Result<Json<HatchView
 pub(super) async fn disarm(State(service): State<Service>) -> Result<Json<HatchView>, ApiError> {
     service.submit(hatch_input(false)).await?;
     Ok(Json(hatch_of(&service.snapshot())))
-}
-
-/// Starts nothing new.
-#[utoipa::path(post, path = "/system/hold", tag = "system", request_body(content = ReasonInput, description = "may be left out"),
-    responses((status = 200, body = DoneView)))]
-pub(super) async fn hold(
-    State(service): State<Service>,
-    MaybeJson(input): MaybeJson<ReasonInput>,
-) -> Result<Json<DoneView>, ApiError> {
-    let hold = Input::Hold {
-        reason: input.reason,
-        by: BY.to_owned(),
-    };
-    Ok(done(service.submit(hold).await?))
-}
-
-/// Starts new things again.
-#[utoipa::path(post, path = "/system/resume", tag = "system", responses((status = 200, body = DoneView)))]
-pub(super) async fn resume(State(service): State<Service>) -> Result<Json<DoneView>, ApiError> {
-    let by = BY.to_owned();
-    Ok(done(service.submit(Input::Resume { by }).await?))
 }
 
 /// Tries again to publish what waits for a clean checkout.

@@ -138,6 +138,8 @@ pub(in crate::interfaces::http) struct TaskView {
     key: String,
     /// Who made it.
     source: String,
+    /// The session it is a part of.
+    session: Option<u64>,
     /// When it was made.
     created_at: String,
     /// When anything about it changed.
@@ -199,6 +201,7 @@ impl TaskView {
             link: spec.link.clone(),
             key: spec.key.clone(),
             source: spec.source.clone(),
+            session: spec.session.map(|id| id.0),
             created_at: time(task.created_at),
             updated_at: time(task.updated_at),
             since: time(task.since),

@@ -15,7 +15,7 @@ use crate::{
     },
     interfaces::http::{
         api::{
-            system::{hatch_input, start_named, stop_everything},
+            system::{clean, hatch_input, restart_named, start_named, stop_everything},
             tasks::{cancelling, make, read_word, requeueing},
         },
         error::ApiError,
@@ -174,7 +174,7 @@ pub(super) async fn process(
     State(service): State<Service>,
     ApiPath2(name, what): ApiPath2,
 ) -> Result<Redirect, ApiError> {
-    let parsed: ProcessName = name.parse().map_err(ApiError::not_found)?;
+    name.parse::<ProcessName>().map_err(ApiError::not_found)?;
     let stop = Input::StopProcess {
         name: name.clone(),
         by: BY.to_owned(),
@@ -182,26 +182,10 @@ pub(super) async fn process(
     match what.as_str() {
         "start" => drop(start_named(&service, &name, None).await?),
         "stop" => drop(service.submit(stop).await?),
-        "restart" => {
-            service.submit(stop).await?;
-            ended(&service, parsed).await;
-            start_named(&service, &name, None).await?;
-        }
+        "restart" => drop(restart_named(&service, &name, BY).await?),
         _ => return Err(ApiError::not_found(format!("a process cannot {what}"))),
     }
     Ok(Redirect::to("/ui/processes"))
-}
-
-/// Waits until a process has ended; the guard's limit of time is the limit.
-async fn ended(service: &Service, name: ProcessName) {
-    let mut feed = service.board().subscribe();
-    let is_live = |service: &Service| {
-        let board = service.snapshot();
-        board
-            .process(name)
-            .is_some_and(|process| process.status.is_live())
-    };
-    while is_live(service) && feed.next().await != crate::ports::board::FeedNews::End {}
 }
 
 /// Stops everything.
@@ -263,11 +247,7 @@ pub(super) async fn cleanup(
             "nothing was removed: the word \"remove\" is missing",
         ));
     }
-    let cleanup = Input::Cleanup {
-        stop_first: false,
-        by: BY.to_owned(),
-    };
-    service.submit(cleanup).await?;
+    clean(&service, false, BY).await?;
     Ok(Redirect::to("/"))
 }
 

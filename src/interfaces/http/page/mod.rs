@@ -11,6 +11,7 @@ mod now;
 mod past;
 mod plans;
 mod processes;
+mod session;
 mod settings;
 pub(super) mod sign_in;
 mod task;
@@ -50,6 +51,7 @@ pub(super) fn router() -> Router<Service> {
         .route("/ui/cleanup", post(forms::cleanup))
         .route("/ui/plans", get(plans::show))
         .route("/ui/nights", get(past::nights))
+        .route("/ui/sessions/{id}/cancel", post(session::cancel))
         .route("/ui/gates", get(past::gates))
         .route("/ui/logs", get(logs::show))
         .route("/ui/logs/clear", post(forms::clear_logs))

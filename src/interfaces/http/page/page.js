@@ -90,4 +90,6 @@ setInterval(() => { if (!document.hidden && document.querySelector("[data-busy]"
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) { stream?.close(); stream = null; } else if (!stream) follow();
 });
-if (!document.hidden) follow();
+// A page is loaded first and followed then: whoever waits for its end, to print it for one, would wait for ever.
+const begin = () => setTimeout(() => { if (!document.hidden && !stream) follow(); }, 0);
+if (document.readyState === "complete") begin(); else addEventListener("load", begin);

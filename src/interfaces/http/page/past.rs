@@ -17,6 +17,7 @@ use crate::{
 
 use super::{
     frame::{nothing, page},
+    session,
     view::View,
 };
 
@@ -26,7 +27,25 @@ pub(super) async fn nights(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Html<String>, ApiError> {
-    shown(&service, &headers, &uri, PastKind::Nights, "Nights").await
+    let board = service.snapshot();
+    let view = View::of(&service, &headers, &uri);
+    let entries = service.board().past(PastKind::Nights).await?;
+    let open: Vec<_> = board.open_sessions().collect();
+    // What is under way is shown as it is, not as the ledger has it so far.
+    let is_open = |run: &str| open.iter().any(|session| session.spec.run == run);
+    let past: Vec<_> = entries.iter().filter(|one| !is_open(&one.id)).collect();
+    let newest = board.sessions().next_back();
+    let body = html! {
+        section id="sessions" data-live {
+            @for session in &open { (session::live(&view, &board, session)) }
+            @if let Some(words) = newest.and_then(session::failed) { p.note { (text(&words)) } }
+        }
+        section id="entries" data-live {
+            @if past.is_empty() && open.is_empty() { (nothing(&view)) }
+            @for one in past { (entry(&view, one, true)) }
+        }
+    };
+    Ok(Html(page(&view, Some(&board), view.t("Nights"), &body)))
 }
 
 /// The page of gates.

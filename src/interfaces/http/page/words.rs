@@ -216,6 +216,19 @@ const WORDS: &[(&str, &str)] = &[
         "プランナーはボードが空のときだけ始まります。未完了のタスク:",
     ),
     ("Save and plan", "保存して計画する"),
+    ("for", "経過"),
+    ("ends in", "終了まで"),
+    ("Nothing further starts:", "これ以上は始まりません:"),
+    ("It waits:", "待機中:"),
+    (
+        "A task failed; a second one in a row stops the session.",
+        "タスクが失敗しました。続けてもう一つ失敗するとセッションは止まります。",
+    ),
+    ("End the session", "セッションを終了"),
+    ("ending", "終了中"),
+    ("waiting", "待機中"),
+    ("skipped", "省略"),
+    ("not_run", "未実行"),
 ];
 
 #[cfg(test)]

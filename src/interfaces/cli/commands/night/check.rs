@@ -13,7 +13,7 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::task,
+            commands::{session_client::Engine, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
@@ -34,7 +34,8 @@ pub(super) fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let list = task::read(file, services)?;
-    let (task_services, gate_services) = task::opened(global, services, printer)?;
+    let engine = Engine::find(global, services)?;
+    let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
     let confined = task::confined(&list, &task_services, services)?;
     let Some(findings) = look(&list, &task_services, &gate_services, confined, services)? else {
         return Ok(CliExit::Cancelled);

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::interfaces::{
     cli::{
         args::GlobalArgs,
+        commands::session_client,
         exit::{CliError, CliExit},
         services::ServiceFactory,
     },
@@ -42,6 +43,9 @@ enum Verb {
         /// Somebody sits at the terminal; where the autonomy level wants it, `go` is asked for each task
         #[arg(long)]
         attended: bool,
+        /// Where a service carries the night out, do not follow it
+        #[arg(long)]
+        detach: bool,
     },
     /// Go on with a night that a crash, a cap, a quota or a person ended; accepted work stays
     Resume {
@@ -52,6 +56,19 @@ enum Verb {
         /// Somebody sits at the terminal
         #[arg(long)]
         attended: bool,
+        /// Where a service carries the night out, do not follow it
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Show what a service carries out, until it ends
+    Follow {
+        /// The session; the one under way if absent
+        session: Option<String>,
+    },
+    /// End what a service carries out: the task at work is undone, accepted work stays
+    Cancel {
+        /// The session; the one under way if absent
+        session: Option<String>,
     },
     /// Tell what a run came to, from the ledger: successes, failures, diffs, causes, next steps
     Summary {
@@ -96,12 +113,27 @@ pub fn main(
             list,
             time,
             attended,
-        } => start::main(list, time, *attended, global, services, printer),
+            detach,
+        } => start::main(list, time, (*attended, *detach), global, services, printer),
         Verb::Resume {
             run,
             time,
             attended,
-        } => resume::main(run.as_deref(), time, *attended, global, services, printer),
+            detach,
+        } => resume::main(
+            run.as_deref(),
+            time,
+            (*attended, *detach),
+            global,
+            services,
+            printer,
+        ),
+        Verb::Follow { session } => {
+            session_client::follow_command(session.as_deref(), global, services, printer)
+        }
+        Verb::Cancel { session } => {
+            session_client::cancel_command(session.as_deref(), global, services, printer)
+        }
         Verb::Summary { run, html } => {
             show::main(run.as_deref(), html.as_deref(), global, services, printer)
         }

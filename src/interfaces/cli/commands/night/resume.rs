@@ -11,7 +11,7 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::task,
+            commands::{session_client::Engine, task},
             exit::{CliError, CliExit},
             services::ServiceFactory,
         },
@@ -28,12 +28,13 @@ use super::{
 pub(super) fn main(
     run: Option<&str>,
     time: &TimeOfDay,
-    attended: bool,
+    (attended, detach): (bool, bool),
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let (task_services, gate_services) = task::opened(global, services, printer)?;
+    let engine = Engine::find(global, services)?;
+    let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
     let records = &gate_services.chain.records;
     let stable = gate_services.report().permission.checkpoint_every > 0;
     let run = match run {
@@ -54,9 +55,11 @@ pub(super) fn main(
         run: Some(run),
         progress,
         attended,
+        detach,
     };
     start::carry_out(
         &night,
+        &engine,
         &task_services,
         gate_services,
         global,

@@ -18,7 +18,11 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::{task, task::TaskScreen},
+            commands::{
+                session_client,
+                session_client::{Engine, Work},
+                task,
+            },
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
@@ -28,7 +32,7 @@ use crate::{
         report::Printer,
     },
     ports::agent_runners::ConfinementFacts,
-    services::{tasks, tasks::SessionTerms},
+    services::tasks::SessionTerms,
 };
 
 /// How long a refusal waits until people were told of it.
@@ -47,6 +51,8 @@ pub(super) struct NightRequest {
     pub(super) time: TimeOfDay,
     /// Somebody sits at the terminal.
     pub(super) attended: bool,
+    /// Nobody follows what a service carries out.
+    pub(super) detach: bool,
 }
 
 impl NightRequest {
@@ -75,22 +81,25 @@ impl NightRequest {
 pub(super) fn main(
     file: &Path,
     time: &TimeOfDay,
-    attended: bool,
+    (attended, detach): (bool, bool),
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let list = task::read(file, services)?;
-    let (task_services, gate_services) = task::opened(global, services, printer)?;
+    let engine = Engine::find(global, services)?;
+    let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
     let night = NightRequest {
         list,
         run: None,
         progress: RunProgress::default(),
         time: time.clone(),
         attended,
+        detach,
     };
     carry_out(
         &night,
+        &engine,
         &task_services,
         gate_services,
         global,
@@ -102,6 +111,7 @@ pub(super) fn main(
 /// Carries a night out, from the question to the gate to the summary.
 pub(super) fn carry_out(
     night: &NightRequest,
+    engine: &Engine,
     task_services: &TaskServices,
     mut gate_services: GateServices,
     global: &GlobalArgs,
@@ -174,34 +184,23 @@ pub(super) fn carry_out(
     };
     printer.note(&format!("night {run}: {} tasks", night.list.tasks.len()));
     let asks = night.attended && !report.permission.unattended;
-    let exit = session(&night.list, task_services, &terms, asks, services, printer)?;
-    // A demotion that this session has caused is recorded before anything else can start.
-    let gate_services = GateServices::load(services, global)?;
-    show::tell(&run, &gate_services, global, services, printer)?;
-    Ok(exit)
-}
-
-fn session(
-    list: &TaskList,
-    task_services: &TaskServices,
-    terms: &SessionTerms,
-    asks: bool,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    let screen = TaskScreen {
-        ask: task_services.ask,
-        printer: printer.clone(),
+    let work = Work {
+        list: &night.list,
+        terms: &terms,
+        kind: "night",
         asks,
+        detach: night.detach,
     };
-    let (tools, screen) = (&task_services.tools, &screen);
-    let ended = services::block_on(services, move |stop| {
-        Box::pin(tasks::run(list, tools, terms, screen, stop))
-    })?;
-    let summary = ended.map_err(|error| CliError::NotDone(error.to_string()))?;
+    let ended = session_client::carry_out(&work, engine, task_services, global, services, printer)?;
+    let Some(summary) = ended else {
+        return Ok(CliExit::Success);
+    };
     for line in &summary.untold {
         printer.alert(&format!("warning: {line}"));
     }
+    // A demotion that this session has caused is recorded before anything else can start.
+    let gate_services = GateServices::load(services, global)?;
+    show::tell(&run, &gate_services, global, services, printer)?;
     Ok(task::exit(&summary))
 }
 

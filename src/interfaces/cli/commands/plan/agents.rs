@@ -31,6 +31,7 @@ pub(super) fn run(
     let ended = task::run(
         &list,
         None,
+        false,
         context.global,
         context.services,
         context.printer,

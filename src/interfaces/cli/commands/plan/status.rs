@@ -75,6 +75,8 @@ pub(super) fn status(
         return Ok(CliExit::Success);
     }
     loop {
+        // The plan first: what reading it takes is free again when the state is read.
+        let plan = run.plan()?;
         let state = run.state()?;
         let status = standing(run.as_mut(), &state);
         if context.printer.is_json() {
@@ -85,7 +87,7 @@ pub(super) fn status(
                 .display()
                 .to_string();
             let view = RunView {
-                plan: &run.plan()?,
+                plan: &plan,
                 state: &state,
                 home: &home,
                 status,
@@ -95,7 +97,6 @@ pub(super) fn status(
             return Ok(CliExit::Success);
         }
         let now = context.clock.now().timestamp_millis();
-        let plan = run.plan()?;
         table(&plan, &state, status, now, args.all)?;
         if !args.watch || !matches!(status, TaskStatus::Running) {
             return Ok(CliExit::Success);
@@ -273,9 +274,9 @@ pub(super) fn report(
 ) -> Result<CliExit, PlanCliError> {
     let home = context.plan_store.home(args.name.home.home.as_deref())?;
     let mut run = context.plan_store.open(&home, &args.name.run)?;
+    let plan = run.plan()?;
     let mut state = run.state()?;
     state.status = standing(run.as_mut(), &state);
-    let plan = run.plan()?;
     if args.html {
         let page = html::page(&plan, &state, run.as_ref());
         let path = run.write_report("report.html", &page)?;

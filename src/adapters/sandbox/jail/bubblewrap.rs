@@ -1,13 +1,14 @@
-//! The words of `bwrap` for a wall.
+//! Step 2 behind bubblewrap: the words of `bwrap`, which makes the namespaces and mounts and then starts `inner`.
+//!
+//! The order is that of `mounts`, which builds the same inside without `bwrap`; whoever changes one changes both.
 
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
 };
 
-use super::{
-    JAIL_WORD,
-    spec::{FolderAccess, INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, SandboxSpec},
+use super::super::spec::{
+    FolderAccess, INNER_PROGRAM, INNER_PROXY, JAIL_WORD, KEPT_IN_RUN, SandboxSpec,
 };
 use crate::{
     adapters::process::find_program,
@@ -18,7 +19,7 @@ use crate::{
 const PROC_LEVERS: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
 
 /// Finds the program in a search path.
-pub(super) fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
+pub(in super::super) fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
     find_program::find(path, Path::new("/"), "bwrap".as_ref())
 }
 

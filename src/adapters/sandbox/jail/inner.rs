@@ -1,4 +1,7 @@
-//! The last stage: gives up every right, then becomes the command.
+//! Step 4, the same for every wall: gives up every right, then becomes the command.
+//!
+//! The order matters: the filters come when the capabilities are gone, and are allowed then only under «no new privileges»;
+//! a file that becomes the command's input is opened last, behind all of it, for what the command may not read it may not be fed.
 
 use std::{
     convert::Infallible,
@@ -20,11 +23,9 @@ use rustix::{
 };
 
 use super::{
-    super::{
-        JAIL_WORD,
-        spec::{INNER_PROGRAM, INNER_PROXY, PROXY_PORT, ResourceLimits, SandboxSpec},
-    },
-    ConfinedCommand, JailError, adopt, landlock, seccomp,
+    super::spec::{INNER_PROGRAM, INNER_PROXY, JAIL_WORD, PROXY_PORT, ResourceLimits, SandboxSpec},
+    landlock, seccomp,
+    shared::{ConfinedCommand, JailError, adopt},
 };
 use crate::domain::sandbox::{NetworkAccess, SandboxBackend};
 

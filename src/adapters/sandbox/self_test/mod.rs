@@ -20,13 +20,20 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+mod helpers;
+mod probe;
+mod setup;
+
+pub(super) use self::helpers::run as run_helper;
+use self::{
+    probe::{Answers, Questions},
+    setup::{LIMITS, furnish, limits, sweep, with_tools},
+};
 use super::{
-    JAIL_WORD, bubblewrap,
-    confine::{Options, confine},
-    jail::{Answers, Questions, must_watch},
+    jail::{confine, find_bubblewrap, is_counted_from_outside},
+    options::Options,
     proxy::HttpProxy,
-    self_test_setup::{LIMITS, furnish, limits, sweep, with_tools},
-    spec::{INNER_PROGRAM, ResourceLimits},
+    spec::{INNER_PROGRAM, JAIL_WORD, ResourceLimits},
 };
 use crate::{
     adapters::{
@@ -116,7 +123,7 @@ fn key(options: &Options) -> String {
         let found = fs::metadata(path).ok();
         found.map(|found| (found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
     };
-    let bwrap = bubblewrap::find(&options.path);
+    let bwrap = find_bubblewrap(&options.path);
     format!(
         "{} {} {} {:?} {:?} {:?} {} {}",
         text("/proc/sys/kernel/random/boot_id"),
@@ -132,7 +139,7 @@ fn key(options: &Options) -> String {
 
 /// Tries one backend.
 pub(super) async fn run(options: &Options, backend: SandboxBackend) -> BackendTest {
-    if backend == SandboxBackend::Bubblewrap && bubblewrap::find(&options.path).is_none() {
+    if backend == SandboxBackend::Bubblewrap && find_bubblewrap(&options.path).is_none() {
         return absent(backend, "`bwrap` is not installed".into());
     }
     match SelfTestSetup::set(options, backend) {
@@ -151,7 +158,7 @@ pub(super) async fn run(options: &Options, backend: SandboxBackend) -> BackendTe
 /// Adds what to do about a machine that forbids this kind of wall.
 fn with_remedy(options: &Options, backend: SandboxBackend, fault: &str) -> String {
     let setting = fs::read_to_string(APPARMOR_SETTING).unwrap_or_default();
-    let program = bubblewrap::find(&options.path).filter(|_| backend == SandboxBackend::Bubblewrap);
+    let program = find_bubblewrap(&options.path).filter(|_| backend == SandboxBackend::Bubblewrap);
     let program = program.unwrap_or_else(|| options.program.clone());
     let remedy = if rustix::process::geteuid().is_root() {
         None
@@ -214,7 +221,9 @@ impl SelfTestSetup {
             temporary_name: unique(&folder),
             lock: folder.path().join("root/workspace/lock"),
             limits: ResourceLimits {
-                processes: limits(backend).processes.filter(|_| !must_watch(&LIMITS)),
+                processes: limits(backend)
+                    .processes
+                    .filter(|_| !is_counted_from_outside(&LIMITS)),
                 ..limits(backend)
             },
             has_git,
@@ -259,7 +268,7 @@ impl SelfTestSetup {
             .into();
         }
         proofs.push(self.dies_with_tos().await);
-        if must_watch(&LIMITS)
+        if is_counted_from_outside(&LIMITS)
             && let Some(proof) = find(&mut proofs, SandboxCapability::Processes)
         {
             *proof = self.crowd().await;

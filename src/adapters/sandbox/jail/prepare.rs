@@ -1,4 +1,8 @@
-//! Turns the start of a command into the start of a jailer that starts it, for one backend.
+//! Step 0, in tos itself: writes down the wall for one command ([`SandboxSpec`]) and turns the start of the command into
+//! the start of the first jailer.
+//!
+//! Everything that is decided is decided here, outside, before the command exists; the jailers only carry it out.
+//! Danger: paths may be links that others have put there, so each is resolved here, and what is shown is asked of `view`.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -6,89 +10,24 @@ use std::{
 };
 
 use super::{
-    JAIL_WORD, bubblewrap, jail,
-    spec::{ResourceLimits, SandboxSpec},
-    view,
+    super::{
+        options::Options,
+        spec::{JAIL_WORD, SandboxSpec},
+        view,
+    },
+    bubblewrap, cgroup, process_limit,
 };
 use crate::{
     adapters::temporary,
     domain::{
         process::SpawnError,
-        sandbox::{ConfinementLevel, NetworkAccess, SandboxBackend},
+        sandbox::{ConfinementLevel, SandboxBackend},
     },
     ports::sandbox::{ConfinedEnvironment, LaunchRequest},
 };
 
-/// What the wall needs to know once.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How much commands may do.
-    pub level: ConfinementLevel,
-    /// Where the level cannot be proved, go without a wall and say so, instead of refusing.
-    pub open_if_unproved: bool,
-    /// Where the level cannot be proved, go on behind the best wall there is.
-    pub allow_degraded: bool,
-    /// What commands can reach over the network.
-    pub network: NetworkAccess,
-    /// The hosts of [`NetworkAccess::Allowlist`], as `host`, `host:port` or `*.host`.
-    pub allow_hosts: Vec<String>,
-    /// Ceilings of one command.
-    pub limits: ResourceLimits,
-    /// The workspace root.
-    pub root: PathBuf,
-    /// Paths below the root that commands may read but not write.
-    pub protected: Vec<PathBuf>,
-    /// The same, but only behind walls that can protect a file without closing the folder it lies in.
-    pub protected_by_mounts: Vec<PathBuf>,
-    /// The home directory, of which only what programs need is shown.
-    pub home: Option<PathBuf>,
-    /// Further folders that are covered as homes are: the root and what has to be shown are seen in them.
-    pub covered: Vec<PathBuf>,
-    /// Further places to hide.
-    pub hidden: Vec<PathBuf>,
-    /// Further places to show, to be read only.
-    pub show: Vec<PathBuf>,
-    /// A folder for a temporary directory that all commands behind this wall see; `None` = each has one of its own.
-    pub temporary: Option<PathBuf>,
-    /// Where the results of trials are kept and trials take place: a directory of tos.
-    pub state: PathBuf,
-    /// The program of tos, which is also the jailer.
-    pub program: PathBuf,
-    /// Where programs are: `bwrap`, `git`, and all that commands may start.
-    pub path: OsString,
-    /// The walls that may be used, best first.
-    pub backends: Vec<SandboxBackend>,
-}
-
-impl Options {
-    /// Makes options with the usual protections for a workspace.
-    pub fn new(root: PathBuf, program: PathBuf) -> Self {
-        let protected = [".git", ".tos", "config", "config_v0_3.json", "logs"];
-        Self {
-            level: ConfinementLevel::Workspace,
-            open_if_unproved: false,
-            allow_degraded: false,
-            network: NetworkAccess::None,
-            allow_hosts: Vec::new(),
-            limits: ResourceLimits::default(),
-            protected: protected.map(PathBuf::from).into(),
-            protected_by_mounts: Vec::new(),
-            home: None,
-            covered: Vec::new(),
-            hidden: Vec::new(),
-            show: Vec::new(),
-            temporary: None,
-            state: root.join(".tos"),
-            root,
-            program,
-            path: "/usr/local/bin:/usr/bin:/bin".into(),
-            backends: SandboxBackend::WALLS.into(),
-        }
-    }
-}
-
 /// Puts the start of a command behind the wall of one backend.
-pub(super) fn confine(
+pub(in super::super) fn confine(
     options: &Options,
     backend: SandboxBackend,
     proxy: Option<PathBuf>,
@@ -111,13 +50,13 @@ pub(super) fn confine(
         SandboxBackend::Landlock => (spec.program.clone(), words(&["guard", &encoded])),
         SandboxBackend::None => return Ok(launch),
     };
-    if jail::can_cage(&options.limits) {
-        jail::sweep_cages();
+    if cgroup::is_possible(&options.limits) {
+        cgroup::sweep();
         let mut caged = words(&["cage", &encoded]);
         caged.push(program.into_os_string());
         caged.append(&mut arguments);
         (program, arguments) = (own, caged);
-    } else if jail::must_watch(&options.limits) {
+    } else if process_limit::is_needed(&options.limits) {
         let mut watched = words(&["watch", &encoded]);
         watched.push(program.into_os_string());
         watched.append(&mut arguments);

@@ -1,4 +1,4 @@
-//! What a trial starts besides its probe: processes that stay, fill, crowd, or stand in for tos.
+//! What a trial starts: its probe, and processes that stay, fill, crowd, or stand in for tos.
 
 use std::{
     ffi::OsString,
@@ -10,20 +10,38 @@ use std::{
 
 use rustix::process::setsid;
 
-use super::{JailError, hold_lifeline, leave};
+use super::probe;
+use crate::adapters::sandbox::jail::{JailError, hold_lifeline, leave};
 
 /// How long a process of a trial stays at most; a whole trial takes less than half of it.
 const LONGEST_STAY: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Runs what a trial starts, where `stage` is a part of one.
+pub(in super::super) fn run(
+    stage: &str,
+    first: &str,
+    words: &[OsString],
+) -> Option<Result<ExitCode, JailError>> {
+    Some(match stage {
+        "probe" => probe::answer(first),
+        "linger" => linger(first),
+        "stay" => stay(first),
+        "fill" => fill(first),
+        "crowd" => crowd(first),
+        "stand-in" => stand_in(first, words),
+        _ => return None,
+    })
+}
+
 /// Leaves the session, takes the lock, says so, and stays.
-pub(super) fn linger(lock: &str) -> Result<ExitCode, JailError> {
+fn linger(lock: &str) -> Result<ExitCode, JailError> {
     // Fails only for the leader of a group, which has nothing to leave.
     let _ = setsid();
     hold(lock)
 }
 
 /// Stays as long as whoever started it.
-pub(super) fn stay(lock: &str) -> Result<ExitCode, JailError> {
+fn stay(lock: &str) -> Result<ExitCode, JailError> {
     hold_lifeline(|| leave(0));
     hold(lock)
 }
@@ -44,7 +62,7 @@ fn hold(lock: &str) -> Result<ExitCode, JailError> {
 }
 
 /// Writes `PATH` until it holds more than `BYTES` (`BYTES:PATH`); succeeds only where nothing stops it.
-pub(super) fn fill(words: &str) -> Result<ExitCode, JailError> {
+fn fill(words: &str) -> Result<ExitCode, JailError> {
     let (bytes, path) = words.split_once(':').ok_or("bytes and path expected")?;
     let mut left: u64 = bytes.parse()?;
     let mut file = fs::OpenOptions::new()
@@ -62,7 +80,7 @@ pub(super) fn fill(words: &str) -> Result<ExitCode, JailError> {
 }
 
 /// Starts so many threads and stays.
-pub(super) fn crowd(count: &str) -> Result<ExitCode, JailError> {
+fn crowd(count: &str) -> Result<ExitCode, JailError> {
     let count: usize = count.parse()?;
     let (hold, release) = std::sync::mpsc::channel::<()>();
     let release = Arc::new(std::sync::Mutex::new(release));
@@ -77,7 +95,7 @@ pub(super) fn crowd(count: &str) -> Result<ExitCode, JailError> {
 }
 
 /// Stands in for tos: starts a jailer, holds its lifeline, and waits to be killed.
-pub(super) fn stand_in(directory: &str, words: &[OsString]) -> Result<ExitCode, JailError> {
+fn stand_in(directory: &str, words: &[OsString]) -> Result<ExitCode, JailError> {
     let (program, arguments) = words.split_first().ok_or("no jailer to start")?;
     let mut jailer = Command::new(program)
         .args(arguments)

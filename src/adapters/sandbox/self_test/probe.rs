@@ -17,57 +17,54 @@ use std::{
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{
-        JAIL_WORD,
-        spec::{PROXY_PORT, ResourceLimits},
-    },
-    JailError,
+use super::super::{
+    jail::JailError,
+    spec::{JAIL_WORD, PROXY_PORT, ResourceLimits},
 };
 use crate::domain::sandbox::{CapabilityProof, ConfinementLevel, SandboxCapability};
 
 /// What the outside has prepared.
 #[derive(Debug, Serialize, Deserialize)]
-pub(in super::super) struct Questions {
-    pub(in super::super) level: ConfinementLevel,
-    pub(in super::super) root: PathBuf,
+pub(super) struct Questions {
+    pub(super) level: ConfinementLevel,
+    pub(super) root: PathBuf,
     /// A file outside the root that must stay as it is.
-    pub(in super::super) outside: PathBuf,
+    pub(super) outside: PathBuf,
     /// A home with [`DECOYS`] and [`DECOY_TOOL`].
-    pub(in super::super) home: PathBuf,
+    pub(super) home: PathBuf,
     /// A process outside.
-    pub(in super::super) stranger: i32,
+    pub(super) stranger: i32,
     /// Ports on which somebody listens outside, for TCP and UDP.
-    pub(in super::super) tcp: u16,
-    pub(in super::super) udp: u16,
+    pub(super) tcp: u16,
+    pub(super) udp: u16,
     /// Sockets on which somebody listens outside: by name, and in the shared temporary directory.
-    pub(in super::super) service_name: String,
-    pub(in super::super) service_path: PathBuf,
+    pub(super) service_name: String,
+    pub(super) service_path: PathBuf,
     /// What to call a file in the temporary directory.
-    pub(in super::super) temporary_name: String,
+    pub(super) temporary_name: String,
     /// The lock that a process which stays behind holds.
-    pub(in super::super) lock: PathBuf,
-    pub(in super::super) limits: ResourceLimits,
-    pub(in super::super) has_git: bool,
+    pub(super) lock: PathBuf,
+    pub(super) limits: ResourceLimits,
+    pub(super) has_git: bool,
     /// Whether the proxy's door is there; it allows `tcp` on 127.0.0.1 and nothing else.
-    pub(in super::super) has_proxy: bool,
+    pub(super) has_proxy: bool,
 }
 
 /// Files of a home that no command may read: a key, the login of an agent, a file that is on no list, and a login beside
 /// a tool.
-pub(in super::super) const DECOYS: [&str; 4] = [
+pub(super) const DECOYS: [&str; 4] = [
     ".ssh/key",
     ".gemini/oauth_creds.json",
     "papers/letter",
     ".cargo/credentials.toml",
 ];
 /// A folder of programs in that home, which is on `PATH`.
-pub(in super::super) const DECOY_TOOLS: &str = ".cargo/bin";
+pub(super) const DECOY_TOOLS: &str = ".cargo/bin";
 /// A program there, which every command may read.
-pub(in super::super) const DECOY_TOOL: &str = ".cargo/bin/tool";
+pub(super) const DECOY_TOOL: &str = ".cargo/bin/tool";
 
 /// What was seen inside.
-pub(in super::super) type Answers = Vec<CapabilityProof>;
+pub(super) type Answers = Vec<CapabilityProof>;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 

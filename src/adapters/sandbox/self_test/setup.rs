@@ -9,11 +9,14 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    jail::{DECOY_TOOL, DECOY_TOOLS, DECOYS, must_watch},
-    spec::ResourceLimits,
+use super::probe::{DECOY_TOOL, DECOY_TOOLS, DECOYS};
+use crate::{
+    adapters::{
+        process::find_program,
+        sandbox::{jail::is_counted_from_outside, spec::ResourceLimits},
+    },
+    domain::sandbox::SandboxBackend,
 };
-use crate::{adapters::process::find_program, domain::sandbox::SandboxBackend};
 
 /// Older folders of trials belong to nobody.
 const STALE: Duration = Duration::from_secs(600);
@@ -40,7 +43,7 @@ pub(super) fn limits(backend: SandboxBackend) -> ResourceLimits {
         0
     };
     ResourceLimits {
-        processes: if must_watch(&LIMITS) {
+        processes: if is_counted_from_outside(&LIMITS) {
             // The watch stands there as always, and is tried by itself, for it would end the trial.
             ResourceLimits::default().processes
         } else {

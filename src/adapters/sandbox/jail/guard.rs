@@ -1,0 +1,47 @@
+//! Step 2 behind Landlock: a guard outside the rules. There is no process namespace to end with, so it makes itself the one
+//! that inherits orphans and ends every descendant when the command, or tos, has ended.
+
+use std::{
+    ffi::OsString,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+use super::{
+    super::spec::{JAIL_WORD, SandboxSpec},
+    shared::{JAIL_FAILED, JailError, end_like, hold_lifeline, leave},
+};
+use crate::adapters::process::end_descendants;
+
+/// Starts the command behind Landlock rules and stays until nothing of it is left.
+pub(super) fn guard(
+    spec: &SandboxSpec,
+    encoded: &str,
+    behind: Vec<OsString>,
+) -> Result<ExitCode, JailError> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let own = match &spec.temporary {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("tos-").tempdir()?),
+    };
+    let lasting = spec.temporary.as_deref();
+    let temporary = own.as_ref().map_or(lasting, |own| Some(own.path()));
+    let temporary = temporary.unwrap_or(Path::new("/tmp")).to_owned();
+    let mut child = Command::new(&spec.program)
+        .args([JAIL_WORD, "inner", encoded])
+        .args(behind)
+        .env("TMPDIR", &temporary)
+        .current_dir(&spec.directory)
+        .stdin(Stdio::null())
+        .spawn()?;
+    let folder = own.as_ref().map(|own| own.path().to_owned());
+    hold_lifeline(move || {
+        end_descendants();
+        drop(folder.map(std::fs::remove_dir_all));
+        leave(JAIL_FAILED);
+    });
+    let status = child.wait()?;
+    end_descendants();
+    drop(own);
+    Ok(end_like(status))
+}

@@ -1,0 +1,328 @@
+//! Sessions: lists in their order and within their limits.
+
+use super::*;
+use crate::domain::{
+    ledger::TaskOutcome,
+    tasks::{OnFailure, StopReason, TaskVerdict},
+};
+
+const ONE: SessionId = SessionId(1);
+
+fn item(id: &str, needs: &[usize]) -> SessionItem {
+    SessionItem {
+        id: id.into(),
+        goal: "a goal".into(),
+        task: TaskSpec {
+            title: format!("{id}: a goal"),
+            ..TaskSpec::default()
+        },
+        needs: needs.to_vec(),
+        seconds: 60,
+        outcome: None,
+    }
+}
+
+fn spec(items: &[SessionItem]) -> SessionSpec {
+    SessionSpec {
+        run: "r1".into(),
+        list: "monday".into(),
+        kind: "night".into(),
+        on_failure: OnFailure::RetryThenSkipDependents,
+        items: items.to_vec(),
+        ..SessionSpec::default()
+    }
+}
+
+impl Bench {
+    fn session_tell(&mut self, input: SessionInput) -> Answer {
+        let answer = self.tell(Input::Session(input));
+        self.settle();
+        answer
+    }
+
+    fn begin(&mut self, spec: SessionSpec) -> Vec<TaskId> {
+        self.session_tell(SessionInput::Start {
+            spec: Box::new(spec),
+        });
+        self.ready();
+        let session = self.board.session(ONE).unwrap();
+        session.tasks.iter().flatten().copied().collect()
+    }
+
+    fn ready(&mut self) {
+        self.session_tell(SessionInput::Ready { session: ONE });
+    }
+
+    /// The task whose turn it is, by place.
+    fn turn(&self) -> Option<usize> {
+        let session = self.board.session(ONE).unwrap();
+        session.turn.map(|turn| turn.place)
+    }
+
+    fn verdict(&mut self, verdict: TaskVerdict) -> Result<Answer, Refusal> {
+        let session = self.board.session(ONE).unwrap();
+        let turn = session.turn.unwrap();
+        let outcome = match verdict {
+            TaskVerdict::Accepted => TaskOutcome::Success,
+            TaskVerdict::Failed => TaskOutcome::Failed,
+            _ => TaskOutcome::Blocked,
+        };
+        let fence = self.board.run(turn.run).unwrap().lease.fence;
+        let told = self.try_tell(Input::Session(SessionInput::FinishTask {
+            session: ONE,
+            run: turn.run,
+            fence,
+            verdict,
+            end: SessionTaskEnd {
+                place: turn.place,
+                outcome,
+                reason: "so it is".into(),
+                commit: None,
+            },
+            spend: Spend::default(),
+            log: String::new(),
+        }));
+        if told.is_ok() {
+            self.ready();
+        }
+        told
+    }
+
+    fn over(&mut self, why: StopReason) {
+        self.session_tell(SessionInput::Finish {
+            session: ONE,
+            why: Some(why),
+            error: String::new(),
+            ends: Vec::new(),
+            report: "{}".into(),
+        });
+    }
+
+    fn stop_of(&self) -> Option<StopReason> {
+        let session = self.board.session(ONE).unwrap();
+        session.stop.as_ref().map(|stop| stop.why)
+    }
+}
+
+#[test]
+fn tasks_of_a_session_run_one_after_the_other_and_others_beside_them() {
+    let mut bench = Bench::with(|settings| settings.workers = 2);
+    let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[])]));
+    let other = bench.add(TaskSpec::default());
+    assert_eq!(bench.turn(), Some(0));
+    assert_eq!(bench.task(tasks[0]).status, TaskStatus::Running);
+    assert_eq!(bench.task(tasks[1]).status, TaskStatus::Queued);
+    assert_eq!(bench.task(other).status, TaskStatus::Running);
+    assert!(
+        bench.why(tasks[1]).contains("a is before it"),
+        "{}",
+        bench.why(tasks[1])
+    );
+    bench.verdict(TaskVerdict::Accepted).unwrap();
+    assert_eq!(bench.task(tasks[0]).status, TaskStatus::Done);
+    assert!(bench.why(tasks[0]).contains("refs/tos/runs/r1"));
+    assert_eq!(bench.turn(), Some(1));
+    bench.verdict(TaskVerdict::Accepted).unwrap();
+    assert_eq!(bench.stop_of(), Some(StopReason::QueueEmpty));
+    bench.over(StopReason::QueueEmpty);
+    assert_eq!(bench.board.session(ONE).unwrap().status(), "queue_empty");
+}
+
+#[test]
+fn two_failures_in_a_row_stop_a_session_and_what_is_left_is_given_up() {
+    let mut bench = Bench::new();
+    let items = [item("a", &[]), item("b", &[]), item("c", &[])];
+    let tasks = bench.begin(spec(&items));
+    bench.verdict(TaskVerdict::Failed).unwrap();
+    assert!(bench.why(tasks[2]).contains("a second one in a row"));
+    bench.verdict(TaskVerdict::Failed).unwrap();
+    assert_eq!(bench.stop_of(), Some(StopReason::TwoFailures));
+    assert_eq!(bench.turn(), None);
+    bench.over(StopReason::TwoFailures);
+    assert_eq!(bench.task(tasks[0]).block, Some(BlockReason::NeedsRework));
+    assert_eq!(bench.task(tasks[2]).status, TaskStatus::Cancelled);
+    // The morning after, a person may give what failed to the board.
+    bench.tell(Input::RequeueTask {
+        task: tasks[0],
+        note: String::new(),
+        by: "eva".into(),
+    });
+    bench.settle();
+    assert_eq!(bench.task(tasks[0]).status, TaskStatus::Running);
+}
+
+#[test]
+fn what_needs_a_failed_task_is_skipped() {
+    let mut bench = Bench::new();
+    let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[0]), item("c", &[])]));
+    bench.verdict(TaskVerdict::Failed).unwrap();
+    assert_eq!(bench.task(tasks[1]).status, TaskStatus::Cancelled);
+    assert_eq!(bench.turn(), Some(2));
+}
+
+#[test]
+fn a_task_that_cannot_end_in_time_does_not_start() {
+    let mut bench = Bench::with(|settings| settings.workers = 1);
+    let other = bench.add(TaskSpec::default());
+    let limited = SessionSpec {
+        seconds: Some(100),
+        ..spec(&[item("a", &[])])
+    };
+    let tasks = bench.begin(limited);
+    assert!(
+        bench.why(tasks[0]).contains("no worker is idle"),
+        "{}",
+        bench.why(tasks[0])
+    );
+    assert!(
+        bench.why(tasks[0]).contains("has 1 min left") || bench.why(tasks[0]).contains("100 s"),
+        "{}",
+        bench.why(tasks[0])
+    );
+    bench.wait(39 * SECOND);
+    assert_eq!(bench.stop_of(), None);
+    bench.wait(2 * SECOND);
+    assert_eq!(bench.stop_of(), Some(StopReason::TimeCap));
+    assert_eq!(bench.task(other).status, TaskStatus::Running);
+}
+
+#[test]
+fn a_session_that_asks_waits_for_a_person_and_a_no_ends_it() {
+    let mut bench = Bench::new();
+    let asking = SessionSpec {
+        asks: true,
+        ..spec(&[item("a", &[]), item("b", &[])])
+    };
+    bench.begin(asking);
+    assert_eq!(bench.turn(), None);
+    for allow in [true, false] {
+        let approval = bench.board.session_question(ONE).unwrap();
+        bench.tell(Input::Answer {
+            approval,
+            allow,
+            by: "eva".into(),
+        });
+        bench.settle();
+        if allow {
+            assert_eq!(bench.turn(), Some(0));
+            bench.verdict(TaskVerdict::Accepted).unwrap();
+        }
+    }
+    assert_eq!(bench.stop_of(), Some(StopReason::Operator));
+}
+
+#[test]
+fn a_stop_of_the_agent_ends_the_session_and_its_late_result_does_not_count() {
+    let mut bench = Bench::new();
+    let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[])]));
+    let agent = bench.run_of(tasks[0]).agent;
+    bench.tell(Input::StopProcess {
+        name: agent.to_string(),
+        by: "eva".into(),
+    });
+    bench.settle();
+    assert_eq!(bench.stop_of(), Some(StopReason::Operator));
+    let refusal = bench.verdict(TaskVerdict::Accepted).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::Stale);
+    bench.over(StopReason::Operator);
+    for task in tasks {
+        assert_eq!(bench.task(task).status, TaskStatus::Cancelled);
+    }
+}
+
+#[test]
+fn a_session_goes_on_with_the_next_service_from_what_the_ledger_says() {
+    let mut bench = Bench::new();
+    let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[])]));
+    bench.effects.clear();
+    bench.tell(Input::ServiceStarted {
+        instance: "b".into(),
+    });
+    let open = Effect::Session(SessionEffect::Open {
+        session: ONE,
+        resume: true,
+    });
+    assert!(bench.effects.contains(&open));
+    bench.settle();
+    // Its first task was recorded just before the service died.
+    bench.session_tell(SessionInput::Restore {
+        session: ONE,
+        outcomes: vec![Some(TaskOutcome::Success), None],
+        failures_in_a_row: 0,
+    });
+    bench.ready();
+    assert_eq!(bench.task(tasks[0]).status, TaskStatus::Done);
+    assert_eq!(bench.turn(), Some(1));
+}
+
+#[test]
+fn one_session_at_a_time_and_only_lists_that_make_sense() {
+    let mut bench = Bench::new();
+    let start = |spec: SessionSpec| {
+        Input::Session(SessionInput::Start {
+            spec: Box::new(spec),
+        })
+    };
+    for bad in [spec(&[]), spec(&[item("a", &[0])])] {
+        let refusal = bench.try_tell(start(bad)).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::Invalid);
+    }
+    let tasks = bench.begin(spec(&[item("a", &[])]));
+    let refusal = bench.try_tell(start(spec(&[item("a", &[])]))).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::Conflict);
+    // Nothing can wait for work that the board does not merge, and the list is fixed.
+    let needing = TaskSpec {
+        title: "after it".into(),
+        dependencies: vec![Dependency {
+            task: tasks[0],
+            on_fail: OnFail::Block,
+        }],
+        ..TaskSpec::default()
+    };
+    let create = Input::CreateTask {
+        spec: Box::new(needing),
+    };
+    assert!(bench.try_tell(create).is_err());
+    let edit = Input::EditTask {
+        task: tasks[0],
+        spec: Box::default(),
+    };
+    assert!(bench.try_tell(edit).is_err());
+}
+
+#[test]
+fn stop_all_and_a_cancel_end_a_session_between_its_tasks() {
+    for stop_all in [true, false] {
+        let mut bench = Bench::with(|settings| settings.workers = 1);
+        bench.add(TaskSpec::default());
+        bench.begin(spec(&[item("a", &[])]));
+        assert_eq!(bench.turn(), None);
+        bench.effects.clear();
+        if stop_all {
+            bench.tell(Input::StopAll { by: "eva".into() });
+        } else {
+            bench.session_tell(SessionInput::Cancel {
+                session: ONE,
+                reason: String::new(),
+                by: "eva".into(),
+            });
+        }
+        assert_eq!(bench.stop_of(), Some(StopReason::Operator));
+        let told = |effect: &Effect| matches!(effect, Effect::Session(SessionEffect::Stop { .. }));
+        assert!(bench.effects.iter().any(told));
+    }
+}
+
+#[test]
+fn work_that_does_not_hold_as_a_whole_is_taken_back() {
+    let mut bench = Bench::new();
+    let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[])]));
+    bench.verdict(TaskVerdict::Accepted).unwrap();
+    bench.session_tell(SessionInput::Revert {
+        session: ONE,
+        places: vec![0],
+        reason: "the whole did not hold".into(),
+    });
+    assert_eq!(bench.task(tasks[0]).block, Some(BlockReason::NeedsRework));
+    assert_eq!(bench.board.session(ONE).unwrap().failures_in_a_row, 1);
+}

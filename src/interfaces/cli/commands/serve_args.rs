@@ -1,0 +1,145 @@
+//! The options of `tos serve`, and the unit for systemd that starts it with them.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::interfaces::{
+    cli::{
+        args::GlobalArgs,
+        exit::{CliError, CliExit},
+        services::ServiceFactory,
+    },
+    report::Printer,
+};
+
+/// The file in which callers find address and token, below the state folder.
+pub(super) const ADDRESS: &str = "serve.json";
+
+/// Options of `tos serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The port on loopback; the one of config/service.toml if absent, or any free one
+    #[arg(long)]
+    pub(super) port: Option<u16>,
+    /// A further address to serve on, for a phone or another machine; it needs TLS
+    #[arg(long, value_name = "IP:PORT", requires = "tls_cert")]
+    pub(super) listen: Option<SocketAddr>,
+    /// The certificate chain for TLS, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// The key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// A name of this machine that browsers may use besides localhost; may be repeated
+    #[arg(long = "host", value_name = "NAME")]
+    pub(super) hosts: Vec<String>,
+    /// How long running work may take to end when the service is stopped, in seconds
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    pub(super) drain: u64,
+    /// Start the service in the background, and return once it answers
+    #[arg(long, conflicts_with = "unit")]
+    pub(super) detach: bool,
+    /// Print a systemd unit that keeps the service running, and do nothing else
+    #[arg(long)]
+    pub(super) unit: bool,
+}
+
+impl ServeArgs {
+    /// Returns the options that were given, without those that say how it is started.
+    pub(super) fn options(&self) -> Vec<(&'static str, String)> {
+        let mut options = vec![("--drain", self.drain.to_string())];
+        options.extend(self.port.map(|port| ("--port", port.to_string())));
+        options.extend(self.listen.map(|address| ("--listen", address.to_string())));
+        let files = [("--tls-cert", &self.tls_cert), ("--tls-key", &self.tls_key)];
+        let files = files
+            .into_iter()
+            .filter_map(|(name, file)| Some((name, file.as_ref()?.display().to_string())));
+        options.extend(files);
+        options.extend(self.hosts.iter().map(|host| ("--host", host.clone())));
+        options
+    }
+}
+
+/// Prints a unit.
+pub(super) fn print_unit(
+    args: &ServeArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let (program, root) = services
+        .schedules(global)
+        .places()
+        .map_err(|error| CliError::NotDone(error.to_string()))?;
+    let path = services.variable("PATH").unwrap_or_default();
+    let text = unit(
+        args,
+        &program.display().to_string(),
+        &root.display().to_string(),
+        &path,
+    );
+    printer.line(&text);
+    printer.document(&json!({ "unit": text }));
+    Ok(CliExit::Success)
+}
+
+/// Returns a unit for systemd, for a user's own instance of it, with the options that were given.
+fn unit(args: &ServeArgs, program: &str, root: &str, path: &str) -> String {
+    let word = |text: &str| {
+        format!(
+            "\"{}\"",
+            text.replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('%', "%%")
+        )
+    };
+    let options = args.options().into_iter().map(|(name, value)| {
+        let is_plain = value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".:[]".contains(c));
+        let is_plain = is_plain && name != "--host";
+        format!("{name} {}", if is_plain { value } else { word(&value) })
+    });
+    let mut command = vec![word(program), "serve".to_owned()];
+    command.extend(options);
+    format!(
+        "# ~/.config/systemd/user/tos-serve.service; then: systemctl --user enable --now tos-serve\n\
+         [Unit]\nDescription=tos serve in {}\n\n[Service]\nWorkingDirectory={}\nEnvironment={}\nExecStart={}\n\
+         KillMode=mixed\nTimeoutStopSec={}\nRestart=on-failure\nRestartSec=2\n\n[Install]\nWantedBy=default.target",
+        root.replace('%', "%%"),
+        root.replace('%', "%%"),
+        word(&format!("PATH={path}")),
+        command.join(" "),
+        args.drain + 15
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_starts_this_program_with_the_options_that_were_given() {
+        let args = ServeArgs {
+            port: Some(9200),
+            listen: None,
+            tls_cert: None,
+            tls_key: None,
+            hosts: vec!["desk.local".into()],
+            drain: 5,
+            detach: false,
+            unit: true,
+        };
+        let text = unit(&args, "/opt/my tos/tos", "/srv/100%", "/usr/bin");
+        for line in [
+            "WorkingDirectory=/srv/100%%",
+            "Environment=\"PATH=/usr/bin\"",
+            "ExecStart=\"/opt/my tos/tos\" serve --drain 5 --port 9200 --host \"desk.local\"",
+            "TimeoutStopSec=20",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+    }
+}

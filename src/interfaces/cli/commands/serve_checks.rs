@@ -1,0 +1,136 @@
+//! What `tos serve` looks at before it begins: programs that are not there would fail every task, one after the other.
+
+use crate::{
+    config::service::ServiceConfig,
+    domain::{
+        board::{BoardSettings, Role},
+        tasks::{Agent, AgentKind, TaskList},
+    },
+    interfaces::{
+        cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory},
+        report::Printer,
+    },
+    ports::containers::Containers,
+};
+
+/// Says which programs of the agents and of the tests are not there.
+pub(super) fn programs(
+    config: &ServiceConfig,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<(), CliError> {
+    let usual = std::iter::once((String::new(), &config.list.agent));
+    let further = config
+        .agents
+        .iter()
+        .map(|(name, agent)| (format!("s.{name}"), agent));
+    let mut faults = Vec::new();
+    for (name, agent) in usual.chain(further) {
+        faults.extend(missing(agent, &name, config, global, services));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    // The command of the tests is looked at once for each agent.
+    faults.dedup();
+    Err(CliError::Setup(format!(
+        "config/service.toml: {}",
+        faults.join("; ")
+    )))
+}
+
+fn missing(
+    agent: &Agent,
+    name: &str,
+    config: &ServiceConfig,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Vec<String> {
+    let list = TaskList {
+        agent: agent.clone(),
+        full_test_command: config.test_command.clone(),
+        ..config.list.clone()
+    };
+    // Attempts in containers find their programs in the image.
+    if config.settings.in_containers {
+        return Vec::new();
+    }
+    let mut faults: Vec<String> = services
+        .list_faults(global, &list)
+        .into_iter()
+        .map(|fault| fault.replace("`full_test_command`", "`test_command`"))
+        .collect();
+    if AgentKind::PROGRAMS.contains(&agent.kind)
+        && let Err(why) = services.installed_agent(agent.kind).program
+    {
+        faults.push(format!(
+            "[agent{name}] is `{}`, which is {why}: {}",
+            agent.kind.as_str(),
+            agent.kind.install_remedy()
+        ));
+    }
+    faults
+}
+
+/// Says what attempts in containers lack here, and removes containers that an earlier service left behind.
+pub(super) fn containers(
+    settings: &BoardSettings,
+    containers: &dyn Containers,
+    printer: &Printer,
+) -> Result<(), CliError> {
+    if !settings.in_containers {
+        return Ok(());
+    }
+    let (image, network) = (&settings.container_image, &settings.container_network);
+    containers
+        .runners(image, network)
+        .map_err(CliError::Setup)?;
+    match containers.remove_leftovers() {
+        0 => {}
+        count => printer.note(&format!(
+            "{count} containers of an earlier service are removed"
+        )),
+    }
+    printer.line(&format!("attempts run in containers of {image}"));
+    Ok(())
+}
+
+/// Says what is allowed and probably not meant.
+pub(super) fn doubts(settings: &BoardSettings) -> Vec<String> {
+    let without = |role: Role, so: &str| {
+        let name = role.as_str().to_uppercase();
+        (settings.count(role) == 0).then(|| format!("{name}_COUNT is 0, so {so}"))
+    };
+    let held = (settings.max_concurrent == 0)
+        .then(|| "MAX_CONCURRENT_WORKERS is 0, so no task is ever started".to_owned());
+    [
+        without(Role::Worker, "no task for a worker is ever started"),
+        without(Role::Judge, "nothing is ever judged or merged"),
+        held,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_nobody_are_doubted() {
+        let mut settings = BoardSettings::default();
+        assert!(doubts(&settings).is_empty());
+        for (name, part) in [
+            ("WORKER_COUNT", "worker"),
+            ("JUDGE_COUNT", "judged"),
+            ("MAX_CONCURRENT_WORKERS", "ever started"),
+        ] {
+            settings.set(name, "0").unwrap();
+            assert!(
+                doubts(&settings).iter().any(|doubt| doubt.contains(part)),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Follows a repository on GitHub: issues with the label become tasks, accepted attempts become pull requests, and what
+//! becomes of those moves the tasks.
+//!
+//! Nothing is remembered but what the board holds: an issue is known by the key of its task, a pull request by its branch,
+//! which is named by task and commit. So a crash at any place leads to a second look, never to a second task or pull
+//! request. What GitHub cannot do now is asked again later, as late as it says.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{BoardHandle, ServiceContext, SubmitError};
+use crate::{
+    domain::{
+        board::{
+            BoardSettings, Input, KeptCommit, MergeId, MergeOutcome, MergeQueueEntry, Millis,
+            ProposalFate, PullRequestRef, RefusalCode, RepoMode, Repository, Task,
+        },
+        github::{Issue, PullRequest, PullRequestFate, Trouble, follow, key_of, proposal_of},
+    },
+    ports::branch_merges::MergeResult,
+};
+
+/// The log of what happens here.
+const LOG: &str = "github";
+/// The longest wait after a failed round.
+const LONGEST: Millis = 15 * 60_000;
+
+/// How far issues were read.
+#[derive(Default)]
+struct Progress {
+    /// Issues that changed before were all dealt with.
+    since: Option<String>,
+    /// Failed rounds in a row.
+    failed: u32,
+    /// What was last complained about, so that it is said once.
+    complaint: String,
+}
+
+/// Follows the repository of the settings until the service ends.
+pub(super) async fn run(handle: BoardHandle, context: Arc<ServiceContext>) {
+    let mut changes = handle.changes();
+    let mut progress = Progress::default();
+    let mut followed = None;
+    loop {
+        let settings = changes.borrow_and_update().settings().clone();
+        let repository = settings.github();
+        if followed != repository {
+            progress = Progress::default();
+            followed.clone_from(&repository);
+        }
+        let wait = match &repository {
+            Some(at) => round(&handle, &context, at, &settings, &mut progress).await,
+            None => None,
+        };
+        let changed = async {
+            while changes.changed().await.is_ok() {
+                if *changes.borrow_and_update().settings() != settings {
+                    return true;
+                }
+            }
+            false
+        };
+        let rest = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            goes_on = changed => if !goes_on { return },
+            () = rest => {}
+        }
+    }
+}
+
+/// Looks once, and returns when to look again.
+async fn round(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    at: &Repository,
+    settings: &BoardSettings,
+    progress: &mut Progress,
+) -> Option<Duration> {
+    let looked = async {
+        look_at_pull_requests(handle, context, at).await?;
+        look_at_issues(handle, context, at, &settings.issue_label, progress).await
+    };
+    let wait = match looked.await {
+        Ok(()) => {
+            if !progress.complaint.is_empty() {
+                context.logs.line(LOG, "answers again");
+            }
+            (progress.failed, progress.complaint) = (0, String::new());
+            settings.issue_sync_ms
+        }
+        Err(trouble) => {
+            complain(context, &trouble, progress);
+            progress.failed += 1;
+            let doubled = settings.issue_sync_ms << progress.failed.min(10);
+            match trouble {
+                Trouble::Limited { until, .. } => until.saturating_sub(handle.now()).max(100),
+                // A new token counts soon after it was written.
+                Trouble::Token(_) => settings.issue_sync_ms,
+                _ => doubled.min(LONGEST.max(settings.issue_sync_ms)),
+            }
+        }
+    };
+    Some(Duration::from_millis(wait))
+}
+
+/// Says what is wrong, once.
+fn complain(context: &ServiceContext, trouble: &Trouble, progress: &mut Progress) {
+    let text = trouble.to_string();
+    if text != progress.complaint {
+        context.logs.line(LOG, &text);
+        context.logs.line("notices", &text);
+        progress.complaint = text;
+    }
+}
+
+async fn look_at_issues(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    at: &Repository,
+    label: &str,
+    progress: &mut Progress,
+) -> Result<(), Trouble> {
+    if label.is_empty() {
+        return Ok(());
+    }
+    let since = progress.since.as_deref();
+    let asked = context.github.issues(at, label, since, handle.now());
+    let Some(issues) = asked.await? else {
+        return Ok(());
+    };
+    // The next look begins with the first issue that could not be dealt with, or with the newest.
+    let mut undone: Option<String> = None;
+    for issue in &issues {
+        let is_done = take(handle, context, at, issue).await?;
+        if !is_done && undone.is_none() {
+            undone = Some(issue.updated_at.clone());
+        }
+    }
+    let newest = issues.last().map(|issue| issue.updated_at.clone());
+    if let Some(next) = undone.or(newest).filter(|next| !next.is_empty()) {
+        progress.since = Some(next);
+    }
+    Ok(())
+}
+
+/// Tells the board of an issue; returns whether that is done with.
+async fn take(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    at: &Repository,
+    issue: &Issue,
+) -> Result<bool, Trouble> {
+    let board = handle.snapshot();
+    let task = board.task_by_key(&key_of(issue.id));
+    let Some(input) = follow(issue, task) else {
+        return Ok(true);
+    };
+    // An issue is closed by the merge of its pull request, and then nothing is given up.
+    if matches!(input, Input::CancelTask { .. })
+        && let Some((merge, open)) = task.and_then(|task| open_pull_request(&board, task))
+    {
+        let known = context.github.pull_request(at, open.number, handle.now());
+        let known = known.await?;
+        if matches!(known.fate(), PullRequestFate::Merged(_)) {
+            settle(handle, context, at, merge, &known).await?;
+            return Ok(true);
+        }
+    }
+    let words = match &input {
+        Input::CreateTask { .. } => "is a task now",
+        Input::EditTask { .. } => "changed, and its task with it",
+        Input::CancelTask { .. } => "was closed, and its task is given up",
+        _ => "was opened again, and its task with it",
+    };
+    match handle.submit(input).await {
+        Ok(_) => {
+            let line = format!("issue #{} {words}", issue.number);
+            context.logs.line(LOG, &line);
+            Ok(true)
+        }
+        // An agent is at it; the change comes when it is done.
+        Err(SubmitError::Refused(refusal)) if refusal.code == RefusalCode::Conflict => Ok(false),
+        Err(SubmitError::Refused(refusal)) => {
+            let line = format!("issue #{} cannot be taken: {refusal}", issue.number);
+            context.logs.line(LOG, &line);
+            Ok(true)
+        }
+        Err(error) => Err(Trouble::Unavailable(error.to_string())),
+    }
+}
+
+/// Returns the open pull request of a task.
+fn open_pull_request(
+    board: &crate::domain::board::Board,
+    task: &Task,
+) -> Option<(MergeId, PullRequestRef)> {
+    let merge = board.proposed_of(task)?;
+    Some((merge.id, merge.pull_request.clone()?))
+}
+
+async fn look_at_pull_requests(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    at: &Repository,
+) -> Result<(), Trouble> {
+    let board = handle.snapshot();
+    for merge in board.proposed() {
+        let Some(open) = &merge.pull_request else {
+            continue;
+        };
+        let known = context.github.pull_request(at, open.number, handle.now());
+        match known.await {
+            Ok(known) => settle(handle, context, at, merge.id, &known).await?,
+            Err(Trouble::NotFound(detail)) => {
+                let detail = format!("{} cannot be found: {detail}", open.url);
+                waits(handle, merge.id, detail).await;
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok(())
+}
+
+/// Tells the board what became of a pull request. A merged one counts once the branch here has followed.
+async fn settle(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    at: &Repository,
+    merge: MergeId,
+    known: &PullRequest,
+) -> Result<(), Trouble> {
+    let board = handle.snapshot();
+    let Some(entry) = board.merge(merge) else {
+        return Ok(());
+    };
+    let fate = match known.fate() {
+        PullRequestFate::Open => return Ok(()),
+        PullRequestFate::Closed => ProposalFate::Closed {
+            detail: format!("pull request #{} was closed without a merge", known.number),
+        },
+        PullRequestFate::Merged(commit) => {
+            match bring_home(context, at, entry).await? {
+                Ok(()) => {}
+                Err(why) => {
+                    let number = known.number;
+                    let detail = format!(
+                        "pull request #{number} is merged, and {} here cannot follow: {why}",
+                        entry.branch
+                    );
+                    waits(handle, merge, detail).await;
+                    return Ok(());
+                }
+            }
+            ProposalFate::Merged { commit }
+        }
+    };
+    let line = format!("pull request #{}: {fate:?}", known.number);
+    if handle
+        .submit(Input::SettleProposal { merge, fate })
+        .await
+        .is_ok()
+    {
+        context.logs.line(LOG, &line);
+    }
+    Ok(())
+}
+
+async fn waits(handle: &BoardHandle, merge: MergeId, detail: String) {
+    let fate = ProposalFate::Waiting { detail };
+    // One that is settled meanwhile is refused, which is fine.
+    drop(handle.submit(Input::SettleProposal { merge, fate }).await);
+}
+
+/// Brings the branch here to what it is on the server; the inner error says why it cannot follow for now.
+async fn bring_home(
+    context: &ServiceContext,
+    at: &Repository,
+    entry: &MergeQueueEntry,
+) -> Result<Result<(), String>, Trouble> {
+    let branch = match context.branch(&entry.branch) {
+        Ok(branch) => branch,
+        Err(why) => return Ok(Err(why)),
+    };
+    let fetched = context.github.fetch(at, &branch).await?;
+    let merges = Arc::clone(&context.merges);
+    let moved = tokio::task::spawn_blocking(move || {
+        let tip = merges.tip(&branch).map_err(|error| error.0)?;
+        let message = format!("Merge {branch} of GitHub");
+        let merged = merges.merge(&tip, &fetched, &message);
+        let commit = match merged.map_err(|error| error.0)? {
+            MergeResult::Merged(commit) => commit,
+            MergeResult::Conflict(files) => {
+                return Err(format!("{} are in conflict; merge them", files.join(", ")));
+            }
+        };
+        match merges.publish(&branch, &tip, &commit) {
+            MergeOutcome::Merged => Ok(()),
+            MergeOutcome::BaseMoved { .. } => Err("it is moving".to_owned()),
+            MergeOutcome::DirtyCheckout { detail } | MergeOutcome::Failed { detail } => Err(detail),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    Ok(moved.await.unwrap_or_else(|error| Err(error.to_string())))
+}
+
+/// Opens the pull request that an approved attempt needs, or finds it; `None` = it is only merged here.
+pub(super) async fn propose(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    entry: &MergeQueueEntry,
+    branch: &str,
+) -> Option<MergeOutcome> {
+    let board = handle.snapshot();
+    let settings = board.settings();
+    let task = board.task(entry.task)?;
+    let kept: &KeptCommit = task.kept.as_ref().filter(|kept| !kept.commit.is_empty())?;
+    if settings.repo_mode == RepoMode::LocalGit {
+        return None;
+    }
+    let Some(at) = settings.github() else {
+        let detail = settings
+            .contradiction()
+            .unwrap_or_else(|| "REPO_URL cannot be read".to_owned());
+        return Some(MergeOutcome::Failed { detail });
+    };
+    let proposal = proposal_of(task, kept, branch, &at);
+    match context.github.propose(&at, &proposal, handle.now()).await {
+        Ok(_) if settings.repo_mode == RepoMode::Both => None,
+        Ok(opened) => {
+            let line = format!("{} is pull request {}", task.id, opened.html_url);
+            context.logs.line(LOG, &line);
+            Some(MergeOutcome::Proposed {
+                detail: format!("pull request #{} waits to be merged", opened.number),
+                pull_request: PullRequestRef {
+                    number: opened.number,
+                    url: opened.html_url,
+                },
+            })
+        }
+        Err(Trouble::Limited { until, detail }) => Some(MergeOutcome::Postponed { detail, until }),
+        // The server or the way to it: nothing about the attempt, so it is no failed try.
+        Err(Trouble::Unavailable(detail)) => Some(MergeOutcome::Postponed {
+            detail,
+            until: handle.now() + settings.merge_retry_ms,
+        }),
+        Err(trouble) => Some(MergeOutcome::Failed {
+            detail: trouble.to_string(),
+        }),
+    }
+}
+
+/// Says whether the issue that a task links to is there; `None` = the link is none to this repository.
+pub(super) async fn is_linked(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    task: &Task,
+) -> Option<(bool, String)> {
+    let at = handle.snapshot().settings().github()?;
+    let number = at.issue_number(&task.spec.link)?;
+    if task.spec.key.starts_with("github-issue-") {
+        return Some((true, task.spec.link.clone()));
+    }
+    match context.github.issue(&at, number, handle.now()).await {
+        Ok(issue) => Some((true, issue.html_url)),
+        Err(trouble) => Some((false, trouble.to_string())),
+    }
+}

@@ -1,0 +1,493 @@
+//! Performs the sessions of a board: the board says whose turn it is, the engine of `tos task run` does the work.
+//!
+//! A session has a thread of its own for as long as it is open. Dangers: a result is reported under the number of its
+//! lease, and a service that ends reports no end of a session, because the next service goes on with it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    BoardHandle, ServiceContext, SubmitError,
+    supervisor::{BEAT, on_thread},
+    watched_worktrees::WatchedWorktrees,
+};
+use crate::{
+    domain::{
+        board::{
+            Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput, SessionStop,
+            SessionTaskEnd, Spend,
+        },
+        ledger::{SessionStart, TaskEnd, TaskOutcome},
+        tasks::{GuardedTask, QueueAction, RunProgress, SessionRequest, StopReason, TaskVerdict},
+        time::Timestamp,
+    },
+    ports::BoxFuture,
+    services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms, TaskOrder},
+};
+
+/// What the thread of a session is told.
+enum Told {
+    Turn(Turn),
+    Stop(SessionStop),
+}
+
+#[derive(Clone, Copy)]
+struct Turn {
+    place: usize,
+    run: RunId,
+    fence: Fence,
+}
+
+/// How the rest of the service reaches a session.
+struct Open {
+    told: mpsc::UnboundedSender<Told>,
+    stop: watch::Sender<u8>,
+    fence: Option<Fence>,
+}
+
+/// The sessions under way.
+#[derive(Clone)]
+pub(super) struct Sessions {
+    handle: BoardHandle,
+    context: Arc<ServiceContext>,
+    open: Arc<Mutex<BTreeMap<SessionId, Open>>>,
+    ending: Arc<AtomicBool>,
+}
+
+impl Sessions {
+    pub(super) fn new(handle: BoardHandle, context: Arc<ServiceContext>) -> Self {
+        Self {
+            handle,
+            context,
+            open: Arc::default(),
+            ending: Arc::default(),
+        }
+    }
+
+    /// Does what has to be done about a session.
+    pub(super) fn perform(&self, effect: SessionEffect) {
+        match effect {
+            SessionEffect::Open { session, resume } => self.start(session, resume),
+            SessionEffect::Turn {
+                session,
+                place,
+                run,
+                fence,
+            } => self.with(session, |open| {
+                open.fence = Some(fence);
+                // A thread that has ended reports the end of its session; the turn ends with its lease.
+                drop(open.told.send(Told::Turn(Turn { place, run, fence })));
+            }),
+            SessionEffect::Stop { session, stop } => self.with(session, |open| {
+                if stop.why == StopReason::Operator {
+                    open.stop.send_replace(1);
+                }
+                drop(open.told.send(Told::Stop(stop)));
+            }),
+        }
+    }
+
+    fn with(&self, session: SessionId, act: impl FnOnce(&mut Open)) {
+        if let Ok(mut open) = self.open.lock()
+            && let Some(open) = open.get_mut(&session)
+        {
+            act(open);
+        }
+    }
+
+    /// Stops the work under a number.
+    pub(super) fn interrupt(&self, fence: Fence, how: u8) {
+        if let Ok(open) = self.open.lock() {
+            for one in open.values().filter(|one| one.fence == Some(fence)) {
+                one.stop.send_replace(how);
+            }
+        }
+    }
+
+    /// Stops all work, because the service ends; the sessions go on with the next one.
+    pub(super) fn end(&self, how: u8) {
+        self.ending.store(true, Ordering::SeqCst);
+        if let Ok(open) = self.open.lock() {
+            for one in open.values() {
+                one.stop.send_replace(how);
+            }
+        }
+    }
+
+    pub(super) fn are_open(&self) -> bool {
+        self.open.lock().is_ok_and(|open| !open.is_empty())
+    }
+
+    fn start(&self, id: SessionId, resume: bool) {
+        let (told, inbox) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(0_u8);
+        if let Ok(mut open) = self.open.lock() {
+            let one = Open {
+                told,
+                stop: stop.clone(),
+                fence: None,
+            };
+            open.insert(id, one);
+        }
+        let this = self.clone();
+        let order = BoardOrder {
+            sessions: self.clone(),
+            id,
+            runtime: Handle::current(),
+            inbox,
+            stop,
+            stopped,
+            turn: None,
+            renewal: None,
+            end: None,
+            reverts: Vec::new(),
+        };
+        drop(tokio::spawn(async move {
+            let done = on_thread(carry_out(this.clone(), id, resume, order)).await;
+            if done.is_err() {
+                this.finish(id, Err("its thread panicked".to_owned())).await;
+            }
+            if let Ok(mut open) = this.open.lock() {
+                open.remove(&id);
+            }
+        }));
+    }
+
+    fn line(&self, id: SessionId, text: &str) {
+        self.context.logs.line(&id.to_string(), text);
+    }
+
+    /// Reports the end of a session, unless the service ends and the next one goes on with it.
+    async fn finish(&self, id: SessionId, came: Result<ListReport, String>) {
+        if self.ending.load(Ordering::SeqCst) {
+            return;
+        }
+        let board = self.handle.snapshot();
+        let Some(session) = board.session(id) else {
+            return;
+        };
+        let input = match came {
+            Ok(report) => SessionInput::Finish {
+                session: id,
+                why: Some(report.stop),
+                error: String::new(),
+                ends: left_over(session, &report.tasks),
+                report: serde_json::to_string(&report).unwrap_or_default(),
+            },
+            Err(error) => SessionInput::Finish {
+                session: id,
+                why: None,
+                error,
+                ends: Vec::new(),
+                report: String::new(),
+            },
+        };
+        self.line(id, &format!("{id} ends"));
+        if let Err(error) = self.handle.submit(Input::Session(input)).await {
+            tracing::warn!("{id}: {error}");
+        }
+    }
+}
+
+/// Returns how tasks came out of which the board has no result.
+fn left_over(session: &Session, ends: &[TaskEnd]) -> Vec<SessionTaskEnd> {
+    let known = session.outcomes.iter().enumerate().zip(ends);
+    let open = known.filter(|((_, outcome), _)| outcome.is_none());
+    open.map(|((place, _), end)| task_end(place, end)).collect()
+}
+
+fn task_end(place: usize, end: &TaskEnd) -> SessionTaskEnd {
+    SessionTaskEnd {
+        place,
+        outcome: end.outcome,
+        reason: end.reason.clone(),
+        commit: end.commit.clone(),
+    }
+}
+
+/// Carries a session out, from what the ledger says of its run.
+async fn carry_out(sessions: Sessions, id: SessionId, resume: bool, mut order: BoardOrder) {
+    let came = perform(&sessions, id, resume, &mut order).await;
+    if let Err(error) = &came {
+        sessions.line(id, error);
+    }
+    sessions.finish(id, came).await;
+}
+
+async fn perform(
+    sessions: &Sessions,
+    id: SessionId,
+    resume: bool,
+    order: &mut BoardOrder,
+) -> Result<ListReport, String> {
+    let context = &sessions.context;
+    let board = sessions.handle.snapshot();
+    let session = board
+        .session(id)
+        .ok_or_else(|| format!("there is no {id}"))?;
+    let request: SessionRequest = serde_json::from_str(&session.spec.request)
+        .map_err(|error| format!("{id} cannot be read: {error}"))?;
+    let chain = context.tools.ledger.read();
+    let records = chain.map_err(|error| error.to_string())?.records;
+    let progress = RunProgress::of(&records, &request.run);
+    if resume {
+        sessions.line(id, &format!("{id} goes on with run {}", request.run));
+        restore(sessions, id, &request, &progress).await?;
+    }
+    for agent in request.list.agents() {
+        if let Some(what) = context.tools.runners.missing_credential(agent) {
+            let program = agent.program();
+            return Err(format!(
+                "the agent `{program}` needs {what} where the service was started"
+            ));
+        }
+    }
+    let terms = SessionTerms {
+        session: if resume {
+            format!("{}-{id}", context.instance)
+        } else {
+            request.session.clone()
+        },
+        seconds: session.left(sessions.handle.now()),
+        checkpoint_every: request.checkpoint_every,
+        progress,
+        ..SessionTerms::new(
+            &request.run,
+            SessionStart {
+                pid: context.start.pid,
+                ..request.start.clone()
+            },
+        )
+    };
+    let tools = SessionPorts {
+        worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
+        ..context.tools.clone()
+    };
+    let observer = Observer {
+        sessions: sessions.clone(),
+        id,
+        runtime: order.runtime.clone(),
+    };
+    let stopped = order.stopped.clone();
+    let ended = tasks::run_in_order(&request.list, &tools, &terms, &observer, stopped, order);
+    let ended = ended.await.map_err(|error| error.to_string());
+    order.release();
+    ended
+}
+
+/// Tells the board what the ledger says: what was recorded counts, whatever the board was told of it.
+async fn restore(
+    sessions: &Sessions,
+    id: SessionId,
+    request: &SessionRequest,
+    progress: &RunProgress,
+) -> Result<(), String> {
+    let outcome = |task: &GuardedTask| {
+        let ends = progress.ends.iter();
+        ends.filter(|end| end.task == task.id)
+            .map(|end| end.outcome)
+            .next()
+    };
+    let input = SessionInput::Restore {
+        session: id,
+        outcomes: request.list.tasks.iter().map(outcome).collect(),
+        failures_in_a_row: progress.failures_in_a_row,
+    };
+    let told = sessions.handle.submit(Input::Session(input)).await;
+    told.map(drop).map_err(|error| error.to_string())
+}
+
+/// Writes the log of a session, and tells the board what it waits for.
+struct Observer {
+    sessions: Sessions,
+    id: SessionId,
+    runtime: Handle,
+}
+
+impl SessionObserver for Observer {
+    fn may_start(&self, _task: &GuardedTask) -> bool {
+        // The board has asked whoever had to be asked.
+        true
+    }
+
+    fn line(&self, text: &str) {
+        self.sessions.line(self.id, text);
+    }
+
+    fn waits(&self, until: Option<Timestamp>, detail: &str) {
+        let input = SessionInput::Wait {
+            session: self.id,
+            until: until.and_then(|at| u64::try_from(at.timestamp_millis()).ok()),
+            detail: detail.to_owned(),
+        };
+        let handle = self.sessions.handle.clone();
+        // Only shown; a board that refuses it has nothing to show.
+        drop(self.runtime.spawn(async move {
+            drop(handle.submit(Input::Session(input)).await);
+        }));
+    }
+}
+
+/// The order of a list that the board decides.
+struct BoardOrder {
+    sessions: Sessions,
+    id: SessionId,
+    runtime: Handle,
+    inbox: mpsc::UnboundedReceiver<Told>,
+    stop: watch::Sender<u8>,
+    stopped: watch::Receiver<u8>,
+    turn: Option<Turn>,
+    renewal: Option<JoinHandle<()>>,
+    /// Why no further task starts, as far as that was decided here.
+    end: Option<StopReason>,
+    reverts: Vec<(Vec<usize>, String)>,
+}
+
+impl BoardOrder {
+    async fn submit(&self, input: SessionInput) -> Result<(), SubmitError> {
+        let told = self.sessions.handle.submit(Input::Session(input)).await;
+        told.map(drop)
+    }
+
+    async fn next_turn(&mut self) -> QueueAction {
+        for (places, reason) in std::mem::take(&mut self.reverts) {
+            let input = SessionInput::Revert {
+                session: self.id,
+                places,
+                reason,
+            };
+            if let Err(error) = self.submit(input).await {
+                tracing::warn!("{}: {error}", self.id);
+            }
+        }
+        if let Some(end) = self.end {
+            return QueueAction::Stop(end);
+        }
+        if let Err(error) = self.submit(SessionInput::Ready { session: self.id }).await {
+            // A board that was emptied knows no session any more.
+            self.sessions.line(self.id, &error.to_string());
+            return self.over(StopReason::Operator);
+        }
+        let mut hears = true;
+        loop {
+            if *self.stopped.borrow() > 0 {
+                return self.over(StopReason::Operator);
+            }
+            tokio::select! {
+                told = self.inbox.recv() => match told {
+                    Some(Told::Turn(turn)) => return self.begin(turn),
+                    Some(Told::Stop(stop)) => {
+                        if !stop.detail.is_empty() {
+                            self.sessions.line(self.id, &stop.detail);
+                        }
+                        return self.over(stop.why);
+                    }
+                    None => return self.over(StopReason::Operator),
+                },
+                changed = self.stopped.changed(), if hears => hears = changed.is_ok(),
+            }
+        }
+    }
+
+    const fn over(&mut self, why: StopReason) -> QueueAction {
+        self.end = Some(why);
+        QueueAction::Stop(why)
+    }
+
+    /// Begins a turn; its lease is renewed until it is over.
+    fn begin(&mut self, turn: Turn) -> QueueAction {
+        self.turn = Some(turn);
+        let (handle, stop) = (self.sessions.handle.clone(), self.stop.clone());
+        let renew = Input::RenewRun {
+            run: turn.run,
+            fence: turn.fence,
+        };
+        self.renewal = Some(self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(BEAT).await;
+                if let Err(SubmitError::Refused(refusal)) = handle.submit(renew.clone()).await {
+                    tracing::warn!("{refusal}");
+                    stop.send_replace(1);
+                    return;
+                }
+            }
+        }));
+        QueueAction::Start(turn.place)
+    }
+
+    /// Ends the renewal of the lease.
+    fn release(&mut self) {
+        if let Some(renewal) = self.renewal.take() {
+            renewal.abort();
+        }
+        self.sessions.with(self.id, |open| open.fence = None);
+    }
+}
+
+impl TaskOrder for BoardOrder {
+    fn next(&mut self, _left: Option<u64>) -> BoxFuture<'_, QueueAction> {
+        Box::pin(self.next_turn())
+    }
+
+    fn finish<'a>(
+        &'a mut self,
+        place: usize,
+        verdict: TaskVerdict,
+        end: &'a TaskEnd,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.release();
+            let Some(turn) = self.turn.take() else { return };
+            let board = self.sessions.handle.snapshot();
+            let run = board
+                .session(self.id)
+                .map_or("", |session| session.spec.run.as_str());
+            let input = SessionInput::FinishTask {
+                session: self.id,
+                run: turn.run,
+                fence: turn.fence,
+                verdict,
+                end: task_end(place, end),
+                spend: Spend {
+                    micro_usd: end.micro_usd.unwrap_or_default(),
+                    ..Spend::default()
+                },
+                log: format!(".tos/task-logs/{run}/{}", end.task),
+            };
+            if let Err(error) = self.submit(input).await {
+                // The ledger has the result; the session ends, and what is left is told then.
+                self.sessions.line(self.id, &error.to_string());
+            }
+        })
+    }
+
+    fn stop(&mut self, why: StopReason) {
+        self.end = self.end.or(Some(why));
+    }
+
+    fn revert_accepted(&mut self, places: &[usize], reason: &str) {
+        self.reverts.push((places.to_vec(), reason.to_owned()));
+    }
+
+    fn outcomes(&self) -> Vec<TaskOutcome> {
+        let board = self.sessions.handle.snapshot();
+        let session = board.session(self.id);
+        let outcomes = session.map(|session| session.outcomes.clone());
+        outcomes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or(TaskOutcome::NotRun))
+            .collect()
+    }
+}

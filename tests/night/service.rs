@@ -1,0 +1,240 @@
+//! Nights beside a service: the list is handed over, its tasks are on the board, and the end is the same.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::root::Root;
+
+/// How often something is looked at before the test gives up.
+const PATIENCE: usize = 6000;
+
+/// What the agent does: T-02 and T-04 are not done, T-05 hangs once, everything else is.
+const AGENT: &str = r##"
+here=$(dirname "$0")
+case "$TOS_TASK" in
+  health) echo ready; exit 0 ;;
+  T-02|T-04) echo "# not what was asked for" > "wrong-$TOS_TASK.py"; exit 0 ;;
+  T-05) if [ ! -e "$here/hung" ]; then touch "$here/hung"; exec sleep 61409; fi ;;
+esac
+printf 'def made():\n    return "%s"\n' "$TOS_TASK" > "$TOS_TASK.py"
+"##;
+
+const SERVICE: &str = "test_command = [\"true\"]\nsandbox = \"off\"\n[agent]\nkind = \"command\"\n\
+                       args = [\"sh\", \"../agent.sh\", \"{prompt}\"]\n[settings]\nWORKER_COUNT = 2\n";
+
+struct Service {
+    child: Child,
+}
+
+impl Service {
+    fn start(root: &Root) -> Self {
+        let file = root.root.join(".tos/serve.json");
+        drop(fs::remove_file(&file));
+        let log = fs::File::create(root.home.path().join("serve.log")).unwrap();
+        let mut child = root
+            .command(&["serve", "--drain", "1"])
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the service is up", || {
+            let ended = child.try_wait().unwrap();
+            let said = || fs::read_to_string(root.home.path().join("serve.log")).unwrap();
+            assert!(ended.is_none(), "{}", said());
+            file.exists() && root.tos(&["board"]).0 == Some(0)
+        });
+        Self { child }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.child.try_wait().unwrap().is_some() {
+            return;
+        }
+        let pid = self.child.id().to_string();
+        drop(Command::new("kill").args(["-TERM", &pid]).status());
+        self.child.wait().unwrap();
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..PATIENCE {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("waited in vain until {what}");
+}
+
+fn root(tasks: &[&str], mode: &str) -> Root {
+    let root = Root::new(AGENT);
+    root.write("config/service.toml", SERVICE);
+    root.git(&["add", "-A"]);
+    root.git(&["commit", "-q", "-m", "service"]);
+    let tasks: Vec<String> = tasks.iter().map(|one| (*one).to_owned()).collect();
+    root.list(mode, &tasks, "");
+    root
+}
+
+fn outcomes(records: &[Value]) -> Vec<(String, String)> {
+    let ends = records.iter().filter(|one| one["entry"]["kind"] == "task");
+    ends.map(|one| {
+        let end = &one["entry"]["end"];
+        let word = |name: &str| end[name].as_str().unwrap().to_owned();
+        (word("task"), word("outcome"))
+    })
+    .collect()
+}
+
+fn without_times(text: &str) -> Vec<String> {
+    let is_the_same = |line: &&str| line.contains("T-0") && !line.contains("[");
+    text.lines()
+        .filter(is_the_same)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_night_beside_a_service_ends_as_one_without() {
+    let tasks = ["T-01", "T-02", "T-03"];
+    let alone = root(&tasks, "retry_then_skip_dependents");
+    let (code_alone, said_alone) =
+        alone.tos(&["night", "start", "--for", "1h", &alone.list_file()]);
+
+    let beside = root(&tasks, "retry_then_skip_dependents");
+    let service = Service::start(&beside);
+    // Another task of the board goes on meanwhile.
+    let (added, said) = beside.tos(&["board", "add", "write a note"]);
+    assert_eq!(added, Some(0), "{said}");
+    let (code, said) = beside.tos(&["night", "start", "--for", "1h", &beside.list_file()]);
+    assert_eq!(code, code_alone, "{said_alone}\n---\n{said}");
+    assert_eq!(code, Some(3));
+    assert!(said.contains("session-1"), "{said}");
+    assert!(said.contains("[1/3] T-01"), "it is followed live: {said}");
+    let board = beside.tos(&["board"]).1;
+    for line in ["T-01", "T-02", "write a note"] {
+        assert!(board.contains(line), "{line}: {board}");
+    }
+    let night = |root: &Root| -> Vec<(String, String)> {
+        outcomes(&root.records())
+            .into_iter()
+            .filter(|(task, _)| task.starts_with("T-"))
+            .collect()
+    };
+    assert_eq!(night(&beside), night(&alone));
+    let summary = beside.json(&["night", "summary"]);
+    for (place, number) in [
+        ("/counts/success", 2),
+        ("/counts/failed", 1),
+        ("/retries", 1),
+    ] {
+        let found = summary.pointer(place).and_then(Value::as_u64);
+        assert!(found.is_some(), "{place}: {summary}");
+        assert_eq!(found, Some(number), "{place}");
+    }
+    assert_eq!(
+        without_times(&said_alone).len(),
+        without_times(&said).len(),
+        "{said_alone}\n---\n{said}"
+    );
+    drop(service);
+    // What was accepted is taken over as ever.
+    let run = summary["run"].as_str().unwrap().to_owned();
+    let (code, said) = beside.tos(&["night", "merge", &run]);
+    assert!(code == Some(0) || said.contains("moved"), "{said}");
+}
+
+#[test]
+fn two_failures_in_a_row_stop_a_session_and_the_board_says_so() {
+    let root = root(&["T-02", "T-04", "T-06"], "retry_then_skip_dependents");
+    let _service = Service::start(&root);
+    let (code, said) = root.tos(&["task", "run", &root.list_file()]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("two tasks failed in a row"), "{said}");
+    let why = root.tos(&["why", "3"]).1;
+    assert!(why.contains("not run"), "{why}");
+    let why = root.tos(&["why", "1"]).1;
+    assert!(why.contains("failed in session-1"), "{why}");
+}
+
+#[test]
+fn a_detached_night_is_followed_explained_and_cancelled() {
+    let root = root(&["T-05", "T-06"], "retry_then_stop");
+    let _service = Service::start(&root);
+    let list = root.list_file();
+    let start = ["night", "start", "--for", "1h", "--detach", list.as_str()];
+    let (code, said) = root.tos(&start);
+    assert_eq!(code, Some(0), "{said}");
+    until("the agent hangs", || root.home.path().join("hung").exists());
+    let why = root.tos(&["why", "2"]).1;
+    assert!(why.contains("T-05 is before it"), "{why}");
+    let (code, said) = root.tos(&start);
+    assert!(code == Some(1) && said.contains("already"), "{said}");
+    let (code, said) = root.tos(&["night", "cancel"]);
+    assert_eq!(code, Some(0), "{said}");
+    until("the session is over", || {
+        root.tos(&["night", "follow", "1"]).0 == Some(4)
+    });
+    let end = root.records();
+    let end = end
+        .iter()
+        .rfind(|one| one["entry"]["kind"] == "session.end");
+    assert_eq!(end.unwrap()["entry"]["end"]["ended_by"], "operator");
+    // A person goes on with it, as with any night.
+    let (code, said) = root.tos(&["night", "resume", "--for", "1h"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_night_goes_on_by_itself_when_its_service_was_killed() {
+    let root = root(&["T-01", "T-05", "T-06"], "retry_then_stop");
+    let service = Service::start(&root);
+    let list = root.list_file();
+    let mut follower = root
+        .command(&["night", "start", "--for", "1h", &list])
+        .spawn()
+        .unwrap();
+    until("the agent hangs", || root.home.path().join("hung").exists());
+    service.kill();
+    let _service = Service::start(&root);
+    // Whoever followed it follows it still, to the same end.
+    let status = follower.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let ends = outcomes(&root.records());
+    for task in ["T-01", "T-05", "T-06"] {
+        let good = ends
+            .iter()
+            .filter(|(id, outcome)| id == task && outcome == "success");
+        assert_eq!(good.count(), 1, "{task}: {ends:?}");
+    }
+    let summary = root.json(&["night", "summary"]);
+    assert_eq!(summary.pointer("/counts/success"), Some(&3.into()));
+}
+
+#[test]
+fn detaching_needs_a_service() {
+    let root = root(&["T-01"], "stop");
+    let (code, said) = root.tos(&[
+        "night",
+        "start",
+        "--for",
+        "1h",
+        "--detach",
+        &root.list_file(),
+    ]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("tos serve"), "{said}");
+}

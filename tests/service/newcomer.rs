@@ -1,0 +1,369 @@
+//! What somebody meets who is new here, or makes a mistake: every wrong word is answered with what is wrong and what helps.
+
+use std::{fs, net::TcpListener};
+
+use serde_json::{Value, json};
+
+use crate::place::{Place, Service};
+
+/// Runs `tos`, which has to fail; returns what it said.
+fn refused(place: &Place, words: &[&str]) -> String {
+    let (ok, said) = place.run(words);
+    assert!(!ok, "tos {words:?} succeeded: {said}");
+    said
+}
+
+#[test]
+fn a_hold_is_shown_where_people_look() {
+    let place = Place::new("");
+    let service = Service::start(&place);
+    place.tos(&["board", "hold", "the build machine is being moved"]);
+    let list = place.tos(&["board", "list"]);
+    assert!(
+        list.contains("nothing new is started: the build machine")
+            && list.contains("tos board resume"),
+        "{list}"
+    );
+    let hold = service.ask("GET", "/system/hold", &Value::Null);
+    assert_eq!(
+        (&hold["held"], &hold["until"]),
+        (&json!(true), &json!(null))
+    );
+    place.tos(&["board", "resume"]);
+    assert!(
+        !place
+            .tos(&["board", "list"])
+            .contains("nothing new is started")
+    );
+    assert_eq!(
+        service.ask("GET", "/system/hold", &Value::Null)["held"],
+        false
+    );
+    assert!(service.said("nothing new is started: the build machine"));
+}
+
+#[test]
+fn programs_that_are_not_there_are_said_before_anything_begins() {
+    let place = Place::new("");
+    let file = place.top.join("config/service.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    for (from, to, names) in [
+        (
+            "[\"sh\", \"test.sh\"]",
+            "[\"no-such-tester\"]",
+            "`test_command`: the program `no-such-tester` is not there",
+        ),
+        (
+            "[\"sh\", \"agent.sh\", \"{prompt}\"]",
+            "[\"no-such-agent\", \"{prompt}\"]",
+            "agent `no-such-agent`: the program",
+        ),
+        (
+            "kind = \"command\"\nargs = [\"sh\", \"agent.sh\", \"{prompt}\"]",
+            "kind = \"opencode\"",
+            "`opencode`, which is not installed",
+        ),
+    ] {
+        assert!(good.contains(from), "{good}");
+        fs::write(&file, good.replace(from, to)).unwrap();
+        let said = refused(&place, &["serve"]);
+        assert!(
+            said.contains(names) && said.contains("config/service.toml"),
+            "{said}"
+        );
+        assert!(!place.top.join(".tos/serve.json").exists());
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_and_counts_of_nobody_are_said() {
+    let place = Place::new("JUDGE_COUNT = 0\n");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let said = refused(&place, &["serve", "--port", &port]);
+    assert!(
+        said.contains(&format!("port {port} is taken")) && said.contains("--port"),
+        "{said}"
+    );
+    let service = Service::start(&place);
+    assert!(service.said("JUDGE_COUNT is 0"));
+    let task = service.add(json!({ "title": "fix the greeting" }));
+    let why = service.until_why(task, "JUDGE_COUNT is 0");
+    assert!(why.contains("tos proc start judge"), "{why}");
+}
+
+#[test]
+fn wrong_words_change_nothing_and_say_what_is_right() {
+    let place = Place::new("");
+    for words in [
+        &["board", "list"][..],
+        &["why", "1"],
+        &["open", "--print"],
+        &["merge"],
+        &["proc", "list"],
+        &["hatch", "status"],
+    ] {
+        let said = refused(&place, words);
+        assert!(said.contains("tos serve"), "{words:?}: {said}");
+    }
+    let said = refused(&place, &["board", "import", "no-such-file"]);
+    assert!(said.contains("there is no file no-such-file"), "{said}");
+    fs::write(place.top.join("empty"), "").unwrap();
+    assert!(refused(&place, &["board", "import", "empty"]).contains("is empty"));
+    let service = Service::start(&place);
+    let events = || service.ask("GET", "/health", &Value::Null);
+    drop(events());
+    for (words, says) in [
+        (
+            &["proc", "stop", "worker-9"][..],
+            "worker-9 was never started",
+        ),
+        (&["proc", "stop", "worker"], "no process is called"),
+        (&["proc", "stop", "db-push"], "cannot be stopped"),
+        (&["proc", "start", ""], "no process is called"),
+        (&["proc", "restart"], "<NAME>"),
+        (&["proc", "restart", "boss"], "no process is called"),
+        (&["proc", "logs", "../../etc/passwd"], "no process"),
+        (&["proc", "start", "planner"], "requirement"),
+        (
+            &["proc", "start", "planner", "--requirement", "nope.md"],
+            "nope.md",
+        ),
+        (&["board", "add", ""], "`title` is empty"),
+        (
+            &["board", "add", "x", "--path", ""],
+            "an entry of `paths` is empty",
+        ),
+        (
+            &["board", "add", "x", "--path", "../up"],
+            "not below the root",
+        ),
+        (&["board", "add", "x", "--after", "99"], "task-99"),
+        (&["board", "add", "x", "--role", "judge"], "judge"),
+        (&["board", "add", "x", "--class", "nice"], "`class`"),
+        (&["board", "add", "x", "--priority", "5000"], "`priority`"),
+        (
+            &["board", "edit", "99", "--goal", "x"],
+            "there is no task-99",
+        ),
+        (&["board", "edit", "1"], "nothing changes"),
+        (&["board", "show", "99"], "there is no task-99"),
+        (&["board", "show", "x"], "is no task"),
+        (&["board", "cancel", "99"], "there is no task-99"),
+        (&["board", "requeue", "-1"], "-1"),
+        (&["board", "allow", "99"], "there is no approval-99"),
+        (&["board", "list", "--status", "sleepy"], "sleepy"),
+        (&["board", "cleanup"], "--yes"),
+        (&["why", "99"], "there is no task-99"),
+        (&["why", ""], "is no task"),
+    ] {
+        let said = refused(&place, words);
+        assert!(said.contains(says), "{words:?}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    let names = service.ask("GET", "/system/processes", &Value::Null)["processes"].to_string();
+    assert!(!names.contains("worker-9"), "{names}");
+    assert_eq!(
+        service.ask("GET", "/tasks", &Value::Null)["tasks"],
+        json!([])
+    );
+    assert!(place.tos(&["merge"]).contains("no merge waits"));
+    assert!(place.tos(&["board", "list"]).contains("tos board add"));
+    // What a hint names can be done.
+    service.ask("POST", "/system/hold", &json!({}));
+    let task = service.add(json!({ "title": "a task" })).to_string();
+    place.tos(&[
+        "board",
+        "edit",
+        &task,
+        "--goal",
+        "another goal",
+        "--priority",
+        "-3",
+        "--path",
+        "docs/**",
+    ]);
+    let edited = service.ask("GET", &format!("/tasks/{task}"), &Value::Null)["task"].take();
+    assert_eq!(
+        (&edited["goal"], &edited["priority"], &edited["paths"]),
+        (&json!("another goal"), &json!(-3), &json!(["docs/**"]))
+    );
+}
+
+#[test]
+fn a_service_in_the_background_answers_when_the_command_returns() {
+    let place = Place::new("");
+    let said = place.tos(&["serve", "--detach", "--drain", "1"]);
+    assert!(
+        said.contains("in the background") && said.contains(".tos/serve.log"),
+        "{said}"
+    );
+    place.tos(&["board", "list"]);
+    let again = refused(&place, &["serve", "--detach"]);
+    assert!(again.contains("runs here already"), "{again}");
+    let document = fs::read_to_string(place.top.join(".tos/serve.json")).unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let pid = document["pid"].to_string();
+    assert!(
+        fs::read_to_string(place.top.join(".tos/serve.log"))
+            .unwrap()
+            .contains("serving on")
+    );
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    place.until_gone(&pid);
+    // What keeps it from starting is said by the command.
+    fs::write(place.top.join("config/service.toml"), "nonsense").unwrap();
+    assert!(refused(&place, &["serve", "--detach"]).contains("config/service.toml"));
+    fs::write(
+        place.top.join("config/service.toml"),
+        fs::read_to_string(place.sample()).unwrap(),
+    )
+    .unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let said = refused(&place, &["serve", "--detach", "--port", &port]);
+    assert!(
+        said.contains("ended at once") && said.contains("is taken"),
+        "{said}"
+    );
+}
+
+#[test]
+fn exactly_what_runs_under_other_settings_is_started_again() {
+    let place = Place::new("");
+    let service = Service::start(&place);
+    let generations = || {
+        let all = service.ask("GET", "/system/processes", &Value::Null);
+        let all = all["processes"].as_array().unwrap().clone();
+        let of = |one: &Value| (one["name"].as_str().unwrap().to_owned(), one.clone());
+        all.iter()
+            .map(of)
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let up = |name: &str| {
+        generations()
+            .get(name)
+            .is_some_and(|one| one["status"] == "running")
+    };
+    place.until(|| {
+        [
+            "dispatcher",
+            "cycle-manager",
+            "judge",
+            "worker-1",
+            "worker-2",
+        ]
+        .iter()
+        .all(|name| up(name))
+    });
+    assert!(
+        place
+            .tos(&["proc", "restart", "--for-config"])
+            .contains("everything runs under the settings")
+    );
+    let before = generations();
+    service.ask(
+        "PATCH",
+        "/config",
+        &json!({ "WORKER_COUNT": 1, "DISPATCH_DOCSER_LANE_MAX_SLOTS": 2 }),
+    );
+    let stale: Vec<String> = generations()
+        .into_iter()
+        .filter(|(_, one)| one["needsRestart"] == true)
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(stale, ["dispatcher", "worker-1", "worker-2"]);
+    assert!(
+        place
+            .tos(&["proc", "list"])
+            .contains("tos proc restart --for-config")
+    );
+    let said = place.tos(&["proc", "restart", "--for-config"]);
+    assert!(
+        said.contains("started again: dispatcher, worker-1"),
+        "{said}"
+    );
+    assert!(said.contains("no longer name it: worker-2"), "{said}");
+    place.until(|| up("dispatcher") && up("worker-1") && !up("worker-2"));
+    let after = generations();
+    for (name, one) in &after {
+        let moved = before.get(name).map(|old| &old["startedAt"]) != Some(&one["startedAt"]);
+        assert_eq!(
+            moved,
+            ["dispatcher", "worker-1"].contains(&name.as_str()),
+            "{name}"
+        );
+    }
+    assert!(
+        place
+            .tos(&["proc", "restart", "--for-config"])
+            .contains("everything runs under the settings")
+    );
+}
+
+#[test]
+fn a_cleanup_keeps_what_was_there_and_database_commands_do_something() {
+    let place = Place::new("");
+    let service = Service::start(&place);
+    service.ask("POST", "/system/hold", &json!({}));
+    service.add(json!({ "title": "a note to keep" }));
+    place.tos(&["proc", "start", "db-up"]);
+    let message = |name: &str| {
+        service.ask("GET", &format!("/system/processes/{name}"), &Value::Null)["message"]
+            .to_string()
+    };
+    place.until(|| message("db-up").contains("is intact and holds"));
+    place.tos(&["proc", "start", "db-push"]);
+    place.until(|| message("db-push").contains("board-copies/board-"));
+    let said = place.tos(&["board", "cleanup", "--yes"]);
+    let archive = said
+        .split_whitespace()
+        .find(|word| word.starts_with(".tos/board-archive/"))
+        .unwrap();
+    assert!(
+        fs::read_to_string(place.top.join(archive))
+            .unwrap()
+            .contains("a note to keep")
+    );
+    assert_eq!(
+        service.ask("GET", "/tasks", &Value::Null)["tasks"],
+        json!([])
+    );
+}
+
+#[test]
+fn files_with_names_of_secrets_are_never_merged() {
+    // The first of the seed's pains, with its own names: the task may touch everything, and the agent brings these along.
+    for name in [
+        ".env",
+        "deploy.pem",
+        "config/.env.production",
+        "server.key",
+        "keys/id_ed25519",
+    ] {
+        let place = Place::new("FAILED_TASK_RETRY_COOLDOWN_MS = 10\nAUTO_REWORK_MAX_DEPTH = 0\n");
+        let script = format!(
+            "mkdir -p config keys\nprintf '#!/bin/sh\\necho \"Hello, ${{1:-world}}\"\\n' > greet.sh\necho x > {name}\n"
+        );
+        fs::write(place.top.join("agent.sh"), script).unwrap();
+        crate::repository::git(&place.top, &["commit", "-qam", "another agent"]);
+        let before = crate::repository::git(&place.top, &["rev-parse", "main"]);
+        let service = Service::start(&place);
+        let task = service.add(json!({ "title": "fix the greeting", "class": "fix" }));
+        let stuck = service.until(task, "needs_rework");
+        assert!(
+            stuck["detail"].as_str().unwrap().contains(name),
+            "{name}: {stuck}"
+        );
+        assert_eq!(
+            crate::repository::git(&place.top, &["rev-parse", "main"]),
+            before
+        );
+    }
+}
