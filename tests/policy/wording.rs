@@ -59,8 +59,9 @@ fn no_verdict_quotes_nothing() {
                 .iter()
                 .map(|finding| finding.effect.clone());
             for text in [verdict.reason.clone()].into_iter().chain(effects) {
-                // Commands hold back quotes themselves, but none of these two with nothing inside.
-                if !code.contains("``") && (text.contains("``") || text.contains("` `")) {
+                // A command with back quotes of its own ends and begins quotations anywhere.
+                let mut quoted = text.split('`').skip(1).step_by(2);
+                if !code.contains('`') && quoted.any(|words| words.trim().is_empty()) {
                     wrong.push(format!("{code}: {text}"));
                 }
             }
@@ -90,8 +91,6 @@ fn a_redirection_alone_is_named_by_what_it_does() {
         reason("> /etc/x"),
         "rule `careful/write-outside`: the command changes /etc/x"
     );
-    assert!(
-        reason("'' x").contains("the program without a name")
-            || reason("'' x").contains("a program without a name")
-    );
+    let nameless = reason("'' x");
+    assert!(nameless.contains("a program without a name"), "{nameless}");
 }
