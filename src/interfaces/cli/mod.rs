@@ -28,6 +28,8 @@ use command_line::{Cli, CliCommand};
 use exit::{CliError, CliExit};
 use services::ServiceFactory;
 
+pub use commands::shell_words::as_shell;
+
 use crate::interfaces::report::Printer;
 
 /// What `tos --version` prints.
