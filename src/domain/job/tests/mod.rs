@@ -2,6 +2,7 @@
 
 mod asking;
 mod loops;
+mod records;
 mod recovery;
 mod running;
 mod told;
