@@ -18,6 +18,7 @@ mod sample;
 mod service;
 mod service_models;
 mod services;
+mod session_requests;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 

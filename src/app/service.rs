@@ -64,6 +64,7 @@ pub(super) fn board_services(
         let (texts, redactor, root) = (environment.clone(), redactor.clone(), root.clone());
         move |wanted: &ServiceModel| service_models::build(&texts, &redactor, &root, wanted)
     };
+    let folder = state.clone();
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
         move |handle, gates, ledger, here| {
@@ -94,6 +95,9 @@ pub(super) fn board_services(
         access: Box::new(access),
         model: Box::new(model),
         redactor: context.redactor().clone(),
+        write_state: Arc::new(move |file, text| {
+            files::write(&folder.join(file), text).map_err(|error| error.to_string())
+        }),
     })
 }
 

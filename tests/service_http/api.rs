@@ -81,6 +81,7 @@ fn every_route_answers_as_it_is_described() {
     approvals(&mut api);
     logs(&mut api);
     configuration(&mut api);
+    sessions(&mut api);
     operation_of_processes(&mut api);
     let mut described = BTreeSet::new();
     for (path, item) in api.description["paths"].as_object().unwrap() {
@@ -92,6 +93,37 @@ fn every_route_answers_as_it_is_described() {
     described.remove("GET /events");
     let missing: Vec<_> = described.difference(&api.seen).collect();
     assert!(missing.is_empty(), "never answered: {missing:?}");
+}
+
+fn sessions(api: &mut Checked) {
+    assert_eq!(api.ok("GET", "/sessions", None)["sessions"], json!([]));
+    // What was not laid down here cannot be begun from elsewhere.
+    for run in ["r2", "../r1", ""] {
+        let refused = api.ask("POST", "/sessions", Some(json!({"run": run})));
+        assert_eq!(refused.status, 404, "{run}");
+    }
+    let begun = api.ok("POST", "/sessions", Some(json!({"run": "r1"})));
+    assert_eq!(
+        (&begun["status"], &begun["open"]),
+        (&json!("running"), &json!(true))
+    );
+    let id = begun["id"].as_u64().unwrap();
+    let path = format!("/sessions/{id}");
+    let seen = api.ok("GET", &path, None);
+    assert_eq!(seen["tasks"][0]["status"], "waiting");
+    let task = seen["tasks"][0]["taskId"].as_u64().unwrap();
+    let told = api.ok("GET", &format!("/tasks/{task}"), None);
+    assert_eq!(told["task"]["session"], id);
+    api.ok("GET", &format!("/logs/sessions/{id}"), None);
+    api.ok(
+        "POST",
+        &format!("{path}/cancel"),
+        Some(json!({"reason": "enough"})),
+    );
+    assert_eq!(api.ok("GET", &path, None)["status"], "ending");
+    let twice = api.ok("POST", &format!("{path}/cancel"), None);
+    assert!(twice["message"].as_str().unwrap().contains("already"));
+    assert_eq!(api.ask("GET", "/sessions/99", None).status, 404);
 }
 
 fn tasks(api: &mut Checked) {

@@ -660,8 +660,8 @@ impl World {
 
     /// A person begins a session, or ends the one under way.
     fn session(&mut self) -> Step {
-        if let Some(open) = self.board.open_sessions().next() {
-            let session = open.id;
+        let open = self.board.open_sessions().next().map(|open| open.id);
+        if let Some(session) = open {
             return if self.chance.percent(20) {
                 self.submit(Input::Session(SessionInput::Cancel {
                     session,
@@ -852,7 +852,8 @@ impl World {
         };
         match dice {
             0..72 => {
-                let commit = format!("m{fence}");
+                // An effect that is performed twice makes two commits, maybe on two bases.
+                let commit = format!("m{fence}.{}", self.sent);
                 self.made.insert(commit.clone(), base.clone());
                 Verdict::Approve {
                     base,

@@ -37,6 +37,8 @@ mod run;
 mod session;
 mod session_decide;
 mod session_input;
+mod session_request;
+mod session_why;
 mod setting_keys;
 mod settings;
 mod shared_map;
@@ -88,6 +90,7 @@ pub use session::{
     SessionWait,
 };
 pub use session_input::{SessionEffect, SessionInput};
+pub use session_request::SessionRequest;
 pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
 pub use settings::{BoardSettings, RepoMode};
 pub use shared_map::{Iter, SharedMap, SharedSet};

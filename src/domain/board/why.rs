@@ -544,7 +544,7 @@ impl Board {
     }
 }
 
-fn say(text: String, resolver: Resolver) -> WhySentence {
+pub(super) fn say(text: String, resolver: Resolver) -> WhySentence {
     WhySentence {
         text,
         resolver,

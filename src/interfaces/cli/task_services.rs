@@ -164,7 +164,12 @@ pub struct BoardServices {
     pub model: ModelMaker,
     /// Knows what no question to a model may hold.
     pub redactor: Redactor,
+    /// Writes a small file below the state folder, in one piece.
+    pub write_state: StateWriter,
 }
+
+/// Writes a small file below a state folder, or says why it cannot.
+pub type StateWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
 
 impl std::fmt::Debug for BoardServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

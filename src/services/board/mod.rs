@@ -15,6 +15,8 @@ mod publish;
 mod review;
 mod session;
 mod supervisor;
+mod threads;
+mod wakes;
 mod watched_worktrees;
 mod worker;
 
@@ -55,6 +57,8 @@ pub struct ServiceContext {
     pub logs: Arc<dyn ProcessLogs>,
     /// What plans and reviews.
     pub brain: Brain,
+    /// Keeps the summary of a run whose session is over.
+    pub keep_summary: Arc<dyn Fn(&str) + Send + Sync>,
     /// GitHub, where the settings name a repository there.
     pub github: Arc<dyn GitHub>,
     /// Looks after the board's store.

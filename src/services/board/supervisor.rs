@@ -15,19 +15,15 @@ use tokio::{
 };
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError, brain::Payer, github, judge, planner, session, worker,
+    BoardHandle, ServiceContext, SubmitError, brain::Payer, github, judge, planner, session,
+    threads::{BEAT, on_thread},
+    wakes::{asked, wake_loop},
+    worker,
 };
 use crate::domain::board::{
     Board, Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName,
     RunId, RunOutcome, TaskId, Verdict,
 };
-
-/// How often an agent shows that it is alive, and renews its lease.
-pub(super) const BEAT: Duration = Duration::from_secs(15);
-/// How long a loop rests after a step that did not work.
-const REST: Duration = Duration::from_secs(1);
-/// The longest sleep of a loop.
-const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Something for an agent to do.
 enum Work {
@@ -480,63 +476,5 @@ fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work
     if let Some(process) = started.get(&agent) {
         // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
         drop(process.work.send(work));
-    }
-}
-
-/// Runs a future on a thread of its own.
-pub(super) fn on_thread<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    let body = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => drop(sender.send(runtime.block_on(future))),
-            Err(error) => tracing::error!("a runtime could not start: {error}"),
-        }
-    };
-    if let Err(error) = std::thread::Builder::new()
-        .name("agent".to_owned())
-        .spawn(body)
-    {
-        tracing::error!("a thread could not start: {error}");
-    }
-    receiver
-}
-
-/// Completes when a stop is asked for.
-async fn asked(stopped: &mut watch::Receiver<u8>) {
-    while *stopped.borrow() == 0 {
-        if stopped.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Lets a part do what is due, as soon as it is due.
-async fn wake_loop(handle: BoardHandle, part: Part) {
-    let mut changes = handle.changes();
-    loop {
-        let due = changes.borrow_and_update().next_wake_of(part);
-        let now = handle.now();
-        if due.is_some_and(|at| at <= now) {
-            let before = handle.snapshot().globals().events;
-            let told = handle.submit(Input::Wake { part }).await;
-            if matches!(told, Err(SubmitError::Ending)) {
-                return;
-            }
-            // A sign of life that is not in the snapshot yet, or a disk that is full: no reason to spin.
-            if told.is_err() || handle.snapshot().globals().events == before {
-                tokio::time::sleep(REST).await;
-            }
-            continue;
-        }
-        let wait = due.map_or(LONGEST, |at| Duration::from_millis(at - now).min(LONGEST));
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(wait) => {}
-        }
     }
 }

@@ -19,7 +19,6 @@ mod supervise;
 
 use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -136,37 +135,12 @@ pub trait SessionObserver: Sync {
     }
 }
 
+pub use crate::domain::tasks::ListReport;
 pub(crate) use acp::{AcpJudge, AcpRunner};
 pub(crate) use agent_call::AgentListener;
 pub use cleanup::{CleanupResult, clean_up_after_crash};
 pub use order::TaskOrder;
 pub use sharing::{resolve_shared_files, work_tree_notes};
-
-/// What came of a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ListReport {
-    /// The run.
-    pub run: String,
-    /// Every task, in the order of the list.
-    pub tasks: Vec<TaskEnd>,
-    /// Why it ended.
-    pub stop: StopReason,
-    /// The newest accepted commit, and the reference that holds it.
-    pub tip: Option<(String, String)>,
-    /// Ways to tell people that did not work.
-    pub untold: Vec<String>,
-    /// Files of the checkout that every task got a copy of.
-    pub shared_files: Vec<String>,
-    /// How often an agent was called.
-    #[serde(default)]
-    pub calls: u32,
-    /// The tokens that agents count.
-    #[serde(default)]
-    pub tokens: u64,
-    /// When the quota that ended the session is renewed, in milliseconds since 1970, where the agent says so.
-    #[serde(default)]
-    pub quota_until: Option<u64>,
-}
 
 /// Why a session could not be carried out at all.
 #[derive(Debug, thiserror::Error)]

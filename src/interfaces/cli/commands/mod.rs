@@ -41,3 +41,4 @@ mod session_client;
 pub mod status;
 pub mod steps;
 pub mod task;
+mod task_screen;
