@@ -135,6 +135,8 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
         let trees = GitWorktrees::open(&repo.top).unwrap();
         let first = trees.make("run", "one", &repo.head()).unwrap();
         let untouched = inode(&first, ".gitignore");
+        // Open, so that no other file gets its number.
+        let held = fs::File::open(first.top.join(".gitignore")).unwrap();
         deed(&first.top);
         trees.hand_on(&first).unwrap();
         assert!(!first.task_folder.exists(), "{what}");
@@ -142,6 +144,7 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
         assert_is_base(&repo, &second);
         let is_same = inode(&second, ".gitignore") == untouched;
         assert_eq!(is_same, keeps, "{what}: the files were kept");
+        drop(held);
         trees.hand_on(&second).unwrap();
         trees.finish("run").unwrap();
         assert!(!repo.top.join(".tos/worktrees/run").exists(), "{what}");
@@ -155,12 +158,14 @@ fn a_file_that_was_written_into_comes_in_a_new_inode() {
     let trees = GitWorktrees::open(&repo.top).unwrap();
     let first = trees.make("run", "one", &repo.head()).unwrap();
     let before = inode(&first, "src/two.rs");
+    let held = fs::File::open(first.top.join("src/two.rs")).unwrap();
     // Whoever kept it open could go on writing into it.
     fs::write(first.top.join("src/two.rs"), "fn two() {}\n").unwrap();
     assert_eq!(inode(&first, "src/two.rs"), before);
     trees.hand_on(&first).unwrap();
     let second = trees.make("run", "two", &repo.head()).unwrap();
     assert_ne!(inode(&second, "src/two.rs"), before);
+    drop(held);
     assert_is_base(&repo, &second);
 }
 

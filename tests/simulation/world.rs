@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input, KeptCommit,
-    Lane, MergeOutcome, OnFail, Part, PlanStatus, ProcessExit, ProcessName, ProcessStatus,
-    Resolver, Risk, Role, RunOutcome, SessionEffect, SessionInput, SessionItem, SessionSpec,
-    SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
+    ApprovalId, Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input,
+    KeptCommit, Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit, ProcessName,
+    ProcessStatus, Proposal, Resolver, Risk, Role, RunOutcome, SessionEffect, SessionInput,
+    SessionItem, SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    Verdict,
 };
 use tos::domain::{
     ledger::TaskOutcome,
@@ -89,6 +90,8 @@ pub(crate) struct World {
     history: BTreeSet<String>,
     made: BTreeMap<String, String>,
     record: Record,
+    /// When each part has something to do; `None` = the board changed since it was asked.
+    due: Option<[Option<u64>; 3]>,
     faults: bool,
     pub(crate) merged: u64,
     refused: u64,
@@ -116,6 +119,7 @@ impl World {
             history: BTreeSet::from(["b0".to_owned()]),
             made: BTreeMap::new(),
             record: Record::default(),
+            due: None,
             faults: true,
             merged: 0,
             refused: 0,
@@ -179,8 +183,10 @@ impl World {
 
     fn step(&mut self) -> Step {
         let wake = self
-            .board
-            .next_wake()
+            .due()
+            .into_iter()
+            .flatten()
+            .min()
             .unwrap_or(u64::MAX)
             .saturating_add_signed(-self.skew);
         let next = self.pending.keys().next().map_or(u64::MAX, |(at, _)| *at);
@@ -196,14 +202,23 @@ impl World {
         self.wake()
     }
 
+    /// Asking is most of what a world costs, and the answer only changes with the board.
+    fn due(&mut self) -> [Option<u64>; 3] {
+        let board = &self.board;
+        *self
+            .due
+            .get_or_insert_with(|| Part::ALL.map(|part| board.next_wake_of(part)))
+    }
+
     /// Lets every part do what is due.
     fn wake(&mut self) -> Step {
         for _ in 0..10_000 {
             let wall = self.wall().max(self.board.now());
-            let due = Part::ALL
-                .into_iter()
-                .find(|part| self.board.next_wake_of(*part).is_some_and(|at| at <= wall));
-            let Some(part) = due else { return Ok(()) };
+            let due = Part::ALL.into_iter().zip(self.due());
+            let mut due = due.filter(|(_, at)| at.is_some_and(|at| at <= wall));
+            let Some((part, _)) = due.next() else {
+                return Ok(());
+            };
             let before = self.board.globals().events;
             self.submit(Input::Wake { part })?;
             if self.board.globals().events == before && self.bug.is_none() {
@@ -225,6 +240,7 @@ impl World {
         if !self.board.is_up(ProcessName::CycleManager) {
             self.record.disturbed = wall.max(self.board.now());
         }
+        self.record.told(&input);
         let Ok(mut decision) = self.board.handle(&input, wall) else {
             self.refused += 1;
             return Ok(());
@@ -252,6 +268,7 @@ impl World {
                     return Err(format!("{task} is done, and {commit} is not on the branch"));
                 }
             }
+            self.due = None;
             self.board.apply(&event);
             self.log.push(event);
         }
@@ -301,6 +318,7 @@ impl World {
             return Err(format!("{key:?} is not what its events say"));
         }
         self.board = folded;
+        self.due = None;
         self.now += self.chance.below(20 * SECOND);
         self.start_service()
     }
@@ -322,6 +340,7 @@ impl World {
                 if self.up.get(&name) == Some(&generation) {
                     let wall = self.wall();
                     self.board.note_alive(name, wall);
+                    self.due = None;
                     let hangs = self.faults && self.chance.below(2000) == 0;
                     if !hangs {
                         self.send(20 * SECOND, Message::Alive(name, generation));
@@ -441,15 +460,7 @@ impl World {
                 self.send(20, Message::Tell(Input::ProcessUp { name, generation }));
                 self.send(30, Message::Alive(name, generation));
                 if let Some(plan) = plan {
-                    let tasks = (0..=self.chance.below(4)).map(|_| self.spec(&[])).collect();
-                    self.send(
-                        MINUTE,
-                        Message::Tell(Input::FinishPlan {
-                            plan,
-                            generation,
-                            tasks: Ok(tasks),
-                        }),
-                    );
+                    self.plan(plan, generation);
                 }
                 if !name.is_resident() {
                     let exit = ProcessExit {
@@ -520,6 +531,15 @@ impl World {
                             action: "npm install".to_owned(),
                         }),
                     );
+                    if self.chance.percent(30) {
+                        let approval = ApprovalId(self.board.globals().last_approval.0 + 1);
+                        let gone = Input::DropQuestion {
+                            approval,
+                            run,
+                            fence,
+                        };
+                        self.send(20 * SECOND, Message::Tell(gone));
+                    }
                 }
                 Ok(())
             }
@@ -541,6 +561,19 @@ impl World {
                     verdict,
                 };
                 self.work(fence, Input::RenewJudgement { judgement, fence }, finish);
+                if self.chance.percent(30) {
+                    let spend = Spend {
+                        calls: 1,
+                        tokens: 100,
+                        micro_usd: 10,
+                    };
+                    let input = Input::SpendJudgement {
+                        judgement,
+                        fence,
+                        spend,
+                    };
+                    self.send(SECOND, Message::Tell(input));
+                }
                 Ok(())
             }
             Effect::StopRun { fence, .. } | Effect::StopJudgement { fence, .. } => {
@@ -564,14 +597,71 @@ impl World {
         }
     }
 
+    /// A planner at work: a checklist, or a model that is paid and proposes.
+    fn plan(&mut self, plan: PlanId, generation: u64) {
+        let all = (0..=self.chance.below(4)).map(|_| {
+            let name = self.chance.below(40);
+            TaskSpec {
+                title: format!("part {name}"),
+                source: "planner".to_owned(),
+                ..self.spec(&[])
+            }
+        });
+        let mut tasks: Vec<TaskSpec> = all.collect();
+        if tasks.len() > 1 && self.chance.percent(50) {
+            let first = Dependency {
+                task: TaskId(1),
+                on_fail: OnFail::Block,
+            };
+            tasks[1].dependencies = vec![first];
+        }
+        let dice = self.chance.below(10);
+        let input = match dice {
+            0..3 => Input::FinishPlan {
+                plan,
+                generation,
+                tasks: Ok(tasks),
+            },
+            3 => Input::FinishPlan {
+                plan,
+                generation,
+                tasks: Err("no answer".to_owned()),
+            },
+            _ => {
+                let call = Spend {
+                    calls: 1,
+                    ..Spend::default()
+                };
+                let spend = Input::SpendPlan {
+                    plan,
+                    generation,
+                    spend: call,
+                };
+                self.send(SECOND, Message::Tell(spend));
+                let nothing_left = if dice == 9 { "it is met" } else { "" };
+                let proposal = Proposal {
+                    maker: "model".to_owned(),
+                    tasks: if dice == 9 { Vec::new() } else { tasks },
+                    nothing_left: nothing_left.to_owned(),
+                };
+                Input::Propose {
+                    plan,
+                    generation,
+                    proposal,
+                }
+            }
+        };
+        self.send(MINUTE, Message::Tell(input));
+    }
+
     fn tell_session(&mut self, delay: u64, input: SessionInput) {
         self.send(delay, Message::Tell(Input::Session(input)));
     }
 
     /// A person begins a session, or ends the one under way.
     fn session(&mut self) -> Step {
-        if let Some(open) = self.board.open_sessions().next() {
-            let session = open.id;
+        let open = self.board.open_sessions().next().map(|open| open.id);
+        if let Some(session) = open {
             return if self.chance.percent(20) {
                 self.submit(Input::Session(SessionInput::Cancel {
                     session,
@@ -762,7 +852,8 @@ impl World {
         };
         match dice {
             0..72 => {
-                let commit = format!("m{fence}");
+                // An effect that is performed twice makes two commits, maybe on two bases.
+                let commit = format!("m{fence}.{}", self.sent);
                 self.made.insert(commit.clone(), base.clone());
                 Verdict::Approve {
                     base,
@@ -945,7 +1036,34 @@ impl World {
                 by,
             },
             70..73 => Input::StopProcess { name, by },
-            73..80 => Input::StartProcess {
+            73 => {
+                let live: Vec<_> = self.board.live_runs().map(|run| run.id).collect();
+                if live.is_empty() {
+                    return self.helpful_person();
+                }
+                Input::CancelRun {
+                    run: self.chance.of(&live),
+                    note: "not like this".to_owned(),
+                    by,
+                }
+            }
+            74 => Input::HandIn {
+                requirement: "build it".to_owned(),
+                preview: self.chance.percent(50),
+                by,
+            },
+            75 => {
+                let plans: Vec<PlanId> = self.board.plans().map(|plan| plan.id).collect();
+                if plans.is_empty() {
+                    return self.helpful_person();
+                }
+                Input::DecidePlan {
+                    plan: self.chance.of(&plans),
+                    accept: self.chance.percent(50),
+                    by,
+                }
+            }
+            76..80 => Input::StartProcess {
                 name,
                 requirement: Some("build it".to_owned()),
                 by,
@@ -975,6 +1093,7 @@ impl World {
             93..95 => {
                 let mut settings = self.board.settings().clone();
                 settings.ask_before_start = self.chance.percent(20);
+                settings.plan_preview = self.chance.percent(20);
                 Input::Configure {
                     settings: Box::new(settings),
                 }
@@ -1002,6 +1121,15 @@ impl World {
                 inputs.push(Input::StartProcess {
                     name: process.name.to_string(),
                     requirement: None,
+                    by: by.clone(),
+                });
+            }
+        }
+        for plan in self.board.plans() {
+            if plan.status == PlanStatus::Proposed {
+                inputs.push(Input::DecidePlan {
+                    plan: plan.id,
+                    accept: true,
                     by: by.clone(),
                 });
             }

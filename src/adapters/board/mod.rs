@@ -1,5 +1,7 @@
 //! The board on this machine: a database of `SQLite` in `.tos/board.sqlite`.
 
+#[cfg(test)]
+mod crash;
 mod logs;
 mod maintenance;
 mod orphans;

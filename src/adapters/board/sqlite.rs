@@ -252,6 +252,9 @@ fn explain(name: &str, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DiskFull) => {
             "the disk is full; nothing was lost that was acknowledged. Make room, and go on"
         }
+        Some(ErrorCode::SystemIoFailure) => {
+            "it could not be read or written: is the disk full or broken, or a limit reached? Nothing was lost that was acknowledged"
+        }
         Some(ErrorCode::ReadOnly) => "the file or its folder is read-only; make it writable",
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             "it cannot be opened; look at the rights of its folder"

@@ -1,15 +1,14 @@
 //! Folding events into the state: what an event means, without deciding anything.
 //!
-//! Here are the ways to change one thing, and the events about tasks and the system; [`super::fold_work`] has the rest.
+//! Here are the events about tasks and the system; [`super::fold_work`] has the rest, [`super::fold_index`] changes one thing.
 
 use std::sync::Arc;
 
 use super::{
     Agent, AgentId, AgentStatus, Approval, ApprovalId, BlockReason, Board, Cycle, EntityKey, Event,
-    EventKind, Globals, Hatch, Hold, Judgement, JudgementId, MergeId, MergeQueueEntry, MergeStatus,
-    Millis, Plan, PlanId, PlanStatus, Process, ProcessName, ProcessStatus, QuotaPause, Resolver,
-    Run, RunId, RunStatus, Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId, TaskSpec,
-    TaskStatus,
+    EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, PlanStatus, Process, ProcessName,
+    ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId,
+    TaskSpec, TaskStatus,
     fold_count::{count_block, count_failure, count_requeue, learn, place},
 };
 
@@ -26,6 +25,7 @@ impl Board {
             EventKind::Judge(event) => self.fold_judge(event, at),
             EventKind::Process(event) => self.fold_process(event, at),
             EventKind::System(event) => self.fold_system(event, at),
+            EventKind::Plan(event) => self.fold_plan(event, at),
             EventKind::Session(event) => self.fold_session(event, at),
         }
     }
@@ -33,125 +33,6 @@ impl Board {
     pub(super) fn globals_mut(&mut self) -> &mut Globals {
         self.dirty.insert(EntityKey::Globals);
         Arc::make_mut(&mut self.globals)
-    }
-
-    /// Changes a task and what follows from it.
-    pub(super) fn change_task(&mut self, id: TaskId, at: Millis, change: impl FnOnce(&mut Task)) {
-        let Some(mut task) = self.tasks.remove(&id) else {
-            return;
-        };
-        self.unindex(&task);
-        let own = Arc::make_mut(&mut task);
-        change(own);
-        own.updated_at = at;
-        self.dirty.insert(EntityKey::Task(id));
-        self.insert_task(task);
-    }
-
-    fn unindex(&mut self, task: &Task) {
-        self.index.queued.remove(&task.id);
-        self.index.in_flight.remove(&task.id);
-        self.index.waiting.remove(&task.id);
-        if let Some(count) = self.index.counts.get_mut(&(task.status, task.block)) {
-            *count = count.saturating_sub(1);
-        }
-    }
-
-    pub(super) fn insert_task(&mut self, task: Arc<Task>) {
-        let id = task.id;
-        match task.status {
-            TaskStatus::Queued => drop(self.index.queued.insert(id)),
-            TaskStatus::Failed | TaskStatus::Blocked => drop(self.index.waiting.insert(id)),
-            TaskStatus::Running | TaskStatus::Done | TaskStatus::Cancelled => {}
-        }
-        if task.is_in_flight() {
-            self.index.in_flight.insert(id);
-        }
-        if !task.spec.key.is_empty() {
-            self.index.keys.insert(task.spec.key.clone(), id);
-        }
-        *self
-            .index
-            .counts
-            .entry((task.status, task.block))
-            .or_default() += 1;
-        self.tasks.insert(id, task);
-    }
-
-    pub(super) fn insert_run(&mut self, run: Arc<Run>) {
-        if run.status == RunStatus::Running {
-            self.index.live_runs.insert(run.id);
-        } else {
-            self.index.live_runs.remove(&run.id);
-        }
-        self.runs.insert(run.id, run);
-    }
-
-    pub(super) fn insert_judgement(&mut self, judgement: Arc<Judgement>) {
-        if judgement.finished_at.is_none() {
-            self.index.live_judgements.insert(judgement.id);
-        } else {
-            self.index.live_judgements.remove(&judgement.id);
-        }
-        self.judgements.insert(judgement.id, judgement);
-    }
-
-    pub(super) fn insert_merge(&mut self, merge: Arc<MergeQueueEntry>) {
-        if merge.status.is_open() {
-            self.index.open_merges.insert(merge.id);
-        } else {
-            self.index.open_merges.remove(&merge.id);
-        }
-        self.merges.insert(merge.id, merge);
-    }
-
-    pub(super) fn insert_approval(&mut self, approval: Arc<Approval>) {
-        if approval.answered_at.is_none() {
-            self.index.open_approvals.insert(approval.id);
-        } else {
-            self.index.open_approvals.remove(&approval.id);
-        }
-        self.approvals.insert(approval.id, approval);
-    }
-
-    pub(super) fn change_run(&mut self, id: RunId, change: impl FnOnce(&mut Run)) {
-        let Some(mut run) = self.runs.remove(&id) else {
-            return;
-        };
-        change(Arc::make_mut(&mut run));
-        self.dirty.insert(EntityKey::Run(id));
-        self.insert_run(run);
-    }
-
-    pub(super) fn change_judgement(
-        &mut self,
-        id: JudgementId,
-        change: impl FnOnce(&mut Judgement),
-    ) {
-        let Some(mut judgement) = self.judgements.remove(&id) else {
-            return;
-        };
-        change(Arc::make_mut(&mut judgement));
-        self.dirty.insert(EntityKey::Judgement(id));
-        self.insert_judgement(judgement);
-    }
-
-    pub(super) fn change_merge(&mut self, id: MergeId, change: impl FnOnce(&mut MergeQueueEntry)) {
-        let Some(mut merge) = self.merges.remove(&id) else {
-            return;
-        };
-        change(Arc::make_mut(&mut merge));
-        self.dirty.insert(EntityKey::Merge(id));
-        self.insert_merge(merge);
-    }
-
-    fn change_approval(&mut self, id: ApprovalId, change: impl FnOnce(&mut Approval)) {
-        let Some(mut approval) = self.approvals.remove(&id) else {
-            return;
-        };
-        change(Arc::make_mut(&mut approval));
-        self.dirty.insert(EntityKey::Approval(id));
-        self.insert_approval(approval);
     }
 
     pub(super) fn change_process(&mut self, name: ProcessName, change: impl FnOnce(&mut Process)) {
@@ -195,22 +76,13 @@ impl Board {
         self.set_agent(id, status, None, at);
     }
 
-    fn change_plan(&mut self, id: PlanId, change: impl FnOnce(&mut Plan)) {
-        if let Some(plan) = self.plans.get_mut(&id) {
-            change(Arc::make_mut(plan));
-            self.dirty.insert(EntityKey::Plan(id));
-        }
-    }
-
     pub(super) fn change_cycle(&mut self, change: impl FnOnce(&mut Cycle)) {
-        let open = self
-            .cycles
-            .values_mut()
-            .next_back()
-            .filter(|cycle| cycle.ended_at.is_none());
-        if let Some(cycle) = open {
+        let Some(number) = self.cycle().map(|cycle| cycle.number) else {
+            return;
+        };
+        if let Some(cycle) = self.cycles.get_mut(&number) {
             change(cycle);
-            self.dirty.insert(EntityKey::Cycle(cycle.number));
+            self.dirty.insert(EntityKey::Cycle(number));
         }
     }
 
@@ -218,11 +90,15 @@ impl Board {
         match event {
             TaskEvent::Created { task, spec } => self.fold_created(*task, spec, at),
             TaskEvent::Edited { task, spec } => {
-                let old = self
-                    .task(*task)
-                    .map(|task| task.spec.key.clone())
-                    .unwrap_or_default();
-                self.index.keys.remove(&old);
+                let old = self.task(*task).map(|task| task.spec.key.clone());
+                if let Some(old) = old.filter(|old| *old != spec.key) {
+                    if self.index.keys.get(&old) == Some(task) {
+                        self.index.keys.remove(&old);
+                    }
+                    if !spec.key.is_empty() {
+                        self.index.keys.insert(spec.key.clone(), *task);
+                    }
+                }
                 self.change_task(*task, at, |task| task.spec = (**spec).clone());
             }
             TaskEvent::Linked { task, detail, .. } => self.change_task(*task, at, |task| {
@@ -252,7 +128,8 @@ impl Board {
                 task,
                 subject,
                 question,
-            } => self.fold_asked(*approval, *task, subject, question, at),
+                until,
+            } => self.fold_asked((*approval, *task), subject, question, *until, at),
             TaskEvent::Answered {
                 approval,
                 allow,
@@ -329,10 +206,10 @@ impl Board {
 
     fn fold_asked(
         &mut self,
-        approval: ApprovalId,
-        task: TaskId,
+        (approval, task): (ApprovalId, TaskId),
         subject: &super::ApprovalSubject,
         question: &str,
+        until: Option<Millis>,
         at: Millis,
     ) {
         self.globals_mut().last_approval = approval;
@@ -343,6 +220,7 @@ impl Board {
             subject: subject.clone(),
             question: question.to_owned(),
             asked_at: at,
+            until,
             answer: None,
             by: String::new(),
             answered_at: None,
@@ -401,8 +279,13 @@ impl Board {
             by.clone_into(&mut approval.by);
             approval.answered_at = Some(at);
         });
+        let other = self
+            .open_approvals()
+            .filter(|approval| approval.task == task)
+            .last()
+            .map(|approval| approval.id);
         self.change_task(task, at, |task| {
-            task.approval = None;
+            task.approval = other;
             task.approved |= is_start && allow == Some(true);
         });
     }
@@ -481,18 +364,7 @@ impl Board {
                 cycle.trigger.clone_from(trigger);
             }),
             SystemEvent::PlanRequested { plan, requirement } => {
-                self.globals_mut().last_plan = *plan;
-                self.dirty.insert(EntityKey::Plan(*plan));
-                let made = Plan {
-                    id: *plan,
-                    requirement: requirement.clone(),
-                    status: PlanStatus::Planning,
-                    tasks: Vec::new(),
-                    detail: String::new(),
-                    created_at: at,
-                    finished_at: None,
-                };
-                self.plans.insert(*plan, Arc::new(made));
+                self.fold_requested(*plan, requirement, at);
             }
             SystemEvent::PlanFinished { plan, tasks, error } => self.change_plan(*plan, |plan| {
                 plan.status = if error.is_some() {
@@ -501,6 +373,7 @@ impl Board {
                     PlanStatus::Planned
                 };
                 plan.tasks.clone_from(tasks);
+                plan.proposal.clear();
                 plan.detail = error.clone().unwrap_or_default();
                 plan.finished_at = Some(at);
             }),

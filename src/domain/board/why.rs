@@ -329,6 +329,7 @@ impl Board {
             sentences.insert(
                 0,
                 WhySentence {
+                    at: approval.until,
                     remedy: format!("tos board allow {}", approval.id.0),
                     ..say(approval.question.clone(), Resolver::Person)
                 },
@@ -546,7 +547,7 @@ fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
     }
 }
 
-fn say(text: String, resolver: Resolver) -> WhySentence {
+pub(super) fn say(text: String, resolver: Resolver) -> WhySentence {
     WhySentence {
         text,
         resolver,

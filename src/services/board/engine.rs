@@ -274,3 +274,137 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+    use super::*;
+    use crate::{
+        domain::{board::TaskSpec, time::Timestamp},
+        ports::BoxFuture,
+    };
+
+    /// A wall clock that somebody sets, and a machine that has been up for a while.
+    #[derive(Default)]
+    struct Clocks {
+        wall: AtomicI64,
+        up: AtomicU64,
+    }
+
+    impl Clock for Clocks {
+        fn now(&self) -> Timestamp {
+            let wall = self.wall.load(Ordering::Relaxed);
+            chrono::DateTime::from_timestamp_millis(wall)
+                .unwrap()
+                .fixed_offset()
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.up.load(Ordering::Relaxed))
+        }
+
+        fn chance(&self) -> f64 {
+            0.5
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    /// A store in memory that refuses when it is told to.
+    #[derive(Default)]
+    struct Store {
+        board: Board,
+        events: Vec<Event>,
+        full: Arc<AtomicBool>,
+    }
+
+    impl BoardStore for Store {
+        fn load(&mut self) -> Result<(Board, u64), StoreError> {
+            Ok((self.board.clone(), self.events.len() as u64))
+        }
+
+        fn append(&mut self, batch: &BoardBatch) -> Result<(), StoreError> {
+            if self.full.load(Ordering::Relaxed) {
+                return Err(StoreError("the disk is full".to_owned()));
+            }
+            assert_eq!(batch.first, self.events.len() as u64 + 1);
+            self.events.extend(batch.events.iter().cloned());
+            Ok(())
+        }
+
+        fn events_after(&mut self, seq: u64, most: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+            let all = self.events.iter().cloned();
+            let numbered = (1..).zip(all).filter(|(number, _)| *number > seq);
+            Ok(numbered.take(most).collect())
+        }
+    }
+
+    fn create(title: &str) -> Input {
+        let spec = TaskSpec {
+            title: title.to_owned(),
+            ..TaskSpec::default()
+        };
+        Input::CreateTask {
+            spec: Box::new(spec),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_that_cannot_be_written_changes_nothing() {
+        let full = Arc::new(AtomicBool::new(false));
+        let store = Store {
+            full: Arc::clone(&full),
+            ..Store::default()
+        };
+        let (handle, _effects) = start(Box::new(store), Arc::new(Clocks::default())).unwrap();
+        handle.submit(create("one")).await.unwrap();
+        let before = handle.snapshot();
+        full.store(true, Ordering::Relaxed);
+        let told = handle.submit(create("two")).await.unwrap_err();
+        assert!(matches!(told, SubmitError::Store(_)), "{told}");
+        assert_eq!(handle.snapshot().difference(&before), None);
+        full.store(false, Ordering::Relaxed);
+        handle.submit(create("three")).await.unwrap();
+        let events = handle.events_after(0, 10).await.unwrap();
+        let mut folded = Board::default();
+        events.iter().for_each(|(_, event)| folded.apply(event));
+        assert_eq!(handle.snapshot().difference(&folded), None);
+        let titles = |board: &Board| -> Vec<String> {
+            let titles = board.tasks().map(|task| task.spec.title.clone());
+            titles.collect()
+        };
+        assert_eq!(titles(&handle.snapshot()), ["one", "three"]);
+        // What somebody holds stays as it was.
+        assert_eq!(titles(&before), ["one"]);
+    }
+    #[tokio::test]
+    async fn a_wall_clock_that_is_set_changes_nothing_for_the_board() {
+        let mut board = Board::default();
+        let mut events = Vec::new();
+        let late = 1_800_000_000_000;
+        for event in board.handle(&create("one"), late).unwrap().events {
+            board.apply(&event);
+            events.push(event);
+        }
+        let store = Store {
+            board,
+            events,
+            ..Store::default()
+        };
+        // The clock was set back by years while the service was away.
+        let clocks = Arc::new(Clocks::default());
+        let (handle, _effects) = start(Box::new(store), clocks.clone()).unwrap();
+        assert_eq!(handle.now(), late);
+        for (wall, up) in [(9_999_999_999_999, 1000), (-5000, 2500), (0, 4000)] {
+            clocks.wall.store(wall, Ordering::Relaxed);
+            clocks.up.store(up, Ordering::Relaxed);
+            handle.submit(create("more")).await.unwrap();
+            let board = handle.snapshot();
+            let newest = board.tasks().next_back().unwrap();
+            assert_eq!((handle.now(), newest.created_at), (late + up, late + up));
+        }
+    }
+}
