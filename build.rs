@@ -19,7 +19,9 @@ fn main() {
         return;
     }
     println!("cargo:rustc-link-arg-bins=-no-pie");
-    let asked = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
+    let asked = Command::new("cc")
+        .arg("-print-file-name=libgcc_eh.a")
+        .output();
     let path = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     let path = path.unwrap_or_default();
     let path = Path::new(&path);

@@ -51,18 +51,21 @@ fn main() {
 fn start_up(place: &Path, rounds: usize) {
     let [ours, git] = interleaved(
         rounds * 5,
-        [
-            &|| timed(tos(place).arg("--version")),
-            &|| timed(quiet("git", place).arg("--version")),
-        ],
+        [&|| timed(tos(place).arg("--version")), &|| {
+            timed(quiet("git", place).arg("--version"))
+        }],
     );
-    row(&Line::ratio("`tos --version` / `git --version`", ours, git, "<= 1.0"));
+    row(&Line::ratio(
+        "`tos --version` / `git --version`",
+        ours,
+        git,
+        "<= 1.0",
+    ));
     let [ours, git] = interleaved(
         rounds,
-        [
-            &|| timed(tos(place).arg("--help")),
-            &|| timed(quiet("git", place).args(["help", "-a"])),
-        ],
+        [&|| timed(tos(place).arg("--help")), &|| {
+            timed(quiet("git", place).args(["help", "-a"]))
+        }],
     );
     row(&Line::ratio("`tos --help` / `git help -a`", ours, git, ""));
     let root = place.join("root");
@@ -72,11 +75,25 @@ fn start_up(place: &Path, rounds: usize) {
     let hook = || scenes::hook(&root, &call);
     let [explain, hook, git] = interleaved(
         rounds * 3,
-        [&explain, &hook, &|| timed(quiet("git", &root).arg("status"))],
+        [&explain, &hook, &|| {
+            timed(quiet("git", &root).arg("status"))
+        }],
     );
-    row(&Line::absolute("`tos policy explain` as a process", explain, "<= 3 ms"));
-    row(&Line::absolute("`tos guard hook` as a process", hook, "<= 10 ms"));
-    row(&Line::absolute("(`git status` in the same repository)", git, ""));
+    row(&Line::absolute(
+        "`tos policy explain` as a process",
+        explain,
+        "<= 3 ms",
+    ));
+    row(&Line::absolute(
+        "`tos guard hook` as a process",
+        hook,
+        "<= 10 ms",
+    ));
+    row(&Line::absolute(
+        "(`git status` in the same repository)",
+        git,
+        "",
+    ));
 }
 
 /// A task of a list against what git needs for the same: a work tree, the edit, the commit, the work tree gone.
@@ -90,17 +107,25 @@ fn guarded_tasks(place: &Path, rounds: usize) {
         let scene = scenes::TaskScene::new(&place.join(name), files, bytes, MORE + 1);
         let [one, many, git] = interleaved(
             (rounds / fewer).max(3),
-            [
-                &|| scene.run(1),
-                &|| scene.run(MORE + 1),
-                &|| scene.by_git(),
-            ],
+            [&|| scene.run(1), &|| scene.run(MORE + 1), &|| {
+                scene.by_git()
+            }],
         );
         let more = u32::try_from(MORE).unwrap_or(1);
         let next = many.saturating_sub(one) / more;
         let label = |which: &str| format!("guarded task, {name}, {which}");
-        row(&Line::ratio(&label("the first of a session"), one, git, "<= 1.5"));
-        row(&Line::ratio(&label("from the second on"), next, git, "<= 1.3"));
+        row(&Line::ratio(
+            &label("the first of a session"),
+            one,
+            git,
+            "<= 1.5",
+        ));
+        row(&Line::ratio(
+            &label("from the second on"),
+            next,
+            git,
+            "<= 1.3",
+        ));
     }
 }
 
@@ -110,20 +135,43 @@ fn plans(place: &Path, rounds: usize) {
     const WALLED: usize = 200;
     let plan = scenes::plan(place, "wide.yaml", TASKS);
     let home = place.join("home");
-    let run = || timed(tos(place).args(["plan", "run", "--max-parallel", "2", "--home"]).args([&home, &plan]));
+    let run = || {
+        timed(
+            tos(place)
+                .args(["plan", "run", "--max-parallel", "2", "--home"])
+                .args([&home, &plan]),
+        )
+    };
     let bare = || processes::two_at_a_time(TASKS, &["/bin/true"]);
     let rounds = (rounds / 3).max(3);
     let [ours, spawn] = interleaved(rounds, [&run, &bare]);
-    row(&Line::rate("plan, plain / posix_spawn", TASKS, ours, spawn, ">= 0.85"));
+    row(&Line::rate(
+        "plan, plain / posix_spawn",
+        TASKS,
+        ours,
+        spawn,
+        ">= 0.85",
+    ));
     if processes::exists("ninja") {
         scenes::ninja(place, TASKS);
         let [ours, ninja] = interleaved(
             rounds,
-            [&run, &|| timed(quiet("ninja", place).args(["-j2", "--quiet"]))],
+            [&run, &|| {
+                timed(quiet("ninja", place).args(["-j2", "--quiet"]))
+            }],
         );
-        row(&Line::rate("plan, plain / ninja", TASKS, ours, ninja, ">= 1.4"));
+        row(&Line::rate(
+            "plan, plain / ninja",
+            TASKS,
+            ours,
+            ninja,
+            ">= 1.4",
+        ));
     } else {
-        row(&Line::missing("plan, plain / ninja", "no `ninja` on this machine"));
+        row(&Line::missing(
+            "plan, plain / ninja",
+            "no `ninja` on this machine",
+        ));
     }
     let root = place.join("root");
     scenes::enforced_root(&root);
@@ -131,13 +179,23 @@ fn plans(place: &Path, rounds: usize) {
     for (name, program, bare) in scenes::WALLS {
         let label = format!("plan behind {name} / bare {program}");
         if !processes::exists(program) {
-            row(&Line::missing(&label, &format!("no `{program}` on this machine")));
+            row(&Line::missing(
+                &label,
+                &format!("no `{program}` on this machine"),
+            ));
             continue;
         }
         let path = scenes::path_for(&root, name);
         let run = || {
             let mut command = tos(&root);
-            command.env("PATH", &path).args(["plan", "run", "--enforce", "--max-parallel", "2", "--home"]);
+            command.env("PATH", &path).args([
+                "plan",
+                "run",
+                "--enforce",
+                "--max-parallel",
+                "2",
+                "--home",
+            ]);
             timed(command.args([&place.join("home-walled"), &walled]))
         };
         let [ours, theirs] =
@@ -154,14 +212,29 @@ fn large_plan(place: &Path, _: usize) {
     let mut rows: Vec<(&str, u64, Duration, &str)> = Vec::new();
     let mut look = |label, words: &[&str], file: Option<&Path>, goal| {
         let mut command = tos(place);
-        command.arg("plan").args(words).arg("--home").arg(&home).args(file);
+        command
+            .arg("plan")
+            .args(words)
+            .arg("--home")
+            .arg(&home)
+            .args(file);
         let (peak, took) = peak_of(&mut command);
         rows.push((label, peak, took, goal));
     };
     let run = ["run", "-q", "--max-parallel", "2"];
     look("100,000 tasks: run", &run, Some(&plan), "<= 100 MiB");
-    look("100,000 tasks: status --json", &["status", "latest", "--json"], None, "<= 60 MiB");
-    look("100,000 tasks: report", &["report", "latest"], None, "<= 60 MiB");
+    look(
+        "100,000 tasks: status --json",
+        &["status", "latest", "--json"],
+        None,
+        "<= 60 MiB",
+    );
+    look(
+        "100,000 tasks: report",
+        &["report", "latest"],
+        None,
+        "<= 60 MiB",
+    );
     for (label, peak, took, goal) in rows {
         row(&Line::memory(label, peak, took, goal));
     }

@@ -142,7 +142,9 @@ fn pairs() {
         times[times.len() / 2].as_secs_f64() * 1e3
     });
     let more = ask - bare;
-    println!("| model call above bare reqwest | {ask:.3} ms | {bare:.3} ms | {more:.3} ms more | <= 0.1 ms more |");
+    println!(
+        "| model call above bare reqwest | {ask:.3} ms | {bare:.3} ms | {more:.3} ms more | <= 0.1 ms more |"
+    );
 }
 
 /// Hands over the bare request and the whole call, to be made as often as wished.

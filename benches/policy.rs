@@ -45,7 +45,10 @@ fn main() {
         for (name, median) in medians {
             println!("| one judgement, {name} commands | {median:.1} us | | | <= 25 us |");
         }
-        println!("| rules made and first judgement | {:.1} us | | | |", first.as_secs_f64() * 1e6);
+        println!(
+            "| rules made and first judgement | {:.1} us | | | |",
+            first.as_secs_f64() * 1e6
+        );
         return;
     }
     hostile(&policy, &world);

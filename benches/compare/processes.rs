@@ -21,7 +21,10 @@ pub(crate) fn quiet(program: &str, folder: &Path) -> Command {
 /// Returns the tos that is measured: `COMPARE_TOS`, or the one built with this.
 pub(crate) fn tos(folder: &Path) -> Command {
     let named = std::env::var("COMPARE_TOS").ok();
-    quiet(named.as_deref().unwrap_or(env!("CARGO_BIN_EXE_tos")), folder)
+    quiet(
+        named.as_deref().unwrap_or(env!("CARGO_BIN_EXE_tos")),
+        folder,
+    )
 }
 
 /// Runs a command to its end, which has to be a good one.
@@ -119,7 +122,13 @@ impl Line {
     /// Times of tos and of its peer; less is better.
     pub(crate) fn ratio(label: &str, ours: Duration, theirs: Duration, goal: &str) -> Self {
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-        Self::of(label, &shown(ours), &shown(theirs), &format!("{ratio:.2}"), goal)
+        Self::of(
+            label,
+            &shown(ours),
+            &shown(theirs),
+            &format!("{ratio:.2}"),
+            goal,
+        )
     }
 
     /// Things a second of tos and of its peer; more is better.
@@ -135,7 +144,13 @@ impl Line {
             format!("{:.0} tasks/s", count / time.as_secs_f64())
         };
         let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
-        Self::of(label, &rate(ours), &rate(theirs), &format!("{ratio:.2}"), goal)
+        Self::of(
+            label,
+            &rate(ours),
+            &rate(theirs),
+            &format!("{ratio:.2}"),
+            goal,
+        )
     }
 
     /// A time that is compared with nothing.
@@ -167,6 +182,12 @@ impl Line {
 
 /// Prints a row.
 pub(crate) fn row(line: &Line) {
-    let Line { label, ours, theirs, ratio, goal } = line;
+    let Line {
+        label,
+        ours,
+        theirs,
+        ratio,
+        goal,
+    } = line;
     println!("| {label} | {ours} | {theirs} | {ratio} | {goal} |");
 }

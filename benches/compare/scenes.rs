@@ -19,15 +19,35 @@ pub(crate) const WALLS: [(&str, &str, &[&str]); 2] = [
         "bubblewrap",
         "bwrap",
         &[
-            "bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs",
-            "/tmp", "/bin/true",
+            "bwrap",
+            "--unshare-all",
+            "--die-with-parent",
+            "--ro-bind",
+            "/",
+            "/",
+            "--dev",
+            "/dev",
+            "--proc",
+            "/proc",
+            "--tmpfs",
+            "/tmp",
+            "/bin/true",
         ],
     ),
     (
         "own namespaces",
         "unshare",
         &[
-            "unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "--ipc", "--uts", "/bin/true",
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--net",
+            "--ipc",
+            "--uts",
+            "/bin/true",
         ],
     ),
 ];
@@ -37,7 +57,9 @@ pub(crate) fn folder() -> TempDir {
     let home = std::env::var("HOME").map_or_else(|_| std::env::temp_dir(), PathBuf::from);
     let below = std::env::var_os("COMPARE_DIR").map_or_else(|| home.join(".cache"), PathBuf::from);
     fs::create_dir_all(&below).expect("a folder");
-    let made = tempfile::Builder::new().prefix("tos-compare-").tempdir_in(below);
+    let made = tempfile::Builder::new()
+        .prefix("tos-compare-")
+        .tempdir_in(below);
     made.expect("a folder")
 }
 
@@ -45,9 +67,16 @@ pub(crate) fn folder() -> TempDir {
 pub(crate) fn repository(top: &Path, files: usize, bytes: usize) {
     fs::create_dir_all(top).expect("a folder");
     for file in 0..files {
-        let path = top.join(format!("d{:02}/s{:02}/file{file}.txt", file / 1000, file / 100 % 10));
+        let path = top.join(format!(
+            "d{:02}/s{:02}/file{file}.txt",
+            file / 1000,
+            file / 100 % 10
+        ));
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        let line = format!("line of file {file}: {}\n", file.wrapping_mul(2_654_435_761) % 1_000_003);
+        let line = format!(
+            "line of file {file}: {}\n",
+            file.wrapping_mul(2_654_435_761) % 1_000_003
+        );
         fs::write(path, line.repeat(bytes / line.len())).expect("written");
     }
     fs::write(top.join("app.py"), "def add(a, b):\n    return a - b\n").expect("written");
@@ -81,7 +110,9 @@ pub(crate) fn hook_call(root: &Path) -> String {
 pub(crate) fn hook(root: &Path, call: &str) -> Duration {
     let began = Instant::now();
     let mut command = tos(root);
-    command.args(["guard", "hook", "claude"]).stdin(Stdio::piped());
+    command
+        .args(["guard", "hook", "claude"])
+        .stdin(Stdio::piped());
     let mut child = command.spawn().expect("it can be started");
     let mut input = child.stdin.take().expect("a pipe");
     input.write_all(call.as_bytes()).expect("written");
@@ -100,12 +131,18 @@ impl TaskScene {
     pub(crate) fn new(place: &Path, files: usize, bytes: usize, most: usize) -> Self {
         let top = place.join("work");
         repository(&top, files, bytes);
-        let gates = include_str!("../../config/gates.toml")
-            .replacen("unattended = false\nmax_session = \"0m\"", "unattended = true\nmax_session = \"1h\"", 1);
+        let gates = include_str!("../../config/gates.toml").replacen(
+            "unattended = false\nmax_session = \"0m\"",
+            "unattended = true\nmax_session = \"1h\"",
+            1,
+        );
         fs::create_dir_all(top.join("config")).expect("a folder");
         fs::write(top.join("config/gates.toml"), gates).expect("written");
         commit(&top, "gates");
-        let scene = Self { place: place.to_owned(), top };
+        let scene = Self {
+            place: place.to_owned(),
+            top,
+        };
         for count in [1, most] {
             let mut list = String::from(
                 "schema = 1\nid = \"compare\"\non_failure = \"stop\"\nsandbox = \"off\"\n\n[agent]\nkind = \"command\"\n\
@@ -148,7 +185,10 @@ impl TaskScene {
         let tree = self.place.join("tree");
         let tree_word = tree.display().to_string();
         let began = Instant::now();
-        git(&self.top, &["worktree", "add", "-q", "--detach", &tree_word, "HEAD"]);
+        git(
+            &self.top,
+            &["worktree", "add", "-q", "--detach", &tree_word, "HEAD"],
+        );
         timed(quiet("sh", &tree).arg(self.script(0)));
         timed(&mut quiet("true", &tree));
         commit(&tree, "by hand");
@@ -194,7 +234,10 @@ pub(crate) fn path_for(root: &Path, wall: &str) -> String {
     }
     let folder = root.with_file_name("programs");
     fs::create_dir_all(&folder).expect("a folder");
-    let git = usual.split(':').map(|folder| Path::new(folder).join("git")).find(|path| path.exists());
+    let git = usual
+        .split(':')
+        .map(|folder| Path::new(folder).join("git"))
+        .find(|path| path.exists());
     let link = folder.join("git");
     if let (Some(git), false) = (git, link.exists()) {
         std::os::unix::fs::symlink(git, link).expect("a link");

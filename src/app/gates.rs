@@ -254,7 +254,8 @@ impl TaskServiceFactory for AppContext {
     ) -> Result<CollectedChange, CliError> {
         // A named root need not hold a configuration: any repository can be checked.
         let root = global.root.clone().unwrap_or_else(files::current_folder);
-        changes::blocking_collect(&root, base, None).map_err(|error| CliError::Setup(error.to_string()))
+        changes::blocking_collect(&root, base, None)
+            .map_err(|error| CliError::Setup(error.to_string()))
     }
 
     fn check_rules(&self, text: &str) -> Result<ValidationRules, CliError> {

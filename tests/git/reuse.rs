@@ -53,9 +53,17 @@ fn assert_is_base(repo: &Repo, place: &Worktree) {
     read(&["add", "-A", "-f", "."]);
     assert_eq!(read(&["write-tree"]), place.tree);
     fs::remove_file(index).unwrap();
-    assert_eq!(repo.git(&["-C", top, "rev-parse", "HEAD"]).trim(), place.base);
+    assert_eq!(
+        repo.git(&["-C", top, "rev-parse", "HEAD"]).trim(),
+        place.base
+    );
     assert!(!place.top.join("empty").exists());
-    let mode = |file: &str| fs::metadata(place.top.join(file)).unwrap().permissions().mode();
+    let mode = |file: &str| {
+        fs::metadata(place.top.join(file))
+            .unwrap()
+            .permissions()
+            .mode()
+    };
     assert_eq!(mode("src") & 0o7777, mode("src/deep") & 0o7777);
     assert_eq!(mode("run.sh") & 0o100, 0o100);
 }
@@ -64,7 +72,9 @@ fn assert_is_base(repo: &Repo, place: &Worktree) {
 fn the_next_task_finds_its_base_whatever_the_one_before_did() {
     let deeds: [(&str, bool, Deed); 12] = [
         ("nothing", true, |_| {}),
-        ("an edit", true, |top| fs::write(top.join("src/two.rs"), "changed\n").unwrap()),
+        ("an edit", true, |top| {
+            fs::write(top.join("src/two.rs"), "changed\n").unwrap()
+        }),
         ("an edit with the old times", true, |top| {
             let file = top.join("src/two.rs");
             let before = fs::metadata(&file).unwrap().modified().unwrap();
@@ -79,7 +89,9 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
             fs::write(top.join("build/deep/o"), "x").unwrap();
             fs::create_dir_all(top.join("empty/er")).unwrap();
         }),
-        ("files gone", true, |top| fs::remove_dir_all(top.join("src")).unwrap()),
+        ("files gone", true, |top| {
+            fs::remove_dir_all(top.join("src")).unwrap()
+        }),
         ("a folder in the place of a file", true, |top| {
             fs::remove_file(top.join("link")).unwrap();
             fs::create_dir(top.join("link")).unwrap();
@@ -104,7 +116,11 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
         ("another git directory", true, |top| {
             fs::remove_file(top.join(".git")).unwrap();
             fs::create_dir(top.join(".git")).unwrap();
-            fs::write(top.join(".git/config"), "[core]\n\tfsmonitor = /bin/false\n").unwrap();
+            fs::write(
+                top.join(".git/config"),
+                "[core]\n\tfsmonitor = /bin/false\n",
+            )
+            .unwrap();
         }),
         ("a link in the place of the top", false, |top| {
             let elsewhere = top.parent().unwrap().join("elsewhere");
@@ -119,6 +135,8 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
         let trees = GitWorktrees::open(&repo.top).unwrap();
         let first = trees.make("run", "one", &repo.head()).unwrap();
         let untouched = inode(&first, ".gitignore");
+        // Open, so that no other file gets its number.
+        let held = fs::File::open(first.top.join(".gitignore")).unwrap();
         deed(&first.top);
         trees.hand_on(&first).unwrap();
         assert!(!first.task_folder.exists(), "{what}");
@@ -126,6 +144,7 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
         assert_is_base(&repo, &second);
         let is_same = inode(&second, ".gitignore") == untouched;
         assert_eq!(is_same, keeps, "{what}: the files were kept");
+        drop(held);
         trees.hand_on(&second).unwrap();
         trees.finish("run").unwrap();
         assert!(!repo.top.join(".tos/worktrees/run").exists(), "{what}");
@@ -139,12 +158,14 @@ fn a_file_that_was_written_into_comes_in_a_new_inode() {
     let trees = GitWorktrees::open(&repo.top).unwrap();
     let first = trees.make("run", "one", &repo.head()).unwrap();
     let before = inode(&first, "src/two.rs");
+    let held = fs::File::open(first.top.join("src/two.rs")).unwrap();
     // Whoever kept it open could go on writing into it.
     fs::write(first.top.join("src/two.rs"), "fn two() {}\n").unwrap();
     assert_eq!(inode(&first, "src/two.rs"), before);
     trees.hand_on(&first).unwrap();
     let second = trees.make("run", "two", &repo.head()).unwrap();
     assert_ne!(inode(&second, "src/two.rs"), before);
+    drop(held);
     assert_is_base(&repo, &second);
 }
 
@@ -157,7 +178,9 @@ fn the_next_task_starts_from_another_commit() {
     fs::remove_file(first.top.join("run.sh")).unwrap();
     fs::write(first.top.join("run.sh.log"), "left by the tests\n").unwrap();
     let tree = trees.tree(&first).unwrap();
-    let commit = trees.keep(&first, &tree, "accepted", "refs/tos/runs/run").unwrap();
+    let commit = trees
+        .keep(&first, &tree, "accepted", "refs/tos/runs/run")
+        .unwrap();
     trees.hand_on(&first).unwrap();
     let second = trees.make("run", "two", &commit).unwrap();
     assert_eq!(second.tree, tree);

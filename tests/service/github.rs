@@ -198,7 +198,10 @@ fn a_wrong_token_is_said_and_a_right_one_goes_on() {
     let (place, server) = place("REPO_MODE = 'github'\n");
     let service = Service::start(&place);
     let task = service.add(json!({ "title": "fix the greeting", "class": "fix" }));
-    service.until_why(task, "GITHUB_TOKEN");
+    service.until_why(
+        task,
+        "could not be merged 3 times: there is no token for GitHub",
+    );
     let logs = service.ask("GET", "/logs/all", &json!(null)).to_string();
     assert!(logs.contains("there is no token for GitHub"), "{logs}");
     service.ask("PATCH", "/config", &json!({ "GITHUB_TOKEN": TOKEN }));

@@ -142,6 +142,11 @@ fn wrong_words_change_nothing_and_say_what_is_right() {
         (&["board", "add", "x", "--role", "judge"], "judge"),
         (&["board", "add", "x", "--class", "nice"], "`class`"),
         (&["board", "add", "x", "--priority", "5000"], "`priority`"),
+        (
+            &["board", "edit", "99", "--goal", "x"],
+            "there is no task-99",
+        ),
+        (&["board", "edit", "1"], "nothing changes"),
         (&["board", "show", "99"], "there is no task-99"),
         (&["board", "show", "x"], "is no task"),
         (&["board", "cancel", "99"], "there is no task-99"),
@@ -164,6 +169,25 @@ fn wrong_words_change_nothing_and_say_what_is_right() {
     );
     assert!(place.tos(&["merge"]).contains("no merge waits"));
     assert!(place.tos(&["board", "list"]).contains("tos board add"));
+    // What a hint names can be done.
+    service.ask("POST", "/system/hold", &json!({}));
+    let task = service.add(json!({ "title": "a task" })).to_string();
+    place.tos(&[
+        "board",
+        "edit",
+        &task,
+        "--goal",
+        "another goal",
+        "--priority",
+        "-3",
+        "--path",
+        "docs/**",
+    ]);
+    let edited = service.ask("GET", &format!("/tasks/{task}"), &Value::Null)["task"].take();
+    assert_eq!(
+        (&edited["goal"], &edited["priority"], &edited["paths"]),
+        (&json!("another goal"), &json!(-3), &json!(["docs/**"]))
+    );
 }
 
 #[test]

@@ -26,7 +26,16 @@ const WORDS: [&str; 18] = [
     "a%2Cb%2Cc",
 ];
 /// Bodies that are none.
-const TEXTS: [&str; 8] = ["", "{", "nul", "[[[[", "{\"a\":}", "\u{0}", "\"", "{\"title\":\"a\",\"title\":\"b\"}"];
+const TEXTS: [&str; 8] = [
+    "",
+    "{",
+    "nul",
+    "[[[[",
+    "{\"a\":}",
+    "\u{0}",
+    "\"",
+    "{\"title\":\"a\",\"title\":\"b\"}",
+];
 /// Rounds for each operation.
 const ROUNDS: usize = 25;
 
@@ -35,7 +44,10 @@ struct Chance(u64);
 
 impl Chance {
     fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % most
     }
 
@@ -67,13 +79,21 @@ impl Chance {
 /// Returns the names of the properties of an operation's body.
 fn properties(description: &Value, operation: &Value) -> Vec<String> {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let found = schema["$ref"].as_str().and_then(|name| description.pointer(name.trim_start_matches('#')));
+    let found = schema["$ref"]
+        .as_str()
+        .and_then(|name| description.pointer(name.trim_start_matches('#')));
     let all = found.unwrap_or(schema)["properties"].as_object();
-    all.map(|all| all.keys().cloned().collect()).unwrap_or_default()
+    all.map(|all| all.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 fn check(what: &str, reply: &Reply) {
-    assert!(reply.status < 500, "{what}: {} {}", reply.status, reply.text());
+    assert!(
+        reply.status < 500,
+        "{what}: {} {}",
+        reply.status,
+        reply.text()
+    );
     if reply.status < 400 {
         return;
     }
@@ -111,15 +131,28 @@ fn no_input_is_a_fault_of_the_service() {
     assert_eq!(server.get("/tasks").status, 200);
 }
 
-fn request(chance: &mut Chance, template: &str, operation: &Value, names: &[String]) -> (String, String) {
+fn request(
+    chance: &mut Chance,
+    template: &str,
+    operation: &Value,
+    names: &[String],
+) -> (String, String) {
     let mut parts: Vec<String> = Vec::new();
     for part in template.split('/') {
-        parts.push(if part.starts_with('{') { chance.word() } else { part.to_owned() });
+        parts.push(if part.starts_with('{') {
+            chance.word()
+        } else {
+            part.to_owned()
+        });
     }
     let mut query = Vec::new();
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         if parameter["in"] == "query" && chance.below(2) == 0 {
-            query.push(format!("{}={}", parameter["name"].as_str().unwrap(), chance.word()));
+            query.push(format!(
+                "{}={}",
+                parameter["name"].as_str().unwrap(),
+                chance.word()
+            ));
         }
     }
     if chance.below(8) == 0 {

@@ -74,7 +74,7 @@ impl GitHubApi {
         let redactor = self.redactor.and([token]);
         let done = tokio::task::spawn_blocking(move || work(&remote)).await;
         let done = done.map_err(|error| Trouble::Unavailable(error.to_string()))?;
-        done.map_err(|error| Trouble::Unavailable(redactor.clean(&error)))
+        done.map_err(|error| Trouble::Refused(redactor.clean(&error)))
     }
 
     /// Returns the pull request of a branch, whatever became of it.

@@ -128,6 +128,51 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_held_against_the_expression() {
+        let matched = |pattern: &str| {
+            let check = DoneCheck::Matches {
+                file: "r.txt".into(),
+                pattern: pattern.into(),
+            };
+            let evidence = judge(&check, &Observation::Text("total: 3".into()));
+            (evidence.met, evidence.seen)
+        };
+        assert_eq!(matched("^total: \\d$"), (true, "the text matches".into()));
+        assert_eq!(
+            matched("^sum"),
+            (false, "the text does not match".to_owned())
+        );
+        let (met, seen) = matched("(");
+        assert!(!met);
+        assert!(
+            seen.starts_with("the expression does not compile: "),
+            "{seen}"
+        );
+    }
+
+    #[test]
+    fn every_check_is_told_in_words() {
+        let words = |check| judge(&check, &Observation::Absent).check;
+        assert_eq!(words(goal()), "r.txt contains 合計: 件数:");
+        let exists = |exists| DoneCheck::Exists {
+            file: "x".into(),
+            exists,
+        };
+        assert_eq!(words(exists(true)), "x exists");
+        assert_eq!(words(exists(false)), "x does not exist");
+        let matches = DoneCheck::Matches {
+            file: "x".into(),
+            pattern: "^a".into(),
+        };
+        assert_eq!(words(matches), "x matches ^a");
+        let command = DoneCheck::Command {
+            argv: vec!["make".into(), "test".into()],
+            exit_code: 0,
+        };
+        assert_eq!(words(command), "`make test` ends with 0");
+    }
+
+    #[test]
     fn a_command_is_judged_by_its_status() {
         let check = DoneCheck::Command {
             argv: vec!["true".into()],

@@ -156,3 +156,16 @@ impl RunOutcome {
         matches!(self, Self::Done { .. } | Self::LoopComplete { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_word_of_a_phase_is_known() {
+        assert!(StepPhase::is_known("max_steps_reached"));
+        assert!(StepPhase::is_known(StepPhase::Done.as_str()));
+        assert!(!StepPhase::is_known("Done"));
+        assert!(!StepPhase::is_known(""));
+    }
+}

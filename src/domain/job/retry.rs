@@ -128,6 +128,28 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_of_exactly_the_ceiling_is_still_waited_for() {
+        let asked = |seconds: u64| {
+            let failure = failure(ModelErrorKind::RateLimited, Some(seconds * 1000));
+            after(&failure, 1, &RULES, 0.5)
+        };
+        assert_eq!(asked(120), again(120.0));
+        let wait = Duration::from_secs(121);
+        assert_eq!(asked(121), RetryDecision::Park { wait });
+    }
+
+    #[test]
+    fn too_many_requests_park_only_after_the_last_attempt() {
+        let limited = failure(ModelErrorKind::RateLimited, None);
+        assert_eq!(after(&limited, RULES.attempts, &RULES, 0.5), again(8.0));
+        let wait = Duration::from_secs(16);
+        assert_eq!(
+            after(&limited, RULES.attempts + 1, &RULES, 0.5),
+            RetryDecision::Park { wait }
+        );
+    }
+
+    #[test]
     fn w36_what_cannot_succeed_is_not_repeated() {
         for trouble in [
             ModelErrorKind::Unauthorised,

@@ -488,3 +488,277 @@ fn verdict(findings: Vec<PolicyFinding>, world: &PolicyContext) -> PolicyVerdict
         findings,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        command::{Command, CommandKind},
+        job::rules::PolicyRules,
+        policy::Policy,
+    };
+
+    fn rule(name: &str, decision: Decision, program: &str) -> PolicyRule {
+        PolicyRule {
+            name: name.into(),
+            decision,
+            program: vec![program.into()],
+            ..PolicyRule::default()
+        }
+    }
+
+    fn act(words: &[&str]) -> SimpleCommand {
+        SimpleCommand {
+            words: words.iter().map(ToString::to_string).collect(),
+            ..SimpleCommand::default()
+        }
+    }
+
+    fn judged(
+        rules: Vec<PolicyRule>,
+        preset: PolicyPreset,
+        code: &str,
+        attended: bool,
+    ) -> PolicyVerdict {
+        let policy = Policy::new(&PolicyRules {
+            allow_types: CommandKind::KNOWN.to_vec(),
+            rules,
+            preset,
+            ..PolicyRules::default()
+        });
+        let command = Command {
+            kind: CommandKind::Bash,
+            code: code.into(),
+            argv: Vec::new(),
+        };
+        let world = PolicyContext {
+            attended,
+            ..PolicyContext::unattended("/srv/root")
+        };
+        policy.unwrap().judge(&command, &world)
+    }
+
+    #[test]
+    fn only_the_original_preset_without_rules_has_nothing_to_hold_against() {
+        let set = |own, preset| RuleSet::new(own, preset, Decision::Allow).is_empty();
+        assert!(set(vec![], PolicyPreset::Original));
+        assert!(!set(vec![], PolicyPreset::Careful));
+        let own = vec![rule("a", Decision::Deny, "make")];
+        assert!(!set(own, PolicyPreset::Original));
+    }
+
+    #[test]
+    fn a_rule_tells_its_own_reason_and_an_unknown_one_none() {
+        let mut own = rule("mine", Decision::Deny, "make");
+        own.reason = "by hand only".into();
+        let other = rule("other", Decision::Deny, "make");
+        let set = RuleSet::new(vec![other, own], PolicyPreset::Careful, Decision::Allow);
+        assert_eq!(set.reason_of("mine"), "by hand only");
+        assert_eq!(set.reason_of("other"), "");
+        assert_eq!(set.reason_of("nonsense"), "");
+    }
+
+    #[test]
+    fn of_very_many_findings_the_first_are_told_and_whatever_is_stricter() {
+        let found = |decision, count: usize| {
+            let one = finding(
+                &rule("r", decision, "p"),
+                0,
+                &SimpleCommand::default(),
+                String::new(),
+            );
+            vec![one; count]
+        };
+        let few = MOST_FINDINGS - 1;
+        assert!(is_news(&[], Decision::Ask));
+        assert!(!is_news(&[], Decision::Allow));
+        assert!(is_news(&found(Decision::Deny, few), Decision::Ask));
+        assert!(!is_news(
+            &found(Decision::Ask, MOST_FINDINGS),
+            Decision::Ask
+        ));
+        assert!(!is_news(
+            &found(Decision::Deny, MOST_FINDINGS),
+            Decision::Ask
+        ));
+        assert!(is_news(
+            &found(Decision::Ask, MOST_FINDINGS),
+            Decision::Deny
+        ));
+        assert!(!is_news(&found(Decision::Ask, few), Decision::Allow));
+    }
+
+    #[test]
+    fn an_allowed_program_is_the_one_of_the_system_and_a_denied_one_any_of_that_name() {
+        let allowed = rule("a", Decision::Allow, "terraform");
+        let denied = rule("d", Decision::Deny, "terraform");
+        for (program, is_allowed) in [
+            ("terraform", true),
+            ("/usr/bin/terraform", true),
+            ("./terraform", false),
+            ("/srv/root/terraform", false),
+        ] {
+            assert_eq!(
+                matches_program(&allowed, &act(&[program])),
+                is_allowed,
+                "{program}"
+            );
+            assert!(matches_program(&denied, &act(&[program])), "{program}");
+        }
+        assert!(!matches_program(&denied, &act(&["make"])));
+        assert!(!matches_program(&denied, &act(&[])));
+    }
+
+    #[test]
+    fn a_rule_without_a_program_is_about_the_arguments_of_any() {
+        let mut first = rule("r", Decision::Deny, "");
+        first.program.clear();
+        first.args = vec!["push|send".into()];
+        assert!(matches_program(&first, &act(&["git", "push"])));
+        assert!(matches_program(&first, &act(&["mail", "send", "x"])));
+        assert!(!matches_program(&first, &act(&["git", "pull", "push"])));
+        first.args.clear();
+        first.any_arg = vec!["--force*".into()];
+        assert!(matches_program(
+            &first,
+            &act(&["git", "push", "--force-with-lease"])
+        ));
+        assert!(!matches_program(&first, &act(&["git", "push"])));
+        first.args = vec!["pull".into()];
+        assert!(!matches_program(&first, &act(&["git", "push", "--force"])));
+        let mut both = first.clone();
+        both.program = vec!["git".into()];
+        assert!(matches_program(&both, &act(&["git", "pull", "--force"])));
+        assert!(!matches_program(&both, &act(&["hg", "pull", "--force"])));
+    }
+
+    #[test]
+    fn a_path_that_nobody_knows_is_opaque_to_rules() {
+        let mut opaque = rule("o", Decision::Ask, "");
+        opaque.program.clear();
+        opaque.effect = vec![EffectTrait::Opaque];
+        let any = act(&["rm"]);
+        let matches = |effect| matches_effect(&opaque, &any, &effect);
+        let unknown = || ResolvedPath::Unknown("$X".into());
+        assert!(matches(CommandEffect::Write(unknown())));
+        assert!(matches(CommandEffect::Delete(unknown())));
+        assert!(!matches(CommandEffect::Read(unknown())));
+        assert!(!matches(CommandEffect::Write(ResolvedPath::Inside(
+            "a".into()
+        ))));
+    }
+
+    #[test]
+    fn writing_where_something_takes_effect_later_is_told() {
+        let found = judged(
+            vec![],
+            PolicyPreset::Careful,
+            "echo x >>.git/hooks/pre-commit",
+            false,
+        );
+        let later = "changes .git/hooks/pre-commit, which takes effect later by itself";
+        assert!(
+            found.findings.iter().any(|finding| finding.effect == later),
+            "{found:?}"
+        );
+        assert_eq!(stays(&ResolvedPath::Inside("src/main.rs".into())), None);
+        assert_eq!(stays(&ResolvedPath::Scratch("/tmp/a".into())), None);
+    }
+
+    #[test]
+    fn a_verdict_names_the_rule_the_command_and_what_it_does() {
+        let deny = || vec![rule("no-make", Decision::Deny, "make")];
+        let verdict = judged(deny(), PolicyPreset::Careful, "echo a; make all", false);
+        assert_eq!(verdict.decision, Decision::Deny);
+        assert_eq!(
+            verdict.reason,
+            "rule `no-make`: `make all` runs this program"
+        );
+        assert_eq!(verdict.matched.as_deref(), Some("no-make"));
+        let found = &verdict.findings[0];
+        assert_eq!((found.at, found.words.join(" ").as_str()), (2, "make all"));
+
+        let ask = || vec![rule("ask-make", Decision::Ask, "make")];
+        let asked = judged(ask(), PolicyPreset::Careful, "make", true);
+        assert_eq!(asked.decision, Decision::Ask);
+        assert_eq!(asked.reason, "rule `ask-make`: `make` runs this program");
+        let nobody = judged(ask(), PolicyPreset::Careful, "make", false);
+        assert_eq!(nobody.decision, Decision::Deny);
+        assert_eq!(
+            nobody.reason,
+            "rule `ask-make`: `make` runs this program, and nobody can be asked"
+        );
+    }
+
+    #[test]
+    fn only_what_is_not_understood_and_denied_says_how_it_could_run() {
+        const REMEDY: &str = "; it runs behind a proved wall, with a rule that allows it, or where somebody can be asked";
+        let opaque = |attended| judged(vec![], PolicyPreset::Careful, "\"$X\" a", attended);
+        let denied = opaque(false);
+        assert_eq!(denied.decision, Decision::Deny);
+        assert!(denied.reason.ends_with(REMEDY), "{}", denied.reason);
+        assert!(
+            denied.reason.contains("not understood: "),
+            "{}",
+            denied.reason
+        );
+        let asked = opaque(true);
+        assert_eq!(asked.decision, Decision::Ask);
+        assert!(!asked.reason.contains(REMEDY), "{}", asked.reason);
+        let rule = vec![rule("no-make", Decision::Deny, "make")];
+        let denied = judged(rule, PolicyPreset::Careful, "make", false);
+        assert!(!denied.reason.contains(REMEDY), "{}", denied.reason);
+    }
+
+    #[test]
+    fn effects_are_told_in_words_and_the_program_is_not_named_twice() {
+        let home = || ResolvedPath::Home("notes".into());
+        for (effect, wanted) in [
+            (CommandEffect::Read(home()), "reads ~/notes"),
+            (CommandEffect::Write(home()), "changes ~/notes"),
+            (CommandEffect::Delete(home()), "removes ~/notes"),
+            (
+                CommandEffect::Write(ResolvedPath::Unknown("$X".into())),
+                "not understood: it changes `$X`, which is not known from the text",
+            ),
+            (
+                CommandEffect::Delete(ResolvedPath::Unknown("$X".into())),
+                "not understood: it removes `$X`, which is not known from the text",
+            ),
+            (
+                CommandEffect::Does(EffectTrait::Opaque, "it is long".into()),
+                "not understood: it is long",
+            ),
+            (
+                CommandEffect::Does(EffectTrait::Network, "curl talks".into()),
+                "curl talks",
+            ),
+        ] {
+            assert_eq!(described(&effect), wanted);
+        }
+        let words = |words: &[&str]| act(words).words;
+        assert_eq!(
+            of_command("curl talks", &words(&["/usr/bin/curl", "x"])),
+            "talks"
+        );
+        assert_eq!(
+            of_command("git push sends", &words(&["git", "push"])),
+            "sends"
+        );
+        assert_eq!(of_command("removes /", &words(&["rm", "/"])), "removes /");
+        assert_eq!(
+            of_command(
+                "runs the program `frob`, which is not described",
+                &words(&["frob"])
+            ),
+            "runs a program that is not described"
+        );
+    }
+
+    #[test]
+    fn long_words_are_cut_where_a_person_reads_them() {
+        let (fits, long) = ("ä".repeat(200), "ä".repeat(201));
+        assert_eq!(shortened(&fits), fits);
+        assert_eq!(shortened(&long), format!("{}…", "ä".repeat(199)));
+    }
+}

@@ -258,10 +258,15 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         "bitsadmin" | "ftp" | "tftp" | "telnet" | "nslookup" | "ping" | "tracert" | "pathping"
         | "ssh" | "scp" | "sftp" | "mstsc" | "winrs" | "winrm" | "nltest" | "rasdial"
         | "finger" | "plink" | "pscp" => {
-            shell.reading.does(
-                EffectTrait::Network,
-                format!("{name} talks to another machine"),
-            );
+            let here = args
+                .last()
+                .is_some_and(|host| super::programs::leads_here(host));
+            if name != "ping" || !here {
+                shell.reading.does(
+                    EffectTrait::Network,
+                    format!("{name} talks to another machine"),
+                );
+            }
             for (flag, value) in args.iter().zip(args.iter().skip(1)) {
                 if ["-o", "--output", "-O", "--output-document"].contains(&flag.as_str())
                     && name != "ssh"

@@ -98,6 +98,8 @@ async fn round(
             let doubled = settings.issue_sync_ms << progress.failed.min(10);
             match trouble {
                 Trouble::Limited { until, .. } => until.saturating_sub(handle.now()).max(100),
+                // A new token counts soon after it was written.
+                Trouble::Token(_) => settings.issue_sync_ms,
                 _ => doubled.min(LONGEST.max(settings.issue_sync_ms)),
             }
         }
@@ -340,6 +342,11 @@ pub(super) async fn propose(
             })
         }
         Err(Trouble::Limited { until, detail }) => Some(MergeOutcome::Postponed { detail, until }),
+        // The server or the way to it: nothing about the attempt, so it is no failed try.
+        Err(Trouble::Unavailable(detail)) => Some(MergeOutcome::Postponed {
+            detail,
+            until: handle.now() + settings.merge_retry_ms,
+        }),
         Err(trouble) => Some(MergeOutcome::Failed {
             detail: trouble.to_string(),
         }),

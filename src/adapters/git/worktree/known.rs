@@ -104,7 +104,11 @@ impl GitWorktrees {
         // What differs is no longer of interest, so nothing of this pack is kept.
         let mut pack = PackWriter::new(&objects(&home));
         let read = read_files::blocking_read(manner, &work, &mut pack)?;
-        if read.outcomes.iter().any(|outcome| *outcome != ReadOutcome::Same) {
+        if read
+            .outcomes
+            .iter()
+            .any(|outcome| *outcome != ReadOutcome::Same)
+        {
             return Ok(None);
         }
         for candidate in &found.candidates {

@@ -124,7 +124,10 @@ impl GitWorktrees {
         let config = git.config().ok()?;
         // Formats in which a work tree has more files of its own.
         let extends = |key: &str| config.get_string(key).is_ok();
-        if ["extensions.worktreeconfig", "extensions.refstorage"].into_iter().any(extends) {
+        if ["extensions.worktreeconfig", "extensions.refstorage"]
+            .into_iter()
+            .any(extends)
+        {
             return None;
         }
         let all = self.common().join("worktrees");
@@ -242,7 +245,10 @@ fn refuse_attributes(folder: &Path) -> io::Result<()> {
         Err(rustix::io::Errno::NOTSUP) => 0,
         Err(error) => return Err(error.into()),
     };
-    let mut given = names.get(..length).unwrap_or_default().split(|byte| *byte == 0);
+    let mut given = names
+        .get(..length)
+        .unwrap_or_default()
+        .split(|byte| *byte == 0);
     // Those that the system gives to every file.
     if given.all(|name| name.is_empty() || name.starts_with(b"security.")) {
         Ok(())

@@ -1,8 +1,12 @@
 //! Ledgers in, verdicts out.
 
+mod clearing;
+mod counting;
 mod documents;
+mod faults;
 mod judging;
 mod properties;
+mod seen;
 
 use super::*;
 use crate::domain::{

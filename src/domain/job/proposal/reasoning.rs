@@ -108,3 +108,91 @@ pub(super) fn closed_after(lower: &str, from: usize) -> Option<usize> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns what the mark at the first `@` encloses up to, as the text behind it.
+    fn after(marked: &str) -> Option<(bool, Option<String>)> {
+        let at = marked.find('@').unwrap();
+        let text = marked.replacen('@', "", 1);
+        let rest = |end: usize| text[end..].to_owned();
+        Some(match mark_at(&text, at)? {
+            ReasoningMark::Open { end } => (true, end.map(rest)),
+            ReasoningMark::Close { end } => (false, Some(rest(end))),
+        })
+    }
+
+    fn opens(rest: &str) -> Option<(bool, Option<String>)> {
+        Some((true, Some(rest.to_owned())))
+    }
+
+    fn closes(rest: &str) -> Option<(bool, Option<String>)> {
+        Some((false, Some(rest.to_owned())))
+    }
+
+    #[test]
+    fn reasoning_ends_right_behind_the_mark_that_closes_it() {
+        for (marked, wanted) in [
+            ("so @<think>a</think>{1}", opens("{1}")),
+            ("so @<think>a</think >{1}", opens("{1}")),
+            ("ä @<seed:think why=\"x\">a</seed:think>{1}", opens("{1}")),
+            ("@<thinking\n>a</thinking>", opens("")),
+            ("so @[think]a[/think]{1}", opens("{1}")),
+            ("ä @◁think▷a◁/think▷{1}", opens("{1}")),
+            (
+                "a @<|channel|>analysis b <|channel|>final<|message|>{1}",
+                opens("{1}"),
+            ),
+            ("a @<think>never", Some((true, None))),
+            ("a @[think]never", Some((true, None))),
+            ("a @<think>b</think", Some((true, None))),
+            ("so@</think>{1}", closes("{1}")),
+            ("so@</seed:think >{1}", closes("{1}")),
+            ("so@[/think]{1}", closes("{1}")),
+            ("ä@◁/think▷{1}", closes("{1}")),
+        ] {
+            assert_eq!(after(marked), wanted, "{marked}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_mark_is_none() {
+        for marked in [
+            "@<thinker>a</thinker>",
+            "@<think",
+            "@<think/>",
+            "@<b>a</b>",
+            "@[thin]",
+            "@think>",
+            "a @< think>",
+        ] {
+            assert_eq!(after(marked), None, "{marked}");
+        }
+    }
+
+    #[test]
+    fn a_lone_closing_mark_is_found_outside_strings_only() {
+        let from = |text: &str| closed_after(text, 0).map(|end| text[end..].to_owned());
+        let answer = Some("{}".to_owned());
+        assert_eq!(from("{ half a </think>{}"), answer);
+        assert_eq!(from("{ \"a\": [1, 2</think>{}"), answer);
+        assert_eq!(from("{ \"echo </think>\" "), None);
+        assert_eq!(from("{ \"a \\\" </think>\" "), None, "an escaped quote");
+        assert_eq!(
+            from("{ \"a \\\\\" </think>{}"),
+            answer,
+            "an escaped backslash"
+        );
+        assert_eq!(
+            from("{ \"a\n</think>{}"),
+            answer,
+            "a string ends with its line"
+        );
+        assert_eq!(from("{ a \\\" </think>{}\""), None);
+        assert_eq!(from("{ <think> </think>{}"), None, "it was opened");
+        assert_eq!(from("ä ◁/think▷{}"), answer);
+        assert_eq!(closed_after("</think>{}", 1), None);
+    }
+}

@@ -281,3 +281,114 @@ fn is_comment(tail: &str, error: &serde_json::Error) -> bool {
     let rest = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
     rest.is_some_and(|rest| ["//", "/*", "#"].iter().any(|mark| rest.starts_with(mark)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_json(tail: &str) -> bool {
+        let error = value_at(tail, 0).expect_err("it is broken");
+        is_meant_as_json(tail, &error)
+    }
+
+    #[test]
+    fn broken_json_is_told_from_braces_of_prose() {
+        for tail in [
+            "{\"a\": }",
+            "{'a': 1}",
+            "{“a”: 1}",
+            "{{\"a\": 1}",
+            "{[1",
+            "{ // first\n",
+            "{ # first\n",
+            "{a: 1}",
+            "{ a_1$-b : 1}",
+            "[{\"a\": }",
+            "[ {a",
+            "[1, {\"a\"",
+            "[ # {",
+        ] {
+            assert!(is_json(tail), "{tail}");
+        }
+        for tail in ["{a}", "{: 1}", "{ }a", "{a b: c}", "[a]", "[1, 2", "[ # a"] {
+            if value_at(tail, 0).is_err() {
+                assert!(!is_json(tail), "{tail}");
+            }
+        }
+    }
+
+    #[test]
+    fn braces_of_prose_are_passed_over_where_their_end_is_beyond_doubt() {
+        for (tail, length) in [
+            ("{a} b", Some(3)),
+            ("{a {b} [c]} d", Some(11)),
+            ("{a \"b\" c} d", Some(9)),
+            // A brace in quotes: with strings it is none, without it is one.
+            ("{a \"}\" b} c", None),
+            ("{a \"\\\"\" b} c", Some(10)),
+            ("{a \"\\\\\" b} c", Some(10)),
+            ("{a", None),
+            ("{a [b} c", None),
+        ] {
+            assert_eq!(extent(tail), length, "{tail}");
+        }
+    }
+
+    #[test]
+    fn one_answer_counts_and_what_else_stands_there_is_told() {
+        let read =
+            |text: &str| object(text, "x").map_err(|error| error.to_string().replace('`', "'"));
+        let wrong = |text: &str| read(text).unwrap_err();
+        assert_eq!(read("a {\"x\": 1} b").unwrap()["x"], 1);
+        assert_eq!(
+            read("{\"x\": 1}\n{\"x\": 1}").unwrap()["x"],
+            1,
+            "said twice"
+        );
+        let two = wrong("{\"x\": 1}\n{\"x\": 2}");
+        assert!(two.contains("two different JSON objects"), "{two}");
+        assert!(two.contains("(lines 1 and 2)"), "{two}");
+        for nested in ["[{\"x\": 1}]", "{\"a\": {\"x\": 1}}"] {
+            let nested = wrong(nested);
+            assert!(nested.contains("stands inside another object"), "{nested}");
+        }
+        let other = wrong("{\"a\": 1}");
+        assert!(other.contains("is missing in the JSON object"), "{other}");
+        let open = wrong("a {b\n{\"x\": 1}");
+        assert!(open.contains("bracket on line 1 is not closed"), "{open}");
+    }
+
+    #[test]
+    fn a_field_is_found_however_deep_it_lies() {
+        let holds = |text: &str| holds(&serde_json::from_str(text).unwrap(), "x");
+        assert!(holds(r#"{"x": 1}"#));
+        assert!(holds(r#"{"a": {"x": 1}}"#));
+        assert!(holds(r#"[1, {"a": [{"x": 1}]}]"#));
+        assert!(!holds(r#"{"a": "x"}"#));
+        assert!(!holds(r#"["x"]"#));
+    }
+
+    #[test]
+    fn what_is_wrong_with_json_is_told_with_its_line() {
+        let told = |text: &str| {
+            let open = text.find(['{', '[']).unwrap();
+            let error = value_at(text, open).expect_err("it is broken");
+            describe(text, open, &error)
+        };
+        assert_eq!(
+            told("a\n{\"a\": 1,\n}"),
+            "the JSON object that opens on line 2 has a trailing comma on line 3; JSON allows none"
+        );
+        assert_eq!(
+            told("\n\n{\n// why\n\"a\": 1}"),
+            "the JSON object that opens on line 3 has a comment on line 4; JSON allows none"
+        );
+        assert_eq!(
+            told("[1, 2"),
+            "the reply ends inside the JSON array that opens on line 1"
+        );
+        assert!(
+            told("{\"a\" 1}").starts_with("the JSON object that opens on line 1 is not valid: "),
+        );
+    }
+}

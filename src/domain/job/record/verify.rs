@@ -1,6 +1,6 @@
 //! The verification of test mode: which facts fail it, which only warn, which are worth a line.
 
-use super::{RecordFiles, display_index, step_file};
+use super::{RecordFiles, display_index, is_loop_complete, step_file};
 use crate::domain::job::{
     outcome::{RunOutcome, StepPhase},
     state::JobLoopState,
@@ -82,13 +82,8 @@ pub fn strip_phase_name(reason: &str, phase: StepPhase) -> &str {
         .unwrap_or(reason)
 }
 
-fn completed(state: &JobLoopState) -> bool {
-    let max_jobs = state.facts.max_jobs;
-    max_jobs.is_some_and(|max_jobs| state.job_index > max_jobs) && state.complete.is_some()
-}
-
 fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
-    if completed(state) {
+    if is_loop_complete(state) {
         let reason = state
             .complete
             .as_ref()
@@ -104,7 +99,11 @@ fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
             "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
             state.facts.job_name,
             display_index(state),
-            if completed(state) { "True" } else { "False" }
+            if is_loop_complete(state) {
+                "True"
+            } else {
+                "False"
+            }
         ));
     }
 }
@@ -117,7 +116,7 @@ fn warnings(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles)
     let Some(max_jobs) = state.facts.max_jobs else {
         return;
     };
-    if !completed(state) {
+    if !is_loop_complete(state) {
         warn("job_loop enabled but not completed".to_owned());
     }
     if disk.payload_bytes.is_none() {
@@ -125,7 +124,7 @@ fn warnings(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles)
     }
     if state.job_index > max_jobs {
         // The healthy end of a loop stands at max_jobs + 1.
-        let why = if completed(state) {
+        let why = if is_loop_complete(state) {
             "; the loop is complete"
         } else {
             ""
@@ -135,7 +134,176 @@ fn warnings(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles)
             state.job_index
         ));
     }
-    if completed(state) && disk.job_result.is_none() {
+    if is_loop_complete(state) && disk.job_result.is_none() {
         warn("job_result_written=false".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::job::state::{CompletionRecord, JobLoopState, StepOverview};
+
+    fn at() -> crate::domain::time::Timestamp {
+        chrono::DateTime::parse_from_rfc3339("2026-03-10T12:00:00+09:00").unwrap()
+    }
+
+    fn line(step: u32, stopped: bool) -> StepOverview {
+        StepOverview {
+            step,
+            phase: StepPhase::Cancelled,
+            reason: String::new(),
+            stopped,
+            at: at(),
+            job: None,
+            tokens: 0,
+            cost: 0.0,
+        }
+    }
+
+    /// A job that ended well, with everything that belongs to it on the disk.
+    fn good() -> (JobLoopState, RecordFiles) {
+        let mut state = JobLoopState::default();
+        state.last.phase = Some(StepPhase::Done);
+        state.steps = vec![line(1, false)];
+        let disk = RecordFiles {
+            step_logs: vec![1],
+            phase_state: true,
+            phase_summary: true,
+            job_result: Some("r".into()),
+            payload_bytes: Some(2),
+        };
+        (state, disk)
+    }
+
+    fn in_loop(job_index: u32, is_complete: bool) -> (JobLoopState, RecordFiles) {
+        let (mut state, disk) = good();
+        state.facts.max_jobs = Some(3);
+        state.facts.job_name = "sample".into();
+        state.job_index = job_index;
+        state.complete = is_complete.then(|| CompletionRecord {
+            max_jobs: 3,
+            step: 1,
+            at: at(),
+            reason: "job_loop_complete: all 3 done".into(),
+        });
+        (state, disk)
+    }
+
+    #[test]
+    fn a_good_end_has_nothing_to_say() {
+        let (state, disk) = good();
+        let report = verify(&state, &disk, None);
+        assert_eq!(report, VerifyReport::default());
+        assert!(report.passed());
+    }
+
+    #[test]
+    fn whatever_lacks_or_stopped_fails_the_test_and_is_named() {
+        let (mut state, mut disk) = good();
+        disk.phase_state = false;
+        disk.step_logs.clear();
+        state.steps.push(line(2, true));
+        let report = verify(&state, &disk, None);
+        assert!(!report.passed());
+        assert_eq!(
+            report.failures,
+            [
+                "FAIL phase_state.json not found",
+                "FAIL no step files found",
+                "FAIL step step_002.json stopped=true phase=cancelled",
+                "FAIL step log step_001.json is missing",
+                "FAIL step log step_002.json is missing",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bad_end_is_told_once_and_that_of_the_run_goes_before_that_of_the_records() {
+        let (mut state, disk) = good();
+        state.last.phase = Some(StepPhase::Cancelled);
+        state.last.reason = "cancelled: by hand".into();
+        assert_eq!(
+            verify(&state, &disk, None).failures,
+            ["FAIL phase is cancelled: by hand"]
+        );
+        let fatal = RunOutcome::Fatal {
+            reason: "no key".into(),
+        };
+        let failures = verify(&state, &disk, Some(&fatal)).failures;
+        assert_eq!(
+            failures,
+            [format!("FAIL phase is {}: no key", fatal.phase().as_str())]
+        );
+        for phase in [StepPhase::Execute, StepPhase::JobLoopComplete] {
+            state.last.phase = Some(phase);
+            assert!(verify(&state, &disk, None).passed());
+        }
+    }
+
+    #[test]
+    fn a_name_in_front_of_a_reason_is_taken_off_only_as_a_whole() {
+        let strip = |reason| strip_phase_name(reason, StepPhase::Cancelled);
+        assert_eq!(strip("cancelled: by hand"), "by hand");
+        assert_eq!(strip("cancelled by hand"), "cancelled by hand");
+        assert_eq!(strip("by hand"), "by hand");
+    }
+
+    #[test]
+    fn a_loop_is_complete_past_its_last_job_and_with_its_record() {
+        let told = |job_index, is_complete| {
+            let (state, disk) = in_loop(job_index, is_complete);
+            verify(&state, &disk, None)
+        };
+        let line = |index: u32, completed: &str| {
+            format!(
+                "job_loop enabled=True job_name=sample job_index={index} max_jobs=3 completed={completed}"
+            )
+        };
+        let open = "WARNING: job_loop enabled but not completed".to_owned();
+        for (index, is_complete) in [(2, false), (3, false), (3, true)] {
+            let report = told(index, is_complete);
+            assert_eq!(report.notes, [line(index, "False")]);
+            assert_eq!(report.warnings, [open.as_str()]);
+        }
+        let ahead = told(4, false);
+        assert_eq!(ahead.notes, [line(4, "False")]);
+        assert_eq!(
+            ahead.warnings,
+            [open, "WARNING: job_index (4) > max_jobs (3)".to_owned()]
+        );
+        let complete = told(4, true);
+        assert_eq!(
+            complete.notes,
+            [
+                "job_loop_complete: all 3 done".to_owned(),
+                "job_result.json exists".to_owned(),
+                line(4, "True")
+            ]
+        );
+        assert_eq!(
+            complete.warnings,
+            ["WARNING: job_index (4) > max_jobs (3); the loop is complete"]
+        );
+        assert!(complete.passed(), "what deserves attention fails nothing");
+    }
+
+    #[test]
+    fn what_is_not_there_or_may_be_unstable_is_a_warning() {
+        let (mut state, mut disk) = in_loop(4, true);
+        state.facts.experimental = true;
+        disk.job_result = None;
+        disk.payload_bytes = None;
+        let report = verify(&state, &disk, None);
+        assert_eq!(
+            report.warnings,
+            [
+                "WARNING: experimental mode, results may be unstable",
+                "WARNING: job_payload_present=false",
+                "WARNING: job_index (4) > max_jobs (3); the loop is complete",
+                "WARNING: job_result_written=false",
+            ]
+        );
+        assert!(!report.notes.contains(&"job_result.json exists".to_owned()));
     }
 }

@@ -9,7 +9,7 @@ mod words;
 
 use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN},
-    programs::vague_code,
+    programs::{leads_here, poisoned, vague_code},
     rule::EffectTrait,
     shell::Machine,
     windows,
@@ -349,7 +349,9 @@ fn set(shell: &mut Machine<'_, '_>, rest: &str, input: &str) {
     }
     if let Some((name, value)) = rest.split_once('=') {
         let name = name.trim_start_matches('"').to_lowercase();
-        shell.assign(&name, vec![value.trim_end_matches('"').to_owned()]);
+        let value = value.trim_end_matches('"').to_owned();
+        poisoned(shell, &name.to_uppercase(), &value);
+        shell.assign(&name, vec![value]);
     }
 }
 
@@ -363,7 +365,8 @@ fn start(shell: &mut Machine<'_, '_>, name: &str, args: &[String], rest: &str) {
             .map_or("", |(_, after)| after)
             .trim_start();
     }
-    if text.contains("://") && args.iter().any(|arg| arg.starts_with("http")) {
+    let leaves = |arg: &String| arg.starts_with("http") && !leads_here(arg);
+    if text.contains("://") && args.iter().any(leaves) {
         shell
             .reading
             .does(EffectTrait::Network, "start opens an address");

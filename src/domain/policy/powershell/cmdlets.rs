@@ -102,6 +102,7 @@ impl Reader<'_, '_, '_> {
         if given.has("whatif", 2) || given.rest.iter().any(|word| word == "/?") {
             return UNKNOWN.to_string();
         }
+        self.reads_paths(command, &given);
         match command {
             "remove-item" | "clear-item" | "clear-content" | "clear-recyclebin" => {
                 self.removes(command, &given, input);
@@ -238,6 +239,17 @@ impl Reader<'_, '_, '_> {
             }
         }
         UNKNOWN.to_string()
+    }
+
+    /// Looks at what a cmdlet takes the content of.
+    fn reads_paths(&mut self, command: &str, given: &ParsedArguments) {
+        let takes = "copy-item compress-archive select-string get-filehash format-hex import-csv import-clixml send-mailmessage
+            convertfrom-json convertfrom-csv test-json";
+        if takes.split_ascii_whitespace().any(|own| own == command) {
+            for file in given.all(&["path", "literalpath", "attachments"]) {
+                self.shell.reads(&path(&file));
+            }
+        }
     }
 
     fn removes(&mut self, command: &str, given: &ParsedArguments, input: &str) {

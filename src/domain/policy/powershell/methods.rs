@@ -138,6 +138,12 @@ impl Reader<'_, '_, '_> {
     fn file_method(&mut self, member: &str, args: &[String]) {
         let at = |index: usize| args.get(index).map(|word| path(word));
         let (first, second) = (at(0), at(1));
+        let takes = ["read", "open", "copy"]
+            .iter()
+            .any(|start| member.starts_with(start));
+        if let Some(file) = first.as_ref().filter(|_| takes) {
+            self.shell.reads(file);
+        }
         if member.starts_with("delete") {
             self.delete_or_unknown(first);
         } else if member.starts_with("move")

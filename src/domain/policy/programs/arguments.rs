@@ -8,7 +8,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::is_vague,
-    programs::{foreign::paths_in, leads_here, table},
+    programs::{PathKind, foreign::paths_in, leads_here, persistent_path, table},
     resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,
@@ -18,7 +18,7 @@ use crate::domain::policy::{
 const TEXT_ONLY: &str = "
 echo printf yes expr true false test [ basename dirname logger cowsay figlet banner lolcat notify-send wall seq tput sleep which type
 whereis command ls eza exa lsd dir vdir tree stat file du find fd fdfind locate touch mkdir chmod chown chgrp ssh-keygen ssh ssh-add
-scp man info apropos whatis tldr kill pkill killall pgrep realpath readlink namei make gmake just rm rmdir ln mktemp
+scp man info apropos whatis tldr kill pkill killall pgrep realpath readlink namei make gmake just rm rmdir mktemp
 ";
 /// Programs that take a pattern or a script before their files.
 const PATTERN_FIRST: &str = "grep egrep fgrep rg ag sed gsed zgrep zegrep bzgrep xzgrep jq tr";
@@ -164,9 +164,10 @@ impl Machine<'_, '_> {
         let starts = args
             .iter()
             .take_while(|arg| !arg.starts_with(['-', '(', '!']));
-        let holds = starts
-            .flat_map(|start| self.places(start))
-            .any(|place| holds_keys(&place));
+        let holds = starts.flat_map(|start| self.places(start)).any(|place| {
+            let system = ["/etc", "/proc"];
+            holds_keys(&place) || place.path().is_some_and(|path| system.contains(&path))
+        });
         if let Some(program) = run.filter(|program| holds && !is_in(SHOWS, program)) {
             self.reading
                 .opaque(format!("find with {program} on a folder that holds keys"));
@@ -204,13 +205,66 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at paths anywhere in the arguments, in little languages too, that take effect later by themselves.
+    pub(super) fn lasting_paths(&mut self, name: &str, args: &[String]) {
+        for arg in args {
+            let starts = arg.match_indices(['/', '~']).filter(|(at, _)| {
+                let before = arg.get(..*at).and_then(|text| text.chars().next_back());
+                before.is_none_or(|c| !c.is_alphanumeric() && !"/.~_-$}".contains(c))
+            });
+            let paths: Vec<&str> = starts
+                .filter_map(|(at, _)| arg.get(at..))
+                .filter_map(|rest| {
+                    let ends = |c: char| c.is_whitespace() || "\"'`;|&<>(){},\\".contains(c);
+                    rest.split(ends).next()
+                })
+                .collect();
+            for path in paths {
+                let lasts = |place: &ResolvedPath| match place {
+                    ResolvedPath::Outside(path) => persistent_path(PathKind::Outside, path),
+                    ResolvedPath::Home(path) => persistent_path(PathKind::Home, path),
+                    ResolvedPath::Scratch(_)
+                    | ResolvedPath::Inside(_)
+                    | ResolvedPath::Device
+                    | ResolvedPath::Unknown(_) => false,
+                };
+                if self.places(path).iter().any(lasts) {
+                    self.reading
+                        .opaque(format!("{name} with {path}, which takes effect later"));
+                }
+            }
+        }
+    }
+
+    /// Looks at the files that the own options of a wrapper name; what follows is judged as the command it is.
+    pub(super) fn files_of_wrapper(&mut self, name: &str, args: &[String]) {
+        let mut own = Vec::new();
+        let mut takes = false;
+        for arg in args {
+            let is_option = arg.starts_with('-') && arg != "--";
+            if !is_option && !takes {
+                break;
+            }
+            takes = is_option && !arg.contains('=');
+            own.push(arg.clone());
+        }
+        self.files_in_words(name, &own);
+    }
+
     /// Looks at what the options and words of a program that can run code say by their names and values.
     pub(super) fn told_by_name(&mut self, name: &str, args: &[String]) {
         let name = name.strip_suffix(".exe").unwrap_or(name);
+        self.lasting_paths(name, args);
+        let mut before = "";
         for (at, arg) in args.iter().enumerate() {
             if arg == "--" {
                 break;
             }
+            if arg == "/" && !before.starts_with('-') {
+                self.reading
+                    .opaque(format!("{name} with /, a folder that holds keys"));
+            }
+            before = arg;
             let next = args.get(at + 1).map_or("", String::as_str);
             if let Some(option) = arg.strip_prefix('-') {
                 let (option, value) = option.split_once('=').unwrap_or((option, ""));
@@ -352,6 +406,7 @@ impl Machine<'_, '_> {
         self.files_in_words(name, args);
         match name {
             "find" => self.found_and_read(args),
+            "sqlite3" | "psql" | "mysql" | "mariadb" => self.lasting_paths(name, args),
             "docker" | "podman" | "nerdctl" | "buildah" => {
                 let is_context = |arg: &&String| {
                     arg.starts_with("git@") || address_elsewhere(arg) == Some(arg.as_str())

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::service_client::{ServiceClient, in_path};
+use super::{
+    board_plans,
+    service_client::{ServiceClient, in_path},
+};
 use crate::{
     domain::time::duration_words,
     interfaces::{
@@ -40,6 +43,8 @@ pub struct WhyArgs {
 enum Verb {
     /// Make a task
     Add(AddArgs),
+    /// Change what is asked for; not while an agent works on it
+    Edit(EditArgs),
     /// List the tasks: where each is, and when something happens to it
     List {
         /// Only those with this status
@@ -66,6 +71,34 @@ enum Verb {
         /// What the next attempt is told
         #[arg(long, default_value = "")]
         note: String,
+    },
+    /// End one run; its task goes back to the queue
+    CancelRun {
+        /// The run
+        run: String,
+        /// What the next attempt is told
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Plan a requirement: make its tasks, by the planner of config/service.toml
+    Plan {
+        /// The file with the requirement
+        file: PathBuf,
+        /// Show the tasks and make none; `tos board accept` makes them
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the requirements and what became of them
+    Plans,
+    /// Make the tasks of a plan that waits for your answer
+    Accept {
+        /// The plan
+        plan: String,
+    },
+    /// Do not make the tasks of a plan
+    Decline {
+        /// The plan
+        plan: String,
     },
     /// List the questions that wait for you
     Questions,
@@ -135,13 +168,78 @@ struct AddArgs {
     /// A text that makes a second call find the first task
     #[arg(long, default_value = "")]
     key: String,
+    /// A file of the repository, or an issue of the configured one, that has to be there before it may start
+    #[arg(long, default_value = "")]
+    link: String,
     /// The command that tests it, in words
     #[arg(last = true)]
     test: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+struct EditArgs {
+    /// The task
+    task: String,
+    /// One line that says what is to be done
+    #[arg(long)]
+    title: Option<String>,
+    /// What the agent is asked to do
+    #[arg(long)]
+    goal: Option<String>,
+    /// What it may touch, as a pattern below the root, instead of what it was; may be repeated
+    #[arg(long = "path", value_name = "PATTERN")]
+    paths: Vec<String>,
+    /// A task that has to be merged first, instead of those it had; may be repeated
+    #[arg(long = "after", value_name = "TASK")]
+    after: Vec<u64>,
+    /// It has to wait for no other task
+    #[arg(long, conflicts_with = "after")]
+    after_none: bool,
+    /// The kind of change
+    #[arg(long)]
+    class: Option<String>,
+    /// Higher goes first
+    #[arg(long, allow_hyphen_values = true)]
+    priority: Option<i32>,
+    /// An agent of config/service.toml
+    #[arg(long)]
+    agent: Option<String>,
+    /// What has to be there before it may start; an empty one takes it away
+    #[arg(long)]
+    link: Option<String>,
+}
+
+impl EditArgs {
+    /// Returns what changes.
+    fn changes(&self) -> serde_json::Map<String, Value> {
+        let texts = [
+            ("title", &self.title),
+            ("goal", &self.goal),
+            ("class", &self.class),
+            ("agent", &self.agent),
+            ("link", &self.link),
+        ];
+        let mut changes = serde_json::Map::new();
+        for (name, text) in texts {
+            if let Some(text) = text {
+                changes.insert(name.to_owned(), json!(text));
+            }
+        }
+        if let Some(priority) = self.priority {
+            changes.insert("priority".to_owned(), json!(priority));
+        }
+        if !self.paths.is_empty() {
+            changes.insert("paths".to_owned(), json!(self.paths));
+        }
+        if !self.after.is_empty() || self.after_none {
+            changes.insert("dependencies".to_owned(), needs(&self.after));
+        }
+        changes
+    }
+}
+
 /// Asks the service: method, path, body.
-type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
+pub(super) type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
 
 /// Does what the verb says.
 pub fn main(
@@ -171,6 +269,20 @@ pub fn main(
             ));
             printer.document(&answer);
         }
+        Verb::Edit(edit) => {
+            let changes = edit.changes();
+            if changes.is_empty() {
+                return Err(CliError::usage(
+                    "nothing changes; name what does, such as `--goal`",
+                ));
+            }
+            let path = format!("/tasks/{}", in_path(&edit.task));
+            told(
+                &ask("PATCH", &path, Value::Object(changes))?,
+                "changed",
+                printer,
+            );
+        }
         Verb::List { status } => {
             let answer = all_tasks(status.as_deref(), &ask)?;
             tell_hold(&ask("GET", "/system/hold", Value::Null)?, services, printer);
@@ -199,6 +311,20 @@ pub fn main(
                 printer,
             );
         }
+        Verb::CancelRun { run, note } => {
+            let path = format!("/runs/{}/cancel", in_path(run));
+            told(
+                &ask("POST", &path, json!({ "note": note }))?,
+                "cancelled; its task is back in the queue",
+                printer,
+            );
+        }
+        Verb::Plan { file, dry_run } => {
+            return board_plans::plan(file, *dry_run, &ask, services, printer);
+        }
+        Verb::Plans => board_plans::list(&ask, printer)?,
+        Verb::Accept { plan } => board_plans::decide(plan, true, &ask, printer)?,
+        Verb::Decline { plan } => board_plans::decide(plan, false, &ask, printer)?,
         Verb::Questions
         | Verb::Allow { .. }
         | Verb::Deny { .. }
@@ -221,8 +347,11 @@ fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> 
             let answer = ask("GET", "/approvals?open=true&limit=500", Value::Null)?;
             for one in answer["approvals"].as_array().into_iter().flatten() {
                 let question = one["question"].as_str().unwrap_or_default();
+                let until = one["until"].as_str();
+                let until =
+                    until.map_or_else(String::new, |at| format!("; denied by itself at {at}"));
                 printer.line(&format!(
-                    "{}: {question}  (tos board allow {}, or deny)",
+                    "{}: {question}  (tos board allow {}, or deny{until})",
                     one["id"], one["id"]
                 ));
             }
@@ -254,11 +383,6 @@ fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> 
 }
 
 fn spec(add: &AddArgs, by: &str) -> Value {
-    let needs: Vec<Value> = add
-        .after
-        .iter()
-        .map(|task| json!({ "task": task }))
-        .collect();
     json!({
         "title": add.title,
         "goal": add.goal,
@@ -269,9 +393,14 @@ fn spec(add: &AddArgs, by: &str) -> Value {
         "agent": add.agent,
         "key": add.key,
         "testCommand": add.test,
-        "dependencies": needs,
+        "dependencies": needs(&add.after),
+        "link": add.link,
         "source": by,
     })
+}
+
+fn needs(tasks: &[u64]) -> Value {
+    tasks.iter().map(|task| json!({ "task": task })).collect()
 }
 
 /// Asks for page after page; the oldest task comes first.

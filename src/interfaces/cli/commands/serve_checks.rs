@@ -60,8 +60,9 @@ fn missing(
         .into_iter()
         .map(|fault| fault.replace("`full_test_command`", "`test_command`"))
         .collect();
-    let is_known = !matches!(agent.kind, AgentKind::Command | AgentKind::Job);
-    if is_known && let Err(why) = services.installed_agent(agent.kind).program {
+    if AgentKind::PROGRAMS.contains(&agent.kind)
+        && let Err(why) = services.installed_agent(agent.kind).program
+    {
         faults.push(format!(
             "[agent{name}] is `{}`, which is {why}: {}",
             agent.kind.as_str(),

@@ -5,8 +5,11 @@ pub(super) mod answer;
 pub(super) mod config;
 pub(super) mod events;
 pub(super) mod health;
+mod hold;
+mod limits;
 pub(super) mod logs;
 pub(super) mod people;
+pub(super) mod plans;
 pub(super) mod runs;
 pub(super) mod sessions;
 pub(super) mod sign_in;
@@ -47,6 +50,7 @@ pub(super) fn router() -> (Router<Service>, Description) {
         .merge(operation())
         .split_for_parts();
     complete(&mut description);
+    limits::describe(&mut description);
     (router, description)
 }
 
@@ -64,7 +68,8 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(runs::cancel))
         .routes(routes!(agents::list))
         .routes(routes!(agents::get))
-        .routes(routes!(agents::plans))
+        .routes(routes!(plans::list, plans::create))
+        .routes(routes!(plans::get, plans::decide))
         .routes(routes!(agents::judgements))
         .routes(routes!(agents::diff))
         .routes(routes!(sessions::list, sessions::start))
@@ -95,8 +100,8 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(system::hatch))
         .routes(routes!(system::arm))
         .routes(routes!(system::disarm))
-        .routes(routes!(system::held, system::hold))
-        .routes(routes!(system::resume))
+        .routes(routes!(hold::held, hold::hold))
+        .routes(routes!(hold::resume))
         .routes(routes!(system::retry_merges))
         .routes(routes!(people::requirement, people::write_requirement))
         .routes(routes!(events::follow))

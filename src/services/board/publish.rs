@@ -1,0 +1,76 @@
+//! What becomes of approved attempts outside of the board, and whether the links of tasks lead anywhere.
+
+use std::sync::Arc;
+
+use super::{github, supervisor::Shared};
+use crate::domain::board::{Fence, Input, MergeId, MergeOutcome, TaskId};
+
+impl Shared {
+    /// Opens the pull request of an approved attempt, or moves its branch, as the settings say.
+    pub(super) async fn publish(self, merge: MergeId, fence: Fence) {
+        let board = self.handle.snapshot();
+        let Some(entry) = board.merge(merge).cloned() else {
+            return;
+        };
+        let context = Arc::clone(&self.context);
+        let branch = match context.branch(&entry.branch) {
+            Ok(branch) => branch,
+            Err(detail) => {
+                return self
+                    .published(merge, fence, MergeOutcome::Failed { detail })
+                    .await;
+            }
+        };
+        let proposed = github::propose(&self.handle, &context, &entry, &branch).await;
+        if let Some(outcome) = proposed {
+            return self.published(merge, fence, outcome).await;
+        }
+        let moved = tokio::task::spawn_blocking(move || {
+            context.merges.publish(&branch, &entry.base, &entry.commit)
+        });
+        if let Ok(outcome) = moved.await {
+            self.published(merge, fence, outcome).await;
+        }
+    }
+
+    async fn published(&self, merge: MergeId, fence: Fence, outcome: MergeOutcome) {
+        self.context
+            .logs
+            .line("merges", &format!("{merge}: {outcome:?}"));
+        if let Err(error) = self
+            .handle
+            .submit(Input::FinishMerge {
+                merge,
+                fence,
+                outcome,
+            })
+            .await
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Looks whether what a task links to is there.
+    pub(super) async fn link(self, id: TaskId) {
+        let board = self.handle.snapshot();
+        let Some(task) = board.task(id) else { return };
+        let linked = github::is_linked(&self.handle, &self.context, task).await;
+        let (ok, detail) = linked.unwrap_or_else(|| {
+            let file = task.spec.link.split('#').next().unwrap_or_default();
+            if self.context.tools.worktrees.holds(file) {
+                (true, task.spec.link.clone())
+            } else {
+                (false, format!("there is no {file}"))
+            }
+        });
+        drop(
+            self.handle
+                .submit(Input::LinkTask {
+                    task: id,
+                    ok,
+                    detail,
+                })
+                .await,
+        );
+    }
+}
