@@ -16,6 +16,7 @@ mod plan;
 mod remembered_rules;
 mod sample;
 mod service;
+mod service_models;
 mod services;
 mod session_requests;
 

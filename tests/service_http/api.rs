@@ -222,8 +222,13 @@ fn runs_and_judgements(api: &mut Checked) {
     api.refused("GET", "/agents/dispatcher", None, 404);
     api.refused("GET", "/agents/worker-9", None, 404);
     // An attempt that is ended brings its task back, and it is not rewritten afterwards.
-    api.ok("POST", "/runs/1/cancel", None);
+    api.ok(
+        "POST",
+        "/runs/1/cancel",
+        Some(json!({"note": "not like this"})),
+    );
     api.refused("POST", "/runs/1/cancel", None, 409);
+    api.refused("POST", "/runs/99/cancel", None, 404);
     assert_eq!(api.ok("GET", "/runs/1", None)["run"]["status"], "cancelled");
     let run = api.server.memory.commit();
     let task = api.ok("GET", "/tasks/1", None);
@@ -448,6 +453,14 @@ fn requirement_and_figures(api: &mut Checked) {
     api.ok("POST", "/system/processes/planner/start", None);
     let plans = api.ok("GET", "/plans", None);
     assert_eq!(plans["plans"][0]["requirement"], "# A\n");
+    assert_eq!(api.ok("GET", "/plans/1", None)["status"], "planning");
+    api.refused("GET", "/plans/9", None, 404);
+    api.refused("POST", "/plans/1", Some(json!({"accept": true})), 409);
+    // One requirement at a time.
+    api.refused("POST", "/plans", Some(json!({"content": "# B"})), 409);
+    api.refused("POST", "/plans", Some(json!({"content": 1})), 400);
+    api.ok("POST", "/system/processes/planner/stop", None);
+    assert_eq!(api.ok("GET", "/plans/1", None)["status"], "failed");
     assert_eq!(api.ok("GET", "/health", None)["status"], "ok");
     assert_eq!(api.ok("GET", "/health/ready", None)["status"], "ready");
     let metrics = api.ask("GET", "/metrics", None).text();

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use tos::{
     domain::board::{
         Answer, Board, Effect, Event, Input, KEYS, KeptCommit, Millis, Part, ProcessExit,
-        ProcessName, Refusal, RefusalCode, Run, RunId, RunOutcome, SessionInput, SessionItem,
+        ProcessName, Proposal, Refusal, RefusalCode, Run, RunId, RunOutcome, SessionInput, SessionItem,
         SessionSpec, TaskSpec, Verdict,
     },
     ports::{
@@ -159,6 +159,29 @@ impl Memory {
             action: action.into(),
         };
         self.tell(&ask).unwrap();
+    }
+
+    /// Plays the planner: names these tasks.
+    pub(crate) fn propose(&self, titles: &[&str]) {
+        let board = self.snapshot();
+        let plan = board.plans().next_back().expect("a plan").id;
+        let planner = board.process(ProcessName::Planner).expect("a planner");
+        let tasks = titles.iter().map(|title| TaskSpec {
+            title: (*title).to_owned(),
+            goal: "do it".to_owned(),
+            paths: vec!["src/**".to_owned()],
+            ..TaskSpec::default()
+        });
+        let propose = Input::Propose {
+            plan,
+            generation: planner.generation,
+            proposal: Proposal {
+                maker: "model".to_owned(),
+                tasks: tasks.collect(),
+                nothing_left: String::new(),
+            },
+        };
+        self.tell(&propose).expect("a proposal");
     }
 
     pub(crate) fn write_log(&self, name: &str, text: &str) {

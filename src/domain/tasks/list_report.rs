@@ -20,4 +20,13 @@ pub struct ListReport {
     pub untold: Vec<String>,
     /// Files of the checkout that every task got a copy of.
     pub shared_files: Vec<String>,
+    /// How often an agent was called.
+    #[serde(default)]
+    pub calls: u32,
+    /// The tokens that agents count.
+    #[serde(default)]
+    pub tokens: u64,
+    /// When the quota that ended the session is renewed, in milliseconds since 1970, where the agent says so.
+    #[serde(default)]
+    pub quota_until: Option<u64>,
 }

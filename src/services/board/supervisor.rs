@@ -9,17 +9,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
+};
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError, github, judge, planner, session,
+    BoardHandle, ServiceContext, SubmitError, brain::Payer, github, judge, planner, session,
     threads::{BEAT, on_thread},
     wakes::{asked, wake_loop},
     worker,
 };
 use crate::domain::board::{
-    Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName, RunId,
-    RunOutcome, TaskId, Verdict,
+    Board, Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName,
+    RunId, RunOutcome, TaskId, Verdict,
 };
 
 /// Something for an agent to do.
@@ -227,7 +230,10 @@ impl Shared {
                 }
             }
             (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
-            (ProcessName::Planner, _) => return self.plan(plan, generation).await,
+            (ProcessName::Planner, _) => {
+                let (handle, context) = (&self.handle, &self.context);
+                return planner::plan(handle, context, plan, generation, stopped).await;
+            }
             (ProcessName::DbUp | ProcessName::DbPush, _) => return self.look_after(name).await,
             _ => {
                 return ProcessExit {
@@ -239,42 +245,6 @@ impl Shared {
         ProcessExit {
             ok: true,
             detail: "stopped as asked".to_owned(),
-        }
-    }
-
-    async fn plan(&self, plan: Option<PlanId>, generation: u64) -> ProcessExit {
-        let board = self.handle.snapshot();
-        let Some(plan) = plan.and_then(|id| board.plan(id)) else {
-            return ProcessExit {
-                ok: false,
-                detail: "there is no requirement to plan".to_owned(),
-            };
-        };
-        let tasks = planner::plan(&plan.requirement);
-        let exit = match &tasks {
-            Ok(tasks) => ProcessExit {
-                ok: true,
-                detail: format!("{} tasks", tasks.len()),
-            },
-            Err(why) => ProcessExit {
-                ok: false,
-                detail: why.clone(),
-            },
-        };
-        match self
-            .handle
-            .submit(Input::FinishPlan {
-                plan: plan.id,
-                generation,
-                tasks,
-            })
-            .await
-        {
-            Ok(_) => exit,
-            Err(error) => ProcessExit {
-                ok: false,
-                detail: error.to_string(),
-            },
         }
     }
 
@@ -357,6 +327,7 @@ impl Shared {
             }
             Work::Judge(judgement, ..) => {
                 let base = board.judge_base(task.id).map(str::to_owned);
+                let task_id = task.id;
                 let name = judgement.to_string();
                 let case = judge::Case {
                     name,
@@ -364,6 +335,9 @@ impl Shared {
                     task,
                     branch,
                     base,
+                    before: earlier(&board, task_id),
+                    payer: Payer::Judgement(self.handle.clone(), judgement, fence),
+                    runtime: Handle::current(),
                 };
                 let done = on_thread(judge::examine(context, case, halted));
                 (
@@ -488,6 +462,14 @@ impl Shared {
 enum Piece {
     Run(RunId, String, oneshot::Receiver<worker::Finished>),
     Judge(JudgementId, oneshot::Receiver<Verdict>),
+}
+
+/// Returns how many examinations of a task ended with a verdict of any kind.
+fn earlier(board: &Board, task: TaskId) -> u32 {
+    let ended = board
+        .judgements()
+        .filter(|one| one.task == task && one.verdict.is_some());
+    u32::try_from(ended.count()).unwrap_or(u32::MAX)
 }
 
 fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work) {

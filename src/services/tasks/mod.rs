@@ -97,6 +97,8 @@ pub struct SessionTerms {
     pub checkpoint_every: u32,
     /// What earlier sessions of the run have done.
     pub progress: RunProgress,
+    /// A used-up quota ends the session at once, because somebody else waits for it.
+    pub hands_quota_back: bool,
 }
 
 impl SessionTerms {
@@ -109,6 +111,7 @@ impl SessionTerms {
             seconds: None,
             checkpoint_every: 0,
             progress: RunProgress::default(),
+            hands_quota_back: false,
         }
     }
 }
@@ -435,6 +438,9 @@ impl SessionState<'_> {
             tip: accepted.then(|| (self.tip.clone(), self.reference())),
             untold: told.failed,
             shared_files: self.shared_files.clone(),
+            calls: self.pace.calls(),
+            tokens: self.pace.tokens(),
+            quota_until: self.pace.quota_until(),
         })
     }
 

@@ -29,7 +29,7 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::{night, task},
+            commands::{night, serve_brain, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
@@ -67,6 +67,7 @@ pub fn main(
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
     let board_services = services.board_services(global)?;
+    let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
     let port = args.port.unwrap_or(config.port);
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
@@ -85,6 +86,7 @@ pub fn main(
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::containers(&config.settings, &*containers, printer)?;
     let context = Arc::new(ServiceContext {
+        brain,
         instance: task_services.run.clone(),
         list: config.list,
         agents: config.agents,
