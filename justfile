@@ -2,7 +2,7 @@
 
 # List the recipes
 default:
-    @just --list
+    @"{{just_executable()}}" --list
 
 # What is fast enough for every save: format, lints
 check:
@@ -37,6 +37,6 @@ deny:
 fuzz TARGET SECONDS="3600":
     cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
 
-# What tests do not notice when the code is changed on purpose (needs `cargo install cargo-mutants`)
-mutants FILE:
-    cargo mutants --file '{{FILE}}' --baseline skip --timeout 300 -- --lib
+# What tests do not notice when a decision is changed on purpose (needs `cargo install --locked cargo-mutants`); without an area: job, plan/schedule, gates and policy/decide
+mutants *AREAS:
+    .ci/mutants {{AREAS}}

@@ -10,6 +10,7 @@ use std::{
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::session_requests;
 use crate::{
     adapters::{
         board::{SqliteBoard, blocking_end_orphans, text_of_folder},
@@ -21,13 +22,12 @@ use crate::{
     domain::{
         board::{
             Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, Refusal, RefusalCode,
-            RunId, SessionInput, SessionSpec,
+            RunId, SessionInput,
         },
         gates::{GateContext, eval},
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
         redaction::Redactor,
-        tasks::{RunProgress, SessionRequest},
     },
     interfaces::report::night,
     ports::{
@@ -50,8 +50,6 @@ use crate::{
 const REQUIREMENT: &str = ".tos/requirement.md";
 /// The database, from the root.
 pub(super) const DATABASE: &str = ".tos/board.sqlite";
-/// Where commands lay down the sessions that they hand over, below the state folder.
-const SESSIONS: &str = "session-requests";
 /// How many past works of a kind are shown.
 const PAST: usize = 50;
 /// The largest diff that is shown, in bytes.
@@ -371,33 +369,6 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    /// Reads the session that a command has laid down below the state folder, where only this user writes. What comes over
-    /// the network names it and cannot say what is run.
-    fn laid_down(&self, run: &str) -> Result<SessionSpec, AccessError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if run.is_empty() || run.starts_with('.') || !run.chars().all(plain) {
-            return Err(AccessError::Invalid(format!("\"{run}\" names no run")));
-        }
-        let path = self
-            .root
-            .join(".tos")
-            .join(SESSIONS)
-            .join(format!("{run}.json"));
-        let bytes = files::read(&path).ok_or_else(|| {
-            AccessError::NotFound(format!("no session is laid down for \"{run}\""))
-        })?;
-        let request: SessionRequest = serde_json::from_slice(&bytes)
-            .map_err(|error| AccessError::Invalid(format!("{}: {error}", path.display())))?;
-        if request.run != run {
-            return Err(AccessError::Invalid(format!(
-                "{} is of another run",
-                path.display()
-            )));
-        }
-        let records = self.ledger.read().map_err(unavailable)?.records;
-        Ok(request.spec(&RunProgress::of(&records, run)))
-    }
-
     fn checks(&self) -> Vec<Readiness> {
         let check = |name: &str, result: Result<(), String>| Readiness {
             name: name.to_owned(),
@@ -437,7 +408,7 @@ impl BoardAccess for ServiceBoard {
         Box::pin(async move {
             let request = beside({
                 let (this, run) = (this.clone(), run.clone());
-                move || this.laid_down(&run)
+                move || session_requests::laid_down(&this.root, &*this.ledger, &run)
             });
             let spec = match request.await {
                 Ok(spec) => Box::new(spec),

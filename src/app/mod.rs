@@ -16,7 +16,9 @@ mod plan;
 mod remembered_rules;
 mod sample;
 mod service;
+mod service_models;
 mod services;
+mod session_requests;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 

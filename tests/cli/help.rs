@@ -8,10 +8,10 @@ fn a_usage_error_shows_the_usage_and_leaves_with_2() {
     insta::assert_snapshot!(machine.run(&[]), @r#"
     --- stderr
     error: nothing to do: give `--mode` or a command
-    hint: three things to do next:
-      tos init --sample DIR    lay out a job that runs without a key, and try it there with `tos run`
-      tos init                 begin a job of your own here; then `tos doctor` says what is missing
-      tos plan run PLAN.yaml   run a plan, a graph of commands; it needs no configuration
+    hint: there is a configuration here; three things to do next:
+      tos status     where the job stands
+      tos doctor     what is missing, and what to do about it
+      tos run        work on the next job
 
     usage tos --mode run|test|cleanrun|checkpoint|rollback --clean --summary-file PATH
       checkpoint: --name <text>

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    budget::Spend,
     ids::{AgentId, Fence, JudgementId, MergeId, Millis, RunId, TaskId},
     run::Lease,
 };
@@ -92,6 +93,9 @@ pub struct Judgement {
     pub finished_at: Option<Millis>,
     /// The verdict; `None` while it is under way or when it was given up.
     pub verdict: Option<Verdict>,
+    /// What asking a model used up.
+    #[serde(default)]
+    pub spent: Spend,
 }
 
 /// Where an entry of the merge queue stands.

@@ -329,6 +329,7 @@ impl Board {
             sentences.insert(
                 0,
                 WhySentence {
+                    at: approval.until,
                     remedy: format!("tos board allow {}", approval.id.0),
                     ..say(approval.question.clone(), Resolver::Person)
                 },
@@ -543,7 +544,7 @@ impl Board {
     }
 }
 
-fn say(text: String, resolver: Resolver) -> WhySentence {
+pub(super) fn say(text: String, resolver: Resolver) -> WhySentence {
     WhySentence {
         text,
         resolver,

@@ -190,6 +190,8 @@ impl SessionState<'_> {
         let report = listener.report();
         let refused = runner.take_refused_hosts();
         self.paid(&agent, own, &report);
+        self.pace
+            .called(report.usage.map_or(0, |usage| usage.total()));
         let exit = stayed.ended.as_ref().ok().map(|end| &end.exit);
         self.event(
             "task_exec_done",

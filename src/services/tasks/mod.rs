@@ -19,7 +19,6 @@ mod supervise;
 
 use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -98,6 +97,8 @@ pub struct SessionTerms {
     pub checkpoint_every: u32,
     /// What earlier sessions of the run have done.
     pub progress: RunProgress,
+    /// A used-up quota ends the session at once, because somebody else waits for it.
+    pub hands_quota_back: bool,
 }
 
 impl SessionTerms {
@@ -110,6 +111,7 @@ impl SessionTerms {
             seconds: None,
             checkpoint_every: 0,
             progress: RunProgress::default(),
+            hands_quota_back: false,
         }
     }
 }
@@ -133,28 +135,12 @@ pub trait SessionObserver: Sync {
     }
 }
 
+pub use crate::domain::tasks::ListReport;
 pub(crate) use acp::{AcpJudge, AcpRunner};
 pub(crate) use agent_call::AgentListener;
 pub use cleanup::{CleanupResult, clean_up_after_crash};
 pub use order::TaskOrder;
 pub use sharing::{resolve_shared_files, work_tree_notes};
-
-/// What came of a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ListReport {
-    /// The run.
-    pub run: String,
-    /// Every task, in the order of the list.
-    pub tasks: Vec<TaskEnd>,
-    /// Why it ended.
-    pub stop: StopReason,
-    /// The newest accepted commit, and the reference that holds it.
-    pub tip: Option<(String, String)>,
-    /// Ways to tell people that did not work.
-    pub untold: Vec<String>,
-    /// Files of the checkout that every task got a copy of.
-    pub shared_files: Vec<String>,
-}
 
 /// Why a session could not be carried out at all.
 #[derive(Debug, thiserror::Error)]
@@ -452,6 +438,9 @@ impl SessionState<'_> {
             tip: accepted.then(|| (self.tip.clone(), self.reference())),
             untold: told.failed,
             shared_files: self.shared_files.clone(),
+            calls: self.pace.calls(),
+            tokens: self.pace.tokens(),
+            quota_until: self.pace.quota_until(),
         })
     }
 

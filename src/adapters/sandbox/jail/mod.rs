@@ -1,12 +1,13 @@
 //! How a command comes to stand behind a wall: one chain of processes, each of which gives up something and starts the next.
 //!
 //! tos prepares (step 0) and starts itself again as a *jailer*, `tos __jail STAGE SPEC [-- PROGRAM NAME ARGUMENTS...]`, so
-//! that nothing of ours runs between `fork` and `exec` of the large process. SPEC is a [`SandboxSpec`] as JSON: a stage reads
-//! nothing else, above all nothing that the command could have written. The files in the order in which they run:
+//! that nothing of ours runs between `fork` and `exec` of the large process. SPEC is a [`SandboxSpec`] as JSON. Besides it
+//! a stage reads the kernel's tables, names of folders, and descriptors that tos opened; never a file that the command could have
+//! written. The files in the order in which they run:
 //!
 //! | step | file | stage | runs in | what it does |
 //! | --- | --- | --- | --- | --- |
-//! | 0 | `prepare` | | tos | decides the wall, writes SPEC, makes the words of the chain |
+//! | 0 | `prepare` | | tos | writes SPEC for the wall that was chosen, and the words of the whole chain |
 //! | 1 | `cgroup` | `cage` | as root, where groups can be made | enters a control group, becomes step 2 |
 //! | 1 | `process_limit` | `watch` | as root, where they cannot | starts step 2, ends everything when there are too many processes |
 //! | 2 | `bubblewrap` | | tos (the words), then `bwrap` | namespaces and mounts by `bwrap`, which becomes step 4 |

@@ -335,6 +335,30 @@ mod tests {
     }
 
     #[test]
+    fn one_answer_counts_and_what_else_stands_there_is_told() {
+        let read =
+            |text: &str| object(text, "x").map_err(|error| error.to_string().replace('`', "'"));
+        let wrong = |text: &str| read(text).unwrap_err();
+        assert_eq!(read("a {\"x\": 1} b").unwrap()["x"], 1);
+        assert_eq!(
+            read("{\"x\": 1}\n{\"x\": 1}").unwrap()["x"],
+            1,
+            "said twice"
+        );
+        let two = wrong("{\"x\": 1}\n{\"x\": 2}");
+        assert!(two.contains("two different JSON objects"), "{two}");
+        assert!(two.contains("(lines 1 and 2)"), "{two}");
+        for nested in ["[{\"x\": 1}]", "{\"a\": {\"x\": 1}}"] {
+            let nested = wrong(nested);
+            assert!(nested.contains("stands inside another object"), "{nested}");
+        }
+        let other = wrong("{\"a\": 1}");
+        assert!(other.contains("is missing in the JSON object"), "{other}");
+        let open = wrong("a {b\n{\"x\": 1}");
+        assert!(open.contains("bracket on line 1 is not closed"), "{open}");
+    }
+
+    #[test]
     fn a_field_is_found_however_deep_it_lies() {
         let holds = |text: &str| holds(&serde_json::from_str(text).unwrap(), "x");
         assert!(holds(r#"{"x": 1}"#));

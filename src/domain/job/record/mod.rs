@@ -121,17 +121,19 @@ pub fn job_result(state: &JobLoopState) -> Option<Value> {
 
 /// Returns the loop as the summaries show it; `index` is the job just worked on.
 pub(in crate::domain) fn loop_object(state: &JobLoopState) -> Value {
-    let completed = state
-        .facts
-        .max_jobs
-        .is_some_and(|max_jobs| state.job_index > max_jobs && state.complete.is_some());
     json!({
         "enabled": state.facts.max_jobs.is_some(),
         "max_jobs": state.facts.max_jobs.or(state.facts.configured_jobs).unwrap_or(1),
         "job_name": state.facts.job_name,
         "current_job_index": state.facts.max_jobs.map(|_| display_index(state)),
-        "completed": completed,
+        "completed": is_loop_complete(state),
     })
+}
+
+/// Returns whether every job of the loop is done: past the last one, and with the record that says so.
+fn is_loop_complete(state: &JobLoopState) -> bool {
+    let max_jobs = state.facts.max_jobs;
+    max_jobs.is_some_and(|max_jobs| state.job_index > max_jobs) && state.complete.is_some()
 }
 
 /// Returns the job just worked on, as every line and summary shows it: the last step's, else the one that comes next.

@@ -1,6 +1,6 @@
 //! The verification of test mode: which facts fail it, which only warn, which are worth a line.
 
-use super::{RecordFiles, display_index, step_file};
+use super::{RecordFiles, display_index, is_loop_complete, step_file};
 use crate::domain::job::{
     outcome::{RunOutcome, StepPhase},
     state::JobLoopState,
@@ -82,13 +82,8 @@ pub fn strip_phase_name(reason: &str, phase: StepPhase) -> &str {
         .unwrap_or(reason)
 }
 
-fn completed(state: &JobLoopState) -> bool {
-    let max_jobs = state.facts.max_jobs;
-    max_jobs.is_some_and(|max_jobs| state.job_index > max_jobs) && state.complete.is_some()
-}
-
 fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
-    if completed(state) {
+    if is_loop_complete(state) {
         let reason = state
             .complete
             .as_ref()
@@ -104,7 +99,11 @@ fn notes(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles) {
             "job_loop enabled=True job_name={} job_index={} max_jobs={max_jobs} completed={}",
             state.facts.job_name,
             display_index(state),
-            if completed(state) { "True" } else { "False" }
+            if is_loop_complete(state) {
+                "True"
+            } else {
+                "False"
+            }
         ));
     }
 }
@@ -117,7 +116,7 @@ fn warnings(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles)
     let Some(max_jobs) = state.facts.max_jobs else {
         return;
     };
-    if !completed(state) {
+    if !is_loop_complete(state) {
         warn("job_loop enabled but not completed".to_owned());
     }
     if disk.payload_bytes.is_none() {
@@ -125,7 +124,7 @@ fn warnings(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles)
     }
     if state.job_index > max_jobs {
         // The healthy end of a loop stands at max_jobs + 1.
-        let why = if completed(state) {
+        let why = if is_loop_complete(state) {
             "; the loop is complete"
         } else {
             ""
@@ -135,7 +134,7 @@ fn warnings(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles)
             state.job_index
         ));
     }
-    if completed(state) && disk.job_result.is_none() {
+    if is_loop_complete(state) && disk.job_result.is_none() {
         warn("job_result_written=false".to_owned());
     }
 }

@@ -4,6 +4,7 @@ mod asking;
 mod loops;
 mod recovery;
 mod running;
+mod told;
 
 use serde_json::{Value, json};
 

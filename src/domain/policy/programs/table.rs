@@ -115,6 +115,7 @@ onchange | dk | delay | 0
 wait-on start-server-and-test |  |  | 0 |  | each
 cross-env cross-env-shell env-cmd | f |  | 0 |  | assigns
 tini dumb-init catatonit s6-setuidgid setuidgid chpst softlimit envuidgid | geup |  | 0
+shx |  |  | 0
 retry | td | times delay sleep max | 0
 ansible | miaebuUlfTtBP | module-name args inventory extra-vars become-user user limit | 0 | a args
 pssh parallel-ssh pdsh dsh | hHlptowe | hosts host user par | 0 |  | joined
