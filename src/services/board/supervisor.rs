@@ -308,19 +308,12 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let inside = board.settings().in_containers.then(|| {
-                    let settings = board.settings();
-                    (
-                        settings.container_image.clone(),
-                        settings.container_network.clone(),
-                    )
-                });
                 let order = worker::Order {
                     agent,
                     run,
                     task,
                     branch,
-                    inside,
+                    inside: board.settings().container(),
                 };
                 let done = on_thread(worker::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
