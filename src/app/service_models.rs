@@ -17,17 +17,8 @@ pub(super) fn build(
     root: &Path,
     wanted: &ServiceModel,
 ) -> Result<Arc<dyn Model>, CliError> {
-    let provider = match wanted.provider.as_str() {
-        "openai" => model::Provider::OpenAi,
-        "anthropic" => model::Provider::Anthropic,
-        "command" => model::Provider::Command,
-        "replay" => model::Provider::Replay,
-        other => {
-            return Err(CliError::Setup(format!(
-                "config/service.toml: no provider is called \"{other}\""
-            )));
-        }
-    };
+    let unknown = || CliError::Setup(format!("no provider is called \"{}\"", wanted.provider));
+    let provider = model::Provider::from_word(&wanted.provider).ok_or_else(unknown)?;
     let usual = match provider {
         model::Provider::OpenAi => Some("OPENAI_API_KEY"),
         model::Provider::Anthropic => Some("ANTHROPIC_API_KEY"),
@@ -50,16 +41,13 @@ pub(super) fn build(
             wanted.model
         )));
     }
-    let api = match wanted.api.as_deref() {
-        Some("responses") => model::OpenAiApi::Responses,
-        _ => model::OpenAiApi::ChatCompletions,
-    };
+    let api = wanted.api.as_deref().unwrap_or("chat");
     let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
     let environment = texts.iter();
     let environment = environment.filter(|(name, _)| !keys.contains(&name.as_str()));
     let options = model::ModelOptions {
         base_url: wanted.base_url.clone(),
-        api,
+        api: model::OpenAiApi::from_word(api).unwrap_or_default(),
         api_key: key.as_deref().map(model::Secret::new),
         temperature: wanted.temperature,
         max_tokens: Some(wanted.max_tokens.unwrap_or(MAX_TOKENS)),
