@@ -5,12 +5,16 @@
 //! heads leaves the ledger ahead of them, which is fine; the ledger behind them is a broken ledger.
 
 use std::{
+    collections::BTreeSet,
     fs,
     fs::{File, OpenOptions},
     io,
     io::Write,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use git2::{Oid, Repository};
 
 use crate::{
     adapters::{job::store::replace, state_folder},
@@ -20,6 +24,9 @@ use crate::{
     },
     ports::ledger::{Error, Ledger},
 };
+
+/// So many commits are looked into at once.
+const MOST_COMMITS: usize = 2000;
 
 /// What the ledger needs to know once.
 #[derive(Debug, Clone)]
@@ -43,13 +50,27 @@ pub struct Options {
 pub struct LedgerFile {
     options: Options,
     folder: PathBuf,
+    seen: Arc<Mutex<SeenCommits>>,
+}
+
+/// What was read of commits so far. A commit never changes, so each is read once.
+#[derive(Debug, Default)]
+struct SeenCommits {
+    /// Where the refs stood.
+    tips: BTreeSet<Oid>,
+    /// The anchors in everything below.
+    anchors: Vec<ChainAnchor>,
 }
 
 impl LedgerFile {
     /// Makes the adapter; touches nothing yet.
     pub fn new(options: Options) -> Self {
         let folder = options.root.join(".tos/ledger");
-        Self { options, folder }
+        Self {
+            options,
+            folder,
+            seen: Arc::default(),
+        }
     }
 
     fn file(&self) -> PathBuf {
@@ -84,7 +105,7 @@ impl LedgerFile {
                 );
             }
         }
-        anchors.extend(commits(&self.options.root));
+        anchors.extend(self.commits());
         Ok(anchors)
     }
 
@@ -178,7 +199,7 @@ impl LedgerFile {
             ChainAnchor::from_trailer(&String::from_utf8_lossy(&read(&place).ok()?))
         });
         let lines = String::from_utf8_lossy(&old).lines().count() as u64;
-        let commits = commits(&self.options.root);
+        let commits = self.commits();
         let seq = numbers
             .chain(commits)
             .map(|anchor| anchor.seq + 1)
@@ -201,6 +222,21 @@ impl LedgerFile {
         let anchor = self.write(&record, 0);
         drop(lock);
         anchor
+    }
+
+    /// Returns the anchors in the commits that tos made, as far as refs reach them or reached them since this began.
+    fn commits(&self) -> Vec<ChainAnchor> {
+        let Ok(git) = Repository::open(&self.options.root) else {
+            return Vec::new();
+        };
+        let tips = tips(&git);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.tips != tips {
+            let fresh = read_commits(&git, &tips, &seen.tips);
+            seen.anchors.extend(fresh);
+            seen.tips = tips;
+        }
+        seen.anchors.clone()
     }
 
     fn io(&self, source: io::Error) -> Error {
@@ -259,20 +295,20 @@ fn private(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
 }
 
-/// Returns the anchors in the commits that tos made, as far as refs reach them.
-fn commits(root: &Path) -> Vec<ChainAnchor> {
-    let Ok(git) = git2::Repository::open(root) else {
-        return Vec::new();
-    };
+/// Returns the anchors in at most so many commits, the newest first, that new tips reach and old ones do not.
+fn read_commits(git: &Repository, tips: &BTreeSet<Oid>, known: &BTreeSet<Oid>) -> Vec<ChainAnchor> {
     let Ok(mut walk) = git.revwalk() else {
         return Vec::new();
     };
-    for glob in ["refs/tos/*", "refs/heads/*"] {
-        // A glob that matches nothing is no error worth telling.
-        drop(walk.push_glob(glob));
+    // What cannot be pushed or hidden is gone, and leads nowhere.
+    for tip in tips.difference(known) {
+        drop(walk.push(*tip));
+    }
+    for tip in known {
+        drop(walk.hide(*tip));
     }
     drop(walk.set_sorting(git2::Sort::TIME));
-    let ids = walk.filter_map(Result::ok).take(2000);
+    let ids = walk.filter_map(Result::ok).take(MOST_COMMITS);
     let texts = ids.filter_map(|id| Some(git.find_commit(id).ok()?.message_bytes().to_owned()));
     texts
         .filter_map(|bytes| {
@@ -284,4 +320,18 @@ fn commits(root: &Path) -> Vec<ChainAnchor> {
             ChainAnchor::from_trailer(line)
         })
         .collect()
+}
+
+/// Returns the commits that the refs of tos and the branches stand at.
+fn tips(git: &Repository) -> BTreeSet<Oid> {
+    let mut found = BTreeSet::new();
+    for glob in ["refs/tos/*", "refs/heads/*"] {
+        // A glob that matches nothing is no error worth telling.
+        let Ok(references) = git.references_glob(glob) else {
+            continue;
+        };
+        let commits = references.filter_map(|reference| reference.ok()?.peel_to_commit().ok());
+        found.extend(commits.map(|commit| commit.id()));
+    }
+    found
 }

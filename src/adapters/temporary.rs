@@ -15,6 +15,8 @@ use crate::adapters::state_folder;
 const NAME: &str = "tmp";
 /// The one of the job of a root.
 const JOB: &str = "job";
+/// How the names of those of plans begin; the number of the process follows.
+const PLAN: &str = "plan-";
 
 /// Returns the temporary folder of the job of a root; `state` = where tos keeps its state.
 pub fn folder_for_job(state: &Path) -> PathBuf {
@@ -30,6 +32,47 @@ pub fn folder_for_task(task_folder: &Path) -> Option<PathBuf> {
         let folder = all.with_file_name(NAME);
         folder.join(run.file_name().unwrap_or_default()).join(task)
     })
+}
+
+/// Returns the temporary folder of a plan that this process runs.
+pub fn folder_for_plan(state: &Path) -> PathBuf {
+    state
+        .join(NAME)
+        .join(format!("{PLAN}{}", std::process::id()))
+}
+
+/// Takes away the folders of plans whose process is gone.
+pub fn blocking_remove_for_ended_plans(state: &Path) {
+    for entry in fs::read_dir(state.join(NAME))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(PLAN));
+        let pid = number.and_then(|number| number.parse().ok());
+        let pid = pid.and_then(rustix::process::Pid::from_raw);
+        let is_gone = |pid| {
+            let seen = rustix::process::test_kill_process(pid);
+            seen.is_err_and(|error| error == rustix::io::Errno::SRCH)
+        };
+        if pid.is_some_and(is_gone) {
+            blocking_remove(&entry.path());
+        }
+    }
+}
+
+/// Takes away what lies in a temporary folder as commands see it, and leaves the folder.
+pub fn blocking_empty(inner: &Path) {
+    for entry in fs::read_dir(inner).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            blocking_remove(&path);
+        } else {
+            // What cannot be removed still counts, and the next look says so.
+            drop(fs::remove_file(&path));
+        }
+    }
 }
 
 /// Makes a temporary folder, or finds the one that is there, and returns it without links.
@@ -86,7 +129,9 @@ pub fn blocking_remove_for_all_tasks(state: &Path) {
         .flatten()
         .flatten()
     {
-        if entry.file_name() != JOB {
+        let name = entry.file_name();
+        let of_plan = name.to_str().is_some_and(|name| name.starts_with(PLAN));
+        if name != JOB && !of_plan {
             blocking_remove(&entry.path());
         }
     }

@@ -10,24 +10,23 @@ use std::{
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::session_requests;
 use crate::{
     adapters::{
         board::{SqliteBoard, blocking_end_orphans, text_of_folder},
         disk, files,
-        github::{TOKEN, TokenFile},
+        github::TokenFile,
         plan::LocalPlanStore,
     },
-    config::{gates::LoadedGates, service as service_config},
+    config::gates::LoadedGates,
     domain::{
         board::{
-            Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, Refusal, RefusalCode,
-            RunId, SessionInput, SessionSpec,
+            Answer, Board, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionInput,
         },
         gates::{GateContext, eval},
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
         redaction::Redactor,
-        tasks::{RunProgress, SessionRequest},
     },
     interfaces::report::night,
     ports::{
@@ -50,8 +49,6 @@ use crate::{
 const REQUIREMENT: &str = ".tos/requirement.md";
 /// The database, from the root.
 pub(super) const DATABASE: &str = ".tos/board.sqlite";
-/// Where commands lay down the sessions that they hand over, below the state folder.
-const SESSIONS: &str = "session-requests";
 /// How many past works of a kind are shown.
 const PAST: usize = 50;
 /// The largest diff that is shown, in bytes.
@@ -74,7 +71,7 @@ pub(super) struct ServiceBoard {
     pub(super) token: TokenFile,
 }
 
-fn unavailable(error: impl std::fmt::Display) -> AccessError {
+pub(super) fn unavailable(error: impl std::fmt::Display) -> AccessError {
     AccessError::Unavailable(error.to_string())
 }
 
@@ -202,79 +199,6 @@ impl ServiceBoard {
         Ok(diff)
     }
 
-    fn variable(&self, name: &str) -> Option<&str> {
-        let pair = self.environment.iter().find(|(known, _)| known == name);
-        pair.map(|(_, value)| value.as_str())
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        let board = self.handle.snapshot();
-        let (settings, usual) = (board.settings(), BoardSettings::default());
-        let kept = service_config::kept_settings(&self.root);
-        let entry = |key: &crate::domain::board::SettingKey| {
-            let value = settings.get(key.name);
-            let origin = if self.variable(key.name).is_some() {
-                "environment"
-            } else if kept.contains_key(key.name) {
-                service_config::KEPT
-            } else if value == usual.get(key.name) {
-                "default"
-            } else {
-                service_config::FILE
-            };
-            ConfigEntry {
-                name: key.name.to_owned(),
-                is_secret: false,
-                is_set: value.is_some(),
-                value,
-                origin: origin.to_owned(),
-                meaning: key.meaning.to_owned(),
-                restart: settings.concerned(key.impact),
-            }
-        };
-        let origin = self.token.origin();
-        let token = ConfigEntry {
-            name: TOKEN.to_owned(),
-            value: None,
-            is_secret: true,
-            is_set: origin.is_some(),
-            origin: origin.unwrap_or("default").to_owned(),
-            meaning: "the token for GitHub; written, never shown; an empty one takes it away"
-                .to_owned(),
-            restart: Vec::new(),
-        };
-        KEYS.iter()
-            .map(entry)
-            .chain(std::iter::once(token))
-            .collect()
-    }
-
-    /// Keeps changed settings for the next start; what the environment sets is refused, because it would win again.
-    fn changed(&self, changes: &[(String, String)]) -> Result<BoardSettings, AccessError> {
-        let mut settings = self.handle.snapshot().settings().clone();
-        let mut kept = service_config::kept_settings(&self.root);
-        let secret = changes.iter().rfind(|(name, _)| name == TOKEN);
-        let plain = changes.iter().filter(|(name, _)| name != TOKEN);
-        for (name, value) in plain {
-            if self.variable(name).is_some() {
-                return Err(AccessError::Invalid(format!(
-                    "{name} is set in the environment of the service, which would win again; change it there"
-                )));
-            }
-            settings.set(name, value).map_err(AccessError::Invalid)?;
-            kept.insert(name.clone(), value.clone());
-        }
-        if let Some(why) = settings.contradiction() {
-            return Err(AccessError::Invalid(why));
-        }
-        if let Some((_, token)) = secret {
-            self.token.write(token).map_err(AccessError::Invalid)?;
-        }
-        let text = service_config::kept_text(&kept);
-        files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;
-        Ok(settings)
-    }
-
     fn past_work(&self, kind: PastKind) -> Result<Vec<PastWork>, AccessError> {
         match kind {
             PastKind::PlanRuns => self.plan_runs(),
@@ -371,33 +295,6 @@ impl ServiceBoard {
         Ok(past.collect())
     }
 
-    /// Reads the session that a command has laid down below the state folder, where only this user writes. What comes over
-    /// the network names it and cannot say what is run.
-    fn laid_down(&self, run: &str) -> Result<SessionSpec, AccessError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if run.is_empty() || run.starts_with('.') || !run.chars().all(plain) {
-            return Err(AccessError::Invalid(format!("\"{run}\" names no run")));
-        }
-        let path = self
-            .root
-            .join(".tos")
-            .join(SESSIONS)
-            .join(format!("{run}.json"));
-        let bytes = files::read(&path).ok_or_else(|| {
-            AccessError::NotFound(format!("no session is laid down for \"{run}\""))
-        })?;
-        let request: SessionRequest = serde_json::from_slice(&bytes)
-            .map_err(|error| AccessError::Invalid(format!("{}: {error}", path.display())))?;
-        if request.run != run {
-            return Err(AccessError::Invalid(format!(
-                "{} is of another run",
-                path.display()
-            )));
-        }
-        let records = self.ledger.read().map_err(unavailable)?.records;
-        Ok(request.spec(&RunProgress::of(&records, run)))
-    }
-
     fn checks(&self) -> Vec<Readiness> {
         let check = |name: &str, result: Result<(), String>| Readiness {
             name: name.to_owned(),
@@ -437,7 +334,7 @@ impl BoardAccess for ServiceBoard {
         Box::pin(async move {
             let request = beside({
                 let (this, run) = (this.clone(), run.clone());
-                move || this.laid_down(&run)
+                move || session_requests::laid_down(&this.root, &*this.ledger, &run)
             });
             let spec = match request.await {
                 Ok(spec) => Box::new(spec),

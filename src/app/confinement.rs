@@ -32,28 +32,31 @@ pub(super) fn build(
     Ok((wall, report))
 }
 
-/// Builds the wall around the tasks of a plan, whose root is the working directory of the run.
+/// Builds the wall around the tasks of a plan, whose root is the working directory of the run; returns with it the temporary folder
+/// that the tasks have in common, which whoever runs them takes away.
 pub(super) fn around(
     workdir: &Path,
     closed: &[PathBuf],
     hidden: &[PathBuf],
     settings: &Settings,
     environment: &Environment,
-) -> Result<(Arc<BackendSandbox>, SandboxReport), CliError> {
+) -> Result<(Arc<BackendSandbox>, SandboxReport, PathBuf), CliError> {
     let usual = options(settings, environment, program()?);
+    temporary::blocking_remove_for_ended_plans(&usual.state);
+    let shared = temporary::folder_for_plan(&usual.state);
     let wall = Arc::new(BackendSandbox::new(sandbox::Options {
         root: workdir.to_owned(),
         protected: closed.to_vec(),
         hidden: hidden.to_vec(),
-        // Tasks of a plan run at the same time; each has one of its own.
-        temporary: None,
+        // The tasks of a run have one in common, as they would without a wall.
+        temporary: Some(shared.clone()),
         ..usual
     }));
     let report = alone(wall.report())?;
     if report.choice.backend().is_none() {
         return Err(CliError::Setup(report.choice.describe(report.level)));
     }
-    Ok((wall, report))
+    Ok((wall, report, shared))
 }
 
 /// Tries every wall of this machine.

@@ -29,7 +29,7 @@ pub(super) fn guard(
 ) -> Result<PlanConfinement, CliError> {
     let closed = closed(settings, home, workdir, sources);
     let runs = records(home);
-    let (wall, report) =
+    let (wall, report, temporary) =
         confinement::around(workdir, &closed, &runs, settings, &context.environment)?;
     let own_home = context.variable("HOME").map(PathBuf::from);
     let mut hidden = sandbox::hidden_places(own_home.as_deref(), workdir);
@@ -50,6 +50,7 @@ pub(super) fn guard(
         notice: confinement::notice(&report),
         guard: TaskGuard {
             wall,
+            temporary: Some(temporary),
             redactor,
             environment,
             reach: FileReach {

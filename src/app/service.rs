@@ -15,7 +15,9 @@ use crate::{
     app::{
         board_access::{DATABASE as FILE, ServiceBoard},
         context::AppContext,
+        service_models,
     },
+    config::service_models::ServiceModel,
     interfaces::cli::{
         args::GlobalArgs, exit::CliError, services::ServiceFactory as _,
         task_services::BoardServices,
@@ -58,6 +60,11 @@ pub(super) fn board_services(
     };
     let upkeep = SqliteUpkeep::new(root.join(FILE), state.join("board-copies"));
     let store = Box::new(SqliteBoard::open(&root.join(FILE)).map_err(told)?);
+    let model = {
+        let (texts, redactor, root) = (environment.clone(), redactor.clone(), root.clone());
+        move |wanted: &ServiceModel| service_models::build(&texts, &redactor, &root, wanted)
+    };
+    let folder = state.clone();
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
         move |handle, gates, ledger, here| {
@@ -86,6 +93,11 @@ pub(super) fn board_services(
         token,
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
+        model: Box::new(model),
+        redactor: context.redactor().clone(),
+        write_state: Arc::new(move |file, text| {
+            files::write(&folder.join(file), text).map_err(|error| error.to_string())
+        }),
     })
 }
 

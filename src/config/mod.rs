@@ -23,6 +23,7 @@ pub mod payload;
 pub mod reference;
 pub mod schedules;
 pub mod service;
+pub mod service_models;
 mod settings;
 mod settings_reader;
 mod source;

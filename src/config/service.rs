@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize;
 
 use crate::{
-    config::{files, toml_file},
+    config::{
+        files,
+        service_models::{self, JudgeConfig, PlannerConfig},
+        toml_file,
+    },
     domain::{
         board::{BoardSettings, KEYS},
         tasks::{self, Agent, SandboxDemand, TaskList},
@@ -46,6 +50,10 @@ pub struct ServiceConfig {
     pub settings: BoardSettings,
     /// Where the API listens.
     pub port: u16,
+    /// Who plans.
+    pub planner: PlannerConfig,
+    /// Who reviews.
+    pub judge: JudgeConfig,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +79,10 @@ struct ServiceFile {
     port: u16,
     #[serde(default)]
     settings: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    planner: PlannerConfig,
+    #[serde(default)]
+    judge: JudgeConfig,
 }
 
 /// Reads the file of a root; variables of the environment win over it.
@@ -112,6 +124,11 @@ pub fn read_pem(path: &Path) -> Result<String, String> {
     files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Reads a requirement that the command line names; the error names the file.
+pub fn read_requirement(path: &Path) -> Result<String, String> {
+    files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 /// What a file looks like.
 const EXAMPLE: &str = "test_command = [\"cargo\", \"test\"]\n\n[agent]\nkind = \"claude\"\n";
 
@@ -123,6 +140,10 @@ fn parse(
     let file: ServiceFile = toml::from_str(text).map_err(|error| error.to_string())?;
     if file.test_command.first().is_none_or(String::is_empty) {
         return Err("`test_command` is empty".to_owned());
+    }
+    let known: Vec<&str> = file.agents.keys().map(String::as_str).collect();
+    if let Some(fault) = service_models::fault(&file.planner, &file.judge, &known) {
+        return Err(fault);
     }
     let mut settings = BoardSettings::default();
     for (name, value) in &file.settings {
@@ -162,6 +183,8 @@ fn parse(
         test_command: file.test_command,
         settings,
         port: file.port,
+        planner: file.planner,
+        judge: file.judge,
     })
 }
 

@@ -30,6 +30,9 @@ pub trait BranchMerges: Send + Sync {
     /// Returns the files in which two commits differ.
     fn changed_files(&self, from: &str, to: &str) -> Result<Vec<String>, Error>;
 
+    /// Returns the files of a commit.
+    fn files(&self, commit: &str) -> Result<Vec<String>, Error>;
+
     /// Returns how two commits differ, as a unified diff.
     fn diff(&self, from: &str, to: &str) -> Result<String, Error>;
 

@@ -24,6 +24,8 @@ use crate::{
 pub struct TaskGuard {
     /// The wall around each task.
     pub wall: Arc<dyn Sandbox>,
+    /// The temporary folder that the tasks have in common behind the wall; it goes with the run.
+    pub temporary: Option<PathBuf>,
     /// Removes secrets from what tasks print.
     pub redactor: Redactor,
     /// All that tasks see of the environment of tos.
@@ -125,6 +127,8 @@ pub enum AttemptExit {
     TimedOut,
     /// Because it did nothing for so long.
     Idle(Duration),
+    /// Because the temporary folder of the run held so many bytes.
+    Overflowed(u64),
     /// By itself and with success, but without what it had promised to make; this is missing.
     OutputsMissing(String),
     /// Before it began, because of this.

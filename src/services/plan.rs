@@ -365,6 +365,14 @@ fn read(
             );
             (failure(None, true), None, None, Some(message))
         }
+        AttemptExit::Overflowed(holds) => {
+            let megabytes = holds >> 20;
+            let message = format!(
+                "the temporary folder of the run held {megabytes} MiB, more than it may: what was running was ended and the \
+                 folder emptied; write less there, or raise `disk_mb`"
+            );
+            (failure(None, false), None, None, Some(message))
+        }
         AttemptExit::OutputsMissing(message) => (
             failure(Some(OUTPUTS_MISSING), true),
             Some(OUTPUTS_MISSING),

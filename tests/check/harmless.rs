@@ -38,6 +38,18 @@ const CHANGES: &[Harmless] = &[
             "int use(struct d *data) { return data->set.netrc && data->state.npmrc; }\n",
         );
     }),
+    ("text-that-mentions-a-file-of-passwords", |r| {
+        r.write(
+            "tests/unit.c",
+            "const char *errors[] = { \".netrc parser error\", \"no .npmrc here\" };\n",
+        );
+    }),
+    ("py-a-name-of-another-function", |r| {
+        r.append(
+            "app.py",
+            "\n\ndef label(path):\n    name = path\n    return name\n\n\ndef joined(name):\n    return name.join(['a'])\n",
+        );
+    }),
     ("hosts-that-are-known", |r| {
         r.append("app.py", "HOSTS = '~/.ssh/known_hosts'\n");
     }),

@@ -547,6 +547,16 @@ const CHANGES: &[Hostile] = &[
         "names stored credentials",
     ),
     (
+        "netrc-named-alone",
+        |r| r.append("app.py", "X = open(home + '/' + \".netrc\")\n"),
+        "names stored credentials",
+    ),
+    (
+        "netrc-read-by-a-shell",
+        |r| r.append("run.sh", "cd; cat .netrc\n"),
+        "names stored credentials",
+    ),
+    (
         "key-of-the-account",
         |r| r.append("app.py", "X = '~/.ssh/id_ed25519'\n"),
         "names a private key",

@@ -6,6 +6,7 @@
     reason = "tests look at the real disk, and what fails there fails the test"
 )]
 
+mod commits;
 mod earned;
 mod freedom;
 mod stages;

@@ -36,20 +36,21 @@ impl Service {
         let file = root.root.join(".tos/serve.json");
         drop(fs::remove_file(&file));
         let log = fs::File::create(root.home.path().join("serve.log")).unwrap();
-        let mut child = root
+        let child = root
             .command(&["serve", "--drain", "1"])
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
+        let mut service = Self { child };
         until("the service is up", || {
-            let ended = child.try_wait().unwrap();
+            let ended = service.child.try_wait().unwrap();
             let said = || fs::read_to_string(root.home.path().join("serve.log")).unwrap();
             assert!(ended.is_none(), "{}", said());
-            file.exists() && root.tos(&["board"]).0 == Some(0)
+            file.exists() && root.tos(&["board", "list"]).0 == Some(0)
         });
-        Self { child }
+        service
     }
 
     fn kill(mut self) {
@@ -80,7 +81,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn root(tasks: &[&str], mode: &str) -> Root {
-    let root = Root::new(AGENT);
+    with_service(Root::new(AGENT), tasks, mode)
+}
+
+fn with_service(root: Root, tasks: &[&str], mode: &str) -> Root {
     root.write("config/service.toml", SERVICE);
     root.git(&["add", "-A"]);
     root.git(&["commit", "-q", "-m", "service"]);
@@ -124,7 +128,7 @@ fn a_night_beside_a_service_ends_as_one_without() {
     assert_eq!(code, Some(3));
     assert!(said.contains("session-1"), "{said}");
     assert!(said.contains("[1/3] T-01"), "it is followed live: {said}");
-    let board = beside.tos(&["board"]).1;
+    let board = beside.tos(&["board", "list"]).1;
     for line in ["T-01", "T-02", "write a note"] {
         assert!(board.contains(line), "{line}: {board}");
     }
@@ -222,6 +226,22 @@ fn a_night_goes_on_by_itself_when_its_service_was_killed() {
     }
     let summary = root.json(&["night", "summary"]);
     assert_eq!(summary.pointer("/counts/success"), Some(&3.into()));
+}
+
+#[test]
+fn in_the_lowest_phase_a_person_says_go_beside_a_service_too() {
+    let root = with_service(Root::watched(AGENT), &["T-01", "T-03"], "stop");
+    let _service = Service::start(&root);
+    let words = ["night", "start", "--attended", &root.list_file()];
+    let (code, said) = root.at_terminal(&words, "go\nno\n");
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains("1 of 2 tasks passed: stopped by you"),
+        "{said}"
+    );
+    assert!(said.contains("Type `go` to start it"), "{said}");
+    let why = root.tos(&["why", "2"]).1;
+    assert!(why.contains("its start was denied"), "{why}");
 }
 
 #[test]

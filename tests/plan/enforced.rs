@@ -37,6 +37,46 @@ fn fact(place: &Place, id: &str, key: &str) -> Value {
     place.state("latest")["tasks"][id][key].clone()
 }
 
+/// The temporary folder as a task sees it behind any wall.
+const OWN: &str = "${TMPDIR:-/tmp}";
+
+#[test]
+fn the_tasks_of_a_run_have_one_temporary_folder_which_goes_with_it() {
+    let Some(place) = walled(&format!(
+        "tasks:\n- {{id: a, cmd: [sh, -c, 'echo left > {OWN}/kept']}}\n- {{id: b, needs: [a], cmd: [sh, -c, 'cat {OWN}/kept']}}\n",
+    )) else {
+        return;
+    };
+    assert_eq!(place.tos(&["run", "plan.yaml"]).code, 0);
+    let said = log(&place, "b");
+    assert!(said.contains("left"), "{said}");
+    let rest = std::fs::read_dir(place.path().join(".tos/tmp"));
+    let rest: Vec<_> = rest.into_iter().flatten().flatten().collect();
+    assert!(rest.is_empty(), "{rest:?}");
+    assert_eq!(place.tos(&["run", "plan.yaml"]).code, 0);
+}
+
+#[test]
+fn a_task_that_fills_the_temporary_folder_is_ended_and_the_next_run_finds_room() {
+    let Some(place) = walled(&format!(
+        "tasks:\n- {{id: a, cmd: [sh, -c, 'for n in 1 2 3 4 5 6 7 8; do head -c 4000000 /dev/zero > {OWN}/$n; done; sleep 600']}}\n",
+    )) else {
+        return;
+    };
+    let config = CONFIG.replace(r#""workspace""#, r#""workspace", "limits": {"disk_mb": 8}"#);
+    place.write("config/config_v0_3.json", &config);
+    let seen = place.tos(&["run", "plan.yaml"]);
+    assert_eq!(seen.code, 1, "{}", seen.err);
+    assert_eq!(fact(&place, "a", "status"), "FAILED");
+    let message = fact(&place, "a", "message").to_string();
+    assert!(message.contains("temporary folder of the run"), "{message}");
+    place.write(
+        "plan.yaml",
+        &format!("policy: enforce\ntasks:\n- {{id: a, cmd: [sh, -c, 'echo x > {OWN}/x']}}\n"),
+    );
+    assert_eq!(place.tos(&["run", "plan.yaml"]).code, 0);
+}
+
 #[test]
 fn a_task_writes_in_the_working_directory_and_nowhere_else() {
     let Some(place) = walled(

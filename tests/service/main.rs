@@ -14,7 +14,11 @@ mod github_wire;
 mod kills;
 mod newcomer;
 mod place;
+mod planning;
 
+#[path = "../support/server.rs"]
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod model_server;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/repository.rs"]

@@ -81,6 +81,7 @@ fn every_route_answers_as_it_is_described() {
     approvals(&mut api);
     logs(&mut api);
     configuration(&mut api);
+    sessions(&mut api);
     operation_of_processes(&mut api);
     let mut described = BTreeSet::new();
     for (path, item) in api.description["paths"].as_object().unwrap() {
@@ -92,6 +93,37 @@ fn every_route_answers_as_it_is_described() {
     described.remove("GET /events");
     let missing: Vec<_> = described.difference(&api.seen).collect();
     assert!(missing.is_empty(), "never answered: {missing:?}");
+}
+
+fn sessions(api: &mut Checked) {
+    assert_eq!(api.ok("GET", "/sessions", None)["sessions"], json!([]));
+    // What was not laid down here cannot be begun from elsewhere.
+    for run in ["r2", "../r1", ""] {
+        let refused = api.ask("POST", "/sessions", Some(json!({"run": run})));
+        assert_eq!(refused.status, 404, "{run}");
+    }
+    let begun = api.ok("POST", "/sessions", Some(json!({"run": "r1"})));
+    assert_eq!(
+        (&begun["status"], &begun["open"]),
+        (&json!("running"), &json!(true))
+    );
+    let id = begun["id"].as_u64().unwrap();
+    let path = format!("/sessions/{id}");
+    let seen = api.ok("GET", &path, None);
+    assert_eq!(seen["tasks"][0]["status"], "waiting");
+    let task = seen["tasks"][0]["taskId"].as_u64().unwrap();
+    let told = api.ok("GET", &format!("/tasks/{task}"), None);
+    assert_eq!(told["task"]["session"], id);
+    api.ok("GET", &format!("/logs/sessions/{id}"), None);
+    api.ok(
+        "POST",
+        &format!("{path}/cancel"),
+        Some(json!({"reason": "enough"})),
+    );
+    assert_eq!(api.ok("GET", &path, None)["status"], "ending");
+    let twice = api.ok("POST", &format!("{path}/cancel"), None);
+    assert!(twice["message"].as_str().unwrap().contains("already"));
+    assert_eq!(api.ask("GET", "/sessions/99", None).status, 404);
 }
 
 fn tasks(api: &mut Checked) {
@@ -190,8 +222,13 @@ fn runs_and_judgements(api: &mut Checked) {
     api.refused("GET", "/agents/dispatcher", None, 404);
     api.refused("GET", "/agents/worker-9", None, 404);
     // An attempt that is ended brings its task back, and it is not rewritten afterwards.
-    api.ok("POST", "/runs/1/cancel", None);
+    api.ok(
+        "POST",
+        "/runs/1/cancel",
+        Some(json!({"note": "not like this"})),
+    );
     api.refused("POST", "/runs/1/cancel", None, 409);
+    api.refused("POST", "/runs/99/cancel", None, 404);
     assert_eq!(api.ok("GET", "/runs/1", None)["run"]["status"], "cancelled");
     let run = api.server.memory.commit();
     let task = api.ok("GET", "/tasks/1", None);
@@ -416,6 +453,14 @@ fn requirement_and_figures(api: &mut Checked) {
     api.ok("POST", "/system/processes/planner/start", None);
     let plans = api.ok("GET", "/plans", None);
     assert_eq!(plans["plans"][0]["requirement"], "# A\n");
+    assert_eq!(api.ok("GET", "/plans/1", None)["status"], "planning");
+    api.refused("GET", "/plans/9", None, 404);
+    api.refused("POST", "/plans/1", Some(json!({"accept": true})), 409);
+    // One requirement at a time.
+    api.refused("POST", "/plans", Some(json!({"content": "# B"})), 409);
+    api.refused("POST", "/plans", Some(json!({"content": 1})), 400);
+    api.ok("POST", "/system/processes/planner/stop", None);
+    assert_eq!(api.ok("GET", "/plans/1", None)["status"], "failed");
     assert_eq!(api.ok("GET", "/health", None)["status"], "ok");
     assert_eq!(api.ok("GET", "/health/ready", None)["status"], "ready");
     let metrics = api.ask("GET", "/metrics", None).text();

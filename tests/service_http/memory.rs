@@ -11,7 +11,8 @@ use tokio::sync::broadcast;
 use tos::{
     domain::board::{
         Answer, Board, Effect, Event, Input, KEYS, KeptCommit, Millis, Part, ProcessExit,
-        ProcessName, Refusal, Run, RunId, RunOutcome, Verdict,
+        ProcessName, Proposal, Refusal, RefusalCode, Run, RunId, RunOutcome, SessionInput,
+        SessionItem, SessionSpec, TaskSpec, Verdict,
     },
     ports::{
         BoxFuture,
@@ -160,6 +161,29 @@ impl Memory {
         self.tell(&ask).unwrap();
     }
 
+    /// Plays the planner: names these tasks.
+    pub(crate) fn propose(&self, titles: &[&str]) {
+        let board = self.snapshot();
+        let plan = board.plans().next_back().expect("a plan").id;
+        let planner = board.process(ProcessName::Planner).expect("a planner");
+        let tasks = titles.iter().map(|title| TaskSpec {
+            title: (*title).to_owned(),
+            goal: "do it".to_owned(),
+            paths: vec!["src/**".to_owned()],
+            ..TaskSpec::default()
+        });
+        let propose = Input::Propose {
+            plan,
+            generation: planner.generation,
+            proposal: Proposal {
+                maker: "model".to_owned(),
+                tasks: tasks.collect(),
+                nothing_left: String::new(),
+            },
+        };
+        self.tell(&propose).expect("a proposal");
+    }
+
     pub(crate) fn write_log(&self, name: &str, text: &str) {
         let mut inner = self.inner.lock().unwrap();
         inner.logs.entry(name.into()).or_default().push_str(text);
@@ -202,6 +226,31 @@ impl BoardAccess for Memory {
         ready(self.tell(&input).map_err(SubmitError::from))
     }
 
+    fn open_session(&self, run: String) -> BoxFuture<'_, Result<Answer, SubmitError>> {
+        if run != "r1" {
+            let refusal = Refusal::new(RefusalCode::NotFound, "no session is laid down", "");
+            return ready(Err(refusal.into()));
+        }
+        let item = SessionItem {
+            id: "T-1".into(),
+            task: TaskSpec {
+                title: "T-1: a goal".into(),
+                ..TaskSpec::default()
+            },
+            seconds: 60,
+            ..SessionItem::default()
+        };
+        let spec = Box::new(SessionSpec {
+            run,
+            list: "monday".into(),
+            kind: "night".into(),
+            items: vec![item],
+            ..SessionSpec::default()
+        });
+        let started = self.tell(&Input::Session(SessionInput::Start { spec }));
+        ready(started.map_err(SubmitError::from))
+    }
+
     fn snapshot(&self) -> Arc<Board> {
         Arc::clone(&self.inner.lock().unwrap().board)
     }
@@ -240,6 +289,7 @@ impl BoardAccess for Memory {
         let name = match source {
             LogSource::Run(id) => format!("run {}", id.0),
             LogSource::Process(name) => name.to_string(),
+            LogSource::Session(id) => id.to_string(),
         };
         let inner = self.inner.lock().unwrap();
         let Some(log) = inner.logs.get(&name) else {

@@ -1,7 +1,7 @@
 //! The pages without any script: forms and reload.
 
 use serde_json::json;
-use tos::domain::board::Verdict;
+use tos::{domain::board::Verdict, ports::board::BoardAccess as _};
 
 use super::server::Server;
 
@@ -234,6 +234,60 @@ fn settings_and_requirement_are_kept_by_forms() {
             .text()
             .contains("A thing")
     );
+}
+
+#[test]
+fn a_plan_is_shown_before_its_tasks_are_made_by_a_button() {
+    let server = Server::start();
+    let cookie = server.sign_in();
+    let reply = server.form(
+        &cookie,
+        "/ui/requirement",
+        "content=%23+A+thing&then=preview",
+    );
+    assert_eq!(reply.header("location"), Some("/ui/plans"));
+    server.memory.propose(&["Write <it>", "Test it"]);
+    let shown = server.page(&cookie, "/ui/plans", &[]).text();
+    for words in [
+        "Write &lt;it&gt;",
+        "Test it",
+        "waits for your answer",
+        "Make these tasks",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert_eq!(server.memory.snapshot().tasks().count(), 0);
+    assert_eq!(
+        server.form(&cookie, "/ui/plans/1", "accept=maybe").status,
+        400
+    );
+    let reply = server.form(&cookie, "/ui/plans/1", "accept=yes");
+    assert_eq!(reply.header("location"), Some("/ui/plans"));
+    assert_eq!(server.memory.snapshot().tasks().count(), 2);
+    assert_eq!(
+        server.form(&cookie, "/ui/plans/1", "accept=yes").status,
+        409
+    );
+}
+
+#[test]
+fn a_run_is_cancelled_and_a_question_shows_its_end() {
+    let server = Server::start();
+    let cookie = server.sign_in();
+    server.memory.start_everything();
+    server.post("/tasks", &json!({"title": "one", "goal": "x"}));
+    server.memory.ask("npm install");
+    let asked = server.page(&cookie, "/ui/approvals", &[]).text();
+    assert!(asked.contains("denied by itself"), "{asked}");
+    let run = server.memory.live_run().id.0;
+    let shown = server.page(&cookie, "/ui/tasks/1", &[]).text();
+    assert!(shown.contains("Cancel this run"), "{shown}");
+    let path = format!("/ui/runs/{run}/cancel");
+    let reply = server.form(&cookie, &path, "note=not+so");
+    assert_eq!(reply.header("location"), Some("/ui/tasks/1"));
+    let board = server.memory.snapshot();
+    assert!(board.open_approvals().next().is_none());
+    assert_eq!(server.form(&cookie, &path, "").status, 409);
 }
 
 #[test]

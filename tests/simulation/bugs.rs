@@ -1,8 +1,9 @@
 //! Bugs put in on purpose: each spoils what the board decides, or what the shell around it does.
 
 use tos::domain::board::{
-    Board, Decision, Event, EventKind, Fence, Input, ProcessEvent, RequeueCause, Role, RunEvent,
-    RunId, RunOutcome, SessionEvent, TaskEvent, TaskStatus, Verdict, overlap,
+    Board, Decision, Event, EventKind, Fence, Input, PlanEvent, PlanId, ProcessEvent, RequeueCause,
+    Role, RunEvent, RunId, RunOutcome, SessionEvent, Spend, SystemEvent, TaskEvent, TaskId,
+    TaskStatus, Verdict, overlap,
 };
 
 /// A bug.
@@ -34,11 +35,25 @@ pub(crate) enum Bug {
     ReasonsLost,
     /// An agent that is busy gets a second task.
     AgentTwice,
+    /// A cancelled run goes on, and its task is queued.
+    CancelLeavesRun,
+    /// A question whose time is over counts as allowed.
+    ClockSaysYes,
+    /// A question stays open when its run is over.
+    QuestionOutlives,
+    /// The tasks of a plan are made before a person accepts them.
+    PlanUnasked,
+    /// A planned task that is on the board is made again.
+    PlannedTwice,
+    /// A requirement is planned again and again.
+    ReplanForever,
+    /// A planner calls a model although the budget is used up.
+    PlannerOverBudget,
     /// A session forgets how many of its tasks failed.
     FailuresForgotten,
 }
 
-pub(crate) const ALL: [Bug; 14] = [
+pub(crate) const ALL: [Bug; 21] = [
     Bug::ZombieIsHeard,
     Bug::DependencyIgnored,
     Bug::AreaIgnored,
@@ -52,6 +67,13 @@ pub(crate) const ALL: [Bug; 14] = [
     Bug::BranchForced,
     Bug::ReasonsLost,
     Bug::AgentTwice,
+    Bug::CancelLeavesRun,
+    Bug::ClockSaysYes,
+    Bug::QuestionOutlives,
+    Bug::PlanUnasked,
+    Bug::PlannedTwice,
+    Bug::ReplanForever,
+    Bug::PlannerOverBudget,
     Bug::FailuresForgotten,
 ];
 
@@ -154,8 +176,83 @@ pub(crate) fn spoil(bug: Bug, board: &Board, input: &Input, decision: &mut Decis
             },
         ));
     }
+    spoil_plans_and_questions(bug, board, input, decision, now);
     if is_dispatch {
         inject_start(bug, board, decision, now);
+    }
+}
+
+fn spoil_plans_and_questions(
+    bug: Bug,
+    board: &Board,
+    input: &Input,
+    decision: &mut Decision,
+    now: u64,
+) {
+    let events = &mut decision.events;
+    match (bug, input) {
+        (Bug::CancelLeavesRun, Input::CancelRun { .. }) => {
+            events.retain(|event| !matches!(event.what, EventKind::Run(RunEvent::Finished { .. })));
+        }
+        (Bug::ClockSaysYes, Input::Wake { .. }) => {
+            for event in events {
+                if let EventKind::Task(TaskEvent::Answered { allow, .. }) = &mut event.what {
+                    *allow = allow.map(|_| true);
+                }
+            }
+        }
+        (Bug::QuestionOutlives, Input::FinishRun { .. }) => {
+            events
+                .retain(|event| !matches!(event.what, EventKind::Task(TaskEvent::Answered { .. })));
+        }
+        (Bug::PlanUnasked, Input::Propose { plan, proposal, .. }) if events.len() == 1 => {
+            let task = TaskId(board.globals().last_task.0 + 1);
+            let Some(spec) = proposal.tasks.first() else {
+                return;
+            };
+            let mut spec = spec.clone();
+            spec.source = "spoiled".to_owned();
+            let spec = Box::new(spec);
+            events.push(Event::new(now, TaskEvent::Created { task, spec }));
+            let finished = SystemEvent::PlanFinished {
+                plan: *plan,
+                tasks: vec![task],
+                error: None,
+            };
+            events.push(Event::new(now, finished));
+        }
+        (Bug::PlannedTwice, Input::Propose { .. }) => {
+            let open = board.tasks().find(|task| !task.status.is_final());
+            let made = events.iter_mut().find_map(|event| match &mut event.what {
+                EventKind::Task(TaskEvent::Created { spec, .. }) => Some(spec),
+                _ => None,
+            });
+            if let (Some(open), Some(spec)) = (open, made) {
+                spec.title.clone_from(&open.spec.title);
+                spec.paths.clone_from(&open.spec.paths);
+            }
+        }
+        (Bug::ReplanForever, Input::RenewRun { .. }) => {
+            if let Some(last) = board.plans().next_back().filter(|plan| plan.round >= 3) {
+                let replanned = PlanEvent::Replanned {
+                    plan: PlanId(last.id.0 + 1),
+                    of: last.id,
+                    requirement: last.requirement.clone(),
+                };
+                events.push(Event::new(now, replanned));
+            }
+        }
+        (Bug::PlannerOverBudget, Input::RenewRun { .. }) => {
+            if let Some(last) = board.plans().next_back() {
+                let spend = Spend {
+                    calls: 1,
+                    ..Spend::default()
+                };
+                let plan = last.id;
+                events.push(Event::new(now, PlanEvent::Spent { plan, spend }));
+            }
+        }
+        _ => {}
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    Board, DAY, Event, EventKind, Fence, HOUR, JudgeEvent, JudgementId, OnFail, ProcessEvent,
-    ProcessName, RequeueCause, Resolver, RunEvent, RunId, RunStatus, SessionEvent, SessionId,
-    TaskEvent, TaskId, TaskStatus, Verdict, overlap,
+    ApprovalSubject, Board, DAY, Event, EventKind, Fence, HOUR, Input, JudgeEvent, JudgementId,
+    OnFail, PlanEvent, PlanId, ProcessEvent, ProcessName, RequeueCause, Resolver, RunEvent, RunId,
+    RunStatus, SessionEvent, SessionId, Spend, SystemEvent, TaskEvent, TaskId, TaskSpec,
+    TaskStatus, Verdict, overlap,
 };
 use tos::domain::ledger::TaskOutcome;
 
@@ -19,6 +20,8 @@ pub(crate) struct Record {
     approved: BTreeSet<JudgementId>,
     calls: BTreeMap<u64, u64>,
     day_calls: BTreeMap<u64, u64>,
+    /// Plans whose tasks wait for a person.
+    proposed: BTreeSet<PlanId>,
     /// Failures in a row of each session, and the sessions that are ending.
     failures: BTreeMap<SessionId, u32>,
     ending: BTreeSet<SessionId>,
@@ -36,9 +39,34 @@ impl Record {
     /// Checks an event before it is applied.
     pub(crate) fn before(&mut self, board: &Board, event: &Event) -> Checked {
         match &event.what {
-            EventKind::Task(TaskEvent::Created { task, .. }) => {
+            EventKind::Task(TaskEvent::Created { task, spec }) => {
                 broken(self.created.insert(*task), || {
                     format!("{task} was made twice")
+                })?;
+                planned_once(board, spec)
+            }
+            EventKind::Task(TaskEvent::Answered {
+                approval,
+                allow,
+                by,
+            }) => {
+                broken(*allow != Some(true) || by == "eva", || {
+                    format!("{approval} was allowed by {by}, who is no person")
+                })?;
+                let until = board.approval(*approval).and_then(|one| one.until);
+                let by_clock = *allow == Some(false) && by != "eva";
+                broken(!by_clock || until.is_some_and(|at| at <= event.at), || {
+                    format!(
+                        "{approval} was denied by {by} at {} and waits until {until:?}",
+                        event.at
+                    )
+                })
+            }
+            EventKind::Plan(event_of_plan) => self.plan_event(board, event_of_plan, event.at),
+            EventKind::System(SystemEvent::PlanFinished { plan, tasks, error }) => {
+                let made = error.is_none() && !tasks.is_empty();
+                broken(!made || !self.proposed.contains(plan), || {
+                    format!("the tasks of {plan} were made, and nobody accepted them")
                 })
             }
             EventKind::Task(TaskEvent::Requeued {
@@ -70,6 +98,9 @@ impl Record {
             EventKind::Judge(
                 JudgeEvent::Started { fence, .. } | JudgeEvent::Claimed { fence, .. },
             ) => self.fence(*fence),
+            EventKind::Judge(JudgeEvent::Spent { spend, .. }) => {
+                self.called(board, *spend, event.at)
+            }
             EventKind::Process(ProcessEvent::StopRequested { name, by, .. }) => {
                 if !by.starts_with("self-heal") {
                     self.stopped.insert(*name);
@@ -95,6 +126,64 @@ impl Record {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Notes what a person decides, before the board hears it.
+    pub(crate) fn told(&mut self, input: &Input) {
+        if let Input::DecidePlan {
+            plan, accept: true, ..
+        } = input
+        {
+            self.proposed.remove(plan);
+        }
+    }
+
+    fn plan_event(&mut self, board: &Board, event: &PlanEvent, at: u64) -> Checked {
+        match event {
+            PlanEvent::Proposed { plan, .. } => {
+                let asks = board
+                    .plan(*plan)
+                    .is_some_and(|plan| board.asks_before_making(plan));
+                if asks {
+                    self.proposed.insert(*plan);
+                }
+                Ok(())
+            }
+            PlanEvent::Spent { spend, .. } => self.called(board, *spend, at),
+            PlanEvent::Replanned { plan, of, .. } => {
+                let round = board.plan(*of).map_or(0, |plan| plan.round);
+                broken(round < board.settings().replan_max, || {
+                    format!("{plan} goes on from {of}, which was the last time")
+                })?;
+                let running = board.count(TaskStatus::Running);
+                broken(running == 0, || {
+                    format!("{plan} was asked for while {running} tasks ran")
+                })?;
+                let may = board.hatch().armed
+                    && board.held().is_none()
+                    && !self.stopped.contains(&ProcessName::Planner);
+                broken(may, || format!("{plan} was asked for against a stop"))
+            }
+            PlanEvent::PreviewWanted { .. }
+            | PlanEvent::Declined { .. }
+            | PlanEvent::NothingLeft { .. } => Ok(()),
+        }
+    }
+
+    /// Counts calls of planners and judges, which the same limits hold for.
+    fn called(&mut self, board: &Board, spend: Spend, at: u64) -> Checked {
+        let hour = self.calls.entry(at / HOUR).or_default();
+        *hour += spend.calls;
+        let most = board.settings().hour_limit.calls;
+        broken(most.is_none_or(|most| *hour <= most), || {
+            format!("{hour} calls in one hour")
+        })?;
+        let day = self.day_calls.entry(at / DAY).or_default();
+        *day += spend.calls;
+        let most = board.settings().day_limit.calls;
+        broken(most.is_none_or(|most| *day <= most), || {
+            format!("{day} calls in one day")
+        })
     }
 
     /// The tasks of a session have their turns in order and within its limits.
@@ -171,6 +260,10 @@ impl Record {
         let Some(task) = board.task(id) else {
             return Err(format!("{id} does not exist"));
         };
+        let live = board.live_runs().find(|run| run.task == id);
+        broken(live.is_none(), || {
+            format!("{id} is queued ({cause:?}), and {live:?} works on it")
+        })?;
         broken(task.status != TaskStatus::Done, || {
             format!("{id} was done and is queued again")
         })?;
@@ -311,7 +404,16 @@ impl Record {
         }
         broken(board.count(TaskStatus::Running) == hands.len(), || {
             "a task runs in no hands".to_owned()
-        })
+        })?;
+        for approval in board.open_approvals() {
+            if let ApprovalSubject::Action { run, .. } = &approval.subject {
+                let live = board.live_runs().any(|one| one.id == *run);
+                broken(live, || {
+                    format!("{} is open, and {run}, which asked, is over", approval.id)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Checks every task: none is lost, and each that waits says for what.
@@ -336,6 +438,12 @@ impl Record {
                 format!("{} waits for a time that is not set", task.id)
             })?;
         }
+        let late = board
+            .open_approvals()
+            .find(|one| one.until.is_some_and(|until| until + 10_000 < now));
+        broken(late.is_none(), || {
+            format!("{late:?} should have ended by itself")
+        })?;
         let live = board
             .runs()
             .filter(|run| run.status == RunStatus::Running)
@@ -344,4 +452,14 @@ impl Record {
             "the index of runs is wrong".to_owned()
         })
     }
+}
+
+/// A planner makes nothing that is on the board and not over.
+fn planned_once(board: &Board, spec: &TaskSpec) -> Checked {
+    let same = board.tasks().find(|task| {
+        !task.status.is_final() && task.spec.title == spec.title && task.spec.paths == spec.paths
+    });
+    broken(same.is_none() || spec.source != "planner", || {
+        format!("\"{}\" was planned twice: {same:?}", spec.title)
+    })
 }

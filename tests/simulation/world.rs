@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input, KeptCommit,
-    Lane, MergeOutcome, OnFail, Part, PlanStatus, ProcessExit, ProcessName, ProcessStatus,
-    Resolver, Risk, Role, RunOutcome, SessionEffect, SessionInput, SessionItem, SessionSpec,
-    SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus, Verdict,
+    ApprovalId, Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input,
+    KeptCommit, Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit, ProcessName,
+    ProcessStatus, Proposal, Resolver, Risk, Role, RunOutcome, SessionEffect, SessionInput,
+    SessionItem, SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    Verdict,
 };
 use tos::domain::{
     ledger::TaskOutcome,
@@ -239,6 +240,7 @@ impl World {
         if !self.board.is_up(ProcessName::CycleManager) {
             self.record.disturbed = wall.max(self.board.now());
         }
+        self.record.told(&input);
         let Ok(mut decision) = self.board.handle(&input, wall) else {
             self.refused += 1;
             return Ok(());
@@ -458,15 +460,7 @@ impl World {
                 self.send(20, Message::Tell(Input::ProcessUp { name, generation }));
                 self.send(30, Message::Alive(name, generation));
                 if let Some(plan) = plan {
-                    let tasks = (0..=self.chance.below(4)).map(|_| self.spec(&[])).collect();
-                    self.send(
-                        MINUTE,
-                        Message::Tell(Input::FinishPlan {
-                            plan,
-                            generation,
-                            tasks: Ok(tasks),
-                        }),
-                    );
+                    self.plan(plan, generation);
                 }
                 if !name.is_resident() {
                     let exit = ProcessExit {
@@ -537,6 +531,15 @@ impl World {
                             action: "npm install".to_owned(),
                         }),
                     );
+                    if self.chance.percent(30) {
+                        let approval = ApprovalId(self.board.globals().last_approval.0 + 1);
+                        let gone = Input::DropQuestion {
+                            approval,
+                            run,
+                            fence,
+                        };
+                        self.send(20 * SECOND, Message::Tell(gone));
+                    }
                 }
                 Ok(())
             }
@@ -558,6 +561,19 @@ impl World {
                     verdict,
                 };
                 self.work(fence, Input::RenewJudgement { judgement, fence }, finish);
+                if self.chance.percent(30) {
+                    let spend = Spend {
+                        calls: 1,
+                        tokens: 100,
+                        micro_usd: 10,
+                    };
+                    let input = Input::SpendJudgement {
+                        judgement,
+                        fence,
+                        spend,
+                    };
+                    self.send(SECOND, Message::Tell(input));
+                }
                 Ok(())
             }
             Effect::StopRun { fence, .. } | Effect::StopJudgement { fence, .. } => {
@@ -581,14 +597,71 @@ impl World {
         }
     }
 
+    /// A planner at work: a checklist, or a model that is paid and proposes.
+    fn plan(&mut self, plan: PlanId, generation: u64) {
+        let all = (0..=self.chance.below(4)).map(|_| {
+            let name = self.chance.below(40);
+            TaskSpec {
+                title: format!("part {name}"),
+                source: "planner".to_owned(),
+                ..self.spec(&[])
+            }
+        });
+        let mut tasks: Vec<TaskSpec> = all.collect();
+        if tasks.len() > 1 && self.chance.percent(50) {
+            let first = Dependency {
+                task: TaskId(1),
+                on_fail: OnFail::Block,
+            };
+            tasks[1].dependencies = vec![first];
+        }
+        let dice = self.chance.below(10);
+        let input = match dice {
+            0..3 => Input::FinishPlan {
+                plan,
+                generation,
+                tasks: Ok(tasks),
+            },
+            3 => Input::FinishPlan {
+                plan,
+                generation,
+                tasks: Err("no answer".to_owned()),
+            },
+            _ => {
+                let call = Spend {
+                    calls: 1,
+                    ..Spend::default()
+                };
+                let spend = Input::SpendPlan {
+                    plan,
+                    generation,
+                    spend: call,
+                };
+                self.send(SECOND, Message::Tell(spend));
+                let nothing_left = if dice == 9 { "it is met" } else { "" };
+                let proposal = Proposal {
+                    maker: "model".to_owned(),
+                    tasks: if dice == 9 { Vec::new() } else { tasks },
+                    nothing_left: nothing_left.to_owned(),
+                };
+                Input::Propose {
+                    plan,
+                    generation,
+                    proposal,
+                }
+            }
+        };
+        self.send(MINUTE, Message::Tell(input));
+    }
+
     fn tell_session(&mut self, delay: u64, input: SessionInput) {
         self.send(delay, Message::Tell(Input::Session(input)));
     }
 
     /// A person begins a session, or ends the one under way.
     fn session(&mut self) -> Step {
-        if let Some(open) = self.board.open_sessions().next() {
-            let session = open.id;
+        let open = self.board.open_sessions().next().map(|open| open.id);
+        if let Some(session) = open {
             return if self.chance.percent(20) {
                 self.submit(Input::Session(SessionInput::Cancel {
                     session,
@@ -779,7 +852,8 @@ impl World {
         };
         match dice {
             0..72 => {
-                let commit = format!("m{fence}");
+                // An effect that is performed twice makes two commits, maybe on two bases.
+                let commit = format!("m{fence}.{}", self.sent);
                 self.made.insert(commit.clone(), base.clone());
                 Verdict::Approve {
                     base,
@@ -962,7 +1036,34 @@ impl World {
                 by,
             },
             70..73 => Input::StopProcess { name, by },
-            73..80 => Input::StartProcess {
+            73 => {
+                let live: Vec<_> = self.board.live_runs().map(|run| run.id).collect();
+                if live.is_empty() {
+                    return self.helpful_person();
+                }
+                Input::CancelRun {
+                    run: self.chance.of(&live),
+                    note: "not like this".to_owned(),
+                    by,
+                }
+            }
+            74 => Input::HandIn {
+                requirement: "build it".to_owned(),
+                preview: self.chance.percent(50),
+                by,
+            },
+            75 => {
+                let plans: Vec<PlanId> = self.board.plans().map(|plan| plan.id).collect();
+                if plans.is_empty() {
+                    return self.helpful_person();
+                }
+                Input::DecidePlan {
+                    plan: self.chance.of(&plans),
+                    accept: self.chance.percent(50),
+                    by,
+                }
+            }
+            76..80 => Input::StartProcess {
                 name,
                 requirement: Some("build it".to_owned()),
                 by,
@@ -992,6 +1093,7 @@ impl World {
             93..95 => {
                 let mut settings = self.board.settings().clone();
                 settings.ask_before_start = self.chance.percent(20);
+                settings.plan_preview = self.chance.percent(20);
                 Input::Configure {
                     settings: Box::new(settings),
                 }
@@ -1019,6 +1121,15 @@ impl World {
                 inputs.push(Input::StartProcess {
                     name: process.name.to_string(),
                     requirement: None,
+                    by: by.clone(),
+                });
+            }
+        }
+        for plan in self.board.plans() {
+            if plan.status == PlanStatus::Proposed {
+                inputs.push(Input::DecidePlan {
+                    plan: plan.id,
+                    accept: true,
                     by: by.clone(),
                 });
             }

@@ -29,7 +29,7 @@ use crate::{
             log_tee::LogTee,
             orphans, safe_open,
         },
-        process,
+        process, temporary,
     },
     domain::{
         command,
@@ -55,6 +55,8 @@ pub(crate) struct AttemptGuard {
     pub(crate) is_jailed: bool,
     /// Whether what it leaves behind is ended, although no wall does so.
     is_swept: bool,
+    /// The temporary folder that it has in common with the others of its run, and how many bytes that may hold.
+    pub(crate) watched: Option<(PathBuf, u64)>,
     /// Open as long as the jailer must stay.
     lifeline: Option<PipeWriter>,
 }
@@ -264,6 +266,7 @@ impl TaskConfiner {
         process::detach(&mut starter);
         let mut hold = AttemptGuard {
             is_jailed: confined.jailed,
+            watched: confined.watched.clone(),
             ..AttemptGuard::default()
         };
         if confined.jailed {
@@ -339,6 +342,9 @@ impl Drop for TaskConfiner {
         if let Some(worker) = self.worker.take() {
             // It holds nothing that could be lost.
             drop(worker.join());
+        }
+        if let Some(folder) = &self.guard.temporary {
+            temporary::blocking_remove(folder);
         }
     }
 }

@@ -33,6 +33,25 @@ fn names(pattern: &str) -> impl Iterator<Item = &str> {
     pattern.split('/').filter(|name| !matches!(*name, "" | "."))
 }
 
+/// Returns whether every file that `narrow` names is one that `wide` names, as far as their words show it.
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    let (wide, narrow) = (segments(wide), segments(narrow));
+    table(wide.len(), narrow.len(), |i, j, at| {
+        let (a, b) = (wide.get(i), narrow.get(j));
+        match (a, b) {
+            (None, None) => true,
+            (Some(a), _) if a == "**" => at(i + 1, j) || (b.is_some() && at(i, j + 1)),
+            (_, Some(b)) if b == "**" => false,
+            (Some(a), Some(b)) => {
+                let is_open = b.contains(['*', '?']);
+                let holds = a == b || a == "*" || (!is_open && names_meet(a, b));
+                holds && at(i + 1, j + 1)
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    })
+}
+
 fn segments(pattern: &str) -> Vec<String> {
     let mut names: Vec<String> = names(pattern).map(plain).collect();
     // What has an extension is a file, and anything else stands for what lies below it, too.
@@ -132,6 +151,24 @@ mod tests {
         ] {
             assert_eq!(patterns_overlap(one, other), expected, "{one} and {other}");
             assert_eq!(patterns_overlap(other, one), expected, "{other} and {one}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_names_whole() {
+        for (wide, narrow, yes) in [
+            ("src/**", "src/a/b.rs", true),
+            ("src", "src/**", true),
+            ("src/*", "src/a.rs", true),
+            ("src/*.rs", "src/*.rs", true),
+            ("**", "src/**", true),
+            ("src/*.rs", "src/*", false),
+            ("src/a/**", "src/**", false),
+            ("src/a.rs", "src/b.rs", false),
+            ("docs", "src/**", false),
+            ("src/?.rs", "src/ab.rs", false),
+        ] {
+            assert_eq!(covers(wide, narrow), yes, "{wide} {narrow}");
         }
     }
 }

@@ -16,7 +16,7 @@ const ENTRIES: usize = 200;
 /// The highest and, negated, the lowest priority.
 const PRIORITY: i32 = 1000;
 /// The kinds of change.
-const CLASSES: [&str; 6] = ["", "fix", "feature", "test", "deps", "refactor"];
+pub(super) const CLASSES: [&str; 6] = ["", "fix", "feature", "test", "deps", "refactor"];
 
 impl Board {
     pub(super) fn create_task(&self, draft: &mut Draft, spec: &TaskSpec) -> Result<(), Refusal> {

@@ -241,6 +241,7 @@ impl Board {
             task: task.id,
             subject: ApprovalSubject::Start,
             question: question.clone(),
+            until: None,
         });
         draft.effect(Effect::Notify {
             text: question,
@@ -262,7 +263,7 @@ impl Board {
         self.budget_blocker(now)
     }
 
-    fn budget_blocker(&self, now: Millis) -> Option<DispatchBlocker> {
+    pub(super) fn budget_blocker(&self, now: Millis) -> Option<DispatchBlocker> {
         let (settings, budget) = (self.settings(), self.budget());
         let day = settings
             .day_limit

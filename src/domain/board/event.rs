@@ -11,6 +11,7 @@ use super::{
         TaskId,
     },
     judge::{MergeOutcome, Verdict},
+    plan_event::PlanEvent,
     process::{ApprovalSubject, ProcessExit},
     run::RunStatus,
     session::SessionEvent,
@@ -47,6 +48,8 @@ pub enum EventKind {
     Process(ProcessEvent),
     /// The board as a whole.
     System(SystemEvent),
+    /// A plan.
+    Plan(PlanEvent),
     /// A session.
     Session(SessionEvent),
 }
@@ -77,6 +80,8 @@ pub enum RequeueCause {
     ServiceStarted,
     /// Its quota should be there again.
     QuotaOver,
+    /// A person ended its run.
+    RunCancelled,
 }
 
 /// Something about a task.
@@ -186,6 +191,9 @@ pub enum TaskEvent {
         subject: ApprovalSubject,
         /// In words.
         question: String,
+        /// Until when it may be answered; then the answer is no.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
     },
     /// It was answered, or nobody has to any more.
     #[serde(rename = "approval.answered")]
@@ -340,6 +348,14 @@ pub enum JudgeEvent {
         merge: MergeId,
         /// Why.
         detail: String,
+    },
+    /// A judge asked a model.
+    #[serde(rename = "judge.spent")]
+    Spent {
+        /// Which judgement.
+        judgement: JudgementId,
+        /// How much was used up.
+        spend: Spend,
     },
 }
 
@@ -536,6 +552,7 @@ impl Event {
             | EventKind::Judge(_)
             | EventKind::Process(_)
             | EventKind::System(_)
+            | EventKind::Plan(_)
             | EventKind::Session(_) => None,
         }
     }
@@ -548,6 +565,7 @@ impl Event {
             EventKind::Judge(event) => event.name(),
             EventKind::Process(event) => event.name(),
             EventKind::System(event) => event.name(),
+            EventKind::Plan(event) => event.name(),
             EventKind::Session(event) => event.name(),
         }
     }
@@ -562,4 +580,4 @@ macro_rules! into_kind {
         })+
     };
 }
-into_kind!(TaskEvent => Task, RunEvent => Run, JudgeEvent => Judge, ProcessEvent => Process, SystemEvent => System, SessionEvent => Session);
+into_kind!(TaskEvent => Task, RunEvent => Run, JudgeEvent => Judge, ProcessEvent => Process, SystemEvent => System, SessionEvent => Session, PlanEvent => Plan);

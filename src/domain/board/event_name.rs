@@ -41,6 +41,7 @@ impl JudgeEvent {
             Self::Claimed { .. } => "judge.merge_queue_claimed",
             Self::Published { .. } => "judge.merge_queue_finished",
             Self::Unqueued { .. } => "judge.merge_queue_cancelled",
+            Self::Spent { .. } => "judge.spent",
         }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{
     Agent, AgentId, AgentStatus, Approval, ApprovalId, BlockReason, Board, Cycle, EntityKey, Event,
-    EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, Plan, PlanId, PlanStatus,
-    Process, ProcessName, ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task,
-    TaskCounters, TaskEvent, TaskId, TaskSpec, TaskStatus,
+    EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, PlanStatus, Process,
+    ProcessName, ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task, TaskCounters,
+    TaskEvent, TaskId, TaskSpec, TaskStatus,
     fold_count::{count_block, count_failure, count_requeue, learn, place},
 };
 
@@ -25,6 +25,7 @@ impl Board {
             EventKind::Judge(event) => self.fold_judge(event, at),
             EventKind::Process(event) => self.fold_process(event, at),
             EventKind::System(event) => self.fold_system(event, at),
+            EventKind::Plan(event) => self.fold_plan(event, at),
             EventKind::Session(event) => self.fold_session(event, at),
         }
     }
@@ -73,13 +74,6 @@ impl Board {
             AgentStatus::Offline
         };
         self.set_agent(id, status, None, at);
-    }
-
-    fn change_plan(&mut self, id: PlanId, change: impl FnOnce(&mut Plan)) {
-        if let Some(plan) = self.plans.get_mut(&id) {
-            change(Arc::make_mut(plan));
-            self.dirty.insert(EntityKey::Plan(id));
-        }
     }
 
     pub(super) fn change_cycle(&mut self, change: impl FnOnce(&mut Cycle)) {
@@ -134,7 +128,8 @@ impl Board {
                 task,
                 subject,
                 question,
-            } => self.fold_asked(*approval, *task, subject, question, at),
+                until,
+            } => self.fold_asked((*approval, *task), subject, question, *until, at),
             TaskEvent::Answered {
                 approval,
                 allow,
@@ -211,10 +206,10 @@ impl Board {
 
     fn fold_asked(
         &mut self,
-        approval: ApprovalId,
-        task: TaskId,
+        (approval, task): (ApprovalId, TaskId),
         subject: &super::ApprovalSubject,
         question: &str,
+        until: Option<Millis>,
         at: Millis,
     ) {
         self.globals_mut().last_approval = approval;
@@ -225,6 +220,7 @@ impl Board {
             subject: subject.clone(),
             question: question.to_owned(),
             asked_at: at,
+            until,
             answer: None,
             by: String::new(),
             answered_at: None,
@@ -283,8 +279,13 @@ impl Board {
             by.clone_into(&mut approval.by);
             approval.answered_at = Some(at);
         });
+        let other = self
+            .open_approvals()
+            .filter(|approval| approval.task == task)
+            .last()
+            .map(|approval| approval.id);
         self.change_task(task, at, |task| {
-            task.approval = None;
+            task.approval = other;
             task.approved |= is_start && allow == Some(true);
         });
     }
@@ -363,18 +364,7 @@ impl Board {
                 cycle.trigger.clone_from(trigger);
             }),
             SystemEvent::PlanRequested { plan, requirement } => {
-                self.globals_mut().last_plan = *plan;
-                self.dirty.insert(EntityKey::Plan(*plan));
-                let made = Plan {
-                    id: *plan,
-                    requirement: requirement.clone(),
-                    status: PlanStatus::Planning,
-                    tasks: Vec::new(),
-                    detail: String::new(),
-                    created_at: at,
-                    finished_at: None,
-                };
-                self.plans.insert(*plan, Arc::new(made));
+                self.fold_requested(*plan, requirement, at);
             }
             SystemEvent::PlanFinished { plan, tasks, error } => self.change_plan(*plan, |plan| {
                 plan.status = if error.is_some() {
@@ -383,6 +373,7 @@ impl Board {
                     PlanStatus::Planned
                 };
                 plan.tasks.clone_from(tasks);
+                plan.proposal.clear();
                 plan.detail = error.clone().unwrap_or_default();
                 plan.finished_at = Some(at);
             }),

@@ -76,6 +76,7 @@ pub(super) fn count_requeue(task: &mut Task, cause: RequeueCause) {
         | RequeueCause::Stopped
         | RequeueCause::StopAll
         | RequeueCause::ServiceStarted
-        | RequeueCause::QuotaOver => {}
+        | RequeueCause::QuotaOver
+        | RequeueCause::RunCancelled => {}
     }
 }

@@ -110,6 +110,7 @@ impl Board {
             approval.id,
             approval.answered_at.is_none(),
         );
+        self.time_question(approval.id, approval.until, approval.answered_at.is_none());
         self.approvals.insert(approval.id, approval);
     }
 
@@ -156,9 +157,19 @@ impl Board {
         };
         let own = Arc::make_mut(approval);
         change(own);
-        let is_open = own.answered_at.is_none();
+        let (is_open, until) = (own.answered_at.is_none(), own.until);
         self.dirty.insert(EntityKey::Approval(id));
         put(&mut self.index.open_approvals, id, is_open);
+        self.time_question(id, until, is_open);
+    }
+
+    fn time_question(&mut self, id: ApprovalId, until: Option<Millis>, is_open: bool) {
+        let Some(until) = until else { return };
+        if is_open {
+            self.index.timed_questions.insert((until, id));
+        } else {
+            self.index.timed_questions.remove(&(until, id));
+        }
     }
 }
 

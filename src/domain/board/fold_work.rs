@@ -133,6 +133,7 @@ impl Board {
                     started_at: at,
                     finished_at: None,
                     verdict: None,
+                    spent: Spend::default(),
                 }));
                 self.set_agent(*agent, AgentStatus::Busy, Some(*task), at);
                 self.change_task(*task, at, |task| {
@@ -170,6 +171,7 @@ impl Board {
                 };
                 self.change_task(task, at, |task| task.detail.clone_from(detail));
             }
+            JudgeEvent::Spent { judgement, spend } => self.fold_judge_spent(*judgement, *spend, at),
             JudgeEvent::Enqueued { .. }
             | JudgeEvent::Claimed { .. }
             | JudgeEvent::Published { .. }
@@ -183,6 +185,7 @@ impl Board {
             JudgeEvent::Started { .. }
             | JudgeEvent::Renewed { .. }
             | JudgeEvent::Reviewed { .. }
+            | JudgeEvent::Spent { .. }
             | JudgeEvent::Dropped { .. } => {}
             JudgeEvent::Enqueued {
                 merge,
@@ -194,23 +197,11 @@ impl Board {
             } => {
                 self.globals_mut().last_merge = *merge;
                 self.dirty.insert(EntityKey::Merge(*merge));
-                self.insert_merge(Arc::new(MergeQueueEntry {
-                    id: *merge,
-                    task: *task,
-                    judgement: *judgement,
-                    branch: branch.clone(),
-                    base: base.clone(),
-                    commit: commit.clone(),
-                    status: MergeStatus::Pending,
-                    fence: super::Fence(0),
-                    until: None,
-                    attempts: 0,
-                    not_before: None,
-                    detail: String::new(),
-                    queued_at: at,
-                    finished_at: None,
-                    pull_request: None,
-                }));
+                let mut entry = MergeQueueEntry::new(*merge, *task, *judgement, at);
+                entry.branch.clone_from(branch);
+                entry.base.clone_from(base);
+                entry.commit.clone_from(commit);
+                self.insert_merge(Arc::new(entry));
                 self.change_task(*task, at, |task| {
                     task.merge = Some(*merge);
                     task.resolver = Resolver::MergeQueue;
@@ -249,6 +240,18 @@ impl Board {
                 });
                 self.leave_queue(*merge, at);
             }
+        }
+    }
+
+    /// What a judge uses up belongs to its task, but for the calls: these are the agent's.
+    fn fold_judge_spent(&mut self, id: JudgementId, spend: Spend, at: Millis) {
+        self.globals_mut().budget.add(spend, at);
+        self.change_judgement(id, |judgement| {
+            judgement.spent = judgement.spent.plus(spend)
+        });
+        if let Some(task) = self.judgement(id).map(|judgement| judgement.task) {
+            let spend = Spend { calls: 0, ..spend };
+            self.change_task(task, at, |task| task.spent = task.spent.plus(spend));
         }
     }
 

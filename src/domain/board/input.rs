@@ -13,6 +13,7 @@ use super::{
         SessionId, TaskId,
     },
     judge::{MergeOutcome, ProposalFate, Verdict},
+    plans::Proposal,
     process::ProcessExit,
     run::RunOutcome,
     session_input::{SessionEffect, SessionInput},
@@ -262,6 +263,69 @@ pub enum Input {
         generation: u64,
         /// Its tasks, where dependencies are places in this list counted from 1; or why there are none.
         tasks: Result<Vec<TaskSpec>, String>,
+    },
+    /// Whoever put a question does not wait for its answer any more.
+    DropQuestion {
+        /// Which question.
+        approval: ApprovalId,
+        /// The run that asked.
+        run: RunId,
+        /// The number of its lease.
+        fence: Fence,
+    },
+    /// End one run; its task goes back to the queue at once, and nothing else about it changes.
+    CancelRun {
+        /// Which.
+        run: RunId,
+        /// What the next attempt is told; may be empty.
+        note: String,
+        /// Who says so.
+        by: String,
+    },
+    /// Plan a requirement.
+    HandIn {
+        /// The text.
+        requirement: String,
+        /// Show the tasks before they are made.
+        preview: bool,
+        /// Who says so.
+        by: String,
+    },
+    /// A planner is about to use something up, or did. A call is counted before it is made.
+    SpendPlan {
+        /// For which plan.
+        plan: PlanId,
+        /// Which start of the planner.
+        generation: u64,
+        /// How much.
+        spend: Spend,
+    },
+    /// A model or an agent planned a requirement.
+    Propose {
+        /// Which.
+        plan: PlanId,
+        /// Which start of the planner.
+        generation: u64,
+        /// What it found.
+        proposal: Proposal,
+    },
+    /// A person decides about the tasks of a plan.
+    DecidePlan {
+        /// Which.
+        plan: PlanId,
+        /// Make them, or not.
+        accept: bool,
+        /// Who says so.
+        by: String,
+    },
+    /// A judge is about to ask a model, or did. A call is counted before it is made.
+    SpendJudgement {
+        /// Which judgement.
+        judgement: JudgementId,
+        /// The number of its lease.
+        fence: Fence,
+        /// How much.
+        spend: Spend,
     },
     /// Something about a session.
     Session(SessionInput),

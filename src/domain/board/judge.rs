@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    budget::Spend,
     ids::{AgentId, Fence, JudgementId, MergeId, Millis, RunId, TaskId},
     run::Lease,
 };
@@ -92,6 +93,9 @@ pub struct Judgement {
     pub finished_at: Option<Millis>,
     /// The verdict; `None` while it is under way or when it was given up.
     pub verdict: Option<Verdict>,
+    /// What asking a model used up.
+    #[serde(default)]
+    pub spent: Spend,
 }
 
 /// Where an entry of the merge queue stands.
@@ -169,6 +173,29 @@ pub struct MergeQueueEntry {
     /// The pull request that was opened for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestRef>,
+}
+
+impl MergeQueueEntry {
+    /// Makes an entry that waits for its turn, without branch and commits.
+    pub const fn new(id: MergeId, task: TaskId, judgement: JudgementId, at: Millis) -> Self {
+        Self {
+            id,
+            task,
+            judgement,
+            branch: String::new(),
+            base: String::new(),
+            commit: String::new(),
+            status: MergeStatus::Pending,
+            fence: Fence(0),
+            until: None,
+            attempts: 0,
+            not_before: None,
+            detail: String::new(),
+            queued_at: at,
+            finished_at: None,
+            pull_request: None,
+        }
+    }
 }
 
 /// Where a pull request is.

@@ -1,14 +1,18 @@
 //! What judges and the merge queue report, and what becomes of the attempts.
 
 use super::{
-    Answer, BlockReason, Board, Draft, Effect, Fence, JudgeEvent, Judgement, JudgementId, Lesson,
-    MergeId, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, Refusal, RefusalCode,
-    RequeueCause, Resolver, Task, TaskEvent, Verdict,
+    Answer, BlockReason, Board, DispatchBlocker, Draft, Effect, Fence, JudgeEvent, Judgement,
+    JudgementId, Lesson, MergeId, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate,
+    Refusal, RefusalCode, RequeueCause, Resolver, Task, TaskEvent, Verdict,
     work::{check_fence, stale},
 };
 
 impl Board {
-    fn fenced_judgement(&self, id: JudgementId, fence: Fence) -> Result<&Judgement, Refusal> {
+    pub(super) fn fenced_judgement(
+        &self,
+        id: JudgementId,
+        fence: Fence,
+    ) -> Result<&Judgement, Refusal> {
         let Some(judgement) = self.judgement(id) else {
             return Err(Refusal::new(
                 RefusalCode::NotFound,
@@ -120,6 +124,11 @@ impl Board {
         verdict: &Verdict,
         detail: &str,
     ) {
+        // A budget comes back by itself, so nobody has to be asked for it.
+        if let Some(DispatchBlocker::Budget(_, until)) = self.budget_blocker(draft.now) {
+            draft.event(reviewed(id, verdict, Some(until)));
+            return;
+        }
         let errors = task.counters.judge_errors;
         if errors < self.settings().judge_error_retries {
             let wait = self

@@ -19,17 +19,26 @@ mod event_name;
 mod fold;
 mod fold_count;
 mod fold_index;
+mod fold_plan;
 mod fold_work;
 mod ids;
 mod input;
+mod instructions;
 mod judge;
 mod judging;
 mod people;
+mod plan_event;
+mod planning;
+mod plans;
 mod process;
+mod questions;
+mod reviewing;
 mod run;
 mod session;
 mod session_decide;
 mod session_input;
+mod session_request;
+mod session_why;
 mod setting_keys;
 mod settings;
 mod shared_map;
@@ -47,7 +56,7 @@ use std::{
     sync::Arc,
 };
 
-pub use area::{overlap, patterns_overlap};
+pub use area::{covers, overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
 pub use code_repository::{Repository, check_address};
 pub use dispatch::DispatchBlocker;
@@ -63,19 +72,25 @@ pub use input::{
     Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
     executing,
 };
+pub use instructions::attempt_prompt;
 pub use judge::{
     Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
 };
+pub use plan_event::PlanEvent;
+pub use planning::{PlanAnswer, PlanTerms, excerpt, planning_prompt, read_plan};
+pub use plans::{PlannedBefore, PlanningFacts, Proposal};
 pub use process::{
     Approval, ApprovalSubject, Cycle, Hatch, Hold, Plan, PlanStatus, Process, ProcessExit,
     ProcessStatus, QuotaPause,
 };
+pub use reviewing::{REVIEWED, Review, read_review, review_prompt};
 pub use run::{Agent, AgentStatus, Lease, Run, RunOutcome, RunStatus};
 pub use session::{
     Session, SessionEvent, SessionItem, SessionSpec, SessionStop, SessionTaskEnd, SessionTurn,
     SessionWait,
 };
 pub use session_input::{SessionEffect, SessionInput};
+pub use session_request::SessionRequest;
 pub use setting_keys::{Impact, KEYS, SettingKey, impact_of};
 pub use settings::{BoardSettings, RepoMode};
 pub use shared_map::{Iter, SharedMap, SharedSet};
@@ -121,6 +136,8 @@ struct Index {
     live_judgements: SharedSet<JudgementId>,
     open_merges: SharedSet<MergeId>,
     open_approvals: SharedSet<ApprovalId>,
+    /// Open questions that end by themselves, by their time; few at any moment.
+    timed_questions: BTreeSet<(Millis, ApprovalId)>,
     counts: BTreeMap<(TaskStatus, Option<BlockReason>), usize>,
 }
 
@@ -168,6 +185,8 @@ impl Board {
             input,
             Input::CreateTask { .. }
                 | Input::EditTask { .. }
+                | Input::HandIn { .. }
+                | Input::DecidePlan { .. }
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
@@ -206,12 +225,27 @@ impl Board {
             } => {
                 return self.answer(draft, *approval, *allow, by);
             }
+            Input::CancelRun { run, note, by } => {
+                return self.cancel_one_run(draft, *run, note, by);
+            }
+            Input::HandIn {
+                requirement,
+                preview,
+                by,
+            } => return self.hand_in(draft, requirement, *preview, by),
+            Input::DecidePlan { plan, accept, by } => {
+                return self.decide_plan(draft, *plan, *accept, by);
+            }
             Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
+            | Input::DropQuestion { .. }
             | Input::FinishRun { .. }
             | Input::RenewJudgement { .. }
+            | Input::SpendJudgement { .. }
             | Input::FinishJudgement { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
             Input::SettleProposal { merge, fate } => {
                 return self.settle_proposal(draft, *merge, fate);
@@ -240,6 +274,11 @@ impl Board {
             Input::RenewRun { run, fence } => self.renew_run(draft, *run, *fence),
             Input::SpendRun { run, fence, spend } => self.spend_run(draft, *run, *fence, *spend),
             Input::Ask { run, fence, action } => self.ask(draft, *run, *fence, action),
+            Input::DropQuestion {
+                approval,
+                run,
+                fence,
+            } => self.drop_question(draft, *approval, *run, *fence),
             Input::FinishRun {
                 run,
                 fence,
@@ -249,11 +288,26 @@ impl Board {
             Input::RenewJudgement { judgement, fence } => {
                 self.renew_judgement(draft, *judgement, *fence)
             }
+            Input::SpendJudgement {
+                judgement,
+                fence,
+                spend,
+            } => self.spend_judgement(draft, *judgement, *fence, *spend),
             Input::FinishJudgement {
                 judgement,
                 fence,
                 verdict,
             } => self.finish_judgement(draft, *judgement, *fence, verdict),
+            Input::SpendPlan {
+                plan,
+                generation,
+                spend,
+            } => self.spend_plan(draft, *plan, *generation, *spend),
+            Input::Propose {
+                plan,
+                generation,
+                proposal,
+            } => self.propose(draft, *plan, *generation, proposal),
             Input::FinishMerge {
                 merge,
                 fence,
@@ -268,6 +322,9 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::CancelRun { .. }
+            | Input::HandIn { .. }
+            | Input::DecidePlan { .. }
             | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
             | Input::Session(_)
@@ -336,12 +393,19 @@ impl Board {
             | Input::RequeueTask { .. }
             | Input::LinkTask { .. }
             | Input::Answer { .. }
+            | Input::CancelRun { .. }
+            | Input::HandIn { .. }
+            | Input::DecidePlan { .. }
             | Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
+            | Input::DropQuestion { .. }
             | Input::FinishRun { .. }
             | Input::RenewJudgement { .. }
+            | Input::SpendJudgement { .. }
             | Input::FinishJudgement { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
             | Input::FinishMerge { .. }
             | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }

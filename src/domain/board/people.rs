@@ -1,12 +1,9 @@
 //! What people decide: give up, bring back, answer, hold, configure, hand in requirements, empty the board.
 
-use std::collections::BTreeMap;
-
 use super::{
     Answer, ApprovalId, ApprovalSubject, BlockReason, Board, BoardSettings, CleanupCounts, Draft,
-    Effect, JudgeEvent, Lesson, MergeStatus, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode,
-    RequeueCause, Resolver, SystemEvent, Task, TaskEvent, TaskId, TaskSpec, TaskStatus,
-    create::invalid,
+    Effect, JudgeEvent, Lesson, MergeStatus, ProcessName, Refusal, RefusalCode, RequeueCause,
+    Resolver, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId, TaskStatus,
 };
 
 impl Board {
@@ -131,6 +128,7 @@ impl Board {
         by: &str,
     ) -> Result<(), Refusal> {
         let task = self.known_task(id)?;
+        self.refuse_in_session(task)?;
         match task.status {
             TaskStatus::Queued => {
                 draft.answer(Answer::Already {
@@ -182,6 +180,49 @@ impl Board {
         });
         draft.answer(Answer::Task {
             task: id,
+            created: false,
+        });
+        Ok(())
+    }
+
+    /// Ends one run; nothing about its task changes but that it is queued.
+    pub(super) fn cancel_one_run(
+        &self,
+        draft: &mut Draft,
+        id: RunId,
+        note: &str,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        let Some(run) = self.run(id) else {
+            return Err(Refusal::new(
+                RefusalCode::NotFound,
+                format!("there is no {id}"),
+                "",
+            ));
+        };
+        if run.status != RunStatus::Running {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{id} is over: {}", run.status.as_str()),
+                "a run that has ended is never changed",
+            ));
+        }
+        let why = format!("{id} was cancelled by {by}");
+        self.cancel_run(draft, run, &why);
+        self.stop_session_of(draft, run, &why);
+        let lesson = (!note.is_empty()).then(|| Lesson {
+            run: Some(id),
+            from: by.to_owned(),
+            reasons: vec![note.to_owned()],
+        });
+        draft.event(TaskEvent::Requeued {
+            task: run.task,
+            cause: RequeueCause::RunCancelled,
+            detail: why,
+            lesson,
+        });
+        draft.answer(Answer::Task {
+            task: run.task,
             created: false,
         });
         Ok(())
@@ -323,92 +364,6 @@ impl Board {
             .filter(|status| of(status))
             .map(|status| self.count(*status))
             .sum()
-    }
-
-    pub(super) fn finish_plan(
-        &self,
-        draft: &mut Draft,
-        id: PlanId,
-        generation: u64,
-        tasks: &Result<Vec<TaskSpec>, String>,
-    ) -> Result<(), Refusal> {
-        let Some(plan) = self.plan(id) else {
-            return Err(Refusal::new(
-                RefusalCode::NotFound,
-                format!("there is no {id}"),
-                "",
-            ));
-        };
-        let current = self
-            .process(ProcessName::Planner)
-            .map_or(0, |process| process.generation);
-        if plan.status != PlanStatus::Planning || generation != current {
-            return Err(Refusal::new(
-                RefusalCode::Stale,
-                format!("{id} is over, or another planner has it"),
-                "",
-            ));
-        }
-        let specs = match tasks {
-            Ok(specs) => specs,
-            Err(error) => {
-                draft.event(SystemEvent::PlanFinished {
-                    plan: id,
-                    tasks: Vec::new(),
-                    error: Some(error.clone()),
-                });
-                return Ok(());
-            }
-        };
-        let ids = self.plan_tasks(draft, specs)?;
-        let error = ids
-            .is_empty()
-            .then(|| "the planner named no task".to_owned());
-        draft.event(SystemEvent::PlanFinished {
-            plan: id,
-            tasks: ids,
-            error,
-        });
-        Ok(())
-    }
-
-    /// Makes the tasks of a plan; a task may depend on tasks before it in the list, counted from 1.
-    fn plan_tasks(&self, draft: &mut Draft, specs: &[TaskSpec]) -> Result<Vec<TaskId>, Refusal> {
-        let mut places: BTreeMap<u64, TaskId> = BTreeMap::new();
-        let mut last = self.globals.last_task.0;
-        for (place, spec) in (1_u64..).zip(specs) {
-            let mut spec = spec.clone();
-            for dependency in &mut spec.dependencies {
-                let Some(known) = places.get(&dependency.task.0) else {
-                    return Err(invalid(format!(
-                        "task {place} of the plan depends on task {}, which does not come before it",
-                        dependency.task.0
-                    )));
-                };
-                dependency.task = *known;
-            }
-            if let Some(known) = self.task_by_key(&spec.key).filter(|_| !spec.key.is_empty()) {
-                places.insert(place, known.id);
-                continue;
-            }
-            let id = TaskId(last + 1);
-            let plain = TaskSpec {
-                dependencies: Vec::new(),
-                ..spec.clone()
-            };
-            self.check_spec(id, &plain)?;
-            last = id.0;
-            places.insert(place, id);
-            let is_linked = !spec.link.is_empty();
-            draft.event(TaskEvent::Created {
-                task: id,
-                spec: Box::new(spec),
-            });
-            if is_linked {
-                draft.effect(Effect::Link { task: id });
-            }
-        }
-        Ok(places.into_values().collect())
     }
 
     pub(super) fn cleanup(

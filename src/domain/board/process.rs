@@ -204,6 +204,9 @@ pub struct Approval {
     pub question: String,
     /// When it was asked.
     pub asked_at: Millis,
+    /// Until when it may be answered; then the answer is no. `None` = it waits for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
     /// The answer; `None` = none yet.
     pub answer: Option<bool>,
     /// Who answered, or why nobody has to any more.
@@ -222,6 +225,12 @@ pub enum PlanStatus {
     Planned,
     /// No tasks came of it.
     Failed,
+    /// Its tasks wait for a person's answer.
+    Proposed,
+    /// A person did not want its tasks.
+    Declined,
+    /// The planner found nothing left to do.
+    NothingLeft,
 }
 
 /// A requirement and what became of it.
@@ -242,4 +251,22 @@ pub struct Plan {
     pub created_at: Millis,
     /// When it was over.
     pub finished_at: Option<Millis>,
+    /// The plan it goes on from, where what was left was planned again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<super::ids::PlanId>,
+    /// How often what was left was planned again.
+    #[serde(default)]
+    pub round: u32,
+    /// A person sees its tasks before they are made.
+    #[serde(default)]
+    pub preview: bool,
+    /// What planned it: `model`, `agent`; empty = a checklist, or nobody yet.
+    #[serde(default)]
+    pub maker: String,
+    /// The tasks that were proposed; dependencies are places in this list, counted from 1.
+    #[serde(default)]
+    pub proposal: Vec<super::task::TaskSpec>,
+    /// What planning used up.
+    #[serde(default)]
+    pub spent: super::budget::Spend,
 }

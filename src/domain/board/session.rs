@@ -449,6 +449,7 @@ impl Board {
             }
             session.failures_in_a_row = failures_in_a_row;
             session.wait = None;
+            session.turn = session.turn.filter(|turn| turn.place != end.place);
             task = session.tasks.get(end.place).copied().flatten();
         });
         if let Some(task) = task {

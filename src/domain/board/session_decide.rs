@@ -1,9 +1,9 @@
-//! What happens to a session: whose turn it is, when it stops, and why its tasks wait.
+//! What happens to a session: whose turn it is, and when it stops.
 
 use super::{
-    Answer, ApprovalId, Board, Draft, Effect, Fence, Millis, ProcessName, Refusal, RefusalCode,
-    Resolver, Role, Run, RunEvent, RunId, RunStatus, SessionId, Spend, SystemEvent, Task,
-    TaskEvent, TaskId, TaskSpec, TaskStatus, WhySentence,
+    Answer, Board, Draft, Effect, Fence, Millis, ProcessName, Refusal, RefusalCode, Role, Run,
+    RunEvent, RunId, RunStatus, SessionId, Spend, SystemEvent, Task, TaskEvent, TaskId, TaskSpec,
+    TaskStatus,
     session::{Session, SessionEvent, SessionSpec, SessionStop, SessionTaskEnd},
     session_input::{SessionEffect, SessionInput},
     work::{check_fence, stale},
@@ -11,11 +11,10 @@ use super::{
 use crate::domain::{
     ledger::TaskOutcome,
     tasks::{QueueAction, StopReason, TaskVerdict},
-    time::duration_words,
 };
 
-/// How many tasks a session may have.
-const MOST: usize = 10_000;
+/// How many tasks a session may have; it is written as a whole with each step.
+const MOST: usize = 1000;
 
 /// What a session does next.
 enum Step<'a> {
@@ -256,6 +255,19 @@ impl Board {
         }
     }
 
+    /// A session decides about its tasks until it is over.
+    pub(super) fn refuse_in_session(&self, task: &Task) -> Result<(), Refusal> {
+        let Some(session) = self.session_of(task) else {
+            return Ok(());
+        };
+        let id = session.id;
+        Err(Refusal::new(
+            RefusalCode::Conflict,
+            format!("{} belongs to {id}, which is not over", task.id),
+            format!("wait for it, or `tos night cancel {}`", id.0),
+        ))
+    }
+
     /// Stops every session.
     pub(super) fn stop_sessions(&self, draft: &mut Draft, by: &str) {
         for session in self.open_sessions() {
@@ -389,8 +401,10 @@ impl Board {
     fn end_rest(&self, draft: &mut Draft, session: &Session, known: &[usize], reason: &str) {
         for (place, task) in session.tasks.iter().enumerate() {
             let task = task.and_then(|task| self.task(task));
+            let has_result = session.outcomes.get(place).copied().flatten().is_some();
             let open = task.filter(|task| {
                 matches!(task.status, TaskStatus::Queued | TaskStatus::Running)
+                    && !has_result
                     && !known.contains(&place)
             });
             let Some(task) = open else { continue };
@@ -553,6 +567,10 @@ impl Board {
                 Step::Skip(passed_over(place, &task.detail))
             });
         }
+        if let Some(words) = self.task_budget(task) {
+            let reason = format!("its budget is used up: {words}");
+            return Some(Step::Skip(passed_over(place, &reason)));
+        }
         if self.common_blocker(now).is_some() {
             return None;
         }
@@ -563,114 +581,6 @@ impl Board {
             return None;
         }
         Some(Step::Turn(place, task, self.idle_agent(Role::Worker)?))
-    }
-
-    /// Explains why a task of a session waits.
-    pub(super) fn why_in_session(
-        &self,
-        session: &Session,
-        task: &Task,
-        now: Millis,
-    ) -> Vec<WhySentence> {
-        let say = |text: String, resolver: Resolver| WhySentence {
-            text,
-            resolver,
-            at: None,
-            remedy: String::new(),
-        };
-        let id = session.id;
-        if let Some(stop) = &session.stop {
-            return vec![say(
-                format!(
-                    "{id} is ending ({}), so it does not start",
-                    stop.why.label()
-                ),
-                Resolver::Agent,
-            )];
-        }
-        let mut sentences = Vec::new();
-        let place = session.place_of(task.id).unwrap_or_default();
-        let QueueAction::Start(next) = session.queue().next(None) else {
-            return vec![say(format!("{id} is about to end"), Resolver::Dispatcher)];
-        };
-        let item = |place: usize| session.spec.items.get(place);
-        if let Some(wait) = &session.wait {
-            sentences.push(WhySentence {
-                at: wait.until,
-                remedy: format!("`tos night cancel {}` ends the session", id.0),
-                ..say(
-                    format!("{id} waits: {}", wait.detail),
-                    Resolver::CycleManager,
-                )
-            });
-        }
-        if place != next {
-            let before = item(next).map_or("", |item| item.id.as_str());
-            sentences.push(say(
-                format!(
-                    "the tasks of {id} ({}) run one after the other; {before} is before it",
-                    session.spec.list
-                ),
-                Resolver::OtherTask,
-            ));
-        } else if session.ready {
-            sentences.extend(self.why_turn(session, task, now));
-        } else {
-            sentences.push(say(
-                format!("it is next in {id}, which tests or puts in order what came before"),
-                Resolver::Agent,
-            ));
-        }
-        if session.failures_in_a_row > 0 {
-            sentences.push(say(
-                format!("a task of {id} failed; a second one in a row stops the session"),
-                Resolver::OtherTask,
-            ));
-        }
-        if let (Some(left), Some(item)) = (session.left(now), item(place)) {
-            let seconds = item.seconds;
-            sentences.push(WhySentence {
-                at: session.deadline,
-                ..say(
-                    format!(
-                        "{id} has {} left, and the task starts only while {} are left",
-                        duration_words(left),
-                        duration_words(seconds)
-                    ),
-                    Resolver::Dispatcher,
-                )
-            });
-        }
-        sentences
-    }
-
-    /// What keeps the task whose turn it is.
-    fn why_turn(&self, session: &Session, task: &Task, now: Millis) -> Vec<WhySentence> {
-        let mut blockers: Vec<super::DispatchBlocker> =
-            self.common_blocker(now).into_iter().collect();
-        if session.spec.asks && !task.approved {
-            blockers.push(super::DispatchBlocker::Approval(task.approval));
-        }
-        blockers.extend(self.slot_blocker(task).or_else(|| self.area_blocker(task)));
-        if blockers.is_empty() {
-            return vec![WhySentence {
-                text: format!("it is next in {}", session.id),
-                resolver: Resolver::Dispatcher,
-                at: None,
-                remedy: String::new(),
-            }];
-        }
-        blockers
-            .iter()
-            .map(|blocker| self.blocker_words(blocker))
-            .collect()
-    }
-
-    /// Returns the question whether a task of a session may start.
-    pub fn session_question(&self, session: SessionId) -> Option<ApprovalId> {
-        let session = self.session(session)?;
-        let tasks = session.tasks.iter().flatten();
-        tasks.filter_map(|task| self.task(*task)?.approval).next()
     }
 }
 

@@ -212,6 +212,31 @@ pub const KEYS: &[SettingKey] = &[
         "calls of an agent a task; -1 = any number",
     ),
     key(
+        "APPROVAL_TIMEOUT_MS",
+        Impact::None,
+        "how long an agent waits for an answer before the answer is no",
+    ),
+    key(
+        "PLANNER_PREVIEW",
+        Impact::None,
+        "the tasks of a planner wait for a person before they are made",
+    ),
+    key(
+        "AUTO_REPLAN",
+        Impact::CycleManager,
+        "what is left of a requirement is planned again when nothing moves any more",
+    ),
+    key(
+        "REPLAN_MAX_COUNT",
+        Impact::CycleManager,
+        "how often a requirement is planned again by itself",
+    ),
+    key(
+        "REPLAN_INTERVAL_MS",
+        Impact::CycleManager,
+        "the wait after a plan before it is planned again",
+    ),
+    key(
         "BASE_BRANCH",
         Impact::Judges,
         "the branch that tasks are merged into",

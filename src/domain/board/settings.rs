@@ -115,6 +115,16 @@ pub struct BoardSettings {
     pub cycle_hold_ms: Millis,
     /// A person is asked before a task starts.
     pub ask_before_start: bool,
+    /// How long an agent waits for an answer before the answer is no.
+    pub question_ms: Millis,
+    /// A person sees the tasks of a planner before they are made.
+    pub plan_preview: bool,
+    /// What is left of a requirement is planned again when nothing moves any more.
+    pub auto_replan: bool,
+    /// How often.
+    pub replan_max: u32,
+    /// The wait after a plan before that.
+    pub replan_interval_ms: Millis,
     /// What one task may use up.
     pub task_limit: SpendLimit,
     /// What an hour may use up.
@@ -182,6 +192,11 @@ impl Default for BoardSettings {
             cycle_max_failure_percent: 30,
             cycle_hold_ms: 1_800_000,
             ask_before_start: false,
+            question_ms: 300_000,
+            plan_preview: false,
+            auto_replan: true,
+            replan_max: 3,
+            replan_interval_ms: 300_000,
             task_limit: SpendLimit {
                 calls: Some(12),
                 ..SpendLimit::default()
@@ -280,6 +295,11 @@ impl BoardSettings {
             "HOURLY_TOKEN_LIMIT" => limit(self.hour_limit.tokens),
             "TASK_TOKEN_LIMIT" => limit(self.task_limit.tokens),
             "TASK_CALL_LIMIT" => limit(self.task_limit.calls),
+            "APPROVAL_TIMEOUT_MS" => self.question_ms.to_string(),
+            "PLANNER_PREVIEW" => self.plan_preview.to_string(),
+            "AUTO_REPLAN" => self.auto_replan.to_string(),
+            "REPLAN_MAX_COUNT" => self.replan_max.to_string(),
+            "REPLAN_INTERVAL_MS" => self.replan_interval_ms.to_string(),
             "BASE_BRANCH" => self.branch.clone(),
             _ => return self.get_outside(name),
         })
@@ -299,6 +319,12 @@ impl BoardSettings {
             "SANDBOX_DOCKER_NETWORK" => self.container_network.clone(),
             _ => return None,
         })
+    }
+
+    /// Returns image and network of the containers that attempts run in; `None` = they run on the machine itself.
+    pub fn container(&self) -> Option<(String, String)> {
+        let both = (self.container_image.clone(), self.container_network.clone());
+        self.in_containers.then_some(both)
     }
 
     /// Says which settings need each other; each of them may be good for itself.
@@ -387,11 +413,25 @@ impl BoardSettings {
             "TASK_TOKEN_LIMIT" => self.task_limit.tokens = limit(name, value)?,
             "TASK_CALL_LIMIT" => self.task_limit.calls = limit(name, value)?,
             "BASE_BRANCH" => value.clone_into(&mut self.branch),
+            _ => return self.set_planning(name, value),
+        }
+        Ok(())
+    }
+
+    /// Questions and plans.
+    fn set_planning(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "APPROVAL_TIMEOUT_MS" => self.question_ms = millis(name, value)?.max(1000),
+            "PLANNER_PREVIEW" => self.plan_preview = switch(name, value)?,
+            "AUTO_REPLAN" => self.auto_replan = switch(name, value)?,
+            "REPLAN_MAX_COUNT" => self.replan_max = count(name, value)?,
+            "REPLAN_INTERVAL_MS" => self.replan_interval_ms = millis(name, value)?,
             _ => return self.set_outside(name, value),
         }
         Ok(())
     }
 
+    /// What lies outside: repositories and containers.
     fn set_outside(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "REPO_MODE" => {

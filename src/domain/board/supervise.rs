@@ -4,9 +4,9 @@
 //! is brought back that a person stopped.
 
 use super::{
-    Answer, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process, ProcessEvent,
-    ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause, Role,
-    StopAllCounts, SystemEvent, create::invalid,
+    Answer, ApprovalId, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process,
+    ProcessEvent, ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause,
+    Role, StopAllCounts, SystemEvent, create::invalid,
 };
 
 /// The longest wait before an automatic restart.
@@ -57,7 +57,7 @@ impl Board {
         }
     }
 
-    fn request_start(
+    pub(super) fn request_start(
         &self,
         draft: &mut Draft,
         name: ProcessName,
@@ -148,6 +148,7 @@ impl Board {
                 text.len()
             )));
         }
+        self.check_no_proposal()?;
         let backlog = self.backlog();
         if backlog > 0 {
             return Err(Refusal::new(
@@ -426,6 +427,7 @@ impl Board {
                     by_person: false,
                 });
             }
+            Step::Unanswered(id) => self.end_question(draft, id),
             Step::Start(name, by) => self.request_start(draft, name, by, true, None),
             Step::End(name, detail) => {
                 if let Some(process) = self.process(name) {
@@ -462,7 +464,11 @@ impl Board {
     /// Returns what is to be done with processes, and when.
     fn supervisor_steps(&self) -> Vec<(Millis, Step)> {
         let settings = self.settings();
-        let mut steps = Vec::new();
+        let question = self.first_question_to_end();
+        let mut steps: Vec<(Millis, Step)> = question
+            .map(|(at, id)| (at, Step::Unanswered(id)))
+            .into_iter()
+            .collect();
         for process in self.processes.values() {
             let name = process.name;
             match process.status {
@@ -581,6 +587,8 @@ enum Step {
     End(ProcessName, &'static str),
     /// Stop it, because it is silent.
     Silent(ProcessName),
+    /// Answer with no, because nobody did in time.
+    Unanswered(ApprovalId),
 }
 
 fn known_name(text: &str) -> Result<ProcessName, Refusal> {

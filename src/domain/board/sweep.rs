@@ -64,6 +64,11 @@ impl Board {
             .and_then(|cycle| Some((cycle, self.cycle_over(cycle, now)?)))
         {
             self.close_cycle(draft, cycle, trigger);
+        } else if let Some((plan, _)) = self.replan_due(now).filter(|(_, at)| *at <= now) {
+            if let Some(cycle) = self.cycle() {
+                self.close_cycle(draft, cycle, "replan");
+            }
+            self.replan(draft, plan);
         }
         Ok(())
     }
@@ -177,7 +182,8 @@ impl Board {
             .chain(claims)
             .chain(pauses)
             .chain(tasks);
-        all.chain(hold).chain(cycle).min()
+        let replan = self.replan_due(self.globals.now).map(|(_, at)| at);
+        all.chain(hold).chain(cycle).chain(replan).min()
     }
 }
 
@@ -199,7 +205,8 @@ fn comes_back(task: &Task) -> TaskEvent {
         | RequeueCause::StopAll
         | RequeueCause::LeaseExpired
         | RequeueCause::AgentLost
-        | RequeueCause::ServiceStarted => "tried again",
+        | RequeueCause::ServiceStarted
+        | RequeueCause::RunCancelled => "tried again",
     };
     TaskEvent::Requeued {
         task: task.id,

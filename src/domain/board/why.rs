@@ -329,6 +329,7 @@ impl Board {
             sentences.insert(
                 0,
                 WhySentence {
+                    at: approval.until,
                     remedy: format!("tos board allow {}", approval.id.0),
                     ..say(approval.question.clone(), Resolver::Person)
                 },
@@ -387,28 +388,7 @@ impl Board {
                     Resolver::MergeQueue,
                 );
             }
-            return match merge.status {
-                MergeStatus::Waiting => WhySentence {
-                    at: merge.not_before,
-                    remedy: "commit or stash what is there, then `tos merge`".to_owned(),
-                    ..say(format!("approved; {}", merge.detail), Resolver::Person)
-                },
-                MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
-                    at: merge.not_before,
-                    ..say(
-                        format!("approved; its merge is tried again: {}", merge.detail),
-                        Resolver::MergeQueue,
-                    )
-                },
-                MergeStatus::Pending
-                | MergeStatus::Processing
-                | MergeStatus::Merged
-                | MergeStatus::Failed
-                | MergeStatus::Proposed
-                | MergeStatus::Cancelled => {
-                    say("approved; being merged".to_owned(), Resolver::MergeQueue)
-                }
-            };
+            return merge_words(merge);
         }
         if let Some(judgement) = self
             .live_judgements()
@@ -543,7 +523,31 @@ impl Board {
     }
 }
 
-fn say(text: String, resolver: Resolver) -> WhySentence {
+/// Says where an open entry of the merge queue stands.
+fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
+    match merge.status {
+        MergeStatus::Waiting => WhySentence {
+            at: merge.not_before,
+            remedy: "commit or stash what is there, then `tos merge`".to_owned(),
+            ..say(format!("approved; {}", merge.detail), Resolver::Person)
+        },
+        MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
+            at: merge.not_before,
+            ..say(
+                format!("approved; its merge is tried again: {}", merge.detail),
+                Resolver::MergeQueue,
+            )
+        },
+        MergeStatus::Pending
+        | MergeStatus::Processing
+        | MergeStatus::Merged
+        | MergeStatus::Failed
+        | MergeStatus::Proposed
+        | MergeStatus::Cancelled => say("approved; being merged".to_owned(), Resolver::MergeQueue),
+    }
+}
+
+pub(super) fn say(text: String, resolver: Resolver) -> WhySentence {
     WhySentence {
         text,
         resolver,

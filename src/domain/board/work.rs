@@ -1,9 +1,9 @@
 //! What workers report, and what becomes of their tasks.
 
 use super::{
-    Answer, ApprovalId, ApprovalSubject, BlockReason, Board, Draft, Effect, FailureKind, Fence,
-    Lesson, Millis, Refusal, RefusalCode, RequeueCause, Resolver, Run, RunEvent, RunId, RunOutcome,
-    RunStatus, Spend, SystemEvent, Task, TaskEvent, run::Lease, task::KeptCommit,
+    BlockReason, Board, Draft, Effect, FailureKind, Fence, Lesson, Millis, Refusal, RefusalCode,
+    RequeueCause, Resolver, Run, RunEvent, RunId, RunOutcome, RunStatus, Spend, SystemEvent, Task,
+    TaskEvent, run::Lease, task::KeptCommit,
 };
 
 impl Board {
@@ -14,7 +14,7 @@ impl Board {
     }
 
     /// Returns a run that is at work under this number, or refuses.
-    fn fenced_run(&self, id: RunId, fence: Fence) -> Result<&Run, Refusal> {
+    pub(super) fn fenced_run(&self, id: RunId, fence: Fence) -> Result<&Run, Refusal> {
         let Some(run) = self.run(id) else {
             return Err(Refusal::new(
                 RefusalCode::NotFound,
@@ -54,42 +54,6 @@ impl Board {
         if spend != Spend::default() {
             draft.event(RunEvent::Spent { run: id, spend });
         }
-        Ok(())
-    }
-
-    pub(super) fn ask(
-        &self,
-        draft: &mut Draft,
-        id: RunId,
-        fence: Fence,
-        action: &str,
-    ) -> Result<(), Refusal> {
-        let run = self.fenced_run(id, fence)?;
-        let same = |subject: &ApprovalSubject| matches!(subject, ApprovalSubject::Action { run, action: known } if *run == id && known == action);
-        if let Some(known) = self
-            .open_approvals()
-            .find(|approval| same(&approval.subject))
-        {
-            draft.answer(Answer::Approval { approval: known.id });
-            return Ok(());
-        }
-        let approval = ApprovalId(self.globals.last_approval.0 + 1);
-        let question = format!("May {} on {}: {action}", run.agent.agent_name(), run.task);
-        let subject = ApprovalSubject::Action {
-            run: id,
-            action: action.to_owned(),
-        };
-        draft.event(TaskEvent::Asked {
-            approval,
-            task: run.task,
-            subject,
-            question: question.clone(),
-        });
-        draft.effect(Effect::Notify {
-            text: question,
-            task: Some(run.task),
-        });
-        draft.answer(Answer::Approval { approval });
         Ok(())
     }
 
@@ -164,19 +128,6 @@ impl Board {
             RunOutcome::Stopped => stopped(draft, run, log),
         }
         Ok(())
-    }
-
-    fn withdraw_questions(&self, draft: &mut Draft, run: &Run, why: &str) {
-        for approval in self.open_approvals() {
-            let is_its = matches!(&approval.subject, ApprovalSubject::Action { run: asked, .. } if *asked == run.id);
-            if is_its {
-                draft.event(TaskEvent::Answered {
-                    approval: approval.id,
-                    allow: None,
-                    by: why.to_owned(),
-                });
-            }
-        }
     }
 
     /// Decides what a failure means: another try after a while, a rest before rework, or a person.

@@ -4,10 +4,10 @@
 //! agent is told and how its program is called. `services/guarded` carries it out.
 
 mod class;
+mod list_report;
 mod progress;
 mod prompt;
 mod queue;
-mod session_request;
 mod stable_point;
 
 use serde::{Deserialize, Serialize};
@@ -18,10 +18,10 @@ use crate::domain::agent::MAX_ARGUMENT;
 
 pub use crate::domain::agent::{Agent, AgentKind, INNER_PROGRAM};
 pub use class::{accepted, class_mismatch, verified_class};
+pub use list_report::ListReport;
 pub use progress::{RunProgress, records_of_run, revert_success, run_of_session};
 pub use prompt::{Feedback, last_line, prompt};
 pub use queue::{QueueAction, QueuedTask, StopReason, TaskQueue, TaskVerdict, blocked};
-pub use session_request::SessionRequest;
 pub use stable_point::StablePoint;
 
 /// A list of guarded tasks, as a person or a planner writes it.

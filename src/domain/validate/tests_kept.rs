@@ -112,6 +112,7 @@ const FOLDERS: &[&str] = &[
     "__tests__",
     "spec",
     "specs",
+    "testsuite",
     "testdata",
     "test-data",
     "unit_tests",
@@ -144,6 +145,7 @@ const ENDS: &[&str] = &[
     ".bats",
     ".feature",
     ".t",
+    ".test",
 ];
 /// Ends of the names of tests where words begin with capitals.
 const CAPITAL_ENDS: &[&str] = &[

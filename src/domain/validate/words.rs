@@ -53,7 +53,7 @@ const SECRETS: &[(&str, &str)] = &[
         "a private key",
     ),
     (
-        r"\.aws/credentials|(?:^|[^\w)\]>])\.(?:netrc|git-credentials|npmrc|pypirc)\b|\.docker/config\.json|\.kube/config|gcloud/credentials",
+        r"\.aws/credentials|/\.(?:netrc|git-credentials|npmrc|pypirc)\b|['`\x22]\.(?:netrc|git-credentials|npmrc|pypirc)['`\x22]|\b(?:cat|cp|mv|tar|zip|head|tail|base64|xxd|scp|rsync|source|curl)\b[^\n]*[\s@=]\.(?:netrc|git-credentials|npmrc|pypirc)(?:$|['`\x22)]|\s*[;|&<>])|\.docker/config\.json|\.kube/config|gcloud/credentials",
         "stored credentials",
     ),
     (r"/etc/(?:shadow|sudoers)\b", "the system's passwords"),

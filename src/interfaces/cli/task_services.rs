@@ -7,10 +7,11 @@ use std::{
 };
 
 use crate::{
-    config::gates::LoadedGates,
+    config::{gates::LoadedGates, service_models::ServiceModel},
     domain::{
         agent::AgentKind,
         gates::GateContext,
+        redaction::Redactor,
         tasks::TaskList,
         validate::{CollectedChange, ValidationRules},
     },
@@ -27,6 +28,7 @@ use crate::{
         drill_site::DrillSites,
         github::GitHub,
         ledger::Ledger,
+        model::Model,
         notifier::{Notifications, Notifier},
         process_logs::ProcessLogs,
         schedules::Schedules,
@@ -135,6 +137,9 @@ pub type AccessMaker = Box<
         + Send,
 >;
 
+/// Builds a model of the service's file.
+pub type ModelMaker = Box<dyn Fn(&ServiceModel) -> Result<Arc<dyn Model>, CliError>>;
+
 /// What a service needs beside what guarded tasks need.
 pub struct BoardServices {
     /// Keeps the board.
@@ -155,7 +160,16 @@ pub struct BoardServices {
     pub fresh_secret: SecretMaker,
     /// Gives API and page their view of the running service.
     pub access: AccessMaker,
+    /// Builds the models that plan and review.
+    pub model: ModelMaker,
+    /// Knows what no question to a model may hold.
+    pub redactor: Redactor,
+    /// Writes a small file below the state folder, in one piece.
+    pub write_state: StateWriter,
 }
+
+/// Writes a small file below a state folder, or says why it cannot.
+pub type StateWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
 
 impl std::fmt::Debug for BoardServices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -277,7 +277,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
     use super::*;
     use crate::{
@@ -285,15 +285,23 @@ mod tests {
         ports::BoxFuture,
     };
 
-    struct Still;
+    /// A wall clock that somebody sets, and a machine that has been up for a while.
+    #[derive(Default)]
+    struct Clocks {
+        wall: AtomicI64,
+        up: AtomicU64,
+    }
 
-    impl Clock for Still {
+    impl Clock for Clocks {
         fn now(&self) -> Timestamp {
-            Timestamp::default()
+            let wall = self.wall.load(Ordering::Relaxed);
+            chrono::DateTime::from_timestamp_millis(wall)
+                .unwrap()
+                .fixed_offset()
         }
 
         fn monotonic(&self) -> Duration {
-            Duration::ZERO
+            Duration::from_millis(self.up.load(Ordering::Relaxed))
         }
 
         fn chance(&self) -> f64 {
@@ -308,13 +316,14 @@ mod tests {
     /// A store in memory that refuses when it is told to.
     #[derive(Default)]
     struct Store {
+        board: Board,
         events: Vec<Event>,
         full: Arc<AtomicBool>,
     }
 
     impl BoardStore for Store {
         fn load(&mut self) -> Result<(Board, u64), StoreError> {
-            Ok((Board::default(), 0))
+            Ok((self.board.clone(), self.events.len() as u64))
         }
 
         fn append(&mut self, batch: &BoardBatch) -> Result<(), StoreError> {
@@ -350,7 +359,7 @@ mod tests {
             full: Arc::clone(&full),
             ..Store::default()
         };
-        let (handle, _effects) = start(Box::new(store), Arc::new(Still)).unwrap();
+        let (handle, _effects) = start(Box::new(store), Arc::new(Clocks::default())).unwrap();
         handle.submit(create("one")).await.unwrap();
         let before = handle.snapshot();
         full.store(true, Ordering::Relaxed);
@@ -370,5 +379,32 @@ mod tests {
         assert_eq!(titles(&handle.snapshot()), ["one", "three"]);
         // What somebody holds stays as it was.
         assert_eq!(titles(&before), ["one"]);
+    }
+    #[tokio::test]
+    async fn a_wall_clock_that_is_set_changes_nothing_for_the_board() {
+        let mut board = Board::default();
+        let mut events = Vec::new();
+        let late = 1_800_000_000_000;
+        for event in board.handle(&create("one"), late).unwrap().events {
+            board.apply(&event);
+            events.push(event);
+        }
+        let store = Store {
+            board,
+            events,
+            ..Store::default()
+        };
+        // The clock was set back by years while the service was away.
+        let clocks = Arc::new(Clocks::default());
+        let (handle, _effects) = start(Box::new(store), clocks.clone()).unwrap();
+        assert_eq!(handle.now(), late);
+        for (wall, up) in [(9_999_999_999_999, 1000), (-5000, 2500), (0, 4000)] {
+            clocks.wall.store(wall, Ordering::Relaxed);
+            clocks.up.store(up, Ordering::Relaxed);
+            handle.submit(create("more")).await.unwrap();
+            let board = handle.snapshot();
+            let newest = board.tasks().next_back().unwrap();
+            assert_eq!((handle.now(), newest.created_at), (late + up, late + up));
+        }
     }
 }

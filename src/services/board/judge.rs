@@ -1,18 +1,25 @@
 //! One examination: the attempt merged with its branch, its files held against the task, its tests run on the result.
 //!
-//! Whatever keeps the examination from being made is no verdict, and never an approval.
+//! Validators look at it, its tests run on it, and where that is configured a model reviews it. Whatever keeps the examination from being made is no verdict, and never an approval.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
-use super::{ServiceContext, worker::test_command};
+use super::{
+    ServiceContext,
+    brain::Payer,
+    review::review,
+    worker::{guarded, test_command},
+};
 use crate::{
     domain::{
-        board::{Task, Verdict, patterns_overlap},
+        board::{Review, Task, Verdict, patterns_overlap},
         command::{Command, CommandKind},
         process::ExitStatus,
         text::one_line,
+        validate,
+        validate::Severity,
     },
     ports::{
         branch_merges::MergeResult,
@@ -41,6 +48,12 @@ pub(super) struct Case {
     pub(super) branch: String,
     /// The end of the merge queue; `None` = the branch itself.
     pub(super) base: Option<String>,
+    /// How often it was examined before.
+    pub(super) before: u32,
+    /// Who pays for a review.
+    pub(super) payer: Payer,
+    /// Where connections live.
+    pub(super) runtime: Handle,
 }
 
 /// Examines an attempt. The future may block, so it has a thread of its own.
@@ -96,15 +109,33 @@ async fn examined(
     if !reasons.is_empty() {
         return Ok(Verdict::RequestChanges { reasons });
     }
-    if let Some(reason) = tested(context, case, &merged, stop).await? {
-        return Ok(Verdict::RequestChanges {
-            reasons: vec![reason],
-        });
+    let reasons = tested(context, case, (&base, &merged), stop.clone()).await?;
+    if !reasons.is_empty() {
+        return Ok(Verdict::RequestChanges { reasons });
     }
-    let notes = vec![format!(
+    let mut notes = vec![format!(
         "{} files; the tests pass on the merge result",
         files.len()
     )];
+    let with = (case.payer.clone(), case.runtime.clone());
+    match review(context, case, (&base, &merged), with, stop).await? {
+        None => {}
+        Some(Review::Approve { notes: said }) => {
+            notes.push("reviewed".to_owned());
+            notes.extend(
+                said.iter()
+                    .map(|note| format!("review: {}", one_line(note))),
+            );
+        }
+        Some(Review::RequestChanges { reasons }) => {
+            let reasons = reasons.iter();
+            return Ok(Verdict::RequestChanges {
+                reasons: reasons
+                    .map(|reason| format!("review: {}", one_line(reason)))
+                    .collect(),
+            });
+        }
+    }
     Ok(Verdict::Approve {
         base,
         commit: merged,
@@ -144,23 +175,73 @@ fn out_of_place(task: &Task, files: &[String]) -> Vec<String> {
     reasons
 }
 
-/// Runs the tests on the merge result; `Some` = they do not pass, and why.
+/// Lets the validators look at the merge result and runs the tests on it; returns what does not pass.
 async fn tested(
     context: &ServiceContext,
     case: &Case,
-    commit: &str,
+    (base, commit): (&str, &str),
     stop: watch::Receiver<u8>,
-) -> Result<Option<String>, String> {
+) -> Result<Vec<String>, String> {
     let worktrees = &context.tools.worktrees;
     let run = format!("{}-{}", context.instance, case.name);
     let place = worktrees
         .make(&run, &case.task.id.to_string(), commit)
         .map_err(|error| error.0)?;
-    let ended = run_tests(context, case, &place, stop).await;
+    // Where nothing was to be changed, there is nothing to look at.
+    let looked = if base == commit {
+        Ok(Vec::new())
+    } else {
+        validated(context, case, &place, base)
+    };
+    let ended = match looked {
+        Ok(faults) if faults.is_empty() => {
+            let failed = run_tests(context, case, &place, stop).await;
+            failed.map(|reason| reason.into_iter().collect())
+        }
+        other => other,
+    };
     let removed = worktrees.remove(&place).map_err(|error| error.0);
     let verdict = ended?;
     removed?;
     Ok(verdict)
+}
+
+/// Returns what the validators find in what the merge changes.
+fn validated(
+    context: &ServiceContext,
+    case: &Case,
+    place: &Worktree,
+    base: &str,
+) -> Result<Vec<String>, String> {
+    if !context.brain.validates {
+        return Ok(Vec::new());
+    }
+    let since = Worktree {
+        base: base.to_owned(),
+        ..place.clone()
+    };
+    let seen = context.tools.worktrees.changes(&since);
+    let seen = seen.map_err(|error| error.0)?;
+    let walled = is_walled(context);
+    let rules = context.list.rules(&guarded(context, &case.task), walled);
+    let findings = validate::judge(&rules, &seen.project, &seen.changes);
+    let failures = findings
+        .iter()
+        .filter(|finding| finding.weight == Severity::Failure);
+    Ok(failures
+        .map(|finding| {
+            format!(
+                "the merge result is refused ({}): {}",
+                finding.group.as_str(),
+                one_line(&finding.text())
+            )
+        })
+        .collect())
+}
+
+fn is_walled(context: &ServiceContext) -> bool {
+    let mut proved = context.start.capabilities.iter();
+    proved.any(|word| word == "fs_confined")
 }
 
 async fn run_tests(
@@ -177,11 +258,7 @@ async fn run_tests(
         folders: &context.list.share,
         files: &context.list.share_files,
     };
-    let walled = context
-        .start
-        .capabilities
-        .iter()
-        .any(|word| word == "fs_confined");
+    let walled = is_walled(context);
     let shared = context
         .tools
         .worktrees

@@ -4,13 +4,19 @@
 //! holds a [`BoardHandle`]. Dangers: an effect may only be performed after its events are durable, and whatever an agent
 //! reports carries the number of its lease.
 
+mod approvals;
+mod brain;
 mod engine;
 mod github;
 mod judge;
+mod plan_agent;
 mod planner;
 mod publish;
+mod review;
 mod session;
 mod supervisor;
+mod threads;
+mod wakes;
 mod watched_worktrees;
 mod worker;
 
@@ -25,6 +31,8 @@ use crate::{
     services::tasks::SessionPorts,
 };
 
+pub use approvals::BoardApprovals;
+pub use brain::{Brain, ModelSeat, PlanMaker};
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
 pub use supervisor::run;
 
@@ -47,6 +55,10 @@ pub struct ServiceContext {
     pub merges: Arc<dyn BranchMerges>,
     /// Logs.
     pub logs: Arc<dyn ProcessLogs>,
+    /// What plans and reviews.
+    pub brain: Brain,
+    /// Keeps the summary of a run whose session is over.
+    pub keep_summary: Arc<dyn Fn(&str) + Send + Sync>,
     /// GitHub, where the settings name a repository there.
     pub github: Arc<dyn GitHub>,
     /// Looks after the board's store.

@@ -1,11 +1,175 @@
-//! The planner that needs no model: a requirement written as a checklist becomes one task an item.
+//! Planning: a requirement becomes tasks, by its own list, by a model, or by an agent.
 //!
-//! Each item depends on the one before it where it is numbered; items of a plain list stand on their own.
+//! A list needs nobody: one task an item; numbered items wait for the one before them. A model or an agent is asked until an
+//! answer counts. What they name is checked as a whole by [`crate::domain::board::read_plan`]; the board leaves out what it
+//! has, and asks a person where a person is asked. Danger: a call that fails has to be told as one, never as an empty plan.
 
-use crate::domain::board::{Dependency, OnFail, TaskId, TaskSpec};
+use std::sync::Arc;
+
+use tokio::{runtime::Handle, sync::watch};
+
+use super::{
+    BoardHandle, ServiceContext, SubmitError,
+    brain::{Payer, PlanMaker, Question},
+    plan_agent,
+};
+use crate::domain::{
+    board::{
+        Dependency, Input, OnFail, Plan, PlanAnswer, PlanId, PlanTerms, PlanningFacts, ProcessExit,
+        Proposal, TaskId, TaskSpec, excerpt, planning_prompt, read_plan,
+    },
+    model::ModelRole,
+};
+
+/// Plans a requirement and hands the result in.
+pub(super) async fn plan(
+    handle: &BoardHandle,
+    context: &Arc<ServiceContext>,
+    plan: Option<PlanId>,
+    generation: u64,
+    stop: watch::Receiver<u8>,
+) -> ProcessExit {
+    let board = handle.snapshot();
+    let Some(plan) = plan.and_then(|id| board.plan(id)) else {
+        return ended(Err("there is no requirement to plan".to_owned()));
+    };
+    let facts = board.planning_facts(plan);
+    let result = match &context.brain.maker {
+        PlanMaker::Checklist => {
+            let tasks = checklist(&plan.requirement);
+            let words = tasks.as_ref().map(|tasks| format!("{} tasks", tasks.len()));
+            let words = words.map_err(Clone::clone);
+            let input = finished(plan.id, generation, tasks);
+            told(handle.submit(input).await, words)
+        }
+        PlanMaker::Model(_) | PlanMaker::Agent { .. } => {
+            let asked = asked(handle, context, (plan, &facts), generation, stop).await;
+            hand_in(handle, plan.id, generation, asked).await
+        }
+    };
+    ended(result)
+}
+
+fn finished(plan: PlanId, generation: u64, tasks: Result<Vec<TaskSpec>, String>) -> Input {
+    Input::FinishPlan {
+        plan,
+        generation,
+        tasks,
+    }
+}
+
+async fn hand_in(
+    handle: &BoardHandle,
+    plan: PlanId,
+    generation: u64,
+    asked: Result<Proposal, String>,
+) -> Result<String, String> {
+    match asked {
+        Ok(proposal) => {
+            let words = if proposal.tasks.is_empty() {
+                format!("nothing is left to do: {}", proposal.nothing_left)
+            } else {
+                format!("{} tasks", proposal.tasks.len())
+            };
+            let input = Input::Propose {
+                plan,
+                generation,
+                proposal,
+            };
+            match handle.submit(input).await {
+                // The board itself finds something wrong with the tasks.
+                Err(SubmitError::Refused(refusal)) => {
+                    let why = refusal.to_string();
+                    let input = finished(plan, generation, Err(why.clone()));
+                    told(handle.submit(input).await, Err(why))
+                }
+                other => told(other, Ok(words)),
+            }
+        }
+        Err(why) => {
+            let input = finished(plan, generation, Err(why.clone()));
+            told(handle.submit(input).await, Err(why))
+        }
+    }
+}
+
+fn told<T>(
+    submitted: Result<T, SubmitError>,
+    words: Result<String, String>,
+) -> Result<String, String> {
+    submitted.map_err(|error| error.to_string())?;
+    words
+}
+
+fn ended(result: Result<String, String>) -> ProcessExit {
+    match result {
+        Ok(detail) => ProcessExit { ok: true, detail },
+        Err(detail) => ProcessExit { ok: false, detail },
+    }
+}
+
+/// Asks the model or the agent.
+async fn asked(
+    handle: &BoardHandle,
+    context: &Arc<ServiceContext>,
+    (plan, facts): (&Plan, &PlanningFacts),
+    generation: u64,
+    stop: watch::Receiver<u8>,
+) -> Result<Proposal, String> {
+    let brain = &context.brain;
+    let branch = context.branch(&handle.snapshot().settings().branch)?;
+    let tip = context.merges.tip(&branch).map_err(|error| error.0)?;
+    let files = context.merges.files(&tip).map_err(|error| error.0)?;
+    let terms = PlanTerms {
+        areas: brain.areas.clone(),
+        most: brain.most,
+        files,
+    };
+    let prompt = |refused: Option<(&str, &[String])>| planning_prompt(facts, &terms, refused);
+    let read = |text: &str| read_plan(text, facts, &terms);
+    let payer = Payer::Plan(handle.clone(), plan.id, generation);
+    let (maker, answer): (&str, PlanAnswer) = match &brain.maker {
+        PlanMaker::Model(seat) => {
+            let question = Question {
+                seat,
+                role: ModelRole::Draft,
+                job: plan.id.0,
+                turn: 0,
+                payer,
+                redactor: &brain.redactor,
+                runtime: Handle::current(),
+                stop,
+            };
+            ("model", question.settle(&prompt, &read).await?)
+        }
+        PlanMaker::Agent {
+            agent,
+            deadline,
+            asks,
+        } => {
+            let order = plan_agent::Order {
+                agent: (**agent).clone(),
+                deadline: *deadline,
+                asks: *asks,
+                name: format!("plan-{}", plan.id.0),
+                base: tip,
+                payer,
+            };
+            let (facts, terms) = (facts.clone(), terms.clone());
+            let read = plan_agent::read(Arc::clone(context), order, facts, terms, stop);
+            ("agent", read.await?)
+        }
+        PlanMaker::Checklist => return Err("a list needs nobody".to_owned()),
+    };
+    Ok(Proposal {
+        maker: maker.to_owned(),
+        tasks: answer.tasks,
+        nothing_left: answer.nothing_left,
+    })
+}
 
 /// Returns the tasks of a requirement, or says what is missing. Dependencies are places in the list, counted from 1.
-pub(super) fn plan(requirement: &str) -> Result<Vec<TaskSpec>, String> {
+fn checklist(requirement: &str) -> Result<Vec<TaskSpec>, String> {
     let mut tasks: Vec<TaskSpec> = Vec::new();
     for line in requirement.lines() {
         let Some((text, numbered)) = item(line) else {
@@ -20,7 +184,7 @@ pub(super) fn plan(requirement: &str) -> Result<Vec<TaskSpec>, String> {
             title: text.chars().take(200).collect(),
             goal: format!(
                 "{text}\n\nIt is part of this requirement:\n{}",
-                requirement.trim()
+                excerpt(requirement)
             ),
             dependencies: dependencies.into_iter().collect(),
             source: "planner".to_owned(),
@@ -61,11 +225,12 @@ mod tests {
 
     #[test]
     fn open_items_become_tasks_and_numbered_ones_wait_for_each_other() {
-        let tasks = plan("# Goal\n- [x] old\n- [ ] one\n* two\n1. three\n2. four\nwords").unwrap();
+        let tasks =
+            checklist("# Goal\n- [x] old\n- [ ] one\n* two\n1. three\n2. four\nwords").unwrap();
         let titles: Vec<&str> = tasks.iter().map(|task| task.title.as_str()).collect();
         assert_eq!(titles, ["one", "two", "three", "four"]);
         assert!(tasks[1].dependencies.is_empty());
         assert_eq!(tasks[3].dependencies[0].task, TaskId(3));
-        assert!(plan("only words").is_err());
+        assert!(checklist("only words").is_err());
     }
 }

@@ -19,22 +19,25 @@ use tokio::{
 
 use super::{
     BoardHandle, ServiceContext, SubmitError,
-    supervisor::{BEAT, on_thread},
+    threads::{BEAT, on_thread},
     watched_worktrees::WatchedWorktrees,
 };
 use crate::{
     domain::{
         board::{
-            Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput, SessionStop,
-            SessionTaskEnd, Spend,
+            Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput, SessionRequest,
+            SessionStop, SessionTaskEnd, Spend,
         },
         ledger::{SessionStart, TaskEnd, TaskOutcome},
-        tasks::{GuardedTask, QueueAction, RunProgress, SessionRequest, StopReason, TaskVerdict},
+        tasks::{GuardedTask, QueueAction, RunProgress, StopReason, TaskVerdict},
         time::Timestamp,
     },
     ports::BoxFuture,
     services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms, TaskOrder},
 };
+
+/// The kind of session of which a summary is kept.
+const NIGHT: &str = "night";
 
 /// What the thread of a session is told.
 enum Told {
@@ -193,6 +196,10 @@ impl Sessions {
                 report: String::new(),
             },
         };
+        // Before anybody is told that it is over.
+        if session.spec.kind == NIGHT {
+            (self.context.keep_summary)(&session.spec.run);
+        }
         self.line(id, &format!("{id} ends"));
         if let Err(error) = self.handle.submit(Input::Session(input)).await {
             tracing::warn!("{id}: {error}");
@@ -449,6 +456,11 @@ impl TaskOrder for BoardOrder {
         Box::pin(async move {
             self.release();
             let Some(turn) = self.turn.take() else { return };
+            let is_ending = self.sessions.ending.load(Ordering::SeqCst);
+            if is_ending && verdict == TaskVerdict::Stopped {
+                // Nobody stopped it but the end of the service; the next one lets it have its turn again.
+                return;
+            }
             let board = self.sessions.handle.snapshot();
             let run = board
                 .session(self.id)

@@ -9,20 +9,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
-
-use super::{BoardHandle, ServiceContext, SubmitError, github, judge, planner, session, worker};
-use crate::domain::board::{
-    Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName, RunId,
-    RunOutcome, TaskId, Verdict,
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
 };
 
-/// How often an agent shows that it is alive, and renews its lease.
-pub(super) const BEAT: Duration = Duration::from_secs(15);
-/// How long a loop rests after a step that did not work.
-const REST: Duration = Duration::from_secs(1);
-/// The longest sleep of a loop.
-const LONGEST: Duration = Duration::from_secs(3600);
+use super::{
+    BoardApprovals, BoardHandle, ServiceContext, SubmitError,
+    brain::Payer,
+    github, judge, planner, session,
+    threads::{BEAT, on_thread},
+    wakes::{asked, wake_loop},
+    worker,
+};
+use crate::domain::board::{
+    Board, Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName,
+    RunId, RunOutcome, TaskId, Verdict,
+};
 
 /// Something for an agent to do.
 enum Work {
@@ -229,7 +232,10 @@ impl Shared {
                 }
             }
             (ProcessName::Agent(..), _) => self.serve(name, inbox, stopped).await,
-            (ProcessName::Planner, _) => return self.plan(plan, generation).await,
+            (ProcessName::Planner, _) => {
+                let (handle, context) = (&self.handle, &self.context);
+                return planner::plan(handle, context, plan, generation, stopped).await;
+            }
             (ProcessName::DbUp | ProcessName::DbPush, _) => return self.look_after(name).await,
             _ => {
                 return ProcessExit {
@@ -241,42 +247,6 @@ impl Shared {
         ProcessExit {
             ok: true,
             detail: "stopped as asked".to_owned(),
-        }
-    }
-
-    async fn plan(&self, plan: Option<PlanId>, generation: u64) -> ProcessExit {
-        let board = self.handle.snapshot();
-        let Some(plan) = plan.and_then(|id| board.plan(id)) else {
-            return ProcessExit {
-                ok: false,
-                detail: "there is no requirement to plan".to_owned(),
-            };
-        };
-        let tasks = planner::plan(&plan.requirement);
-        let exit = match &tasks {
-            Ok(tasks) => ProcessExit {
-                ok: true,
-                detail: format!("{} tasks", tasks.len()),
-            },
-            Err(why) => ProcessExit {
-                ok: false,
-                detail: why.clone(),
-            },
-        };
-        match self
-            .handle
-            .submit(Input::FinishPlan {
-                plan: plan.id,
-                generation,
-                tasks,
-            })
-            .await
-        {
-            Ok(_) => exit,
-            Err(error) => ProcessExit {
-                ok: false,
-                detail: error.to_string(),
-            },
         }
     }
 
@@ -340,25 +310,26 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let inside = board.settings().in_containers.then(|| {
-                    let settings = board.settings();
-                    (
-                        settings.container_image.clone(),
-                        settings.container_network.clone(),
-                    )
-                });
                 let order = worker::Order {
                     agent,
                     run,
                     task,
                     branch,
-                    inside,
+                    inside: board.settings().container(),
+                    asker: BoardApprovals {
+                        handle: self.handle.clone(),
+                        run,
+                        fence,
+                        redactor: context.brain.redactor.clone(),
+                    },
+                    patience: board.settings().question_ms.div_ceil(1000),
                 };
                 let done = on_thread(worker::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
             }
             Work::Judge(judgement, ..) => {
                 let base = board.judge_base(task.id).map(str::to_owned);
+                let task_id = task.id;
                 let name = judgement.to_string();
                 let case = judge::Case {
                     name,
@@ -366,6 +337,9 @@ impl Shared {
                     task,
                     branch,
                     base,
+                    before: earlier(&board, task_id),
+                    payer: Payer::Judgement(self.handle.clone(), judgement, fence),
+                    runtime: Handle::current(),
                 };
                 let done = on_thread(judge::examine(context, case, halted));
                 (
@@ -492,67 +466,17 @@ enum Piece {
     Judge(JudgementId, oneshot::Receiver<Verdict>),
 }
 
+/// Returns how many examinations of a task ended with a verdict of any kind.
+fn earlier(board: &Board, task: TaskId) -> u32 {
+    let ended = board
+        .judgements()
+        .filter(|one| one.task == task && one.verdict.is_some());
+    u32::try_from(ended.count()).unwrap_or(u32::MAX)
+}
+
 fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work) {
     if let Some(process) = started.get(&agent) {
         // An agent that has ended takes nothing; its lease ends, and the board gives the work to another.
         drop(process.work.send(work));
-    }
-}
-
-/// Runs a future on a thread of its own.
-pub(super) fn on_thread<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    let body = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => drop(sender.send(runtime.block_on(future))),
-            Err(error) => tracing::error!("a runtime could not start: {error}"),
-        }
-    };
-    if let Err(error) = std::thread::Builder::new()
-        .name("agent".to_owned())
-        .spawn(body)
-    {
-        tracing::error!("a thread could not start: {error}");
-    }
-    receiver
-}
-
-/// Completes when a stop is asked for.
-async fn asked(stopped: &mut watch::Receiver<u8>) {
-    while *stopped.borrow() == 0 {
-        if stopped.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Lets a part do what is due, as soon as it is due.
-async fn wake_loop(handle: BoardHandle, part: Part) {
-    let mut changes = handle.changes();
-    loop {
-        let due = changes.borrow_and_update().next_wake_of(part);
-        let now = handle.now();
-        if due.is_some_and(|at| at <= now) {
-            let before = handle.snapshot().globals().events;
-            let told = handle.submit(Input::Wake { part }).await;
-            if matches!(told, Err(SubmitError::Ending)) {
-                return;
-            }
-            // A sign of life that is not in the snapshot yet, or a disk that is full: no reason to spin.
-            if told.is_err() || handle.snapshot().globals().events == before {
-                tokio::time::sleep(REST).await;
-            }
-            continue;
-        }
-        let wait = due.map_or(LONGEST, |at| Duration::from_millis(at - now).min(LONGEST));
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(wait) => {}
-        }
     }
 }

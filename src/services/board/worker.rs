@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{ServiceContext, watched_worktrees::WatchedWorktrees};
+use super::{BoardApprovals, ServiceContext, watched_worktrees::WatchedWorktrees};
 use crate::{
     domain::{
-        board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task},
+        board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt},
         ledger::{TaskEnd, TaskOutcome},
-        tasks::{GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
+        tasks::{AgentKind, GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
     },
     services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms},
 };
+
+/// How much longer than the board an agent waits for an answer, in seconds.
+const MARGIN: u64 = 10;
 
 /// What came of a run.
 pub(super) struct Finished {
@@ -48,6 +51,10 @@ pub(super) struct Order {
     pub(super) branch: String,
     /// The image and the network of its container; `None` = it works on the machine itself.
     pub(super) inside: Option<(String, String)>,
+    /// Puts what the agent asks on the board.
+    pub(super) asker: BoardApprovals,
+    /// How long an answer is waited for there, in seconds.
+    pub(super) patience: u64,
 }
 
 /// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
@@ -62,6 +69,8 @@ pub(super) async fn work(
         task,
         branch,
         inside,
+        asker,
+        patience,
     } = order;
     let failed = |failure, reason: String| Finished {
         outcome: RunOutcome::Failed {
@@ -79,7 +88,7 @@ pub(super) async fn work(
         Ok(base) => base,
         Err(reason) => return failed(FailureKind::Launch, reason),
     };
-    let list = match list_of(&context, &task) {
+    let list = match list_of(&context, &task, patience) {
         Ok(list) => list,
         Err(reason) => return failed(FailureKind::Limit, reason),
     };
@@ -94,6 +103,7 @@ pub(super) async fn work(
     }
     let terms = SessionTerms {
         seconds: None,
+        hands_quota_back: true,
         progress: RunProgress {
             base: Some(base.clone()),
             ..RunProgress::default()
@@ -103,6 +113,7 @@ pub(super) async fn work(
     let tools = SessionPorts {
         worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
         runners,
+        approvals: Arc::new(asker),
         ..context.tools.clone()
     };
     let listener = Listener {
@@ -116,7 +127,7 @@ pub(super) async fn work(
 }
 
 /// Makes the list that holds nothing but this task.
-fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
+fn list_of(context: &ServiceContext, task: &Task, patience: u64) -> Result<TaskList, String> {
     let spec = &task.spec;
     let agent = match spec.agent.as_str() {
         "" => context.list.agent.clone(),
@@ -124,16 +135,39 @@ fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
             format!("no agent of the service is called \"{name}\"; name it in config/service.toml under [agents.{name}]")
         })?,
     };
+    let mut agent = agent;
+    if agent.kind == AgentKind::Acp && agent.approval_seconds.is_none() {
+        // The board's clock is the one that is shown, so it is the one that ends the wait.
+        agent.approval_seconds = Some(patience.saturating_add(MARGIN));
+    }
+    let list = TaskList {
+        agent,
+        on_failure: OnFailure::Stop,
+        provider_retries: 0,
+        tasks: vec![guarded(context, task)],
+        ..context.list.clone()
+    };
+    let faults = list.validation_errors();
+    if faults.is_empty() {
+        Ok(list)
+    } else {
+        Err(faults.join("; "))
+    }
+}
+
+/// Returns a task of the board as sessions know tasks.
+pub(super) fn guarded(context: &ServiceContext, task: &Task) -> GuardedTask {
+    let spec = &task.spec;
     let class = match (spec.class.as_str(), spec.role) {
         ("", Role::Tester) => "test",
         ("", _) => "feature",
         (class, _) => class,
     };
     let minutes = u64::from(spec.timebox_minutes);
-    let guarded = GuardedTask {
+    GuardedTask {
         id: task.id.to_string(),
         goal: spec.title.clone(),
-        prompt: prompt(task),
+        prompt: attempt_prompt(task),
         class: class.to_owned(),
         test_command: test_command(context, task),
         context_files: spec.context_files.clone(),
@@ -148,19 +182,6 @@ fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
         banned_patterns: Vec::new(),
         limits: None,
         may_change_checks: spec.may_change_checks.clone(),
-    };
-    let list = TaskList {
-        agent,
-        on_failure: OnFailure::Stop,
-        provider_retries: 0,
-        tasks: vec![guarded],
-        ..context.list.clone()
-    };
-    let faults = list.validation_errors();
-    if faults.is_empty() {
-        Ok(list)
-    } else {
-        Err(faults.join("; "))
     }
 }
 
@@ -173,35 +194,6 @@ pub(super) fn test_command(context: &ServiceContext, task: &Task) -> Vec<String>
     }
 }
 
-/// Writes what the agent is asked to do, and why earlier attempts were not accepted.
-fn prompt(task: &Task) -> String {
-    let spec = &task.spec;
-    let goal = if spec.goal.trim().is_empty() {
-        &spec.title
-    } else {
-        &spec.goal
-    };
-    let mut parts = vec![goal.clone()];
-    if !spec.paths.is_empty() {
-        parts.push(format!("Change nothing outside: {}", spec.paths.join(", ")));
-    }
-    let reasons = task.lessons.iter().flat_map(|lesson| {
-        let from = &lesson.from;
-        lesson
-            .reasons
-            .iter()
-            .map(move |reason| format!("- {from}: {reason}"))
-    });
-    let reasons: Vec<String> = reasons.collect();
-    if !reasons.is_empty() {
-        parts.push(format!(
-            "Earlier attempts were not accepted:\n{}",
-            reasons.join("\n")
-        ));
-    }
-    parts.join("\n\n")
-}
-
 fn told(
     context: &ServiceContext,
     report: &ListReport,
@@ -211,8 +203,10 @@ fn told(
 ) -> Finished {
     let end = report.tasks.first();
     let spend = Spend {
+        // The first call was counted when the run began.
+        calls: u64::from(report.calls.saturating_sub(1)),
+        tokens: report.tokens,
         micro_usd: end.and_then(|end| end.micro_usd).unwrap_or_default(),
-        ..Spend::default()
     };
     let outcome = match (end, end.and_then(|end| end.commit.clone())) {
         (Some(end), Some(commit)) if end.outcome == TaskOutcome::Success => {
@@ -228,7 +222,7 @@ fn told(
                 Err(error) => failure(FailureKind::Launch, error.0),
             }
         }
-        (Some(end), _) => refused(report.stop, end),
+        (Some(end), _) => refused(report, end),
         (None, _) => failure(
             FailureKind::Launch,
             "the session ended without a result".to_owned(),
@@ -247,12 +241,12 @@ fn failure(kind: FailureKind, reason: String) -> RunOutcome {
 }
 
 /// Says what kind of failure it was. Why a session stopped is known; what a task failed of is told by our own sentences.
-fn refused(stop: StopReason, end: &TaskEnd) -> RunOutcome {
-    let kind = match stop {
+fn refused(report: &ListReport, end: &TaskEnd) -> RunOutcome {
+    let kind = match report.stop {
         StopReason::Operator => return RunOutcome::Stopped,
         StopReason::Quota => {
             return RunOutcome::QuotaUsed {
-                until: None,
+                until: report.quota_until,
                 detail: end.reason.clone(),
             };
         }

@@ -17,9 +17,11 @@ mod sharing;
 mod spending;
 mod supervise;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -40,6 +42,7 @@ use crate::{
     },
     ports::{
         agent_runners::AgentRunners,
+        approvals::Approvals,
         clock::Clock,
         event_sink::EventSink,
         heartbeats::Heartbeats,
@@ -75,6 +78,8 @@ pub struct SessionPorts {
     pub journal: Arc<dyn EventSink>,
     /// The machine.
     pub machine: Arc<dyn Machine>,
+    /// The way to a person, for what the policy leaves to one.
+    pub approvals: Arc<dyn Approvals>,
     /// Judges what agents ask permission for.
     pub policy: Arc<Policy>,
     /// How the policy looks at the machine; the root and the wall are those of a task.
@@ -98,6 +103,8 @@ pub struct SessionTerms {
     pub checkpoint_every: u32,
     /// What earlier sessions of the run have done.
     pub progress: RunProgress,
+    /// A used-up quota ends the session at once, because somebody else waits for it.
+    pub hands_quota_back: bool,
 }
 
 impl SessionTerms {
@@ -110,6 +117,7 @@ impl SessionTerms {
             seconds: None,
             checkpoint_every: 0,
             progress: RunProgress::default(),
+            hands_quota_back: false,
         }
     }
 }
@@ -133,28 +141,12 @@ pub trait SessionObserver: Sync {
     }
 }
 
+pub use crate::domain::tasks::ListReport;
 pub(crate) use acp::{AcpJudge, AcpRunner};
 pub(crate) use agent_call::AgentListener;
 pub use cleanup::{CleanupResult, clean_up_after_crash};
 pub use order::TaskOrder;
 pub use sharing::{resolve_shared_files, work_tree_notes};
-
-/// What came of a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ListReport {
-    /// The run.
-    pub run: String,
-    /// Every task, in the order of the list.
-    pub tasks: Vec<TaskEnd>,
-    /// Why it ended.
-    pub stop: StopReason,
-    /// The newest accepted commit, and the reference that holds it.
-    pub tip: Option<(String, String)>,
-    /// Ways to tell people that did not work.
-    pub untold: Vec<String>,
-    /// Files of the checkout that every task got a copy of.
-    pub shared_files: Vec<String>,
-}
 
 /// Why a session could not be carried out at all.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +188,8 @@ pub(super) struct SessionState<'a> {
     shared_files: Vec<String>,
     /// How each task ended, in the order of the list.
     pub(super) ends: Vec<Option<TaskEnd>>,
+    /// How many questions of agents were put to a person.
+    questions: Arc<AtomicU32>,
 }
 
 /// Runs a list to its end, in its own order.
@@ -247,6 +241,7 @@ pub async fn run_in_order(
         shared_files: resolve_shared_files(&*tools.worktrees, list)?,
         pace: spending::SpendTracker::new(&*tools.clock, progress.micro_usd),
         ends: list.tasks.iter().map(known).collect(),
+        questions: Arc::default(),
     };
     session.say_notes()?;
     session.record(LedgerEntry::SessionStart {
@@ -452,6 +447,9 @@ impl SessionState<'_> {
             tip: accepted.then(|| (self.tip.clone(), self.reference())),
             untold: told.failed,
             shared_files: self.shared_files.clone(),
+            calls: self.pace.calls(),
+            tokens: self.pace.tokens(),
+            quota_until: self.pace.quota_until(),
         })
     }
 

@@ -52,6 +52,10 @@ pub(super) struct SpendTracker {
     polls: u32,
     /// How long the task under way has waited; nobody worked in that time.
     waited: Duration,
+    calls: u32,
+    tokens: u64,
+    /// When the quota that was met last is renewed, in milliseconds since 1970.
+    quota_until: Option<u64>,
 }
 
 impl SpendTracker {
@@ -65,6 +69,9 @@ impl SpendTracker {
             waits: 0,
             polls: 0,
             waited: Duration::ZERO,
+            calls: 0,
+            tokens: 0,
+            quota_until: None,
         }
     }
 
@@ -80,6 +87,27 @@ impl SpendTracker {
             (None, None) => return !std::mem::replace(&mut self.unpriced, true),
         }
         false
+    }
+
+    /// Takes note of a call and of the tokens that the agent counts.
+    pub(super) const fn called(&mut self, tokens: u64) {
+        self.calls = self.calls.saturating_add(1);
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
+
+    /// Returns how often an agent was called.
+    pub(super) const fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// Returns the tokens that agents counted.
+    pub(super) const fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// Returns when the quota that was met last is renewed.
+    pub(super) const fn quota_until(&self) -> Option<u64> {
+        self.quota_until
     }
 
     /// Returns how long the task under way has waited, and forgets it.
@@ -174,6 +202,11 @@ impl SessionState<'_> {
         reason: &str,
     ) -> Result<WaitOutcome, Error> {
         self.pace.waits += 1;
+        let renewed = seconds.map(|wait| self.tools.clock.now() + Duration::from_secs(wait));
+        self.pace.quota_until = renewed.and_then(|at| u64::try_from(at.timestamp_millis()).ok());
+        if self.terms.hands_quota_back {
+            return Ok(WaitOutcome::InVain);
+        }
         // A renewal that is past already is given a moment all the same.
         let seconds = if let Some(seconds) = seconds {
             self.pace.polls = 0;

@@ -114,6 +114,18 @@ impl BranchMerges for GitWorktrees {
         self.told(&words).map(MergeResult::Merged)
     }
 
+    fn files(&self, commit: &str) -> Done<Vec<String>> {
+        let words = [
+            "-c",
+            "core.quotePath=false",
+            "ls-tree",
+            "-r",
+            "--name-only",
+            commit,
+        ];
+        Ok(self.told(&words)?.lines().map(str::to_owned).collect())
+    }
+
     fn diff(&self, from: &str, to: &str) -> Done<String> {
         let plain = [
             "-c",

@@ -1,10 +1,20 @@
 //! Work that may take long, in threads of its own: keys of caches before a start, outputs after an end.
 
-use std::{io, sync::Arc};
+use std::{
+    cmp::Reverse,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{AttemptNews, LocalHost, drain};
+use rustix::process::{Pid, Signal};
+
+use super::{AttemptNews, HostTimer, LocalHost, WEIGH_EVERY, WEIGH_PATIENCE, drain};
 use crate::{
-    adapters::plan::{cache, cache::ResultCache, outputs},
+    adapters::{
+        plan::{cache, cache::ResultCache, orphans, outputs},
+        temporary,
+    },
     domain::plan::{PlanTask, TaskIndex},
     ports::plan_host::{AttemptExit, AttemptRequest, FinishedAttempt, TaskHost},
 };
@@ -18,6 +28,52 @@ impl LocalHost<'_> {
             drop(sender.send(work()));
             drop(io::Write::write(&mut &*wake_up, &[1]));
         });
+    }
+
+    /// Weighs the temporary folder of the run.
+    pub(super) fn weigh(&self, pid: i32) {
+        let Some(running) = self.running.get(&pid) else {
+            return;
+        };
+        let Some((folder, _)) = running.hold.watched.clone() else {
+            return;
+        };
+        let serial = running.serial;
+        self.elsewhere(move || {
+            let began = Instant::now();
+            let holds = temporary::blocking_disk_usage(&folder);
+            AttemptNews::Weighed {
+                pid,
+                serial,
+                holds,
+                took: began.elapsed(),
+            }
+        });
+    }
+
+    /// Ends everything that writes into the temporary folder of the run once that holds too much, and empties it for what follows.
+    fn weighed(&mut self, pid: i32, serial: u64, holds: u64, took: Duration) {
+        let running = self.running.get(&pid);
+        let Some(running) = running.filter(|running| running.serial == serial) else {
+            return;
+        };
+        let Some((folder, most)) = running.hold.watched.clone() else {
+            return;
+        };
+        if holds <= most {
+            let next = Instant::now() + WEIGH_EVERY.max(took * WEIGH_PATIENCE);
+            self.timers
+                .push(Reverse((next, pid, serial, HostTimer::Weigh)));
+            return;
+        }
+        for (pid, running) in &mut self.running {
+            if running.hold.watched.is_some() && !running.is_ending {
+                running.overflow = Some(holds);
+                running.is_ending = true;
+                orphans::signal_tree(Pid::from_raw(*pid), &running.token, Signal::KILL);
+            }
+        }
+        temporary::blocking_empty(&folder);
     }
 
     pub(super) fn prepare(&mut self, order: AttemptRequest, task: &PlanTask) {
@@ -106,6 +162,12 @@ impl LocalHost<'_> {
                     key,
                     is_known,
                 } => self.prepared(task, key, is_known),
+                AttemptNews::Weighed {
+                    pid,
+                    serial,
+                    holds,
+                    took,
+                } => self.weighed(pid, serial, holds, took),
             }
         }
     }

@@ -62,6 +62,8 @@ impl LocalHost<'_> {
                     HostTimer::Size,
                 )));
             }
+            HostTimer::Weigh if !running.is_ending => self.weigh(pid),
+            HostTimer::Weigh => {}
             HostTimer::Deadline if !running.is_ending => {
                 running.timed_out = true;
                 self.terminate(pid, now);
@@ -155,6 +157,9 @@ impl LocalHost<'_> {
         drop(self.slots.give_back(running.place, &task.id));
         let idle = running.idle.and_then(|idle| idle.ended_after);
         let exit = match idle {
+            _ if running.overflow.is_some() => {
+                AttemptExit::Overflowed(running.overflow.unwrap_or_default())
+            }
             Some(silent) => AttemptExit::Idle(silent),
             None if running.timed_out => AttemptExit::TimedOut,
             None => AttemptExit::Code(code),

@@ -58,6 +58,9 @@ const LOOKS: u32 = 4;
 const REVEAL: Duration = Duration::from_millis(100);
 /// How often the size of a long task's logs is looked at, and how large each may become.
 const CAP_CHECK: Duration = Duration::from_millis(500);
+/// How often the temporary folder of the run is weighed, at most; a look that takes long is followed by a longer pause.
+const WEIGH_EVERY: Duration = Duration::from_millis(500);
+const WEIGH_PATIENCE: u32 = 20;
 const CAP_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What a host works for.
@@ -107,6 +110,8 @@ struct RunningAttempt {
     timed_out: bool,
     /// What is known about its silence, where that has a limit.
     idle: Option<IdleTimer>,
+    /// How many bytes the temporary folder of the run held when it was ended for that.
+    overflow: Option<u64>,
     hold: AttemptGuard,
 }
 
@@ -124,6 +129,7 @@ struct IdleTimer {
 enum HostTimer {
     Reveal,
     Size,
+    Weigh,
     Deadline,
     Idle,
     Kill,
@@ -136,6 +142,12 @@ enum AttemptNews {
         is_known: bool,
     },
     Collected(FinishedAttempt),
+    Weighed {
+        pid: i32,
+        serial: u64,
+        holds: u64,
+        took: Duration,
+    },
 }
 
 impl<'plan> LocalHost<'plan> {

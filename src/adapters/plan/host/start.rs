@@ -73,8 +73,13 @@ impl LocalHost<'_> {
                     is_ending: false,
                     timed_out: false,
                     idle: self.watch_idle(pid, task, started),
+                    overflow: None,
                     hold,
                 };
+                if running.hold.watched.is_some() {
+                    let first = Reverse((started + REVEAL, pid, self.serial, HostTimer::Weigh));
+                    self.timers.push(first);
+                }
                 self.running.insert(pid, running);
                 self.pids.insert(order.task, pid);
                 Ok(())

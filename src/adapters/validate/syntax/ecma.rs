@@ -76,6 +76,17 @@ fn specifier(seen: &mut KnownNames<'_>, node: Node<'_>, module: &str) {
     seen.alias(&local, target);
 }
 
+/// Kinds of nodes that are functions.
+const FUNCTIONS: &[&str] = &[
+    "function_declaration",
+    "function_expression",
+    "function",
+    "arrow_function",
+    "method_definition",
+    "generator_function",
+    "generator_function_declaration",
+];
+
 fn bind(seen: &mut KnownNames<'_>, node: Node<'_>, left: &str, right: &str) {
     let (Some(left), Some(right)) = (
         node.child_by_field_name(left),
@@ -86,9 +97,15 @@ fn bind(seen: &mut KnownNames<'_>, node: Node<'_>, left: &str, right: &str) {
     let Some(target) = chain(seen, right).and_then(plain) else {
         return;
     };
+    // What is declared in a function is known in it; what is only given a value may be declared anywhere.
+    let scope = if node.kind() == "variable_declarator" {
+        seen.scope_of(node, FUNCTIONS)
+    } else {
+        super::WHOLE_FILE
+    };
     if left.kind() == "identifier" {
         let local = seen.of(left).to_owned();
-        seen.alias(&local, target);
+        seen.alias_in(&local, target, scope);
     } else if left.kind() == "object_pattern" {
         for part in children(left) {
             let (name, local) = match part.kind() {
@@ -98,7 +115,7 @@ fn bind(seen: &mut KnownNames<'_>, node: Node<'_>, left: &str, right: &str) {
             if let (Some(name), Some(local)) = (name, local) {
                 let name = unquote(name).unwrap_or_else(|| name.to_owned());
                 let local = local.to_owned();
-                seen.alias(&local, format!("{target}.{name}"));
+                seen.alias_in(&local, format!("{target}.{name}"), scope.clone());
             }
         }
     }

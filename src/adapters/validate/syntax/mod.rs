@@ -12,7 +12,7 @@ mod pieces;
 mod python;
 mod rust;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use tree_sitter::{Node, Parser};
 
@@ -105,8 +105,18 @@ struct KnownNames<'t> {
     text: &'t str,
     facts: SyntaxFacts,
     /// What a local name may stand for.
-    aliases: BTreeMap<String, Vec<String>>,
+    aliases: BTreeMap<String, Vec<NameAlias>>,
 }
+
+/// What a name stands for, and where it does: what one function calls `server` is none of another's.
+#[derive(PartialEq, Eq)]
+struct NameAlias {
+    target: String,
+    scope: Range<usize>,
+}
+
+/// Everywhere in the file.
+const WHOLE_FILE: Range<usize> = 0..usize::MAX;
 
 /// A name with its members: `a.b["c"]`.
 struct MemberChain {
@@ -134,23 +144,46 @@ impl<'t> KnownNames<'t> {
     }
 
     fn alias(&mut self, local: &str, target: String) {
+        self.alias_in(local, target, WHOLE_FILE);
+    }
+
+    fn alias_in(&mut self, local: &str, target: String, scope: Range<usize>) {
         if local == target {
             return;
         }
-        let targets = self.aliases.entry(local.to_owned()).or_default();
-        if !targets.contains(&target) && targets.len() < 8 {
-            targets.push(target);
+        let known = self.aliases.entry(local.to_owned()).or_default();
+        let wider = |old: &NameAlias| {
+            old.target == target && old.scope.start <= scope.start && old.scope.end >= scope.end
+        };
+        if !known.iter().any(wider) && known.len() < 64 {
+            known.push(NameAlias { target, scope });
         }
     }
 
-    /// Returns everything a name may stand for, itself last unless it is known.
-    fn resolve(&self, head: &str) -> Vec<String> {
+    /// Returns the part of the file in which a name that is given a value here means it.
+    fn scope_of(&self, node: Node<'_>, functions: &[&str]) -> Range<usize> {
+        let mut around = node.parent();
+        while let Some(outer) = around {
+            if functions.contains(&outer.kind()) {
+                return outer.byte_range();
+            }
+            around = outer.parent();
+        }
+        WHOLE_FILE
+    }
+
+    /// Returns everything a name may stand for at a place, itself last unless it is known.
+    fn resolve(&self, head: &str, at: usize) -> Vec<String> {
         let mut found = Vec::new();
         let mut open = vec![head.to_owned()];
         while let Some(name) = open.pop() {
             let first = name.split('.').next().unwrap_or_default().to_owned();
             let rest = name.strip_prefix(&first).unwrap_or_default().to_owned();
-            match self.aliases.get(&first).filter(|_| found.len() < 16) {
+            let here: Vec<&str> = self.aliases.get(&first).map_or_else(Vec::new, |known| {
+                let here = known.iter().filter(|alias| alias.scope.contains(&at));
+                here.map(|alias| alias.target.as_str()).collect()
+            });
+            match Some(here).filter(|here| !here.is_empty() && found.len() < 16) {
                 Some(targets) if !found.contains(&name) => {
                     found.push(name);
                     open.extend(targets.iter().map(|target| format!("{target}{rest}")));
@@ -226,7 +259,7 @@ impl<'t> KnownNames<'t> {
 
     /// Records the use of a chain under every name it may stand for.
     fn used(&mut self, node: Node<'_>, chain: &MemberChain, argument: Option<&str>, whole: bool) {
-        for head in self.resolve(&chain.head) {
+        for head in self.resolve(&chain.head, node.start_byte()) {
             let mut name = head;
             for member in &chain.members {
                 let Some(member) = member else {

@@ -25,7 +25,18 @@ pub(super) fn learn(seen: &mut KnownNames<'_>, node: Node<'_>) {
                 && let Some(target) = chain(seen, right).and_then(plain)
             {
                 let local = seen.of(left).to_owned();
-                seen.alias(&local, target);
+                let mut scope = seen.scope_of(node, &["function_definition", "lambda"]);
+                let text = seen.text.get(scope.clone()).unwrap_or_default();
+                let shared = ["global ", "nonlocal "].iter().any(|word| {
+                    text.lines().any(|line| {
+                        let names = line.trim().strip_prefix(word).unwrap_or_default();
+                        names.split(',').any(|name| name.trim() == local)
+                    })
+                });
+                if shared {
+                    scope = super::WHOLE_FILE;
+                }
+                seen.alias_in(&local, target, scope);
             }
         }
         _ => {}

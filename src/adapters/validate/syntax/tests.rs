@@ -50,6 +50,32 @@ fn names_are_followed_through_aliases() {
 }
 
 #[test]
+fn what_a_function_calls_something_is_none_of_another_function() {
+    let python = "import os\nimport socket\ndef a():\n    s = socket.socket()\n    s.bind(1)\ndef b(s):\n    s.join()\n";
+    let found = names(Language::Python, python);
+    assert!(
+        found.contains(&"socket.socket.bind".to_owned()),
+        "{found:?}"
+    );
+    assert!(
+        !found.contains(&"socket.socket.join".to_owned()),
+        "{found:?}"
+    );
+    let shared = "import os\ndef a():\n    global f\n    f = os.system\ndef b():\n    f('x')\n";
+    assert!(names(Language::Python, shared).contains(&"os.system".to_owned()));
+    let script = "const c = require('child_process'); function a() { const e = c.exec; e('x') } function b(e) { e.go() }";
+    let found = names(Language::JavaScript, script);
+    assert!(
+        found.contains(&"child_process.exec".to_owned()),
+        "{found:?}"
+    );
+    assert!(
+        !found.contains(&"child_process.exec.go".to_owned()),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn circular_names_end() {
     let facts = parse_syntax(Language::Python, "a = b\nb = a\na()\nx = x.y\nx()\n");
     assert!(facts.is_some());

@@ -1,6 +1,7 @@
 //! Tests of the board: the seed's rules, one after the other.
 
 mod operations;
+mod planning;
 mod session;
 
 use super::*;

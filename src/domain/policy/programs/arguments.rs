@@ -18,7 +18,7 @@ use crate::domain::policy::{
 const TEXT_ONLY: &str = "
 echo printf yes expr true false test [ basename dirname logger cowsay figlet banner lolcat notify-send wall seq tput sleep which type
 whereis command ls eza exa lsd dir vdir tree stat file du find fd fdfind locate touch mkdir chmod chown chgrp ssh-keygen ssh ssh-add
-scp man info apropos whatis tldr kill pkill killall pgrep realpath readlink namei make gmake just rm rmdir ln mktemp
+scp man info apropos whatis tldr kill pkill killall pgrep realpath readlink namei make gmake just rm rmdir mktemp
 ";
 /// Programs that take a pattern or a script before their files.
 const PATTERN_FIRST: &str = "grep egrep fgrep rg ag sed gsed zgrep zegrep bzgrep xzgrep jq tr";
@@ -206,7 +206,7 @@ impl Machine<'_, '_> {
     }
 
     /// Looks at paths anywhere in the arguments, in little languages too, that take effect later by themselves.
-    fn lasting_paths(&mut self, name: &str, args: &[String]) {
+    pub(super) fn lasting_paths(&mut self, name: &str, args: &[String]) {
         for arg in args {
             let starts = arg.match_indices(['/', '~']).filter(|(at, _)| {
                 let before = arg.get(..*at).and_then(|text| text.chars().next_back());
@@ -255,10 +255,16 @@ impl Machine<'_, '_> {
     pub(super) fn told_by_name(&mut self, name: &str, args: &[String]) {
         let name = name.strip_suffix(".exe").unwrap_or(name);
         self.lasting_paths(name, args);
+        let mut before = "";
         for (at, arg) in args.iter().enumerate() {
             if arg == "--" {
                 break;
             }
+            if arg == "/" && !before.starts_with('-') {
+                self.reading
+                    .opaque(format!("{name} with /, a folder that holds keys"));
+            }
+            before = arg;
             let next = args.get(at + 1).map_or("", String::as_str);
             if let Some(option) = arg.strip_prefix('-') {
                 let (option, value) = option.split_once('=').unwrap_or((option, ""));
@@ -400,6 +406,7 @@ impl Machine<'_, '_> {
         self.files_in_words(name, args);
         match name {
             "find" => self.found_and_read(args),
+            "sqlite3" | "psql" | "mysql" | "mariadb" => self.lasting_paths(name, args),
             "docker" | "podman" | "nerdctl" | "buildah" => {
                 let is_context = |arg: &&String| {
                     arg.starts_with("git@") || address_elsewhere(arg) == Some(arg.as_str())

@@ -48,6 +48,8 @@ rails hugo zola eleventy hexo docusaurus vuepress vitepress nest phpmd deptrac i
 rubycritic solargraph tldr sphinx-autobuild sphinx-apidoc sphinx-quickstart ktfmt pmd jdeps jcmd jlink jpackage scala-cli gatling
 cargo-expand cargo-llvm-cov cargo-tarpaulin wails air go-junit-report gocyclo gosec ineffassign misspell deadcode benchstat gopls
 include-what-you-use iwyu cmake-format cmake-lint verilator iverilog vvp yosys ghdl coqc lean lake agda idris2 z3 cvc5 dafny tlc hledger
+dlv lefthook sqlx jasmine istanbul browserify mkdirp tsc-alias tsdown prebuild node-gyp husky uglifyjs terser oxfmt tsgo faucet tap-spec
+jupyter nbdime papermill streamlit locust cargo-watch bacon watchman-make mutmut cosmic-ray hypothesis typeguard scalene memray
 gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
 ";
 /// Programs that show and convert what they are given, wherever it lies.
@@ -102,6 +104,8 @@ impl Machine<'_, '_> {
             self.reading.opaque(format!(
                 "the program `{name}`, which the command itself made"
             ));
+        } else if name.trim().is_empty() {
+            self.reading.opaque("a program without a name".to_owned());
         } else if !(own || is_described(name) || is_question(args) && !args.is_empty()) {
             self.reading
                 .opaque(format!("the program `{name}`, which is not described"));
@@ -265,6 +269,21 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks for commands among the values of settings that the command itself wrote.
+    fn commands_in_settings(&mut self, text: &str, name: &str) {
+        let quoted = text.split(['"', '\'']).skip(1).step_by(2);
+        let plain = text
+            .lines()
+            .filter_map(|line| line.split_once([':', '=']).map(|(_, value)| value));
+        let bare = text
+            .lines()
+            .map(|line| line.trim_start_matches(['-', ' ', '\t']));
+        let values: Vec<String> = quoted.chain(plain).chain(bare).map(str::to_owned).collect();
+        for value in values {
+            self.told_text(name, value.trim());
+        }
+    }
+
     /// Looks through the files that the command itself wrote, when a tool of the project runs that may run them.
     pub(super) fn runs_project(&mut self) {
         let away = self
@@ -295,6 +314,11 @@ impl Machine<'_, '_> {
                 "sh" | "bash" | "bats" => {
                     vague_code(self, &text, name);
                     drop(self.aside(|shell| shell.run_text(&text, name, String::new())));
+                    continue;
+                }
+                "yml" | "yaml" | "toml" | "json" | "ini" | "cfg" | "justfile" | "Justfile"
+                | "Procfile" => {
+                    self.commands_in_settings(&text, name);
                     continue;
                 }
                 _ => continue,

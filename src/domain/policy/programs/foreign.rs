@@ -8,7 +8,7 @@
 use crate::domain::policy::{
     programs::{
         Options,
-        arguments::{loads, runs_its_files},
+        arguments::{loads, runs_its_files, words_of},
         base_name,
     },
     resolved_path::{ResolvedPath, has_drive},
@@ -51,6 +51,8 @@ targetdir builddir dest destination cachedir cachelocation coveragedir coveraged
 mutexprofile trace outpath artifactdir artifactspath buildpath distpath workpath specpath declarationdir tsbuildinfofile packdestination
 junitoutput savepath exportpath outputformatfile scriptpath soutputfile bundledir recorddir reportsdirectory resultsdirectory htmldir
 ";
+/// Words in the name of an option that say the same.
+const OUTPUT_WORDS: &str = "out output outdir outfile dest destination";
 /// Programs that make the file which they are given last.
 const CONVERTERS: &str =
     "ffmpeg convert magick gs cwebp pdftotext qpdf svgo optipng pngquant jpegoptim pandoc xxd";
@@ -143,9 +145,20 @@ impl Machine<'_, '_> {
             if is_in(NO_FILES, &option) || is_slash_option(name, arg) && paths_in(arg).len() < 2 {
                 continue;
             }
+            let spelled = match dashed {
+                Some(dashed) => dashed
+                    .split_once(['=', ':'])
+                    .map_or(dashed, |(name, _)| name),
+                None => spelled_before,
+            };
             let is_pair = value.split_once('=').is_some_and(|(_, rest)| is_path(rest));
-            let writes =
-                is_in(OUTPUTS, &option) && !value.is_empty() && !value.contains("://") && !is_pair;
+            let says = words_of(spelled)
+                .iter()
+                .any(|word| is_in(OUTPUT_WORDS, word));
+            let writes = (is_in(OUTPUTS, &option) || says)
+                && !value.is_empty()
+                && !value.contains("://")
+                && !is_pair;
             let makes = at == last
                 && dashed.is_none()
                 && is_in(CONVERTERS, base_name(name))
@@ -167,14 +180,8 @@ impl Machine<'_, '_> {
                 continue;
             }
             self.foreign_argument(name, arg, dashed.is_some() || !option.is_empty());
-            let spelled = match dashed {
-                Some(dashed) => dashed
-                    .split_once(['=', ':'])
-                    .map_or(dashed, |(name, _)| name),
-                None => spelled_before,
-            };
             let loaded = if option.is_empty() {
-                runs_its_files(name)
+                runs_its_files(name) && !arg.contains('=')
             } else {
                 loads(spelled)
             };

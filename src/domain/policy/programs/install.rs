@@ -331,7 +331,16 @@ impl Machine<'_, '_> {
     /// Returns whether the project holds a tool; where nobody can look, whether it is one that projects usually hold.
     fn is_installed(&self, tool: &str) -> bool {
         let Some(eyes) = &self.reading.world.eyes else {
-            return super::described::is_described(tool);
+            return super::described::is_described(tool)
+                || [
+                    "ts-node",
+                    "tsx",
+                    "nodemon",
+                    "concurrently",
+                    "cross-env",
+                    "rimraf",
+                ]
+                .contains(&tool);
         };
         let folders = ["node_modules/.bin", ".venv/bin"];
         !tool.contains(['/', '@'])

@@ -232,6 +232,10 @@ impl Machine<'_, '_> {
             return UNKNOWN.to_string();
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
+        // What only has the name of a known program may be anything.
+        if first.contains('/') && self.state_bound(first).is_none() {
+            self.runs_file(first);
+        }
         if !is_text_only(family) || ["parallel", "nix", "find", "xargs"].contains(&bare) {
             self.side_doors(bare, args);
             self.arguments(bare, args);
@@ -297,6 +301,9 @@ impl Machine<'_, '_> {
             }
         }
         self.hands_out_secrets(name, args);
+        if name.ends_with("env") && name.len() < 8 {
+            self.side_doors(name, args);
+        }
         let attaches = args
             .iter()
             .any(|arg| arg == "-p" || arg.starts_with("--attach"));

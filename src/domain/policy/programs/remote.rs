@@ -81,6 +81,8 @@ impl Machine<'_, '_> {
         let is_local = name == "lerna" && words.first().is_some_and(builds);
         if is_local {
             self.runs_project();
+        } else if is_client(name) && super::loopback::is_local_host(args) && named_host(args) {
+            // A server on this machine, named so.
         } else if !asks && !is_question(args) {
             self.remote_verb(name, &words);
         }
@@ -108,6 +110,23 @@ impl Machine<'_, '_> {
             }
         }
     }
+}
+
+/// Returns whether a program talks to one server, which its options name, and destroys nothing by itself.
+fn is_client(name: &str) -> bool {
+    [
+        "createdb",
+        "pgbench",
+        "createuser",
+        "clickhouse-client",
+        "cqlsh",
+    ]
+    .contains(&name)
+}
+
+fn named_host(args: &[String]) -> bool {
+    args.iter()
+        .any(|arg| arg.starts_with("-h") || arg.starts_with("--host"))
 }
 
 #[cfg(test)]

@@ -28,6 +28,12 @@ W | uglifyjs terser csso cleancss | -o --output
 L | helm | --post-renderer --values-script
 L | git | --template
 X | git | --unsafe-paths
+P | nvm | --install
+P | corepack | enable prepare install use up
+P | perl perl5 | -MCPAN -MCPANPLUS
+P | pyenv rbenv nodenv goenv jenv plenv phpenv | install uninstall update upgrade
+X | gdb lldb | -p --pid --attach-pid
+X | jupyter | --execute notebook lab server run execute
 L | tmux | -f
 L | screen | -c
 X | kustomize | --enable-exec --enable-alpha-plugins --enable-star

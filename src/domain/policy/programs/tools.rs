@@ -96,8 +96,10 @@ impl Machine<'_, '_> {
                         .opaque("make with another program as its shell");
                 }
                 self.makefile(&format!("{name}={value}"));
-                // A recipe may run any variable.
-                if value.contains([' ', '$', '`', ';', '|', '&', '/']) {
+                // A recipe may run any variable but one that names a folder for what is installed.
+                let is_folder = ["DESTDIR", "PREFIX", "prefix"].contains(&name)
+                    && !value.contains([' ', '$', '`', ';', '|', '&']);
+                if !is_folder && value.contains([' ', '$', '`', ';', '|', '&', '/']) {
                     // What starts with a sign is options of some program.
                     let options = if value.starts_with('-') { ": " } else { "" };
                     let code = format!("{options}{value}");

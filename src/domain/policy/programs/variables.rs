@@ -56,9 +56,12 @@ fn are_tame(value: &str) -> bool {
     value.split_whitespace().all(|word| {
         let bundle = !word.is_empty() && word.chars().all(|c| "jksrRw0123456789".contains(c));
         bundle
-            || TAME_OPTIONS
-                .split_ascii_whitespace()
-                .any(|own| word.starts_with(own))
+            || TAME_OPTIONS.split_ascii_whitespace().any(|own| {
+                // A letter may have a number behind it, and is no beginning of a longer name.
+                let number = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '=');
+                word.strip_prefix(own)
+                    .is_some_and(|rest| own.len() > 2 || number(rest))
+            })
     })
 }
 
@@ -107,6 +110,10 @@ impl Machine<'_, '_> {
             }
             "PGHOST" | "PGHOSTADDR" => !leads_here(value) && !value.starts_with('/'),
             "PGSERVICE" | "PGSERVICEFILE" => true,
+            "JAVA_HOME" | "JDK_HOME" | "GOROOT" | "DOTNET_ROOT" | "SDKROOT" | "ANDROID_HOME"
+            | "VIRTUAL_ENV" | "CONDA_PREFIX" | "NODE_HOME" | "GRADLE_USER_HOME" | "M2_HOME" => {
+                !is_inherited(value) && self.is_elsewhere(value)
+            }
             "KUBECONFIG" => !is_inherited(value) && self.leads_away(value).is_some(),
             _ if is_proxy(name) => !leads_here(value) && !value.starts_with(UNKNOWN),
             _ => {
@@ -128,12 +135,17 @@ impl Machine<'_, '_> {
             return false;
         }
         let says = words_of(name).iter().any(|word| is_in(LOADING, word));
+        says && self.is_elsewhere(value)
+    }
+
+    /// Returns whether a folder is none of the project, of the machine's programs or of the account's tools.
+    fn is_elsewhere(&self, value: &str) -> bool {
         let scratch = |path: &str| {
             let places = self.places(path);
             let mut places = places.iter();
             places.any(|place| matches!(place, ResolvedPath::Scratch(_)))
         };
-        says && (self.foreign_path(value) || scratch(value))
+        self.foreign_path(value) || scratch(value)
     }
 
     fn steers_git(&self, rest: &str, value: &str) -> bool {

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::service_client::{ServiceClient, in_path};
+use super::{
+    board_plans,
+    service_client::{ServiceClient, in_path},
+};
 use crate::{
     domain::time::duration_words,
     interfaces::{
@@ -68,6 +71,34 @@ enum Verb {
         /// What the next attempt is told
         #[arg(long, default_value = "")]
         note: String,
+    },
+    /// End one run; its task goes back to the queue
+    CancelRun {
+        /// The run
+        run: String,
+        /// What the next attempt is told
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Plan a requirement: make its tasks, by the planner of config/service.toml
+    Plan {
+        /// The file with the requirement
+        file: PathBuf,
+        /// Show the tasks and make none; `tos board accept` makes them
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the requirements and what became of them
+    Plans,
+    /// Make the tasks of a plan that waits for your answer
+    Accept {
+        /// The plan
+        plan: String,
+    },
+    /// Do not make the tasks of a plan
+    Decline {
+        /// The plan
+        plan: String,
     },
     /// List the questions that wait for you
     Questions,
@@ -208,7 +239,7 @@ impl EditArgs {
 }
 
 /// Asks the service: method, path, body.
-type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
+pub(super) type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
 
 /// Does what the verb says.
 pub fn main(
@@ -238,20 +269,7 @@ pub fn main(
             ));
             printer.document(&answer);
         }
-        Verb::Edit(edit) => {
-            let changes = edit.changes();
-            if changes.is_empty() {
-                return Err(CliError::usage(
-                    "nothing changes; name what does, such as `--goal`",
-                ));
-            }
-            let path = format!("/tasks/{}", in_path(&edit.task));
-            told(
-                &ask("PATCH", &path, Value::Object(changes))?,
-                "changed",
-                printer,
-            );
-        }
+        Verb::Edit(edit) => change(edit, &ask, printer)?,
         Verb::List { status } => {
             let answer = all_tasks(status.as_deref(), &ask)?;
             tell_hold(&ask("GET", "/system/hold", Value::Null)?, services, printer);
@@ -280,6 +298,20 @@ pub fn main(
                 printer,
             );
         }
+        Verb::CancelRun { run, note } => {
+            let path = format!("/runs/{}/cancel", in_path(run));
+            told(
+                &ask("POST", &path, json!({ "note": note }))?,
+                "cancelled; its task is back in the queue",
+                printer,
+            );
+        }
+        Verb::Plan { file, dry_run } => {
+            return board_plans::plan(file, *dry_run, &ask, services, printer);
+        }
+        Verb::Plans => board_plans::list(&ask, printer)?,
+        Verb::Accept { plan } => board_plans::decide(plan, true, &ask, printer)?,
+        Verb::Decline { plan } => board_plans::decide(plan, false, &ask, printer)?,
         Verb::Questions
         | Verb::Allow { .. }
         | Verb::Deny { .. }
@@ -295,6 +327,19 @@ pub fn main(
     Ok(CliExit::Success)
 }
 
+fn change(edit: &EditArgs, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+    let changes = edit.changes();
+    if changes.is_empty() {
+        return Err(CliError::usage(
+            "nothing changes; name what does, such as `--goal`",
+        ));
+    }
+    let path = format!("/tasks/{}", in_path(&edit.task));
+    let answer = ask("PATCH", &path, Value::Object(changes))?;
+    told(&answer, "changed", printer);
+    Ok(())
+}
+
 /// What a person decides.
 fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
     match verb {
@@ -302,8 +347,11 @@ fn decide(verb: &Verb, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> 
             let answer = ask("GET", "/approvals?open=true&limit=500", Value::Null)?;
             for one in answer["approvals"].as_array().into_iter().flatten() {
                 let question = one["question"].as_str().unwrap_or_default();
+                let until = one["until"].as_str();
+                let until =
+                    until.map_or_else(String::new, |at| format!("; denied by itself at {at}"));
                 printer.line(&format!(
-                    "{}: {question}  (tos board allow {}, or deny)",
+                    "{}: {question}  (tos board allow {}, or deny{until})",
                     one["id"], one["id"]
                 ));
             }

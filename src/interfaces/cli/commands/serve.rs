@@ -29,17 +29,17 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
-            commands::task,
+            commands::{night, serve_brain, task},
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services,
             services::ServiceFactory,
-            task_services::TaskServices,
+            task_services::{StateWriter, TaskServices},
         },
         http,
         report::Printer,
     },
-    ports::board::BoardAccess,
+    ports::{board::BoardAccess, process_logs::ProcessLogs},
     services::{
         board,
         board::{BoardHandle, ServiceContext},
@@ -67,13 +67,10 @@ pub fn main(
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
     let board_services = services.board_services(global)?;
+    let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
-    let port = args.port.unwrap_or(config.port);
-    let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| CliError::NotDone(error.to_string()))?;
     let document = json!({
         "address": address.to_string(),
         "token": board_services.token,
@@ -85,6 +82,7 @@ pub fn main(
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::containers(&config.settings, &*containers, printer)?;
     let context = Arc::new(ServiceContext {
+        brain,
         instance: task_services.run.clone(),
         list: config.list,
         agents: config.agents,
@@ -92,6 +90,11 @@ pub fn main(
         start,
         tools: task_services.tools.clone(),
         merges: board_services.merges,
+        keep_summary: keeper(
+            &gate_services,
+            board_services.write_state,
+            &board_services.logs,
+        ),
         logs: board_services.logs,
         github: board_services.github,
         upkeep: board_services.upkeep,
@@ -166,6 +169,26 @@ impl Serving {
     }
 }
 
+/// Returns what keeps the summaries of nights. They can be made again at any time, so a failure is told and stops nothing.
+fn keeper(
+    gate_services: &GateServices,
+    write: StateWriter,
+    logs: &Arc<dyn ProcessLogs>,
+) -> Arc<dyn Fn(&str) + Send + Sync> {
+    let (ledger, logs) = (Arc::clone(&gate_services.ledger), Arc::clone(logs));
+    Arc::new(move |run| {
+        let files = night::show::summary_files(&*ledger, run).map_err(|error| error.to_string());
+        let kept =
+            files.and_then(|files| files.iter().try_for_each(|(name, text)| write(name, text)));
+        if let Err(why) = kept {
+            logs.line(
+                "notices",
+                &format!("the summary of {run} was not written: {why}"),
+            );
+        }
+    })
+}
+
 /// Says where the page is.
 fn announce(
     address: SocketAddr,
@@ -213,6 +236,14 @@ fn listeners(
         tls: None,
     };
     std::iter::once(own).chain(further).collect()
+}
+
+/// Opens the port on loopback, and says which it is.
+fn inner_listener(port: u16) -> Result<(StdListener, SocketAddr), CliError> {
+    let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    let address = listener.local_addr();
+    let address = address.map_err(|error| CliError::NotDone(error.to_string()))?;
+    Ok((listener, address))
 }
 
 /// Opens the further address, with what secures it.

@@ -5,7 +5,8 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use crate::{
     domain::{
         board::{
-            BlockReason, Event, EventKind, JudgeEvent, Resolver, SystemEvent, TaskEvent, Verdict,
+            BlockReason, Event, EventKind, JudgeEvent, Resolver, SessionEvent, SystemEvent,
+            TaskEvent, Verdict,
         },
         text::one_line,
     },
@@ -87,10 +88,27 @@ fn line_of(event: &Event) -> Option<String> {
             "{judgement} refuses an attempt: {}",
             one_line(&verdict.reasons().join("; "))
         ),
-        EventKind::Task(_)
+        EventKind::Session(SessionEvent::Started { session, spec, .. }) => {
+            let count = spec.items.len();
+            format!(
+                "{session}: {count} tasks of {} begin ({})",
+                one_line(&spec.list),
+                one_line(&spec.by)
+            )
+        }
+        EventKind::Session(SessionEvent::Stopping { session, stop }) => {
+            format!("{session} is ending: {}", stop.why.label())
+        }
+        EventKind::Session(SessionEvent::Ended { session, error, .. }) if !error.is_empty() => {
+            format!("{session} failed: {}", one_line(error))
+        }
+        EventKind::Session(SessionEvent::Ended { session, .. }) => format!("{session} is over"),
+        EventKind::Session(_)
+        | EventKind::Task(_)
         | EventKind::Run(_)
         | EventKind::Judge(_)
         | EventKind::Process(_)
+        | EventKind::Plan(_)
         | EventKind::System(_) => return None,
     })
 }

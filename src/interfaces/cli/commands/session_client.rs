@@ -11,16 +11,13 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{service_client::ServiceClient, task::TaskScreen};
+use super::{service_client::ServiceClient, task_screen::TaskScreen};
 use crate::{
     config::service as service_config,
-    domain::tasks::{SessionRequest, TaskList},
+    domain::{board::SessionRequest, tasks::TaskList},
     interfaces::{
         cli::{
-            args::GlobalArgs,
-            exit::{CliError, CliExit},
-            services,
-            services::ServiceFactory,
+            args::GlobalArgs, exit::CliError, services, services::ServiceFactory,
             task_services::TaskServices,
         },
         report::Printer,
@@ -325,13 +322,14 @@ impl Follower<'_> {
     }
 }
 
-fn cancel(client: &ServiceClient, id: u64, reason: &str) -> Result<Value, CliError> {
+/// Ends a session.
+pub(super) fn cancel(client: &ServiceClient, id: u64, reason: &str) -> Result<Value, CliError> {
     let path = format!("/sessions/{id}/cancel");
     client.ask("POST", &path, &json!({ "reason": reason, "by": "cli" }))
 }
 
 /// Returns the number of the session that is meant: the one that was named, or the one under way.
-fn meant(client: &ServiceClient, session: Option<&str>) -> Result<u64, CliError> {
+pub(super) fn meant(client: &ServiceClient, session: Option<&str>) -> Result<u64, CliError> {
     if let Some(text) = session {
         let number = text.strip_prefix("session-").unwrap_or(text);
         return number.parse().map_err(|_| {
@@ -340,48 +338,4 @@ fn meant(client: &ServiceClient, session: Option<&str>) -> Result<u64, CliError>
     }
     let open = open_session(client)?.and_then(|open| open["id"].as_u64());
     open.ok_or_else(|| CliError::NotDone("the service carries out no session".to_owned()))
-}
-
-/// `tos night follow`: shows a session until it ends; a request to stop leaves it alone here.
-pub(super) fn follow_command(
-    session: Option<&str>,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    let client = ServiceClient::find(global, services)?;
-    let id = meant(&client, session)?;
-    let screen = TaskScreen {
-        ask: |_| None,
-        printer: printer.clone(),
-        asks: false,
-    };
-    let report = follow(id, &screen, global, services)?;
-    printer.line(&format!(
-        "session-{id} ended: {}; `tos night summary {}` tells what came of it",
-        report.stop.label(),
-        report.run
-    ));
-    printer
-        .document(&json!({ "session": id, "run": report.run, "ended_by": report.stop.as_str() }));
-    Ok(super::task::exit(&report))
-}
-
-/// `tos night cancel`: ends a session.
-pub(super) fn cancel_command(
-    session: Option<&str>,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    let client = ServiceClient::find(global, services)?;
-    let id = meant(&client, session)?;
-    let told = cancel(&client, id, "tos night cancel")?;
-    let text = told["message"].as_str().map_or_else(
-        || format!("session-{id} is ending: the task at work is undone, accepted work stays"),
-        str::to_owned,
-    );
-    printer.line(&text);
-    printer.document(&told);
-    Ok(CliExit::Success)
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{
     session_client,
     session_client::{Engine, Work},
+    task_screen::exit,
 };
 use crate::{
     config::task_list,
@@ -15,7 +16,7 @@ use crate::{
         gates,
         gates::{GateRefusal, GatesReport, StartRequest},
         ledger::{SessionStart, TaskOutcome, chain::sha256},
-        tasks::{Agent, AgentKind, GuardedTask, SandboxDemand, StopReason, TaskList},
+        tasks::{Agent, AgentKind, SandboxDemand, TaskList},
         text::one_line,
         time::duration_words,
     },
@@ -33,7 +34,7 @@ use crate::{
     ports::agent_runners::ConfinementFacts,
     services::{
         tasks,
-        tasks::{ListReport, SessionObserver, SessionTerms},
+        tasks::{ListReport, SessionTerms},
     },
 };
 
@@ -177,34 +178,6 @@ pub(super) fn read(
         )
     };
     task_list::parse(&text, &name).map_err(trouble)
-}
-
-/// The person at the terminal, who says go for each task while the phase is the lowest.
-pub(super) struct TaskScreen {
-    pub(super) ask: fn(&str) -> Option<String>,
-    pub(super) printer: Printer,
-    pub(super) asks: bool,
-}
-
-impl TaskScreen {
-    /// Asks whether a task may start.
-    pub(super) fn go(&self, id: &str, goal: &str) -> bool {
-        let answer = (self.ask)(&format!("{id}: {goal}\nType `go` to start it: "));
-        answer.as_deref() == Some("go")
-    }
-}
-
-impl SessionObserver for TaskScreen {
-    fn may_start(&self, task: &GuardedTask) -> bool {
-        if !self.asks {
-            return true;
-        }
-        self.go(&task.id, &task.goal)
-    }
-
-    fn line(&self, text: &str) {
-        self.printer.note(text);
-    }
 }
 
 /// Runs a list, from the gate to the summary.
@@ -491,24 +464,4 @@ fn shown(summary: &ListReport, printer: &Printer, list: &TaskList) {
         "untold": summary.untold,
         "shared_files": summary.shared_files,
     }));
-}
-
-pub(super) fn exit(summary: &ListReport) -> CliExit {
-    let all = summary
-        .tasks
-        .iter()
-        .all(|task| task.outcome == TaskOutcome::Success);
-    match summary.stop {
-        StopReason::Operator => CliExit::Cancelled,
-        StopReason::Quota | StopReason::Budget | StopReason::Provider | StopReason::NeedsPerson => {
-            CliExit::Refused
-        }
-        StopReason::QueueEmpty if all => CliExit::Success,
-        StopReason::QueueEmpty
-        | StopReason::TaskFailed
-        | StopReason::TwoFailures
-        | StopReason::Limit
-        | StopReason::TimeCap => CliExit::PlanFailed,
-        StopReason::Broken => CliExit::NotDone,
-    }
 }

@@ -1,13 +1,11 @@
-//! `/agents`, `/plans`, `/judgements`: who works, what is planned, what was decided.
+//! `/agents`, `/judgements`: who works, what was decided.
 
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::board::{
-        Agent, AgentStatus, Board, Judgement, JudgementId, Plan, ProcessName, TaskStatus,
-    },
+    domain::board::{Agent, AgentStatus, Board, Judgement, JudgementId, ProcessName},
     interfaces::http::{
         error::ApiError,
         extract::{ApiPath, ApiQuery, number},
@@ -18,7 +16,7 @@ use crate::{
 use super::{
     answer::{PageQuery, tagged},
     runs::plain,
-    wire::{JudgementView, time, word},
+    wire::{JudgementView, time},
 };
 
 /// An agent.
@@ -44,47 +42,6 @@ pub(super) struct AgentView {
 pub(super) struct AgentList {
     /// The agents.
     agents: Vec<AgentView>,
-}
-
-/// A task of a plan.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PlanTask {
-    /// Its number.
-    id: u64,
-    /// One line.
-    title: String,
-    /// Where it stands.
-    status: &'static str,
-    /// The numbers of the tasks it waits for.
-    dependencies: Vec<u64>,
-}
-
-/// A requirement and what became of it.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PlanView {
-    /// Its number.
-    id: u64,
-    /// The text.
-    requirement: String,
-    /// planning, planned or failed.
-    status: String,
-    /// Why it failed.
-    detail: String,
-    /// Its tasks.
-    tasks: Vec<PlanTask>,
-    /// When it was handed in.
-    created_at: String,
-    /// When it was over.
-    finished_at: Option<String>,
-}
-
-/// All plans, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PlanList {
-    /// The plans.
-    plans: Vec<PlanView>,
 }
 
 /// Which judgements.
@@ -163,40 +120,6 @@ pub(super) fn name_of_agent(text: &str) -> Result<ProcessName, ApiError> {
         return Err(ApiError::not_found(format!("{name} is no agent")));
     }
     Ok(name)
-}
-
-fn plan(board: &Board, plan: &Plan) -> PlanView {
-    let tasks = plan.tasks.iter().filter_map(|id| board.task(*id));
-    PlanView {
-        id: plan.id.0,
-        requirement: plan.requirement.clone(),
-        status: word(&plan.status),
-        detail: plan.detail.clone(),
-        tasks: tasks
-            .map(|task| PlanTask {
-                id: task.id.0,
-                title: task.spec.title.clone(),
-                status: TaskStatus::as_str(task.status),
-                dependencies: task
-                    .spec
-                    .dependencies
-                    .iter()
-                    .map(|one| one.task.0)
-                    .collect(),
-            })
-            .collect(),
-        created_at: time(plan.created_at),
-        finished_at: plan.finished_at.map(time),
-    }
-}
-
-/// Lists requirements with the tasks that came of them.
-#[utoipa::path(get, path = "/plans", tag = "plans",
-    responses((status = 200, body = PlanList), (status = 304, description = "nothing changed")))]
-pub(super) async fn plans(State(service): State<Service>, headers: HeaderMap) -> Response {
-    let board = service.snapshot();
-    let plans = board.plans().rev().map(|one| plan(&board, one)).collect();
-    tagged(&headers, &PlanList { plans })
 }
 
 /// Lists judgements.

@@ -9,6 +9,7 @@ mod hold;
 mod limits;
 pub(super) mod logs;
 pub(super) mod people;
+pub(super) mod plans;
 pub(super) mod runs;
 pub(super) mod sessions;
 pub(super) mod sign_in;
@@ -67,7 +68,8 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(runs::cancel))
         .routes(routes!(agents::list))
         .routes(routes!(agents::get))
-        .routes(routes!(agents::plans))
+        .routes(routes!(plans::list, plans::create))
+        .routes(routes!(plans::get, plans::decide))
         .routes(routes!(agents::judgements))
         .routes(routes!(agents::diff))
         .routes(routes!(sessions::list, sessions::start))

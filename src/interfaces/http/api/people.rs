@@ -36,6 +36,8 @@ pub(super) struct ApprovalView {
     question: String,
     /// When it was asked.
     asked_at: String,
+    /// Until when it can be answered; then the answer is no. None = it waits.
+    until: Option<String>,
     /// It waits for an answer.
     open: bool,
     /// The answer; none = no answer, or withdrawn.
@@ -62,6 +64,7 @@ impl From<&Approval> for ApprovalView {
             action,
             question: approval.question.clone(),
             asked_at: time(approval.asked_at),
+            until: approval.until.map(time),
             open: approval.answered_at.is_none(),
             allowed: approval.answer,
             by: approval.by.clone(),

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::board::{Board, Run, RunId, RunStatus, TaskId},
+    domain::board::{Board, Input, Run, RunId, RunStatus, TaskId},
     interfaces::http::{
         error::ApiError,
-        extract::{ApiPath, ApiPath2, ApiQuery, number},
+        extract::{ApiPath, ApiPath2, ApiQuery, MaybeJson, number},
         state::Service,
     },
     ports::board::{AccessError, LogSource},
@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     answer::{DoneView, PageQuery, done, tagged},
-    tasks::{cancelling, read_word, requeueing},
+    tasks::read_word,
     wire::{RunView, SpendView},
 };
 
@@ -256,24 +256,32 @@ pub(super) fn plain(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
-/// Ends a run; its task goes back to the queue. A run that has ended is never rewritten.
-#[utoipa::path(post, path = "/runs/{id}/cancel", tag = "runs", params(("id" = String, Path, description = "its number")),
-    responses((status = 200, body = DoneView)))]
+/// Why a run is ended.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct CancelRunInput {
+    /// What the next attempt is told; may be empty.
+    note: String,
+}
+
+/// Returns the input that ends a run.
+pub(in crate::interfaces::http) fn ending(run: RunId, note: &str, by: &str) -> Input {
+    Input::CancelRun {
+        run,
+        note: note.to_owned(),
+        by: by.to_owned(),
+    }
+}
+
+/// Ends a run; its task goes back to the queue, and nothing else about it changes. A run that has ended is never rewritten.
+#[utoipa::path(post, path = "/runs/{id}/cancel", tag = "runs", request_body(content = CancelRunInput, description = "may be left out"),
+    params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
 pub(super) async fn cancel(
     State(service): State<Service>,
     ApiPath(id): ApiPath,
+    MaybeJson(input): MaybeJson<CancelRunInput>,
 ) -> Result<Json<DoneView>, ApiError> {
-    let board = service.snapshot();
-    let run = known(&board, &id)?;
-    if run.status != RunStatus::Running {
-        return Err(ApiError::new(
-            axum::http::StatusCode::CONFLICT,
-            "conflict",
-            format!("{} is over: {}", run.id, run.status.as_str()),
-            "a run that has ended is never changed",
-        ));
-    }
-    let reason = format!("{} was cancelled by a person", run.id);
-    service.submit(cancelling(run.task, &reason)).await?;
-    Ok(done(service.submit(requeueing(run.task, "")).await?))
+    let run = known(&service.snapshot(), &id)?.id;
+    let input = ending(run, input.note.trim(), "api");
+    Ok(done(service.submit(input).await?))
 }

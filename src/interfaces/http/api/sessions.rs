@@ -75,7 +75,7 @@ pub(super) struct SessionView {
     approval: Option<u64>,
     /// Its tasks, in order.
     tasks: Vec<SessionTaskView>,
-    /// What came of it, for `tos`, as JSON; empty until it is over.
+    /// What came of it, for `tos`, as JSON; empty until it is over, and in lists.
     report: String,
 }
 
@@ -170,7 +170,10 @@ pub(super) async fn list(State(service): State<Service>, headers: HeaderMap) -> 
     let board = service.snapshot();
     let sessions = board.sessions().rev();
     let sessions = sessions
-        .map(|session| SessionView::of(&board, session))
+        .map(|session| SessionView {
+            report: String::new(),
+            ..SessionView::of(&board, session)
+        })
         .collect();
     tagged(&headers, &SessionList { sessions })
 }

@@ -53,7 +53,8 @@ pub(super) fn question(view: &View, board: &Board, approval: &Approval) -> Marku
             @if let Some(task) = board.task(approval.task) { (link(task)) }
             p id={ "q" (id) } { (text(&approval.question)) }
             @if let ApprovalSubject::Action { action, .. } = &approval.subject { pre tabindex="0" aria-labelledby={ "q" (id) } { (text(action)) } }
-            p.faint { (view.t("asked")) " " (view.moment(approval.asked_at)) }
+            p.faint { (view.t("asked")) " " (view.moment(approval.asked_at))
+                @if let Some(until) = approval.until { ", " (view.t("denied by itself")) " " (view.moment(until)) } }
             form.row method="post" action={ "/ui/approvals/" (id) } {
                 button.ok name="allow" value="yes" aria-describedby={ "q" (id) } data-key={ "yes" (id) } { (view.t("Allow")) }
                 button.bad name="allow" value="no" aria-describedby={ "q" (id) } data-key={ "no" (id) } { (view.t("Deny")) }

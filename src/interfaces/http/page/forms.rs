@@ -11,10 +11,12 @@ use serde::Deserialize;
 
 use crate::{
     domain::board::{
-        Dependency, Input, OnFail, ProcessName, ProcessStatus, Role, TaskId, TaskSpec,
+        Dependency, Input, OnFail, ProcessName, ProcessStatus, Role, RunId, TaskId, TaskSpec,
     },
     interfaces::http::{
         api::{
+            plans::hand_in,
+            runs::ending,
             system::{clean, hatch_input, restart_named, start_named, stop_everything},
             tasks::{cancelling, make, read_word, requeueing},
         },
@@ -54,6 +56,13 @@ pub(super) struct Note {
 #[serde(default)]
 pub(super) struct Allow {
     allow: String,
+}
+
+/// The answer to a proposal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Accept {
+    accept: String,
 }
 
 /// The form of the requirement.
@@ -147,6 +156,39 @@ pub(super) async fn cancel(
     let id: TaskId = number(&id)?;
     service.submit(cancelling(id, "")).await?;
     Ok(Redirect::to(&format!("/ui/tasks/{}", id.0)))
+}
+
+/// Ends a run.
+pub(super) async fn cancel_run(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+    ApiForm(form): ApiForm<Note>,
+) -> Result<Redirect, ApiError> {
+    let id: RunId = number(&id)?;
+    let task = service.snapshot().run(id).map(|run| run.task);
+    service.submit(ending(id, form.note.trim(), BY)).await?;
+    let task = task.ok_or_else(|| ApiError::not_found(format!("there is no {id}")))?;
+    Ok(Redirect::to(&format!("/ui/tasks/{}", task.0)))
+}
+
+/// Accepts or declines the tasks of a plan.
+pub(super) async fn decide_plan(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+    ApiForm(form): ApiForm<Accept>,
+) -> Result<Redirect, ApiError> {
+    let accept = match form.accept.as_str() {
+        "yes" => true,
+        "no" => false,
+        _ => return Err(ApiError::invalid("`accept` has to be yes or no")),
+    };
+    let decision = Input::DecidePlan {
+        plan: number(&id)?,
+        accept,
+        by: BY.to_owned(),
+    };
+    service.submit(decision).await?;
+    Ok(Redirect::to("/ui/plans"))
 }
 
 /// Answers a question.
@@ -301,10 +343,12 @@ pub(super) async fn requirement(
         return Err(ApiError::invalid("the requirement is empty"));
     }
     service.board().write_requirement(content.clone()).await?;
-    if form.then != "plan" {
-        return Ok(Redirect::to("/ui/requirement"));
-    }
-    start_named(&service, "planner", Some(content)).await?;
+    let preview = match form.then.as_str() {
+        "plan" => false,
+        "preview" => true,
+        _ => return Ok(Redirect::to("/ui/requirement")),
+    };
+    hand_in(&service, content, preview, BY).await?;
     Ok(Redirect::to("/ui/plans"))
 }
 

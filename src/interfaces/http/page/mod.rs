@@ -50,6 +50,8 @@ pub(super) fn router() -> Router<Service> {
         .route("/ui/hatch/{what}", post(forms::hatch))
         .route("/ui/cleanup", post(forms::cleanup))
         .route("/ui/plans", get(plans::show))
+        .route("/ui/plans/{id}", post(forms::decide_plan))
+        .route("/ui/runs/{id}/cancel", post(forms::cancel_run))
         .route("/ui/nights", get(past::nights))
         .route("/ui/sessions/{id}/cancel", post(session::cancel))
         .route("/ui/gates", get(past::gates))

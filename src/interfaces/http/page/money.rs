@@ -41,6 +41,7 @@ pub(super) async fn show(
 fn body(view: &View, board: &Board) -> Markup {
     let (budget, settings) = (board.budget(), board.settings());
     let none = SpendLimit::default();
+    let none_spent = Spend::default();
     let rows = [
         (
             view.t("This hour"),
@@ -74,6 +75,14 @@ fn body(view: &View, board: &Board) -> Markup {
                 @for task in dearest.iter().take(50) { tr { td { (link(task)) } (cells(task.spent, none)) } }
             }))
             @if dearest.is_empty() { (super::frame::nothing(view)) }
+            @if board.plans().any(|plan| plan.spent != none_spent) {
+                h2 { (view.t("Planning")) }
+                (table(&columns, &html! {
+                    @for plan in board.plans().rev().filter(|plan| plan.spent != none_spent).take(50) {
+                        tr { td { a href="/ui/plans" { (plan.id.to_string()) } } (cells(plan.spent, none)) }
+                    }
+                }))
+            }
         }
     }
 }

@@ -60,6 +60,9 @@ fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
         PlanStatus::Planning => ("RUNNING", view.t("planning")),
         PlanStatus::Planned => ("SUCCESS", view.t("planned")),
         PlanStatus::Failed => ("FAILED", view.t("failed")),
+        PlanStatus::Proposed => ("READY", view.t("waits for your answer")),
+        PlanStatus::Declined => ("SKIPPED", view.t("declined")),
+        PlanStatus::NothingLeft => ("SUCCESS", view.t("nothing left")),
     };
     let tasks: Vec<&Task> = plan.tasks.iter().filter_map(|id| board.task(*id)).collect();
     let first = plan
@@ -69,13 +72,40 @@ fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
     html! {
         article.card {
             h3 { (plan.id.to_string()) " " (badge(class, word)) " " (text(first.unwrap_or("").trim_start_matches(['#', ' ']))) }
-            p.faint { (view.moment(plan.created_at)) }
+            p.faint { (view.moment(plan.created_at)) @if plan.round > 0 { ", " (view.t("planned again")) " " (plan.round) }
+                @if !plan.maker.is_empty() { ", " (text(&plan.maker)) } }
             @if !plan.detail.is_empty() { p.note { (text(&plan.detail)) } }
+            @if plan.status == PlanStatus::Proposed { (proposal(view, board, plan)) }
             @if !tasks.is_empty() {
                 div.scroll tabindex="0" role="region" aria-label=(view.t("Graph")) { (graph(&tasks)) }
                 ul { @for task in &tasks { li { (link(task)) " " (standing(view, task)) } } }
             }
             details id={ "text-" (plan.id.0) } { summary { (view.t("The text")) } pre tabindex="0" { (text(&plan.requirement)) } }
+        }
+    }
+}
+
+/// Tasks that are made when a person says so.
+fn proposal(view: &View, board: &Board, plan: &Plan) -> Markup {
+    let known = board.known_of_plan(&plan.requirement, &plan.proposal);
+    let id = plan.id.0;
+    html! {
+        ol id={ "proposal-" (id) } {
+            @for (place, spec) in (1_u64..).zip(&plan.proposal) {
+                li { strong { (text(&spec.title)) } " "
+                    code { (text(&spec.paths.join(", "))) }
+                    @if !spec.dependencies.is_empty() {
+                        " " span.faint { (view.t("after")) " "
+                            (spec.dependencies.iter().map(|one| one.task.0.to_string()).collect::<Vec<_>>().join(", ")) }
+                    }
+                    @if let Some(task) = known.get(&place).and_then(|id| board.task(*id)) { " " (view.t("is there already:")) " " (link(task)) }
+                    details id={ "goal-" (id) "-" (place) } { summary { (view.t("The text")) } pre tabindex="0" { (text(&spec.goal)) } }
+                }
+            }
+        }
+        form.row method="post" action={ "/ui/plans/" (id) } {
+            button.ok name="accept" value="yes" data-key={ "accept" (id) } { (view.t("Make these tasks")) }
+            button.bad name="accept" value="no" data-key={ "decline" (id) } { (view.t("Decline")) }
         }
     }
 }

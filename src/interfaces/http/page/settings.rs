@@ -113,6 +113,7 @@ pub(super) async fn requirement(
                 textarea name="content" rows="16" required { (text(&content)) } }
             div.row {
                 button name="then" value="keep" { (view.t("Save")) }
+                button name="then" value="preview" { (view.t("Save and show the plan first")) }
                 button.ok name="then" value="plan" { (view.t("Save and plan")) }
             }
         }

@@ -201,6 +201,13 @@ fn attempt(view: &View, run: &Run) -> Markup {
             b { (run.id.to_string()) } " " (badge(class, &view.word(run.status.as_str()))) " "
             (run.agent.agent_name()) ", " (view.moment(run.started_at))
             @if !run.error.is_empty() { p { (text(&run.error)) } }
+            @if run.spent.tokens > 0 { p.faint { (run.spent.tokens) " " (view.t("Tokens")) ", $" (super::money::dollars(run.spent.micro_usd)) } }
+            @if run.status == RunStatus::Running {
+                form.row method="post" action={ "/ui/runs/" (run.id.0) "/cancel" } {
+                    label { (view.t("What the next attempt is told")) input name="note" maxlength="2000"; }
+                    button.bad data-key={ "cancel-run" (run.id.0) } { (view.t("Cancel this run")) }
+                }
+            }
         }
     }
 }

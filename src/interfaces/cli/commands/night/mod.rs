@@ -1,6 +1,7 @@
 //! `tos night`: a list of guarded tasks carried out while nobody watches, and what is told about it.
 
 mod check;
+mod of_service;
 mod resume;
 pub(super) mod show;
 mod start;
@@ -13,7 +14,6 @@ use serde_json::json;
 use crate::interfaces::{
     cli::{
         args::GlobalArgs,
-        commands::session_client,
         exit::{CliError, CliExit},
         services::ServiceFactory,
     },
@@ -129,10 +129,10 @@ pub fn main(
             printer,
         ),
         Verb::Follow { session } => {
-            session_client::follow_command(session.as_deref(), global, services, printer)
+            of_service::follow(session.as_deref(), global, services, printer)
         }
         Verb::Cancel { session } => {
-            session_client::cancel_command(session.as_deref(), global, services, printer)
+            of_service::cancel(session.as_deref(), global, services, printer)
         }
         Verb::Summary { run, html } => {
             show::main(run.as_deref(), html.as_deref(), global, services, printer)

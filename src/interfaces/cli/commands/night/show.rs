@@ -12,6 +12,7 @@ use crate::{
     interfaces::{
         cli::{
             args::GlobalArgs,
+            commands::session_client::Engine,
             exit::{CliError, CliExit},
             gate_services::GateServices,
             services::ServiceFactory,
@@ -66,6 +67,20 @@ pub(super) fn tell(
     Ok(())
 }
 
+/// Returns the files in which the summary of a run is kept, below the state folder.
+pub(in crate::interfaces::cli::commands) fn summary_files(
+    ledger: &dyn Ledger,
+    run: &str,
+) -> Result<[(String, String); 3], CliError> {
+    let summary = read(ledger, Some(run))?;
+    let name = |ending: &str| format!("nights/{run}/summary.{ending}");
+    Ok([
+        (name("txt"), format!("{}\n", night::text(&summary))),
+        (name("json"), format!("{:#}\n", json!(summary))),
+        (name("html"), html::page(&summary)),
+    ])
+}
+
 /// Writes the summary of a run where it is kept: as text, JSON and one page. It can be made again from the ledger at any
 /// time, so what cannot be written is told and stops nothing.
 pub(in crate::interfaces::cli::commands) fn keep(
@@ -76,16 +91,9 @@ pub(in crate::interfaces::cli::commands) fn keep(
     printer: &Printer,
 ) {
     let kept = || -> Result<(), CliError> {
-        let summary = read(&*gate_services.ledger, Some(run))?;
-        let files = [
-            ("txt", format!("{}\n", night::text(&summary))),
-            ("json", format!("{:#}\n", json!(summary))),
-            ("html", html::page(&summary)),
-        ];
-        for (ending, text) in files {
-            let path =
-                services.write_state(global, &format!("nights/{run}/summary.{ending}"), &text)?;
-            if ending == "html" {
+        for (name, text) in summary_files(&*gate_services.ledger, run)? {
+            let path = services.write_state(global, &name, &text)?;
+            if name.ends_with(".html") {
                 printer.note(&format!("page: {}", path.display()));
             }
         }
@@ -137,7 +145,10 @@ pub(super) fn merge(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     // Nobody may be at work on what is taken over.
-    let task_services = services.task_desk(global)?;
+    let task_services = match Engine::find(global, services)? {
+        Engine::Here => services.task_desk(global)?,
+        Engine::Service(_) => services.task_desk_beside_service(global)?,
+    };
     let summary = read(&*task_services.tools.ledger, run)?;
     let run = &summary.run;
     let tip = summary.tip.filter(|tip| Some(tip) != summary.base.as_ref());

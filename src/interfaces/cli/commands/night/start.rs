@@ -22,6 +22,7 @@ use crate::{
                 session_client,
                 session_client::{Engine, Work},
                 task,
+                task_screen::exit,
             },
             exit::{CliError, CliExit},
             gate_services::GateServices,
@@ -159,7 +160,12 @@ pub(super) fn carry_out(
         .clone()
         .unwrap_or_else(|| task_services.run.clone());
     keep(night, &run, seconds, &gate_services, global, services)?;
-    let (guard, _awake) = awake(services, printer);
+    // What keeps the machine awake ends with this command.
+    let (guard, _awake) = if night.detach {
+        ("none".to_owned(), None)
+    } else {
+        awake(services, printer)
+    };
     let start = SessionStart {
         attended: night.attended,
         planned_s: seconds.unwrap_or(0),
@@ -183,15 +189,26 @@ pub(super) fn carry_out(
         ..SessionTerms::new(&run, start)
     };
     printer.note(&format!("night {run}: {} tasks", night.list.tasks.len()));
-    let asks = night.attended && !report.permission.unattended;
     let work = Work {
         list: &night.list,
         terms: &terms,
         kind: "night",
-        asks,
+        asks: night.attended && !report.permission.unattended,
         detach: night.detach,
     };
-    let ended = session_client::carry_out(&work, engine, task_services, global, services, printer)?;
+    perform(&work, engine, task_services, global, services, printer)
+}
+
+/// Carries the list out and tells what came of it.
+fn perform(
+    work: &Work<'_>,
+    engine: &Engine,
+    task_services: &TaskServices,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let ended = session_client::carry_out(work, engine, task_services, global, services, printer)?;
     let Some(summary) = ended else {
         return Ok(CliExit::Success);
     };
@@ -200,8 +217,8 @@ pub(super) fn carry_out(
     }
     // A demotion that this session has caused is recorded before anything else can start.
     let gate_services = GateServices::load(services, global)?;
-    show::tell(&run, &gate_services, global, services, printer)?;
-    Ok(task::exit(&summary))
+    show::tell(&work.terms.run, &gate_services, global, services, printer)?;
+    Ok(exit(&summary))
 }
 
 /// Returns how long the session may take; `None` = as long as somebody watches.

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GuardedTask, RunProgress, TaskList};
+use super::{
+    session::{SessionItem, SessionSpec},
+    task::TaskSpec,
+};
 use crate::domain::{
-    board::{SessionItem, SessionSpec, TaskSpec},
     ledger::SessionStart,
+    tasks::{GuardedTask, RunProgress, TaskList},
 };
 
 /// What a command hands to a service.

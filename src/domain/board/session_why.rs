@@ -1,0 +1,116 @@
+//! Why the tasks of a session wait: its order, its limits, and what keeps any task.
+
+use super::{
+    ApprovalId, Board, DispatchBlocker, Millis, Resolver, SessionId, Task, WhySentence,
+    session::Session, why::say,
+};
+use crate::domain::{tasks::QueueAction, time::duration_words};
+
+impl Board {
+    /// Explains why a task of a session waits.
+    pub(super) fn why_in_session(
+        &self,
+        session: &Session,
+        task: &Task,
+        now: Millis,
+    ) -> Vec<WhySentence> {
+        let id = session.id;
+        if let Some(stop) = &session.stop {
+            return vec![say(
+                format!(
+                    "{id} is ending ({}), so it does not start",
+                    stop.why.label()
+                ),
+                Resolver::Agent,
+            )];
+        }
+        let mut sentences = Vec::new();
+        let place = session.place_of(task.id).unwrap_or_default();
+        let QueueAction::Start(next) = session.queue().next(None) else {
+            return vec![say(format!("{id} is about to end"), Resolver::Dispatcher)];
+        };
+        let item = |place: usize| session.spec.items.get(place);
+        if let Some(wait) = &session.wait {
+            sentences.push(WhySentence {
+                at: wait.until,
+                remedy: format!("`tos night cancel {}` ends the session", id.0),
+                ..say(
+                    format!("{id} waits: {}", wait.detail),
+                    Resolver::CycleManager,
+                )
+            });
+        }
+        if place != next {
+            let before = item(next).map_or("", |item| item.id.as_str());
+            sentences.push(say(
+                format!(
+                    "the tasks of {id} ({}) run one after the other; {before} is before it",
+                    session.spec.list
+                ),
+                Resolver::OtherTask,
+            ));
+        } else if session.ready {
+            sentences.extend(self.why_turn(session, task, now));
+        } else {
+            sentences.push(say(
+                format!("it is next in {id}, which tests or puts in order what came before"),
+                Resolver::Agent,
+            ));
+        }
+        Self::add_limits(session, place, now, &mut sentences);
+        sentences
+    }
+
+    /// The limits of a session that may keep a task from starting at all.
+    fn add_limits(session: &Session, place: usize, now: Millis, sentences: &mut Vec<WhySentence>) {
+        let id = session.id;
+        if session.failures_in_a_row > 0 {
+            sentences.push(say(
+                format!("a task of {id} failed; a second one in a row stops the session"),
+                Resolver::OtherTask,
+            ));
+        }
+        if let (Some(left), Some(item)) = (session.left(now), session.spec.items.get(place)) {
+            let seconds = item.seconds;
+            sentences.push(WhySentence {
+                at: session.deadline,
+                ..say(
+                    format!(
+                        "{id} has {} left, and the task starts only while {} are left",
+                        duration_words(left),
+                        duration_words(seconds)
+                    ),
+                    Resolver::Dispatcher,
+                )
+            });
+        }
+    }
+
+    /// What keeps the task whose turn it is.
+    fn why_turn(&self, session: &Session, task: &Task, now: Millis) -> Vec<WhySentence> {
+        let mut blockers: Vec<DispatchBlocker> = self.common_blocker(now).into_iter().collect();
+        if session.spec.asks && !task.approved {
+            blockers.push(DispatchBlocker::Approval(task.approval));
+        }
+        blockers.extend(self.slot_blocker(task).or_else(|| self.area_blocker(task)));
+        if blockers.is_empty() {
+            return vec![WhySentence {
+                text: format!("it is next in {}", session.id),
+                resolver: Resolver::Dispatcher,
+                at: None,
+                remedy: String::new(),
+            }];
+        }
+        blockers
+            .iter()
+            .map(|blocker| self.blocker_words(blocker))
+            .collect()
+    }
+
+    /// Returns the question whether a task of a session may start.
+    pub fn session_question(&self, session: SessionId) -> Option<ApprovalId> {
+        let session = self.session(session)?;
+        let tasks = session.tasks.iter().flatten();
+        tasks.filter_map(|task| self.task(*task)?.approval).next()
+    }
+}

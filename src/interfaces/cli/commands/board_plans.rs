@@ -1,0 +1,146 @@
+//! `tos board plan|plans|accept|decline`: requirements and the tasks that come of them.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{board::Ask, service_client::in_path};
+use crate::{
+    config::service,
+    interfaces::{
+        cli::{
+            exit::{CliError, CliExit},
+            services::ServiceFactory,
+        },
+        report::Printer,
+    },
+};
+
+/// How often it is looked whether the plan is there.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Hands a requirement in, waits for what comes of it, and shows it.
+pub(super) fn plan(
+    file: &Path,
+    dry_run: bool,
+    ask: Ask<'_>,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let text = service::read_requirement(file).map_err(CliError::Setup)?;
+    let asked = ask(
+        "POST",
+        "/plans",
+        json!({ "content": text, "preview": dry_run }),
+    )?;
+    let path = format!("/plans/{}", asked["id"]);
+    let found = loop {
+        let found = ask("GET", &path, Value::Null)?;
+        if found["status"] != "planning" {
+            break found;
+        }
+        services.self_process().sleep(LOOK);
+    };
+    show(&found, printer);
+    printer.document(&found);
+    let word = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+    if word("status") == "failed" {
+        return Err(CliError::NotDone(format!(
+            "plan-{} failed: {}",
+            found["id"],
+            word("detail")
+        )));
+    }
+    Ok(CliExit::Success)
+}
+
+fn show(plan: &Value, printer: &Printer) {
+    let id = &plan["id"];
+    let detail = plan["detail"].as_str().unwrap_or_default();
+    match plan["status"].as_str().unwrap_or_default() {
+        "planned" => {
+            for task in plan["tasks"].as_array().into_iter().flatten() {
+                let after = after(task, "task-");
+                printer.line(&format!(
+                    "task-{}: {}{after}",
+                    task["id"],
+                    word(task, "title")
+                ));
+            }
+        }
+        "proposed" => {
+            for task in plan["proposal"].as_array().into_iter().flatten() {
+                let paths = task["paths"].as_array().into_iter().flatten();
+                let paths: Vec<&str> = paths.filter_map(Value::as_str).collect();
+                let known = task["knownAs"]
+                    .as_u64()
+                    .map_or_else(String::new, |id| format!("  (is there already: task-{id})"));
+                printer.line(&format!(
+                    "{}. {} [{}]{}{known}",
+                    task["place"],
+                    word(task, "title"),
+                    paths.join(", "),
+                    after(task, "")
+                ));
+            }
+            printer.line(&format!(
+                "nothing is made yet; `tos board accept {id}` makes these tasks, `tos board decline {id}` does not"
+            ));
+        }
+        "nothing_left" => printer.line(&format!("nothing is left to do: {detail}")),
+        _ => {}
+    }
+}
+
+fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+fn after(task: &Value, prefix: &str) -> String {
+    let needed = task["dependencies"].as_array().into_iter().flatten();
+    let needed: Vec<String> = needed.map(|one| format!("{prefix}{one}")).collect();
+    if needed.is_empty() {
+        String::new()
+    } else {
+        format!("  after {}", needed.join(", "))
+    }
+}
+
+/// Lists the requirements.
+pub(super) fn list(ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+    let answer = ask("GET", "/plans", Value::Null)?;
+    for plan in answer["plans"].as_array().into_iter().flatten() {
+        let first = word(plan, "requirement").lines();
+        let first = first.map(str::trim).find(|line| !line.is_empty());
+        let again = plan["round"].as_u64().filter(|round| *round > 0);
+        let again = again.map_or_else(String::new, |round| format!(", planned again {round}"));
+        printer.line(&format!(
+            "plan-{}  {:<12} {} tasks{again}  {}  {}",
+            plan["id"],
+            word(plan, "status"),
+            plan["tasks"].as_array().map_or(0, Vec::len),
+            first.unwrap_or_default(),
+            word(plan, "detail")
+        ));
+    }
+    printer.document(&answer);
+    Ok(())
+}
+
+/// Accepts or declines the tasks of a plan.
+pub(super) fn decide(
+    plan: &str,
+    accept: bool,
+    ask: Ask<'_>,
+    printer: &Printer,
+) -> Result<(), CliError> {
+    let id = in_path(plan.trim_start_matches("plan-"));
+    let answer = ask("POST", &format!("/plans/{id}"), json!({ "accept": accept }))?;
+    let words = if accept {
+        "its tasks are made; `tos board list` shows them"
+    } else {
+        "declined; nothing is made"
+    };
+    super::board::told(&answer, words, printer);
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! `/plans`: requirements, the tasks that came of them, and those that wait for a person's answer.
+
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    domain::board::{Answer, Board, Input, Plan, PlanId, TaskStatus},
+    interfaces::http::{
+        error::ApiError,
+        extract::{ApiJson, ApiPath, number},
+        state::Service,
+    },
+};
+
+use super::{
+    answer::{DoneView, done, tagged},
+    wire::{SpendView, time, word},
+};
+
+/// A task of a plan.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PlanTask {
+    /// Its number.
+    id: u64,
+    /// One line.
+    title: String,
+    /// Where it stands.
+    status: &'static str,
+    /// The numbers of the tasks it waits for.
+    dependencies: Vec<u64>,
+}
+
+/// A task that a planner proposes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProposedTask {
+    /// Its place in the plan, from 1.
+    place: u64,
+    /// One line.
+    title: String,
+    /// What the agent would be asked to do.
+    goal: String,
+    /// What it might touch.
+    paths: Vec<String>,
+    /// Who would do it.
+    role: &'static str,
+    /// The places of the tasks it would wait for.
+    dependencies: Vec<u64>,
+    /// The task that is the same and on the board already.
+    known_as: Option<u64>,
+}
+
+/// A requirement and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PlanView {
+    /// Its number.
+    id: u64,
+    /// The text.
+    requirement: String,
+    /// planning, proposed, planned, declined, nothing_left or failed.
+    status: String,
+    /// Why it failed, or why nothing is left.
+    detail: String,
+    /// What planned it: model, agent; empty = a checklist.
+    maker: String,
+    /// How often what was left was planned again.
+    round: u32,
+    /// The plan it goes on from.
+    of: Option<u64>,
+    /// Its tasks.
+    tasks: Vec<PlanTask>,
+    /// Tasks that wait for an answer.
+    proposal: Vec<ProposedTask>,
+    /// What planning used up.
+    spent: SpendView,
+    /// When it was handed in.
+    created_at: String,
+    /// When it was over.
+    finished_at: Option<String>,
+}
+
+/// All plans, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PlanList {
+    /// The plans.
+    plans: Vec<PlanView>,
+}
+
+/// A requirement to plan.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewPlan {
+    /// The requirement.
+    content: String,
+    /// Show the tasks before they are made.
+    #[serde(default)]
+    preview: bool,
+}
+
+/// The plan that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PlanStarted {
+    /// Its number.
+    id: u64,
+}
+
+/// An answer to a proposal.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanDecision {
+    /// Make the tasks, or not.
+    accept: bool,
+}
+
+fn plan(board: &Board, plan: &Plan) -> PlanView {
+    let tasks = plan.tasks.iter().filter_map(|id| board.task(*id));
+    PlanView {
+        id: plan.id.0,
+        requirement: plan.requirement.clone(),
+        status: word(&plan.status),
+        detail: plan.detail.clone(),
+        maker: plan.maker.clone(),
+        round: plan.round,
+        of: plan.of.map(|of| of.0),
+        tasks: tasks
+            .map(|task| PlanTask {
+                id: task.id.0,
+                title: task.spec.title.clone(),
+                status: TaskStatus::as_str(task.status),
+                dependencies: task
+                    .spec
+                    .dependencies
+                    .iter()
+                    .map(|one| one.task.0)
+                    .collect(),
+            })
+            .collect(),
+        proposal: proposed(board, plan),
+        spent: plan.spent.into(),
+        created_at: time(plan.created_at),
+        finished_at: plan.finished_at.map(time),
+    }
+}
+
+fn proposed(board: &Board, plan: &Plan) -> Vec<ProposedTask> {
+    let known = board.known_of_plan(&plan.requirement, &plan.proposal);
+    let all = (1_u64..).zip(&plan.proposal);
+    all.map(|(place, spec)| ProposedTask {
+        place,
+        title: spec.title.clone(),
+        goal: spec.goal.clone(),
+        paths: spec.paths.clone(),
+        role: spec.role.as_str(),
+        dependencies: spec.dependencies.iter().map(|one| one.task.0).collect(),
+        known_as: known.get(&place).map(|id| id.0),
+    })
+    .collect()
+}
+
+/// Lists requirements with the tasks that came of them.
+#[utoipa::path(get, path = "/plans", tag = "plans",
+    responses((status = 200, body = PlanList), (status = 304, description = "nothing changed")))]
+pub(super) async fn list(State(service): State<Service>, headers: HeaderMap) -> Response {
+    let board = service.snapshot();
+    let plans = board.plans().rev().map(|one| plan(&board, one)).collect();
+    tagged(&headers, &PlanList { plans })
+}
+
+/// Plans a requirement.
+#[utoipa::path(post, path = "/plans", tag = "plans", request_body = NewPlan, responses((status = 200, body = PlanStarted)))]
+pub(super) async fn create(
+    State(service): State<Service>,
+    ApiJson(input): ApiJson<NewPlan>,
+) -> Result<Json<PlanStarted>, ApiError> {
+    let id = hand_in(&service, input.content, input.preview, "api").await?;
+    Ok(Json(PlanStarted { id: id.0 }))
+}
+
+/// Hands a requirement in; returns its number.
+pub(in crate::interfaces::http) async fn hand_in(
+    service: &Service,
+    requirement: String,
+    preview: bool,
+    by: &str,
+) -> Result<PlanId, ApiError> {
+    let input = Input::HandIn {
+        requirement,
+        preview,
+        by: by.to_owned(),
+    };
+    match service.submit(input).await? {
+        Answer::Plan { plan } => Ok(plan),
+        _ => Err(ApiError::invalid("the planner was not started")),
+    }
+}
+
+/// Shows a requirement.
+#[utoipa::path(get, path = "/plans/{id}", tag = "plans", params(("id" = String, Path, description = "its number")),
+    responses((status = 200, body = PlanView)))]
+pub(super) async fn get(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+) -> Result<Json<PlanView>, ApiError> {
+    let id: PlanId = number(&id)?;
+    let board = service.snapshot();
+    let found = board.plan(id).map(|one| plan(&board, one));
+    found
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+}
+
+/// Accepts or declines the tasks of a plan.
+#[utoipa::path(post, path = "/plans/{id}", tag = "plans", request_body = PlanDecision,
+    params(("id" = String, Path, description = "its number")), responses((status = 200, body = DoneView)))]
+pub(super) async fn decide(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+    ApiJson(input): ApiJson<PlanDecision>,
+) -> Result<Json<DoneView>, ApiError> {
+    let decision = Input::DecidePlan {
+        plan: number(&id)?,
+        accept: input.accept,
+        by: "api".to_owned(),
+    };
+    Ok(done(service.submit(decision).await?))
+}
