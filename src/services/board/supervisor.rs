@@ -15,7 +15,9 @@ use tokio::{
 };
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError, brain::Payer, github, judge, planner, session,
+    BoardHandle, ServiceContext, SubmitError,
+    brain::Payer,
+    github, judge, planner, session,
     threads::{BEAT, on_thread},
     wakes::{asked, wake_loop},
     worker,
