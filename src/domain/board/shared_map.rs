@@ -309,6 +309,15 @@ impl<K, V> std::fmt::Debug for Iter<'_, K, V> {
     }
 }
 
+impl<'a, K: Ord + Clone, V: Clone> IntoIterator for &'a SharedMap<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = Iter<'a, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl<K, V> Default for SharedMap<K, V> {
     fn default() -> Self {
         Self { root: None, len: 0 }
@@ -451,17 +460,18 @@ mod tests {
         }
     }
 
+    fn leaves(node: &Node<u64, ()>) -> usize {
+        match node {
+            Node::Leaf(_) => 1,
+            Node::Inner(children) => children.iter().map(|(_, child)| leaves(child)).sum(),
+        }
+    }
+
     #[test]
     fn growing_numbers_fill_their_nodes_and_an_emptied_map_is_empty() {
         let mut map = SharedMap::default();
         for number in 0..10_000_u64 {
             map.insert(number, ());
-        }
-        fn leaves(node: &Node<u64, ()>) -> usize {
-            match node {
-                Node::Leaf(_) => 1,
-                Node::Inner(children) => children.iter().map(|(_, child)| leaves(child)).sum(),
-            }
         }
         assert_eq!(map.root.as_deref().map(leaves), Some(10_000 / MOST));
         for number in 0..10_000_u64 {

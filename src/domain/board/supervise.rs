@@ -427,11 +427,7 @@ impl Board {
                     by_person: false,
                 });
             }
-            Step::Unanswered(id) => {
-                if let Some(approval) = self.approval(id) {
-                    self.end_question(draft, approval);
-                }
-            }
+            Step::Unanswered(id) => self.end_question(draft, id),
             Step::Start(name, by) => self.request_start(draft, name, by, true, None),
             Step::End(name, detail) => {
                 if let Some(process) = self.process(name) {

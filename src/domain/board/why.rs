@@ -388,28 +388,7 @@ impl Board {
                     Resolver::MergeQueue,
                 );
             }
-            return match merge.status {
-                MergeStatus::Waiting => WhySentence {
-                    at: merge.not_before,
-                    remedy: "commit or stash what is there, then `tos merge`".to_owned(),
-                    ..say(format!("approved; {}", merge.detail), Resolver::Person)
-                },
-                MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
-                    at: merge.not_before,
-                    ..say(
-                        format!("approved; its merge is tried again: {}", merge.detail),
-                        Resolver::MergeQueue,
-                    )
-                },
-                MergeStatus::Pending
-                | MergeStatus::Processing
-                | MergeStatus::Merged
-                | MergeStatus::Failed
-                | MergeStatus::Proposed
-                | MergeStatus::Cancelled => {
-                    say("approved; being merged".to_owned(), Resolver::MergeQueue)
-                }
-            };
+            return merge_words(merge);
         }
         if let Some(judgement) = self
             .live_judgements()
@@ -541,6 +520,30 @@ impl Board {
     pub fn idle_parts(&self) -> Vec<Part> {
         let down = |part: &Part| part.process().is_some_and(|name| !self.is_up(name));
         Part::ALL.into_iter().filter(down).collect()
+    }
+}
+
+/// Says where an open entry of the merge queue stands.
+fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
+    match merge.status {
+        MergeStatus::Waiting => WhySentence {
+            at: merge.not_before,
+            remedy: "commit or stash what is there, then `tos merge`".to_owned(),
+            ..say(format!("approved; {}", merge.detail), Resolver::Person)
+        },
+        MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
+            at: merge.not_before,
+            ..say(
+                format!("approved; its merge is tried again: {}", merge.detail),
+                Resolver::MergeQueue,
+            )
+        },
+        MergeStatus::Pending
+        | MergeStatus::Processing
+        | MergeStatus::Merged
+        | MergeStatus::Failed
+        | MergeStatus::Proposed
+        | MergeStatus::Cancelled => say("approved; being merged".to_owned(), Resolver::MergeQueue),
     }
 }
 

@@ -28,6 +28,8 @@ use command_line::{Cli, CliCommand};
 use exit::{CliError, CliExit};
 use services::ServiceFactory;
 
+pub use commands::shell_words::as_shell;
+
 use crate::interfaces::report::Printer;
 
 /// What `tos --version` prints.
@@ -41,7 +43,14 @@ pub fn asks_only_version(words: &[OsString]) -> bool {
 /// Parses the words; an error is already what a person has to see.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words = args::translate_launcher_options(words);
-    let parsed = match Cli::command().try_get_matches_from(&words) {
+    let asks_help = |word: &OsString| word == "--help" || word == "-h" || word == "help";
+    // Who will read the help need not wait for a parse that cannot have it.
+    let plain = if words.iter().any(asks_help) {
+        Err(clap::Error::new(ErrorKind::DisplayHelp))
+    } else {
+        Cli::command().try_get_matches_from(&words)
+    };
+    let parsed = match plain {
         // The help in groups costs a start some time, so it is laid out only for somebody who will read it.
         Err(error) if error.kind() != ErrorKind::DisplayVersion => {
             overview::command().try_get_matches_from(words)

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError,
+    BoardApprovals, BoardHandle, ServiceContext, SubmitError,
     brain::Payer,
     github, judge, planner, session,
     threads::{BEAT, on_thread},
@@ -310,19 +310,19 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let inside = board.settings().in_containers.then(|| {
-                    let settings = board.settings();
-                    (
-                        settings.container_image.clone(),
-                        settings.container_network.clone(),
-                    )
-                });
                 let order = worker::Order {
                     agent,
                     run,
                     task,
                     branch,
-                    inside,
+                    inside: board.settings().container(),
+                    asker: BoardApprovals {
+                        handle: self.handle.clone(),
+                        run,
+                        fence,
+                        redactor: context.brain.redactor.clone(),
+                    },
+                    patience: board.settings().question_ms.div_ceil(1000),
                 };
                 let done = on_thread(worker::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))

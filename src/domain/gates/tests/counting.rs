@@ -4,7 +4,6 @@ use super::*;
 use crate::domain::gates::{
     eval::last_fall,
     evidence::LedgerEvidence,
-    metric::{self, MetricValue},
 };
 
 fn criterion(gates: &GateConfig, book: &Book, id: &str) -> MetricValue {

@@ -269,20 +269,7 @@ pub fn main(
             ));
             printer.document(&answer);
         }
-        Verb::Edit(edit) => {
-            let changes = edit.changes();
-            if changes.is_empty() {
-                return Err(CliError::usage(
-                    "nothing changes; name what does, such as `--goal`",
-                ));
-            }
-            let path = format!("/tasks/{}", in_path(&edit.task));
-            told(
-                &ask("PATCH", &path, Value::Object(changes))?,
-                "changed",
-                printer,
-            );
-        }
+        Verb::Edit(edit) => change(edit, &ask, printer)?,
         Verb::List { status } => {
             let answer = all_tasks(status.as_deref(), &ask)?;
             tell_hold(&ask("GET", "/system/hold", Value::Null)?, services, printer);
@@ -338,6 +325,19 @@ pub fn main(
         }
     }
     Ok(CliExit::Success)
+}
+
+fn change(edit: &EditArgs, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+    let changes = edit.changes();
+    if changes.is_empty() {
+        return Err(CliError::usage(
+            "nothing changes; name what does, such as `--goal`",
+        ));
+    }
+    let path = format!("/tasks/{}", in_path(&edit.task));
+    let answer = ask("PATCH", &path, Value::Object(changes))?;
+    told(&answer, "changed", printer);
+    Ok(())
 }
 
 /// What a person decides.

@@ -38,6 +38,7 @@ mod serve_detached;
 mod serve_news;
 mod service_client;
 mod session_client;
+pub mod shell_words;
 pub mod status;
 pub mod steps;
 pub mod task;

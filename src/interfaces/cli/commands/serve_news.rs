@@ -120,6 +120,7 @@ fn line_of(event: &Event) -> Option<String> {
         | EventKind::Run(_)
         | EventKind::Judge(_)
         | EventKind::Process(_)
+        | EventKind::Plan(_)
         | EventKind::System(_) => return None,
     })
 }
