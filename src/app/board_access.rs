@@ -15,14 +15,13 @@ use crate::{
     adapters::{
         board::{SqliteBoard, blocking_end_orphans, text_of_folder},
         disk, files,
-        github::{TOKEN, TokenFile},
+        github::TokenFile,
         plan::LocalPlanStore,
     },
-    config::{gates::LoadedGates, service as service_config},
+    config::gates::LoadedGates,
     domain::{
         board::{
-            Answer, Board, BoardSettings, Input, KEYS, Millis, ProcessName, Refusal, RefusalCode,
-            RunId, SessionInput,
+            Answer, Board, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionInput,
         },
         gates::{GateContext, eval},
         night::{run_ids, summarise_run},
@@ -72,7 +71,7 @@ pub(super) struct ServiceBoard {
     pub(super) token: TokenFile,
 }
 
-fn unavailable(error: impl std::fmt::Display) -> AccessError {
+pub(super) fn unavailable(error: impl std::fmt::Display) -> AccessError {
     AccessError::Unavailable(error.to_string())
 }
 
@@ -198,79 +197,6 @@ impl ServiceBoard {
             diff.push_str("\n(the rest is left out)\n");
         }
         Ok(diff)
-    }
-
-    fn variable(&self, name: &str) -> Option<&str> {
-        let pair = self.environment.iter().find(|(known, _)| known == name);
-        pair.map(|(_, value)| value.as_str())
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        let board = self.handle.snapshot();
-        let (settings, usual) = (board.settings(), BoardSettings::default());
-        let kept = service_config::kept_settings(&self.root);
-        let entry = |key: &crate::domain::board::SettingKey| {
-            let value = settings.get(key.name);
-            let origin = if self.variable(key.name).is_some() {
-                "environment"
-            } else if kept.contains_key(key.name) {
-                service_config::KEPT
-            } else if value == usual.get(key.name) {
-                "default"
-            } else {
-                service_config::FILE
-            };
-            ConfigEntry {
-                name: key.name.to_owned(),
-                is_secret: false,
-                is_set: value.is_some(),
-                value,
-                origin: origin.to_owned(),
-                meaning: key.meaning.to_owned(),
-                restart: settings.concerned(key.impact),
-            }
-        };
-        let origin = self.token.origin();
-        let token = ConfigEntry {
-            name: TOKEN.to_owned(),
-            value: None,
-            is_secret: true,
-            is_set: origin.is_some(),
-            origin: origin.unwrap_or("default").to_owned(),
-            meaning: "the token for GitHub; written, never shown; an empty one takes it away"
-                .to_owned(),
-            restart: Vec::new(),
-        };
-        KEYS.iter()
-            .map(entry)
-            .chain(std::iter::once(token))
-            .collect()
-    }
-
-    /// Keeps changed settings for the next start; what the environment sets is refused, because it would win again.
-    fn changed(&self, changes: &[(String, String)]) -> Result<BoardSettings, AccessError> {
-        let mut settings = self.handle.snapshot().settings().clone();
-        let mut kept = service_config::kept_settings(&self.root);
-        let secret = changes.iter().rfind(|(name, _)| name == TOKEN);
-        let plain = changes.iter().filter(|(name, _)| name != TOKEN);
-        for (name, value) in plain {
-            if self.variable(name).is_some() {
-                return Err(AccessError::Invalid(format!(
-                    "{name} is set in the environment of the service, which would win again; change it there"
-                )));
-            }
-            settings.set(name, value).map_err(AccessError::Invalid)?;
-            kept.insert(name.clone(), value.clone());
-        }
-        if let Some(why) = settings.contradiction() {
-            return Err(AccessError::Invalid(why));
-        }
-        if let Some((_, token)) = secret {
-            self.token.write(token).map_err(AccessError::Invalid)?;
-        }
-        let text = service_config::kept_text(&kept);
-        files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;
-        Ok(settings)
     }
 
     fn past_work(&self, kind: PastKind) -> Result<Vec<PastWork>, AccessError> {

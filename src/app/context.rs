@@ -6,7 +6,7 @@ use crate::{
     adapters::{
         clock::SystemClock,
         files,
-        job::{approvals, store::StoreLayout},
+        job::{approvals, session_approvals::SessionApprovals, store::StoreLayout},
         model,
     },
     app::{adapter_options, remembered_rules, sample},
@@ -201,6 +201,14 @@ impl AppContext {
 
     pub(super) fn questions_folder(settings: &Settings) -> PathBuf {
         settings.root.join(".tos/approvals")
+    }
+
+    /// Returns the way to a person for sessions of tasks: `tos answer`, and the terminal where somebody sits at one.
+    pub(super) fn session_approvals(&self, settings: &Settings) -> Arc<dyn Approvals> {
+        let folder = approvals::FileApprovals::new(Self::questions_folder(settings));
+        let memory = files::is_attended()
+            .then(|| remembered_rules::memory(settings, self.world(settings, true)));
+        Arc::new(SessionApprovals::new(folder, memory))
     }
 
     /// Returns the way to a person, and whether somebody can answer at all.

@@ -204,6 +204,7 @@ impl AppContext {
                     ),
                 )?,
                 machine: Arc::new(LocalMachine::new(root.clone())),
+                approvals: self.session_approvals(&settings),
                 policy: Arc::new(settings.policy()?),
                 world: self.world(&settings, false),
                 is_shared,

@@ -4,6 +4,7 @@
 use std::{
     ffi::OsString,
     io::{Read, Write},
+    os::fd::OwnedFd,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -15,7 +16,7 @@ use super::{adapter_options, confinement, context::AppContext};
 use crate::{
     adapters::{
         files, git, guard,
-        guard::{log::LogFile, place, probe, settings_file},
+        guard::{install_record, log::LogFile, place, probe, settings_file},
         process,
     },
     config::guard::GuardSettings,
@@ -279,6 +280,14 @@ impl GuardServiceFactory for AppContext {
         settings_file::write(path, before, after)
     }
 
+    fn held_before(&self, path: &Path) -> Option<Vec<String>> {
+        install_record::held_before(&self.guard_state(), path)
+    }
+
+    fn remember_held(&self, path: &Path, held: Option<&[String]>) -> Result<(), String> {
+        install_record::remember(&self.guard_state(), path, held)
+    }
+
     fn own_program(&self) -> Result<PathBuf, CliError> {
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
         let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
@@ -319,6 +328,19 @@ impl GuardServiceFactory for AppContext {
             notice: confinement::notice(&report),
             output: Box::new(output),
         })
+    }
+
+    fn standard_input(&self) -> Result<Option<Arc<OwnedFd>>, CliError> {
+        let piped = process::blocking_standard_input();
+        let piped = piped.map_err(|error| {
+            CliError::NotDone(format!("standard input cannot be handed on: {error}"))
+        })?;
+        Ok(piped.map(Arc::new))
+    }
+
+    fn finds_program(&self, name: &str, folder: &Path) -> bool {
+        let environment = process::minimal(&self.environment, &[], self.redactor());
+        process::finds_program(name, folder, &environment)
     }
 
     fn version_of(&self, program: &Path) -> Option<String> {

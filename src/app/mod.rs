@@ -5,6 +5,7 @@
 
 mod adapter_options;
 mod board_access;
+mod board_settings;
 mod commands;
 mod confinement;
 mod context;
@@ -29,7 +30,7 @@ use crate::{
 
 /// Runs the program with the words of its command line, the program name first.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let words: Vec<OsString> = as_shell(words.into_iter().collect());
+    let words = cli::as_shell(words.into_iter().collect());
     // Before anything else: a jailer must do nothing but build its wall.
     if words.get(1).is_some_and(|word| word == sandbox::JAIL_WORD) {
         return sandbox::jail_main(words.into_iter().skip(2));
@@ -99,19 +100,6 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         printer.alert(&format!("warning: {lost}"));
     }
     ExitCode::from(exit.code())
-}
-
-/// A link of the name `tos-shell` is a shell: agents take the path of a program for theirs, and no options of it.
-fn as_shell(words: Vec<OsString>) -> Vec<OsString> {
-    let name = words.first().map(std::path::Path::new);
-    let is_shell = name
-        .and_then(std::path::Path::file_name)
-        .is_some_and(|name| name == "tos-shell");
-    if !is_shell {
-        return words;
-    }
-    let front = ["tos", "exec", "--as-shell", "--"].map(OsString::from);
-    front.into_iter().chain(words.into_iter().skip(1)).collect()
 }
 
 /// Returns help as it is printed: with its colours only on a terminal that may have some.

@@ -9,10 +9,18 @@ use jsonc_parser::{
 };
 use serde_json::Value;
 
-use crate::domain::guard::{
-    HookAgent,
-    hook::{HookEntry, entries, is_hook_command},
+use crate::{
+    config::json,
+    domain::guard::{
+        HookAgent,
+        hook::{HookEntry, entries, is_hook_command},
+    },
 };
+
+/// Stands among what was there before for the file itself.
+pub const FILE: &str = "file";
+/// What Cursor wants at the top of its file.
+const VERSION: &str = "version";
 
 /// A hook as it stands in a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +58,29 @@ pub fn found(text: &str, agent: HookAgent) -> Result<Vec<FoundHook>, String> {
     Ok(hooks)
 }
 
+/// Returns what a text holds of what the guard's hooks stand in, as paths of keys. That is the person's, however empty it is,
+/// and stays when the hooks go.
+pub fn containers(text: &str, agent: HookAgent) -> Result<Vec<String>, String> {
+    let value = parse(text)?.to_serde_value().unwrap_or(Value::Null);
+    let mut found = Vec::new();
+    for entry in entries(agent, "") {
+        let [outer, inner] = entry.path;
+        for (path, keys) in [
+            (outer.to_owned(), vec![outer]),
+            (format!("{outer}.{inner}"), vec![outer, inner]),
+        ] {
+            let there = keys.iter().try_fold(&value, |value, key| value.get(key));
+            if there.is_some() && !found.contains(&path) {
+                found.push(path);
+            }
+        }
+    }
+    if agent == HookAgent::Cursor && value.get(VERSION).is_some() {
+        found.push(VERSION.to_owned());
+    }
+    Ok(found)
+}
+
 /// Returns the text with the guard's hooks in it; an equal text where they are there already.
 pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, String> {
     let before = found(text, agent)?;
@@ -68,7 +99,7 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
         return Ok(text.to_owned());
     }
     // What an earlier version wrote goes first, so that there is never a second one.
-    let text = &without_hook(text, agent)?;
+    let text = &without_hook(text, agent, &containers(text, agent)?)?;
     if let Some((value, end)) = one_line(text, agent) {
         let longer = value_with(value, &wanted)?.to_string() + end;
         return Ok(longer);
@@ -78,8 +109,8 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
     let top = tree
         .object_value_or_create()
         .ok_or("it is no object on its outside")?;
-    if agent == HookAgent::Cursor && top.get("version").is_none() {
-        top.append("version", CstInputValue::Number("1".to_owned()));
+    if agent == HookAgent::Cursor && top.get(VERSION).is_none() {
+        top.append(VERSION, CstInputValue::Number("1".to_owned()));
     }
     for entry in &wanted {
         let [outer, inner] = entry.path;
@@ -87,7 +118,7 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
         let hooks = hooks.ok_or_else(|| format!("`{outer}` is no object"))?;
         let list = hooks.array_value_or_create(inner);
         let list = list.ok_or_else(|| format!("`{outer}.{inner}` is no list"))?;
-        list.append(input(entry.value.clone()));
+        list.append(json::as_input(entry.value.clone()));
     }
     let longer = tree.to_string();
     checked(&longer, text, agent)?;
@@ -101,13 +132,14 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
     Ok(longer)
 }
 
-/// Returns the text without the guard's hooks; an equal text where there are none.
-pub fn without_hook(text: &str, agent: HookAgent) -> Result<String, String> {
+/// Returns the text without the guard's hooks; an equal text where there are none. `kept` = what was there before them
+/// ([`containers`]) and stays, even where nothing else is in it.
+pub fn without_hook(text: &str, agent: HookAgent, kept: &[String]) -> Result<String, String> {
     if !found(text, agent)?.iter().any(|hook| hook.is_guard) {
         return Ok(text.to_owned());
     }
     if let Some((value, end)) = one_line(text, agent) {
-        return Ok(stripped(value, agent).to_string() + end);
+        return Ok(stripped(value, agent, kept).to_string() + end);
     }
     let tree = parse(text)?;
     let top = tree
@@ -123,19 +155,30 @@ pub fn without_hook(text: &str, agent: HookAgent) -> Result<String, String> {
         };
         remove_own(&list, agent);
         if list.elements().is_empty()
+            && !is_kept(kept, &format!("{outer}.{inner}"))
             && let Some(property) = hooks.get(inner)
         {
             property.remove();
         }
         if hooks.properties().is_empty()
+            && !is_kept(kept, outer)
             && let Some(property) = top.get(outer)
         {
             property.remove();
         }
     }
+    // A file that was there without it had no need of it.
+    let is_ours = agent == HookAgent::Cursor && is_kept(kept, FILE) && !is_kept(kept, VERSION);
+    if let Some(property) = top.get(VERSION).filter(|_| is_ours) {
+        property.remove();
+    }
     let shorter = tree.to_string();
     checked(&shorter, text, agent)?;
     Ok(shorter)
+}
+
+fn is_kept(kept: &[String], path: &str) -> bool {
+    kept.iter().any(|own| own == path)
 }
 
 /// Returns the value of a file without any blanks in it, as programs write them, and what stands behind it: such a file is
@@ -212,6 +255,7 @@ fn checked(new: &str, old: &str, agent: HookAgent) -> Result<(), String> {
         Ok(stripped(
             value.unwrap_or_else(|| Value::Object(serde_json::Map::new())),
             agent,
+            &[],
         ))
     };
     if plain(new)? == plain(old)? {
@@ -221,8 +265,8 @@ fn checked(new: &str, old: &str, agent: HookAgent) -> Result<(), String> {
     }
 }
 
-/// Takes the guard's hooks, and what is empty without them, out of a value.
-fn stripped(mut value: Value, agent: HookAgent) -> Value {
+/// Takes the guard's hooks, and what is empty without them and not kept, out of a value.
+fn stripped(mut value: Value, agent: HookAgent, kept: &[String]) -> Value {
     let is_own = |command: &String| is_hook_command(command, agent);
     for entry in entries(agent, "") {
         let [outer, inner] = entry.path;
@@ -237,11 +281,12 @@ fn stripped(mut value: Value, agent: HookAgent) -> Value {
                     let empty = group.get("hooks").and_then(Value::as_array);
                     !empty.is_some_and(Vec::is_empty) && !commands(group).iter().any(is_own)
                 });
-                if list.is_empty() {
+                if list.is_empty() && !is_kept(kept, &format!("{outer}.{inner}")) {
                     hooks.shift_remove(inner);
                 }
             }
             if hooks.is_empty()
+                && !is_kept(kept, outer)
                 && let Some(top) = value.as_object_mut()
             {
                 top.shift_remove(outer);
@@ -251,7 +296,7 @@ fn stripped(mut value: Value, agent: HookAgent) -> Value {
     if agent == HookAgent::Cursor
         && let Some(top) = value.as_object_mut()
     {
-        top.shift_remove("version");
+        top.shift_remove(VERSION);
     }
     value
 }
@@ -274,22 +319,6 @@ fn parse(text: &str) -> Result<CstRootNode, String> {
             error.kind()
         )
     })
-}
-
-fn input(value: Value) -> CstInputValue {
-    match value {
-        Value::Null => CstInputValue::Null,
-        Value::Bool(value) => CstInputValue::Bool(value),
-        Value::Number(number) => CstInputValue::Number(number.to_string()),
-        Value::String(text) => CstInputValue::String(text),
-        Value::Array(items) => CstInputValue::Array(items.into_iter().map(input).collect()),
-        Value::Object(pairs) => CstInputValue::Object(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name, input(value)))
-                .collect(),
-        ),
-    }
 }
 
 /// Returns what changed between two texts, one line each: ` ` stays, `-` goes, `+` comes. Three lines around it.
@@ -332,13 +361,19 @@ mod tests {
 
     const COMMAND: &str = "'/usr/bin/tos' guard hook claude || exit 2";
 
-    const OTHERS: [&str; 6] = [
+    const OTHERS: [&str; 12] = [
         "{}\n",
         "{\n  \"model\":   \"opus\"\n}\n",
         "{\n    \"permissions\": { \"allow\": [\"Bash(ls:*)\"] },\n    \"env\": {}\n}",
         "{\n  \"hooks\": {\n    \"PreToolUse\": [\n      {\"matcher\":\"Bash\",\"hooks\":[{\"type\":\"command\",\"command\":\"mine.sh\"}]}\n    ]\n  }\n}\n",
         "{\n\t\"hooks\": {\n\t\t\"Stop\": [{ \"hooks\": [] }]\n\t},\n\t// a word\n\t\"x\": 1\n}\n",
         "{\"a\":1,\"hooks\":{\"PostToolUse\":[]}}",
+        "{\"hooks\":{}}",
+        "{ \"hooks\": {} }\n",
+        "{\n  \"hooks\": {}\n}\n",
+        "{\"hooks\":{\"PreToolUse\":[]},\"b\":2}",
+        "{\n  \"hooks\": { \"PreToolUse\": [] }\n}\n",
+        "{\n  \"hooks\": {\n    \"PreToolUse\": []\n  }\n}\n",
     ];
 
     #[test]
@@ -348,7 +383,8 @@ mod tests {
             let hooks = found(&with, HookAgent::Claude).unwrap();
             assert!(hooks.iter().any(|hook| hook.is_guard), "{with}");
             assert_eq!(with_hook(&with, HookAgent::Claude, COMMAND).unwrap(), with);
-            let without = without_hook(&with, HookAgent::Claude).unwrap();
+            let kept = containers(before, HookAgent::Claude).unwrap();
+            let without = without_hook(&with, HookAgent::Claude, &kept).unwrap();
             assert_eq!(without, before, "through\n{with}");
         }
     }
@@ -358,7 +394,7 @@ mod tests {
         let own = format!(r#"[{{"hooks":[{{"type":"command","command":"{COMMAND}"}}]}}]"#);
         let text = format!(r#"{{"hooks":{{"PreToolUse":{own},"Stop":[],"A":[]}},"x":1,"b":2}}"#);
         assert_eq!(
-            without_hook(&text, HookAgent::Claude).unwrap(),
+            without_hook(&text, HookAgent::Claude, &[]).unwrap(),
             r#"{"hooks":{"Stop":[],"A":[]},"x":1,"b":2}"#
         );
     }

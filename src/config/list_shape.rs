@@ -62,6 +62,7 @@ const AGENT: &[Key] = &[
     ("check", Shape::Texts, false),
     ("idle_seconds", Shape::Whole(0, WEEK), false),
     ("price", Shape::Table(PRICE), false),
+    ("approval_seconds", Shape::Whole(0, WEEK), false),
 ];
 const CLASSES: &[&str] = &["fix", "feature", "test", "deps", "refactor"];
 const TASK: &[Key] = &[

@@ -1,6 +1,6 @@
 //! Starts one command and stays with it until nothing of it is left.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
@@ -52,6 +52,12 @@ pub trait LineReader: Send + Sync {
     fn line(&self, stream: OutputStream, line: &str);
 }
 
+/// Reads the output of a command byte by byte while it runs, as it comes. Secrets are removed before.
+pub trait ByteReader: Send + Sync {
+    /// Takes the next bytes; a character may be cut in two.
+    fn bytes(&self, stream: OutputStream, bytes: &[u8]);
+}
+
 /// Writes to a command's standard input while it runs.
 pub trait InputSource: Send + Sync {
     /// Returns the next piece, once there is one; `None` closes the input.
@@ -65,8 +71,12 @@ pub struct CommandStreams {
     pub input_file: Option<PathBuf>,
     /// Whoever writes into it meanwhile: `input_file` is then where the pipe for it is made.
     pub input: Option<Arc<dyn InputSource>>,
+    /// An open pipe that becomes its standard input, in place of a file.
+    pub input_pipe: Option<Arc<OwnedFd>>,
     /// Whoever reads along.
     pub reader: Option<Arc<dyn LineReader>>,
+    /// Whoever reads along the bare bytes.
+    pub byte_reader: Option<Arc<dyn ByteReader>>,
 }
 
 impl CommandStreams {

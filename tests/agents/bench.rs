@@ -5,10 +5,13 @@ use std::{
     ffi::OsString,
     fmt::Write as _,
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::Once,
+    process::{Child, Command, Stdio},
+    sync::{Once, mpsc},
+    thread,
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -26,6 +29,7 @@ pub(crate) enum Agent {
     ClaudeAcp,
     CodexAcp,
     GeminiAcp,
+    OpencodeAcp,
 }
 
 /// What the machine has to build walls with.
@@ -84,7 +88,13 @@ fn agents() -> Option<PathBuf> {
     static SAID: Once = Once::new();
     let named = env::var_os("TOS_TEST_AGENTS").filter(|name| !name.is_empty());
     if let Some(folder) = named.map(PathBuf::from) {
-        for name in ["claude", "codex", "claude-agent-acp", "codex-acp"] {
+        for name in [
+            "claude",
+            "codex",
+            "claude-agent-acp",
+            "codex-acp",
+            "opencode",
+        ] {
             let program = folder.join(name);
             assert!(
                 program.exists(),
@@ -250,6 +260,9 @@ impl Bench {
                 "kind = \"acp\"\nargs = [\"gemini\", \"--acp\", \"--skip-trust\", \"-m\", \"gemini-2.5-flash\"]\n{hosts}\
                  environment = [\"GEMINI_API_KEY\", \"GOOGLE_GEMINI_BASE_URL\"]\n"
             ),
+            Agent::OpencodeAcp => format!(
+                "kind = \"acp\"\nargs = [\"opencode\", \"acp\"]\n{hosts}environment = [\"OPENCODE_CONFIG_CONTENT\"]\n"
+            ),
             Agent::Codex => {
                 let login = if self.is_subscriber {
                     "requires_openai_auth=true"
@@ -282,11 +295,22 @@ impl Bench {
         serde_json::json!({ "model_providers": { "mock": provider }, "model_provider": "mock", "model": "gpt-5" }).to_string()
     }
 
+    /// How `OpenCode` is told of another server.
+    pub(crate) fn opencode_config(&self) -> String {
+        let provider = serde_json::json!({
+            "npm": "@ai-sdk/openai-compatible",
+            "options": { "baseURL": format!("{}/v1", self.server.url()), "apiKey": "not-a-key" },
+            "models": { "m": {} },
+        });
+        serde_json::json!({ "provider": { "mock": provider }, "model": "mock/m" }).to_string()
+    }
+
     fn key(&self) -> (&'static str, &'static str) {
         match (self.agent, self.is_subscriber) {
             (Agent::ClaudeAcp, _) => ("ANTHROPIC_API_KEY", "sk-ant-not-a-key"),
             (Agent::CodexAcp, _) => ("OPENAI_API_KEY", "sk-not-a-key"),
             (Agent::GeminiAcp, _) => ("GEMINI_API_KEY", "not-a-key"),
+            (Agent::OpencodeAcp, _) => ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
             (Agent::Claude, true) => ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-not-a-token"),
             (Agent::Claude, false) => ("ANTHROPIC_API_KEY", "sk-ant-not-a-key"),
             (Agent::Codex, _) => ("OPENAI_API_KEY", "sk-not-a-key"),
@@ -321,6 +345,7 @@ impl Bench {
             .env("CLAUDE_CODE_MAX_RETRIES", "1")
             .env("CODEX_CONFIG", self.codex_config())
             .env("MODEL_PROVIDER", "mock")
+            .env("OPENCODE_CONFIG_CONTENT", self.opencode_config())
             .env("GOOGLE_GEMINI_BASE_URL", self.server.url())
             .env(
                 "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
@@ -339,7 +364,11 @@ impl Bench {
                 command.args(["-p", "--output-format", "json", "--allowedTools=Bash"]);
                 command
             }
-            Agent::Codex | Agent::ClaudeAcp | Agent::CodexAcp | Agent::GeminiAcp => {
+            Agent::Codex
+            | Agent::ClaudeAcp
+            | Agent::CodexAcp
+            | Agent::GeminiAcp
+            | Agent::OpencodeAcp => {
                 let mut command = Command::new(self.agents.join("codex"));
                 let provider = format!(
                     "model_providers.mock={{name=\"mock\",base_url=\"http://{}/v1\",env_key=\"OPENAI_API_KEY\",\
@@ -380,6 +409,13 @@ impl Bench {
             .envs(variables)
             .stdin(Stdio::null());
         Some(command)
+    }
+
+    /// Starts the list in the background; whatever happens, it is over within `seconds`.
+    pub(crate) fn start_mortal(&self, seconds: u64) -> Mortal {
+        let words = self.start();
+        let mut command = self.command(&words.each_ref().map(String::as_str));
+        Mortal::new(&mut command, seconds)
     }
 
     pub(crate) fn tos(&self, words: &[&str]) -> Ended {
@@ -464,6 +500,79 @@ impl Bench {
     pub(crate) fn accepted(&self, file: &str) -> String {
         let reference = self.git(&["for-each-ref", "--format=%(refname)", "refs/tos/runs"]);
         self.git(&["show", &format!("{reference}:{file}")])
+    }
+}
+
+/// A program that is ended when it takes too long, so that a test of it fails and does not hang.
+pub(crate) struct Mortal {
+    child: Child,
+    /// Dropped when the program has ended by itself.
+    alive: Option<mpsc::Sender<()>>,
+    watch: Option<JoinHandle<bool>>,
+}
+
+impl Mortal {
+    fn new(command: &mut Command, seconds: u64) -> Self {
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let (alive, ended) = mpsc::channel::<()>();
+        let watch = thread::spawn(move || {
+            let late = ended.recv_timeout(Duration::from_secs(seconds))
+                == Err(mpsc::RecvTimeoutError::Timeout);
+            if late {
+                // tos ends what it has started before it goes.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+                if ended.recv_timeout(Duration::from_secs(30))
+                    == Err(mpsc::RecvTimeoutError::Timeout)
+                {
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
+            }
+            late
+        });
+        Self {
+            child,
+            alive: Some(alive),
+            watch: Some(watch),
+        }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end, and fails where it had to be ended.
+    pub(crate) fn end(mut self) -> Ended {
+        let mut text = String::new();
+        let mut errors = self.child.stderr.take().unwrap();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            drop(errors.read_to_string(&mut text));
+            text
+        });
+        drop(self.child.stdout.take().unwrap().read_to_string(&mut text));
+        let status = self.child.wait().unwrap();
+        drop(self.alive.take());
+        let late = self.watch.take().unwrap().join().unwrap();
+        let said = text + &reader.join().unwrap();
+        assert!(!late, "it took too long and was ended: {said}");
+        Ended {
+            code: status.code(),
+            said,
+        }
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        if self.alive.take().is_some() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
     }
 }
 

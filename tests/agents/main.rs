@@ -24,6 +24,8 @@ mod walls;
 mod model_server;
 #[path = "../support/repository.rs"]
 mod repository;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 use bench::Agent;
 

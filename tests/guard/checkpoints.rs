@@ -331,3 +331,21 @@ fn a_submodule_is_not_deleted_without_a_yes() {
     );
     assert_eq!(bench.claude("rm a.txt").stdout, "");
 }
+
+#[test]
+fn a_number_that_is_not_there_is_told_with_those_that_are() {
+    let bench = Bench::new();
+    let ended = bench.tos(&["guard", "undo", "99"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("has made none here"), "{ended:?}");
+    for name in ["one.txt", "two.txt"] {
+        bench.write(name, "only copy\n");
+        drop(bench.claude(&format!("rm {name}")));
+    }
+    let ended = bench.tos(&["guard", "undo", "99"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.contains("there are 1, 2") && ended.stderr.contains("`tos guard undo` lists"),
+        "{ended:?}"
+    );
+}

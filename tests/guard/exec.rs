@@ -1,6 +1,6 @@
 //! `tos exec`: one command, judged, behind the wall, with limits, and with its own end.
 
-use std::fs;
+use std::{fs, io::Write, process::Stdio};
 
 use crate::bench::{Bench, Ended};
 
@@ -35,6 +35,73 @@ fn a_command_has_its_own_output_and_end() {
         Some(127)
     );
     assert_eq!(exec(&bench, &[]).code, Some(2));
+}
+
+/// Runs a command with this on its standard input; returns its status and both streams as bytes.
+fn piped(bench: &Bench, words: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, Vec<u8>) {
+    let mut child = bench
+        .command(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || drop(pipe.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    (output.status.code(), output.stdout, output.stderr)
+}
+
+#[test]
+fn standard_input_reaches_the_command_and_output_passes_byte_for_byte() {
+    let bench = Bench::new();
+    let off = ["exec", "--set", "sandbox.level=off"];
+    let every: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let (code, out, err) = piped(&bench, &[&off[..], &["--", "cat"]].concat(), &every);
+    assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&err));
+    assert!(out == every, "{} bytes of {}", out.len(), every.len());
+    // Neither an end nor a line break is added or taken away.
+    for text in [&b"no end"[..], b"\r\na\r\n", b"\xff\xfe\n\x80", b""] {
+        let (_, out, err) = piped(
+            &bench,
+            &[&off[..], &["-c", "tee /dev/stderr"]].concat(),
+            text,
+        );
+        assert_eq!(out, text);
+        assert!(err.ends_with(text), "{}", String::from_utf8_lossy(&err));
+    }
+    // A command that reads nothing ends all the same, and one whose caller keeps the pipe open too.
+    let (code, _, _) = piped(&bench, &[&off[..], &["--", "true"]].concat(), &every);
+    assert_eq!(code, Some(0));
+    let mut held = bench.command(&[&off[..], &["--", "true"]].concat());
+    let mut held = held.stdin(Stdio::piped()).spawn().unwrap();
+    let open = held.stdin.take();
+    assert!(held.wait().unwrap().success());
+    drop(open);
+}
+
+#[test]
+fn what_is_missing_is_said_in_the_words_of_this_command() {
+    let bench = Bench::new();
+    let ended = exec(&bench, &["--", "no-such-program-of-tos"]);
+    assert_eq!(ended.code, Some(127), "{ended:?}");
+    assert!(
+        ended.stderr.contains("tos exec -c") && !ended.stderr.contains("type `bash`"),
+        "{ended:?}"
+    );
+    let bin = bench.top().join("bare");
+    fs::create_dir(&bin).unwrap();
+    let mut command = bench.command(&["exec", "--set", "sandbox.level=off", "-c", "ls"]);
+    let ended = crate::bench::ended(command.env("PATH", &bin));
+    assert_eq!(ended.code, Some(127), "{ended:?}");
+    assert!(
+        ended.stderr.contains("install bash")
+            && ended.stderr.contains("tos exec -- PROGRAM")
+            && !ended.stderr.contains("type `sh`"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -109,6 +176,30 @@ fn it_can_be_the_shell_of_an_agent() {
     assert_eq!(run(&["-c", "rm -rf /srv/tos-elsewhere"]).code, Some(126));
     bench.write("x.sh", "echo script $1\n");
     assert_eq!(run(&["x.sh", "one"]).stdout, "script one\n");
+    let named = bench.tos(&[
+        "exec",
+        "--set",
+        "sandbox.level=off",
+        "--as-shell",
+        "-c",
+        "echo a",
+    ]);
+    assert_eq!(named.stdout, "a\n", "{named:?}");
+    let named = bench.tos(&[
+        "exec",
+        "--set=sandbox.level=off",
+        "--as-shell",
+        "-lc",
+        "echo b",
+    ]);
+    assert_eq!(named.stdout, "b\n", "{named:?}");
+    // Options of the shell are kept.
+    let strict = run(&["-euo", "pipefail", "-c", "false | true; echo on"]);
+    assert_eq!(
+        (strict.code, strict.stdout.as_str()),
+        (Some(1), ""),
+        "{strict:?}"
+    );
     let typed = run(&[]);
     assert_eq!(typed.code, Some(2));
     assert!(typed.stderr.contains("cannot be judged"), "{typed:?}");

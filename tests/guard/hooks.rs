@@ -244,6 +244,21 @@ fn gemini_opencode_and_cursor_are_answered_in_their_own_words() {
         }),
     );
     assert_eq!(read.json()["permission"], "deny");
+    let mcp = |tool: &str, command: &str| {
+        let input = json!({ "command": command }).to_string();
+        ask(
+            "cursor",
+            json!({
+                "conversation_id": "s", "workspace_roots": [bench.root], "hook_event_name": "beforeMCPExecution",
+                "tool_name": tool, "tool_input": input, "command": "npx some-server",
+            }),
+        )
+        .json()
+    };
+    assert_eq!(mcp("run_command", DESTROYS)["permission"], "deny");
+    assert_eq!(mcp("run_command", "git push")["permission"], "ask");
+    assert_eq!(mcp("run_command", "ls"), json!({}));
+    assert_eq!(mcp("look_up", DESTROYS), json!({}), "it runs no command");
 }
 
 #[test]

@@ -94,6 +94,52 @@ fn every_other_byte_of_the_settings_stays_and_other_hooks_are_named() {
 }
 
 #[test]
+fn what_was_somebodys_own_stays_however_empty_it_is() {
+    let bench = Bench::new();
+    for (agent, file, texts) in [
+        (
+            "claude",
+            ".claude/settings.json",
+            &[
+                "{\n  \"hooks\": {}\n}\n",
+                "{\"hooks\":{}}",
+                "{\n  \"hooks\": {\n    \"PreToolUse\": []\n  }\n}\n",
+                "{}\n",
+            ][..],
+        ),
+        (
+            "cursor",
+            ".cursor/hooks.json",
+            &[
+                "{\n  \"version\": 1,\n  \"hooks\": {}\n}\n",
+                "{\n  \"version\": 1\n}\n",
+                "{}\n",
+            ],
+        ),
+        ("codex", ".codex/hooks.json", &["{\n  \"hooks\": {}\n}\n"]),
+        (
+            "gemini",
+            ".gemini/settings.json",
+            &["{\n  \"hooks\": {\n    \"BeforeTool\": []\n  }\n}\n"],
+        ),
+    ] {
+        let path = bench.home().join(file);
+        for text in texts {
+            put(&path, text);
+            // Twice is once, also for what was there before.
+            for _ in 0..2 {
+                let installed = bench.tos(&["guard", "install", agent, "--yes"]);
+                assert_eq!(installed.code, Some(0), "{agent}: {installed:?}");
+            }
+            let removed = bench.tos(&["guard", "uninstall", agent, "--yes"]);
+            assert_eq!(removed.code, Some(0), "{agent}: {removed:?}");
+            let left = fs::read_to_string(&path).unwrap_or_else(|_| "no file".to_owned());
+            assert_eq!(left, *text, "{agent}");
+        }
+    }
+}
+
+#[test]
 fn without_a_person_nothing_changes_unless_yes_was_said() {
     let bench = Bench::new();
     put(&settings(&bench), SETTINGS);

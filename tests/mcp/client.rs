@@ -99,9 +99,24 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, message: &Value) {
+        self.send_line(&message.to_string());
+    }
+
+    /// Sends a line, whatever it is.
+    pub(crate) fn send_line(&mut self, line: &str) {
         let input = self.input.as_mut().unwrap();
-        writeln!(input, "{message}").unwrap();
+        writeln!(input, "{line}").unwrap();
         input.flush().unwrap();
+    }
+
+    /// Returns the next message of the server.
+    pub(crate) fn next_message(&mut self) -> Value {
+        let mut line = String::new();
+        assert!(
+            self.output.read_line(&mut line).unwrap() > 0,
+            "the server has left"
+        );
+        serde_json::from_str(&line).unwrap()
     }
 
     pub(crate) fn send_request(&mut self, method: &str, params: &Value) -> u64 {
@@ -119,12 +134,7 @@ impl Client {
 
     pub(crate) fn answer_to(&mut self, id: u64) -> Value {
         loop {
-            let mut line = String::new();
-            assert!(
-                self.output.read_line(&mut line).unwrap() > 0,
-                "the server has left"
-            );
-            let message: Value = serde_json::from_str(&line).unwrap();
+            let message = self.next_message();
             if message["method"] == "roots/list" {
                 let roots: Vec<Value> =
                     self.roots.iter().map(|uri| json!({ "uri": uri })).collect();

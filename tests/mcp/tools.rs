@@ -49,7 +49,124 @@ fn a_client_is_told_nine_tools_and_what_it_may_read() {
     );
     let odd = client.ask("frobnicate", &json!({}));
     assert_eq!(odd["error"]["code"], -32601, "{odd}");
+    assert_eq!(odd["error"]["message"], "Method not found", "{odd}");
+    assert_eq!(odd["error"]["data"]["method"], "frobnicate", "{odd}");
     assert_eq!(client.leave(), Some(0));
+}
+
+#[test]
+fn a_line_that_is_no_message_is_answered_and_the_connection_goes_on() {
+    let project = Project::new();
+    let mut client = Client::start(&project, &[], None);
+    for (line, code) in [
+        ("this is no json", -32700),
+        ("{\"jsonrpc\":\"2.0\",", -32700),
+        ("[]", -32600),
+        ("{\"id\":7}", -32600),
+    ] {
+        client.send_line(line);
+        let answer = client.next_message();
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+        assert!(answer.get("id").is_some(), "{answer}");
+    }
+    client.send_line("");
+    assert!(client.ask("ping", &json!({}))["result"].is_object());
+    assert_eq!(client.leave(), Some(0));
+}
+
+#[test]
+fn a_project_without_a_configuration_has_a_status_and_reading_makes_no_folder_of_logs() {
+    let project = Project::new();
+    let mut client = Client::start(&project, &[], None);
+    let read = |client: &mut Client, name: &str| {
+        client.ask("resources/read", &json!({ "uri": format!("tos://{name}") }))
+    };
+    let status = read(&mut client, "status");
+    let contents = &status["result"]["contents"][0];
+    assert_eq!(contents["mimeType"], "application/json", "{status}");
+    let text: Value = serde_json::from_str(contents["text"].as_str().unwrap()).unwrap();
+    assert!(text["phase"].is_null() && text["plans"].is_null(), "{text}");
+    assert_eq!(text["root"], project.root.to_str().unwrap());
+    for name in ["plans", "ledger"] {
+        assert!(read(&mut client, name)["result"].is_object(), "{name}");
+    }
+    for missing in ["summary", "steps/3", "commands/9/stdout"] {
+        assert_eq!(
+            read(&mut client, missing)["error"]["code"],
+            -32002,
+            "{missing}"
+        );
+    }
+    for tool in ["list_checkpoints", "task_status"] {
+        client.document(tool, &json!({}));
+    }
+    assert!(!project.root.join("logs").exists());
+    // What was run is there afterwards.
+    repository::write(&project.root, "p.yaml", PLAN);
+    client.document("plan_run", &json!({ "plan": "p.yaml", "wait_seconds": 60 }));
+    let status = read(&mut client, "status")["result"]["contents"][0]["text"].to_string();
+    assert!(status.contains("SUCCESS"), "{status}");
+    assert!(!project.root.join("logs").exists());
+}
+
+const PLAN: &str = "goal: x\ntasks:\n  - id: a\n    cmd: [\"true\"]\n";
+
+#[test]
+fn a_client_that_asks_for_it_hears_how_far_a_long_call_is() {
+    let project = Project::new();
+    let mut client = Client::start(&project, &[], None);
+    let wait = "while [ ! -e go ]; do sleep 0.05; done";
+    let command = format!("echo begun; {wait}; echo over");
+    let with_token = json!({
+        "name": "run_command", "arguments": { "command": command }, "_meta": { "progressToken": "t-1" },
+    });
+    let id = client.send_request("tools/call", &with_token);
+    let told = client.next_message();
+    assert_eq!(told["method"], "notifications/progress", "{told}");
+    assert_eq!(told["params"]["progressToken"], "t-1");
+    assert_eq!(told["params"]["progress"], 1.0);
+    let message = told["params"]["message"].as_str().unwrap();
+    assert!(message.contains("1 lines: begun"), "{message}");
+    fs::write(project.root.join("go"), "").unwrap();
+    let answer = client.answer_to(id);
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+    // A plan that is waited for tells its tasks.
+    fs::remove_file(project.root.join("go")).unwrap();
+    let plan = format!(
+        "goal: x\ntasks:\n  - id: a\n    cmd: [\"true\"]\n  - id: b\n    cmd: [\"sh\", \"-c\", \"{wait}\"]\n"
+    );
+    repository::write(&project.root, "p.yaml", &plan);
+    let id = client.send_request(
+        "tools/call",
+        &json!({
+            "name": "plan_run", "arguments": { "plan": "p.yaml", "wait_seconds": 100 }, "_meta": { "progressToken": 7 },
+        }),
+    );
+    let mut told = client.next_message();
+    while !told["params"]["message"]
+        .to_string()
+        .contains("1 of 2 tasks ended")
+    {
+        assert_eq!(told["params"]["progressToken"], 7, "{told}");
+        told = client.next_message();
+    }
+    fs::write(project.root.join("go"), "").unwrap();
+    let answer = client.answer_to(id);
+    assert!(
+        answer["result"]["content"][0]["text"]
+            .to_string()
+            .contains("SUCCESS"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_plan_that_fails_while_it_is_waited_for_is_a_failure_of_the_call() {
+    let project = Project::new();
+    repository::write(&project.root, "p.yaml", &PLAN.replace("true", "false"));
+    let mut client = Client::start(&project, &[], None);
+    let (text, failed) = client.call("plan_run", &json!({ "plan": "p.yaml", "wait_seconds": 60 }));
+    assert!(failed && text.contains("FAILED"), "{text}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use tos::{
     adapters::{
         agent::{runners, runners::LocalAgentRunners},
         git::GitWorktrees,
+        job::approvals::DenyAllApprovals,
         ledger::{LedgerFile, Options},
         night::{event_files::EventFiles, heartbeats::HeartbeatFiles, machine::LocalMachine},
         sandbox::ResourceLimits,
@@ -112,6 +113,7 @@ fn tools(root: &Root, clock: Arc<dyn Clock>) -> SessionPorts {
         heartbeats: Arc::new(HeartbeatFiles::new(state.join("sessions"))),
         journal: Arc::new(EventFiles::new(state.join("events"), redactor, None)),
         machine: Arc::new(LocalMachine::new(root.root.clone())),
+        approvals: Arc::new(DenyAllApprovals),
         policy: Arc::new(
             Settings::load(&root.root, None, &[], &Overrides::default())
                 .unwrap()

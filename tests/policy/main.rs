@@ -24,6 +24,7 @@ use tos::domain::{
 };
 
 mod unreadable;
+mod wording;
 
 const REFUSED: &str = include_str!("refused.txt");
 const ALLOWED: &str = include_str!("allowed.txt");

@@ -518,6 +518,46 @@ async fn a_daemon_behind_the_wall_dies_with_its_command() {
 }
 
 #[tokio::test]
+async fn an_open_pipe_becomes_the_standard_input_behind_the_wall() {
+    for bench in walls(ConfinementLevel::Workspace).await {
+        let mut options = RunnerOptions::new(bench.options.root.clone(), Redactor::default());
+        options.base_environment = vec![("PATH".into(), bench.options.path.clone())];
+        let wall = Arc::new(BackendSandbox::new(bench.options.clone()));
+        wall.report().await;
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"\x00through\xff").unwrap();
+        drop(writer);
+        let order = CommandRequest {
+            command: Command {
+                kind: CommandKind::Bash,
+                code: "od -An -tx1; readlink /proc/self/fd/0 | cut -d: -f1".into(),
+                argv: Vec::new(),
+            },
+            directory: bench.options.root.clone(),
+            deadline: Duration::from_secs(60),
+            idle_deadline: None,
+            grace: None,
+            environment: Vec::new(),
+            output_directory: bench.path("root/logs"),
+            index: 1,
+            token: bench.folder.path().display().to_string(),
+            streams: CommandStreams {
+                input_pipe: Some(Arc::new(reader.into())),
+                ..CommandStreams::default()
+            },
+        };
+        let end = LocalCommandRunner::new(options, Some(wall))
+            .run(&order)
+            .await
+            .unwrap();
+        assert_eq!(
+            end.stdout.head, " 00 74 68 72 6f 75 67 68 ff\npipe\n",
+            "{end:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
     for bench in walls(ConfinementLevel::Workspace).await {
         let mut options = RunnerOptions::new(bench.options.root.clone(), Redactor::default());
@@ -549,6 +589,10 @@ async fn a_deadline_asks_the_command_behind_the_wall_to_terminate() {
         assert_eq!(end.stdout.head, "ready\nbye\n");
     }
 }
+
+/// Answers one request on a port of its own.
+const OWN_SERVER: &str = "python3 -c 'import socket, os\ns = socket.create_server((\"127.0.0.1\", 8765))\nopen(\"up\", \"w\").close()\n\
+    c, _ = s.accept()\nc.recv(4096)\nc.sendall(b\"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\n\\r\\nown\")\nc.close()'";
 
 #[tokio::test]
 async fn only_an_allowed_host_is_reached_through_the_proxy() {
@@ -583,6 +627,15 @@ async fn only_an_allowed_host_is_reached_through_the_proxy() {
         assert!(said.ends_with("hello"), "{said}");
         let said = bench.output(&ask("127.0.0.1:9")).await;
         assert!(said.starts_with("HTTP/1.1 403"), "{said}");
+        // A server of the command's own is no other machine: who honours the proxy variables reaches it through the proxy.
+        for place in ["127.0.0.1:8765", "localhost:8765"] {
+            let own = format!(
+                "{OWN_SERVER} & while ! [ -e up ]; do sleep 0.05; done; {}rm up",
+                ask(place)
+            );
+            let said = bench.output(&own).await;
+            assert!(said.contains("200") && said.ends_with("own"), "{said}");
+        }
         let said = bench
             .output(&format!(
                 "exec 3<>/dev/tcp/127.0.0.1/{port} && echo reached"

@@ -177,3 +177,28 @@ fn request(
     };
     (path, body)
 }
+
+#[test]
+fn the_description_says_where_values_end_and_what_may_be_left_out() {
+    let all = Server::start().get("/openapi.json").json();
+    let tasks = all["paths"]["/tasks"]["get"]["parameters"]
+        .as_array()
+        .unwrap();
+    let of = |name: &str| tasks.iter().find(|one| one["name"] == name).unwrap()["schema"].clone();
+    assert_eq!(
+        (&of("limit")["minimum"], &of("limit")["maximum"]),
+        (&json!(1), &json!(500))
+    );
+    assert!(
+        of("status")["enum"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("queued"))
+    );
+    let hold = &all["paths"]["/system/hold"]["post"]["requestBody"];
+    assert_eq!(hold["required"], json!(false));
+    let schemas = &all["components"]["schemas"];
+    assert_eq!(schemas["Changes"]["minProperties"], json!(1));
+    let on_fail = &schemas["DependencyView"]["properties"]["onFail"];
+    assert_eq!(on_fail["enum"], json!(["block", "continue"]));
+}

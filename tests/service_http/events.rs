@@ -128,16 +128,18 @@ fn a_number_that_does_not_exist_yet_means_look_again() {
 fn idle_followers_have_their_places_and_the_rest_is_refused_politely() {
     let server = Server::with(|options| {
         options.followers = 16;
-        options.connections = 2000;
+        options.connections = 100;
     });
     let mut inside: Vec<Follower> = (0..16)
         .map(|_| Follower::of(&server, "/events", None))
         .collect();
     let mut refused = 0;
+    // Those who are refused keep their end open, and do not take the places of others by that.
+    let mut idle = Vec::new();
     for _ in 0..1000 {
         let mut stream = server.connect();
         let head = format!(
-            "GET /events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n",
+            "GET /events HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n",
             server.address
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -147,6 +149,8 @@ fn idle_followers_have_their_places_and_the_rest_is_refused_politely() {
             (503, "too_many_followers")
         );
         assert_eq!(reply.header("retry-after"), Some("10"));
+        assert_eq!(reply.header("connection"), Some("close"));
+        idle.push(stream);
         refused += 1;
     }
     assert_eq!(refused, 1000);

@@ -11,8 +11,8 @@ use tokio::sync::broadcast;
 use tos::{
     domain::board::{
         Answer, Board, Effect, Event, Input, KEYS, KeptCommit, Millis, Part, ProcessExit,
-        ProcessName, Proposal, Refusal, RefusalCode, Run, RunId, RunOutcome, SessionInput, SessionItem,
-        SessionSpec, TaskSpec, Verdict,
+        ProcessName, Proposal, Refusal, RefusalCode, Run, RunId, RunOutcome, SessionInput,
+        SessionItem, SessionSpec, TaskSpec, Verdict,
     },
     ports::{
         BoxFuture,

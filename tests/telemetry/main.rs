@@ -6,6 +6,7 @@
 )]
 
 mod collector;
+mod real_collector;
 
 #[path = "../support/program.rs"]
 mod program;

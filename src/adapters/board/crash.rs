@@ -9,8 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::SqliteBoard;
 use crate::{
-    adapters::board::SqliteBoard,
     domain::board::{Board, Event, Input, TaskId, TaskSpec},
     ports::board_store::{BoardBatch, BoardStore},
 };

@@ -1,7 +1,5 @@
 //! The board on this machine: a database of `SQLite` in `.tos/board.sqlite`.
 
-#[cfg(test)]
-mod crash;
 mod logs;
 mod maintenance;
 mod orphans;
@@ -13,3 +11,6 @@ pub use maintenance::SqliteUpkeep;
 pub use orphans::blocking_end_orphans;
 pub use schema::SCHEMA;
 pub use sqlite::{Rebuilt, SqliteBoard};
+
+#[cfg(test)]
+mod crash;

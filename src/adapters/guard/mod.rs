@@ -1,5 +1,6 @@
 //! What the guard needs from the machine: its log, settings of agents as files, hooks tried for real, limits of its own process.
 
+pub mod install_record;
 pub mod limits;
 pub mod log;
 pub mod place;

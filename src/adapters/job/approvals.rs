@@ -85,27 +85,20 @@ impl Approvals for TerminalApprovals {
                 };
             }
             let word = tokio::task::spawn_blocking(move || blocking_ask(&question)).await;
-            let word = word.unwrap_or_default();
-            let said = offer.map_or_else(
-                || TerminalAnswer::once(&word),
-                |place| TerminalAnswer::of(&word, place),
-            );
-            if matches!(said, TerminalAnswer::Run | TerminalAnswer::Always(_))
+            let said = TerminalAnswer::read(&word.unwrap_or_default(), offer);
+            if said.is_for_the_run()
                 && let Ok(mut allowed) = allowed.lock()
             {
                 allowed.insert(text);
             }
-            ApprovalAnswer {
-                yes: !matches!(said, TerminalAnswer::No),
-                by: said.kept(&*memory, &command),
-            }
+            said.answer(&*memory, &command)
         })
     }
 }
 
 /// What a person can answer.
 #[derive(Debug, PartialEq, Eq)]
-enum TerminalAnswer {
+pub(super) enum TerminalAnswer {
     Once,
     Run,
     /// With the place of the rules.
@@ -114,6 +107,24 @@ enum TerminalAnswer {
 }
 
 impl TerminalAnswer {
+    /// Reads a word; `offer` = the place of the rule that was offered.
+    pub(super) fn read(word: &str, offer: Option<String>) -> Self {
+        offer.map_or_else(|| Self::once(word), |place| Self::of(word, place))
+    }
+
+    /// Returns whether the same command need not be asked about again.
+    pub(super) const fn is_for_the_run(&self) -> bool {
+        matches!(self, Self::Run | Self::Always(_))
+    }
+
+    /// Keeps what has to last, and returns the answer.
+    pub(super) fn answer(&self, memory: &dyn RuleMemory, command: &Command) -> ApprovalAnswer {
+        ApprovalAnswer {
+            yes: !matches!(self, Self::No),
+            by: self.kept(memory, command),
+        }
+    }
+
     /// Reads a word where no rule was offered.
     fn once(word: &str) -> Self {
         match word.chars().next() {
@@ -145,7 +156,7 @@ impl TerminalAnswer {
     }
 }
 
-fn question(text: &str, reason: &str, offer: Option<&str>) -> String {
+pub(super) fn question(text: &str, reason: &str, offer: Option<&str>) -> String {
     let always = offer.map_or_else(String::new, |place| {
         format!("[a]lways (a rule in {place}), ")
     });
@@ -255,6 +266,15 @@ impl FileApprovals {
     }
 }
 
+/// A question in the folder for as long as somebody waits for its answer.
+struct OpenQuestion<'a>(&'a FileApprovals, &'a str);
+
+impl Drop for OpenQuestion<'_> {
+    fn drop(&mut self) {
+        self.0.clear(self.1);
+    }
+}
+
 impl Approvals for FileApprovals {
     fn ask<'a>(
         &'a self,
@@ -269,9 +289,9 @@ impl Approvals for FileApprovals {
                     by: format!("the question could not be written: {error}"),
                 };
             }
-            let answer = self.wait(id).await;
-            self.clear(id);
-            answer
+            // Whoever stops waiting takes the question back.
+            let _question = OpenQuestion(self, id);
+            self.wait(id).await
         })
     }
 }
@@ -338,6 +358,23 @@ mod tests {
             }
         );
         assert!(folder.open().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_question_that_nobody_waits_for_any_more_is_not_open() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = FileApprovals::new(root.path().to_owned());
+        let command = command();
+        let mut asked = folder.ask("1-1", &command, "because");
+        tokio::select! {
+            biased;
+            _ = &mut asked => panic!("nobody answers"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!(folder.open().len(), 1);
+        drop(asked);
+        assert!(folder.open().is_empty());
+        assert!(!folder.answer("1-1", true, "me").unwrap(), "too late");
     }
 
     #[tokio::test]

@@ -2,4 +2,5 @@
 
 pub mod approvals;
 pub mod probe;
+pub mod session_approvals;
 pub mod store;

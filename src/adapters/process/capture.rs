@@ -17,7 +17,7 @@ use tokio::{net::unix::pipe::Receiver, sync::watch};
 use crate::{
     adapters::{process::encoding, state_folder},
     domain::{process::CapturedOutput, redaction},
-    ports::runner::{CommandStreams, LineReader, OutputStream},
+    ports::runner::{ByteReader, CommandStreams, LineReader, OutputStream},
 };
 
 /// How much of a stream is kept where.
@@ -32,7 +32,6 @@ pub(super) struct CaptureLimits {
 }
 
 /// Receives one stream.
-#[derive(Debug)]
 pub(super) struct OutputSink {
     redaction: redaction::StreamRedactor,
     keep: CaptureLimits,
@@ -45,6 +44,15 @@ pub(super) struct OutputSink {
     received: u64,
     cleaned: u64,
     lines: Option<LineSplitter>,
+    bytes: Option<(Arc<dyn ByteReader>, OutputStream)>,
+}
+
+impl std::fmt::Debug for OutputSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutputSink")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Cuts a stream into lines for whoever reads along.
@@ -110,6 +118,7 @@ impl OutputSink {
             received: 0,
             cleaned: 0,
             lines: None,
+            bytes: None,
         }
     }
 
@@ -121,6 +130,12 @@ impl OutputSink {
             begun: Vec::new(),
             skips: false,
         });
+        self
+    }
+
+    /// Lets somebody read along the bare bytes.
+    pub(super) fn copied_to(mut self, reader: Arc<dyn ByteReader>, stream: OutputStream) -> Self {
+        self.bytes = Some((reader, stream));
         self
     }
 
@@ -173,6 +188,9 @@ impl OutputSink {
             return;
         }
         self.cleaned += clean.len() as u64;
+        if let Some((reader, stream)) = &self.bytes {
+            reader.bytes(*stream, clean);
+        }
         if let Some(lines) = &mut self.lines {
             lines.take(clean);
         }

@@ -18,6 +18,7 @@ mod runner;
 mod running;
 mod session;
 mod spawn;
+mod standard_input;
 
 pub(crate) use process_tree::{MARKER, ProcessActivity, activity_of, blocking_reap};
 
@@ -28,3 +29,5 @@ pub use disk_allowance::DiskAllowance;
 pub use environment::{ALLOWED, minimal};
 pub(in crate::adapters) use process_tree::{end_descendants, end_marked};
 pub use runner::{LocalCommandRunner, Options};
+pub use spawn::finds_program;
+pub use standard_input::blocking_standard_input;

@@ -2,13 +2,17 @@
 
 use std::{
     ffi::OsString,
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::PathBuf,
     process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use rustix::io::FdFlags;
 use tokio::sync::watch;
 
 use super::{
@@ -125,6 +129,8 @@ impl LocalCommandRunner {
             .input_file
             .clone_from(&order.streams.input_file);
         launch.inside.input_is_pipe = order.streams.input.is_some();
+        let pipe_in = order.streams.input_pipe.as_deref();
+        launch.inside.input = pipe_in.map(AsRawFd::as_raw_fd);
         let launch = match &self.sandbox {
             Some(sandbox) => sandbox.confine(launch).await?,
             None => launch,
@@ -135,7 +141,7 @@ impl LocalCommandRunner {
             message: format!("a pipe for its input cannot be made: {error}"),
         })?;
         let began = process_tree::ticks_now();
-        let child = spawn(&launch, out_end, err_end)?;
+        let child = spawn(&launch, pipe_in, out_end, err_end)?;
         let tree = ProcessTree::new(child.id().unwrap_or(0), launch.jailed, &order.token, began);
         let options = &self.options;
         let running = RunningCommand::new(
@@ -197,6 +203,10 @@ impl LocalCommandRunner {
         };
         let redaction = self.options.redactor.stream();
         let sink = OutputSink::new(order.output_directory.join(name), keep, redaction);
+        let sink = match &order.streams.byte_reader {
+            Some(reader) => sink.copied_to(Arc::clone(reader), stream),
+            None => sink,
+        };
         match &order.streams.reader {
             Some(reader) => sink.read_by(Arc::clone(reader), stream),
             None => sink,
@@ -240,10 +250,17 @@ fn pipe(launch: &LaunchRequest) -> Result<(OwnedFd, OwnedFd), SpawnError> {
 /// Starts the process in a group of its own, away from any terminal.
 fn spawn(
     launch: &LaunchRequest,
+    pipe_in: Option<&OwnedFd>,
     out: OwnedFd,
     err: OwnedFd,
 ) -> Result<tokio::process::Child, SpawnError> {
-    let input = input(launch)?;
+    let input = input(launch, pipe_in)?;
+    let handed_on = pipe_in.filter(|_| launch.jailed);
+    if let Some(pipe) = handed_on {
+        // The jailer inherits it by its number, for the command.
+        rustix::io::fcntl_setfd(pipe, FdFlags::empty())
+            .map_err(|error| spawn::spawn_failure(launch, &error.into()))?;
+    }
     let mut command = std::process::Command::new(&launch.program);
     command
         .arg0(&launch.name)
@@ -255,15 +272,26 @@ fn spawn(
         .stdout(out)
         .stderr(err);
     session::detach(&mut command);
-    tokio::process::Command::from(command)
-        .spawn()
-        .map_err(|error| spawn::spawn_failure(launch, &error))
+    let child = tokio::process::Command::from(command).spawn();
+    if let Some(pipe) = handed_on {
+        // Whatever is started next has no business with it.
+        let _ = rustix::io::fcntl_setfd(pipe, FdFlags::CLOEXEC);
+    }
+    child.map_err(|error| spawn::spawn_failure(launch, &error))
 }
 
 /// A jailer keeps its own standard input and opens the file behind the wall.
-fn input(launch: &LaunchRequest) -> Result<Stdio, SpawnError> {
+fn input(launch: &LaunchRequest, pipe: Option<&OwnedFd>) -> Result<Stdio, SpawnError> {
+    if launch.jailed {
+        return Ok(Stdio::piped());
+    }
+    if let Some(pipe) = pipe {
+        let own = pipe.try_clone();
+        return own
+            .map(Stdio::from)
+            .map_err(|error| spawn::spawn_failure(launch, &error));
+    }
     match &launch.inside.input_file {
-        _ if launch.jailed => Ok(Stdio::piped()),
         None => Ok(Stdio::null()),
         Some(path) => std::fs::OpenOptions::new()
             .read(true)

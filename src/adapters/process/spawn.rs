@@ -47,6 +47,13 @@ pub(in crate::adapters) fn prepare(
     })
 }
 
+/// Says whether a program that a command names would be found from `directory` with this environment.
+pub fn finds_program(name: &str, directory: &Path, environment: &[(OsString, OsString)]) -> bool {
+    ProgramSearch::new(directory, environment)
+        .find(OsStr::new(name))
+        .is_some()
+}
+
 /// Says why a program that was found could not be started.
 pub(in crate::adapters) fn spawn_failure(launch: &LaunchRequest, error: &io::Error) -> SpawnError {
     let program = launch.program.display();

@@ -12,6 +12,7 @@ mod jail;
 mod jailer;
 mod options;
 mod proxy;
+mod proxy_request;
 mod self_test;
 mod spec;
 mod view;

@@ -11,7 +11,6 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use tokio::{
@@ -20,9 +19,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The longest head of a request.
-const LONGEST_HEAD: usize = 16 * 1024;
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::proxy_request::{
+    LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, only_answer, split_port,
+};
 
 /// A running proxy; it ends when this is dropped.
 #[derive(Debug)]
@@ -109,16 +108,6 @@ impl AllowedHost {
     }
 }
 
-/// Splits `host:port`; an address in brackets keeps its colons.
-fn split_port(text: &str) -> (&str, Option<u16>) {
-    match text.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
-            (name, port.parse().ok())
-        }
-        _ => (text, None),
-    }
-}
-
 async fn serve(listener: UnixListener, hosts: Arc<[AllowedHost]>, refused: Refused) {
     while let Ok((stream, _)) = listener.accept().await {
         let (hosts, refused) = (Arc::clone(&hosts), Arc::clone(&refused));
@@ -154,15 +143,43 @@ async fn answer(
     let Some(mut outside) = connect(&request, allowed).await else {
         return refuse(&mut inside, "502 Bad Gateway").await;
     };
-    if request.forward.is_empty() {
-        inside
-            .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            .await?;
-    } else {
-        outside.write_all(&request.forward).await?;
+    if request.is_tunnel {
+        inside.write_all(TUNNEL_OPEN).await?;
     }
-    copy_bidirectional(&mut inside, &mut outside).await?;
-    Ok(())
+    outside.write_all(&request.forward).await?;
+    if request.is_tunnel || request.upgrades {
+        copy_bidirectional(&mut inside, &mut outside).await?;
+        return Ok(());
+    }
+    one_exchange(inside, outside).await
+}
+
+/// Carries one request and its answer, which is told as the only one of the connection.
+async fn one_exchange(inside: UnixStream, outside: TcpStream) -> io::Result<()> {
+    let (mut from_inside, mut to_inside) = inside.into_split();
+    let (mut from_outside, mut to_outside) = outside.into_split();
+    let there = async {
+        tokio::io::copy(&mut from_inside, &mut to_outside).await?;
+        to_outside.shutdown().await
+    };
+    let back = async {
+        let mut answer = Vec::new();
+        while answer.len() <= LONGEST_HEAD {
+            let count = from_outside.read_buf(&mut answer).await?;
+            if let Some(told) = only_answer(&answer) {
+                answer = told;
+                break;
+            }
+            if count == 0 {
+                break;
+            }
+        }
+        to_inside.write_all(&answer).await?;
+        tokio::io::copy(&mut from_outside, &mut to_inside).await?;
+        to_inside.shutdown().await
+    };
+    let (there, back) = tokio::join!(there, back);
+    back.and(there)
 }
 
 fn remember(refused: &Refused, request: &ProxyRequest) {
@@ -230,43 +247,6 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// What the command asks the proxy for.
-#[derive(Debug, PartialEq, Eq)]
-struct ProxyRequest {
-    name: String,
-    port: u16,
-    /// What goes to the host; empty for a tunnel.
-    forward: Vec<u8>,
-}
-
-impl ProxyRequest {
-    fn parse(head: &[u8]) -> Option<Self> {
-        let end = head.windows(2).position(|part| part == b"\r\n")?;
-        let line = std::str::from_utf8(&head[..end]).ok()?;
-        let mut words = line.split(' ');
-        let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-        if method == "CONNECT" {
-            let (name, port) = split_port(target);
-            return Some(Self {
-                name: name.into(),
-                port: port?,
-                forward: Vec::new(),
-            });
-        }
-        let rest = target.strip_prefix("http://")?;
-        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (name, port) = split_port(place);
-        let path = if path.is_empty() { "/" } else { path };
-        let mut forward = format!("{method} {path} {version}").into_bytes();
-        forward.extend_from_slice(&head[end..]);
-        Some(Self {
-            name: name.into(),
-            port: port.unwrap_or(80),
-            forward,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,16 +270,6 @@ mod tests {
                 "{rule} {name}:{port}"
             );
         }
-    }
-
-    #[test]
-    fn a_tunnel_and_a_plain_request_are_understood() {
-        let tunnel = ProxyRequest::parse(b"CONNECT a.b:443 HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
-        assert_eq!((tunnel.name.as_str(), tunnel.port), ("a.b", 443));
-        let plain =
-            ProxyRequest::parse(b"GET http://a.b/c?d HTTP/1.1\r\nHost: a.b\r\n\r\n").unwrap();
-        assert_eq!(plain.forward, b"GET /c?d HTTP/1.1\r\nHost: a.b\r\n\r\n");
-        assert_eq!(ProxyRequest::parse(b"GET /c HTTP/1.1\r\n\r\n"), None);
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub const CHECK_RAN: &str = "tos-check.ran";
 /// What the edited file says.
 pub const CHECK_EDITED: &str = "AFTER";
 
+/// What makes `OpenCode` ask before it acts.
+const OPENCODE_ASKS: &str =
+    r#"{"bash":"ask","edit":"ask","webfetch":"ask","websearch":"ask","external_directory":"ask"}"#;
+
 /// The question for programs of which nobody knows what they can do.
 pub const HELLO: &str = "Reply with the single word: ready. Change nothing and use no tool.";
 
@@ -116,6 +120,11 @@ impl Agent {
                 if self.family() == AgentKind::Codex && has_key {
                     // It looks at a key only where it is told to.
                     set("DEFAULT_AUTH_REQUEST", r#"{"methodId":"api-key"}"#);
+                }
+                if self.family() == AgentKind::Opencode {
+                    set("OPENCODE_DISABLE_AUTOUPDATE", "1");
+                    // Without a word about it everything is allowed, and nothing is asked.
+                    set("OPENCODE_PERMISSION", OPENCODE_ASKS);
                 }
                 set("DISABLE_AUTOUPDATER", "1");
                 // What it is asked comes in the conversation.

@@ -24,6 +24,8 @@ pub use transcript::{AgentReport, Denial, Transcript};
 
 /// How long an agent may be silent at most unless something else is said, in seconds; half of a shorter task's time.
 const IDLE_SECONDS: u64 = 600;
+/// How long a person has for an answer unless something else is said, in seconds.
+const APPROVAL_SECONDS: u64 = 120;
 
 /// A coding agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +63,10 @@ pub struct Agent {
     /// What its tokens cost, for programs that count tokens and name no cost.
     #[serde(default)]
     pub price: Option<TokenPrice>,
+    /// How long a person has for the answer to what it asks permission for, where the policy leaves that to one, in seconds;
+    /// 0 = it is refused at once. For `acp`, the only kind that asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_seconds: Option<u64>,
 }
 
 /// Which program an agent is.
@@ -258,6 +264,7 @@ impl Agent {
             check: Vec::new(),
             idle_seconds: None,
             price: None,
+            approval_seconds: None,
         }
     }
 
@@ -393,6 +400,12 @@ impl Agent {
                     .to_owned(),
             );
         }
+        if self.kind != AgentKind::Acp && self.approval_seconds.is_some() {
+            return Some(format!(
+                "`approval_seconds` means nothing for an agent of kind `{}`; only `acp` asks for permission",
+                self.kind.as_str()
+            ));
+        }
         let out = self
             .credentials
             .iter()
@@ -463,6 +476,15 @@ impl Agent {
         let known = !matches!(self.kind, AgentKind::Command | AgentKind::Job);
         let usual = known.then(|| IDLE_SECONDS.min(task_seconds / 2).max(1));
         self.idle_seconds.or(usual).filter(|seconds| *seconds > 0)
+    }
+
+    /// Returns how long a person has for an answer, in seconds; 0 = nobody is asked.
+    pub const fn approval_limit(&self) -> u64 {
+        match (self.kind, self.approval_seconds) {
+            (AgentKind::Acp, Some(seconds)) => seconds,
+            (AgentKind::Acp, None) => APPROVAL_SECONDS,
+            (_, _) => 0,
+        }
     }
 
     /// Returns what a call cost, in millionths of a dollar: what the program says, or its tokens times the price.

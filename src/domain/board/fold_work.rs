@@ -197,23 +197,11 @@ impl Board {
             } => {
                 self.globals_mut().last_merge = *merge;
                 self.dirty.insert(EntityKey::Merge(*merge));
-                self.insert_merge(Arc::new(MergeQueueEntry {
-                    id: *merge,
-                    task: *task,
-                    judgement: *judgement,
-                    branch: branch.clone(),
-                    base: base.clone(),
-                    commit: commit.clone(),
-                    status: MergeStatus::Pending,
-                    fence: super::Fence(0),
-                    until: None,
-                    attempts: 0,
-                    not_before: None,
-                    detail: String::new(),
-                    queued_at: at,
-                    finished_at: None,
-                    pull_request: None,
-                }));
+                let mut entry = MergeQueueEntry::new(*merge, *task, *judgement, at);
+                entry.branch.clone_from(branch);
+                entry.base.clone_from(base);
+                entry.commit.clone_from(commit);
+                self.insert_merge(Arc::new(entry));
                 self.change_task(*task, at, |task| {
                     task.merge = Some(*merge);
                     task.resolver = Resolver::MergeQueue;

@@ -175,6 +175,29 @@ pub struct MergeQueueEntry {
     pub pull_request: Option<PullRequestRef>,
 }
 
+impl MergeQueueEntry {
+    /// Makes an entry that waits for its turn, without branch and commits.
+    pub const fn new(id: MergeId, task: TaskId, judgement: JudgementId, at: Millis) -> Self {
+        Self {
+            id,
+            task,
+            judgement,
+            branch: String::new(),
+            base: String::new(),
+            commit: String::new(),
+            status: MergeStatus::Pending,
+            fence: Fence(0),
+            until: None,
+            attempts: 0,
+            not_before: None,
+            detail: String::new(),
+            queued_at: at,
+            finished_at: None,
+            pull_request: None,
+        }
+    }
+}
+
 /// Where a pull request is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -128,6 +128,7 @@ impl Board {
         by: &str,
     ) -> Result<(), Refusal> {
         let task = self.known_task(id)?;
+        self.refuse_in_session(task)?;
         match task.status {
             TaskStatus::Queued => {
                 draft.answer(Answer::Already {

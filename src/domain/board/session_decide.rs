@@ -255,6 +255,19 @@ impl Board {
         }
     }
 
+    /// A session decides about its tasks until it is over.
+    pub(super) fn refuse_in_session(&self, task: &Task) -> Result<(), Refusal> {
+        let Some(session) = self.session_of(task) else {
+            return Ok(());
+        };
+        let id = session.id;
+        Err(Refusal::new(
+            RefusalCode::Conflict,
+            format!("{} belongs to {id}, which is not over", task.id),
+            format!("wait for it, or `tos night cancel {}`", id.0),
+        ))
+    }
+
     /// Stops every session.
     pub(super) fn stop_sessions(&self, draft: &mut Draft, by: &str) {
         for session in self.open_sessions() {
@@ -388,8 +401,10 @@ impl Board {
     fn end_rest(&self, draft: &mut Draft, session: &Session, known: &[usize], reason: &str) {
         for (place, task) in session.tasks.iter().enumerate() {
             let task = task.and_then(|task| self.task(task));
+            let has_result = session.outcomes.get(place).copied().flatten().is_some();
             let open = task.filter(|task| {
                 matches!(task.status, TaskStatus::Queued | TaskStatus::Running)
+                    && !has_result
                     && !known.contains(&place)
             });
             let Some(task) = open else { continue };

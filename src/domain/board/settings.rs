@@ -321,6 +321,12 @@ impl BoardSettings {
         })
     }
 
+    /// Returns image and network of the containers that attempts run in; `None` = they run on the machine itself.
+    pub fn container(&self) -> Option<(String, String)> {
+        let both = (self.container_image.clone(), self.container_network.clone());
+        self.in_containers.then_some(both)
+    }
+
     /// Says which settings need each other; each of them may be good for itself.
     pub fn contradiction(&self) -> Option<String> {
         if self.repo_mode != RepoMode::LocalGit && self.repo_url.is_empty() {

@@ -4,6 +4,11 @@
 //! change is made. Danger: a value that is changed in place is copied first where another copy of the map still has it, so
 //! values are small or shared themselves.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "every place comes from a search in the same node, and a node has an entry"
+)]
+
 use std::{borrow::Borrow, sync::Arc};
 
 /// How many entries a node has at most. Small, because copying a node counts up each of its values.
@@ -309,6 +314,15 @@ impl<K, V> std::fmt::Debug for Iter<'_, K, V> {
     }
 }
 
+impl<'a, K: Ord + Clone, V: Clone> IntoIterator for &'a SharedMap<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = Iter<'a, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl<K, V> Default for SharedMap<K, V> {
     fn default() -> Self {
         Self { root: None, len: 0 }
@@ -451,17 +465,18 @@ mod tests {
         }
     }
 
+    fn leaves(node: &Node<u64, ()>) -> usize {
+        match node {
+            Node::Leaf(_) => 1,
+            Node::Inner(children) => children.iter().map(|(_, child)| leaves(child)).sum(),
+        }
+    }
+
     #[test]
     fn growing_numbers_fill_their_nodes_and_an_emptied_map_is_empty() {
         let mut map = SharedMap::default();
         for number in 0..10_000_u64 {
             map.insert(number, ());
-        }
-        fn leaves(node: &Node<u64, ()>) -> usize {
-            match node {
-                Node::Leaf(_) => 1,
-                Node::Inner(children) => children.iter().map(|(_, child)| leaves(child)).sum(),
-            }
         }
         assert_eq!(map.root.as_deref().map(leaves), Some(10_000 / MOST));
         for number in 0..10_000_u64 {

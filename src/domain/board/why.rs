@@ -294,6 +294,21 @@ impl Board {
 
     fn process_words(&self, name: ProcessName, so: &str) -> WhySentence {
         let process = self.process(name);
+        if let Some(role) = name.role().filter(|role| self.settings().count(*role) == 0)
+            && process.is_none()
+        {
+            let kind = role.as_str();
+            return WhySentence {
+                remedy: format!("tos proc start {name}"),
+                ..say(
+                    format!(
+                        "there is no {kind}: {}_COUNT is 0, {so}",
+                        kind.to_uppercase()
+                    ),
+                    Resolver::Person,
+                )
+            };
+        }
         let status = process.map_or("idle", |process| process.status.as_str());
         let stopped = process.is_some_and(|process| process.stop_requested);
         let person = stopped || !self.hatch().armed;
@@ -388,28 +403,7 @@ impl Board {
                     Resolver::MergeQueue,
                 );
             }
-            return match merge.status {
-                MergeStatus::Waiting => WhySentence {
-                    at: merge.not_before,
-                    remedy: "commit or stash what is there, then `tos merge`".to_owned(),
-                    ..say(format!("approved; {}", merge.detail), Resolver::Person)
-                },
-                MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
-                    at: merge.not_before,
-                    ..say(
-                        format!("approved; its merge is tried again: {}", merge.detail),
-                        Resolver::MergeQueue,
-                    )
-                },
-                MergeStatus::Pending
-                | MergeStatus::Processing
-                | MergeStatus::Merged
-                | MergeStatus::Failed
-                | MergeStatus::Proposed
-                | MergeStatus::Cancelled => {
-                    say("approved; being merged".to_owned(), Resolver::MergeQueue)
-                }
-            };
+            return merge_words(merge);
         }
         if let Some(judgement) = self
             .live_judgements()
@@ -541,6 +535,30 @@ impl Board {
     pub fn idle_parts(&self) -> Vec<Part> {
         let down = |part: &Part| part.process().is_some_and(|name| !self.is_up(name));
         Part::ALL.into_iter().filter(down).collect()
+    }
+}
+
+/// Says where an open entry of the merge queue stands.
+fn merge_words(merge: &super::MergeQueueEntry) -> WhySentence {
+    match merge.status {
+        MergeStatus::Waiting => WhySentence {
+            at: merge.not_before,
+            remedy: "commit or stash what is there, then `tos merge`".to_owned(),
+            ..say(format!("approved; {}", merge.detail), Resolver::Person)
+        },
+        MergeStatus::Pending if merge.not_before.is_some() => WhySentence {
+            at: merge.not_before,
+            ..say(
+                format!("approved; its merge is tried again: {}", merge.detail),
+                Resolver::MergeQueue,
+            )
+        },
+        MergeStatus::Pending
+        | MergeStatus::Processing
+        | MergeStatus::Merged
+        | MergeStatus::Failed
+        | MergeStatus::Proposed
+        | MergeStatus::Cancelled => say("approved; being merged".to_owned(), Resolver::MergeQueue),
     }
 }
 

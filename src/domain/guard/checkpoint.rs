@@ -321,6 +321,24 @@ pub struct UndoneCheckpoint {
     pub notes: Vec<String>,
 }
 
+/// Says that a checkpoint is not there, and which are; `known` in their order.
+pub fn missing(number: u32, known: &[u32]) -> String {
+    let known = match known {
+        [] => return format!("there is no checkpoint {number}: the guard has made none here"),
+        [one] => format!("there is {one}"),
+        [first, .., last] if known.len() > 8 => {
+            format!("there are {} from {first} to {last}", known.len())
+        }
+        several => {
+            let several: Vec<String> = several.iter().map(u32::to_string).collect();
+            format!("there are {}", several.join(", "))
+        }
+    };
+    format!(
+        "there is no checkpoint {number} of the guard here; {known}: `tos guard undo` lists them"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,5 +384,14 @@ mod tests {
         assert!(is_rebuilt("web/node_modules/"));
         assert!(is_rebuilt("target"));
         assert!(!is_rebuilt("data"));
+    }
+
+    #[test]
+    fn a_missing_checkpoint_is_told_with_those_there_are() {
+        assert!(missing(9, &[]).contains("has made none here"));
+        assert!(missing(9, &[3]).contains("there is 3:"));
+        assert!(missing(9, &[1, 4]).contains("there are 1, 4:"));
+        let many: Vec<u32> = (5..50).collect();
+        assert!(missing(99, &many).contains("there are 45 from 5 to 49:"));
     }
 }

@@ -79,6 +79,7 @@ pub fn entries(agent: HookAgent, command: &str) -> Vec<HookEntry> {
             });
             vec![
                 entry("beforeShellExecution", run.clone()),
+                entry("beforeMCPExecution", run.clone()),
                 entry("beforeReadFile", run),
                 entry("preToolUse", matched),
             ]

@@ -81,7 +81,7 @@ fn presence(agent: HookAgent, event: &str, input: &Map<String, Value>) -> Presen
         HookAgent::Gemini => Presence::Nobody("a hook of Gemini cannot ask"),
         HookAgent::Opencode => Presence::Nobody("a plugin of OpenCode cannot ask"),
         // What comes before a tool and not before a command may only be let pass or refused.
-        HookAgent::Cursor if event != "beforeShellExecution" => {
+        HookAgent::Cursor if !["beforeShellExecution", "beforeMCPExecution"].contains(&event) => {
             Presence::Nobody("Cursor does not ask about this event")
         }
         HookAgent::Claude | HookAgent::Codex | HookAgent::Cursor => Presence::Person,
@@ -112,6 +112,13 @@ fn cursor(event: &str, input: &Map<String, Value>) -> Result<(String, ToolAction
             let tool = text(input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
             let found = action(HookAgent::Cursor, tool, &arguments(input, "tool_input")?)?;
             Ok((tool.to_owned(), found))
+        }
+        // Its tools have bare names here, and arguments as a text.
+        "beforeMCPExecution" => {
+            let tool = text(input, &["tool_name"]).ok_or(HookInputError::Missing("`tool_name`"))?;
+            let name = format!("mcp__{tool}");
+            let found = action(HookAgent::Cursor, &name, &arguments(input, "tool_input")?)?;
+            Ok((name, found))
         }
         "" => Err(HookInputError::Missing("`hook_event_name`")),
         other => Ok((other.to_owned(), ToolAction::Other)),
@@ -304,6 +311,10 @@ mod tests {
             (
                 HookAgent::Cursor,
                 r#"{"conversation_id":"s","workspace_roots":["/p"],"hook_event_name":"beforeShellExecution","command":"ls","cwd":""}"#,
+            ),
+            (
+                HookAgent::Cursor,
+                r#"{"conversation_id":"s","workspace_roots":["/p"],"hook_event_name":"beforeMCPExecution","tool_name":"run_command","tool_input":"{\"command\":\"ls\"}","command":"npx some-server"}"#,
             ),
         ] {
             let call = call(agent, input).unwrap();

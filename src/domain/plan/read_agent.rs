@@ -70,6 +70,7 @@ const AGENT_FIELDS: &[&str] = &[
     "check",
     "idle_seconds",
     "price",
+    "approval_seconds",
 ];
 const LIMIT_FIELDS: &[&str] = &["files", "lines", "created", "bytes"];
 

@@ -403,6 +403,17 @@ fn described(effect: &CommandEffect) -> String {
     }
 }
 
+/// Returns what is done, with the command that does it, where there is one: a redirection alone has no words to quote.
+fn act_of(text: &str, effect: &str, words: &[String]) -> String {
+    if !text.trim().is_empty() {
+        return format!("`{}` {}", shortened(text), of_command(effect, words));
+    }
+    match effect.strip_prefix("not understood: ") {
+        Some(what) => format!("the command is not understood: {what}"),
+        None => format!("the command {effect}"),
+    }
+}
+
 /// Returns what a command would do, to stand behind the command itself: its name is not said twice.
 fn of_command(effect: &str, words: &[String]) -> String {
     let mut rest = effect;
@@ -476,10 +487,9 @@ fn verdict(findings: Vec<PolicyFinding>, world: &PolicyContext) -> PolicyVerdict
         ""
     };
     let reason = format!(
-        "rule `{}`: `{}` {}{alone}{remedy}",
+        "rule `{}`: {}{alone}{remedy}",
         strictest.rule,
-        shortened(&words),
-        of_command(&strictest.effect, &strictest.words)
+        act_of(&words, &strictest.effect, &strictest.words)
     );
     PolicyVerdict {
         decision,

@@ -46,6 +46,18 @@ pub struct PolicyFinding {
     pub words: Vec<String>,
 }
 
+impl PolicyFinding {
+    /// Returns the command for people; a redirection alone has no words.
+    pub fn command(&self) -> String {
+        let text = self.words.join(" ");
+        if text.trim().is_empty() {
+            "(no program)".to_owned()
+        } else {
+            text
+        }
+    }
+}
+
 /// The judgement of one command.
 #[must_use = "a verdict that nobody looks at protects nothing"]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

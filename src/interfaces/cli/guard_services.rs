@@ -1,6 +1,7 @@
 //! What the commands of the guard may ask the composition root for.
 
 use std::{
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -110,6 +111,12 @@ pub trait GuardServiceFactory {
         after: Option<&str>,
     ) -> Result<(), String>;
 
+    /// Returns what a settings file held before the guard's hook came into it; `None` where that is not known.
+    fn held_before(&self, path: &Path) -> Option<Vec<String>>;
+
+    /// Remembers what a settings file held before the guard's hook; `None` forgets it.
+    fn remember_held(&self, path: &Path, held: Option<&[String]>) -> Result<(), String>;
+
     /// Returns the path by which this program is started.
     fn own_program(&self) -> Result<PathBuf, CliError>;
 
@@ -123,6 +130,12 @@ pub trait GuardServiceFactory {
         place: &GuardPlace,
         most_output: u64,
     ) -> Result<ExecServices, CliError>;
+
+    /// Returns a pipe with what comes on the standard input of tos; `None` where nothing can come.
+    fn standard_input(&self) -> Result<Option<Arc<OwnedFd>>, CliError>;
+
+    /// Says whether a program would be found by a command that starts in a folder.
+    fn finds_program(&self, name: &str, folder: &Path) -> bool;
 
     /// Returns what a program says when it is asked for its version; `None` where it cannot be started.
     fn version_of(&self, program: &Path) -> Option<String>;

@@ -29,6 +29,8 @@ use command_line::{Cli, CliCommand};
 use exit::{CliError, CliExit};
 use services::ServiceFactory;
 
+pub use commands::shell_words::as_shell;
+
 use crate::interfaces::report::Printer;
 
 /// What `tos --version` prints.
@@ -42,7 +44,14 @@ pub fn asks_only_version(words: &[OsString]) -> bool {
 /// Parses the words; an error is already what a person has to see.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let words = args::translate_launcher_options(words);
-    let parsed = match Cli::command().try_get_matches_from(&words) {
+    let asks_help = |word: &OsString| word == "--help" || word == "-h" || word == "help";
+    // Who will read the help need not wait for a parse that cannot have it.
+    let plain = if words.iter().any(asks_help) {
+        Err(clap::Error::new(ErrorKind::DisplayHelp))
+    } else {
+        Cli::command().try_get_matches_from(&words)
+    };
+    let parsed = match plain {
         // The help in groups costs a start some time, so it is laid out only for somebody who will read it.
         Err(error) if error.kind() != ErrorKind::DisplayVersion => {
             overview::command().try_get_matches_from(words)
@@ -234,7 +243,7 @@ fn command_result(
         CliCommand::Hatch(args) => commands::processes::hatch_main(args, global, services, printer),
         CliCommand::Why(args) => commands::board::why_main(args, global, services, printer),
         CliCommand::Open(args) => commands::board::open_main(args, global, services, printer),
-        CliCommand::Merge => commands::board::merge_main(global, services, printer),
+        CliCommand::Merge => commands::merge::main(global, services, printer),
         CliCommand::Notify(args) => commands::notify::main(args, global, services, printer),
         CliCommand::Agents(args) => commands::agents::main(args, global, services, printer),
         CliCommand::Autonomy(args) => commands::phase::main(args, global, services, printer),

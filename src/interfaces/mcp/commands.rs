@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
 
-use super::tools::RunCommand;
+use super::{progress::CallProgress, tools::RunCommand};
 use crate::{
     config::Settings,
     domain::{
@@ -86,7 +86,7 @@ impl Workbench {
     }
 
     /// Judges a command and runs it; the error is what the client is told instead.
-    pub(super) async fn run(&self, call: RunCommand) -> ToolOutcome {
+    pub(super) async fn run(&self, call: RunCommand, progress: &Arc<CallProgress>) -> ToolOutcome {
         let command = command(&call.command, call.kind.as_deref())?;
         let directory = self.inside(call.directory.as_deref().unwrap_or("."))?;
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
@@ -99,7 +99,8 @@ impl Workbench {
             .policy
             .judge(&below(&command, &self.settings, &directory), &world);
         self.permit(&judged, &command, number).await?;
-        let order = self.order(command, directory, number, call.timeout_seconds);
+        let mut order = self.order(command, directory, number, call.timeout_seconds);
+        order.streams.reader = Some(Arc::<CallProgress>::clone(progress));
         let slot = self.slots.acquire().await;
         let ended = self.services.runner.run(&order).await;
         drop(slot);

@@ -7,7 +7,9 @@
 
 mod commands;
 mod http;
+mod json_lines;
 mod plans;
+mod progress;
 mod resources;
 mod server;
 mod task_file;

@@ -6,11 +6,16 @@ use serde_json::{Value, json};
 
 use super::{
     commands::{ToolOutcome, Workbench},
+    progress::CallProgress,
     tools::{Checkpoint, PlanRun, Undo},
 };
 
 /// How long a child that said nothing may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How often a run that a client waits for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The words of runs and tasks that have not ended.
+const OPEN: [&str; 3] = ["PENDING", "READY", "RUNNING"];
 
 impl Workbench {
     pub(super) async fn checkpoint(&self, call: Checkpoint) -> ToolOutcome {
@@ -36,8 +41,14 @@ impl Workbench {
         self.child(words).await
     }
 
-    /// Starts a plan in a process of its own, which goes on when the client leaves; returns the id of its run.
-    pub(super) async fn plan_run(&self, call: PlanRun) -> ToolOutcome {
+    /// Starts a plan in a process of its own, which goes on when the client leaves; returns the id of its run, or how it ended
+    /// within the time that the client wants to wait.
+    pub(super) async fn plan_run(
+        &self,
+        call: PlanRun,
+        progress: &Arc<CallProgress>,
+    ) -> ToolOutcome {
+        progress.say("the plan is checked");
         let file = self.inside(&call.plan)?;
         let file = file.to_string_lossy().into_owned();
         let params = call.params.iter();
@@ -67,7 +78,41 @@ impl Workbench {
         let tos = Arc::clone(&self.services.tos);
         let begun = tokio::task::spawn_blocking(move || begin(tos.as_ref(), &words)).await;
         let run = begun.map_err(|error| error.to_string())??;
-        Ok(format!("{:#}", json!({ "run": run, "status": "started" })))
+        let wait = Duration::from_secs(call.wait_seconds.unwrap_or(0));
+        let ended = tokio::time::timeout(wait, self.plan_end(&run, progress)).await;
+        match ended {
+            Ok(ended) => ended,
+            Err(_) => Ok(format!("{:#}", json!({ "run": run, "status": "started" }))),
+        }
+    }
+
+    /// Waits for the end of a run; a plan that did not succeed is an error.
+    async fn plan_end(&self, run: &str, progress: &CallProgress) -> ToolOutcome {
+        loop {
+            let status: Value =
+                serde_json::from_str(&self.plan_status(Some(run)).await?).unwrap_or_default();
+            let counts = status["counts"].as_object().cloned().unwrap_or_default();
+            let count = |wanted: &dyn Fn(&str) -> bool| -> u64 {
+                let wanted = counts.iter().filter(|(word, _)| wanted(word));
+                wanted.filter_map(|(_, count)| count.as_u64()).sum()
+            };
+            let is_open = |word: &str| OPEN.contains(&word);
+            let (open, all) = (count(&is_open), count(&|_| true));
+            progress.say(&format!("run {run}: {} of {all} tasks ended", all - open));
+            let word = status["status"].as_str().unwrap_or_default();
+            if !is_open(word) {
+                let told = format!(
+                    "{:#}",
+                    json!({ "run": run, "status": word, "counts": counts })
+                );
+                return if word == "SUCCESS" {
+                    Ok(told)
+                } else {
+                    Err(told)
+                };
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     pub(super) async fn plan_status(&self, run: Option<&str>) -> ToolOutcome {

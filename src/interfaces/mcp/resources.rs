@@ -61,6 +61,18 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
     ]
 }
 
+/// Returns what a resource is.
+pub(super) fn mime_type(uri: &str) -> &'static str {
+    let is_fixed = ["status", "summary", "plans", "ledger"]
+        .iter()
+        .any(|name| uri.strip_prefix("tos://") == Some(name));
+    if is_fixed {
+        "application/json"
+    } else {
+        "text/plain"
+    }
+}
+
 impl Workbench {
     /// Reads a resource; `Ok(None)` = there is none of this name.
     pub(super) async fn resource(&self, uri: &str) -> Result<Option<String>, String> {
@@ -69,7 +81,7 @@ impl Workbench {
         };
         let parts: Vec<&str> = path.split('/').collect();
         let words: Vec<String> = match parts.as_slice() {
-            ["status"] => vec!["status".into()],
+            ["status"] => return self.status().await.map(Some),
             ["plans"] => ["plan", "list"]
                 .map(str::to_owned)
                 .into_iter()
@@ -80,7 +92,15 @@ impl Workbench {
                 return Ok(self.file(&self.settings.at(&self.settings.paths.run_summary)));
             }
             ["steps", number] if number.parse::<u32>().is_ok() => {
-                ["steps", number].map(str::to_owned).to_vec()
+                let log = self
+                    .child(["steps", number].map(str::to_owned).to_vec())
+                    .await;
+                let is_missing =
+                    |why: &String| why.starts_with(&format!("there is no step {number}"));
+                return match log {
+                    Err(why) if is_missing(&why) => Ok(None),
+                    log => log.map(Some),
+                };
             }
             ["plans", run, what @ ("report" | "logs")] => {
                 let run = named("run", run)?;
@@ -97,6 +117,22 @@ impl Workbench {
             _ => return Ok(None),
         };
         self.child(words).await.map(Some)
+    }
+
+    /// Returns where everything stands. A project without a configuration has no job, and that is all there is to say.
+    async fn status(&self) -> Result<String, String> {
+        let told = self.child(vec!["status".to_owned()]).await;
+        let missing = self.settings.require_file().err();
+        match (told, missing) {
+            (Err(why), Some(missing)) if why == missing.to_string() => Ok(format!(
+                "{:#}",
+                serde_json::json!({
+                    "phase": null, "root": self.settings.root, "plans": null, "night": null,
+                    "note": "no job, plan or night was run here; no configuration is needed for the tools of this server",
+                })
+            )),
+            (told, _) => told,
+        }
     }
 
     fn file(&self, path: &std::path::Path) -> Option<String> {

@@ -5,10 +5,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents,
-        ServerCapabilities, ServerConfig,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+        CustomResult, ErrorCode, Implementation, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+        ReadResourceResult, ResourceContents, ServerCapabilities, ServerConfig,
     },
     service::{NotificationContext, Peer, RequestContext},
 };
@@ -16,6 +16,8 @@ use tokio::sync::Mutex;
 
 use super::{
     commands::{ToolOutcome, Workbench},
+    json_lines,
+    progress::CallProgress,
     resources, tools,
     tools::ToolCall,
 };
@@ -68,10 +70,10 @@ impl McpServer {
         permitted
     }
 
-    async fn call(&self, call: ToolCall) -> ToolOutcome {
+    async fn call(&self, call: ToolCall, progress: &Arc<CallProgress>) -> ToolOutcome {
         let bench = &self.bench;
         match call {
-            ToolCall::RunCommand(call) => bench.run(call).await,
+            ToolCall::RunCommand(call) => bench.run(call, progress).await,
             ToolCall::Checkpoint(call) => bench.checkpoint(call).await,
             ToolCall::Undo(call) => bench.undo(call).await,
             ToolCall::ListCheckpoints => {
@@ -79,7 +81,7 @@ impl McpServer {
                 bench.child(words.to_vec()).await
             }
             ToolCall::ExplainPolicy(call) => bench.explain(&call.command, call.kind.as_deref()),
-            ToolCall::PlanRun(call) => bench.plan_run(call).await,
+            ToolCall::PlanRun(call) => bench.plan_run(call, progress).await,
             ToolCall::PlanStatus(call) => bench.plan_status(call.run.as_deref()).await,
             ToolCall::TaskAdd(call) => bench.task_add(call).await,
             ToolCall::TaskStatus(call) => bench.task_status(call).await,
@@ -118,14 +120,22 @@ impl ServerHandler for McpServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let call = tools::read(&request.name, request.arguments)
             .map_err(|error| ErrorData::invalid_params(error, None))?;
+        let progress = Arc::new(CallProgress::default());
         let permitted_call = async {
             self.permitted(&context).await?;
-            self.call(call).await
+            self.call(call, &progress).await
+        };
+        let told = async {
+            match context.meta.get_progress_token() {
+                Some(token) => progress.tell(&context.peer, token).await,
+                None => std::future::pending().await,
+            }
         };
         // Dropping the call ends everything it started.
         let outcome = tokio::select! {
             () = context.ct.cancelled() => Err("cancelled by the client".to_owned()),
             outcome = permitted_call => outcome,
+            () = told => Err("the call was lost".to_owned()),
         };
         let text = |text: String| vec![ContentBlock::text(text)];
         Ok(match outcome {
@@ -165,8 +175,22 @@ impl ServerHandler for McpServer {
         let text = read.map_err(|why| ErrorData::internal_error(why, None))?;
         let missing = || format!("there is no resource {}", request.uri);
         let text = text.ok_or_else(|| ErrorData::resource_not_found(missing(), None))?;
-        let contents = ResourceContents::text(text, request.uri.clone());
+        let contents = ResourceContents::text(text, request.uri.clone())
+            .with_mime_type(resources::mime_type(&request.uri));
         Ok(ReadResourceResult::new(vec![contents]).into())
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let asked = serde_json::json!({ "method": request.method });
+        Err(ErrorData::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            "Method not found",
+            Some(asked),
+        ))
     }
 
     async fn on_roots_list_changed(&self, _context: NotificationContext<RoleServer>) {
@@ -195,7 +219,9 @@ async fn roots(client: &Peer<RoleServer>) -> Result<Vec<PathBuf>, String> {
 /// Serves the client at standard input and output until it leaves; the error is a sentence.
 pub async fn serve_stdio(bench: Arc<Workbench>) -> Result<(), String> {
     let server = McpServer::new(bench);
-    match server.serve(rmcp::transport::stdio()).await {
+    let (input, output) = rmcp::transport::stdio();
+    let (streams, written) = json_lines::JsonLines::open(input, output).split();
+    let served = match server.serve(streams).await {
         Ok(running) => running
             .waiting()
             .await
@@ -204,5 +230,7 @@ pub async fn serve_stdio(bench: Arc<Workbench>) -> Result<(), String> {
         // A client that leaves before it said anything has done nothing wrong.
         Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
         Err(error) => Err(error.to_string()),
-    }
+    };
+    json_lines::finish(written).await;
+    served
 }

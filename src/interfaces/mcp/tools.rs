@@ -61,6 +61,8 @@ pub(super) struct PlanRun {
     pub(super) params: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) only: Vec<String>,
+    #[serde(default)]
+    pub(super) wait_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -201,6 +203,7 @@ fn for_plans_and_tasks() -> Vec<Tool> {
                 "plan": text("The file of the plan, relative to the root."),
                 "params": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Values for the parameters of the plan." },
                 "only": texts("Run only these tasks and what they depend on."),
+                "wait_seconds": { "type": "integer", "minimum": 0, "description": "Wait so long for the end of the run and return how it ended; the run goes on when the time is over." },
             }),
             &["plan"],
             ToolAnnotations::new()

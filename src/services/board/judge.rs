@@ -187,7 +187,13 @@ async fn tested(
     let place = worktrees
         .make(&run, &case.task.id.to_string(), commit)
         .map_err(|error| error.0)?;
-    let ended = match validated(context, case, &place, base) {
+    // Where nothing was to be changed, there is nothing to look at.
+    let looked = if base == commit {
+        Ok(Vec::new())
+    } else {
+        validated(context, case, &place, base)
+    };
+    let ended = match looked {
         Ok(faults) if faults.is_empty() => {
             let failed = run_tests(context, case, &place, stop).await;
             failed.map(|reason| reason.into_iter().collect())

@@ -229,7 +229,8 @@ fn conversation(
     Arc::new(AcpRunner::new(
         (inner, place),
         terms,
-        judge,
+        // A plan changes nothing, so nobody has to be asked about it.
+        (judge, None),
         Arc::clone(listener),
         Arc::clone(&context.tools.clock),
         Box::new(|_| {}),

@@ -11,13 +11,34 @@ use super::{ServiceContext, threads::on_thread, worker};
 use crate::{
     domain::{
         board::Fence,
+        command::Command,
         cluster::{PROTOCOL, WorkOrder, WorkResult, WorkerCard},
     },
     ports::{
         BoxFuture,
+        approvals::{ApprovalAnswer, Approvals},
         cluster::{Error, OrderQueue, TakenOrder},
     },
 };
+
+/// Says no: a worker's machine has nobody who could be asked.
+struct NobodyHere;
+
+impl Approvals for NobodyHere {
+    fn ask<'a>(
+        &'a self,
+        _id: &'a str,
+        _command: &'a Command,
+        _reason: &'a str,
+    ) -> BoxFuture<'a, ApprovalAnswer> {
+        Box::pin(async {
+            ApprovalAnswer {
+                yes: false,
+                by: "nobody can be asked on a worker's machine".to_owned(),
+            }
+        })
+    }
+}
 
 /// How often a worker says that it is there.
 const ANNOUNCED: Duration = Duration::from_secs(10);
@@ -180,6 +201,8 @@ async fn made(
         branch: String::new(),
         base: Some(order.base),
         inside: order.inside,
+        asker: Arc::new(NobodyHere),
+        patience: 0,
     };
     let done = on_thread(worker::work(Arc::new(context), order, stop));
     let mut done = std::pin::pin!(done);

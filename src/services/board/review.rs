@@ -20,7 +20,7 @@ pub(super) async fn review(
     (payer, runtime): (Payer, Handle),
     stop: watch::Receiver<u8>,
 ) -> Result<Option<Review>, String> {
-    let Some(seat) = &context.brain.review else {
+    let Some(seat) = context.brain.review.as_ref().filter(|_| base != merged) else {
         return Ok(None);
     };
     let diff = context.merges.diff(base, merged).map_err(|error| error.0)?;

@@ -15,7 +15,9 @@ use tokio::{
 };
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError, brain::Payer, github, judge, planner, remote, session,
+    BoardApprovals, BoardHandle, ServiceContext, SubmitError,
+    brain::Payer,
+    github, judge, planner, remote, session,
     threads::{BEAT, on_thread},
     wakes::{asked, wake_loop},
     worker,
@@ -308,20 +310,20 @@ impl Shared {
         let (renew, finished) = match work {
             Work::Run(run, ..) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let inside = board.settings().in_containers.then(|| {
-                    let settings = board.settings();
-                    (
-                        settings.container_image.clone(),
-                        settings.container_network.clone(),
-                    )
-                });
                 let order = worker::Order {
                     agent,
                     run,
                     task,
                     branch,
                     base: None,
-                    inside,
+                    inside: board.settings().container(),
+                    asker: Arc::new(BoardApprovals {
+                        handle: self.handle.clone(),
+                        run,
+                        fence,
+                        redactor: context.brain.redactor.clone(),
+                    }),
+                    patience: board.settings().question_ms.div_ceil(1000),
                 };
                 let done = on_thread(remote::work(context, order, fence, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))

@@ -9,10 +9,14 @@ use crate::{
     domain::{
         board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt},
         ledger::{TaskEnd, TaskOutcome},
-        tasks::{GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
+        tasks::{AgentKind, GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
     },
+    ports::approvals::Approvals,
     services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms},
 };
+
+/// How much longer than the board an agent waits for an answer, in seconds.
+const MARGIN: u64 = 10;
 
 /// What came of a run.
 pub(super) struct Finished {
@@ -50,6 +54,10 @@ pub(super) struct Order {
     pub(super) base: Option<String>,
     /// The image and the network of its container; `None` = it works on the machine itself.
     pub(super) inside: Option<(String, String)>,
+    /// Puts what the agent asks on the board.
+    pub(super) asker: Arc<dyn Approvals>,
+    /// How long an answer is waited for there, in seconds.
+    pub(super) patience: u64,
 }
 
 /// Returns the commit that work for a branch starts from.
@@ -79,6 +87,8 @@ pub(super) async fn work(
         branch,
         base,
         inside,
+        asker,
+        patience,
     } = order;
     let failed = |failure, reason: String| Finished {
         outcome: RunOutcome::Failed {
@@ -93,7 +103,7 @@ pub(super) async fn work(
         Ok(base) => base,
         Err(reason) => return failed(FailureKind::Launch, reason),
     };
-    let list = match list_of(&context, &task) {
+    let list = match list_of(&context, &task, patience) {
         Ok(list) => list,
         Err(reason) => return failed(FailureKind::Limit, reason),
     };
@@ -118,6 +128,7 @@ pub(super) async fn work(
     let tools = SessionPorts {
         worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
         runners,
+        approvals: asker,
         ..context.tools.clone()
     };
     let listener = Listener {
@@ -131,7 +142,7 @@ pub(super) async fn work(
 }
 
 /// Makes the list that holds nothing but this task.
-fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
+fn list_of(context: &ServiceContext, task: &Task, patience: u64) -> Result<TaskList, String> {
     let spec = &task.spec;
     let agent = match spec.agent.as_str() {
         "" => context.list.agent.clone(),
@@ -139,6 +150,11 @@ fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
             format!("no agent of the service is called \"{name}\"; name it in config/service.toml under [agents.{name}]")
         })?,
     };
+    let mut agent = agent;
+    if agent.kind == AgentKind::Acp && agent.approval_seconds.is_none() {
+        // The board's clock is the one that is shown, so it is the one that ends the wait.
+        agent.approval_seconds = Some(patience.saturating_add(MARGIN));
+    }
     let list = TaskList {
         agent,
         on_failure: OnFailure::Stop,

@@ -239,7 +239,7 @@ impl AgentQuestion<'_> {
         let streams = CommandStreams {
             input_file: invocation.reads_prompt.then_some(file),
             reader: Some(Arc::<AgentListener>::clone(&listener)),
-            input: None,
+            ..CommandStreams::default()
         };
         let end = self
             .run_as(kind, invocation, streams, prompt, &listener)
@@ -311,7 +311,8 @@ impl AgentQuestion<'_> {
             runner: Arc::new(AcpRunner::new(
                 (Arc::clone(&self.runner), self.place),
                 terms,
-                judge,
+                // What it needs for its answer, nobody has to be asked about.
+                (judge, None),
                 Arc::clone(listener),
                 Arc::clone(&self.tools.clock),
                 Box::new(|_| {}),

@@ -5,27 +5,35 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc, watch},
+    task::JoinSet,
+};
 
 use super::{SessionState, agent_call::AgentListener};
 use crate::{
     domain::{
         agent::{
             Agent,
-            acp::{AcpClient, AcpEvent, AcpReaction, AcpTerms, decide},
+            acp::{AcpClient, AcpEvent, AcpQuestion, AcpReaction, AcpTerms, decide},
         },
         night::RunEvent,
+        notification::{Notification, NotificationEvent},
         policy::{Policy, PolicyContext},
         process::{CommandResult, ExitStatus, SpawnError},
         tasks::GuardedTask,
     },
     ports::{
         BoxFuture,
+        approvals::Approvals,
         clock::Clock,
         runner::{
             CommandRequest, CommandRunner, InputSource, LineReader, OutputStream, StopSignal,
@@ -50,6 +58,40 @@ pub(crate) struct AcpJudge {
     pub(crate) world: PolicyContext,
 }
 
+/// Whoever decides what the policy leaves to a person, and how long that may take.
+#[derive(Clone)]
+pub(crate) struct AcpPerson {
+    approvals: Arc<dyn Approvals>,
+    limit: Duration,
+    /// What the ids of its questions begin with.
+    name: String,
+    count: Arc<AtomicU32>,
+    /// Hears of each question, with its id.
+    told: Arc<dyn Fn(&str, &AcpQuestion) + Send + Sync>,
+}
+
+impl AcpPerson {
+    /// Asks, and waits for the answer no longer than that; the error is the reason of a refusal.
+    async fn ask(self, question: AcpQuestion, clock: Arc<dyn Clock>) -> (u64, Result<(), String>) {
+        let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = format!("{}-{number}", self.name);
+        (self.told)(&id, &question);
+        let reason = &question.reason;
+        let asked = self.approvals.ask(&id, &question.command, reason);
+        let decided = tokio::select! {
+            answer = asked => match answer.yes {
+                true => Ok(()),
+                false => Err(format!("{reason}; the answer was no ({})", answer.by)),
+            },
+            () = clock.sleep(self.limit) => {
+                let seconds = self.limit.as_secs();
+                Err(format!("{reason}; nobody answered within {seconds} s (`approval_seconds`)"))
+            }
+        };
+        (question.number, decided)
+    }
+}
+
 /// Hears what happens in a conversation.
 type EventReader = Box<dyn Fn(&AcpEvent) + Send + Sync>;
 
@@ -62,6 +104,7 @@ struct Conversation {
     /// `None` closes the agent's standard input.
     send: mpsc::UnboundedSender<Option<Vec<u8>>>,
     waiting: AsyncMutex<mpsc::UnboundedReceiver<Option<Vec<u8>>>>,
+    questions: mpsc::UnboundedSender<AcpQuestion>,
 }
 
 impl Conversation {
@@ -82,6 +125,10 @@ impl Conversation {
                 self.listener.trouble(text);
             }
             (self.events)(event);
+        }
+        for question in reaction.questions {
+            // Nobody puts it any more: the work is being ended.
+            drop(self.questions.send(question));
         }
         for message in reaction.send {
             self.put(Some(format!("{message}\n").into_bytes()));
@@ -124,6 +171,8 @@ pub(crate) struct AcpRunner {
     folder: PathBuf,
     terms: AcpTerms,
     judge: AcpJudge,
+    /// `None`: nobody is asked, so the judge must not leave anything to a person.
+    person: Option<AcpPerson>,
     listener: Arc<AgentListener>,
     clock: Arc<dyn Clock>,
     events: Arc<EventReader>,
@@ -134,7 +183,7 @@ impl AcpRunner {
     pub(crate) fn new(
         (inner, place): (Arc<dyn CommandRunner>, &Worktree),
         terms: AcpTerms,
-        judge: AcpJudge,
+        (judge, person): (AcpJudge, Option<AcpPerson>),
         listener: Arc<AgentListener>,
         clock: Arc<dyn Clock>,
         events: EventReader,
@@ -144,6 +193,7 @@ impl AcpRunner {
             folder: place.task_folder.clone(),
             terms,
             judge,
+            person,
             listener,
             clock,
             events: Arc::new(events),
@@ -151,8 +201,12 @@ impl AcpRunner {
         }
     }
 
-    fn conversation(&self, resume: Option<String>) -> Arc<Conversation> {
+    fn conversation(
+        &self,
+        resume: Option<String>,
+    ) -> (Arc<Conversation>, mpsc::UnboundedReceiver<AcpQuestion>) {
         let (send, waiting) = mpsc::unbounded_channel();
+        let (questions, asked) = mpsc::unbounded_channel();
         let terms = AcpTerms {
             resume,
             ..self.terms.clone()
@@ -164,10 +218,11 @@ impl AcpRunner {
             events: Arc::clone(&self.events),
             send,
             waiting: AsyncMutex::new(waiting),
+            questions,
         };
         let first = conversation.client().start();
         conversation.perform(first);
-        Arc::new(conversation)
+        (Arc::new(conversation), asked)
     }
 
     async fn stay(&self, order: &CommandRequest) -> Result<CommandResult, SpawnError> {
@@ -194,25 +249,46 @@ impl AcpRunner {
         order: &CommandRequest,
         resume: Option<String>,
     ) -> Result<(CommandResult, Option<String>), SpawnError> {
-        let conversation = self.conversation(resume);
+        let (conversation, mut questions) = self.conversation(resume);
         let mut order = order.clone();
         order.streams.input_file = Some(self.folder.join(INPUT));
         order.streams.reader = Some(Arc::<Conversation>::clone(&conversation));
         order.streams.input = Some(Arc::<Conversation>::clone(&conversation));
         let mut stop = self.stop.subscribe();
         let mut running = self.inner.run(&order);
-        let ended = tokio::select! {
-            ended = &mut running => return Ok((ended?, conversation.client().resumable())),
-            () = asked(&mut stop) => {
-                let reaction = conversation.client().cancel();
-                conversation.perform(reaction);
-                tokio::select! {
-                    ended = &mut running => ended?,
-                    () = self.clock.sleep(CANCEL) => {
-                        self.inner.interrupt(StopSignal::Terminate);
-                        running.await?
-                    }
+        // Whatever is open when this returns is asked no longer.
+        let mut open = JoinSet::new();
+        loop {
+            tokio::select! {
+                ended = &mut running => {
+                    self.listener.wait_for_person(false);
+                    return Ok((ended?, conversation.client().resumable()));
                 }
+                () = asked(&mut stop) => break,
+                Some(question) = questions.recv() => match self.person.clone() {
+                    Some(person) => drop(open.spawn(person.ask(question, Arc::clone(&self.clock)))),
+                    None => {
+                        let why = format!("{}; nobody can be asked", question.reason);
+                        let reaction = conversation.client().decided(question.number, Err(why));
+                        conversation.perform(reaction);
+                    }
+                },
+                Some(Ok((number, decided))) = open.join_next(), if !open.is_empty() => {
+                    let reaction = conversation.client().decided(number, decided);
+                    conversation.perform(reaction);
+                }
+            }
+            self.listener.wait_for_person(!open.is_empty());
+        }
+        self.listener.wait_for_person(false);
+        open.abort_all();
+        let reaction = conversation.client().cancel();
+        conversation.perform(reaction);
+        let ended = tokio::select! {
+            ended = &mut running => ended?,
+            () = self.clock.sleep(CANCEL) => {
+                self.inner.interrupt(StopSignal::Terminate);
+                running.await?
             }
         };
         // However politely it ended, its work is not done.
@@ -278,9 +354,11 @@ impl SessionState<'_> {
                 root: place.top.clone(),
                 home: Some(home.into()),
                 sandbox_proved: self.is_walled(),
+                attended: agent.approval_limit() > 0,
                 ..self.tools.world.clone()
             },
         };
+        let person = (agent.approval_limit() > 0).then(|| self.person(task, agent));
         let journal = Arc::clone(&self.tools.journal);
         let (run, session, id) = (
             self.terms.run.clone(),
@@ -299,11 +377,50 @@ impl SessionState<'_> {
         Arc::new(AcpRunner::new(
             (inner, place),
             terms,
-            judge,
+            (judge, person),
             Arc::clone(listener),
             Arc::clone(&self.tools.clock),
             events,
         ))
+    }
+
+    /// Returns the way to whoever answers what the agent of a task asks permission for.
+    fn person(&self, task: &GuardedTask, agent: &Agent) -> AcpPerson {
+        let (journal, notifications) = (
+            Arc::clone(&self.tools.journal),
+            Arc::clone(&self.tools.notifications),
+        );
+        let (run, session, name) = (
+            self.terms.run.clone(),
+            self.terms.session.clone(),
+            task.id.clone(),
+        );
+        let limit = agent.approval_limit();
+        let told = move |id: &str, question: &AcpQuestion| {
+            let command = question.command.text();
+            journal.emit(&RunEvent {
+                run: run.clone(),
+                session: session.clone(),
+                name: "agent_question",
+                data: json!({
+                    "task": name, "id": id, "what": command, "reason": question.reason, "seconds": limit,
+                }),
+            });
+            let title = format!("{name}: the agent asks whether it may run `{command}`");
+            let asked = Notification::new(NotificationEvent::ApprovalWaiting, title, &run);
+            notifications.send(
+                asked
+                    .text(format!("{} ({limit} s are left)", question.reason))
+                    .next(format!("tos answer {id} yes|no")),
+            );
+        };
+        AcpPerson {
+            approvals: Arc::clone(&self.tools.approvals),
+            limit: Duration::from_secs(limit),
+            name: format!("{}-{}", self.terms.session, task.id),
+            count: Arc::clone(&self.questions),
+            told: Arc::new(told),
+        }
     }
 }
 
@@ -314,9 +431,10 @@ fn recorded(event: &AcpEvent, task: &str) -> (&'static str, Value) {
             id,
             agent,
             is_resumed,
+            asks,
         } => (
             "agent_session",
-            json!({ "task": task, "session": id, "agent": agent, "resumed": is_resumed }),
+            json!({ "task": task, "session": id, "agent": agent, "resumed": is_resumed, "asks": asks }),
         ),
         AcpEvent::ToolCall {
             id,

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -48,6 +48,8 @@ pub(crate) struct AgentListener {
     /// When it last said something, in milliseconds of the clock that stands still while the machine sleeps.
     heard_ms: AtomicU64,
     has_envelope: bool,
+    /// It waits for the answer of a person, so its silence is not its own.
+    waits_for_person: AtomicBool,
 }
 
 impl AgentListener {
@@ -58,7 +60,20 @@ impl AgentListener {
             clock: Arc::clone(clock),
             heard_ms: AtomicU64::new(millis(clock.monotonic())),
             has_envelope: kind.has_envelope(),
+            waits_for_person: AtomicBool::new(false),
         }
+    }
+
+    /// Takes note that it begins or ceases to wait for the answer of a person.
+    pub(crate) fn wait_for_person(&self, waits: bool) {
+        if self.waits_for_person.swap(waits, Ordering::Relaxed) && !waits {
+            self.heard();
+        }
+    }
+
+    fn heard(&self) {
+        let now = millis(self.clock.monotonic());
+        self.heard_ms.store(now, Ordering::Relaxed);
     }
 
     /// Returns what was said so far.
@@ -106,6 +121,9 @@ impl AgentListener {
         if report.refusals >= REFUSALS {
             return SilentAgent::Unauthorised;
         }
+        if self.waits_for_person.load(Ordering::Relaxed) {
+            return SilentAgent::No;
+        }
         let silent = millis(self.clock.monotonic())
             .saturating_sub(self.heard_ms.load(Ordering::Relaxed))
             / 1000;
@@ -122,8 +140,7 @@ impl LineReader for AgentListener {
     fn line(&self, stream: OutputStream, line: &str) {
         match stream {
             OutputStream::Stdout => {
-                self.heard_ms
-                    .store(millis(self.clock.monotonic()), Ordering::Relaxed);
+                self.heard();
                 let mut transcript = self
                     .transcript
                     .lock()
@@ -247,13 +264,14 @@ impl SessionState<'_> {
         let limit = Duration::from_secs(task.max_time_seconds);
         let mut order = self.order(&task.id, place, invocation.argv, limit, home, call * 10);
         order.environment.extend(invocation.environment);
+        // It does nothing while a person thinks.
         order.idle_deadline = agent
             .idle_limit(task.max_time_seconds)
-            .map(Duration::from_secs);
+            .map(|limit| Duration::from_secs(limit + agent.approval_limit()));
         order.streams = CommandStreams {
             input_file: invocation.reads_prompt.then_some(file),
             reader: Some(Arc::<AgentListener>::clone(listener)),
-            input: None,
+            ..CommandStreams::default()
         };
         Ok(order)
     }

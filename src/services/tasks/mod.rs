@@ -17,7 +17,10 @@ mod sharing;
 mod spending;
 mod supervise;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use serde_json::json;
 use tokio::sync::watch;
@@ -39,6 +42,7 @@ use crate::{
     },
     ports::{
         agent_runners::AgentRunners,
+        approvals::Approvals,
         clock::Clock,
         event_sink::EventSink,
         heartbeats::Heartbeats,
@@ -74,6 +78,8 @@ pub struct SessionPorts {
     pub journal: Arc<dyn EventSink>,
     /// The machine.
     pub machine: Arc<dyn Machine>,
+    /// The way to a person, for what the policy leaves to one.
+    pub approvals: Arc<dyn Approvals>,
     /// Judges what agents ask permission for.
     pub policy: Arc<Policy>,
     /// How the policy looks at the machine; the root and the wall are those of a task.
@@ -182,6 +188,8 @@ pub(super) struct SessionState<'a> {
     shared_files: Vec<String>,
     /// How each task ended, in the order of the list.
     pub(super) ends: Vec<Option<TaskEnd>>,
+    /// How many questions of agents were put to a person.
+    questions: Arc<AtomicU32>,
 }
 
 /// Runs a list to its end, in its own order.
@@ -233,6 +241,7 @@ pub async fn run_in_order(
         shared_files: resolve_shared_files(&*tools.worktrees, list)?,
         pace: spending::SpendTracker::new(&*tools.clock, progress.micro_usd),
         ends: list.tasks.iter().map(known).collect(),
+        questions: Arc::default(),
     };
     session.say_notes()?;
     session.record(LedgerEntry::SessionStart {

@@ -18,7 +18,7 @@ use crate::{
     },
     domain::{
         checkpoint::display_path,
-        guard::checkpoint::{CheckpointRecord, GuardCheckpoint},
+        guard::checkpoint::{CheckpointRecord, GuardCheckpoint, missing},
         ledger::chain::sha256,
     },
 };
@@ -161,11 +161,11 @@ impl CheckpointStore {
 
     /// Returns the checkpoint with a number.
     pub(super) fn find(&self, number: u32) -> Result<(GuardCheckpoint, Oid)> {
-        let found = self.numbered()?.into_iter().find(|(own, _)| *own == number);
-        let (_, commit) = found.ok_or_else(|| {
-            failed(format!(
-                "there is no checkpoint {number} of the guard here; `tos guard undo --list` shows those there are"
-            ))
+        let known = self.numbered()?;
+        let found = known.iter().find(|(own, _)| *own == number);
+        let (_, commit) = *found.ok_or_else(|| {
+            let numbers: Vec<u32> = known.iter().map(|(own, _)| *own).collect();
+            failed(missing(number, &numbers))
         })?;
         Ok((self.read(number, commit)?, commit))
     }

@@ -1,21 +1,31 @@
 //! Part of step 3 (behind `bwrap`, of step 4), the network behind the wall: a loopback that works, and on it the door to
 //! the proxy.
+//!
+//! Programs that run a server of their own and honour the proxy variables ask the proxy for it too. What listens behind the
+//! same wall is reached here, without a way outside; everything else is for the proxy to decide.
 
 use std::{
     io,
-    io::Write,
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    io::{Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::unix::net::UnixStream,
     process::{Command, ExitCode, Stdio},
     thread,
+    time::Duration,
 };
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 use super::{
-    super::spec::{INNER_PROGRAM, JAIL_WORD, PROXY_PORT},
+    super::{
+        proxy_request::{LONGEST_HEAD, PATIENCE, ProxyRequest, TUNNEL_OPEN, only_answer},
+        spec::{INNER_PROGRAM, JAIL_WORD, PROXY_PORT},
+    },
     shared::JailError,
 };
+
+/// How long a server behind the same wall may take to take a connection.
+const NEIGHBOUR: Duration = Duration::from_secs(2);
 
 /// Switches the loopback of a new network namespace on (protocol 0 of this family is routing).
 pub(super) fn raise_loopback() -> Result<(), JailError> {
@@ -82,27 +92,100 @@ pub(super) fn keep_door(socket: &str) -> Result<ExitCode, JailError> {
     }
 }
 
-/// Listens on the loopback and passes every connection on to the proxy's socket.
+/// Listens on the loopback and passes every connection on to the proxy's socket, or to a server behind the same wall.
 pub(super) fn open_door(socket: String) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PROXY_PORT))?;
     drop(thread::spawn(move || {
         for inside in listener.incoming().flatten() {
             let socket = socket.clone();
-            drop(thread::spawn(move || {
-                // A connection that fails is closed; the command sees that.
-                drop(UnixStream::connect(socket).and_then(|outside| join(inside, outside)));
-            }));
+            // A connection that fails is closed; the command sees that.
+            drop(thread::spawn(move || drop(pass(inside, &socket))));
         }
     }));
     Ok(())
 }
 
-fn join(mut inside: TcpStream, mut outside: UnixStream) -> io::Result<()> {
-    let (mut from_inside, mut to_outside) = (inside.try_clone()?, outside.try_clone()?);
+/// Carries one connection.
+fn pass(mut inside: TcpStream, socket: &str) -> io::Result<()> {
+    inside.set_read_timeout(Some(PATIENCE))?;
+    let head = head(&mut inside)?;
+    inside.set_read_timeout(None)?;
+    let wanted = ProxyRequest::parse(&head);
+    if let Some((request, mut server)) = wanted.and_then(neighbour) {
+        if request.is_tunnel {
+            inside.write_all(TUNNEL_OPEN)?;
+        }
+        server.write_all(&request.forward)?;
+        let is_kept = request.is_tunnel || request.upgrades;
+        let halves = (server.try_clone()?, server);
+        return join(inside, halves, is_kept, |server| {
+            server.shutdown(Shutdown::Write)
+        });
+    }
+    let mut outside = UnixStream::connect(socket)?;
+    outside.write_all(&head)?;
+    let halves = (outside.try_clone()?, outside);
+    // The proxy outside has seen to it already.
+    join(inside, halves, true, |outside| {
+        outside.shutdown(Shutdown::Write)
+    })
+}
+
+/// Reads what a command wants, as far as it says it; what is no request, the proxy refuses.
+fn head(inside: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let (mut head, mut part) = (Vec::new(), [0; 4096]);
+    while head.len() <= LONGEST_HEAD && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let count = inside.read(&mut part)?;
+        if count == 0 {
+            break;
+        }
+        head.extend_from_slice(part.get(..count).unwrap_or_default());
+    }
+    Ok(head)
+}
+
+/// Returns the server behind the same wall that a request is for, where one listens. The door itself is none.
+fn neighbour(request: ProxyRequest) -> Option<(ProxyRequest, TcpStream)> {
+    if request.port == PROXY_PORT {
+        return None;
+    }
+    let server = request.loopback().into_iter().find_map(|address| {
+        TcpStream::connect_timeout(&SocketAddr::new(address, request.port), NEIGHBOUR).ok()
+    });
+    server.map(|server| (request, server))
+}
+
+/// Carries both directions; `is_kept`: the answer passes as it is.
+fn join<S>(
+    mut inside: TcpStream,
+    (mut outside, mut to_outside): (S, S),
+    is_kept: bool,
+    finish: impl FnOnce(S) -> io::Result<()> + Send + 'static,
+) -> io::Result<()>
+where
+    S: Read + Write + Send + 'static,
+{
+    let mut from_inside = inside.try_clone()?;
     let there = thread::spawn(move || {
         drop(io::copy(&mut from_inside, &mut to_outside));
-        to_outside.shutdown(Shutdown::Write)
+        finish(to_outside)
     });
+    if !is_kept {
+        let mut answer = Vec::new();
+        let mut part = [0; 4096];
+        while answer.len() <= LONGEST_HEAD {
+            let count = outside.read(&mut part)?;
+            answer.extend_from_slice(part.get(..count).unwrap_or_default());
+            if let Some(told) = only_answer(&answer) {
+                answer = told;
+                break;
+            }
+            if count == 0 {
+                break;
+            }
+        }
+        inside.write_all(&answer)?;
+    }
     io::copy(&mut outside, &mut inside)?;
     inside.shutdown(Shutdown::Write)?;
     drop(there.join());

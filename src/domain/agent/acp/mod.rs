@@ -10,10 +10,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-pub use permission::{PermissionRequest, decide};
+pub use permission::{PermissionDecision, PermissionRequest, decide};
+
+use crate::domain::command::Command;
 
 /// How many tool calls are remembered until they end.
 const CALLS: usize = 256;
+/// How many questions wait for a person at the same time; an agent that puts more is refused.
+const QUESTIONS: usize = 16;
 
 /// What one conversation is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub enum AcpEvent {
         agent: String,
         /// Whether it is an earlier one.
         is_resumed: bool,
+        /// Whether it is in a mode in which it asks before it acts.
+        asks: bool,
     },
     /// A call of a tool changed its state.
     ToolCall {
@@ -69,11 +75,24 @@ pub enum AcpEvent {
     },
 }
 
+/// What a person has to decide before the agent gets its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcpQuestion {
+    /// By which the answer finds it again.
+    pub number: u64,
+    /// What would run.
+    pub command: Command,
+    /// Why it is asked about.
+    pub reason: String,
+}
+
 /// What a line leads to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AcpReaction {
     /// What the agent is sent.
     pub send: Vec<Value>,
+    /// What a person is asked; each answer comes back through [`AcpClient::decided`].
+    pub questions: Vec<AcpQuestion>,
     /// What happened.
     pub events: Vec<AcpEvent>,
     /// Nothing more will be said: the agent's standard input can be closed, which ends it.
@@ -106,6 +125,9 @@ pub struct AcpClient {
     models: Vec<String>,
     /// Title and kind of the calls under way.
     calls: BTreeMap<String, (String, String)>,
+    /// Permissions that wait for a person: the agent's id of the request, and what it is for.
+    undecided: BTreeMap<u64, (Value, PermissionRequest)>,
+    questions: u64,
 }
 
 impl AcpClient {
@@ -122,6 +144,8 @@ impl AcpClient {
             is_over: false,
             models: Vec::new(),
             calls: BTreeMap::new(),
+            undecided: BTreeMap::new(),
+            questions: 0,
         }
     }
 
@@ -153,6 +177,12 @@ impl AcpClient {
             return reaction;
         }
         self.is_cancelled = true;
+        // The protocol wants every open question answered, and the agent waits for it.
+        for number in self.undecided.keys().copied().collect::<Vec<u64>>() {
+            let answered = self.decided(number, Ok(()));
+            reaction.send.extend(answered.send);
+            reaction.events.extend(answered.events);
+        }
         match &self.session {
             Some(session) if !self.is_over => {
                 reaction.send.push(json!({
@@ -164,11 +194,20 @@ impl AcpClient {
         reaction
     }
 
-    /// Reads a line of the agent. `judge` decides about a permission; the error is the reason of a refusal.
+    /// Takes a person's answer to a question; the error is the reason of a refusal. One that nobody waits for any more is
+    /// nothing.
+    pub fn decided(&mut self, number: u64, decided: Result<(), String>) -> AcpReaction {
+        match self.undecided.remove(&number) {
+            Some((id, request)) => self.permission(&id, &request, decided),
+            None => AcpReaction::default(),
+        }
+    }
+
+    /// Reads a line of the agent. `judge` decides about a permission.
     pub fn line(
         &mut self,
         line: &str,
-        judge: impl FnOnce(&PermissionRequest) -> Result<(), String>,
+        judge: impl FnOnce(&PermissionRequest) -> PermissionDecision,
     ) -> AcpReaction {
         let Ok(message) = serde_json::from_str::<Value>(line.trim()) else {
             // Some agents print a banner first.
@@ -199,7 +238,7 @@ impl AcpClient {
         method: &str,
         id: &Value,
         message: &Value,
-        judge: impl FnOnce(&PermissionRequest) -> Result<(), String>,
+        judge: impl FnOnce(&PermissionRequest) -> PermissionDecision,
     ) -> AcpReaction {
         let mut reaction = AcpReaction::default();
         if method != "session/request_permission" {
@@ -213,11 +252,44 @@ impl AcpClient {
         if let Some((title, kind)) = self.calls.get(&request.id) {
             request.fill(title, kind);
         }
+        if self.is_cancelled {
+            return self.permission(id, &request, Ok(()));
+        }
+        let (command, reason) = match judge(&request) {
+            PermissionDecision::Allow => return self.permission(id, &request, Ok(())),
+            PermissionDecision::Refuse(why) => return self.permission(id, &request, Err(why)),
+            PermissionDecision::Ask { command, reason } => (command, reason),
+        };
+        // A yes that cannot be given is not asked for.
+        if request.allow_once().is_none() {
+            return self.permission(id, &request, Ok(()));
+        }
+        if self.undecided.len() >= QUESTIONS {
+            let why = format!("{reason}; {QUESTIONS} questions wait for an answer already");
+            return self.permission(id, &request, Err(why));
+        }
+        self.questions += 1;
+        self.undecided.insert(self.questions, (id.clone(), request));
+        reaction.questions.push(AcpQuestion {
+            number: self.questions,
+            command,
+            reason,
+        });
+        reaction
+    }
+
+    /// Answers a request for permission.
+    fn permission(
+        &self,
+        id: &Value,
+        request: &PermissionRequest,
+        decided: Result<(), String>,
+    ) -> AcpReaction {
+        let mut reaction = AcpReaction::default();
         let decided = if self.is_cancelled {
             Err("the work was cancelled".to_owned())
         } else {
-            judge(&request)
-                .and_then(|()| request.allow_once().ok_or_else(permission::no_single_yes))
+            decided.and_then(|()| request.allow_once().ok_or_else(permission::no_single_yes))
         };
         let outcome = match &decided {
             Ok(option) => json!({ "outcome": "selected", "optionId": option }),
@@ -309,13 +381,15 @@ impl AcpClient {
                     reaction.is_over = true;
                     return reaction;
                 };
+                let mode = self.mode(result);
                 reaction.events.push(AcpEvent::Session {
                     id: id.clone(),
                     agent: self.agent.clone(),
                     is_resumed: asked == Asked::Load,
+                    asks: !mode.as_deref().is_some_and(permission::asks_nothing),
                 });
                 self.session = Some(id);
-                reaction.send = self.settings(result);
+                reaction.send = self.settings(result, mode);
                 self.prompt_once(&mut reaction);
             }
             Asked::Prompt => {
@@ -346,17 +420,23 @@ impl AcpClient {
         self.request(Asked::New, "session/new", &params)
     }
 
-    /// Returns requests that make the agent ask before it acts, and choose the model.
-    fn settings(&mut self, result: &Value) -> Vec<Value> {
-        let session = self.session.clone().unwrap_or_default();
-        let mut send = Vec::new();
+    /// Returns the mode that the agent will be in.
+    fn mode(&self, result: &Value) -> Option<String> {
         let modes = at(result, "modes/availableModes").as_array();
         let has = |wanted: &&&str| {
             let mut ids = modes.into_iter().flatten();
             ids.any(|mode| mode["id"] == **wanted)
         };
         let best = permission::modes(self.terms.is_walled).iter().find(has);
-        if let Some(mode) = best.filter(|mode| *at(result, "modes/currentModeId") != ***mode) {
+        let current = at(result, "modes/currentModeId").as_str();
+        best.copied().or(current).map(str::to_owned)
+    }
+
+    /// Returns requests that make the agent ask before it acts, and choose the model.
+    fn settings(&mut self, result: &Value, mode: Option<String>) -> Vec<Value> {
+        let session = self.session.clone().unwrap_or_default();
+        let mut send = Vec::new();
+        if let Some(mode) = mode.filter(|mode| *at(result, "modes/currentModeId") != **mode) {
             let params = json!({ "sessionId": session, "modeId": mode });
             send.push(self.request(Asked::Setting, "session/set_mode", &params));
         }
@@ -485,7 +565,7 @@ mod tests {
         .send;
         let error =
             json!({ "id": set[0]["id"], "error": { "code": -32602, "message": "Invalid params" } });
-        let reaction = client.line(&error.to_string(), |_| Ok(()));
+        let reaction = client.line(&error.to_string(), |_| PermissionDecision::Allow);
         assert!(reaction.is_over && reaction.send.is_empty());
         let [AcpEvent::Trouble(text)] = reaction.events.as_slice() else {
             panic!("{reaction:?}")
@@ -504,11 +584,11 @@ mod tests {
         ]);
         let mut client = client(None);
         begun(&mut client);
-        let given = client.line(&permission(&options), |_| Ok(()));
+        let given = client.line(&permission(&options), |_| PermissionDecision::Allow);
         assert_eq!(given.send[0]["result"]["outcome"]["optionId"], "once");
         let refused = client.line(&permission(&options), |asked| {
             assert_eq!(asked.command().unwrap().code, "rm -rf /");
-            Err("because".into())
+            PermissionDecision::Refuse("because".into())
         });
         assert_eq!(refused.send[0]["result"]["outcome"]["optionId"], "no");
         let AcpEvent::Permission { refused, .. } = &refused.events[0] else {
@@ -516,7 +596,7 @@ mod tests {
         };
         assert_eq!(refused.as_deref(), Some("because"));
         let always = json!([{ "optionId": "always", "kind": "allow_always" }]);
-        let refused = client.line(&permission(&always), |_| Ok(()));
+        let refused = client.line(&permission(&always), |_| PermissionDecision::Allow);
         assert_eq!(
             refused.send[0]["result"]["outcome"],
             json!({ "outcome": "cancelled" })
@@ -529,9 +609,12 @@ mod tests {
         let line =
             json!({ "jsonrpc": "2.0", "id": 7, "method": "fs/write_text_file", "params": {} })
                 .to_string();
-        let reaction = client.line(&line, |_| Ok(()));
+        let reaction = client.line(&line, |_| PermissionDecision::Allow);
         assert_eq!(reaction.send[0]["error"]["code"], -32601);
-        assert_eq!(client.line("a banner", |_| Ok(())), AcpReaction::default());
+        assert_eq!(
+            client.line("a banner", |_| PermissionDecision::Allow),
+            AcpReaction::default()
+        );
     }
 
     #[test]
@@ -545,9 +628,61 @@ mod tests {
         assert_eq!(cancel.send[0]["method"], "session/cancel");
         assert!(client.cancel().send.is_empty(), "once is enough");
         let options = json!([{ "optionId": "once", "kind": "allow_once" }]);
-        let refused = client.line(&permission(&options), |_| Ok(()));
+        let refused = client.line(&permission(&options), |_| PermissionDecision::Allow);
         assert_eq!(refused.send[0]["result"]["outcome"]["outcome"], "cancelled");
         assert_eq!(client.resumable(), None);
+    }
+
+    #[test]
+    fn a_question_for_a_person_waits_for_its_answer_and_not_longer_than_the_work() {
+        let options = json!([{ "optionId": "once", "kind": "allow_once" }, { "optionId": "no", "kind": "reject_once" }]);
+        let ask = |asked: &PermissionRequest| PermissionDecision::Ask {
+            command: asked.command().unwrap(),
+            reason: "costly".into(),
+        };
+        let mut client = client(None);
+        let new = begun(&mut client);
+        answer(&mut client, &new, &json!({ "sessionId": "s" }));
+        let numbers: Vec<u64> = (0..3)
+            .map(|_| {
+                let mut asked = client.line(&permission(&options), ask);
+                assert!(asked.send.is_empty(), "the agent waits: {asked:?}");
+                asked.questions.remove(0).number
+            })
+            .collect();
+        let yes = client.decided(numbers[0], Ok(()));
+        assert_eq!(yes.send[0]["result"]["outcome"]["optionId"], "once");
+        let no = client.decided(numbers[1], Err("nobody answered".into()));
+        assert_eq!(no.send[0]["result"]["outcome"]["optionId"], "no");
+        assert_eq!(client.decided(numbers[1], Ok(())), AcpReaction::default());
+        let cancel = client.cancel().send;
+        assert_eq!(cancel[0]["result"]["outcome"]["outcome"], "cancelled");
+        assert_eq!(cancel[1]["method"], "session/cancel");
+        assert_eq!(client.decided(numbers[2], Ok(())), AcpReaction::default());
+    }
+
+    #[test]
+    fn an_agent_cannot_heap_up_questions_and_none_is_put_that_has_no_single_yes() {
+        let ask = |_: &PermissionRequest| PermissionDecision::Ask {
+            command: Command {
+                kind: crate::domain::command::CommandKind::Bash,
+                code: "x".into(),
+                argv: Vec::new(),
+            },
+            reason: "costly".into(),
+        };
+        let mut client = client(None);
+        begun(&mut client);
+        let always = json!([{ "optionId": "always", "kind": "allow_always" }]);
+        let refused = client.line(&permission(&always), ask);
+        assert!(refused.questions.is_empty() && refused.send.len() == 1);
+        let once = json!([{ "optionId": "once", "kind": "allow_once" }]);
+        for _ in 0..QUESTIONS {
+            assert_eq!(client.line(&permission(&once), ask).questions.len(), 1);
+        }
+        let refused = client.line(&permission(&once), ask);
+        assert!(refused.questions.is_empty(), "{refused:?}");
+        assert_eq!(refused.send[0]["result"]["outcome"]["outcome"], "cancelled");
     }
 
     #[test]
@@ -569,7 +704,10 @@ mod tests {
         );
         assert_eq!(client.resumable().as_deref(), Some("old"));
         let error = json!({ "jsonrpc": "2.0", "id": load["id"], "error": { "code": -32602, "message": "gone" } });
-        let new = lost.line(&error.to_string(), |_| Ok(())).send.remove(0);
+        let new = lost
+            .line(&error.to_string(), |_| PermissionDecision::Allow)
+            .send
+            .remove(0);
         assert_eq!(new["method"], "session/new");
         let set = answer(&mut lost, &new, &json!({ "sessionId": "s2" })).send;
         let prompt = answer(&mut lost, &set[0], &json!({})).send.remove(0);

@@ -9,8 +9,24 @@ use serde_json::Value;
 use super::at;
 use crate::domain::{
     command::{Command, CommandKind},
-    policy::{Policy, PolicyContext},
+    policy::{Decision, Policy, PolicyContext},
 };
+
+/// What is decided about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PermissionDecision {
+    /// It is given, for this one time.
+    Allow,
+    /// It is refused, for this reason.
+    Refuse(String),
+    /// A person decides.
+    Ask {
+        /// What would run.
+        command: Command,
+        /// Why a person has to decide.
+        reason: String,
+    },
+}
 
 /// Returns modes in which known agents ask before they act, the best first. The asking modes of Codex start every command
 /// in a sandbox of its own, which cannot be made behind a wall; there the wall is what confines it.
@@ -20,6 +36,11 @@ pub(super) const fn modes(is_walled: bool) -> &'static [&'static str] {
     } else {
         &["default", "ask", "workspace-write", "read-only"]
     }
+}
+
+/// Returns whether an agent asks for nothing in a mode.
+pub(super) fn asks_nothing(mode: &str) -> bool {
+    ["agent-full-access", "bypassPermissions"].contains(&mode)
 }
 
 /// A request for permission.
@@ -142,21 +163,23 @@ pub(super) fn no_single_yes() -> String {
     "the agent offers no permission for one time only".to_owned()
 }
 
-/// Decides about a request; the error is the reason of the refusal. Paths are compared with links followed.
+/// Decides about a request. Paths are compared with links followed. A person is asked only where `world` says that one can
+/// answer.
 pub fn decide(
     request: &PermissionRequest,
     policy: &Policy,
     world: &PolicyContext,
-) -> Result<(), String> {
+) -> PermissionDecision {
     if let Some(command) = request.command() {
         let verdict = policy.judge(&command, world);
-        return if verdict.is_allowed() {
-            Ok(())
-        } else {
-            Err(verdict.reason)
+        let reason = verdict.reason;
+        return match verdict.decision {
+            Decision::Allow => PermissionDecision::Allow,
+            Decision::Deny => PermissionDecision::Refuse(reason),
+            Decision::Ask => PermissionDecision::Ask { command, reason },
         };
     }
-    match request.kind.as_str() {
+    let decided = match request.kind.as_str() {
         "read" | "search" | "think" => Ok(()),
         "edit" | "delete" | "move" => inside(&request.paths, world),
         "switch_mode" => Err("an agent does not choose its own permissions".to_owned()),
@@ -165,7 +188,8 @@ pub fn decide(
         kind => Err(format!(
             "nothing is known of a tool of kind `{kind}`, and no proved wall stands around it"
         )),
-    }
+    };
+    decided.map_or_else(PermissionDecision::Refuse, |()| PermissionDecision::Allow)
 }
 
 fn inside(paths: &[PathBuf], world: &PolicyContext) -> Result<(), String> {
@@ -195,11 +219,11 @@ mod tests {
     use super::*;
     use crate::domain::{
         job::rules::PolicyRules,
-        policy::{Decision, PolicyPreset},
+        policy::{PolicyPreset, PolicyRule},
     };
 
-    fn policy() -> Policy {
-        Policy::new(&PolicyRules {
+    fn rules() -> PolicyRules {
+        PolicyRules {
             default_allow: true,
             stop_on_deny: false,
             deny_if_contains: vec![],
@@ -208,8 +232,11 @@ mod tests {
             preset: PolicyPreset::Careful,
             rules: vec![],
             on_opaque: Decision::Deny,
-        })
-        .unwrap()
+        }
+    }
+
+    fn policy() -> Policy {
+        Policy::new(&rules()).unwrap()
     }
 
     fn asked(call: &Value) -> PermissionRequest {
@@ -221,7 +248,11 @@ mod tests {
             sandbox_proved: walled,
             ..PolicyContext::unattended("/room/tree")
         };
-        decide(&asked(call), &policy(), &world).err()
+        match decide(&asked(call), &policy(), &world) {
+            PermissionDecision::Allow => None,
+            PermissionDecision::Refuse(reason) => Some(reason),
+            PermissionDecision::Ask { .. } => panic!("nobody can be asked"),
+        }
     }
 
     #[test]
@@ -237,6 +268,39 @@ mod tests {
         }
         let harmless = json!({ "kind": "execute", "rawInput": { "command": "ls" } });
         assert_eq!(refused(&harmless, false), None);
+    }
+
+    #[test]
+    fn a_person_is_asked_where_one_can_answer_and_only_about_what_the_policy_asks_about() {
+        let policy = |attended: bool, code: &str| {
+            let rules = PolicyRules {
+                rules: vec![PolicyRule {
+                    name: "ask-make".into(),
+                    decision: Decision::Ask,
+                    program: vec!["make".into()],
+                    ..PolicyRule::default()
+                }],
+                ..rules()
+            };
+            let world = PolicyContext {
+                attended,
+                ..PolicyContext::unattended("/room/tree")
+            };
+            let call = json!({ "kind": "execute", "rawInput": { "command": code } });
+            decide(&asked(&call), &Policy::new(&rules).unwrap(), &world)
+        };
+        let PermissionDecision::Ask { command, reason } = policy(true, "make install") else {
+            panic!("it is asked about")
+        };
+        assert_eq!(command.code, "make install");
+        assert!(reason.contains("ask-make"), "{reason}");
+        let PermissionDecision::Refuse(reason) = policy(false, "make install") else {
+            panic!("nobody can answer")
+        };
+        assert!(reason.contains("nobody can be asked"), "{reason}");
+        assert_eq!(policy(true, "ls"), PermissionDecision::Allow);
+        let refused = policy(true, "rm -rf /etc");
+        assert!(matches!(refused, PermissionDecision::Refuse(_)));
     }
 
     #[test]

@@ -325,4 +325,11 @@ fn work_that_does_not_hold_as_a_whole_is_taken_back() {
     });
     assert_eq!(bench.task(tasks[0]).block, Some(BlockReason::NeedsRework));
     assert_eq!(bench.board.session(ONE).unwrap().failures_in_a_row, 1);
+    let again = Input::RequeueTask {
+        task: tasks[0],
+        note: String::new(),
+        by: "eva".into(),
+    };
+    let refusal = bench.try_tell(again).unwrap_err();
+    assert!(refusal.reason.contains("session-1"), "{refusal}");
 }

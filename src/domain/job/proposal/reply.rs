@@ -329,6 +329,8 @@ mod tests {
             ("{a \"\\\\\" b} c", Some(10)),
             ("{a", None),
             ("{a [b} c", None),
+            // Outside quotes a backslash is only a sign.
+            ("{a \\} b", Some(5)),
         ] {
             assert_eq!(extent(tail), length, "{tail}");
         }
@@ -340,6 +342,7 @@ mod tests {
             |text: &str| object(text, "x").map_err(|error| error.to_string().replace('`', "'"));
         let wrong = |text: &str| read(text).unwrap_err();
         assert_eq!(read("a {\"x\": 1} b").unwrap()["x"], 1);
+        assert_eq!(read("a < b <c> {\"x\": 1}").unwrap()["x"], 1);
         assert_eq!(
             read("{\"x\": 1}\n{\"x\": 1}").unwrap()["x"],
             1,

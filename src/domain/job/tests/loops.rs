@@ -229,3 +229,41 @@ fn steps_that_differ_and_a_limit_of_none_go_on() {
     }
     assert!(matches!(bench.effect, Some(JobEffect::Ask(_))));
 }
+
+/// Ends the command that runs with a status, having printed this.
+fn prints(bench: &mut Bench, code: i32, text: &str) {
+    let mut end = ended(ExitStatus::Code { code });
+    end.stdout.head = text.into();
+    bench.tell(JobInput::Ended(Ok(end)));
+}
+
+#[test]
+fn a_step_that_succeeds_goes_on_for_as_long_as_it_shows_something_new() {
+    let mut bench = Bench::new(patient());
+    bench.start();
+    for percent in ["10 %", "20 %", "30 %", "40 %", "50 %"] {
+        bench.step(&bash(&["poll"]));
+        prints(&mut bench, 0, percent);
+        bench.observed(false);
+    }
+    assert!(matches!(bench.effect, Some(JobEffect::Ask(_))));
+}
+
+#[test]
+fn what_a_step_prints_does_not_count_where_one_of_its_commands_failed() {
+    for codes in [[2, 0], [0, 2], [2, 2]] {
+        let mut bench = Bench::new(patient());
+        bench.start();
+        for time in ["at 10:01", "at 10:02", "at 10:03"] {
+            bench.step(&bash(&["first", "second"]));
+            for code in codes {
+                prints(&mut bench, code, time);
+            }
+            bench.observed(false);
+        }
+        assert!(
+            matches!(bench.outcome(), RunOutcome::NoProgress { .. }),
+            "{codes:?}"
+        );
+    }
+}

@@ -1,7 +1,9 @@
 //! The job machine, told what happens and watched for what it decides: no runtime, no clock, no files.
 
 mod asking;
+mod counted;
 mod loops;
+mod records;
 mod recovery;
 mod running;
 mod told;

@@ -1,7 +1,7 @@
 //! What the machine writes down and tells: numbers without gaps, waits, reasons, and the history the models get.
 
 use super::*;
-use crate::domain::{job::history, model::ModelError};
+use crate::domain::model::ModelError;
 
 fn failed(message: &str, trouble: ModelErrorKind) -> JobInput {
     JobInput::Failed(ModelError {
@@ -22,9 +22,11 @@ fn asking(attempts: u32, base: Duration) -> Bench {
 }
 
 fn waits(bench: &Bench) -> Vec<Option<u64>> {
-    let waits = bench.log.iter().filter_map(|event| match &event.event {
-        EventKind::QueryFailed { wait_ms, .. } => Some(*wait_ms),
-        _ => None,
+    let waits = bench.log.iter().filter_map(|event| {
+        let EventKind::QueryFailed { wait_ms, .. } = &event.event else {
+            return None;
+        };
+        Some(*wait_ms)
     });
     waits.collect()
 }

@@ -104,6 +104,8 @@ impl Machine<'_, '_> {
             self.reading.opaque(format!(
                 "the program `{name}`, which the command itself made"
             ));
+        } else if name.trim().is_empty() {
+            self.reading.opaque("a program without a name".to_owned());
         } else if !(own || is_described(name) || is_question(args) && !args.is_empty()) {
             self.reading
                 .opaque(format!("the program `{name}`, which is not described"));

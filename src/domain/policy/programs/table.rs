@@ -1,6 +1,12 @@
 //! The table: which family a program belongs to, how wrappers are peeled, which variables are dangerous.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use crate::domain::policy::programs::Language;
 
@@ -238,26 +244,46 @@ const LANGUAGES: [(&str, Language); 7] = [
     ("rscript r julia osascript", Language::R),
 ];
 
+/// How many programs are looked up one by one before the whole table is laid out: the hook of an agent judges one command and
+/// ends, and laying it out costs more than all the rest of that.
+const FEW: u32 = 32;
+
+static TABLE: OnceLock<BTreeMap<&'static str, ProgramFamily>> = OnceLock::new();
+
 fn table() -> &'static BTreeMap<&'static str, ProgramFamily> {
-    static TABLE: OnceLock<BTreeMap<&'static str, ProgramFamily>> = OnceLock::new();
     TABLE.get_or_init(built)
 }
+
+fn known(name: &str) -> Option<ProgramFamily> {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    if TABLE.get().is_none() && ASKED.fetch_add(1, Ordering::Relaxed) < FEW {
+        return searched(name);
+    }
+    table().get(name).copied()
+}
+
+/// The families without an entry of their own, in the order in which later ones win.
+const GROUPS: [(&str, ProgramFamily); 10] = [
+    (PRINTERS, ProgramFamily::Print),
+    (FILES, ProgramFamily::Files),
+    (TRANSFER, ProgramFamily::Transfer),
+    (NETWORK, ProgramFamily::Network),
+    (INSTALL, ProgramFamily::Install),
+    (SYSTEM, ProgramFamily::System),
+    (TOOLS, ProgramFamily::Tool),
+    (SHELLS, ProgramFamily::Shell),
+    ("git", ProgramFamily::Git),
+    (REMOTE, ProgramFamily::Remote),
+];
 
 fn built() -> BTreeMap<&'static str, ProgramFamily> {
     let mut table = BTreeMap::new();
     let mut add = |names: &'static str, family: ProgramFamily| {
         table.extend(names.split_ascii_whitespace().map(|name| (name, family)));
     };
-    add(PRINTERS, ProgramFamily::Print);
-    add(FILES, ProgramFamily::Files);
-    add(TRANSFER, ProgramFamily::Transfer);
-    add(NETWORK, ProgramFamily::Network);
-    add(INSTALL, ProgramFamily::Install);
-    add(SYSTEM, ProgramFamily::System);
-    add(TOOLS, ProgramFamily::Tool);
-    add(SHELLS, ProgramFamily::Shell);
-    add("git", ProgramFamily::Git);
-    add(REMOTE, ProgramFamily::Remote);
+    for (names, family) in GROUPS {
+        add(names, family);
+    }
     for (names, language) in LANGUAGES {
         add(names, ProgramFamily::Language(language));
     }
@@ -268,6 +294,47 @@ fn built() -> BTreeMap<&'static str, ProgramFamily> {
         add(names, ProgramFamily::Privilege(spec));
     }
     table
+}
+
+/// Finds what the table says of a name without the table.
+fn searched(name: &str) -> Option<ProgramFamily> {
+    let has_it = |text: &str| {
+        let mut names = text
+            .lines()
+            .map(|line| line.split('|').next().unwrap_or(""));
+        text.contains(name) && names.any(|names| is_among(name, names))
+    };
+    let of = |specs: &'static Specs| {
+        let mut found = specs.iter().rev();
+        found.find_map(|(names, spec)| is_among(name, names).then_some(spec))
+    };
+    if has_it(PRIVILEGED) {
+        return of(privileged()).map(ProgramFamily::Privilege);
+    }
+    if has_it(WRAPPERS) {
+        return of(wrappers()).map(ProgramFamily::Wrapper);
+    }
+    let mut languages = LANGUAGES.iter().rev();
+    let language = languages.find(|(names, _)| is_among(name, names));
+    if let Some((_, language)) = language {
+        return Some(ProgramFamily::Language(*language));
+    }
+    let mut groups = GROUPS.iter().rev();
+    let group = groups.find(|(names, _)| is_among(name, names));
+    group.map(|(_, family)| *family)
+}
+
+/// Returns whether a name is one of several.
+fn is_among(name: &str, names: &str) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_whitespace);
+    let bytes = names.as_bytes();
+    let mut places = names.match_indices(name);
+    !name.is_empty()
+        && !name.contains(|one: char| one.is_ascii_whitespace())
+        && places.any(|(at, _)| {
+            let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+            is_end(before) && is_end(bytes.get(at + name.len()))
+        })
 }
 
 type Specs = Vec<(&'static str, WrapperSpec)>;
@@ -313,18 +380,15 @@ fn spec(line: &'static str) -> (&'static str, WrapperSpec) {
 
 /// Returns the family of a program by its usual name; versions and `.exe` at its end do not matter.
 pub(super) fn family(name: &str) -> Option<ProgramFamily> {
-    let table = table();
-    if let Some(family) = table.get(name) {
-        return Some(*family);
+    if let Some(family) = known(name) {
+        return Some(family);
     }
     let bare = name.strip_suffix(".exe").unwrap_or(name);
     if bare.starts_with("mkfs.") {
         return Some(ProgramFamily::System);
     }
     let unversioned = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-    [bare, unversioned]
-        .iter()
-        .find_map(|name| table.get(name).copied())
+    [bare, unversioned].into_iter().find_map(known)
 }
 
 /// Returns whether a program runs code that it is given.
@@ -455,5 +519,27 @@ mod tests {
             assert!(family(name).is_some(), "{name}");
         }
         assert!(family("my-own-tool").is_none());
+    }
+
+    #[test]
+    fn a_name_is_found_alike_with_the_table_and_without_it() {
+        let table = built();
+        let others = [
+            "",
+            " ",
+            "i",
+            "it",
+            "git ",
+            "sh\n",
+            "my-own-tool",
+            "|",
+            "-n",
+            "bash sh",
+            "a",
+        ];
+        for name in table.keys().copied().chain(others) {
+            let (one, other) = (table.get(name).copied(), searched(name));
+            assert_eq!(format!("{one:?}"), format!("{other:?}"), "{name}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::shell_words;
 use crate::{
     domain::{
         command::{Command, CommandKind},
@@ -36,7 +37,7 @@ use crate::{
         report::Printer,
     },
     ports::runner::{
-        CommandRequest, CommandRunner, CommandStreams, LineReader, OutputStream, StopSignal,
+        ByteReader, CommandRequest, CommandRunner, CommandStreams, OutputStream, StopSignal,
     },
     services::guard::Guard,
 };
@@ -47,8 +48,8 @@ pub struct ExecArgs {
     /// A command for bash, as one word
     #[arg(short = 'c', value_name = "COMMAND", conflicts_with = "words")]
     code: Option<String>,
-    /// Take the words as a shell takes its own (`-c COMMAND`, `-lc COMMAND`, a script), so that this can be the SHELL of an
-    /// agent; a link of the name `tos-shell` to tos does the same
+    /// Take the words behind it as a shell takes its own (`-c COMMAND`, `-lc COMMAND`, a script), so that this can be the SHELL
+    /// of an agent; a link of the name `tos-shell` to tos does the same
     #[arg(long)]
     as_shell: bool,
     /// End it, and everything it started, after this many seconds
@@ -81,13 +82,23 @@ pub fn main(
     let command = command(args)?;
     let place = services.guard_place(global.root.as_deref());
     let most = args.max_output << 20;
-    let exec = services.exec(global, &place, most)?;
+    let exec = services
+        .exec(global, &place, most)
+        .map_err(|error| without_wall(error, args.as_shell))?;
     let presence = if services.is_attended() && !global.json {
         Presence::Person
     } else {
         Presence::Nobody("nobody can be asked")
     };
-    let outcome = judged(args, &command, &place, presence, exec.is_proved, services)?;
+    let subject = services.without_secrets(&command.text());
+    let outcome = judged(
+        args,
+        (&command, &subject),
+        &place,
+        presence,
+        exec.is_proved,
+        services,
+    )?;
     let allowed = match outcome.decision_for(presence) {
         Decision::Allow => true,
         Decision::Deny => false,
@@ -97,7 +108,7 @@ pub fn main(
             matches!(answer.to_lowercase().as_str(), "y" | "yes")
         }
     };
-    log(&command, &outcome, allowed, &place, services);
+    log(subject, &outcome, allowed, &place, services);
     if !allowed {
         printer.alert(&outcome.sentence(presence));
         printer.document(&json!({
@@ -111,6 +122,13 @@ pub fn main(
     if let Some(notice) = &exec.notice {
         printer.progress(notice);
     }
+    if let Some(why) = missing(&command, &place, services) {
+        let ended = Ended {
+            result: Err(SpawnError { message: why }),
+            has_printed_too_much: false,
+        };
+        return Ok(told(&ended, &outcome, most, printer));
+    }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
     Ok(told(&ended, &outcome, most, printer))
 }
@@ -122,6 +140,35 @@ const NOT_FOUND: u8 = 127;
 /// What `timeout` returns.
 const LATE: u8 = 124;
 
+/// Says what to do about settings that keep everything from running, in the words of this command.
+fn without_wall(error: CliError, as_shell: bool) -> CliError {
+    let CliError::Setup(why) = error else {
+        return error;
+    };
+    let how = if as_shell {
+        "set TOS_SANDBOX__LEVEL=off in the environment of what calls this shell"
+    } else {
+        "`tos exec --set sandbox.level=off`"
+    };
+    CliError::Setup(format!("{why}. To run it here without a wall: {how}"))
+}
+
+/// Says that the program a command begins with is not there, and what else can be done.
+fn missing(command: &Command, place: &GuardPlace, services: &dyn ServiceFactory) -> Option<String> {
+    let (name, remedy) = match (&command.kind, command.argv.first()) {
+        (CommandKind::Exec, Some(name)) if name != "bash" => (
+            name.as_str(),
+            "install it or correct the name; words of a shell are run by `tos exec -c 'COMMAND'`",
+        ),
+        _ => (
+            "bash",
+            "install bash; a program needs none: `tos exec -- PROGRAM ARGUMENTS`",
+        ),
+    };
+    let is_there = services.finds_program(name, &place.folder);
+    (!is_there).then(|| format!("`{name}` is not found on PATH; {remedy}"))
+}
+
 fn command(args: &ExecArgs) -> Result<Command, CliError> {
     let exec = |argv: Vec<String>| Command {
         kind: CommandKind::Exec,
@@ -129,10 +176,10 @@ fn command(args: &ExecArgs) -> Result<Command, CliError> {
         argv,
     };
     if args.as_shell {
-        return shell_command(&args.words);
+        return shell_words::command(&args.words).map_err(|why| CliError::usage(&why));
     }
     match &args.code {
-        Some(code) => Ok(bash(code)),
+        Some(code) => Ok(shell_words::bash(code)),
         None if args.words.is_empty() => Err(CliError::usage(
             "nothing to run; `tos exec -- PROGRAM ARGUMENTS` or `tos exec -c 'COMMAND'`",
         )),
@@ -140,59 +187,9 @@ fn command(args: &ExecArgs) -> Result<Command, CliError> {
     }
 }
 
-fn bash(code: &str) -> Command {
-    Command {
-        kind: CommandKind::Bash,
-        code: code.to_owned(),
-        argv: Vec::new(),
-    }
-}
-
-/// Reads words as bash reads its own.
-fn shell_command(words: &[String]) -> Result<Command, CliError> {
-    let mut rest = words.iter();
-    let mut reads_code = false;
-    while let Some(word) = rest.clone().next() {
-        if word == "--" || word == "-" {
-            rest.next();
-            break;
-        }
-        if !word.starts_with(['-', '+']) {
-            break;
-        }
-        rest.next();
-        let is_short = !word.starts_with("--");
-        reads_code |= is_short && word.starts_with('-') && word.contains('c');
-        // `-o`, `-O`, `--rcfile` and `--init-file` take the next word.
-        if is_short && word.contains(['o', 'O'])
-            || ["--rcfile", "--init-file"].contains(&word.as_str())
-        {
-            rest.next();
-        }
-    }
-    let rest: Vec<String> = rest.cloned().collect();
-    match (reads_code, rest.split_first()) {
-        (true, Some((code, []))) => Ok(bash(code)),
-        (false, None) => Err(CliError::usage(
-            "`--as-shell` runs `-c COMMAND` or a script; what is typed or piped into a shell cannot be judged before it runs",
-        )),
-        (true, None) => Err(CliError::usage("`-c` needs a command")),
-        (true, Some(_)) => Ok(shell_exec(["bash", "-c"], rest)),
-        (false, Some(_)) => Ok(shell_exec(["bash", "--"], rest)),
-    }
-}
-
-fn shell_exec(front: [&str; 2], rest: Vec<String>) -> Command {
-    Command {
-        kind: CommandKind::Exec,
-        code: String::new(),
-        argv: front.map(str::to_owned).into_iter().chain(rest).collect(),
-    }
-}
-
 fn judged(
     args: &ExecArgs,
-    command: &Command,
+    (command, subject): (&Command, &str),
     place: &GuardPlace,
     presence: Presence,
     is_proved: bool,
@@ -219,7 +216,7 @@ fn judged(
         time: services.time_stamp(),
         agent: "exec".to_owned(),
         session: String::new(),
-        command: services.without_secrets(&command.text()),
+        command: subject.to_owned(),
     };
     let call = ToolCall {
         agent: HookAgent::Claude,
@@ -254,7 +251,7 @@ fn judged(
 }
 
 fn log(
-    command: &Command,
+    subject: String,
     outcome: &GuardOutcome,
     allowed: bool,
     place: &GuardPlace,
@@ -266,7 +263,7 @@ fn log(
         agent: "exec".to_owned(),
         root: place.root.display().to_string(),
         tool: "exec".to_owned(),
-        subject: services.without_secrets(&command.text()),
+        subject,
         decision: outcome.decision.as_str().to_owned(),
         answer: if allowed { "allow" } else { "deny" }.to_owned(),
         reason: if outcome.decision == Decision::Allow {
@@ -280,7 +277,7 @@ fn log(
     }));
 }
 
-/// Prints what a command prints, and ends it when that is too much.
+/// Prints what a command prints, byte for byte, and ends it when that is too much.
 struct Copier {
     most: u64,
     is_silent: bool,
@@ -289,26 +286,25 @@ struct Copier {
     runner: Arc<dyn CommandRunner>,
 }
 
-impl LineReader for Copier {
-    fn line(&self, stream: OutputStream, line: &str) {
-        let bytes = line.len() as u64 + 1;
-        let before = self.printed.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.most {
-            if !self.is_full.swap(true, Ordering::Relaxed) {
-                self.runner.interrupt(StopSignal::Kill);
-            }
-            return;
+impl ByteReader for Copier {
+    fn bytes(&self, stream: OutputStream, bytes: &[u8]) {
+        let length = bytes.len() as u64;
+        let before = self.printed.fetch_add(length, Ordering::Relaxed);
+        if before + length > self.most && !self.is_full.swap(true, Ordering::Relaxed) {
+            self.runner.interrupt(StopSignal::Kill);
         }
-        if self.is_silent {
+        let left = usize::try_from(self.most.saturating_sub(before)).unwrap_or(usize::MAX);
+        let shown = bytes.get(..left).unwrap_or(bytes);
+        if self.is_silent || shown.is_empty() {
             return;
         }
         // Nobody is left to tell when the other end of the pipe is gone; the command goes on.
         drop(match stream {
             OutputStream::Stdout => {
                 let mut out = std::io::stdout().lock();
-                writeln!(out, "{line}").and_then(|()| out.flush())
+                out.write_all(shown).and_then(|()| out.flush())
             }
-            OutputStream::Stderr => writeln!(std::io::stderr().lock(), "{line}"),
+            OutputStream::Stderr => std::io::stderr().lock().write_all(shown),
         });
     }
 }
@@ -329,7 +325,8 @@ fn run(
         is_full: AtomicBool::new(false),
         runner: Arc::clone(&exec.runner),
     });
-    let reader: Arc<dyn LineReader> = copier.clone();
+    let byte_reader: Arc<dyn ByteReader> = copier.clone();
+    let input_pipe = services.standard_input()?;
     let request = CommandRequest {
         command,
         directory: place.folder.clone(),
@@ -341,9 +338,9 @@ fn run(
         index: 1,
         token: format!("exec/{}", std::process::id()),
         streams: CommandStreams {
-            input_file: None,
-            input: None,
-            reader: Some(reader),
+            input_pipe,
+            byte_reader: Some(byte_reader),
+            ..CommandStreams::default()
         },
     };
     let runner = Arc::clone(&exec.runner);
@@ -430,31 +427,18 @@ fn status(exit: &ExitStatus) -> (u8, Option<String>) {
 mod tests {
     use super::*;
 
-    fn shell(words: &[&str]) -> Result<Command, CliError> {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        shell_command(&words)
-    }
-
     #[test]
-    fn words_of_a_shell_are_read_as_bash_reads_them() {
-        for words in [
-            &["-c", "ls"][..],
-            &["-lc", "ls"],
-            &["-l", "-i", "-c", "ls"],
-            &["-o", "pipefail", "-c", "ls"],
-            &["--login", "-c", "--", "ls"],
-        ] {
-            assert_eq!(shell(words).unwrap(), bash("ls"), "{words:?}");
-        }
-        let with_name = shell(&["-c", "echo $1", "sh", "x"]).unwrap();
-        assert_eq!(with_name.argv, ["bash", "-c", "echo $1", "sh", "x"]);
-        assert_eq!(
-            shell(&["run.sh", "-c"]).unwrap().argv,
-            ["bash", "--", "run.sh", "-c"]
+    fn a_wall_that_cannot_be_had_is_said_with_what_to_do_here() {
+        let refused = || CliError::Setup("no wall is proved".to_owned());
+        let told = without_wall(refused(), false).to_string();
+        assert!(
+            told.contains("`tos exec --set sandbox.level=off`"),
+            "{told}"
         );
-        for words in [&[][..], &["-i"], &["-c"]] {
-            assert!(shell(words).is_err(), "{words:?}");
-        }
+        // Who calls a shell gives it no options.
+        let told = without_wall(refused(), true).to_string();
+        assert!(told.contains("TOS_SANDBOX__LEVEL=off"), "{told}");
+        assert!(!told.contains("--set"), "{told}");
     }
 
     #[test]

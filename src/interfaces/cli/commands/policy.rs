@@ -177,7 +177,7 @@ fn show(verdict: &PolicyVerdict, printer: &Printer) {
         printer.line(&format!(
             "  {:>3}. {}{via}\n       {}: {}",
             finding.at,
-            finding.words.join(" "),
+            finding.command(),
             finding.effect,
             printer.paint(TextStyle::Faint, &decided)
         ));

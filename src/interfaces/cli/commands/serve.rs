@@ -78,12 +78,8 @@ pub fn main(
     };
     let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
-    let port = args.port.unwrap_or(config.port);
-    let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| CliError::NotDone(error.to_string()))?;
     let document = json!({
         "address": address.to_string(),
         "token": board_services.token,
@@ -257,6 +253,14 @@ fn listeners(
         tls: None,
     };
     std::iter::once(own).chain(further).collect()
+}
+
+/// Opens the port on loopback, and says which it is.
+fn inner_listener(port: u16) -> Result<(StdListener, SocketAddr), CliError> {
+    let listener = bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+    let address = listener.local_addr();
+    let address = address.map_err(|error| CliError::NotDone(error.to_string()))?;
+    Ok((listener, address))
 }
 
 /// Opens the further address, with what secures it.

@@ -43,12 +43,22 @@ pub fn main(
     }
     printer.line(&format!("root      {}", settings.root.display()));
     let mut value = job(services, &settings, printer)?;
+    // Agents of tasks leave some too.
+    let open = services.questions(&settings);
+    for question in &open {
+        let id = question["id"].as_str().unwrap_or_default();
+        let reason = question["reason"].as_str().unwrap_or_default();
+        printer.line(&format!(
+            "question  {reason}; answer with `tos answer {id} yes|no`"
+        ));
+    }
     for (title, part) in [("plans", &plans), ("night", &night)] {
         for line in part.iter().flat_map(|part| &part.lines) {
             printer.line(&format!("{title:<9} {line}"));
         }
     }
     if let Some(map) = value.as_object_mut() {
+        map.insert("questions".into(), open.into());
         map.insert("root".into(), settings.root.display().to_string().into());
         map.insert("plans".into(), plans.map_or(Value::Null, |part| part.value));
         map.insert("night".into(), night.map_or(Value::Null, |part| part.value));
@@ -100,17 +110,8 @@ fn job(
             parked.until.format("%Y-%m-%d %H:%M:%S %:z")
         ));
     }
-    let open = services.questions(settings);
-    for question in &open {
-        let id = question["id"].as_str().unwrap_or_default();
-        let reason = question["reason"].as_str().unwrap_or_default();
-        printer.line(&format!(
-            "question  {reason}; answer with `tos answer {id}`"
-        ));
-    }
     let mut value = record::phase_state(&state);
     if let Some(map) = value.as_object_mut() {
-        map.insert("questions".into(), open.into());
         map.insert("running".into(), holder.is_some().into());
         map.insert("at_work".into(), holder.clone().into());
         let interrupted = state.running && holder.is_none();

@@ -11,37 +11,39 @@ pub(super) fn describe(description: &mut Description) {
     let Ok(mut all) = serde_json::to_value(&*description) else {
         return;
     };
-    if let Some(paths) = all["paths"].as_object_mut() {
+    if let Some(paths) = all.get_mut("paths").and_then(Value::as_object_mut) {
         for (path, item) in paths {
-            for operation in item
-                .as_object_mut()
-                .into_iter()
-                .flatten()
-                .map(|(_, one)| one)
-            {
+            for (_, operation) in item.as_object_mut().into_iter().flatten() {
                 complete(path, operation);
             }
         }
     }
-    bodies(&mut all["components"]["schemas"]);
+    if let Some(schemas) = all.pointer_mut("/components/schemas") {
+        bodies(schemas);
+    }
     if let Ok(read) = serde_json::from_value(all) {
         *description = read;
     }
 }
 
 fn complete(path: &str, operation: &mut Value) {
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    let parameters = operation.get_mut("parameters");
+    for parameter in parameters
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         let name = parameter["name"].as_str().unwrap_or_default().to_owned();
         let is_in_path = parameter["in"] == "path";
-        let Some(schema) = parameter["schema"].as_object_mut() else {
-            continue;
-        };
-        if let Some(limits) = limits(path, &name, is_in_path) {
+        let schema = parameter.get_mut("schema").and_then(Value::as_object_mut);
+        if let Some(limits) = limits(path, &name, is_in_path)
+            && let Some(schema) = schema
+        {
             schema.extend(limits.as_object().cloned().unwrap_or_default());
         }
     }
-    let body = &mut operation["requestBody"];
-    if body["description"] == "may be left out" {
+    let body = operation.get_mut("requestBody");
+    if let Some(body) = body.filter(|body| body["description"] == "may be left out") {
         body["required"] = json!(false);
     }
 }
@@ -84,11 +86,13 @@ fn limits(path: &str, name: &str, is_in_path: bool) -> Option<Value> {
 
 /// What is said about bodies.
 fn bodies(schemas: &mut Value) {
-    if let Some(schema) = schemas["DependencyView"]["properties"]["onFail"].as_object_mut() {
+    let on_fail = schemas.pointer_mut("/DependencyView/properties/onFail");
+    if let Some(schema) = on_fail.and_then(Value::as_object_mut) {
         schema.insert("type".to_owned(), json!("string"));
         schema.insert("enum".to_owned(), json!(["block", "continue"]));
     }
-    if let Some(changes) = schemas["Changes"].as_object_mut() {
+    let changes = schemas.get_mut("Changes").and_then(Value::as_object_mut);
+    if let Some(changes) = changes {
         changes.insert("minProperties".to_owned(), json!(1));
     }
 }

@@ -32,10 +32,12 @@ pub fn answer(
         return Err(format!("its folder `{}` is not absolute", folder.display()));
     }
     let place = services.guard_place(folder);
-    let outcome = judged(&call, &place, observe, services)?;
+    // Removing secrets from a long text is the dearest part of a call, and it is needed in two places.
+    let subject = subject(&call, services);
+    let outcome = judged(&call, &subject, &place, observe, services)?;
     let answered = answer::answer(&call, &outcome);
     if call.action != ToolAction::Other {
-        let entry = entry(&call, &outcome, &place, services);
+        let entry = entry(&call, subject, &outcome, &place, services);
         // A log that cannot be written keeps nobody from working; `tos guard status` says so.
         drop(services.guard_log().append(&entry));
     }
@@ -45,6 +47,7 @@ pub fn answer(
 /// Judges a call by the rules in force at its place.
 pub(super) fn judged(
     call: &ToolCall,
+    subject: &str,
     place: &GuardPlace,
     observe: bool,
     services: &dyn GuardServiceFactory,
@@ -67,12 +70,12 @@ pub(super) fn judged(
         time: services.time_stamp(),
         agent: call.agent.as_str().to_owned(),
         session: call.session.clone(),
-        command: subject(call, services),
+        command: subject.to_owned(),
     };
     Ok(guard.judge(call, &cause))
 }
 
-fn subject(call: &ToolCall, services: &dyn GuardServiceFactory) -> String {
+pub(super) fn subject(call: &ToolCall, services: &dyn GuardServiceFactory) -> String {
     let text = services.without_secrets(&call.subject());
     if text.chars().count() <= LONGEST {
         return text;
@@ -82,6 +85,7 @@ fn subject(call: &ToolCall, services: &dyn GuardServiceFactory) -> String {
 
 fn entry(
     call: &ToolCall,
+    subject: String,
     outcome: &GuardOutcome,
     place: &GuardPlace,
     services: &dyn GuardServiceFactory,
@@ -95,7 +99,7 @@ fn entry(
         session: call.session.clone(),
         root: place.root.display().to_string(),
         tool: call.tool.clone(),
-        subject: subject(call, services),
+        subject,
         decision: outcome.decision.as_str().to_owned(),
         answer: told.as_str().to_owned(),
         reason: if outcome.decision == Decision::Allow {

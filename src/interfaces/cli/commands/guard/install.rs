@@ -27,6 +27,8 @@ struct Change {
     before: Option<String>,
     /// `None` = the file goes.
     after: Option<String>,
+    /// What the file holds that is not the guard's; `None` = the hook goes.
+    held: Option<Vec<String>>,
 }
 
 impl Change {
@@ -100,12 +102,34 @@ fn planned(
         let with = agent_hooks::with_hook(text, agent, &command);
         with.map_err(|why| left_alone(&path, &why))?
     };
+    // What an earlier installation found is what is true of the file.
+    let known = services.held_before(&path);
+    let held = match (known, &before) {
+        (Some(known), Some(_)) => known,
+        (_, None) => Vec::new(),
+        (None, Some(text)) => {
+            let mut held = vec![agent_hooks::FILE.to_owned()];
+            held.extend(own_containers(text, agent));
+            held
+        }
+    };
     Ok(Change {
         agent,
         path,
         before,
         after: Some(after),
+        held: Some(held),
     })
+}
+
+/// Returns what a file holds around hooks; where the guard's is in it already, nobody knows whose that is.
+fn own_containers(text: &str, agent: HookAgent) -> Vec<String> {
+    let has_own =
+        agent_hooks::found(text, agent).is_ok_and(|hooks| hooks.iter().any(|hook| hook.is_guard));
+    if has_own || agent == HookAgent::Opencode {
+        return Vec::new();
+    }
+    agent_hooks::containers(text, agent).unwrap_or_default()
 }
 
 fn left_alone(path: &Path, why: &str) -> String {
@@ -141,14 +165,17 @@ fn removal(
             Some(text.clone()).filter(|text| !text.starts_with(PLUGIN_MARK))
         }
         Some(text) => {
-            let without = agent_hooks::without_hook(text, agent);
+            let held = services.held_before(&path).unwrap_or_default();
+            let without = agent_hooks::without_hook(text, agent, &held);
             let without = without.map_err(|why| left_alone(&path, &why))?;
             // What only the guard had written goes as a whole.
             let bare: Option<Value> = serde_json::from_str(&without).ok();
             let is_bare = bare.is_some_and(|value| {
                 value == json!({}) || agent == HookAgent::Cursor && value == json!({ "version": 1 })
             });
-            Some(without).filter(|without| !(is_bare && without != text))
+            let goes =
+                is_bare && without != *text && !held.iter().any(|own| own == agent_hooks::FILE);
+            Some(without).filter(|_| !goes)
         }
         None => None,
     };
@@ -157,6 +184,7 @@ fn removal(
         path,
         before,
         after,
+        held: None,
     })
 }
 
@@ -269,6 +297,11 @@ fn made(
         change.before.as_deref(),
         change.after.as_deref(),
     )?;
+    if let Err(why) = services.remember_held(&change.path, change.held.as_deref()) {
+        printer.alert(&format!(
+            "what the file held before could not be noted ({why}); `tos guard uninstall` will take empty lists with it"
+        ));
+    }
     printer.line(&format!("{title}: done"));
     if change.agent == HookAgent::Codex && new.contains(" guard hook ") {
         printer.alert(

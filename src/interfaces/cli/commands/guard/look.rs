@@ -74,7 +74,7 @@ pub(super) fn explain(
         printer.line(&format!(
             "  {:>3}. {}\n       {}: {} by {}",
             finding.at,
-            finding.words.join(" "),
+            finding.command(),
             finding.effect,
             finding.decision.as_str(),
             finding.rule

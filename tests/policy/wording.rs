@@ -1,0 +1,96 @@
+//! What a person reads of a verdict: whatever is quoted has something between its marks.
+
+use tos::domain::{
+    command::CommandKind,
+    policy::{Policy, PolicyContext, PolicyPreset},
+};
+
+use crate::{CORPORA, REFUSED, command, lines, rules};
+
+/// Commands that are nothing but a redirection, have no name, or are no shell at all.
+const BARE: [&str; 14] = [
+    "> /etc/passwd",
+    "A=b > /etc/x",
+    "{ > /etc/x; }",
+    "time > /etc/x",
+    "'' -rf /",
+    "xargs ''",
+    "rm -rf $UNKNOWN",
+    "xargs rm -rf < list",
+    "xargs -a list rm -rf",
+    "switch (1) { 1 { ri C:\\data -r } }",
+    "<<",
+    "\"\" > ~/.ssh/id_rsa",
+    "eval '> /etc/x'",
+    "2> /srv/other/log",
+];
+
+#[test]
+fn no_verdict_quotes_nothing() {
+    let worlds = [true, false].map(|attended| PolicyContext {
+        attended,
+        ..PolicyContext::unattended("/srv/job/root")
+    });
+    let policies = [PolicyPreset::Careful, PolicyPreset::Guard].map(|preset| {
+        let rules = tos::domain::job::rules::PolicyRules { preset, ..rules() };
+        Policy::new(&rules).unwrap()
+    });
+    let mut codes: Vec<(CommandKind, String)> = lines(REFUSED).collect();
+    for code in BARE {
+        codes.push((CommandKind::Bash, code.to_owned()));
+    }
+    for (_, corpus) in CORPORA {
+        for line in corpus.lines() {
+            let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+            if let Some(code) = entry["command"].as_str() {
+                codes.push((CommandKind::Bash, code.to_owned()));
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    for (kind, code) in &codes {
+        for (policy, world) in policies
+            .iter()
+            .flat_map(|one| worlds.iter().map(move |world| (one, world)))
+        {
+            let verdict = policy.judge(&command(kind.clone(), code), world);
+            let effects = verdict
+                .findings
+                .iter()
+                .map(|finding| finding.effect.clone());
+            for text in [verdict.reason.clone()].into_iter().chain(effects) {
+                // A command with back quotes of its own ends and begins quotations anywhere.
+                let mut quoted = text.split('`').skip(1).step_by(2);
+                if !code.contains('`') && quoted.any(|words| words.trim().is_empty()) {
+                    wrong.push(format!("{code}: {text}"));
+                }
+            }
+            for finding in &verdict.findings {
+                assert!(!finding.command().trim().is_empty());
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}: {wrong:#?}",
+        wrong.len(),
+        codes.len()
+    );
+}
+
+#[test]
+fn a_redirection_alone_is_named_by_what_it_does() {
+    let policy = Policy::new(&rules()).unwrap();
+    let reason = |code: &str| {
+        let world = PolicyContext::unattended("/srv/job/root");
+        policy
+            .judge(&command(CommandKind::Bash, code), &world)
+            .reason
+    };
+    assert_eq!(
+        reason("> /etc/x"),
+        "rule `careful/write-outside`: the command changes /etc/x"
+    );
+    let nameless = reason("'' x");
+    assert!(nameless.contains("a program without a name"), "{nameless}");
+}
