@@ -3,7 +3,7 @@
 //! `benches/compare.sh` builds this, runs it and adds the rows that are measured inside a process. Each pair is interleaved, so
 //! that a busy moment hits both, and what is printed is a ratio of medians. A row whose peer is not on this machine says so.
 //! Dangers: scratch files stay until the end, because deleting them between repetitions slows the file system down by more than
-//! what is measured. `COMPARE_ROUNDS` changes the number of rounds, words on the command line choose groups of rows.
+//! what is measured. `COMPARE_ROUNDS` changes the number of rounds, words on the command line name the groups of rows.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -21,11 +21,16 @@ use std::{path::Path, time::Duration};
 use processes::{Line, interleaved, peak_of, quiet, row, timed, tos};
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let is_wanted = |group: &str| {
-        let named = words.iter().filter(|word| !word.starts_with('-'));
-        named.clone().count() == 0 || named.clone().any(|word| word == group)
-    };
+    let named: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    if named.is_empty() {
+        // `cargo bench` starts every benchmark; this one takes long and is asked for by name.
+        println!("name groups: start tasks plans large; `benches/compare.sh` runs all of them");
+        return;
+    }
+    let is_wanted = |group: &str| named.iter().any(|word| word == group);
     let rounds = std::env::var("COMPARE_ROUNDS")
         .ok()
         .and_then(|text| text.parse().ok())

@@ -6,7 +6,8 @@
 use super::{
     Answer, ApprovalId, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process,
     ProcessEvent, ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause,
-    Role, StopAllCounts, SystemEvent, create::invalid,
+    Role, StopAllCounts, SystemEvent,
+    create::{invalid, known_name},
 };
 
 /// The longest wait before an automatic restart.
@@ -589,9 +590,4 @@ enum Step {
     Silent(ProcessName),
     /// Answer with no, because nobody did in time.
     Unanswered(ApprovalId),
-}
-
-fn known_name(text: &str) -> Result<ProcessName, Refusal> {
-    text.parse()
-        .map_err(|reason: String| Refusal::new(RefusalCode::NotFound, reason, "`tos proc list`"))
 }
