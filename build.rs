@@ -5,6 +5,12 @@
 //! one: names of hosts and users are looked up through what it loads. Where the compiler knows no such archive, or on another
 //! system, everything is linked as usual. docs/performance.md has the figures.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a build script asks the environment and the compiler, and talks to cargo by printing"
+)]
+
 use std::{path::Path, process::Command};
 
 fn main() {
