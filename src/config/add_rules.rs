@@ -4,10 +4,7 @@
 
 use std::path::Path;
 
-use jsonc_parser::{
-    ParseOptions,
-    cst::{CstInputValue, CstRootNode},
-};
+use jsonc_parser::{ParseOptions, cst::CstRootNode};
 use serde_json::Value;
 
 use crate::{config::json, domain::policy::PolicyRule};
@@ -31,7 +28,7 @@ fn appended(text: &str, rules: &[PolicyRule]) -> Result<String, String> {
     let list = list.ok_or_else(strange)?;
     for rule in rules {
         let value = serde_json::to_value(rule).map_err(|error| error.to_string())?;
-        drop(list.append(input(value)));
+        drop(list.append(json::as_input(value)));
     }
     let longer = tree.to_string();
     let back: Value = serde_json::from_str(&longer).map_err(|error| error.to_string())?;
@@ -47,22 +44,6 @@ fn appended(text: &str, rules: &[PolicyRule]) -> Result<String, String> {
         return Err("the longer text does not read back as it was meant".to_owned());
     }
     Ok(longer)
-}
-
-fn input(value: Value) -> CstInputValue {
-    match value {
-        Value::Null => CstInputValue::Null,
-        Value::Bool(value) => CstInputValue::Bool(value),
-        Value::Number(number) => CstInputValue::Number(number.to_string()),
-        Value::String(text) => CstInputValue::String(text),
-        Value::Array(items) => CstInputValue::Array(items.into_iter().map(input).collect()),
-        Value::Object(pairs) => CstInputValue::Object(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name, input(value)))
-                .collect(),
-        ),
-    }
 }
 
 #[cfg(test)]

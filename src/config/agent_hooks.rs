@@ -9,9 +9,12 @@ use jsonc_parser::{
 };
 use serde_json::Value;
 
-use crate::domain::guard::{
-    HookAgent,
-    hook::{HookEntry, entries, is_hook_command},
+use crate::{
+    config::json,
+    domain::guard::{
+        HookAgent,
+        hook::{HookEntry, entries, is_hook_command},
+    },
 };
 
 /// Stands among what was there before for the file itself.
@@ -115,7 +118,7 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
         let hooks = hooks.ok_or_else(|| format!("`{outer}` is no object"))?;
         let list = hooks.array_value_or_create(inner);
         let list = list.ok_or_else(|| format!("`{outer}.{inner}` is no list"))?;
-        list.append(input(entry.value.clone()));
+        list.append(json::as_input(entry.value.clone()));
     }
     let longer = tree.to_string();
     checked(&longer, text, agent)?;
@@ -316,22 +319,6 @@ fn parse(text: &str) -> Result<CstRootNode, String> {
             error.kind()
         )
     })
-}
-
-fn input(value: Value) -> CstInputValue {
-    match value {
-        Value::Null => CstInputValue::Null,
-        Value::Bool(value) => CstInputValue::Bool(value),
-        Value::Number(number) => CstInputValue::Number(number.to_string()),
-        Value::String(text) => CstInputValue::String(text),
-        Value::Array(items) => CstInputValue::Array(items.into_iter().map(input).collect()),
-        Value::Object(pairs) => CstInputValue::Object(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name, input(value)))
-                .collect(),
-        ),
-    }
 }
 
 /// Returns what changed between two texts, one line each: ` ` stays, `-` goes, `+` comes. Three lines around it.

@@ -4,10 +4,28 @@
 
 use std::{cell::RefCell, fmt, path::Path};
 
+use jsonc_parser::cst::CstInputValue;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::config::error::{Error, PathSegment};
+
+/// Returns a value in the form in which it is put into a text that is edited and not written anew.
+pub(crate) fn as_input(value: Value) -> CstInputValue {
+    match value {
+        Value::Null => CstInputValue::Null,
+        Value::Bool(value) => CstInputValue::Bool(value),
+        Value::Number(number) => CstInputValue::Number(number.to_string()),
+        Value::String(text) => CstInputValue::String(text),
+        Value::Array(items) => CstInputValue::Array(items.into_iter().map(as_input).collect()),
+        Value::Object(pairs) => CstInputValue::Object(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name, as_input(value)))
+                .collect(),
+        ),
+    }
+}
 
 /// A parsed document and the paths of keys that were given twice.
 #[derive(Debug, Clone, PartialEq)]

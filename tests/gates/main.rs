@@ -15,11 +15,11 @@ mod stages;
 mod program;
 #[path = "../support/repository.rs"]
 mod repository;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 use std::{
     fs,
-    fs::File,
-    io::{Read, Write},
     path::PathBuf,
     process::{Command, Output},
 };
@@ -65,36 +65,8 @@ impl Root {
 
     /// Runs tos with a terminal on which a person types a line.
     fn at_terminal(&self, words: &[&str], typed: &str) -> (i32, String) {
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let name = ptsname(&controller, Vec::new()).unwrap();
-        let open = || {
-            File::options()
-                .read(true)
-                .write(true)
-                .open(name.to_str().unwrap())
-                .unwrap()
-        };
-        let mut child = self
-            .command(words)
-            .stdin(open())
-            .stdout(open())
-            .stderr(open())
-            .spawn()
-            .unwrap();
-        let mut controller = File::from(controller);
-        controller
-            .write_all(format!("{typed}\n").as_bytes())
-            .unwrap();
-        let code = child.wait().unwrap().code().unwrap();
-        let (mut said, mut part) = (Vec::new(), [0; 4096]);
-        // The terminal ends with an error when nobody holds its other side any more.
-        while let Ok(count @ 1..) = controller.read(&mut part) {
-            said.extend_from_slice(&part[..count]);
-        }
-        (code, String::from_utf8_lossy(&said).into_owned())
+        let (code, said) = terminal::at_terminal(self.command(words), &format!("{typed}\n"));
+        (code.unwrap(), said)
     }
 
     /// The ledger, written to as the program itself would.

@@ -1,4 +1,4 @@
-//! Planning, reviewing, cancelling: with a model server on loopback, a recording, and an agent that plans.
+//! Planning, reviewing, cancelling, asking: with a model server on loopback, a recording, agents that plan and ask.
 
 use std::fs;
 
@@ -244,4 +244,98 @@ fn one_run_is_cancelled_by_one_command() {
     assert!(!ok && said.contains("is over: cancelled"), "{said}");
     place.tos(&["proc", "stop-all"]);
     place.until_process("sleep 61408", false);
+}
+
+/// An agent that speaks ACP as far as this needs: it asks whether it may run `touch allowed.txt`, and does as it is told.
+const ASKING: &str = r#"id() { printf '%s' "$1" | sed 's/.*"id":\([0-9]*\).*/\1/'; }
+while read -r line; do
+  case "$line" in
+  *'"initialize"'*)
+    printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":1,"agentCapabilities":{}}}\n' "$(id "$line")" ;;
+  *'"session/new"'*)
+    printf '{"jsonrpc":"2.0","id":%s,"result":{"sessionId":"s"}}\n' "$(id "$line")" ;;
+  *'"session/prompt"'*)
+    turn=$(id "$line")
+    printf '{"jsonrpc":"2.0","id":900,"method":"session/request_permission","params":{"sessionId":"s","toolCall":{"toolCallId":"t","title":"touch","kind":"execute","rawInput":{"command":"touch allowed.txt"}},"options":[{"optionId":"once","kind":"allow_once"},{"optionId":"no","kind":"reject_once"}]}}\n' ;;
+  *'"id":900'*)
+    case "$line" in *'"once"'*) touch allowed.txt ;; esac
+    printf '#!/bin/sh\necho "Hello, ${1:-world}"\n' > greet.sh
+    printf '{"jsonrpc":"2.0","id":%s,"result":{"stopReason":"end_turn"}}\n' "$turn" ;;
+  esac
+done
+"#;
+
+/// Lays out a project whose agent asks before it touches a file.
+fn asking(settings: &str) -> Place {
+    let place = Place::new(settings);
+    write(&place.top, "acp.sh", ASKING);
+    let policy = r#"{ "execution_policy": { "rules": [ { "name": "ask-touch", "program": ["touch"], "decision": "ask" } ] } }"#;
+    write(&place.top, "config/config_v0_3.json", policy);
+    let file = place.top.join("config/service.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text
+        .replace("kind = \"command\"", "kind = \"acp\"")
+        .replace("\"agent.sh\", \"{prompt}\"", "\"acp.sh\"");
+    fs::write(&file, text).unwrap();
+    git(&place.top, &["add", "-A"]);
+    git(
+        &place.top,
+        &["commit", "-q", "-m", "a person decides about touch"],
+    );
+    place
+}
+
+fn question(service: &Service, open: bool) -> Value {
+    let path = format!("/approvals?open={open}");
+    for _ in 0..3000 {
+        let asked = service.ask("GET", &path, &Value::Null);
+        let found = asked["approvals"].as_array().unwrap().iter();
+        if let Some(one) = found.clone().find(|one| one["kind"] == "action") {
+            return one.clone();
+        }
+        // Whatever asks whether the task may start is allowed.
+        for start in found.filter(|one| one["kind"] == "start" && open) {
+            let answer = format!("/approvals/{}", start["id"]);
+            service.ask("POST", &answer, &json!({ "allow": true }));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("no question was put (open: {open})");
+}
+
+#[test]
+fn an_agent_at_work_asks_on_the_board_and_does_as_it_is_told() {
+    let place = asking("");
+    let service = Service::start(&place);
+    let id = service.add(json!({ "title": "greet", "class": "fix" }));
+    let asked = question(&service, true);
+    assert!(
+        asked["action"]
+            .as_str()
+            .unwrap()
+            .contains("touch allowed.txt")
+    );
+    assert!(asked["until"].is_string(), "{asked}");
+    assert!(
+        place
+            .tos(&["board", "questions"])
+            .contains("denied by itself at")
+    );
+    place.tos(&["board", "allow", &asked["id"].to_string()]);
+    service.until(id, "done");
+    git(&place.top, &["cat-file", "-e", "main:allowed.txt"]);
+}
+
+#[test]
+fn a_question_of_an_agent_that_nobody_answers_is_a_no() {
+    let place = asking("APPROVAL_TIMEOUT_MS = 1000\n");
+    let service = Service::start(&place);
+    let id = service.add(json!({ "title": "greet", "class": "fix" }));
+    question(&service, true);
+    let ended = question(&service, false);
+    assert_eq!(ended["allowed"], false, "{ended}");
+    assert_eq!(ended["by"], "nobody answered in time");
+    service.until(id, "done");
+    let files = git(&place.top, &["ls-tree", "--name-only", "main"]);
+    assert!(!files.contains("allowed.txt"), "{files}");
 }

@@ -28,6 +28,12 @@ impl Provider {
             Self::Replay => "replay",
         }
     }
+
+    /// Returns the provider with this word, if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::OpenAi, Self::Anthropic, Self::Command, Self::Replay];
+        all.into_iter().find(|known| known.as_str() == word)
+    }
 }
 
 /// Which of OpenAI's two protocols to speak.
@@ -38,6 +44,17 @@ pub enum OpenAiApi {
     ChatCompletions,
     /// `/responses`.
     Responses,
+}
+
+impl OpenAiApi {
+    /// Returns the protocol with this word (`chat` or `responses`), if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "chat" => Some(Self::ChatCompletions),
+            "responses" => Some(Self::Responses),
+            _ => None,
+        }
+    }
 }
 
 /// Where recorded replies come from.

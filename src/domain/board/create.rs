@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Answer, Board, Dependency, Draft, Effect, Refusal, RefusalCode, Role, TaskEvent, TaskId,
-    TaskSpec, TaskStatus,
+    Answer, Board, Dependency, Draft, Effect, ProcessName, Refusal, RefusalCode, Role, TaskEvent,
+    TaskId, TaskSpec, TaskStatus,
 };
 
 /// How long a title may be.
@@ -265,4 +265,10 @@ fn check_lists(spec: &TaskSpec) -> Result<(), Refusal> {
 
 pub(super) fn invalid(reason: impl Into<String>) -> Refusal {
     Refusal::new(RefusalCode::Invalid, reason, "")
+}
+
+/// Returns the process of a name, or says that there is none.
+pub(super) fn known_name(text: &str) -> Result<ProcessName, Refusal> {
+    text.parse()
+        .map_err(|reason: String| Refusal::new(RefusalCode::NotFound, reason, "`tos proc list`"))
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{
     Agent, AgentId, AgentStatus, Approval, ApprovalId, BlockReason, Board, Cycle, EntityKey, Event,
-    EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, PlanStatus, Process, ProcessName,
-    ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task, TaskCounters, TaskEvent, TaskId,
-    TaskSpec, TaskStatus,
+    EventKind, Globals, Hatch, Hold, MergeId, MergeStatus, Millis, PlanStatus, Process,
+    ProcessName, ProcessStatus, QuotaPause, Resolver, Spend, SystemEvent, Task, TaskCounters,
+    TaskEvent, TaskId, TaskSpec, TaskStatus,
     fold_count::{count_block, count_failure, count_requeue, learn, place},
 };
 

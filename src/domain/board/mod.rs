@@ -194,19 +194,22 @@ impl Board {
         )
     }
 
+    fn wake(&self, draft: &mut Draft, part: Part) -> Result<(), Refusal> {
+        match part {
+            Part::Supervisor => {
+                self.wake_supervisor(draft);
+                Ok(())
+            }
+            Part::Dispatcher => self.wake_dispatcher(draft),
+            Part::CycleManager => self.wake_cycle_manager(draft),
+        }
+    }
+
     fn decide(&self, draft: &mut Draft, input: &Input) -> Result<(), Refusal> {
         match input {
             Input::ServiceStarted { instance } => self.service_started(draft, instance),
             Input::Configure { settings } => self.configure(draft, settings),
-            Input::Wake {
-                part: Part::Supervisor,
-            } => self.wake_supervisor(draft),
-            Input::Wake {
-                part: Part::Dispatcher,
-            } => return self.wake_dispatcher(draft),
-            Input::Wake {
-                part: Part::CycleManager,
-            } => return self.wake_cycle_manager(draft),
+            Input::Wake { part } => return self.wake(draft, *part),
             Input::CreateTask { spec } => return self.create_task(draft, spec),
             Input::EditTask { task, spec } => return self.edit_task(draft, *task, spec),
             Input::CancelTask { task, reason, by } => {
@@ -245,11 +248,15 @@ impl Board {
             | Input::SpendJudgement { .. }
             | Input::FinishJudgement { .. }
             | Input::SpendPlan { .. }
-            | Input::Propose { .. }
-            | Input::FinishMerge { .. } => return self.decide_report(draft, input),
+            | Input::Propose { .. } => return self.decide_report(draft, input),
             Input::SettleProposal { merge, fate } => {
                 return self.settle_proposal(draft, *merge, fate);
             }
+            Input::FinishMerge {
+                merge,
+                fence,
+                outcome,
+            } => return self.finish_merge(draft, *merge, *fence, outcome),
             Input::RetryMerges { by } => self.retry_merges(draft, by),
             Input::Session(input) => return self.decide_session(draft, input),
             Input::StartProcess { .. }
@@ -308,11 +315,6 @@ impl Board {
                 generation,
                 proposal,
             } => self.propose(draft, *plan, *generation, proposal),
-            Input::FinishMerge {
-                merge,
-                fence,
-                outcome,
-            } => self.finish_merge(draft, *merge, *fence, outcome),
             Input::ServiceStarted { .. }
             | Input::Configure { .. }
             | Input::Wake { .. }
@@ -327,6 +329,7 @@ impl Board {
             | Input::DecidePlan { .. }
             | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
+            | Input::FinishMerge { .. }
             | Input::Session(_)
             | Input::StartProcess { .. }
             | Input::StopProcess { .. }

@@ -99,7 +99,10 @@ impl Board {
     }
 
     /// Answers with no, because nobody else did.
-    pub(super) fn end_question(&self, draft: &mut Draft, approval: &Approval) {
+    pub(super) fn end_question(&self, draft: &mut Draft, id: ApprovalId) {
+        let Some(approval) = self.approval(id) else {
+            return;
+        };
         draft.event(TaskEvent::Answered {
             approval: approval.id,
             allow: Some(false),

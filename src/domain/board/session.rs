@@ -500,6 +500,10 @@ impl Board {
 
 /// Puts a task where it belongs once its session has a result of it.
 fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Millis) {
+    if task.status == TaskStatus::Cancelled && end.outcome == TaskOutcome::NotRun {
+        // Whoever gave it up has said why.
+        return;
+    }
     match end.outcome {
         TaskOutcome::Success => {
             place(task, TaskStatus::Done, None, at);
@@ -519,5 +523,6 @@ fn place_ended(task: &mut Task, session: SessionId, end: &SessionTaskEnd, at: Mi
             task.resolver = Resolver::Nobody;
         }
     }
-    task.detail = format!("{} in {session}: {}", end.outcome.as_str(), end.reason);
+    let outcome = end.outcome.as_str().replace('_', " ");
+    task.detail = format!("{outcome} in {session}: {}", end.reason);
 }

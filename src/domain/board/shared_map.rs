@@ -4,6 +4,11 @@
 //! change is made. Danger: a value that is changed in place is copied first where another copy of the map still has it, so
 //! values are small or shared themselves.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "every place comes from a search in the same node, and a node has an entry"
+)]
+
 use std::{borrow::Borrow, sync::Arc};
 
 /// How many entries a node has at most. Small, because copying a node counts up each of its values.

@@ -6,7 +6,8 @@
 use super::{
     Answer, ApprovalId, Board, Draft, Effect, JudgeEvent, Millis, PlanId, PlanStatus, Process,
     ProcessEvent, ProcessExit, ProcessName, ProcessStatus, Refusal, RefusalCode, RequeueCause,
-    Role, StopAllCounts, SystemEvent, create::invalid,
+    Role, StopAllCounts, SystemEvent,
+    create::{invalid, known_name},
 };
 
 /// The longest wait before an automatic restart.
@@ -427,11 +428,7 @@ impl Board {
                     by_person: false,
                 });
             }
-            Step::Unanswered(id) => {
-                if let Some(approval) = self.approval(id) {
-                    self.end_question(draft, approval);
-                }
-            }
+            Step::Unanswered(id) => self.end_question(draft, id),
             Step::Start(name, by) => self.request_start(draft, name, by, true, None),
             Step::End(name, detail) => {
                 if let Some(process) = self.process(name) {
@@ -593,9 +590,4 @@ enum Step {
     Silent(ProcessName),
     /// Answer with no, because nobody did in time.
     Unanswered(ApprovalId),
-}
-
-fn known_name(text: &str) -> Result<ProcessName, Refusal> {
-    text.parse()
-        .map_err(|reason: String| Refusal::new(RefusalCode::NotFound, reason, "`tos proc list`"))
 }

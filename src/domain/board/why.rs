@@ -294,6 +294,21 @@ impl Board {
 
     fn process_words(&self, name: ProcessName, so: &str) -> WhySentence {
         let process = self.process(name);
+        if let Some(role) = name.role().filter(|role| self.settings().count(*role) == 0)
+            && process.is_none()
+        {
+            let kind = role.as_str();
+            return WhySentence {
+                remedy: format!("tos proc start {name}"),
+                ..say(
+                    format!(
+                        "there is no {kind}: {}_COUNT is 0, {so}",
+                        kind.to_uppercase()
+                    ),
+                    Resolver::Person,
+                )
+            };
+        }
         let status = process.map_or("idle", |process| process.status.as_str());
         let stopped = process.is_some_and(|process| process.stop_requested);
         let person = stopped || !self.hatch().armed;

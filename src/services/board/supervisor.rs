@@ -15,7 +15,9 @@ use tokio::{
 };
 
 use super::{
-    BoardHandle, ServiceContext, SubmitError, brain::Payer, github, judge, planner, session,
+    BoardApprovals, BoardHandle, ServiceContext, SubmitError,
+    brain::Payer,
+    github, judge, planner, session,
     threads::{BEAT, on_thread},
     wakes::{asked, wake_loop},
     worker,
@@ -314,6 +316,13 @@ impl Shared {
                     task,
                     branch,
                     inside: board.settings().container(),
+                    asker: BoardApprovals {
+                        handle: self.handle.clone(),
+                        run,
+                        fence,
+                        redactor: context.brain.redactor.clone(),
+                    },
+                    patience: board.settings().question_ms.div_ceil(1000),
                 };
                 let done = on_thread(worker::work(context, order, halted));
                 (Input::RenewRun { run, fence }, Piece::Run(run, log, done))

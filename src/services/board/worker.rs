@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{ServiceContext, watched_worktrees::WatchedWorktrees};
+use super::{BoardApprovals, ServiceContext, watched_worktrees::WatchedWorktrees};
 use crate::{
     domain::{
         board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt},
         ledger::{TaskEnd, TaskOutcome},
-        tasks::{GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
+        tasks::{AgentKind, GuardedTask, OnFailure, RunProgress, StopReason, TaskList},
     },
     services::tasks::{self, ListReport, SessionObserver, SessionPorts, SessionTerms},
 };
+
+/// How much longer than the board an agent waits for an answer, in seconds.
+const MARGIN: u64 = 10;
 
 /// What came of a run.
 pub(super) struct Finished {
@@ -48,6 +51,10 @@ pub(super) struct Order {
     pub(super) branch: String,
     /// The image and the network of its container; `None` = it works on the machine itself.
     pub(super) inside: Option<(String, String)>,
+    /// Puts what the agent asks on the board.
+    pub(super) asker: BoardApprovals,
+    /// How long an answer is waited for there, in seconds.
+    pub(super) patience: u64,
 }
 
 /// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
@@ -62,6 +69,8 @@ pub(super) async fn work(
         task,
         branch,
         inside,
+        asker,
+        patience,
     } = order;
     let failed = |failure, reason: String| Finished {
         outcome: RunOutcome::Failed {
@@ -79,7 +88,7 @@ pub(super) async fn work(
         Ok(base) => base,
         Err(reason) => return failed(FailureKind::Launch, reason),
     };
-    let list = match list_of(&context, &task) {
+    let list = match list_of(&context, &task, patience) {
         Ok(list) => list,
         Err(reason) => return failed(FailureKind::Limit, reason),
     };
@@ -104,6 +113,7 @@ pub(super) async fn work(
     let tools = SessionPorts {
         worktrees: Arc::new(WatchedWorktrees(Arc::clone(&context.tools.worktrees))),
         runners,
+        approvals: Arc::new(asker),
         ..context.tools.clone()
     };
     let listener = Listener {
@@ -117,7 +127,7 @@ pub(super) async fn work(
 }
 
 /// Makes the list that holds nothing but this task.
-fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
+fn list_of(context: &ServiceContext, task: &Task, patience: u64) -> Result<TaskList, String> {
     let spec = &task.spec;
     let agent = match spec.agent.as_str() {
         "" => context.list.agent.clone(),
@@ -125,6 +135,11 @@ fn list_of(context: &ServiceContext, task: &Task) -> Result<TaskList, String> {
             format!("no agent of the service is called \"{name}\"; name it in config/service.toml under [agents.{name}]")
         })?,
     };
+    let mut agent = agent;
+    if agent.kind == AgentKind::Acp && agent.approval_seconds.is_none() {
+        // The board's clock is the one that is shown, so it is the one that ends the wait.
+        agent.approval_seconds = Some(patience.saturating_add(MARGIN));
+    }
     let list = TaskList {
         agent,
         on_failure: OnFailure::Stop,

@@ -1,11 +1,7 @@
 //! Which records count, and for what.
 
 use super::*;
-use crate::domain::gates::{
-    eval::last_fall,
-    evidence::LedgerEvidence,
-    metric::{self, MetricValue},
-};
+use crate::domain::gates::{eval::last_fall, evidence::LedgerEvidence};
 
 fn criterion(gates: &GateConfig, book: &Book, id: &str) -> MetricValue {
     let report = eval(gates, &book.records, &here());

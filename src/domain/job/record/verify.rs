@@ -142,7 +142,7 @@ fn warnings(report: &mut VerifyReport, state: &JobLoopState, disk: &RecordFiles)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::state::{CompletionRecord, JobLoopState, StepOverview};
+    use crate::domain::job::state::{CompletionRecord, StepOverview};
 
     fn at() -> crate::domain::time::Timestamp {
         chrono::DateTime::parse_from_rfc3339("2026-03-10T12:00:00+09:00").unwrap()

@@ -1,7 +1,7 @@
 //! What the machine writes down and tells: numbers without gaps, waits, reasons, and the history the models get.
 
 use super::*;
-use crate::domain::{job::history, model::ModelError};
+use crate::domain::model::ModelError;
 
 fn failed(message: &str, trouble: ModelErrorKind) -> JobInput {
     JobInput::Failed(ModelError {

@@ -317,6 +317,31 @@ fn a_resumed_run_runs_its_handlers_for_failures_of_the_plan_proper_only() {
 }
 
 #[test]
+fn a_resumed_run_remembers_how_and_why_its_tasks_ended() {
+    let mut plan = plan(&[&[], &[0], &[], &[2]]);
+    plan.tasks[1].extra =
+        extras(|extras| extras.when = Some(WhenCondition::parse("exit_code('t0') == 3").unwrap()));
+    let mut states = vec![TaskState::default(); 4];
+    (states[0].status, states[0].exit_code) = (TaskStatus::Failed, Some(3));
+    states[2].status = TaskStatus::Skipped;
+    states[2].reason = Some(StatusReason::WhenFalse);
+    let rules = ScheduleRules {
+        max_parallel: 4,
+        fail_fast: false,
+    };
+    let mut schedule = Schedule::new(&plan, PlanGraph::of(&plan), &states, rules);
+    assert_eq!(started(&mut schedule), [1]);
+    assert_eq!(
+        schedule.drain_settled(),
+        [Settlement {
+            tasks: vec![3],
+            status: TaskStatus::Skipped,
+            reason: StatusReason::DependencySkipped
+        }]
+    );
+}
+
+#[test]
 fn who_waits_for_one_resource_is_woken_by_how_much_of_that_one_it_needs() {
     let mut plan = plan(&[&[], &[]]);
     plan.resources = vec![("db".to_owned(), 1), ("cpu".to_owned(), 8)];

@@ -350,6 +350,14 @@ impl Machine<'_, '_> {
             })
     }
 
+    /// Looks at scripts that are written into the description of a package.
+    fn scripts_set(&mut self, name: &str, rest: &[String]) {
+        let scripts = rest.iter().filter_map(|word| word.strip_prefix("scripts."));
+        for (_, code) in scripts.filter_map(|word| word.split_once('=')) {
+            drop(self.aside(|shell| shell.run_text(code, name, String::new())));
+        }
+    }
+
     fn node_tool(
         &mut self,
         name: &str,
@@ -362,10 +370,7 @@ impl Machine<'_, '_> {
             drop(self.run_text(code, name, String::new()));
         }
         if verb == "pkg" && rest.first().is_some_and(|word| word == "set") {
-            let scripts = rest.iter().filter_map(|word| word.strip_prefix("scripts."));
-            for code in scripts.filter_map(|word| word.split_once('=')) {
-                drop(self.aside(|shell| shell.run_text(code.1, name, String::new())));
-            }
+            self.scripts_set(name, rest);
         }
         let is_offline = options.has(&["offline"]) || rest.iter().any(|arg| arg == "--offline");
         match verb {

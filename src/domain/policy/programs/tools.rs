@@ -70,6 +70,26 @@ impl Machine<'_, '_> {
         UNKNOWN.to_string()
     }
 
+    /// Looks at a variable that is given to make.
+    fn make_variable(&mut self, name: &str, value: &str) {
+        if name == "SHELL"
+            && !["/bin/sh", "/bin/bash", "bash", "sh", "/usr/bin/env bash"].contains(&value)
+        {
+            self.reading
+                .opaque("make with another program as its shell");
+        }
+        self.makefile(&format!("{name}={value}"));
+        // A recipe may run any variable but one that names a folder for what is installed.
+        let is_folder = ["DESTDIR", "PREFIX", "prefix"].contains(&name)
+            && !value.contains([' ', '$', '`', ';', '|', '&']);
+        if !is_folder && value.contains([' ', '$', '`', ';', '|', '&', '/']) {
+            // What starts with a sign is options of some program.
+            let options = if value.starts_with('-') { ": " } else { "" };
+            let code = format!("{options}{value}");
+            drop(self.aside(|shell| shell.run_text(&code, "make", String::new())));
+        }
+    }
+
     fn make(&mut self, args: &[String], stdin: &str) {
         let options = Options::parse(
             args,
@@ -89,22 +109,7 @@ impl Machine<'_, '_> {
         }
         for word in &options.rest {
             if let Some((name, value)) = word.split_once('=') {
-                if name == "SHELL"
-                    && !["/bin/sh", "/bin/bash", "bash", "sh", "/usr/bin/env bash"].contains(&value)
-                {
-                    self.reading
-                        .opaque("make with another program as its shell");
-                }
-                self.makefile(&format!("{name}={value}"));
-                // A recipe may run any variable but one that names a folder for what is installed.
-                let is_folder = ["DESTDIR", "PREFIX", "prefix"].contains(&name)
-                    && !value.contains([' ', '$', '`', ';', '|', '&']);
-                if !is_folder && value.contains([' ', '$', '`', ';', '|', '&', '/']) {
-                    // What starts with a sign is options of some program.
-                    let options = if value.starts_with('-') { ": " } else { "" };
-                    let code = format!("{options}{value}");
-                    drop(self.aside(|shell| shell.run_text(&code, "make", String::new())));
-                }
+                self.make_variable(name, value);
             }
         }
         let folder = options

@@ -19,6 +19,7 @@ pub mod init;
 pub mod isolation;
 pub mod ledger;
 pub mod mcp;
+pub mod merge;
 pub mod night;
 pub mod notify;
 pub mod person;

@@ -29,6 +29,33 @@ pub(super) async fn tell(mut events: Receiver<EventNotice>, printer: Printer) {
     }
 }
 
+/// Returns what is said of a session.
+fn line_of_session(event: &SessionEvent) -> Option<String> {
+    Some(match event {
+        SessionEvent::Started { session, spec, .. } => {
+            let count = spec.items.len();
+            format!(
+                "{session}: {count} tasks of {} begin ({})",
+                one_line(&spec.list),
+                one_line(&spec.by)
+            )
+        }
+        SessionEvent::Stopping { session, stop } => {
+            format!("{session} is ending: {}", stop.why.label())
+        }
+        SessionEvent::Ended { session, error, .. } if !error.is_empty() => {
+            format!("{session} failed: {}", one_line(error))
+        }
+        SessionEvent::Ended { session, .. } => format!("{session} is over"),
+        SessionEvent::Ready { .. }
+        | SessionEvent::Turn { .. }
+        | SessionEvent::Waits { .. }
+        | SessionEvent::TaskEnded { .. }
+        | SessionEvent::Reverted { .. }
+        | SessionEvent::Restored { .. } => return None,
+    })
+}
+
 /// Returns what is said of an event; most say nothing.
 fn line_of(event: &Event) -> Option<String> {
     Some(match &event.what {
@@ -88,27 +115,12 @@ fn line_of(event: &Event) -> Option<String> {
             "{judgement} refuses an attempt: {}",
             one_line(&verdict.reasons().join("; "))
         ),
-        EventKind::Session(SessionEvent::Started { session, spec, .. }) => {
-            let count = spec.items.len();
-            format!(
-                "{session}: {count} tasks of {} begin ({})",
-                one_line(&spec.list),
-                one_line(&spec.by)
-            )
-        }
-        EventKind::Session(SessionEvent::Stopping { session, stop }) => {
-            format!("{session} is ending: {}", stop.why.label())
-        }
-        EventKind::Session(SessionEvent::Ended { session, error, .. }) if !error.is_empty() => {
-            format!("{session} failed: {}", one_line(error))
-        }
-        EventKind::Session(SessionEvent::Ended { session, .. }) => format!("{session} is over"),
-        EventKind::Session(_)
-        | EventKind::Task(_)
+        EventKind::Session(event) => return line_of_session(event),
+        EventKind::Task(_)
         | EventKind::Run(_)
         | EventKind::Judge(_)
         | EventKind::Process(_)
-        | EventKind::Session(_)
+        | EventKind::Plan(_)
         | EventKind::System(_) => return None,
     })
 }

@@ -160,12 +160,7 @@ pub(super) fn carry_out(
         .clone()
         .unwrap_or_else(|| task_services.run.clone());
     keep(night, &run, seconds, &gate_services, global, services)?;
-    // What keeps the machine awake ends with this command.
-    let (guard, _awake) = if night.detach {
-        ("none".to_owned(), None)
-    } else {
-        awake(services, printer)
-    };
+    let (guard, _awake) = awake(night.detach, services, printer);
     let start = SessionStart {
         attended: night.attended,
         planned_s: seconds.unwrap_or(0),
@@ -175,15 +170,10 @@ pub(super) fn carry_out(
         ..task::start(&gate_services, task_services, &night.list, confined)
     };
     // The end was meant from the moment of asking; the checks have taken a part of the time.
-    let checked = task_services
-        .tools
-        .clock
-        .boottime()
-        .saturating_sub(asked)
-        .as_secs();
+    let checked = task_services.tools.clock.boottime().saturating_sub(asked);
     let terms = SessionTerms {
         session: task_services.run.clone(),
-        seconds: seconds.map(|seconds| seconds.saturating_sub(checked)),
+        seconds: seconds.map(|seconds| seconds.saturating_sub(checked.as_secs())),
         checkpoint_every: report.permission.checkpoint_every,
         progress: night.progress.clone(),
         ..SessionTerms::new(&run, start)
@@ -300,10 +290,15 @@ fn healthy(
     Err(CliError::Refused(refusal))
 }
 
+/// Keeps the machine awake for as long as this command lives; a command that does not follow its night keeps nothing.
 fn awake(
+    detach: bool,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> (String, Option<Box<dyn std::any::Any>>) {
+    if detach {
+        return ("none".to_owned(), None);
+    }
     match services.stay_awake() {
         Ok((name, guard)) => (name, Some(guard)),
         Err(why) => {
