@@ -7,7 +7,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    clippy::expect_used,
     reason = "a benchmark starts processes, looks at the clock and says what it saw"
 )]
 

@@ -77,7 +77,7 @@ impl GitWorktrees {
     }
 
     /// Makes a work tree of the files that wait; `None` where a fresh checkout has to be made.
-    pub(in crate::adapters::git) fn from_spare(
+    pub(in crate::adapters::git) fn remake_from_spare(
         &self,
         run: &str,
         task_folder: &Path,

@@ -289,7 +289,7 @@ impl Worktrees for GitWorktrees {
         }
         state_folder::create_dir_all(&task_folder)
             .map_err(|error| wrong("a folder cannot be made", &error))?;
-        match self.from_spare(run, &task_folder, base) {
+        match self.remake_from_spare(run, &task_folder, base) {
             Some(place) => Ok(place),
             None => self.fresh(&task_folder, base),
         }
