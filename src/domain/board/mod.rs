@@ -228,14 +228,10 @@ impl Board {
             Input::CancelRun { run, note, by } => {
                 return self.cancel_one_run(draft, *run, note, by);
             }
-            Input::HandIn {
-                requirement,
-                preview,
-                by,
-            } => return self.hand_in(draft, requirement, *preview, by),
-            Input::DecidePlan { plan, accept, by } => {
-                return self.decide_plan(draft, *plan, *accept, by);
-            }
+            Input::HandIn { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
+            | Input::DecidePlan { .. } => return self.decide_about_plans(draft, input),
             Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
@@ -244,8 +240,6 @@ impl Board {
             | Input::RenewJudgement { .. }
             | Input::SpendJudgement { .. }
             | Input::FinishJudgement { .. }
-            | Input::SpendPlan { .. }
-            | Input::Propose { .. }
             | Input::FinishMerge { .. } => return self.decide_report(draft, input),
             Input::SettleProposal { merge, fate } => {
                 return self.settle_proposal(draft, *merge, fate);
@@ -298,16 +292,6 @@ impl Board {
                 fence,
                 verdict,
             } => self.finish_judgement(draft, *judgement, *fence, verdict),
-            Input::SpendPlan {
-                plan,
-                generation,
-                spend,
-            } => self.spend_plan(draft, *plan, *generation, *spend),
-            Input::Propose {
-                plan,
-                generation,
-                proposal,
-            } => self.propose(draft, *plan, *generation, proposal),
             Input::FinishMerge {
                 merge,
                 fence,
@@ -324,6 +308,8 @@ impl Board {
             | Input::Answer { .. }
             | Input::CancelRun { .. }
             | Input::HandIn { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
             | Input::DecidePlan { .. }
             | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
