@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Answer, Board, DispatchBlocker, Draft, Effect, JudgeEvent, JudgementId, Millis, Plan,
+    Answer, Board, DispatchBlocker, Draft, Effect, Input, JudgeEvent, JudgementId, Millis, Plan,
     PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode, Resolver, Spend, SystemEvent,
     Task, TaskEvent, TaskId, TaskSpec, TaskStatus, create::invalid,
 };
@@ -57,6 +57,33 @@ pub struct PlanningFacts {
 }
 
 impl Board {
+    /// What people and planners say about requirements.
+    pub(super) fn decide_about_plans(
+        &self,
+        draft: &mut Draft,
+        input: &Input,
+    ) -> Result<(), Refusal> {
+        match input {
+            Input::HandIn {
+                requirement,
+                preview,
+                by,
+            } => self.hand_in(draft, requirement, *preview, by),
+            Input::SpendPlan {
+                plan,
+                generation,
+                spend,
+            } => self.spend_plan(draft, *plan, *generation, *spend),
+            Input::Propose {
+                plan,
+                generation,
+                proposal,
+            } => self.propose(draft, *plan, *generation, proposal),
+            Input::DecidePlan { plan, accept, by } => self.decide_plan(draft, *plan, *accept, by),
+            _ => Ok(()),
+        }
+    }
+
     /// Hands a requirement in, and says whether a person wants to see the tasks first.
     pub(super) fn hand_in(
         &self,
