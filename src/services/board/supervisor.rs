@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     BoardApprovals, BoardHandle, ServiceContext, SubmitError,
     brain::Payer,
+    case::Case,
     github, judge, planner, session,
     threads::{BEAT, on_thread},
     wakes::{asked, wake_loop},
@@ -331,7 +332,7 @@ impl Shared {
                 let base = board.judge_base(task.id).map(str::to_owned);
                 let task_id = task.id;
                 let name = judgement.to_string();
-                let case = judge::Case {
+                let case = Case {
                     name,
                     agent,
                     task,

@@ -7,9 +7,7 @@
 //! and the git program reads everything, as it always can.
 
 use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use super::{shared_files, worktrees::GitWorktrees};
@@ -42,9 +40,6 @@ use crate::{
 
 /// Where more paths changed, looking at all of them is as quick.
 const MOST_PATHS: usize = 2_000;
-
-/// The index of each work tree as it was proved, by the top of the work tree.
-pub(in crate::adapters::git) type KnownTrees = Arc<Mutex<BTreeMap<PathBuf, Arc<Index>>>>;
 
 impl GitWorktrees {
     /// Returns what is known of a work tree.

@@ -11,9 +11,8 @@ use std::{
 
 use super::{
     folders::{folders, remove},
-    known::KnownTrees,
+    kept_trees::{KnownTrees, SPARE, SpareTree},
     promises, question_folder,
-    reuse::{SPARE, SpareTree},
     shared_files, shared_folders,
 };
 use crate::{

@@ -3,6 +3,7 @@
 //! A program that is not in the table is taken to work inside its folder and to print nothing that can be
 //! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
 
+mod argument_paths;
 mod arguments;
 mod code;
 mod described;
@@ -13,7 +14,7 @@ mod git;
 mod git_settings;
 mod install;
 mod languages;
-mod loopback;
+pub(in crate::domain::policy) mod loopback;
 mod losses;
 mod managers;
 mod network;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     board_plans,
-    service_client::{ServiceClient, in_path},
+    service_client::{Ask, ServiceClient, in_path, told},
 };
 use crate::{
     domain::time::duration_words,
@@ -234,9 +234,6 @@ impl EditArgs {
     }
 }
 
-/// Asks the service: method, path, body.
-pub(super) type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
-
 /// Does what the verb says.
 pub fn main(
     args: &BoardArgs,
@@ -459,12 +456,6 @@ fn list(answer: &Value, printer: &Printer) {
             word(&task["title"])
         ));
     }
-    printer.document(answer);
-}
-
-/// Tells what was answered: that it is done, or that it was so already.
-pub(super) fn told(answer: &Value, done: &str, printer: &Printer) {
-    printer.line(answer["message"].as_str().unwrap_or(done));
     printer.document(answer);
 }
 

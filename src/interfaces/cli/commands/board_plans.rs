@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{board::Ask, service_client::in_path};
+use super::service_client::{Ask, in_path, told};
 use crate::{
     config::service,
     interfaces::{
@@ -141,6 +141,6 @@ pub(super) fn decide(
     } else {
         "declined; nothing is made"
     };
-    super::board::told(&answer, words, printer);
+    told(&answer, words, printer);
     Ok(())
 }

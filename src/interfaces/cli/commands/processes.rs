@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    board::told,
-    service_client::{ServiceClient, in_path},
+
+    service_client::{ServiceClient, in_path, told},
 };
 use crate::{
     config::task_list,
