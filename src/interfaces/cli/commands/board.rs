@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    board_plans,
-    service_client::{ServiceClient, in_path},
+    board_plans::{self, PlanVerb},
+    board_upkeep,
+    service_client::{Ask, ServiceClient, in_path, told},
 };
 use crate::{
     domain::time::duration_words,
@@ -72,34 +73,8 @@ enum Verb {
         #[arg(long, default_value = "")]
         note: String,
     },
-    /// End one run; its task goes back to the queue
-    CancelRun {
-        /// The run
-        run: String,
-        /// What the next attempt is told
-        #[arg(long, default_value = "")]
-        note: String,
-    },
-    /// Plan a requirement: make its tasks, by the planner of config/service.toml
-    Plan {
-        /// The file with the requirement
-        file: PathBuf,
-        /// Show the tasks and make none; `tos board accept` makes them
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// List the requirements and what became of them
-    Plans,
-    /// Make the tasks of a plan that waits for your answer
-    Accept {
-        /// The plan
-        plan: String,
-    },
-    /// Do not make the tasks of a plan
-    Decline {
-        /// The plan
-        plan: String,
-    },
+    #[command(flatten)]
+    Plans(PlanVerb),
     /// List the questions that wait for you
     Questions,
     /// Say yes to a question
@@ -238,9 +213,6 @@ impl EditArgs {
     }
 }
 
-/// Asks the service: method, path, body.
-pub(super) type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
-
 /// Does what the verb says.
 pub fn main(
     args: &BoardArgs,
@@ -298,31 +270,18 @@ pub fn main(
                 printer,
             );
         }
-        Verb::CancelRun { run, note } => {
-            let path = format!("/runs/{}/cancel", in_path(run));
-            told(
-                &ask("POST", &path, json!({ "note": note }))?,
-                "cancelled; its task is back in the queue",
-                printer,
-            );
-        }
-        Verb::Plan { file, dry_run } => {
-            return board_plans::plan(file, *dry_run, &ask, services, printer);
-        }
-        Verb::Plans => board_plans::list(&ask, printer)?,
-        Verb::Accept { plan } => board_plans::decide(plan, true, &ask, printer)?,
-        Verb::Decline { plan } => board_plans::decide(plan, false, &ask, printer)?,
+        Verb::Plans(verb) => return board_plans::main(verb, &ask, services, printer),
         Verb::Questions
         | Verb::Allow { .. }
         | Verb::Deny { .. }
         | Verb::Hold { .. }
         | Verb::Resume => decide(&args.verb, &ask, printer)?,
         Verb::Cleanup { yes, stop_first } => {
-            return cleanup(*yes, *stop_first, global, services, printer);
+            return board_upkeep::cleanup(*yes, *stop_first, global, services, printer);
         }
-        Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
-            return maintain(&args.verb, global, services, printer);
-        }
+        Verb::Rebuild => return board_upkeep::rebuild(global, services, printer),
+        Verb::Export => Printer::raw(&services.export_board(global)?),
+        Verb::Import { file } => return board_upkeep::import(file, global, services, printer),
     }
     Ok(CliExit::Success)
 }
@@ -464,70 +423,6 @@ fn list(answer: &Value, printer: &Printer) {
         ));
     }
     printer.document(answer);
-}
-
-/// Tells what was answered: that it is done, or that it was so already.
-pub(super) fn told(answer: &Value, done: &str, printer: &Printer) {
-    printer.line(answer["message"].as_str().unwrap_or(done));
-    printer.document(answer);
-}
-
-fn cleanup(
-    yes: bool,
-    stop_first: bool,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    if !yes {
-        return Err(CliError::usage(
-            "this removes every task and its history; say `--yes`",
-        ));
-    }
-    let client = ServiceClient::find(global, services)?;
-    let answer = client.ask(
-        "POST",
-        "/system/cleanup",
-        &json!({ "stopFirst": stop_first }),
-    )?;
-    printer.line(&format!(
-        "removed {} tasks, {} runs, {} judgements; their events are in {}",
-        answer["tasks"],
-        answer["runs"],
-        answer["judgements"],
-        answer["archive"].as_str().unwrap_or_default()
-    ));
-    if stop_first {
-        printer.line("everything was stopped and stays so; `tos proc start-all` starts it again");
-    }
-    printer.document(&answer);
-    Ok(CliExit::Success)
-}
-
-fn maintain(
-    verb: &Verb,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    match verb {
-        Verb::Export => Printer::raw(&services.export_board(global)?),
-        Verb::Import { file } => {
-            let events = services.import_board(global, file)?;
-            printer.line(&format!("{events} events taken in"));
-            printer.document(&json!({ "events": events }));
-        }
-        _ => {
-            let (events, difference) = services.rebuild_board(global)?;
-            let words = difference.as_deref().map_or_else(
-                || "everything is what the events say".to_owned(),
-                |what| format!("{what} was not what the events say, and is put right"),
-            );
-            printer.line(&format!("{events} events folded; {words}"));
-            printer.document(&json!({ "events": events, "difference": difference }));
-        }
-    }
-    Ok(CliExit::Success)
 }
 
 /// Explains where a task is and what changes that.
