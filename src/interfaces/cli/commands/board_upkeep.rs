@@ -1,8 +1,10 @@
-//! `tos board cleanup|rebuild|export|import`: the board as a whole.
+//! `tos board cleanup|rebuild|import`: the board as a whole.
+
+use std::path::Path;
 
 use serde_json::json;
 
-use super::{board::Verb, service_client::ServiceClient};
+use super::service_client::ServiceClient;
 use crate::interfaces::{
     cli::{
         args::GlobalArgs,
@@ -45,29 +47,31 @@ pub(super) fn cleanup(
     Ok(CliExit::Success)
 }
 
-/// Folds, prints or takes in the events of a board.
-pub(super) fn maintain(
-    verb: &Verb,
+/// Takes exported events in.
+pub(super) fn import(
+    file: &Path,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    match verb {
-        Verb::Export => Printer::raw(&services.export_board(global)?),
-        Verb::Import { file } => {
-            let events = services.import_board(global, file)?;
-            printer.line(&format!("{events} events taken in"));
-            printer.document(&json!({ "events": events }));
-        }
-        _ => {
-            let (events, difference) = services.rebuild_board(global)?;
-            let words = difference.as_deref().map_or_else(
-                || "everything is what the events say".to_owned(),
-                |what| format!("{what} was not what the events say, and is put right"),
-            );
-            printer.line(&format!("{events} events folded; {words}"));
-            printer.document(&json!({ "events": events, "difference": difference }));
-        }
-    }
+    let events = services.import_board(global, file)?;
+    printer.line(&format!("{events} events taken in"));
+    printer.document(&json!({ "events": events }));
+    Ok(CliExit::Success)
+}
+
+/// Folds all events anew.
+pub(super) fn rebuild(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let (events, difference) = services.rebuild_board(global)?;
+    let words = difference.as_deref().map_or_else(
+        || "everything is what the events say".to_owned(),
+        |what| format!("{what} was not what the events say, and is put right"),
+    );
+    printer.line(&format!("{events} events folded; {words}"));
+    printer.document(&json!({ "events": events, "difference": difference }));
     Ok(CliExit::Success)
 }

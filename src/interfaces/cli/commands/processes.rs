@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{
-
-    service_client::{ServiceClient, in_path, told},
-};
+use super::service_client::{ServiceClient, in_path, told};
 use crate::{
     config::task_list,
     interfaces::{
