@@ -6,9 +6,7 @@
 //! than the proof, or as young, are read. Where git converts files, has submodules or leaves something out, nothing is known here
 //! and the git program reads everything, as it always can.
 
-use std::{
-    sync::{Arc, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 use super::{shared_files, worktrees::GitWorktrees};
 use crate::{

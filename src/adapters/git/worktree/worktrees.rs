@@ -12,8 +12,7 @@ use std::{
 use super::{
     folders::{folders, remove},
     kept_trees::{KnownTrees, SPARE, SpareTree},
-    promises, question_folder,
-    shared_files, shared_folders,
+    promises, question_folder, shared_files, shared_folders,
 };
 use crate::{
     adapters::{

@@ -363,7 +363,7 @@ fn needs(tasks: &[u64]) -> Value {
 }
 
 /// Asks for page after page; the oldest task comes first.
-fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, CliError> {
+pub(super) fn all_tasks(status: Option<&str>, ask: Ask<'_>) -> Result<Value, CliError> {
     let status = status.map(|status| format!("&status={}", in_path(status)));
     let status = status.unwrap_or_default();
     let (mut tasks, mut cursor) = (Vec::new(), String::new());
