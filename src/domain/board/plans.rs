@@ -63,25 +63,34 @@ impl Board {
         draft: &mut Draft,
         input: &Input,
     ) -> Result<(), Refusal> {
-        match input {
-            Input::HandIn {
-                requirement,
-                preview,
-                by,
-            } => self.hand_in(draft, requirement, *preview, by),
-            Input::SpendPlan {
-                plan,
-                generation,
-                spend,
-            } => self.spend_plan(draft, *plan, *generation, *spend),
-            Input::Propose {
-                plan,
-                generation,
-                proposal,
-            } => self.propose(draft, *plan, *generation, proposal),
-            Input::DecidePlan { plan, accept, by } => self.decide_plan(draft, *plan, *accept, by),
-            _ => Ok(()),
+        if let Input::HandIn {
+            requirement,
+            preview,
+            by,
+        } = input
+        {
+            return self.hand_in(draft, requirement, *preview, by);
         }
+        if let Input::SpendPlan {
+            plan,
+            generation,
+            spend,
+        } = input
+        {
+            return self.spend_plan(draft, *plan, *generation, *spend);
+        }
+        if let Input::Propose {
+            plan,
+            generation,
+            proposal,
+        } = input
+        {
+            return self.propose(draft, *plan, *generation, proposal);
+        }
+        if let Input::DecidePlan { plan, accept, by } = input {
+            return self.decide_plan(draft, *plan, *accept, by);
+        }
+        Ok(())
     }
 
     /// Hands a requirement in, and says whether a person wants to see the tasks first.
@@ -493,7 +502,7 @@ impl Board {
             &self.index.queued,
         ];
         all.into_iter()
-            .flat_map(|set| set.iter())
+            .flat_map(super::shared_map::SharedSet::iter)
             .any(|id| !self.is_stuck(*id, &mut known))
     }
 

@@ -179,16 +179,16 @@ fn handlers_run_after_a_failure_only() {
     }
 }
 
-fn extras(change: impl FnOnce(&mut TaskExtras)) -> Option<Box<TaskExtras>> {
+fn extras(change: impl FnOnce(&mut TaskExtras)) -> Box<TaskExtras> {
     let mut extras = TaskExtras::default();
     change(&mut extras);
-    Some(Box::new(extras))
+    Box::new(extras)
 }
 
 #[test]
 fn fail_fast_is_not_for_failures_that_are_allowed_or_of_handlers() {
     let mut allowed = plan(&[&[], &[]]);
-    allowed.tasks[0].extra = extras(|extras| extras.allow_failure = true);
+    allowed.tasks[0].extra = Some(extras(|extras| extras.allow_failure = true));
     let mut schedule = fresh(&allowed, 1, true);
     assert_eq!(started(&mut schedule), [0]);
     assert_eq!(schedule.finish(0, FAILS, NOW).status, TaskStatus::Failed);
@@ -220,8 +220,9 @@ fn a_handler_waits_for_the_handler_it_depends_on() {
 fn a_task_that_was_not_wanted_is_no_failure_for_handlers() {
     let mut plan = plan(&[&[], &[0], &[]]);
     plan.handlers = 1;
-    plan.tasks[1].extra =
-        extras(|extras| extras.when = Some(WhenCondition::parse("failed('t0')").unwrap()));
+    plan.tasks[1].extra = Some(extras(|extras| {
+        extras.when = Some(WhenCondition::parse("failed('t0')").unwrap());
+    }));
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0]);
     let _good = schedule.finish(0, AttemptEnd::Success, NOW);
@@ -255,8 +256,9 @@ fn a_resumed_run_runs_its_handlers_for_failures_of_the_plan_proper_only() {
 #[test]
 fn a_resumed_run_remembers_how_and_why_its_tasks_ended() {
     let mut plan = plan(&[&[], &[0], &[], &[2]]);
-    plan.tasks[1].extra =
-        extras(|extras| extras.when = Some(WhenCondition::parse("exit_code('t0') == 3").unwrap()));
+    plan.tasks[1].extra = Some(extras(|extras| {
+        extras.when = Some(WhenCondition::parse("exit_code('t0') == 3").unwrap());
+    }));
     let mut states = vec![TaskState::default(); 4];
     (states[0].status, states[0].exit_code) = (TaskStatus::Failed, Some(3));
     states[2].status = TaskStatus::Skipped;
@@ -281,8 +283,8 @@ fn a_resumed_run_remembers_how_and_why_its_tasks_ended() {
 fn who_waits_for_one_resource_is_woken_by_how_much_of_that_one_it_needs() {
     let mut plan = plan(&[&[], &[]]);
     plan.resources = vec![("db".to_owned(), 1), ("cpu".to_owned(), 8)];
-    plan.tasks[0].extra = extras(|extras| extras.resources = vec![(0, 1)]);
-    plan.tasks[1].extra = extras(|extras| extras.resources = vec![(1, 8), (0, 1)]);
+    plan.tasks[0].extra = Some(extras(|extras| extras.resources = vec![(0, 1)]));
+    plan.tasks[1].extra = Some(extras(|extras| extras.resources = vec![(1, 8), (0, 1)]));
     let mut schedule = fresh(&plan, 4, false);
     assert_eq!(started(&mut schedule), [0]);
     let _good = schedule.finish(0, AttemptEnd::Success, NOW);
