@@ -17,6 +17,9 @@ mod scenes;
 
 use std::{path::Path, time::Duration};
 
+/// A part of the table: its name, and what measures it.
+type Group<'a> = (&'a str, &'a dyn Fn(&Path, usize));
+
 use processes::{Line, interleaved, peak_of, quiet, row, timed, tos};
 
 fn main() {
@@ -36,7 +39,7 @@ fn main() {
         .unwrap_or(21);
     let folder = scenes::folder();
     let place = folder.path();
-    let groups: [(&str, &dyn Fn(&Path, usize)); 4] = [
+    let groups: [Group<'_>; 4] = [
         ("start", &start_up),
         ("tasks", &guarded_tasks),
         ("plans", &plans),
@@ -134,6 +137,7 @@ fn guarded_tasks(place: &Path, rounds: usize) {
 }
 
 /// Plans of tasks that do nothing, without and behind a wall.
+#[expect(clippy::too_many_lines, reason = "one pair after the other")]
 fn plans(place: &Path, rounds: usize) {
     const TASKS: usize = 2_000;
     const WALLED: usize = 200;

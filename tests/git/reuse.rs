@@ -74,11 +74,12 @@ fn assert_is_base(repo: &Repo, place: &Worktree) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of deeds")]
 fn the_next_task_finds_its_base_whatever_the_one_before_did() {
     let deeds: [(&str, bool, Deed); 12] = [
         ("nothing", true, |_| {}),
         ("an edit", true, |top| {
-            fs::write(top.join("src/two.rs"), "changed\n").unwrap()
+            fs::write(top.join("src/two.rs"), "changed\n").unwrap();
         }),
         ("an edit with the old times", true, |top| {
             let file = top.join("src/two.rs");
@@ -95,7 +96,7 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
             fs::create_dir_all(top.join("empty/er")).unwrap();
         }),
         ("files gone", true, |top| {
-            fs::remove_dir_all(top.join("src")).unwrap()
+            fs::remove_dir_all(top.join("src")).unwrap();
         }),
         ("a folder in the place of a file", true, |top| {
             fs::remove_file(top.join("link")).unwrap();

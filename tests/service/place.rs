@@ -70,13 +70,13 @@ impl Place {
     }
 
     /// Returns the configuration of the sample.
-    pub(crate) fn sample(&self) -> PathBuf {
+    pub(crate) fn sample() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("examples/service/project/config/service.toml")
     }
 
     /// Waits until something holds.
-    pub(crate) fn until(&self, holds: impl Fn() -> bool) {
+    pub(crate) fn until_true(holds: impl Fn() -> bool) {
         for _ in 0..PATIENCE {
             if holds() {
                 return;

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::{ANY_CHAR, NAME},
-    programs::{loopback::leads_here, vague::vague_code},
+    programs::{this_machine::leads_here, vague::vague_code},
     resolved_path::SOME_HOME,
     rule::EffectTrait,
     shell::Machine,

@@ -14,7 +14,7 @@ mod git;
 mod git_settings;
 mod install;
 mod languages;
-pub(in crate::domain::policy) mod loopback;
+mod loopback;
 mod losses;
 mod managers;
 mod network;
@@ -26,6 +26,7 @@ mod side_doors;
 mod streams;
 mod system;
 mod table;
+pub(in crate::domain::policy) mod this_machine;
 mod tools;
 mod transfer;
 pub(in crate::domain::policy) mod vague;
@@ -33,10 +34,10 @@ mod variables;
 mod wrappers;
 
 pub(super) use code::{Language, scan as scan_code, scan_file};
-pub(super) use loopback::leads_here;
 pub(super) use options::Options;
 pub(super) use printers::base64_bytes;
 pub(super) use system::{PathKind, persistent_path};
+pub(super) use this_machine::leads_here;
 pub(in crate::domain::policy) use vague::vague_code;
 
 use crate::domain::policy::{
