@@ -93,7 +93,7 @@ impl Place {
             let text = fs::read_to_string(&stat).unwrap_or_default();
             text.is_empty() || text.contains(") Z")
         };
-        self.until(is_gone);
+        Self::until_true(is_gone);
     }
 
     /// Waits until a process with these words is there, or is not.

@@ -2,9 +2,7 @@
 //! `TOS_TEST_OTELCOL`. It validates what it takes, and says on standard error what it has got.
 
 use std::{
-    env,
-    ffi::OsString,
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::PathBuf,
