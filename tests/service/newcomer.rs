@@ -217,7 +217,7 @@ fn a_service_in_the_background_answers_when_the_command_returns() {
             .unwrap()
             .success()
     );
-    place.until_gone(&pid);
+    Place::until_gone(&pid);
     // What keeps it from starting is said by the command.
     fs::write(place.top.join("config/service.toml"), "nonsense").unwrap();
     assert!(refused(&place, &["serve", "--detach"]).contains("config/service.toml"));

@@ -87,7 +87,7 @@ impl Place {
     }
 
     /// Waits until a process has ended.
-    pub(crate) fn until_gone(&self, pid: &str) {
+    pub(crate) fn until_gone(pid: &str) {
         let stat = PathBuf::from("/proc").join(pid).join("stat");
         let is_gone = || {
             let text = fs::read_to_string(&stat).unwrap_or_default();
