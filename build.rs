@@ -5,6 +5,11 @@
 //! one: names of hosts and users are looked up through what it loads. Where the compiler knows no such archive, or on another
 //! system, everything is linked as usual. docs/performance.md has the figures.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a build script asks the environment and the compiler"
+)]
+
 use std::{path::Path, process::Command};
 
 fn main() {

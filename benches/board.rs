@@ -10,6 +10,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
+    clippy::disallowed_types,
     reason = "a bench looks at the real disk, prints, and may fail loudly"
 )]
 
@@ -555,7 +556,7 @@ fn rest(service: &Service) {
     std::thread::sleep(Duration::from_secs(5));
     let (begin, used) = (Instant::now(), service.used());
     std::thread::sleep(Duration::from_secs(30));
-    let share = (service.used() - used).as_secs_f64() / begin.elapsed().as_secs_f64();
+    let share = service.used().saturating_sub(used).as_secs_f64() / begin.elapsed().as_secs_f64();
     let process = service.child.id().to_string();
     println!(
         "at rest: {:.2} % of one core, {} KiB",

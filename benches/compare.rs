@@ -7,7 +7,6 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
-    clippy::expect_used,
     reason = "a benchmark starts processes, looks at the clock and says what it saw"
 )]
 
@@ -17,6 +16,9 @@ mod processes;
 mod scenes;
 
 use std::{path::Path, time::Duration};
+
+/// A part of the table: its name, and what measures it.
+type Group<'a> = (&'a str, &'a dyn Fn(&Path, usize));
 
 use processes::{Line, interleaved, peak_of, quiet, row, timed, tos};
 
@@ -37,7 +39,7 @@ fn main() {
         .unwrap_or(21);
     let folder = scenes::folder();
     let place = folder.path();
-    let groups: [(&str, &dyn Fn(&Path, usize)); 4] = [
+    let groups: [Group<'_>; 4] = [
         ("start", &start_up),
         ("tasks", &guarded_tasks),
         ("plans", &plans),
@@ -135,6 +137,7 @@ fn guarded_tasks(place: &Path, rounds: usize) {
 }
 
 /// Plans of tasks that do nothing, without and behind a wall.
+#[expect(clippy::too_many_lines, reason = "one pair after the other")]
 fn plans(place: &Path, rounds: usize) {
     const TASKS: usize = 2_000;
     const WALLED: usize = 200;

@@ -116,7 +116,7 @@ fn set(settings: &mut BoardSettings, name: &str, value: &str) -> Result<(), Stri
 /// Returns what a running service left for its user: address and token, as JSON. `None` = none runs, or it was killed
 /// before it left anything.
 pub fn address_text(root: &Path) -> Option<String> {
-    std::fs::read_to_string(root.join(".tos/serve.json")).ok()
+    files::read_text(&root.join(".tos/serve.json")).ok()
 }
 
 /// Reads a file in PEM that the command line names; the error names the file.

@@ -5,6 +5,7 @@
 //! are skipped and say so once; with `TOS_TEST_AGENTS_REQUIRED` set they fail instead, which is what CI wants.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "tests look at the real disk, and what fails there fails the test"
 )]

@@ -9,6 +9,7 @@ use super::{Root, repository};
 #[test]
 fn a_commit_vouches_for_its_record_also_where_it_was_made_while_the_ledger_was_open() {
     let root = Root::new();
+    fs::write(root.root.join("README"), "a project\n").unwrap();
     root.commit_all();
     let held = root.tos(&["phase", "hold", "--reason", "first record"]);
     assert_eq!(held.status.code(), Some(0));

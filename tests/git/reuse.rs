@@ -28,6 +28,11 @@ fn repo() -> Repo {
     repo
 }
 
+/// Opens a file, so that no other gets its inode.
+fn opened(file: &Path) -> Box<dyn std::io::Read> {
+    Box::new(fs::OpenOptions::new().read(true).open(file).unwrap())
+}
+
 fn inode(place: &Worktree, file: &str) -> u64 {
     use std::os::unix::fs::MetadataExt;
     place.top.join(file).symlink_metadata().unwrap().ino()
@@ -69,17 +74,18 @@ fn assert_is_base(repo: &Repo, place: &Worktree) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of deeds")]
 fn the_next_task_finds_its_base_whatever_the_one_before_did() {
     let deeds: [(&str, bool, Deed); 12] = [
         ("nothing", true, |_| {}),
         ("an edit", true, |top| {
-            fs::write(top.join("src/two.rs"), "changed\n").unwrap()
+            fs::write(top.join("src/two.rs"), "changed\n").unwrap();
         }),
         ("an edit with the old times", true, |top| {
             let file = top.join("src/two.rs");
             let before = fs::metadata(&file).unwrap().modified().unwrap();
             fs::write(&file, "fn TWO() {}\n").unwrap();
-            let file = fs::File::options().write(true).open(&file).unwrap();
+            let file = fs::OpenOptions::new().write(true).open(&file).unwrap();
             file.set_modified(before).unwrap();
         }),
         ("new, ignored and empty things", true, |top| {
@@ -90,7 +96,7 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
             fs::create_dir_all(top.join("empty/er")).unwrap();
         }),
         ("files gone", true, |top| {
-            fs::remove_dir_all(top.join("src")).unwrap()
+            fs::remove_dir_all(top.join("src")).unwrap();
         }),
         ("a folder in the place of a file", true, |top| {
             fs::remove_file(top.join("link")).unwrap();
@@ -136,7 +142,7 @@ fn the_next_task_finds_its_base_whatever_the_one_before_did() {
         let first = trees.make("run", "one", &repo.head()).unwrap();
         let untouched = inode(&first, ".gitignore");
         // Open, so that no other file gets its number.
-        let held = fs::File::open(first.top.join(".gitignore")).unwrap();
+        let held = opened(&first.top.join(".gitignore"));
         deed(&first.top);
         trees.hand_on(&first).unwrap();
         assert!(!first.task_folder.exists(), "{what}");
@@ -158,7 +164,7 @@ fn a_file_that_was_written_into_comes_in_a_new_inode() {
     let trees = GitWorktrees::open(&repo.top).unwrap();
     let first = trees.make("run", "one", &repo.head()).unwrap();
     let before = inode(&first, "src/two.rs");
-    let held = fs::File::open(first.top.join("src/two.rs")).unwrap();
+    let held = opened(&first.top.join("src/two.rs"));
     // Whoever kept it open could go on writing into it.
     fs::write(first.top.join("src/two.rs"), "fn two() {}\n").unwrap();
     assert_eq!(inode(&first, "src/two.rs"), before);
@@ -247,7 +253,7 @@ fn a_change_that_hides_its_times_is_found() {
     let file = place.top.join("src/two.rs");
     let before = fs::metadata(&file).unwrap();
     fs::write(&file, "fn TWO() {}\n").unwrap();
-    let open = fs::File::options().write(true).open(&file).unwrap();
+    let open = fs::OpenOptions::new().write(true).open(&file).unwrap();
     open.set_modified(before.modified().unwrap()).unwrap();
     assert_eq!(fs::metadata(&file).unwrap().len(), before.len());
     assert_ne!(trees.tree(&place).unwrap(), place.tree);

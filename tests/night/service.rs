@@ -104,7 +104,9 @@ fn outcomes(records: &[Value]) -> Vec<(String, String)> {
 }
 
 fn without_times(text: &str) -> Vec<String> {
-    let is_the_same = |line: &&str| line.contains("T-0") && !line.contains("[");
+    // Beside a service, people are told by it.
+    let is_the_same =
+        |line: &&str| line.contains("T-0") && !line.contains('[') && !line.starts_with("tos: ");
     text.lines()
         .filter(is_the_same)
         .map(str::to_owned)

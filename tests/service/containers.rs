@@ -151,8 +151,8 @@ fn an_attempt_is_made_in_a_container_and_a_stop_removes_it() {
             .unwrap();
         !listed.stdout.is_empty()
     };
-    place.until(running);
+    Place::until_true(running);
     place.tos(&["proc", "stop-all"]);
-    place.until(|| !running());
+    Place::until_true(|| !running());
     service.until(slow, "queued");
 }

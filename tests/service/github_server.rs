@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use crate::repository::git;
 
+/// A status, its headers and a body.
+type Refusal = (u16, Vec<(&'static str, String)>, &'static str);
+
 /// What the server holds and what it saw.
 #[derive(Default)]
 pub(crate) struct Held {
@@ -24,7 +27,7 @@ pub(crate) struct Held {
     /// The next POSTs that make a pull request and then cut the answer.
     pub(crate) cut_answers: u32,
     /// Answers that are given before anything else: status, headers, body.
-    pub(crate) refusals: Vec<(u16, Vec<(&'static str, String)>, &'static str)>,
+    pub(crate) refusals: Vec<Refusal>,
     /// The token stood in a command line.
     pub(crate) token_was_shown: bool,
 }
@@ -247,10 +250,11 @@ fn send(
 ) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
     let body = if status == 304 { &[] } else { body };
-    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    let length = body.len().to_string();
+    head.extend(["Content-Length: ", &length, "\r\n\r\n"]);
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)
 }

@@ -93,6 +93,7 @@ fn a_port_that_is_taken_and_counts_of_nobody_are_said() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of wrong words")]
 fn wrong_words_change_nothing_and_say_what_is_right() {
     let place = Place::new("");
     for words in [
@@ -216,13 +217,13 @@ fn a_service_in_the_background_answers_when_the_command_returns() {
             .unwrap()
             .success()
     );
-    place.until_gone(&pid);
+    Place::until_gone(&pid);
     // What keeps it from starting is said by the command.
     fs::write(place.top.join("config/service.toml"), "nonsense").unwrap();
     assert!(refused(&place, &["serve", "--detach"]).contains("config/service.toml"));
     fs::write(
         place.top.join("config/service.toml"),
-        fs::read_to_string(place.sample()).unwrap(),
+        fs::read_to_string(Place::sample()).unwrap(),
     )
     .unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -251,7 +252,7 @@ fn exactly_what_runs_under_other_settings_is_started_again() {
             .get(name)
             .is_some_and(|one| one["status"] == "running")
     };
-    place.until(|| {
+    Place::until_true(|| {
         [
             "dispatcher",
             "cycle-manager",
@@ -290,7 +291,7 @@ fn exactly_what_runs_under_other_settings_is_started_again() {
         "{said}"
     );
     assert!(said.contains("no longer name it: worker-2"), "{said}");
-    place.until(|| up("dispatcher") && up("worker-1") && !up("worker-2"));
+    Place::until_true(|| up("dispatcher") && up("worker-1") && !up("worker-2"));
     let after = generations();
     for (name, one) in &after {
         let moved = before.get(name).map(|old| &old["startedAt"]) != Some(&one["startedAt"]);
@@ -318,9 +319,9 @@ fn a_cleanup_keeps_what_was_there_and_database_commands_do_something() {
         service.ask("GET", &format!("/system/processes/{name}"), &Value::Null)["message"]
             .to_string()
     };
-    place.until(|| message("db-up").contains("is intact and holds"));
+    Place::until_true(|| message("db-up").contains("is intact and holds"));
     place.tos(&["proc", "start", "db-push"]);
-    place.until(|| message("db-push").contains("board-copies/board-"));
+    Place::until_true(|| message("db-push").contains("board-copies/board-"));
     let said = place.tos(&["board", "cleanup", "--yes"]);
     let archive = said
         .split_whitespace()

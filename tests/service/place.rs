@@ -118,13 +118,13 @@ impl Place {
     }
 
     /// Returns the configuration of the sample.
-    pub(crate) fn sample(&self) -> PathBuf {
+    pub(crate) fn sample() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("examples/service/project/config/service.toml")
     }
 
     /// Waits until something holds.
-    pub(crate) fn until(&self, holds: impl Fn() -> bool) {
+    pub(crate) fn until_true(holds: impl Fn() -> bool) {
         for _ in 0..PATIENCE {
             if holds() {
                 return;
@@ -135,13 +135,13 @@ impl Place {
     }
 
     /// Waits until a process has ended.
-    pub(crate) fn until_gone(&self, pid: &str) {
+    pub(crate) fn until_gone(pid: &str) {
         let stat = PathBuf::from("/proc").join(pid).join("stat");
         let is_gone = || {
             let text = fs::read_to_string(&stat).unwrap_or_default();
             text.is_empty() || text.contains(") Z")
         };
-        self.until(is_gone);
+        Self::until_true(is_gone);
     }
 
     /// Waits until a process with these words is there, or is not.

@@ -76,11 +76,12 @@ fn a_model_plans_is_asked_again_and_replans_until_nothing_is_left() {
     write(&place.top, "wish.md", &format!("Greet people. {SECRET}\n"));
     let service = Service::start(&place);
     let said = place.tos(&["board", "plan", "wish.md"]);
-    assert!(said.contains("task-1: fix the greeting"), "{said}");
+    // Nobody has earned it yet that tasks start without a person, so the person sees them first.
     assert!(
-        said.contains("task-2: write a farewell  after task-1"),
+        said.contains("2. write a farewell [farewell.sh]  after 1"),
         "{said}"
     );
+    place.tos(&["board", "accept", "1"]);
     service.until(2, "done");
     let shown = git(&place.top, &["show", "main:farewell.sh"]);
     assert!(shown.contains("Goodbye"), "{shown}");
@@ -156,7 +157,8 @@ fn an_agent_plans_and_one_that_changes_files_does_not() {
     let (ok, said) = place.run(&["board", "plan", "bad.md"]);
     assert!(!ok && said.contains("changed files although"), "{said}");
     let said = place.tos(&["board", "plan", "wish.md"]);
-    assert!(said.contains("task-1: fix the greeting"), "{said}");
+    assert!(said.contains("1. fix the greeting"), "{said}");
+    place.tos(&["board", "accept", "2"]);
     let plan = until_plan(&service, 2, "planned");
     assert_eq!(
         (&plan["maker"], &plan["spent"]["calls"]),
@@ -223,7 +225,7 @@ fn validators_look_at_the_merge_result_with_the_rules_of_now() {
     );
     fs::write(&file, strict).unwrap();
     let service = Service::start(&place);
-    let lesson = service.until_why(id, "the merge result is refused");
+    let lesson = service.until_why(id, "the limit is 0");
     assert!(lesson.contains("limit"), "{lesson}");
 }
 

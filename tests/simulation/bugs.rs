@@ -211,7 +211,7 @@ fn spoil_plans_and_questions(
                 return;
             };
             let mut spec = spec.clone();
-            spec.source = "spoiled".to_owned();
+            "spoiled".clone_into(&mut spec.source);
             let spec = Box::new(spec);
             events.push(Event::new(now, TaskEvent::Created { task, spec }));
             let finished = SystemEvent::PlanFinished {

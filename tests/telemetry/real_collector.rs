@@ -2,9 +2,7 @@
 //! `TOS_TEST_OTELCOL`. It validates what it takes, and says on standard error what it has got.
 
 use std::{
-    env,
-    ffi::OsString,
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::PathBuf,
@@ -24,7 +22,7 @@ fn program() -> Option<PathBuf> {
     if let Some(named) = env::var_os("TOS_TEST_OTELCOL").filter(|name| !name.is_empty()) {
         return Some(named.into());
     }
-    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
     let names = ["otelcol", "otelcol-contrib"];
     let mut places = names

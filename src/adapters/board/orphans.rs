@@ -102,7 +102,7 @@ mod tests {
         let mut stubborn = started(
             &state,
             "old-2",
-            &["trap '' TERM; touch ready; while :; do sleep 0.05; done"],
+            &["trap '' TERM; touch ready; exec sleep 61409"],
         );
         while !state.join("ready").exists() {
             std::thread::sleep(LOOK);
@@ -110,7 +110,6 @@ mod tests {
         let mut own = started(&state, "now-1/task-1/1", &["exec sleep 61409"]);
         let mut foreign = started(&elsewhere, "old-1/task-1/1", &["exec sleep 61409"]);
         let done = blocking_end_orphans(&state, "now");
-        // The stubborn one may have a `sleep` of its own at that moment.
         assert!(
             done.matched >= 2 && done.signaled >= 2 && done.killed >= 1,
             "{done:?}"

@@ -61,7 +61,8 @@ impl SqliteBoard {
 
     /// Folds all events anew, compares, and puts right what differs.
     pub fn rebuild(&mut self) -> Done<Rebuilt> {
-        let (kept, last) = self.load()?;
+        // What cannot be read differs as well; a fault of the disk shows when the events are read.
+        let kept = self.load().ok().map(|(kept, _)| kept);
         let mut folded = Board::default();
         let mut seq = 0;
         loop {
@@ -74,7 +75,10 @@ impl SqliteBoard {
                 folded.apply(event);
             }
         }
-        let difference = kept.difference(&folded);
+        let difference = match kept {
+            Some(kept) => kept.difference(&folded),
+            None => Some(EntityKey::Globals),
+        };
         if difference.is_some() {
             let keys = folded.entity_keys();
             let entities = keys
@@ -87,7 +91,7 @@ impl SqliteBoard {
                 .execute("DELETE FROM entities", [])
                 .map_err(|error| explain(&self.name, &error))?;
             let batch = BoardBatch {
-                first: last + 1,
+                first: seq + 1,
                 events: Vec::new(),
                 entities,
             };
@@ -337,6 +341,14 @@ mod tests {
             .unwrap();
         let found = store.rebuild().unwrap().difference;
         assert_eq!(found, Some(EntityKey::Task(TaskId(1))));
+        assert_eq!(store.load().unwrap().0.difference(&board), None);
+        // What another program wrote and this one cannot read is made anew as well.
+        store
+            .database
+            .execute("UPDATE entities SET body = '{}' WHERE kind = 'task'", [])
+            .unwrap();
+        assert!(store.load().unwrap_err().0.contains("tos board rebuild"));
+        assert!(store.rebuild().unwrap().difference.is_some());
         assert_eq!(store.load().unwrap().0.difference(&board), None);
     }
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::domain::command::{Command, CommandKind};
+use crate::domain::{
+    command::{Command, CommandKind},
+    ledger::chain::sha256,
+};
 
 /// How many processes and threads a container may have.
 const PROCESSES: &str = "4096";
@@ -43,12 +44,7 @@ pub(super) fn name_of(token: &str, task_folder: &Path) -> String {
 }
 
 fn short(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest
-        .iter()
-        .take(12)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    sha256(bytes).chars().take(24).collect()
 }
 
 /// Returns the options by which files belong to the user who started this, and not to the container's idea of root.

@@ -153,9 +153,9 @@ impl ChangeCollector<'_> {
         if !only.is_empty() {
             // Names are taken as they are; none is a pattern.
             options.disable_pathspec_match(true);
-            only.iter().for_each(|path| {
+            for path in only {
                 options.pathspec(path.as_slice());
-            });
+            }
         }
         let diff = self.git.diff_tree_to_workdir(tree, Some(&mut options))?;
         for (path, raw, before, delta) in self.deltas(&diff)? {

@@ -171,7 +171,7 @@ mod tests {
             "https://github.com/o/n/x",
             "https://github.com/../n",
             "https://github.com/o/n?x",
-            "https://github.com/o/-n\n",
+            "https://github.com/o/a\nb",
             "https:///o/n",
         ] {
             let read = Repository::read(wrong, "");

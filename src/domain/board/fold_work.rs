@@ -247,7 +247,7 @@ impl Board {
     fn fold_judge_spent(&mut self, id: JudgementId, spend: Spend, at: Millis) {
         self.globals_mut().budget.add(spend, at);
         self.change_judgement(id, |judgement| {
-            judgement.spent = judgement.spent.plus(spend)
+            judgement.spent = judgement.spent.plus(spend);
         });
         if let Some(task) = self.judgement(id).map(|judgement| judgement.task) {
             let spend = Spend { calls: 0, ..spend };

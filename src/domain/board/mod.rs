@@ -231,14 +231,10 @@ impl Board {
             Input::CancelRun { run, note, by } => {
                 return self.cancel_one_run(draft, *run, note, by);
             }
-            Input::HandIn {
-                requirement,
-                preview,
-                by,
-            } => return self.hand_in(draft, requirement, *preview, by),
-            Input::DecidePlan { plan, accept, by } => {
-                return self.decide_plan(draft, *plan, *accept, by);
-            }
+            Input::HandIn { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
+            | Input::DecidePlan { .. } => return self.decide_about_plans(draft, input),
             Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
@@ -246,9 +242,7 @@ impl Board {
             | Input::FinishRun { .. }
             | Input::RenewJudgement { .. }
             | Input::SpendJudgement { .. }
-            | Input::FinishJudgement { .. }
-            | Input::SpendPlan { .. }
-            | Input::Propose { .. } => return self.decide_report(draft, input),
+            | Input::FinishJudgement { .. } => return self.decide_report(draft, input),
             Input::SettleProposal { merge, fate } => {
                 return self.settle_proposal(draft, *merge, fate);
             }
@@ -305,16 +299,6 @@ impl Board {
                 fence,
                 verdict,
             } => self.finish_judgement(draft, *judgement, *fence, verdict),
-            Input::SpendPlan {
-                plan,
-                generation,
-                spend,
-            } => self.spend_plan(draft, *plan, *generation, *spend),
-            Input::Propose {
-                plan,
-                generation,
-                proposal,
-            } => self.propose(draft, *plan, *generation, proposal),
             Input::ServiceStarted { .. }
             | Input::Configure { .. }
             | Input::Wake { .. }
@@ -326,6 +310,8 @@ impl Board {
             | Input::Answer { .. }
             | Input::CancelRun { .. }
             | Input::HandIn { .. }
+            | Input::SpendPlan { .. }
+            | Input::Propose { .. }
             | Input::DecidePlan { .. }
             | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }

@@ -141,7 +141,8 @@ fn told(tasks: &[PlannedBefore]) -> String {
         );
         for why in &task.why {
             let why: String = why.chars().take(300).collect();
-            text.push_str(&format!("\n  - {why}"));
+            text.push_str("\n  - ");
+            text.push_str(&why);
         }
         text
     };

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Answer, Board, DispatchBlocker, Draft, Effect, JudgeEvent, JudgementId, Millis, Plan,
+    Answer, Board, DispatchBlocker, Draft, Effect, Input, JudgeEvent, JudgementId, Millis, Plan,
     PlanEvent, PlanId, PlanStatus, ProcessName, Refusal, RefusalCode, Resolver, Spend, SystemEvent,
     Task, TaskEvent, TaskId, TaskSpec, TaskStatus, create::invalid,
 };
@@ -57,6 +57,42 @@ pub struct PlanningFacts {
 }
 
 impl Board {
+    /// What people and planners say about requirements.
+    pub(super) fn decide_about_plans(
+        &self,
+        draft: &mut Draft,
+        input: &Input,
+    ) -> Result<(), Refusal> {
+        if let Input::HandIn {
+            requirement,
+            preview,
+            by,
+        } = input
+        {
+            return self.hand_in(draft, requirement, *preview, by);
+        }
+        if let Input::SpendPlan {
+            plan,
+            generation,
+            spend,
+        } = input
+        {
+            return self.spend_plan(draft, *plan, *generation, *spend);
+        }
+        if let Input::Propose {
+            plan,
+            generation,
+            proposal,
+        } = input
+        {
+            return self.propose(draft, *plan, *generation, proposal);
+        }
+        if let Input::DecidePlan { plan, accept, by } = input {
+            return self.decide_plan(draft, *plan, *accept, by);
+        }
+        Ok(())
+    }
+
     /// Hands a requirement in, and says whether a person wants to see the tasks first.
     pub(super) fn hand_in(
         &self,
@@ -466,7 +502,7 @@ impl Board {
             &self.index.queued,
         ];
         all.into_iter()
-            .flat_map(|set| set.iter())
+            .flat_map(super::shared_map::SharedSet::iter)
             .any(|id| !self.is_stuck(*id, &mut known))
     }
 

@@ -345,7 +345,7 @@ impl Board {
         let id = event.session();
         match event {
             SessionEvent::Started { spec, tasks, .. } => {
-                self.fold_session_started(id, spec, tasks, at)
+                self.fold_session_started(id, spec, tasks, at);
             }
             SessionEvent::Ready { .. } => self.change_session(id, |session| {
                 session.ready = true;
@@ -486,13 +486,14 @@ impl Board {
                 reason: "as the ledger says".to_owned(),
                 commit: None,
             });
-            self.change_task(task, at, |task| match &end {
-                Some(end) => place_ended(task, id, end, at),
-                None => {
-                    place(task, TaskStatus::Queued, None, at);
-                    task.resolver = Resolver::Dispatcher;
-                    "its turn comes again".clone_into(&mut task.detail);
+            self.change_task(task, at, |task| {
+                if let Some(end) = &end {
+                    place_ended(task, id, end, at);
+                    return;
                 }
+                place(task, TaskStatus::Queued, None, at);
+                task.resolver = Resolver::Dispatcher;
+                "its turn comes again".clone_into(&mut task.detail);
             });
         }
     }

@@ -84,7 +84,7 @@ impl Board {
                     reason: reason.clone(),
                     failures_in_a_row: queue.failures_in_a_row(),
                 });
-                self.note_stop(draft, session, queue.end(), reason);
+                Self::note_stop(draft, session, queue.end(), reason);
                 Ok(())
             }
             SessionInput::Finish { .. } => self.finish_session(draft, input),
@@ -218,18 +218,12 @@ impl Board {
         } else {
             format!("{reason} ({by})")
         };
-        self.note_stop(draft, session, Some(StopReason::Operator), &detail);
+        Self::note_stop(draft, session, Some(StopReason::Operator), &detail);
         Ok(())
     }
 
     /// Lets no further task of a session start; the first reason counts.
-    fn note_stop(
-        &self,
-        draft: &mut Draft,
-        session: &Session,
-        why: Option<StopReason>,
-        detail: &str,
-    ) {
+    fn note_stop(draft: &mut Draft, session: &Session, why: Option<StopReason>, detail: &str) {
         let Some(why) = why.filter(|_| session.stop.is_none()) else {
             return;
         };
@@ -251,7 +245,7 @@ impl Board {
     pub(super) fn stop_session_of(&self, draft: &mut Draft, run: &Run, why: &str) {
         let session = self.task(run.task).and_then(|task| self.session_of(task));
         if let Some(session) = session {
-            self.note_stop(draft, session, Some(StopReason::Operator), why);
+            Self::note_stop(draft, session, Some(StopReason::Operator), why);
         }
     }
 
@@ -272,7 +266,7 @@ impl Board {
     pub(super) fn stop_sessions(&self, draft: &mut Draft, by: &str) {
         for session in self.open_sessions() {
             let detail = format!("everything was stopped by {by}");
-            self.note_stop(draft, session, Some(StopReason::Operator), &detail);
+            Self::note_stop(draft, session, Some(StopReason::Operator), &detail);
         }
     }
 
@@ -332,12 +326,11 @@ impl Board {
             kept: None,
             log: log.clone(),
         });
-        self.task_ended(draft, session, *verdict, end);
+        Self::task_ended(draft, session, *verdict, end);
         Ok(())
     }
 
     fn task_ended(
-        &self,
         draft: &mut Draft,
         session: &Session,
         verdict: TaskVerdict,
@@ -350,7 +343,7 @@ impl Board {
             end: end.clone(),
             failures_in_a_row: queue.failures_in_a_row(),
         });
-        self.note_stop(draft, session, queue.end(), &end.reason);
+        Self::note_stop(draft, session, queue.end(), &end.reason);
     }
 
     fn finish_session(&self, draft: &mut Draft, input: &SessionInput) -> Result<(), Refusal> {
@@ -461,7 +454,7 @@ impl Board {
                 end,
                 failures_in_a_row: session.failures_in_a_row,
             }),
-            Step::Over(stop) => self.note_stop(draft, session, Some(stop.why), &stop.detail),
+            Step::Over(stop) => Self::note_stop(draft, session, Some(stop.why), &stop.detail),
             Step::Ask(task) => self.ask_to_start(draft, task),
             Step::Turn(place, task, agent) => self.give_turn(draft, session, place, task, agent),
         }

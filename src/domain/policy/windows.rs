@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::{ANY_CHAR, NAME},
-    programs::vague::vague_code,
+    programs::{this_machine::leads_here, vague::vague_code},
     resolved_path::SOME_HOME,
     rule::EffectTrait,
     shell::Machine,
@@ -258,9 +258,7 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         "bitsadmin" | "ftp" | "tftp" | "telnet" | "nslookup" | "ping" | "tracert" | "pathping"
         | "ssh" | "scp" | "sftp" | "mstsc" | "winrs" | "winrm" | "nltest" | "rasdial"
         | "finger" | "plink" | "pscp" => {
-            let here = args
-                .last()
-                .is_some_and(|host| super::programs::leads_here(host));
+            let here = args.last().is_some_and(|host| leads_here(host));
             if name != "ping" || !here {
                 shell.reading.does(
                     EffectTrait::Network,

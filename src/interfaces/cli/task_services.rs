@@ -169,7 +169,7 @@ pub struct BoardServices {
     /// Looks after the board's store.
     pub upkeep: Arc<dyn BoardUpkeep>,
     /// Makes containers, given what prepares homes and logins.
-    pub containers: Box<dyn FnOnce(Arc<dyn AgentRunners>) -> Arc<dyn Containers>>,
+    pub containers: ContainerMaker,
     /// A fresh secret for callers.
     pub token: String,
     /// Makes secrets for the page: codes and sessions.
@@ -183,6 +183,9 @@ pub struct BoardServices {
     /// Writes a small file below the state folder, in one piece.
     pub write_state: StateWriter,
 }
+
+/// Makes containers, given what prepares homes and logins.
+pub type ContainerMaker = Box<dyn FnOnce(Arc<dyn AgentRunners>) -> Arc<dyn Containers>>;
 
 /// Writes a small file below a state folder, or says why it cannot.
 pub type StateWriter = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;

@@ -142,11 +142,14 @@ async fn stopped(mut stop: watch::Receiver<u8>) {
     }
 }
 
+/// An answer that did not count, and what was wrong with it.
+pub(super) type Refused<'a> = (&'a str, &'a [String]);
+
 impl Question<'_> {
     /// Asks until an answer counts. `prompt` is told the answer that did not, and why.
     pub(super) async fn settle<T>(
         &self,
-        prompt: &(dyn Fn(Option<(&str, &[String])>) -> String + Sync),
+        prompt: &(dyn Fn(Option<Refused<'_>>) -> String + Sync),
         read: &(dyn Fn(&str) -> Result<T, Vec<String>> + Sync),
     ) -> Result<T, String> {
         let mut refused: Option<(String, Vec<String>)> = None;

@@ -370,7 +370,9 @@ mod tests {
         handle.submit(create("three")).await.unwrap();
         let events = handle.events_after(0, 10).await.unwrap();
         let mut folded = Board::default();
-        events.iter().for_each(|(_, event)| folded.apply(event));
+        for (_, event) in &events {
+            folded.apply(event);
+        }
         assert_eq!(handle.snapshot().difference(&folded), None);
         let titles = |board: &Board| -> Vec<String> {
             let titles = board.tasks().map(|task| task.spec.title.clone());

@@ -4,11 +4,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, sync::watch};
+use tokio::sync::watch;
 
 use super::{
     ServiceContext,
-    brain::Payer,
+    case::Case,
     review::review,
     worker::{guarded, test_command},
 };
@@ -39,22 +39,6 @@ const NEVER: [&str; 8] = [
     "id_ed25519",
     ".git",
 ];
-
-/// What a judge is given.
-pub(super) struct Case {
-    pub(super) name: String,
-    pub(super) agent: String,
-    pub(super) task: Task,
-    pub(super) branch: String,
-    /// The end of the merge queue; `None` = the branch itself.
-    pub(super) base: Option<String>,
-    /// How often it was examined before.
-    pub(super) before: u32,
-    /// Who pays for a review.
-    pub(super) payer: Payer,
-    /// Where connections live.
-    pub(super) runtime: Handle,
-}
 
 /// Examines an attempt. The future may block, so it has a thread of its own.
 pub(super) async fn examine(

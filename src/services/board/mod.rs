@@ -6,6 +6,7 @@
 
 mod approvals;
 mod brain;
+mod case;
 mod engine;
 mod github;
 mod judge;

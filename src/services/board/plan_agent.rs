@@ -18,6 +18,7 @@ use crate::{
         agent::{Agent, AgentEnd, AgentKind, AgentReport, SilentAgent, acp::AcpTerms, classify},
         board::{PlanAnswer, PlanTerms, PlanningFacts, Spend, planning_prompt, read_plan},
         command::{Command, CommandKind},
+        model::TokenUsage,
         policy::PolicyContext,
         process::CommandResult,
     },
@@ -185,11 +186,23 @@ async fn ask_in(
         inner
     };
     let end = stay(&*runner, &request, stop.clone()).await?;
+    answered(context, order, &agent, &listener, &end).await
+}
+
+/// Returns what the agent said, where it ended well; it is paid for in any case.
+async fn answered(
+    context: &ServiceContext,
+    order: &Order,
+    agent: &Agent,
+    listener: &AgentListener,
+    end: &CommandResult,
+) -> Result<String, String> {
+    let tools = &context.tools;
     let report = listener.report();
-    drop(order.payer.pay(paid(&agent, &report)).await);
+    drop(order.payer.pay(paid(agent, &report)).await);
     let now = tools.clock.now();
     let ended = classify(
-        &agent,
+        agent,
         &report,
         &end.exit,
         SilentAgent::No,
@@ -267,7 +280,7 @@ async fn stay(
 fn paid(agent: &Agent, report: &AgentReport) -> Spend {
     Spend {
         calls: 0,
-        tokens: report.usage.map_or(0, |usage| usage.total()),
+        tokens: report.usage.map_or(0, TokenUsage::total),
         micro_usd: agent.cost(report).unwrap_or_default(),
     }
 }

@@ -5,7 +5,7 @@ use tokio::{runtime::Handle, sync::watch};
 use super::{
     ServiceContext,
     brain::{Payer, Question},
-    judge::Case,
+    case::Case,
 };
 use crate::domain::{
     board::{REVIEWED, Review, read_review, review_prompt},

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     BoardApprovals, BoardHandle, ServiceContext, SubmitError,
     brain::Payer,
+    case::Case,
     github, judge, planner, remote, session,
     threads::{BEAT, on_thread},
     wakes::{asked, wake_loop},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::domain::board::{
     Board, Effect, FailureKind, Fence, Input, JudgementId, Part, PlanId, ProcessExit, ProcessName,
-    RunId, RunOutcome, TaskId, Verdict,
+    RunId, RunOutcome, Task, TaskId, Verdict,
 };
 
 /// Something for an agent to do.
@@ -306,49 +307,7 @@ impl Shared {
             &agent,
             &format!("{} begins under {fence}: {}", task.id, task.spec.title),
         );
-        let context = Arc::clone(&self.context);
-        let (renew, finished) = match work {
-            Work::Run(run, ..) => {
-                let log = format!(".tos/task-logs/{}-{run}", context.instance);
-                let order = worker::Order {
-                    agent,
-                    run,
-                    task,
-                    branch,
-                    base: None,
-                    inside: board.settings().container(),
-                    asker: Arc::new(BoardApprovals {
-                        handle: self.handle.clone(),
-                        run,
-                        fence,
-                        redactor: context.brain.redactor.clone(),
-                    }),
-                    patience: board.settings().question_ms.div_ceil(1000),
-                };
-                let done = on_thread(remote::work(context, order, fence, halted));
-                (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
-            }
-            Work::Judge(judgement, ..) => {
-                let base = board.judge_base(task.id).map(str::to_owned);
-                let task_id = task.id;
-                let name = judgement.to_string();
-                let case = judge::Case {
-                    name,
-                    agent,
-                    task,
-                    branch,
-                    base,
-                    before: earlier(&board, task_id),
-                    payer: Payer::Judgement(self.handle.clone(), judgement, fence),
-                    runtime: Handle::current(),
-                };
-                let done = on_thread(judge::examine(context, case, halted));
-                (
-                    Input::RenewJudgement { judgement, fence },
-                    Piece::Judge(judgement, done),
-                )
-            }
-        };
+        let (renew, finished) = self.begun(&work, &board, task, branch, agent, halted);
         let mut reporting = std::pin::pin!(self.report(finished, fence));
         let mut asked_to_stop = false;
         loop {
@@ -370,6 +329,61 @@ impl Shared {
         }
         if let Ok(mut busy) = self.busy.lock() {
             busy.remove(&fence);
+        }
+    }
+
+    /// Begins a piece of work; returns what renews its lease, and what tells its end.
+    fn begun(
+        &self,
+        work: &Work,
+        board: &Board,
+        task: Task,
+        branch: String,
+        agent: String,
+        halted: watch::Receiver<u8>,
+    ) -> (Input, Piece) {
+        let context = Arc::clone(&self.context);
+        match *work {
+            Work::Run(run, _, fence) => {
+                let log = format!(".tos/task-logs/{}-{run}", context.instance);
+                let order = worker::Order {
+                    agent,
+                    run,
+                    task,
+                    branch,
+                    base: None,
+                    inside: board.settings().container(),
+                    asker: Arc::new(BoardApprovals {
+                        handle: self.handle.clone(),
+                        run,
+                        fence,
+                        redactor: context.brain.redactor.clone(),
+                    }),
+                    patience: board.settings().question_ms.div_ceil(1000),
+                };
+                let done = on_thread(remote::work(context, order, fence, halted));
+                (Input::RenewRun { run, fence }, Piece::Run(run, log, done))
+            }
+            Work::Judge(judgement, _, fence) => {
+                let base = board.judge_base(task.id).map(str::to_owned);
+                let task_id = task.id;
+                let name = judgement.to_string();
+                let case = Case {
+                    name,
+                    agent,
+                    task,
+                    branch,
+                    base,
+                    before: earlier(board, task_id),
+                    payer: Payer::Judgement(self.handle.clone(), judgement, fence),
+                    runtime: Handle::current(),
+                };
+                let done = on_thread(judge::examine(context, case, halted));
+                (
+                    Input::RenewJudgement { judgement, fence },
+                    Piece::Judge(judgement, done),
+                )
+            }
         }
     }
 

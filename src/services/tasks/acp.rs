@@ -58,6 +58,9 @@ pub(crate) struct AcpJudge {
     pub(crate) world: PolicyContext,
 }
 
+/// Hears of a question, with its id.
+type QuestionListener = Arc<dyn Fn(&str, &AcpQuestion) + Send + Sync>;
+
 /// Whoever decides what the policy leaves to a person, and how long that may take.
 #[derive(Clone)]
 pub(crate) struct AcpPerson {
@@ -67,7 +70,7 @@ pub(crate) struct AcpPerson {
     name: String,
     count: Arc<AtomicU32>,
     /// Hears of each question, with its id.
-    told: Arc<dyn Fn(&str, &AcpQuestion) + Send + Sync>,
+    told: QuestionListener,
 }
 
 impl AcpPerson {
@@ -79,9 +82,10 @@ impl AcpPerson {
         let reason = &question.reason;
         let asked = self.approvals.ask(&id, &question.command, reason);
         let decided = tokio::select! {
-            answer = asked => match answer.yes {
-                true => Ok(()),
-                false => Err(format!("{reason}; the answer was no ({})", answer.by)),
+            answer = asked => if answer.yes {
+                Ok(())
+            } else {
+                Err(format!("{reason}; the answer was no ({})", answer.by))
             },
             () = clock.sleep(self.limit) => {
                 let seconds = self.limit.as_secs();
@@ -265,13 +269,12 @@ impl AcpRunner {
                     return Ok((ended?, conversation.client().resumable()));
                 }
                 () = asked(&mut stop) => break,
-                Some(question) = questions.recv() => match self.person.clone() {
-                    Some(person) => drop(open.spawn(person.ask(question, Arc::clone(&self.clock)))),
-                    None => {
-                        let why = format!("{}; nobody can be asked", question.reason);
-                        let reaction = conversation.client().decided(question.number, Err(why));
-                        conversation.perform(reaction);
-                    }
+                Some(question) = questions.recv() => if let Some(person) = self.person.clone() {
+                    drop(open.spawn(person.ask(question, Arc::clone(&self.clock))));
+                } else {
+                    let why = format!("{}; nobody can be asked", question.reason);
+                    let reaction = conversation.client().decided(question.number, Err(why));
+                    conversation.perform(reaction);
                 },
                 Some(Ok((number, decided))) = open.join_next(), if !open.is_empty() => {
                     let reaction = conversation.client().decided(number, decided);

@@ -21,6 +21,7 @@ use crate::{
             Agent, AgentEnd, AgentKind, AgentReport, Denial, SilentAgent, Transcript, classify,
             renewal_day,
         },
+        model::TokenUsage,
         process::{CommandResult, ExitStatus},
         tasks::{Feedback, GuardedTask, prompt},
         text::{escape_control_chars, head},
@@ -207,8 +208,7 @@ impl SessionState<'_> {
         let report = listener.report();
         let refused = runner.take_refused_hosts();
         self.paid(&agent, own, &report);
-        self.pace
-            .called(report.usage.map_or(0, |usage| usage.total()));
+        self.pace.called(report.usage.map_or(0, TokenUsage::total));
         let exit = stayed.ended.as_ref().ok().map(|end| &end.exit);
         self.event(
             "task_exec_done",

@@ -6,11 +6,7 @@
 //! than the proof, or as young, are read. Where git converts files, has submodules or leaves something out, nothing is known here
 //! and the git program reads everything, as it always can.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 use super::{shared_files, worktrees::GitWorktrees};
 use crate::{
@@ -42,9 +38,6 @@ use crate::{
 
 /// Where more paths changed, looking at all of them is as quick.
 const MOST_PATHS: usize = 2_000;
-
-/// The index of each work tree as it was proved, by the top of the work tree.
-pub(in crate::adapters::git) type KnownTrees = Arc<Mutex<BTreeMap<PathBuf, Arc<Index>>>>;
 
 impl GitWorktrees {
     /// Returns what is known of a work tree.

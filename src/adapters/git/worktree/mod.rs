@@ -2,6 +2,7 @@
 
 pub(in crate::adapters::git) mod attempts;
 pub(in crate::adapters::git) mod folders;
+pub(in crate::adapters::git) mod kept_trees;
 pub(in crate::adapters::git) mod known;
 pub(in crate::adapters::git) mod merges;
 pub(in crate::adapters::git) mod other_worktrees;

@@ -13,11 +13,12 @@ use std::{
     fs, io,
     os::unix::{ffi::OsStringExt, fs::PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::PoisonError,
 };
 
 use super::{
     folders::{Done, remove, wrong},
+    kept_trees::{SPARE, Spare},
     shared_files,
     worktrees::GitWorktrees,
 };
@@ -32,19 +33,6 @@ use crate::{
     },
     ports::worktrees::Worktree,
 };
-
-/// The folder of a run in which the files wait; no task has such a name.
-pub(in crate::adapters::git) const SPARE: &str = ".spare";
-
-/// What waits, if anything does.
-pub(in crate::adapters::git) type SpareTree = Arc<Mutex<Option<Spare>>>;
-
-/// Files that wait for the next task of their run.
-#[derive(Debug)]
-pub(in crate::adapters::git) struct Spare {
-    run: PathBuf,
-    index: Arc<Index>,
-}
 
 impl GitWorktrees {
     /// Keeps the files of a work tree for the next task, and takes away everything else of it; false where that is not possible.
@@ -77,7 +65,7 @@ impl GitWorktrees {
     }
 
     /// Makes a work tree of the files that wait; `None` where a fresh checkout has to be made.
-    pub(in crate::adapters::git) fn from_spare(
+    pub(in crate::adapters::git) fn remake_from_spare(
         &self,
         run: &str,
         task_folder: &Path,

@@ -11,10 +11,8 @@ use std::{
 
 use super::{
     folders::{folders, remove},
-    known::KnownTrees,
-    promises, question_folder,
-    reuse::{SPARE, SpareTree},
-    shared_files, shared_folders,
+    kept_trees::{KnownTrees, SPARE, SpareTree},
+    promises, question_folder, shared_files, shared_folders,
 };
 use crate::{
     adapters::{
@@ -289,7 +287,7 @@ impl Worktrees for GitWorktrees {
         }
         state_folder::create_dir_all(&task_folder)
             .map_err(|error| wrong("a folder cannot be made", &error))?;
-        match self.from_spare(run, &task_folder, base) {
+        match self.remake_from_spare(run, &task_folder, base) {
             Some(place) => Ok(place),
             None => self.fresh(&task_folder, base),
         }

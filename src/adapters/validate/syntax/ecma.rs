@@ -99,7 +99,7 @@ fn bind(seen: &mut KnownNames<'_>, node: Node<'_>, left: &str, right: &str) {
     };
     // What is declared in a function is known in it; what is only given a value may be declared anywhere.
     let scope = if node.kind() == "variable_declarator" {
-        seen.scope_of(node, FUNCTIONS)
+        KnownNames::scope_of(node, FUNCTIONS)
     } else {
         super::WHOLE_FILE
     };

@@ -161,7 +161,7 @@ impl<'t> KnownNames<'t> {
     }
 
     /// Returns the part of the file in which a name that is given a value here means it.
-    fn scope_of(&self, node: Node<'_>, functions: &[&str]) -> Range<usize> {
+    fn scope_of(node: Node<'_>, functions: &[&str]) -> Range<usize> {
         let mut around = node.parent();
         while let Some(outer) = around {
             if functions.contains(&outer.kind()) {

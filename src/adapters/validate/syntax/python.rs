@@ -25,7 +25,7 @@ pub(super) fn learn(seen: &mut KnownNames<'_>, node: Node<'_>) {
                 && let Some(target) = chain(seen, right).and_then(plain)
             {
                 let local = seen.of(left).to_owned();
-                let mut scope = seen.scope_of(node, &["function_definition", "lambda"]);
+                let mut scope = KnownNames::scope_of(node, &["function_definition", "lambda"]);
                 let text = seen.text.get(scope.clone()).unwrap_or_default();
                 let shared = ["global ", "nonlocal "].iter().any(|word| {
                     text.lines().any(|line| {

@@ -32,10 +32,10 @@ impl Bench {
             by: "eva".into(),
         });
         self.settle();
-        match answer {
-            Answer::Plan { plan } => plan,
-            other => panic!("{other:?}"),
-        }
+        let Answer::Plan { plan } = answer else {
+            panic!("{answer:?}");
+        };
+        plan
     }
 
     fn propose(&mut self, plan: PlanId, tasks: Vec<TaskSpec>, nothing_left: &str) {
@@ -288,10 +288,10 @@ fn ask(bench: &mut Bench, task: TaskId) -> ApprovalId {
         fence: run.lease.fence,
         action: "npm install".into(),
     });
-    match asked {
-        Answer::Approval { approval } => approval,
-        other => panic!("{other:?}"),
-    }
+    let Answer::Approval { approval } = asked else {
+        panic!("{asked:?}");
+    };
+    approval
 }
 
 #[test]

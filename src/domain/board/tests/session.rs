@@ -62,10 +62,12 @@ impl Bench {
     fn verdict(&mut self, verdict: TaskVerdict) -> Result<Answer, Refusal> {
         let session = self.board.session(ONE).unwrap();
         let turn = session.turn.unwrap();
-        let outcome = match verdict {
-            TaskVerdict::Accepted => TaskOutcome::Success,
-            TaskVerdict::Failed => TaskOutcome::Failed,
-            _ => TaskOutcome::Blocked,
+        let outcome = if verdict == TaskVerdict::Accepted {
+            TaskOutcome::Success
+        } else if verdict == TaskVerdict::Failed {
+            TaskOutcome::Failed
+        } else {
+            TaskOutcome::Blocked
         };
         let fence = self.board.run(turn.run).unwrap().lease.fence;
         let told = self.try_tell(Input::Session(SessionInput::FinishTask {

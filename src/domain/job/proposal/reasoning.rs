@@ -124,34 +124,37 @@ mod tests {
         })
     }
 
-    fn opens(rest: &str) -> Option<(bool, Option<String>)> {
-        Some((true, Some(rest.to_owned())))
+    fn opens(rest: &str) -> (bool, Option<String>) {
+        (true, Some(rest.to_owned()))
     }
 
-    fn closes(rest: &str) -> Option<(bool, Option<String>)> {
-        Some((false, Some(rest.to_owned())))
+    fn closes(rest: &str) -> (bool, Option<String>) {
+        (false, Some(rest.to_owned()))
     }
 
     #[test]
     fn reasoning_ends_right_behind_the_mark_that_closes_it() {
         for (marked, wanted) in [
-            ("so @<think>a</think>{1}", opens("{1}")),
-            ("so @<think>a</think >{1}", opens("{1}")),
-            ("ä @<seed:think why=\"x\">a</seed:think>{1}", opens("{1}")),
-            ("@<thinking\n>a</thinking>", opens("")),
-            ("so @[think]a[/think]{1}", opens("{1}")),
-            ("ä @◁think▷a◁/think▷{1}", opens("{1}")),
+            ("so @<think>a</think>{1}", Some(opens("{1}"))),
+            ("so @<think>a</think >{1}", Some(opens("{1}"))),
+            (
+                "ä @<seed:think why=\"x\">a</seed:think>{1}",
+                Some(opens("{1}")),
+            ),
+            ("@<thinking\n>a</thinking>", Some(opens(""))),
+            ("so @[think]a[/think]{1}", Some(opens("{1}"))),
+            ("ä @◁think▷a◁/think▷{1}", Some(opens("{1}"))),
             (
                 "a @<|channel|>analysis b <|channel|>final<|message|>{1}",
-                opens("{1}"),
+                Some(opens("{1}")),
             ),
             ("a @<think>never", Some((true, None))),
             ("a @[think]never", Some((true, None))),
             ("a @<think>b</think", Some((true, None))),
-            ("so@</think>{1}", closes("{1}")),
-            ("so@</seed:think >{1}", closes("{1}")),
-            ("so@[/think]{1}", closes("{1}")),
-            ("ä@◁/think▷{1}", closes("{1}")),
+            ("so@</think>{1}", Some(closes("{1}"))),
+            ("so@</seed:think >{1}", Some(closes("{1}"))),
+            ("so@[/think]{1}", Some(closes("{1}"))),
+            ("ä@◁/think▷{1}", Some(closes("{1}"))),
         ] {
             assert_eq!(after(marked), wanted, "{marked}");
         }

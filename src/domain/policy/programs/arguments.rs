@@ -8,7 +8,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::is_vague,
-    programs::{PathKind, foreign::paths_in, leads_here, persistent_path, table},
+    programs::{PathKind, argument_paths::paths_in, leads_here, persistent_path, table},
     resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,

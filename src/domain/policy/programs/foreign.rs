@@ -8,10 +8,11 @@
 use crate::domain::policy::{
     programs::{
         Options,
+        argument_paths::{is_path, paths_in},
         arguments::{loads, runs_its_files, words_of},
         base_name,
     },
-    resolved_path::{ResolvedPath, has_drive},
+    resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,
     windows,
@@ -69,40 +70,6 @@ fn is_in(list: &str, word: &str) -> bool {
 fn plain(option: &str) -> String {
     let letters = option.chars().filter(|c| !matches!(c, '-' | '_'));
     letters.flat_map(char::to_lowercase).collect()
-}
-
-/// Returns the parts of an argument that may be paths of their own.
-pub(super) fn paths_in(arg: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut starts = true;
-    let glued = arg.starts_with('-') && !arg.starts_with("--");
-    for (at, c) in arg.char_indices() {
-        let rest = arg.get(at..).unwrap_or("");
-        if (starts || glued && at == 2) && is_path(rest) {
-            let from = if has_drive(rest) { 2 } else { 0 };
-            let ends = |c: char| ",;\"')]}|:".contains(c) || c.is_whitespace();
-            let end = rest.get(from..).and_then(|rest| rest.find(ends));
-            found.push(
-                rest.get(..end.map_or(rest.len(), |end| end + from))
-                    .unwrap_or(rest),
-            );
-        }
-        starts = "=:,@\"'([{;|".contains(c) || c.is_whitespace();
-    }
-    found
-}
-
-/// Returns whether a text starts like a path that may lead out of the folder it is used in.
-fn is_path(text: &str) -> bool {
-    let drive = has_drive(text)
-        && text
-            .get(2..)
-            .is_some_and(|rest| rest.starts_with(['\\', '/']));
-    drive
-        || text.starts_with('/') && !text.starts_with("//") && text.len() > 1
-        || text.starts_with("~/")
-        || text.starts_with("..") && matches!(text.as_bytes().get(2), None | Some(b'/' | b'\\'))
-        || text.starts_with("\\\\") && text.len() > 3
 }
 
 /// Returns whether a word is an option of a program that starts them with `/`.

@@ -1,5 +1,6 @@
 //! Whether a program talks to nothing but this machine.
 
+use super::this_machine::{host, is_loopback};
 use crate::domain::policy::{partial_text::is_vague, programs::Options};
 
 /// Letters and words of curl's options that take a value.
@@ -84,36 +85,6 @@ const AWAY: &[&str] = &[
     "doh-url",
     "dns-servers",
 ];
-
-/// Returns whether a host is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[');
-    let host = host.split(']').next().unwrap_or(host);
-    let name = if host.contains("::") {
-        host
-    } else {
-        host.split(':').next().unwrap_or(host)
-    };
-    let numbers = name.strip_prefix("127.").is_some_and(|rest| {
-        rest.split('.').count() == 3 && rest.chars().all(|c| c.is_ascii_digit() || c == '.')
-    });
-    numbers
-        || ["localhost", "::1", "0.0.0.0", "host.docker.internal"].contains(&name)
-        || name.ends_with(".localhost")
-}
-
-/// Returns the host of an address, written with or without a scheme.
-fn host(address: &str) -> &str {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let end = rest.find(['/', '?', '#', '\\']);
-    let authority = rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest);
-    authority.rsplit('@').next().unwrap_or(authority)
-}
-
-/// Returns whether an address, or the name of a machine, is this machine.
-pub(in crate::domain::policy) fn leads_here(address: &str) -> bool {
-    !is_vague(address) && is_loopback(host(address))
-}
 
 /// Returns whether every address among the arguments of a program leads to this machine, and there is one.
 pub(super) fn stays_here(name: &str, args: &[String]) -> bool {

@@ -3,6 +3,7 @@
 //! A program that is not in the table is taken to work inside its folder and to print nothing that can be
 //! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
 
+mod argument_paths;
 mod arguments;
 mod code;
 mod described;
@@ -25,6 +26,7 @@ mod side_doors;
 mod streams;
 mod system;
 mod table;
+pub(in crate::domain::policy) mod this_machine;
 mod tools;
 mod transfer;
 pub(in crate::domain::policy) mod vague;
@@ -32,10 +34,10 @@ mod variables;
 mod wrappers;
 
 pub(super) use code::{Language, scan as scan_code, scan_file};
-pub(super) use loopback::leads_here;
 pub(super) use options::Options;
 pub(super) use printers::base64_bytes;
 pub(super) use system::{PathKind, persistent_path};
+pub(super) use this_machine::leads_here;
 pub(in crate::domain::policy) use vague::vague_code;
 
 use crate::domain::policy::{

@@ -260,10 +260,11 @@ impl<'r, 'w> Machine<'r, 'w> {
         // An unknown text below a folder may climb out of it; a name cannot.
         let climbs = word.contains(UNKNOWN);
         for place in self.entries(word) {
-            let place = match place {
-                ResolvedPath::Unknown(_) => place,
-                place if climbs => ResolvedPath::Unknown(place.shown()),
-                place => place,
+            let is_known = !matches!(place, ResolvedPath::Unknown(_));
+            let place = if climbs && is_known {
+                ResolvedPath::Unknown(place.shown())
+            } else {
+                place
             };
             self.reading.effect(CommandEffect::Delete(place));
         }

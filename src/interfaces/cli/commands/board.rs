@@ -1,13 +1,14 @@
 //! `tos board`, `tos why`, `tos merge`: the tasks of the service.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    board_plans,
-    service_client::{ServiceClient, in_path},
+    board_plans::{self, PlanVerb},
+    board_upkeep,
+    service_client::{Ask, ServiceClient, in_path, told},
 };
 use crate::{
     domain::time::duration_words,
@@ -20,6 +21,10 @@ use crate::{
         report::Printer,
     },
 };
+
+/// How often, and how many times, the outcome of merges is looked at.
+const MERGE_LOOK: Duration = Duration::from_millis(100);
+const MERGE_LOOKS: usize = 300;
 
 /// Options of `tos board`.
 #[derive(Debug, Args)]
@@ -68,34 +73,8 @@ enum Verb {
         #[arg(long, default_value = "")]
         note: String,
     },
-    /// End one run; its task goes back to the queue
-    CancelRun {
-        /// The run
-        run: String,
-        /// What the next attempt is told
-        #[arg(long, default_value = "")]
-        note: String,
-    },
-    /// Plan a requirement: make its tasks, by the planner of config/service.toml
-    Plan {
-        /// The file with the requirement
-        file: PathBuf,
-        /// Show the tasks and make none; `tos board accept` makes them
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// List the requirements and what became of them
-    Plans,
-    /// Make the tasks of a plan that waits for your answer
-    Accept {
-        /// The plan
-        plan: String,
-    },
-    /// Do not make the tasks of a plan
-    Decline {
-        /// The plan
-        plan: String,
-    },
+    #[command(flatten)]
+    Plans(PlanVerb),
     /// List the questions that wait for you
     Questions,
     /// Say yes to a question
@@ -234,9 +213,6 @@ impl EditArgs {
     }
 }
 
-/// Asks the service: method, path, body.
-pub(super) type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
-
 /// Does what the verb says.
 pub fn main(
     args: &BoardArgs,
@@ -294,31 +270,18 @@ pub fn main(
                 printer,
             );
         }
-        Verb::CancelRun { run, note } => {
-            let path = format!("/runs/{}/cancel", in_path(run));
-            told(
-                &ask("POST", &path, json!({ "note": note }))?,
-                "cancelled; its task is back in the queue",
-                printer,
-            );
-        }
-        Verb::Plan { file, dry_run } => {
-            return board_plans::plan(file, *dry_run, &ask, services, printer);
-        }
-        Verb::Plans => board_plans::list(&ask, printer)?,
-        Verb::Accept { plan } => board_plans::decide(plan, true, &ask, printer)?,
-        Verb::Decline { plan } => board_plans::decide(plan, false, &ask, printer)?,
+        Verb::Plans(verb) => return board_plans::main(verb, &ask, services, printer),
         Verb::Questions
         | Verb::Allow { .. }
         | Verb::Deny { .. }
         | Verb::Hold { .. }
         | Verb::Resume => decide(&args.verb, &ask, printer)?,
         Verb::Cleanup { yes, stop_first } => {
-            return cleanup(*yes, *stop_first, global, services, printer);
+            return board_upkeep::cleanup(*yes, *stop_first, global, services, printer);
         }
-        Verb::Rebuild | Verb::Export | Verb::Import { .. } => {
-            return maintain(&args.verb, global, services, printer);
-        }
+        Verb::Rebuild => return board_upkeep::rebuild(global, services, printer),
+        Verb::Export => Printer::raw(&services.export_board(global)?),
+        Verb::Import { file } => return board_upkeep::import(file, global, services, printer),
     }
     Ok(CliExit::Success)
 }
@@ -462,70 +425,6 @@ fn list(answer: &Value, printer: &Printer) {
     printer.document(answer);
 }
 
-/// Tells what was answered: that it is done, or that it was so already.
-pub(super) fn told(answer: &Value, done: &str, printer: &Printer) {
-    printer.line(answer["message"].as_str().unwrap_or(done));
-    printer.document(answer);
-}
-
-fn cleanup(
-    yes: bool,
-    stop_first: bool,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    if !yes {
-        return Err(CliError::usage(
-            "this removes every task and its history; say `--yes`",
-        ));
-    }
-    let client = ServiceClient::find(global, services)?;
-    let answer = client.ask(
-        "POST",
-        "/system/cleanup",
-        &json!({ "stopFirst": stop_first }),
-    )?;
-    printer.line(&format!(
-        "removed {} tasks, {} runs, {} judgements; their events are in {}",
-        answer["tasks"],
-        answer["runs"],
-        answer["judgements"],
-        answer["archive"].as_str().unwrap_or_default()
-    ));
-    if stop_first {
-        printer.line("everything was stopped and stays so; `tos proc start-all` starts it again");
-    }
-    printer.document(&answer);
-    Ok(CliExit::Success)
-}
-
-fn maintain(
-    verb: &Verb,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-    printer: &Printer,
-) -> Result<CliExit, CliError> {
-    match verb {
-        Verb::Export => Printer::raw(&services.export_board(global)?),
-        Verb::Import { file } => {
-            let events = services.import_board(global, file)?;
-            printer.line(&format!("{events} events taken in"));
-            printer.document(&json!({ "events": events }));
-        }
-        _ => {
-            let (events, difference) = services.rebuild_board(global)?;
-            let words = difference.as_deref().map_or_else(
-                || "everything is what the events say".to_owned(),
-                |what| format!("{what} was not what the events say, and is put right"),
-            );
-            printer.line(&format!("{events} events folded; {words}"));
-            printer.document(&json!({ "events": events, "difference": difference }));
-        }
-    }
-    Ok(CliExit::Success)
-}
-
 /// Explains where a task is and what changes that.
 pub fn why_main(
     args: &WhyArgs,
@@ -560,6 +459,86 @@ pub fn why_main(
     }
     printer.document(&json!({ "task": task, "why": answer["why"] }));
     Ok(CliExit::Success)
+}
+
+/// Tries the merges that wait for a clean checkout.
+pub fn merge_main(
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let client = ServiceClient::find(global, services)?;
+    let waiting = in_queue(&client)?;
+    let answer = client.ask("POST", "/system/merges/retry", &Value::Null)?;
+    if waiting.is_empty() {
+        told(&answer, "no merge waits", printer);
+        return Ok(CliExit::Success);
+    }
+    let process = services.self_process();
+    let mut outcomes = Vec::new();
+    for _ in 0..MERGE_LOOKS {
+        outcomes = waiting
+            .iter()
+            .map(|id| outcome(&client, *id))
+            .collect::<Result<Vec<_>, _>>()?;
+        if outcomes.iter().all(|outcome| outcome.is_over) {
+            break;
+        }
+        process.sleep(MERGE_LOOK);
+    }
+    for outcome in &outcomes {
+        printer.line(&format!("task-{}: {}", outcome.task, outcome.words));
+    }
+    printer.document(&json!({
+        "tasks": outcomes.iter().map(|one| json!({
+            "id": one.task, "merged": one.is_merged, "detail": one.words,
+        })).collect::<Vec<_>>(),
+    }));
+    let all = outcomes.iter().all(|outcome| outcome.is_merged);
+    Ok(if all {
+        CliExit::Success
+    } else {
+        CliExit::NotDone
+    })
+}
+
+/// What became of a merge.
+struct MergeNews {
+    task: u64,
+    words: String,
+    is_over: bool,
+    is_merged: bool,
+}
+
+/// Returns the tasks that are approved and not merged here yet.
+fn in_queue(client: &ServiceClient) -> Result<Vec<u64>, CliError> {
+    let ask = |method: &str, path: &str, body: Value| client.ask(method, path, &body);
+    let all = all_tasks(Some("blocked"), &ask)?;
+    let tasks = all["tasks"].as_array().into_iter().flatten();
+    let queued = tasks.filter(|task| task["resolver"] == "merge-queue");
+    Ok(queued.filter_map(|task| task["id"].as_u64()).collect())
+}
+
+fn outcome(client: &ServiceClient, task: u64) -> Result<MergeNews, CliError> {
+    let answer = client.ask("GET", &format!("/tasks/{task}"), &Value::Null)?;
+    let task_view = &answer["task"];
+    let detail = task_view["detail"].as_str().unwrap_or_default();
+    let is_merged = task_view["status"] == "done";
+    let is_tried = task_view["resolver"] != "merge-queue"
+        || !detail.contains("tried again for") && !detail.starts_with("approved;");
+    Ok(MergeNews {
+        task,
+        words: if is_merged {
+            format!(
+                "merged as {}",
+                task_view["mergedCommit"].as_str().unwrap_or_default()
+            )
+        } else {
+            detail.to_owned()
+        },
+        is_over: is_merged || is_tried,
+        is_merged,
+    })
 }
 
 /// Options of `tos open`.

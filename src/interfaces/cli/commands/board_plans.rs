@@ -1,10 +1,14 @@
 //! `tos board plan|plans|accept|decline`: requirements and the tasks that come of them.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{board::Ask, service_client::in_path};
+use super::service_client::{Ask, in_path, told};
 use crate::{
     config::service,
     interfaces::{
@@ -19,8 +23,67 @@ use crate::{
 /// How often it is looked whether the plan is there.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Verbs about requirements, and the one that ends a run.
+#[derive(Debug, Subcommand)]
+pub(super) enum PlanVerb {
+    /// End one run; its task goes back to the queue
+    CancelRun {
+        /// The run
+        run: String,
+        /// What the next attempt is told
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Plan a requirement: make its tasks, by the planner of config/service.toml
+    Plan {
+        /// The file with the requirement
+        file: PathBuf,
+        /// Show the tasks and make none; `tos board accept` makes them
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the requirements and what became of them
+    Plans,
+    /// Make the tasks of a plan that waits for your answer
+    Accept {
+        /// The plan
+        plan: String,
+    },
+    /// Do not make the tasks of a plan
+    Decline {
+        /// The plan
+        plan: String,
+    },
+}
+
+/// Requirements, and the run that is ended.
+pub(super) fn main(
+    verb: &PlanVerb,
+    ask: Ask<'_>,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    match verb {
+        PlanVerb::CancelRun { run, note } => {
+            let path = format!("/runs/{}/cancel", in_path(run));
+            told(
+                &ask("POST", &path, json!({ "note": note }))?,
+                "cancelled; its task is back in the queue",
+                printer,
+            );
+        }
+        PlanVerb::Plan { file, dry_run } => {
+            return plan(file, *dry_run, ask, services, printer);
+        }
+        PlanVerb::Plans => list(ask, printer)?,
+        PlanVerb::Accept { plan } => decide(plan, true, ask, printer)?,
+        PlanVerb::Decline { plan } => decide(plan, false, ask, printer)?,
+    }
+    Ok(CliExit::Success)
+}
+
 /// Hands a requirement in, waits for what comes of it, and shows it.
-pub(super) fn plan(
+fn plan(
     file: &Path,
     dry_run: bool,
     ask: Ask<'_>,
@@ -107,7 +170,7 @@ fn after(task: &Value, prefix: &str) -> String {
 }
 
 /// Lists the requirements.
-pub(super) fn list(ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
+fn list(ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
     let answer = ask("GET", "/plans", Value::Null)?;
     for plan in answer["plans"].as_array().into_iter().flatten() {
         let first = word(plan, "requirement").lines();
@@ -128,12 +191,7 @@ pub(super) fn list(ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
 }
 
 /// Accepts or declines the tasks of a plan.
-pub(super) fn decide(
-    plan: &str,
-    accept: bool,
-    ask: Ask<'_>,
-    printer: &Printer,
-) -> Result<(), CliError> {
+fn decide(plan: &str, accept: bool, ask: Ask<'_>, printer: &Printer) -> Result<(), CliError> {
     let id = in_path(plan.trim_start_matches("plan-"));
     let answer = ask("POST", &format!("/plans/{id}"), json!({ "accept": accept }))?;
     let words = if accept {
@@ -141,6 +199,6 @@ pub(super) fn decide(
     } else {
         "declined; nothing is made"
     };
-    super::board::told(&answer, words, printer);
+    told(&answer, words, printer);
     Ok(())
 }

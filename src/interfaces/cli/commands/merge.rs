@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    board::{all_tasks, told},
-    service_client::ServiceClient,
+    board::all_tasks,
+    service_client::{ServiceClient, told},
 };
 use crate::interfaces::{
     cli::{

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod approve;
 pub mod board;
 mod board_plans;
+mod board_upkeep;
 pub mod check;
 pub mod checkpoint;
 pub mod checkpoint_mode;

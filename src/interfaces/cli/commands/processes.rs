@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{
-    board::told,
-    service_client::{ServiceClient, in_path},
-};
+use super::service_client::{ServiceClient, in_path, told};
 use crate::{
     config::task_list,
     interfaces::{

@@ -80,11 +80,7 @@ pub fn main(
     cleaned(&task_services, printer)?;
     let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
-    let document = json!({
-        "address": address.to_string(),
-        "token": board_services.token,
-        "pid": std::process::id(),
-    });
+    let document = document_of(address, &board_services.token);
     let clock = Arc::clone(&task_services.tools.clock);
     let (handle, effects) =
         board::start(board_services.store, clock).map_err(|error| CliError::NotDone(error.0))?;
@@ -118,10 +114,8 @@ pub fn main(
         gate_services.ledger,
         gate_services.here,
     );
-    let options = http::HttpOptions {
-        hosts: args.hosts.clone(),
-        ..http::HttpOptions::new(board_services.token, board_services.fresh_secret)
-    };
+    let mut options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
+    options.hosts.clone_from(&args.hosts);
     let listeners = listeners(options, listener, outer);
     let serving = Serving {
         handle,
@@ -140,6 +134,11 @@ pub fn main(
     served?.map_err(CliError::NotDone)?;
     printer.line("stopped; what was running goes on with the next `tos serve`");
     Ok(CliExit::Success)
+}
+
+/// Returns what callers have to know.
+fn document_of(address: SocketAddr, token: &str) -> serde_json::Value {
+    json!({ "address": address.to_string(), "token": token, "pid": std::process::id() })
 }
 
 /// A service that is about to run.

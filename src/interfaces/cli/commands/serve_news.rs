@@ -139,7 +139,7 @@ mod tests {
         };
         let line = line_of(&Event::new(0, held)).unwrap();
         assert!(
-            line.contains("30m") && line.contains("40 %") && line.contains("tos board resume"),
+            line.contains("30 min") && line.contains("40 %") && line.contains("tos board resume"),
             "{line}"
         );
         let done = TaskEvent::Done {

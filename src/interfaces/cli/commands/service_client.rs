@@ -9,7 +9,10 @@ use std::{
 use serde_json::Value;
 
 use super::serve_args::ADDRESS;
-use crate::interfaces::cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory};
+use crate::interfaces::{
+    cli::{args::GlobalArgs, exit::CliError, services::ServiceFactory},
+    report::Printer,
+};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,4 +124,13 @@ pub(super) fn in_path(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// Asks the service: method, path, body.
+pub(super) type Ask<'a> = &'a dyn Fn(&str, &str, Value) -> Result<Value, CliError>;
+
+/// Tells what was answered: that it is done, or that it was so already.
+pub(super) fn told(answer: &Value, done: &str, printer: &Printer) {
+    printer.line(answer["message"].as_str().unwrap_or(done));
+    printer.document(answer);
 }

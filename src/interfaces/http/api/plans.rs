@@ -60,7 +60,7 @@ pub(super) struct PlanView {
     id: u64,
     /// The text.
     requirement: String,
-    /// planning, proposed, planned, declined, nothing_left or failed.
+    /// planning, proposed, planned, declined, `nothing_left` or failed.
     status: String,
     /// Why it failed, or why nothing is left.
     detail: String,

@@ -53,7 +53,7 @@ pub(super) struct SessionView {
     list: String,
     /// night or tasks.
     kind: String,
-    /// running, ending, failed, or why it ended: queue_empty, two_failures, time_cap and so on.
+    /// running, ending, failed, or why it ended: `queue_empty`, `two_failures`, `time_cap` and so on.
     status: &'static str,
     /// It is not over.
     open: bool,

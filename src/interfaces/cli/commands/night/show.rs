@@ -93,7 +93,10 @@ pub(in crate::interfaces::cli::commands) fn keep(
     let kept = || -> Result<(), CliError> {
         for (name, text) in summary_files(&*gate_services.ledger, run)? {
             let path = services.write_state(global, &name, &text)?;
-            if name.ends_with(".html") {
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|kind| kind == "html")
+            {
                 printer.note(&format!("page: {}", path.display()));
             }
         }
