@@ -119,8 +119,14 @@ fn what_a_killed_worker_had_is_done_by_another_under_a_new_number() {
     // What it started would go on on a machine that lives; here it is in the way.
     drop(Command::new("pkill").args(["-f", "^sleep 61408"]).status());
     let _other = Worker::start(&server, "other");
-    place.until_process("sleep 61408", true);
-    let runs = service.ask("GET", &format!("/tasks/{task}"), &Value::Null)["runs"].clone();
+    let mut runs = Value::Null;
+    for _ in 0..1500 {
+        runs = service.ask("GET", &format!("/tasks/{task}"), &Value::Null)["runs"].take();
+        if runs.as_array().unwrap().len() > 1 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let runs = runs.as_array().unwrap();
     let fences: BTreeSet<u64> = runs.iter().filter_map(|run| run["fence"].as_u64()).collect();
     assert_eq!((runs.len(), fences.len()), (2, 2), "{runs:?}");

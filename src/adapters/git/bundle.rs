@@ -54,8 +54,12 @@ impl GitBundles {
     /// Reads a file that holds a commit.
     pub fn read(&self, commit: &str, file: &Path) -> Result<(), String> {
         self.git(&["bundle", "unbundle", &file.to_string_lossy()])?;
-        self.git(&["update-ref", &reference(commit), commit])
-            .map(drop)
+        self.git(&["update-ref", &reference(commit), commit])?;
+        if self.git(&["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
+            // A repository that is nothing but a store of commits stands at the first one it got.
+            self.git(&["update-ref", "HEAD", commit])?;
+        }
+        Ok(())
     }
 }
 

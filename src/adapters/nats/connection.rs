@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_nats::{
     Client, ConnectOptions,
-    jetstream::{self, Context},
+    jetstream::{self, Context, stream},
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -79,8 +79,11 @@ impl Cluster {
             .map_err(|_| "the thread of the connection ended".to_owned())??;
         let connected = wait(&runtime, opened(login.clone()));
         let client = connected.map_err(|why| explain(&login.url, &why))?;
+        // It starts a task of its own.
+        let inside = runtime.enter();
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(PATIENCE);
+        drop(inside);
         let servers = client.server_info().connect_urls.len();
         let cluster = Self {
             client,
@@ -91,13 +94,6 @@ impl Cluster {
             runtime,
             _alive: alive,
         };
-        let account = cluster.wait(cluster.jetstream.query_account());
-        account.map_err(|error| {
-            format!(
-                "{}: JetStream does not answer ({error}); start nats-server with `-js`",
-                login.url
-            )
-        })?;
         Ok(Arc::new(cluster))
     }
 
@@ -117,6 +113,38 @@ impl Cluster {
         future: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
         self.runtime.spawn(future)
+    }
+
+    /// Opens a bucket of small values, and makes it where there is none. A value ends by itself after `lifetime`.
+    ///
+    /// It is made as the stream that it is: what asks the server for the account's limits before does not understand older
+    /// servers.
+    pub(super) async fn bucket(
+        &self,
+        what: &str,
+        lifetime: Duration,
+    ) -> Result<jetstream::kv::Store, String> {
+        let name = self.named(what);
+        let config = stream::Config {
+            name: format!("KV_{name}"),
+            subjects: vec![format!("$KV.{name}.>")],
+            max_messages_per_subject: 1,
+            max_age: lifetime,
+            discard: stream::DiscardPolicy::New,
+            storage: stream::StorageType::File,
+            num_replicas: self.replicas,
+            duplicate_window: lifetime.min(Duration::from_secs(120)),
+            allow_rollup: true,
+            deny_delete: true,
+            allow_direct: true,
+            ..stream::Config::default()
+        };
+        let made = self.jetstream.create_or_update_stream(config).await;
+        made.map_err(|error| {
+            format!("the bucket {what}: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it")
+        })?;
+        let opened = self.jetstream.get_key_value(&name).await;
+        opened.map_err(|error| format!("the bucket {what}: {error}"))
     }
 
     /// Returns the name of a stream or a bucket of this board.

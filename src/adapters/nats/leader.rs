@@ -38,7 +38,7 @@ pub(super) async fn lead(
     lifetime: Duration,
     following: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Leadership, String> {
-    let bucket = bucket(cluster, lifetime).await?;
+    let bucket = cluster.bucket("LEADER", lifetime).await?;
     let mut told = false;
     loop {
         match bucket.create(KEY, instance.to_owned().into()).await {
@@ -59,19 +59,6 @@ pub(super) async fn lead(
         }
         tokio::time::sleep(lifetime / 8).await;
     }
-}
-
-async fn bucket(cluster: &Cluster, lifetime: Duration) -> Result<kv::Store, String> {
-    let name = cluster.named("LEADER");
-    let config = kv::Config {
-        bucket: name,
-        max_age: lifetime,
-        history: 1,
-        num_replicas: cluster.replicas,
-        ..kv::Config::default()
-    };
-    let made = cluster.jetstream.create_or_update_key_value(config).await;
-    made.map_err(|error| format!("the key of the leader: {error}"))
 }
 
 async fn renew(

@@ -75,7 +75,9 @@ impl EventLog {
             ..Config::default()
         };
         let stream = cluster.wait(cluster.jetstream.get_or_create_stream(config));
-        let stream = stream.map_err(|error| format!("the log of the board: {error}"))?;
+        let stream = stream.map_err(|error| {
+            format!("the log of the board: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it")
+        })?;
         Ok(Self {
             cluster: Arc::clone(cluster),
             stream,

@@ -23,9 +23,9 @@ impl Presence {
     /// Opens the buckets, and makes them where there are none.
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, String> {
         Ok(Self {
-            workers: bucket(cluster, "WORKERS", cluster.lease.max(Duration::from_secs(30))).await?,
-            claims: bucket(cluster, "CLAIMS", CLAIMED).await?,
-            beats: bucket(cluster, "BEATS", cluster.lease).await?,
+            workers: cluster.bucket("WORKERS", cluster.lease.max(Duration::from_secs(30))).await?,
+            claims: cluster.bucket("CLAIMS", CLAIMED).await?,
+            beats: cluster.bucket("BEATS", cluster.lease).await?,
         })
     }
 
@@ -90,17 +90,4 @@ impl Presence {
         let entry = entry.map_err(|error| error.to_string())?;
         Ok(entry.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
-}
-
-async fn bucket(cluster: &Cluster, what: &str, lifetime: Duration) -> Result<kv::Store, String> {
-    let name = cluster.named(what);
-    let config = kv::Config {
-        bucket: name,
-        max_age: lifetime,
-        history: 1,
-        num_replicas: cluster.replicas,
-        ..kv::Config::default()
-    };
-    let made = cluster.jetstream.create_or_update_key_value(config).await;
-    made.map_err(|error| format!("the bucket {what}: {error}"))
 }

@@ -109,7 +109,9 @@ async fn stream(cluster: &Cluster, what: &str, subjects: &str) -> Result<Stream,
         ..Config::default()
     };
     let opened = cluster.jetstream.get_or_create_stream(config).await;
-    opened.map_err(|error| format!("the queue {what}: {error}"))
+    opened.map_err(|error| {
+        format!("the queue {what}: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it")
+    })
 }
 
 async fn consumer(

@@ -87,10 +87,9 @@ impl Joined {
             }
             match merges.publish(&branch, &tip, &commit) {
                 MergeOutcome::Merged => {}
-                MergeOutcome::BaseMoved { .. } => {}
-                MergeOutcome::DirtyCheckout { detail } | MergeOutcome::Failed { detail } => {
+                other => {
                     return Err(CliError::NotDone(format!(
-                        "{branch} stands at {tip} here and at {commit} on the board, and cannot be moved: {detail}"
+                        "{branch} stands at {tip} here and at {commit} on the board, and cannot be moved there ({other:?}); make the checkout clean and the branch an ancestor"
                     )));
                 }
             }
