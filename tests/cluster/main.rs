@@ -110,14 +110,16 @@ fn a_worker_elsewhere_makes_the_attempt_and_the_controller_merges_it() {
 fn what_a_killed_worker_had_is_done_by_another_under_a_new_number() {
     let server = NatsServer::start();
     let place = Place::new("FAILED_TASK_RETRY_COOLDOWN_MS = 10\n");
+    fs::write(place.top.join("agent.sh"), "sleep 61411\n").unwrap();
+    git(&place.top, &["commit", "-qam", "an agent that is slow"]);
     let service = Service::start_with_options(&place, &options(&server));
     let mut lost = Worker::start(&server, "lost");
     let task = service.add(json!({ "title": "be slow" }));
     service.until(task, "running");
-    place.until_process("sleep 61408", true);
+    place.until_process("sleep 61411", true);
     lost.kill();
     // What it started would go on on a machine that lives; here it is in the way.
-    drop(Command::new("pkill").args(["-f", "^sleep 61408"]).status());
+    drop(Command::new("pkill").args(["-f", "^sleep 61411"]).status());
     let _other = Worker::start(&server, "other");
     let mut runs = Value::Null;
     for _ in 0..1500 {
@@ -130,9 +132,9 @@ fn what_a_killed_worker_had_is_done_by_another_under_a_new_number() {
     let runs = runs.as_array().unwrap();
     let fences: BTreeSet<u64> = runs.iter().filter_map(|run| run["fence"].as_u64()).collect();
     assert_eq!((runs.len(), fences.len()), (2, 2), "{runs:?}");
-    assert!(json!(runs).to_string().contains("the worker lost is gone"), "{runs:?}");
+    assert!(json!(runs).to_string().contains("is gone"), "{runs:?}");
     place.tos(&["proc", "stop-all"]);
-    place.until_process("sleep 61408", false);
+    place.until_process("sleep 61411", false);
 }
 
 #[test]

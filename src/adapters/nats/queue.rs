@@ -400,7 +400,7 @@ fn lost(order: &WorkOrder) -> WorkResult {
     let reason = "the worker that took it is gone".to_owned();
     WorkResult {
         outcome: RunOutcome::Failed {
-            failure: FailureKind::Launch,
+            failure: FailureKind::Flaky,
             signature: reason.clone(),
             reasons: vec![reason],
             kept: None,

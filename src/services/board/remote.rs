@@ -85,7 +85,7 @@ pub(super) async fn work(
                 spend: result.spend,
             }
         }
-        Err(error) => worker::not_begun(error.0),
+        Err(error) => worker::lost(error.0),
     }
 }
 

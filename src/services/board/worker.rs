@@ -66,10 +66,18 @@ pub(super) fn base_of(context: &ServiceContext, branch: &str) -> Result<String, 
     context.merges.tip(&branch).map_err(|error| error.0)
 }
 
-/// Says that a run could not begin, or that nobody knows what came of it.
+/// Says that a run could not begin.
 pub(super) fn not_begun(reason: String) -> Finished {
     Finished {
         outcome: failure(FailureKind::Launch, reason),
+        spend: Spend::default(),
+    }
+}
+
+/// Says that nobody knows what came of a run; another attempt may do better at once.
+pub(super) fn lost(reason: String) -> Finished {
+    Finished {
+        outcome: failure(FailureKind::Flaky, reason),
         spend: Spend::default(),
     }
 }
