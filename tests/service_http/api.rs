@@ -444,7 +444,7 @@ fn requirement_and_figures(api: &mut Checked) {
     let found = api.ok("POST", "/system/preflight", None);
     assert_eq!(
         (&found["queued"], &found["hasRequirement"]),
-        (&json!(1), &json!(true))
+        (&json!(2), &json!(true))
     );
     assert_eq!(api.ok("POST", "/system/cleanup", None)["tasks"], 9);
     assert_eq!(api.ok("GET", "/tasks", None)["tasks"], json!([]));
