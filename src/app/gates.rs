@@ -349,7 +349,13 @@ impl TaskServiceFactory for AppContext {
                 faults.push(format!("`{name}`: {why}"));
             }
         }
-        for agent in list.agents() {
+        // A list without tasks is the one that a service puts its tasks into.
+        let agents = if list.tasks.is_empty() {
+            vec![&list.agent]
+        } else {
+            list.agents()
+        };
+        for agent in &agents {
             let found = match agent.kind {
                 AgentKind::Command => isolation_probe::find_program_from(&root, agent.program()),
                 // Whether an agent is installed is a matter of the machine: `tos agents` tells.
@@ -360,7 +366,7 @@ impl TaskServiceFactory for AppContext {
             }
         }
         faults.extend(
-            list.agents()
+            agents
                 .iter()
                 .filter_map(|agent| self.hidden_agent(&root, agent.program())),
         );

@@ -43,7 +43,7 @@ const OWN: &str = "${TMPDIR:-/tmp}";
 #[test]
 fn the_tasks_of_a_run_have_one_temporary_folder_which_goes_with_it() {
     let Some(place) = walled(&format!(
-        "tasks:\n- {{id: a, cmd: [sh, -c, 'echo left > {OWN}/kept']}}\n- {{id: b, needs: [a], cmd: [sh, -c, 'cat {OWN}/kept']}}\n",
+        "tasks:\n- {{id: a, cmd: [sh, -c, 'echo left > {OWN}/kept']}}\n- {{id: b, depends_on: [a], cmd: [sh, -c, 'cat {OWN}/kept']}}\n",
     )) else {
         return;
     };

@@ -145,7 +145,7 @@ fn an_attempt_is_made_in_a_container_and_a_stop_removes_it() {
     service.until(slow, "running");
     let running = || {
         let listed = Command::new("podman")
-            .args(["ps", "--quiet", "--filter", "label"])
+            .args(["ps", "--quiet"])
             .args(["--filter", "ancestor=localhost/tos-attempts:test"])
             .output()
             .unwrap();

@@ -169,7 +169,7 @@ fn an_agent_plans_and_one_that_changes_files_does_not() {
 #[test]
 fn a_review_sends_work_back_with_its_reasons_and_the_next_attempt_hears_them() {
     let server = Server::start(|prompt| {
-        let change = prompt.split("=====").nth(3).unwrap_or_default().to_owned();
+        let change = prompt.split("=====").nth(2).unwrap_or_default().to_owned();
         let text = if change.contains("+echo \"Hello, ${1:-world}!\"") {
             json!({ "verdict": "approve", "reasons": ["polite"] })
         } else {

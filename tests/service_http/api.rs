@@ -444,9 +444,10 @@ fn requirement_and_figures(api: &mut Checked) {
     let found = api.ok("POST", "/system/preflight", None);
     assert_eq!(
         (&found["queued"], &found["hasRequirement"]),
-        (&json!(1), &json!(true))
+        (&json!(2), &json!(true))
     );
-    assert_eq!(api.ok("POST", "/system/cleanup", None)["tasks"], 9);
+    let all = Some(json!({"stopFirst": true}));
+    assert_eq!(api.ok("POST", "/system/cleanup", all)["tasks"], 10);
     assert_eq!(api.ok("GET", "/tasks", None)["tasks"], json!([]));
     let start = api.ok("POST", "/system/preflight", None)["start"].clone();
     assert!(start.as_array().unwrap().contains(&json!("planner")));
@@ -461,6 +462,12 @@ fn requirement_and_figures(api: &mut Checked) {
     api.refused("POST", "/plans", Some(json!({"content": 1})), 400);
     api.ok("POST", "/system/processes/planner/stop", None);
     assert_eq!(api.ok("GET", "/plans/1", None)["status"], "failed");
+    let asked = json!({"content": "# B\n", "preview": true});
+    assert_eq!(api.ok("POST", "/plans", Some(asked))["id"], 2);
+    api.server.memory.propose(&["one", "two"]);
+    assert_eq!(api.ok("GET", "/plans/2", None)["status"], "proposed");
+    api.ok("POST", "/plans/2", Some(json!({"accept": false})));
+    assert_eq!(api.ok("GET", "/plans/2", None)["status"], "declined");
     assert_eq!(api.ok("GET", "/health", None)["status"], "ok");
     assert_eq!(api.ok("GET", "/health/ready", None)["status"], "ready");
     let metrics = api.ask("GET", "/metrics", None).text();
