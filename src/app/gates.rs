@@ -52,9 +52,8 @@ use crate::{
         },
     },
     ports::{
-        board_store::BoardStore, clock::Clock,
-        cluster::ClusterMember, drill_site::DrillSites, event_sink::EventSink, ledger::Ledger,
-        notifier::Notifier, schedules::Schedules,
+        board_store::BoardStore, clock::Clock, cluster::ClusterMember, drill_site::DrillSites,
+        event_sink::EventSink, ledger::Ledger, notifier::Notifier, schedules::Schedules,
         worktrees::Worktrees as _,
     },
     services::{tasks, tasks::SessionPorts},

@@ -127,9 +127,7 @@ pub(super) fn cluster(
         None => folder_name(&root),
     };
     let member = NatsMember::connect(&login, &board, &root, &root.join(FILE));
-    Ok(Arc::new(
-        member.map_err(|error| CliError::Setup(error.0))?,
-    ))
+    Ok(Arc::new(member.map_err(|error| CliError::Setup(error.0))?))
 }
 
 /// Returns the name of the folder that a root is.

@@ -44,7 +44,10 @@ impl std::fmt::Debug for Leading {
 /// This process on a cluster, before it is known what it does there.
 pub trait ClusterMember: Send + Sync {
     /// Waits until this controller leads; tells once who does meanwhile.
-    fn lead(&self, following: Box<dyn Fn(&str) + Send + Sync>) -> BoxFuture<'_, Result<Leading, Error>>;
+    fn lead(
+        &self,
+        following: Box<dyn Fn(&str) + Send + Sync>,
+    ) -> BoxFuture<'_, Result<Leading, Error>>;
 
     /// Opens the board. Blocks.
     fn store(&self) -> Result<Box<dyn BoardStore>, Error>;

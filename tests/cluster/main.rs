@@ -11,6 +11,7 @@
 mod nats;
 
 #[path = "../service/place.rs"]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod place;
 #[path = "../support/program.rs"]
 mod program;
@@ -72,12 +73,21 @@ impl Drop for Worker {
 }
 
 fn signal(child: &Child, signal: &str) {
-    let told = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    let told = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
     assert!(told.unwrap().success());
 }
 
 fn options(server: &NatsServer) -> Vec<&str> {
-    vec!["--nats", &server.url, "--nats-board", "test", "--nats-lease", "3"]
+    vec![
+        "--nats",
+        &server.url,
+        "--nats-board",
+        "test",
+        "--nats-lease",
+        "3",
+    ]
 }
 
 #[test]
@@ -86,8 +96,10 @@ fn a_worker_elsewhere_makes_the_attempt_and_the_controller_merges_it() {
     let place = Place::new("");
     let service = Service::start_with_options(&place, &options(&server));
     let worker = Worker::start(&server, "desk");
-    let first = service.add(json!({ "title": "fix the greeting", "class": "fix", "paths": ["greet.sh"] }));
-    let second = service.add(json!({ "title": "write a farewell", "dependencies": [{ "task": first }] }));
+    let first =
+        service.add(json!({ "title": "fix the greeting", "class": "fix", "paths": ["greet.sh"] }));
+    let second =
+        service.add(json!({ "title": "write a farewell", "dependencies": [{ "task": first }] }));
     let done = service.until(first, "done");
     assert_eq!(done["judgements"][0]["verdict"], "approve");
     service.until(second, "done");
@@ -130,7 +142,10 @@ fn what_a_killed_worker_had_is_done_by_another_under_a_new_number() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let runs = runs.as_array().unwrap();
-    let fences: BTreeSet<u64> = runs.iter().filter_map(|run| run["fence"].as_u64()).collect();
+    let fences: BTreeSet<u64> = runs
+        .iter()
+        .filter_map(|run| run["fence"].as_u64())
+        .collect();
     assert_eq!((runs.len(), fences.len()), (2, 2), "{runs:?}");
     assert!(json!(runs).to_string().contains("is gone"), "{runs:?}");
     place.tos(&["proc", "stop-all"]);
@@ -156,7 +171,10 @@ fn a_controller_that_is_gone_is_followed_by_another_with_everything() {
     starting.until(waits, "done");
     // The other machine's branch holds what the first one merged.
     assert!(git(&other.top, &["log", "--format=%s", "main"]).contains("fix the greeting"));
-    assert_eq!(starting.ask("GET", &format!("/tasks/{task}"), &Value::Null)["task"]["status"], "done");
+    assert_eq!(
+        starting.ask("GET", &format!("/tasks/{task}"), &Value::Null)["task"]["status"],
+        "done"
+    );
 }
 
 #[test]

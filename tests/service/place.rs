@@ -49,7 +49,6 @@ impl Place {
     }
 
     /// A fresh repository with nothing in it.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
     pub(crate) fn empty() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let (top, home) = (folder.path().join("worker"), folder.path().join("home"));
@@ -64,7 +63,6 @@ impl Place {
     }
 
     /// A repository of its own with the first commit of this one, and the same settings.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
     pub(crate) fn cloned_at_the_start(&self) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let (top, home) = (folder.path().join("other"), folder.path().join("home"));
@@ -84,7 +82,6 @@ impl Place {
     }
 
     /// Waits until a starting service has said something.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
     pub(crate) fn until_log(&self, words: &str) {
         for _ in 0..PATIENCE {
             let said = fs::read_to_string(self.home.join("serve.log")).unwrap_or_default();
@@ -178,7 +175,6 @@ impl Service {
     }
 
     /// Starts one with further options.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
     pub(crate) fn start_with_options(place: &Place, options: &[&str]) -> Self {
         let words = [&["serve", "--drain", "1"], options].concat();
         Self::start_command(place, place.command(&words))
@@ -250,7 +246,6 @@ impl Service {
     }
 
     /// Waits until it has ended by itself; returns what it said.
-    #[allow(dead_code, reason = "not every test that includes this needs it")]
     pub(crate) fn ended(&mut self) -> String {
         for _ in 0..PATIENCE {
             if self.child.try_wait().unwrap().is_some() {

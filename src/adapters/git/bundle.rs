@@ -55,7 +55,10 @@ impl GitBundles {
     pub fn read(&self, commit: &str, file: &Path) -> Result<(), String> {
         self.git(&["bundle", "unbundle", &file.to_string_lossy()])?;
         self.git(&["update-ref", &reference(commit), commit])?;
-        if self.git(&["rev-parse", "--verify", "--quiet", "HEAD"]).is_err() {
+        if self
+            .git(&["rev-parse", "--verify", "--quiet", "HEAD"])
+            .is_err()
+        {
             // A repository that is nothing but a store of commits stands at the first one it got.
             self.git(&["update-ref", "HEAD", commit])?;
         }

@@ -49,7 +49,10 @@ impl NatsBoard {
         }
         for (_, batch) in batches {
             let events: Vec<Event> = serde_json::from_slice(&batch.body).map_err(|error| {
-                Error(format!("the batch at event {} cannot be read: {error}", batch.first))
+                Error(format!(
+                    "the batch at event {} cannot be read: {error}",
+                    batch.first
+                ))
             })?;
             let known = usize::try_from(last.saturating_sub(batch.first - 1)).unwrap_or(usize::MAX);
             if batch.first > last + 1 {
@@ -62,7 +65,9 @@ impl NatsBoard {
             if fresh.is_empty() {
                 continue;
             }
-            fresh.iter().for_each(|event| board.apply(event));
+            for event in &fresh {
+                board.apply(event);
+            }
             let keys = board.take_dirty();
             let count = fresh.len() as u64;
             self.projection.append(&BoardBatch {
@@ -131,7 +136,9 @@ impl BoardStore for NatsBoard {
         }
         self.append_to_log(batch.first, &batch.events)?;
         self.projection.append(batch).map_err(|error| {
-            let told = format!("{error}; start `tos serve` again when that is mended, it reads what was written");
+            let told = format!(
+                "{error}; start `tos serve` again when that is mended, it reads what was written"
+            );
             self.broken = Some(told.clone());
             Error(told)
         })

@@ -193,7 +193,11 @@ async fn opened(login: NatsLogin) -> Result<Client, String> {
     if let Some((certificate, key)) = login.certificate {
         options = options.add_client_certificate(certificate, key);
     }
-    let servers: Vec<String> = login.url.split(',').map(|one| one.trim().to_owned()).collect();
+    let servers: Vec<String> = login
+        .url
+        .split(',')
+        .map(|one| one.trim().to_owned())
+        .collect();
     if servers.iter().any(|one| one.starts_with("tls://")) {
         options = options.require_tls(true);
     }
@@ -204,7 +208,9 @@ async fn opened(login: NatsLogin) -> Result<Client, String> {
 }
 
 fn explain(url: &str, why: &str) -> String {
-    format!("no connection to NATS at {url}: {why}; is nats-server running there (`nats-server -js`), and may this user connect?")
+    format!(
+        "no connection to NATS at {url}: {why}; is nats-server running there (`nats-server -js`), and may this user connect?"
+    )
 }
 
 #[cfg(test)]

@@ -97,7 +97,11 @@ impl EventLog {
     }
 
     async fn read(&mut self, from: u64) -> Result<Vec<(u64, Batch)>, String> {
-        let info = self.stream.info().await.map_err(|error| error.to_string())?;
+        let info = self
+            .stream
+            .info()
+            .await
+            .map_err(|error| error.to_string())?;
         let end = info.state.last_sequence;
         self.last = end;
         let mut batches = Vec::new();
@@ -105,7 +109,9 @@ impl EventLog {
             return Ok(batches);
         }
         let config = pull::OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: from,
+            },
             ..pull::OrderedConfig::default()
         };
         let consumer = self.stream.create_consumer(config).await;
@@ -136,7 +142,11 @@ impl EventLog {
     pub(super) fn find(&mut self, event: u64) -> Result<u64, String> {
         let cluster = Arc::clone(&self.cluster);
         cluster.wait(async {
-            let info = self.stream.info().await.map_err(|error| error.to_string())?;
+            let info = self
+                .stream
+                .info()
+                .await
+                .map_err(|error| error.to_string())?;
             let (begin, end) = (info.state.first_sequence, info.state.last_sequence);
             let (mut low, mut high) = (begin, end + 1);
             // The last message whose batch begins at or before the event.
@@ -191,7 +201,10 @@ impl EventLog {
         headers.insert(FIRST, first.to_string().as_str());
         headers.insert(PART, format!("{index}/{count}").as_str());
         headers.insert("Nats-Msg-Id", id.as_str());
-        headers.insert("Nats-Expected-Last-Sequence", self.last.to_string().as_str());
+        headers.insert(
+            "Nats-Expected-Last-Sequence",
+            self.last.to_string().as_str(),
+        );
         let mut why = String::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
@@ -200,11 +213,7 @@ impl EventLog {
             let sent = self
                 .cluster
                 .jetstream
-                .publish_with_headers(
-                    self.subject.clone(),
-                    headers.clone(),
-                    part.to_vec().into(),
-                )
+                .publish_with_headers(self.subject.clone(), headers.clone(), part.to_vec().into())
                 .await;
             let answer = match sent {
                 Ok(answer) => answer.await,
@@ -258,7 +267,9 @@ impl Parts {
             self.body.clear();
         }
         if self.next != index || self.first != first {
-            return Err(format!("part {index} of the batch at event {first} stands alone"));
+            return Err(format!(
+                "part {index} of the batch at event {first} stands alone"
+            ));
         }
         self.body.extend_from_slice(payload);
         self.next += 1;
@@ -305,7 +316,10 @@ mod tests {
     fn a_batch_in_parts_counts_when_its_last_part_is_there() {
         let mut parts = Parts::default();
         assert_eq!(parts.take(Some(&headers(1, "1/2")), b"a"), Ok(None));
-        let whole = Batch { first: 1, body: b"ab".to_vec() };
+        let whole = Batch {
+            first: 1,
+            body: b"ab".to_vec(),
+        };
         assert_eq!(parts.take(Some(&headers(1, "2/2")), b"b"), Ok(Some(whole)));
     }
 
@@ -313,7 +327,10 @@ mod tests {
     fn a_batch_that_was_never_ended_is_forgotten_for_the_next() {
         let mut parts = Parts::default();
         assert_eq!(parts.take(Some(&headers(1, "1/2")), b"lost"), Ok(None));
-        let next = Batch { first: 1, body: b"x".to_vec() };
+        let next = Batch {
+            first: 1,
+            body: b"x".to_vec(),
+        };
         assert_eq!(parts.take(Some(&headers(1, "1/1")), b"x"), Ok(Some(next)));
         assert!(parts.take(Some(&headers(2, "2/2")), b"y").is_err());
         assert!(parts.take(None, b"y").is_err());

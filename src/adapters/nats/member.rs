@@ -61,9 +61,18 @@ impl NatsMember {
 }
 
 impl ClusterMember for NatsMember {
-    fn lead(&self, following: Box<dyn Fn(&str) + Send + Sync>) -> BoxFuture<'_, Result<Leading, Error>> {
+    fn lead(
+        &self,
+        following: Box<dyn Fn(&str) + Send + Sync>,
+    ) -> BoxFuture<'_, Result<Leading, Error>> {
         Box::pin(async move {
-            let led = leader::lead(&self.cluster, &self.name, self.cluster.lease / 3, &*following).await;
+            let led = leader::lead(
+                &self.cluster,
+                &self.name,
+                self.cluster.lease / 3,
+                &*following,
+            )
+            .await;
             let right = led.map_err(Error)?;
             Ok(Leading {
                 lost: right.lost(),

@@ -74,7 +74,8 @@ impl CodeStore {
         let mut next = commit.to_owned();
         while !next.is_empty() && !self.has(&next).await {
             let info = self.store.info(code_name(&next)).await;
-            let info = info.map_err(|error| format!("the commit {next} was not published: {error}"))?;
+            let info =
+                info.map_err(|error| format!("the commit {next} was not published: {error}"))?;
             let (below, _) = upon(info.description.as_deref());
             missing.push(std::mem::replace(&mut next, below));
         }
@@ -224,6 +225,9 @@ fn code_name(commit: &str) -> String {
 
 /// Reads what a bundle builds upon, and how many are below it.
 fn upon(description: Option<&str>) -> (String, u32) {
-    let (depth, commit) = description.unwrap_or_default().split_once(' ').unwrap_or_default();
+    let (depth, commit) = description
+        .unwrap_or_default()
+        .split_once(' ')
+        .unwrap_or_default();
     (commit.to_owned(), depth.parse().unwrap_or_default())
 }

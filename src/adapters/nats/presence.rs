@@ -23,7 +23,9 @@ impl Presence {
     /// Opens the buckets, and makes them where there are none.
     pub(super) async fn open(cluster: &Arc<Cluster>) -> Result<Self, String> {
         Ok(Self {
-            workers: cluster.bucket("WORKERS", cluster.lease.max(Duration::from_secs(30))).await?,
+            workers: cluster
+                .bucket("WORKERS", cluster.lease.max(Duration::from_secs(30)))
+                .await?,
             claims: cluster.bucket("CLAIMS", CLAIMED).await?,
             beats: cluster.bucket("BEATS", cluster.lease).await?,
         })
@@ -38,17 +40,23 @@ impl Presence {
 
     /// Returns the workers that were heard of lately.
     pub(super) async fn workers(&self) -> Result<Vec<WorkerCard>, String> {
-        let mut names = self.workers.keys().await.map_err(|error| error.to_string())?;
+        let mut names = self
+            .workers
+            .keys()
+            .await
+            .map_err(|error| error.to_string())?;
         let mut cards = Vec::new();
         while let Some(name) = names.next().await {
             let name = name.map_err(|error| error.to_string())?;
             if let Ok(Some(body)) = self.workers.get(&name).await {
                 // A card of another version may have another form; it is a worker all the same.
-                cards.push(serde_json::from_slice(&body).unwrap_or_else(|_| WorkerCard {
-                    name: name.clone(),
-                    version: "unknown".to_owned(),
-                    ..WorkerCard::default()
-                }));
+                cards.push(
+                    serde_json::from_slice(&body).unwrap_or_else(|_| WorkerCard {
+                        name: name.clone(),
+                        version: "unknown".to_owned(),
+                        ..WorkerCard::default()
+                    }),
+                );
             }
         }
         cards.sort_by(|left, right| left.name.cmp(&right.name));

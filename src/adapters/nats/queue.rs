@@ -18,11 +18,7 @@ use async_nats::jetstream::{
 use futures_util::StreamExt as _;
 use tokio::sync::{oneshot, watch};
 
-use super::{
-    connection::Cluster,
-    objects::CodeStore,
-    presence::Presence,
-};
+use super::{connection::Cluster, objects::CodeStore, presence::Presence};
 use crate::{
     adapters::git::bundle::GitBundles,
     domain::{
@@ -94,7 +90,8 @@ impl Streams {
         let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
         let fence = result.fence.0;
         let subject = self.cluster.subject(&format!("result.{fence}"));
-        self.publish(subject, &format!("result.{fence}"), body).await
+        self.publish(subject, &format!("result.{fence}"), body)
+            .await
     }
 }
 
@@ -143,7 +140,12 @@ impl NatsRuns {
         let streams = cluster.wait(Streams::open(cluster, bundles))?;
         let waiting = Waiting::default();
         let subject = cluster.subject("result.*");
-        let results = cluster.wait(consumer(&streams.results, "controller", subject, cluster.lease))?;
+        let results = cluster.wait(consumer(
+            &streams.results,
+            "controller",
+            subject,
+            cluster.lease,
+        ))?;
         drop(cluster.spawn(take_results(results, Arc::clone(&waiting))));
         Ok(Self { streams, waiting })
     }
@@ -151,7 +153,12 @@ impl NatsRuns {
 
 async fn take_results(consumer: PullConsumer, waiting: Waiting) {
     loop {
-        let fetched = consumer.batch().max_messages(64).expires(ASK).messages().await;
+        let fetched = consumer
+            .batch()
+            .max_messages(64)
+            .expires(ASK)
+            .messages()
+            .await;
         let Ok(mut messages) = fetched else {
             tokio::time::sleep(Duration::from_secs(1)).await;
             continue;
@@ -163,12 +170,13 @@ async fn take_results(consumer: PullConsumer, waiting: Waiting) {
                         .lock()
                         .ok()
                         .and_then(|mut waiting| waiting.remove(&result.fence.0));
-                    match place {
-                        Some(place) => drop(place.send(result)),
-                        None => tracing::warn!(
+                    if let Some(place) = place {
+                        drop(place.send(result));
+                    } else {
+                        tracing::warn!(
                             "a result under {} comes too late and does not count",
                             result.fence
-                        ),
+                        );
                     }
                 }
                 Err(error) => tracing::warn!("a result cannot be read: {error}"),
@@ -328,7 +336,10 @@ impl NatsOrders {
     }
 
     fn card(&self) -> WorkerCard {
-        self.card.lock().map(|card| card.clone()).unwrap_or_default()
+        self.card
+            .lock()
+            .map(|card| card.clone())
+            .unwrap_or_default()
     }
 
     /// Waits for the next message of any role. What was delivered is never dropped on the way: each question is asked to its end.
@@ -339,7 +350,14 @@ impl NatsOrders {
             for consumer in &self.consumers {
                 let question = consumer.fetch().max_messages(1);
                 let question = match wait {
-                    Some(wait) => consumer.batch().max_messages(1).expires(wait).messages().await,
+                    Some(wait) => {
+                        consumer
+                            .batch()
+                            .max_messages(1)
+                            .expires(wait)
+                            .messages()
+                            .await
+                    }
                     None => question.messages().await,
                 };
                 let mut messages = question.map_err(|error| error.to_string())?;
@@ -356,14 +374,22 @@ impl NatsOrders {
             Ok(order) => order,
             Err(error) => {
                 tracing::warn!("an order of another version: {error}");
-                drop(message.ack_with(AckKind::Nak(Some(self.streams.cluster.lease))).await);
+                drop(
+                    message
+                        .ack_with(AckKind::Nak(Some(self.streams.cluster.lease)))
+                        .await,
+                );
                 return Ok(None);
             }
         };
         let card = self.card();
         if let Some(why) = cluster::refusal(&card, &order) {
             tracing::warn!("{}: {why}", order.task.id);
-            drop(message.ack_with(AckKind::Nak(Some(self.streams.cluster.beat()))).await);
+            drop(
+                message
+                    .ack_with(AckKind::Nak(Some(self.streams.cluster.beat())))
+                    .await,
+            );
             return Ok(None);
         }
         let fence = order.fence.0;
@@ -500,10 +526,7 @@ impl TakenOrder for Taken {
         self.stop.clone()
     }
 
-    fn finish(
-        self: Box<Self>,
-        mut result: WorkResult,
-    ) -> BoxFuture<'static, Result<(), Error>> {
+    fn finish(self: Box<Self>, mut result: WorkResult) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
             if let RunOutcome::Committed { kept } = &result.outcome {
                 let code = &self.streams.code;

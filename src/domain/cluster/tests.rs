@@ -57,9 +57,27 @@ fn an_order_comes_back_as_it_was_sent() {
 fn a_worker_takes_only_what_it_can_do() {
     assert_eq!(refusal(&card(), &order()), None);
     let cases = [
-        (WorkerCard { protocol: PROTOCOL + 1, ..card() }, "form"),
-        (WorkerCard { draining: true, ..card() }, "nothing new"),
-        (WorkerCard { roles: vec![Role::Tester], ..card() }, "no worker"),
+        (
+            WorkerCard {
+                protocol: PROTOCOL + 1,
+                ..card()
+            },
+            "form",
+        ),
+        (
+            WorkerCard {
+                draining: true,
+                ..card()
+            },
+            "nothing new",
+        ),
+        (
+            WorkerCard {
+                roles: vec![Role::Tester],
+                ..card()
+            },
+            "no worker",
+        ),
     ];
     for (card, word) in cases {
         assert!(refusal(&card, &order()).unwrap().contains(word), "{word}");

@@ -235,9 +235,7 @@ fn command_result(
         CliCommand::Schedule(args) => commands::schedule::main(args, global, services, printer),
         CliCommand::Serve(args) => commands::serve::main(args, global, services, printer),
         CliCommand::Worker(args) => commands::worker::main(args, global, services, printer),
-        CliCommand::Workers(args) => {
-            commands::worker::list_main(args, global, services, printer)
-        }
+        CliCommand::Workers(args) => commands::worker::list_main(args, global, services, printer),
         CliCommand::Board(args) => commands::board::main(args, global, services, printer),
         CliCommand::Proc(args) => commands::processes::main(args, global, services, printer),
         CliCommand::Hatch(args) => commands::processes::hatch_main(args, global, services, printer),

@@ -28,8 +28,7 @@ use crate::{
     domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
     ports::{
         board_store::BoardUpkeep, branch_merges::BranchMerges, cluster::RemoteRuns,
-        containers::Containers,
-        github::GitHub, process_logs::ProcessLogs,
+        containers::Containers, github::GitHub, process_logs::ProcessLogs,
     },
     services::tasks::SessionPorts,
 };

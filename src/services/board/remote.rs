@@ -11,8 +11,8 @@ use super::{ServiceContext, threads::on_thread, worker};
 use crate::{
     domain::{
         board::Fence,
-        command::Command,
         cluster::{PROTOCOL, WorkOrder, WorkResult, WorkerCard},
+        command::Command,
     },
     ports::{
         BoxFuture,
@@ -221,7 +221,8 @@ async fn made(
     };
     let finished =
         finished.unwrap_or_else(|_| worker::not_begun("the worker's thread panicked".to_owned()));
-    own.logs.line(&worker, &format!("{run} ended: {:?}", finished.outcome));
+    own.logs
+        .line(&worker, &format!("{run} ended: {:?}", finished.outcome));
     let result = WorkResult {
         run,
         fence,
@@ -231,7 +232,8 @@ async fn made(
         bundle: String::new(),
     };
     if let Err(error) = taken.finish(result).await {
-        own.logs.line(&worker, &format!("{run} could not be reported: {error}"));
+        own.logs
+            .line(&worker, &format!("{run} could not be reported: {error}"));
         tracing::warn!("{error}");
     }
 }

@@ -11,7 +11,10 @@ use super::serve_args::ServeArgs;
 use crate::{
     domain::board::MergeOutcome,
     interfaces::{
-        cli::{args::GlobalArgs, exit::CliError, services, services::ServiceFactory},
+        cli::{
+            args::GlobalArgs, exit::CliError, services, services::ServiceFactory,
+            task_services::BoardServices,
+        },
         report::Printer,
     },
     ports::{
@@ -24,8 +27,7 @@ use crate::{
 /// A controller that leads.
 pub(super) struct Joined {
     member: Arc<dyn ClusterMember>,
-    /// The right to lead.
-    pub(super) leading: Leading,
+    leading: Leading,
 }
 
 fn told(error: Error) -> CliError {
@@ -66,14 +68,34 @@ pub(super) fn joined(
     }))
 }
 
+/// Opens the board, and the way to workers elsewhere where there are any.
+pub(super) fn opened(
+    joined: Option<&Joined>,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<(BoardServices, Option<Arc<dyn RemoteRuns>>), CliError> {
+    let Some(joined) = joined else {
+        return Ok((services.board_services(global, None)?, None));
+    };
+    let board = services.board_services(global, Some(joined.store()?))?;
+    let remote = joined.runs(&*board.merges, printer)?;
+    Ok((board, Some(remote)))
+}
+
 impl Joined {
+    /// Returns what turns true when another controller may lead.
+    pub(super) fn lost(&self) -> watch::Receiver<bool> {
+        self.leading.lost.clone()
+    }
+
     /// Opens the board.
-    pub(super) fn store(&self) -> Result<Box<dyn BoardStore>, CliError> {
+    fn store(&self) -> Result<Box<dyn BoardStore>, CliError> {
         self.member.store().map_err(told)
     }
 
     /// Opens the queue, and brings the branches here to where the last controller left them.
-    pub(super) fn runs(
+    fn runs(
         &self,
         merges: &dyn BranchMerges,
         printer: &Printer,

@@ -53,11 +53,10 @@ pub fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let root = services.root(global);
     if args.unit {
         return serve_args::print_unit(args, global, services, printer);
     }
-    let config = service_config::load(&root, |name| services.variable(name));
+    let config = service_config::load(&services.root(global), |name| services.variable(name));
     let mut config = config.map_err(CliError::Setup)?;
     serve_checks::programs(&config, global, services)?;
     if args.detach {
@@ -67,23 +66,14 @@ pub fn main(
     let (task_services, mut gate_services) = task::opened(global, services, printer)?;
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
-    let store = match &joined {
-        Some(joined) => Some(joined.store()?),
-        None => None,
-    };
-    let board_services = services.board_services(global, store)?;
-    let remote = match &joined {
-        Some(joined) => Some(joined.runs(&*board_services.merges, printer)?),
-        None => None,
-    };
+    let (board_services, remote) = cluster::opened(joined.as_ref(), global, services, printer)?;
     let brain = serve_brain::brain(&config, &board_services)?;
     cleaned(&task_services, printer)?;
     let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
     let document = document_of(address, &board_services.token);
-    let clock = Arc::clone(&task_services.tools.clock);
-    let (handle, effects) =
-        board::start(board_services.store, clock).map_err(|error| CliError::NotDone(error.0))?;
+    let started = board::start(board_services.store, Arc::clone(&task_services.tools.clock));
+    let (handle, effects) = started.map_err(|error| CliError::NotDone(error.0))?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::containers(&config.settings, &*containers, printer)?;
     let context = Arc::new(ServiceContext {
@@ -116,15 +106,14 @@ pub fn main(
     );
     let mut options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
     options.hosts.clone_from(&args.hosts);
-    let listeners = listeners(options, listener, outer);
     let serving = Serving {
         handle,
         access,
-        listeners,
+        listeners: listeners(options, listener, outer),
         settings: config.settings,
         printer: printer.clone(),
         drain: Duration::from_secs(args.drain),
-        lost: joined.as_ref().map(|joined| joined.leading.lost.clone()),
+        lost: joined.as_ref().map(cluster::Joined::lost),
     };
     let served = services::block_on(services, move |stop| {
         Box::pin(serving.until_stopped(effects, context, stop))

@@ -20,9 +20,11 @@ use crate::{
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
+            task_services::TaskServices,
         },
         report::Printer,
     },
+    ports::agent_runners::ConfinementFacts,
     services::board::{self, Brain, PlanMaker, ServiceContext},
 };
 
@@ -32,7 +34,12 @@ pub struct WorkerArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
     /// What this worker does: worker, tester, docser; several are separated by commas
-    #[arg(long, value_delimiter = ',', default_value = "worker,tester,docser", value_name = "ROLES")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "worker,tester,docser",
+        value_name = "ROLES"
+    )]
     roles: Vec<String>,
     /// How many attempts it makes at a time
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -85,9 +92,29 @@ pub fn main(
     let orders = member
         .orders(card.clone())
         .map_err(|error| CliError::NotDone(error.0))?;
+    let context = context(&task_services, confined, global, services)?;
+    printer.line(&format!(
+        "the worker {name} takes work from {}; Ctrl-C lets it end what it does",
+        args.cluster.needed()?
+    ));
+    services::block_on(services, move |stop| {
+        Box::pin(board::serve_orders(orders, context, card, stop))
+    })?;
+    drop((member, task_services));
+    printer.line("stopped");
+    Ok(CliExit::Success)
+}
+
+/// Builds what a worker works with; what is missing comes with each order.
+fn context(
+    task_services: &TaskServices,
+    confined: ConfinementFacts,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<Arc<ServiceContext>, CliError> {
     let board_services = services.board_services(global, None)?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
-    let context = Arc::new(ServiceContext {
+    Ok(Arc::new(ServiceContext {
         instance: task_services.run.clone(),
         // What follows comes with each order.
         list: serde_json::from_value(json!({
@@ -118,17 +145,7 @@ pub fn main(
         upkeep: board_services.upkeep,
         containers,
         remote: None,
-    });
-    printer.line(&format!(
-        "the worker {name} takes work from {}; Ctrl-C lets it end what it does",
-        args.cluster.needed()?
-    ));
-    services::block_on(services, move |stop| {
-        Box::pin(board::serve_orders(orders, context, card, stop))
-    })?;
-    drop((member, task_services));
-    printer.line("stopped");
-    Ok(CliExit::Success)
+    }))
 }
 
 fn roles(words: &[String]) -> Result<Vec<Role>, CliError> {
