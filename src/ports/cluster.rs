@@ -2,8 +2,6 @@
 
 use std::{any::Any, sync::Arc};
 
-use tokio::sync::watch;
-
 use crate::domain::cluster::{WorkOrder, WorkResult, WorkerCard};
 
 use super::{BoxFuture, board_store::BoardStore};
@@ -13,14 +11,21 @@ use super::{BoxFuture, board_store::BoardStore};
 #[error("{0}")]
 pub struct Error(pub String);
 
+/// Whether something has to end, as somebody else decides.
+pub trait StopFeed: Send {
+    /// Waits for the next word: 1 = end it, 2 = at once. `None` = nobody is there who could say so any more. Dropping the
+    /// wait loses nothing.
+    fn next(&mut self) -> BoxFuture<'_, Option<u8>>;
+}
+
 /// Hands runs out to workers and waits for what comes of them.
 pub trait RemoteRuns: Send + Sync {
-    /// Hands an order out and waits for its result, which is fetched with the commit it speaks of. `stop` turns to 1 when the
-    /// work has to end, to 2 when at once. An error means that nobody knows what came of it.
+    /// Hands an order out and waits for its result, which is fetched with the commit it speaks of. `stop` says when
+    /// the work has to end. An error means that nobody knows what came of it.
     fn run(
         &self,
         order: WorkOrder,
-        stop: watch::Receiver<u8>,
+        stop: Box<dyn StopFeed>,
     ) -> BoxFuture<'static, Result<WorkResult, Error>>;
 
     /// Keeps the commit that a branch of the board stands at, for a controller that takes over.
@@ -29,8 +34,8 @@ pub trait RemoteRuns: Send + Sync {
 
 /// The right to lead.
 pub struct Leading {
-    /// Turns true when the right is lost.
-    pub lost: watch::Receiver<bool>,
+    /// Completes when the right is lost.
+    pub lost: BoxFuture<'static, ()>,
     /// The right itself; it is given back when this is dropped.
     pub right: Box<dyn Any + Send>,
 }
@@ -70,8 +75,8 @@ pub trait TakenOrder: Send {
     /// The order.
     fn order(&self) -> &WorkOrder;
 
-    /// Returns what turns to 1 when the work has to end, to 2 when at once.
-    fn stop(&self) -> watch::Receiver<u8>;
+    /// Returns what says when the work has to end.
+    fn stop(&self) -> Box<dyn StopFeed>;
 
     /// Reports what came of it, with the commit where there is one; then nobody gets the order again.
     fn finish(self: Box<Self>, result: WorkResult) -> BoxFuture<'static, Result<(), Error>>;

@@ -111,11 +111,25 @@ fn a_worker_elsewhere_makes_the_attempt_and_the_controller_merges_it() {
     // The worker made it in a folder that never saw the controller's.
     let logs = place.tos(&["proc", "logs"]);
     assert!(logs.contains("done by the worker desk"), "{logs}");
+    // Another worker goes on from what the first one made, and the controller's ledger holds what both had to say.
+    let other = Worker::start(&server, "other");
+    drop(worker);
+    let third = service.add(json!({ "title": "a note" }));
+    service.until(third, "done");
+    let logs = place.tos(&["proc", "logs"]);
+    assert!(logs.contains("done by the worker other"), "{logs}");
+    let verified = place.tos(&["ledger", "verify"]);
+    assert!(!verified.contains("BROKEN"), "{verified}");
+    let records = fs::read_to_string(place.top.join(".tos/ledger/ledger.jsonl")).unwrap();
+    assert!(
+        records.contains("task-1") && records.contains("task-3"),
+        "{records}"
+    );
     let mut words = vec!["workers"];
     words.extend(options(&server));
     let listed = place.tos(&words);
-    assert!(listed.contains("desk  worker,tester,docser"), "{listed}");
-    assert!(git(&worker.place.top, &["for-each-ref", "refs/tos/attempts"]).contains("task-2"));
+    assert!(listed.contains("other  worker,tester,docser"), "{listed}");
+    assert!(git(&other.place.top, &["for-each-ref", "refs/tos/attempts"]).contains("task-3"));
 }
 
 #[test]

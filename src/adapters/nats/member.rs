@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use tokio::sync::watch;
+
 use super::{
     board::NatsBoard,
     connection::{Cluster, NatsLogin, board_name},
@@ -75,7 +77,7 @@ impl ClusterMember for NatsMember {
             .await;
             let right = led.map_err(Error)?;
             Ok(Leading {
-                lost: right.lost(),
+                lost: lost(right.lost()),
                 right: Box::new(right),
             })
         })
@@ -110,4 +112,9 @@ impl ClusterMember for NatsMember {
         let listed = async { Presence::open(&self.cluster).await?.workers().await };
         self.cluster.wait(listed).map_err(Error)
     }
+}
+
+/// Completes when the value turns true, or when whoever could turn it is gone.
+fn lost(mut told: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
+    Box::pin(async move { drop(told.wait_for(|lost| *lost).await) })
 }

@@ -27,7 +27,7 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        cluster::{Error, OrderQueue, RemoteRuns, TakenOrder},
+        cluster::{Error, OrderQueue, RemoteRuns, StopFeed, TakenOrder},
     },
 };
 
@@ -192,7 +192,7 @@ impl RemoteRuns for NatsRuns {
     fn run(
         &self,
         order: WorkOrder,
-        stop: watch::Receiver<u8>,
+        stop: Box<dyn StopFeed>,
     ) -> BoxFuture<'static, Result<WorkResult, Error>> {
         let (streams, waiting) = (self.streams.clone(), Arc::clone(&self.waiting));
         Box::pin(async move {
@@ -225,7 +225,7 @@ impl RemoteRuns for NatsRuns {
 async fn handed_out(
     streams: &Streams,
     order: &WorkOrder,
-    mut stop: watch::Receiver<u8>,
+    mut stop: Box<dyn StopFeed>,
     mut result: oneshot::Receiver<WorkResult>,
 ) -> Result<WorkResult, String> {
     let fence = order.fence.0;
@@ -243,15 +243,12 @@ async fn handed_out(
                 fetched(streams, &result).await?;
                 return Ok(result);
             }
-            changed = stop.changed() => {
-                let how = *stop.borrow();
-                if changed.is_err() || how > 0 {
-                    stopped(streams, &subject, fence, how.max(1)).await;
-                    if matches!(streams.presence.begun(fence).await, Ok(false)) {
-                        return Ok(given_back(order));
-                    }
+            told = stop.next() => {
+                stopped(streams, &subject, fence, told.unwrap_or(2)).await;
+                if matches!(streams.presence.begun(fence).await, Ok(false)) {
+                    return Ok(given_back(order));
                 }
-                if changed.is_err() {
+                if told.is_none() {
                     return Err("the service ends".to_owned());
                 }
             }
@@ -302,6 +299,7 @@ fn given_back(order: &WorkOrder) -> WorkResult {
         worker: String::new(),
         outcome: RunOutcome::Stopped,
         spend: Spend::default(),
+        records: Vec::new(),
         bundle: String::new(),
     }
 }
@@ -511,6 +509,18 @@ impl Taken {
     }
 }
 
+/// What the controller says of an order under way.
+struct ToldToStop(watch::Receiver<u8>);
+
+impl StopFeed for ToldToStop {
+    fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
+        Box::pin(async {
+            self.0.changed().await.ok()?;
+            Some(*self.0.borrow())
+        })
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
         self.beating.abort();
@@ -522,8 +532,8 @@ impl TakenOrder for Taken {
         &self.order
     }
 
-    fn stop(&self) -> watch::Receiver<u8> {
-        self.stop.clone()
+    fn stop(&self) -> Box<dyn StopFeed> {
+        Box::new(ToldToStop(self.stop.clone()))
     }
 
     fn finish(self: Box<Self>, mut result: WorkResult) -> BoxFuture<'static, Result<(), Error>> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     board::{Fence, Role, RunId, RunOutcome, Spend, Task},
-    ledger::SessionStart,
+    ledger::{LedgerEntry, SessionStart},
     tasks::{Agent, TaskList},
 };
 
@@ -72,6 +72,8 @@ pub struct WorkResult {
     pub outcome: RunOutcome,
     /// What it used up.
     pub spend: Spend,
+    /// What belongs into the controller's ledger, each with its session.
+    pub records: Vec<(Option<String>, LedgerEntry)>,
     /// The name of the bundle that holds the commit of the attempt; empty = there is none.
     pub bundle: String,
 }

@@ -1,3 +1,5 @@
+//! What travels comes back as it was, and who may take it.
+
 use super::*;
 
 fn order() -> WorkOrder {

@@ -3,7 +3,11 @@
 //! The lease stays with the controller, which renews it while the worker is heard of. A worker that is gone fails the run, and
 //! the board gives the task out again under a new number; a late result under the old one counts for nothing.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{sync::watch, task::JoinSet};
 
@@ -13,12 +17,18 @@ use crate::{
         board::Fence,
         cluster::{PROTOCOL, WorkOrder, WorkResult, WorkerCard},
         command::Command,
+        ledger::{
+            LedgerEntry,
+            chain::{ChainAnchor, LedgerChain},
+        },
     },
     ports::{
         BoxFuture,
         approvals::{ApprovalAnswer, Approvals},
-        cluster::{Error, OrderQueue, TakenOrder},
+        cluster::{Error, OrderQueue, StopFeed, TakenOrder},
+        ledger::{Error as LedgerError, Ledger},
     },
+    services::tasks::SessionPorts,
 };
 
 /// Says no: a worker's machine has nobody who could be asked.
@@ -44,6 +54,65 @@ impl Approvals for NobodyHere {
 const ANNOUNCED: Duration = Duration::from_secs(10);
 /// How long a worker rests after the server did not answer.
 const REST: Duration = Duration::from_secs(2);
+
+/// The records of an attempt on a worker: they belong into the ledger of the controller, which alone is vouched for by the
+/// commits of its repository. So none is read here, and no commit names one.
+#[derive(Default)]
+struct RecordsToSend(Mutex<Vec<(Option<String>, LedgerEntry)>>);
+
+impl RecordsToSend {
+    fn take(&self) -> Vec<(Option<String>, LedgerEntry)> {
+        self.0
+            .lock()
+            .map(|mut kept| std::mem::take(&mut *kept))
+            .unwrap_or_default()
+    }
+}
+
+impl Ledger for RecordsToSend {
+    fn read(&self) -> Result<LedgerChain, LedgerError> {
+        Ok(LedgerChain::default())
+    }
+
+    fn append(
+        &self,
+        session: Option<&str>,
+        entry: LedgerEntry,
+    ) -> Result<ChainAnchor, LedgerError> {
+        let mut seq = 0;
+        if let Ok(mut kept) = self.0.lock() {
+            kept.push((session.map(str::to_owned), entry));
+            seq = kept.len() as u64;
+        }
+        Ok(ChainAnchor {
+            seq,
+            hash: String::new(),
+        })
+    }
+
+    fn acknowledge(&self, _reason: &str) -> Result<ChainAnchor, LedgerError> {
+        Ok(ChainAnchor {
+            seq: 0,
+            hash: String::new(),
+        })
+    }
+
+    fn place(&self) -> String {
+        "the ledger of the controller".to_owned()
+    }
+}
+
+/// What the board says of a run under way.
+struct Halted(watch::Receiver<u8>);
+
+impl StopFeed for Halted {
+    fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
+        Box::pin(async {
+            self.0.changed().await.ok()?;
+            Some(*self.0.borrow())
+        })
+    }
+}
 
 /// Makes a run where it is to be made, and waits until there is an outcome.
 pub(super) async fn work(
@@ -75,8 +144,13 @@ pub(super) async fn work(
         test_command: context.test_command.clone(),
         start: context.start.clone(),
     };
-    match remote.run(order, stop).await {
+    match remote.run(order, Box::new(Halted(stop))).await {
         Ok(result) => {
+            for (session, entry) in result.records {
+                if let Err(error) = context.tools.ledger.append(session.as_deref(), entry) {
+                    return worker::not_begun(error.to_string());
+                }
+            }
             if !result.worker.is_empty() {
                 logs.line(&agent, &format!("done by the worker {}", result.worker));
             }
@@ -180,7 +254,12 @@ async fn made(
     );
     let mut asked = taken.stop();
     let (sender, stop) = watch::channel(0_u8);
+    let records = Arc::new(RecordsToSend::default());
     let context = ServiceContext {
+        tools: SessionPorts {
+            ledger: Arc::<RecordsToSend>::clone(&records),
+            ..own.tools.clone()
+        },
         instance: order.instance.clone(),
         list: order.list.clone(),
         agents: order.agents.clone(),
@@ -209,8 +288,8 @@ async fn made(
     let finished = loop {
         tokio::select! {
             finished = &mut done => break finished,
-            Ok(()) = asked.changed() => {
-                sender.send_replace(*asked.borrow());
+            Some(how) = asked.next() => {
+                sender.send_replace(how);
             }
             Ok(()) = ending.changed() => {
                 if *ending.borrow() > 1 {
@@ -229,6 +308,7 @@ async fn made(
         worker: name,
         outcome: finished.outcome,
         spend: finished.spend,
+        records: records.take(),
         bundle: String::new(),
     };
     if let Err(error) = taken.finish(result).await {

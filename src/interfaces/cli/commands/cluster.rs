@@ -18,16 +18,20 @@ use crate::{
         report::Printer,
     },
     ports::{
+        BoxFuture,
         board_store::BoardStore,
         branch_merges::BranchMerges,
-        cluster::{ClusterMember, Error, Leading, RemoteRuns},
+        cluster::{ClusterMember, Error, RemoteRuns},
     },
 };
 
 /// A controller that leads.
 pub(super) struct Joined {
     member: Arc<dyn ClusterMember>,
-    leading: Leading,
+    /// Completes when the right to lead is lost.
+    lost: Option<BoxFuture<'static, ()>>,
+    // The right is given back when this is dropped.
+    _right: Box<dyn std::any::Any + Send>,
 }
 
 fn told(error: Error) -> CliError {
@@ -62,9 +66,11 @@ pub(super) fn joined(
         })
     })?;
     let led = led.ok_or_else(|| CliError::NotDone("stopped before it led".to_owned()))?;
+    let leading = led.map_err(told)?;
     Ok(Some(Joined {
         member,
-        leading: led.map_err(told)?,
+        lost: Some(leading.lost),
+        _right: leading.right,
     }))
 }
 
@@ -84,9 +90,9 @@ pub(super) fn opened(
 }
 
 impl Joined {
-    /// Returns what turns true when another controller may lead.
-    pub(super) fn lost(&self) -> watch::Receiver<bool> {
-        self.leading.lost.clone()
+    /// Returns what completes when another controller may lead.
+    pub(super) fn lost(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.lost.take()
     }
 
     /// Opens the board.
@@ -124,7 +130,7 @@ impl Joined {
 /// Returns a stop that also comes when the right to lead is lost, and whether it did.
 pub(super) fn until_deposed(
     mut stop: watch::Receiver<u8>,
-    lost: Option<watch::Receiver<bool>>,
+    lost: Option<BoxFuture<'static, ()>>,
 ) -> (watch::Receiver<u8>, Arc<AtomicBool>) {
     let deposed = Arc::new(AtomicBool::new(false));
     let Some(mut lost) = lost else {
@@ -141,13 +147,11 @@ pub(super) fn until_deposed(
                         return;
                     }
                 }
-                changed = lost.changed() => {
-                    if changed.is_err() || *lost.borrow() {
-                        seen.store(true, Ordering::Relaxed);
-                        // Whoever leads no more ends its work at once; its results would not count.
-                        sender.send_replace(2);
-                        return;
-                    }
+                () = &mut lost => {
+                    seen.store(true, Ordering::Relaxed);
+                    // Whoever leads no more ends its work at once; its results would not count.
+                    sender.send_replace(2);
+                    return;
                 }
             }
         }

@@ -39,7 +39,7 @@ use crate::{
         http,
         report::Printer,
     },
-    ports::{board::BoardAccess, process_logs::ProcessLogs},
+    ports::{BoxFuture, board::BoardAccess, process_logs::ProcessLogs},
     services::{
         board,
         board::{BoardHandle, ServiceContext},
@@ -62,7 +62,7 @@ pub fn main(
     if args.detach {
         return serve_detached::main(args, global, services, printer);
     }
-    let joined = joined(args, global, services, printer)?;
+    let mut joined = joined(args, global, services, printer)?;
     let (task_services, mut gate_services) = task::opened(global, services, printer)?;
     let start = circumstances(&config, &task_services, &mut gate_services, services)?;
     config.settings.ask_before_start |= start.attended;
@@ -113,7 +113,7 @@ pub fn main(
         settings: config.settings,
         printer: printer.clone(),
         drain: Duration::from_secs(args.drain),
-        lost: joined.as_ref().map(cluster::Joined::lost),
+        lost: joined.as_mut().and_then(cluster::Joined::lost),
     };
     let served = services::block_on(services, move |stop| {
         Box::pin(serving.until_stopped(effects, context, stop))
@@ -138,8 +138,8 @@ struct Serving {
     settings: BoardSettings,
     printer: Printer,
     drain: Duration,
-    /// Turns true when another controller may lead.
-    lost: Option<watch::Receiver<bool>>,
+    /// Completes when another controller may lead.
+    lost: Option<BoxFuture<'static, ()>>,
 }
 
 impl Serving {

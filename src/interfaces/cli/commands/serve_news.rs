@@ -103,7 +103,7 @@ fn line_of(event: &Event) -> Option<String> {
         EventKind::Task(TaskEvent::Asked {
             approval, question, ..
         }) => format!(
-            "{}? `tos board allow {}`, or deny",
+            "{} `tos board allow {}`, or deny",
             one_line(question),
             approval.0
         ),
