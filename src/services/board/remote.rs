@@ -237,6 +237,31 @@ async fn next(asked: &mut Option<Asked>) -> Result<Box<dyn TakenOrder>, Error> {
     }
 }
 
+/// Returns what an order is worked on with: what it brings, and what this machine has.
+fn context_of(
+    own: &ServiceContext,
+    order: &WorkOrder,
+    records: &Arc<RecordsToSend>,
+) -> ServiceContext {
+    ServiceContext {
+        tools: SessionPorts {
+            ledger: Arc::<RecordsToSend>::clone(records),
+            ..own.tools.clone()
+        },
+        instance: order.instance.clone(),
+        list: order.list.clone(),
+        agents: order.agents.clone(),
+        test_command: order.test_command.clone(),
+        start: crate::domain::ledger::SessionStart {
+            backend: own.start.backend.clone(),
+            capabilities: own.start.capabilities.clone(),
+            pid: own.start.pid,
+            ..order.start.clone()
+        },
+        ..own.clone()
+    }
+}
+
 /// Makes one attempt and reports it. A second request to stop the worker ends the attempt.
 async fn made(
     own: Arc<ServiceContext>,
@@ -255,23 +280,7 @@ async fn made(
     let mut asked = taken.stop();
     let (sender, stop) = watch::channel(0_u8);
     let records = Arc::new(RecordsToSend::default());
-    let context = ServiceContext {
-        tools: SessionPorts {
-            ledger: Arc::<RecordsToSend>::clone(&records),
-            ..own.tools.clone()
-        },
-        instance: order.instance.clone(),
-        list: order.list.clone(),
-        agents: order.agents.clone(),
-        test_command: order.test_command.clone(),
-        start: crate::domain::ledger::SessionStart {
-            backend: own.start.backend.clone(),
-            capabilities: own.start.capabilities.clone(),
-            pid: own.start.pid,
-            ..order.start.clone()
-        },
-        ..(*own).clone()
-    };
+    let context = context_of(&own, &order, &records);
     let (run, fence, name) = (order.run, order.fence, worker.clone());
     let order = worker::Order {
         agent: worker.clone(),
