@@ -52,7 +52,7 @@ fn an_order_comes_back_as_it_was_sent() {
     let order = order();
     let text = serde_json::to_string(&order).unwrap();
     assert_eq!(serde_json::from_str::<WorkOrder>(&text).unwrap(), order);
-    assert_eq!(order.id(), "T-2.R-3.7");
+    assert_eq!(order.id(), "task-2.run-3.7");
 }
 
 #[test]
