@@ -296,6 +296,27 @@ async fn no_device_of_the_machine_can_be_read() {
     }
 }
 
+#[tokio::test]
+async fn rare_sockets_and_calls_under_other_numbers_are_refused() {
+    // 30 = TIPC, 43 = SMC; 0x40000027 = getpid by the x32 interface. A kernel without them answers otherwise than the wall.
+    let script = "import ctypes, socket\n\
+        for family in (30, 43):\n\
+        \x20   try: socket.socket(family, 1); print('made')\n\
+        \x20   except OSError as error: print(error.errno)\n\
+        libc = ctypes.CDLL(None, use_errno=True)\n\
+        print(libc.syscall(0x40000027), ctypes.get_errno())\n\
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW); print('netlink')";
+    for bench in walls(ConfinementLevel::Workspace).await {
+        bench.write("root/sockets.py", script);
+        let said = bench.output("python3 sockets.py 2>&1").await;
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(said, "1\n1\n-1 1\nnetlink\n", "{said}");
+        } else {
+            assert!(said.starts_with("1\n1\n"), "{said}");
+        }
+    }
+}
+
 /// A folder that no wall covers by itself, as homes are; `None` where there is none to write to.
 fn uncovered() -> Option<TempDir> {
     let named = std::env::var_os("TOS_TEST_FOLDER").map(PathBuf::from);

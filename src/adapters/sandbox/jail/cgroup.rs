@@ -41,9 +41,16 @@ pub(super) fn enter(
     Err(format!("could not start `{}`: {error}", program.to_string_lossy()).into())
 }
 
-/// Tells whether there is any place for a group.
+/// Tells whether there is any place for a group, and one that holds the number of processes where that is limited: otherwise
+/// they have to be counted from outside.
 pub(in super::super) fn is_possible(limits: &ResourceLimits) -> bool {
-    rustix::process::geteuid().is_root() && !places(limits).is_empty()
+    let places = places(limits);
+    let counts = places
+        .iter()
+        .any(|(_, ceilings)| ceilings.iter().any(|(file, _)| *file == "pids.max"));
+    rustix::process::geteuid().is_root()
+        && !places.is_empty()
+        && (counts || limits.processes.is_none())
 }
 
 /// Removes groups that are empty.

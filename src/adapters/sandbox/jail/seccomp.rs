@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    SeccompRule, TargetArch, sock_filter,
 };
 
 use super::shared::JailError;
@@ -59,7 +59,7 @@ pub(super) fn apply(no_local: bool, no_internet: bool) -> Result<(), JailError> 
     Ok(())
 }
 
-fn programs(no_local: bool, no_internet: bool) -> Result<[BpfProgram; 2], JailError> {
+fn programs(no_local: bool, no_internet: bool) -> Result<Vec<BpfProgram>, JailError> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> = plain(REFUSED);
     refused.insert(libc::SYS_socket, sockets(no_local, no_internet)?);
     refused.insert(
@@ -73,31 +73,57 @@ fn programs(no_local: bool, no_internet: bool) -> Result<[BpfProgram; 2], JailEr
     // Typing into the terminal of whoever started tos.
     refused.insert(
         libc::SYS_ioctl,
-        vec![rule(1, SeccompCmpOp::Eq, libc::TIOCSTI)?],
+        vec![
+            rule(1, SeccompCmpOp::Eq, libc::TIOCSTI)?,
+            rule(1, SeccompCmpOp::Eq, TIOCLINUX)?,
+        ],
     );
-    Ok([
+    let mut programs = vec![
         program(refused, libc::EPERM)?,
         program(plain(UNKNOWN), libc::ENOSYS)?,
-    ])
+    ];
+    if cfg!(target_arch = "x86_64") {
+        programs.push(without_x32());
+    }
+    Ok(programs)
 }
 
+/// Pastes into the terminal of whoever started tos, on the console.
+const TIOCLINUX: u64 = 0x541c;
+
+/// Refuses the calls of the x32 interface: the same calls under other numbers, which no rule above names.
+fn without_x32() -> BpfProgram {
+    const X32: u32 = 0x4000_0000;
+    let refuse = libc::SECCOMP_RET_ERRNO | (libc::EPERM.unsigned_abs() & libc::SECCOMP_RET_DATA);
+    [
+        (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 1, X32),
+        (libc::BPF_RET | libc::BPF_K, 0, refuse),
+        (libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ]
+    .into_iter()
+    .map(|(code, jf, k)| sock_filter {
+        code: u16::try_from(code).unwrap_or(0),
+        jt: 0,
+        jf,
+        k,
+    })
+    .collect()
+}
+
+/// Refuses every family of sockets but those that programs need; kernels learn new ones, which no list would name.
 fn sockets(no_local: bool, no_internet: bool) -> Result<Vec<SeccompRule>, JailError> {
-    let mut families = vec![
-        libc::AF_VSOCK,
-        libc::AF_PACKET,
-        libc::AF_ALG,
-        libc::AF_BLUETOOTH,
-    ];
-    if no_local {
+    let mut families = vec![libc::AF_UNSPEC, libc::AF_NETLINK];
+    if !no_local {
         families.push(libc::AF_UNIX);
     }
-    if no_internet {
+    if !no_internet {
         families.extend([libc::AF_INET, libc::AF_INET6]);
     }
-    families
-        .into_iter()
-        .map(|family| rule(0, SeccompCmpOp::Eq, flag(family)))
-        .collect()
+    let others = families.into_iter().map(|family| {
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, flag(family))
+    });
+    Ok(vec![SeccompRule::new(others.collect::<Result<_, _>>()?)?])
 }
 
 fn flag(value: libc::c_int) -> u64 {
