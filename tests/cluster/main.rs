@@ -208,6 +208,31 @@ fn a_controller_that_slept_too_long_writes_nothing_any_more() {
 }
 
 #[test]
+fn a_board_that_is_ahead_of_the_log_is_not_of_that_log() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    drop(Service::start_with_options(&place, &options(&server)));
+    // The same folder works alone for a while: these events are in its database only.
+    let alone = Service::start(&place);
+    alone.add(json!({ "title": "made alone" }));
+    drop(alone);
+    let mut words = vec!["serve"];
+    words.extend(options(&server));
+    let mut command = Command::new("timeout");
+    let served = place.command(&words);
+    command.arg("60").arg(served.get_program()).args(&words);
+    command.current_dir(&place.top).env_clear();
+    command.envs(
+        served
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("they are not of one board"), "{said}");
+}
+
+#[test]
 fn without_a_server_one_is_told_what_to_do() {
     let place = Place::new("");
     let (ok, said) = place.run(&["serve", "--nats", "nats://127.0.0.1:1"]);

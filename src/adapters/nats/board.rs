@@ -43,10 +43,10 @@ impl NatsBoard {
     fn follow(&mut self, board: &mut Board, mut last: u64) -> Result<u64, Error> {
         let begin = self.log.find(last + 1).map_err(Error)?;
         let batches = self.log.read_from(begin).map_err(Error)?;
-        let end = batches.last().map_or(0, |(_, batch)| batch.first);
         if batches.is_empty() && last > 0 {
             return self.take_in(last);
         }
+        let mut end = last;
         for (_, batch) in batches {
             let events: Vec<Event> = serde_json::from_slice(&batch.body).map_err(|error| {
                 Error(format!(
@@ -54,6 +54,7 @@ impl NatsBoard {
                     batch.first
                 ))
             })?;
+            end = (batch.first + events.len() as u64).saturating_sub(1);
             let known = usize::try_from(last.saturating_sub(batch.first - 1)).unwrap_or(usize::MAX);
             if batch.first > last + 1 {
                 return Err(Error(format!(
@@ -80,9 +81,9 @@ impl NatsBoard {
             })?;
             last += count;
         }
-        if end > last {
+        if end < last {
             return Err(Error(format!(
-                "the board here holds {last} events and the log ends before; they are not of one board. Move .tos/board.sqlite away, or give another --board"
+                "the board here holds {last} events and the log ends with {end}; they are not of one board. Move .tos/board.sqlite away, or give another --nats-board"
             )));
         }
         Ok(last)

@@ -140,9 +140,7 @@ impl Cluster {
             ..stream::Config::default()
         };
         let made = self.jetstream.create_or_update_stream(config).await;
-        made.map_err(|error| {
-            format!("the bucket {what}: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it")
-        })?;
+        made.map_err(|error| not_opened(&format!("the bucket {what}"), &error))?;
         let opened = self.jetstream.get_key_value(&name).await;
         opened.map_err(|error| format!("the bucket {what}: {error}"))
     }
@@ -170,6 +168,13 @@ pub(super) fn board_name(text: &str) -> String {
     } else {
         name
     }
+}
+
+/// Says what could not be opened, and what usually is the cause.
+pub(super) fn not_opened(what: &str, error: &dyn std::fmt::Display) -> String {
+    format!(
+        "{what}: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it"
+    )
 }
 
 fn wait<T>(runtime: &Handle, future: impl Future<Output = T>) -> T {

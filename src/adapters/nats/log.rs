@@ -16,7 +16,7 @@ use async_nats::{
 };
 use futures_util::StreamExt as _;
 
-use super::connection::Cluster;
+use super::connection::{Cluster, not_opened};
 
 /// The number of the first event of a batch.
 const FIRST: &str = "Tos-First";
@@ -75,9 +75,7 @@ impl EventLog {
             ..Config::default()
         };
         let stream = cluster.wait(cluster.jetstream.get_or_create_stream(config));
-        let stream = stream.map_err(|error| {
-            format!("the log of the board: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it")
-        })?;
+        let stream = stream.map_err(|error| not_opened("the log of the board", &error))?;
         Ok(Self {
             cluster: Arc::clone(cluster),
             stream,

@@ -18,7 +18,11 @@ use async_nats::jetstream::{
 use futures_util::StreamExt as _;
 use tokio::sync::{oneshot, watch};
 
-use super::{connection::Cluster, objects::CodeStore, presence::Presence};
+use super::{
+    connection::{Cluster, not_opened},
+    objects::CodeStore,
+    presence::Presence,
+};
 use crate::{
     adapters::git::bundle::GitBundles,
     domain::{
@@ -106,9 +110,7 @@ async fn stream(cluster: &Cluster, what: &str, subjects: &str) -> Result<Stream,
         ..Config::default()
     };
     let opened = cluster.jetstream.get_or_create_stream(config).await;
-    opened.map_err(|error| {
-        format!("the queue {what}: {error}; JetStream has to be on (`nats-server -js`), and this user has to be allowed to use it")
-    })
+    opened.map_err(|error| not_opened(&format!("the queue {what}"), &error))
 }
 
 async fn consumer(
