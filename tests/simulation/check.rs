@@ -170,7 +170,7 @@ impl Record {
         }
     }
 
-    /// Counts calls of planners and judges, which the same limits hold for.
+    /// Counts calls of agents, planners and judges, which the same limits hold for.
     fn called(&mut self, board: &Board, spend: Spend, at: u64) -> Checked {
         let hour = self.calls.entry(at / HOUR).or_default();
         *hour += spend.calls;
@@ -358,18 +358,11 @@ impl Record {
                 format!("{id} and {} work on {common:?}", other.id)
             })?;
         }
-        let hour = self.calls.entry(at / HOUR).or_default();
-        *hour += 1;
-        let most = board.settings().hour_limit.calls;
-        broken(most.is_none_or(|most| *hour <= most), || {
-            format!("{hour} calls in one hour")
-        })?;
-        let day = self.day_calls.entry(at / DAY).or_default();
-        *day += 1;
-        let most = board.settings().day_limit.calls;
-        broken(most.is_none_or(|most| *day <= most), || {
-            format!("{day} calls in one day")
-        })?;
+        let one = Spend {
+            calls: 1,
+            ..Spend::default()
+        };
+        self.called(board, one, at)?;
         let spent = task.spent.calls;
         let limit = board
             .settings()
