@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, SandboxBackend};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess, SandboxBackend};
 
 /// Ceilings of one command; `None` = no ceiling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub(super) struct SandboxSpec {
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     /// Below the root, readable only.
     pub(super) protected: Vec<PathBuf>,
+    /// Parts of the repository that git writes, and what in them stays readable only; each lies over those before it, and all
+    /// of them over `protected`.
+    pub(super) repository: Vec<(PathBuf, RepositoryAccess)>,
     /// Anywhere where it could be seen, not even readable.
     pub(super) hidden: Vec<PathBuf>,
     pub(super) limits: ResourceLimits,

@@ -10,6 +10,7 @@
 mod cmd;
 mod context;
 mod decide;
+mod git_use;
 mod interpretation;
 mod judge;
 mod loss;
@@ -25,6 +26,7 @@ mod shell;
 mod verdict;
 mod windows;
 
+pub use git_use::GitUse;
 pub use context::{FilesystemView, ParseAttempt, PolicyContext};
 pub use judge::{Error, FileAccess, Policy};
 pub use loss::PolicyLoss;

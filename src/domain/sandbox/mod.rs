@@ -33,6 +33,16 @@ impl ConfinementLevel {
     }
 }
 
+/// What a command that is git's own write may do with a part of the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepositoryAccess {
+    /// Read it.
+    Read,
+    /// Write it.
+    Write,
+}
+
 /// What a confined command can reach over the network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

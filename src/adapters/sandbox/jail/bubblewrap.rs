@@ -12,7 +12,7 @@ use super::super::spec::{
 };
 use crate::{
     adapters::process::find_program,
-    domain::sandbox::{ConfinementLevel, NetworkAccess},
+    domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess},
 };
 
 /// Parts of `/proc` through which the machine can be changed.
@@ -53,6 +53,13 @@ pub(super) fn arguments(spec: &SandboxSpec, encoded: &str) -> Vec<OsString> {
     words.layers(spec);
     for path in &spec.protected {
         words.mount("--ro-bind", path, path);
+    }
+    for (path, access) in &spec.repository {
+        let option = match access {
+            RepositoryAccess::Read => "--ro-bind",
+            RepositoryAccess::Write => "--bind",
+        };
+        words.mount(option, path, path);
     }
     // Last, so that nothing brings back what lies in a protected place.
     for path in &spec.hidden {

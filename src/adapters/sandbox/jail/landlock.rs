@@ -136,6 +136,7 @@ mod tests {
             level: ConfinementLevel::Workspace,
             network: NetworkAccess::None,
             protected: vec![root.join(".git")],
+            repository: Vec::new(),
             layers: vec![(root.clone(), FolderAccess::Root)],
             links: Vec::new(),
             hidden: vec![root.join(".ssh")],

@@ -21,7 +21,7 @@ use super::{
     super::spec::{FolderAccess, INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, SandboxSpec},
     shared::JailError,
 };
-use crate::domain::sandbox::{ConfinementLevel, NetworkAccess};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess};
 
 const OLD: &str = "/old";
 const NEW: &str = "/new";
@@ -49,6 +49,9 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
     lay(spec)?;
     for path in &spec.protected {
         bind(path, path, true)?;
+    }
+    for (path, access) in &spec.repository {
+        bind(path, path, *access == RepositoryAccess::Read)?;
     }
     // Last, so that nothing brings back what lies in a protected place.
     for path in &spec.hidden {

@@ -140,6 +140,13 @@ fn spec(
             ConfinementLevel::Workspace => view::protected(&protected, &root),
             ConfinementLevel::Off | ConfinementLevel::ReadOnly => Vec::new(),
         },
+        repository: if backend == SandboxBackend::Landlock
+            || options.level != ConfinementLevel::Workspace
+        {
+            Vec::new()
+        } else {
+            options.repository.clone()
+        },
         hidden: view.hidden,
         limits: options.limits,
         temporary,
