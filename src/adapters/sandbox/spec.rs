@@ -1,4 +1,4 @@
-//! What tos and its jailers both know: the specification of one wall (one JSON word on a jailer's command line), and where
+//! What tos and its jailers both know: the specification of one wall (JSON in a file that jailers inherit), and where
 //! things are found behind it.
 
 use std::path::PathBuf;

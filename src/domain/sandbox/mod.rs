@@ -94,6 +94,17 @@ impl SandboxBackend {
             Self::None => "none",
         }
     }
+
+    /// Returns what this wall leaves open by its nature, which no trial tries; `None` = nothing that is known.
+    pub const fn leaves_open(self) -> Option<&'static str> {
+        match self {
+            Self::Landlock => Some(
+                "modes, owners, times and attributes of your own files outside the root can be changed, and names, sizes and \
+                 times of covered files asked for: the kernel has no rule for that",
+            ),
+            Self::Bubblewrap | Self::Namespaces | Self::None => None,
+        }
+    }
 }
 
 /// One property of a wall.
