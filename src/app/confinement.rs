@@ -42,7 +42,9 @@ pub(super) fn open_to_git(
     match report.choice.backend() {
         None | Some(SandboxBackend::None) => return Ok(None),
         Some(SandboxBackend::Landlock) => {
-            return Err("the wall `landlock` opens only folders that nothing is closed in".to_owned());
+            return Err(
+                "the wall `landlock` opens only folders that nothing is closed in".to_owned(),
+            );
         }
         Some(SandboxBackend::Bubblewrap | SandboxBackend::Namespaces) => {}
     }

@@ -236,8 +236,14 @@ fn what_the_guard_asks_about_is_asked_at_the_client_or_refused_with_the_remedy()
     assert_eq!(verdict["decision"], "ask", "{verdict}");
     // A client that can ask asks; only a filled-in yes counts.
     for (answer, runs) in [
-        (json!({ "action": "accept", "content": { "run": true } }), true),
-        (json!({ "action": "accept", "content": { "run": false } }), false),
+        (
+            json!({ "action": "accept", "content": { "run": true } }),
+            true,
+        ),
+        (
+            json!({ "action": "accept", "content": { "run": false } }),
+            false,
+        ),
         (json!({ "action": "accept" }), false),
         (json!({ "action": "decline" }), false),
         (json!({ "action": "cancel" }), false),
@@ -248,10 +254,17 @@ fn what_the_guard_asks_about_is_asked_at_the_client_or_refused_with_the_remedy()
         assert!(failed, "{answer}: {text}");
         assert_eq!(text.contains("exit code 128"), runs, "{answer}: {text}");
         assert_eq!(client.asked.len(), 1, "{:?}", client.asked);
-        assert!(client.asked[0].contains("git push origin main"), "{:?}", client.asked);
+        assert!(
+            client.asked[0].contains("git push origin main"),
+            "{:?}",
+            client.asked
+        );
         // What destroys is refused and nobody is asked.
         let (text, _) = client.call("run_command", &json!({ "command": "rm -rf /etc" }));
-        assert!(text.contains("refused") && client.asked.len() == 1, "{text}");
+        assert!(
+            text.contains("refused") && client.asked.len() == 1,
+            "{text}"
+        );
     }
 }
 
@@ -278,11 +291,17 @@ fn a_task_is_described_with_the_words_it_needs_and_an_example() {
     let mut client = Client::start(&project, &[], None);
     let tools = client.ask("tools/list", &json!({}));
     let tools = tools["result"]["tools"].as_array().unwrap().clone();
-    let add = tools.iter().find(|tool| tool["name"] == "task_add").unwrap();
+    let add = tools
+        .iter()
+        .find(|tool| tool["name"] == "task_add")
+        .unwrap();
     let about = add["description"].as_str().unwrap();
     for needed in add["inputSchema"]["required"].as_array().unwrap() {
         let needed = needed.as_str().unwrap();
-        assert!(about.contains(&format!("\"{needed}\"")), "{needed}: {about}");
+        assert!(
+            about.contains(&format!("\"{needed}\"")),
+            "{needed}: {about}"
+        );
     }
     // The example is one that can be added as it stands.
     let example = &about[about.find("{\"id\"").unwrap()..=about.rfind('}').unwrap()];

@@ -12,7 +12,10 @@ impl Mounted {
             .tempdir_in("/var/cache")
             .unwrap();
         let words = ["-t", "tmpfs", "-o", options, "tmpfs"];
-        let done = Process::new("mount").args(words).arg(folder.path()).status();
+        let done = Process::new("mount")
+            .args(words)
+            .arg(folder.path())
+            .status();
         assert!(done.unwrap().success());
         Self(folder)
     }
@@ -20,7 +23,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Process::new("umount").arg(self.0.path()).status();
+        drop(Process::new("umount").arg(self.0.path()).status());
     }
 }
 
@@ -58,7 +61,13 @@ async fn with_the_whole_network_services_that_listen_on_a_name_stay_out_of_reach
             .filter(|proof| proof.capability == SandboxCapability::LocalServices)
             .collect();
         assert_eq!(local.len(), 1);
-        assert_eq!(local[0].holds, Some(true), "{}: {}", backend.as_str(), local[0].how);
+        assert_eq!(
+            local[0].holds,
+            Some(true),
+            "{}: {}",
+            backend.as_str(),
+            local[0].how
+        );
         assert_eq!(report.choice, BackendChoice::Proved { backend });
     }
 }
@@ -116,8 +125,29 @@ async fn no_command_line_tells_what_is_hidden() {
 async fn a_command_cannot_signal_what_started_it() {
     for bench in walls(ConfinementLevel::Workspace).await {
         let name = bench.options.backends[0].as_str();
-        let end = bench.run("kill -9 $PPID; kill -9 1; echo on").await.unwrap();
+        let end = bench
+            .run("kill -9 $PPID; kill -9 1; echo on")
+            .await
+            .unwrap();
         assert_eq!(end.stdout.text(), "on\n", "{name}: {}", end.stderr.text());
         assert_eq!(end.exit, ExitStatus::Code { code: 0 }, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_program_can_be_made_to_run_with_the_rights_of_its_owner() {
+    for bench in walls(ConfinementLevel::Workspace).await {
+        let name = bench.options.backends[0].as_str();
+        let said = bench
+            .output(
+                "cp /bin/true workspace/x; chmod u+s workspace/x 2>/dev/null && echo set; chmod 700 workspace/x && echo plain; \
+                 chmod 4755 \"$HERE/beside\" 2>/dev/null && echo set",
+            )
+            .await;
+        assert_eq!(said, "plain\n", "{name}");
+        for file in ["root/workspace/x", "beside"] {
+            let mode = fs::metadata(bench.path(file)).unwrap().mode();
+            assert_eq!(mode & 0o6000, 0, "{name} {file}");
+        }
     }
 }

@@ -39,9 +39,10 @@ pub struct OpenRepository {
 impl OpenRepository {
     /// Removes files through which git would be led to other settings, and returns them.
     pub fn blocking_take_back(&self) -> Vec<PathBuf> {
-        let made = self.absent.iter().filter(|path| {
-            path.symlink_metadata().is_ok() && fs::remove_file(path).is_ok()
-        });
+        let made = self
+            .absent
+            .iter()
+            .filter(|path| path.symlink_metadata().is_ok() && fs::remove_file(path).is_ok());
         made.cloned().collect()
     }
 }
@@ -79,7 +80,8 @@ pub fn blocking_open(root: &Path) -> Result<OpenRepository, String> {
 
 fn missing(folder: &Path) -> Vec<PathBuf> {
     let each = NEVER_MADE.iter().map(|name| folder.join(name));
-    each.filter(|path| path.symlink_metadata().is_err()).collect()
+    each.filter(|path| path.symlink_metadata().is_err())
+        .collect()
 }
 
 fn close(
@@ -93,7 +95,10 @@ fn close(
             Err(_) => {}
             // Whoever may write beside a link may put another one in its place.
             Ok(found) if found.is_symlink() => {
-                return Err(format!("`{}` is a link, which cannot be closed", path.display()));
+                return Err(format!(
+                    "`{}` is a link, which cannot be closed",
+                    path.display()
+                ));
             }
             Ok(_) => parts.push((path, RepositoryAccess::Read)),
         }
@@ -159,14 +164,21 @@ mod tests {
         assert_eq!(open.blocking_take_back(), [git.join("commondir")]);
         assert!(!git.join("commondir").exists());
         fs::create_dir(root.join("sub")).unwrap();
-        assert!(blocking_open(&root.join("sub")).unwrap_err().contains("--root"));
+        assert!(
+            blocking_open(&root.join("sub"))
+                .unwrap_err()
+                .contains("--root")
+        );
     }
 
     #[test]
     fn hooks_of_the_work_tree_count_when_they_are_committed_and_links_never() {
         let (_top, root) = repository();
         let git = Repository::open(&root).unwrap();
-        git.config().unwrap().set_str("core.hooksPath", ".husky").unwrap();
+        git.config()
+            .unwrap()
+            .set_str("core.hooksPath", ".husky")
+            .unwrap();
         assert!(blocking_open(&root).is_ok());
         fs::create_dir(root.join(".husky")).unwrap();
         fs::write(root.join(".husky/pre-commit"), "true").unwrap();
@@ -176,7 +188,8 @@ mod tests {
         let tree = git.find_tree(index.write_tree().unwrap()).unwrap();
         index.write().unwrap();
         let who = git2::Signature::now("t", "t@t").unwrap();
-        git.commit(Some("HEAD"), &who, &who, "x", &tree, &[]).unwrap();
+        git.commit(Some("HEAD"), &who, &who, "x", &tree, &[])
+            .unwrap();
         assert!(blocking_open(&root).is_ok());
         fs::write(root.join(".husky/pre-commit"), "evil").unwrap();
         assert!(blocking_open(&root).is_err());

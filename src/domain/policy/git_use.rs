@@ -87,10 +87,23 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Options of git itself that change no more than how it prints and where it starts.
-const PLAIN_OPTIONS: &[&str] = &["--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs"];
+const PLAIN_OPTIONS: &[&str] = &[
+    "--no-pager",
+    "-P",
+    "--no-optional-locks",
+    "--literal-pathspecs",
+];
 
 /// Settings that may be given with `-c`; others can name programs.
-const PLAIN_SETTINGS: &[&str] = &["user.", "color.", "advice.", "commit.", "init.", "author.", "committer."];
+const PLAIN_SETTINGS: &[&str] = &[
+    "user.",
+    "color.",
+    "advice.",
+    "commit.",
+    "init.",
+    "author.",
+    "committer.",
+];
 
 /// Long options of git's commands that name a program to run.
 const STARTERS: &[&str] = &["exec", "upload-pack", "receive-pack", "open-files-in-pager"];
@@ -108,7 +121,10 @@ impl Policy {
             .iter()
             .filter_map(|act| git_words(&act.words))
             .collect();
-        if !git.iter().any(|words| verb(words).is_some_and(|verb| WRITES.contains(&verb))) {
+        if !git
+            .iter()
+            .any(|words| verb(words).is_some_and(|verb| WRITES.contains(&verb)))
+        {
             return GitUse::None;
         }
         let is_opaque = |(_, effect): &(usize, CommandEffect)| {
@@ -142,7 +158,10 @@ fn verb(words: &[String]) -> Option<&str> {
             "-C" => drop(words.next()?),
             "-c" => {
                 let setting = words.next()?.to_ascii_lowercase();
-                if !PLAIN_SETTINGS.iter().any(|plain| setting.starts_with(plain)) {
+                if !PLAIN_SETTINGS
+                    .iter()
+                    .any(|plain| setting.starts_with(plain))
+                {
                     return None;
                 }
             }
@@ -184,7 +203,13 @@ fn writes_settings(words: &[String]) -> bool {
     let (short, long): (&str, &[&str]) = match verb {
         "branch" => (
             "mMcCu",
-            &["--move", "--copy", "--set-upstream-to", "--unset-upstream", "--edit-description"],
+            &[
+                "--move",
+                "--copy",
+                "--set-upstream-to",
+                "--unset-upstream",
+                "--edit-description",
+            ],
         ),
         "push" => ("u", &["--set-upstream"]),
         _ => return false,
@@ -211,7 +236,9 @@ fn has_plain_variables(text: &str) -> bool {
         let rest = text.get(at..).unwrap_or_default();
         PLAIN_VARIABLES.iter().any(|plain| rest.starts_with(plain))
     });
-    let others = ["PATH=", "EDITOR=", "VISUAL=", "PAGER=", "LD_", "BASH_ENV", "HOME=", "IFS="];
+    let others = [
+        "PATH=", "EDITOR=", "VISUAL=", "PAGER=", "LD_", "BASH_ENV", "HOME=", "IFS=",
+    ];
     named && !others.iter().any(|name| text.contains(name))
 }
 
@@ -249,7 +276,9 @@ mod tests {
         let exec = Command {
             kind: CommandKind::Exec,
             code: String::new(),
-            argv: ["git", "commit", "-m", "make test"].map(str::to_owned).into(),
+            argv: ["git", "commit", "-m", "make test"]
+                .map(str::to_owned)
+                .into(),
         };
         let world = PolicyContext::unattended("/srv/job/root");
         assert_eq!(Policy::git_use(&exec, &world), GitUse::Only);
@@ -297,14 +326,26 @@ mod tests {
         ] {
             assert_eq!(bash(code), GitUse::Settings, "{code}");
         }
-        for code in ["git branch -d m", "git branch mu", "git commit -m u", "git push origin u"] {
+        for code in [
+            "git branch -d m",
+            "git branch mu",
+            "git commit -m u",
+            "git push origin u",
+        ] {
             assert_eq!(bash(code), GitUse::Only, "{code}");
         }
     }
 
     #[test]
     fn looking_is_no_writing() {
-        for code in ["git status", "git log -3", "ls", "make", "git config core.x y", "echo git commit"] {
+        for code in [
+            "git status",
+            "git log -3",
+            "ls",
+            "make",
+            "git config core.x y",
+            "echo git commit",
+        ] {
             assert_eq!(bash(code), GitUse::None, "{code}");
         }
     }

@@ -26,8 +26,8 @@ mod shell;
 mod verdict;
 mod windows;
 
-pub use git_use::GitUse;
 pub use context::{FilesystemView, ParseAttempt, PolicyContext};
+pub use git_use::GitUse;
 pub use judge::{Error, FileAccess, Policy};
 pub use loss::PolicyLoss;
 pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};

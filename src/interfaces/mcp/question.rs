@@ -4,9 +4,7 @@
 
 use rmcp::{
     RoleServer,
-    model::{
-        ClientResult, ElicitRequest, ElicitRequestParams, ElicitationAction, ServerRequest,
-    },
+    model::{ClientResult, ElicitRequest, ElicitRequestParams, ElicitationAction, ServerRequest},
     service::{Peer, RequestContext},
 };
 use serde_json::json;

@@ -44,7 +44,12 @@ pub(super) fn arguments(spec: &SandboxSpec, file: &str) -> Vec<OsString> {
         }
     }
     list.private(spec);
-    list.words(&["--size", &spec.limits.temporary_bytes.to_string(), "--tmpfs", "/run"]);
+    list.words(&[
+        "--size",
+        &spec.limits.temporary_bytes.to_string(),
+        "--tmpfs",
+        "/run",
+    ]);
     for kept in KEPT_IN_RUN.map(Path::new) {
         if kept.exists() {
             list.mount("--ro-bind", kept, kept);

@@ -75,7 +75,10 @@ pub(super) fn start_port_process(socket: &str) -> Result<ExitCode, JailError> {
         .stdout(Stdio::piped())
         .spawn()?;
     let mut ready = [0; 6];
-    let out = started.stdout.take().ok_or("the process of the proxy port has no output")?;
+    let out = started
+        .stdout
+        .take()
+        .ok_or("the process of the proxy port has no output")?;
     io::Read::read_exact(&mut { out }, &mut ready)?;
     Ok(ExitCode::SUCCESS)
 }

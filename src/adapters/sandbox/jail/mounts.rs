@@ -305,7 +305,9 @@ fn read_only_below(top: &Path) -> Result<(), JailError> {
 /// something is not permitted (`EPERM`) does not mean that.
 fn is_out_of_reach(error: &io::Error) -> bool {
     let code = error.raw_os_error();
-    [libc::ENOENT, libc::ENOTDIR, libc::EACCES].map(Some).contains(&code)
+    [libc::ENOENT, libc::ENOTDIR, libc::EACCES]
+        .map(Some)
+        .contains(&code)
 }
 
 /// Says whether what is found at a place now, be it the mount or what covers it, is read-only.
