@@ -200,7 +200,9 @@ fn judged(
         .map_err(CliError::Setup)?;
     let policy = settings.policy().map_err(CliError::Setup)?;
     let checkpoints = services.guard_checkpoints();
+    let project = services.project_view(place);
     let guard = Guard {
+        project: Some(project.as_ref()),
         policy: &policy,
         world: PolicyContext {
             sandbox_proved: is_proved,
