@@ -21,7 +21,10 @@ use crate::{
     },
     config::guard::GuardSettings,
     domain::{
-        guard::{HookAgent, HookAnswer, Presence, cannot_judge},
+        guard::{
+            HookAgent, HookAnswer, Presence, cannot_judge, installed::InstallRecord,
+            protected::ProjectView,
+        },
         policy::{GitUse, PolicyContext},
     },
     interfaces::cli::{
@@ -212,6 +215,10 @@ impl GuardServiceFactory for AppContext {
             .collect()
     }
 
+    fn project_view(&self, place: &GuardPlace) -> Box<dyn ProjectView> {
+        Box::new(git::guard::DiskProjectView::new(place.root.clone()))
+    }
+
     fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints> {
         Arc::new(git::guard::GitGuardCheckpoints::new(self.guard_state()))
     }
@@ -284,12 +291,24 @@ impl GuardServiceFactory for AppContext {
         settings_file::write(path, before, after)
     }
 
-    fn held_before(&self, path: &Path) -> Option<Vec<String>> {
-        install_record::held_before(&self.guard_state(), path)
+    fn installed(&self, path: &Path) -> Option<InstallRecord> {
+        install_record::known(&self.guard_state(), path)
     }
 
-    fn remember_held(&self, path: &Path, held: Option<&[String]>) -> Result<(), String> {
-        install_record::remember(&self.guard_state(), path, held)
+    fn remember_installed(
+        &self,
+        path: &Path,
+        record: Option<&InstallRecord>,
+    ) -> Result<(), String> {
+        install_record::remember(&self.guard_state(), path, record)
+    }
+
+    fn missing_folders(&self, path: &Path) -> Vec<PathBuf> {
+        settings_file::missing_folders(path)
+    }
+
+    fn remove_empty_folders(&self, folders: &[PathBuf]) {
+        settings_file::remove_empty(folders);
     }
 
     fn own_program(&self) -> Result<PathBuf, CliError> {

@@ -4,8 +4,10 @@
 //! the files takes rather too many than too few.
 
 use crate::domain::policy::{
-    interpretation::{CommandEffect, Interpretation, SimpleCommand},
-    resolved_path::ResolvedPath,
+    git_reach::{self, LostReferences, TreeChange},
+    interpretation::{CommandEffect, GitStep, Interpretation, SimpleCommand},
+    partial_text::base_name,
+    resolved_path::{ResolvedPath, slashed},
     rule::EffectTrait,
 };
 
@@ -24,7 +26,63 @@ pub enum PolicyLoss {
         ignored: bool,
     },
     /// Branches, tags or stashes.
-    References,
+    References(LostReferences),
+    /// Files of the work tree that git takes away or replaces; told besides the others, for whoever has files to protect.
+    WorkTree(TreeChange),
+    /// A folder is filled with files that nobody names; told besides the others, in the same way.
+    Filled(FolderFill),
+}
+
+/// What fills a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderFill {
+    /// What kind of program it is.
+    pub kind: FillKind,
+    /// The program.
+    pub program: String,
+    /// The whole command.
+    pub words: Vec<String>,
+    /// The folder it starts in, absolute.
+    pub folder: String,
+    /// The root, absolute.
+    pub root: String,
+    /// The folder that is filled, from the root.
+    pub into: String,
+}
+
+/// From what a folder is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FillKind {
+    /// An archive.
+    Archive,
+    /// Other folders and files.
+    Copy,
+    /// A patch.
+    Patch,
+}
+
+/// Returns from what a program fills folders.
+fn fill_kind(program: &str) -> Option<FillKind> {
+    Some(match program {
+        "tar" | "gtar" | "bsdtar" | "unzip" | "7z" | "7za" | "7zr" | "7zz" | "cpio" | "bsdcpio"
+        | "pax" | "unrar" | "unar" | "jar" => FillKind::Archive,
+        "cp" | "gcp" | "rsync" | "mv" | "install" | "ditto" => FillKind::Copy,
+        "patch" => FillKind::Patch,
+        _ => return None,
+    })
+}
+
+/// Returns what a command fills a folder with.
+fn fill(act: &SimpleCommand, into: &str, reading: &Interpretation<'_>) -> Option<PolicyLoss> {
+    let program = base_name(act.words.first()?).to_owned();
+    Some(PolicyLoss::Filled(FolderFill {
+        kind: fill_kind(&program)?,
+        program,
+        words: act.words.clone(),
+        folder: act.folder.clone().unwrap_or_default(),
+        root: slashed(&reading.world.root),
+        into: into.to_owned(),
+    }))
 }
 
 /// Returns what was read would lose inside the root.
@@ -33,17 +91,39 @@ pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
     let mut losses = Vec::new();
     for (at, effect) in &reading.effects {
         let act = reading.acts.get(*at).unwrap_or(&none);
-        for loss in of_effect(act, effect) {
+        let step = reading.git.iter().rfind(|step| step.at == *at);
+        let stashed = reading.git.iter().any(git_reach::stashes);
+        let filled = match effect {
+            CommandEffect::Write(ResolvedPath::Inside(path)) => fill(act, path, reading),
+            _ => None,
+        };
+        for loss in of_effect(act, effect, step, stashed)
+            .into_iter()
+            .chain(filled)
+        {
             if !losses.contains(&loss) {
                 losses.push(loss);
             }
         }
     }
+    let changes = reading.git.iter().filter_map(git_reach::tree_change);
+    losses.extend(changes.map(PolicyLoss::WorkTree));
     losses
 }
 
-fn of_effect(act: &SimpleCommand, effect: &CommandEffect) -> Vec<PolicyLoss> {
+fn of_effect(
+    act: &SimpleCommand,
+    effect: &CommandEffect,
+    step: Option<&GitStep>,
+    stashed: bool,
+) -> Vec<PolicyLoss> {
+    let is_folder = act
+        .words
+        .first()
+        .is_some_and(|word| base_name(word) == "mkdir");
     match effect {
+        // A folder that is there already stays as it is.
+        CommandEffect::Write(_) if is_folder => Vec::new(),
         CommandEffect::Delete(ResolvedPath::Inside(path)) => {
             vec![PolicyLoss::Removed(path.clone())]
         }
@@ -51,7 +131,7 @@ fn of_effect(act: &SimpleCommand, effect: &CommandEffect) -> Vec<PolicyLoss> {
             vec![PolicyLoss::Overwritten(path.clone())]
         }
         CommandEffect::Does(EffectTrait::GitDestructive, words) => {
-            git_loss(words).map_or_else(Vec::new, |loss| loss.losses(act))
+            git_loss(words).map_or_else(Vec::new, |loss| loss.losses(act, step, stashed))
         }
         CommandEffect::Does(..)
         | CommandEffect::Read(_)
@@ -70,15 +150,24 @@ enum GitLoss {
 }
 
 impl GitLoss {
-    fn losses(self, act: &SimpleCommand) -> Vec<PolicyLoss> {
+    fn losses(self, act: &SimpleCommand, step: Option<&GitStep>, stashed: bool) -> Vec<PolicyLoss> {
+        let references = || {
+            let lost = step.and_then(git_reach::references);
+            // Where nothing tells which, it may be any.
+            PolicyLoss::References(lost.unwrap_or_else(|| LostReferences {
+                names: None,
+                stashes: self == Self::Stashes,
+            }))
+        };
         match self {
-            Self::References => vec![PolicyLoss::References],
+            Self::References => vec![references()],
             // What the same command has stashed before is not in a stash yet.
-            Self::Stashes => vec![
-                PolicyLoss::References,
+            Self::Stashes if stashed => vec![
+                references(),
                 PolicyLoss::Uncommitted,
                 PolicyLoss::Untracked { ignored: false },
             ],
+            Self::Stashes => vec![references()],
             Self::Changes => vec![
                 PolicyLoss::Uncommitted,
                 PolicyLoss::Untracked { ignored: false },
@@ -155,7 +244,9 @@ mod tests {
     }
 
     fn losses(code: &str) -> Vec<PolicyLoss> {
-        Policy::losses(&bash(code), &world())
+        let mut losses = Policy::losses(&bash(code), &world());
+        losses.retain(|loss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_)));
+        losses
     }
 
     fn guard(code: &str) -> Decision {
@@ -185,7 +276,14 @@ mod tests {
             losses("git clean -fdx"),
             [PolicyLoss::Untracked { ignored: true }]
         );
-        assert_eq!(losses("git branch -D old"), [PolicyLoss::References]);
+        assert_eq!(
+            losses("git branch -D old"),
+            [PolicyLoss::References(LostReferences {
+                names: Some(vec!["refs/heads/old".to_owned()]),
+                stashes: false,
+            })]
+        );
+        assert_eq!(losses("git stash drop").len(), 1);
         assert!(losses("git stash && git stash drop").contains(&PolicyLoss::Uncommitted));
         assert_eq!(losses("rm -rf /srv/other"), []);
     }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     config::guard::GuardSettings,
     domain::{
-        guard::{HookAgent, NO_PROJECT},
+        guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectView},
         policy::{GitUse, PolicyContext},
     },
     interfaces::cli::{args::GlobalArgs, exit::CliError},
@@ -82,6 +82,9 @@ pub trait GuardServiceFactory {
     /// Returns folders that agents keep for themselves, absolute.
     fn agents_own_folders(&self) -> Vec<String>;
 
+    /// Builds the view of a project that is asked about files to protect.
+    fn project_view(&self, place: &GuardPlace) -> Box<dyn ProjectView>;
+
     /// Builds the checkpoints of the guard.
     fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints>;
 
@@ -115,11 +118,18 @@ pub trait GuardServiceFactory {
         after: Option<&str>,
     ) -> Result<(), String>;
 
-    /// Returns what a settings file held before the guard's hook came into it; `None` where that is not known.
-    fn held_before(&self, path: &Path) -> Option<Vec<String>>;
+    /// Returns what an installation did to a settings file; `None` where that is not known.
+    fn installed(&self, path: &Path) -> Option<InstallRecord>;
 
-    /// Remembers what a settings file held before the guard's hook; `None` forgets it.
-    fn remember_held(&self, path: &Path, held: Option<&[String]>) -> Result<(), String>;
+    /// Remembers what an installation did to a settings file; `None` forgets it.
+    fn remember_installed(&self, path: &Path, record: Option<&InstallRecord>)
+    -> Result<(), String>;
+
+    /// Returns the folders that writing a file would make, the outermost first.
+    fn missing_folders(&self, path: &Path) -> Vec<PathBuf>;
+
+    /// Removes folders that are empty.
+    fn remove_empty_folders(&self, folders: &[PathBuf]);
 
     /// Returns the path by which this program is started.
     fn own_program(&self) -> Result<PathBuf, CliError>;

@@ -371,24 +371,30 @@ fn items(input: &str, lines: bool) -> Vec<String> {
 
 /// Returns the pattern that narrows down what `find` finds, if there is one.
 fn found_name(tests: &[String]) -> Option<String> {
-    let at = tests.iter().position(|test| {
-        [
-            "-name",
-            "-iname",
-            "-path",
-            "-ipath",
-            "-wholename",
-            "-regex",
-            "-iregex",
-            "-newer",
-            "-mtime",
-            "-mmin",
-            "-size",
-            "-empty",
-            "-user",
-            "-perm",
-        ]
-        .contains(&test.as_str())
+    let is_negated = |at: usize| {
+        let before = at.checked_sub(1).and_then(|at| tests.get(at));
+        before.is_some_and(|word| word == "-not" || word == "!")
+    };
+    // What is not to be found says nothing about what is.
+    let at = tests.iter().enumerate().position(|(at, test)| {
+        !is_negated(at)
+            && [
+                "-name",
+                "-iname",
+                "-path",
+                "-ipath",
+                "-wholename",
+                "-regex",
+                "-iregex",
+                "-newer",
+                "-mtime",
+                "-mmin",
+                "-size",
+                "-empty",
+                "-user",
+                "-perm",
+            ]
+            .contains(&test.as_str())
     })?;
     let pattern = tests.get(at + 1).map_or("x", String::as_str);
     if matches!(pattern, "*" | "*.*" | "" | "?*")

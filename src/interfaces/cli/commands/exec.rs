@@ -259,7 +259,9 @@ fn judged(
 ) -> Result<GuardOutcome, CliError> {
     let policy = settings.policy().map_err(CliError::Setup)?;
     let checkpoints = services.guard_checkpoints();
+    let project = services.project_view(place);
     let guard = Guard {
+        project: Some(project.as_ref()),
         policy: &policy,
         world: PolicyContext {
             sandbox_proved: is_proved,
