@@ -342,7 +342,10 @@ mod tests {
             checked_endpoint("http://localhost:4318/").unwrap(),
             "http://localhost:4318"
         );
-        assert_eq!(checked_endpoint("https://c/x/v1/traces").unwrap(), "https://c/x");
+        assert_eq!(
+            checked_endpoint("https://c/x/v1/traces").unwrap(),
+            "https://c/x"
+        );
         for wrong in ["localhost:4318", "grpc://c:4317", "http://", ""] {
             assert!(checked_endpoint(wrong).is_err(), "{wrong}");
         }

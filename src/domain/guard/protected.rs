@@ -189,9 +189,10 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
                 || !change.paths.is_empty()
                 || folder.is_empty()
                 || view.holds_tracked(folder);
+            let is_limited = change.paths.iter().any(|path| !path.starts_with('!'));
             is_taken
                 && is_looked_into
-                && is_below(file, &change.folder)
+                && (is_limited || is_below(file, &change.folder))
                 && is_meant(change, file)
                 && !is_excluded(excludes, file)
         }
@@ -433,6 +434,7 @@ mod tests {
             "git -C . clean -fd",
             "git clean -f .tos",
             "git clean -fdx -e build",
+            "cd build && git clean -fdx :/",
             "git clean -fdx -e .tos -e '!.tos'",
             "git stash -u",
             "git stash push --include-untracked -m x",

@@ -281,6 +281,16 @@ pub(super) fn references(step: &GitStep) -> Option<LostReferences> {
     }
 }
 
+/// Returns whether a step brings files to the state of the last commit or the index, so that only tracked ones change.
+pub(super) fn stays_at_head(step: &GitStep) -> bool {
+    if step.verb == "rm" {
+        return true;
+    }
+    let change = tree_change(step);
+    let kind = change.map(|change| change.kind);
+    matches!(kind, Some(TreeChangeKind::Replace { words, .. }) if words.iter().all(|word| word == "HEAD" || word == "@"))
+}
+
 /// Returns whether a step puts changes into a stash.
 pub(super) fn stashes(step: &GitStep) -> bool {
     let verb = step.args.iter().find(|arg| !arg.starts_with('-'));
