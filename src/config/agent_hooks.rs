@@ -116,16 +116,14 @@ pub fn with_hook(
         let known = record.map_or_else(Vec::new, |record| record.inserted.clone());
         return Ok((text.to_owned(), known));
     }
-    let bare = match record {
-        Some(record) => without_hook(text, agent, record)?,
-        None => {
-            let held = containers(text, agent)?;
-            let record = InstallRecord {
-                held,
-                ..InstallRecord::default()
-            };
-            without_hook(text, agent, &record)?
-        }
+    let bare = if let Some(record) = record {
+        without_hook(text, agent, record)?
+    } else {
+        let record = InstallRecord {
+            held: containers(text, agent)?,
+            ..InstallRecord::default()
+        };
+        without_hook(text, agent, &record)?
     };
     let (longer, pieces) = inserted(&bare, agent, &entries(agent, command))?;
     checked(&longer, text, agent)?;

@@ -91,13 +91,11 @@ pub fn threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
     };
     losses.iter().find(relevant)?;
     let files = view.protected_files();
-    let each = files.iter();
-    each.filter_map(|file| {
-        losses
-            .iter()
-            .find_map(|loss| one_threat(loss, file, losses, view))
+    let mut each = files.iter();
+    each.find_map(|file| {
+        let mut all = losses.iter();
+        all.find_map(|loss| one_threat(loss, file, losses, view))
     })
-    .next()
 }
 
 fn one_threat(
@@ -133,7 +131,13 @@ fn one_threat(
             format!("`{}` may bring along another", fill.program),
             fill_remedy(fill, top),
         ),
-        _ => None,
+        PolicyLoss::Removed(_)
+        | PolicyLoss::Overwritten(_)
+        | PolicyLoss::Uncommitted
+        | PolicyLoss::Untracked { .. }
+        | PolicyLoss::References(_)
+        | PolicyLoss::WorkTree(_)
+        | PolicyLoss::Filled(_) => None,
     }
 }
 

@@ -90,7 +90,10 @@ pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
             // Patches lie anywhere.
             TreeChangeKind::Patch if folder.is_empty() => path.clone(),
             TreeChangeKind::Patch => format!("{folder}/{path}"),
-            _ => from_root(path, &folder),
+            TreeChangeKind::Clean { .. }
+            | TreeChangeKind::Stash { .. }
+            | TreeChangeKind::Replace { .. }
+            | TreeChangeKind::Move => from_root(path, &folder),
         };
     }
     Some(TreeChange {

@@ -94,9 +94,10 @@ pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
         let act = reading.acts.get(*at).unwrap_or(&none);
         let step = reading.git.iter().rfind(|step| step.at == *at);
         let stashed = reading.git.iter().any(git_reach::stashes);
-        let filled = match effect {
-            CommandEffect::Write(ResolvedPath::Inside(path)) => fill(act, path, reading),
-            _ => None,
+        let filled = if let CommandEffect::Write(ResolvedPath::Inside(path)) = effect {
+            fill(act, path, reading)
+        } else {
+            None
         };
         for loss in of_effect(act, effect, step, stashed)
             .into_iter()
@@ -136,20 +137,18 @@ fn unnamed(reading: &Interpretation<'_>) -> Vec<String> {
 }
 
 fn widened(loss: PolicyLoss, unnamed: &[String]) -> PolicyLoss {
-    match loss {
-        PolicyLoss::Removed(path) => {
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            if !unnamed.iter().any(|own| own == name) {
-                return PolicyLoss::Removed(path);
-            }
-            let folder = folder.trim_end_matches("/*");
-            PolicyLoss::Removed(match folder {
-                "" | "*" => "*".to_owned(),
-                folder => format!("{folder}/*"),
-            })
-        }
-        other => other,
+    let PolicyLoss::Removed(path) = &loss else {
+        return loss;
+    };
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if !unnamed.iter().any(|own| own == name) {
+        return loss;
     }
+    let folder = folder.trim_end_matches("/*");
+    PolicyLoss::Removed(match folder {
+        "" | "*" => "*".to_owned(),
+        folder => format!("{folder}/*"),
+    })
 }
 
 fn of_effect(
