@@ -25,7 +25,7 @@ use crate::{
             HookAgent, HookAnswer, Presence, cannot_judge, installed::InstallRecord,
             protected::ProjectView,
         },
-        policy::PolicyContext,
+        policy::{GitUse, PolicyContext},
     },
     interfaces::cli::{
         args::GlobalArgs,
@@ -327,10 +327,23 @@ impl GuardServiceFactory for AppContext {
         global: &GlobalArgs,
         place: &GuardPlace,
         most_output: u64,
+        use_of_git: GitUse,
     ) -> Result<ExecServices, CliError> {
         let mut settings = self.settings(global)?;
         settings.root.clone_from(&place.root);
-        let (wall, report) = confinement::build(&settings, &self.environment)?;
+        let (usual_wall, report) = confinement::build(&settings, &self.environment)?;
+        let (mut wall, mut open, mut closed) = (usual_wall, None, None);
+        if use_of_git == GitUse::Only {
+            match confinement::open_to_git(&settings, &self.environment, &report) {
+                Ok(None) => {}
+                Ok(Some((opened, repository))) => (wall, open) = (opened, Some(repository)),
+                Err(why) => closed = Some(why),
+            }
+        } else if use_of_git == GitUse::Mixed
+            && confinement::closes_repository(&report, &place.root)
+        {
+            closed = Some("other programs run in the same command; run git by itself".to_owned());
+        }
         let usual = adapter_options::runner(&settings, &self.environment, self.redactor());
         let runner = process::LocalCommandRunner::new(
             process::Options {
@@ -345,6 +358,12 @@ impl GuardServiceFactory for AppContext {
             runner: Arc::new(runner),
             is_proved: confinement::is_proved(&report),
             notice: confinement::notice(&report),
+            closed,
+            take_back: Box::new(move || {
+                let open = open.as_ref();
+                open.map(git::write_access::OpenRepository::blocking_take_back)
+                    .unwrap_or_default()
+            }),
             output: Box::new(output),
         })
     }

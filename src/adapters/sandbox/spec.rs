@@ -1,11 +1,11 @@
-//! What tos and its jailers both know: the specification of one wall (one JSON word on a jailer's command line), and where
+//! What tos and its jailers both know: the specification of one wall (JSON in a file that jailers inherit), and where
 //! things are found behind it.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, SandboxBackend};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess, SandboxBackend};
 
 /// Ceilings of one command; `None` = no ceiling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub(super) struct SandboxSpec {
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     /// Below the root, readable only.
     pub(super) protected: Vec<PathBuf>,
+    /// Parts of the repository that git writes, and what in them stays readable only; each lies over those before it, and all
+    /// of them over `protected`.
+    pub(super) repository: Vec<(PathBuf, RepositoryAccess)>,
     /// Anywhere where it could be seen, not even readable.
     pub(super) hidden: Vec<PathBuf>,
     pub(super) limits: ResourceLimits,

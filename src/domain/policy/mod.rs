@@ -11,6 +11,7 @@ mod cmd;
 mod context;
 mod decide;
 mod git_reach;
+mod git_use;
 mod interpretation;
 mod judge;
 mod loss;
@@ -28,6 +29,7 @@ mod windows;
 
 pub use context::{FilesystemView, ParseAttempt, PolicyContext};
 pub use git_reach::{LostReferences, TreeChange, TreeChangeKind};
+pub use git_use::GitUse;
 pub use judge::{Error, FileAccess, Policy};
 pub use loss::{FillKind, FolderFill, PolicyLoss};
 pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};

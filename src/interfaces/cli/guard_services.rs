@@ -10,7 +10,7 @@ use crate::{
     config::guard::GuardSettings,
     domain::{
         guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectView},
-        policy::PolicyContext,
+        policy::{GitUse, PolicyContext},
     },
     interfaces::cli::{args::GlobalArgs, exit::CliError},
     ports::{
@@ -54,6 +54,10 @@ pub struct ExecServices {
     pub is_proved: bool,
     /// What has to be said where it did not.
     pub notice: Option<String>,
+    /// Why a command that is git's own write finds the repository closed all the same.
+    pub closed: Option<String>,
+    /// Is called when the command has ended; returns what had to be taken away from the repository.
+    pub take_back: Box<dyn Fn() -> Vec<PathBuf>>,
     /// A folder for what it prints, which goes with this value.
     pub output: Box<dyn AsRef<Path>>,
 }
@@ -133,12 +137,14 @@ pub trait GuardServiceFactory {
     /// Runs a hook command with a call on its standard input.
     fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String>;
 
-    /// Builds what one command runs with in a project; the whole output of a stream is at most so many bytes.
+    /// Builds what one command runs with in a project; the whole output of a stream is at most so many bytes, and the
+    /// repository is open to git where nothing else runs.
     fn exec(
         &self,
         global: &GlobalArgs,
         place: &GuardPlace,
         most_output: u64,
+        git: GitUse,
     ) -> Result<ExecServices, CliError>;
 
     /// Returns a pipe with what comes on the standard input of tos; `None` where nothing can come.

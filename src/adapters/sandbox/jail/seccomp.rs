@@ -1,4 +1,4 @@
-//! The last part of step 4, the system call filter: what no command needs and what would open a way around the wall.
+//! The last part of the stage `inner`, the system call filter: what no command needs and what would open a way around the wall.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub(super) fn apply(no_local: bool, no_internet: bool) -> Result<(), JailError> 
 }
 
 fn programs(no_local: bool, no_internet: bool) -> Result<Vec<BpfProgram>, JailError> {
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = plain(REFUSED);
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = whatever_the_arguments(REFUSED);
     refused.insert(libc::SYS_socket, sockets(no_local, no_internet)?);
     refused.insert(
         libc::SYS_clone,
@@ -80,7 +80,7 @@ fn programs(no_local: bool, no_internet: bool) -> Result<Vec<BpfProgram>, JailEr
     );
     let mut programs = vec![
         program(refused, libc::EPERM)?,
-        program(plain(UNKNOWN), libc::ENOSYS)?,
+        program(whatever_the_arguments(UNKNOWN), libc::ENOSYS)?,
     ];
     if cfg!(target_arch = "x86_64") {
         programs.push(without_x32());
@@ -130,7 +130,7 @@ fn flag(value: libc::c_int) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-fn plain(calls: &[libc::c_long]) -> BTreeMap<i64, Vec<SeccompRule>> {
+fn whatever_the_arguments(calls: &[libc::c_long]) -> BTreeMap<i64, Vec<SeccompRule>> {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
