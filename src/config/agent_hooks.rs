@@ -116,16 +116,14 @@ pub fn with_hook(
         let known = record.map_or_else(Vec::new, |record| record.inserted.clone());
         return Ok((text.to_owned(), known));
     }
-    let bare = match record {
-        Some(record) => without_hook(text, agent, record)?,
-        None => {
-            let held = containers(text, agent)?;
-            let record = InstallRecord {
-                held,
-                ..InstallRecord::default()
-            };
-            without_hook(text, agent, &record)?
-        }
+    let bare = if let Some(record) = record {
+        without_hook(text, agent, record)?
+    } else {
+        let record = InstallRecord {
+            held: containers(text, agent)?,
+            ..InstallRecord::default()
+        };
+        without_hook(text, agent, &record)?
     };
     let (longer, pieces) = inserted(&bare, agent, &entries(agent, command))?;
     checked(&longer, text, agent)?;
@@ -361,6 +359,8 @@ pub fn difference(old: &str, new: &str) -> Vec<String> {
 mod tests {
     use proptest::prelude::*;
 
+    use crate::config::settings_dialect::hooks_off;
+
     use super::*;
 
     const COMMAND: &str = "'/usr/bin/tos' guard hook claude || exit 2";
@@ -512,7 +512,7 @@ mod tests {
             let (with, without) = there_and_back(&text, agent);
             prop_assert_eq!(&without, &text, "through\n{}", with);
             // Without a record, what was there is at least the same to whoever reads it.
-            let record = InstallRecord { held: containers(&text, agent).unwrap(), ..InstallRecord::default() };
+            let record = InstallRecord { held: [vec![FILE.to_owned()], containers(&text, agent).unwrap()].concat(), ..InstallRecord::default() };
             let plain = without_hook(&with, agent, &record).unwrap();
             prop_assert_eq!(parse(&plain).unwrap().to_serde_value(), parse(&text).unwrap().to_serde_value());
         }
@@ -659,6 +659,19 @@ mod tests {
             let why = unread_because(text, HookAgent::Claude).unwrap_or_default();
             assert!(why.contains(part), "{text}: {why}");
             assert_eq!(unread_because(text, HookAgent::Codex), None, "{text}");
+        }
+        for (text, agent) in [
+            ("{\"hooksConfig\": {\"enabled\": false}}", HookAgent::Gemini),
+            (
+                "{\"hooksConfig\": {\"disabled\": [\"tos-guard\"]}}",
+                HookAgent::Gemini,
+            ),
+            ("{\"tools\": {\"enableHooks\": false}}", HookAgent::Gemini),
+            ("[features]\nhooks = false\n", HookAgent::Codex),
+            ("{\"disableAllHooks\": true}", HookAgent::Claude),
+        ] {
+            assert!(hooks_off(text, agent).is_some(), "{text}");
+            assert_eq!(hooks_off("{}", agent), None);
         }
         assert_eq!(unread_because("", HookAgent::Claude), None);
     }

@@ -126,10 +126,16 @@ pub fn hooks_off(text: &str, agent: HookAgent) -> Option<String> {
         HookAgent::Claude if is("/disableAllHooks", true) => {
             Some("`disableAllHooks` is true: Claude Code runs no hook; take it out".to_owned())
         }
-        HookAgent::Gemini if is("/hooksConfig/enabled", false) => {
-            Some("`hooksConfig.enabled` is false: Gemini CLI runs no hook; take it out".to_owned())
-        }
         HookAgent::Gemini => {
+            let keys = [
+                ("/hooksConfig/enabled", "hooksConfig.enabled"),
+                ("/tools/enableHooks", "tools.enableHooks"),
+            ];
+            if let Some((_, key)) = keys.into_iter().find(|(pointer, _)| is(pointer, false)) {
+                return Some(format!(
+                    "`{key}` is false: Gemini CLI runs no hook; take it out"
+                ));
+            }
             let named = value
                 .pointer("/hooksConfig/disabled")
                 .and_then(Value::as_array);

@@ -127,11 +127,7 @@ fn end_of_object(object: &Object<'_>, base: usize) -> Place {
 }
 
 fn end_of_list(list: &Array<'_>, base: usize) -> Place {
-    place(
-        list.range,
-        list.elements.last().map(|last| last.range()),
-        base,
-    )
+    place(list.range, list.elements.last().map(Node::range), base)
 }
 
 fn place(around: Range, last: Option<Range>, base: usize) -> Place {
@@ -220,7 +216,7 @@ fn last_line_indentation(text: &str, place: &Place) -> Option<String> {
     let inside = text.get(place.around.start + 1..place.at)?;
     let blanks: String = inside
         .chars()
-        .take_while(|c| c.is_ascii_whitespace())
+        .take_while(char::is_ascii_whitespace)
         .collect();
     let (_, own) = blanks.rsplit_once('\n')?;
     Some(own.to_owned())

@@ -208,6 +208,17 @@ fn changes_that_are_not_committed_come_back_whatever_threw_them_away() {
 }
 
 #[test]
+fn a_reset_keeps_what_it_throws_away_and_nothing_else() {
+    let bench = Bench::new();
+    bench.write("a.txt", "mine\n");
+    bench.write("notes/plan.md", "stays where it is\n");
+    for command in ["git reset --hard", "git checkout -- .", "git restore ."] {
+        let note = bench.claude(command).note();
+        assert!(note.contains("kept a.txt first"), "{command}: {note}");
+    }
+}
+
+#[test]
 fn what_git_cleans_away_comes_back_and_what_tools_make_is_not_kept() {
     let bench = Bench::new();
     bench.write("idea.txt", "idea");
@@ -412,6 +423,21 @@ fn a_pattern_means_files_at_every_depth() {
     undo(&bench, number);
     assert_eq!(bench.read("top.txt").as_deref(), Some("1"));
     assert_eq!(bench.read("x/y/deep.txt").as_deref(), Some("2"));
+}
+
+#[test]
+fn what_is_found_by_size_or_age_is_kept_whatever_its_name() {
+    let bench = Bench::new();
+    bench.write("work/big.bin", &"x".repeat(3000));
+    let number = lost(&bench, "find work -size +1k -delete");
+    undo(&bench, number);
+    assert!(bench.read("work/big.bin").is_some());
+    let number = lost(
+        &bench,
+        "find . -name .git -prune -o -type f -size +2k -exec rm {} +",
+    );
+    undo(&bench, number);
+    assert!(bench.read("work/big.bin").is_some());
 }
 
 #[test]

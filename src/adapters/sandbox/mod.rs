@@ -11,6 +11,7 @@ pub mod isolation_probe;
 mod jail;
 mod jailer;
 mod options;
+mod program_folders;
 mod proxy;
 mod proxy_request;
 mod self_test;

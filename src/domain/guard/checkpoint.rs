@@ -161,7 +161,12 @@ impl<'a> Selection<'a> {
         let each = self.losses.iter();
         each.filter_map(|loss| match loss {
             PolicyLoss::References(lost) => Some(lost),
-            _ => None,
+            PolicyLoss::Removed(_)
+            | PolicyLoss::Overwritten(_)
+            | PolicyLoss::Uncommitted
+            | PolicyLoss::Untracked { .. }
+            | PolicyLoss::WorkTree(_)
+            | PolicyLoss::Filled(_) => None,
         })
         .collect()
     }
@@ -172,7 +177,11 @@ impl<'a> Selection<'a> {
             PolicyLoss::Removed(path) | PolicyLoss::Overwritten(path) => {
                 (!path.is_empty() && !path.contains(['*', '?', '['])).then_some(path.as_str())
             }
-            _ => None,
+            PolicyLoss::Uncommitted
+            | PolicyLoss::Untracked { .. }
+            | PolicyLoss::References(_)
+            | PolicyLoss::WorkTree(_)
+            | PolicyLoss::Filled(_) => None,
         };
         let relevant =
             |loss: &&PolicyLoss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_));

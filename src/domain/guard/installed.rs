@@ -94,7 +94,7 @@ mod tests {
         insert(&mut text, &mut pieces, 12, "x,z");
         insert(&mut text, &mut pieces, 14, "y,");
         insert(&mut text, &mut pieces, 6, "<first>");
-        insert(&mut text, &mut pieces, 22, "0");
+        insert(&mut text, &mut pieces, 21, "0");
         assert_eq!(text, "{\"a\":1<first>,\"b\":[x,0y,z]}");
         assert_eq!(pieces.len(), 2, "{pieces:?}");
         assert_eq!(without_pieces(&text, &pieces).as_deref(), Some(before));

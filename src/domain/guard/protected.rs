@@ -91,13 +91,11 @@ pub fn threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
     };
     losses.iter().find(relevant)?;
     let files = view.protected_files();
-    let each = files.iter();
-    each.filter_map(|file| {
-        losses
-            .iter()
-            .find_map(|loss| one_threat(loss, file, losses, view))
+    let mut each = files.iter();
+    each.find_map(|file| {
+        let mut all = losses.iter();
+        all.find_map(|loss| one_threat(loss, file, losses, view))
     })
-    .next()
 }
 
 fn one_threat(
@@ -133,7 +131,13 @@ fn one_threat(
             format!("`{}` may bring along another", fill.program),
             fill_remedy(fill, top),
         ),
-        _ => None,
+        PolicyLoss::Removed(_)
+        | PolicyLoss::Overwritten(_)
+        | PolicyLoss::Uncommitted
+        | PolicyLoss::Untracked { .. }
+        | PolicyLoss::References(_)
+        | PolicyLoss::WorkTree(_)
+        | PolicyLoss::Filled(_) => None,
     }
 }
 
@@ -189,9 +193,10 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
                 || !change.paths.is_empty()
                 || folder.is_empty()
                 || view.holds_tracked(folder);
+            let is_limited = change.paths.iter().any(|path| !path.starts_with('!'));
             is_taken
                 && is_looked_into
-                && is_below(file, &change.folder)
+                && (is_limited || is_below(file, &change.folder))
                 && is_meant(change, file)
                 && !is_excluded(excludes, file)
         }
@@ -433,6 +438,7 @@ mod tests {
             "git -C . clean -fd",
             "git clean -f .tos",
             "git clean -fdx -e build",
+            "cd build && git clean -fdx :/",
             "git clean -fdx -e .tos -e '!.tos'",
             "git stash -u",
             "git stash push --include-untracked -m x",

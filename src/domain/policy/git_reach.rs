@@ -90,7 +90,10 @@ pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
             // Patches lie anywhere.
             TreeChangeKind::Patch if folder.is_empty() => path.clone(),
             TreeChangeKind::Patch => format!("{folder}/{path}"),
-            _ => from_root(path, &folder),
+            TreeChangeKind::Clean { .. }
+            | TreeChangeKind::Stash { .. }
+            | TreeChangeKind::Replace { .. }
+            | TreeChangeKind::Move => from_root(path, &folder),
         };
     }
     Some(TreeChange {
@@ -279,6 +282,16 @@ pub(super) fn references(step: &GitStep) -> Option<LostReferences> {
         }),
         _ => None,
     }
+}
+
+/// Returns whether a step brings files to the state of the last commit or the index, so that only tracked ones change.
+pub(super) fn stays_at_head(step: &GitStep) -> bool {
+    if step.verb == "rm" {
+        return true;
+    }
+    let change = tree_change(step);
+    let kind = change.map(|change| change.kind);
+    matches!(kind, Some(TreeChangeKind::Replace { words, .. }) if words.iter().all(|word| word == "HEAD" || word == "@"))
 }
 
 /// Returns whether a step puts changes into a stash.

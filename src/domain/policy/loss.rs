@@ -88,19 +88,22 @@ fn fill(act: &SimpleCommand, into: &str, reading: &Interpretation<'_>) -> Option
 /// Returns what was read would lose inside the root.
 pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
     let none = SimpleCommand::default();
+    let unnamed = unnamed(reading);
     let mut losses = Vec::new();
     for (at, effect) in &reading.effects {
         let act = reading.acts.get(*at).unwrap_or(&none);
         let step = reading.git.iter().rfind(|step| step.at == *at);
         let stashed = reading.git.iter().any(git_reach::stashes);
-        let filled = match effect {
-            CommandEffect::Write(ResolvedPath::Inside(path)) => fill(act, path, reading),
-            _ => None,
+        let filled = if let CommandEffect::Write(ResolvedPath::Inside(path)) = effect {
+            fill(act, path, reading)
+        } else {
+            None
         };
         for loss in of_effect(act, effect, step, stashed)
             .into_iter()
             .chain(filled)
         {
+            let loss = widened(loss, &unnamed);
             if !losses.contains(&loss) {
                 losses.push(loss);
             }
@@ -109,6 +112,43 @@ pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
     let changes = reading.git.iter().filter_map(git_reach::tree_change);
     losses.extend(changes.map(PolicyLoss::WorkTree));
     losses
+}
+
+/// Returns what stands in the place of a name where `find` looks for size, age or emptiness: that is no name, and anything
+/// may be found.
+fn unnamed(reading: &Interpretation<'_>) -> Vec<String> {
+    const TESTS: [&str; 9] = [
+        "-newer", "-mtime", "-mmin", "-atime", "-ctime", "-amin", "-cmin", "-size", "-empty",
+    ];
+    let is_find = |act: &&SimpleCommand| {
+        act.words
+            .first()
+            .is_some_and(|word| base_name(word) == "find")
+    };
+    let pairs = reading.acts.iter().filter(is_find).flat_map(|act| {
+        let each = act.words.windows(2);
+        each.filter(|pair| matches!(pair, [test, _] if TESTS.contains(&test.as_str())))
+    });
+    let value = |pair: &[String]| {
+        let value = pair.get(1)?.rsplit('/').next()?;
+        Some(value.replace(['?', '['], "*"))
+    };
+    pairs.filter_map(value).collect()
+}
+
+fn widened(loss: PolicyLoss, unnamed: &[String]) -> PolicyLoss {
+    let PolicyLoss::Removed(path) = &loss else {
+        return loss;
+    };
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if !unnamed.iter().any(|own| own == name) {
+        return loss;
+    }
+    let folder = folder.trim_end_matches("/*");
+    PolicyLoss::Removed(match folder {
+        "" | "*" => "*".to_owned(),
+        folder => format!("{folder}/*"),
+    })
 }
 
 fn of_effect(
@@ -168,6 +208,10 @@ impl GitLoss {
                 PolicyLoss::Untracked { ignored: false },
             ],
             Self::Stashes => vec![references()],
+            Self::Changes if step.is_some_and(git_reach::stays_at_head) => {
+                vec![PolicyLoss::Uncommitted]
+            }
+            // Another state may have a file where one lies that is not tracked.
             Self::Changes => vec![
                 PolicyLoss::Uncommitted,
                 PolicyLoss::Untracked { ignored: false },
@@ -271,7 +315,15 @@ mod tests {
             [PolicyLoss::Overwritten("a.txt".to_owned())]
         );
         assert_eq!(losses("ls; git status"), []);
-        assert!(losses("git reset --hard").contains(&PolicyLoss::Uncommitted));
+        for code in [
+            "git reset --hard",
+            "git reset --hard HEAD",
+            "git checkout -- .",
+            "git restore .",
+        ] {
+            assert_eq!(losses(code), [PolicyLoss::Uncommitted], "{code}");
+        }
+        assert_eq!(losses("git reset --hard HEAD~1").len(), 2);
         assert_eq!(
             losses("git clean -fdx"),
             [PolicyLoss::Untracked { ignored: true }]
@@ -286,6 +338,14 @@ mod tests {
         assert_eq!(losses("git stash drop").len(), 1);
         assert!(losses("git stash && git stash drop").contains(&PolicyLoss::Uncommitted));
         assert_eq!(losses("rm -rf /srv/other"), []);
+        for code in [
+            "find . -type f -size +1M -delete",
+            "find . -mtime +3 -exec rm {} +",
+            "find . -empty -delete",
+        ] {
+            assert_eq!(losses(code), [removed("*")], "{code}");
+        }
+        assert_eq!(losses("find out -mmin -5 -delete"), [removed("out/*")]);
     }
 
     #[test]

@@ -225,7 +225,9 @@ impl Found<'_> {
                     )));
                 }
             }
-            if self.selection.may_want_below(&below, state) || is_tracked {
+            // Git cleans folders in those it has something in, too.
+            let is_cleaned = self.selection.cleans(&below, FileState::Untracked);
+            if is_cleaned || self.selection.may_want_below(&below, state) {
                 self.folders_by_disk(&below, tracked)?;
             }
         }

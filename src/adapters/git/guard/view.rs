@@ -129,7 +129,8 @@ impl ProjectView for DiskProjectView {
         let content = fs::read(self.root.join(path)).unwrap_or_default();
         match there {
             Some(there) => {
-                Oid::hash_object(ObjectType::Blob, &content).map_or(true, |here| here != there)
+                let here = Oid::hash_object(ObjectType::Blob, &content);
+                !here.is_ok_and(|here| here == there)
             }
             // A state without it takes it away, if it is git's.
             None => revision.is_some() && self.object_at(path, None).is_some(),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{ExplainArgs, LogArgs, StatsArgs};
 use crate::{
+    config::guard::GuardSettings,
     domain::{
         guard::{
             HookAgent, Presence, ToolAction, ToolCall,
@@ -18,6 +19,7 @@ use crate::{
         cli::{
             commands::policy,
             exit::{CliError, CliExit},
+            guard_services::GuardPlace,
             services::ServiceFactory,
         },
         report::{Printer, printer::TextStyle},
@@ -37,12 +39,7 @@ pub(super) fn explain(
         return Err(CliError::usage(why));
     }
     let place = services.guard_place(folder);
-    let settings = services
-        .guard_settings(&place.root)
-        .map_err(CliError::Setup)?;
-    for warning in settings.warnings() {
-        printer.alert(&format!("warning: {warning}"));
-    }
+    let settings = rules_here(&place, services, printer)?;
     let rules = settings.policy().map_err(CliError::Setup)?;
     let command = policy::command(&args.kind, &args.command)?;
     let world = services.guard_world(&place, &settings);
@@ -105,6 +102,20 @@ pub(super) fn explain(
     } else {
         CliExit::NotDone
     })
+}
+
+/// Reads the rules of a place, and warns of those that allow too much.
+fn rules_here(
+    place: &GuardPlace,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<GuardSettings, CliError> {
+    let settings = services.guard_settings(&place.root);
+    let settings = settings.map_err(CliError::Setup)?;
+    for warning in settings.warnings() {
+        printer.alert(&format!("warning: {warning}"));
+    }
+    Ok(settings)
 }
 
 fn said(loss: &PolicyLoss) -> Option<String> {

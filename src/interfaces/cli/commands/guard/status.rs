@@ -218,7 +218,10 @@ fn switched_off(
             vec![person, project, local]
         }
         HookAgent::Gemini => vec![person, project],
-        HookAgent::Codex => vec![person.with_file_name("config.toml")],
+        HookAgent::Codex => {
+            let beside = |file: PathBuf| file.with_file_name("config.toml");
+            vec![beside(person), beside(project)]
+        }
         HookAgent::Opencode | HookAgent::Cursor => return None,
     };
     files.into_iter().find_map(|file| {
