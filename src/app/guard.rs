@@ -43,6 +43,10 @@ const BUDGET: Duration = Duration::from_secs(25);
 const BUDGET_VARIABLE: &str = "TOS_GUARD_BUDGET_MS";
 /// The most bytes of a call.
 const LONGEST: u64 = 64 << 20;
+/// Why a command that writes settings of git cannot do that behind a wall.
+const SETTINGS_ARE_CLOSED: &str = "it writes into `.git/config`, too, which is read-only behind the wall, for programs are started from it";
+/// Why one that runs other programs cannot write with git.
+const NOT_ONLY_GIT: &str = "other programs run in the same command; run git by itself";
 /// What a hook gets for its stack: texts nest.
 const STACK: usize = 32 << 20;
 
@@ -333,16 +337,16 @@ impl GuardServiceFactory for AppContext {
         settings.root.clone_from(&place.root);
         let (usual_wall, report) = confinement::build(&settings, &self.environment)?;
         let (mut wall, mut open, mut closed) = (usual_wall, None, None);
-        if use_of_git == GitUse::Only {
-            match confinement::open_to_git(&settings, &self.environment, &report) {
+        let is_closed = || confinement::closes_repository(&report, &place.root);
+        match use_of_git {
+            GitUse::Only => match confinement::open_to_git(&settings, &self.environment, &report) {
                 Ok(None) => {}
                 Ok(Some((opened, repository))) => (wall, open) = (opened, Some(repository)),
                 Err(why) => closed = Some(why),
-            }
-        } else if use_of_git == GitUse::Mixed
-            && confinement::closes_repository(&report, &place.root)
-        {
-            closed = Some("other programs run in the same command; run git by itself".to_owned());
+            },
+            GitUse::Settings if is_closed() => closed = Some(SETTINGS_ARE_CLOSED.to_owned()),
+            GitUse::Mixed if is_closed() => closed = Some(NOT_ONLY_GIT.to_owned()),
+            GitUse::None | GitUse::Settings | GitUse::Mixed => {}
         }
         let usual = adapter_options::runner(&settings, &self.environment, self.redactor());
         let runner = process::LocalCommandRunner::new(

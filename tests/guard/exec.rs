@@ -297,6 +297,26 @@ fn git_writes_behind_a_wall_and_nothing_else_does() {
         assert!(bench.read(".git/made").is_none() && bench.read(".git/hooks/made").is_none());
         fs::remove_file(bench.root.join("evil.sh")).unwrap();
     }
+    // What git would do by half is not begun.
+    let main = bench.git(&["branch", "--show-current"]);
+    let ended = behind(
+        &bench,
+        "/usr/local/bin:/usr/bin:/bin",
+        &["--", "git", "branch", "-m", "trunk"],
+    );
+    assert_eq!(ended.code, Some(125), "{ended:?}");
+    assert!(ended.stderr.contains("sandbox.level=off"), "{ended:?}");
+    assert_eq!(bench.git(&["branch", "--show-current"]), main);
+    // And what only settings hold back says so.
+    let ended = behind(
+        &bench,
+        "/usr/local/bin:/usr/bin:/bin",
+        &["--", "git", "config", "core.x", "y"],
+    );
+    assert!(
+        ended.code != Some(0) && ended.stderr.contains("sandbox.level=off"),
+        "{ended:?}"
+    );
     // Without a wall nothing is closed.
     assert_eq!(
         exec(

@@ -96,7 +96,7 @@ pub const JAIL_WORD: &str = "__jail";
 pub(super) const INNER_PROGRAM: &str = "/run/tos/jail";
 /// Where the proxy's socket is found behind such a wall.
 pub(super) const INNER_PROXY: &str = "/run/tos/proxy";
-/// The port on which the door to the proxy listens behind the wall.
+/// The proxy port: where connections to the proxy are taken behind the wall.
 pub(super) const PROXY_PORT: u16 = 8118;
 /// Parts of the covered `/run` that hold programs, not services.
 pub(super) const KEPT_IN_RUN: [&str; 3] = [

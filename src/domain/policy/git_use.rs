@@ -20,6 +20,8 @@ pub enum GitUse {
     None,
     /// Git writes, and nothing else runs but what prints and looks.
     Only,
+    /// The same, and it writes into the settings of the repository, too, which is half the work of such a command.
+    Settings,
     /// Git writes, and other programs run beside it.
     Mixed,
 }
@@ -132,10 +134,10 @@ impl Policy {
             && reading.acts.iter().all(|act| is_plain(&act.words))
             && !reading.effects.iter().any(is_opaque)
             && has_plain_variables(&command.text());
-        if is_plain {
-            GitUse::Only
-        } else {
-            GitUse::Mixed
+        match (is_plain, git.iter().any(|words| writes_settings(words))) {
+            (true, false) => GitUse::Only,
+            (true, true) => GitUse::Settings,
+            (false, _) => GitUse::Mixed,
         }
     }
 }
@@ -191,6 +193,34 @@ fn is_plain(words: &[String]) -> bool {
     };
     let before = rest.iter().take_while(|word| *word != "--");
     is_known && !before.into_iter().any(starts)
+}
+
+/// Says whether a command of git writes down which branch follows which, or renames what is written down.
+fn writes_settings(words: &[String]) -> bool {
+    let Some(verb) = verb(words) else {
+        return false;
+    };
+    let (short, long): (&str, &[&str]) = match verb {
+        "branch" => (
+            "mMcCu",
+            &[
+                "--move",
+                "--copy",
+                "--set-upstream-to",
+                "--unset-upstream",
+                "--edit-description",
+            ],
+        ),
+        "push" => ("u", &["--set-upstream"]),
+        _ => return false,
+    };
+    words.iter().skip_while(|word| *word != verb).any(|word| {
+        let name = word.split('=').next().unwrap_or_default();
+        let is_short = word.starts_with('-')
+            && !word.starts_with("--")
+            && word.chars().any(|letter| short.contains(letter));
+        is_short || long.contains(&name)
+    })
 }
 
 /// A variable of the command's own, such as `M=text`.
@@ -282,6 +312,27 @@ mod tests {
             "git bisect run ./t; git commit",
         ] {
             assert_eq!(bash(code), GitUse::Mixed, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_writes_settings_of_the_repository_is_known() {
+        for code in [
+            "git branch -m trunk",
+            "git branch --set-upstream-to=origin/x",
+            "git add . && git branch -u origin/x",
+            "git push -u origin x",
+            "git branch --move a b",
+        ] {
+            assert_eq!(bash(code), GitUse::Settings, "{code}");
+        }
+        for code in [
+            "git branch -d m",
+            "git branch mu",
+            "git commit -m u",
+            "git push origin u",
+        ] {
+            assert_eq!(bash(code), GitUse::Only, "{code}");
         }
     }
 

@@ -114,7 +114,7 @@ pub fn main(
             matches!(answer.to_lowercase().as_str(), "y" | "yes")
         }
     };
-    log(subject, &outcome, (allowed, micros), &place, services);
+    log(&subject, &outcome, (allowed, micros), &place, services);
     let report = ExecReport {
         outcome: &outcome,
         micros,
@@ -133,10 +133,8 @@ pub fn main(
     if let Some(notice) = &exec.notice {
         printer.progress(notice);
     }
-    if let Some(why) = &exec.closed {
-        printer.alert(&format!(
-            "tos exec: git writes to `.git`, which is read-only behind the wall: {why}. {WITHOUT_WALL}"
-        ));
+    if let Some(code) = closed(&exec, git, &report) {
+        return Ok(code);
     }
     if let Some(why) = missing(&command, &place, services) {
         let ended = Ended {
@@ -146,34 +144,57 @@ pub fn main(
         return Ok(report.told(&ended));
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
+    after_git(&exec, &subject, &ended, printer);
+    Ok(report.told(&ended))
+}
+
+/// Says where git is going to find the repository closed; what it would do by half is not begun and has a status here.
+fn closed(exec: &ExecServices, git: GitUse, report: &ExecReport<'_>) -> Option<CliExit> {
+    let why = exec.closed.as_ref()?;
+    if git == GitUse::Settings {
+        let why = format!("git would do it by half: {why}. {WITHOUT_WALL}");
+        report.printer.alert(&format!("tos exec: {why}"));
+        let decision = report.outcome.decision;
+        report.document(decision, "not_started", (NOT_RUN, Some(&why)), None);
+        return Some(CliExit::Child(NOT_RUN));
+    }
+    report.printer.alert(&format!(
+        "tos exec: git writes to `.git`, which is read-only behind the wall: {why}. {WITHOUT_WALL}"
+    ));
+    None
+}
+
+/// Says what had to be taken away when a command has ended, and what it met that was closed to it.
+fn after_git(exec: &ExecServices, subject: &str, ended: &Ended, printer: &Printer) {
     for path in (exec.take_back)() {
         printer.alert(&format!(
             "tos exec: the command made `{}`, through which git is led to other settings; it was removed",
             path.display()
         ));
     }
-    if git != GitUse::None && exec.closed.is_none() && meets_closed_parts(&ended) {
+    if subject.contains("git") && exec.closed.is_none() && meets_closed_parts(ended) {
         printer.progress(&format!(
-            "tos exec: settings, hooks, submodules and other work trees of the repository, `.tos` and the configuration are \
-             read-only behind the wall. {WITHOUT_WALL}"
+            "tos exec: behind the wall `.git` is read-only to all but git's own writes, and to those its settings, hooks, \
+             submodules and other work trees; `.tos` and the configuration are read-only, too. {WITHOUT_WALL}"
         ));
     }
-    Ok(report.told(&ended))
 }
 
 /// What to do where a wall is in the way of git.
 const WITHOUT_WALL: &str = "`tos exec --set sandbox.level=off` runs it without a wall";
 
-/// Says whether a command failed because something was closed to it.
+/// Says whether a command met something that was closed to it; git goes on without some of it and ends well.
 fn meets_closed_parts(ended: &Ended) -> bool {
     let Ok(result) = &ended.result else {
         return false;
     };
     let said = result.stderr.text();
     let signs = ["Read-only file system", "Device or resource busy"];
-    result.exit != (ExitStatus::Code { code: 0 }) && signs.iter().any(|sign| said.contains(sign))
+    signs.iter().any(|sign| said.contains(sign))
 }
 
+/// What `timeout` and the like return when they could not run anything.
+const NOT_RUN: u8 = 125;
 /// What shells return for a command that may not be run.
 const REFUSED: u8 = 126;
 /// What shells return for one that does not exist.
@@ -291,7 +312,7 @@ fn judged(
 }
 
 fn log(
-    subject: String,
+    subject: &str,
     outcome: &GuardOutcome,
     (allowed, micros): (bool, u64),
     place: &GuardPlace,
@@ -303,7 +324,7 @@ fn log(
         agent: "exec".to_owned(),
         root: place.root.display().to_string(),
         tool: "exec".to_owned(),
-        subject,
+        subject: subject.to_owned(),
         decision: outcome.decision.as_str().to_owned(),
         answer: if allowed { "allow" } else { "deny" }.to_owned(),
         reason: if outcome.decision == Decision::Allow {
