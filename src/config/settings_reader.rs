@@ -15,7 +15,7 @@ use crate::{
             Provider, SandboxLevel, SandboxSettings, Secret, Settings,
         },
         source::{EffectiveValues, ValueSource},
-        value_shape::is_address,
+        value_shape::collector_fault,
     },
     domain::{
         command::CommandKind,
@@ -120,11 +120,9 @@ impl SettingsReader<'_> {
 
     /// Returns the address of a collector, or the word for that of the environment.
     fn collector(&mut self) -> Option<String> {
-        const KEY: &str = "telemetry.otlp";
-        let text = self.maybe_text(KEY)?;
-        if text != "env" && !is_address(&text) {
-            let problem = format!("`{text}` is no address of a collector");
-            self.fault(KEY, problem, "write \"http://127.0.0.1:4318\" or \"env\"");
+        let text = self.maybe_text("telemetry.otlp")?;
+        if let Some((problem, remedy)) = collector_fault(&text) {
+            self.fault("telemetry.otlp", problem, remedy);
         }
         Some(text)
     }

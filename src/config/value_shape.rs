@@ -282,8 +282,17 @@ fn name_fault(name: &str) -> Option<ValueError> {
     })
 }
 
-/// Returns whether a text is an address that begins with a scheme of HTTP and has a host.
-pub(super) fn is_address(text: &str) -> bool {
+/// Returns what is wrong with the address of a collector, and what to write.
+pub(super) fn collector_fault(text: &str) -> Option<(String, &'static str)> {
+    (text != "env" && !is_address(text)).then(|| {
+        (
+            format!("`{text}` is no address of a collector"),
+            "write \"http://127.0.0.1:4318\" or \"env\"",
+        )
+    })
+}
+
+fn is_address(text: &str) -> bool {
     let rest = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"));
