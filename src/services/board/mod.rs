@@ -7,6 +7,7 @@
 mod approvals;
 mod brain;
 mod case;
+mod deliveries;
 mod engine;
 mod github;
 mod judge;
@@ -35,6 +36,7 @@ use crate::{
 
 pub use approvals::BoardApprovals;
 pub use brain::{Brain, ModelSeat, PlanMaker};
+pub use deliveries::DeliveryError;
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
 pub use remote::serve_orders;
 pub use supervisor::run;
