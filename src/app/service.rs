@@ -8,8 +8,9 @@ use crate::{
         clock::SystemClock,
         container::{self, LocalContainers},
         files, git,
-        github::{GitHubApi, TOKEN, TokenFile},
+        github::{DeliveryLog, GitHubApi, TOKEN, TokenFile, WEBHOOK_SECRET},
         job::store::StoreLock,
+        memory,
         nats::{NatsLogin, NatsMember},
         service_token, state_folder,
     },
@@ -49,6 +50,9 @@ pub(super) fn board_services(
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let token_file = TokenFile::new(state.join("github-token"), context.variable(TOKEN));
+    let secret = context.variable(WEBHOOK_SECRET);
+    let webhook = TokenFile::named(WEBHOOK_SECRET, state.join("github-webhook-secret"), secret);
+    let deliveries = DeliveryLog::new(state.join("github-deliveries"));
     let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());
     let container_options = {
         let (root, redactor) = (root.clone(), redactor.clone());
@@ -85,6 +89,8 @@ pub(super) fn board_services(
                 environment,
                 root,
                 token: token_file,
+                webhook,
+                deliveries,
             }) as Arc<dyn BoardAccess>
         }
     };
@@ -100,6 +106,7 @@ pub(super) fn board_services(
         access: Box::new(access),
         model: Box::new(model),
         redactor: context.redactor().clone(),
+        give_back_memory: memory::give_back,
         write_state: Arc::new(move |file, text| {
             files::write(&folder.join(file), text).map_err(|error| error.to_string())
         }),

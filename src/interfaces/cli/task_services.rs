@@ -182,6 +182,8 @@ pub struct BoardServices {
     pub redactor: Redactor,
     /// Writes a small file below the state folder, in one piece.
     pub write_state: StateWriter,
+    /// Gives memory that nobody uses back to the system.
+    pub give_back_memory: fn(),
 }
 
 /// Makes containers, given what prepares homes and logins.
