@@ -114,6 +114,11 @@ pub(super) fn button(action: &str, label: &str, class: &str) -> Markup {
     html! { form method="post" action=(action) { button class=(class) { (label) } } }
 }
 
+/// Says that there is nothing to show, and what brings something here.
+pub(super) fn empty(view: &View, what_helps: &'static str) -> Markup {
+    html! { p.faint { (view.t("Nothing.")) " " (view.t(what_helps)) } }
+}
+
 /// A sentence where there is nothing to show.
 pub(super) fn nothing(view: &View) -> Markup {
     html! { p.faint { (view.t("Nothing.")) } }

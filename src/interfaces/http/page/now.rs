@@ -156,7 +156,12 @@ fn at_work(view: &View, board: &Board) -> Markup {
     let runs: Vec<_> = board.live_runs().collect();
     let judgements: Vec<_> = board.live_judgements().collect();
     html! {
-        @if runs.is_empty() && judgements.is_empty() { (nothing(view)) }
+        @if runs.is_empty() && judgements.is_empty() {
+            @if board.tasks().next().is_none() {
+                p.faint { (view.t("The board is empty.")) " " a href="/ui/board" { (view.t("Add a task")) }
+                    " · " a href="/ui/requirement" { (view.t("Write a requirement")) } }
+            } @else { (nothing(view)) }
+        }
         @for run in runs {
             div.item {
                 @if let Some(task) = board.task(run.task) { (link(task)) }
