@@ -6,7 +6,6 @@ use crate::{
     adapters::{
         board::{LogFiles, SqliteBoard, SqliteUpkeep},
         clock::SystemClock,
-        container::{self, LocalContainers},
         files, git,
         github::{DeliveryLog, GitHubApi, TOKEN, TokenFile, WEBHOOK_SECRET},
         job::store::StoreLock,
@@ -17,7 +16,7 @@ use crate::{
     app::{
         board_access::{DATABASE as FILE, ServiceBoard},
         context::AppContext,
-        service_models,
+        service_models, worker,
     },
     config::service_models::ServiceModel,
     interfaces::cli::{
@@ -54,16 +53,7 @@ pub(super) fn board_services(
     let webhook = TokenFile::named(WEBHOOK_SECRET, state.join("github-webhook-secret"), secret);
     let deliveries = DeliveryLog::new(state.join("github-deliveries"));
     let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());
-    let container_options = {
-        let (root, redactor) = (root.clone(), redactor.clone());
-        let environment = context.environment.clone();
-        move |host| container::Options {
-            root,
-            environment,
-            redactor,
-            host,
-        }
-    };
+    let containers = worker::container_maker(context, root.clone());
     let upkeep = SqliteUpkeep::new(root.join(FILE), state.join("board-copies"));
     let store = match store {
         Some(store) => store,
@@ -100,7 +90,7 @@ pub(super) fn board_services(
         logs,
         github: Arc::new(github),
         upkeep: Arc::new(upkeep),
-        containers: Box::new(move |host| Arc::new(LocalContainers::new(container_options(host)))),
+        containers,
         token,
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),

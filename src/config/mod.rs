@@ -25,6 +25,8 @@ pub mod schedules;
 pub mod service;
 pub mod service_models;
 mod settings;
+pub mod settings_dialect;
+mod settings_insertion;
 mod settings_reader;
 mod source;
 pub mod task_list;

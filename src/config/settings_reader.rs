@@ -15,6 +15,7 @@ use crate::{
             Provider, SandboxLevel, SandboxSettings, Secret, Settings,
         },
         source::{EffectiveValues, ValueSource},
+        value_shape::is_address,
     },
     domain::{
         command::CommandKind,
@@ -63,7 +64,7 @@ pub(crate) fn settings(input: SettingsInput<'_>) -> (Settings, Vec<ConfigFault>)
         environment_allow: maker.texts("environment.allow"),
         archive_keep: maker.count("archive_keep"),
         sandbox,
-        telemetry: maker.maybe_text("telemetry.otlp"),
+        telemetry: maker.collector(),
         experimental_warning: maker.flag("s5_settings.experimental_warning"),
         warnings: [input.warnings, unknown_kinds(&allowed)].concat(),
         root: input.root.clone(),
@@ -115,6 +116,17 @@ impl SettingsReader<'_> {
 
     fn maybe_text(&self, path: &str) -> Option<String> {
         self.value(path).as_str().map(str::to_owned)
+    }
+
+    /// Returns the address of a collector, or the word for that of the environment.
+    fn collector(&mut self) -> Option<String> {
+        const KEY: &str = "telemetry.otlp";
+        let text = self.maybe_text(KEY)?;
+        if text != "env" && !is_address(&text) {
+            let problem = format!("`{text}` is no address of a collector");
+            self.fault(KEY, problem, "write \"http://127.0.0.1:4318\" or \"env\"");
+        }
+        Some(text)
     }
 
     fn text(&self, path: &str) -> String {

@@ -282,7 +282,8 @@ fn name_fault(name: &str) -> Option<ValueError> {
     })
 }
 
-fn is_address(text: &str) -> bool {
+/// Returns whether a text is an address that begins with a scheme of HTTP and has a host.
+pub(super) fn is_address(text: &str) -> bool {
     let rest = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"));
