@@ -289,6 +289,8 @@ fn the_tasks_of_a_plan_are_changed_before_they_are_made_by_a_form() {
     server
         .memory
         .propose(&["Write <it>", "Test it", "Tell of it"]);
+    let now = server.page(&cookie, "/", &[]).text();
+    assert!(now.contains("href=\"/ui/plans/1\""), "{now}");
     let shown = server.page(&cookie, "/ui/plans/1", &[]).text();
     for words in [
         "name=\"title-1\"",

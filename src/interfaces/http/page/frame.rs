@@ -116,7 +116,16 @@ pub(super) fn button(action: &str, label: &str, class: &str) -> Markup {
 
 /// Says that there is nothing to show, and what brings something here.
 pub(super) fn empty(view: &View, what_helps: &'static str) -> Markup {
-    html! { p.faint { (view.t("Nothing.")) " " (view.t(what_helps)) } }
+    // Words between backticks are typed in a terminal.
+    let parts = view.t(what_helps).split('`').enumerate();
+    html! {
+        p.faint {
+            (view.t("Nothing.")) " "
+            @for (place, part) in parts {
+                @if place % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        }
+    }
 }
 
 /// A sentence where there is nothing to show.

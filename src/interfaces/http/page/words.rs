@@ -26,6 +26,10 @@ const WORDS: &[(&str, &str)] = &[
     ("Pages", "ページ"),
     // A plan before its tasks are made.
     ("All plans", "すべての計画"),
+    (
+        "tasks are made when you say so.",
+        "件のタスクが承認後に作られます。",
+    ),
     ("Plan", "計画"),
     ("Task", "タスク"),
     ("Change them first", "先に変更する"),
