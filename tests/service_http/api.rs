@@ -76,6 +76,9 @@ fn every_route_answers_as_it_is_described() {
             .unwrap()
             .starts_with("3.1.")
     );
+    // What is said about values reaches the description.
+    let role = &api.description["components"]["schemas"]["TaskInput"]["properties"]["role"];
+    assert_eq!(role["enum"], json!(["worker", "tester", "docser", null]));
     tasks(&mut api);
     runs_and_judgements(&mut api);
     approvals(&mut api);
