@@ -16,6 +16,7 @@ pub mod github;
 pub mod guard;
 pub mod job;
 pub mod ledger;
+pub mod mac;
 pub mod mcp;
 pub mod model;
 pub mod night;
