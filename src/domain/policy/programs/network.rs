@@ -66,6 +66,7 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ("helm", &["template", "lint", "version"]),
     ("tailscale", &["status"]),
     ("multipass", &["list", "ls", "info", "networks", "aliases"]),
+    ("gh", &["status"]),
 ];
 
 /// Returns whether a client of a database is told to empty it, or to run code that nobody reads.
@@ -366,10 +367,29 @@ pub(super) fn is_local_verb(name: &str, verb: &str) -> bool {
     own.any(|(_, verbs)| verbs.contains(&verb))
 }
 
+/// Returns whether the program of a forge only asks the one that is set up for this project about what everybody working on it sees.
+fn asks_forge(name: &str, args: &[String]) -> bool {
+    const ASKS: &str = "view list ls checks diff status watch";
+    const ABOUT: &str =
+        "pr issue run release repo workflow label cache ruleset milestone mr ci pipeline project";
+    let is_in = |list: &str, word: &String| list.split_ascii_whitespace().any(|own| own == word);
+    let away = ["--web", "-w", "--hostname", "--repo", "-R"];
+    let elsewhere = args.iter().any(|arg| {
+        let option = arg.split('=').next().unwrap_or(arg);
+        away.contains(&option) || arg.starts_with("-R") || arg.contains("://")
+    });
+    ["gh", "glab"].contains(&name)
+        && !elsewhere
+        && matches!(args, [about, asks, ..] if is_in(ABOUT, about) && is_in(ASKS, asks))
+}
+
 fn is_local(name: &str, args: &[String]) -> bool {
     let Some(first) = args.first() else {
         return true;
     };
+    if asks_forge(name, args) {
+        return true;
+    }
     if args.iter().any(|arg| arg == "--help") && !args.iter().any(|arg| arg.contains("://")) {
         return true;
     }

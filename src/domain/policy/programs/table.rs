@@ -213,7 +213,7 @@ pm-suspend bpftool incrontab fcrontab schtasks reg
 const TOOLS: &str = "
 sed gsed awk gawk mawk nawk original-awk vim vi nvim view ex rvim vimdiff emacs emacsclient
 ed red nano gdb lldb make gmake bmake ninja just task cmake meson rake gcc g++ cc c++ clang
-clang++ tcc rustc javac java sqlite3 psql mysql mariadb powershell pwsh tclsh wish m4 cpp as
+clang++ tcc rustc javac java sqlite3 duckdb psql mysql mariadb powershell pwsh tclsh wish m4 cpp as
 ld busctl pandoc gpg2 ctags git-shell cscope nsupdate dpkg-deb latex pdflatex xelatex
 lualatex gs convert ffmpeg pager rst2html byebug irb jrunscript jjs jshell cscript wscript
 mshta rundll32 regsvr32 msiexec kotlinc scala groovy erl elixir iex swift ghc runghc ocaml
