@@ -94,7 +94,9 @@ async fn folders_in_memory_have_a_size_and_nothing_lies_beside_devices() {
 async fn descriptors_that_nobody_passed_do_not_reach_a_command() {
     for bench in walls(ConfinementLevel::Workspace).await {
         let name = bench.options.backends[0].as_str();
-        let left_open = fs::File::open(bench.path("beside")).unwrap();
+        let flags = rustix::fs::OFlags::RDONLY;
+        let left_open =
+            rustix::fs::open(bench.path("beside"), flags, rustix::fs::Mode::empty()).unwrap();
         rustix::io::fcntl_setfd(&left_open, rustix::io::FdFlags::empty()).unwrap();
         let said = bench
             .output("for file in /proc/$$/fd/*; do echo ${file##*/} $(readlink $file); done")
