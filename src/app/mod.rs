@@ -20,6 +20,7 @@ mod service;
 mod service_models;
 mod services;
 mod session_requests;
+mod webhook;
 mod worker;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};

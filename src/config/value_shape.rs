@@ -15,7 +15,7 @@ use crate::{
         paths,
         value_error::{ValueError, brief, regex_error},
     },
-    domain::{command::CommandKind, policy::PolicyRule},
+    domain::{command::CommandKind, policy::PolicyRule, provider::Provider},
 };
 
 /// The kinds of value a key takes.
@@ -266,7 +266,6 @@ fn rule_faults(rules: &[Value]) -> Vec<ValueError> {
 }
 
 fn name_fault(name: &str) -> Option<ValueError> {
-    const SECRET: [&str; 2] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
     let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
     if !good {
@@ -276,7 +275,7 @@ fn name_fault(name: &str) -> Option<ValueError> {
             "write the bare name, e.g. \"JAVA_HOME\"",
         ));
     }
-    SECRET.contains(&name).then(|| {
+    Provider::is_key(name).then(|| {
         let problem = format!("`{name}` holds an API key, which commands never receive");
         ValueError::new(problem, "remove it")
     })
