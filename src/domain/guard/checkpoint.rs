@@ -335,11 +335,17 @@ impl GuardCheckpoint {
     pub fn what(&self) -> String {
         let mut parts = Vec::new();
         let names: Vec<&str> = self.files.iter().take(3).map(String::as_str).collect();
+        let is_mixed = self.files.iter().any(|path| path.ends_with('/'));
+        let kind = if is_mixed {
+            "files and folders"
+        } else {
+            "files"
+        };
         match self.files.len() {
             0 => {}
             1 => parts.push(names.join(", ")),
-            count @ 2..=3 => parts.push(format!("{count} files ({})", names.join(", "))),
-            count => parts.push(format!("{count} files ({}, …)", names.join(", "))),
+            count @ 2..=3 => parts.push(format!("{count} {kind} ({})", names.join(", "))),
+            count => parts.push(format!("{count} {kind} ({}, …)", names.join(", "))),
         }
         match self.record.references.as_slice() {
             [] => {}

@@ -141,7 +141,7 @@ impl<'a> TextScanner<'a> {
 ///
 /// Both sides may hold wildcards (a path can come from a shell pattern); they fit when either covers the other.
 pub(super) fn glob_overlaps(glob: &str, path: &str) -> bool {
-    if !path.contains('*') {
+    if !path.contains(['*', '?']) {
         return glob_fits(glob, path);
     }
     // Most pairs differ in the plain text before the first wildcards or behind the last ones.

@@ -202,7 +202,8 @@ fn may_hold(path: &str, root: &str) -> bool {
 
 /// Returns whether a relative path means everything in the folder it starts from.
 pub(super) fn is_all(path: &str) -> bool {
-    matches!(path, "" | "*" | ".*" | "**" | ".[!.]*" | "..?*") || path.chars().all(|c| c == NAME)
+    matches!(path, "" | "*" | ".*" | "**" | ".[!.]*" | ".?*" | "..?*")
+        || path.chars().all(|c| c == NAME)
 }
 
 fn real(path: &str, world: &PolicyContext) -> Option<String> {
@@ -248,16 +249,13 @@ fn globbed(path: &str) -> String {
     let mut inside_name = false;
     let mut chars = path.chars();
     while let Some(c) = chars.next() {
-        if c == SET {
-            // What stands between the brackets is one character of the name.
-            let rest = chars.as_str();
-            let first = rest
-                .char_indices()
-                .skip_while(|(_, c)| matches!(c, '!' | '^'))
-                .nth(1);
-            let end = first.and_then(|(at, _)| rest.get(at..)?.find(']').map(|end| at + end + 1));
-            let end = end.filter(|end| !rest.get(..*end).is_some_and(|set| set.contains('/')));
-            chars = rest.get(end.unwrap_or(0)..).unwrap_or("").chars();
+        if c == SET
+            && let Some(end) = end_of_set(chars.as_str())
+        {
+            glob.push('?');
+            chars = chars.as_str().get(end..).unwrap_or("").chars();
+            inside_name = false;
+            continue;
         }
         let is_name = matches!(c, NAME | ANY_CHAR | SET | FRESH);
         if !(is_name && inside_name) {
@@ -266,6 +264,18 @@ fn globbed(path: &str) -> String {
         inside_name = is_name;
     }
     glob
+}
+
+/// Returns where a set ends that begins in front of a text; `None` where it has no end in this component.
+fn end_of_set(rest: &str) -> Option<usize> {
+    let mut inside = rest
+        .char_indices()
+        .skip_while(|(_, c)| matches!(c, '!' | '^'));
+    // A bracket that comes first is one of the set.
+    let (first, _) = inside.nth(1)?;
+    let end = rest.get(first..)?.find(']')? + first;
+    let is_one_name = !rest.get(..end)?.contains('/');
+    is_one_name.then_some(end + 1)
 }
 
 fn is_device(path: &str) -> bool {
@@ -298,9 +308,9 @@ mod tests {
     #[test]
     fn a_set_is_one_character_of_a_name() {
         for (text, glob) in [
-            ("a[0-9]b", "a*b"),
-            (".[!.]*", ".*"),
-            ("x[]a]y/z[q", "x*y/z*q"),
+            ("a[0-9]b", "a?b"),
+            (".[!.]*", ".?*"),
+            ("x[]a]y/z[q", "x?y/z*q"),
             ("[a/b]", "*a/b]"),
         ] {
             let marked: String = text

@@ -89,7 +89,7 @@ pub(super) fn explain(
     let kept: Vec<String> = losses.iter().filter_map(said).collect();
     if decision != Decision::Deny && !kept.is_empty() {
         printer.line(&format!(
-            "kept first, where no commit holds it: {}",
+            "kept first, as far as it is there and no commit holds it: {}",
             kept.join("; ")
         ));
     }
