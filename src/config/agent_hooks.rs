@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     config::{
-        settings_dialect::{unread_because, without_mark},
+        settings_dialect::{VERSION, unread_because, without_mark},
         settings_insertion::inserted,
     },
     domain::guard::{
@@ -23,8 +23,6 @@ use crate::{
 
 /// Stands among what was there before for the file itself.
 pub const FILE: &str = "file";
-/// What Cursor wants at the top of its file.
-pub(super) const VERSION: &str = "version";
 
 /// A hook as it stands in a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,9 @@ use crate::domain::guard::HookAgent;
 /// The mark that may stand in front of a file; Claude Code does not mind it.
 const MARK: char = '\u{feff}';
 
+/// What Cursor wants at the top of its file.
+pub(super) const VERSION: &str = "version";
+
 /// What becomes of a file with a fault.
 const SILENT: &str = "passes over the whole file, and over every hook in it";
 

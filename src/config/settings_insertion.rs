@@ -10,10 +10,7 @@ use jsonc_parser::{
 use serde_json::{Value, json};
 
 use crate::{
-    config::{
-        agent_hooks::VERSION,
-        settings_dialect::{dialect, without_mark},
-    },
+    config::settings_dialect::{VERSION, dialect, without_mark},
     domain::guard::{
         HookAgent,
         hook::HookEntry,

@@ -24,6 +24,7 @@ pub mod notification;
 pub mod plan;
 pub mod policy;
 pub mod process;
+pub mod provider;
 pub mod redaction;
 pub mod sandbox;
 pub mod schedule;

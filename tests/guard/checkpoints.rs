@@ -133,7 +133,8 @@ fn an_empty_folder_alone_is_kept_and_comes_back() {
         let ended = bench.claude("rm -rf queue");
         assert!(ended.note().contains("kept queue/in/ first"), "{ended:?}");
         bench.run("rm -rf queue");
-        undo(&bench, 1);
+        let said = undo(&bench, 1);
+        assert_eq!(said, "restored queue/in/\n");
         assert!(bench.root.join("queue/in").is_dir());
     }
 }

@@ -45,7 +45,7 @@ fn what_would_take_the_rules_or_the_hook_away_is_refused_with_a_remedy() {
             "{command}: {reason}"
         );
     }
-    assert!(refused(&bench, "git clean -fdx").contains("add `-e .tos` to it"));
+    assert!(refused(&bench, "git clean -fdx").contains("add `-e .tos -e .claude` to it"));
     assert!(refused(&bench, "git clean -fdx -e .tos").contains("add `-e .claude` to it"));
     assert!(refused(&bench, "git stash -u").contains("git stash push … -- . ':!.tos'"));
     let explained = bench.tos(&["guard", "explain", "git clean -fdx"]);

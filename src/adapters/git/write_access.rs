@@ -47,6 +47,11 @@ impl OpenRepository {
     }
 }
 
+/// Says whether a folder lies in a repository.
+pub fn blocking_is_inside(folder: &Path) -> bool {
+    folder.ancestors().any(|top| top.join(".git").exists())
+}
+
 /// Finds out what of the repository of `root` can be opened to git; the error says why it stays closed.
 pub fn blocking_open(root: &Path) -> Result<OpenRepository, String> {
     let git = Repository::discover(root).map_err(|_| "there is no repository here".to_owned())?;

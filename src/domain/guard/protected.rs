@@ -91,54 +91,68 @@ pub fn threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
     };
     losses.iter().find(relevant)?;
     let files = view.protected_files();
-    let mut each = files.iter();
-    each.find_map(|file| {
-        let mut all = losses.iter();
-        all.find_map(|loss| one_threat(loss, file, losses, view))
+    let is_in = |loss: &PolicyLoss, file: &str| threatens(loss, file, losses, view);
+    let (loss, path) = files.iter().find_map(|file| {
+        let loss = losses.iter().find(|loss| is_in(loss, file))?;
+        Some((loss, file))
+    })?;
+    // One remedy for all, so that nobody is refused once for each.
+    let mut tops: Vec<&str> = Vec::new();
+    for file in files.iter().filter(|file| is_in(loss, file)) {
+        if !tops.contains(&top_of(file)) {
+            tops.push(top_of(file));
+        }
+    }
+    let (what, remedy) = told(loss, &tops)?;
+    Some(Threat {
+        path: path.clone(),
+        what,
+        remedy,
     })
 }
 
-fn one_threat(
-    loss: &PolicyLoss,
-    file: &str,
-    all: &[PolicyLoss],
-    view: &dyn ProjectView,
-) -> Option<Threat> {
-    let top = top_of(file);
-    let told = |what: String, remedy: String| {
-        Some(Threat {
-            path: file.to_owned(),
-            what,
-            remedy,
-        })
-    };
+fn threatens(loss: &PolicyLoss, file: &str, all: &[PolicyLoss], view: &dyn ProjectView) -> bool {
     match loss {
-        PolicyLoss::Removed(glob) if covers(glob, file) => told(
-            "this removes".to_owned(),
-            format!("name what is to go so that `{top}` is not among it"),
-        ),
+        PolicyLoss::Removed(glob) => covers(glob, file),
         // Who fills a folder is looked at by what it is filled with.
-        PolicyLoss::Overwritten(path) if is_filled(path, all) => None,
-        PolicyLoss::Overwritten(glob) if covers(glob, file) => told(
-            "this writes over".to_owned(),
-            format!("write to a place outside of `{top}`"),
-        ),
-        PolicyLoss::WorkTree(change) if is_in_reach(change, file, view) => told(
-            format!("`{}` would take away or replace", change.command),
-            remedy(change, top),
-        ),
-        PolicyLoss::Filled(fill) if brings(fill, file, view) => told(
-            format!("`{}` may bring along another", fill.program),
-            fill_remedy(fill, top),
-        ),
-        PolicyLoss::Removed(_)
-        | PolicyLoss::Overwritten(_)
-        | PolicyLoss::Uncommitted
-        | PolicyLoss::Untracked { .. }
-        | PolicyLoss::References(_)
-        | PolicyLoss::WorkTree(_)
-        | PolicyLoss::Filled(_) => None,
+        PolicyLoss::Overwritten(glob) => !is_filled(glob, all) && covers(glob, file),
+        PolicyLoss::WorkTree(change) => is_in_reach(change, file, view),
+        PolicyLoss::Filled(fill) => brings(fill, file, view),
+        PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References(_) => false,
     }
+}
+
+/// Returns what does it, and what to do instead.
+fn told(loss: &PolicyLoss, tops: &[&str]) -> Option<(String, String)> {
+    let names: Vec<String> = tops.iter().map(|top| format!("`{top}`")).collect();
+    let names = names.join(" and ");
+    Some(match loss {
+        PolicyLoss::Removed(_) => (
+            "this removes".to_owned(),
+            format!("name what is to go without {names}"),
+        ),
+        PolicyLoss::Overwritten(_) => (
+            "this writes over".to_owned(),
+            format!("write to a place outside of {names}"),
+        ),
+        PolicyLoss::WorkTree(change) => (
+            format!("`{}` would take away or replace", change.command),
+            remedy(change, tops, &names),
+        ),
+        PolicyLoss::Filled(fill) => (
+            format!("`{}` may bring along another", fill.program),
+            fill_remedy(fill, tops, &names),
+        ),
+        PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References(_) => {
+            return None;
+        }
+    })
+}
+
+/// Returns an option for each name.
+fn each(tops: &[&str], option: impl Fn(&str) -> String) -> String {
+    let all: Vec<String> = tops.iter().map(|top| option(top)).collect();
+    all.join(" ")
 }
 
 fn is_filled(path: &str, all: &[PolicyLoss]) -> bool {
@@ -151,24 +165,26 @@ fn top_of(path: &str) -> &str {
     path.split('/').next().unwrap_or(path)
 }
 
-fn remedy(change: &TreeChange, top: &str) -> String {
+fn remedy(change: &TreeChange, tops: &[&str], names: &str) -> String {
     let command = &change.command;
+    let out = each(tops, |top| format!("':!{top}'"));
     match &change.kind {
-        TreeChangeKind::Clean { .. } => format!("add `-e {top}` to it"),
-        TreeChangeKind::Stash { .. } => format!("leave it out: `git stash push … -- . ':!{top}'`"),
-        TreeChangeKind::Move => "leave it where it is".to_owned(),
-        TreeChangeKind::Patch => format!("take `{top}` out of the patch"),
+        TreeChangeKind::Clean { .. } => {
+            format!("add `{}` to it", each(tops, |top| format!("-e {top}")))
+        }
+        TreeChangeKind::Stash { .. } => {
+            format!("leave {names} out: `git stash push … -- . {out}`")
+        }
+        TreeChangeKind::Move => format!("leave {names} where it is"),
+        TreeChangeKind::Patch => format!("take {names} out of the patch"),
         TreeChangeKind::Replace { .. } if command == "git checkout" || command == "git restore" => {
             format!(
-                "leave it out: `git restore … -- . ':!{top}'`; a whole other state is for a person to check out"
+                "leave {names} out: `git restore … -- . {out}`; a whole other state is for a person to check out"
             )
         }
-        TreeChangeKind::Replace { .. } => {
-            format!(
-                "a whole other state is for a person to check out; files come back one by one with `git restore --source=STATE \
-                 -- . ':!{top}'`"
-            )
-        }
+        TreeChangeKind::Replace { .. } => format!(
+            "a whole other state is for a person to check out; files come from it with `git restore --source=STATE -- . {out}`"
+        ),
     }
 }
 
@@ -355,15 +371,27 @@ fn is_left_out(words: &[String], top: &str) -> bool {
     after.is_some_and(|after| after.iter().any(|word| word.contains(top)))
 }
 
-fn fill_remedy(fill: &FolderFill, top: &str) -> String {
-    let program = &fill.program;
+fn fill_remedy(fill: &FolderFill, tops: &[&str], names: &str) -> String {
+    let program = fill.program.as_str();
     match fill.kind {
-        FillKind::Archive if program.contains("tar") => format!("add `--exclude={top}` to it"),
-        FillKind::Archive if program == "unzip" => format!("add `-x '{top}/*'` to it"),
+        FillKind::Archive if program.contains("tar") => {
+            format!(
+                "add `{}` to it",
+                each(tops, |top| format!("--exclude={top}"))
+            )
+        }
+        FillKind::Archive if program == "unzip" => {
+            format!("add `-x {}` to it", each(tops, |top| format!("'{top}/*'")))
+        }
         FillKind::Archive => "unpack it into a folder of its own and copy what you need".to_owned(),
-        FillKind::Copy if program == "rsync" => format!("add `--exclude={top}` to it"),
-        FillKind::Copy => format!("copy it without its `{top}`"),
-        FillKind::Patch => format!("take `{top}` out of the patch"),
+        FillKind::Copy if program == "rsync" => {
+            format!(
+                "add `{}` to it",
+                each(tops, |top| format!("--exclude={top}"))
+            )
+        }
+        FillKind::Copy => format!("copy it without its {names}"),
+        FillKind::Patch => format!("take {names} out of the patch"),
     }
 }
 

@@ -121,10 +121,12 @@ impl Policy {
             .iter()
             .filter_map(|act| git_words(&act.words))
             .collect();
-        if !git
-            .iter()
-            .any(|words| verb(words).is_some_and(|verb| WRITES.contains(&verb)))
-        {
+        let writes = |words: &&[String]| match verb(words) {
+            Some(verb) => WRITES.contains(&verb),
+            // Behind an option that is not known it cannot be told from other words.
+            None => words.iter().any(|word| WRITES.contains(&word.as_str())),
+        };
+        if !git.iter().any(writes) {
             return GitUse::None;
         }
         let is_opaque = |(_, effect): &(usize, CommandEffect)| {

@@ -18,8 +18,8 @@ use git2::{Repository, Status, StatusOptions};
 
 use super::{
     failed,
-    modes::{Folder, Folders},
-    store::{CheckpointStore, Files, TreeFile},
+    parts::{Files, Folder, Folders, TreeFile},
+    store::CheckpointStore,
 };
 use crate::{
     adapters::git::{

@@ -8,6 +8,7 @@
 
 mod collect;
 mod modes;
+mod parts;
 mod save;
 mod store;
 mod undo;

@@ -2,22 +2,8 @@
 //!
 //! A part of a checkpoint: for each file or folder its kind, its rights in octal digits, and its path, ended by a NUL.
 
-use std::collections::BTreeMap;
-
-use super::store::Files;
+use super::parts::{Files, Folder, Folders};
 use crate::domain::checkpoint::display_path;
-
-/// A folder of a checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Folder {
-    /// Its rights.
-    pub(super) rights: u32,
-    /// It would be lost itself, and is brought back with these rights; else they matter only where it has to be made again.
-    pub(super) is_lost: bool,
-}
-
-/// Folders by their path from the root.
-pub(super) type Folders = BTreeMap<Vec<u8>, Folder>;
 
 /// Returns the part of a checkpoint.
 pub(super) fn written(files: &Files, folders: &Folders) -> Vec<u8> {
@@ -70,17 +56,22 @@ pub(super) fn read(text: &[u8], files: &mut Files) -> Folders {
     folders
 }
 
-/// Returns what a checkpoint holds, as a person reads it: its files, and folders in which none of them is.
-pub(super) fn shown(files: &Files, folders: &Folders) -> Vec<String> {
-    let mut all: Vec<String> = files.keys().map(|path| display_path(path)).collect();
+/// Returns the folders that would be lost and hold nothing that is kept.
+pub(super) fn empty<'a>(files: &Files, folders: &'a Folders) -> Vec<&'a [u8]> {
     let lost = folders.iter().filter(|(_, folder)| folder.is_lost);
-    let paths: Vec<&Vec<u8>> = lost.map(|(path, _)| path).collect();
-    let is_empty = |folder: &[u8]| {
-        let below = [folder, b"/"].concat();
+    let paths: Vec<&[u8]> = lost.map(|(path, _)| path.as_slice()).collect();
+    let is_empty = |folder: &&[u8]| {
+        let below = [*folder, b"/"].concat();
         let is_below = |path: &[u8]| path.starts_with(&below);
         !files.keys().any(|path| is_below(path)) && !paths.iter().any(|path| is_below(path))
     };
-    let empty = paths.iter().filter(|path| is_empty(path));
+    paths.iter().copied().filter(is_empty).collect()
+}
+
+/// Returns what a checkpoint holds, as a person reads it: its files, and folders in which none of them is.
+pub(super) fn shown(files: &Files, folders: &Folders) -> Vec<String> {
+    let mut all: Vec<String> = files.keys().map(|path| display_path(path)).collect();
+    let empty = empty(files, folders).into_iter();
     all.extend(empty.map(|path| format!("{}/", display_path(path))));
     all
 }
@@ -88,7 +79,7 @@ pub(super) fn shown(files: &Files, folders: &Folders) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::git::guard::store::TreeFile;
+    use crate::adapters::git::guard::parts::TreeFile;
 
     #[test]
     fn rights_and_folders_are_read_as_they_were_written() {

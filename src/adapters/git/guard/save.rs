@@ -6,8 +6,9 @@ use git2::{Oid, Repository};
 
 use super::{
     collect,
-    modes::{self, Folders, shown},
-    store::{CheckpointStore, Files, Parts, write_commit, write_tree},
+    modes::{self, shown},
+    parts::{Files, Folders, Parts},
+    store::{CheckpointStore, write_commit, write_tree},
 };
 use crate::{
     adapters::git::{

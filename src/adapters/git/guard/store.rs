@@ -12,7 +12,8 @@ use crate::{
         error::{ErrorContext, Result},
         guard::{
             failed,
-            modes::{self, Folders, shown},
+            modes::{self, shown},
+            parts::{Files, Folders, Parts, TreeFile},
         },
         objects::{
             object::{ObjectId, ObjectKind, hex},
@@ -29,31 +30,6 @@ use crate::{
 const REFS: &str = "refs/tos/guard/";
 /// The most checkpoints that are kept; the oldest go first.
 const KEPT: usize = 500;
-
-/// A file as a tree has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TreeFile {
-    /// Its mode.
-    pub(super) mode: u32,
-    /// Its content.
-    pub(super) id: ObjectId,
-    /// The rights it has on the disk, with all that a tree does not hold; `None` = not known, or a link.
-    pub(super) rights: Option<u32>,
-}
-
-/// What the tree of a checkpoint is made of, besides its record.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Parts {
-    /// The tree of files.
-    pub(super) files: ObjectId,
-    /// The tree of what was staged.
-    pub(super) index: Option<ObjectId>,
-    /// The rights of files, and folders with theirs.
-    pub(super) modes: ObjectId,
-}
-
-/// Files by their path from the root.
-pub(super) type Files = BTreeMap<Vec<u8>, TreeFile>;
 
 /// The checkpoints of one project.
 pub(super) struct CheckpointStore {

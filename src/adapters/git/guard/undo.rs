@@ -17,10 +17,10 @@ use git2::{ErrorCode, Oid};
 use super::{
     collect,
     collect::RIGHTS,
-    failed,
-    modes::Folders,
+    failed, modes,
+    parts::{Files, Folders, TreeFile},
     save,
-    store::{CheckpointStore, Files, TreeFile},
+    store::CheckpointStore,
 };
 use crate::{
     adapters::git::{
@@ -45,6 +45,10 @@ pub(super) fn blocking_restore(
     let store = CheckpointStore::existing(root, state)?.ok_or_else(nothing)?;
     let (checkpoint, commit) = store.find(number)?;
     let (files, folders) = store.files(commit)?;
+    let empty: BTreeSet<Vec<u8>> = modes::empty(&files, &folders)
+        .into_iter()
+        .map(<[u8]>::to_vec)
+        .collect();
     let mut done = UndoneCheckpoint {
         number,
         ..UndoneCheckpoint::default()
@@ -76,7 +80,13 @@ pub(super) fn blocking_restore(
         let kept = save::blocking_keep(&store, pack, &in_the_way, cause)?;
         done.replaced = Some(kept.number);
     }
-    let mut made = blocking_make(&store.root, &folders, &mut done)?;
+    let mut made = blocking_make(&store.root, &folders)?;
+    let again = empty
+        .iter()
+        .filter(|path| made.contains(&store.root.join(OsStr::from_bytes(path))));
+    for path in again {
+        done.restored.push(format!("{}/", display_path(path)));
+    }
     for (path, file, place) in to_write {
         make_above(&store.root, &place, &mut made)?;
         blocking_write(&store, file, &place)?;
@@ -117,11 +127,7 @@ fn is_same(now: TreeFile, then: TreeFile) -> bool {
 }
 
 /// Makes the folders again that would have been lost; returns those that were made.
-fn blocking_make(
-    root: &Path,
-    folders: &Folders,
-    done: &mut UndoneCheckpoint,
-) -> Result<BTreeSet<PathBuf>> {
+fn blocking_make(root: &Path, folders: &Folders) -> Result<BTreeSet<PathBuf>> {
     let mut made = BTreeSet::new();
     for (path, _) in folders.iter().filter(|(_, folder)| folder.is_lost) {
         let place = safe_place(root, path)?;
@@ -137,7 +143,6 @@ fn blocking_make(
         }
         make_above(root, &place, &mut made)?;
         fs::create_dir(&place).at("create", &place)?;
-        done.restored.push(format!("{}/", display_path(path)));
         made.insert(place);
     }
     Ok(made)

@@ -111,7 +111,7 @@ struct ProcessEntry {
 fn descendants() -> Vec<ProcessEntry> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let all: Vec<ProcessEntry> = pids.filter_map(|pid| look_up(pid)).collect();
+    let all: Vec<ProcessEntry> = pids.filter_map(look_up).collect();
     let mut inside = BTreeSet::from([getpid().as_raw_nonzero().get()]);
     loop {
         let before = inside.len();

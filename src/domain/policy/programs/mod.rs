@@ -3,11 +3,13 @@
 //! A program that is not in the table is taken to work inside its folder and to print nothing that can be
 //! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
 
+mod accepted;
 mod argument_paths;
 mod arguments;
 mod code;
 mod described;
 mod editors;
+pub(in crate::domain::policy) mod environment;
 mod files;
 mod foreign;
 mod git;
@@ -228,6 +230,7 @@ impl Machine<'_, '_> {
         }
         let Some(family) = table::family(&name) else {
             self.side_doors(&name, args);
+            self.accepted_options(&name, args);
             self.arguments(&name, args);
             if !self.foreign(&name, args) {
                 self.untabled(first, &name, args);
@@ -244,6 +247,10 @@ impl Machine<'_, '_> {
             self.side_doors(bare, args);
             self.arguments(bare, args);
         }
+        if bare != "git" {
+            self.accepted_options(bare, args);
+        }
+        self.environment_words(bare, args);
         if matches!(family, ProgramFamily::Install | ProgramFamily::Tool)
             && arguments::can_run_code(bare)
         {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// Options of tos that may stand behind the command; `true` = they take a word.
-const OWN: [(&str, bool); 12] = [
+const OWN: [(&str, bool); 17] = [
     ("--json", false),
     ("--unattended", false),
     ("--attended", false),
@@ -12,10 +12,15 @@ const OWN: [(&str, bool); 12] = [
     ("--root", true),
     ("--config", true),
     ("--set", true),
+    ("--otlp", true),
     ("--color", true),
     ("--verbose", false),
     ("--quiet", false),
     ("--help", false),
+    ("-h", false),
+    ("-v", false),
+    ("-vv", false),
+    ("-q", false),
 ];
 
 /// Joins the words of a command that is to be explained into one. Options of tos stand before it, or, where the command is one
@@ -41,8 +46,10 @@ pub fn explained(words: Vec<OsString>) -> Vec<OsString> {
     let first = words.get(start).map(|word| word.to_string_lossy());
     let is_quoted =
         first.is_some_and(|first| first.contains(char::is_whitespace) || first.is_empty());
+    // Short options behind the command are its own.
+    let is_long = |at: usize| words.get(at).is_some_and(|word| word.len() > 3);
     let mut at = start + 1;
-    while let Some(length) = own_length(&words, at) {
+    while let Some(length) = own_length(&words, at).filter(|_| is_long(at)) {
         at += length;
     }
     if is_quoted || at >= start + 1 + rest.len() {
@@ -110,8 +117,13 @@ mod tests {
         ] {
             assert_eq!(joined(words), wanted);
         }
+        assert_eq!(
+            joined(&["tos", "guard", "explain", "ls", "-h"]),
+            ["tos", "guard", "explain", "ls -h"]
+        );
         for words in [
-            &["tos", "guard", "explain", "rm -rf x", "--json"][..],
+            &["tos", "guard", "explain", "-v", "ls"][..],
+            &["tos", "guard", "explain", "rm -rf x", "--json"],
             &["tos", "guard", "explain", "ls", "--type", "sh", "--json"],
             &["tos", "guard", "explain", ""],
             &["tos", "guard", "explain"],
