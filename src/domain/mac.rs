@@ -34,7 +34,9 @@ pub fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
 
 /// Returns bytes in hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }
 
 /// Reads 32 bytes in hexadecimal digits.

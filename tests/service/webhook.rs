@@ -169,7 +169,11 @@ fn issues_that_are_told_become_tasks_once_and_old_news_changes_nothing() {
     assert_eq!(tasks(&service).len(), 1);
     // As a form, which is what GitHub sends unless it is told otherwise.
     let edited = of("edited", "open", "a better idea", 2).to_string();
-    let form: String = edited.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let digits = hex(edited.as_bytes());
+    let bytes = digits.as_bytes().chunks(2);
+    let form: String = bytes
+        .flat_map(|two| ['%', char::from(two[0]), char::from(two[1])])
+        .collect();
     let form = format!("payload={form}");
     let kind = "application/x-www-form-urlencoded";
     let (status, told) = deliver(&service, "c", "issues", kind, &signed(&form), &form);

@@ -375,6 +375,8 @@ fn a_person_lives_with_it() {
 
     browser.click("form[action='/ui/language'] button");
     browser.wait("document.documentElement.lang === 'ja' && document.querySelector('h1').textContent === '現在'");
+    // Whoever signs out while the events are being asked for sees that refused.
+    browser.wait("document.getElementById('live').textContent === '最新の状態を表示中'");
     browser.click("form[action='/ui/sign-out'] button");
     browser
         .wait("location.pathname === '/sign-in' && !!document.querySelector('input[name=code]')");
@@ -441,6 +443,29 @@ fn unnamed(browser: &mut Browser) -> Vec<String> {
     found
 }
 
+/// Takes the pictures of a page in both widths and colours; returns where it is too wide.
+fn pictures(browser: &mut Browser, path: &str, file: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    for width in [1280, 390] {
+        browser.size(width);
+        browser.wait(&format!("innerWidth === {width}"));
+        let wide = browser
+            .value("document.documentElement.scrollWidth")
+            .unwrap();
+        if wide.as_u64() > Some(u64::from(width)) {
+            faults.push(format!("{path}: {wide} wide at {width}"));
+        }
+        for scheme in ["light", "dark"] {
+            browser.colours(scheme);
+            browser.picture(&PathBuf::from(format!(
+                "{}-{width}-{scheme}.png",
+                file.display()
+            )));
+        }
+    }
+    faults
+}
+
 #[test]
 fn every_page_can_be_used_by_everybody_and_has_its_picture() {
     let server = Server::start();
@@ -492,20 +517,7 @@ fn every_page_can_be_used_by_everybody_and_has_its_picture() {
                     .map(|one| format!("{path} {scheme}: {one}")),
             );
         }
-        for width in [1280, 390] {
-            browser.size(width);
-            browser.wait(&format!("innerWidth === {width}"));
-            let wide = browser
-                .value("document.documentElement.scrollWidth")
-                .unwrap();
-            if wide.as_u64() > Some(u64::from(width)) {
-                faults.push(format!("{path}: {wide} wide at {width}"));
-            }
-            for scheme in ["light", "dark"] {
-                browser.colours(scheme);
-                browser.picture(&folder.join(format!("{name}-{width}-{scheme}.png")));
-            }
-        }
+        faults.extend(pictures(&mut browser, path, &folder.join(name)));
         let small = browser
             .value("[...document.querySelectorAll('button,input,select')].filter((one) => one.offsetParent && one.offsetHeight < 24).map((one) => one.outerHTML)")
             .unwrap();

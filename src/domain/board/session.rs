@@ -385,14 +385,7 @@ impl Board {
             }),
             SessionEvent::TriesAgain {
                 place, run, reason, ..
-            } => self.change_session(id, |session| {
-                session.turn = Some(SessionTurn {
-                    place: *place,
-                    run: *run,
-                });
-                session.wait = None;
-                session.again = Some(reason.clone());
-            }),
+            } => self.fold_again(id, *place, *run, reason),
             SessionEvent::TaskEnded {
                 end,
                 failures_in_a_row,
@@ -432,6 +425,14 @@ impl Board {
                 session.report.clone_from(report);
             }),
         }
+    }
+
+    fn fold_again(&mut self, id: SessionId, place: usize, run: RunId, reason: &str) {
+        self.change_session(id, |session| {
+            session.turn = Some(SessionTurn { place, run });
+            session.wait = None;
+            session.again = Some(reason.to_owned());
+        });
     }
 
     fn fold_session_started(

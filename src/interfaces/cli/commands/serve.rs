@@ -39,7 +39,10 @@ use crate::{
         http,
         report::Printer,
     },
-    ports::{BoxFuture, board::BoardAccess, process_logs::ProcessLogs},
+    ports::{
+        BoxFuture, board::BoardAccess, board_store::BoardStore, clock::Clock,
+        process_logs::ProcessLogs,
+    },
     services::{
         board,
         board::{BoardHandle, ServiceContext},
@@ -47,7 +50,7 @@ use crate::{
 };
 
 /// How often memory that nobody uses is given back.
-const REST: Duration = Duration::from_mins(1);
+const REST: Duration = Duration::from_secs(60);
 
 /// Serves until a stop is asked for.
 pub fn main(
@@ -75,8 +78,7 @@ pub fn main(
     let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
     let document = document_of(address, &board_services.token);
-    let started = board::start(board_services.store, Arc::clone(&task_services.tools.clock));
-    let (handle, effects) = started.map_err(|error| CliError::NotDone(error.0))?;
+    let (handle, effects) = begun(board_services.store, &task_services.tools.clock)?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::containers(&config.settings, &*containers, printer)?;
     let context = Arc::new(ServiceContext {
@@ -127,6 +129,14 @@ pub fn main(
     served?.map_err(CliError::NotDone)?;
     printer.line("stopped; what was running goes on with the next `tos serve`");
     Ok(CliExit::Success)
+}
+
+/// Reads the board and starts its loop.
+fn begun(
+    store: Box<dyn BoardStore>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(BoardHandle, UnboundedReceiver<Effect>), CliError> {
+    board::start(store, Arc::clone(clock)).map_err(|error| CliError::NotDone(error.0))
 }
 
 /// Returns what callers have to know.

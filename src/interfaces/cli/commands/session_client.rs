@@ -46,14 +46,8 @@ pub(super) enum Engine {
 
 impl Engine {
     /// Finds the service of the root, if one runs.
-    pub(super) fn find(
-        global: &GlobalArgs,
-        services: &dyn ServiceFactory,
-    ) -> Result<Self, CliError> {
-        let Some(client) = at(&services.root(global)) else {
-            return Ok(Self::Here);
-        };
-        Ok(Self::Service(client))
+    pub(super) fn find(global: &GlobalArgs, services: &dyn ServiceFactory) -> Self {
+        at(&services.root(global)).map_or(Self::Here, Self::Service)
     }
 
     /// Returns the runs that the service carries out.

@@ -189,7 +189,7 @@ pub(super) fn run(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let engine = Engine::find(global, services)?;
+    let engine = Engine::find(global, services);
     engine.refuse_twice("list", &list.id)?;
     let (task_services, mut gate_services) = prepared(&engine, global, services, printer)?;
     let confined = confined(list, &task_services, services)?;

@@ -34,7 +34,7 @@ pub(super) fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let list = task::read(file, services)?;
-    let engine = Engine::find(global, services)?;
+    let engine = Engine::find(global, services);
     let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
     let confined = task::confined(&list, &task_services, services)?;
     let Some(findings) = look(&list, &task_services, &gate_services, confined, services)? else {

@@ -33,7 +33,7 @@ pub(super) fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let engine = Engine::find(global, services)?;
+    let engine = Engine::find(global, services);
     let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
     let records = &gate_services.chain.records;
     let stable = gate_services.report().permission.checkpoint_every > 0;

@@ -147,7 +147,7 @@ pub(super) fn merge(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let engine = Engine::find(global, services)?;
+    let engine = Engine::find(global, services);
     let task_services = match &engine {
         Engine::Here => services.task_desk(global)?,
         Engine::Service(_) => services.task_desk_beside_service(global)?,

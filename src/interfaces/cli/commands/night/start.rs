@@ -88,7 +88,7 @@ pub(super) fn main(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let list = task::read(file, services)?;
-    let engine = Engine::find(global, services)?;
+    let engine = Engine::find(global, services);
     engine.refuse_twice("list", &list.id)?;
     let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
     let night = NightRequest {
