@@ -50,6 +50,7 @@ mod task;
 mod tests;
 mod why;
 mod work;
+mod workers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -100,6 +101,7 @@ pub use task::{
     TaskCounters, TaskSpec, TaskStatus,
 };
 pub use why::{Countdown, Why, WhySentence};
+pub use workers::{WorkerKind, check_labels};
 
 /// A board.
 #[derive(Debug, Clone, Default)]
@@ -209,6 +211,7 @@ impl Board {
         match input {
             Input::ServiceStarted { instance } => self.service_started(draft, instance),
             Input::Configure { settings } => self.configure(draft, settings),
+            Input::SeeWorkers { kinds } => self.see_workers(draft, kinds),
             Input::Wake { part } => return self.wake(draft, *part),
             Input::CreateTask { spec } => return self.create_task(draft, spec),
             Input::EditTask { task, spec } => return self.edit_task(draft, *task, spec),
@@ -301,6 +304,7 @@ impl Board {
             } => self.finish_judgement(draft, *judgement, *fence, verdict),
             Input::ServiceStarted { .. }
             | Input::Configure { .. }
+            | Input::SeeWorkers { .. }
             | Input::Wake { .. }
             | Input::CreateTask { .. }
             | Input::EditTask { .. }
@@ -375,6 +379,7 @@ impl Board {
             Input::Cleanup { stop_first, by } => self.cleanup(draft, *stop_first, by),
             Input::ServiceStarted { .. }
             | Input::Configure { .. }
+            | Input::SeeWorkers { .. }
             | Input::Wake { .. }
             | Input::CreateTask { .. }
             | Input::EditTask { .. }
