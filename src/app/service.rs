@@ -7,8 +7,9 @@ use crate::{
         board::{LogFiles, SqliteBoard, SqliteUpkeep},
         clock::SystemClock,
         files, git,
-        github::{GitHubApi, TOKEN, TokenFile},
+        github::{DeliveryLog, GitHubApi, TOKEN, TokenFile, WEBHOOK_SECRET},
         job::store::StoreLock,
+        memory,
         nats::{NatsLogin, NatsMember},
         service_token, state_folder,
     },
@@ -48,6 +49,9 @@ pub(super) fn board_services(
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let token_file = TokenFile::new(state.join("github-token"), context.variable(TOKEN));
+    let secret = context.variable(WEBHOOK_SECRET);
+    let webhook = TokenFile::named(WEBHOOK_SECRET, state.join("github-webhook-secret"), secret);
+    let deliveries = DeliveryLog::new(state.join("github-deliveries"));
     let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());
     let containers = worker::container_maker(context, root.clone());
     let upkeep = SqliteUpkeep::new(root.join(FILE), state.join("board-copies"));
@@ -76,6 +80,8 @@ pub(super) fn board_services(
                 root,
                 token: token_file,
                 remote,
+                webhook,
+                deliveries,
             }) as Arc<dyn BoardAccess>
         }
     };
@@ -91,6 +97,7 @@ pub(super) fn board_services(
         access: Box::new(access),
         model: Box::new(model),
         redactor: context.redactor().clone(),
+        give_back_memory: memory::give_back,
         write_state: Arc::new(move |file, text| {
             files::write(&folder.join(file), text).map_err(|error| error.to_string())
         }),

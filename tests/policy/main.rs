@@ -29,11 +29,12 @@ mod wording;
 const REFUSED: &str = include_str!("refused.txt");
 const ALLOWED: &str = include_str!("allowed.txt");
 const REPORTED: &str = include_str!("corpus/reported.jsonl");
-const CORPORA: [(&str, &str); 4] = [
+const CORPORA: [(&str, &str); 5] = [
     ("own", include_str!("corpus/own.jsonl")),
     ("bypass", include_str!("corpus/bypass.jsonl")),
     ("benign", include_str!("corpus/benign.jsonl")),
     ("reported", REPORTED),
+    ("independent", include_str!("corpus/independent.jsonl")),
 ];
 
 fn rules() -> PolicyRules {

@@ -96,8 +96,17 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
     };
     let plain: Vec<&String> = args
         .iter()
-        .filter(|arg| !arg.starts_with(['/', '-']))
+        .filter(|arg| !arg.starts_with('-') && !is_switch(arg))
         .collect();
+    let share = |arg: &String| {
+        arg.starts_with("\\\\") && !arg.starts_with(r"\\?") && !arg.starts_with(r"\\.")
+    };
+    if args.iter().any(share) {
+        shell.reading.does(
+            EffectTrait::Network,
+            format!("{name} with a folder of another machine"),
+        );
+    }
     if has(&["/?", "-?", "--help", "--version"]) {
         return true;
     }
@@ -109,11 +118,20 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
                 }
                 shell.writes(&path(target));
             }
+            if let Some(source) = plain.first() {
+                let source = path(source);
+                shell.reads(&format!("{}/{NAME}", source.trim_end_matches('/')));
+            }
             if let Some(source) = plain.first().filter(|_| has(&["/mov", "/move"])) {
                 shell.deletes(&path(source));
             }
         }
         "xcopy" => {
+            if let Some(source) = plain.first() {
+                let source = path(source);
+                shell.reads(&source);
+                shell.reads(&format!("{}/{NAME}", source.trim_end_matches('/')));
+            }
             if let Some(target) = plain.get(1) {
                 shell.writes(&path(target));
             }
@@ -179,7 +197,13 @@ pub(super) fn program(shell: &mut Machine<'_, '_>, name: &str, args: &[String]) 
         "taskkill" | "tskill" => shell
             .reading
             .does(EffectTrait::System, format!("{name} ends processes")),
+        "reg" if has(&["save"]) => shell
+            .reading
+            .does(EffectTrait::System, "reg saves keys of the machine"),
         "reg" => {
+            if let Some(file) = plain.get(2).filter(|_| has(&["export"])) {
+                shell.writes(&path(file));
+            }
             if has(&[
                 "add", "delete", "import", "restore", "load", "copy", "unload",
             ]) {
@@ -391,4 +415,10 @@ fn forfiles(shell: &mut Machine<'_, '_>, args: &[String]) {
         .replace("@PATH", &found)
         .replace("0x22", "\"");
     shell.run_cmd(&code, "forfiles");
+}
+
+/// Returns whether a word is an option, as `/s`; a path that starts with `/` has more of them.
+pub(super) fn is_switch(word: &str) -> bool {
+    let rest = word.strip_prefix('/');
+    rest.is_some_and(|rest| !rest.contains(['/', '\\']) && rest.len() < 24)
 }

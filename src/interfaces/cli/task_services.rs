@@ -193,6 +193,8 @@ pub struct BoardServices {
     pub redactor: Redactor,
     /// Writes a small file below the state folder, in one piece.
     pub write_state: StateWriter,
+    /// Gives memory that nobody uses back to the system.
+    pub give_back_memory: fn(),
 }
 
 /// What a worker of a cluster needs beside what guarded tasks need.

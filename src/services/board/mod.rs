@@ -8,6 +8,7 @@ mod approvals;
 mod attempt_context;
 mod brain;
 mod case;
+mod deliveries;
 mod engine;
 mod github;
 mod judge;
@@ -38,6 +39,7 @@ use crate::{
 pub use approvals::BoardApprovals;
 pub use attempt_context::AttemptContext;
 pub use brain::{Brain, ModelSeat, PlanMaker};
+pub use deliveries::DeliveryError;
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
 pub use remote_worker::serve_orders;
 pub use supervisor::run;

@@ -3,6 +3,7 @@
 use crate::domain::policy::{
     cmd::{command, line_of, words::parts},
     partial_text::{NAME, UNKNOWN},
+    rule::EffectTrait,
     shell::Machine,
 };
 
@@ -75,6 +76,19 @@ pub(super) fn each(shell: &mut Machine<'_, '_>, rest: &str) {
         .get(2..)
         .unwrap_or("")
         .to_owned();
+    let steps: Vec<&str> = list.split(',').map(str::trim).collect();
+    if flags.contains("/l") && steps.get(1) == Some(&"0") {
+        let starts = body.to_lowercase().contains("start");
+        let what = if starts {
+            "starts processes"
+        } else {
+            "goes on"
+        };
+        shell.reading.does(
+            EffectTrait::System,
+            format!("a loop that {what} without end"),
+        );
+    }
     let values = each_value(shell, flags, &list);
     for value in values.iter().take(48) {
         for offset in 0..4 {

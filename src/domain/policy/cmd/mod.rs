@@ -10,10 +10,11 @@ mod words;
 use crate::domain::policy::{
     partial_text::{NAME, UNKNOWN},
     programs::{leads_here, poisoned, vague_code},
+    resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,
     windows,
-    windows::path,
+    windows::{is_switch, path},
 };
 use blocks::{condition, each};
 use variables::expanded;
@@ -86,7 +87,18 @@ fn line_of(shell: &mut Machine<'_, '_>, line: &str) {
     if !shell.reading.enter("cmd") {
         return;
     }
-    for (part, piped) in parts(line) {
+    let all: Vec<(String, bool)> = parts(line).into_iter().collect();
+    for (at, (part, piped)) in all.iter().cloned().enumerate() {
+        let behind = all.get(at + 1..).unwrap_or_default();
+        shell.state.filters = behind
+            .iter()
+            .take_while(|(_, piped)| *piped)
+            .any(|(part, _)| {
+                let mut words = part.split_whitespace();
+                let name = words.next().unwrap_or("").to_lowercase();
+                let args: Vec<&str> = words.filter(|word| !word.starts_with('/')).collect();
+                crate::domain::policy::programs::environment::picks(&name, &args)
+            });
         if !shell.reading.spend() {
             break;
         }
@@ -209,6 +221,11 @@ fn run_named(
                 return printed;
             }
         }
+        "assoc" | "ftype" if text.contains('=') => shell.reading.does(
+            EffectTrait::Persistence,
+            format!("{name} changes what opens files"),
+        ),
+        "set" if rest().is_empty() => shell.shows_environment("set"),
         "rem" | "title" | "color" | "cls" | "pause" | "ver" | "vol" | "prompt" | "exit"
         | "goto" | "setlocal" | "endlocal" | "break" | "dir" | "type" | "date" | "time"
         | "path" | "verify" | "shift" | "popd" | "help" | "assoc" | "ftype" | "where"
@@ -221,8 +238,15 @@ fn run_named(
                 }
                 UNKNOWN.to_string()
             } else if name == "findstr" {
+                let deep = args.iter().any(|arg| arg.eq_ignore_ascii_case("/s"));
                 for file in files.iter().skip(1) {
                     shell.reads(&path(file));
+                    let at_home = |place: &ResolvedPath| matches!(place, ResolvedPath::Home(_));
+                    if deep && shell.places(&path(file)).iter().any(at_home) {
+                        shell
+                            .reading
+                            .opaque("findstr through the folders of the account");
+                    }
                 }
                 UNKNOWN.to_string()
             } else {
@@ -394,10 +418,4 @@ fn start(shell: &mut Machine<'_, '_>, name: &str, args: &[String], rest: &str) {
         line_of(shell, text);
         shell.reading.leave();
     }
-}
-
-/// Returns whether a word is an option, as `/s`; a path that starts with `/` has more of them.
-fn is_switch(word: &str) -> bool {
-    let rest = word.strip_prefix('/');
-    rest.is_some_and(|rest| !rest.contains(['/', '\\']) && rest.len() < 24)
 }

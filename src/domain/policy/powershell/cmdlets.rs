@@ -97,12 +97,13 @@ impl Reader<'_, '_, '_> {
         reason = "the shape of its neighbours, which keep the value"
     )]
     fn command(&mut self, command: &str, typed: &str, args: Vec<Arg>, input: &str) -> String {
-        let harmless = "get- test- measure- select- sort- group- compare- format- convertto- convertfrom- convert- write- out-host out-null out-string out-default where- show- find- resolve- split- join- wait- debug- trace- assert- read- push- pop- update-list start-sleep";
+        let harmless = "get- test- measure- select- sort- group- compare- format- convertto- convertfrom- convert- write- out-host out-null out-string out-default where- show- find- resolve- split- join- wait- debug- trace- assert- read- push- pop- update-list start-sleep new-timespan";
         let given = ParsedArguments::new(args.clone());
         if given.has("whatif", 2) || given.rest.iter().any(|word| word == "/?") {
             return UNKNOWN.to_string();
         }
         self.reads_paths(command, &given);
+        self.hands_out(command, &given);
         match command {
             "remove-item" | "clear-item" | "clear-content" | "clear-recyclebin" => {
                 self.removes(command, &given, input);
@@ -262,7 +263,10 @@ impl Reader<'_, '_, '_> {
         let mut targets = given.all(&["path", "literalpath", "lp", "pspath"]);
         // With Unix tools of the same name, letters stand together.
         if targets.is_empty() {
-            targets.extend(given.named.iter().flat_map(|(_, values)| values.clone()));
+            let values = given.named.iter().flat_map(|(_, values)| values.clone());
+            targets.extend(
+                values.filter(|value| !["true", "false"].contains(&value.to_lowercase().as_str())),
+            );
         }
         let filtered = given.has("include", 1) || given.has("filter", 2);
         if targets.is_empty() {

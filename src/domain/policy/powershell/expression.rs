@@ -419,7 +419,9 @@ impl Reader<'_, '_, '_> {
         let home = || resolved_path::home(self.shell.reading.world);
         let text = match name {
             "env:temp" | "env:tmp" => format!("/tmp/{NAME}"),
-            "home" | "env:userprofile" | "env:home" | "env:appdata" | "env:localappdata" => home(),
+            "home" | "env:userprofile" | "env:home" => home(),
+            "env:appdata" => format!("{}/AppData/Roaming", home()),
+            "env:localappdata" => format!("{}/AppData/Local", home()),
             "profile" => format!("{}/.config/powershell/profile.ps1", home()),
             "pwd" | "psscriptroot" => ".".to_owned(),
             "_" | "psitem" | "args" | "input" | "matches" => UNKNOWN.to_string(),

@@ -113,7 +113,10 @@ impl Reader<'_, '_, '_> {
     }
 
     fn environment(&mut self, member: &str, args: &[String]) {
-        if member == "setenvironmentvariable" {
+        if member == "getenvironmentvariables" {
+            self.shell
+                .shows_environment("[Environment]::GetEnvironmentVariables");
+        } else if member == "setenvironmentvariable" {
             let (name, value) = (
                 args.first().cloned().unwrap_or_default(),
                 args.get(1).cloned().unwrap_or_default(),

@@ -9,6 +9,7 @@ mod cmdlets;
 mod expression;
 mod fold;
 mod given;
+mod handed_out;
 mod machine;
 mod methods;
 mod names;
@@ -25,6 +26,7 @@ pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
         return;
     }
     let code = plain_signs(code);
+    handed_out::whole_text(shell, &code);
     drop(Reader { shell }.statements(&code, ""));
 }
 

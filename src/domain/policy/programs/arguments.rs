@@ -255,6 +255,20 @@ impl Machine<'_, '_> {
     pub(super) fn told_by_name(&mut self, name: &str, args: &[String]) {
         let name = name.strip_suffix(".exe").unwrap_or(name);
         self.lasting_paths(name, args);
+        let reads = [
+            "pandoc", "ffmpeg", "convert", "magick", "make", "gmake", "protoc", "dot", "mmdc",
+            "plantuml", "gcc", "cc", "g++", "clang", "clang++", "rustc", "as", "cpp", "m4",
+            "gnuplot",
+        ];
+        let takes_input = args.iter().take_while(|arg| *arg != "--").any(|arg| {
+            arg.ends_with("/dev/stdin")
+                || arg.contains("/dev/fd/")
+                || arg.contains("/proc/self/fd/")
+        });
+        if takes_input && !reads.contains(&name) {
+            self.reading
+                .opaque(format!("the input of {name}, which it runs or loads"));
+        }
         let mut before = "";
         for (at, arg) in args.iter().enumerate() {
             if arg == "--" {
@@ -284,7 +298,7 @@ impl Machine<'_, '_> {
         // Options of one letter have no words; `-Dx.y=z` are settings.
         let words = words_of(option.trim_start_matches('-'));
         let is_long = option.starts_with('-') || option.len() > 3;
-        if !is_long || any_in(TAME, &words) {
+        if !is_long || any_in(TAME, &words) || name.starts_with("emacs") {
             return;
         }
         let refuses = ["false", "never", "none", "no", "off", "0"].contains(&value);
@@ -407,6 +421,12 @@ impl Machine<'_, '_> {
         match name {
             "find" => self.found_and_read(args),
             "sqlite3" | "psql" | "mysql" | "mariadb" => self.lasting_paths(name, args),
+            "kubectl" | "helm" if args.iter().any(|arg| address_elsewhere(arg).is_some()) => {
+                self.reading.does(
+                    EffectTrait::Network,
+                    format!("{name} is told of another machine"),
+                );
+            }
             "docker" | "podman" | "nerdctl" | "buildah" => {
                 let is_context = |arg: &&String| {
                     arg.starts_with("git@") || address_elsewhere(arg) == Some(arg.as_str())

@@ -50,6 +50,7 @@ cargo-expand cargo-llvm-cov cargo-tarpaulin wails air go-junit-report gocyclo go
 include-what-you-use iwyu cmake-format cmake-lint verilator iverilog vvp yosys ghdl coqc lean lake agda idris2 z3 cvc5 dafny tlc hledger
 dlv lefthook sqlx jasmine istanbul browserify mkdirp tsc-alias tsdown prebuild node-gyp husky uglifyjs terser oxfmt tsgo faucet tap-spec
 jupyter nbdime papermill streamlit locust cargo-watch bacon watchman-make mutmut cosmic-ray hypothesis typeguard scalene memray
+jps jstat jstack jinfo jmap jfr jhsdb dumpbin editbin lib undname corflags ildasm sn al peverify
 gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
 ";
 /// Programs that show and convert what they are given, wherever it lies.

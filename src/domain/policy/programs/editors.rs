@@ -6,6 +6,52 @@ use crate::domain::policy::{
     shell::Machine,
 };
 
+/// Functions of Emacs that edit, compute and print.
+const LISP: &str = "
+indent-region untabify tabify point point-min point-max save-buffer whitespace-cleanup delete-trailing-whitespace message princ print
+format setq let let* progn goto-char goto-line forward-line beginning-of-line end-of-line beginning-of-buffer end-of-buffer
+re-search-forward search-forward replace-match replace-string replace-regexp while if when unless and or not null nil t insert
+sort-lines fill-paragraph mark-whole-buffer buffer-string buffer-substring line-number-at-pos kill-emacs require quote lambda
+add-to-list defun interactive 1+ 1- + - * / = < > <= >= string= equal eq concat org-mode emacs-lisp-mode c-mode python-mode
+emacs-version emacs-major-version byte-compile-file batch-byte-compile batch-byte-recompile-directory ert-run-tests-batch-and-exit
+ert-run-tests-batch checkdoc-file list car cdr cons length mapcar dolist push nth checkdoc setq-default save-excursion
+narrow-to-region widen upcase-region downcase-region indent-for-tab-command prog-mode text-mode
+";
+/// Functions of Vim that look and compute.
+const VIM: &str = "
+line col getline setline append search searchpos substitute strftime printf len join split map filter nr2char indent cursor fnamemodify
+bufname bufnr exists has empty toupper tolower matchstr match repeat max min abs str2nr string type keys values index sort reverse
+range strlen strpart trim virtcol winline synID synIDattr foldlevel prevnonblank nextnonblank winsaveview winrestview getpos setpos
+expand delete system systemlist job_start termopen jobstart deletebufline getbufline count
+";
+
+/// Returns the first function that a text calls and that is not listed; in Lisp the bracket stands in front of the name.
+fn unknown_call(code: &str, known: &str, lisp: bool) -> Option<String> {
+    let is_name = |c: char| c.is_alphanumeric() || "_-+*/=<>:#".contains(c);
+    let plain: String = code.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
+    let calls = plain.match_indices('(').map(|(at, _)| {
+        if lisp {
+            let rest = plain
+                .get(at + 1..)
+                .unwrap_or("")
+                .trim_start_matches([' ', '\'', '(']);
+            rest.split(|c: char| !is_name(c))
+                .next()
+                .unwrap_or("")
+                .to_owned()
+        } else {
+            let head = plain.get(..at).unwrap_or("");
+            let start = head.rfind(|c: char| !(c.is_alphanumeric() || "_:#.".contains(c)));
+            head.get(start.map_or(0, |at| at + 1)..)
+                .unwrap_or("")
+                .to_owned()
+        }
+    });
+    let mut names =
+        calls.filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()));
+    names.find(|name| !known.split_ascii_whitespace().any(|own| own == name))
+}
+
 impl Machine<'_, '_> {
     pub(super) fn vi(&mut self, name: &str, args: &[String], stdin: &str) {
         let options = Options::parse(args, "cuUSTWiwo", &["cmd"]);
@@ -31,6 +77,34 @@ impl Machine<'_, '_> {
         }
         for command in commands {
             self.vi_command(&command);
+        }
+    }
+
+    /// Looks at the functions that a command of vim calls.
+    fn vim_calls(&mut self, part: &str, bare: &str) {
+        let starts = [
+            "call ",
+            "let ",
+            "echo ",
+            "exe",
+            "put =",
+            "silent! call ",
+            "silent call ",
+            "normal ",
+            "return ",
+        ];
+        let is_call = starts.iter().any(|start| bare.starts_with(start));
+        if let Some(call) = unknown_call(part, VIM, false).filter(|_| is_call) {
+            self.reading.opaque(format!("vim with `{call}`"));
+        }
+        if let Some((_, rest)) = part.split_once("delete(") {
+            let rest = rest.strip_prefix("expand(").unwrap_or(rest);
+            let path = rest
+                .trim_start_matches(['"', '\''])
+                .split(['"', '\''])
+                .next()
+                .unwrap_or("");
+            self.deletes(path);
         }
     }
 
@@ -65,14 +139,7 @@ impl Machine<'_, '_> {
                     drop(self.run_text(code, "vim", String::new()));
                 }
             }
-            if let Some((_, rest)) = part.split_once("delete(") {
-                let path = rest
-                    .trim_start_matches(['"', '\''])
-                    .split(['"', '\''])
-                    .next()
-                    .unwrap_or("");
-                self.deletes(path);
-            }
+            self.vim_calls(part, bare);
             let languages = [
                 ("python3 ", Language::Python),
                 ("py3 ", Language::Python),
@@ -136,6 +203,17 @@ impl Machine<'_, '_> {
         );
         for code in options.values(&["eval", "execute", "e"]) {
             self.lisp(code);
+            if let Some(call) = unknown_call(code, LISP, true) {
+                self.reading.opaque(format!("Lisp with `{call}`"));
+            }
+        }
+        for call in options.values(&["f", "funcall"]) {
+            if !LISP.split_ascii_whitespace().any(|own| own == call) {
+                self.reading.opaque(format!("Lisp with `{call}`"));
+            }
+        }
+        for file in options.values(&["l", "load", "script"]) {
+            self.runs_file(file);
         }
     }
 

@@ -45,6 +45,8 @@ testnamepattern test-name-pattern testpathpattern testpathpatterns ignore exclud
 path-prefix rootpath root-path contextpath context-path message m deployurl deploy-url serve-path prefix-map ffile-prefix-map
 fdebug-prefix-map fmacro-prefix-map rpath rpath-link install_name dynamic-linker
 ";
+/// Words in the names of options whose value is a pattern or a label.
+const PATTERNS: &str = "pattern patterns regex regexp tag tags grep label labels";
 /// Options that name a file or folder which is written, without signs and in small letters.
 const OUTPUTS: &str = "
 o out output outfile outdir outputfile outputdir outputpath outputdirectory reportfile reportdir logfile log junitxml junit basetemp
@@ -59,7 +61,7 @@ const CONVERTERS: &str =
     "ffmpeg convert magick gs cwebp pdftotext qpdf svgo optipng pngquant jpegoptim pandoc xxd";
 /// Programs with options that start with `/`.
 const WITH_SLASHES: &str = "
-msbuild dotnet cl link csc vbc fsc rc mt vstest.console mstest devenv findstr where tasklist nuget fc comp sort more tree xcopy nmake
+msbuild dotnet cl link csc vbc fsc rc mt dumpbin editbin lib ildasm sn al undname vstest.console mstest devenv findstr where tasklist nuget fc comp sort more tree xcopy nmake
 ";
 
 fn is_in(list: &str, word: &str) -> bool {
@@ -77,6 +79,23 @@ fn is_slash_option(name: &str, word: &str) -> bool {
     let rest = word.strip_prefix('/').unwrap_or("");
     let letters = rest.split([':', '=']).next().unwrap_or("");
     is_in(WITH_SLASHES, name) && !letters.is_empty() && !letters.contains(['/', '.'])
+}
+
+/// Returns whether an option takes a pattern or a label, by the words of its name.
+fn names_pattern(option: &str) -> bool {
+    let name = option.split('=').next().unwrap_or("");
+    words_of(name).iter().any(|word| is_in(PATTERNS, word))
+}
+
+/// Returns whether a text between two slashes is a regular expression rather than a folder: no folder of the machine has its name.
+fn is_expression(path: &str) -> bool {
+    const FOLDERS: &str = "bin boot data dev etc home lib lib64 media mnt nix opt private proc root run sbin snap srv sys tmp usr Users var
+        Volumes Library System Applications work app workspace";
+    let inner = path.strip_prefix('/').unwrap_or("");
+    inner.starts_with('^')
+        || inner
+            .strip_suffix('/')
+            .is_some_and(|name| !name.contains('/') && !is_in(FOLDERS, name))
 }
 
 impl Machine<'_, '_> {
@@ -109,7 +128,10 @@ impl Machine<'_, '_> {
             };
             before = dashed.filter(|_| value.is_empty()).unwrap_or("");
             let option = plain(option);
-            if is_in(NO_FILES, &option) || is_slash_option(name, arg) && paths_in(arg).len() < 2 {
+            if is_in(NO_FILES, &option)
+                || names_pattern(dashed.unwrap_or(spelled_before))
+                || is_slash_option(name, arg) && paths_in(arg).len() < 2
+            {
                 continue;
             }
             let spelled = match dashed {
@@ -238,6 +260,9 @@ impl Machine<'_, '_> {
 
     fn foreign_argument(&mut self, name: &str, arg: &str, is_option: bool) {
         for path in paths_in(arg) {
+            if is_expression(path) {
+                continue;
+            }
             let path = windows::path(path);
             let is_foreign = |place: &ResolvedPath| match place {
                 ResolvedPath::Outside(path) => {

@@ -150,6 +150,8 @@ impl Machine<'_, '_> {
             self.reading
                 .opaque(format!("`git {verb}`, which is no command of git itself"));
         }
+        self.note_git_step(verb, args);
+        self.git_options(verb, args);
         let loses = git_loses(verb, args);
         if let Some(why) = loses {
             self.loses_in_git(why);
@@ -245,6 +247,20 @@ impl Machine<'_, '_> {
         UNKNOWN.to_string()
     }
 
+    /// Looks at the options of one of its commands.
+    fn git_options(&mut self, verb: &str, args: &[String]) {
+        // What stands behind these is a command of its own.
+        let runs = ["run", "foreach"];
+        let inner = ["bisect", "submodule"].contains(&verb);
+        if inner && args.iter().any(|arg| runs.contains(&arg.as_str())) {
+            return;
+        }
+        let words: Vec<String> = std::iter::once(verb.to_owned())
+            .chain(args.iter().cloned())
+            .collect();
+        self.accepted_options("git", &words);
+    }
+
     fn git_root(&self) -> String {
         crate::domain::policy::resolved_path::slashed(&self.reading.world.root)
     }
@@ -315,6 +331,18 @@ impl Machine<'_, '_> {
             .rest
             .first()
             .is_some_and(|word| word == "add" || word == "set-url");
+        let turns = verb == "remote" && options.rest.first().is_some_and(|word| word == "set-url");
+        if turns
+            && options
+                .rest
+                .iter()
+                .any(|word| is_remote(word) && looks_like_host(word))
+        {
+            self.reading.does(
+                EffectTrait::Persistence,
+                "git remote set-url sends later pushes and pulls elsewhere",
+            );
+        }
         if let (true, "remote", Some(name)) = (adds, verb, options.rest.get(1)) {
             self.state.git_remotes.insert(name.clone());
         }

@@ -299,6 +299,11 @@ impl Machine<'_, '_> {
                 self.foreign_files(module, &options.rest);
                 self.runs_project();
             }
+            "compileall" | "venv" | "virtualenv" => {
+                for folder in &options.rest {
+                    self.changes(folder);
+                }
+            }
             "zipfile" | "tarfile" => self.unpacks(&options.rest),
             "cProfile" | "profile" | "trace" | "coverage" => {
                 let mut words = options.rest.iter().skip_while(|word| {
@@ -317,6 +322,8 @@ impl Machine<'_, '_> {
                 self.reading.opaque(format!("python -m {module}"));
             }
             _ => {
+                self.accepted_options(module, &options.rest);
+                self.side_doors(module, &options.rest);
                 self.told(module, &options.rest);
                 self.foreign_files(module, &options.rest);
                 self.runs_project();

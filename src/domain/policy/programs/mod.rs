@@ -3,11 +3,13 @@
 //! A program that is not in the table is taken to work inside its folder and to print nothing that can be
 //! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
 
+mod accepted;
 mod argument_paths;
 mod arguments;
 mod code;
 mod described;
 mod editors;
+pub(in crate::domain::policy) mod environment;
 mod files;
 mod foreign;
 mod git;
@@ -145,6 +147,8 @@ impl Machine<'_, '_> {
             return self.dispatch(words.get(1..).unwrap_or_default().to_vec(), stdin);
         }
         self.reading.act(&words);
+        let folder = self.folder().map(str::to_owned);
+        self.reading.act_starts_in(folder);
         if let Some(known) = self.vague_name(first) {
             let Some(name) = known else {
                 return anything;
@@ -226,6 +230,7 @@ impl Machine<'_, '_> {
         }
         let Some(family) = table::family(&name) else {
             self.side_doors(&name, args);
+            self.accepted_options(&name, args);
             self.arguments(&name, args);
             if !self.foreign(&name, args) {
                 self.untabled(first, &name, args);
@@ -242,6 +247,10 @@ impl Machine<'_, '_> {
             self.side_doors(bare, args);
             self.arguments(bare, args);
         }
+        if bare != "git" {
+            self.accepted_options(bare, args);
+        }
+        self.environment_words(bare, args);
         if matches!(family, ProgramFamily::Install | ProgramFamily::Tool)
             && arguments::can_run_code(bare)
         {

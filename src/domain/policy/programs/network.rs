@@ -30,7 +30,7 @@ const DOCKER_INNER: &[&str] = &[
     "ps", "ls", "list", "logs", "config", "images", "inspect", "top", "version", "build",
     "history", "port", "events", "df", "show",
 ];
-/// Subcommands that stay on this machine.
+/// Subcommands that stay on this machine, also of programs that change others (`remote`).
 const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ("svn", &["status", "diff", "add", "revert", "info", "log"]),
     (
@@ -65,6 +65,8 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ),
     ("helm", &["template", "lint", "version"]),
     ("tailscale", &["status"]),
+    ("multipass", &["list", "ls", "info", "networks", "aliases"]),
+    ("gh", &["status"]),
 ];
 
 /// Returns whether a client of a database is told to empty it, or to run code that nobody reads.
@@ -359,17 +361,41 @@ impl Machine<'_, '_> {
     }
 }
 
+/// Returns whether a program stays on this machine with this subcommand.
+pub(super) fn is_local_verb(name: &str, verb: &str) -> bool {
+    let mut own = LOCAL_VERBS.iter().filter(|(program, _)| *program == name);
+    own.any(|(_, verbs)| verbs.contains(&verb))
+}
+
+/// Returns whether the program of a forge only asks the one that is set up for this project about what everybody working on it sees.
+fn asks_forge(name: &str, args: &[String]) -> bool {
+    const ASKS: &str = "view list ls checks diff status watch";
+    const ABOUT: &str =
+        "pr issue run release repo workflow label cache ruleset milestone mr ci pipeline project";
+    let is_in = |list: &str, word: &String| list.split_ascii_whitespace().any(|own| own == word);
+    let away = ["--web", "-w", "--hostname", "--repo", "-R"];
+    let elsewhere = args.iter().any(|arg| {
+        let option = arg.split('=').next().unwrap_or(arg);
+        away.contains(&option) || arg.starts_with("-R") || arg.contains("://")
+    });
+    ["gh", "glab"].contains(&name)
+        && !elsewhere
+        && matches!(args, [about, asks, ..] if is_in(ABOUT, about) && is_in(ASKS, asks))
+}
+
 fn is_local(name: &str, args: &[String]) -> bool {
     let Some(first) = args.first() else {
         return true;
     };
+    if asks_forge(name, args) {
+        return true;
+    }
     if args.iter().any(|arg| arg == "--help") && !args.iter().any(|arg| arg.contains("://")) {
         return true;
     }
     if args.len() == 1 && LOCAL.contains(&first.as_str()) {
         return true;
     }
-    let verbs = LOCAL_VERBS.iter().find(|(program, _)| *program == name);
     let options = Options::leading(
         args,
         "nfp",
@@ -424,8 +450,7 @@ fn is_local(name: &str, args: &[String]) -> bool {
     {
         return true;
     }
-    verbs.is_some_and(|(_, verbs)| verbs.contains(&first))
-        || (name == "mc" && !args.iter().any(|arg| arg.contains("://")))
+    is_local_verb(name, first) || (name == "mc" && !args.iter().any(|arg| arg.contains("://")))
 }
 
 /// Returns whether kubectl changes its own settings, or shows what is secret.

@@ -27,6 +27,16 @@ impl Machine<'_, '_> {
                 }
             }
         }
+        if name == "hostname"
+            && args
+                .iter()
+                .any(|arg| !arg.starts_with('-') || arg == "-F" || arg == "-b")
+        {
+            self.reading.does(
+                EffectTrait::System,
+                "hostname gives the machine another name",
+            );
+        }
         match name {
             "echo" => return echo(args),
             "printf" => {
@@ -215,6 +225,10 @@ impl Machine<'_, '_> {
             .or_else(|| options.value("tmpdir"))
             .unwrap_or("/tmp")
             .to_owned();
+        if options.has(&["u", "dry-run"]) {
+            // A name alone: nothing is there, so whoever goes there stays where they are.
+            return UNKNOWN.to_string();
+        }
         let template = options.rest.first().map_or("tmp.XXXXXX", String::as_str);
         let name = template.replace("XXXXXX", &FRESH.to_string());
         if template.contains('/')

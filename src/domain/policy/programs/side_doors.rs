@@ -57,6 +57,25 @@ W | shuf | -o --output
 X | kubectl | --raw
 X | start-stop-daemon | -x --exec -a --startas
 X | node nodejs | --inspect=0.0.0.0 --inspect-brk=0.0.0.0
+N | parallel | -S --sshlogin --slf --sshloginfile
+W | parallel | --results --joblog --tmpdir --tempdir
+W | zip | -b --temp-path -O --output-file --out -lf
+W | pip pip3 | --log
+L | pip pip3 | --python
+X | pip pip3 | --proxy
+X | pylint | --init-hook
+X | mypy dmypy | -c --command
+X | isort | --formatter
+N | docker podman nerdctl | --cache-to
+W | python python3 | --cpu-prof-dir
+L | find gfind | -files0-from
+X | npm | edit explore
+L | npm pnpm yarn node-gyp | --nodedir --globalconfig --userconfig
+X | helm | --kube-apiserver --kube-token --kube-as-user --kube-as-group
+N | helm | --kubeconfig
+W | go | -test.outputdir -outputdir -test.coverprofile -test.cpuprofile -test.memprofile
+L | go | -overlay -modfile
+X | go | bug telemetry
 L | java | -agentpath -XX:OnError -XX:OnOutOfMemoryError
 ";
 

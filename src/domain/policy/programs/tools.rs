@@ -59,7 +59,9 @@ impl Machine<'_, '_> {
             "just" | "task" | "rake" | "ninja" | "meson" | "cmake" => self.build(name, args),
             "gcc" | "g++" | "cc" | "c++" | "clang" | "clang++" | "tcc" | "rustc" | "as" | "ld"
             | "cpp" | "m4" => self.compiler(name, args, &stdin),
-            "sqlite3" | "psql" | "mysql" | "mariadb" => self.database(name, args, &stdin),
+            "sqlite3" | "duckdb" | "psql" | "mysql" | "mariadb" => {
+                self.database(name, args, &stdin);
+            }
             "powershell" | "pwsh" => super::super::powershell::program(self, args, &stdin),
             "tclsh" | "wish" => self.tclsh(args, &stdin),
             "mshta" | "rundll32" | "regsvr32" | "cscript" | "wscript" | "msiexec" => {
@@ -318,6 +320,50 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at files and other machines that a text for a database names.
+    fn database_reaches(&mut self, name: &str, line: &str, upper: &str) {
+        let brings = [
+            "INSTALL ",
+            "LOAD ",
+            "EXPORT DATABASE",
+            "IMPORT DATABASE",
+            "COPY ",
+            "HTTPFS",
+            "GETENV(",
+        ];
+        if name == "duckdb"
+            && (brings.iter().any(|word| upper.contains(word)) || line.contains("://"))
+        {
+            self.reading
+                .opaque("duckdb with a text that reaches files or other machines");
+        }
+        for path in line.split(['\'', '"']).skip(1).step_by(2) {
+            if path.starts_with(['/', '~']) && name != "psql" {
+                self.reads(path);
+                if self.foreign_path(path) {
+                    self.reading
+                        .opaque(format!("{name} with {path}, which is none of the project"));
+                }
+            }
+        }
+    }
+
+    /// Looks for a server on another machine.
+    fn database_elsewhere(&mut self, name: &str, args: &[String]) {
+        let remote = args.iter().any(|arg| {
+            arg.starts_with("-h") && arg.len() > 1 && arg != "-help"
+                || arg.starts_with("--host")
+                || arg.contains("://")
+        });
+        if remote && !super::loopback::is_local_host(args) && !["sqlite3", "duckdb"].contains(&name)
+        {
+            self.reading.does(
+                EffectTrait::Network,
+                format!("{name} talks to another machine"),
+            );
+        }
+    }
+
     fn database(&mut self, name: &str, args: &[String], stdin: &str) {
         self.started_with(args);
         let scripts = Options::parse(
@@ -346,6 +392,7 @@ impl Machine<'_, '_> {
                 drop(self.run_text(code, name, String::new()));
             }
             let upper = line.to_uppercase();
+            self.database_reaches(name, line, &upper);
             if DESTROYS.iter().any(|word| upper.contains(word)) {
                 self.reading.does(
                     EffectTrait::System,
@@ -373,17 +420,7 @@ impl Machine<'_, '_> {
                 }
             }
         }
-        let remote = args.iter().any(|arg| {
-            arg.starts_with("-h") && arg.len() > 1 && arg != "-help"
-                || arg.starts_with("--host")
-                || arg.contains("://")
-        });
-        if remote && !super::loopback::is_local_host(args) && name != "sqlite3" {
-            self.reading.does(
-                EffectTrait::Network,
-                format!("{name} talks to another machine"),
-            );
-        }
+        self.database_elsewhere(name, args);
     }
 
     fn tclsh(&mut self, args: &[String], stdin: &str) {

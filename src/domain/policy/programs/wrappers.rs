@@ -124,7 +124,17 @@ impl Machine<'_, '_> {
                 self.runs_project();
                 UNKNOWN.to_string()
             }
-            _ => self.aside(|shell| shell.dispatch(words.to_vec(), stdin)),
+            _ => self.aside(|shell| {
+                if ["command", "builtin", "env"].contains(&name) {
+                    // These pass functions by.
+                    drop(
+                        words
+                            .first()
+                            .and_then(|word| shell.state.functions.remove(word)),
+                    );
+                }
+                shell.dispatch(words.to_vec(), stdin)
+            }),
         }
     }
 

@@ -30,8 +30,20 @@ impl Machine<'_, '_> {
                 return Some(self.run_text(&code, "eval", stdin.to_owned()));
             }
             "source" | "." => return Some(self.source(args, stdin)),
+            "set" if args.is_empty() => self.shows_environment("set"),
             "set" => self.set(args),
             "shift" => self.shift(args),
+            "export" | "declare" | "typeset" | "readonly"
+                if args.iter().all(|arg| arg.starts_with('-')) && !has_option(args, "fF", &[]) =>
+            {
+                self.shows_environment(name);
+            }
+            "compgen"
+                if has_option(args, "ev", &[])
+                    || args.iter().any(|arg| arg == "variable" || arg == "export") =>
+            {
+                self.shows_environment(name);
+            }
             "export" | "declare" | "typeset" | "local" | "readonly" => self.declare(name, args),
             "unset" | "let" | "getopts" | "wait" => self.indexed(args),
             "test" | "[" => self.indexed(args),

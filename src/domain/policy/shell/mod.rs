@@ -10,6 +10,7 @@
 mod arithmetic;
 mod braces;
 mod builtins;
+mod endless;
 mod expand;
 mod parameter;
 mod parse;

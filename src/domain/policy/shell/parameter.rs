@@ -83,10 +83,18 @@ impl Machine<'_, '_> {
         let mut scan = TextScanner::new(rest);
         let name = name_of(&mut scan).to_owned();
         if scan.rest() == "*" || scan.rest() == "@" || scan.rest().starts_with('[') {
+            // The names of variables that begin alike; those of keys do.
+            let upper = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+            if upper && !scan.rest().starts_with('[') && !self.is_known(&name) {
+                self.shows_environment("a list of variables");
+            }
             return vec![unknown()];
         }
         let target = self.parameter(&name).concat();
         if is_vague(&target) {
+            if scan.rest().is_empty() {
+                self.shows_environment("a variable whose name is only known at run time");
+            }
             return vec![unknown()];
         }
         self.hidden_substitutions(&target);

@@ -49,6 +49,8 @@ pub(in crate::domain::policy) struct State {
     pub(super) traps: Vec<String>,
     /// How many pipes and jobs in the background stand between here and the start.
     pub(super) pipes: u32,
+    /// Whether what is printed here goes through a filter that picks by a pattern.
+    pub(in crate::domain::policy) filters: bool,
     /// Names of functions being read, so that one calling itself ends.
     pub(super) calls: Vec<String>,
 }
@@ -92,6 +94,7 @@ impl State {
             conditions: 0,
             pipes: 0,
             traps: Vec::new(),
+            filters: false,
             calls: Vec::new(),
         }
     }

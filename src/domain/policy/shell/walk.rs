@@ -130,9 +130,13 @@ impl Machine<'_, '_> {
             return self.command(only, stdin.to_owned());
         }
         let mut text = stdin.to_owned();
-        for command in &pipeline.seq {
+        for (at, command) in pipeline.seq.iter().enumerate() {
             self.state.pipes += 1;
-            text = self.aside(|shell| shell.command(command, text));
+            let behind = pipeline.seq.get(at + 1..).unwrap_or_default();
+            text = self.aside(|shell| {
+                shell.state.filters = behind.iter().any(is_filter);
+                shell.command(command, text)
+            });
             self.state.pipes = self.state.pipes.saturating_sub(1);
         }
         text
@@ -166,6 +170,9 @@ impl Machine<'_, '_> {
             ast::CompoundCommand::Arithmetic(command) => {
                 drop(self.arithmetic(&command.expr.value));
                 // The parser also takes `( ( command ) )` for arithmetic.
+                if is_expression(&command.expr.value) {
+                    return String::new();
+                }
                 self.perhaps_commands(&command.expr.value, stdin)
             }
             ast::CompoundCommand::ArithmeticForClause(clause) => {
@@ -174,6 +181,10 @@ impl Machine<'_, '_> {
                     .flatten()
                 {
                     drop(self.arithmetic(&part.value));
+                }
+                match &clause.condition {
+                    None => self.endless(None, false, &clause.body.list),
+                    Some(part) => self.many_jobs(&part.value, &clause.body.list),
                 }
                 self.repeated(&clause.body.list, stdin)
             }
@@ -186,6 +197,8 @@ impl Machine<'_, '_> {
             ast::CompoundCommand::IfClause(clause) => self.if_clause(clause, stdin),
             ast::CompoundCommand::WhileClause(clause)
             | ast::CompoundCommand::UntilClause(clause) => {
+                let until = matches!(compound, ast::CompoundCommand::UntilClause(_));
+                self.endless(Some(&clause.0), until, &clause.1.list);
                 let mut printed = self.list(&clause.0, stdin);
                 printed.push_str(&self.repeated(&clause.1.list, stdin));
                 printed
@@ -225,6 +238,12 @@ impl Machine<'_, '_> {
             Some(words) => self.expand_all(words.iter().map(|word| word.value.as_str())),
             None => self.state.parameters.clone(),
         };
+        let words = clause
+            .values
+            .iter()
+            .flatten()
+            .map(|word| word.value.as_str());
+        self.many_jobs(&words.collect::<Vec<_>>().join(" "), &clause.body.list);
         self.assign_all(&clause.variable_name, &values);
         self.repeated(&clause.body.list, stdin)
     }
@@ -505,4 +524,45 @@ impl Machine<'_, '_> {
         }
         printed
     }
+}
+
+/// Returns whether a command picks a few of the lines that it is given.
+fn is_filter(command: &ast::Command) -> bool {
+    let ast::Command::Simple(simple) = command else {
+        return false;
+    };
+    let name = simple
+        .word_or_name
+        .as_ref()
+        .map_or("", |word| word.value.as_str());
+    let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
+    let args: Vec<&str> = suffix
+        .filter_map(|item| match item {
+            ast::CommandPrefixOrSuffixItem::Word(word) => Some(word.value.as_str()),
+            ast::CommandPrefixOrSuffixItem::IoRedirect(_)
+            | ast::CommandPrefixOrSuffixItem::AssignmentWord(..)
+            | ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => None,
+        })
+        .collect();
+    programs::environment::picks(name, &args)
+}
+
+/// Returns whether what stands in double brackets can be nothing but an expression: it begins with a length or a counter, or an
+/// operator follows its first word.
+fn is_expression(text: &str) -> bool {
+    let text = text.trim();
+    let first = text.split_whitespace().next().unwrap_or("");
+    let second = text.get(first.len()..).unwrap_or("").trim_start();
+    let operators = [
+        "=", "<", ">", "+", "*", "/", "%", "!=", "&&", "||", "?", "^", "|", "&",
+    ];
+    text.starts_with("${#")
+        || first.ends_with("++")
+        || first.ends_with("--")
+        || first.contains("+=")
+        || text.starts_with("++")
+        || operators
+            .iter()
+            .any(|operator| second.starts_with(operator) && !text.contains(';'))
+            && !text.contains("$(")
 }

@@ -32,7 +32,7 @@ pub(super) async fn show(
     let body = html! {
         section id="processes" data-live {
             (hatch(&view, &board))
-            (rows(&view, &board))
+            div.tight { (rows(&view, &board)) }
         }
         @if let Some(cluster) = &cluster { (super::workers::section(&view, cluster)) }
         section aria-labelledby="danger" {
@@ -124,7 +124,7 @@ fn row(view: &View, board: &Board, process: &Process) -> Markup {
                 @else if idle { (view.t("waits for work")) }
                 @else { span.faint { (process.name.description()) } }
             }
-            td.n { (process.restarts) }
+            td.n data-label=(view.t("Restarts")) { (process.restarts) }
         }
     }
 }

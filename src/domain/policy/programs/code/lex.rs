@@ -197,7 +197,8 @@ fn literal(
         '/' if matches!(
             language,
             Language::Awk | Language::Perl | Language::Ruby | Language::JavaScript
-        ) && starts_regex(before) =>
+        ) && (starts_regex(before)
+            || language == Language::Awk && before == Some(&Token::Sign('}'))) =>
         {
             scan.bump();
             until(scan, '/', true);

@@ -102,7 +102,17 @@ pub(super) fn tcl(shell: &mut Machine<'_, '_>, code: &str) {
                     .first()
                     .is_some_and(|verb| verb == "delete" || verb == "rename") =>
             {
-                for path in rest.iter().skip(1).filter(|word| !word.starts_with('-')) {
+                let mut named = rest
+                    .iter()
+                    .skip(1)
+                    .filter(|word| !word.starts_with('-'))
+                    .peekable();
+                if named.peek().is_none() {
+                    shell
+                        .reading
+                        .opaque("Tcl code that removes what is only known at run time");
+                }
+                for path in named {
                     shell.deletes(path);
                 }
             }

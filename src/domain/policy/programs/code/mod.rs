@@ -70,6 +70,9 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
     if code.contains(UNKNOWN) {
         shell.reading.opaque("code that is only known at run time");
     }
+    if is_strict {
+        shell.environment_in_code(code);
+    }
     if language == Language::Tcl {
         little::tcl(shell, code);
     } else {
