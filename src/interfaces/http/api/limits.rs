@@ -137,7 +137,7 @@ fn bodies(schemas: &mut Value) {
         schema.insert("enum".to_owned(), json!(["block", "continue"]));
     }
     for (name, values) in TEXTS {
-        for property in values {
+        for property in *values {
             say(schemas, name, property);
         }
     }
