@@ -76,7 +76,7 @@ impl NatsMember {
 
     async fn streams(&self) -> Result<Streams, String> {
         let logs = LogStore::open(&self.cluster, &self.root, &self.redactor).await?;
-        Streams::open(&self.cluster, self.bundles(), logs).await
+        Box::pin(Streams::open(&self.cluster, self.bundles(), logs)).await
     }
 }
 
@@ -132,13 +132,16 @@ impl ClusterMember for NatsMember {
     }
 
     fn view(&self) -> Result<ClusterView, Error> {
-        let seen = async { self.streams().await?.view().await };
-        self.cluster.wait(seen).map_err(Error)
+        let seen = || {
+            self.cluster
+                .wait(async { self.streams().await?.view().await })
+        };
+        self.cluster.again(seen).map_err(Error)
     }
 
     fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<ClusterControls, Error> {
         let key = ClusterControls::drain_key(worker);
-        let told = async {
+        let told = || async {
             let bucket = ControlBucket::open(&self.cluster).await?;
             if is_on {
                 bucket.tell(&key, "").await?;
@@ -154,7 +157,8 @@ impl ClusterMember for NatsMember {
             }
             bucket.read().await
         };
-        self.cluster.wait(told).map_err(Error)
+        let told = || self.cluster.wait(told());
+        self.cluster.again(told).map_err(Error)
     }
 }
 

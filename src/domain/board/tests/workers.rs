@@ -35,6 +35,8 @@ fn a_task_waits_for_a_worker_that_has_what_it_requires() {
         TaskStatus::Queued,
         "a tester is no worker"
     );
+    // There is one agent, and it has time again.
+    bench.commit(plain, "c1");
     bench.tell(Input::SeeWorkers {
         kinds: vec![kind(Role::Worker, &["arm", "gpu"])],
     });
