@@ -1,6 +1,6 @@
 #!/bin/sh
-# Two controllers and two workers on one machine, over a NATS server on loopback; the leading controller and a worker are
-# killed in the middle, and everything is done all the same. No key, no account, nothing outside a temporary folder.
+# Two controllers and four workers on one machine, over three NATS servers on loopback; the leading controller, a server and a
+# worker are killed in the middle, and everything is done all the same. No key, no account, nothing outside a temporary folder.
 # usage: sh examples/cluster/try.sh [TOS]      TOS = the program; `tos` if absent. Needs nats-server (Debian: nats-server).
 set -eu
 tos=${1:-tos}
@@ -16,7 +16,7 @@ git init -q -b main .
 git add -A
 git -c user.name=you -c user.email=you@localhost commit -q -m "the state in the morning"
 git clone -q . "$place/second"
-for worker in one two; do mkdir "$place/$worker" && git init -q "$place/$worker"; done
+for worker in one two three four; do mkdir "$place/$worker" && git init -q "$place/$worker"; done
 pids=
 trap 'for pid in $pids; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true' EXIT
 begin() { # FOLDER LOG WORDS...
@@ -25,11 +25,20 @@ begin() { # FOLDER LOG WORDS...
   last=$!
   pids="$pids $last"
 }
-cluster="--nats nats://127.0.0.1:$port --nats-board try --nats-lease 3"
+route=$((port + 3))
+urls=nats://127.0.0.1:$port,nats://127.0.0.1:$((port + 1)),nats://127.0.0.1:$((port + 2))
+routes=nats://127.0.0.1:$route,nats://127.0.0.1:$((route + 1)),nats://127.0.0.1:$((route + 2))
+cluster="--nats $urls --nats-board try --nats-lease 4"
 say() { printf '\n$ %s\n' "$*"; }
 
-say nats-server -js
-begin "$place" "$place/nats.log" nats-server -js -a 127.0.0.1 -p "$port" -sd "$place/nats"
+say "nats-server -js -cluster ...  (three of them)"
+for number in 0 1 2; do
+  begin "$place" "$place/nats$number.log" nats-server -js -n "n$number" -a 127.0.0.1 -p $((port + number)) -sd "$place/nats$number" \
+    -cluster "nats://127.0.0.1:$((route + number))" -cluster_name try -routes "$routes"
+  eval "server$number=\$last"
+done
+# They choose a leader among themselves first.
+for _ in $(seq 200); do grep -q "JetStream cluster new metadata leader" "$place"/nats?.log && break; sleep 0.1; done
 say "tos serve --nats ...      (the first controller)"
 # shellcheck disable=SC2086 # a list of words
 begin "$place/first" "$place/first.log" "$tos" serve $cluster
@@ -38,7 +47,7 @@ for _ in $(seq 100); do [ -e "$place/first/.tos/serve.json" ] && break; sleep 0.
 say "tos serve --nats ...      (the second controller)"
 # shellcheck disable=SC2086
 begin "$place/second" "$place/second.log" "$tos" serve $cluster
-for worker in one two; do
+for worker in one two three four; do
   say "tos worker --nats ... --name $worker"
   # shellcheck disable=SC2086
   begin "$place/$worker" "$place/$worker.log" "$tos" worker $cluster --name "$worker"
@@ -50,9 +59,9 @@ answer() { for question in $("$tos" board questions | sed -n 's/^\([0-9]*\):.*/\
 "$tos" board add "fix the greeting" --path greet.sh --class fix
 until_true 'answer; "$tos" board list --status done | grep -q "^ *1 "'
 "$tos" board add "write a farewell"
-say "kill -9 the leading controller, and the worker one"
+say "kill -9 the leading controller, the worker one, and a server"
 # shellcheck disable=SC2154 # set by eval
-kill -9 "$first" "$one"
+kill -9 "$first" "$one" "$server2"
 cd "$place/second"
 until_true '[ -e "$place/second/.tos/serve.json" ]'
 until_true 'answer; "$tos" board list --status done | grep -q "^ *2 "'

@@ -23,6 +23,7 @@ use crate::{
         board::{
             Answer, Board, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionInput,
         },
+        cluster::ClusterView,
         gates::{GateContext, eval},
         night::{run_ids, summarise_run},
         plan::state::TaskStatus,
@@ -38,6 +39,7 @@ use crate::{
         },
         branch_merges::BranchMerges,
         clock::Clock,
+        cluster::RemoteRuns,
         ledger::Ledger,
         plan_store::PlanStore as _,
         process_logs::ProcessLogs,
@@ -69,6 +71,8 @@ pub(super) struct ServiceBoard {
     pub(super) root: PathBuf,
     /// Where the token of GitHub lies.
     pub(super) token: TokenFile,
+    /// Workers on other machines, where there are any.
+    pub(super) remote: Option<Arc<dyn RemoteRuns>>,
     /// Where the secret of GitHub's webhook lies.
     pub(super) webhook: TokenFile,
     /// Which deliveries of it were taken.
@@ -510,6 +514,11 @@ impl BoardAccess for ServiceBoard {
     fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>> {
         let this = self.clone();
         Box::pin(beside(move || this.past_work(kind)))
+    }
+
+    fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, AccessError>>> {
+        let remote = self.remote.clone();
+        Box::pin(async move { Some(remote?.view().await.map_err(unavailable)) })
     }
 
     fn deliver(

@@ -66,7 +66,7 @@ pub(super) fn board_services(
     let folder = state.clone();
     let access = {
         let (logs, merges) = (Arc::clone(&logs), Arc::clone(&worktrees));
-        move |handle, gates, ledger, here| {
+        move |handle, gates, ledger, here, remote| {
             Arc::new(ServiceBoard {
                 handle,
                 logs,
@@ -79,6 +79,7 @@ pub(super) fn board_services(
                 environment,
                 root,
                 token: token_file,
+                remote,
                 webhook,
                 deliveries,
             }) as Arc<dyn BoardAccess>
@@ -123,7 +124,8 @@ pub(super) fn cluster(
         Some(board) => board.clone(),
         None => folder_name(&root),
     };
-    let member = NatsMember::connect(&login, &board, &root, &root.join(FILE));
+    let redactor = context.redactor().clone();
+    let member = NatsMember::connect(&login, &board, &root, &root.join(FILE), redactor);
     Ok(Arc::new(member.map_err(|error| CliError::Setup(error.0))?))
 }
 

@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
-use crate::domain::board::{
-    Answer, Board, Event, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionId,
+use crate::domain::{
+    board::{
+        Answer, Board, Event, Input, Millis, ProcessName, Refusal, RefusalCode, RunId, SessionId,
+    },
+    cluster::ClusterView,
 };
 
 use super::BoxFuture;
@@ -292,6 +295,11 @@ pub trait BoardAccess: Send + Sync {
 
     /// Returns past work, newest first.
     fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>>;
+
+    /// Returns who works elsewhere and what lies in the queue, or why that is not known; `None` where all work is done here.
+    fn cluster(&self) -> BoxFuture<'_, Option<Result<ClusterView, AccessError>>> {
+        Box::pin(std::future::ready(None))
+    }
 
     /// Takes what GitHub told by itself.
     fn deliver(

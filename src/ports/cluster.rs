@@ -1,8 +1,8 @@
 //! Other machines: work handed out to them, and work taken from a controller.
 
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 
-use crate::domain::cluster::{WorkOrder, WorkResult, WorkerCard};
+use crate::domain::cluster::{ClusterControls, ClusterView, WorkOrder, WorkResult, WorkerCard};
 
 use super::{BoxFuture, board_store::BoardStore};
 
@@ -18,15 +18,22 @@ pub trait StopFeed: Send {
     fn next(&mut self) -> BoxFuture<'_, Option<u8>>;
 }
 
+/// Takes lines of a log.
+pub type LineSink = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Hands runs out to workers and waits for what comes of them.
 pub trait RemoteRuns: Send + Sync {
     /// Hands an order out and waits for its result, which is fetched with the commit it speaks of. `stop` says when
-    /// the work has to end. An error means that nobody knows what came of it.
+    /// the work has to end, `lines` is given what the worker says meanwhile. An error means that nobody knows what came of it.
     fn run(
         &self,
         order: WorkOrder,
         stop: Box<dyn StopFeed>,
+        lines: LineSink,
     ) -> BoxFuture<'static, Result<WorkResult, Error>>;
+
+    /// Returns who works, and how much lies in the queue.
+    fn view(&self) -> BoxFuture<'static, Result<ClusterView, Error>>;
 
     /// Keeps the commit that a branch of the board stands at, for a controller that takes over.
     fn keep_tip(&self, branch: &str, commit: &str) -> BoxFuture<'static, Result<(), Error>>;
@@ -63,11 +70,14 @@ pub trait ClusterMember: Send + Sync {
     /// Brings the commits here that branches of the board stand at. Blocks.
     fn tips(&self) -> Result<Vec<(String, String)>, Error>;
 
-    /// Opens a worker's side of the queue. Blocks.
-    fn orders(&self, card: WorkerCard) -> Result<Arc<dyn OrderQueue>, Error>;
+    /// Opens a worker's side of the queue; `notices` is given what the person there has to know. Blocks.
+    fn orders(&self, card: WorkerCard, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error>;
 
-    /// Returns the workers that are there. Blocks.
-    fn workers(&self) -> Result<Vec<WorkerCard>, Error>;
+    /// Returns who works, and how much lies in the queue. Blocks.
+    fn view(&self) -> Result<ClusterView, Error>;
+
+    /// Lets a worker, or everybody, take nothing new, or take work again; returns what holds then. Blocks.
+    fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<ClusterControls, Error>;
 }
 
 /// An order that this worker alone works on.
@@ -78,14 +88,17 @@ pub trait TakenOrder: Send {
     /// Returns what says when the work has to end.
     fn stop(&self) -> Box<dyn StopFeed>;
 
+    /// Returns what shows lines of the log to whoever looks on elsewhere.
+    fn lines(&self) -> LineSink;
+
     /// Reports what came of it, with the commit where there is one; then nobody gets the order again.
     fn finish(self: Box<Self>, result: WorkResult) -> BoxFuture<'static, Result<(), Error>>;
 }
 
 /// Takes work from a controller.
 pub trait OrderQueue: Send + Sync {
-    /// Waits for the next order that this worker may do. Its base commit is here when this returns.
-    fn next(&self) -> BoxFuture<'_, Result<Box<dyn TakenOrder>, Error>>;
+    /// Asks for an order that this worker may do, and waits for one about so long. Its base commit is here when this returns.
+    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>>;
 
     /// Tells the controller what this worker says of itself.
     fn announce(&self, card: WorkerCard) -> BoxFuture<'_, Result<(), Error>>;

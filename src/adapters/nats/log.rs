@@ -140,7 +140,7 @@ impl EventLog {
     /// The numbers of events grow along the log, so it is searched by halves.
     pub(super) fn find(&mut self, event: u64) -> Result<u64, String> {
         let cluster = Arc::clone(&self.cluster);
-        cluster.wait(async {
+        let found = cluster.wait(async {
             let info = self
                 .stream
                 .info()
@@ -169,7 +169,8 @@ impl EventLog {
                 low -= 1;
             }
             Ok(low.max(1))
-        })
+        });
+        found.map_err(|why: String| format!("the log of the board cannot be searched: {why}"))
     }
 
     /// Appends a batch; when this returns, a majority of the servers has it on its disks.

@@ -10,18 +10,23 @@ use tokio::sync::watch;
 use super::{
     board::NatsBoard,
     connection::{Cluster, NatsLogin, board_name},
+    controls::ControlBucket,
     leader,
+    logs::LogStore,
     objects::CodeStore,
-    presence::Presence,
-    queue::{NatsOrders, NatsRuns},
+    orders::NatsOrders,
+    queue::{NatsRuns, Streams},
 };
 use crate::{
     adapters::{board::SqliteBoard, git::bundle::GitBundles},
-    domain::cluster::WorkerCard,
+    domain::{
+        cluster::{ClusterControls, ClusterView, WorkerCard},
+        redaction::Redactor,
+    },
     ports::{
         BoxFuture,
         board_store::BoardStore,
-        cluster::{ClusterMember, Error, Leading, OrderQueue, RemoteRuns},
+        cluster::{ClusterMember, Error, Leading, LineSink, OrderQueue, RemoteRuns},
     },
 };
 
@@ -31,6 +36,7 @@ pub struct NatsMember {
     root: PathBuf,
     database: PathBuf,
     name: String,
+    redactor: Redactor,
 }
 
 impl std::fmt::Debug for NatsMember {
@@ -42,23 +48,35 @@ impl std::fmt::Debug for NatsMember {
 }
 
 impl NatsMember {
-    /// Connects. `database` is where the board of a controller lies.
+    /// Connects. `database` is where the board of a controller lies; `redactor` knows what may not travel.
     pub fn connect(
         login: &NatsLogin,
         board: &str,
         root: &Path,
         database: &Path,
+        redactor: Redactor,
     ) -> Result<Self, Error> {
         Ok(Self {
             cluster: Cluster::connect(login, &board_name(board)).map_err(Error)?,
             root: root.to_owned(),
             database: database.to_owned(),
             name: login.name.clone(),
+            redactor,
         })
     }
 
     fn bundles(&self) -> GitBundles {
         GitBundles::new(&self.root)
+    }
+
+    fn streams_at_last(&self) -> Result<Streams, Error> {
+        let opened = || self.cluster.wait(self.streams());
+        self.cluster.again(opened).map_err(Error)
+    }
+
+    async fn streams(&self) -> Result<Streams, String> {
+        let logs = LogStore::open(&self.cluster, &self.root, &self.redactor).await?;
+        Box::pin(Streams::open(&self.cluster, self.bundles(), logs)).await
     }
 }
 
@@ -76,6 +94,7 @@ impl ClusterMember for NatsMember {
             )
             .await;
             let right = led.map_err(Error)?;
+            self.cluster.leads_now();
             Ok(Leading {
                 lost: lost(right.lost()),
                 right: Box::new(right),
@@ -91,26 +110,55 @@ impl ClusterMember for NatsMember {
     }
 
     fn runs(&self) -> Result<Arc<dyn RemoteRuns>, Error> {
-        let runs = NatsRuns::open(&self.cluster, self.bundles()).map_err(Error)?;
+        let streams = self.streams_at_last()?;
+        let runs = NatsRuns::open(&self.cluster, streams).map_err(Error)?;
         Ok(Arc::new(runs))
     }
 
     fn tips(&self) -> Result<Vec<(String, String)>, Error> {
-        let tips = async {
-            let code = CodeStore::open(&self.cluster, self.bundles()).await?;
-            code.fetch_tips().await
+        let tips = || {
+            self.cluster.wait(async {
+                let code = CodeStore::open(&self.cluster, self.bundles()).await?;
+                code.fetch_tips().await
+            })
         };
-        self.cluster.wait(tips).map_err(Error)
+        self.cluster.again(tips).map_err(Error)
     }
 
-    fn orders(&self, card: WorkerCard) -> Result<Arc<dyn OrderQueue>, Error> {
-        let orders = NatsOrders::open(&self.cluster, self.bundles(), card).map_err(Error)?;
+    fn orders(&self, card: WorkerCard, notices: LineSink) -> Result<Arc<dyn OrderQueue>, Error> {
+        let streams = self.streams_at_last()?;
+        let orders = NatsOrders::open(&self.cluster, streams, card, notices).map_err(Error)?;
         Ok(Arc::new(orders))
     }
 
-    fn workers(&self) -> Result<Vec<WorkerCard>, Error> {
-        let listed = async { Presence::open(&self.cluster).await?.workers().await };
-        self.cluster.wait(listed).map_err(Error)
+    fn view(&self) -> Result<ClusterView, Error> {
+        let seen = || {
+            self.cluster
+                .wait(async { self.streams().await?.view().await })
+        };
+        self.cluster.again(seen).map_err(Error)
+    }
+
+    fn drain(&self, worker: Option<&str>, is_on: bool) -> Result<ClusterControls, Error> {
+        let key = ClusterControls::drain_key(worker);
+        let told = || async {
+            let bucket = ControlBucket::open(&self.cluster).await?;
+            if is_on {
+                bucket.tell(&key, "").await?;
+                return bucket.read().await;
+            }
+            bucket.untell(&key).await?;
+            if worker.is_none() {
+                for name in bucket.read().await?.drained() {
+                    bucket
+                        .untell(&ClusterControls::drain_key(Some(name)))
+                        .await?;
+                }
+            }
+            bucket.read().await
+        };
+        let told = || self.cluster.wait(told());
+        self.cluster.again(told).map_err(Error)
     }
 }
 

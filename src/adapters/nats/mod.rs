@@ -8,10 +8,13 @@
 
 mod board;
 mod connection;
+mod controls;
 mod leader;
 mod log;
+mod logs;
 mod member;
 mod objects;
+mod orders;
 mod presence;
 mod publish;
 mod queue;

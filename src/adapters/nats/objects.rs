@@ -14,8 +14,8 @@ use crate::adapters::git::bundle::GitBundles;
 
 /// After how many bundles upon each other a whole one is written.
 const CHAIN: u32 = 40;
-/// How long an attempt is kept for a controller that takes over.
-const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How long an attempt and its logs are kept, for a controller that takes over.
+pub(super) const KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// The commits of one board.
 #[derive(Clone)]
@@ -44,6 +44,9 @@ impl CodeStore {
     pub(super) async fn publish(&self, commit: &str) -> Result<(), String> {
         let name = code_name(commit);
         let mut latest = self.latest.lock().await;
+        if latest.as_ref().is_some_and(|(known, _)| known == commit) {
+            return Ok(());
+        }
         if let Ok(info) = self.store.info(&name).await {
             *latest = Some((commit.to_owned(), upon(info.description.as_deref()).1));
             return Ok(());
@@ -176,6 +179,15 @@ impl CodeStore {
     }
 }
 
+/// Puts bytes away under a name.
+pub(super) async fn put_bytes(store: &ObjectStore, name: &str, body: &[u8]) -> Result<(), String> {
+    let mut source = body;
+    let stored = store.put(name, &mut source).await;
+    stored
+        .map(drop)
+        .map_err(|error| format!("{name} could not be stored: {error}"))
+}
+
 async fn put(
     store: &ObjectStore,
     name: &str,
@@ -201,7 +213,12 @@ async fn put(
         .map_err(|error| format!("{name} could not be stored: {error}"))
 }
 
-async fn bucket(cluster: &Cluster, name: &str, kept: Duration) -> Result<ObjectStore, String> {
+/// Opens a store of objects, and makes it where there is none; what lies there ends by itself after `kept`, unless that is zero.
+pub(super) async fn bucket(
+    cluster: &Cluster,
+    name: &str,
+    kept: Duration,
+) -> Result<ObjectStore, String> {
     if let Ok(store) = cluster.jetstream.get_object_store(name).await {
         return Ok(store);
     }

@@ -1,8 +1,7 @@
-//! Work handed out over NATS, and what comes of it.
+//! The controller's side of the queue: work handed out over NATS, and what comes of it.
 //!
-//! An order lies in a work queue until a worker has ended it. Before a worker begins, it takes the claim of the lease, which only one
-//! ever gets; while it works it keeps both alive. An order that comes a second time is never begun: whoever had it is gone, and the board
-//! gives the task out under a new number. A result lies in a queue of its own until the controller has it.
+//! An order lies in a work queue until a worker has ended it, in a lane for its role and for what it requires. A result lies in a queue
+//! of its own until the controller has it. What workers do with both is in `orders`.
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +10,16 @@ use std::{
 };
 
 use async_nats::jetstream::{
-    AckKind, Message,
     consumer::{AckPolicy, PullConsumer, pull},
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
 use futures_util::StreamExt as _;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::{
     connection::{Cluster, not_opened},
+    controls::ControlBucket,
+    logs::LogStore,
     objects::CodeStore,
     presence::Presence,
     publish::{ID, publish},
@@ -27,37 +27,45 @@ use super::{
 use crate::{
     adapters::git::bundle::GitBundles,
     domain::{
-        board::{FailureKind, Role, RunOutcome, Spend},
-        cluster::{self, WorkOrder, WorkResult, WorkerCard},
+        board::{RunOutcome, Spend},
+        cluster::{ClusterControls, ClusterView, PROTOCOL, WorkOrder, WorkResult},
     },
     ports::{
         BoxFuture,
-        cluster::{Error, OrderQueue, RemoteRuns, StopFeed, TakenOrder},
+        cluster::{Error, LineSink, RemoteRuns, StopFeed},
     },
 };
 
-/// How long one question for work waits at the server.
+/// How long one question for results waits at the server.
 const ASK: Duration = Duration::from_secs(20);
-/// How long one waits where several queues are asked in turn.
-const SHORT: Duration = Duration::from_secs(1);
 /// How many beats a worker may miss after it was heard of, beside those that its claim lives on.
 const GRACE: u32 = 2;
 
 type Waiting = Arc<Mutex<BTreeMap<u64, oneshot::Sender<WorkResult>>>>;
 
+/// What both sides of the queue work with.
 #[derive(Clone)]
-struct Streams {
-    cluster: Arc<Cluster>,
-    work: Stream,
+pub(super) struct Streams {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) work: Stream,
     results: Stream,
-    presence: Presence,
-    code: CodeStore,
+    pub(super) presence: Presence,
+    pub(super) code: CodeStore,
+    pub(super) logs: LogStore,
+    pub(super) controls: ControlBucket,
 }
 
 impl Streams {
-    async fn open(cluster: &Arc<Cluster>, bundles: GitBundles) -> Result<Self, String> {
+    /// Opens the queues and stores of a board, and makes them where there are none.
+    pub(super) async fn open(
+        cluster: &Arc<Cluster>,
+        bundles: GitBundles,
+        logs: LogStore,
+    ) -> Result<Self, String> {
         Ok(Self {
-            work: stream(cluster, "WORK", "work.*.*").await?,
+            logs,
+            controls: ControlBucket::open(cluster).await?,
+            work: stream(cluster, "WORK", "work.>").await?,
             results: stream(cluster, "RESULTS", "result.*").await?,
             presence: Presence::open(cluster).await?,
             code: CodeStore::open(cluster, bundles).await?,
@@ -73,12 +81,46 @@ impl Streams {
             .map_err(|error| format!("{subject}: {error}"))
     }
 
-    async fn report(&self, result: &WorkResult) -> Result<(), String> {
+    /// Reports what came of an order.
+    pub(super) async fn report(&self, result: &WorkResult) -> Result<(), String> {
         let body = serde_json::to_vec(result).map_err(|error| error.to_string())?;
         let fence = result.fence.0;
         let subject = self.cluster.subject(&format!("result.{fence}"));
         self.publish(subject, &format!("result.{fence}"), body)
             .await
+    }
+
+    /// Returns the subject of an order.
+    fn subject_of(&self, order: &WorkOrder, lane: &str) -> String {
+        let (role, fence) = (order.role().as_str(), order.fence.0);
+        let rest = format!("work.{}.{role}.{lane}.{fence}", order.protocol);
+        self.cluster.subject(&rest)
+    }
+
+    /// Returns the durable consumer of a role's lane.
+    pub(super) async fn lane(&self, role: &str, lane: &str) -> Result<PullConsumer, String> {
+        let rest = format!("work.{PROTOCOL}.{role}.{lane}.*");
+        let name = format!("form{PROTOCOL}-{role}-{lane}");
+        let subject = self.cluster.subject(&rest);
+        consumer(&self.work, &name, subject, self.cluster.lease).await
+    }
+
+    /// Returns how many orders lie in the queue, and what workers make of them.
+    pub(super) async fn view(&self) -> Result<ClusterView, String> {
+        let info = self.work.get_info().await;
+        let messages = info.map_err(|error| error.to_string())?.state.messages;
+        let mut view = ClusterView {
+            workers: self.presence.workers().await?,
+            ..ClusterView::default()
+        };
+        let mut consumers = self.work.consumers();
+        while let Some(consumer) = consumers.next().await {
+            let consumer = consumer.map_err(|error| error.to_string())?;
+            view.under_way += consumer.num_ack_pending as u64;
+            view.redelivered += consumer.num_redelivered as u64;
+        }
+        view.queued = messages.saturating_sub(view.under_way);
+        Ok(view)
     }
 }
 
@@ -92,7 +134,7 @@ async fn stream(cluster: &Cluster, what: &str, subjects: &str) -> Result<Stream,
         duplicate_window: Duration::from_secs(600),
         ..Config::default()
     };
-    let opened = cluster.jetstream.get_or_create_stream(config).await;
+    let opened = cluster.stream(config).await;
     opened.map_err(|error| not_opened(&format!("the queue {what}"), &error))
 }
 
@@ -121,8 +163,9 @@ pub(super) struct NatsRuns {
 
 impl NatsRuns {
     /// Opens the queues of a board and begins to take results in.
-    pub(super) fn open(cluster: &Arc<Cluster>, bundles: GitBundles) -> Result<Self, String> {
-        let streams = cluster.wait(Streams::open(cluster, bundles))?;
+    pub(super) fn open(cluster: &Arc<Cluster>, streams: Streams) -> Result<Self, String> {
+        let (key, form) = ClusterControls::form_entry(PROTOCOL);
+        cluster.wait(streams.controls.tell(&key, &form))?;
         let waiting = Waiting::default();
         let subject = cluster.subject("result.*");
         let results = cluster.wait(consumer(
@@ -178,6 +221,7 @@ impl RemoteRuns for NatsRuns {
         &self,
         order: WorkOrder,
         stop: Box<dyn StopFeed>,
+        lines: LineSink,
     ) -> BoxFuture<'static, Result<WorkResult, Error>> {
         let (streams, waiting) = (self.streams.clone(), Arc::clone(&self.waiting));
         Box::pin(async move {
@@ -186,12 +230,17 @@ impl RemoteRuns for NatsRuns {
             if let Ok(mut waiting) = waiting.lock() {
                 waiting.insert(fence, sender);
             }
-            let ended = handed_out(&streams, &order, stop, result).await;
+            let ended = handed_out(&streams, &order, stop, result, &lines).await;
             if let Ok(mut waiting) = waiting.lock() {
                 waiting.remove(&fence);
             }
             ended.map_err(Error)
         })
+    }
+
+    fn view(&self) -> BoxFuture<'static, Result<ClusterView, Error>> {
+        let streams = self.streams.clone();
+        Box::pin(async move { streams.view().await.map_err(Error) })
     }
 
     fn keep_tip(&self, branch: &str, commit: &str) -> BoxFuture<'static, Result<(), Error>> {
@@ -212,20 +261,28 @@ async fn handed_out(
     order: &WorkOrder,
     mut stop: Box<dyn StopFeed>,
     mut result: oneshot::Receiver<WorkResult>,
+    lines: &LineSink,
 ) -> Result<WorkResult, String> {
     let fence = order.fence.0;
     streams.code.publish(&order.base).await?;
-    let subject = streams
-        .cluster
-        .subject(&format!("work.{}.{fence}", order.role().as_str()));
+    let (lane, entry) = ClusterControls::lane_of(&order.task.spec.requires);
+    if let Some((key, labels)) = entry {
+        streams.controls.tell(&key, &labels).await?;
+    }
+    let said = streams.cluster.subject(&format!("line.{fence}"));
+    let said = streams.cluster.client.subscribe(said).await;
+    let mut said = said.map_err(|error| error.to_string())?;
+    let subject = streams.subject_of(order, &lane);
     let body = serde_json::to_vec(order).map_err(|error| error.to_string())?;
     streams.publish(subject.clone(), &order.id(), body).await?;
-    let (mut holder, mut missed) = (None, 0);
+    let mut holder = Holder::default();
+    let mut look = tokio::time::interval(streams.cluster.beat());
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             came = &mut result => {
                 let result = came.map_err(|_| "the service ends".to_owned())?;
-                fetched(streams, &result).await?;
+                fetched(streams, order, &result).await?;
                 return Ok(result);
             }
             told = stop.next() => {
@@ -237,14 +294,11 @@ async fn handed_out(
                     return Err("the service ends".to_owned());
                 }
             }
-            () = tokio::time::sleep(streams.cluster.beat()) => match streams.presence.holder(fence).await {
-                Ok(Some(name)) => (holder, missed) = (Some(name), 0),
-                Ok(None) => {
-                    if let Some(name) = &holder {
-                        missed += 1;
-                        if missed > GRACE {
-                            return Err(format!("the worker {name} is gone"));
-                        }
+            Some(line) = said.next() => lines(&String::from_utf8_lossy(&line.payload)),
+            _ = look.tick() => match streams.presence.holder(fence).await {
+                Ok(seen) => {
+                    if let Some(name) = holder.seen(seen) {
+                        return Err(format!("the worker {name} is gone"));
                     }
                 }
                 // Nobody knows; the worker's claim is looked at again.
@@ -254,7 +308,32 @@ async fn handed_out(
     }
 }
 
-async fn fetched(streams: &Streams, result: &WorkResult) -> Result<(), String> {
+/// Who works on an order, as far as is known.
+#[derive(Default)]
+struct Holder {
+    name: Option<String>,
+    missed: u32,
+}
+
+impl Holder {
+    /// Takes in who was heard of; returns who is gone, once that is sure.
+    fn seen(&mut self, seen: Option<String>) -> Option<String> {
+        if seen.is_some() {
+            (self.name, self.missed) = (seen, 0);
+        } else if self.name.is_some() {
+            self.missed += 1;
+        }
+        self.name.clone().filter(|_| self.missed > GRACE)
+    }
+}
+
+/// Brings the commit and the logs of an attempt here. Without its logs an attempt counts all the same.
+async fn fetched(streams: &Streams, order: &WorkOrder, result: &WorkResult) -> Result<(), String> {
+    if let Some(folder) = order.log_folder()
+        && let Err(why) = streams.logs.fetch(&result.logs, &folder).await
+    {
+        tracing::warn!("the log of {} stays on the worker: {why}", order.run);
+    }
     if let RunOutcome::Committed { kept } = &result.outcome {
         streams
             .code
@@ -277,7 +356,8 @@ async fn stopped(streams: &Streams, subject: &str, fence: u64, how: u8) {
     }
 }
 
-fn given_back(order: &WorkOrder) -> WorkResult {
+/// Says that nothing came of an order, and nobody had it.
+pub(super) fn given_back(order: &WorkOrder) -> WorkResult {
     WorkResult {
         run: order.run,
         fence: order.fence,
@@ -286,252 +366,6 @@ fn given_back(order: &WorkOrder) -> WorkResult {
         spend: Spend::default(),
         records: Vec::new(),
         bundle: String::new(),
-    }
-}
-
-/// A worker's side.
-pub(super) struct NatsOrders {
-    streams: Streams,
-    consumers: Vec<PullConsumer>,
-    card: Mutex<WorkerCard>,
-}
-
-impl NatsOrders {
-    /// Opens the queues for the roles of a worker.
-    pub(super) fn open(
-        cluster: &Arc<Cluster>,
-        bundles: GitBundles,
-        card: WorkerCard,
-    ) -> Result<Self, String> {
-        let streams = cluster.wait(Streams::open(cluster, bundles))?;
-        let mut consumers = Vec::new();
-        for role in &card.roles {
-            let role: Role = *role;
-            let subject = cluster.subject(&format!("work.{}.*", role.as_str()));
-            let name = format!("role-{}", role.as_str());
-            consumers.push(cluster.wait(consumer(&streams.work, &name, subject, cluster.lease))?);
-        }
-        Ok(Self {
-            streams,
-            consumers,
-            card: Mutex::new(card),
-        })
-    }
-
-    fn card(&self) -> WorkerCard {
-        self.card
-            .lock()
-            .map(|card| card.clone())
-            .unwrap_or_default()
-    }
-
-    /// Waits for the next message of any role. What was delivered is never dropped on the way: each question is asked to its end.
-    async fn message(&self) -> Result<Option<Message>, String> {
-        // First whatever lies there, then a while at each role's queue.
-        let several = self.consumers.len() > 1;
-        for wait in [None, Some(if several { SHORT } else { ASK })] {
-            for consumer in &self.consumers {
-                let question = consumer.fetch().max_messages(1);
-                let question = match wait {
-                    Some(wait) => {
-                        consumer
-                            .batch()
-                            .max_messages(1)
-                            .expires(wait)
-                            .messages()
-                            .await
-                    }
-                    None => question.messages().await,
-                };
-                let mut messages = question.map_err(|error| error.to_string())?;
-                if let Some(message) = messages.next().await {
-                    return message.map(Some).map_err(|error| error.to_string());
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    async fn taken(&self, message: Message) -> Result<Option<Taken>, String> {
-        let order: WorkOrder = match serde_json::from_slice(&message.payload) {
-            Ok(order) => order,
-            Err(error) => {
-                tracing::warn!("an order of another version: {error}");
-                drop(
-                    message
-                        .ack_with(AckKind::Nak(Some(self.streams.cluster.lease)))
-                        .await,
-                );
-                return Ok(None);
-            }
-        };
-        let card = self.card();
-        if let Some(why) = cluster::refusal(&card, &order) {
-            tracing::warn!("{}: {why}", order.task.id);
-            drop(
-                message
-                    .ack_with(AckKind::Nak(Some(self.streams.cluster.beat())))
-                    .await,
-            );
-            return Ok(None);
-        }
-        let fence = order.fence.0;
-        if !self.streams.presence.claim(fence, &card.name).await? {
-            let result = WorkResult {
-                worker: card.name,
-                ..lost(&order)
-            };
-            if self.streams.presence.holder(fence).await?.is_none() {
-                self.streams.report(&result).await?;
-                drop(message.ack_with(AckKind::Term).await);
-            }
-            return Ok(None);
-        }
-        let stops = self
-            .streams
-            .cluster
-            .client
-            .subscribe(self.streams.cluster.subject(&format!("stop.{fence}")))
-            .await
-            .map_err(|error| error.to_string())?;
-        self.streams.code.fetch(&order.base).await?;
-        Ok(Some(Taken::begin(
-            self.streams.clone(),
-            order,
-            message,
-            card.name,
-            stops,
-        )))
-    }
-}
-
-fn lost(order: &WorkOrder) -> WorkResult {
-    let reason = "the worker that took it is gone".to_owned();
-    WorkResult {
-        outcome: RunOutcome::Failed {
-            failure: FailureKind::Flaky,
-            signature: reason.clone(),
-            reasons: vec![reason],
-            kept: None,
-        },
-        ..given_back(order)
-    }
-}
-
-impl OrderQueue for NatsOrders {
-    fn next(&self) -> BoxFuture<'_, Result<Box<dyn TakenOrder>, Error>> {
-        Box::pin(async {
-            loop {
-                let message = match self.message().await {
-                    Ok(Some(message)) => message,
-                    Ok(None) => continue,
-                    Err(why) => return Err(Error(why)),
-                };
-                if let Some(taken) = self.taken(message).await.map_err(Error)? {
-                    return Ok(Box::new(taken) as Box<dyn TakenOrder>);
-                }
-            }
-        })
-    }
-
-    fn announce(&self, card: WorkerCard) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move {
-            if let Ok(mut own) = self.card.lock() {
-                *own = card.clone();
-            }
-            self.streams.presence.announce(&card).await.map_err(Error)
-        })
-    }
-}
-
-/// An order under way: its claim is kept alive until it ends.
-struct Taken {
-    streams: Streams,
-    order: WorkOrder,
-    message: Arc<Message>,
-    stop: watch::Receiver<u8>,
-    beating: tokio::task::JoinHandle<()>,
-}
-
-impl Taken {
-    fn begin(
-        streams: Streams,
-        order: WorkOrder,
-        message: Message,
-        worker: String,
-        mut stops: async_nats::Subscriber,
-    ) -> Self {
-        let (sender, stop) = watch::channel(0_u8);
-        let message = Arc::new(message);
-        let (kept, fence) = (Arc::clone(&message), order.fence.0);
-        let presence = streams.presence.clone();
-        let beat = streams.cluster.beat();
-        let beating = streams.cluster.spawn(async move {
-            loop {
-                tokio::select! {
-                    told = stops.next() => match told {
-                        Some(told) => {
-                            let how = told.payload.first().copied().unwrap_or(1);
-                            sender.send_replace(how);
-                        }
-                        None => tokio::time::sleep(beat).await,
-                    },
-                    () = tokio::time::sleep(beat) => {
-                        presence.keep(fence, &worker).await;
-                        // A beat that is lost is followed by another.
-                        drop(kept.ack_with(AckKind::Progress).await);
-                    }
-                }
-            }
-        });
-        Self {
-            streams,
-            order,
-            message,
-            stop,
-            beating,
-        }
-    }
-}
-
-/// What the controller says of an order under way.
-struct ToldToStop(watch::Receiver<u8>);
-
-impl StopFeed for ToldToStop {
-    fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
-        Box::pin(async {
-            self.0.changed().await.ok()?;
-            Some(*self.0.borrow())
-        })
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.beating.abort();
-    }
-}
-
-impl TakenOrder for Taken {
-    fn order(&self) -> &WorkOrder {
-        &self.order
-    }
-
-    fn stop(&self) -> Box<dyn StopFeed> {
-        Box::new(ToldToStop(self.stop.clone()))
-    }
-
-    fn finish(self: Box<Self>, mut result: WorkResult) -> BoxFuture<'static, Result<(), Error>> {
-        Box::pin(async move {
-            if let RunOutcome::Committed { kept } = &result.outcome {
-                let code = &self.streams.code;
-                let fence = self.order.fence.0;
-                let stored = code.publish_attempt(fence, &kept.base, &kept.commit).await;
-                result.bundle = stored.map_err(Error)?;
-            }
-            self.streams.report(&result).await.map_err(Error)?;
-            let done = self.message.double_ack().await;
-            done.map_err(|error| Error(error.to_string()))
-        })
+        logs: String::new(),
     }
 }

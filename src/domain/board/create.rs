@@ -113,6 +113,7 @@ impl Board {
 
     pub(super) fn check_spec(&self, id: TaskId, spec: &TaskSpec) -> Result<(), Refusal> {
         check_texts(spec)?;
+        Self::check_requires(&spec.requires)?;
         if spec.role == Role::Judge {
             return Err(invalid(
                 "`role` is judge, and judges carry out no tasks; use worker, tester or docser",

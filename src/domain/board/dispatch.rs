@@ -38,6 +38,8 @@ pub enum DispatchBlocker {
     Lane(Lane),
     /// The last slot is kept for a feature.
     KeptForFeatures,
+    /// No worker has these labels.
+    NoWorker(Vec<String>),
     /// No agent of its role is idle: so many are busy, so many are offline.
     NoAgent(Role, usize, usize),
 }
@@ -315,6 +317,9 @@ impl Board {
         }
         if let Some(pause) = self.pauses.get(&task.spec.agent) {
             return Some(DispatchBlocker::Quota(pause.until));
+        }
+        if let Some(labels) = self.missing_labels(task) {
+            return Some(DispatchBlocker::NoWorker(labels));
         }
         self.slot_blocker(task).or_else(|| self.area_blocker(task))
     }

@@ -17,6 +17,7 @@ use super::{
     session::SessionEvent,
     settings::BoardSettings,
     task::{BlockReason, FailureKind, KeptCommit, Lesson, Resolver, TaskSpec},
+    workers::WorkerKind,
 };
 
 /// The version of the format that this program writes.
@@ -472,6 +473,12 @@ pub enum SystemEvent {
     QuotaResumed {
         /// The agent of the configuration.
         agent: String,
+    },
+    /// Other kinds of workers are there on other machines than before.
+    #[serde(rename = "system.workers")]
+    WorkersSeen {
+        /// Each once, in order.
+        kinds: Vec<WorkerKind>,
     },
     /// A cycle began.
     #[serde(rename = "cycle.started")]

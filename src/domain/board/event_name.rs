@@ -68,6 +68,7 @@ impl SystemEvent {
             Self::Resumed { .. } => "system.resumed",
             Self::QuotaPaused { .. } => "quota.paused",
             Self::QuotaResumed { .. } => "quota.resumed",
+            Self::WorkersSeen { .. } => "system.workers",
             Self::CycleStarted { .. } => "cycle.started",
             Self::CycleEnded { .. } => "cycle.end_triggered",
             Self::PlanRequested { .. } => "planner.requested",

@@ -332,6 +332,7 @@ impl Board {
             | SystemEvent::PlanFinished { .. } => self.fold_period(event, at),
             SystemEvent::Cleaned { .. } => self.fold_cleaned(at),
             SystemEvent::Database { open } => self.globals_mut().closed = !open,
+            SystemEvent::WorkersSeen { kinds } => self.globals_mut().workers.clone_from(kinds),
         }
     }
 
@@ -384,6 +385,7 @@ impl Board {
             | SystemEvent::Held { .. }
             | SystemEvent::Resumed { .. }
             | SystemEvent::Cleaned { .. }
+            | SystemEvent::WorkersSeen { .. }
             | SystemEvent::Database { .. } => {}
         }
     }
@@ -405,6 +407,8 @@ impl Board {
     /// Nothing that an earlier service had at work is there any more. Runs and judgements have events of their own.
     fn fold_service_started(&mut self, instance: &str, at: Millis) {
         instance.clone_into(&mut self.globals_mut().instance);
+        // Whoever works for the new service says so again.
+        self.globals_mut().workers.clear();
         self.alive.clear();
         let live: Vec<ProcessName> = self.processes.keys().copied().collect();
         for name in live {

@@ -21,6 +21,7 @@ use super::{
     session_input::{SessionEffect, SessionInput},
     settings::BoardSettings,
     task::TaskSpec,
+    workers::WorkerKind,
 };
 
 /// Which part of the board is told that its time has come.
@@ -57,6 +58,11 @@ pub enum Input {
     ServiceStarted {
         /// Which service, for the logs.
         instance: String,
+    },
+    /// These kinds of workers are there on other machines now.
+    SeeWorkers {
+        /// Each once, in order.
+        kinds: Vec<WorkerKind>,
     },
     /// These are the settings now.
     Configure {

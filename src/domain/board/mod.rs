@@ -53,6 +53,7 @@ mod task;
 mod tests;
 mod why;
 mod work;
+mod workers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -102,6 +103,7 @@ pub use task::{
     TaskCounters, TaskSpec, TaskStatus,
 };
 pub use why::{Countdown, Why, WhySentence};
+pub use workers::{WorkerKind, check_labels};
 
 /// A board.
 #[derive(Debug, Clone, Default)]
@@ -212,6 +214,7 @@ impl Board {
         match input {
             Input::ServiceStarted { instance } => self.service_started(draft, instance),
             Input::Configure { settings } => self.configure(draft, settings),
+            Input::SeeWorkers { kinds } => self.see_workers(draft, kinds),
             Input::Wake { part } => return self.wake(draft, *part),
             Input::CreateTask { spec } => return self.create_task(draft, spec),
             Input::EditTask { task, spec } => return self.edit_task(draft, *task, spec),
@@ -305,6 +308,7 @@ impl Board {
             } => self.finish_judgement(draft, *judgement, *fence, verdict),
             Input::ServiceStarted { .. }
             | Input::Configure { .. }
+            | Input::SeeWorkers { .. }
             | Input::Wake { .. }
             | Input::CreateTask { .. }
             | Input::EditTask { .. }
@@ -380,6 +384,7 @@ impl Board {
             Input::Cleanup { stop_first, by } => self.cleanup(draft, *stop_first, by),
             Input::ServiceStarted { .. }
             | Input::Configure { .. }
+            | Input::SeeWorkers { .. }
             | Input::Wake { .. }
             | Input::CreateTask { .. }
             | Input::EditTask { .. }

@@ -19,6 +19,7 @@ use super::{
     session::Session,
     settings::BoardSettings,
     task::Task,
+    workers::WorkerKind,
 };
 
 /// What a board keeps once.
@@ -60,6 +61,9 @@ pub struct Globals {
     pub closed: bool,
     /// The service that works now.
     pub instance: String,
+    /// Which kinds of workers are there on other machines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerKind>,
 }
 
 /// The name of one thing on a board.

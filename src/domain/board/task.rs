@@ -186,6 +186,9 @@ pub struct TaskSpec {
     pub timebox_minutes: u32,
     /// What has to be merged first.
     pub dependencies: Vec<Dependency>,
+    /// What the machine has to have that does it, as labels of workers; empty = nothing special.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// The agent of the service's configuration that does it; empty = the service's usual one.
     pub agent: String,
     /// The branch it is merged into; empty = the service's.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BlockReason, Board, DispatchBlocker, MergeStatus, Millis, Part, ProcessName, Refusal, Resolver,
-    Role, Task, TaskId, TaskStatus,
+    Role, Task, TaskId, TaskStatus, workers,
 };
 
 /// One sentence.
@@ -177,6 +177,9 @@ impl Board {
             | DispatchBlocker::Slots(_)
             | DispatchBlocker::Lane(_)
             | DispatchBlocker::KeptForFeatures => self.task_blocker_words(blocker),
+            DispatchBlocker::NoWorker(labels) => {
+                by_person(workers::nobody_has(labels), workers::start_with(labels))
+            }
             DispatchBlocker::NoAgent(role, busy, offline) => {
                 self.no_agent_words(*role, *busy, *offline)
             }
@@ -246,6 +249,7 @@ impl Board {
             | DispatchBlocker::Held
             | DispatchBlocker::Budget(..)
             | DispatchBlocker::TaskBudget(_)
+            | DispatchBlocker::NoWorker(_)
             | DispatchBlocker::NoAgent(..) => say(String::new(), Resolver::Dispatcher),
         }
     }

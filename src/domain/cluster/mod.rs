@@ -7,14 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+mod demand;
+mod log_files;
+
+pub use demand::{ClusterControls, turns};
+pub use log_files::{LogBundle, is_plain_name};
+
 use super::{
-    board::{Fence, Role, RunId, RunOutcome, Spend, Task},
+    board::{Fence, Role, RunId, RunOutcome, Spend, Task, WorkerKind},
     ledger::{LedgerEntry, SessionStart},
     tasks::{Agent, TaskList},
 };
 
 /// The form of orders and results. A worker with another one gets no work.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// One attempt to be made somewhere else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +62,12 @@ impl WorkOrder {
     pub fn id(&self) -> String {
         format!("{}.{}.{}", self.task.id, self.run, self.fence.0)
     }
+
+    /// Returns where the logs of the attempt lie, below the root; `None` where the name of the service is none for a folder.
+    pub fn log_folder(&self) -> Option<String> {
+        let name = format!("{}-{}", self.instance, self.run);
+        is_plain_name(&name).then(|| format!(".tos/task-logs/{name}"))
+    }
 }
 
 /// What came of an order.
@@ -76,6 +88,8 @@ pub struct WorkResult {
     pub records: Vec<(Option<String>, LedgerEntry)>,
     /// The name of the bundle that holds the commit of the attempt; empty = there is none.
     pub bundle: String,
+    /// The name of the object that holds the logs of the attempt; empty = there are none.
+    pub logs: String,
 }
 
 /// What a worker says of itself.
@@ -98,6 +112,67 @@ pub struct WorkerCard {
     pub draining: bool,
     /// What confines agents there.
     pub wall: String,
+    /// What the machine has, as labels.
+    pub labels: Vec<String>,
+}
+
+impl WorkerCard {
+    /// Says why a worker gets no work, whatever the work is.
+    pub fn idle_because(&self) -> Option<String> {
+        if self.protocol != PROTOCOL {
+            return Some(format!(
+                "it reads orders of form {} and this controller writes form {PROTOCOL}: install the tos of the controller there",
+                self.protocol
+            ));
+        }
+        self.draining.then(|| "it takes nothing new".to_owned())
+    }
+
+    fn kind(&self) -> WorkerKind {
+        let (mut roles, mut labels) = (self.roles.clone(), self.labels.clone());
+        roles.sort();
+        labels.sort();
+        WorkerKind { roles, labels }
+    }
+}
+
+/// A cluster as an operator sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// The workers that were heard of lately.
+    pub workers: Vec<WorkerCard>,
+    /// How many orders lie in the queue and nobody has them.
+    pub queued: u64,
+    /// How many orders somebody has.
+    pub under_way: u64,
+    /// How many orders that somebody has were given out more than once.
+    pub redelivered: u64,
+}
+
+impl ClusterView {
+    /// Returns which kinds of workers take work, each once, in order.
+    pub fn kinds(&self) -> Vec<WorkerKind> {
+        let able = self
+            .workers
+            .iter()
+            .filter(|card| card.idle_because().is_none());
+        let kinds: BTreeSet<WorkerKind> = able.map(WorkerCard::kind).collect();
+        kinds.into_iter().collect()
+    }
+
+    /// Returns how many attempts are being made.
+    pub fn busy(&self) -> usize {
+        self.workers.iter().map(|card| card.busy.len()).sum()
+    }
+
+    /// Returns how many attempts the workers that take work can make at a time.
+    pub fn slots(&self) -> u64 {
+        let able = self
+            .workers
+            .iter()
+            .filter(|card| card.idle_because().is_none());
+        able.map(|card| u64::from(card.slots)).sum()
+    }
 }
 
 /// Says why a worker may not do an order.
@@ -114,7 +189,9 @@ pub fn refusal(card: &WorkerCard, order: &WorkOrder) -> Option<String> {
     if !card.roles.contains(&order.role()) {
         return Some(format!("the worker is no {}", order.role().as_str()));
     }
-    None
+    let required = &order.task.spec.requires;
+    let missing = required.iter().find(|label| !card.labels.contains(label));
+    missing.map(|label| format!("the worker has no label {label}"))
 }
 
 #[cfg(test)]

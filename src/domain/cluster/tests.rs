@@ -85,3 +85,82 @@ fn a_worker_takes_only_what_it_can_do() {
         assert!(refusal(&card, &order()).unwrap().contains(word), "{word}");
     }
 }
+
+#[test]
+fn a_worker_without_a_label_takes_nothing_that_requires_it() {
+    let mut order = order();
+    order.task.spec.requires = vec!["gpu".to_owned()];
+    assert!(refusal(&card(), &order).unwrap().contains("label gpu"));
+    let card = WorkerCard {
+        labels: vec!["os=linux".to_owned(), "gpu".to_owned()],
+        ..card()
+    };
+    assert_eq!(refusal(&card, &order), None);
+}
+
+#[test]
+fn only_workers_that_take_work_count_as_kinds_and_slots() {
+    let labelled = |label: &str| WorkerCard {
+        labels: vec![label.to_owned()],
+        slots: 2,
+        ..card()
+    };
+    let view = ClusterView {
+        workers: vec![
+            labelled("gpu"),
+            labelled("gpu"),
+            WorkerCard {
+                draining: true,
+                ..labelled("arm")
+            },
+            WorkerCard {
+                protocol: PROTOCOL - 1,
+                ..labelled("old")
+            },
+        ],
+        ..ClusterView::default()
+    };
+    let kinds = view.kinds();
+    assert_eq!(kinds.len(), 1);
+    assert_eq!(kinds[0].labels, ["gpu"]);
+    assert_eq!(view.slots(), 4);
+    assert!(view.workers[3].idle_because().unwrap().contains("install"));
+}
+
+#[test]
+fn a_board_tells_its_workers_what_they_have_to_know() {
+    let (lane, entry) = ClusterControls::lane_of(&["gpu".to_owned(), "arm".to_owned()]);
+    let (key, value) = entry.unwrap();
+    assert_eq!(value, "arm gpu");
+    assert_eq!(
+        ClusterControls::lane_of(&["arm".to_owned(), "gpu".to_owned(), "gpu".to_owned()]).0,
+        lane,
+        "the order of labels does not matter"
+    );
+    let one = ClusterControls::drain_key(Some("desk"));
+    let entries = [
+        (key.as_str(), value.as_str()),
+        (one.as_str(), ""),
+        ("form", "3"),
+        ("later", "x"),
+    ];
+    let controls = ClusterControls::read(entries);
+    assert!(controls.drains("desk") && !controls.drains("other"));
+    let labels = ["gpu".to_owned(), "arm".to_owned(), "more".to_owned()];
+    assert!(controls.lanes(&labels).contains(&lane));
+    assert_eq!(controls.lanes(&labels[..1]).len(), 1);
+    assert!(controls.skew(2).unwrap().contains("newer"));
+    assert!(controls.skew(4).unwrap().contains("older"));
+    assert_eq!(controls.skew(3), None);
+    assert_eq!(ClusterControls::default().skew(3), None);
+    let all = ClusterControls::drain_key(None);
+    let everybody = ClusterControls::read([(all.as_str(), "")]);
+    assert!(everybody.drains("other") && everybody.drains_everybody());
+}
+
+#[test]
+fn whoever_gave_something_last_is_asked_last() {
+    assert_eq!(turns(3, 1).collect::<Vec<_>>(), [2, 0, 1]);
+    assert_eq!(turns(1, 0).collect::<Vec<_>>(), [0]);
+    assert_eq!(turns(0, 0).count(), 0);
+}

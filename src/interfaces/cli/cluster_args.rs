@@ -12,7 +12,7 @@ pub struct ClusterArgs {
     /// Work with other machines over this NATS server; several are separated by commas, `tls://` demands TLS
     #[arg(long = "nats", value_name = "URL")]
     pub url: Option<String>,
-    /// The name of the board on the cluster; without it the name of the folder
+    /// The name of the board on the cluster; without it the name of the folder. A worker may serve several, separated by commas
     #[arg(long = "nats-board", value_name = "NAME")]
     pub board: Option<String>,
     /// A file with the credentials of a NATS user
@@ -55,6 +55,22 @@ impl ClusterArgs {
                 .filter_map(|(name, file)| Some((name, file.as_ref()?.display().to_string()))),
         );
         options
+    }
+
+    /// Returns the same for each of the boards that are named, separated by commas.
+    pub fn each_board(&self) -> Vec<Self> {
+        let Some(names) = &self.board else {
+            return vec![self.clone()];
+        };
+        let names = names
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty());
+        let boards = names.map(|name| Self {
+            board: Some(name.to_owned()),
+            ..self.clone()
+        });
+        boards.collect()
     }
 
     /// Returns the address; without one the command makes no sense.

@@ -25,7 +25,7 @@ use crate::{
         board::BoardAccess,
         board_store::{BoardStore, BoardUpkeep},
         branch_merges::BranchMerges,
-        cluster::ClusterMember,
+        cluster::{ClusterMember, RemoteRuns},
         containers::Containers,
         drill_site::DrillSites,
         github::GitHub,
@@ -151,9 +151,16 @@ pub trait TaskServiceFactory {
     fn probe_isolation(&self) -> (Vec<String>, bool);
 }
 
-/// Makes the view of a running service from its handle and from the gates, the ledger and the circumstances of the root.
+/// Makes the view of a running service from its handle, from the gates, the ledger and the circumstances of the root, and
+/// from its workers elsewhere.
 pub type AccessMaker = Box<
-    dyn FnOnce(BoardHandle, LoadedGates, Arc<dyn Ledger>, GateContext) -> Arc<dyn BoardAccess>
+    dyn FnOnce(
+            BoardHandle,
+            LoadedGates,
+            Arc<dyn Ledger>,
+            GateContext,
+            Option<Arc<dyn RemoteRuns>>,
+        ) -> Arc<dyn BoardAccess>
         + Send,
 >;
 

@@ -16,6 +16,7 @@ mod plan_agent;
 mod planner;
 mod publish;
 mod remote;
+mod remote_worker;
 mod review;
 mod session;
 mod supervisor;
@@ -40,7 +41,7 @@ pub use attempt_context::AttemptContext;
 pub use brain::{Brain, ModelSeat, PlanMaker};
 pub use deliveries::DeliveryError;
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
-pub use remote::serve_orders;
+pub use remote_worker::serve_orders;
 pub use supervisor::run;
 
 /// What the processes of a service work with.

@@ -75,6 +75,9 @@ pub async fn run(
     let supervisor = tokio::spawn(wake_loop(shared.handle.clone(), Part::Supervisor));
     let context = Arc::clone(&shared.context);
     let follower = tokio::spawn(github::run(shared.handle.clone(), context));
+    let remote = shared.context.remote.clone();
+    let workers =
+        remote.map(|remote| tokio::spawn(remote::follow_workers(shared.handle.clone(), remote)));
     loop {
         tokio::select! {
             effect = effects.recv() => match effect {
@@ -90,6 +93,9 @@ pub async fn run(
     }
     supervisor.abort();
     follower.abort();
+    if let Some(workers) = workers {
+        workers.abort();
+    }
     shared.end(started, stop, drain).await;
     Ok(())
 }

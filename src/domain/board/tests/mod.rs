@@ -3,6 +3,7 @@
 mod operations;
 mod planning;
 mod session;
+mod workers;
 
 use super::*;
 

@@ -142,6 +142,9 @@ struct AddArgs {
     /// A file of the repository, or an issue of the configured one, that has to be there before it may start
     #[arg(long, default_value = "")]
     link: String,
+    /// A label that the worker has to have that does it, such as gpu or os=linux; may be repeated
+    #[arg(long = "requires", value_name = "LABEL")]
+    requires: Vec<String>,
     /// The command that tests it, in words
     #[arg(last = true)]
     test: Vec<String>,
@@ -163,6 +166,12 @@ struct EditArgs {
     /// A task that has to be merged first, instead of those it had; may be repeated
     #[arg(long = "after", value_name = "TASK")]
     after: Vec<u64>,
+    /// A label that the worker has to have that does it, instead of those it had; may be repeated
+    #[arg(long = "requires", value_name = "LABEL")]
+    requires: Vec<String>,
+    /// Any worker may do it
+    #[arg(long, conflicts_with = "requires")]
+    requires_none: bool,
     /// It has to wait for no other task
     #[arg(long, conflicts_with = "after")]
     after_none: bool,
@@ -201,6 +210,9 @@ impl EditArgs {
         }
         if !self.paths.is_empty() {
             changes.insert("paths".to_owned(), json!(self.paths));
+        }
+        if !self.requires.is_empty() || self.requires_none {
+            changes.insert("requires".to_owned(), json!(self.requires));
         }
         if !self.after.is_empty() || self.after_none {
             changes.insert("dependencies".to_owned(), needs(&self.after));
@@ -350,6 +362,7 @@ fn spec(add: &AddArgs, by: &str) -> Value {
         "testCommand": add.test,
         "dependencies": needs(&add.after),
         "link": add.link,
+        "requires": add.requires,
         "source": by,
     })
 }

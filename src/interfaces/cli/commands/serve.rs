@@ -99,7 +99,7 @@ pub fn main(
         github: board_services.github,
         upkeep: board_services.upkeep,
         containers,
-        remote,
+        remote: remote.clone(),
     });
     services.write_secret(global, ADDRESS, &document.to_string())?;
     announce(address, outer.as_ref(), &config.settings, printer)?;
@@ -108,6 +108,7 @@ pub fn main(
         gate_services.loaded,
         gate_services.ledger,
         gate_services.here,
+        remote,
     );
     let mut options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
     options.hosts.clone_from(&args.hosts);

@@ -1,14 +1,14 @@
 //! `tos worker`: makes attempts for a controller on another machine. `tos workers`: who does.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
     domain::{
-        board::Role,
-        cluster::{PROTOCOL, WorkerCard},
+        board::{Role, check_labels},
+        cluster::{PROTOCOL, WorkerCard, is_plain_name},
         ledger::SessionStart,
         tasks::SandboxDemand,
     },
@@ -24,7 +24,7 @@ use crate::{
         },
         report::Printer,
     },
-    ports::agent_runners::ConfinementFacts,
+    ports::{agent_runners::ConfinementFacts, cluster::Error as ClusterError},
     services::{
         board::{self, AttemptContext},
         tasks::SessionPorts,
@@ -33,7 +33,10 @@ use crate::{
 
 /// Options of `tos worker`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct WorkerArgs {
+    #[command(subcommand)]
+    verb: Option<WorkerVerb>,
     #[command(flatten)]
     cluster: ClusterArgs,
     /// What this worker does: worker, tester, docser; several are separated by commas
@@ -44,12 +47,40 @@ pub struct WorkerArgs {
         value_name = "ROLES"
     )]
     roles: Vec<String>,
+    /// What this machine has, such as gpu or os=linux: tasks that require it come here; may be repeated
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
     /// How many attempts it makes at a time
     #[arg(long, default_value_t = 1, value_name = "N")]
     slots: u16,
     /// What it is called; without it the name of the folder and the number of the process
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// How long attempts may go on after the first request to stop, in seconds
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    drain: u64,
+}
+
+/// What is done about a worker from afar.
+#[derive(Debug, Subcommand)]
+enum WorkerVerb {
+    /// Let a worker end what it does and take nothing new
+    Drain(DrainArgs),
+    /// Let it take work again
+    Undrain(DrainArgs),
+}
+
+/// Which worker.
+#[derive(Debug, Args)]
+struct DrainArgs {
+    /// Its name; `tos workers` lists them
+    #[arg(required_unless_present = "all")]
+    name: Option<String>,
+    /// Every worker, those that come later too
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// Options of `tos workers`.
@@ -59,6 +90,10 @@ pub struct WorkersArgs {
     cluster: ClusterArgs,
 }
 
+fn told(error: ClusterError) -> CliError {
+    CliError::NotDone(error.0)
+}
+
 /// Works until a stop is asked for.
 pub fn main(
     args: &WorkerArgs,
@@ -66,8 +101,15 @@ pub fn main(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    args.cluster.needed()?;
-    let roles = roles(&args.roles)?;
+    match &args.verb {
+        Some(WorkerVerb::Drain(drain)) => return drained(drain, true, global, services, printer),
+        Some(WorkerVerb::Undrain(drain)) => {
+            return drained(drain, false, global, services, printer);
+        }
+        None => {}
+    }
+    let url = args.cluster.needed()?;
+    let card = card(args, global, services)?;
     // The ledger of this repository is nobody's: its commits vouch for the controller's.
     let task_services = services.task_desk(global)?;
     for line in task_services
@@ -79,33 +121,104 @@ pub fn main(
         printer.note(&line);
     }
     let confined = task::confined_for(&[], SandboxDemand::default(), &task_services, services)?;
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => format!("{}-{}", services.folder_name(global), std::process::id()),
-    };
     let card = WorkerCard {
-        name: name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
-        roles,
-        slots: args.slots.max(1),
         wall: confined.backend.clone(),
-        ..WorkerCard::default()
+        ..card
     };
-    let member = services.cluster(global, &args.cluster, &name)?;
-    let orders = member
-        .orders(card.clone())
-        .map_err(|error| CliError::NotDone(error.0))?;
+    let name = card.name.clone();
+    let (mut members, mut queues) = (Vec::new(), Vec::new());
+    for cluster in args.cluster.each_board() {
+        let member = services.cluster(global, &cluster, &name)?;
+        let told_here = printer.clone();
+        let notices = Box::new(move |line: &str| told_here.line(line));
+        queues.push(member.orders(card.clone(), notices).map_err(told)?);
+        members.push(member);
+    }
     let context = context(&task_services, confined, services.worker_services(global))?;
     printer.line(&format!(
-        "the worker {name} takes work from {}; Ctrl-C lets it end what it does",
-        args.cluster.needed()?
+        "the worker {name} takes work from {url}; Ctrl-C lets it end what it does"
     ));
+    let drain = Duration::from_secs(args.drain);
     services::block_on(services, move |stop| {
-        Box::pin(board::serve_orders(orders, context, card, stop))
+        Box::pin(board::serve_orders(queues, context, card, stop, drain))
     })?;
-    drop((member, task_services));
+    drop((members, task_services));
     printer.line("stopped");
+    Ok(CliExit::Success)
+}
+
+/// Returns what a worker says of itself.
+fn card(
+    args: &WorkerArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<WorkerCard, CliError> {
+    let mut labels = args.labels.clone();
+    labels.sort();
+    labels.dedup();
+    check_labels(&labels).map_err(|why| CliError::usage(&format!("--label: {why}")))?;
+    let name = match &args.name {
+        Some(name) if is_plain_name(name) && !name.contains('.') => name.clone(),
+        Some(name) => {
+            return Err(CliError::usage(&format!(
+                "--name: `{name}` is none; letters, digits, `-` and `_` are possible"
+            )));
+        }
+        None => {
+            let folder = services.folder_name(global);
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+            let folder = folder.replace(|letter: char| !plain(letter), "_");
+            format!("{folder}-{}", std::process::id())
+        }
+    };
+    Ok(WorkerCard {
+        name,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
+        roles: roles(&args.roles)?,
+        slots: args.slots.max(1),
+        labels,
+        ..WorkerCard::default()
+    })
+}
+
+/// Lets a worker take nothing new, or take work again.
+fn drained(
+    args: &DrainArgs,
+    is_on: bool,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    args.cluster.needed()?;
+    for cluster in args.cluster.each_board() {
+        let member = services.cluster(global, &cluster, "tos worker drain")?;
+        let name = args.name.as_deref();
+        let workers = member.view().map_err(told)?.workers;
+        let is_there = name.is_none_or(|name| workers.iter().any(|card| card.name == name));
+        if let Some(name) = name.filter(|name| !is_plain_name(name) || name.contains('.')) {
+            return Err(CliError::usage(&format!(
+                "no worker can be called `{name}`"
+            )));
+        }
+        let controls = member.drain(name, is_on).map_err(told)?;
+        let who = name.map_or_else(
+            || "every worker".to_owned(),
+            |name| format!("the worker {name}"),
+        );
+        let line = match (is_on, is_there) {
+            (true, true) => format!("{who} ends what it does and takes nothing new"),
+            (true, false) => format!("{who} is not there now; when it comes it takes nothing"),
+            (false, _) if controls.drains_everybody() => {
+                return Err(CliError::NotDone(
+                    "all workers are told to take nothing new: `tos worker undrain --all`"
+                        .to_owned(),
+                ));
+            }
+            (false, _) => format!("{who} takes work again"),
+        };
+        printer.line(&line);
+    }
     Ok(CliExit::Success)
 }
 
@@ -162,30 +275,49 @@ pub fn list_main(
 ) -> Result<CliExit, CliError> {
     args.cluster.needed()?;
     let member = services.cluster(global, &args.cluster, "tos workers")?;
-    let cards = member
-        .workers()
-        .map_err(|error| CliError::NotDone(error.0))?;
-    if cards.is_empty() {
+    let view = member.view().map_err(told)?;
+    if view.workers.is_empty() {
         printer.line("no worker was heard of in the last 30 seconds");
     }
-    for card in &cards {
-        let roles: Vec<&str> = card.roles.iter().map(|role| role.as_str()).collect();
-        let state = match (card.protocol == PROTOCOL, card.draining) {
-            (false, _) => "another version: it gets no work",
-            (true, true) => "ending",
-            (true, false) => "there",
-        };
-        printer.line(&format!(
-            "{}  {}  {} of {} busy  {}  tos {}  wall {}",
-            card.name,
-            roles.join(","),
-            card.busy.len(),
-            card.slots,
-            state,
-            card.version,
-            card.wall
-        ));
+    for card in &view.workers {
+        printer.line(&card_words(card));
     }
-    printer.document(&json!({ "workers": cards }));
+    printer.line(&format!(
+        "{} of {} slots busy; {} orders wait, {} are under way, {} of these were given out again",
+        view.busy(),
+        view.slots(),
+        view.queued,
+        view.under_way,
+        view.redelivered
+    ));
+    printer.document(&json!({
+        "workers": view.workers,
+        "slots": view.slots(),
+        "busy": view.busy(),
+        "queued": view.queued,
+        "underWay": view.under_way,
+        "redelivered": view.redelivered,
+    }));
     Ok(CliExit::Success)
+}
+
+fn card_words(card: &WorkerCard) -> String {
+    let roles: Vec<&str> = card.roles.iter().map(|role| role.as_str()).collect();
+    let state = card
+        .idle_because()
+        .map_or_else(|| "there".to_owned(), |why| format!("gets no work: {why}"));
+    let labels = if card.labels.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", card.labels.join(","))
+    };
+    format!(
+        "{}  {}{labels}  {} of {} busy  {state}  tos {}  wall {}",
+        card.name,
+        roles.join(","),
+        card.busy.len(),
+        card.slots,
+        card.version,
+        card.wall
+    )
 }

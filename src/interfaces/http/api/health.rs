@@ -12,8 +12,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    domain::board::{
-        AgentStatus, BlockReason, Board, Millis, ProcessStatus, RunStatus, TaskStatus,
+    domain::{
+        board::{AgentStatus, BlockReason, Board, Millis, ProcessStatus, RunStatus, TaskStatus},
+        cluster::ClusterView,
     },
     interfaces::http::{security::guard::is_signed_in, state::Service},
 };
@@ -90,6 +91,9 @@ pub(super) async fn metrics(State(service): State<Service>) -> Response {
         "durable events",
         service.board().last_event(),
     );
+    if let Some(Ok(cluster)) = service.board().cluster().await {
+        cluster_figures(&mut single, &cluster);
+    }
     let free = service.followers.available_permits();
     let followers = service.options.followers.saturating_sub(free);
     single.one(
@@ -116,6 +120,58 @@ impl Metrics<'_> {
     fn one(&mut self, name: &str, kind: &str, help: &str, number: u64) {
         self.head(name, kind, help);
         let _ = writeln!(self.0, "{name} {number}");
+    }
+}
+
+/// Workers on other machines and the queue between.
+fn cluster_figures(out: &mut Metrics<'_>, cluster: &ClusterView) {
+    let count = |is_able: bool| {
+        let workers = cluster.workers.iter();
+        let counted = workers.filter(|card| card.idle_because().is_none() == is_able);
+        counted.count() as u64
+    };
+    out.head("tos_workers", "gauge", "workers on other machines");
+    out.of("tos_workers", "takes_work", "yes", count(true));
+    out.of("tos_workers", "takes_work", "no", count(false));
+    let mut versions = std::collections::BTreeMap::<&str, u64>::new();
+    for card in &cluster.workers {
+        *versions.entry(card.version.as_str()).or_default() += 1;
+    }
+    out.head("tos_workers_version", "gauge", "workers by version");
+    for (version, count) in versions {
+        // What a worker says of itself must not end the label.
+        let plain = version.replace(['\\', '"', '\n'], "_");
+        out.of("tos_workers_version", "version", &plain, count);
+    }
+    let single = [
+        (
+            "tos_worker_slots",
+            "attempts that workers can make at a time",
+            cluster.slots(),
+        ),
+        (
+            "tos_worker_slots_busy",
+            "attempts that workers make",
+            cluster.busy() as u64,
+        ),
+        (
+            "tos_orders_queued",
+            "orders that nobody has",
+            cluster.queued,
+        ),
+        (
+            "tos_orders_under_way",
+            "orders that a worker has",
+            cluster.under_way,
+        ),
+        (
+            "tos_orders_redelivered",
+            "orders under way that were given out more than once",
+            cluster.redelivered,
+        ),
+    ];
+    for (name, help, number) in single {
+        out.one(name, "gauge", help, number);
     }
 }
 

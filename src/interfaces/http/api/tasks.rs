@@ -101,6 +101,8 @@ pub(super) struct TaskInput {
     may_change_checks: Option<Vec<String>>,
     /// Modules it may import.
     allowed_imports: Option<Vec<String>>,
+    /// What the machine has to have that does it, as labels of workers.
+    requires: Option<Vec<String>>,
     /// worker, tester or docser.
     role: Option<String>,
     /// `feature`, `conflict_recovery`, `docser` or `research`.
@@ -171,6 +173,7 @@ impl TaskInput {
         put(&mut spec.context_files, self.context_files);
         put(&mut spec.may_change_checks, self.may_change_checks);
         put(&mut spec.allowed_imports, self.allowed_imports);
+        put(&mut spec.requires, self.requires);
         put(&mut spec.priority, self.priority);
         put(&mut spec.timebox_minutes, self.timebox_minutes);
         put(&mut spec.agent, self.agent);

@@ -124,6 +124,8 @@ pub(in crate::interfaces::http) struct TaskView {
     may_change_checks: Vec<String>,
     /// Modules it may import.
     allowed_imports: Vec<String>,
+    /// What the machine has to have that does it, as labels of workers.
+    requires: Vec<String>,
     /// How long one run may take; 0 = as long as the service allows.
     timebox_minutes: u32,
     /// What has to be merged first.
@@ -194,6 +196,7 @@ impl TaskView {
             test_command: spec.test_command.clone(),
             may_change_checks: spec.may_change_checks.clone(),
             allowed_imports: spec.allowed_imports.clone(),
+            requires: spec.requires.clone(),
             timebox_minutes: spec.timebox_minutes,
             dependencies: spec.dependencies.iter().map(dependency).collect(),
             agent: spec.agent.clone(),

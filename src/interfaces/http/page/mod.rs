@@ -18,6 +18,7 @@ pub(super) mod sign_in;
 mod task;
 pub(super) mod view;
 mod words;
+mod workers;
 
 use axum::{
     Router,

@@ -28,11 +28,13 @@ pub(super) async fn show(
 ) -> Html<String> {
     let board = service.snapshot();
     let view = View::of(&service, &headers, &uri);
+    let cluster = service.board().cluster().await;
     let body = html! {
         section id="processes" data-live {
             (hatch(&view, &board))
             div.tight { (rows(&view, &board)) }
         }
+        @if let Some(cluster) = &cluster { (super::workers::section(&view, cluster)) }
         section aria-labelledby="danger" {
             h2 id="danger" { (view.t("Remove everything")) }
             p { (view.t("Removes all tasks, runs, judgements and cycles. It cannot be undone; stopping everything keeps them.")) }

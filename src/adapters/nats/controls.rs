@@ -1,0 +1,106 @@
+//! What a board says to its workers, in a bucket of its own: whoever is to take nothing new, the form of orders, their lanes.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream::kv;
+use futures_util::StreamExt as _;
+use tokio::sync::watch;
+
+use super::connection::Cluster;
+use crate::domain::cluster::ClusterControls;
+
+/// How often the whole bucket is read although nobody told of a change.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// The bucket.
+#[derive(Clone)]
+pub(super) struct ControlBucket {
+    bucket: kv::Store,
+}
+
+impl ControlBucket {
+    /// Opens the bucket, and makes it where there is none.
+    pub(super) async fn open(cluster: &Cluster) -> Result<Self, String> {
+        Ok(Self {
+            bucket: cluster.bucket("CONTROL", Duration::ZERO).await?,
+        })
+    }
+
+    /// Reads everything.
+    pub(super) async fn read(&self) -> Result<ClusterControls, String> {
+        let keys = self.bucket.keys().await;
+        let mut keys = keys.map_err(|error| error.to_string())?;
+        let mut entries = Vec::new();
+        while let Some(key) = keys.next().await {
+            let key = key.map_err(|error| error.to_string())?;
+            let value = self.bucket.get(&key).await;
+            if let Some(value) = value.map_err(|error| error.to_string())? {
+                entries.push((key, String::from_utf8_lossy(&value).into_owned()));
+            }
+        }
+        let entries = entries.iter();
+        Ok(ClusterControls::read(
+            entries.map(|(key, value)| (key.as_str(), value.as_str())),
+        ))
+    }
+
+    /// Writes an entry, unless it stands there already.
+    pub(super) async fn tell(&self, key: &str, value: &str) -> Result<(), String> {
+        let known = self.bucket.get(key).await;
+        let known = known.map_err(|error| error.to_string())?;
+        if known.is_some_and(|known| known == value.as_bytes()) {
+            return Ok(());
+        }
+        let put = self.bucket.put(key, value.to_owned().into()).await;
+        put.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Takes an entry away.
+    pub(super) async fn untell(&self, key: &str) -> Result<(), String> {
+        let gone = self.bucket.purge(key).await;
+        gone.map_err(|error| error.to_string())
+    }
+
+    /// Reads everything now and whenever something changes, for as long as somebody listens.
+    pub(super) async fn follow(self, told: watch::Sender<ClusterControls>) {
+        loop {
+            // First the watch, then the reading, so that no change falls between the two.
+            let changes = self.bucket.watch_all().await;
+            match self.read().await {
+                Ok(controls) => {
+                    told.send_if_modified(|known| {
+                        let is_new = *known != controls;
+                        *known = controls;
+                        is_new
+                    });
+                }
+                Err(why) => tracing::debug!("{why}"),
+            }
+            let changed = async {
+                match changes {
+                    Ok(mut changes) => drop(changes.next().await),
+                    Err(error) => {
+                        tracing::debug!("{error}");
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(LOOK) => {}
+                () = told.closed() => return,
+            }
+        }
+    }
+}
+
+/// Begins to follow the controls of a board beside everything else.
+pub(super) fn followed(
+    cluster: &Arc<Cluster>,
+    bucket: ControlBucket,
+    now: ClusterControls,
+) -> watch::Receiver<ClusterControls> {
+    let (sender, controls) = watch::channel(now);
+    drop(cluster.spawn(bucket.follow(sender)));
+    controls
+}

@@ -1,0 +1,376 @@
+//! A worker's side of the queue: orders taken, claimed, kept alive and reported.
+//!
+//! Before a worker begins, it takes the claim of the lease, which only one ever gets; while it works it keeps order and claim alive. An
+//! order that comes a second time is never begun: whoever had it is gone, and the board gives the task out under a new number.
+//! A worker asks only in the lanes of its roles whose labels it has. Danger: what was delivered must not be dropped on the way, so
+//! each question is asked to its end.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    connection::Cluster,
+    controls::followed,
+    queue::{Streams, given_back},
+};
+use crate::{
+    domain::{
+        board::{FailureKind, RunOutcome},
+        cluster::{self, ClusterControls, PROTOCOL, WorkOrder, WorkResult, WorkerCard, turns},
+    },
+    ports::{
+        BoxFuture,
+        cluster::{Error, LineSink, OrderQueue, StopFeed, TakenOrder},
+    },
+};
+
+/// How long one waits at a queue where several are asked in turn.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// A worker's side.
+pub(super) struct NatsOrders {
+    streams: Streams,
+    lanes: tokio::sync::Mutex<BTreeMap<String, PullConsumer>>,
+    /// Which lane gave something last.
+    last: AtomicUsize,
+    card: Arc<Mutex<WorkerCard>>,
+    controls: watch::Receiver<ClusterControls>,
+}
+
+impl NatsOrders {
+    /// Opens the queues for the roles of a worker.
+    pub(super) fn open(
+        cluster: &Arc<Cluster>,
+        streams: Streams,
+        card: WorkerCard,
+        notices: LineSink,
+    ) -> Result<Self, String> {
+        let now = cluster.wait(streams.controls.read())?;
+        let controls = followed(cluster, streams.controls.clone(), now);
+        let card = Arc::new(Mutex::new(card));
+        let (own, seen) = (Arc::clone(&card), controls.clone());
+        let telling = told_of_controls(streams.clone(), own, seen, notices);
+        drop(cluster.spawn(telling));
+        Ok(Self {
+            streams,
+            lanes: tokio::sync::Mutex::default(),
+            last: AtomicUsize::new(0),
+            card,
+            controls,
+        })
+    }
+
+    fn card(&self) -> WorkerCard {
+        card_now(&self.card, &self.controls.borrow())
+    }
+
+    /// Returns the queues of the lanes that this worker can work in.
+    async fn consumers(&self, card: &WorkerCard) -> Result<Vec<PullConsumer>, String> {
+        let lanes = self.controls.borrow().lanes(&card.labels);
+        let mut known = self.lanes.lock().await;
+        let mut consumers = Vec::new();
+        for role in &card.roles {
+            for lane in &lanes {
+                let name = format!("{}.{lane}", role.as_str());
+                if !known.contains_key(&name) {
+                    let consumer = self.streams.lane(role.as_str(), lane).await?;
+                    known.insert(name.clone(), consumer);
+                }
+                consumers.extend(known.get(&name).cloned());
+            }
+        }
+        Ok(consumers)
+    }
+
+    /// Waits for the next message of any lane: first whatever lies there, then a while at each.
+    async fn message(&self, card: &WorkerCard, wait: Duration) -> Result<Option<Message>, String> {
+        let consumers = self.consumers(card).await?;
+        let alone = consumers.len() <= 1;
+        let rounds = [Duration::ZERO, if alone { wait } else { wait.min(SHORT) }];
+        for wait in rounds.into_iter().take(if wait.is_zero() { 1 } else { 2 }) {
+            for index in turns(consumers.len(), self.last.load(Ordering::Relaxed)) {
+                let Some(consumer) = consumers.get(index) else {
+                    continue;
+                };
+                let question = if wait.is_zero() {
+                    consumer.fetch().max_messages(1).messages().await
+                } else {
+                    let question = consumer.batch().max_messages(1).expires(wait);
+                    question.messages().await
+                };
+                let mut messages = question.map_err(|error| error.to_string())?;
+                if let Some(message) = messages.next().await {
+                    self.last.store(index, Ordering::Relaxed);
+                    return message.map(Some).map_err(|error| error.to_string());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn taken(&self, message: Message) -> Result<Option<Taken>, String> {
+        let order: WorkOrder = match serde_json::from_slice(&message.payload) {
+            Ok(order) => order,
+            Err(error) => {
+                tracing::warn!("an order of another version: {error}");
+                give_back(&message, self.streams.cluster.lease).await;
+                return Ok(None);
+            }
+        };
+        let card = self.card();
+        if let Some(why) = cluster::refusal(&card, &order) {
+            tracing::debug!("{}: {why}", order.task.id);
+            give_back(&message, self.streams.cluster.beat()).await;
+            return Ok(None);
+        }
+        let fence = order.fence.0;
+        if !self.streams.presence.claim(fence, &card.name).await? {
+            let result = WorkResult {
+                worker: card.name,
+                ..lost(&order)
+            };
+            if self.streams.presence.holder(fence).await?.is_none() {
+                self.streams.report(&result).await?;
+                drop(message.ack_with(AckKind::Term).await);
+            }
+            return Ok(None);
+        }
+        let stops = self
+            .streams
+            .cluster
+            .client
+            .subscribe(self.streams.cluster.subject(&format!("stop.{fence}")))
+            .await
+            .map_err(|error| error.to_string())?;
+        self.streams.code.fetch(&order.base).await?;
+        Ok(Some(Taken::begin(
+            self.streams.clone(),
+            order,
+            message,
+            card.name,
+            stops,
+        )))
+    }
+}
+
+/// Lets somebody else have an order, after a while. Where that cannot be said, the order comes back by itself.
+async fn give_back(message: &Message, wait: Duration) {
+    drop(message.ack_with(AckKind::Nak(Some(wait))).await);
+}
+
+/// Returns what a worker says of itself, as the board has it behave.
+fn card_now(card: &Mutex<WorkerCard>, controls: &ClusterControls) -> WorkerCard {
+    let mut card = card.lock().map(|card| card.clone()).unwrap_or_default();
+    card.draining |= controls.drains(&card.name);
+    card
+}
+
+/// Says what a board has to say to its workers, to the person here and back to the board, whenever it changes.
+async fn told_of_controls(
+    streams: Streams,
+    card: Arc<Mutex<WorkerCard>>,
+    mut controls: watch::Receiver<ClusterControls>,
+    notices: LineSink,
+) {
+    let (mut was_draining, mut was_told) = (false, None);
+    let board = streams.cluster.board.clone();
+    loop {
+        let (own, skew) = {
+            let controls = controls.borrow_and_update();
+            (card_now(&card, &controls), controls.skew(PROTOCOL))
+        };
+        if own.draining != was_draining {
+            was_draining = own.draining;
+            let what = if was_draining {
+                "nothing new is taken until `tos worker undrain`"
+            } else {
+                "work is taken again"
+            };
+            notices(&format!("the board {board}: {what}"));
+            if let Err(why) = streams.presence.announce(&own).await {
+                tracing::debug!("{why}");
+            }
+        }
+        if skew != was_told {
+            if let Some(why) = &skew {
+                notices(&format!("the board {board}: {why}"));
+            }
+            was_told = skew;
+        }
+        if controls.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn lost(order: &WorkOrder) -> WorkResult {
+    let reason = "the worker that took it is gone".to_owned();
+    WorkResult {
+        outcome: RunOutcome::Failed {
+            failure: FailureKind::Flaky,
+            signature: reason.clone(),
+            reasons: vec![reason],
+            kept: None,
+        },
+        ..given_back(order)
+    }
+}
+
+impl OrderQueue for NatsOrders {
+    fn ask(&self, wait: Duration) -> BoxFuture<'_, Result<Option<Box<dyn TakenOrder>>, Error>> {
+        Box::pin(async move {
+            let card = self.card();
+            if card.draining {
+                let mut controls = self.controls.clone();
+                drop(tokio::time::timeout(wait, controls.changed()).await);
+                return Ok(None);
+            }
+            let Some(message) = self.message(&card, wait).await.map_err(Error)? else {
+                return Ok(None);
+            };
+            let taken = self.taken(message).await.map_err(Error)?;
+            Ok(taken.map(|taken| Box::new(taken) as Box<dyn TakenOrder>))
+        })
+    }
+
+    fn announce(&self, card: WorkerCard) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            if let Ok(mut own) = self.card.lock() {
+                *own = card;
+            }
+            let card = self.card();
+            self.streams.presence.announce(&card).await.map_err(Error)
+        })
+    }
+}
+
+/// An order under way: its claim is kept alive until it ends.
+struct Taken {
+    streams: Streams,
+    order: WorkOrder,
+    message: Arc<Message>,
+    stop: watch::Receiver<u8>,
+    lines: mpsc::UnboundedSender<String>,
+    beating: tokio::task::JoinHandle<()>,
+}
+
+impl Taken {
+    fn begin(
+        streams: Streams,
+        order: WorkOrder,
+        message: Message,
+        worker: String,
+        mut stops: async_nats::Subscriber,
+    ) -> Self {
+        let (sender, stop) = watch::channel(0_u8);
+        let message = Arc::new(message);
+        let (kept, fence) = (Arc::clone(&message), order.fence.0);
+        let presence = streams.presence.clone();
+        let beat = streams.cluster.beat();
+        let beating = streams.cluster.spawn(async move {
+            loop {
+                tokio::select! {
+                    told = stops.next() => match told {
+                        Some(told) => {
+                            let how = told.payload.first().copied().unwrap_or(1);
+                            sender.send_replace(how);
+                        }
+                        None => tokio::time::sleep(beat).await,
+                    },
+                    () = tokio::time::sleep(beat) => {
+                        presence.keep(fence, &worker).await;
+                        // A beat that is lost is followed by another.
+                        drop(kept.ack_with(AckKind::Progress).await);
+                    }
+                }
+            }
+        });
+        let (lines, told) = mpsc::unbounded_channel();
+        drop(streams.cluster.spawn(tell(streams.clone(), fence, told)));
+        Self {
+            streams,
+            order,
+            message,
+            stop,
+            lines,
+            beating,
+        }
+    }
+}
+
+/// Sends lines to whoever looks on; the whole log comes with the result, so one that is lost is no loss.
+async fn tell(streams: Streams, fence: u64, mut lines: mpsc::UnboundedReceiver<String>) {
+    let subject = streams.cluster.subject(&format!("line.{fence}"));
+    while let Some(line) = lines.recv().await {
+        let line = streams.logs.clean(&line);
+        let sent = streams.cluster.client.publish(subject.clone(), line.into());
+        if let Err(error) = sent.await {
+            tracing::debug!("{error}");
+        }
+    }
+}
+
+/// What the controller says of an order under way.
+struct ToldToStop(watch::Receiver<u8>);
+
+impl StopFeed for ToldToStop {
+    fn next(&mut self) -> BoxFuture<'_, Option<u8>> {
+        Box::pin(async {
+            self.0.changed().await.ok()?;
+            Some(*self.0.borrow())
+        })
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.beating.abort();
+    }
+}
+
+impl TakenOrder for Taken {
+    fn order(&self) -> &WorkOrder {
+        &self.order
+    }
+
+    fn stop(&self) -> Box<dyn StopFeed> {
+        Box::new(ToldToStop(self.stop.clone()))
+    }
+
+    fn lines(&self) -> LineSink {
+        let lines = self.lines.clone();
+        // Whoever hears nothing any more has the result already.
+        Box::new(move |line| drop(lines.send(line.to_owned())))
+    }
+
+    fn finish(self: Box<Self>, mut result: WorkResult) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            if let Some(folder) = self.order.log_folder() {
+                match self.streams.logs.publish(self.order.fence.0, &folder).await {
+                    Ok(name) => result.logs = name,
+                    // What was done counts without its log.
+                    Err(why) => tracing::warn!("the log of {} stays here: {why}", self.order.run),
+                }
+            }
+            if let RunOutcome::Committed { kept } = &result.outcome {
+                let code = &self.streams.code;
+                let fence = self.order.fence.0;
+                let stored = code.publish_attempt(fence, &kept.base, &kept.commit).await;
+                result.bundle = stored.map_err(Error)?;
+            }
+            self.streams.report(&result).await.map_err(Error)?;
+            let done = self.message.double_ack().await;
+            done.map_err(|error| Error(error.to_string()))
+        })
+    }
+}

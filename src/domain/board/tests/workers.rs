@@ -1,0 +1,98 @@
+//! What a task requires of the machine that does it.
+
+use super::*;
+
+fn kind(role: Role, labels: &[&str]) -> WorkerKind {
+    WorkerKind {
+        roles: vec![role],
+        labels: labels.iter().map(|&label| label.to_owned()).collect(),
+    }
+}
+
+fn requiring(labels: &[&str]) -> TaskSpec {
+    TaskSpec {
+        requires: labels.iter().map(|&label| label.to_owned()).collect(),
+        ..TaskSpec::default()
+    }
+}
+
+#[test]
+fn a_task_waits_for_a_worker_that_has_what_it_requires() {
+    let mut bench = Bench::new();
+    let special = bench.add(requiring(&["gpu"]));
+    let plain = bench.add(TaskSpec::default());
+    assert_eq!(bench.task(special).status, TaskStatus::Queued);
+    assert_eq!(bench.task(plain).status, TaskStatus::Running);
+    assert_eq!(bench.why(special), "no worker has label gpu");
+    let why = bench.board.why(special, bench.now).unwrap();
+    assert_eq!(why.sentences[0].remedy, "tos worker --nats URL --label gpu");
+    bench.tell(Input::SeeWorkers {
+        kinds: vec![kind(Role::Tester, &["gpu"]), kind(Role::Worker, &["arm"])],
+    });
+    bench.settle();
+    assert_eq!(
+        bench.task(special).status,
+        TaskStatus::Queued,
+        "a tester is no worker"
+    );
+    // There is one agent, and it has time again.
+    bench.commit(plain, "c1");
+    bench.tell(Input::SeeWorkers {
+        kinds: vec![kind(Role::Worker, &["arm", "gpu"])],
+    });
+    bench.settle();
+    assert_eq!(bench.task(special).status, TaskStatus::Running);
+}
+
+#[test]
+fn labels_that_nobody_has_together_are_all_named() {
+    let mut bench = Bench::new();
+    bench.tell(Input::SeeWorkers {
+        kinds: vec![kind(Role::Worker, &["gpu"]), kind(Role::Worker, &["arm"])],
+    });
+    let task = bench.add(requiring(&["arm", "gpu"]));
+    assert_eq!(
+        bench.why(task),
+        "no worker has the labels arm, gpu together"
+    );
+    let other = bench.add(requiring(&["arm", "tpu"]));
+    assert_eq!(bench.why(other), "no worker has label tpu");
+}
+
+#[test]
+fn what_is_known_of_workers_is_written_once_and_ends_with_the_service() {
+    let mut bench = Bench::new();
+    let kinds = vec![kind(Role::Worker, &["gpu"])];
+    let before = bench.events.len();
+    for _ in 0..2 {
+        bench.tell(Input::SeeWorkers {
+            kinds: kinds.clone(),
+        });
+    }
+    assert_eq!(bench.events.len(), before + 1);
+    assert_eq!(bench.board.worker_kinds(), kinds);
+    bench.tell(Input::ServiceStarted {
+        instance: "b".into(),
+    });
+    assert!(bench.board.worker_kinds().is_empty());
+}
+
+#[test]
+fn labels_are_words_with_or_without_a_value() {
+    let mut bench = Bench::new();
+    for wrong in ["", "a b", "os=", "=linux", "a=b=c", "a*", &"x".repeat(65)] {
+        let spec = TaskSpec {
+            title: "a task".to_owned(),
+            ..requiring(&[wrong])
+        };
+        let spec = Box::new(spec);
+        let refusal = bench.try_tell(Input::CreateTask { spec }).unwrap_err();
+        assert!(refusal.reason.contains("`requires`"), "{wrong}: {refusal}");
+    }
+    let many: Vec<String> = (0..17).map(|number| format!("l{number}")).collect();
+    assert!(check_labels(&many).is_err() && check_labels(&many[..16]).is_ok());
+    assert_eq!(
+        check_labels(&["os=linux".to_owned(), "v1.2".to_owned()]),
+        Ok(())
+    );
+}

@@ -1,0 +1,72 @@
+//! What an operator sees: logs of attempts, the workers on the page and in figures, and versions that do not fit.
+
+use async_nats::jetstream;
+use serde_json::{Value, json};
+
+use crate::{
+    Worker,
+    nats::NatsServer,
+    options, page,
+    place::{Place, Service},
+};
+
+#[test]
+fn the_controller_has_the_log_of_an_attempt_and_shows_who_works() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let script = "echo \"the agent says so\"; printf 'x\\n' > note.txt\n";
+    std::fs::write(place.top.join("agent.sh"), script).unwrap();
+    crate::repository::git(&place.top, &["commit", "-qam", "an agent that talks"]);
+    let service = Service::start_with_options(&place, &options(&server));
+    let _worker = Worker::start_with(&options(&server), "desk", &["--label", "gpu"], &[]);
+    let task = service.add(json!({ "title": "a note" }));
+    service.until(task, "done");
+    let shown = page(&service, &format!("/ui/tasks/{task}"));
+    assert!(shown.contains("the agent says so"), "{shown}");
+    // The agent of the board says what the worker's attempt said while it went on.
+    let logs = place.tos(&["proc", "logs"]);
+    assert!(logs.contains("goes to the judge"), "{logs}");
+    let shown = page(&service, "/ui/processes");
+    assert!(shown.contains("desk") && shown.contains("gpu") && shown.contains("Orders that wait"));
+    let figures = page(&service, "/metrics");
+    for line in [
+        "tos_workers{takes_work=\"yes\"} 1",
+        "tos_worker_slots 1",
+        "tos_orders_queued 0",
+        "tos_orders_redelivered 0",
+    ] {
+        assert!(figures.lines().any(|one| one == line), "{line}: {figures}");
+    }
+    let mut command = place.command(&[&["workers", "--json"][..], &options(&server)].concat());
+    let listed: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    assert_eq!(listed["workers"][0]["labels"], json!(["gpu"]));
+    assert_eq!(listed["slots"], 1);
+}
+
+#[tokio::test]
+async fn a_worker_of_another_version_is_told_so_and_gets_no_work() {
+    let server = NatsServer::start();
+    let place = Place::new("");
+    let service = Service::start_with_options(&place, &options(&server));
+    let client = async_nats::connect(&server.url).await.unwrap();
+    let stream = jetstream::new(client);
+    // What a worker of an earlier version says of itself.
+    let workers = stream.get_key_value("TOS_test_WORKERS").await.unwrap();
+    let card = json!({ "name": "old", "version": "0.0.1", "protocol": 1, "roles": ["worker"], "slots": 1 });
+    workers.put("old", card.to_string().into()).await.unwrap();
+    let listed = place.tos(&[&["workers"][..], &options(&server)].concat());
+    assert!(
+        listed.contains("gets no work: it reads orders of form 1"),
+        "{listed}"
+    );
+    let figures = page(&service, "/metrics");
+    assert!(
+        figures.contains("tos_workers{takes_work=\"no\"} 1"),
+        "{figures}"
+    );
+    // What a controller of a later version says to its workers: ours is the older one then.
+    let controls = stream.get_key_value("TOS_test_CONTROL").await.unwrap();
+    controls.put("form", "99".into()).await.unwrap();
+    let worker = Worker::start(&server, "ours");
+    Place::until_true(|| worker.said().contains("writes orders of form 99"));
+}
