@@ -17,7 +17,7 @@ test *ARGS:
 ci:
     bash .ci/run
 
-# Write the snapshots of tests anew; read the difference before you commit it
+# Write the files of snapshots anew, not those inside a test; read the difference before you commit it
 snapshots *ARGS:
     INSTA_UPDATE=always cargo test {{ARGS}}
 
@@ -29,7 +29,7 @@ bench *NAME:
 docs:
     RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 
-# Licences, sources and known faults of dependencies
+# Licences, sources and known faults of dependencies (fetches the list of faults from GitHub; `.ci/run` does without)
 deny:
     cargo deny check
 

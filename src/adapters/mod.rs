@@ -22,6 +22,7 @@ pub mod github;
 pub mod guard;
 pub mod job;
 pub mod ledger;
+pub mod memory;
 pub mod model;
 pub mod nats;
 pub mod night;

@@ -4,10 +4,11 @@ use std::{ffi::OsString, path::Path, time::Duration};
 
 use crate::{
     adapters::{model, process},
-    config::{Api, ModelSettings, Provider, Settings},
+    config::{Api, ModelSettings, Settings},
     domain::{
         job::rules::PerRole,
         model::{ModelError, ModelErrorKind, ModelRole},
+        provider::Provider,
         redaction::Redactor,
     },
 };
@@ -52,12 +53,7 @@ pub(super) fn model(
 ) -> model::ModelOptions {
     let wanted = settings.models.of(role);
     let replay = replay.filter(|_| wanted.auto);
-    let provider = match (replay, wanted.provider) {
-        (Some(_), _) | (None, Provider::Replay) => model::Provider::Replay,
-        (None, Provider::Openai) => model::Provider::OpenAi,
-        (None, Provider::Anthropic) => model::Provider::Anthropic,
-        (None, Provider::Command) => model::Provider::Command,
-    };
+    let provider = replay.map_or(wanted.provider, |_| Provider::Replay);
     let file = wanted
         .replay_file
         .as_ref()
@@ -102,9 +98,7 @@ fn program_environment(
     let allowed = |name: &String| settings.environment_allow.contains(name);
     environment
         .iter()
-        .filter(|(name, _)| {
-            allowed(name) || !["OPENAI_API_KEY", "ANTHROPIC_API_KEY"].contains(&name.as_str())
-        })
+        .filter(|(name, _)| allowed(name) || !Provider::is_key(name))
         .cloned()
         .collect()
 }

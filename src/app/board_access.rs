@@ -15,7 +15,7 @@ use crate::{
     adapters::{
         board::{SqliteBoard, blocking_end_orphans, text_of_folder},
         disk, files,
-        github::TokenFile,
+        github::{DeliveryLog, TokenFile},
         plan::LocalPlanStore,
     },
     config::gates::LoadedGates,
@@ -34,7 +34,7 @@ use crate::{
         board::{
             AccessError, BoardAccess, ClearedLogs, ConfigEntry, EventFeed, EventNotice, FeedNews,
             LogLine, LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, Readiness,
-            SubmitError,
+            SubmitError, WebhookAnswer, WebhookDelivery,
         },
         branch_merges::BranchMerges,
         clock::Clock,
@@ -69,6 +69,10 @@ pub(super) struct ServiceBoard {
     pub(super) root: PathBuf,
     /// Where the token of GitHub lies.
     pub(super) token: TokenFile,
+    /// Where the secret of GitHub's webhook lies.
+    pub(super) webhook: TokenFile,
+    /// Which deliveries of it were taken.
+    pub(super) deliveries: DeliveryLog,
 }
 
 pub(super) fn unavailable(error: impl std::fmt::Display) -> AccessError {
@@ -469,6 +473,11 @@ impl BoardAccess for ServiceBoard {
         }))
     }
 
+    fn requirement_in(&self, path: String) -> BoxFuture<'_, Result<String, AccessError>> {
+        let root = self.root.clone();
+        Box::pin(beside(move || requirement_of(&root, &path)))
+    }
+
     fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>> {
         let path = self.root.join(REQUIREMENT);
         Box::pin(beside(move || {
@@ -503,6 +512,13 @@ impl BoardAccess for ServiceBoard {
         Box::pin(beside(move || this.past_work(kind)))
     }
 
+    fn deliver(
+        &self,
+        delivery: WebhookDelivery,
+    ) -> BoxFuture<'_, Result<WebhookAnswer, AccessError>> {
+        Box::pin(self.delivered(delivery))
+    }
+
     fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>> {
         let this = self.clone();
         Box::pin(async move {
@@ -518,9 +534,67 @@ impl BoardAccess for ServiceBoard {
     }
 }
 
+/// Reads a requirement from a file of the repository; what lies elsewhere, also by a link, is none.
+fn requirement_of(root: &Path, path: &str) -> Result<String, AccessError> {
+    let place = Path::new(path);
+    let hidden = |part: Component<'_>| match part {
+        Component::Normal(name) => name.to_string_lossy().starts_with('.'),
+        _ => true,
+    };
+    let real = files::canonical(&root.join(place));
+    if path.is_empty()
+        || place.components().any(hidden)
+        || !real.starts_with(files::canonical(root))
+    {
+        return Err(AccessError::Invalid(format!(
+            "\"{path}\" names no file of the repository; write its path from the root"
+        )));
+    }
+    let bytes = files::read(&real)
+        .ok_or_else(|| AccessError::NotFound(format!("there is no file {path}")))?;
+    if bytes.len() > LARGEST_DIFF {
+        return Err(AccessError::Invalid(format!(
+            "{path} is too long for a requirement"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|_| AccessError::Invalid(format!("{path} is no text")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_requirement_is_read_from_the_repository_and_from_nowhere_else() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = folder.path();
+        let secret = other.path().join("secret.md");
+        for (file, text) in [
+            (root.join("wish.md"), "# A wish"),
+            (root.join(".env"), "KEY=x"),
+            (secret.clone(), "not yours"),
+        ] {
+            files::write(&file, text).unwrap();
+        }
+        std::os::unix::fs::symlink(&secret, root.join("link.md")).unwrap();
+        let read = |path: &str| requirement_of(root, path);
+        assert_eq!(read("wish.md").as_deref(), Ok("# A wish"));
+        let outside = secret.to_string_lossy();
+        for wrong in [
+            "",
+            ".env",
+            "../secret.md",
+            "link.md",
+            "a/../../x",
+            outside.as_ref(),
+        ] {
+            assert!(
+                matches!(read(wrong), Err(AccessError::Invalid(_))),
+                "{wrong}"
+            );
+        }
+        assert!(matches!(read("none.md"), Err(AccessError::NotFound(_))));
+    }
 
     #[test]
     fn pieces_of_a_text_follow_each_other_and_cut_no_letter() {

@@ -1,7 +1,10 @@
 //! The settings of a running service: where each comes from, and how changes are kept.
 
 use crate::{
-    adapters::{files, github::TOKEN},
+    adapters::{
+        files,
+        github::{TOKEN, TokenFile, WEBHOOK_SECRET},
+    },
     app::board_access::{ServiceBoard, unavailable},
     config::service as service_config,
     domain::board::{BoardSettings, KEYS},
@@ -40,21 +43,32 @@ impl ServiceBoard {
                 restart: settings.concerned(key.impact),
             }
         };
-        let origin = self.token.origin();
-        let token = ConfigEntry {
-            name: TOKEN.to_owned(),
-            value: None,
-            is_secret: true,
-            is_set: origin.is_some(),
-            origin: origin.unwrap_or("default").to_owned(),
-            meaning: "the token for GitHub; written, never shown; an empty one takes it away"
-                .to_owned(),
-            restart: Vec::new(),
-        };
-        KEYS.iter()
-            .map(entry)
-            .chain(std::iter::once(token))
-            .collect()
+        let secrets = self.secrets();
+        let secrets = secrets.into_iter().map(|(name, file, meaning)| {
+            let origin = file.origin();
+            ConfigEntry {
+                name: name.to_owned(),
+                value: None,
+                is_secret: true,
+                is_set: origin.is_some(),
+                origin: origin.unwrap_or("default").to_owned(),
+                meaning: format!("{meaning}; written, never shown; an empty one takes it away"),
+                restart: Vec::new(),
+            }
+        });
+        KEYS.iter().map(entry).chain(secrets).collect()
+    }
+
+    /// Returns what is written and never shown: its name, where it lies, what it is.
+    fn secrets(&self) -> [(&'static str, &TokenFile, &'static str); 2] {
+        [
+            (TOKEN, &self.token, "the token for GitHub"),
+            (
+                WEBHOOK_SECRET,
+                &self.webhook,
+                "the secret of GitHub's webhook, which is off without one",
+            ),
+        ]
     }
 
     /// Keeps changed settings for the next start; what the environment sets is refused, because it would win again.
@@ -64,8 +78,9 @@ impl ServiceBoard {
     ) -> Result<BoardSettings, AccessError> {
         let mut settings = self.handle.snapshot().settings().clone();
         let mut kept = service_config::kept_settings(&self.root);
-        let secret = changes.iter().rfind(|(name, _)| name == TOKEN);
-        let plain = changes.iter().filter(|(name, _)| name != TOKEN);
+        let secrets = self.secrets();
+        let is_secret = |name: &str| secrets.iter().any(|(known, ..)| *known == name);
+        let plain = changes.iter().filter(|(name, _)| !is_secret(name));
         for (name, value) in plain {
             if self.variable(name).is_some() {
                 return Err(AccessError::Invalid(format!(
@@ -78,8 +93,10 @@ impl ServiceBoard {
         if let Some(why) = settings.contradiction() {
             return Err(AccessError::Invalid(why));
         }
-        if let Some((_, token)) = secret {
-            self.token.write(token).map_err(AccessError::Invalid)?;
+        for (name, file, _) in secrets {
+            if let Some((_, value)) = changes.iter().rfind(|(known, _)| known == name) {
+                file.write(value).map_err(AccessError::Invalid)?;
+            }
         }
         let text = service_config::kept_text(&kept);
         files::write(&self.root.join(service_config::KEPT), &text).map_err(unavailable)?;

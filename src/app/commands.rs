@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::{adapter_options, confinement};
 use crate::{
     adapters::{
-        clock::SystemClock, process, self_process::CurrentExecutable, telemetry::OtlpTelemetry,
+        clock::SystemClock,
+        process,
+        self_process::CurrentExecutable,
+        telemetry::{self, OtlpTelemetry},
     },
     app::context::{AppContext, run_id},
     config::Settings,
@@ -23,13 +26,17 @@ use crate::{
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 impl AppContext {
+    /// Returns the address that is meant.
+    fn endpoint(&self, asked: &str) -> Result<String, CliError> {
+        if asked != "env" {
+            return Ok(asked.to_owned());
+        }
+        self.variable(ENDPOINT)
+            .ok_or_else(|| CliError::Usage(format!("`--otlp env`: {ENDPOINT} is not set")))
+    }
+
     fn exporter(&self, asked: &str) -> Result<Arc<dyn Telemetry>, CliError> {
-        let endpoint = if asked == "env" {
-            self.variable(ENDPOINT)
-                .ok_or_else(|| CliError::Usage(format!("`--otlp env`: {ENDPOINT} is not set")))?
-        } else {
-            asked.to_owned()
-        };
+        let endpoint = self.endpoint(asked)?;
         let built = OtlpTelemetry::new(&endpoint, self.redactor().clone());
         let built = built.map_err(|why| CliError::Usage(format!("telemetry: {why}")))?;
         Ok(Arc::new(built))
@@ -69,6 +76,25 @@ impl CommandServiceFactory for AppContext {
             notice: confinement::notice(&report),
             tos: Arc::new(CurrentExecutable),
         })
+    }
+
+    fn check_collector(&self, global: &GlobalArgs) -> Result<(), CliError> {
+        let Some(asked) = &global.otlp else {
+            return Ok(());
+        };
+        let endpoint = self.endpoint(asked)?;
+        let checked = telemetry::checked_endpoint(&endpoint);
+        let told = |why| CliError::Usage(format!("telemetry: {why}"));
+        checked.map(drop).map_err(told)
+    }
+
+    fn collector_fault(&self, global: &GlobalArgs) -> Option<String> {
+        let configured = || self.settings(global).ok()?.telemetry;
+        let asked = global.otlp.clone().or_else(configured)?;
+        match self.endpoint(&asked) {
+            Ok(endpoint) => telemetry::unreachable_because(&endpoint),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     fn telemetry(&self, global: &GlobalArgs) -> Result<Option<Arc<dyn Telemetry>>, CliError> {

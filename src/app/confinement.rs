@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    adapters::{sandbox, sandbox::BackendSandbox, temporary},
+    adapters::{git, sandbox, sandbox::BackendSandbox, temporary},
     config,
     config::{SandboxLevel, Settings},
     domain::sandbox::{
@@ -30,6 +30,38 @@ pub(super) fn build(
         return Err(CliError::Setup(report.choice.describe(report.level)));
     }
     Ok((wall, report))
+}
+
+/// Builds the same wall for a command that is git's own write, with the repository open to it; the error says why it stays
+/// closed. `None` = there is no repository, or no wall that closes it.
+pub(super) fn open_to_git(
+    settings: &Settings,
+    environment: &Environment,
+    report: &SandboxReport,
+) -> Result<Option<(Arc<BackendSandbox>, git::write_access::OpenRepository)>, String> {
+    if !closes_repository(report, &settings.root) {
+        return Ok(None);
+    }
+    if report.choice.backend() == Some(SandboxBackend::Landlock) {
+        return Err("the wall `landlock` opens only folders that nothing is closed in".to_owned());
+    }
+    if report.level == ConfinementLevel::ReadOnly {
+        return Err("at the level `read_only` nothing is written".to_owned());
+    }
+    let open = git::write_access::blocking_open(&settings.root)?;
+    let program = program().map_err(|error| error.to_string())?;
+    let usual = options(settings, environment, program);
+    let wall = BackendSandbox::new(sandbox::Options {
+        repository: open.parts.clone(),
+        ..usual
+    });
+    Ok(Some((Arc::new(wall), open)))
+}
+
+/// Says whether the repository of a root is closed to what runs behind the wall.
+pub(super) fn closes_repository(report: &SandboxReport, root: &Path) -> bool {
+    let is_wall = !matches!(report.choice.backend(), None | Some(SandboxBackend::None));
+    is_wall && git::write_access::blocking_is_inside(root)
 }
 
 /// Builds the wall around the tasks of a plan, whose root is the working directory of the run; returns with it the temporary folder

@@ -10,7 +10,7 @@ use std::{
 use super::{
     confinement,
     context::{AppContext, run_id},
-    service,
+    service, worker,
 };
 use crate::{
     adapters::{
@@ -49,6 +49,7 @@ use crate::{
         services::ServiceFactory,
         task_services::{
             BoardServices, EventNotifiers, InstalledAgent, TaskServiceFactory, TaskServices,
+            WorkerServices,
         },
     },
     ports::{
@@ -445,6 +446,10 @@ impl TaskServiceFactory for AppContext {
         store: Option<Box<dyn BoardStore>>,
     ) -> Result<BoardServices, CliError> {
         service::board_services(self, global, store)
+    }
+
+    fn worker_services(&self, global: &GlobalArgs) -> WorkerServices {
+        worker::worker_services(self, global)
     }
 
     fn cluster(

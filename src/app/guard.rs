@@ -21,8 +21,11 @@ use crate::{
     },
     config::guard::GuardSettings,
     domain::{
-        guard::{HookAgent, HookAnswer, Presence, cannot_judge},
-        policy::PolicyContext,
+        guard::{
+            HookAgent, HookAnswer, Presence, cannot_judge, installed::InstallRecord,
+            protected::ProjectView,
+        },
+        policy::{GitUse, PolicyContext},
     },
     interfaces::cli::{
         args::GlobalArgs,
@@ -40,6 +43,10 @@ const BUDGET: Duration = Duration::from_secs(25);
 const BUDGET_VARIABLE: &str = "TOS_GUARD_BUDGET_MS";
 /// The most bytes of a call.
 const LONGEST: u64 = 64 << 20;
+/// Why a command that writes settings of git cannot do that behind a wall.
+const SETTINGS_ARE_CLOSED: &str = "it writes into `.git/config`, too, which is read-only behind the wall, for programs are started from it";
+/// Why one that runs other programs cannot write with git.
+const NOT_ONLY_GIT: &str = "other programs run in the same command; run git by itself";
 /// What a hook gets for its stack: texts nest.
 const STACK: usize = 32 << 20;
 
@@ -208,6 +215,10 @@ impl GuardServiceFactory for AppContext {
             .collect()
     }
 
+    fn project_view(&self, place: &GuardPlace) -> Box<dyn ProjectView> {
+        Box::new(git::guard::DiskProjectView::new(place.root.clone()))
+    }
+
     fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints> {
         Arc::new(git::guard::GitGuardCheckpoints::new(self.guard_state()))
     }
@@ -280,12 +291,24 @@ impl GuardServiceFactory for AppContext {
         settings_file::write(path, before, after)
     }
 
-    fn held_before(&self, path: &Path) -> Option<Vec<String>> {
-        install_record::held_before(&self.guard_state(), path)
+    fn installed(&self, path: &Path) -> Option<InstallRecord> {
+        install_record::known(&self.guard_state(), path)
     }
 
-    fn remember_held(&self, path: &Path, held: Option<&[String]>) -> Result<(), String> {
-        install_record::remember(&self.guard_state(), path, held)
+    fn remember_installed(
+        &self,
+        path: &Path,
+        record: Option<&InstallRecord>,
+    ) -> Result<(), String> {
+        install_record::remember(&self.guard_state(), path, record)
+    }
+
+    fn missing_folders(&self, path: &Path) -> Vec<PathBuf> {
+        settings_file::missing_folders(path)
+    }
+
+    fn remove_empty_folders(&self, folders: &[PathBuf]) {
+        settings_file::remove_empty(folders);
     }
 
     fn own_program(&self) -> Result<PathBuf, CliError> {
@@ -308,10 +331,23 @@ impl GuardServiceFactory for AppContext {
         global: &GlobalArgs,
         place: &GuardPlace,
         most_output: u64,
+        use_of_git: GitUse,
     ) -> Result<ExecServices, CliError> {
         let mut settings = self.settings(global)?;
         settings.root.clone_from(&place.root);
-        let (wall, report) = confinement::build(&settings, &self.environment)?;
+        let (usual_wall, report) = confinement::build(&settings, &self.environment)?;
+        let (mut wall, mut open, mut closed) = (usual_wall, None, None);
+        let is_closed = || confinement::closes_repository(&report, &place.root);
+        match use_of_git {
+            GitUse::Only => match confinement::open_to_git(&settings, &self.environment, &report) {
+                Ok(None) => {}
+                Ok(Some((opened, repository))) => (wall, open) = (opened, Some(repository)),
+                Err(why) => closed = Some(why),
+            },
+            GitUse::Settings if is_closed() => closed = Some(SETTINGS_ARE_CLOSED.to_owned()),
+            GitUse::Mixed if is_closed() => closed = Some(NOT_ONLY_GIT.to_owned()),
+            GitUse::None | GitUse::Settings | GitUse::Mixed => {}
+        }
         let usual = adapter_options::runner(&settings, &self.environment, self.redactor());
         let runner = process::LocalCommandRunner::new(
             process::Options {
@@ -326,6 +362,12 @@ impl GuardServiceFactory for AppContext {
             runner: Arc::new(runner),
             is_proved: confinement::is_proved(&report),
             notice: confinement::notice(&report),
+            closed,
+            take_back: Box::new(move || {
+                let open = open.as_ref();
+                open.map(git::write_access::OpenRepository::blocking_take_back)
+                    .unwrap_or_default()
+            }),
             output: Box::new(output),
         })
     }

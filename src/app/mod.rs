@@ -20,6 +20,8 @@ mod service;
 mod service_models;
 mod services;
 mod session_requests;
+mod webhook;
+mod worker;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
 
@@ -30,7 +32,7 @@ use crate::{
 
 /// Runs the program with the words of its command line, the program name first.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let words = cli::as_shell(words.into_iter().collect());
+    let words = cli::explained(cli::as_shell(words.into_iter().collect()));
     // Before anything else: a jailer must do nothing but build its wall.
     if words.get(1).is_some_and(|word| word == sandbox::JAIL_WORD) {
         return sandbox::jail_main(words.into_iter().skip(2));

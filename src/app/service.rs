@@ -6,17 +6,17 @@ use crate::{
     adapters::{
         board::{LogFiles, SqliteBoard, SqliteUpkeep},
         clock::SystemClock,
-        container::{self, LocalContainers},
         files, git,
-        github::{GitHubApi, TOKEN, TokenFile},
+        github::{DeliveryLog, GitHubApi, TOKEN, TokenFile, WEBHOOK_SECRET},
         job::store::StoreLock,
+        memory,
         nats::{NatsLogin, NatsMember},
         service_token, state_folder,
     },
     app::{
         board_access::{DATABASE as FILE, ServiceBoard},
         context::AppContext,
-        service_models,
+        service_models, worker,
     },
     config::service_models::ServiceModel,
     interfaces::cli::{
@@ -49,17 +49,11 @@ pub(super) fn board_services(
     let logs = Arc::new(LogFiles::new(root.join(".tos/board-logs")));
     let (redactor, environment) = (context.redactor().clone(), context.texts.clone());
     let token_file = TokenFile::new(state.join("github-token"), context.variable(TOKEN));
+    let secret = context.variable(WEBHOOK_SECRET);
+    let webhook = TokenFile::named(WEBHOOK_SECRET, state.join("github-webhook-secret"), secret);
+    let deliveries = DeliveryLog::new(state.join("github-deliveries"));
     let github = GitHubApi::new(root.clone(), token_file.clone(), redactor.clone());
-    let container_options = {
-        let (root, redactor) = (root.clone(), redactor.clone());
-        let environment = context.environment.clone();
-        move |host| container::Options {
-            root,
-            environment,
-            redactor,
-            host,
-        }
-    };
+    let containers = worker::container_maker(context, root.clone());
     let upkeep = SqliteUpkeep::new(root.join(FILE), state.join("board-copies"));
     let store = match store {
         Some(store) => store,
@@ -85,6 +79,8 @@ pub(super) fn board_services(
                 environment,
                 root,
                 token: token_file,
+                webhook,
+                deliveries,
             }) as Arc<dyn BoardAccess>
         }
     };
@@ -94,12 +90,13 @@ pub(super) fn board_services(
         logs,
         github: Arc::new(github),
         upkeep: Arc::new(upkeep),
-        containers: Box::new(move |host| Arc::new(LocalContainers::new(container_options(host)))),
+        containers,
         token,
         fresh_secret: Arc::new(service_token::fresh_secret),
         access: Box::new(access),
         model: Box::new(model),
         redactor: context.redactor().clone(),
+        give_back_memory: memory::give_back,
         write_state: Arc::new(move |file, text| {
             files::write(&folder.join(file), text).map_err(|error| error.to_string())
         }),

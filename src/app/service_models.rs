@@ -3,8 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    adapters::model, config::service_models::ServiceModel, domain::redaction::Redactor,
-    interfaces::cli::exit::CliError, ports::model::Model,
+    adapters::model,
+    config::service_models::ServiceModel,
+    domain::{provider::Provider, redaction::Redactor},
+    interfaces::cli::exit::CliError,
+    ports::model::Model,
 };
 
 /// The most tokens of one answer where nothing is said; a plan is longer than a step of a job.
@@ -18,13 +21,8 @@ pub(super) fn build(
     wanted: &ServiceModel,
 ) -> Result<Arc<dyn Model>, CliError> {
     let unknown = || CliError::Setup(format!("no provider is called \"{}\"", wanted.provider));
-    let provider = model::Provider::from_word(&wanted.provider).ok_or_else(unknown)?;
-    let usual = match provider {
-        model::Provider::OpenAi => Some("OPENAI_API_KEY"),
-        model::Provider::Anthropic => Some("ANTHROPIC_API_KEY"),
-        model::Provider::Command | model::Provider::Replay => None,
-    };
-    let name = wanted.api_key_env.as_deref().or(usual);
+    let provider = Provider::from_word(&wanted.provider).ok_or_else(unknown)?;
+    let name = wanted.api_key_env.as_deref().or(provider.key_name());
     let key = texts
         .iter()
         .find(|(known, _)| Some(known.as_str()) == name)
@@ -42,9 +40,8 @@ pub(super) fn build(
         )));
     }
     let api = wanted.api.as_deref().unwrap_or("chat");
-    let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
     let environment = texts.iter();
-    let environment = environment.filter(|(name, _)| !keys.contains(&name.as_str()));
+    let environment = environment.filter(|(name, _)| !Provider::is_key(name));
     let options = model::ModelOptions {
         base_url: wanted.base_url.clone(),
         api: model::OpenAiApi::from_word(api).unwrap_or_default(),

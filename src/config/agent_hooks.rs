@@ -5,22 +5,24 @@
 
 use jsonc_parser::{
     ParseOptions,
-    cst::{CstArray, CstInputValue, CstNode, CstRootNode},
+    cst::{CstArray, CstNode, CstRootNode},
 };
 use serde_json::Value;
 
 use crate::{
-    config::json,
+    config::{
+        settings_dialect::{VERSION, unread_because, without_mark},
+        settings_insertion::inserted,
+    },
     domain::guard::{
         HookAgent,
         hook::{HookEntry, entries, is_hook_command},
+        installed::{InsertedText, InstallRecord, without_pieces},
     },
 };
 
 /// Stands among what was there before for the file itself.
 pub const FILE: &str = "file";
-/// What Cursor wants at the top of its file.
-const VERSION: &str = "version";
 
 /// A hook as it stands in a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,12 +83,11 @@ pub fn containers(text: &str, agent: HookAgent) -> Result<Vec<String>, String> {
     Ok(found)
 }
 
-/// Returns the text with the guard's hooks in it; an equal text where they are there already.
-pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, String> {
+/// Returns whether the guard's hooks stand in a text as they would be written now.
+pub fn is_current(text: &str, agent: HookAgent, command: &str) -> Result<bool, String> {
     let before = found(text, agent)?;
-    let wanted = entries(agent, command);
     let value = parse(text)?.to_serde_value().unwrap_or(Value::Null);
-    let is_current = |entry: &HookEntry| {
+    let is_there = |entry: &HookEntry| {
         let [outer, inner] = entry.path;
         let own = before
             .iter()
@@ -95,51 +96,68 @@ pub fn with_hook(text: &str, agent: HookAgent, command: &str) -> Result<String, 
         let mut list = list.and_then(Value::as_array).into_iter().flatten();
         own.count() == 1 && list.any(|group| *group == entry.value)
     };
-    if wanted.iter().all(is_current) {
-        return Ok(text.to_owned());
+    Ok(entries(agent, command).iter().all(is_there))
+}
+
+/// Returns the text with the guard's hooks in it, and what came into it; an equal text where they are there already. `record` =
+/// what an earlier installation did: what it wrote goes first, so that there is never a second one.
+pub fn with_hook(
+    text: &str,
+    agent: HookAgent,
+    command: &str,
+    record: Option<&InstallRecord>,
+) -> Result<(String, Vec<InsertedText>), String> {
+    if let Some(why) = unread_because(text, agent) {
+        return Err(why);
     }
-    // What an earlier version wrote goes first, so that there is never a second one.
-    let text = &without_hook(text, agent, &containers(text, agent)?)?;
-    if let Some((value, end)) = one_line(text, agent) {
-        let longer = value_with(value, &wanted)?.to_string() + end;
-        return Ok(longer);
+    if is_current(text, agent, command)? {
+        let known = record.map_or_else(Vec::new, |record| record.inserted.clone());
+        return Ok((text.to_owned(), known));
     }
-    let blank = if text.trim().is_empty() { "{}\n" } else { text };
-    let tree = parse(blank)?;
-    let top = tree
-        .object_value_or_create()
-        .ok_or("it is no object on its outside")?;
-    if agent == HookAgent::Cursor && top.get(VERSION).is_none() {
-        top.append(VERSION, CstInputValue::Number("1".to_owned()));
-    }
-    for entry in &wanted {
-        let [outer, inner] = entry.path;
-        let hooks = top.object_value_or_create(outer);
-        let hooks = hooks.ok_or_else(|| format!("`{outer}` is no object"))?;
-        let list = hooks.array_value_or_create(inner);
-        let list = list.ok_or_else(|| format!("`{outer}.{inner}` is no list"))?;
-        list.append(json::as_input(entry.value.clone()));
-    }
-    let longer = tree.to_string();
+    let bare = if let Some(record) = record {
+        without_hook(text, agent, record)?
+    } else {
+        let record = InstallRecord {
+            held: containers(text, agent)?,
+            ..InstallRecord::default()
+        };
+        without_hook(text, agent, &record)?
+    };
+    let (longer, pieces) = inserted(&bare, agent, &entries(agent, command))?;
     checked(&longer, text, agent)?;
     let own = found(&longer, agent)?;
     let there = own
         .iter()
         .filter(|hook| hook.is_guard && hook.command == command);
-    if there.count() != wanted.len() {
+    if there.count() != entries(agent, command).len() || unread_because(&longer, agent).is_some() {
         return Err("the longer text does not read back as it was meant".to_owned());
     }
-    Ok(longer)
+    Ok((longer, pieces))
 }
 
-/// Returns the text without the guard's hooks; an equal text where there are none. `kept` = what was there before them
-/// ([`containers`]) and stays, even where nothing else is in it.
-pub fn without_hook(text: &str, agent: HookAgent, kept: &[String]) -> Result<String, String> {
+/// Returns the text without the guard's hooks; an equal text where there are none. What is recorded of the installation is
+/// taken back piece by piece; where the pieces are no longer there, the entries go, and what was there before them
+/// ([`containers`]) stays, even where nothing else is in it.
+pub fn without_hook(
+    text: &str,
+    agent: HookAgent,
+    record: &InstallRecord,
+) -> Result<String, String> {
     if !found(text, agent)?.iter().any(|hook| hook.is_guard) {
         return Ok(text.to_owned());
     }
+    let exact = without_pieces(text, &record.inserted).filter(|shorter| {
+        checked(shorter, text, agent).is_ok()
+            && found(shorter, agent).is_ok_and(|hooks| hooks.iter().all(|hook| !hook.is_guard))
+    });
+    if let Some(exact) = exact {
+        return Ok(exact);
+    }
+    let kept = &record.held;
+    let (body, length) = without_mark(text);
+    let (text, mark) = (body, text.get(..length).unwrap_or(""));
     if let Some((value, end)) = one_line(text, agent) {
-        return Ok(stripped(value, agent, kept).to_string() + end);
+        return Ok(format!("{mark}{}{end}", stripped(value, agent, kept)));
     }
     let tree = parse(text)?;
     let top = tree
@@ -172,7 +190,7 @@ pub fn without_hook(text: &str, agent: HookAgent, kept: &[String]) -> Result<Str
     if let Some(property) = top.get(VERSION).filter(|_| is_ours) {
         property.remove();
     }
-    let shorter = tree.to_string();
+    let shorter = format!("{mark}{tree}");
     checked(&shorter, text, agent)?;
     Ok(shorter)
 }
@@ -190,26 +208,6 @@ fn one_line(text: &str, agent: HookAgent) -> Option<(Value, &str)> {
     let written = value.to_string();
     (is_plain && agent != HookAgent::Cursor && written == bare)
         .then(|| (value, text.get(bare.len()..).unwrap_or("")))
-}
-
-fn value_with(mut value: Value, wanted: &[HookEntry]) -> Result<Value, String> {
-    for entry in wanted {
-        let [outer, inner] = entry.path;
-        let top = value.as_object_mut();
-        let top = top.ok_or("it is no object on its outside")?;
-        let hooks = top
-            .entry(outer)
-            .or_insert_with(|| Value::Object(serde_json::Map::new()));
-        let hooks = hooks.as_object_mut();
-        let hooks = hooks.ok_or_else(|| format!("`{outer}` is no object"))?;
-        let list = hooks
-            .entry(inner)
-            .or_insert_with(|| Value::Array(Vec::new()));
-        let list = list.as_array_mut();
-        let list = list.ok_or_else(|| format!("`{outer}.{inner}` is no list"))?;
-        list.push(entry.value.clone());
-    }
-    Ok(value)
 }
 
 /// Removes the guard's commands from a list of groups, and groups in which nothing else is.
@@ -311,7 +309,7 @@ fn commands(group: &Value) -> Vec<String> {
 }
 
 fn parse(text: &str) -> Result<CstRootNode, String> {
-    CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| {
+    CstRootNode::parse(without_mark(text).0, &ParseOptions::default()).map_err(|error| {
         format!(
             "line {}, column {}: {}",
             error.line_display(),
@@ -357,36 +355,186 @@ pub fn difference(old: &str, new: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use crate::config::settings_dialect::hooks_off;
+
     use super::*;
 
     const COMMAND: &str = "'/usr/bin/tos' guard hook claude || exit 2";
 
-    const OTHERS: [&str; 12] = [
+    const OTHERS: [&str; 24] = [
+        "",
+        "\n",
+        "  \r\n",
+        "{}",
         "{}\n",
+        "{ }\n",
+        "{\n}\n",
+        "{\r\n\t\r\n}\r\n",
+        "{ \"a\": 1 }",
+        "{\"a\":1}\n",
         "{\n  \"model\":   \"opus\"\n}\n",
+        "{\r\n    \"model\": \"opus\"\r\n}\r\n",
+        "\u{feff}{\n  \"model\": \"opus\"\n}",
         "{\n    \"permissions\": { \"allow\": [\"Bash(ls:*)\"] },\n    \"env\": {}\n}",
         "{\n  \"hooks\": {\n    \"PreToolUse\": [\n      {\"matcher\":\"Bash\",\"hooks\":[{\"type\":\"command\",\"command\":\"mine.sh\"}]}\n    ]\n  }\n}\n",
-        "{\n\t\"hooks\": {\n\t\t\"Stop\": [{ \"hooks\": [] }]\n\t},\n\t// a word\n\t\"x\": 1\n}\n",
+        "{\n\t\"hooks\": {\n\t\t\"Stop\": [{ \"hooks\": [] }]\n\t},\n\t\"x\": 1\n}\n",
         "{\"a\":1,\"hooks\":{\"PostToolUse\":[]}}",
         "{\"hooks\":{}}",
         "{ \"hooks\": {} }\n",
-        "{\n  \"hooks\": {}\n}\n",
+        "{\n  \"hooks\": {\n  }\n}\n",
         "{\"hooks\":{\"PreToolUse\":[]},\"b\":2}",
-        "{\n  \"hooks\": { \"PreToolUse\": [] }\n}\n",
-        "{\n  \"hooks\": {\n    \"PreToolUse\": []\n  }\n}\n",
+        "{\n  \"hooks\": { \"PreToolUse\": [\n    ] }\n}\n",
+        "{\n  \"hooks\": {\n    \"PreToolUse\": [{\"matcher\":\"Bash\",\"hooks\":[]}]\n  }\n}\n",
+        "{\"hooks\": {\"PreToolUse\": [ { \"matcher\": \"Bash\", \"hooks\": [ ] } ] } }",
     ];
+
+    /// Puts the hook in and takes it out, as two runs of the program do.
+    fn there_and_back(before: &str, agent: HookAgent) -> (String, String) {
+        let command = COMMAND.replace("claude", agent.as_str());
+        let (with, inserted) = with_hook(before, agent, &command, None)
+            .unwrap_or_else(|why| panic!("{agent:?}: {why}\n{before}"));
+        let record = InstallRecord {
+            held: containers(before, agent).unwrap(),
+            inserted,
+            made_folders: Vec::new(),
+        };
+        let own = found(&with, agent).unwrap();
+        let own = own.iter().filter(|hook| hook.is_guard).count();
+        assert_eq!(own, entries(agent, "").len(), "{with}");
+        assert_eq!(unread_because(&with, agent), None, "{with}");
+        let (again, pieces) = with_hook(&with, agent, &command, Some(&record)).unwrap();
+        assert_eq!((again.as_str(), &pieces), (with.as_str(), &record.inserted));
+        let without = without_hook(&with, agent, &record).unwrap();
+        (with, without)
+    }
 
     #[test]
     fn a_hook_comes_and_goes_and_every_other_byte_stays() {
-        for before in OTHERS {
-            let with = with_hook(before, HookAgent::Claude, COMMAND).unwrap();
-            let hooks = found(&with, HookAgent::Claude).unwrap();
-            assert!(hooks.iter().any(|hook| hook.is_guard), "{with}");
-            assert_eq!(with_hook(&with, HookAgent::Claude, COMMAND).unwrap(), with);
-            let kept = containers(before, HookAgent::Claude).unwrap();
-            let without = without_hook(&with, HookAgent::Claude, &kept).unwrap();
-            assert_eq!(without, before, "through\n{with}");
+        for agent in HookAgent::ALL {
+            if agent == HookAgent::Opencode {
+                continue;
+            }
+            for before in OTHERS {
+                if agent != HookAgent::Claude && before.starts_with('\u{feff}') {
+                    continue;
+                }
+                let (with, without) = there_and_back(before, agent);
+                assert_eq!(without, before, "{agent:?} through\n{with}");
+            }
         }
+    }
+
+    /// A blank that JSON allows.
+    fn blank() -> impl Strategy<Value = String> {
+        prop::sample::select(vec!["", " ", "\n", "\n  ", "\r\n\t", "\t", "\n\n    "])
+            .prop_map(str::to_owned)
+    }
+
+    /// Any value, with any blanks in it.
+    fn any_value() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            any::<i32>().prop_map(|number| number.to_string()),
+            "[a-z \\-é]{0,6}".prop_map(|text| format!("\"{text}\"")),
+            Just("\"a\\\"},{\"".to_owned()),
+        ];
+        leaf.prop_recursive(3, 16, 3, |inner| {
+            let list = (prop::collection::vec(inner.clone(), 0..3), blank(), blank());
+            let pairs = prop::collection::btree_map("[a-g]{1,2}", inner, 0..3);
+            prop_oneof![
+                list.prop_map(|(items, a, b)| format!(
+                    "[{a}{}{b}]",
+                    items.join(&format!("{b},{a}"))
+                )),
+                (pairs, blank(), blank()).prop_map(|(pairs, a, b)| object(pairs, &a, &b)),
+            ]
+        })
+    }
+
+    fn object(pairs: impl IntoIterator<Item = (String, String)>, a: &str, b: &str) -> String {
+        let pairs: Vec<String> = pairs
+            .into_iter()
+            .map(|(name, value)| format!("{a}\"{name}\":{b}{value}"))
+            .collect();
+        format!("{{{}{b}}}", pairs.join(","))
+    }
+
+    /// Settings with or without hooks in them, of the agents that were read.
+    fn settings() -> impl Strategy<Value = String> {
+        let group = prop_oneof![
+            Just("{\"matcher\":\"Bash\",\"hooks\":[]}".to_owned()),
+            Just(
+                "{ \"hooks\": [ {\"type\": \"command\", \"command\": \"mine # 'x'\"} ] }"
+                    .to_owned()
+            ),
+        ];
+        let groups = (prop::collection::vec(group, 0..3), blank(), blank())
+            .prop_map(|(groups, a, b)| format!("[{a}{}{b}]", groups.join(&format!(",{a}"))));
+        let names = prop::sample::select(vec![
+            "PreToolUse",
+            "PermissionRequest",
+            "BeforeTool",
+            "preToolUse",
+            "beforeReadFile",
+            "Stop",
+        ]);
+        let hooks = prop::collection::btree_map(names.prop_map(str::to_owned), groups, 0..4);
+        let hooks = (hooks, blank(), blank()).prop_map(|(pairs, a, b)| object(pairs, &a, &b));
+        let others = prop::collection::btree_map("[a-g]{1,2}", any_value(), 0..4);
+        let version = prop::option::of(Just("1".to_owned()));
+        let parts = (others, prop::option::of(hooks), version, any::<u8>());
+        (parts, blank(), blank(), blank(), blank()).prop_map(
+            |((others, hooks, version, at), a, b, front, end)| {
+                let mut pairs: Vec<(String, String)> = others.into_iter().collect();
+                for (name, value) in [("hooks", hooks), ("version", version)] {
+                    if let Some(value) = value {
+                        let at = usize::from(at) % (pairs.len() + 1);
+                        pairs.insert(at, (name.to_owned(), value));
+                    }
+                }
+                format!("{front}{}{end}", object(pairs, &a, &b))
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn taking_out_gives_back_every_settings_file(text in settings(), agent in 0..4_usize, mark in any::<bool>()) {
+            let agents = [HookAgent::Claude, HookAgent::Codex, HookAgent::Gemini, HookAgent::Cursor];
+            let agent = agents[agent];
+            let mark = if mark && agent == HookAgent::Claude { "\u{feff}" } else { "" };
+            let text = format!("{mark}{text}");
+            let (with, without) = there_and_back(&text, agent);
+            prop_assert_eq!(&without, &text, "through\n{}", with);
+            // Without a record, what was there is at least the same to whoever reads it.
+            let record = InstallRecord { held: [vec![FILE.to_owned()], containers(&text, agent).unwrap()].concat(), ..InstallRecord::default() };
+            let plain = without_hook(&with, agent, &record).unwrap();
+            prop_assert_eq!(parse(&plain).unwrap().to_serde_value(), parse(&text).unwrap().to_serde_value());
+        }
+    }
+
+    #[test]
+    fn what_a_person_changes_meanwhile_stays_changed() {
+        let before = "{\n  \"model\": \"opus\",\n  \"env\": {}\n}\n";
+        let (with, inserted) = with_hook(before, HookAgent::Claude, COMMAND, None).unwrap();
+        let record = InstallRecord {
+            held: vec![FILE.to_owned()],
+            inserted,
+            made_folders: Vec::new(),
+        };
+        let edited = with.replace("opus", "a longer name");
+        assert_eq!(
+            without_hook(&edited, HookAgent::Claude, &record).unwrap(),
+            before.replace("opus", "a longer name")
+        );
+        let moved = with.replace("\"matcher\": \"", "\"matcher\": \"Task|");
+        assert_eq!(
+            without_hook(&moved, HookAgent::Claude, &record).unwrap(),
+            before
+        );
     }
 
     #[test]
@@ -394,30 +542,54 @@ mod tests {
         let own = format!(r#"[{{"hooks":[{{"type":"command","command":"{COMMAND}"}}]}}]"#);
         let text = format!(r#"{{"hooks":{{"PreToolUse":{own},"Stop":[],"A":[]}},"x":1,"b":2}}"#);
         assert_eq!(
-            without_hook(&text, HookAgent::Claude, &[]).unwrap(),
+            without_hook(&text, HookAgent::Claude, &InstallRecord::default()).unwrap(),
             r#"{"hooks":{"Stop":[],"A":[]},"x":1,"b":2}"#
         );
     }
 
     #[test]
-    fn only_lines_come_where_a_file_has_lines() {
-        let before = OTHERS[3];
-        let with = with_hook(before, HookAgent::Claude, COMMAND).unwrap();
-        let mut lines = with.lines();
-        for line in before.lines() {
-            let bare = line.trim_end_matches(',');
-            assert!(
-                lines.any(|new| new.trim_end_matches(',') == bare),
-                "{line} in\n{with}"
-            );
-        }
+    fn the_layout_of_a_file_is_followed() {
+        let with = |text: &str| {
+            with_hook(text, HookAgent::Claude, "x guard hook claude", None)
+                .unwrap()
+                .0
+        };
+        let tabs = with("{\r\n\t\"a\": 1\r\n}\r\n");
+        assert!(
+            tabs.starts_with(
+                "{\r\n\t\"a\": 1,\r\n\t\"hooks\": {\r\n\t\t\"PreToolUse\": [\r\n\t\t\t{\r\n"
+            ),
+            "{tabs}"
+        );
+        assert!(tabs.ends_with("\r\n\t}\r\n}\r\n"), "{tabs}");
+        let line = with("{\"a\":1}");
+        assert!(
+            line.starts_with("{\"a\":1,\"hooks\":{\"PreToolUse\":[{"),
+            "{line}"
+        );
+        let spaced = with("{ \"a\": 1 }\n");
+        assert!(
+            spaced.starts_with("{ \"a\": 1, \"hooks\": {") && spaced.ends_with(" }\n"),
+            "{spaced}"
+        );
+        let none = with("");
+        assert!(
+            none.starts_with("{\n  \"hooks\": {\n") && none.ends_with("\n}\n"),
+            "{none}"
+        );
     }
 
     #[test]
     fn an_older_hook_is_replaced_and_not_doubled() {
-        let old = with_hook("{}\n", HookAgent::Claude, "'/old/tos' guard hook claude").unwrap();
+        let (old, _) = with_hook(
+            "{}\n",
+            HookAgent::Claude,
+            "'/old/tos' guard hook claude",
+            None,
+        )
+        .unwrap();
         let old = old.replace("|Grep|", "|");
-        let new = with_hook(&old, HookAgent::Claude, COMMAND).unwrap();
+        let (new, _) = with_hook(&old, HookAgent::Claude, COMMAND, None).unwrap();
         assert!(new.contains("|Grep|"), "{new}");
         let hooks = found(&new, HookAgent::Claude).unwrap();
         assert_eq!(hooks.len(), 1, "{new}");
@@ -428,7 +600,7 @@ mod tests {
     fn every_agent_has_its_form() {
         for agent in HookAgent::ALL {
             let command = format!("'/usr/bin/tos' guard hook {}", agent.as_str());
-            let with = with_hook("{}\n", agent, &command).unwrap();
+            let (with, _) = with_hook("{}\n", agent, &command, None).unwrap();
             let own = found(&with, agent).unwrap();
             assert_eq!(own.len(), entries(agent, "").len(), "{with}");
             let value: Value = serde_json::from_str(&with).unwrap();
@@ -438,21 +610,68 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_left_alone_with_the_place() {
-        let error = with_hook("{\n  \"a\": [1,\n}\n", HookAgent::Claude, COMMAND).unwrap_err();
-        assert!(error.starts_with("line "), "{error}");
         for (text, why) in [
+            ("{\n  \"a\": [1,,\n}\n", "line 2, column "),
             ("[]", "it is no object on its outside"),
             ("{\"hooks\": 3}", "`hooks` is no object"),
             (
                 "{\"hooks\": {\"PreToolUse\": {}}}",
                 "`hooks.PreToolUse` is no list",
             ),
+            (
+                "{\"hooks\": {},\n\"hooks\": {}}",
+                "line 2: `hooks` stands there twice",
+            ),
         ] {
-            assert_eq!(
-                with_hook(text, HookAgent::Claude, COMMAND).unwrap_err(),
-                why
-            );
+            let error = with_hook(text, HookAgent::Claude, COMMAND, None).unwrap_err();
+            assert!(error.starts_with(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_a_program_would_pass_over_is_told_with_place_and_remedy() {
+        let comment = "{\n  // mine\n  \"a\": 1\n}\n";
+        let comma = "{\n  \"a\": 1,\n}\n";
+        for agent in [HookAgent::Claude, HookAgent::Codex, HookAgent::Cursor] {
+            for text in [comment, comma] {
+                let why = unread_because(text, agent).unwrap();
+                assert!(
+                    why.starts_with("line 2, column ") || why.starts_with("line 3, column "),
+                    "{why}"
+                );
+                assert!(why.contains("take comments and commas"), "{why}");
+            }
+        }
+        assert_eq!(unread_because(comment, HookAgent::Gemini), None);
+        assert!(unread_because(comma, HookAgent::Gemini).is_some());
+        for (text, part) in [
+            ("{\"disableAllHooks\": true}", "`disableAllHooks`"),
+            ("{\"permissions\": 3}", "`permissions` is no object"),
+            ("{\"model\": null}", "`model` is null"),
+            ("{\"env\": {\"A\": 1}}", "`env`"),
+            (
+                "{\"hooks\": {\"PreToolUse\": [{\"hooks\": \"x\"}]}}",
+                "entry 1 is no group",
+            ),
+        ] {
+            let why = unread_because(text, HookAgent::Claude).unwrap_or_default();
+            assert!(why.contains(part), "{text}: {why}");
+            assert_eq!(unread_because(text, HookAgent::Codex), None, "{text}");
+        }
+        for (text, agent) in [
+            ("{\"hooksConfig\": {\"enabled\": false}}", HookAgent::Gemini),
+            (
+                "{\"hooksConfig\": {\"disabled\": [\"tos-guard\"]}}",
+                HookAgent::Gemini,
+            ),
+            ("{\"tools\": {\"enableHooks\": false}}", HookAgent::Gemini),
+            ("[features]\nhooks = false\n", HookAgent::Codex),
+            ("{\"disableAllHooks\": true}", HookAgent::Claude),
+        ] {
+            assert!(hooks_off(text, agent).is_some(), "{text}");
+            assert_eq!(hooks_off("{}", agent), None);
+        }
+        assert_eq!(unread_because("", HookAgent::Claude), None);
     }
 
     #[test]

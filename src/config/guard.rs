@@ -199,6 +199,13 @@ impl GuardSettings {
         made(self.preset, &self.rules)
     }
 
+    /// Returns what is to be said about rules that allow more than they seem to.
+    pub fn warnings(&self) -> Vec<String> {
+        let each = self.rules.iter();
+        each.filter_map(|rule| Some(format!("rule `{}` {}", rule.name, rule.too_wide()?)))
+            .collect()
+    }
+
     /// Returns how many examples the rules have.
     pub fn examples(&self) -> usize {
         let each = self.rules.iter();
@@ -262,6 +269,15 @@ mod tests {
             read(&wrong).unwrap_err(),
             "guard.toml: [[rule]]: rule `mirror` matches its counter-example: `curl https://mirror.example.org/y`"
         );
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_read_and_allows_no_more_than_it_says() {
+        let document = include_str!("../../docs/guard.md");
+        let text = document.split("```toml\n").nth(1).unwrap();
+        let settings = read(text.split("```").next().unwrap()).unwrap();
+        assert_eq!((settings.rules.len(), settings.examples()), (1, 5));
+        assert_eq!(settings.warnings(), Vec::<String>::new());
     }
 
     #[test]

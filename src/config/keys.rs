@@ -2,13 +2,13 @@
 //!
 //! Parsing, the check for unknown keys, environment names, the JSON Schema and the table in
 //! `docs/configuration.md` are all made from it, so that none of them can drift. A new key is one row here
-//! and one line where `settings` reads it; a test fails while either is missing.
+//! and one line where `settings_reader` reads it; tests fail while either is missing.
 
 use std::{borrow::Cow, sync::LazyLock};
 
 use serde_json::Value;
 
-use crate::config::value_shape::ValueShape;
+use crate::{config::value_shape::ValueShape, domain::provider::Provider};
 
 /// One key of the configuration file.
 #[derive(Debug, Clone)]
@@ -276,7 +276,7 @@ const JOB: &[ConfigKey] = &[
 /// The keys below `models.draft`, `models.review` and `models.final`.
 #[rustfmt::skip]
 const ROLE: &[ConfigKey] = &[
-    ours("provider", ValueShape::Choice(&["auto", "openai", "anthropic", "command", "replay"]), KeyDefault::Json("\"auto\""), "\"openai\"",
+    ours("provider", ValueShape::Choice(Provider::CHOICES), KeyDefault::Json("\"auto\""), "\"openai\"",
         "Who answers. `auto` = `openai` for draft and final, `anthropic` for the review, and the recorded sample while a key is missing; `command` = a program that reads the prompt on standard input; `replay` = recorded replies."),
     ours("model", ValueShape::Word, KeyDefault::Absent, "\"gpt-4o-mini\"",
         "The model's name. Absent = `openai_model` or `anthropic_model`, by provider."),
@@ -427,6 +427,20 @@ mod tests {
                 let wrong = key.shape.check(&value, &root, key.example);
                 assert_eq!(wrong, Vec::new(), "{}", key.path);
             }
+        }
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        // Notes for whoever reads the file; nothing comes of them.
+        const NOTES: [&str; 2] = ["config_version", "s5_settings.description"];
+        let reader = include_str!("settings_reader.rs");
+        for key in all() {
+            let name = key.path.rsplit('.').next().unwrap_or_default();
+            // The reader puts the names of prompts together.
+            let is_read = reader.contains(&format!("{name}\"")) || name.contains("_prompt_");
+            let is_note = NOTES.contains(&key.path.as_ref());
+            assert!(is_read || is_note, "settings_reader.rs reads no {name}");
         }
     }
 

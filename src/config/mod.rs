@@ -25,6 +25,8 @@ pub mod schedules;
 pub mod service;
 pub mod service_models;
 mod settings;
+pub mod settings_dialect;
+mod settings_insertion;
 mod settings_reader;
 mod source;
 pub mod task_list;
@@ -37,7 +39,7 @@ pub use discover::{PLACES, config_in, find_root, usable_config_in};
 pub use error::{ConfigFault, Error, PathSegment, json_path};
 pub use layers::{Override, Overrides, env_name};
 pub use settings::{
-    Api, CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths, Provider,
+    Api, CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths,
     SandboxLevel, SandboxSettings, Secret, Settings,
 };
 pub use source::{EffectiveValues, SourcedValue, ValueSource};

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::domain::model::ModelPrice;
+use crate::domain::{model::ModelPrice, provider::Provider};
 
 /// A model that the service asks.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceModel {
-    /// Who answers: `openai`, `anthropic`, `command`, `replay`.
+    /// Who answers: the word of a [`Provider`].
     pub provider: String,
     /// The model's name.
     #[serde(default)]
@@ -95,22 +95,21 @@ impl ServiceModel {
 
     /// Says what is wrong with it; `place` names it.
     fn fault(&self, place: &str) -> Option<String> {
-        let known = ["openai", "anthropic", "command", "replay"];
-        if !known.contains(&self.provider.as_str()) {
+        let Some(provider) = Provider::from_word(&self.provider) else {
+            let known: Vec<&str> = Provider::ALL.iter().map(|one| one.as_str()).collect();
             return Some(format!(
                 "{place}: `provider` is \"{}\"; it is one of {}",
                 self.provider,
                 known.join(", ")
             ));
-        }
-        let needs_name = matches!(self.provider.as_str(), "openai" | "anthropic");
-        if needs_name && self.model.is_empty() {
+        };
+        if provider.key_name().is_some() && self.model.is_empty() {
             return Some(format!("{place}: `model` is missing"));
         }
-        if self.provider == "command" && self.argv.is_empty() {
+        if provider == Provider::Command && self.argv.is_empty() {
             return Some(format!("{place}: `argv` is missing, the program to ask"));
         }
-        if self.provider == "replay" && self.replay_file.is_none() {
+        if provider == Provider::Replay && self.replay_file.is_none() {
             return Some(format!("{place}: `replay_file` is missing"));
         }
         if let Some(api) = self.api.as_deref()

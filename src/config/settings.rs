@@ -9,7 +9,10 @@ use std::{
 
 use crate::{
     config::source::EffectiveValues,
-    domain::job::rules::{JobLoop, JobRules, PerRole},
+    domain::{
+        job::rules::{JobLoop, JobRules, PerRole},
+        provider::Provider,
+    },
 };
 
 /// Everything that was configured, checked and resolved.
@@ -111,40 +114,6 @@ impl ModelSettings {
         let name = self.provider.key_name()?;
         let needed = self.api_key.is_none() && (self.auto || self.base_url.is_none());
         needed.then_some(name)
-    }
-}
-
-/// Who can answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// `OpenAI` and every server that speaks its language.
-    Openai,
-    /// Anthropic.
-    Anthropic,
-    /// A program that reads the prompt and writes the answer.
-    Command,
-    /// A recording.
-    Replay,
-}
-
-impl Provider {
-    /// Returns the provider's word in files and messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Openai => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Command => "command",
-            Self::Replay => "replay",
-        }
-    }
-
-    /// Returns the environment variable that holds this provider's key.
-    pub const fn key_name(self) -> Option<&'static str> {
-        match self {
-            Self::Openai => Some("OPENAI_API_KEY"),
-            Self::Anthropic => Some("ANTHROPIC_API_KEY"),
-            Self::Command | Self::Replay => None,
-        }
     }
 }
 

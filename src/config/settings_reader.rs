@@ -12,9 +12,10 @@ use crate::{
         files,
         settings::{
             Api, CommandLimits, JobInputSettings, ModelSettings, Network, OutputLimits, Paths,
-            Provider, SandboxLevel, SandboxSettings, Secret, Settings,
+            SandboxLevel, SandboxSettings, Secret, Settings,
         },
         source::{EffectiveValues, ValueSource},
+        value_shape::collector_fault,
     },
     domain::{
         command::CommandKind,
@@ -24,6 +25,7 @@ use crate::{
         },
         model::{ModelPrice, ModelRole},
         policy::{Decision, PolicyPreset, PolicyRule},
+        provider::Provider,
         sandbox::home::exposed_path_error,
     },
 };
@@ -63,7 +65,7 @@ pub(crate) fn settings(input: SettingsInput<'_>) -> (Settings, Vec<ConfigFault>)
         environment_allow: maker.texts("environment.allow"),
         archive_keep: maker.count("archive_keep"),
         sandbox,
-        telemetry: maker.maybe_text("telemetry.otlp"),
+        telemetry: maker.collector(),
         experimental_warning: maker.flag("s5_settings.experimental_warning"),
         warnings: [input.warnings, unknown_kinds(&allowed)].concat(),
         root: input.root.clone(),
@@ -115,6 +117,15 @@ impl SettingsReader<'_> {
 
     fn maybe_text(&self, path: &str) -> Option<String> {
         self.value(path).as_str().map(str::to_owned)
+    }
+
+    /// Returns the address of a collector, or the word for that of the environment.
+    fn collector(&mut self) -> Option<String> {
+        let text = self.maybe_text("telemetry.otlp")?;
+        if let Some((problem, remedy)) = collector_fault(&text) {
+            self.fault("telemetry.otlp", problem, remedy);
+        }
+        Some(text)
     }
 
     fn text(&self, path: &str) -> String {
@@ -415,20 +426,17 @@ impl SettingsReader<'_> {
     }
 
     fn provider(&self, role: ModelRole) -> (Provider, bool) {
-        match self.text(&role_key(role, "provider")).as_str() {
-            "openai" => (Provider::Openai, false),
-            "anthropic" => (Provider::Anthropic, false),
-            "command" => (Provider::Command, false),
-            "replay" => (Provider::Replay, false),
-            _ if role == ModelRole::Review => (Provider::Anthropic, true),
-            _ => (Provider::Openai, true),
+        match Provider::from_word(&self.text(&role_key(role, "provider"))) {
+            Some(provider) => (provider, false),
+            None if role == ModelRole::Review => (Provider::Anthropic, true),
+            None => (Provider::OpenAi, true),
         }
     }
 
     fn model_name(&self, role: ModelRole, provider: Provider) -> String {
         let own = self.maybe_text(&role_key(role, "model"));
         own.unwrap_or_else(|| match provider {
-            Provider::Openai => self.text("openai_model"),
+            Provider::OpenAi => self.text("openai_model"),
             Provider::Anthropic => self.text("anthropic_model"),
             Provider::Command | Provider::Replay => String::new(),
         })
@@ -437,7 +445,7 @@ impl SettingsReader<'_> {
     fn base_url(&self, role: ModelRole, provider: Provider) -> Option<String> {
         let own = self.maybe_text(&role_key(role, "base_url"));
         own.or_else(|| match provider {
-            Provider::Openai => self.variable("OPENAI_BASE_URL"),
+            Provider::OpenAi => self.variable("OPENAI_BASE_URL"),
             Provider::Anthropic => self.variable("ANTHROPIC_BASE_URL"),
             Provider::Command | Provider::Replay => None,
         })

@@ -15,7 +15,7 @@ use crate::{
         paths,
         value_error::{ValueError, brief, regex_error},
     },
-    domain::{command::CommandKind, policy::PolicyRule},
+    domain::{command::CommandKind, policy::PolicyRule, provider::Provider},
 };
 
 /// The kinds of value a key takes.
@@ -266,7 +266,6 @@ fn rule_faults(rules: &[Value]) -> Vec<ValueError> {
 }
 
 fn name_fault(name: &str) -> Option<ValueError> {
-    const SECRET: [&str; 2] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"];
     let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
     if !good {
@@ -276,9 +275,19 @@ fn name_fault(name: &str) -> Option<ValueError> {
             "write the bare name, e.g. \"JAVA_HOME\"",
         ));
     }
-    SECRET.contains(&name).then(|| {
+    Provider::is_key(name).then(|| {
         let problem = format!("`{name}` holds an API key, which commands never receive");
         ValueError::new(problem, "remove it")
+    })
+}
+
+/// Returns what is wrong with the address of a collector, and what to write.
+pub(super) fn collector_fault(text: &str) -> Option<(String, &'static str)> {
+    (text != "env" && !is_address(text)).then(|| {
+        (
+            format!("`{text}` is no address of a collector"),
+            "write \"http://127.0.0.1:4318\" or \"env\"",
+        )
     })
 }
 

@@ -181,6 +181,36 @@ pub struct Readiness {
     pub detail: String,
 }
 
+/// Something that GitHub told by itself, as it came in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookDelivery {
+    /// Its identifier, which a second sending has as well.
+    pub id: String,
+    /// The name of the event.
+    pub event: String,
+    /// The signature of the body.
+    pub signature: String,
+    /// The body, byte by byte, which is what is signed.
+    pub body: Vec<u8>,
+    /// The JSON in it.
+    pub payload: Vec<u8>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookAnswer {
+    /// No secret is set, so nothing is taken.
+    Off,
+    /// It is not signed with the secret.
+    Unsigned,
+    /// It came before.
+    Again,
+    /// It is being dealt with.
+    UnderWay,
+    /// It was dealt with, in words.
+    Done(String),
+}
+
 /// All that the API and the page need.
 pub trait BoardAccess: Send + Sync {
     /// Returns the time, in milliseconds since 1970.
@@ -245,6 +275,12 @@ pub trait BoardAccess: Send + Sync {
     /// Returns the requirement that is kept in a file; empty = none.
     fn requirement(&self) -> BoxFuture<'_, Result<String, AccessError>>;
 
+    /// Returns the requirement that a file of the repository holds, named from its root.
+    fn requirement_in(&self, path: String) -> BoxFuture<'_, Result<String, AccessError>> {
+        let missing = AccessError::NotFound(format!("there is no file {path}"));
+        Box::pin(std::future::ready(Err(missing)))
+    }
+
     /// Writes the requirement.
     fn write_requirement(&self, text: String) -> BoxFuture<'_, Result<(), AccessError>>;
 
@@ -256,6 +292,15 @@ pub trait BoardAccess: Send + Sync {
 
     /// Returns past work, newest first.
     fn past(&self, kind: PastKind) -> BoxFuture<'_, Result<Vec<PastWork>, AccessError>>;
+
+    /// Takes what GitHub told by itself.
+    fn deliver(
+        &self,
+        delivery: WebhookDelivery,
+    ) -> BoxFuture<'_, Result<WebhookAnswer, AccessError>> {
+        drop(delivery);
+        Box::pin(std::future::ready(Ok(WebhookAnswer::Off)))
+    }
 
     /// Says what has to be well and whether it is.
     fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>>;

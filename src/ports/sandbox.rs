@@ -1,6 +1,11 @@
 //! The wall: turns the start of a command into the start of the same command behind a kernel wall.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use crate::{
     domain::{process::SpawnError, sandbox::SandboxReport},
@@ -22,6 +27,37 @@ pub struct ConfinedEnvironment {
     pub input_is_pipe: bool,
 }
 
+/// A descriptor that a process inherits under the number it has here.
+#[derive(Debug, Clone)]
+pub struct InheritedFile(Arc<OwnedFd>);
+
+impl InheritedFile {
+    /// Takes a descriptor; it stays closed to everything that is started until it is handed on.
+    pub fn new(file: OwnedFd) -> Self {
+        Self(Arc::new(file))
+    }
+}
+
+impl AsFd for InheritedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for InheritedFile {
+    fn as_raw_fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+impl PartialEq for InheritedFile {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for InheritedFile {}
+
 /// Everything needed to start one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchRequest {
@@ -40,6 +76,8 @@ pub struct LaunchRequest {
     pub jailed: bool,
     /// What goes past the jailers to the command; only a wall hands it on.
     pub inside: ConfinedEnvironment,
+    /// What a jailer is told, which must not stand on its command line: everybody on the machine can read that.
+    pub inherited: Option<InheritedFile>,
     /// A folder that the command shares with others, and how many bytes it may hold; more ends the command.
     pub watched: Option<(PathBuf, u64)>,
 }

@@ -6,6 +6,7 @@ use crate::{
             GuardOutcome, ToolAction, ToolCall,
             checkpoint::{CheckpointCause, CheckpointOrder},
             patched_files,
+            protected::{self, ProjectView},
         },
         policy::{Decision, FileAccess, Policy, PolicyContext, PolicyLoss, PolicyVerdict},
     },
@@ -26,6 +27,8 @@ pub struct Guard<'a> {
     pub most_bytes: u64,
     /// Nothing is blocked, only reported.
     pub observe: bool,
+    /// What there is to protect; `None` = nothing is looked at.
+    pub project: Option<&'a dyn ProjectView>,
     /// Files that an agent keeps for itself; patterns of absolute paths that its own tools may write.
     pub own_folders: Vec<String>,
 }
@@ -57,11 +60,34 @@ impl Guard<'_> {
             checkpoint: None,
             observe: self.observe,
         };
+        let outcome = self.spare_protected(outcome, call, &losses);
         // What is refused is not run; what is asked about may be, and a person's yes is not a wish to lose anything.
         if outcome.decision_for(call.presence) == Decision::Deny || losses.is_empty() {
             return outcome;
         }
         self.keep(outcome, losses, cause)
+    }
+
+    /// Refuses a command that would take away what keeps the agent in its bounds.
+    fn spare_protected(
+        &self,
+        outcome: GuardOutcome,
+        call: &ToolCall,
+        losses: &[PolicyLoss],
+    ) -> GuardOutcome {
+        let is_command = matches!(call.action, ToolAction::Command(_));
+        let project = self
+            .project
+            .filter(|_| is_command && outcome.decision != Decision::Deny);
+        match project.and_then(|project| protected::threat(losses, project)) {
+            None => outcome,
+            Some(threat) => GuardOutcome {
+                decision: Decision::Deny,
+                reason: threat.reason(),
+                rule: Some(protected::RULE.to_owned()),
+                ..outcome
+            },
+        }
     }
 
     fn keep(
@@ -70,7 +96,10 @@ impl Guard<'_> {
         losses: Vec<PolicyLoss>,
         cause: &CheckpointCause,
     ) -> GuardOutcome {
-        let Some(checkpoints) = self.checkpoints else {
+        let told =
+            |loss: &PolicyLoss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_));
+        let losses: Vec<PolicyLoss> = losses.into_iter().filter(told).collect();
+        let Some(checkpoints) = self.checkpoints.filter(|_| !losses.is_empty()) else {
             return outcome;
         };
         let order = CheckpointOrder {

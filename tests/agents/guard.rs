@@ -245,3 +245,65 @@ fn opencode_is_refused_and_what_it_deletes_comes_back() {
         );
     }
 }
+
+/// Spoils a settings file with the hook in it, and holds what the agent does against what `status` says.
+fn spoiled(agent: Agent, spoil: fn(&str) -> String) {
+    let Some(bench) = installed(agent) else {
+        return;
+    };
+    let (word, file) = match agent {
+        Agent::Claude => ("claude", ".claude/settings.json"),
+        _ => ("codex", ".codex/hooks.json"),
+    };
+    let settings = bench.home().join(file);
+    let text = fs::read_to_string(&settings).unwrap();
+    let text = spoil(&text);
+    fs::write(&settings, &text).unwrap();
+    let status = bench.tos(&["guard", "status", word]);
+    bench.write("idea.txt", "the only copy\n");
+    let said = asked(&bench, "DO: rm idea.txt", trusted(agent));
+    let asked_guard = !bench.tos(&["guard", "undo"]).said.contains("no checkpoint");
+    let says_effective = !status.said.contains("not effective: ");
+    assert_eq!(
+        asked_guard, says_effective,
+        "{agent:?}\n{text}\n{}\n{said}",
+        status.said
+    );
+}
+
+#[test]
+fn status_knows_which_settings_an_agent_passes_over() {
+    for agent in BOTH {
+        spoiled(agent, |text| text.replacen('{', "{ // mine\n", 1));
+        spoiled(agent, |text| format!("\u{feff}{text}"));
+        spoiled(agent, |text| text.replace('\n', "\r\n"));
+    }
+    spoiled(Agent::Claude, |text| {
+        text.replacen('{', "{ \"disableAllHooks\": true,", 1)
+    });
+    spoiled(Agent::Claude, |text| {
+        text.replacen('{', "{ \"permissions\": 3,", 1)
+    });
+}
+
+#[test]
+fn rules_of_the_person_stay_and_the_remedy_is_one_that_works() {
+    for agent in BOTH {
+        let Some(bench) = installed(agent) else {
+            return;
+        };
+        bench.write(".tos/guard.toml", "max_files = 100\n");
+        bench.write("idea.txt", "the only copy\n");
+        let prompt = "DO: git clean -fdx\nDO: git clean -fdxq -e .tos";
+        let said = asked(&bench, prompt, trusted(agent));
+        let results = bench.results();
+        assert!(
+            results.contains("add `-e .tos` to it"),
+            "{agent:?}: {results}\n{said}"
+        );
+        assert!(bench.root.join(".tos/guard.toml").exists());
+        assert!(!bench.root.join("idea.txt").exists(), "{agent:?}: {said}");
+        assert_eq!(bench.tos(&["guard", "undo", "1"]).code, Some(0));
+        assert!(bench.root.join("idea.txt").exists());
+    }
+}

@@ -59,6 +59,128 @@ fn untracked_files_come_back_with_their_bytes_modes_and_links() {
 }
 
 #[test]
+fn rights_and_empty_folders_come_back_exactly() {
+    let bench = Bench::new();
+    let mode = |path: &str| {
+        let data = fs::symlink_metadata(bench.root.join(path)).unwrap();
+        data.permissions().mode() & 0o7777
+    };
+    let set = |path: &str, mode: u32| {
+        fs::set_permissions(bench.root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let modes = [
+        ("notes/secret.key", 0o600),
+        ("notes/run.sh", 0o755),
+        ("notes/suid", 0o4755),
+        ("notes/plain", 0o644),
+        ("notes/group", 0o664),
+        ("notes/read-only", 0o444),
+        ("notes/shared/file", 0o640),
+        ("notes/empty", 0o700),
+        ("notes/shared", 0o2775),
+        ("notes/closed", 0o555),
+        ("notes", 0o750),
+    ];
+    for command in [
+        "rm -rf notes",
+        "git clean -fdq",
+        "git clean -fdxq",
+        "find notes -delete",
+        "mv notes ../elsewhere; rm -rf ../elsewhere",
+    ] {
+        for (path, _) in &modes[..7] {
+            bench.write(path, path);
+        }
+        fs::create_dir_all(bench.root.join("notes/empty")).unwrap();
+        fs::create_dir_all(bench.root.join("notes/closed")).unwrap();
+        bench.write("notes/closed/x", "x");
+        for (path, mode) in modes {
+            set(path, mode);
+        }
+        if command.starts_with("mv") {
+            continue;
+        }
+        let number = lost(&bench, command);
+        assert!(!bench.root.join("notes").exists(), "{command}");
+        undo(&bench, number);
+        for (path, wanted) in modes {
+            assert_eq!(mode(path), wanted, "{command}: {path}");
+        }
+        assert_eq!(bench.read("notes/closed/x").as_deref(), Some("x"));
+    }
+    // A file that is there with the same bytes and other rights is given its own.
+    bench.write("loose.sh", "x");
+    set("loose.sh", 0o700);
+    let number = lost(&bench, "rm loose.sh");
+    bench.write("loose.sh", "x");
+    set("loose.sh", 0o644);
+    undo(&bench, number);
+    assert_eq!(mode("loose.sh"), 0o700);
+    bench.write("a.txt", "mine\n");
+    set("a.txt", 0o600);
+    let number = lost(&bench, "git reset -q --hard");
+    undo(&bench, number);
+    assert_eq!(
+        (mode("a.txt"), bench.read("a.txt").as_deref()),
+        (0o600, Some("mine\n"))
+    );
+}
+
+#[test]
+fn an_empty_folder_alone_is_kept_and_comes_back() {
+    for bench in [Bench::new(), Bench::without_repository()] {
+        fs::create_dir_all(bench.root.join("queue/in")).unwrap();
+        let ended = bench.claude("rm -rf queue");
+        assert!(ended.note().contains("kept queue/in/ first"), "{ended:?}");
+        bench.run("rm -rf queue");
+        let said = undo(&bench, 1);
+        assert_eq!(said, "restored queue/in/\n");
+        assert!(bench.root.join("queue/in").is_dir());
+    }
+}
+
+#[test]
+fn what_is_not_there_needs_no_checkpoint_and_only_what_goes_is_counted() {
+    let bench = Bench::new();
+    bench.git(&["branch", "one"]);
+    bench.git(&["branch", "two"]);
+    bench.git(&["tag", "v1"]);
+    bench.git(&["tag", "v2"]);
+    bench.write("a.txt", "a change that none of these loses\n");
+    for command in [
+        "git branch -D nosuch",
+        "git branch -D nosuch other",
+        "git branch -f fresh HEAD",
+        "git branch -M one fresh",
+        "git tag -d nosuch",
+        "git tag -f v3",
+        "git stash drop",
+        "git stash drop stash@{3}",
+        "git stash clear",
+        "git worktree remove nosuch",
+    ] {
+        let ended = bench.claude(command);
+        assert_eq!(
+            (ended.decision().0.as_str(), ended.note().as_str()),
+            ("", ""),
+            "{command}"
+        );
+    }
+    for (command, what) in [
+        ("git branch -D one nosuch", "kept branch one first"),
+        ("git branch -f two HEAD", "kept branch two first"),
+        ("git tag -d v1", "kept tag v1 first"),
+        ("git tag -d v1 v2", "kept 2 branches and tags first"),
+    ] {
+        let note = bench.claude(command).note();
+        assert!(note.contains(what), "{command}: {note}");
+    }
+    bench.git(&["stash", "-q"]);
+    let note = bench.claude("git stash clear").note();
+    assert!(note.contains("kept 1 stash first"), "{note}");
+}
+
+#[test]
 fn changes_that_are_not_committed_come_back_whatever_threw_them_away() {
     for command in [
         "git reset --hard -q",
@@ -83,6 +205,17 @@ fn changes_that_are_not_committed_come_back_whatever_threw_them_away() {
             Some("a\nmy work\n"),
             "{command}"
         );
+    }
+}
+
+#[test]
+fn a_reset_keeps_what_it_throws_away_and_nothing_else() {
+    let bench = Bench::new();
+    bench.write("a.txt", "mine\n");
+    bench.write("notes/plan.md", "stays where it is\n");
+    for command in ["git reset --hard", "git checkout -- .", "git restore ."] {
+        let note = bench.claude(command).note();
+        assert!(note.contains("kept a.txt first"), "{command}: {note}");
     }
 }
 
@@ -291,6 +424,21 @@ fn a_pattern_means_files_at_every_depth() {
     undo(&bench, number);
     assert_eq!(bench.read("top.txt").as_deref(), Some("1"));
     assert_eq!(bench.read("x/y/deep.txt").as_deref(), Some("2"));
+}
+
+#[test]
+fn what_is_found_by_size_or_age_is_kept_whatever_its_name() {
+    let bench = Bench::new();
+    bench.write("work/big.bin", &"x".repeat(3000));
+    let number = lost(&bench, "find work -size +1k -delete");
+    undo(&bench, number);
+    assert!(bench.read("work/big.bin").is_some());
+    let number = lost(
+        &bench,
+        "find . -name .git -prune -o -type f -size +2k -exec rm {} +",
+    );
+    undo(&bench, number);
+    assert!(bench.read("work/big.bin").is_some());
 }
 
 #[test]

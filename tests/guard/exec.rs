@@ -219,3 +219,225 @@ fn secrets_of_the_environment_do_not_reach_the_command_or_the_log() {
     let ended = crate::bench::ended(&mut command);
     assert_eq!(ended.stdout, "[]\n", "{ended:?}");
 }
+
+/// The search paths of this machine with which each wall made of mounts is chosen: with `bwrap` and without.
+fn paths(bench: &Bench) -> Vec<String> {
+    let bare = bench.top().join("bare");
+    fs::create_dir(&bare).unwrap();
+    for program in ["git", "sh", "bash", "cat", "touch", "cp"] {
+        std::os::unix::fs::symlink(format!("/usr/bin/{program}"), bare.join(program)).unwrap();
+    }
+    vec![
+        "/usr/local/bin:/usr/bin:/bin".to_owned(),
+        bare.display().to_string(),
+    ]
+}
+
+/// Runs a command behind a wall, found along a search path.
+fn behind(bench: &Bench, path: &str, words: &[&str]) -> Ended {
+    let all = [&["exec", "--set", "sandbox.level=workspace"][..], words].concat();
+    crate::bench::ended(bench.command(&all).env("PATH", path))
+}
+
+#[test]
+fn git_writes_behind_a_wall_and_nothing_else_does() {
+    let bench = Bench::new();
+    bench.git(&["config", "user.name", "t"]);
+    bench.git(&["config", "user.email", "t@t"]);
+    for path in paths(&bench) {
+        bench.write("a.txt", &format!("{path}\n"));
+        for words in [
+            &["--", "git", "commit", "-qam", "two words"][..],
+            &["--", "git", "checkout", "-q", "-b", "feature"],
+            &[
+                "-c",
+                "echo new > new.txt && git add -A && git commit -qm 'more' && git log --oneline | cat",
+            ],
+            &[
+                "-c",
+                "echo other > a.txt; git stash -q; git stash pop -q; git checkout -q a.txt",
+            ],
+            &["--", "git", "checkout", "-q", "-"],
+            &[
+                "--",
+                "git",
+                "merge",
+                "-q",
+                "--no-ff",
+                "--no-edit",
+                "feature",
+            ],
+            &["--", "git", "tag", "v1"],
+            &[
+                "-c",
+                "git rm -q new.txt && git commit -qm gone && git branch -d feature && git tag -d v1",
+            ],
+        ] {
+            let ended = behind(&bench, &path, words);
+            assert_eq!(ended.code, Some(0), "{path} {words:?}: {ended:?}");
+        }
+        assert_eq!(bench.git(&["status", "--porcelain"]).trim(), "");
+        assert_eq!(bench.git(&["log", "-1", "--format=%s"]).trim(), "gone");
+        // A program is no git, whatever it is called through.
+        bench.write(
+            "evil.sh",
+            "touch .git/made; touch .git/hooks/made; git commit -qm x --allow-empty\n",
+        );
+        let head = bench.git(&["rev-parse", "HEAD"]);
+        let ended = behind(&bench, &path, &["--", "sh", "evil.sh"]);
+        assert_ne!(ended.code, Some(0), "{ended:?}");
+        let ended = behind(
+            &bench,
+            &path,
+            &["-c", "sh evil.sh; git commit -qm y --allow-empty"],
+        );
+        assert_ne!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stderr.contains("run git by itself"), "{ended:?}");
+        assert_eq!(bench.git(&["rev-parse", "HEAD"]), head);
+        assert!(bench.read(".git/made").is_none() && bench.read(".git/hooks/made").is_none());
+        fs::remove_file(bench.root.join("evil.sh")).unwrap();
+    }
+    // What git would do by half is not begun.
+    let main = bench.git(&["branch", "--show-current"]);
+    let ended = behind(
+        &bench,
+        "/usr/local/bin:/usr/bin:/bin",
+        &["--", "git", "branch", "-m", "trunk"],
+    );
+    assert_eq!(ended.code, Some(125), "{ended:?}");
+    assert!(ended.stderr.contains("sandbox.level=off"), "{ended:?}");
+    assert_eq!(bench.git(&["branch", "--show-current"]), main);
+    // And what only settings hold back says so.
+    let ended = behind(
+        &bench,
+        "/usr/local/bin:/usr/bin:/bin",
+        &["--", "git", "config", "core.x", "y"],
+    );
+    assert!(
+        ended.code != Some(0) && ended.stderr.contains("sandbox.level=off"),
+        "{ended:?}"
+    );
+    // Without a wall nothing is closed.
+    assert_eq!(
+        exec(
+            &bench,
+            &["--", "git", "commit", "-qm", "free", "--allow-empty"]
+        )
+        .code,
+        Some(0)
+    );
+}
+
+#[test]
+fn a_hook_of_a_commit_cannot_change_hooks_or_settings() {
+    let bench = Bench::new();
+    bench.git(&["config", "user.name", "t"]);
+    bench.git(&["config", "user.email", "t@t"]);
+    let hook = "#!/bin/sh\necho ran >> ran.log\necho '[core] fsmonitor = evil' >> .git/config\ncp .git/config .git/c && mv .git/c .git/config\n\
+                echo evil > .git/hooks/post-commit\nmv .git/hooks .git/h\nmv .git g && cp -r g .git\necho . > .git/commondir\nexit 0\n";
+    bench.write(".git/hooks/pre-commit", hook);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(bench.root.join(".git/hooks/pre-commit"), mode).unwrap();
+    let config = bench.read(".git/config");
+    for path in paths(&bench) {
+        let words = ["--", "git", "commit", "-q", "-m", "x", "--allow-empty"];
+        let ended = behind(&bench, &path, &words);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(bench.read("ran.log").as_deref(), Some("ran\n"), "{ended:?}");
+        assert!(
+            ended.stderr.contains("commondir") && ended.stderr.contains("removed"),
+            "{ended:?}"
+        );
+        assert_eq!(bench.read(".git/commondir"), None);
+        assert_eq!(bench.read(".git/config"), config);
+        assert_eq!(bench.read(".git/hooks/pre-commit").as_deref(), Some(hook));
+        assert_eq!(bench.read(".git/hooks/post-commit"), None);
+        fs::remove_file(bench.root.join("ran.log")).unwrap();
+    }
+    // Hooks that a command could have changed keep the repository closed, and that is said before it runs.
+    bench.git(&["config", "core.hooksPath", ".husky"]);
+    bench.write(".husky/pre-commit", "#!/bin/sh\n");
+    let path = "/usr/local/bin:/usr/bin:/bin";
+    let ended = behind(
+        &bench,
+        path,
+        &["--", "git", "commit", "-q", "-m", "y", "--allow-empty"],
+    );
+    assert_ne!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stderr.contains("`.husky`") && ended.stderr.contains("sandbox.level=off"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_linked_work_tree_is_written_by_git_too() {
+    let bench = Bench::new();
+    bench.git(&["config", "user.name", "t"]);
+    bench.git(&["config", "user.email", "t@t"]);
+    let linked = bench.top().join("home/linked");
+    bench.git(&[
+        "worktree",
+        "add",
+        "-q",
+        linked.to_str().unwrap(),
+        "-b",
+        "side",
+    ]);
+    for path in paths(&bench) {
+        let mut command = bench.command(&[
+            "exec",
+            "--set",
+            "sandbox.level=workspace",
+            "--",
+            "git",
+            "commit",
+            "-qm",
+            "side",
+            "--allow-empty",
+        ]);
+        let ended = crate::bench::ended(command.env("PATH", &path).current_dir(&linked));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let count = bench.git(&["rev-list", "--count", "side"]);
+    assert_eq!(count.trim(), "3");
+}
+
+#[test]
+fn the_document_has_the_same_keys_whatever_became_of_the_command() {
+    let bench = Bench::new();
+    bench.write("n.txt", "n");
+    let mut told = String::new();
+    for words in [
+        &["-c", "echo out; echo err >&2"][..],
+        &["-c", "echo out; exit 3"],
+        &["-c", "kill -9 $$"],
+        &["-c", "rm n.txt"],
+        &["-c", "git push origin main"],
+        &["-c", "rm -rf /srv/tos-elsewhere"],
+        &["--", "no-such-program-of-tos"],
+        &["--timeout", "1", "-c", "echo begun; sleep 61.9"],
+        &[
+            "--max-output",
+            "1",
+            "-c",
+            "head -c 1100000 /dev/zero >&2; sleep 61.9",
+        ],
+    ] {
+        let mut json = exec(&bench, &[&["--json"][..], words].concat()).json();
+        for key in ["micros", "elapsed_ms"] {
+            let number = json[key]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{words:?}: {key}"));
+            let was_started = !["refused", "not_started"].contains(&json["end"].as_str().unwrap());
+            let is_said = number > 0 || (key == "elapsed_ms" && !was_started);
+            assert!(is_said || key == "elapsed_ms", "{words:?}: {json}");
+            json[key] = "a number".into();
+        }
+        if json["stderr"].as_str().unwrap().len() > 1000 {
+            json["stderr"] = "much".into();
+        }
+        told.push_str(&format!("{}\n{json:#}\n\n", words.join(" ")));
+    }
+    insta::assert_snapshot!(told);
+}

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::bench::{Bench, ended};
 
-const SETTINGS: &str = "{\n  // mine\n  \"model\":   \"opus\",\n  \"hooks\": {\n    \"PreToolUse\": [\n      { \"matcher\": \"Bash\", \"hooks\": [{ \"type\": \"command\", \"command\": \"true # mine\" }] }\n    ]\n  }\n}\n";
+const SETTINGS: &str = "{\n  \"model\":   \"opus\",\n  \"hooks\": {\n    \"PreToolUse\": [\n      { \"matcher\": \"Bash\", \"hooks\": [{ \"type\": \"command\", \"command\": \"true # mine\" }] }\n    ]\n  }\n}\n";
 
 fn settings(bench: &Bench) -> std::path::PathBuf {
     bench.home().join(".claude/settings.json")
@@ -84,10 +84,7 @@ fn every_other_byte_of_the_settings_stays_and_other_hooks_are_named() {
     let said = format!("{}{}", installed.stdout, installed.stderr);
     assert!(said.contains("PreToolUse 1: true # mine"), "{said}");
     let with = fs::read_to_string(settings(&bench)).unwrap();
-    assert!(
-        with.contains("// mine") && with.contains("\"model\":   \"opus\""),
-        "{with}"
-    );
+    assert!(with.contains("\"model\":   \"opus\""), "{with}");
     let removed = bench.tos(&["guard", "uninstall", "claude", "--yes"]);
     assert_eq!(removed.code, Some(0), "{removed:?}");
     assert_eq!(fs::read_to_string(settings(&bench)).unwrap(), SETTINGS);
@@ -230,6 +227,188 @@ fn two_versions_of_tos_and_a_moved_one_are_told_apart() {
     let text = fs::read_to_string(settings(&bench)).unwrap();
     assert_eq!(text.matches("guard hook claude").count(), 1, "{text}");
     assert_eq!(bench.tos(&["guard", "status", "claude"]).code, Some(0));
+}
+
+#[test]
+fn every_shape_of_a_settings_file_is_given_back_byte_for_byte() {
+    let bench = Bench::new();
+    let own = |text: &str| fs::write(settings(&bench), text).unwrap();
+    fs::create_dir_all(settings(&bench).parent().unwrap()).unwrap();
+    for text in [
+        "",
+        "\n",
+        "{}",
+        "{ \"a\": 1 }",
+        "{\"a\":1}",
+        "{\r\n\t\"a\": [\r\n\t]\r\n}\r\n",
+        "\u{feff}{\n  \"a\": {}\n}",
+        "{\n  \"hooks\": {\n    \"PreToolUse\": [{\"matcher\":\"Bash\",\"hooks\":[]}]\n  }\n}\n",
+    ] {
+        own(text);
+        for _ in 0..2 {
+            let installed = bench.tos(&["guard", "install", "claude", "--yes"]);
+            assert_eq!(installed.code, Some(0), "{text:?}: {installed:?}");
+        }
+        let status = bench.tos(&["guard", "status", "claude"]);
+        assert_eq!(status.code, Some(0), "{text:?}: {status:?}");
+        let removed = bench.tos(&["guard", "uninstall", "claude", "--yes"]);
+        assert_eq!(removed.code, Some(0), "{text:?}: {removed:?}");
+        assert_eq!(fs::read_to_string(settings(&bench)).unwrap(), text);
+    }
+}
+
+#[test]
+fn files_and_folders_that_an_installation_made_go_with_it() {
+    let bench = Bench::new();
+    let agents = ["claude", "codex", "gemini", "opencode", "cursor"];
+    let folders = || -> Vec<String> {
+        let mut all = Vec::new();
+        for top in [&bench.home(), &bench.root] {
+            for entry in fs::read_dir(top).unwrap().flatten() {
+                all.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        all.retain(|name| name != ".local");
+        all.sort();
+        all
+    };
+    let before = folders();
+    for scope in [&["--yes"][..], &["--yes", "--project"]] {
+        for agent in agents {
+            drop(bench.tos(&[&["guard", "install", agent][..], scope].concat()));
+        }
+        let removed = bench.tos(&[&["guard", "uninstall"][..], scope].concat());
+        assert_eq!(removed.code, Some(0), "{removed:?}");
+    }
+    assert_eq!(folders(), before);
+    // What somebody has put beside it stays.
+    drop(bench.tos(&["guard", "install", "claude", "--yes", "--project"]));
+    bench.write(".claude/commands/x.md", "x");
+    drop(bench.tos(&["guard", "uninstall", "claude", "--yes", "--project"]));
+    assert!(bench.root.join(".claude/commands/x.md").exists());
+    assert!(!bench.root.join(".claude/settings.json").exists());
+}
+
+#[test]
+fn a_file_that_an_agent_passes_over_is_refused_and_its_hook_is_not_effective() {
+    let bench = Bench::new();
+    for (agent, file, text) in [
+        (
+            "claude",
+            ".claude/settings.json",
+            "{\n  // mine\n  \"a\": 1\n}\n",
+        ),
+        ("claude", ".claude/settings.json", "{\n  \"a\": 1,\n}\n"),
+        (
+            "claude",
+            ".claude/settings.json",
+            "{ \"disableAllHooks\": true }",
+        ),
+        (
+            "codex",
+            ".codex/hooks.json",
+            "{\n  // mine\n  \"a\": 1\n}\n",
+        ),
+        ("codex", ".codex/hooks.json", "\u{feff}{}\n"),
+        ("gemini", ".gemini/settings.json", "{\n  \"a\": 1,\n}\n"),
+        (
+            "cursor",
+            ".cursor/hooks.json",
+            "{\n  // mine\n  \"a\": 1\n}\n",
+        ),
+    ] {
+        let path = bench.home().join(file);
+        put(&path, text);
+        let refused = bench.tos(&["guard", "install", agent, "--yes"]);
+        assert_eq!(refused.code, Some(1), "{text}: {refused:?}");
+        assert!(
+            refused.stderr.contains("the file was left alone") && refused.stderr.contains("out"),
+            "{text}: {refused:?}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        // The same after the hook had come into it.
+        fs::write(&path, "{}\n").unwrap();
+        assert_eq!(
+            bench.tos(&["guard", "install", agent, "--yes"]).code,
+            Some(0)
+        );
+        let with = fs::read_to_string(&path).unwrap();
+        let spoiled = if text.contains("// mine") {
+            with.replacen('{', "{ // mine\n", 1)
+        } else if text.contains("disable") {
+            with.replacen('{', "{ \"disableAllHooks\": true, ", 1)
+        } else if text.contains(",\n}") {
+            format!(
+                "{},\n}}\n",
+                with.trim_end().trim_end_matches('}').trim_end()
+            )
+        } else {
+            format!("\u{feff}{with}")
+        };
+        fs::write(&path, spoiled).unwrap();
+        let status = bench.tos(&["guard", "status", agent]);
+        assert_eq!(status.code, Some(1), "{status:?}");
+        assert!(
+            status.stdout.contains("not effective: "),
+            "{text}: {status:?}"
+        );
+        fs::remove_file(&path).unwrap();
+    }
+    // Gemini CLI reads comments.
+    put(
+        &bench.home().join(".gemini/settings.json"),
+        "{\n  // mine\n  \"a\": 1 // one\n}\n",
+    );
+    assert_eq!(
+        bench.tos(&["guard", "install", "gemini", "--yes"]).code,
+        Some(0)
+    );
+    assert_eq!(bench.tos(&["guard", "status", "gemini"]).code, Some(0));
+    drop(bench.tos(&["guard", "uninstall", "gemini", "--yes"]));
+    let left = fs::read_to_string(bench.home().join(".gemini/settings.json")).unwrap();
+    assert_eq!(left, "{\n  // mine\n  \"a\": 1 // one\n}\n");
+}
+
+#[test]
+fn status_says_what_really_happens_with_broken_rules_and_when_it_only_looks_on() {
+    let bench = Bench::new();
+    for agent in ["claude", "codex"] {
+        assert_eq!(
+            bench.tos(&["guard", "install", agent, "--yes"]).code,
+            Some(0)
+        );
+    }
+    bench.write(".tos/guard.toml", "observe = 3\n");
+    assert_eq!(bench.claude("ls").decision().0, "ask");
+    let status = bench.tos(&["guard", "status", "claude", "codex"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert!(
+        status
+            .stdout
+            .contains("Claude Code asks you about each one"),
+        "{status:?}"
+    );
+    assert!(
+        status.stdout.contains("so each one is refused: "),
+        "{status:?}"
+    );
+    assert!(
+        status
+            .stdout
+            .contains("Claude Code and Cursor ask about every call"),
+        "{status:?}"
+    );
+    bench.write(".tos/guard.toml", "observe = true\n");
+    let status = bench.tos(&["guard", "status", "claude"]);
+    assert_eq!(status.code, Some(1), "{status:?}");
+    assert!(
+        status
+            .stdout
+            .contains("it observes only and blocks nothing")
+            && status.stdout.contains("`observe = true` in ")
+            && !status.stdout.contains("Some("),
+        "{status:?}"
+    );
 }
 
 #[test]

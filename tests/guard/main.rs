@@ -12,6 +12,7 @@ mod exec;
 mod failing;
 mod hooks;
 mod install;
+mod protected;
 mod rules;
 
 #[path = "../support/repository.rs"]

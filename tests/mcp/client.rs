@@ -63,12 +63,26 @@ pub(crate) struct Client {
     output: BufReader<ChildStdout>,
     /// What is answered to `roots/list`.
     pub(crate) roots: Vec<String>,
+    /// What the person at the client answers; `None` = the client cannot ask.
+    person: Option<Value>,
+    /// What the person was asked.
+    pub(crate) asked: Vec<String>,
     next: u64,
 }
 
 impl Client {
     /// Starts the server with further words and shakes hands; `roots` = the client has roots.
     pub(crate) fn start(project: &Project, words: &[&str], roots: Option<Vec<String>>) -> Self {
+        Self::beside(project, words, roots, None)
+    }
+
+    /// The same with a person who answers questions.
+    pub(crate) fn beside(
+        project: &Project,
+        words: &[&str],
+        roots: Option<Vec<String>>,
+        person: Option<Value>,
+    ) -> Self {
         let mut all = vec!["mcp"];
         all.extend(words);
         let mut child = project
@@ -83,12 +97,17 @@ impl Client {
             output: BufReader::new(child.stdout.take().unwrap()),
             child,
             roots: roots.clone().unwrap_or_default(),
+            person,
+            asked: Vec::new(),
             next: 0,
         };
-        let can = roots.map_or_else(
+        let mut can = roots.map_or_else(
             || json!({}),
             |_| json!({ "roots": { "listChanged": true } }),
         );
+        if client.person.is_some() {
+            can["elicitation"] = json!({});
+        }
         let hello = client.ask(
             "initialize",
             &json!({ "protocolVersion": "2025-06-18", "capabilities": can, "clientInfo": { "name": "test", "version": "1" } }),
@@ -141,6 +160,11 @@ impl Client {
                 self.send(
                     &json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "roots": roots } }),
                 );
+            } else if message["method"] == "elicitation/create" {
+                let question = message["params"]["message"].as_str().unwrap().to_owned();
+                self.asked.push(question);
+                let answer = self.person.clone().unwrap();
+                self.send(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": answer }));
             } else if message["id"] == id && message.get("method").is_none() {
                 return message;
             }

@@ -223,6 +223,92 @@ fn what_the_policy_refuses_is_refused_with_the_reason_and_nothing_runs() {
 }
 
 #[test]
+fn what_the_guard_asks_about_is_asked_at_the_client_or_refused_with_the_remedy() {
+    let project = Project::new();
+    let push = json!({ "command": "git push origin main" });
+    let mut client = Client::start(&project, &[], None);
+    let (text, failed) = client.call("run_command", &push);
+    assert!(
+        failed && text.contains("refused") && text.contains("guard.toml"),
+        "{text}"
+    );
+    let verdict = client.document("explain_policy", &push);
+    assert_eq!(verdict["decision"], "ask", "{verdict}");
+    // A client that can ask asks; only a filled-in yes counts.
+    for (answer, runs) in [
+        (
+            json!({ "action": "accept", "content": { "run": true } }),
+            true,
+        ),
+        (
+            json!({ "action": "accept", "content": { "run": false } }),
+            false,
+        ),
+        (json!({ "action": "accept" }), false),
+        (json!({ "action": "decline" }), false),
+        (json!({ "action": "cancel" }), false),
+    ] {
+        let mut client = Client::beside(&project, &[], None, Some(answer.clone()));
+        let (text, failed) = client.call("run_command", &push);
+        // There is no such remote, so what runs fails by itself.
+        assert!(failed, "{answer}: {text}");
+        assert_eq!(text.contains("exit code 128"), runs, "{answer}: {text}");
+        assert_eq!(client.asked.len(), 1, "{:?}", client.asked);
+        assert!(
+            client.asked[0].contains("git push origin main"),
+            "{:?}",
+            client.asked
+        );
+        // What destroys is refused and nobody is asked.
+        let (text, _) = client.call("run_command", &json!({ "command": "rm -rf /etc" }));
+        assert!(
+            text.contains("refused") && client.asked.len() == 1,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn nothing_of_tos_shows_up_in_a_repository_that_says_nothing_of_it() {
+    let project = Project::new();
+    repository::write(&project.root, ".gitignore", "");
+    repository::git(&project.root, &["commit", "-qam", "nothing is ignored"]);
+    let mut client = Client::start(&project, &[], None);
+    client.document("checkpoint", &json!({ "name": "one" }));
+    client.call("run_command", &json!({ "command": "echo two > a.txt" }));
+    let (text, failed) = client.call("undo", &json!({ "to": "one" }));
+    assert!(!failed, "{text}");
+    client.document("task_add", &task("T-1"));
+    client.document("list_checkpoints", &json!({}));
+    assert_eq!(client.leave(), Some(0));
+    let status = repository::git(&project.root, &["status", "--porcelain"]);
+    assert_eq!(status.trim(), "", "{status}");
+}
+
+#[test]
+fn a_task_is_described_with_the_words_it_needs_and_an_example() {
+    let project = Project::new();
+    let mut client = Client::start(&project, &[], None);
+    let tools = client.ask("tools/list", &json!({}));
+    let tools = tools["result"]["tools"].as_array().unwrap().clone();
+    let add = tools
+        .iter()
+        .find(|tool| tool["name"] == "task_add")
+        .unwrap();
+    let about = add["description"].as_str().unwrap();
+    for needed in add["inputSchema"]["required"].as_array().unwrap() {
+        let needed = needed.as_str().unwrap();
+        assert!(
+            about.contains(&format!("\"{needed}\"")),
+            "{needed}: {about}"
+        );
+    }
+    // The example is one that can be added as it stands.
+    let example = &about[about.find("{\"id\"").unwrap()..=about.rfind('}').unwrap()];
+    client.document("task_add", &serde_json::from_str(example).unwrap());
+}
+
+#[test]
 fn a_client_cannot_widen_its_rights() {
     let project = Project::new();
     let mut client = Client::start(&project, &[], None);

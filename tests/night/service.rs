@@ -247,6 +247,47 @@ fn in_the_lowest_phase_a_person_says_go_beside_a_service_too() {
 }
 
 #[test]
+fn another_list_runs_beside_a_night_and_a_second_try_is_a_run_of_its_own() {
+    let root = root(&["T-05", "T-06"], "retry_then_stop");
+    let _service = Service::start(&root);
+    let night = root.list_file();
+    let start = ["night", "start", "--for", "1h", "--detach", night.as_str()];
+    let (code, said) = root.tos(&start);
+    assert_eq!(code, Some(0), "{said}");
+    until("the agent hangs", || root.home.path().join("hung").exists());
+    // Another list beside it, to its own end. T-02 is not done and is tried twice.
+    let tasks = ["T-01", "T-02"].map(str::to_owned);
+    let text = root.list_text("retry_then_stop", &tasks, "");
+    let other = root.home.path().join("other.toml");
+    fs::write(&other, text.replace("id = \"demo\"", "id = \"other\"")).unwrap();
+    let (code, said) = root.tos(&["task", "run", other.to_str().unwrap()]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(
+        said.contains("session-2") && said.contains("trying once more"),
+        "{said}"
+    );
+    let runs = root.tos(&["why", "4"]).1;
+    assert!(runs.contains("failed in session-2"), "{runs}");
+    let board = root.json(&["board", "list"]);
+    let tries = board.to_string();
+    assert!(tries.contains("T-02"), "{tries}");
+    // The night still hangs, and none is meant where several could be.
+    let why = root.tos(&["why", "2"]).1;
+    assert!(why.contains("T-05 is before it"), "{why}");
+    let ends = outcomes(&root.records());
+    assert!(
+        ends.contains(&("T-01".to_owned(), "success".to_owned())),
+        "{ends:?}"
+    );
+    assert!(!ends.iter().any(|(task, _)| task == "T-05"), "{ends:?}");
+    let (code, said) = root.tos(&["night", "cancel"]);
+    assert_eq!(code, Some(0), "{said}");
+    until("the session is over", || {
+        root.tos(&["night", "follow", "1"]).0 == Some(4)
+    });
+}
+
+#[test]
 fn detaching_needs_a_service() {
     let root = root(&["T-01"], "stop");
     let (code, said) = root.tos(&[

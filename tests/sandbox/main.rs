@@ -10,6 +10,8 @@
     reason = "tests look at the real disk, start real processes, and say what was tried"
 )]
 
+mod jail;
+
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},

@@ -10,10 +10,10 @@ use crate::{
     repository::git,
 };
 
-const TOKEN: &str = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+pub(crate) const TOKEN: &str = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
 
 /// A project whose work goes to a server.
-fn place(settings: &str) -> (Place, GitHubServer) {
+pub(crate) fn place(settings: &str) -> (Place, GitHubServer) {
     let place = Place::new(settings);
     let server = GitHubServer::start(&place.top, TOKEN);
     let file = place.top.join("config/service.toml");
@@ -32,7 +32,7 @@ fn place(settings: &str) -> (Place, GitHubServer) {
     (place, server)
 }
 
-fn with_token(place: &Place) -> Service {
+pub(crate) fn with_token(place: &Place) -> Service {
     let service = Service::start(place);
     service.ask("PATCH", "/config", &json!({ "GITHUB_TOKEN": TOKEN }));
     service

@@ -16,6 +16,7 @@ mod newcomer;
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod place;
 mod planning;
+mod webhook;
 
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]

@@ -332,9 +332,32 @@ fn a_cleanup_keeps_what_was_there_and_database_commands_do_something() {
             .unwrap()
             .contains("a note to keep")
     );
-    assert_eq!(
-        service.ask("GET", "/tasks", &Value::Null)["tasks"],
-        json!([])
+    assert!(
+        said.contains("removed 1 tasks (1 of them queued)"),
+        "{said}"
+    );
+    for (list, name) in [("/tasks", "tasks"), ("/runs", "runs")] {
+        assert_eq!(service.ask("GET", list, &Value::Null)[name], json!([]));
+    }
+    let agents = service.ask("GET", "/agents", &Value::Null);
+    for agent in agents["agents"].as_array().unwrap() {
+        assert_eq!(agent["status"], "idle", "{agent}");
+    }
+    // What happened before is in the archive, and shown no more.
+    let events = service.events_until("/events?after=0", "runtime_hatch_disarmed");
+    assert!(events.starts_with("event: reset"), "{events}");
+    assert!(
+        events.contains("system.cleaned") || events.contains("cleanup"),
+        "{events}"
+    );
+    assert!(!events.contains("a note to keep"), "{events}");
+    // Numbers go on, so that nothing old is taken for something new, and the log still folds to what is there.
+    assert_eq!(service.add(json!({ "title": "another" })), 2);
+    drop(service);
+    let rebuilt = place.tos(&["board", "rebuild"]);
+    assert!(
+        rebuilt.contains("everything is what the events say"),
+        "{rebuilt}"
     );
 }
 

@@ -273,6 +273,23 @@ impl Service {
         stream
     }
 
+    /// Follows events until one holds a text; returns what came.
+    pub(crate) fn events_until(&self, path: &str, wanted: &str) -> String {
+        let mut stream = self.begin("GET", path);
+        let (mut text, mut bytes) = (String::new(), [0; 4096]);
+        while !text.contains(wanted) {
+            let count = stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "{text}");
+            text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        // Chunks begin with their length.
+        body.lines()
+            .filter(|line| line.contains(':'))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
     /// Waits for the answer.
     pub(crate) fn end(mut stream: TcpStream) -> String {
         let mut text = String::new();

@@ -76,6 +76,9 @@ fn every_route_answers_as_it_is_described() {
             .unwrap()
             .starts_with("3.1.")
     );
+    // What is said about values reaches the description.
+    let role = &api.description["components"]["schemas"]["TaskInput"]["properties"]["role"];
+    assert_eq!(role["enum"], json!(["worker", "tester", "docser", null]));
     tasks(&mut api);
     runs_and_judgements(&mut api);
     approvals(&mut api);
@@ -83,6 +86,7 @@ fn every_route_answers_as_it_is_described() {
     configuration(&mut api);
     sessions(&mut api);
     operation_of_processes(&mut api);
+    webhooks(&mut api);
     let mut described = BTreeSet::new();
     for (path, item) in api.description["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
@@ -93,6 +97,48 @@ fn every_route_answers_as_it_is_described() {
     described.remove("GET /events");
     let missing: Vec<_> = described.difference(&api.seen).collect();
     assert!(missing.is_empty(), "never answered: {missing:?}");
+}
+
+/// What GitHub sends shows no token, and is told apart by its signature.
+fn webhooks(api: &mut Checked) {
+    let (method, path) = ("POST", "/webhooks/github");
+    let send = |signature: &str, more: &[(&str, &str)]| {
+        let mut headers = vec![
+            ("Content-Type", "application/json"),
+            ("X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
+            ("X-GitHub-Event", "issues"),
+            ("X-Hub-Signature-256", signature),
+        ];
+        headers.extend(more);
+        api.server.send(method, path, &headers, b"{}")
+    };
+    for (signature, status, outcome) in [
+        ("sha256=good", 200, "done"),
+        ("sha256=again", 200, "again"),
+        ("sha256=slow", 202, "underway"),
+    ] {
+        let reply = send(signature, &[]);
+        let (_, found) = operation(&api.description, method, path).unwrap();
+        let faults = faults(&api.description, found, reply.status, &reply.json());
+        assert!(faults.is_empty(), "{faults:#?}");
+        assert_eq!(
+            (reply.status, &reply.json()["outcome"]),
+            (status, &json!(outcome))
+        );
+    }
+    assert_eq!(send("sha256=bad", &[]).status, 401);
+    assert_eq!(send("sha256=off", &[]).status, 404);
+    // A page elsewhere cannot even try.
+    let elsewhere = [("Origin", "http://evil.example")];
+    assert_eq!(send("sha256=good", &elsewhere).status, 403);
+    let unsigned = api.server.send(method, path, &[], b"{}");
+    assert_eq!(unsigned.status, 401);
+    assert_eq!(api.server.send("GET", path, &[], b"").status, 401);
+    // Who guesses is slowed down, and the token still counts.
+    let guesses = (0..30).map(|_| send("sha256=bad", &[]).status);
+    assert!(guesses.into_iter().any(|status| status == 429));
+    assert_eq!(api.server.get("/tasks").status, 200);
+    api.seen.insert(format!("{method} {path}"));
 }
 
 fn sessions(api: &mut Checked) {
@@ -466,6 +512,18 @@ fn requirement_and_figures(api: &mut Checked) {
     assert_eq!(api.ok("POST", "/plans", Some(asked))["id"], 2);
     api.server.memory.propose(&["one", "two"]);
     assert_eq!(api.ok("GET", "/plans/2", None)["status"], "proposed");
+    let edit =
+        json!({"edits": 0, "tasks": [{"place": 1, "title": "Another title", "dependencies": []}]});
+    let edited = api.ok("PATCH", "/plans/2", Some(edit.clone()));
+    assert_eq!(edited["proposal"][0]["title"], "Another title");
+    assert_eq!(edited["edits"], 1);
+    let error = api.refused("PATCH", "/plans/2", Some(edit), 409);
+    assert_eq!(error["code"], "stale");
+    let gone = json!({"edits": 1, "tasks": [{"place": 7}]});
+    api.refused("PATCH", "/plans/2", Some(gone), 400);
+    api.refused("PATCH", "/plans/2", Some(json!({"edits": 1})), 400);
+    let none = json!({"edits": 0, "tasks": []});
+    api.refused("PATCH", "/plans/9", Some(none), 404);
     api.ok("POST", "/plans/2", Some(json!({"accept": false})));
     assert_eq!(api.ok("GET", "/plans/2", None)["status"], "declined");
     assert_eq!(api.ok("GET", "/health", None)["status"], "ok");

@@ -17,18 +17,18 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    page::{PAGES, fill},
+    page::{PAGES, fill, fill_with_a_plan},
     server::Server,
 };
 
-struct Browser {
+pub(crate) struct Browser {
     child: Child,
     to: File,
     from: Receiver<Value>,
     session: String,
     number: u64,
     /// Faults that the browser told of.
-    faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
     _folder: TempDir,
 }
 
@@ -165,13 +165,13 @@ impl Browser {
     }
 
     /// Opens an address and waits until it is loaded.
-    fn open(&mut self, address: &str) {
+    pub(crate) fn open(&mut self, address: &str) {
         self.call("Page.navigate", json!({"url": address}));
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'");
     }
 
     /// Returns what an expression is on the page.
-    fn value(&mut self, expression: &str) -> Result<Value, String> {
+    pub(crate) fn value(&mut self, expression: &str) -> Result<Value, String> {
         let parameters =
             json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
         let answer = self.try_call("Runtime.evaluate", parameters)?;
@@ -181,24 +181,40 @@ impl Browser {
         }
     }
 
-    /// Waits until an expression is true, over loads of pages.
-    fn wait(&mut self, expression: &str) {
-        let script = format!(
-            "new Promise((go) => {{ const look = () => {{ let is = false; try {{ is = {expression}; }} catch {{}} \
-             if (is) go(true); else if (performance.now() - begun > 20000) go(false); else setTimeout(look, 10); }}; \
-             const begun = performance.now(); look(); }})"
-        );
-        // A page that is left takes the question along.
+    /// Waits until an expression is true, over loads of pages, with the scripts of pages or without.
+    pub(crate) fn wait(&mut self, expression: &str) {
+        let script =
+            format!("(() => {{ try {{ return !!({expression}); }} catch {{ return false; }} }})()");
         let mut last = String::new();
-        for _ in 0..50 {
+        for _ in 0..2000 {
             match self.value(&script) {
                 Ok(Value::Bool(true)) => return,
-                Ok(_) => break,
+                Ok(_) => {}
+                // A page that is left takes the question along.
                 Err(error) => last = error,
             }
+            std::thread::sleep(Duration::from_millis(10));
         }
         let text = self.value("document.body.innerText");
         panic!("never so: {expression} {last}\n{text:?}");
+    }
+
+    /// Lets the scripts of pages run, or not; questions of the test are answered in both cases.
+    pub(crate) fn scripts(&mut self, run: bool) {
+        self.call(
+            "Emulation.setScriptExecutionDisabled",
+            json!({"value": !run}),
+        );
+    }
+
+    /// Writes into a field.
+    pub(crate) fn write(&mut self, selector: &str, text: &str) {
+        let script = format!(
+            "document.querySelector({selector:?}).value = {}; 0",
+            json!(text)
+        );
+        self.value(&script)
+            .unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
     fn press(&mut self, key: &str) {
@@ -239,7 +255,7 @@ impl Browser {
         fs::write(file, bytes).unwrap();
     }
 
-    fn click(&mut self, selector: &str) {
+    pub(crate) fn click(&mut self, selector: &str) {
         let found = self
             .value(&format!("!!document.querySelector({selector:?})"))
             .unwrap();
@@ -290,7 +306,7 @@ fn decode(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn signed_in(server: &Server) -> Option<(Browser, String)> {
+pub(crate) fn signed_in(server: &Server) -> Option<(Browser, String)> {
     let mut browser = Browser::start()?;
     let base = format!("http://{}", server.address);
     let code = server.ask("POST", "/sign-in/codes", None).json();
@@ -428,7 +444,11 @@ fn unnamed(browser: &mut Browser) -> Vec<String> {
 #[test]
 fn every_page_can_be_used_by_everybody_and_has_its_picture() {
     let server = Server::start();
+    fill_with_a_plan(&server);
     fill(&server);
+    for run in ["r1", "r1-again"] {
+        server.post("/sessions", &json!({"run": run}));
+    }
     let Some((mut browser, base)) = signed_in(&server) else {
         return;
     };
@@ -436,6 +456,7 @@ fn every_page_can_be_used_by_everybody_and_has_its_picture() {
     fs::create_dir_all(&folder).unwrap();
     let mut pages: Vec<String> = PAGES.map(String::from).to_vec();
     pages.push("/ui/tasks/1".into());
+    pages.push("/ui/plans/1".into());
     let mut faults = Vec::new();
     for path in &pages {
         browser.size(1280);
@@ -443,6 +464,7 @@ fn every_page_can_be_used_by_everybody_and_has_its_picture() {
         browser.wait("document.getElementById('live').textContent === 'Up to date'");
         let name = match path.rsplit('/').next().unwrap() {
             "" => "now",
+            "1" if path.contains("plans") => "plan",
             "1" => "task",
             other => other,
         };
@@ -472,7 +494,6 @@ fn every_page_can_be_used_by_everybody_and_has_its_picture() {
         }
         for width in [1280, 390] {
             browser.size(width);
-            browser.colours(if width == 390 { "dark" } else { "light" });
             browser.wait(&format!("innerWidth === {width}"));
             let wide = browser
                 .value("document.documentElement.scrollWidth")
@@ -480,7 +501,10 @@ fn every_page_can_be_used_by_everybody_and_has_its_picture() {
             if wide.as_u64() > Some(u64::from(width)) {
                 faults.push(format!("{path}: {wide} wide at {width}"));
             }
-            browser.picture(&folder.join(format!("{name}-{width}.png")));
+            for scheme in ["light", "dark"] {
+                browser.colours(scheme);
+                browser.picture(&folder.join(format!("{name}-{width}-{scheme}.png")));
+            }
         }
         let small = browser
             .value("[...document.querySelectorAll('button,input,select')].filter((one) => one.offsetParent && one.offsetHeight < 24).map((one) => one.outerHTML)")

@@ -11,6 +11,7 @@
 mod api;
 mod bad_input;
 mod browser;
+mod browser_flows;
 mod events;
 mod figures;
 mod memory;

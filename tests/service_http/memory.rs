@@ -19,7 +19,7 @@ use tos::{
         board::{
             AccessError, BoardAccess, ClearedLogs, ConfigEntry, EventFeed, EventNotice, FeedNews,
             LogLine, LogPiece, LogSource, OrphanCleanup, PastKind, PastWork, Readiness,
-            SubmitError,
+            SubmitError, WebhookAnswer, WebhookDelivery,
         },
     },
 };
@@ -227,7 +227,7 @@ impl BoardAccess for Memory {
     }
 
     fn open_session(&self, run: String) -> BoxFuture<'_, Result<Answer, SubmitError>> {
-        if run != "r1" {
+        if !run.starts_with("r1") {
             let refusal = Refusal::new(RefusalCode::NotFound, "no session is laid down", "");
             return ready(Err(refusal.into()));
         }
@@ -241,8 +241,8 @@ impl BoardAccess for Memory {
             ..SessionItem::default()
         };
         let spec = Box::new(SessionSpec {
+            list: format!("list of {run}"),
             run,
-            list: "monday".into(),
             kind: "night".into(),
             items: vec![item],
             ..SessionSpec::default()
@@ -429,6 +429,20 @@ impl BoardAccess for Memory {
         } else {
             vec![work]
         }))
+    }
+
+    fn deliver(
+        &self,
+        delivery: WebhookDelivery,
+    ) -> BoxFuture<'_, Result<WebhookAnswer, AccessError>> {
+        let answer = match delivery.signature.as_str() {
+            "sha256=good" => WebhookAnswer::Done(format!("{} came", delivery.event)),
+            "sha256=again" => WebhookAnswer::Again,
+            "sha256=slow" => WebhookAnswer::UnderWay,
+            "sha256=off" => WebhookAnswer::Off,
+            _ => WebhookAnswer::Unsigned,
+        };
+        ready(Ok(answer))
     }
 
     fn readiness(&self) -> BoxFuture<'_, Vec<Readiness>> {

@@ -42,15 +42,26 @@ pub(crate) fn fill(server: &Server) {
     memory.ask(&format!("rm -rf build {evil}"));
 }
 
+/// Hands a requirement in and proposes tasks, on a board without any; afterwards the rest can be filled.
+pub(crate) fn fill_with_a_plan(server: &Server) {
+    let evil = "</textarea><script>alert(1)</script>";
+    let wish = json!({"content": format!("# A greeting {evil}"), "preview": true});
+    assert_eq!(server.post("/plans", &wish).status, 200);
+    let title = format!("Say hello {evil}");
+    server.memory.propose(&[&title, "Test that it says hello"]);
+}
+
 #[test]
 fn every_page_is_whole_and_takes_nothing_from_outside_for_markup() {
     let server = Server::start();
+    fill_with_a_plan(&server);
     fill(&server);
     let cookie = server.sign_in();
     let mut pages: Vec<String> = PAGES.map(String::from).to_vec();
     pages.extend([
         "/ui/tasks/1".into(),
         "/ui/tasks/2".into(),
+        "/ui/plans/1".into(),
         "/ui/board?status=queued".into(),
         "/ui/logs?source=worker-1".into(),
     ]);
@@ -268,6 +279,68 @@ fn a_plan_is_shown_before_its_tasks_are_made_by_a_button() {
         server.form(&cookie, "/ui/plans/1", "accept=yes").status,
         409
     );
+}
+
+#[test]
+fn the_tasks_of_a_plan_are_changed_before_they_are_made_by_a_form() {
+    let server = Server::start();
+    let cookie = server.sign_in();
+    server.form(&cookie, "/ui/requirement", "content=A+thing&then=preview");
+    server
+        .memory
+        .propose(&["Write <it>", "Test it", "Tell of it"]);
+    let now = server.page(&cookie, "/", &[]).text();
+    assert!(now.contains("href=\"/ui/plans/1\""), "{now}");
+    let shown = server.page(&cookie, "/ui/plans/1", &[]).text();
+    for words in [
+        "name=\"title-1\"",
+        "value=\"Write &lt;it&gt;\"",
+        "name=\"remove-3\"",
+        "name=\"edits\" value=\"0\"",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let form = "edits=0&title-1=Write+it+well&goal-1=So%0D%0Athat+it+holds&paths-1=src%2Fa%0D%0A%0D%0Adocs&after-1=&\
+                remove-2=yes&title-3=Tell+of+it&after-3=%231&then=keep";
+    let reply = server.form(&cookie, "/ui/plans/1/edit", form);
+    assert_eq!(reply.header("location"), Some("/ui/plans/1"));
+    let plan = server.get("/plans/1").json();
+    let (first, second) = (&plan["proposal"][0], &plan["proposal"][1]);
+    assert_eq!(first["title"], "Write it well");
+    assert_eq!(first["goal"], "So\nthat it holds");
+    assert_eq!(first["paths"], json!(["src/a", "docs"]));
+    assert_eq!(
+        (&second["title"], &second["dependencies"]),
+        (&json!("Tell of it"), &json!([1]))
+    );
+    // Whoever saw the plan as it was before overwrites nothing.
+    let reply = server.form(&cookie, "/ui/plans/1/edit", form);
+    assert_eq!(reply.status, 409);
+    assert!(reply.text().contains("changed meanwhile"));
+    for (wrong, words) in [
+        ("edits=1&after-1=2&after-2=1&then=keep", "circle"),
+        ("edits=1&after-1=soon&then=keep", "write numbers"),
+        ("edits=1&title-1=&then=keep", "title"),
+        ("edits=1&remove-1=yes&remove-2=yes&then=accept", "decline"),
+        ("edits=one&then=keep", "write a number"),
+        ("edits=1&then=perhaps", "keep or accept"),
+    ] {
+        let reply = server.form(&cookie, "/ui/plans/1/edit", wrong);
+        assert_eq!(reply.status, 400, "{wrong}");
+        assert!(reply.text().contains(words), "{wrong}: {}", reply.text());
+    }
+    assert_eq!(server.memory.snapshot().tasks().count(), 0);
+    let form = "edits=1&title-2=Tell+everybody&then=accept";
+    let reply = server.form(&cookie, "/ui/plans/1/edit", form);
+    assert_eq!(reply.header("location"), Some("/ui/plans"));
+    let tasks = server.get("/tasks").json();
+    assert_eq!(tasks["tasks"][0]["title"], "Tell everybody");
+    assert_eq!(tasks["tasks"][1]["goal"], "So\nthat it holds");
+    assert_eq!(server.form(&cookie, "/ui/plans/1/edit", form).status, 409);
+    assert_eq!(server.form(&cookie, "/ui/plans/9/edit", form).status, 404);
+    let made = server.page(&cookie, "/ui/plans/1", &[]).text();
+    assert!(made.contains("Tell everybody") && !made.contains("fieldset"));
+    assert_eq!(server.page(&cookie, "/ui/plans/9", &[]).status, 404);
 }
 
 #[test]

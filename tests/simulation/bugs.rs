@@ -2,8 +2,8 @@
 
 use tos::domain::board::{
     Board, Decision, Event, EventKind, Fence, Input, PlanEvent, PlanId, ProcessEvent, RequeueCause,
-    Role, RunEvent, RunId, RunOutcome, SessionEvent, Spend, SystemEvent, TaskEvent, TaskId,
-    TaskStatus, Verdict, overlap,
+    Role, RunEvent, RunId, RunOutcome, SessionEvent, SessionInput, Spend, SystemEvent, TaskEvent,
+    TaskId, TaskStatus, Verdict, overlap,
 };
 
 /// A bug.
@@ -51,9 +51,11 @@ pub(crate) enum Bug {
     PlannerOverBudget,
     /// A session forgets how many of its tasks failed.
     FailuresForgotten,
+    /// A second try goes on under the number of the first.
+    TryKeepsNumber,
 }
 
-pub(crate) const ALL: [Bug; 21] = [
+pub(crate) const ALL: [Bug; 22] = [
     Bug::ZombieIsHeard,
     Bug::DependencyIgnored,
     Bug::AreaIgnored,
@@ -75,6 +77,7 @@ pub(crate) const ALL: [Bug; 21] = [
     Bug::ReplanForever,
     Bug::PlannerOverBudget,
     Bug::FailuresForgotten,
+    Bug::TryKeepsNumber,
 ];
 
 /// Spoils an input on its way to the board.
@@ -175,6 +178,13 @@ pub(crate) fn spoil(bug: Bug, board: &Board, input: &Input, decision: &mut Decis
                 lesson: None,
             },
         ));
+    }
+    if bug == Bug::TryKeepsNumber && matches!(input, Input::Session(SessionInput::Again { .. })) {
+        for event in &mut decision.events {
+            if let EventKind::Run(RunEvent::Started { fence, .. }) = &mut event.what {
+                fence.0 -= 1;
+            }
+        }
     }
     spoil_plans_and_questions(bug, board, input, decision, now);
     if is_dispatch {

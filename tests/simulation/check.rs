@@ -166,6 +166,7 @@ impl Record {
             }
             PlanEvent::PreviewWanted { .. }
             | PlanEvent::Declined { .. }
+            | PlanEvent::Edited { .. }
             | PlanEvent::NothingLeft { .. } => Ok(()),
         }
     }
@@ -236,6 +237,7 @@ impl Record {
             SessionEvent::Started { .. }
             | SessionEvent::Ready { .. }
             | SessionEvent::Waits { .. }
+            | SessionEvent::TriesAgain { .. }
             | SessionEvent::Reverted { .. }
             | SessionEvent::Restored { .. } => Ok(()),
         }

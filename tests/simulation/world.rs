@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tos::domain::board::{
-    ApprovalId, Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Input,
-    KeptCommit, Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit, ProcessName,
-    ProcessStatus, Proposal, Resolver, Risk, Role, RunOutcome, SessionEffect, SessionInput,
-    SessionItem, SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId, TaskSpec, TaskStatus,
-    Verdict,
+    ApprovalId, Board, BoardSettings, Dependency, Effect, Event, EventKind, FailureKind, Fence,
+    Input, KeptCommit, Lane, MergeOutcome, OnFail, Part, PlanId, PlanStatus, ProcessExit,
+    ProcessName, ProcessStatus, Proposal, Resolver, Risk, Role, RunOutcome, SessionEffect,
+    SessionId, SessionInput, SessionItem, SessionSpec, SessionTaskEnd, Spend, TaskEvent, TaskId,
+    TaskSpec, TaskStatus, Verdict,
 };
 use tos::domain::{
     ledger::TaskOutcome,
@@ -48,6 +48,29 @@ impl Chance {
     }
 }
 
+/// What the people of a world mostly do, so that what is rare in one is frequent in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// They add tasks.
+    Adding,
+    /// They hand requirements in.
+    Planning,
+    /// They begin sessions and cancel runs.
+    Meddling,
+}
+
+impl Mood {
+    pub(crate) const ALL: [Self; 3] = [Self::Adding, Self::Planning, Self::Meddling];
+
+    const fn of(seed: u64) -> Self {
+        match seed % 3 {
+            0 => Self::Meddling,
+            1 => Self::Adding,
+            _ => Self::Planning,
+        }
+    }
+}
+
 /// Something on its way.
 #[derive(Debug, Clone)]
 enum Message {
@@ -74,6 +97,7 @@ struct Work {
 
 pub(crate) struct World {
     chance: Chance,
+    mood: Mood,
     bug: Option<Bug>,
     board: Board,
     log: Vec<Event>,
@@ -104,6 +128,7 @@ impl World {
     pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut world = Self {
             chance: Chance::new(seed),
+            mood: Mood::of(seed),
             bug,
             board: Board::default(),
             log: Vec::new(),
@@ -333,6 +358,21 @@ impl World {
             }
             // The thread of a session dies with its service.
             Message::Tell(Input::Session(_)) if epoch < self.epoch => Ok(()),
+            Message::Tell(Input::Session(SessionInput::Again {
+                session,
+                run,
+                fence,
+                reason,
+            })) => {
+                let again = SessionInput::Again {
+                    session,
+                    run,
+                    fence,
+                    reason,
+                };
+                self.submit(Input::Session(again))?;
+                self.second_try(session, fence)
+            }
             Message::Tell(input) => self.submit(input),
             Message::Perform(_) | Message::Alive(..) if epoch < self.epoch => Ok(()),
             Message::Perform(effect) => self.perform(effect),
@@ -418,7 +458,11 @@ impl World {
             return Ok(());
         }
         if self.faults && self.chance.below(300) == 0 {
-            // It hangs, and wakes up much later.
+            // It hangs, and wakes up much later; on a clock that stands still, its lease may still hold then.
+            if let Input::Session(SessionInput::FinishTask { session, .. }) = &work.finish {
+                let session = *session;
+                self.tell_session(5 * MINUTE + SECOND, SessionInput::Ready { session });
+            }
             self.send(5 * MINUTE, Message::Tell(work.finish));
             return Ok(());
         }
@@ -658,9 +702,10 @@ impl World {
         self.send(delay, Message::Tell(Input::Session(input)));
     }
 
-    /// A person begins a session, or ends the one under way.
+    /// A person begins a session beside others, or ends the newest under way.
     fn session(&mut self) -> Step {
         let open = self.board.open_sessions().next().map(|open| open.id);
+        let open = open.filter(|_| self.chance.percent(60));
         if let Some(session) = open {
             return if self.chance.percent(20) {
                 self.submit(Input::Session(SessionInput::Cancel {
@@ -691,7 +736,7 @@ impl World {
         let items = items.collect();
         let spec = SessionSpec {
             run: format!("run-{}", self.sent),
-            list: "night".to_owned(),
+            list: format!("night-{}", self.chance.below(3)),
             kind: "night".to_owned(),
             on_failure: self.chance.of(&[
                 OnFailure::Stop,
@@ -709,6 +754,44 @@ impl World {
         self.submit(Input::Session(SessionInput::Start {
             spec: Box::new(spec),
         }))
+    }
+
+    /// The thread of a session goes on under the number of its second try, if there is one.
+    fn second_try(&mut self, session: SessionId, first: Fence) -> Step {
+        let turn = self.board.session(session).and_then(|one| one.turn);
+        let Some(turn) = turn else { return Ok(()) };
+        let fence = self.board.run(turn.run).map(|run| run.lease.fence);
+        let Some(fence) = fence.filter(|fence| fence.0 > first.0) else {
+            return Ok(());
+        };
+        self.stopped_work.insert(first.0);
+        let run = turn.run;
+        self.seen(fence.0, format!("{session} {} {run}", turn.place))?;
+        let good = self.chance.percent(60);
+        let finish = Input::Session(SessionInput::FinishTask {
+            session,
+            run,
+            fence,
+            verdict: if good {
+                TaskVerdict::Accepted
+            } else {
+                TaskVerdict::Failed
+            },
+            end: SessionTaskEnd {
+                place: turn.place,
+                outcome: if good {
+                    TaskOutcome::Success
+                } else {
+                    TaskOutcome::Failed
+                },
+                reason: "it was so".to_owned(),
+                commit: None,
+            },
+            spend: Spend::default(),
+            log: String::new(),
+        });
+        self.work(fence, Input::RenewRun { run, fence }, finish);
+        Ok(())
     }
 
     /// What the thread of a session does: it asks for turns, reports results, and reports the end.
@@ -742,6 +825,15 @@ impl World {
                 } else {
                     0
                 };
+                if (60..80).contains(&dice) {
+                    let again = SessionInput::Again {
+                        session,
+                        run,
+                        fence,
+                        reason: "the tests fail".to_owned(),
+                    };
+                    self.tell_session(4 * SECOND, again);
+                }
                 let (verdict, outcome) = match dice {
                     0..60 => (TaskVerdict::Accepted, TaskOutcome::Success),
                     60..94 => (TaskVerdict::Failed, TaskOutcome::Failed),
@@ -978,6 +1070,17 @@ impl World {
         }
     }
 
+    /// Rolls what a person does.
+    fn wish(&mut self) -> u64 {
+        let usual = self.chance.below(100);
+        match self.mood {
+            Mood::Adding => usual,
+            // A requirement is planned on an empty board only, so that people help more than they add.
+            Mood::Planning => self.chance.of(&[74, 74, 75, 95, 95, 95, 95, usual]),
+            Mood::Meddling => self.chance.of(&[73, 92, usual, usual]),
+        }
+    }
+
     /// A person does something.
     fn person(&mut self) -> Step {
         if !self.faults {
@@ -1006,7 +1109,7 @@ impl World {
             "worker-4",
         ];
         let name = self.chance.of(&names).to_owned();
-        let dice = self.chance.below(100);
+        let dice = self.wish();
         let some = |chance: &mut Chance| {
             if tasks.is_empty() {
                 TaskId(1)

@@ -173,3 +173,78 @@ fn a_collector_that_is_away_or_refuses_or_never_answers_is_one_warning_and_no_fa
         assert_eq!(warnings, 1, "{url}: {text}");
     }
 }
+
+#[test]
+fn a_wrong_address_is_an_error_before_anything_runs_with_every_command() {
+    let (_folder, root) = sample();
+    for words in [
+        &["exec", "--otlp", "nonsense", "--", "touch", "ran"][..],
+        &["mcp", "--otlp", "ftp://127.0.0.1:1"],
+        &["guard", "status", "--otlp", "127.0.0.1:4318"],
+        &["guard", "explain", "ls", "--otlp", "nonsense"],
+        &["status", "--otlp", "nonsense"],
+    ] {
+        let refused = tos(&root, words, &[]);
+        assert_eq!(
+            refused.status.code(),
+            Some(2),
+            "{words:?}: {}",
+            said(&refused)
+        );
+        assert!(
+            said(&refused).contains("is no address of a collector"),
+            "{words:?}"
+        );
+    }
+    let set = ["--set", "telemetry.otlp=nonsense"];
+    let words = [&["exec"][..], &set, &["--", "touch", "ran"]].concat();
+    let refused = tos(&root, &words, &[]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(!root.join("ran").exists());
+}
+
+#[test]
+fn one_command_is_a_span_and_a_collector_that_is_away_is_a_warning() {
+    let (_folder, root) = sample();
+    let collector = Collector::start();
+    let off = ["--set", "sandbox.level=off"];
+    let exec = |url: &str| {
+        let words = [
+            &["exec", "--otlp", url][..],
+            &off,
+            &["--", "sh", "-c", "exit 3"],
+        ]
+        .concat();
+        tos(&root, &words, &[])
+    };
+    let ran = exec(&collector.url());
+    assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+    let spans = collector.spans();
+    assert!(spans.iter().any(|span| span.name == "exec"), "{spans:?}");
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let away = format!("http://{free}");
+    let ran = exec(&away);
+    assert_eq!(ran.status.code(), Some(3), "{}", said(&ran));
+    let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(
+        stderr.matches("telemetry was not delivered to").count(),
+        1,
+        "{stderr}"
+    );
+    let words = [&["mcp", "--otlp", &away][..], &off].concat();
+    let served = tos(&root, &words, &[]);
+    let stderr = String::from_utf8_lossy(&served.stderr).into_owned();
+    assert!(
+        stderr.contains("telemetry was not delivered to"),
+        "{stderr}"
+    );
+    let status = tos(&root, &["guard", "status", "--otlp", &away], &[]);
+    assert!(
+        said(&status).contains("telemetry is not delivered"),
+        "{}",
+        said(&status)
+    );
+}

@@ -26,6 +26,7 @@ pub(in crate::adapters) mod repository;
 mod restore;
 mod snapshot;
 mod worktree;
+pub mod write_access;
 
 pub use crate::adapters::git::worktree::worktrees::GitWorktrees;
 pub use options::{Engine, Options};

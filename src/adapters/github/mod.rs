@@ -1,15 +1,18 @@
 //! GitHub over its REST interface, and git over https, both with one token.
 //!
-//! `client` asks, follows pages, remembers tags and limits; `token` knows where the token lies. Dangers: the token may stand
+//! `client` asks, follows pages, remembers tags and limits; `token` knows where the token lies,
+//! `deliveries` which deliveries of the webhook were taken. Dangers: the token may stand
 //! in no command line, log or message, and goes to the configured server only.
 
 mod client;
+mod deliveries;
 mod token;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use client::Client;
-pub use token::{TOKEN, TokenFile};
+pub use deliveries::{DeliveryLog, Seen};
+pub use token::{TOKEN, TokenFile, WEBHOOK_SECRET};
 
 use crate::{
     adapters::git::remote::Remote,

@@ -1,4 +1,5 @@
-//! Where the token of GitHub lies: in the environment, or in a file that only its owner may read. It is written, never shown.
+//! Where a secret of GitHub lies, its token or that of its webhook: in the environment, or in a file that only its owner may
+//! read. It is written, never shown.
 
 use std::{
     fs,
@@ -9,12 +10,15 @@ use std::{
 
 /// The name of the setting and of the variable.
 pub const TOKEN: &str = "GITHUB_TOKEN";
+/// The name of the secret that GitHub signs the deliveries of its webhook with.
+pub const WEBHOOK_SECRET: &str = "GITHUB_WEBHOOK_SECRET";
 /// The longest token that is taken.
 const LONGEST: usize = 4096;
 
-/// Knows where the token lies.
+/// Knows where the token, or another secret, lies.
 #[derive(Clone)]
 pub struct TokenFile {
+    name: &'static str,
     file: PathBuf,
     /// What the environment held, which wins.
     given: Option<String>,
@@ -31,8 +35,14 @@ impl std::fmt::Debug for TokenFile {
 impl TokenFile {
     /// Names the file; a token of the environment wins over it.
     pub fn new(file: PathBuf, given: Option<String>) -> Self {
+        Self::named(TOKEN, file, given)
+    }
+
+    /// The same for another secret.
+    pub fn named(name: &'static str, file: PathBuf, given: Option<String>) -> Self {
         let given = given.map(|token| token.trim().to_owned());
         Self {
+            name,
             file,
             given: given.filter(|token| !token.is_empty()),
         }
@@ -49,7 +59,7 @@ impl TokenFile {
     /// Reads the token.
     pub fn read(&self) -> Result<Option<String>, String> {
         if let Some(token) = &self.given {
-            return check(token).map(Some);
+            return self.check(token).map(Some);
         }
         let about = match fs::symlink_metadata(&self.file) {
             Ok(about) => about,
@@ -57,18 +67,19 @@ impl TokenFile {
             Err(error) => return Err(self.fault(&error.to_string())),
         };
         if !about.is_file() || about.mode() & 0o077 != 0 {
-            return Err(self.fault("others can read it; remove it and write the token again"));
+            return Err(self.fault("others can read it; remove it and write the secret again"));
         }
         let text = fs::read_to_string(&self.file);
         let text = text.map_err(|error| self.fault(&error.to_string()))?;
-        check(&text).map(Some)
+        self.check(&text).map(Some)
     }
 
     /// Writes the token; an empty one removes it.
     pub fn write(&self, token: &str) -> Result<(), String> {
         if self.given.is_some() {
             return Err(format!(
-                "{TOKEN} is set in the environment of the service, which would win again; change it there"
+                "{} is set in the environment of the service, which would win again; change it there",
+                self.name
             ));
         }
         let fault = |error: io::Error| self.fault(&error.to_string());
@@ -78,7 +89,7 @@ impl TokenFile {
                 _ => Ok(()),
             };
         }
-        let token = check(token)?;
+        let token = self.check(token)?;
         let next = self.file.with_extension("next");
         // One that a killed service left may have other rights.
         drop(fs::remove_file(&next));
@@ -97,18 +108,19 @@ impl TokenFile {
     fn fault(&self, why: &str) -> String {
         format!("{}: {why}", self.file.display())
     }
-}
 
-/// A token is one word: whatever else it were would end up in a header as something else.
-fn check(token: &str) -> Result<String, String> {
-    let token = token.trim();
-    let is_plain = token.chars().all(|c| c.is_ascii_graphic());
-    if is_plain && (1..=LONGEST).contains(&token.len()) {
-        return Ok(token.to_owned());
+    /// It is one word: whatever else it were would end up in a header as something else.
+    fn check(&self, token: &str) -> Result<String, String> {
+        let token = token.trim();
+        let is_plain = token.chars().all(|c| c.is_ascii_graphic());
+        if is_plain && (1..=LONGEST).contains(&token.len()) {
+            return Ok(token.to_owned());
+        }
+        Err(format!(
+            "{} has to be one word without spaces, of at most {LONGEST} letters",
+            self.name
+        ))
     }
-    Err(format!(
-        "{TOKEN} is no token: it has to be one word without spaces"
-    ))
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! What settings files held before the guard's hook came into them, so that taking it out leaves what was somebody's own: names
-//! of keys alone, no values, because settings may hold secrets.
+//! What installations did to settings files, so that taking the hook out undoes exactly that.
 
 use std::{
     collections::BTreeMap,
@@ -7,30 +6,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::adapters::job::store::replace;
+use serde_json::{Value, json};
+
+use crate::{adapters::job::store::replace, domain::guard::installed::InstallRecord};
 
 /// The file, below the folder of the guard.
 const FILE: &str = "installed.json";
 
-type Record = BTreeMap<String, Vec<String>>;
+type Records = BTreeMap<String, Value>;
 
-/// Returns what a file held; `None` where that is not known.
-pub fn held_before(state: &Path, path: &Path) -> Option<Vec<String>> {
-    record(state).remove(&key(path))
+/// Returns what is known of a file; `None` where nothing is.
+pub fn known(state: &Path, path: &Path) -> Option<InstallRecord> {
+    let known = records(state).remove(&key(path))?;
+    if known.is_array() {
+        // Written so by versions that noted names of keys only.
+        return serde_json::from_value(json!({ "held": known })).ok();
+    }
+    serde_json::from_value(known).ok()
 }
 
-/// Remembers what a file held; `None` forgets it.
-pub fn remember(state: &Path, path: &Path, held: Option<&[String]>) -> Result<(), String> {
-    let mut record = record(state);
-    let known = match held {
-        Some(held) => record.insert(key(path), held.to_vec()) != Some(held.to_vec()),
-        None => record.remove(&key(path)).is_some(),
+/// Remembers what was done to a file; `None` forgets it.
+pub fn remember(state: &Path, path: &Path, record: Option<&InstallRecord>) -> Result<(), String> {
+    let mut all = records(state);
+    let is_news = match record {
+        Some(record) => {
+            let record = json!(record);
+            all.insert(key(path), record.clone()) != Some(record)
+        }
+        None => all.remove(&key(path)).is_some(),
     };
-    if !known {
+    if !is_news {
         return Ok(());
     }
     let file = place(state);
-    let text = serde_json::to_string_pretty(&record).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&all).map_err(|error| error.to_string())?;
     replace(&file, text.as_bytes()).map_err(|error| format!("{}: {error}", file.display()))
 }
 
@@ -42,8 +51,8 @@ fn key(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A record that cannot be read knows nothing; then what is empty counts as the guard's.
-fn record(state: &Path) -> Record {
+/// A file that cannot be read knows nothing; then what is empty counts as the guard's.
+fn records(state: &Path) -> Records {
     let text = fs::read(place(state)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
@@ -53,15 +62,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_held_is_known_until_it_is_forgotten() {
+    fn what_was_done_to_a_file_is_known_until_it_is_forgotten() {
         let state = tempfile::tempdir().unwrap();
         let path = Path::new("/home/me/.claude/settings.json");
-        assert_eq!(held_before(state.path(), path), None);
-        let held = ["hooks".to_owned()];
-        remember(state.path(), path, Some(&held)).unwrap();
-        assert_eq!(held_before(state.path(), path).unwrap(), held);
+        assert_eq!(known(state.path(), path), None);
+        let record = InstallRecord {
+            held: vec!["hooks".to_owned()],
+            ..InstallRecord::default()
+        };
+        remember(state.path(), path, Some(&record)).unwrap();
+        assert_eq!(known(state.path(), path).unwrap(), record);
         remember(state.path(), path, None).unwrap();
-        assert_eq!(held_before(state.path(), path), None);
+        assert_eq!(known(state.path(), path), None);
         remember(state.path(), path, None).unwrap();
+        let older = json!({ key(path): ["hooks"] });
+        fs::write(place(state.path()), older.to_string()).unwrap();
+        assert_eq!(known(state.path(), path).unwrap(), record);
     }
 }

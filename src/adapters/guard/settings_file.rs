@@ -48,6 +48,26 @@ pub fn write(path: &Path, read_before: Option<&str>, text: Option<&str>) -> Resu
     }
 }
 
+/// Returns the folders that writing a file would make, the outermost first.
+pub fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    let place = target(path);
+    let folders = place.ancestors().skip(1);
+    let missing = folders.take_while(|folder| folder.symlink_metadata().is_err());
+    let mut missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+    missing.reverse();
+    missing
+}
+
+/// Removes folders, the innermost first, as far as they are empty.
+pub fn remove_empty(folders: &[PathBuf]) {
+    for folder in folders.iter().rev() {
+        // What somebody has put something into since is theirs.
+        if fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
 /// Returns the file behind links, also where it does not exist yet.
 fn target(path: &Path) -> PathBuf {
     if let Ok(real) = path.canonicalize() {
@@ -93,10 +113,18 @@ mod tests {
                 .unwrap_err()
                 .contains("meanwhile")
         );
-        let new = folder.path().join("a/b.json");
+        let new = folder.path().join("a/c/b.json");
+        let missing = missing_folders(&new);
+        assert_eq!(
+            missing,
+            [folder.path().join("a"), folder.path().join("a/c")]
+        );
         write(&new, None, Some("{}")).unwrap();
         assert_eq!(read(&new).unwrap().as_deref(), Some("{}"));
         write(&new, Some("{}"), None).unwrap();
         assert_eq!(read(&new).unwrap(), None);
+        fs::write(folder.path().join("a/mine"), "").unwrap();
+        remove_empty(&missing);
+        assert!(!folder.path().join("a/c").exists() && folder.path().join("a").exists());
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         error::BuildError,
         http,
         live::{Dialect, ParsedReply, ReplyError, count},
-        options::{ModelOptions, Secret},
+        options::{ModelOptions, Provider, Secret},
         quirks::UnsupportedFields,
     },
     domain::{
@@ -18,11 +18,9 @@ use crate::{
 };
 
 /// The provider's word.
-pub(super) const PROVIDER: &str = "openai";
+pub(super) const PROVIDER: &str = Provider::OpenAi.as_str();
 /// OpenAI's own address.
 pub(super) const ADDRESS: &str = "https://api.openai.com/v1";
-/// Where users keep the key.
-pub(super) const KEY: &str = "OPENAI_API_KEY";
 
 /// Chat Completions.
 pub(super) struct ChatCompletions {
@@ -65,10 +63,6 @@ impl Dialect for ChatCompletions {
 
     fn list(&self) -> &'static str {
         "/models"
-    }
-
-    fn key_variable(&self) -> &'static str {
-        KEY
     }
 
     fn headers(&self, key: Option<&Secret>) -> Result<HeaderMap, BuildError> {
@@ -144,7 +138,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{adapters::model::options::Provider, domain::model::ModelRole};
+    use crate::domain::model::ModelRole;
 
     fn chat(base_url: Option<&str>) -> ChatCompletions {
         let mut options = ModelOptions::new(Provider::OpenAi, "m");

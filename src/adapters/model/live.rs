@@ -37,8 +37,6 @@ pub(super) trait Dialect: Send + Sync {
     fn address(&self) -> (&'static str, &'static str);
     /// The path at which servers list their models.
     fn list(&self) -> &'static str;
-    /// The environment variable in which users keep the key.
-    fn key_variable(&self) -> &'static str;
     /// The headers of every request.
     fn headers(&self, key: Option<&Secret>) -> Result<HeaderMap, BuildError>;
     /// Drops from a configured base URL what users add by habit.
@@ -108,8 +106,10 @@ pub(super) fn endpoint(
         return Err(BuildError::ModelMissing { provider });
     }
     let key = key(options);
-    if key.is_none() && options.base_url.is_none() {
-        let variable = dialect.key_variable();
+    if let Some(variable) = options.provider.key_name()
+        && key.is_none()
+        && options.base_url.is_none()
+    {
         return Err(BuildError::KeyMissing { provider, variable });
     }
     let configured = options.base_url.as_deref();

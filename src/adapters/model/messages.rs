@@ -8,7 +8,7 @@ use crate::{
         error::BuildError,
         http,
         live::{Dialect, ParsedReply, ReplyError, count},
-        options::{ModelOptions, Secret},
+        options::{ModelOptions, Provider, Secret},
         quirks::UnsupportedFields,
     },
     domain::{
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const PROVIDER: &str = "anthropic";
+const PROVIDER: &str = Provider::Anthropic.as_str();
 /// The version that every gateway knows and that still has sampling parameters.
 const VERSION: &str = "2023-06-01";
 /// The first version that refuses sampling parameters. Versions are dates, so they compare as texts.
@@ -68,10 +68,6 @@ impl Dialect for AnthropicMessages {
 
     fn list(&self) -> &'static str {
         "/v1/models?limit=1000"
-    }
-
-    fn key_variable(&self) -> &'static str {
-        "ANTHROPIC_API_KEY"
     }
 
     fn base<'a>(&self, configured: &'a str) -> &'a str {
@@ -149,7 +145,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{adapters::model::options::Provider, domain::model::ModelRole};
+    use crate::domain::model::ModelRole;
 
     fn options() -> ModelOptions {
         ModelOptions::new(Provider::Anthropic, "m")

@@ -2,39 +2,10 @@
 
 use std::{fmt, path::PathBuf};
 
+pub use crate::domain::provider::Provider;
+
 /// The original's ceiling of a reply.
 const MAX_TOKENS: u32 = 2_000;
-
-/// Who answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// OpenAI, or any server that speaks its protocol.
-    OpenAi,
-    /// Anthropic, or a gateway that speaks its protocol.
-    Anthropic,
-    /// A program of this machine.
-    Command,
-    /// A recording.
-    Replay,
-}
-
-impl Provider {
-    /// Returns the word for this provider in files and messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Command => "command",
-            Self::Replay => "replay",
-        }
-    }
-
-    /// Returns the provider with this word, if there is one.
-    pub fn from_word(word: &str) -> Option<Self> {
-        let all = [Self::OpenAi, Self::Anthropic, Self::Command, Self::Replay];
-        all.into_iter().find(|known| known.as_str() == word)
-    }
-}
 
 /// Which of OpenAI's two protocols to speak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     adapters::model::{
-        chat::{ADDRESS, KEY, PROVIDER, bearer},
+        chat::{ADDRESS, PROVIDER, bearer},
         error::BuildError,
         live::{Dialect, ParsedReply, ReplyError, count},
         options::{ModelOptions, Secret},
@@ -45,10 +45,6 @@ impl Dialect for OpenAiResponses {
 
     fn list(&self) -> &'static str {
         "/models"
-    }
-
-    fn key_variable(&self) -> &'static str {
-        KEY
     }
 
     fn headers(&self, key: Option<&Secret>) -> Result<HeaderMap, BuildError> {

@@ -16,7 +16,10 @@ use async_nats::{
 };
 use futures_util::StreamExt as _;
 
-use super::connection::{Cluster, not_opened};
+use super::{
+    connection::{Cluster, not_opened},
+    publish::{ID, publish},
+};
 
 /// The number of the first event of a batch.
 const FIRST: &str = "Tos-First";
@@ -24,8 +27,6 @@ const FIRST: &str = "Tos-First";
 const PART: &str = "Tos-Part";
 /// The size of a part, well below what a server takes in its default settings.
 const PART_BYTES: usize = 512 * 1024;
-/// How often an append whose answer was lost is asked about again.
-const TRIES: u32 = 6;
 
 /// Why a batch was not appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,44 +199,28 @@ impl EventLog {
         let mut headers = HeaderMap::new();
         headers.insert(FIRST, first.to_string().as_str());
         headers.insert(PART, format!("{index}/{count}").as_str());
-        headers.insert("Nats-Msg-Id", id.as_str());
+        headers.insert(ID, id.as_str());
         headers.insert(
             "Nats-Expected-Last-Sequence",
             self.last.to_string().as_str(),
         );
-        let mut why = String::new();
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                tokio::time::sleep(Duration::from_millis(100 << attempt.min(4))).await;
+        match publish(&self.cluster.jetstream, &self.subject, &headers, part).await {
+            Ok(answer) => Ok(answer.sequence),
+            // An earlier try of ours may have arrived although its answer was lost.
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
+                self.ours(&id).await
             }
-            let sent = self
-                .cluster
-                .jetstream
-                .publish_with_headers(self.subject.clone(), headers.clone(), part.to_vec().into())
-                .await;
-            let answer = match sent {
-                Ok(answer) => answer.await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(answer) => return Ok(answer.sequence),
-                Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
-                    // An earlier try of ours may have arrived although its answer was lost.
-                    return self.ours(&id).await;
-                }
-                Err(error) => why = error.to_string(),
-            }
+            Err(error) => Err(AppendError::Unavailable(format!(
+                "the log of the board does not answer: {error}"
+            ))),
         }
-        Err(AppendError::Unavailable(format!(
-            "the log of the board does not answer: {why}"
-        )))
     }
 
     /// Returns the sequence of the message after the last known one, if it is the one with this id.
     async fn ours(&self, id: &str) -> Result<u64, AppendError> {
         let next = self.last + 1;
         match self.stream.direct_get(next).await {
-            Ok(message) if text(Some(&message.headers), "Nats-Msg-Id") == Some(id) => Ok(next),
+            Ok(message) if text(Some(&message.headers), ID) == Some(id) => Ok(next),
             Ok(_) => Err(AppendError::Deposed),
             Err(error) => Err(AppendError::Unavailable(error.to_string())),
         }

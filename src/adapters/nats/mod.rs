@@ -13,6 +13,7 @@ mod log;
 mod member;
 mod objects;
 mod presence;
+mod publish;
 mod queue;
 
 pub use connection::NatsLogin;

@@ -22,6 +22,7 @@ use super::{
     connection::{Cluster, not_opened},
     objects::CodeStore,
     presence::Presence,
+    publish::{ID, publish},
 };
 use crate::{
     adapters::git::bundle::GitBundles,
@@ -65,29 +66,11 @@ impl Streams {
     }
 
     async fn publish(&self, subject: String, id: &str, body: Vec<u8>) -> Result<(), String> {
-        let mut why = String::new();
-        // The id makes a second try of the same message no second message.
-        for attempt in 0_u32..6 {
-            if attempt > 0 {
-                tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
-            }
-            let mut headers = async_nats::HeaderMap::new();
-            headers.insert("Nats-Msg-Id", id);
-            let sent = self
-                .cluster
-                .jetstream
-                .publish_with_headers(subject.clone(), headers, body.clone().into())
-                .await;
-            let answer = match sent {
-                Ok(answer) => answer.await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(_) => return Ok(()),
-                Err(error) => why = error.to_string(),
-            }
-        }
-        Err(format!("{subject}: {why}"))
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert(ID, id);
+        let sent = publish(&self.cluster.jetstream, &subject, &headers, &body).await;
+        sent.map(drop)
+            .map_err(|error| format!("{subject}: {error}"))
     }
 
     async fn report(&self, result: &WorkResult) -> Result<(), String> {

@@ -19,7 +19,7 @@ use crate::{
     },
     domain::plan::{
         event::Artifact,
-        task::{CacheInputs, EnvPolicy, PlanTask, PolicyMode},
+        task::{CacheInputs, EnvPolicy, PlanTask, PolicyMode, TaskExtras},
     },
     ports::{
         plan_host::{FileReach, without_dots},
@@ -223,23 +223,29 @@ pub(crate) fn key(
                 .map_or(b"", |value| value.as_encoded_bytes()),
         );
     }
-    let extra = task.extra.as_ref()?;
-    part(
-        "stdin",
-        format!(
-            "{:?} {}",
-            extra.stdin,
-            extra.env_policy == EnvPolicy::Minimal
-        )
-        .as_bytes(),
-    );
+    // All by name, so that a new one cannot be forgotten here.
+    let TaskExtras {
+        env_file,
+        stdin,
+        needs_files,
+        env_policy,
+        // These say whether, when and how long it runs, not what it does.
+        when: _,
+        resources: _,
+        priority: _,
+        allow_failure: _,
+        cache: _,
+        idle_timeout_sec: _,
+        grace_seconds: _,
+    } = task.extra.as_deref()?;
+    let is_minimal = *env_policy == EnvPolicy::Minimal;
+    part("stdin", format!("{stdin:?} {is_minimal}").as_bytes());
     for pattern in &task.outputs {
         part("output", pattern.as_bytes());
     }
-    let named = extra
-        .env_file
+    let named = env_file
         .iter()
-        .chain(&extra.needs_files)
+        .chain(needs_files)
         .map(|path| cwd.join(path));
     let shut = outputs::ProtectedFolders::home(home, cwd);
     for path in outputs::matching(&cache.inputs, &shut, reach)

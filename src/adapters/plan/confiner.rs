@@ -277,6 +277,10 @@ impl TaskConfiner {
                     .map(|(name, value)| (name, value)),
             );
             hold.lifeline = Some(jailer_input(&mut starter, &parcel, &inner.input)?);
+            if let Some(told) = &confined.inherited {
+                rustix::io::fcntl_setfd(told, FdFlags::empty())
+                    .map_err(|error| failed(&format!("nothing can be handed on: {error}")))?;
+            }
         } else {
             starter.envs(environment);
             starter.stdin(self.input(inner.input)?);

@@ -104,36 +104,47 @@ fn write_task(plan: &Plan, task: &PlanTask, out: &mut impl Write) -> io::Result<
 }
 
 fn write_extra(plan: &Plan, extra: &TaskExtras, out: &mut impl Write) -> io::Result<()> {
-    for (key, texts) in [
-        ("env_file", &extra.env_file),
-        ("needs_files", &extra.needs_files),
-    ] {
+    // All by name, so that a new one cannot be forgotten here.
+    let TaskExtras {
+        env_file,
+        stdin,
+        needs_files,
+        when,
+        resources,
+        priority,
+        allow_failure,
+        cache,
+        env_policy,
+        idle_timeout_sec,
+        grace_seconds,
+    } = extra;
+    for (key, texts) in [("env_file", env_file), ("needs_files", needs_files)] {
         if !texts.is_empty() {
             writeln!(out, "  {key}: {}", list(texts))?;
         }
     }
-    match &extra.stdin {
+    match stdin {
         TaskStdin::Empty => {}
         TaskStdin::Text(text) => writeln!(out, "  stdin: {}", quoted(text))?,
         TaskStdin::File(path) => writeln!(out, "  stdin: {{file: {}}}", quoted(path))?,
     }
-    if let Some(when) = &extra.when {
+    if let Some(when) = when {
         writeln!(out, "  when: {}", quoted(&when.text))?;
     }
-    if !extra.resources.is_empty() {
-        let held = extra.resources.iter().filter_map(|(index, amount)| {
+    if !resources.is_empty() {
+        let held = resources.iter().filter_map(|(index, amount)| {
             let (name, _) = plan.resources.get(*index as usize)?;
             Some(format!("{}: {amount}", quoted(name)))
         });
         writeln!(out, "  resources: {{{}}}", joined(held))?;
     }
-    if extra.priority != 0 {
-        writeln!(out, "  priority: {}", extra.priority)?;
+    if *priority != 0 {
+        writeln!(out, "  priority: {priority}")?;
     }
-    if extra.allow_failure {
+    if *allow_failure {
         writeln!(out, "  allow_failure: true")?;
     }
-    if let Some(cache) = &extra.cache {
+    if let Some(cache) = cache {
         writeln!(
             out,
             "  cache: {{inputs: {}, env: {}}}",
@@ -141,12 +152,12 @@ fn write_extra(plan: &Plan, extra: &TaskExtras, out: &mut impl Write) -> io::Res
             list(&cache.env)
         )?;
     }
-    if extra.env_policy == EnvPolicy::Minimal {
+    if *env_policy == EnvPolicy::Minimal {
         writeln!(out, "  env_policy: \"minimal\"")?;
     }
     for (key, seconds) in [
-        ("idle_timeout_sec", extra.idle_timeout_sec),
-        ("grace_seconds", extra.grace_seconds),
+        ("idle_timeout_sec", *idle_timeout_sec),
+        ("grace_seconds", *grace_seconds),
     ] {
         if let Some(seconds) = seconds {
             writeln!(out, "  {key}: {}", number(seconds))?;

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::process::CommandExt,
     },
     path::PathBuf,
@@ -255,10 +255,12 @@ fn spawn(
     err: OwnedFd,
 ) -> Result<tokio::process::Child, SpawnError> {
     let input = input(launch, pipe_in)?;
-    let handed_on = pipe_in.filter(|_| launch.jailed);
-    if let Some(pipe) = handed_on {
-        // The jailer inherits it by its number, for the command.
-        rustix::io::fcntl_setfd(pipe, FdFlags::empty())
+    // A jailer inherits by their numbers what it is told and what the command reads.
+    let pipe = pipe_in.filter(|_| launch.jailed).map(AsFd::as_fd);
+    let told = launch.inherited.as_ref().map(AsFd::as_fd);
+    let handed_on = [pipe, told];
+    for file in handed_on.iter().flatten() {
+        rustix::io::fcntl_setfd(file, FdFlags::empty())
             .map_err(|error| spawn::spawn_failure(launch, &error.into()))?;
     }
     let mut command = std::process::Command::new(&launch.program);
@@ -273,9 +275,9 @@ fn spawn(
         .stderr(err);
     session::detach(&mut command);
     let child = tokio::process::Command::from(command).spawn();
-    if let Some(pipe) = handed_on {
+    for file in handed_on.iter().flatten() {
         // Whatever is started next has no business with it.
-        let _ = rustix::io::fcntl_setfd(pipe, FdFlags::CLOEXEC);
+        let _ = rustix::io::fcntl_setfd(file, FdFlags::CLOEXEC);
     }
     child.map_err(|error| spawn::spawn_failure(launch, &error))
 }

@@ -43,6 +43,7 @@ pub(in crate::adapters) fn prepare(
         directory: directory.to_owned(),
         jailed: false,
         inside: ConfinedEnvironment::default(),
+        inherited: None,
         watched: None,
     })
 }

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use super::spec::ResourceLimits;
-use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, SandboxBackend};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess, SandboxBackend};
 
 /// What the wall needs to know once.
 #[derive(Debug, Clone)]
@@ -26,6 +26,9 @@ pub struct Options {
     pub protected: Vec<PathBuf>,
     /// The same, but only behind walls that can protect a file without closing the folder it lies in.
     pub protected_by_mounts: Vec<PathBuf>,
+    /// Parts of the repository that are open to git, and parts of these that are not, in this order; only behind walls made of
+    /// mounts.
+    pub repository: Vec<(PathBuf, RepositoryAccess)>,
     /// The home directory, of which only what programs need is shown.
     pub home: Option<PathBuf>,
     /// Further folders that are covered as homes are: the root and what has to be shown are seen in them.
@@ -59,6 +62,7 @@ impl Options {
             limits: ResourceLimits::default(),
             protected: protected.map(PathBuf::from).into(),
             protected_by_mounts: Vec::new(),
+            repository: Vec::new(),
             home: None,
             covered: Vec::new(),
             hidden: Vec::new(),

@@ -1,4 +1,4 @@
-//! The door in the wall when a few hosts are allowed: a proxy in tos, reached over a socket in the
+//! The only way outside when a few hosts are allowed: a proxy in tos, reached over a socket in the
 //! file system that is bound into the wall.
 //!
 //! It decides by the name that the command asks for, resolves that name itself, and never connects

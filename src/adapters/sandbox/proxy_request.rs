@@ -1,4 +1,4 @@
-//! What a command behind a wall asks its proxy for: the one HTTP head that both doors read, the one inside and the one outside.
+//! What a command behind a wall asks its proxy for: the one HTTP head that both ends read, the proxy port behind the wall and the proxy outside.
 
 use std::{net::IpAddr, time::Duration};
 

@@ -1,11 +1,11 @@
-//! What tos and its jailers both know: the specification of one wall (one JSON word on a jailer's command line), and where
+//! What tos and its jailers both know: the specification of one wall (JSON in a file that jailers inherit), and where
 //! things are found behind it.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, SandboxBackend};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess, SandboxBackend};
 
 /// Ceilings of one command; `None` = no ceiling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub(super) struct SandboxSpec {
     pub(super) links: Vec<(PathBuf, PathBuf)>,
     /// Below the root, readable only.
     pub(super) protected: Vec<PathBuf>,
+    /// Parts of the repository that git writes, and what in them stays readable only; each lies over those before it, and all
+    /// of them over `protected`.
+    pub(super) repository: Vec<(PathBuf, RepositoryAccess)>,
     /// Anywhere where it could be seen, not even readable.
     pub(super) hidden: Vec<PathBuf>,
     pub(super) limits: ResourceLimits,
@@ -93,7 +96,7 @@ pub const JAIL_WORD: &str = "__jail";
 pub(super) const INNER_PROGRAM: &str = "/run/tos/jail";
 /// Where the proxy's socket is found behind such a wall.
 pub(super) const INNER_PROXY: &str = "/run/tos/proxy";
-/// The port on which the door to the proxy listens behind the wall.
+/// The proxy port: where connections to the proxy are taken behind the wall.
 pub(super) const PROXY_PORT: u16 = 8118;
 /// Parts of the covered `/run` that hold programs, not services.
 pub(super) const KEPT_IN_RUN: [&str; 3] = [

@@ -7,12 +7,14 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ffi::{OsStr, OsString},
     fs,
-    io::Read,
-    os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
 };
 
-use super::spec::{FolderAccess, INNER_PROGRAM};
+use super::{
+    program_folders,
+    program_folders::interpreter,
+    spec::{FolderAccess, INNER_PROGRAM},
+};
 use crate::domain::{
     redaction::Redactor,
     sandbox::{
@@ -48,8 +50,6 @@ const SYSTEM_PROGRAMS: &[&str] = &["/bin", "/sbin", "/usr/bin", "/usr/sbin"];
 const MOST_LINKS: usize = 40;
 /// How many interpreters of interpreters are looked up.
 const MOST_INTERPRETERS: u8 = 4;
-/// How many entries of one folder of programs are looked at.
-const MOST_ENTRIES: usize = 4096;
 
 /// What a wall is asked to show and to hide.
 #[derive(Debug)]
@@ -176,6 +176,8 @@ struct ViewBuilder {
     shown: BTreeSet<PathBuf>,
     links: BTreeMap<PathBuf, PathBuf>,
     homes: Vec<PathBuf>,
+    /// Paths that are no links; a few folders are on the way to everything.
+    plain: BTreeSet<PathBuf>,
     /// Interpreters that were looked at, whether as installed ones, and how many of theirs were followed.
     interpreters: BTreeSet<(PathBuf, bool, u8)>,
 }
@@ -215,6 +217,7 @@ impl ViewBuilder {
             shown: BTreeSet::new(),
             links: BTreeMap::new(),
             homes,
+            plain: BTreeSet::new(),
             interpreters: BTreeSet::new(),
         }
     }
@@ -258,7 +261,14 @@ impl ViewBuilder {
                 continue;
             }
             let next = at.join(&part);
+            if self.plain.contains(&next) {
+                at = next;
+                continue;
+            }
             let Ok(target) = fs::read_link(&next) else {
+                if !rest.is_empty() {
+                    self.plain.insert(next.clone());
+                }
                 at = next;
                 continue;
             };
@@ -342,17 +352,12 @@ impl ViewBuilder {
             let needed = paths_needed_by_folder(rest, &|path| top.join(path).exists());
             self.show_all(&top, needed);
         }
-        let entries = fs::read_dir(&end).into_iter().flatten().flatten();
-        for entry in entries.take(MOST_ENTRIES) {
-            match entry.file_type() {
-                Ok(kind) if kind.is_symlink() => {
-                    self.show_program(&entry.path(), true, MOST_INTERPRETERS);
-                }
-                Ok(kind) if kind.is_file() => {
-                    self.show_interpreter(&entry.path(), true, MOST_INTERPRETERS);
-                }
-                Ok(_) | Err(_) => {}
-            }
+        let programs = program_folders::programs(&end);
+        for link in &programs.links {
+            self.show_program(link, true, MOST_INTERPRETERS);
+        }
+        for interpreter in &programs.interpreters {
+            self.show_named(interpreter, true, MOST_INTERPRETERS);
         }
     }
 
@@ -377,16 +382,21 @@ impl ViewBuilder {
 
     /// Shows what the first line of a script names.
     fn show_interpreter(&mut self, script: &Path, is_installed: bool, left: u8) {
+        if let Some(interpreter) = interpreter(script) {
+            self.show_named(&interpreter, is_installed, left);
+        }
+    }
+
+    /// Shows an interpreter, unless this was the last that is followed.
+    fn show_named(&mut self, interpreter: &Path, is_installed: bool, left: u8) {
         let Some(left) = left.checked_sub(1) else {
             return;
         };
-        if let Some(interpreter) = interpreter(script) {
-            let asked = (interpreter, is_installed, left);
-            // Hundreds of scripts name the same few; a second look at one shows nothing new.
-            if !self.interpreters.contains(&asked) {
-                self.show_program(&asked.0, is_installed, left);
-                self.interpreters.insert(asked);
-            }
+        let asked = (interpreter.to_owned(), is_installed, left);
+        // Hundreds of scripts name the same few; a second look at one shows nothing new.
+        if !self.interpreters.contains(&asked) {
+            self.show_program(interpreter, is_installed, left);
+            self.interpreters.insert(asked);
         }
     }
 
@@ -481,23 +491,6 @@ fn credentials(folder: &Path) -> Vec<PathBuf> {
     let names = CREDENTIAL_NAMES.iter().map(|name| folder.join(name));
     let found = names.filter_map(|path| path.canonicalize().ok());
     found.filter(|path| path.is_file()).collect()
-}
-
-/// Returns the program that a script's first line names by its path.
-fn interpreter(script: &Path) -> Option<PathBuf> {
-    let mut start = Vec::new();
-    // A pipe in its place would never open.
-    if !fs::metadata(script).ok()?.is_file() {
-        return None;
-    }
-    let file = fs::File::open(script).ok()?;
-    file.take(512).read_to_end(&mut start).ok()?;
-    let line = start.strip_prefix(b"#!")?;
-    let line = line.split(|byte| *byte == b'\n').next()?;
-    let word = line.trim_ascii();
-    let word = word.split(u8::is_ascii_whitespace).next()?;
-    let path = PathBuf::from(OsStr::from_bytes(word));
-    path.is_absolute().then_some(path)
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl std::fmt::Debug for OtlpTelemetry {
 impl OtlpTelemetry {
     /// Makes it for a collector, whose base address is `http://host:4318` or the like.
     pub fn new(endpoint: &str, redactor: Redactor) -> Result<Self, String> {
-        let endpoint = checked(endpoint)?;
+        let endpoint = checked_endpoint(endpoint)?;
         let losses = Arc::<Losses>::default();
         let client = client(&endpoint)?;
         let span_exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -276,8 +276,26 @@ fn moment(at: Millis) -> SystemTime {
     SystemTime::UNIX_EPOCH + since
 }
 
+/// Returns why nobody takes a connection at the address of a collector; `None` where somebody does.
+pub fn unreachable_because(endpoint: &str) -> Option<String> {
+    let tried = checked_endpoint(endpoint).and_then(|base| {
+        let parsed = reqwest::Url::parse(&base).map_err(|error| error.to_string())?;
+        let addresses = parsed.socket_addrs(|| None);
+        let address = addresses
+            .map_err(|error| error.to_string())?
+            .into_iter()
+            .next();
+        let address = address.ok_or("its host has no address")?;
+        let connected = std::net::TcpStream::connect_timeout(&address, LAST);
+        connected
+            .map(drop)
+            .map_err(|error| format!("{base}: {error}"))
+    });
+    tried.err()
+}
+
 /// Returns the base address of a collector without a slash at its end.
-fn checked(endpoint: &str) -> Result<String, String> {
+pub fn checked_endpoint(endpoint: &str) -> Result<String, String> {
     let parsed = reqwest::Url::parse(endpoint)
         .map_err(|error| format!("`{endpoint}` is no address of a collector: {error}"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
@@ -321,12 +339,15 @@ mod tests {
     #[test]
     fn an_address_is_the_base_of_a_collector() {
         assert_eq!(
-            checked("http://localhost:4318/").unwrap(),
+            checked_endpoint("http://localhost:4318/").unwrap(),
             "http://localhost:4318"
         );
-        assert_eq!(checked("https://c/x/v1/traces").unwrap(), "https://c/x");
+        assert_eq!(
+            checked_endpoint("https://c/x/v1/traces").unwrap(),
+            "https://c/x"
+        );
         for wrong in ["localhost:4318", "grpc://c:4317", "http://", ""] {
-            assert!(checked(wrong).is_err(), "{wrong}");
+            assert!(checked_endpoint(wrong).is_err(), "{wrong}");
         }
     }
 }

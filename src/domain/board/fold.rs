@@ -461,6 +461,8 @@ impl Board {
         self.plans.clear();
         self.sessions.clear();
         self.index = super::Index::default();
+        let globals = self.globals_mut();
+        globals.cleaned = globals.events;
         let agents: Vec<AgentId> = self.agents.keys().copied().collect();
         for agent in agents {
             self.free_agent(agent, at);

@@ -29,6 +29,7 @@ impl Board {
             preview: false,
             maker: String::new(),
             proposal: Vec::new(),
+            edits: 0,
             spent: Spend::default(),
         };
         self.plans.insert(id, Arc::new(made));
@@ -61,6 +62,10 @@ impl Board {
                 plan.status = PlanStatus::Proposed;
                 plan.maker.clone_from(maker);
                 plan.proposal.clone_from(tasks);
+            }),
+            PlanEvent::Edited { plan, tasks, .. } => self.change_plan(*plan, |plan| {
+                plan.proposal.clone_from(tasks);
+                plan.edits += 1;
             }),
             PlanEvent::Declined { plan, by } => self.change_plan(*plan, |plan| {
                 plan.status = PlanStatus::Declined;

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     budget::Spend,
+    counts::{CleanupCounts, StopAllCounts},
     event::Event,
     ids::{
         AgentId, ApprovalId, Fence, JudgementId, MergeId, PlanId, ProcessName, Role, RunId,
         SessionId, TaskId,
     },
     judge::{MergeOutcome, ProposalFate, Verdict},
+    plan_edit::ProposalEdit,
     plans::Proposal,
     process::ProcessExit,
     run::RunOutcome,
@@ -318,6 +320,17 @@ pub enum Input {
         /// Who says so.
         by: String,
     },
+    /// A person changes the tasks of a plan before they are made.
+    EditPlan {
+        /// Which.
+        plan: PlanId,
+        /// How often it had been changed when the person saw it.
+        version: u32,
+        /// What is to be changed.
+        edits: Vec<ProposalEdit>,
+        /// Who says so.
+        by: String,
+    },
     /// A judge is about to ask a model, or did. A call is counted before it is made.
     SpendJudgement {
         /// Which judgement.
@@ -428,34 +441,6 @@ pub enum Effect {
     },
 }
 
-/// What `stop-all` did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopAllCounts {
-    /// Processes told to stop.
-    pub stopped: usize,
-    /// Processes that did not run, or cannot be stopped.
-    pub skipped: usize,
-    /// Runs cancelled.
-    pub cancelled_runs: usize,
-    /// Tasks back in the queue.
-    pub requeued_tasks: usize,
-}
-
-/// What a cleanup removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CleanupCounts {
-    /// Tasks.
-    pub tasks: usize,
-    /// Runs.
-    pub runs: usize,
-    /// Judgements.
-    pub judgements: usize,
-    /// Entries of the merge queue.
-    pub merges: usize,
-    /// Cycles.
-    pub cycles: usize,
-}
-
 /// What the one who asked is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -494,6 +479,13 @@ pub enum Answer {
     Session {
         /// Its number.
         session: SessionId,
+    },
+    /// The new run of a second try.
+    Run {
+        /// Its number.
+        run: RunId,
+        /// The number of its lease.
+        fence: Fence,
     },
     /// Processes that have to be started again for the change to count.
     Restart {

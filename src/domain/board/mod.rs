@@ -11,6 +11,7 @@
 mod area;
 mod budget;
 mod code_repository;
+mod counts;
 mod create;
 mod dispatch;
 mod entities;
@@ -27,6 +28,7 @@ mod instructions;
 mod judge;
 mod judging;
 mod people;
+mod plan_edit;
 mod plan_event;
 mod planning;
 mod plans;
@@ -35,6 +37,7 @@ mod questions;
 mod reviewing;
 mod run;
 mod session;
+mod session_again;
 mod session_decide;
 mod session_input;
 mod session_request;
@@ -59,6 +62,7 @@ use std::{
 pub use area::{covers, overlap, patterns_overlap};
 pub use budget::{Budget, DAY, HOUR, Spend, SpendLimit};
 pub use code_repository::{Repository, check_address};
+pub use counts::{CleanupCounts, StopAllCounts};
 pub use dispatch::DispatchBlocker;
 pub use event::{
     EVENT_VERSION, Event, EventKind, JudgeEvent, ProcessEvent, RequeueCause, RunEvent, SystemEvent,
@@ -68,14 +72,12 @@ pub use ids::{
     AgentId, ApprovalId, Fence, JudgementId, MAX_OF_ROLE, MergeId, Millis, PlanId, ProcessName,
     Role, RunId, SessionId, TaskId,
 };
-pub use input::{
-    Answer, CleanupCounts, Decision, Effect, Input, Part, Refusal, RefusalCode, StopAllCounts,
-    executing,
-};
+pub use input::{Answer, Decision, Effect, Input, Part, Refusal, RefusalCode, executing};
 pub use instructions::attempt_prompt;
 pub use judge::{
     Judgement, MergeOutcome, MergeQueueEntry, MergeStatus, ProposalFate, PullRequestRef, Verdict,
 };
+pub use plan_edit::{ProposalEdit, edited};
 pub use plan_event::PlanEvent;
 pub use planning::{PlanAnswer, PlanTerms, excerpt, planning_prompt, read_plan};
 pub use plans::{PlannedBefore, PlanningFacts, Proposal};
@@ -187,6 +189,7 @@ impl Board {
                 | Input::EditTask { .. }
                 | Input::HandIn { .. }
                 | Input::DecidePlan { .. }
+                | Input::EditPlan { .. }
                 | Input::Wake {
                     part: Part::Dispatcher
                 }
@@ -234,7 +237,8 @@ impl Board {
             Input::HandIn { .. }
             | Input::SpendPlan { .. }
             | Input::Propose { .. }
-            | Input::DecidePlan { .. } => return self.decide_about_plans(draft, input),
+            | Input::DecidePlan { .. }
+            | Input::EditPlan { .. } => return self.decide_about_plans(draft, input),
             Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }
@@ -313,6 +317,7 @@ impl Board {
             | Input::SpendPlan { .. }
             | Input::Propose { .. }
             | Input::DecidePlan { .. }
+            | Input::EditPlan { .. }
             | Input::SettleProposal { .. }
             | Input::RetryMerges { .. }
             | Input::FinishMerge { .. }
@@ -385,6 +390,7 @@ impl Board {
             | Input::CancelRun { .. }
             | Input::HandIn { .. }
             | Input::DecidePlan { .. }
+            | Input::EditPlan { .. }
             | Input::RenewRun { .. }
             | Input::SpendRun { .. }
             | Input::Ask { .. }

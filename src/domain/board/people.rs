@@ -3,7 +3,7 @@
 use super::{
     Answer, ApprovalId, ApprovalSubject, BlockReason, Board, BoardSettings, CleanupCounts, Draft,
     Effect, JudgeEvent, Lesson, MergeStatus, ProcessName, Refusal, RefusalCode, RequeueCause,
-    Resolver, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId, TaskStatus,
+    Resolver, Run, RunId, RunStatus, SystemEvent, Task, TaskEvent, TaskId, TaskStatus,
 };
 
 impl Board {
@@ -401,8 +401,13 @@ impl Board {
             by_person: true,
         });
         draft.answer(Answer::Cleaned(CleanupCounts {
+            queued: self.count(TaskStatus::Queued),
             tasks: self.tasks.len(),
             runs: self.runs.len(),
+            artifacts: self.runs().map(Run::artifacts).sum(),
+            leases: self.index.live_runs.len() + self.index.live_judgements.len(),
+            events: self.globals.events - self.globals.cleaned,
+            agents: self.agents.len(),
             judgements: self.judgements.len(),
             merges: self.merges.len(),
             cycles: self.cycles.len(),

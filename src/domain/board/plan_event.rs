@@ -44,6 +44,16 @@ pub enum PlanEvent {
         /// The tasks; their dependencies are places in this list, counted from 1.
         tasks: Vec<TaskSpec>,
     },
+    /// A person changed the tasks.
+    #[serde(rename = "planner.edited")]
+    Edited {
+        /// Which.
+        plan: PlanId,
+        /// The tasks now; their dependencies are places in this list, counted from 1.
+        tasks: Vec<TaskSpec>,
+        /// Who.
+        by: String,
+    },
     /// A person does not want these tasks.
     #[serde(rename = "planner.declined")]
     Declined {
@@ -71,6 +81,7 @@ impl PlanEvent {
             Self::PreviewWanted { .. } => "planner.preview_wanted",
             Self::Spent { .. } => "planner.spent",
             Self::Proposed { .. } => "planner.proposed",
+            Self::Edited { .. } => "planner.edited",
             Self::Declined { .. } => "planner.declined",
             Self::NothingLeft { .. } => "planner.nothing_left",
         }

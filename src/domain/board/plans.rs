@@ -87,6 +87,15 @@ impl Board {
         {
             return self.propose(draft, *plan, *generation, proposal);
         }
+        if let Input::EditPlan {
+            plan,
+            version,
+            edits,
+            by,
+        } = input
+        {
+            return self.edit_plan(draft, *plan, *version, edits, by);
+        }
         if let Input::DecidePlan { plan, accept, by } = input {
             return self.decide_plan(draft, *plan, *accept, by);
         }
@@ -145,7 +154,7 @@ impl Board {
         Ok(plan)
     }
 
-    fn known_plan(&self, id: PlanId) -> Result<&Plan, Refusal> {
+    pub(super) fn known_plan(&self, id: PlanId) -> Result<&Plan, Refusal> {
         self.plan(id).ok_or_else(|| {
             Refusal::new(
                 RefusalCode::NotFound,
@@ -276,14 +285,7 @@ impl Board {
         accept: bool,
         by: &str,
     ) -> Result<(), Refusal> {
-        let plan = self.known_plan(id)?;
-        if plan.status != PlanStatus::Proposed {
-            return Err(Refusal::new(
-                RefusalCode::Conflict,
-                format!("{id} does not wait for an answer"),
-                "`tos board plans` shows where it stands",
-            ));
-        }
+        let plan = self.waiting_plan(id)?;
         if !accept {
             draft.event(PlanEvent::Declined {
                 plan: id,
@@ -326,7 +328,7 @@ impl Board {
     }
 
     /// Looks at all tasks of a plan before any is made.
-    fn check_planned(&self, specs: &[TaskSpec]) -> Result<(), Refusal> {
+    pub(super) fn check_planned(&self, specs: &[TaskSpec]) -> Result<(), Refusal> {
         let next = TaskId(self.globals.last_task.0 + 1);
         for (place, spec) in (1_u64..).zip(specs) {
             let later = |needed: &&super::Dependency| needed.task.0 == 0 || needed.task.0 >= place;

@@ -266,6 +266,9 @@ pub struct Plan {
     /// The tasks that were proposed; dependencies are places in this list, counted from 1.
     #[serde(default)]
     pub proposal: Vec<super::task::TaskSpec>,
+    /// How often a person changed them.
+    #[serde(default)]
+    pub edits: u32,
     /// What planning used up.
     #[serde(default)]
     pub spent: super::budget::Spend,

@@ -79,6 +79,14 @@ pub struct Run {
     pub log: String,
 }
 
+impl Run {
+    /// Returns how many things it left: its log, and the diff and the commit of its work.
+    pub fn artifacts(&self) -> usize {
+        let kept = self.kept.as_ref();
+        1 + kept.map_or(0, |kept| 1 + usize::from(!kept.commit.is_empty()))
+    }
+}
+
 /// How a worker's run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -129,6 +129,9 @@ pub struct Session {
     pub turn: Option<SessionTurn>,
     /// What that waits for.
     pub wait: Option<SessionWait>,
+    /// Why the first try of what is at work failed; `None` = it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
     /// Why no further task starts.
     pub stop: Option<SessionStop>,
     /// When it ended.
@@ -225,6 +228,18 @@ pub enum SessionEvent {
         /// What for.
         detail: String,
     },
+    /// The task at work failed and is tried once more, in a run of its own.
+    #[serde(rename = "session.tries_again")]
+    TriesAgain {
+        /// Which.
+        session: SessionId,
+        /// The place in the list.
+        place: usize,
+        /// The new run.
+        run: RunId,
+        /// Why the first try failed.
+        reason: String,
+    },
     /// A task came out.
     #[serde(rename = "session.task_ended")]
     TaskEnded {
@@ -285,6 +300,7 @@ impl SessionEvent {
             Self::Ready { .. } => "session.ready",
             Self::Turn { .. } => "session.turn",
             Self::Waits { .. } => "session.waits",
+            Self::TriesAgain { .. } => "session.tries_again",
             Self::TaskEnded { .. } => "session.task_ended",
             Self::Reverted { .. } => "session.reverted",
             Self::Restored { .. } => "session.restored",
@@ -300,6 +316,7 @@ impl SessionEvent {
             | Self::Ready { session }
             | Self::Turn { session, .. }
             | Self::Waits { session, .. }
+            | Self::TriesAgain { session, .. }
             | Self::TaskEnded { session, .. }
             | Self::Reverted { session, .. }
             | Self::Restored { session, .. }
@@ -351,6 +368,7 @@ impl Board {
                 session.ready = true;
                 session.turn = None;
                 session.wait = None;
+                session.again = None;
             }),
             SessionEvent::Turn { place, run, .. } => self.change_session(id, |session| {
                 session.ready = false;
@@ -364,6 +382,16 @@ impl Board {
                     until: *until,
                     detail: detail.clone(),
                 });
+            }),
+            SessionEvent::TriesAgain {
+                place, run, reason, ..
+            } => self.change_session(id, |session| {
+                session.turn = Some(SessionTurn {
+                    place: *place,
+                    run: *run,
+                });
+                session.wait = None;
+                session.again = Some(reason.clone());
             }),
             SessionEvent::TaskEnded {
                 end,
@@ -398,6 +426,7 @@ impl Board {
                 session.ready = false;
                 session.turn = None;
                 session.wait = None;
+                session.again = None;
                 session.ended_at = Some(at);
                 session.error.clone_from(error);
                 session.report.clone_from(report);
@@ -427,6 +456,7 @@ impl Board {
             ready: false,
             turn: None,
             wait: None,
+            again: None,
             stop: None,
             ended_at: None,
             error: String::new(),
@@ -449,6 +479,7 @@ impl Board {
             }
             session.failures_in_a_row = failures_in_a_row;
             session.wait = None;
+            session.again = None;
             session.turn = session.turn.filter(|turn| turn.place != end.place);
             task = session.tasks.get(end.place).copied().flatten();
         });
@@ -478,6 +509,7 @@ impl Board {
             session.ready = false;
             session.turn = None;
             session.wait = None;
+            session.again = None;
         });
         for (index, task, outcome) in changed {
             let end = outcome.map(|outcome| SessionTaskEnd {

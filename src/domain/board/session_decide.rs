@@ -6,7 +6,7 @@ use super::{
     TaskStatus,
     session::{Session, SessionEvent, SessionSpec, SessionStop, SessionTaskEnd},
     session_input::{SessionEffect, SessionInput},
-    work::{check_fence, stale},
+    work::stale,
 };
 use crate::domain::{
     ledger::TaskOutcome,
@@ -15,6 +15,8 @@ use crate::domain::{
 
 /// How many tasks a session may have; it is written as a whole with each step.
 const MOST: usize = 1000;
+/// How many sessions may be under way; each has a thread, and a worker while one of its tasks is at work.
+const MOST_OPEN: usize = 16;
 
 /// What a session does next.
 enum Step<'a> {
@@ -69,6 +71,12 @@ impl Board {
                 });
                 Ok(())
             }
+            SessionInput::Again {
+                session,
+                run,
+                fence,
+                reason,
+            } => self.try_again(draft, *session, (*run, *fence), reason),
             SessionInput::FinishTask { .. } => self.finish_session_task(draft, input),
             SessionInput::Revert {
                 session,
@@ -91,7 +99,7 @@ impl Board {
         }
     }
 
-    fn known_open(&self, id: SessionId) -> Result<&Session, Refusal> {
+    pub(super) fn known_open(&self, id: SessionId) -> Result<&Session, Refusal> {
         let session = self.session(id);
         let session = session.ok_or_else(|| {
             Refusal::new(
@@ -127,12 +135,23 @@ impl Board {
                 place + 1
             ));
         }
-        // Two chains at once would be fine for git, but not for what people know of nights: one at a time.
-        if let Some(open) = self.open_sessions().next() {
+        // Each owns a chain of commits, named by its run; a list twice at once would only be the same work twice.
+        let same = |open: &&Session| open.spec.run == spec.run || open.spec.list == spec.list;
+        if let Some(open) = self.open_sessions().find(same) {
             return Err(Refusal::new(
                 RefusalCode::Conflict,
-                format!("{} ({}) is under way", open.id, open.spec.run),
-                "wait for it, or `tos night cancel` ends it",
+                format!(
+                    "{} ({}, list {}) is under way already",
+                    open.id, open.spec.run, open.spec.list
+                ),
+                format!("wait for it, or `tos night cancel {}` ends it", open.id.0),
+            ));
+        }
+        if self.open_sessions().count() >= MOST_OPEN {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{MOST_OPEN} sessions are under way, which is the most"),
+                "wait for one of them",
             ));
         }
         let session = SessionId(self.globals.last_session.0 + 1);
@@ -284,17 +303,8 @@ impl Board {
             return Ok(());
         };
         let session = self.known_open(*session)?;
-        let run = self
-            .run(*run)
-            .filter(|run| run.status == RunStatus::Running);
-        let Some(run) = run else {
-            return Err(stale(format!("the run of {} is over", session.id)));
-        };
-        check_fence(&run.lease, *fence, &run.id.to_string())?;
-        let is_its = session
-            .turn
-            .is_some_and(|turn| turn.run == run.id && turn.place == end.place);
-        if !is_its {
+        let run = self.run_at_work(session, *run, *fence)?;
+        if session.turn.is_none_or(|turn| turn.place != end.place) {
             return Err(stale(format!(
                 "{} has not the turn of {}",
                 run.id, session.id
@@ -442,8 +452,11 @@ impl Board {
 
     /// Does the most urgent step of a session; `false` = there is none.
     pub(super) fn dispatch_session(&self, draft: &mut Draft) -> bool {
-        let step = self
-            .open_sessions()
+        // The oldest first; one that just had a turn is not ready yet, so that they take turns where workers are few.
+        let mut open: Vec<&Session> = self.open_sessions().collect();
+        open.reverse();
+        let step = open
+            .into_iter()
             .find_map(|session| Some((session, self.session_step(session, draft.now)?)));
         let Some((session, step)) = step else {
             return false;

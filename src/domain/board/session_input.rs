@@ -52,6 +52,17 @@ pub enum SessionInput {
         /// What for.
         detail: String,
     },
+    /// The task at work failed and is tried once more; the answer names the new run and its number.
+    Again {
+        /// Which.
+        session: SessionId,
+        /// The run that failed.
+        run: RunId,
+        /// The number of its lease.
+        fence: Fence,
+        /// Why it failed, in one line.
+        reason: String,
+    },
     /// A task came out.
     FinishTask {
         /// Which.

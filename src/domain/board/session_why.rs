@@ -30,16 +30,7 @@ impl Board {
             return vec![say(format!("{id} is about to end"), Resolver::Dispatcher)];
         };
         let item = |place: usize| session.spec.items.get(place);
-        if let Some(wait) = &session.wait {
-            sentences.push(WhySentence {
-                at: wait.until,
-                remedy: format!("`tos night cancel {}` ends the session", id.0),
-                ..say(
-                    format!("{id} waits: {}", wait.detail),
-                    Resolver::CycleManager,
-                )
-            });
-        }
+        sentences.extend(Self::why_session_waits(session));
         if place != next {
             let before = item(next).map_or("", |item| item.id.as_str());
             sentences.push(say(
@@ -59,6 +50,34 @@ impl Board {
         }
         Self::add_limits(session, place, now, &mut sentences);
         sentences
+    }
+
+    /// Explains what a task that has its turn waits for, and whether it is its second.
+    pub(super) fn why_at_work_in_session(&self, task: &Task) -> Vec<WhySentence> {
+        let mut sentences = Vec::new();
+        let Some(session) = self.session_of(task) else {
+            return sentences;
+        };
+        if let Some(reason) = &session.again {
+            sentences.push(say(
+                format!("it is its second and last try; the first one failed: {reason}"),
+                Resolver::Agent,
+            ));
+        }
+        sentences.extend(Self::why_session_waits(session));
+        sentences
+    }
+
+    fn why_session_waits(session: &Session) -> Option<WhySentence> {
+        let wait = session.wait.as_ref()?;
+        Some(WhySentence {
+            at: wait.until,
+            remedy: format!("`tos night cancel {}` ends the session", session.id.0),
+            ..say(
+                format!("{} waits: {}", session.id, wait.detail),
+                Resolver::CycleManager,
+            )
+        })
     }
 
     /// The limits of a session that may keep a task from starting at all.

@@ -30,6 +30,8 @@ pub struct Globals {
     pub now: Millis,
     /// How many events there were.
     pub events: u64,
+    /// The number of the event that last emptied the board; nobody is shown those before it.
+    pub cleaned: u64,
     /// The last number of a task.
     pub last_task: TaskId,
     /// The last number of a run.

@@ -337,6 +337,7 @@ impl Board {
             ),
             Resolver::Agent,
         )];
+        sentences.extend(self.why_at_work_in_session(task));
         for approval in self
             .open_approvals()
             .filter(|approval| approval.task == task.id)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::policy::PolicyLoss;
+use crate::domain::policy::{LostReferences, PolicyLoss};
 
 /// Names of folders that tools fill again.
 const REBUILT: &[&str] = &[
@@ -54,6 +54,9 @@ const REBUILT: &[&str] = &[
     "tmp",
 ];
 
+/// The folder of tos in a project.
+pub const OWN_FOLDER: &str = ".tos";
+
 /// How git sees a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileState {
@@ -80,13 +83,15 @@ impl<'a> Selection<'a> {
     /// Returns whether a file, by its path from the root, has to be held.
     pub fn wants(&self, path: &str, state: FileState) -> bool {
         self.losses.iter().any(|loss| match loss {
+            // What tos itself writes there is nobody's work.
+            PolicyLoss::Untracked { .. } if is_own(path) => false,
             PolicyLoss::Removed(glob) => covers(glob, path),
             PolicyLoss::Overwritten(glob) => state != FileState::Ignored && covers(glob, path),
             PolicyLoss::Uncommitted => state == FileState::Changed,
             PolicyLoss::Untracked { ignored } => {
                 state == FileState::Untracked || (*ignored && state == FileState::Ignored)
             }
-            PolicyLoss::References => false,
+            PolicyLoss::References(_) | PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) => false,
         })
     }
 
@@ -102,9 +107,11 @@ impl<'a> Selection<'a> {
                             .is_some_and(|rest| rest.starts_with('/'))
                         || known.starts_with(folder)
                 }
-                PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References => {
-                    false
-                }
+                PolicyLoss::Uncommitted
+                | PolicyLoss::Untracked { .. }
+                | PolicyLoss::References(_)
+                | PolicyLoss::WorkTree(_)
+                | PolicyLoss::Filled(_) => false,
             })
     }
 
@@ -115,8 +122,23 @@ impl<'a> Selection<'a> {
             PolicyLoss::Overwritten(_)
             | PolicyLoss::Uncommitted
             | PolicyLoss::Untracked { .. }
-            | PolicyLoss::References => false,
+            | PolicyLoss::References(_)
+            | PolicyLoss::WorkTree(_)
+            | PolicyLoss::Filled(_) => false,
         })
+    }
+
+    /// Returns whether folders would be lost as such.
+    pub fn wants_folders(&self) -> bool {
+        self.losses
+            .iter()
+            .any(|loss| matches!(loss, PolicyLoss::Removed(_) | PolicyLoss::Untracked { .. }))
+    }
+
+    /// Returns whether git would clean a folder away in which it has nothing.
+    pub fn cleans(&self, folder: &str, state: FileState) -> bool {
+        let cleans = |loss: &PolicyLoss| matches!(loss, PolicyLoss::Untracked { .. });
+        state == FileState::Untracked && !is_own(folder) && self.losses.iter().any(cleans)
     }
 
     /// Returns whether ignored files have to be looked at.
@@ -134,9 +156,19 @@ impl<'a> Selection<'a> {
         self.losses.contains(&PolicyLoss::Uncommitted)
     }
 
-    /// Returns whether branches, tags and stashes have to be held.
-    pub fn wants_references(&self) -> bool {
-        self.losses.contains(&PolicyLoss::References)
+    /// Returns the branches, tags and stashes that have to be held.
+    pub fn references(&self) -> Vec<&'a LostReferences> {
+        let each = self.losses.iter();
+        each.filter_map(|loss| match loss {
+            PolicyLoss::References(lost) => Some(lost),
+            PolicyLoss::Removed(_)
+            | PolicyLoss::Overwritten(_)
+            | PolicyLoss::Uncommitted
+            | PolicyLoss::Untracked { .. }
+            | PolicyLoss::WorkTree(_)
+            | PolicyLoss::Filled(_) => None,
+        })
+        .collect()
     }
 
     /// Returns the only paths that matter, where all are literal; empty = everything may matter.
@@ -145,11 +177,22 @@ impl<'a> Selection<'a> {
             PolicyLoss::Removed(path) | PolicyLoss::Overwritten(path) => {
                 (!path.is_empty() && !path.contains(['*', '?', '['])).then_some(path.as_str())
             }
-            PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References => None,
+            PolicyLoss::Uncommitted
+            | PolicyLoss::Untracked { .. }
+            | PolicyLoss::References(_)
+            | PolicyLoss::WorkTree(_)
+            | PolicyLoss::Filled(_) => None,
         };
-        let all: Option<Vec<&str>> = self.losses.iter().map(literal).collect();
+        let relevant =
+            |loss: &&PolicyLoss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_));
+        let all: Option<Vec<&str>> = self.losses.iter().filter(relevant).map(literal).collect();
         all.unwrap_or_default()
     }
+}
+
+/// Returns whether a path is, or lies in, the folder of tos.
+fn is_own(path: &str) -> bool {
+    path.split('/').next() == Some(OWN_FOLDER)
 }
 
 /// Returns whether a folder that git ignores is filled again by a tool.
@@ -164,7 +207,7 @@ pub fn is_rebuilt(folder: &str) -> bool {
 
 /// Returns whether a pattern means a path or a folder above it. A star stands for anything, also a slash, and a component
 /// that is one for nothing at all: rather too much than too little.
-fn covers(glob: &str, path: &str) -> bool {
+pub(super) fn covers(glob: &str, path: &str) -> bool {
     let glob = glob.trim_end_matches('/');
     if glob.is_empty() {
         return true;
@@ -246,6 +289,17 @@ pub struct KeptReference {
     pub at: String,
 }
 
+impl KeptReference {
+    fn shown(&self) -> String {
+        for (prefix, kind) in [("refs/heads/", "branch"), ("refs/tags/", "tag")] {
+            if let Some(name) = self.name.strip_prefix(prefix) {
+                return format!("{kind} {name}");
+            }
+        }
+        self.name.clone()
+    }
+}
+
 /// What is written beside the files of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointRecord {
@@ -287,14 +341,15 @@ impl GuardCheckpoint {
             count @ 2..=3 => parts.push(format!("{count} files ({})", names.join(", "))),
             count => parts.push(format!("{count} files ({}, …)", names.join(", "))),
         }
-        if !self.record.references.is_empty() {
-            parts.push(format!(
-                "{} branches and tags",
-                self.record.references.len()
-            ));
+        match self.record.references.as_slice() {
+            [] => {}
+            [one] => parts.push(one.shown()),
+            several => parts.push(format!("{} branches and tags", several.len())),
         }
-        if !self.record.stashes.is_empty() {
-            parts.push(format!("{} stashes", self.record.stashes.len()));
+        match self.record.stashes.len() {
+            0 => {}
+            1 => parts.push("1 stash".to_owned()),
+            count => parts.push(format!("{count} stashes")),
         }
         if parts.is_empty() {
             parts.push("where HEAD was".to_owned());

@@ -8,8 +8,10 @@ pub mod answer;
 pub mod call;
 pub mod checkpoint;
 pub mod hook;
+pub mod installed;
 pub mod log;
 mod patch;
+pub mod protected;
 mod wire;
 
 pub use answer::{HookAnswer, cannot_judge};

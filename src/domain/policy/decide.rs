@@ -380,7 +380,14 @@ fn matches_program(rule: &PolicyRule, act: &SimpleCommand) -> bool {
         .any_arg
         .iter()
         .all(|globs| args.iter().any(|arg| fits(globs, arg)));
-    named && first_args && some_args
+    // One argument that is allowed does not allow the others.
+    let all_args = rule.decision != Decision::Allow
+        || rule.any_arg.is_empty()
+        || args.iter().enumerate().all(|(at, arg)| {
+            let own = rule.args.get(at).is_some_and(|globs| fits(globs, arg));
+            own || rule.any_arg.iter().any(|globs| fits(globs, arg))
+        });
+    named && first_args && some_args && all_args
 }
 
 fn wild(glob: &str, arg: &str) -> bool {

@@ -39,6 +39,21 @@ pub(super) struct SimpleCommand {
     pub(super) words: Vec<String>,
     /// The programs through which it was reached.
     pub(super) via: Vec<String>,
+    /// The folder it starts in, absolute, where that is known.
+    pub(super) folder: Option<String>,
+}
+
+/// A command of git that was read.
+#[derive(Debug, Clone)]
+pub(super) struct GitStep {
+    /// The index of the command it is part of.
+    pub(super) at: usize,
+    /// What git is to do.
+    pub(super) verb: String,
+    /// What stands behind that.
+    pub(super) args: Vec<String>,
+    /// The folder it starts in, from the root; `None` = elsewhere, or not known.
+    pub(super) folder: Option<String>,
 }
 
 /// The most a command may be made of.
@@ -71,6 +86,8 @@ pub(super) struct Interpretation<'w> {
     pub(super) acts: Vec<SimpleCommand>,
     /// What they would do: the index of the command, and the effect.
     pub(super) effects: Vec<(usize, CommandEffect)>,
+    /// What git is to do, in order.
+    pub(super) git: Vec<GitStep>,
     /// Why reading was given up, if it was.
     pub(super) given_up: Option<&'static str>,
     /// Texts that were given to an attempt at parsing elsewhere.
@@ -88,6 +105,7 @@ impl<'w> Interpretation<'w> {
             world,
             acts: Vec::new(),
             effects: Vec::new(),
+            git: Vec::new(),
             given_up: None,
             attempts: Vec::new(),
             via: Vec::new(),
@@ -137,7 +155,15 @@ impl<'w> Interpretation<'w> {
         self.acts.push(SimpleCommand {
             words: words.iter().map(|word| readable(word)).collect(),
             via: self.via.clone(),
+            folder: None,
         });
+    }
+
+    /// Records where the command looked at last starts.
+    pub(super) fn act_starts_in(&mut self, folder: Option<String>) {
+        if let Some(act) = self.acts.last_mut() {
+            act.folder = folder;
+        }
     }
 
     /// Records an effect of the command looked at last. Each is held against every rule, and one whose path is a pattern

@@ -4,8 +4,10 @@
 //! the files takes rather too many than too few.
 
 use crate::domain::policy::{
-    interpretation::{CommandEffect, Interpretation, SimpleCommand},
-    resolved_path::ResolvedPath,
+    git_reach::{self, LostReferences, TreeChange},
+    interpretation::{CommandEffect, GitStep, Interpretation, SimpleCommand},
+    partial_text::base_name,
+    resolved_path::{ResolvedPath, slashed},
     rule::EffectTrait,
 };
 
@@ -24,26 +26,144 @@ pub enum PolicyLoss {
         ignored: bool,
     },
     /// Branches, tags or stashes.
-    References,
+    References(LostReferences),
+    /// Files of the work tree that git takes away or replaces; told besides the others, for whoever has files to protect.
+    WorkTree(TreeChange),
+    /// A folder is filled with files that nobody names; told besides the others, in the same way.
+    Filled(FolderFill),
+}
+
+/// What fills a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderFill {
+    /// What kind of program it is.
+    pub kind: FillKind,
+    /// The program.
+    pub program: String,
+    /// The whole command.
+    pub words: Vec<String>,
+    /// The folder it starts in, absolute.
+    pub folder: String,
+    /// The root, absolute.
+    pub root: String,
+    /// The folder that is filled, from the root.
+    pub into: String,
+}
+
+/// From what a folder is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FillKind {
+    /// An archive.
+    Archive,
+    /// Other folders and files.
+    Copy,
+    /// A patch.
+    Patch,
+}
+
+/// Returns from what a program fills folders.
+fn fill_kind(program: &str) -> Option<FillKind> {
+    Some(match program {
+        "tar" | "gtar" | "bsdtar" | "unzip" | "7z" | "7za" | "7zr" | "7zz" | "cpio" | "bsdcpio"
+        | "pax" | "unrar" | "unar" | "jar" => FillKind::Archive,
+        "cp" | "gcp" | "rsync" | "mv" | "install" | "ditto" => FillKind::Copy,
+        "patch" => FillKind::Patch,
+        _ => return None,
+    })
+}
+
+/// Returns what a command fills a folder with.
+fn fill(act: &SimpleCommand, into: &str, reading: &Interpretation<'_>) -> Option<PolicyLoss> {
+    let program = base_name(act.words.first()?).to_owned();
+    Some(PolicyLoss::Filled(FolderFill {
+        kind: fill_kind(&program)?,
+        program,
+        words: act.words.clone(),
+        folder: act.folder.clone().unwrap_or_default(),
+        root: slashed(&reading.world.root),
+        into: into.to_owned(),
+    }))
 }
 
 /// Returns what was read would lose inside the root.
 pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
     let none = SimpleCommand::default();
+    let unnamed = unnamed(reading);
     let mut losses = Vec::new();
     for (at, effect) in &reading.effects {
         let act = reading.acts.get(*at).unwrap_or(&none);
-        for loss in of_effect(act, effect) {
+        let step = reading.git.iter().rfind(|step| step.at == *at);
+        let stashed = reading.git.iter().any(git_reach::stashes);
+        let filled = if let CommandEffect::Write(ResolvedPath::Inside(path)) = effect {
+            fill(act, path, reading)
+        } else {
+            None
+        };
+        for loss in of_effect(act, effect, step, stashed)
+            .into_iter()
+            .chain(filled)
+        {
+            let loss = widened(loss, &unnamed);
             if !losses.contains(&loss) {
                 losses.push(loss);
             }
         }
     }
+    let changes = reading.git.iter().filter_map(git_reach::tree_change);
+    losses.extend(changes.map(PolicyLoss::WorkTree));
     losses
 }
 
-fn of_effect(act: &SimpleCommand, effect: &CommandEffect) -> Vec<PolicyLoss> {
+/// Returns what stands in the place of a name where `find` looks for size, age or emptiness: that is no name, and anything
+/// may be found.
+fn unnamed(reading: &Interpretation<'_>) -> Vec<String> {
+    const TESTS: [&str; 9] = [
+        "-newer", "-mtime", "-mmin", "-atime", "-ctime", "-amin", "-cmin", "-size", "-empty",
+    ];
+    let is_find = |act: &&SimpleCommand| {
+        act.words
+            .first()
+            .is_some_and(|word| base_name(word) == "find")
+    };
+    let pairs = reading.acts.iter().filter(is_find).flat_map(|act| {
+        let each = act.words.windows(2);
+        each.filter(|pair| matches!(pair, [test, _] if TESTS.contains(&test.as_str())))
+    });
+    let value = |pair: &[String]| {
+        let value = pair.get(1)?.rsplit('/').next()?;
+        Some(value.replace(['?', '['], "*"))
+    };
+    pairs.filter_map(value).collect()
+}
+
+fn widened(loss: PolicyLoss, unnamed: &[String]) -> PolicyLoss {
+    let PolicyLoss::Removed(path) = &loss else {
+        return loss;
+    };
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if !unnamed.iter().any(|own| own == name) {
+        return loss;
+    }
+    let folder = folder.trim_end_matches("/*");
+    PolicyLoss::Removed(match folder {
+        "" | "*" => "*".to_owned(),
+        folder => format!("{folder}/*"),
+    })
+}
+
+fn of_effect(
+    act: &SimpleCommand,
+    effect: &CommandEffect,
+    step: Option<&GitStep>,
+    stashed: bool,
+) -> Vec<PolicyLoss> {
+    let is_folder = act
+        .words
+        .first()
+        .is_some_and(|word| base_name(word) == "mkdir");
     match effect {
+        // A folder that is there already stays as it is.
+        CommandEffect::Write(_) if is_folder => Vec::new(),
         CommandEffect::Delete(ResolvedPath::Inside(path)) => {
             vec![PolicyLoss::Removed(path.clone())]
         }
@@ -51,7 +171,7 @@ fn of_effect(act: &SimpleCommand, effect: &CommandEffect) -> Vec<PolicyLoss> {
             vec![PolicyLoss::Overwritten(path.clone())]
         }
         CommandEffect::Does(EffectTrait::GitDestructive, words) => {
-            git_loss(words).map_or_else(Vec::new, |loss| loss.losses(act))
+            git_loss(words).map_or_else(Vec::new, |loss| loss.losses(act, step, stashed))
         }
         CommandEffect::Does(..)
         | CommandEffect::Read(_)
@@ -70,15 +190,28 @@ enum GitLoss {
 }
 
 impl GitLoss {
-    fn losses(self, act: &SimpleCommand) -> Vec<PolicyLoss> {
+    fn losses(self, act: &SimpleCommand, step: Option<&GitStep>, stashed: bool) -> Vec<PolicyLoss> {
+        let references = || {
+            let lost = step.and_then(git_reach::references);
+            // Where nothing tells which, it may be any.
+            PolicyLoss::References(lost.unwrap_or_else(|| LostReferences {
+                names: None,
+                stashes: self == Self::Stashes,
+            }))
+        };
         match self {
-            Self::References => vec![PolicyLoss::References],
+            Self::References => vec![references()],
             // What the same command has stashed before is not in a stash yet.
-            Self::Stashes => vec![
-                PolicyLoss::References,
+            Self::Stashes if stashed => vec![
+                references(),
                 PolicyLoss::Uncommitted,
                 PolicyLoss::Untracked { ignored: false },
             ],
+            Self::Stashes => vec![references()],
+            Self::Changes if step.is_some_and(git_reach::stays_at_head) => {
+                vec![PolicyLoss::Uncommitted]
+            }
+            // Another state may have a file where one lies that is not tracked.
             Self::Changes => vec![
                 PolicyLoss::Uncommitted,
                 PolicyLoss::Untracked { ignored: false },
@@ -155,7 +288,9 @@ mod tests {
     }
 
     fn losses(code: &str) -> Vec<PolicyLoss> {
-        Policy::losses(&bash(code), &world())
+        let mut losses = Policy::losses(&bash(code), &world());
+        losses.retain(|loss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_)));
+        losses
     }
 
     fn guard(code: &str) -> Decision {
@@ -180,14 +315,37 @@ mod tests {
             [PolicyLoss::Overwritten("a.txt".to_owned())]
         );
         assert_eq!(losses("ls; git status"), []);
-        assert!(losses("git reset --hard").contains(&PolicyLoss::Uncommitted));
+        for code in [
+            "git reset --hard",
+            "git reset --hard HEAD",
+            "git checkout -- .",
+            "git restore .",
+        ] {
+            assert_eq!(losses(code), [PolicyLoss::Uncommitted], "{code}");
+        }
+        assert_eq!(losses("git reset --hard HEAD~1").len(), 2);
         assert_eq!(
             losses("git clean -fdx"),
             [PolicyLoss::Untracked { ignored: true }]
         );
-        assert_eq!(losses("git branch -D old"), [PolicyLoss::References]);
+        assert_eq!(
+            losses("git branch -D old"),
+            [PolicyLoss::References(LostReferences {
+                names: Some(vec!["refs/heads/old".to_owned()]),
+                stashes: false,
+            })]
+        );
+        assert_eq!(losses("git stash drop").len(), 1);
         assert!(losses("git stash && git stash drop").contains(&PolicyLoss::Uncommitted));
         assert_eq!(losses("rm -rf /srv/other"), []);
+        for code in [
+            "find . -type f -size +1M -delete",
+            "find . -mtime +3 -exec rm {} +",
+            "find . -empty -delete",
+        ] {
+            assert_eq!(losses(code), [removed("*")], "{code}");
+        }
+        assert_eq!(losses("find out -mmin -5 -delete"), [removed("out/*")]);
     }
 
     #[test]

@@ -10,6 +10,8 @@
 mod cmd;
 mod context;
 mod decide;
+mod git_reach;
+mod git_use;
 mod interpretation;
 mod judge;
 mod loss;
@@ -26,8 +28,10 @@ mod verdict;
 mod windows;
 
 pub use context::{FilesystemView, ParseAttempt, PolicyContext};
+pub use git_reach::{LostReferences, TreeChange, TreeChangeKind};
+pub use git_use::GitUse;
 pub use judge::{Error, FileAccess, Policy};
-pub use loss::PolicyLoss;
+pub use loss::{FillKind, FolderFill, PolicyLoss};
 pub use rule::{EffectTrait, PolicyPreset, PolicyRule, RuleExample};
 pub use shell::try_parse;
 pub use verdict::{Decision, PolicyFinding, PolicyVerdict};

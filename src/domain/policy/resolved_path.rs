@@ -246,7 +246,19 @@ fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 fn globbed(path: &str) -> String {
     let mut glob = String::with_capacity(path.len());
     let mut inside_name = false;
-    for c in path.chars() {
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        if c == SET {
+            // What stands between the brackets is one character of the name.
+            let rest = chars.as_str();
+            let first = rest
+                .char_indices()
+                .skip_while(|(_, c)| matches!(c, '!' | '^'))
+                .nth(1);
+            let end = first.and_then(|(at, _)| rest.get(at..)?.find(']').map(|end| at + end + 1));
+            let end = end.filter(|end| !rest.get(..*end).is_some_and(|set| set.contains('/')));
+            chars = rest.get(end.unwrap_or(0)..).unwrap_or("").chars();
+        }
         let is_name = matches!(c, NAME | ANY_CHAR | SET | FRESH);
         if !(is_name && inside_name) {
             glob.push(if is_mark(c) { '*' } else { c });
@@ -282,6 +294,26 @@ pub(super) fn place_of(word: &str, folder: Option<&str>, world: &PolicyContext) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_is_one_character_of_a_name() {
+        for (text, glob) in [
+            ("a[0-9]b", "a*b"),
+            (".[!.]*", ".*"),
+            ("x[]a]y/z[q", "x*y/z*q"),
+            ("[a/b]", "*a/b]"),
+        ] {
+            let marked: String = text
+                .chars()
+                .map(|c| match c {
+                    '[' => SET,
+                    '*' => NAME,
+                    c => c,
+                })
+                .collect();
+            assert_eq!(globbed(&marked), glob, "{text}");
+        }
+    }
 
     fn at_home(home: Option<&str>, path: &str) -> ResolvedPath {
         let world = PolicyContext {

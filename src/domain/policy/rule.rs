@@ -75,7 +75,8 @@ pub struct PolicyRule {
     /// The first arguments, one glob each; alternatives are separated by `|`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// Globs of which every one has to match some argument; alternatives are separated by `|`.
+    /// Globs of which every one has to match some argument; alternatives are separated by `|`. In a rule that allows, every
+    /// argument also has to match one of these or of `args`: what nobody named is not allowed by what stands beside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub any_arg: Vec<String>,
     /// Effects; any of them.
@@ -110,6 +111,42 @@ impl PolicyRule {
             &self.reads,
         ];
         !self.effect.is_empty() || lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// Returns how a rule that allows does so for more than it seems to, as the end of a sentence; `None` where it does not.
+    pub fn too_wide(&self) -> Option<String> {
+        if self.decision != Decision::Allow {
+            return None;
+        }
+        let is_any = |glob: &String| glob.split('|').any(|glob| matches!(glob, "*" | "**"));
+        let about_effects = !self.effect.is_empty()
+            || [&self.writes, &self.deletes, &self.reads]
+                .iter()
+                .any(|list| !list.is_empty());
+        let everything = "allows whatever else the command does";
+        if self.program.is_empty() && about_effects {
+            return Some("allows it to every program: name the `program`".to_owned());
+        }
+        if self.program.is_empty() || self.program.iter().any(is_any) {
+            return Some(format!("{everything}, of any program: name the `program`"));
+        }
+        if !about_effects {
+            return Some(format!(
+                "{everything}: name the `effect`, or the paths it `reads`, `writes` or `deletes`"
+            ));
+        }
+        if self.effect.contains(&EffectTrait::Network)
+            && self.args.is_empty()
+            && self.any_arg.is_empty()
+        {
+            return Some("allows every address: name them in `any_arg`".to_owned());
+        }
+        let wide = self
+            .any_arg
+            .iter()
+            .chain(&self.args)
+            .find(|globs| is_any(globs))?;
+        Some(format!("allows any argument by `{wide}`: name them"))
     }
 }
 
@@ -164,5 +201,54 @@ impl From<RuleExample> for String {
         } else {
             format!("{}: {}", example.kind.as_str(), example.code)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_allows_too_much_says_so() {
+        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let narrow = PolicyRule {
+            decision: Decision::Allow,
+            program: list(&["curl"]),
+            any_arg: list(&["https://mirror.example.org/*"]),
+            effect: vec![EffectTrait::Network],
+            ..PolicyRule::default()
+        };
+        assert_eq!(narrow.too_wide(), None);
+        let wide = [
+            PolicyRule {
+                program: Vec::new(),
+                ..narrow.clone()
+            },
+            PolicyRule {
+                program: list(&["*"]),
+                ..narrow.clone()
+            },
+            PolicyRule {
+                effect: Vec::new(),
+                ..narrow.clone()
+            },
+            PolicyRule {
+                any_arg: Vec::new(),
+                ..narrow.clone()
+            },
+            PolicyRule {
+                any_arg: list(&["https://a/*|*"]),
+                ..narrow.clone()
+            },
+        ];
+        for rule in wide {
+            assert!(rule.too_wide().is_some(), "{rule:?}");
+        }
+        let denies = PolicyRule {
+            decision: Decision::Deny,
+            effect: Vec::new(),
+            ..narrow
+        };
+        assert_eq!(denies.too_wide(), None);
     }
 }

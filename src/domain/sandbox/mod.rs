@@ -33,6 +33,16 @@ impl ConfinementLevel {
     }
 }
 
+/// What a command that is git's own write may do with a part of the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepositoryAccess {
+    /// Read it.
+    Read,
+    /// Write it.
+    Write,
+}
+
 /// What a confined command can reach over the network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +92,17 @@ impl SandboxBackend {
             Self::Namespaces => "namespaces",
             Self::Landlock => "landlock",
             Self::None => "none",
+        }
+    }
+
+    /// Returns what this wall leaves open by its nature, which no trial tries; `None` = nothing that is known.
+    pub const fn leaves_open(self) -> Option<&'static str> {
+        match self {
+            Self::Landlock => Some(
+                "modes, owners, times and attributes of your own files outside the root can be changed, and names, sizes and \
+                 times of covered files asked for: the kernel has no rule for that",
+            ),
+            Self::Bubblewrap | Self::Namespaces | Self::None => None,
         }
     }
 }

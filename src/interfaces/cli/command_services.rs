@@ -27,6 +27,12 @@ pub trait CommandServiceFactory {
         who: ApprovalMode,
     ) -> Result<CommandServices, CliError>;
 
+    /// Says whether the address of a collector on the command line is one.
+    fn check_collector(&self, global: &GlobalArgs) -> Result<(), CliError>;
+
+    /// Returns why the collector that is asked for takes nothing, in one sentence; `None` where it does, or nobody asked for one.
+    fn collector_fault(&self, global: &GlobalArgs) -> Option<String>;
+
     /// Returns what exports spans and metrics; `None` = nobody asked for it, and nothing of it is built.
     fn telemetry(&self, global: &GlobalArgs) -> Result<Option<Arc<dyn Telemetry>>, CliError>;
 }

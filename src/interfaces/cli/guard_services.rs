@@ -9,8 +9,8 @@ use std::{
 use crate::{
     config::guard::GuardSettings,
     domain::{
-        guard::{HookAgent, NO_PROJECT},
-        policy::PolicyContext,
+        guard::{HookAgent, NO_PROJECT, installed::InstallRecord, protected::ProjectView},
+        policy::{GitUse, PolicyContext},
     },
     interfaces::cli::{args::GlobalArgs, exit::CliError},
     ports::{
@@ -54,6 +54,10 @@ pub struct ExecServices {
     pub is_proved: bool,
     /// What has to be said where it did not.
     pub notice: Option<String>,
+    /// Why a command that is git's own write finds the repository closed all the same.
+    pub closed: Option<String>,
+    /// Is called when the command has ended; returns what had to be taken away from the repository.
+    pub take_back: Box<dyn Fn() -> Vec<PathBuf>>,
     /// A folder for what it prints, which goes with this value.
     pub output: Box<dyn AsRef<Path>>,
 }
@@ -77,6 +81,9 @@ pub trait GuardServiceFactory {
 
     /// Returns folders that agents keep for themselves, absolute.
     fn agents_own_folders(&self) -> Vec<String>;
+
+    /// Builds the view of a project that is asked about files to protect.
+    fn project_view(&self, place: &GuardPlace) -> Box<dyn ProjectView>;
 
     /// Builds the checkpoints of the guard.
     fn guard_checkpoints(&self) -> Arc<dyn GuardCheckpoints>;
@@ -111,11 +118,18 @@ pub trait GuardServiceFactory {
         after: Option<&str>,
     ) -> Result<(), String>;
 
-    /// Returns what a settings file held before the guard's hook came into it; `None` where that is not known.
-    fn held_before(&self, path: &Path) -> Option<Vec<String>>;
+    /// Returns what an installation did to a settings file; `None` where that is not known.
+    fn installed(&self, path: &Path) -> Option<InstallRecord>;
 
-    /// Remembers what a settings file held before the guard's hook; `None` forgets it.
-    fn remember_held(&self, path: &Path, held: Option<&[String]>) -> Result<(), String>;
+    /// Remembers what an installation did to a settings file; `None` forgets it.
+    fn remember_installed(&self, path: &Path, record: Option<&InstallRecord>)
+    -> Result<(), String>;
+
+    /// Returns the folders that writing a file would make, the outermost first.
+    fn missing_folders(&self, path: &Path) -> Vec<PathBuf>;
+
+    /// Removes folders that are empty.
+    fn remove_empty_folders(&self, folders: &[PathBuf]);
 
     /// Returns the path by which this program is started.
     fn own_program(&self) -> Result<PathBuf, CliError>;
@@ -123,12 +137,14 @@ pub trait GuardServiceFactory {
     /// Runs a hook command with a call on its standard input.
     fn try_hook(&self, command: &str, input: &str, folder: &Path) -> Result<TriedHook, String>;
 
-    /// Builds what one command runs with in a project; the whole output of a stream is at most so many bytes.
+    /// Builds what one command runs with in a project; the whole output of a stream is at most so many bytes, and the
+    /// repository is open to git where nothing else runs.
     fn exec(
         &self,
         global: &GlobalArgs,
         place: &GuardPlace,
         most_output: u64,
+        git: GitUse,
     ) -> Result<ExecServices, CliError>;
 
     /// Returns a pipe with what comes on the standard input of tos; `None` where nothing can come.

@@ -29,7 +29,7 @@ use command_line::{Cli, CliCommand};
 use exit::{CliError, CliExit};
 use services::ServiceFactory;
 
-pub use commands::shell_words::as_shell;
+pub use commands::{explained_words::explained, shell_words::as_shell};
 
 use crate::interfaces::report::Printer;
 
@@ -205,6 +205,27 @@ fn plain_job<'a>(word: &str, args: &'a args::JobArgs) -> Result<Cow<'a, ModeArgs
 }
 
 fn command_result(
+    command: &CliCommand,
+    cli: &Cli,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    let global = &cli.global;
+    // A wrong address is an error before anything runs, also where nothing would be sent.
+    services.check_collector(global)?;
+    let span = match command {
+        CliCommand::Exec(_) => telemetry::CommandSpan::begin("exec", global, services)?,
+        CliCommand::Mcp(_) => telemetry::CommandSpan::begin("mcp", global, services)?,
+        _ => None,
+    };
+    let result = performed(command, cli, services, printer);
+    if let Some(span) = span {
+        span.end(&result, services);
+    }
+    result
+}
+
+fn performed(
     command: &CliCommand,
     cli: &Cli,
     services: &dyn ServiceFactory,

@@ -21,6 +21,7 @@ use crate::{
     },
     ports::{
         agent_runners::AgentRunners,
+        approvals::Approvals,
         board::BoardAccess,
         board_store::{BoardStore, BoardUpkeep},
         branch_merges::BranchMerges,
@@ -109,6 +110,9 @@ pub trait TaskServiceFactory {
         store: Option<Box<dyn BoardStore>>,
     ) -> Result<BoardServices, CliError>;
 
+    /// Opens what a worker of a cluster needs beside what guarded tasks need.
+    fn worker_services(&self, global: &GlobalArgs) -> WorkerServices;
+
     /// Connects to a cluster under a name.
     fn cluster(
         &self,
@@ -182,6 +186,24 @@ pub struct BoardServices {
     pub redactor: Redactor,
     /// Writes a small file below the state folder, in one piece.
     pub write_state: StateWriter,
+    /// Gives memory that nobody uses back to the system.
+    pub give_back_memory: fn(),
+}
+
+/// What a worker of a cluster needs beside what guarded tasks need.
+pub struct WorkerServices {
+    /// The logs of its attempts.
+    pub logs: Arc<dyn ProcessLogs>,
+    /// Answers what agents ask.
+    pub approvals: Arc<dyn Approvals>,
+    /// Makes containers, given what prepares homes and logins.
+    pub containers: ContainerMaker,
+}
+
+impl std::fmt::Debug for WorkerServices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerServices").finish_non_exhaustive()
+    }
 }
 
 /// Makes containers, given what prepares homes and logins.

@@ -6,11 +6,63 @@ use crate::{
     domain::{
         job::{event::RunLogEvent, state::JobLoopState},
         plan::{Plan, event::PlanEvent, state::RunState},
-        telemetry::{JobTelemetry, PlanTelemetry},
+        telemetry::{JobTelemetry, PlanTelemetry, TelemetryRecord},
+    },
+    interfaces::cli::{
+        args::GlobalArgs,
+        exit::{CliError, CliExit},
+        services::ServiceFactory,
     },
     ports::telemetry::Telemetry,
     services::{job::event_bus::EventReporter, plan::PlanObserver},
 };
+
+/// The span of a command that has no events of its own.
+pub(super) struct CommandSpan {
+    telemetry: Arc<dyn Telemetry>,
+    name: &'static str,
+}
+
+impl CommandSpan {
+    /// Begins it, where somebody asked for that.
+    pub(super) fn begin(
+        name: &'static str,
+        global: &GlobalArgs,
+        services: &dyn ServiceFactory,
+    ) -> Result<Option<Self>, CliError> {
+        let Some(telemetry) = services.telemetry(global)? else {
+            return Ok(None);
+        };
+        let started = TelemetryRecord::SpanStarted {
+            key: name.to_owned(),
+            parent: None,
+            name: name.to_owned(),
+            is_client: false,
+            at: services.clock().now().timestamp_millis(),
+            attributes: Vec::new(),
+        };
+        telemetry.export(name, vec![started]);
+        Ok(Some(Self { telemetry, name }))
+    }
+
+    /// Ends it with how the command ended.
+    pub(super) fn end(self, result: &Result<CliExit, CliError>, services: &dyn ServiceFactory) {
+        let (attributes, error) = match result {
+            Ok(exit) => (
+                vec![("process.exit.code", u32::from(exit.code()).into())],
+                None,
+            ),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        let ended = TelemetryRecord::SpanEnded {
+            key: self.name.to_owned(),
+            at: services.clock().now().timestamp_millis(),
+            attributes,
+            error,
+        };
+        self.telemetry.export(self.name, vec![ended]);
+    }
+}
 
 /// Exports the events of a job.
 struct JobExporter {

@@ -12,13 +12,13 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
 
-use super::{progress::CallProgress, tools::RunCommand};
+use super::{progress::CallProgress, question::Questioner, tools::RunCommand};
 use crate::{
     config::Settings,
     domain::{
         command::{Command, CommandKind},
         mcp,
-        policy::{Decision, Policy, PolicyVerdict},
+        policy::{Decision, Policy, PolicyContext, PolicyVerdict},
         process::{CommandResult, ExitStatus},
     },
     interfaces::{
@@ -36,9 +36,13 @@ const AT_ONCE: usize = 4;
 pub struct Workbench {
     pub(super) settings: Settings,
     pub(super) policy: Policy,
+    /// What `tos guard` judges by, and its circumstances: a client is an agent beside a person, too.
+    guard: (Policy, PolicyContext),
     pub(super) services: CommandServices,
     /// The options with which every child of this program is started: those of the person who started the server.
     pub(super) global: Vec<String>,
+    /// Whether `tos answer` is waited for.
+    waits: bool,
     /// The kind of agent that added tasks are for.
     pub(super) agent: String,
     pub(super) task_file: Mutex<()>,
@@ -53,14 +57,17 @@ impl Workbench {
     /// Makes it ready; a policy that cannot be read is an error now.
     pub fn new(
         settings: Settings,
+        guard: (Policy, PolicyContext),
         services: CommandServices,
-        global: Vec<String>,
-        agent: String,
+        waits: bool,
+        (global, agent): (Vec<String>, String),
     ) -> Result<Self, CliError> {
         Ok(Self {
+            guard,
             policy: settings.policy()?,
             settings,
             services,
+            waits,
             global,
             agent,
             task_file: Mutex::default(),
@@ -77,28 +84,45 @@ impl Workbench {
         })
     }
 
+    /// Judges a command by the rules of jobs and by those of the guard; the stricter answer counts.
+    pub(super) fn judged(&self, command: &Command, world: &PolicyContext) -> PolicyVerdict {
+        let verdict = self.policy.judge(command, world);
+        let (guard, around) = &self.guard;
+        let around = PolicyContext {
+            sandbox_proved: world.sandbox_proved,
+            ..around.clone()
+        };
+        let asked = guard.judge(command, &around);
+        if asked.decision > verdict.decision {
+            asked
+        } else {
+            verdict
+        }
+    }
+
     /// Judges a command of a shell.
     pub(super) fn explain(&self, text: &str, kind: Option<&str>) -> ToolOutcome {
-        let verdict = self
-            .policy
-            .judge(&command(text, kind)?, &self.services.world);
+        let verdict = self.judged(&command(text, kind)?, &self.services.world);
         Ok(format!("{:#}", json!(verdict)))
     }
 
     /// Judges a command and runs it; the error is what the client is told instead.
-    pub(super) async fn run(&self, call: RunCommand, progress: &Arc<CallProgress>) -> ToolOutcome {
+    pub(super) async fn run(
+        &self,
+        call: RunCommand,
+        client: &Questioner,
+        progress: &Arc<CallProgress>,
+    ) -> ToolOutcome {
         let command = command(&call.command, call.kind.as_deref())?;
         let directory = self.inside(call.directory.as_deref().unwrap_or("."))?;
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let world = crate::domain::policy::PolicyContext {
+        let world = PolicyContext {
             root: self.settings.root.clone(),
             ..self.services.world.clone()
         };
         // Relative paths of a command start where it runs, so a folder below is part of what is judged.
-        let judged = self
-            .policy
-            .judge(&below(&command, &self.settings, &directory), &world);
-        self.permit(&judged, &command, number).await?;
+        let judged = self.judged(&below(&command, &self.settings, &directory), &world);
+        self.permit(&judged, &command, client, number).await?;
         let mut order = self.order(command, directory, number, call.timeout_seconds);
         order.streams.reader = Some(Arc::<CallProgress>::clone(progress));
         let slot = self.slots.acquire().await;
@@ -117,6 +141,7 @@ impl Workbench {
         &self,
         verdict: &PolicyVerdict,
         command: &Command,
+        client: &Questioner,
         number: u32,
     ) -> Result<(), String> {
         match verdict.decision {
@@ -125,6 +150,19 @@ impl Workbench {
                 "refused by the policy: {}; nothing ran",
                 verdict.reason
             )),
+            Decision::Ask if client.can_ask() && !self.waits => {
+                match client.ask(&command.text(), &verdict.reason).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(format!(
+                        "refused: {} (the person at the client said no); nothing ran",
+                        verdict.reason
+                    )),
+                    Err(why) => Err(format!(
+                        "refused: {} (the client could not ask: {why}); nothing ran",
+                        verdict.reason
+                    )),
+                }
+            }
             Decision::Ask => {
                 let id = format!("mcp-{}-{number}", self.services.run);
                 let answer = self.services.approvals.ask(&id, command, &verdict.reason);
@@ -132,8 +170,14 @@ impl Workbench {
                 if answer.yes {
                     return Ok(());
                 }
+                let remedy = if self.waits {
+                    ""
+                } else {
+                    "; a person can run it by hand, allow it with a rule in ~/.config/tos/guard.toml, or start the server with \
+                     `--approvals wait` and answer with `tos answer`"
+                };
                 Err(format!(
-                    "refused: {} ({}); nothing ran",
+                    "refused: {} ({}); nothing ran{remedy}",
                     verdict.reason, answer.by
                 ))
             }

@@ -10,6 +10,7 @@ mod http;
 mod json_lines;
 mod plans;
 mod progress;
+mod question;
 mod resources;
 mod server;
 mod task_file;

@@ -18,6 +18,7 @@ use super::{
     commands::{ToolOutcome, Workbench},
     json_lines,
     progress::CallProgress,
+    question::Questioner,
     resources, tools,
     tools::ToolCall,
 };
@@ -70,10 +71,15 @@ impl McpServer {
         permitted
     }
 
-    async fn call(&self, call: ToolCall, progress: &Arc<CallProgress>) -> ToolOutcome {
+    async fn call(
+        &self,
+        call: ToolCall,
+        client: &Questioner,
+        progress: &Arc<CallProgress>,
+    ) -> ToolOutcome {
         let bench = &self.bench;
         match call {
-            ToolCall::RunCommand(call) => bench.run(call, progress).await,
+            ToolCall::RunCommand(call) => bench.run(call, client, progress).await,
             ToolCall::Checkpoint(call) => bench.checkpoint(call).await,
             ToolCall::Undo(call) => bench.undo(call).await,
             ToolCall::ListCheckpoints => {
@@ -121,9 +127,10 @@ impl ServerHandler for McpServer {
         let call = tools::read(&request.name, request.arguments)
             .map_err(|error| ErrorData::invalid_params(error, None))?;
         let progress = Arc::new(CallProgress::default());
+        let client = Questioner::of(&context);
         let permitted_call = async {
             self.permitted(&context).await?;
-            self.call(call, &progress).await
+            self.call(call, &client, &progress).await
         };
         let told = async {
             match context.meta.get_progress_token() {

@@ -26,7 +26,7 @@ impl Workbench {
             code: String::new(),
             argv: call.test_command.clone(),
         };
-        let verdict = self.policy.judge(&test, &self.services.world);
+        let verdict = self.judged(&test, &self.services.world);
         if verdict.decision != Decision::Allow {
             return Err(format!(
                 "`test_command` is refused by the policy: {}",

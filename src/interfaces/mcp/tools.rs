@@ -221,7 +221,9 @@ fn for_plans_and_tasks() -> Vec<Tool> {
         tool(
             "task_add",
             "Put a task for a coding agent on the list that a person starts with `tos task run .tos/mcp/tasks.json` or a night works on. \
-             Nothing runs now.",
+             Nothing runs now. A task needs `id`, `goal`, `prompt` (say in it when the work is done) and `test_command`, which must \
+             succeed at the end, for example {\"id\": \"T-1\", \"goal\": \"Dates before 1970 are read\", \"prompt\": \"src/date.py refuses \
+             years before 1970. Read them too; add a test.\", \"test_command\": [\"python3\", \"-m\", \"pytest\", \"-q\"]}.",
             json!({
                 "id": text("Letters, digits, `-` and `_`; unique in the list."),
                 "goal": text("What it is for, in one line."),

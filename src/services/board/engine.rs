@@ -10,8 +10,12 @@ use std::{
 
 use tokio::sync::{broadcast, mpsc as async_mpsc, oneshot, watch};
 
+use super::deliveries::{Deliveries, DeliveryError};
 use crate::{
-    domain::board::{Answer, Board, Effect, Event, Input, Millis, ProcessName, Refusal},
+    domain::{
+        board::{Answer, Board, Effect, Event, Input, Millis, ProcessName, Refusal},
+        github::WebhookNews,
+    },
     ports::{
         board_store::{BoardBatch, BoardStore, Error as StoreError},
         clock::Clock,
@@ -77,6 +81,7 @@ pub struct BoardHandle {
     snapshot: watch::Receiver<Arc<Board>>,
     events: broadcast::Sender<EventNotice>,
     clock: BoardClock,
+    pub(super) deliveries: Deliveries,
 }
 
 impl std::fmt::Debug for BoardHandle {
@@ -126,6 +131,11 @@ impl BoardHandle {
     pub fn alive(&self, name: ProcessName) {
         // A service that ends needs none.
         drop(self.requests.send(Request::Alive(name)));
+    }
+
+    /// Hands in what GitHub told by itself; returns in words what became of it.
+    pub async fn deliver(&self, news: WebhookNews) -> Result<String, DeliveryError> {
+        self.deliveries.deliver(news).await
     }
 
     /// Returns the time on the clock of the board.
@@ -179,6 +189,7 @@ pub fn start(
             snapshot,
             events,
             clock,
+            deliveries: Deliveries::new(),
         },
         effects_receiver,
     ))

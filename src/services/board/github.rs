@@ -5,16 +5,21 @@
 //! which is named by task and commit. So a crash at any place leads to a second look, never to a second task or pull
 //! request. What GitHub cannot do now is asked again later, as late as it says.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{BoardHandle, ServiceContext, SubmitError};
+use super::{
+    BoardHandle, ServiceContext, SubmitError,
+    deliveries::{Delivery, DeliveryError},
+};
 use crate::{
     domain::{
         board::{
             BoardSettings, Input, KeptCommit, MergeId, MergeOutcome, MergeQueueEntry, Millis,
             ProposalFate, PullRequestRef, RefusalCode, RepoMode, Repository, Task,
         },
-        github::{Issue, PullRequest, PullRequestFate, Trouble, follow, key_of, proposal_of},
+        github::{
+            Issue, PullRequest, PullRequestFate, Trouble, WebhookNews, follow, key_of, proposal_of,
+        },
     },
     ports::branch_merges::MergeResult,
 };
@@ -33,11 +38,14 @@ struct Progress {
     failed: u32,
     /// What was last complained about, so that it is said once.
     complaint: String,
+    /// When the newest state of each issue that was dealt with is from: what is told may be out of order.
+    newest: BTreeMap<u64, String>,
 }
 
 /// Follows the repository of the settings until the service ends.
 pub(super) async fn run(handle: BoardHandle, context: Arc<ServiceContext>) {
     let mut changes = handle.changes();
+    let mut inbox = handle.deliveries.inbox();
     let mut progress = Progress::default();
     let mut followed = None;
     loop {
@@ -65,11 +73,68 @@ pub(super) async fn run(handle: BoardHandle, context: Arc<ServiceContext>) {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            goes_on = changed => if !goes_on { return },
-            () = rest => {}
+        let (mut changed, mut rest) = (std::pin::pin!(changed), std::pin::pin!(rest));
+        loop {
+            let delivery = async {
+                match &mut inbox {
+                    Some(inbox) => inbox.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                goes_on = &mut changed => if goes_on { break } else { return },
+                () = &mut rest => break,
+                delivery = delivery => match delivery {
+                    Some(delivery) => {
+                        hear(&handle, &context, repository.as_ref(), delivery, &mut progress).await;
+                    }
+                    None => return,
+                },
+            }
         }
     }
+}
+
+/// Deals with what GitHub told by itself.
+async fn hear(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    at: Option<&Repository>,
+    delivery: Delivery,
+    progress: &mut Progress,
+) {
+    let dealt = match (delivery.news, at) {
+        (WebhookNews::Nothing(why), _) => Ok(why),
+        (_, None) => Ok("REPO_URL names no repository on GitHub".to_owned()),
+        (WebhookNews::Issue(issue), Some(at)) => {
+            let taken = take(handle, context, at, &issue, progress).await;
+            taken.map(|taken| match taken {
+                Taken::Nothing => format!("issue #{} changes nothing here", issue.number),
+                Taken::Done(words) => words,
+                Taken::Later => format!(
+                    "an agent is at the task of issue #{}; it follows afterwards",
+                    issue.number
+                ),
+            })
+        }
+        (WebhookNews::PullRequest(pull), Some(at)) => {
+            let board = handle.snapshot();
+            let mut open = board.proposed();
+            let merge = open.find(|merge| {
+                let own = merge.pull_request.as_ref();
+                own.is_some_and(|own| own.number == pull.number)
+            });
+            match merge {
+                Some(merge) => settle(handle, context, at, merge.id, &pull)
+                    .await
+                    .map(|()| format!("pull request #{} was looked at", pull.number)),
+                None => Ok(format!("no task waits for pull request #{}", pull.number)),
+            }
+        }
+    };
+    let told = dealt.map_err(|trouble| DeliveryError(trouble.to_string()));
+    // Whoever asked may have gone.
+    drop(delivery.done.send(told));
 }
 
 /// Looks once, and returns when to look again.
@@ -135,8 +200,8 @@ async fn look_at_issues(
     // The next look begins with the first issue that could not be dealt with, or with the newest.
     let mut undone: Option<String> = None;
     for issue in &issues {
-        let is_done = take(handle, context, at, issue).await?;
-        if !is_done && undone.is_none() {
+        let taken = take(handle, context, at, issue, progress).await?;
+        if taken == Taken::Later && undone.is_none() {
             undone = Some(issue.updated_at.clone());
         }
     }
@@ -147,17 +212,47 @@ async fn look_at_issues(
     Ok(())
 }
 
-/// Tells the board of an issue; returns whether that is done with.
+/// What became of an issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Taken {
+    /// It changes nothing.
+    Nothing,
+    /// It is done with, in words.
+    Done(String),
+    /// It has to be looked at again.
+    Later,
+}
+
+/// Tells the board of an issue, unless something newer was dealt with.
 async fn take(
     handle: &BoardHandle,
     context: &ServiceContext,
     at: &Repository,
     issue: &Issue,
-) -> Result<bool, Trouble> {
+    progress: &mut Progress,
+) -> Result<Taken, Trouble> {
+    let newest = progress.newest.get(&issue.id);
+    // RFC 3339 in UTC, so that the order of the texts is that of the times.
+    if newest.is_some_and(|newest| *newest > issue.updated_at) {
+        return Ok(Taken::Nothing);
+    }
+    let taken = tell(handle, context, at, issue).await?;
+    if taken != Taken::Later {
+        progress.newest.insert(issue.id, issue.updated_at.clone());
+    }
+    Ok(taken)
+}
+
+async fn tell(
+    handle: &BoardHandle,
+    context: &ServiceContext,
+    at: &Repository,
+    issue: &Issue,
+) -> Result<Taken, Trouble> {
     let board = handle.snapshot();
     let task = board.task_by_key(&key_of(issue.id));
     let Some(input) = follow(issue, task) else {
-        return Ok(true);
+        return Ok(Taken::Nothing);
     };
     // An issue is closed by the merge of its pull request, and then nothing is given up.
     if matches!(input, Input::CancelTask { .. })
@@ -167,7 +262,8 @@ async fn take(
         let known = known.await?;
         if matches!(known.fate(), PullRequestFate::Merged(_)) {
             settle(handle, context, at, merge, &known).await?;
-            return Ok(true);
+            let words = format!("issue #{} was closed by its pull request", issue.number);
+            return Ok(Taken::Done(words));
         }
     }
     let words = match &input {
@@ -180,14 +276,16 @@ async fn take(
         Ok(_) => {
             let line = format!("issue #{} {words}", issue.number);
             context.logs.line(LOG, &line);
-            Ok(true)
+            Ok(Taken::Done(line))
         }
         // An agent is at it; the change comes when it is done.
-        Err(SubmitError::Refused(refusal)) if refusal.code == RefusalCode::Conflict => Ok(false),
+        Err(SubmitError::Refused(refusal)) if refusal.code == RefusalCode::Conflict => {
+            Ok(Taken::Later)
+        }
         Err(SubmitError::Refused(refusal)) => {
             let line = format!("issue #{} cannot be taken: {refusal}", issue.number);
             context.logs.line(LOG, &line);
-            Ok(true)
+            Ok(Taken::Done(line))
         }
         Err(error) => Err(Trouble::Unavailable(error.to_string())),
     }
@@ -247,9 +345,10 @@ async fn settle(
                 Ok(()) => {}
                 Err(why) => {
                     let number = known.number;
+                    let branch = context.branch(&entry.branch);
+                    let branch = branch.as_deref().unwrap_or("the branch");
                     let detail = format!(
-                        "pull request #{number} is merged, and {} here cannot follow: {why}",
-                        entry.branch
+                        "pull request #{number} is merged, and {branch} here cannot follow: {why}"
                     );
                     waits(handle, merge, detail).await;
                     return Ok(());

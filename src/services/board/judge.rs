@@ -207,7 +207,9 @@ fn validated(
     let seen = context.tools.worktrees.changes(&since);
     let seen = seen.map_err(|error| error.0)?;
     let walled = is_walled(context);
-    let rules = context.list.rules(&guarded(context, &case.task), walled);
+    let rules = context
+        .list
+        .rules(&guarded(&context.test_command, &case.task), walled);
     let findings = validate::judge(&rules, &seen.project, &seen.changes);
     let failures = findings
         .iter()
@@ -308,7 +310,7 @@ fn order(context: &ServiceContext, case: &Case, place: &Worktree, home: String) 
         command: Command {
             kind: CommandKind::Exec,
             code: String::new(),
-            argv: test_command(context, &case.task),
+            argv: test_command(&context.test_command, &case.task),
         },
         directory: place.top.clone(),
         // Nothing is built there yet.

@@ -5,8 +5,10 @@
 //! reports carries the number of its lease.
 
 mod approvals;
+mod attempt_context;
 mod brain;
 mod case;
+mod deliveries;
 mod engine;
 mod github;
 mod judge;
@@ -34,7 +36,9 @@ use crate::{
 };
 
 pub use approvals::BoardApprovals;
+pub use attempt_context::AttemptContext;
 pub use brain::{Brain, ModelSeat, PlanMaker};
+pub use deliveries::DeliveryError;
 pub use engine::{BoardHandle, EventNotice, SubmitError, start};
 pub use remote::serve_orders;
 pub use supervisor::run;
@@ -81,6 +85,20 @@ impl std::fmt::Debug for ServiceContext {
 }
 
 impl ServiceContext {
+    /// Returns what attempts are made with.
+    fn for_attempts(&self) -> AttemptContext {
+        AttemptContext {
+            instance: self.instance.clone(),
+            list: self.list.clone(),
+            agents: self.agents.clone(),
+            test_command: self.test_command.clone(),
+            start: self.start.clone(),
+            tools: self.tools.clone(),
+            logs: Arc::clone(&self.logs),
+            containers: Arc::clone(&self.containers),
+        }
+    }
+
     /// Returns the branch that a task is merged into.
     fn branch(&self, asked: &str) -> Result<String, String> {
         if asked.is_empty() {

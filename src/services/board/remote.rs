@@ -11,12 +11,11 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{ServiceContext, threads::on_thread, worker};
+use super::{AttemptContext, ServiceContext, threads::on_thread, worker};
 use crate::{
     domain::{
         board::Fence,
         cluster::{PROTOCOL, WorkOrder, WorkResult, WorkerCard},
-        command::Command,
         ledger::{
             LedgerEntry,
             chain::{ChainAnchor, LedgerChain},
@@ -24,31 +23,11 @@ use crate::{
     },
     ports::{
         BoxFuture,
-        approvals::{ApprovalAnswer, Approvals},
         cluster::{Error, OrderQueue, StopFeed, TakenOrder},
         ledger::{Error as LedgerError, Ledger},
     },
     services::tasks::SessionPorts,
 };
-
-/// Says no: a worker's machine has nobody who could be asked.
-struct NobodyHere;
-
-impl Approvals for NobodyHere {
-    fn ask<'a>(
-        &'a self,
-        _id: &'a str,
-        _command: &'a Command,
-        _reason: &'a str,
-    ) -> BoxFuture<'a, ApprovalAnswer> {
-        Box::pin(async {
-            ApprovalAnswer {
-                yes: false,
-                by: "nobody can be asked on a worker's machine".to_owned(),
-            }
-        })
-    }
-}
 
 /// How often a worker says that it is there.
 const ANNOUNCED: Duration = Duration::from_secs(10);
@@ -122,11 +101,7 @@ pub(super) async fn work(
     stop: watch::Receiver<u8>,
 ) -> worker::Finished {
     let Some(remote) = context.remote.clone() else {
-        return worker::work(context, order, stop).await;
-    };
-    let base = match worker::base_of(&context, &order.branch) {
-        Ok(base) => base,
-        Err(reason) => return worker::not_begun(reason),
+        return worker::work(Arc::new(context.for_attempts()), order, stop).await;
     };
     let (logs, agent) = (Arc::clone(&context.logs), order.agent.clone());
     logs.line(&agent, &format!("{} waits for a worker", order.task.id));
@@ -137,7 +112,7 @@ pub(super) async fn work(
         fence,
         agent: order.agent,
         task: order.task,
-        base,
+        base: order.base,
         inside: order.inside,
         list: context.list.clone(),
         agents: context.agents.clone(),
@@ -166,7 +141,7 @@ pub(super) async fn work(
 /// Takes orders and makes them, as many at a time as the worker has slots, until a stop is asked for; what runs then is ended first.
 pub async fn serve_orders(
     queue: Arc<dyn OrderQueue>,
-    context: Arc<ServiceContext>,
+    context: Arc<AttemptContext>,
     card: WorkerCard,
     mut stop: watch::Receiver<u8>,
 ) {
@@ -239,11 +214,11 @@ async fn next(asked: &mut Option<Asked>) -> Result<Box<dyn TakenOrder>, Error> {
 
 /// Returns what an order is worked on with: what it brings, and what this machine has.
 fn context_of(
-    own: &ServiceContext,
+    own: &AttemptContext,
     order: &WorkOrder,
     records: &Arc<RecordsToSend>,
-) -> ServiceContext {
-    ServiceContext {
+) -> AttemptContext {
+    AttemptContext {
         tools: SessionPorts {
             ledger: Arc::<RecordsToSend>::clone(records),
             ..own.tools.clone()
@@ -264,7 +239,7 @@ fn context_of(
 
 /// Makes one attempt and reports it. A second request to stop the worker ends the attempt.
 async fn made(
-    own: Arc<ServiceContext>,
+    own: Arc<AttemptContext>,
     taken: Box<dyn TakenOrder>,
     worker: String,
     mut ending: watch::Receiver<u8>,
@@ -286,10 +261,9 @@ async fn made(
         agent: worker.clone(),
         run: order.run,
         task: order.task,
-        branch: String::new(),
-        base: Some(order.base),
+        base: order.base,
         inside: order.inside,
-        asker: Arc::new(NobodyHere),
+        asker: Arc::clone(&own.tools.approvals),
         patience: 0,
     };
     let done = on_thread(worker::work(Arc::new(context), order, stop));

@@ -25,8 +25,8 @@ use super::{
 use crate::{
     domain::{
         board::{
-            Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput, SessionRequest,
-            SessionStop, SessionTaskEnd, Spend,
+            Answer, Fence, Input, RunId, Session, SessionEffect, SessionId, SessionInput,
+            SessionRequest, SessionStop, SessionTaskEnd, Spend,
         },
         ledger::{SessionStart, TaskEnd, TaskOutcome},
         tasks::{GuardedTask, QueueAction, RunProgress, StopReason, TaskVerdict},
@@ -51,6 +51,9 @@ struct Turn {
     run: RunId,
     fence: Fence,
 }
+
+/// The turn under way; its run changes with a second try.
+type CurrentTurn = Arc<tokio::sync::Mutex<Option<Turn>>>;
 
 /// How the rest of the service reaches a session.
 struct Open {
@@ -151,7 +154,7 @@ impl Sessions {
             inbox,
             stop,
             stopped,
-            turn: None,
+            turn: Arc::default(),
             renewal: None,
             end: None,
             reverts: Vec::new(),
@@ -285,6 +288,7 @@ async fn perform(
         sessions: sessions.clone(),
         id,
         runtime: order.runtime.clone(),
+        turn: Arc::clone(&order.turn),
     };
     let stopped = order.stopped.clone();
     let ended = tasks::run_in_order(&request.list, &tools, &terms, &observer, stopped, order);
@@ -320,6 +324,34 @@ struct Observer {
     sessions: Sessions,
     id: SessionId,
     runtime: Handle,
+    turn: CurrentTurn,
+}
+
+impl Observer {
+    /// Asks the board for a second try, which is a run of its own with a number of its own.
+    async fn try_again(&self, reason: &str) -> bool {
+        // Nobody renews the old number while it changes.
+        let mut current = self.turn.lock().await;
+        let Some(turn) = *current else { return true };
+        let input = SessionInput::Again {
+            session: self.id,
+            run: turn.run,
+            fence: turn.fence,
+            reason: reason.to_owned(),
+        };
+        match self.sessions.handle.submit(Input::Session(input)).await {
+            Ok(Answer::Run { run, fence }) => {
+                *current = Some(Turn { run, fence, ..turn });
+                self.sessions.with(self.id, |open| open.fence = Some(fence));
+                true
+            }
+            Ok(_) => true,
+            Err(error) => {
+                self.sessions.line(self.id, &error.to_string());
+                false
+            }
+        }
+    }
 }
 
 impl SessionObserver for Observer {
@@ -330,6 +362,10 @@ impl SessionObserver for Observer {
 
     fn line(&self, text: &str) {
         self.sessions.line(self.id, text);
+    }
+
+    fn tries_again<'a>(&'a self, _task: &'a GuardedTask, reason: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(self.try_again(reason))
     }
 
     fn waits(&self, until: Option<Timestamp>, detail: &str) {
@@ -354,7 +390,7 @@ struct BoardOrder {
     inbox: mpsc::UnboundedReceiver<Told>,
     stop: watch::Sender<u8>,
     stopped: watch::Receiver<u8>,
-    turn: Option<Turn>,
+    turn: CurrentTurn,
     renewal: Option<JoinHandle<()>>,
     /// Why no further task starts, as far as that was decided here.
     end: Option<StopReason>,
@@ -393,7 +429,7 @@ impl BoardOrder {
             }
             tokio::select! {
                 told = self.inbox.recv() => match told {
-                    Some(Told::Turn(turn)) => return self.begin(turn),
+                    Some(Told::Turn(turn)) => return self.begin(turn).await,
                     Some(Told::Stop(stop)) => {
                         if !stop.detail.is_empty() {
                             self.sessions.line(self.id, &stop.detail);
@@ -413,17 +449,19 @@ impl BoardOrder {
     }
 
     /// Begins a turn; its lease is renewed until it is over.
-    fn begin(&mut self, turn: Turn) -> QueueAction {
-        self.turn = Some(turn);
+    async fn begin(&mut self, turn: Turn) -> QueueAction {
+        *self.turn.lock().await = Some(turn);
         let (handle, stop) = (self.sessions.handle.clone(), self.stop.clone());
-        let renew = Input::RenewRun {
-            run: turn.run,
-            fence: turn.fence,
-        };
+        let current = Arc::clone(&self.turn);
         self.renewal = Some(self.runtime.spawn(async move {
             loop {
                 tokio::time::sleep(BEAT).await;
-                if let Err(SubmitError::Refused(refusal)) = handle.submit(renew.clone()).await {
+                let turn = current.lock().await;
+                let Some(Turn { run, fence, .. }) = *turn else {
+                    return;
+                };
+                let renew = Input::RenewRun { run, fence };
+                if let Err(SubmitError::Refused(refusal)) = handle.submit(renew).await {
                     tracing::warn!("{refusal}");
                     stop.send_replace(1);
                     return;
@@ -455,7 +493,9 @@ impl TaskOrder for BoardOrder {
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             self.release();
-            let Some(turn) = self.turn.take() else { return };
+            let Some(turn) = self.turn.lock().await.take() else {
+                return;
+            };
             let is_ending = self.sessions.ending.load(Ordering::SeqCst);
             if is_ending && verdict == TaskVerdict::Stopped {
                 // Nobody stopped it but the end of the service; the next one lets it have its turn again.

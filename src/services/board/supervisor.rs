@@ -346,12 +346,19 @@ impl Shared {
         match *work {
             Work::Run(run, _, fence) => {
                 let log = format!(".tos/task-logs/{}-{run}", context.instance);
+                let base = worker::base_of(&context, &branch);
+                let base = match base {
+                    Ok(base) => base,
+                    Err(reason) => {
+                        let done = ended(worker::not_begun(reason));
+                        return (Input::RenewRun { run, fence }, Piece::Run(run, log, done));
+                    }
+                };
                 let order = worker::Order {
                     agent,
                     run,
                     task,
-                    branch,
-                    base: None,
+                    base,
                     inside: board.settings().container(),
                     asker: Arc::new(BoardApprovals {
                         handle: self.handle.clone(),
@@ -487,6 +494,14 @@ fn earlier(board: &Board, task: TaskId) -> u32 {
         .judgements()
         .filter(|one| one.task == task && one.verdict.is_some());
     u32::try_from(ended.count()).unwrap_or(u32::MAX)
+}
+
+/// Returns the end of a run that never began.
+fn ended(finished: worker::Finished) -> oneshot::Receiver<worker::Finished> {
+    let (sender, done) = oneshot::channel();
+    // The receiver is here, so it arrives.
+    drop(sender.send(finished));
+    done
 }
 
 fn give(started: &BTreeMap<ProcessName, Started>, agent: ProcessName, work: Work) {

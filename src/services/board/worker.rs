@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{ServiceContext, watched_worktrees::WatchedWorktrees};
+use super::{AttemptContext, ServiceContext, watched_worktrees::WatchedWorktrees};
 use crate::{
     domain::{
         board::{FailureKind, KeptCommit, Role, RunId, RunOutcome, Spend, Task, attempt_prompt},
@@ -25,7 +25,7 @@ pub(super) struct Finished {
 }
 
 struct Listener {
-    context: Arc<ServiceContext>,
+    context: Arc<AttemptContext>,
     agent: String,
 }
 
@@ -49,9 +49,8 @@ pub(super) struct Order {
     pub(super) agent: String,
     pub(super) run: RunId,
     pub(super) task: Task,
-    pub(super) branch: String,
-    /// The commit it starts from; `None` = where the branch stands.
-    pub(super) base: Option<String>,
+    /// The commit it starts from.
+    pub(super) base: String,
     /// The image and the network of its container; `None` = it works on the machine itself.
     pub(super) inside: Option<(String, String)>,
     /// Puts what the agent asks on the board.
@@ -84,7 +83,7 @@ pub(super) fn lost(reason: String) -> Finished {
 
 /// Works on a task until there is an outcome. The future may block, so it has a thread of its own.
 pub(super) async fn work(
-    context: Arc<ServiceContext>,
+    context: Arc<AttemptContext>,
     order: Order,
     stop: watch::Receiver<u8>,
 ) -> Finished {
@@ -92,7 +91,6 @@ pub(super) async fn work(
         agent,
         run,
         task,
-        branch,
         base,
         inside,
         asker,
@@ -106,10 +104,6 @@ pub(super) async fn work(
             kept: None,
         },
         spend: Spend::default(),
-    };
-    let base = match base.map_or_else(|| base_of(&context, &branch), Ok) {
-        Ok(base) => base,
-        Err(reason) => return failed(FailureKind::Launch, reason),
     };
     let list = match list_of(&context, &task, patience) {
         Ok(list) => list,
@@ -150,7 +144,7 @@ pub(super) async fn work(
 }
 
 /// Makes the list that holds nothing but this task.
-fn list_of(context: &ServiceContext, task: &Task, patience: u64) -> Result<TaskList, String> {
+fn list_of(context: &AttemptContext, task: &Task, patience: u64) -> Result<TaskList, String> {
     let spec = &task.spec;
     let agent = match spec.agent.as_str() {
         "" => context.list.agent.clone(),
@@ -167,7 +161,7 @@ fn list_of(context: &ServiceContext, task: &Task, patience: u64) -> Result<TaskL
         agent,
         on_failure: OnFailure::Stop,
         provider_retries: 0,
-        tasks: vec![guarded(context, task)],
+        tasks: vec![guarded(&context.test_command, task)],
         ..context.list.clone()
     };
     let faults = list.validation_errors();
@@ -179,7 +173,7 @@ fn list_of(context: &ServiceContext, task: &Task, patience: u64) -> Result<TaskL
 }
 
 /// Returns a task of the board as sessions know tasks.
-pub(super) fn guarded(context: &ServiceContext, task: &Task) -> GuardedTask {
+pub(super) fn guarded(usual_test: &[String], task: &Task) -> GuardedTask {
     let spec = &task.spec;
     let class = match (spec.class.as_str(), spec.role) {
         ("", Role::Tester) => "test",
@@ -192,7 +186,7 @@ pub(super) fn guarded(context: &ServiceContext, task: &Task) -> GuardedTask {
         goal: spec.title.clone(),
         prompt: attempt_prompt(task),
         class: class.to_owned(),
-        test_command: test_command(context, task),
+        test_command: test_command(usual_test, task),
         context_files: spec.context_files.clone(),
         depends_on: Vec::new(),
         max_time_seconds: if minutes == 0 {
@@ -209,16 +203,16 @@ pub(super) fn guarded(context: &ServiceContext, task: &Task) -> GuardedTask {
 }
 
 /// Returns the command that tests a task.
-pub(super) fn test_command(context: &ServiceContext, task: &Task) -> Vec<String> {
+pub(super) fn test_command(usual: &[String], task: &Task) -> Vec<String> {
     if task.spec.test_command.is_empty() {
-        context.test_command.clone()
+        usual.to_vec()
     } else {
         task.spec.test_command.clone()
     }
 }
 
 fn told(
-    context: &ServiceContext,
+    context: &AttemptContext,
     report: &ListReport,
     run: RunId,
     task: &Task,

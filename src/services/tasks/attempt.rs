@@ -66,7 +66,8 @@ impl SessionState<'_> {
                 attempt -= 1;
             }
             let (why, again, verdict) = explained(tried);
-            if !(again && attempt == 1 && restored && self.may_try_again(task)) {
+            let may = again && attempt == 1 && restored && self.may_try_again(task);
+            if !may || !self.watcher.tries_again(task, &why.summary_line()).await {
                 let verdict = if restored {
                     verdict
                 } else {

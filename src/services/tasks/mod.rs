@@ -41,6 +41,7 @@ use crate::{
         time::Timestamp,
     },
     ports::{
+        BoxFuture,
         agent_runners::AgentRunners,
         approvals::Approvals,
         clock::Clock,
@@ -133,6 +134,12 @@ pub trait SessionObserver: Sync {
     /// Returns what is said of a task whose work passed its own tests: where somebody else decides, that is not the end.
     fn passed_words(&self) -> &'static str {
         "passed"
+    }
+
+    /// Tells that the task at work failed and is to be tried once more; `false` = it may not be.
+    fn tries_again<'a>(&'a self, task: &'a GuardedTask, reason: &'a str) -> BoxFuture<'a, bool> {
+        let _ = (task, reason);
+        Box::pin(std::future::ready(true))
     }
 
     /// Tells what the task at work waits for, and until when; no words = it works again.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     os::unix::{
         ffi::OsStrExt,
@@ -17,7 +18,8 @@ use git2::{Repository, Status, StatusOptions};
 
 use super::{
     failed,
-    store::{CheckpointStore, Files, TreeFile},
+    parts::{Files, Folder, Folders, TreeFile},
+    store::CheckpointStore,
 };
 use crate::{
     adapters::git::{
@@ -27,27 +29,46 @@ use crate::{
     domain::guard::checkpoint::{CheckpointOrder, FileState, Selection, is_rebuilt},
 };
 
-/// Reads the files that would be lost into a pack.
+/// Where tos writes about its runs, unless the configuration says otherwise.
+const LOGS: &str = "logs";
+/// What it writes there; the first is there once anything is.
+const RUN_RECORDS: [&str; 5] = [
+    "run.jsonl",
+    "run_snapshot.json",
+    "last_run_summary.json",
+    "steps",
+    "archive",
+];
+
+/// The bits of a mode that are rights.
+pub(super) const RIGHTS: u32 = 0o7777;
+
+/// Reads the files that would be lost into a pack; returns them, and the folders that would be lost with them.
 pub(super) fn blocking_collect(
     store: &CheckpointStore,
     order: &CheckpointOrder,
     pack: &mut PackWriter,
-) -> Result<Files> {
+) -> Result<(Files, Folders)> {
     let selection = Selection::new(&order.losses);
     let mut found = Found {
         root: &store.root,
         selection: &selection,
         most: order.most_files,
         paths: BTreeSet::new(),
+        folders: Folders::new(),
     };
     if store.is_project {
         found.by_git(&store.git)?;
+        found.folders_by_disk("", &tracked_folders(&store.git)?)?;
     } else {
         found.by_disk("", FileState::Untracked)?;
     }
     let mut files = Files::new();
     let mut bytes = 0;
-    for path in found.paths {
+    let Found {
+        paths, mut folders, ..
+    } = found;
+    for path in paths {
         let place = store
             .root
             .join(Path::new(std::ffi::OsStr::from_bytes(&path)));
@@ -62,10 +83,43 @@ pub(super) fn blocking_collect(
             )));
         }
         if let Some(file) = blocking_read(&place, &data, pack)? {
+            note_above(&store.root, &path, &mut folders);
             files.insert(path, file);
         }
     }
-    Ok(files)
+    Ok((files, folders))
+}
+
+/// Notes the folders above a file, for the case that they have to be made again.
+fn note_above(root: &Path, path: &[u8], folders: &mut Folders) {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    for (at, _) in slashes {
+        let folder = path.get(..at).unwrap_or_default();
+        if folders.contains_key(folder) {
+            continue;
+        }
+        if let Ok(data) = root.join(OsStr::from_bytes(folder)).symlink_metadata() {
+            let rights = data.mode() & RIGHTS;
+            let is_lost = false;
+            folders.insert(folder.to_vec(), Folder { rights, is_lost });
+        }
+    }
+}
+
+/// Returns the folders in which git has something.
+fn tracked_folders(git: &Repository) -> Result<BTreeSet<Vec<u8>>> {
+    let index = git
+        .index()
+        .doing(|| "could not read the index".to_owned())?;
+    let mut folders = BTreeSet::new();
+    for entry in index.iter() {
+        for (at, byte) in entry.path.iter().enumerate() {
+            if *byte == b'/' {
+                folders.insert(entry.path.get(..at).unwrap_or_default().to_vec());
+            }
+        }
+    }
+    Ok(folders)
 }
 
 /// Reads one file; `None` for what is no file.
@@ -81,6 +135,7 @@ pub(super) fn blocking_read(
         return Ok(Some(TreeFile {
             mode: 0o120_000,
             id,
+            rights: None,
         }));
     }
     if !kind.is_file() || kind.is_fifo() {
@@ -93,7 +148,11 @@ pub(super) fn blocking_read(
     } else {
         0o100_755
     };
-    Ok(Some(TreeFile { mode, id }))
+    Ok(Some(TreeFile {
+        mode,
+        id,
+        rights: Some(data.mode() & RIGHTS),
+    }))
 }
 
 struct Found<'a> {
@@ -101,6 +160,7 @@ struct Found<'a> {
     selection: &'a Selection<'a>,
     most: usize,
     paths: BTreeSet<Vec<u8>>,
+    folders: Folders,
 }
 
 impl Found<'_> {
@@ -111,6 +171,65 @@ impl Found<'_> {
             return Err(failed(format!(
                 "it is more than {most} files (`max_files` in .tos/guard.toml)"
             )));
+        }
+        Ok(())
+    }
+
+    /// Notes a folder that would be lost as such.
+    fn note_lost(&mut self, place: &Path, data: &fs::Metadata) {
+        let path = place.strip_prefix(self.root).unwrap_or(place);
+        let folder = Folder {
+            rights: data.mode() & RIGHTS,
+            is_lost: true,
+        };
+        self.folders
+            .insert(path.as_os_str().as_bytes().to_vec(), folder);
+    }
+
+    /// Finds the folders that would be lost, empty ones too: git knows only files.
+    fn folders_by_disk(&mut self, folder: &str, tracked: &BTreeSet<Vec<u8>>) -> Result<()> {
+        if !self.selection.wants_folders() {
+            return Ok(());
+        }
+        let place = self.root.join(folder);
+        let entries = fs::read_dir(&place).at("read", &place)?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Ok(data) = path.symlink_metadata() else {
+                continue;
+            };
+            let name = entry.file_name();
+            let below = match folder {
+                "" => name.to_string_lossy().into_owned(),
+                folder => format!("{folder}/{}", name.to_string_lossy()),
+            };
+            let is_repository = path.join(".git").symlink_metadata().is_ok();
+            if !data.is_dir() || name == ".git" || is_repository || is_rebuilt(&below) {
+                continue;
+            }
+            let is_tracked = tracked.contains(below.as_bytes());
+            let state = if is_tracked {
+                FileState::Changed
+            } else {
+                FileState::Untracked
+            };
+            // One in which git has something is made again with that.
+            let is_lost = !is_tracked
+                && (self.selection.takes(&below) || self.selection.cleans(&below, state));
+            if is_lost {
+                self.note_lost(&path, &data);
+                if self.folders.len() > self.most {
+                    let most = self.most;
+                    return Err(failed(format!(
+                        "it is more than {most} folders (`max_files` in .tos/guard.toml)"
+                    )));
+                }
+            }
+            // Git cleans folders in those it has something in, too.
+            let is_cleaned = self.selection.cleans(&below, FileState::Untracked);
+            if is_cleaned || self.selection.may_want_below(&below, state) {
+                self.folders_by_disk(&below, tracked)?;
+            }
         }
         Ok(())
     }
@@ -167,8 +286,25 @@ impl Found<'_> {
         Ok(())
     }
 
+    /// Returns whether a file is a record of runs of tos, which is nobody's work where git cleans it away.
+    fn is_run_record(&self, path: &str) -> bool {
+        let is_record = |name: &str| {
+            let first = name.split('/').next().unwrap_or("");
+            RUN_RECORDS.contains(&first)
+        };
+        !self.selection.takes(LOGS)
+            && path
+                .strip_prefix(LOGS)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .is_some_and(is_record)
+            && self.root.join(LOGS).join(RUN_RECORDS[0]).is_file()
+    }
+
     fn entry(&mut self, path: &[u8], status: Status) -> Result<()> {
         let shown = String::from_utf8_lossy(path).into_owned();
+        if status.is_wt_new() && self.is_run_record(&shown) {
+            return Ok(());
+        }
         let state = if status.is_ignored() {
             FileState::Ignored
         } else if status.is_wt_new() {
@@ -257,6 +393,11 @@ impl Found<'_> {
                     self.take(path.as_os_str().as_bytes())?;
                 }
             } else if self.selection.may_want_below(&below, state) && !is_rebuilt(&below) {
+                if self.selection.takes(&below)
+                    && let Ok(data) = entry.symlink_metadata()
+                {
+                    self.note_lost(&entry, &data);
+                }
                 self.by_disk(&below, state)?;
             }
         }

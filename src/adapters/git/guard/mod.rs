@@ -3,12 +3,16 @@
 //! Owns `refs/tos/guard/` of a repository, and a bare repository in the state folder of tos for projects that are in none.
 //! The user's refs, index and work tree are read and never written; only a return to a checkpoint writes files, and what it
 //! writes over becomes a checkpoint first. The tree of a checkpoint has `files` (the very bytes of the disk, no filter has
-//! seen them), `index` (what was staged, where that was in danger) and `record.json`.
+//! seen them), `index` (what was staged, where that was in danger), `modes` (what a tree cannot hold of files and folders) and
+//! `record.json`.
 
 mod collect;
+mod modes;
+mod parts;
 mod save;
 mod store;
 mod undo;
+mod view;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +25,7 @@ use crate::{
     ports::guard::GuardCheckpoints,
 };
 use store::CheckpointStore;
+pub use view::DiskProjectView;
 
 /// Checkpoints of the guard in git repositories.
 #[derive(Debug, Clone)]

@@ -6,16 +6,21 @@ use git2::{Oid, Repository};
 
 use super::{
     collect,
-    store::{CheckpointStore, Files, write_commit, write_tree},
+    modes::{self, shown},
+    parts::{Files, Folders, Parts},
+    store::{CheckpointStore, write_commit, write_tree},
 };
 use crate::{
     adapters::git::{
         error::{ErrorContext, Result},
-        objects::object::{ObjectId, to_id},
+        objects::object::{ObjectId, ObjectKind, to_id},
     },
-    domain::guard::checkpoint::{
-        CheckpointCause, CheckpointOrder, CheckpointRecord, GuardCheckpoint, KeptReference,
-        Selection,
+    domain::{
+        guard::checkpoint::{
+            CheckpointCause, CheckpointOrder, CheckpointRecord, GuardCheckpoint, KeptReference,
+            Selection,
+        },
+        policy::LostReferences,
     },
 };
 
@@ -30,18 +35,20 @@ pub(super) fn blocking_save(
     let store = CheckpointStore::open(&order.root, state)?;
     let selection = Selection::new(&order.losses);
     let mut pack = store.pack();
-    let files = collect::blocking_collect(&store, order, &mut pack)?;
+    let (files, folders) = collect::blocking_collect(&store, order, &mut pack)?;
     let index = if store.is_project && selection.wants_index() {
         staged(&store.git)
     } else {
         None
     };
-    let (references, stashes) = if store.is_project && selection.wants_references() {
-        references(&store.git)?
+    let lost = selection.references();
+    let (references, stashes) = if store.is_project && !lost.is_empty() {
+        references(&store.git, &lost)?
     } else {
         (Vec::new(), Vec::new())
     };
-    if files.is_empty() && references.is_empty() && stashes.is_empty() && index.is_none() {
+    let nothing = files.is_empty() && folders.is_empty() && references.is_empty();
+    if nothing && stashes.is_empty() && index.is_none() {
         return Ok(None);
     }
     let record = CheckpointRecord {
@@ -55,7 +62,7 @@ pub(super) fn blocking_save(
         references,
         stashes,
     };
-    blocking_write(&store, pack, &files, index, record).map(Some)
+    blocking_write(&store, pack, &files, &folders, index, record).map(Some)
 }
 
 /// Keeps these files.
@@ -69,40 +76,41 @@ pub(super) fn blocking_keep(
         cause: cause.clone(),
         ..CheckpointRecord::default()
     };
-    blocking_write(store, pack, files, None, record)
+    blocking_write(store, pack, files, &Folders::new(), None, record)
 }
 
 fn blocking_write(
     store: &CheckpointStore,
     mut pack: crate::adapters::git::objects::pack::PackWriter,
     files: &Files,
+    folders: &Folders,
     index: Option<ObjectId>,
     record: CheckpointRecord,
 ) -> Result<GuardCheckpoint> {
-    let tree = write_tree(&mut pack, files)?;
-    if let Some(known) = same_as_newest(store, &tree, index, &record)? {
+    let parts = Parts {
+        files: write_tree(&mut pack, files)?,
+        index,
+        modes: pack.add(ObjectKind::Blob, &modes::written(files, folders))?,
+    };
+    if let Some(known) = same_as_newest(store, &parts, &record)? {
         return Ok(known);
     }
     let parents = parents(store, &record);
-    let commit = write_commit(&mut pack, tree, index, &record, &parents)?;
+    let commit = write_commit(&mut pack, parts, &record, &parents)?;
     pack.finish()?;
     let number = store.add(commit)?;
     Ok(GuardCheckpoint {
         number,
         commit: commit.to_string(),
         record,
-        files: files
-            .keys()
-            .map(|path| crate::domain::checkpoint::display_path(path))
-            .collect(),
+        files: shown(files, folders),
     })
 }
 
 /// Returns the newest checkpoint where it holds the very same: one command is often tried twice.
 fn same_as_newest(
     store: &CheckpointStore,
-    tree: &ObjectId,
-    index: Option<ObjectId>,
+    parts: &Parts,
     record: &CheckpointRecord,
 ) -> Result<Option<GuardCheckpoint>> {
     let Some((number, commit)) = store.numbered()?.pop() else {
@@ -111,7 +119,10 @@ fn same_as_newest(
     let id_of = |name: &str| -> Result<Option<ObjectId>> {
         Ok(store.part(commit, name)?.map(|id| to_id(&id)))
     };
-    if id_of("files")? != Some(*tree) || id_of("index")? != index {
+    let is_same = id_of("files")? == Some(parts.files)
+        && id_of("index")? == parts.index
+        && id_of("modes")? == Some(parts.modes);
+    if !is_same {
         return Ok(None);
     }
     let (known, _) = store.find(number)?;
@@ -129,7 +140,11 @@ fn staged(git: &Repository) -> Option<ObjectId> {
     (head.is_none_or(|head| head.id() != tree)).then(|| to_id(&tree))
 }
 
-fn references(git: &Repository) -> Result<(Vec<KeptReference>, Vec<KeptReference>)> {
+/// Returns those branches, tags and stashes that are there of what would be lost.
+fn references(
+    git: &Repository,
+    lost: &[&LostReferences],
+) -> Result<(Vec<KeptReference>, Vec<KeptReference>)> {
     let reading = || "could not list branches and tags".to_owned();
     let mut kept = Vec::new();
     for reference in git.references().doing(reading)? {
@@ -138,7 +153,11 @@ fn references(git: &Repository) -> Result<(Vec<KeptReference>, Vec<KeptReference
             continue;
         };
         let is_own = name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
-        if let Some(at) = reference.target().filter(|_| is_own) {
+        let is_lost = lost.iter().any(|lost| match &lost.names {
+            None => is_own && !lost.stashes,
+            Some(names) => names.iter().any(|lost| lost == name),
+        });
+        if let Some(at) = reference.target().filter(|_| is_lost) {
             kept.push(KeptReference {
                 name: name.to_owned(),
                 at: at.to_string(),
@@ -147,7 +166,9 @@ fn references(git: &Repository) -> Result<(Vec<KeptReference>, Vec<KeptReference
     }
     kept.truncate(MOST_REFERENCES);
     let mut stashes = Vec::new();
-    if let Ok(log) = git.reflog("refs/stash") {
+    if lost.iter().any(|lost| lost.stashes)
+        && let Ok(log) = git.reflog("refs/stash")
+    {
         for entry in log.iter() {
             let said = entry.message().ok().flatten().unwrap_or("stash");
             stashes.push(KeptReference {

@@ -10,14 +10,17 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, Tree};
 use crate::{
     adapters::git::{
         error::{ErrorContext, Result},
-        guard::failed,
+        guard::{
+            failed,
+            modes::{self, shown},
+            parts::{Files, Folders, Parts, TreeFile},
+        },
         objects::{
             object::{ObjectId, ObjectKind, hex},
             pack::PackWriter,
         },
     },
     domain::{
-        checkpoint::display_path,
         guard::checkpoint::{CheckpointRecord, GuardCheckpoint, missing},
         ledger::chain::sha256,
     },
@@ -27,18 +30,6 @@ use crate::{
 const REFS: &str = "refs/tos/guard/";
 /// The most checkpoints that are kept; the oldest go first.
 const KEPT: usize = 500;
-
-/// A file as a tree has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TreeFile {
-    /// Its mode.
-    pub(super) mode: u32,
-    /// Its content.
-    pub(super) id: ObjectId,
-}
-
-/// Files by their path from the root.
-pub(super) type Files = BTreeMap<Vec<u8>, TreeFile>;
 
 /// The checkpoints of one project.
 pub(super) struct CheckpointStore {
@@ -174,12 +165,12 @@ impl CheckpointStore {
         let record = self.blob(commit, "record.json")?;
         let record: CheckpointRecord = serde_json::from_slice(&record)
             .doing(|| format!("could not read the record of checkpoint {number}"))?;
-        let files = self.files(commit)?;
+        let (files, folders) = self.files(commit)?;
         Ok(GuardCheckpoint {
             number,
             commit: commit.to_string(),
             record,
-            files: files.keys().map(|path| display_path(path)).collect(),
+            files: shown(&files, &folders),
         })
     }
 
@@ -213,13 +204,18 @@ impl CheckpointStore {
             .to_vec())
     }
 
-    /// Returns the files a checkpoint holds.
-    pub(super) fn files(&self, commit: Oid) -> Result<Files> {
+    /// Returns the files and folders a checkpoint holds.
+    pub(super) fn files(&self, commit: Oid) -> Result<(Files, Folders)> {
         let mut files = Files::new();
         if let Some(id) = self.part(commit, "files")? {
             self.walk(id, b"", &mut files)?;
         }
-        Ok(files)
+        // Checkpoints of earlier versions have none.
+        let folders = match self.part(commit, "modes")? {
+            Some(id) => modes::read(&self.content(id)?, &mut files),
+            None => Folders::new(),
+        };
+        Ok((files, folders))
     }
 
     fn walk(&self, id: Oid, prefix: &[u8], files: &mut Files) -> Result<()> {
@@ -233,7 +229,12 @@ impl CheckpointStore {
                 self.walk(entry.id(), &[&path, &b"/"[..]].concat(), files)?;
             } else if let Ok(id) = entry.id().as_bytes().try_into() {
                 let mode = u32::try_from(entry.filemode()).unwrap_or(0o100_644);
-                files.insert(path, TreeFile { mode, id });
+                let file = TreeFile {
+                    mode,
+                    id,
+                    rights: None,
+                };
+                files.insert(path, file);
             }
         }
         Ok(())
@@ -286,8 +287,7 @@ fn write_level(pack: &mut PackWriter, files: &[(&[u8], TreeFile)]) -> Result<Obj
 /// Writes the tree and the commit of a checkpoint into a pack; returns the commit.
 pub(super) fn write_commit(
     pack: &mut PackWriter,
-    files: ObjectId,
-    index: Option<ObjectId>,
+    parts: Parts,
     record: &CheckpointRecord,
     parents: &[Oid],
 ) -> Result<Oid> {
@@ -296,8 +296,9 @@ pub(super) fn write_commit(
     let record_id = pack.add(ObjectKind::Blob, &text)?;
     let mut content = Vec::new();
     let parts = [
-        ("40000", "files", Some(files)),
-        ("40000", "index", index),
+        ("40000", "files", Some(parts.files)),
+        ("40000", "index", parts.index),
+        ("100644", "modes", Some(parts.modes)),
         ("100644", "record.json", Some(record_id)),
     ];
     for (mode, name, id) in parts {

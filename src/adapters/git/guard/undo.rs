@@ -1,6 +1,7 @@
 //! Brings back what a checkpoint holds. What stands in the way becomes a checkpoint first, so that this can be undone too.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
     fs,
     io::Write,
@@ -14,8 +15,12 @@ use std::{
 use git2::{ErrorCode, Oid};
 
 use super::{
-    collect, failed, save,
-    store::{CheckpointStore, Files, TreeFile},
+    collect,
+    collect::RIGHTS,
+    failed, modes,
+    parts::{Files, Folders, TreeFile},
+    save,
+    store::CheckpointStore,
 };
 use crate::{
     adapters::git::{
@@ -39,7 +44,11 @@ pub(super) fn blocking_restore(
     let nothing = || failed("there are no checkpoints of the guard here".to_owned());
     let store = CheckpointStore::existing(root, state)?.ok_or_else(nothing)?;
     let (checkpoint, commit) = store.find(number)?;
-    let files = store.files(commit)?;
+    let (files, folders) = store.files(commit)?;
+    let empty: BTreeSet<Vec<u8>> = modes::empty(&files, &folders)
+        .into_iter()
+        .map(<[u8]>::to_vec)
+        .collect();
     let mut done = UndoneCheckpoint {
         number,
         ..UndoneCheckpoint::default()
@@ -57,7 +66,7 @@ pub(super) fn blocking_restore(
                 )));
             }
             Ok(data) => match collect::blocking_read(&place, &data, &mut pack)? {
-                Some(now) if now == file => done.unchanged += 1,
+                Some(now) if is_same(now, file) => done.unchanged += 1,
                 Some(now) => {
                     in_the_way.insert(path.clone(), now);
                     to_write.push((path, file, place));
@@ -71,10 +80,19 @@ pub(super) fn blocking_restore(
         let kept = save::blocking_keep(&store, pack, &in_the_way, cause)?;
         done.replaced = Some(kept.number);
     }
+    let mut made = blocking_make(&store.root, &folders)?;
+    let again = empty
+        .iter()
+        .filter(|path| made.contains(&store.root.join(OsStr::from_bytes(path))));
+    for path in again {
+        done.restored.push(format!("{}/", display_path(path)));
+    }
     for (path, file, place) in to_write {
+        make_above(&store.root, &place, &mut made)?;
         blocking_write(&store, file, &place)?;
         done.restored.push(display_path(&path));
     }
+    blocking_give_rights(&store.root, &folders, &made)?;
     references(&store, &checkpoint.record, &mut done);
     advise(&store, commit, &checkpoint.record, number, &mut done)?;
     Ok(done)
@@ -102,10 +120,63 @@ fn safe_place(root: &Path, path: &[u8]) -> Result<PathBuf> {
     Ok(place)
 }
 
+/// Returns whether a file is as a checkpoint has it. What an earlier version did not note is no difference.
+fn is_same(now: TreeFile, then: TreeFile) -> bool {
+    (now.mode, now.id) == (then.mode, then.id)
+        && (then.rights.is_none() || now.rights == then.rights)
+}
+
+/// Makes the folders again that would have been lost; returns those that were made.
+fn blocking_make(root: &Path, folders: &Folders) -> Result<BTreeSet<PathBuf>> {
+    let mut made = BTreeSet::new();
+    for (path, _) in folders.iter().filter(|(_, folder)| folder.is_lost) {
+        let place = safe_place(root, path)?;
+        match place.symlink_metadata() {
+            Ok(data) if data.is_dir() => continue,
+            Ok(_) => {
+                return Err(failed(format!(
+                    "`{}` is no folder now; move it away, and then undo again",
+                    display_path(path)
+                )));
+            }
+            Err(_) => {}
+        }
+        make_above(root, &place, &mut made)?;
+        fs::create_dir(&place).at("create", &place)?;
+        made.insert(place);
+    }
+    Ok(made)
+}
+
+/// Makes the folders above a place, and notes them.
+fn make_above(root: &Path, place: &Path, made: &mut BTreeSet<PathBuf>) -> Result<()> {
+    let above = place.parent().unwrap_or(root);
+    let missing = above
+        .ancestors()
+        .take_while(|folder| folder.symlink_metadata().is_err());
+    made.extend(missing.map(Path::to_owned));
+    fs::create_dir_all(above).at("create", above)
+}
+
+/// Gives folders the rights they had, the innermost first: one that must not be written is closed last.
+fn blocking_give_rights(root: &Path, folders: &Folders, made: &BTreeSet<PathBuf>) -> Result<()> {
+    for (path, folder) in folders.iter().rev() {
+        let place = root.join(OsStr::from_bytes(path));
+        if !folder.is_lost && !made.contains(&place) {
+            continue;
+        }
+        let now = place.symlink_metadata().at("look at", &place)?;
+        if now.is_dir() && now.mode() & RIGHTS != folder.rights {
+            let rights = fs::Permissions::from_mode(folder.rights);
+            fs::set_permissions(&place, rights).at("set the mode of", &place)?;
+        }
+    }
+    Ok(())
+}
+
 fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Result<()> {
     let content = store.content(oid(&file.id)?)?;
     let folder = place.parent().unwrap_or(&store.root);
-    fs::create_dir_all(folder).at("create", folder)?;
     if file.mode == 0o120_000 {
         if place.symlink_metadata().is_ok() {
             fs::remove_file(place).at("replace", place)?;
@@ -121,7 +192,7 @@ fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Resu
     } else {
         plain
     };
-    let mode = fs::Permissions::from_mode(mode);
+    let mode = fs::Permissions::from_mode(file.rights.unwrap_or(mode));
     fs::set_permissions(temporary.path(), mode).at("set the mode of", place)?;
     temporary.as_file().sync_data().at("write", place)?;
     match temporary.persist(place) {

@@ -38,7 +38,13 @@ impl StoreLock {
         let trouble =
             |error: &io::Error| super::trouble(path.to_string_lossy().into_owned(), error);
         if let Some(folder) = path.parent() {
-            state_folder::create_dir_all(folder).map_err(|error| trouble(&error))?;
+            // This is the first that is made of it; in a repository that says nothing of it, it must not show up.
+            let made = if folder.is_dir() {
+                Ok(())
+            } else {
+                state_folder::create_records(folder)
+            };
+            made.map_err(|error| trouble(&error))?;
         }
         let mut file = OpenOptions::new()
             .create(true)

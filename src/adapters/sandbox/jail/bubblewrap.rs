@@ -1,4 +1,4 @@
-//! Step 2 behind bubblewrap: the words of `bwrap`, which makes the namespaces and mounts and then starts `inner`.
+//! The words of `bwrap`, which makes the namespaces and mounts and then starts the stage `inner`.
 //!
 //! The order is that of `mounts`, which builds the same inside without `bwrap`; whoever changes one changes both.
 
@@ -12,7 +12,7 @@ use super::super::spec::{
 };
 use crate::{
     adapters::process::find_program,
-    domain::sandbox::{ConfinementLevel, NetworkAccess},
+    domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess},
 };
 
 /// Parts of `/proc` through which the machine can be changed.
@@ -23,65 +23,79 @@ pub(in super::super) fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
     find_program::find(path, Path::new("/"), "bwrap".as_ref())
 }
 
-/// Returns the arguments of `bwrap` up to and including the inner jailer's; the command follows.
-pub(super) fn arguments(spec: &SandboxSpec, encoded: &str) -> Vec<OsString> {
-    let mut words = ArgumentList(Vec::new());
-    words.plain(&[
+/// Returns the arguments of `bwrap` up to and including those of `inner`; the command follows. `file`: SPEC.
+pub(super) fn arguments(spec: &SandboxSpec, file: &str) -> Vec<OsString> {
+    let mut list = ArgumentList(Vec::new());
+    list.words(&[
         "--die-with-parent",
         "--unshare-user",
         "--unshare-pid",
         "--unshare-ipc",
     ]);
-    words.plain(&["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]);
+    list.words(&["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]);
     if spec.network != NetworkAccess::Full {
-        words.plain(&["--unshare-net"]);
+        list.words(&["--unshare-net"]);
     }
-    words.plain(&["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]);
+    list.words(&["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]);
     // Root may change these whatever rights it has given up.
     for lever in PROC_LEVERS.map(Path::new) {
         if lever.exists() {
-            words.mount("--ro-bind", lever, lever);
+            list.mount("--ro-bind", lever, lever);
         }
     }
-    words.private(spec);
-    words.plain(&["--tmpfs", "/run"]);
+    list.private(spec);
+    list.words(&[
+        "--size",
+        &spec.limits.temporary_bytes.to_string(),
+        "--tmpfs",
+        "/run",
+    ]);
     for kept in KEPT_IN_RUN.map(Path::new) {
         if kept.exists() {
-            words.mount("--ro-bind", kept, kept);
+            list.mount("--ro-bind", kept, kept);
         }
     }
-    words.layers(spec);
+    list.layers(spec);
     for path in &spec.protected {
-        words.mount("--ro-bind", path, path);
+        list.mount("--ro-bind", path, path);
+    }
+    for (path, access) in &spec.repository {
+        let option = match access {
+            RepositoryAccess::Read => "--ro-bind",
+            RepositoryAccess::Write => "--bind",
+        };
+        list.mount(option, path, path);
     }
     // Last, so that nothing brings back what lies in a protected place.
     for path in &spec.hidden {
         if path.is_dir() {
-            words.path("--tmpfs", path);
-            words.path("--remount-ro", path);
+            list.path("--tmpfs", path);
+            list.path("--remount-ro", path);
         } else {
-            words.mount("--ro-bind", Path::new("/dev/null"), path);
+            list.mount("--ro-bind", Path::new("/dev/null"), path);
         }
     }
-    words.mount("--ro-bind", &spec.program, Path::new(INNER_PROGRAM));
+    list.mount("--ro-bind", &spec.program, Path::new(INNER_PROGRAM));
     if let Some(proxy) = &spec.proxy {
-        words.mount("--ro-bind", proxy, Path::new(INNER_PROXY));
+        list.mount("--ro-bind", proxy, Path::new(INNER_PROXY));
     }
     if spec.network == NetworkAccess::Full
         && let Ok(resolver) = Path::new("/etc/resolv.conf").canonicalize()
         && resolver.starts_with("/run")
     {
-        words.mount("--ro-bind", &resolver, &resolver);
+        list.mount("--ro-bind", &resolver, &resolver);
     }
     // Only now, for places to mount on are made in covered folders.
     for (path, layer) in &spec.layers {
         if *layer == FolderAccess::Cover {
-            words.path("--remount-ro", path);
+            list.path("--remount-ro", path);
         }
     }
-    words.path("--chdir", &spec.directory);
-    words.plain(&["--", INNER_PROGRAM, JAIL_WORD, "inner", encoded]);
-    words.0
+    // Devices are written through, and nothing can be put beside them.
+    list.words(&["--remount-ro", "/dev"]);
+    list.path("--chdir", &spec.directory);
+    list.words(&["--", INNER_PROGRAM, JAIL_WORD, "inner", file]);
+    list.0
 }
 
 struct ArgumentList(Vec<OsString>);
@@ -95,7 +109,7 @@ impl ArgumentList {
                 Some(lasting) if folder == "/tmp" => {
                     self.mount("--bind", lasting, Path::new(folder));
                 }
-                _ => self.plain(&["--size", &size, "--tmpfs", folder]),
+                _ => self.words(&["--size", &size, "--tmpfs", folder]),
             }
         }
     }
@@ -119,7 +133,7 @@ impl ArgumentList {
         }
     }
 
-    fn plain(&mut self, words: &[&str]) {
+    fn words(&mut self, words: &[&str]) {
         self.0.extend(words.iter().map(OsString::from));
     }
 

@@ -1,7 +1,7 @@
-//! Step 1 where the machine lets root make control groups: every command gets one, whose ceilings the kernel keeps even for
+//! The stage `cage`, where the machine lets root make control groups: every command gets one, whose ceilings the kernel keeps even for
 //! root, for everything behind the wall together.
 //!
-//! For everybody else the ceilings of step 4 hold. A group cannot remove itself, so the next command, or the end of tos,
+//! For everybody else the ceilings of `inner` hold. A group cannot remove itself, so the next command, or the end of tos,
 //! sweeps the empty ones.
 
 use std::{

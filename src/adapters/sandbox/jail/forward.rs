@@ -1,5 +1,5 @@
-//! Part of step 3 (behind `bwrap`, of step 4), the network behind the wall: a loopback that works, and on it the door to
-//! the proxy.
+//! Part of the stage `init` (behind `bwrap`, started by `inner`), the network behind the wall: a loopback that works, and on
+//! it the proxy port, from which connections are passed to the proxy.
 //!
 //! Programs that run a server of their own and honour the proxy variables ask the proxy for it too. What listens behind the
 //! same wall is reached here, without a way outside; everything else is for the proxy to decide.
@@ -66,23 +66,26 @@ fn switch_on(index: i32) -> Vec<u8> {
     request
 }
 
-/// Starts a doorkeeper that nobody waits for, and returns when the door is open.
-pub(super) fn send_doorkeeper(socket: &str) -> Result<ExitCode, JailError> {
-    let mut keeper = Command::new(INNER_PROGRAM)
-        .args([JAIL_WORD, "door", socket])
+/// The stage `start-port`: starts a process that nobody waits for, and returns when the port is open.
+pub(super) fn start_port_process(socket: &str) -> Result<ExitCode, JailError> {
+    let mut started = Command::new(INNER_PROGRAM)
+        .args([JAIL_WORD, "port", socket])
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
     let mut ready = [0; 6];
-    let out = keeper.stdout.take().ok_or("the doorkeeper has no output")?;
+    let out = started
+        .stdout
+        .take()
+        .ok_or("the process of the proxy port has no output")?;
     io::Read::read_exact(&mut { out }, &mut ready)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps the door for as long as the wall stands.
-pub(super) fn keep_door(socket: &str) -> Result<ExitCode, JailError> {
-    open_door(socket.to_owned())?;
+/// The stage `port`: keeps the port open for as long as the wall stands.
+pub(super) fn keep_port_open(socket: &str) -> Result<ExitCode, JailError> {
+    open_port(socket.to_owned())?;
     let mut out = io::stdout().lock();
     out.write_all(b"ready\n")?;
     out.flush()?;
@@ -93,7 +96,7 @@ pub(super) fn keep_door(socket: &str) -> Result<ExitCode, JailError> {
 }
 
 /// Listens on the loopback and passes every connection on to the proxy's socket, or to a server behind the same wall.
-pub(super) fn open_door(socket: String) -> io::Result<()> {
+pub(super) fn open_port(socket: String) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PROXY_PORT))?;
     drop(thread::spawn(move || {
         for inside in listener.incoming().flatten() {
@@ -144,7 +147,7 @@ fn head(inside: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Returns the server behind the same wall that a request is for, where one listens. The door itself is none.
+/// Returns the server behind the same wall that a request is for, where one listens. The proxy port itself is none.
 fn neighbour(request: ProxyRequest) -> Option<(ProxyRequest, TcpStream)> {
     if request.port == PROXY_PORT {
         return None;

@@ -1,4 +1,4 @@
-//! Step 2 behind Landlock: a guard outside the rules. There is no process namespace to end with, so it makes itself the one
+//! The stage `guard`, before Landlock: a process outside the rules. There is no process namespace to end with, so it makes itself the one
 //! that inherits orphans and ends every descendant when the command, or tos, has ended.
 
 use std::{
@@ -16,7 +16,7 @@ use crate::adapters::process::end_descendants;
 /// Starts the command behind Landlock rules and stays until nothing of it is left.
 pub(super) fn guard(
     spec: &SandboxSpec,
-    encoded: &str,
+    file: &str,
     behind: Vec<OsString>,
 ) -> Result<ExitCode, JailError> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -28,7 +28,7 @@ pub(super) fn guard(
     let temporary = own.as_ref().map_or(lasting, |own| Some(own.path()));
     let temporary = temporary.unwrap_or(Path::new("/tmp")).to_owned();
     let mut child = Command::new(&spec.program)
-        .args([JAIL_WORD, "inner", encoded])
+        .args([JAIL_WORD, "inner", file])
         .args(behind)
         .env("TMPDIR", &temporary)
         .current_dir(&spec.directory)

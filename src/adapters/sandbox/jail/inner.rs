@@ -1,4 +1,4 @@
-//! Step 4, the same for every wall: gives up every right, then becomes the command.
+//! The stage `inner`, the same for every wall: gives up every right, then becomes the command.
 //!
 //! The order matters: the filters come when the capabilities are gone, and are allowed then only under «no new privileges»;
 //! a file that becomes the command's input is opened last, behind all of it, for what the command may not read it may not be fed.
@@ -9,7 +9,7 @@ use std::{
     fs::File,
     io::Read,
     os::{
-        fd::OwnedFd,
+        fd::{IntoRawFd, OwnedFd},
         unix::{ffi::OsStringExt, fs::FileTypeExt, process::CommandExt},
     },
     path::Path,
@@ -34,6 +34,7 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
     let landlock = spec.backend == SandboxBackend::Landlock;
     let environment = spec.environment.map(environment).transpose()?;
     let mut input = spec.input.map(adopt).transpose()?;
+    close_files_to_programs()?;
     if landlock {
         // The guard ends everything when tos goes; this covers the guard itself being killed.
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -43,6 +44,9 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
     rustix::thread::set_no_new_privs(true)?;
     if landlock {
         landlock::restrict(spec)?;
+    } else if spec.network == NetworkAccess::Full {
+        // The names of sockets belong to the network, and this one is shared with the machine.
+        landlock::refuse_socket_names()?;
     }
     seccomp::apply(landlock, landlock && spec.network != NetworkAccess::Full)?;
     if let Some(path) = &spec.input_file {
@@ -66,7 +70,7 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
     if spec.proxy.is_some() {
         point_to_proxy(&mut command);
         if spec.backend == SandboxBackend::Bubblewrap {
-            open_door()?;
+            start_port()?;
         }
     }
     let error = command.exec();
@@ -75,6 +79,34 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
         behind.program.to_string_lossy()
     )
     .into())
+}
+
+/// Keeps every descriptor above the standard ones from what is started from here on: what tos or whoever started it left open
+/// is no business of the command.
+fn close_files_to_programs() -> Result<(), JailError> {
+    #[expect(unsafe_code, reason = "no safe form of this call is at hand")]
+    // SAFETY: it sets a flag of descriptors and touches no memory.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    // A kernel before 5.11.
+    for entry in std::fs::read_dir("/proc/self/fd")?.flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<i32>().ok());
+        if let Some(number) = number.filter(|number| *number > 2) {
+            // The one through which this folder is read is among them, and is gone already where it fails.
+            drop(adopt(number).map(IntoRawFd::into_raw_fd));
+        }
+    }
+    Ok(())
 }
 
 /// Reads the command's own environment.
@@ -112,16 +144,16 @@ fn opened(path: &Path, is_pipe: bool) -> Result<OwnedFd, JailError> {
     Ok(file)
 }
 
-fn open_door() -> Result<(), JailError> {
+fn start_port() -> Result<(), JailError> {
     let opened = Command::new(INNER_PROGRAM)
-        .args([JAIL_WORD, "open-door", INNER_PROXY])
+        .args([JAIL_WORD, "start-port", INNER_PROXY])
         .env_clear()
         .stdin(Stdio::null())
         .status()?;
     if opened.success() {
         Ok(())
     } else {
-        Err("the door to the proxy could not be opened".into())
+        Err("the port of the proxy could not be opened".into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Part of step 4 behind Landlock: the rules on files, network, signals and names of sockets.
+//! Part of the stage `inner`: the rules on files, network, signals and names of sockets.
 //!
 //! Rules only add rights to nothing, so what must not be seen is left out by naming everything around it. That is why new
 //! entries directly in the root cannot be allowed: the root itself is never named when something in it is protected.
@@ -34,6 +34,17 @@ const DEVICES: &[&str] = &[
     "/dev/urandom",
     "/dev/tty",
 ];
+
+/// Refuses sockets that processes outside have by name (session buses, X11); where the kernel cannot do that (before 6.12) the
+/// trial says so, and nothing else changes.
+pub(super) fn refuse_socket_names() -> Result<(), JailError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .scope(Scope::AbstractUnixSocket)?
+        .create()?
+        .restrict_self()?;
+    Ok(())
+}
 
 /// Puts this process and what comes of it behind the rules.
 pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), JailError> {
@@ -136,6 +147,7 @@ mod tests {
             level: ConfinementLevel::Workspace,
             network: NetworkAccess::None,
             protected: vec![root.join(".git")],
+            repository: Vec::new(),
             layers: vec![(root.clone(), FolderAccess::Root)],
             links: Vec::new(),
             hidden: vec![root.join(".ssh")],

@@ -1,24 +1,28 @@
-//! How a command comes to stand behind a wall: one chain of processes, each of which gives up something and starts the next.
+//! How a command comes to stand behind a wall: one chain of processes, the stages, each of which gives up something and
+//! then starts the next or becomes it.
 //!
-//! tos prepares (step 0) and starts itself again as a *jailer*, `tos __jail STAGE SPEC [-- PROGRAM NAME ARGUMENTS...]`, so
-//! that nothing of ours runs between `fork` and `exec` of the large process. SPEC is a [`SandboxSpec`] as JSON. Besides it
-//! a stage reads the kernel's tables, names of folders, and descriptors that tos opened; never a file that the command could have
-//! written. The files in the order in which they run:
+//! tos prepares and starts itself again as a *jailer*, `tos __jail STAGE SPEC [-- PROGRAM NAME ARGUMENTS...]`, so that
+//! nothing of ours runs between `fork` and `exec` of the large process. SPEC is the number of an inherited file with a
+//! [`SandboxSpec`] as JSON (`spec_file`). Besides it a stage reads the kernel's tables, names of folders, and descriptors
+//! that tos opened; never a file that the command could have written. To read this folder, read the files in this order:
 //!
-//! | step | file | stage | runs in | what it does |
+//! | stage | file | as which process | what it does | goes on by |
 //! | --- | --- | --- | --- | --- |
-//! | 0 | `prepare` | | tos | writes SPEC for the wall that was chosen, and the words of the whole chain |
-//! | 1 | `cgroup` | `cage` | as root, where groups can be made | enters a control group, becomes step 2 |
-//! | 1 | `process_limit` | `watch` | as root, where they cannot | starts step 2, ends everything when there are too many processes |
-//! | 2 | `bubblewrap` | | tos (the words), then `bwrap` | namespaces and mounts by `bwrap`, which becomes step 4 |
-//! | 2 | `namespaces` | `outer` | the user's namespaces | makes new ones, starts step 3 in them, ends as the command ended |
-//! | 2 | `guard` | `guard` | the user's namespaces (Landlock) | makes a `TMPDIR`, starts step 4, ends whatever that leaves |
-//! | 3 | `namespaces` | `init` | first process of the new namespaces | `mounts`, loopback and door (`forward`), starts step 4, collects orphans |
-//! | 4 | `inner` | `inner` | behind the mounts | ceilings, no capabilities, no new privileges, `landlock` (that wall only), `seccomp`, then `exec` |
-//! | 4a | `forward` | `open-door`, `door` | behind `bwrap`, started by `inner` | passes connections to the proxy, for there is no step 3 |
+//! | (none) | `prepare` | tos | writes SPEC for the wall that was chosen, and the words of the whole chain | spawn |
+//! | `cage` | `cgroup` | a new one; only for root, where groups can be made | enters a control group | exec |
+//! | `watch` | `process_limit` | a new one; only for root, where they cannot | ends everything when there are too many processes | spawn |
+//! | (none) | `bubblewrap` | `bwrap`, whose words `prepare` has written | namespaces and mounts | spawn |
+//! | `outer` | `namespaces` | a new one, in the user's namespaces | makes new namespaces; ends as the command ended | spawn |
+//! | `init` | `namespaces` | the first of the new namespaces | `mounts`, loopback and proxy port (`forward`); collects orphans | spawn |
+//! | `guard` | `guard` | a new one, outside the Landlock rules | makes a `TMPDIR`; ends whatever the command leaves | spawn |
+//! | `inner` | `inner` | the last; the command has its process number | ceilings, no capabilities, no new privileges, `landlock`, `seccomp`, no inherited files | exec |
+//! | `start-port`, `port` | `forward` | behind `bwrap` only, beside the command | passes connections to the proxy, for there is no `init` | spawn |
 //!
-//! No step can be taken back by the next: mounts cannot be changed without the capabilities that step 4 drops, and what step 4
-//! does holds for everything the command starts.
+//! The walls are these chains, each behind `cage` or `watch` where that is needed:
+//! bubblewrap = `bwrap` → `inner`; namespaces = `outer` → `init` → `inner`; landlock = `guard` → `inner`.
+//!
+//! No stage can be taken back by the next: mounts cannot be changed without the capabilities that `inner` drops, and what
+//! `inner` does holds for everything the command starts.
 //!
 //! When tos goes, everything goes. `init` and `guard` hold the *lifeline*, a pipe on their standard input whose other end only
 //! tos has; `watch` and `bwrap` are ended by the kernel with their parent, and the first process of a process namespace takes
@@ -39,6 +43,7 @@ mod prepare;
 mod process_limit;
 mod seccomp;
 mod shared;
+mod spec_file;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -52,13 +57,13 @@ use super::spec::SandboxSpec;
 
 /// Runs one stage: `first` is the word behind its name, `words` is what follows.
 pub(super) fn run(stage: &str, first: &str, words: Vec<OsString>) -> Result<ExitCode, JailError> {
-    // The door knows only where the proxy's socket lies.
+    // The proxy port knows only where the proxy's socket lies.
     match stage {
-        "open-door" => return forward::send_doorkeeper(first),
-        "door" => return forward::keep_door(first),
+        "start-port" => return forward::start_port_process(first),
+        "port" => return forward::keep_port_open(first),
         _ => {}
     }
-    let spec: SandboxSpec = serde_json::from_str(first)?;
+    let spec: SandboxSpec = spec_file::read(first)?;
     match stage {
         "cage" => cgroup::enter(&spec, &words).map(|never| match never {}),
         "watch" => process_limit::watch(&spec, &words),
@@ -68,6 +73,6 @@ pub(super) fn run(stage: &str, first: &str, words: Vec<OsString>) -> Result<Exit
         "inner" => {
             inner::inner(&spec, &shared::behind(words.into_iter())?).map(|never| match never {})
         }
-        other => Err(format!("no jailer is called `{other}`").into()),
+        other => Err(format!("there is no stage `{other}` of a jailer").into()),
     }
 }

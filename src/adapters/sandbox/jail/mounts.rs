@@ -1,9 +1,8 @@
-//! Part of step 3, the file system behind the wall: everything as it is but read-only, the root writable, keys and
+//! Part of the stage `init`, the file system behind the wall: everything as it is but read-only, the root writable, keys and
 //! services covered, devices and processes of its own.
 
 use std::{
     fs, io,
-    io::ErrorKind,
     os::unix::{ffi::OsStringExt, fs::symlink},
     path::{Path, PathBuf},
 };
@@ -21,7 +20,7 @@ use super::{
     super::spec::{FolderAccess, INNER_PROGRAM, INNER_PROXY, KEPT_IN_RUN, SandboxSpec},
     shared::JailError,
 };
-use crate::domain::sandbox::{ConfinementLevel, NetworkAccess};
+use crate::domain::sandbox::{ConfinementLevel, NetworkAccess, RepositoryAccess};
 
 const OLD: &str = "/old";
 const NEW: &str = "/new";
@@ -50,6 +49,9 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
     for path in &spec.protected {
         bind(path, path, true)?;
     }
+    for (path, access) in &spec.repository {
+        bind(path, path, *access == RepositoryAccess::Read)?;
+    }
     // Last, so that nothing brings back what lies in a protected place.
     for path in &spec.hidden {
         hide(path)?;
@@ -70,6 +72,11 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
         let name = path.display().to_string();
         at(&name, remount_read_only(&inside(path), quiet()))?;
     }
+    // Devices are written through, and nothing can be put beside them.
+    at(
+        "devices",
+        remount_read_only(&inside(Path::new("/dev")), MountFlags::NOSUID),
+    )?;
     move_in()?;
     chdir(&spec.directory)?;
     Ok(())
@@ -247,22 +254,22 @@ fn keep_resolver() -> Result<(), JailError> {
     let Ok(linked) = linked.map(|link| Path::new("/etc").join(link)) else {
         return Ok(());
     };
-    let plain = plain(&linked);
-    if plain.starts_with("/run") && outside(&plain).exists() {
-        bind(&plain, &plain, true)?;
+    let target = normalized(&linked);
+    if target.starts_with("/run") && outside(&target).exists() {
+        bind(&target, &target, true)?;
     }
     Ok(())
 }
 
 /// Resolves `..` by name, for paths that cannot be looked up from where we stand.
-fn plain(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::new(), |mut plain, part| {
+fn normalized(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, part| {
         match part {
-            std::path::Component::ParentDir => drop(plain.pop()),
+            std::path::Component::ParentDir => drop(path.pop()),
             std::path::Component::CurDir => {}
-            other => plain.push(other),
+            other => path.push(other),
         }
-        plain
+        path
     })
 }
 
@@ -270,18 +277,43 @@ fn plain(path: &Path) -> PathBuf {
 fn read_only_below(top: &Path) -> Result<(), JailError> {
     let table =
         fs::read("/old/proc/self/mountinfo").or_else(|_| fs::read("/proc/self/mountinfo"))?;
+    let mut failed = Vec::new();
     for (place, flags) in table.split(|byte| *byte == b'\n').filter_map(mounted) {
         if place.starts_with(top)
             && let Err(error) = remount_read_only(&place, flags)
         {
-            // Mounts under mounts cannot be reached, and so cannot be written either.
-            let hidden = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
-            if !hidden.contains(&error.kind()) {
-                return Err(format!("making `{}` read-only: {error}", place.display()).into());
-            }
+            failed.push((place, error));
         }
     }
-    Ok(())
+    // Only when all are done, for what covers a mount comes after it in the table.
+    let open = failed
+        .into_iter()
+        .find(|(place, error)| !is_out_of_reach(error) && !is_read_only(place));
+    match open {
+        None => Ok(()),
+        Some((place, error)) => {
+            let place = place.strip_prefix(NEW).unwrap_or(&place).display();
+            Err(format!(
+                "`/{place}` would stay writable behind the wall: {error}; unmount it, or mount it read-only"
+            )
+            .into())
+        }
+    }
+}
+
+/// Says whether an error means that nobody can get to a place by its path, and so cannot write there either. That
+/// something is not permitted (`EPERM`) does not mean that.
+fn is_out_of_reach(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [libc::ENOENT, libc::ENOTDIR, libc::EACCES]
+        .map(Some)
+        .contains(&code)
+}
+
+/// Says whether what is found at a place now, be it the mount or what covers it, is read-only.
+fn is_read_only(place: &Path) -> bool {
+    rustix::fs::statvfs(place)
+        .is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Keeps devices and programs with rights of their own from being used below a mount; what else was said of it stays.
@@ -311,6 +343,13 @@ fn mounted(line: &[u8]) -> Option<(PathBuf, MountFlags)> {
     let mut fields = line.split(|byte| *byte == b' ').skip(4);
     let place = PathBuf::from(std::ffi::OsString::from_vec(unescaped(fields.next()?)));
     let options = std::str::from_utf8(fields.next()?).ok()?;
+    // What is not said about times of access is a setting, too, and must not get lost either.
+    let says = |wanted: &str| options.split(',').any(|option| option == wanted);
+    let times = if says("noatime") || says("relatime") {
+        MountFlags::empty()
+    } else {
+        MountFlags::STRICTATIME
+    };
     let flags = options.split(',').map(|option| match option {
         "nosuid" => MountFlags::NOSUID,
         "nodev" => MountFlags::NODEV,
@@ -318,9 +357,10 @@ fn mounted(line: &[u8]) -> Option<(PathBuf, MountFlags)> {
         "noatime" => MountFlags::NOATIME,
         "nodiratime" => MountFlags::NODIRATIME,
         "relatime" => MountFlags::RELATIME,
+        "nosymfollow" => MountFlags::NOSYMFOLLOW,
         _ => MountFlags::empty(),
     });
-    Some((place, flags.collect()))
+    Some((place, flags.chain([times]).collect()))
 }
 
 /// Blanks, tabs, line ends and backslashes stand as `\` and three octal digits.
@@ -379,10 +419,29 @@ mod tests {
     }
 
     #[test]
+    fn times_of_access_stay_as_they_were_also_where_nothing_is_said_of_them() {
+        let line = |options: &str| format!("36 35 0:40 / /mnt/a {options} - tmpfs none rw");
+        let flags = |options: &str| mounted(line(options).as_bytes()).unwrap().1;
+        assert_eq!(flags("rw"), MountFlags::STRICTATIME);
+        assert_eq!(flags("rw,relatime"), MountFlags::RELATIME);
+        assert_eq!(
+            flags("rw,noatime,nosymfollow"),
+            MountFlags::NOATIME | MountFlags::NOSYMFOLLOW
+        );
+    }
+
+    #[test]
+    fn what_is_not_permitted_is_not_out_of_reach() {
+        let error = |code| is_out_of_reach(&io::Error::from_raw_os_error(code));
+        assert!(error(libc::ENOENT) && error(libc::EACCES));
+        assert!(!error(libc::EPERM) && !error(libc::EINVAL) && !error(libc::EBUSY));
+    }
+
+    #[test]
     fn a_link_is_resolved_by_name() {
         let link = Path::new("/etc/../run/./systemd/resolve/stub-resolv.conf");
         assert_eq!(
-            plain(link),
+            normalized(link),
             Path::new("/run/systemd/resolve/stub-resolv.conf")
         );
     }

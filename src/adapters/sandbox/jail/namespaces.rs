@@ -1,4 +1,4 @@
-//! Steps 2 and 3 of the wall of namespaces of our own: `outer` makes them, `init` is the first process inside.
+//! The stages `outer` and `init`, the wall of namespaces of our own: `outer` makes them, `init` is the first process inside.
 
 use std::{
     ffi::OsString,
@@ -22,7 +22,7 @@ use crate::domain::sandbox::NetworkAccess;
 /// Makes the namespaces, starts `init` in them, and ends the way the command ended.
 pub(super) fn outer(
     spec: &SandboxSpec,
-    encoded: &str,
+    file: &str,
     behind: Vec<OsString>,
 ) -> Result<ExitCode, JailError> {
     enter(spec.network)?;
@@ -30,7 +30,7 @@ pub(super) fn outer(
     // The writing end must reach `init`, which closes it to everybody else.
     rustix::io::fcntl_setfd(&to_report, rustix::io::FdFlags::empty())?;
     let mut child = Command::new(&spec.program)
-        .args([JAIL_WORD, "init", encoded])
+        .args([JAIL_WORD, "init", file])
         .arg(to_report.as_raw_fd().to_string())
         .args(behind)
         .stdin(Stdio::inherit())
@@ -82,7 +82,7 @@ fn keep_rights() -> Result<(), JailError> {
 /// Builds the inside, starts the command in it, collects orphans until the command ends.
 pub(super) fn init(
     spec: &SandboxSpec,
-    encoded: &str,
+    file: &str,
     words: &[OsString],
 ) -> Result<ExitCode, JailError> {
     let (report, behind) = words.split_first().ok_or("no place to report to")?;
@@ -94,10 +94,10 @@ pub(super) fn init(
         forward::raise_loopback()?;
     }
     if spec.proxy.is_some() {
-        forward::open_door(INNER_PROXY.to_owned())?;
+        forward::open_port(INNER_PROXY.to_owned())?;
     }
     let child = Command::new(INNER_PROGRAM)
-        .args([JAIL_WORD, "inner", encoded])
+        .args([JAIL_WORD, "inner", file])
         .args(behind)
         .current_dir(&spec.directory)
         .stdin(Stdio::null())

@@ -1,4 +1,4 @@
-//! Step 0, in tos itself: writes down the wall for one command ([`SandboxSpec`]) and turns the start of the command into
+//! Before all stages, in tos itself: writes down the wall for one command ([`SandboxSpec`]) and turns the start of the command into
 //! the start of the first jailer.
 //!
 //! Everything that is decided is decided here, outside, before the command exists; the jailers only carry it out.
@@ -6,6 +6,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    os::fd::AsRawFd,
     path::PathBuf,
 };
 
@@ -15,7 +16,7 @@ use super::{
         spec::{JAIL_WORD, SandboxSpec},
         view,
     },
-    bubblewrap, cgroup, process_limit,
+    bubblewrap, cgroup, process_limit, spec_file,
 };
 use crate::{
     adapters::temporary,
@@ -23,7 +24,7 @@ use crate::{
         process::SpawnError,
         sandbox::{ConfinementLevel, SandboxBackend},
     },
-    ports::sandbox::{ConfinedEnvironment, LaunchRequest},
+    ports::sandbox::{ConfinedEnvironment, InheritedFile, LaunchRequest},
 };
 
 /// Puts the start of a command behind the wall of one backend.
@@ -37,6 +38,10 @@ pub(in super::super) fn confine(
     let encoded = serde_json::to_string(&spec).map_err(|error| SpawnError {
         message: format!("a path of the workspace is not UTF-8 and cannot be confined: {error}; rename it or set `sandbox.level` to \"off\""),
     })?;
+    let file = spec_file::written(&encoded).map_err(|error| SpawnError {
+        message: format!("the sandbox cannot be described to its jailer: {error}; close some files or free some memory"),
+    })?;
+    let number = file.as_raw_fd().to_string();
     let own = spec.program.clone();
     let (mut program, mut arguments) = match backend {
         SandboxBackend::Bubblewrap => {
@@ -44,20 +49,20 @@ pub(in super::super) fn confine(
                 message: "`bwrap` has gone from PATH since it was tried; install bubblewrap again"
                     .into(),
             })?;
-            (program, bubblewrap::arguments(&spec, &encoded))
+            (program, bubblewrap::arguments(&spec, &number))
         }
-        SandboxBackend::Namespaces => (spec.program.clone(), words(&["outer", &encoded])),
-        SandboxBackend::Landlock => (spec.program.clone(), words(&["guard", &encoded])),
+        SandboxBackend::Namespaces => (spec.program.clone(), words(&["outer", &number])),
+        SandboxBackend::Landlock => (spec.program.clone(), words(&["guard", &number])),
         SandboxBackend::None => return Ok(launch),
     };
     if cgroup::is_possible(&options.limits) {
         cgroup::sweep();
-        let mut caged = words(&["cage", &encoded]);
+        let mut caged = words(&["cage", &number]);
         caged.push(program.into_os_string());
         caged.append(&mut arguments);
         (program, arguments) = (own, caged);
     } else if process_limit::is_needed(&options.limits) {
-        let mut watched = words(&["watch", &encoded]);
+        let mut watched = words(&["watch", &number]);
         watched.push(program.into_os_string());
         watched.append(&mut arguments);
         (program, arguments) = (own, watched);
@@ -73,6 +78,7 @@ pub(in super::super) fn confine(
         directory: launch.directory,
         jailed: true,
         inside: ConfinedEnvironment::default(),
+        inherited: Some(InheritedFile::new(file)),
         watched: spec
             .temporary
             .map(|folder| (folder, spec.limits.temporary_bytes)),
@@ -139,6 +145,13 @@ fn spec(
         protected: match options.level {
             ConfinementLevel::Workspace => view::protected(&protected, &root),
             ConfinementLevel::Off | ConfinementLevel::ReadOnly => Vec::new(),
+        },
+        repository: if backend == SandboxBackend::Landlock
+            || options.level != ConfinementLevel::Workspace
+        {
+            Vec::new()
+        } else {
+            options.repository.clone()
         },
         hidden: view.hidden,
         limits: options.limits,

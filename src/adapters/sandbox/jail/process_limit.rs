@@ -1,4 +1,4 @@
-//! Step 1 where root has no control groups: the kernel does not count the processes of root, so they are counted from
+//! The stage `watch`, where root has no control groups: the kernel does not count the processes of root, so they are counted from
 //! outside, and everything is ended when there are too many.
 //!
 //! The number of threads of the whole machine is one short file and cheap to read; only when it has grown are those of
@@ -14,7 +14,8 @@ use std::{
 };
 
 use rustix::process::{
-    Pid, Signal, getpid, kill_process, set_child_subreaper, set_parent_process_death_signal,
+    Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal,
+    set_child_subreaper, set_parent_process_death_signal,
 };
 
 use super::{
@@ -102,18 +103,15 @@ struct ProcessEntry {
     pid: i32,
     parent: i32,
     threads: u64,
+    /// When it was started; with the number this means one process and no later one of the same number.
+    started: u64,
 }
 
 /// Returns everything that came of this process and lives.
 fn descendants() -> Vec<ProcessEntry> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let all: Vec<ProcessEntry> = pids
-        .filter_map(|pid| {
-            let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            read(pid, &text)
-        })
-        .collect();
+    let all: Vec<ProcessEntry> = pids.filter_map(look_up).collect();
     let mut inside = BTreeSet::from([getpid().as_raw_nonzero().get()]);
     loop {
         let before = inside.len();
@@ -131,6 +129,12 @@ fn descendants() -> Vec<ProcessEntry> {
     all.into_iter().filter(is_inside).collect()
 }
 
+/// Returns a process that lives.
+fn look_up(pid: i32) -> Option<ProcessEntry> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    read(pid, &text)
+}
+
 /// Reads a line of `/proc/N/stat`; the dead are none.
 fn read(pid: i32, line: &str) -> Option<ProcessEntry> {
     let rest = line.get(line.rfind(')')? + 1..)?;
@@ -142,6 +146,7 @@ fn read(pid: i32, line: &str) -> Option<ProcessEntry> {
         pid,
         parent: fields.get(1)?.parse().ok()?,
         threads: fields.get(17)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
     })
 }
 
@@ -150,17 +155,16 @@ fn end_all() {
     let mut stopped = BTreeSet::new();
     for _ in 0..MOST_PASSES {
         let found = descendants();
-        let fresh: Vec<i32> = found
+        let fresh: Vec<&ProcessEntry> = found
             .iter()
-            .map(|found| found.pid)
-            .filter(|pid| !stopped.contains(pid))
+            .filter(|found| !stopped.contains(&(found.pid, found.started)))
             .collect();
         if fresh.is_empty() {
             break;
         }
-        for pid in fresh {
-            signal(pid, Signal::STOP);
-            stopped.insert(pid);
+        for one in fresh {
+            signal(one, Signal::STOP);
+            stopped.insert((one.pid, one.started));
         }
     }
     for _ in 0..MOST_PASSES {
@@ -169,17 +173,27 @@ fn end_all() {
             return;
         }
         for one in found {
-            signal(one.pid, Signal::KILL);
+            signal(&one, Signal::KILL);
         }
         std::thread::yield_now();
     }
 }
 
-fn signal(pid: i32, signal: Signal) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        // It may be gone by now.
-        let _ = kill_process(pid, signal);
-    }
+/// Sends a signal to this process, and to no other that has got its number meanwhile.
+fn signal(process: &ProcessEntry, signal: Signal) {
+    let Some(pid) = Pid::from_raw(process.pid) else {
+        return;
+    };
+    let handle = pidfd_open(pid, PidfdFlags::empty());
+    // What is held now is held: if it is the one that was meant, the number cannot come to mean another.
+    let is_meant = look_up(process.pid).is_some_and(|now| now.started == process.started);
+    // It may be gone by now.
+    let _ = match handle {
+        Ok(handle) if is_meant => pidfd_send_signal(&handle, signal),
+        // A kernel before 5.3 has no handles.
+        Err(rustix::io::Errno::NOSYS) if is_meant => kill_process(pid, signal),
+        Ok(_) | Err(_) => Ok(()),
+    };
 }
 
 #[cfg(test)]
@@ -192,7 +206,29 @@ mod tests {
         assert_eq!(threads_in(""), u64::MAX);
         let line = "7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 100 1 2";
         let found = read(7, line).unwrap();
-        assert_eq!((found.parent, found.threads), (3, 9));
+        assert_eq!((found.parent, found.threads, found.started), (3, 9, 100));
         assert!(read(7, &line.replace(" S ", " Z ")).is_none());
+    }
+
+    #[test]
+    fn a_process_that_got_the_number_of_another_gets_no_signal() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let own = look_up(i32::try_from(child.id()).unwrap()).unwrap();
+        let before = ProcessEntry {
+            started: own.started - 1,
+            ..look_up(own.pid).unwrap()
+        };
+        signal(&before, Signal::TERM);
+        // A signal that was sent counts before the end of its input does.
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let own = look_up(i32::try_from(child.id()).unwrap()).unwrap();
+        signal(&own, Signal::TERM);
+        let ended = child.wait().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended),
+            Some(15)
+        );
     }
 }

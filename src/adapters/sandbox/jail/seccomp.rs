@@ -1,4 +1,4 @@
-//! The last part of step 4, the system call filter: what no command needs and what would open a way around the wall.
+//! The last part of the stage `inner`, the system call filter: what no command needs and what would open a way around the wall.
 
 use std::collections::BTreeMap;
 
@@ -50,6 +50,18 @@ const UNKNOWN: &[libc::c_long] = &[
     libc::SYS_io_uring_register,
 ];
 
+/// Calls that set the mode of a file, and which argument it is. A program that runs with the rights of its owner would
+/// outlast the wall; and behind Landlock, which has no rule for modes, it could be any of the user's own.
+const SETS_MODE: &[(libc::c_long, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (FCHMODAT2, 2),
+];
+/// Newer than some of the C libraries that tos is built with; the number is the same everywhere.
+const FCHMODAT2: libc::c_long = 452;
+
 /// Filters this process and what comes of it; `no_local` and `no_internet` refuse whole families of
 /// sockets, for walls without a network namespace.
 pub(super) fn apply(no_local: bool, no_internet: bool) -> Result<(), JailError> {
@@ -60,7 +72,7 @@ pub(super) fn apply(no_local: bool, no_internet: bool) -> Result<(), JailError> 
 }
 
 fn programs(no_local: bool, no_internet: bool) -> Result<Vec<BpfProgram>, JailError> {
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = plain(REFUSED);
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = whatever_the_arguments(REFUSED);
     refused.insert(libc::SYS_socket, sockets(no_local, no_internet)?);
     refused.insert(
         libc::SYS_clone,
@@ -78,9 +90,14 @@ fn programs(no_local: bool, no_internet: bool) -> Result<Vec<BpfProgram>, JailEr
             rule(1, SeccompCmpOp::Eq, TIOCLINUX)?,
         ],
     );
+    for (call, argument) in SETS_MODE {
+        let set_user_id = u64::from(libc::S_ISUID);
+        let operator = SeccompCmpOp::MaskedEq(set_user_id);
+        refused.insert(*call, vec![rule(*argument, operator, set_user_id)?]);
+    }
     let mut programs = vec![
         program(refused, libc::EPERM)?,
-        program(plain(UNKNOWN), libc::ENOSYS)?,
+        program(whatever_the_arguments(UNKNOWN), libc::ENOSYS)?,
     ];
     if cfg!(target_arch = "x86_64") {
         programs.push(without_x32());
@@ -130,7 +147,7 @@ fn flag(value: libc::c_int) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-fn plain(calls: &[libc::c_long]) -> BTreeMap<i64, Vec<SeccompRule>> {
+fn whatever_the_arguments(calls: &[libc::c_long]) -> BTreeMap<i64, Vec<SeccompRule>> {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 

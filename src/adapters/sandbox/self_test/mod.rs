@@ -443,11 +443,17 @@ impl SelfTestSetup {
             directory: self.questions.root.clone(),
             jailed: false,
             inside: ConfinedEnvironment::default(),
+            inherited: None,
             watched: None,
         };
         let proxy = self.proxy.as_ref().map(HttpProxy::socket);
         let launch = confine_self(&self.options, self.backend, proxy, launch)
             .map_err(|failure| failure.message)?;
+        if let Some(file) = &launch.inherited {
+            // The stand-in hands it on to the jailer; the trial starts nothing else meanwhile.
+            rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())
+                .map_err(|error| error.to_string())?;
+        }
         let mut stand_in = Command::new(&self.options.program)
             .args([JAIL_WORD, "stand-in"])
             .arg(&launch.directory)

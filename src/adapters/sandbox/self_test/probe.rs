@@ -46,7 +46,7 @@ pub(super) struct Questions {
     pub(super) lock: PathBuf,
     pub(super) limits: ResourceLimits,
     pub(super) has_git: bool,
-    /// Whether the proxy's door is there; it allows `tcp` on 127.0.0.1 and nothing else.
+    /// Whether the proxy port is there; it allows `tcp` on 127.0.0.1 and nothing else.
     pub(super) has_proxy: bool,
 }
 

@@ -134,6 +134,54 @@ fn a_preview_makes_nothing_until_a_person_accepts() {
 }
 
 #[test]
+fn a_proposal_is_changed_by_whoever_saw_it_as_it_is() {
+    let mut bench = Bench::new();
+    let plan = bench.hand_in(true);
+    let tasks = vec![
+        named("one", &["src/a"], &[]),
+        named("two", &["src/b"], &[1]),
+    ];
+    bench.propose(plan, tasks, "");
+    let edit = |version, edits: Vec<ProposalEdit>| Input::EditPlan {
+        plan,
+        version,
+        edits,
+        by: "eva".into(),
+    };
+    let gone = ProposalEdit {
+        place: 1,
+        remove: true,
+        ..ProposalEdit::default()
+    };
+    bench.tell(edit(0, vec![gone.clone()]));
+    assert_eq!(bench.plan(plan).proposal.len(), 1);
+    assert_eq!(bench.plan(plan).edits, 1);
+    let late = bench.try_tell(edit(0, vec![gone.clone()])).unwrap_err();
+    assert_eq!(late.code, RefusalCode::Stale);
+    // What the board would refuse as a task is refused here.
+    let untitled = ProposalEdit {
+        place: 1,
+        title: Some(String::new()),
+        ..ProposalEdit::default()
+    };
+    let refused = bench.try_tell(edit(1, vec![untitled])).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Invalid);
+    bench.tell(Input::DecidePlan {
+        plan,
+        accept: true,
+        by: "eva".into(),
+    });
+    let made: Vec<&str> = bench
+        .board
+        .tasks()
+        .map(|task| task.spec.title.as_str())
+        .collect();
+    assert_eq!(made, ["two"]);
+    let over = bench.try_tell(edit(1, vec![gone])).unwrap_err();
+    assert_eq!(over.code, RefusalCode::Conflict);
+}
+
+#[test]
 fn where_a_person_is_asked_before_work_a_plan_waits_and_can_be_declined() {
     let mut bench = Bench::with(|settings| settings.ask_before_start = true);
     let plan = bench.hand_in(false);

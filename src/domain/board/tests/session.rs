@@ -335,3 +335,118 @@ fn work_that_does_not_hold_as_a_whole_is_taken_back() {
     let refusal = bench.try_tell(again).unwrap_err();
     assert!(refusal.reason.contains("session-1"), "{refusal}");
 }
+
+#[test]
+fn a_second_try_is_a_run_of_its_own_and_the_first_number_is_worth_nothing() {
+    let mut bench = Bench::with(|settings| settings.workers = 2);
+    let tasks = bench.begin(spec(&[item("a", &[]), item("b", &[])]));
+    let first = bench.board.session(ONE).unwrap().turn.unwrap().run;
+    let old = bench.board.run(first).unwrap().lease.fence;
+    let again = |run, fence| SessionInput::Again {
+        session: ONE,
+        run,
+        fence,
+        reason: "the tests fail".into(),
+    };
+    let calls = bench.task(tasks[0]).spent.calls;
+    let Answer::Run { run, fence } = bench.session_tell(again(first, old)) else {
+        panic!("no run");
+    };
+    assert!(run > first && fence > old);
+    let ended = bench.board.run(first).unwrap();
+    assert_eq!(
+        (ended.status, ended.error.as_str()),
+        (RunStatus::Failed, "the tests fail")
+    );
+    assert_eq!(bench.board.session(ONE).unwrap().turn.unwrap().run, run);
+    assert_eq!(bench.task(tasks[0]).status, TaskStatus::Running);
+    assert_eq!(bench.task(tasks[0]).spent.calls, calls + 1);
+    let why = bench.why(tasks[0]);
+    assert!(
+        why.contains("second and last try") && why.contains("the tests fail"),
+        "{why}"
+    );
+    // Whoever holds the first number is refused, whatever it says.
+    let late = bench.try_tell(Input::Session(again(first, old)));
+    assert_eq!(late.unwrap_err().code, RefusalCode::Stale);
+    let renew = bench.try_tell(Input::RenewRun {
+        run: first,
+        fence: old,
+    });
+    assert_eq!(renew.unwrap_err().code, RefusalCode::Stale);
+    bench.verdict(TaskVerdict::Accepted).unwrap();
+    assert_eq!(bench.task(tasks[0]).status, TaskStatus::Done);
+    assert_eq!(bench.turn(), Some(1));
+    assert_eq!(bench.board.session(ONE).unwrap().again, None);
+}
+
+#[test]
+fn a_second_try_that_the_budget_does_not_allow_is_refused() {
+    let mut bench = Bench::with(|settings| settings.task_limit.calls = Some(1));
+    bench.begin(spec(&[item("a", &[])]));
+    let run = bench.board.session(ONE).unwrap().turn.unwrap().run;
+    let fence = bench.board.run(run).unwrap().lease.fence;
+    let again = SessionInput::Again {
+        session: ONE,
+        run,
+        fence,
+        reason: "no".into(),
+    };
+    let refused = bench.try_tell(Input::Session(again)).unwrap_err();
+    assert!(refused.reason.contains("budget is used up"), "{refused}");
+    assert_eq!(bench.board.run(run).unwrap().status, RunStatus::Running);
+}
+
+#[test]
+fn sessions_run_beside_each_other_and_the_same_list_only_once() {
+    let mut bench = Bench::with(|settings| settings.workers = 2);
+    bench.begin(spec(&[item("a", &[]), item("b", &[])]));
+    let other = SessionSpec {
+        run: "r2".into(),
+        list: "tuesday".into(),
+        ..spec(&[item("c", &[])])
+    };
+    let start = |spec: SessionSpec| {
+        Input::Session(SessionInput::Start {
+            spec: Box::new(spec),
+        })
+    };
+    for (run, list) in [("r1", "other"), ("r9", "monday")] {
+        let same = SessionSpec {
+            run: run.into(),
+            list: list.into(),
+            ..spec(&[item("x", &[])])
+        };
+        let refused = bench.try_tell(start(same)).unwrap_err();
+        assert!(refused.reason.contains("session-1"), "{refused}");
+    }
+    bench.tell(start(other));
+    let two = SessionId(2);
+    bench.session_tell(SessionInput::Ready { session: two });
+    assert_eq!(bench.turn(), Some(0));
+    assert!(
+        bench.board.session(two).unwrap().turn.is_some(),
+        "both are at work"
+    );
+    // The end of one leaves the other alone.
+    bench.session_tell(SessionInput::Cancel {
+        session: two,
+        reason: String::new(),
+        by: "eva".into(),
+    });
+    assert_eq!(bench.stop_of(), None);
+    assert_eq!(bench.turn(), Some(0));
+}
+
+#[test]
+fn what_a_task_at_work_waits_for_is_said_of_it_too() {
+    let mut bench = Bench::with(|settings| settings.workers = 1);
+    let tasks = bench.begin(spec(&[item("a", &[])]));
+    bench.session_tell(SessionInput::Wait {
+        session: ONE,
+        until: Some(5_000_000),
+        detail: "the limit of the agent is reached".into(),
+    });
+    let why = bench.why(tasks[0]);
+    assert!(why.contains("the limit of the agent is reached"), "{why}");
+}

@@ -150,6 +150,7 @@ impl Machine<'_, '_> {
             self.reading
                 .opaque(format!("`git {verb}`, which is no command of git itself"));
         }
+        self.note_git_step(verb, args);
         self.git_options(verb, args);
         let loses = git_loses(verb, args);
         if let Some(why) = loses {

@@ -1,13 +1,38 @@
 //! What git would lose: changes, branches, tags, history, what another machine holds.
 
 use crate::domain::policy::{
-    programs::Options, resolved_path::ResolvedPath, rule::EffectTrait, shell::Machine,
+    interpretation::GitStep, programs::Options, resolved_path::ResolvedPath, rule::EffectTrait,
+    shell::Machine,
 };
 
 /// What stands behind a loss in a repository that is not the root's.
 const ELSEWHERE: &str = " in another folder";
 
 impl Machine<'_, '_> {
+    /// Notes what git is to do, for whoever looks at what that takes away.
+    pub(super) fn note_git_step(&mut self, verb: &str, args: &[String]) {
+        let places = self.places(".");
+        let folder = match places.as_slice() {
+            [ResolvedPath::Inside(folder)] => Some(folder.clone()),
+            // Where it is not known in which of several folders, all of the root is meant.
+            several
+                if several
+                    .iter()
+                    .any(|place| matches!(place, ResolvedPath::Inside(_))) =>
+            {
+                Some(String::new())
+            }
+            _ => None,
+        };
+        let at = self.reading.acts.len().saturating_sub(1);
+        self.reading.git.push(GitStep {
+            at,
+            verb: verb.to_owned(),
+            args: args.to_vec(),
+            folder,
+        });
+    }
+
     /// Records what git would lose, and whether that is in the root.
     pub(super) fn loses_in_git(&mut self, why: &str) {
         let places = self.places(".");

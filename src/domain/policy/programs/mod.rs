@@ -147,6 +147,8 @@ impl Machine<'_, '_> {
             return self.dispatch(words.get(1..).unwrap_or_default().to_vec(), stdin);
         }
         self.reading.act(&words);
+        let folder = self.folder().map(str::to_owned);
+        self.reading.act_starts_in(folder);
         if let Some(known) = self.vague_name(first) {
             let Some(name) = known else {
                 return anything;

@@ -30,7 +30,7 @@ const DOCKER_INNER: &[&str] = &[
     "ps", "ls", "list", "logs", "config", "images", "inspect", "top", "version", "build",
     "history", "port", "events", "df", "show",
 ];
-/// Subcommands that stay on this machine.
+/// Subcommands that stay on this machine, also of programs that change others (`remote`).
 const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ("svn", &["status", "diff", "add", "revert", "info", "log"]),
     (
@@ -65,6 +65,7 @@ const LOCAL_VERBS: &[(&str, &[&str])] = &[
     ),
     ("helm", &["template", "lint", "version"]),
     ("tailscale", &["status"]),
+    ("multipass", &["list", "ls", "info", "networks", "aliases"]),
     ("gh", &["status"]),
 ];
 
@@ -360,6 +361,12 @@ impl Machine<'_, '_> {
     }
 }
 
+/// Returns whether a program stays on this machine with this subcommand.
+pub(super) fn is_local_verb(name: &str, verb: &str) -> bool {
+    let mut own = LOCAL_VERBS.iter().filter(|(program, _)| *program == name);
+    own.any(|(_, verbs)| verbs.contains(&verb))
+}
+
 /// Returns whether the program of a forge only asks the one that is set up for this project about what everybody working on it sees.
 fn asks_forge(name: &str, args: &[String]) -> bool {
     const ASKS: &str = "view list ls checks diff status watch";
@@ -389,7 +396,6 @@ fn is_local(name: &str, args: &[String]) -> bool {
     if args.len() == 1 && LOCAL.contains(&first.as_str()) {
         return true;
     }
-    let verbs = LOCAL_VERBS.iter().find(|(program, _)| *program == name);
     let options = Options::leading(
         args,
         "nfp",
@@ -444,8 +450,7 @@ fn is_local(name: &str, args: &[String]) -> bool {
     {
         return true;
     }
-    verbs.is_some_and(|(_, verbs)| verbs.contains(&first))
-        || (name == "mc" && !args.iter().any(|arg| arg.contains("://")))
+    is_local_verb(name, first) || (name == "mc" && !args.iter().any(|arg| arg.contains("://")))
 }
 
 /// Returns whether kubectl changes its own settings, or shows what is secret.

@@ -4,7 +4,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Options, is_question},
+    programs::{Options, is_question, network::is_local_verb},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -77,13 +77,14 @@ impl Machine<'_, '_> {
             .collect();
         let asks = args.iter().any(|arg| arg == "--help" || arg == "--version")
             || args.last().is_some_and(|arg| arg == "-h");
+        let stays = words.first().is_some_and(|verb| is_local_verb(name, verb));
         let builds = |word: &&str| ["run", "list", "ls", "changed", "test"].contains(word);
         let is_local = name == "lerna" && words.first().is_some_and(builds);
         if is_local {
             self.runs_project();
         } else if is_client(name) && super::loopback::is_local_host(args) && named_host(args) {
             // A server on this machine, named so.
-        } else if !asks && !is_question(args) {
+        } else if !asks && !is_question(args) && !stays {
             self.remote_verb(name, &words);
         }
         UNKNOWN.to_string()

@@ -246,10 +246,13 @@ impl Machine<'_, '_> {
             .filter(|arg| !["-H", "-L", "-P"].contains(arg))
             .collect();
         let starts = if starts.is_empty() { vec!["."] } else { starts };
-        let name = found_name(tests);
+        let names = found_names(tests);
         let found: Vec<String> = starts
             .iter()
-            .map(|start| found_path(start, name.as_deref(), tests))
+            .flat_map(|start| {
+                let each = names.iter();
+                each.map(|name| found_path(start, name.as_deref(), tests))
+            })
             .collect();
         for path in &found {
             self.find_actions(tests, path);
@@ -369,26 +372,55 @@ fn items(input: &str, lines: bool) -> Vec<String> {
         .collect()
 }
 
+/// Returns the names of what `find` looks for, one for each of its alternatives; what is not descended into is not found.
+fn found_names(tests: &[String]) -> Vec<Option<String>> {
+    let is_or = |word: &String| matches!(word.as_str(), "-o" | "-or" | ",");
+    let branches = tests.split(is_or);
+    // An alternative that only shows the rest says nothing about what is done to the others.
+    let shows = |word: &String| matches!(word.as_str(), "-print" | "-print0" | "-ls" | "-true");
+    let branches = branches.filter(|branch| {
+        let only_shows =
+            !branch.is_empty() && branch.iter().all(shows) && branch.len() < tests.len();
+        !only_shows && !branch.iter().any(|word| word == "-prune")
+    });
+    let mut names: Vec<Option<String>> = Vec::new();
+    for name in branches.map(found_name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() || names.contains(&None) {
+        return vec![None];
+    }
+    names
+}
+
 /// Returns the pattern that narrows down what `find` finds, if there is one.
 fn found_name(tests: &[String]) -> Option<String> {
-    let at = tests.iter().position(|test| {
-        [
-            "-name",
-            "-iname",
-            "-path",
-            "-ipath",
-            "-wholename",
-            "-regex",
-            "-iregex",
-            "-newer",
-            "-mtime",
-            "-mmin",
-            "-size",
-            "-empty",
-            "-user",
-            "-perm",
-        ]
-        .contains(&test.as_str())
+    let is_negated = |at: usize| {
+        let before = at.checked_sub(1).and_then(|at| tests.get(at));
+        before.is_some_and(|word| word == "-not" || word == "!")
+    };
+    // What is not to be found says nothing about what is.
+    let at = tests.iter().enumerate().position(|(at, test)| {
+        !is_negated(at)
+            && [
+                "-name",
+                "-iname",
+                "-path",
+                "-ipath",
+                "-wholename",
+                "-regex",
+                "-iregex",
+                "-newer",
+                "-mtime",
+                "-mmin",
+                "-size",
+                "-empty",
+                "-user",
+                "-perm",
+            ]
+            .contains(&test.as_str())
     })?;
     let pattern = tests.get(at + 1).map_or("x", String::as_str);
     if matches!(pattern, "*" | "*.*" | "" | "?*")

@@ -34,10 +34,17 @@ pub(super) fn cleanup(
         &json!({ "stopFirst": stop_first }),
     )?;
     printer.line(&format!(
-        "removed {} tasks, {} runs, {} judgements; their events are in {}",
+        "removed {} tasks ({} of them queued), {} runs with {} artifacts, {} judgements, {} leases, {} cycles; \
+         {} agents are idle; the {} events until now are in {}",
         answer["tasks"],
+        answer["queued"],
         answer["runs"],
+        answer["artifacts"],
         answer["judgements"],
+        answer["leases"],
+        answer["cycles"],
+        answer["agents"],
+        answer["events"],
         answer["archive"].as_str().unwrap_or_default()
     ));
     if stop_first {

@@ -79,6 +79,11 @@ fn sandbox(report: &SandboxReport, printer: &Printer) -> CliExit {
                 proof.how.trim()
             ));
         }
+        let leaves_open = trial.backend.leaves_open();
+        if let Some(what) = leaves_open.filter(|_| trial.absent.is_none()) {
+            let verdict = printer.paint(TextStyle::Warn, "open    ");
+            printer.line(&format!("  {verdict} {what}"));
+        }
     }
     let sentence = report.choice.describe(report.level);
     let (tone, exit) = match &report.choice {

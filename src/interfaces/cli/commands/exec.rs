@@ -13,10 +13,11 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::shell_words;
 use crate::{
+    config::guard::GuardSettings,
     domain::{
         command::{Command, CommandKind},
         guard::{
@@ -24,7 +25,7 @@ use crate::{
             checkpoint::{CheckpointCause, CheckpointOrder},
             log::LogEntry,
         },
-        policy::{Decision, PolicyContext, PolicyLoss},
+        policy::{Decision, GitUse, Policy, PolicyContext, PolicyLoss},
         process::{CommandResult, ExitStatus, SpawnError},
     },
     interfaces::{
@@ -82,8 +83,12 @@ pub fn main(
     let command = command(args)?;
     let place = services.guard_place(global.root.as_deref());
     let most = args.max_output << 20;
+    let settings = services
+        .guard_settings(&place.root)
+        .map_err(CliError::Setup)?;
+    let git = Policy::git_use(&command, &services.guard_world(&place, &settings));
     let exec = services
-        .exec(global, &place, most)
+        .exec(global, &place, most, git)
         .map_err(|error| without_wall(error, args.as_shell))?;
     let presence = if services.is_attended() && !global.json {
         Presence::Person
@@ -94,11 +99,12 @@ pub fn main(
     let outcome = judged(
         args,
         (&command, &subject),
-        &place,
+        (&place, &settings),
         presence,
         exec.is_proved,
         services,
     )?;
+    let micros = services.micros();
     let allowed = match outcome.decision_for(presence) {
         Decision::Allow => true,
         Decision::Deny => false,
@@ -108,12 +114,17 @@ pub fn main(
             matches!(answer.to_lowercase().as_str(), "y" | "yes")
         }
     };
-    log(subject, &outcome, allowed, &place, services);
+    log(&subject, &outcome, (allowed, micros), &place, services);
+    let report = ExecReport {
+        outcome: &outcome,
+        micros,
+        most,
+        printer,
+    };
     if !allowed {
-        printer.alert(&outcome.sentence(presence));
-        printer.document(&json!({
-            "decision": "deny", "reason": outcome.sentence(presence), "rule": outcome.rule, "code": REFUSED,
-        }));
+        let why = outcome.sentence(presence);
+        printer.alert(&why);
+        report.document(Decision::Deny, "refused", (REFUSED, Some(&why)), None);
         return Ok(CliExit::Child(REFUSED));
     }
     if let Some(note) = outcome.note() {
@@ -122,17 +133,68 @@ pub fn main(
     if let Some(notice) = &exec.notice {
         printer.progress(notice);
     }
+    if let Some(code) = closed(&exec, git, &report) {
+        return Ok(code);
+    }
     if let Some(why) = missing(&command, &place, services) {
         let ended = Ended {
             result: Err(SpawnError { message: why }),
             has_printed_too_much: false,
         };
-        return Ok(told(&ended, &outcome, most, printer));
+        return Ok(report.told(&ended));
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
-    Ok(told(&ended, &outcome, most, printer))
+    after_git(&exec, &subject, &ended, printer);
+    Ok(report.told(&ended))
 }
 
+/// Says where git is going to find the repository closed; what it would do by half is not begun and has a status here.
+fn closed(exec: &ExecServices, git: GitUse, report: &ExecReport<'_>) -> Option<CliExit> {
+    let why = exec.closed.as_ref()?;
+    if git == GitUse::Settings {
+        let why = format!("git would do it by half: {why}. {WITHOUT_WALL}");
+        report.printer.alert(&format!("tos exec: {why}"));
+        let decision = report.outcome.decision;
+        report.document(decision, "not_started", (NOT_RUN, Some(&why)), None);
+        return Some(CliExit::Child(NOT_RUN));
+    }
+    report.printer.alert(&format!(
+        "tos exec: git writes to `.git`, which is read-only behind the wall: {why}. {WITHOUT_WALL}"
+    ));
+    None
+}
+
+/// Says what had to be taken away when a command has ended, and what it met that was closed to it.
+fn after_git(exec: &ExecServices, subject: &str, ended: &Ended, printer: &Printer) {
+    for path in (exec.take_back)() {
+        printer.alert(&format!(
+            "tos exec: the command made `{}`, through which git is led to other settings; it was removed",
+            path.display()
+        ));
+    }
+    if subject.contains("git") && exec.closed.is_none() && meets_closed_parts(ended) {
+        printer.progress(&format!(
+            "tos exec: behind the wall `.git` is read-only to all but git's own writes, and to those its settings, hooks, \
+             submodules and other work trees; `.tos` and the configuration are read-only, too. {WITHOUT_WALL}"
+        ));
+    }
+}
+
+/// What to do where a wall is in the way of git.
+const WITHOUT_WALL: &str = "`tos exec --set sandbox.level=off` runs it without a wall";
+
+/// Says whether a command met something that was closed to it; git goes on without some of it and ends well.
+fn meets_closed_parts(ended: &Ended) -> bool {
+    let Ok(result) = &ended.result else {
+        return false;
+    };
+    let said = result.stderr.text();
+    let signs = ["Read-only file system", "Device or resource busy"];
+    signs.iter().any(|sign| said.contains(sign))
+}
+
+/// What `timeout` and the like return when they could not run anything.
+const NOT_RUN: u8 = 125;
 /// What shells return for a command that may not be run.
 const REFUSED: u8 = 126;
 /// What shells return for one that does not exist.
@@ -190,21 +252,20 @@ fn command(args: &ExecArgs) -> Result<Command, CliError> {
 fn judged(
     args: &ExecArgs,
     (command, subject): (&Command, &str),
-    place: &GuardPlace,
+    (place, settings): (&GuardPlace, &GuardSettings),
     presence: Presence,
     is_proved: bool,
     services: &dyn ServiceFactory,
 ) -> Result<GuardOutcome, CliError> {
-    let settings = services
-        .guard_settings(&place.root)
-        .map_err(CliError::Setup)?;
     let policy = settings.policy().map_err(CliError::Setup)?;
     let checkpoints = services.guard_checkpoints();
+    let project = services.project_view(place);
     let guard = Guard {
+        project: Some(project.as_ref()),
         policy: &policy,
         world: PolicyContext {
             sandbox_proved: is_proved,
-            ..services.guard_world(place, &settings)
+            ..services.guard_world(place, settings)
         },
         checkpoints: Some(checkpoints.as_ref()),
         most_files: settings.max_files,
@@ -251,9 +312,9 @@ fn judged(
 }
 
 fn log(
-    subject: String,
+    subject: &str,
     outcome: &GuardOutcome,
-    allowed: bool,
+    (allowed, micros): (bool, u64),
     place: &GuardPlace,
     services: &dyn ServiceFactory,
 ) {
@@ -263,7 +324,7 @@ fn log(
         agent: "exec".to_owned(),
         root: place.root.display().to_string(),
         tool: "exec".to_owned(),
-        subject,
+        subject: subject.to_owned(),
         decision: outcome.decision.as_str().to_owned(),
         answer: if allowed { "allow" } else { "deny" }.to_owned(),
         reason: if outcome.decision == Decision::Allow {
@@ -273,6 +334,7 @@ fn log(
         },
         rule: outcome.rule.clone(),
         checkpoint: outcome.checkpoint.as_ref().map(|(number, _)| *number),
+        micros,
         ..LogEntry::default()
     }));
 }
@@ -368,58 +430,84 @@ fn run(
     })
 }
 
-fn told(ended: &Ended, outcome: &GuardOutcome, most: u64, printer: &Printer) -> CliExit {
-    let (code, why) = match &ended.result {
-        _ if ended.has_printed_too_much => {
-            let why = format!(
-                "it printed more than {} MiB and was ended (`--max-output`)",
-                most >> 20
-            );
-            (LATE, Some(why))
+/// What is told about one command, whatever became of it.
+struct ExecReport<'a> {
+    outcome: &'a GuardOutcome,
+    /// How long it took from the start of tos until the command was judged.
+    micros: u64,
+    /// The most bytes of output.
+    most: u64,
+    printer: &'a Printer,
+}
+
+impl ExecReport<'_> {
+    /// Tells how a command ended that was allowed to run.
+    fn told(&self, ended: &Ended) -> CliExit {
+        let (code, end, why) = match &ended.result {
+            _ if ended.has_printed_too_much => {
+                let why = format!(
+                    "it printed more than {} MiB and was ended (`--max-output`)",
+                    self.most >> 20
+                );
+                (LATE, "output_limit", Some(why))
+            }
+            Err(error) => (NOT_FOUND, "not_started", Some(error.to_string())),
+            Ok(result) => status(&result.exit),
+        };
+        if let Some(why) = &why {
+            self.printer.progress(&format!("tos exec: {why}"));
         }
-        Err(error) => (NOT_FOUND, Some(error.to_string())),
-        Ok(result) => status(&result.exit),
-    };
-    if let Some(why) = &why {
-        printer.progress(&format!("tos exec: {why}"));
+        let result = ended.result.as_ref().ok();
+        let decision = self.outcome.decision;
+        self.document(decision, end, (code, why.as_deref()), result);
+        if code == 0 {
+            CliExit::Success
+        } else {
+            CliExit::Child(code)
+        }
     }
-    let (stdout, stderr, elapsed): (Value, Value, Value) = match &ended.result {
-        Ok(result) => (
-            json!(result.stdout.text()),
-            json!(result.stderr.text()),
-            json!(result.elapsed_ms),
-        ),
-        Err(_) => (Value::Null, Value::Null, Value::Null),
-    };
-    printer.document(&json!({
-        "decision": outcome.decision.as_str(), "code": code, "why": why,
-        "stdout": stdout, "stderr": stderr, "elapsed_ms": elapsed,
-        "checkpoint": outcome.checkpoint.as_ref().map(|(number, _)| number),
-    }));
-    if code == 0 {
-        CliExit::Success
-    } else {
-        CliExit::Child(code)
+
+    /// Prints the document of `--json`: the same keys whatever happened.
+    fn document(
+        &self,
+        decision: Decision,
+        end: &str,
+        (code, why): (u8, Option<&str>),
+        result: Option<&CommandResult>,
+    ) {
+        self.printer.document(&json!({
+            "decision": decision.as_str(),
+            "rule": self.outcome.rule,
+            "end": end,
+            "code": code,
+            "why": why,
+            "stdout": result.map(|result| result.stdout.text()).unwrap_or_default(),
+            "stderr": result.map(|result| result.stderr.text()).unwrap_or_default(),
+            "elapsed_ms": result.map_or(0, |result| result.elapsed_ms),
+            "micros": self.micros,
+            "checkpoint": self.outcome.checkpoint.as_ref().map(|(number, _)| number),
+        }));
     }
 }
 
-fn status(exit: &ExitStatus) -> (u8, Option<String>) {
+/// Returns the exit status of tos, the word for the end, and why it was not the command's own.
+fn status(exit: &ExitStatus) -> (u8, &'static str, Option<String>) {
     let byte = |number: i32| u8::try_from(number & 0xff).unwrap_or(1);
     match exit {
-        ExitStatus::Code { code } => (byte(*code), None),
-        ExitStatus::Signal { signal } => (byte(128 + signal), None),
+        ExitStatus::Code { code: 0 } => (0, "ok", None),
+        ExitStatus::Code { code } => (byte(*code), "failed", None),
+        ExitStatus::Signal { signal } => (byte(128 + signal), "signal", None),
         ExitStatus::TimedOut { after_ms } => {
             let seconds = after_ms / 1000;
-            (
-                LATE,
-                Some(format!(
-                    "it took longer than {seconds} s and was ended (`--timeout`)"
-                )),
-            )
+            let why = format!("it took longer than {seconds} s and was ended (`--timeout`)");
+            (LATE, "timed_out", Some(why))
         }
-        ExitStatus::Idle { .. } => (LATE, Some("it hung and was ended".to_owned())),
-        ExitStatus::DiskTaken { .. } => (LATE, Some("it filled the disk and was ended".to_owned())),
-        ExitStatus::Cancelled => (130, Some("cancelled".to_owned())),
+        ExitStatus::Idle { .. } => (LATE, "idle", Some("it hung and was ended".to_owned())),
+        ExitStatus::DiskTaken { .. } => {
+            let why = "it filled the disk and was ended".to_owned();
+            (LATE, "disk_limit", Some(why))
+        }
+        ExitStatus::Cancelled => (130, "cancelled", Some("cancelled".to_owned())),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         cli::{
             args::{ApprovalMode, GlobalArgs},
             exit::{CliError, CliExit},
+            guard_services::GuardPlace,
             services,
             services::ServiceFactory,
         },
@@ -77,7 +78,25 @@ pub fn main(
         printer.alert(notice);
     }
     let words = child_words(global, &settings);
-    let bench = mcp::Workbench::new(settings, commands, words, args.task_agent.clone())?;
+    let place = GuardPlace {
+        root: settings.root.clone(),
+        folder: settings.root.clone(),
+    };
+    let rules = services
+        .guard_settings(&place.root)
+        .map_err(CliError::Setup)?;
+    let guard = (
+        rules.policy().map_err(CliError::Setup)?,
+        services.guard_world(&place, &rules),
+    );
+    let waits = args.approvals == McpApprovals::Wait;
+    let bench = mcp::Workbench::new(
+        settings,
+        guard,
+        commands,
+        waits,
+        (words, args.task_agent.clone()),
+    )?;
     let bench = Arc::new(bench);
     let printer = printer.clone();
     let is_own = services.variable(TOKEN).is_none();

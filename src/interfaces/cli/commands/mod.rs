@@ -15,6 +15,7 @@ pub mod config;
 pub mod doctor;
 pub mod drill;
 pub mod exec;
+pub mod explained_words;
 pub mod guard;
 pub mod help;
 pub mod init;

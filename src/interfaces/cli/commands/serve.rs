@@ -46,6 +46,9 @@ use crate::{
     },
 };
 
+/// How often memory that nobody uses is given back.
+const REST: Duration = Duration::from_mins(1);
+
 /// Serves until a stop is asked for.
 pub fn main(
     args: &ServeArgs,
@@ -113,6 +116,7 @@ pub fn main(
         settings: config.settings,
         printer: printer.clone(),
         drain: Duration::from_secs(args.drain),
+        give_back_memory: board_services.give_back_memory,
         lost: joined.as_mut().and_then(cluster::Joined::lost),
     };
     let served = services::block_on(services, move |stop| {
@@ -138,6 +142,7 @@ struct Serving {
     settings: BoardSettings,
     printer: Printer,
     drain: Duration,
+    give_back_memory: fn(),
     /// Completes when another controller may lead.
     lost: Option<BoxFuture<'static, ()>>,
 }
@@ -158,10 +163,12 @@ impl Serving {
         let servers = servers?;
         drop((self.access, over));
         let news = tokio::spawn(serve_news::tell(self.handle.subscribe(), self.printer));
+        let rest = tokio::spawn(give_back(self.give_back_memory));
         let (stop, deposed) = cluster::until_deposed(stop, self.lost);
         let ended = board::run(self.handle, effects, context, stop, self.drain).await;
         drop(end);
         news.abort();
+        rest.abort();
         if deposed.load(Ordering::Relaxed) {
             return Err("another controller leads now; `tos serve` again to follow it".to_owned());
         }
@@ -171,6 +178,15 @@ impl Serving {
             }
         }
         ended.map_err(|error| error.to_string())
+    }
+}
+
+/// Gives memory back now and then, beside the loop.
+async fn give_back(memory: fn()) {
+    loop {
+        tokio::time::sleep(REST).await;
+        // A fault of that is none of the service.
+        drop(tokio::task::spawn_blocking(memory).await);
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) enum Engine {
 }
 
 impl Engine {
-    /// Finds the service of the root, if one runs; one that carries out a list already takes no second one.
+    /// Finds the service of the root, if one runs.
     pub(super) fn find(
         global: &GlobalArgs,
         services: &dyn ServiceFactory,
@@ -53,13 +53,34 @@ impl Engine {
         let Some(client) = at(&services.root(global)) else {
             return Ok(Self::Here);
         };
-        if let Some(open) = open_session(&client)? {
-            let (id, run) = (&open["id"], open["run"].as_str().unwrap_or_default());
-            return Err(CliError::NotDone(format!(
-                "the service carries out session-{id} ({run}) already; `tos night follow` shows it, `tos night cancel` ends it"
-            )));
-        }
         Ok(Self::Service(client))
+    }
+
+    /// Returns the runs that the service carries out.
+    pub(super) fn runs_under_way(&self) -> Result<Vec<String>, CliError> {
+        let Self::Service(client) = self else {
+            return Ok(Vec::new());
+        };
+        let open = open_sessions(client)?.into_iter();
+        Ok(open
+            .filter_map(|one| one["run"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// Refuses what the service carries out already: a list, or a run.
+    pub(super) fn refuse_twice(&self, what: &str, name: &str) -> Result<(), CliError> {
+        let Self::Service(client) = self else {
+            return Ok(());
+        };
+        let open = open_sessions(client)?;
+        let Some(same) = open.iter().find(|one| one[what] == name) else {
+            return Ok(());
+        };
+        let (id, run) = (&same["id"], same["run"].as_str().unwrap_or_default());
+        Err(CliError::NotDone(format!(
+            "the service carries out session-{id} ({run}) of {name} already; `tos night follow {id}` shows it, \
+             `tos night cancel {id}` ends it"
+        )))
     }
 }
 
@@ -72,10 +93,10 @@ fn at(root: &Path) -> Option<ServiceClient> {
         .then_some(client)
 }
 
-fn open_session(client: &ServiceClient) -> Result<Option<Value>, CliError> {
+fn open_sessions(client: &ServiceClient) -> Result<Vec<Value>, CliError> {
     let all = client.ask("GET", "/sessions", &Value::Null)?;
     let all = all["sessions"].as_array().cloned().unwrap_or_default();
-    Ok(all.into_iter().find(|one| one["open"] == true))
+    Ok(all.into_iter().filter(|one| one["open"] == true).collect())
 }
 
 /// A list and how it is to be carried out.
@@ -336,6 +357,23 @@ pub(super) fn meant(client: &ServiceClient, session: Option<&str>) -> Result<u64
             CliError::usage(&format!("\"{text}\" is no session; write session-1 or 1"))
         });
     }
-    let open = open_session(client)?.and_then(|open| open["id"].as_u64());
-    open.ok_or_else(|| CliError::NotDone("the service carries out no session".to_owned()))
+    let open = open_sessions(client)?;
+    let ids: Vec<u64> = open.iter().filter_map(|one| one["id"].as_u64()).collect();
+    match ids.as_slice() {
+        [] => Err(CliError::NotDone(
+            "the service carries out no session".to_owned(),
+        )),
+        [only] => Ok(*only),
+        _ => {
+            let names = open.iter().map(|one| {
+                let word = |name: &str| one[name].as_str().unwrap_or_default();
+                format!("session-{} ({})", one["id"], word("list"))
+            });
+            let names: Vec<String> = names.collect();
+            Err(CliError::usage(&format!(
+                "the service carries out {}; name the one that is meant",
+                names.join(", ")
+            )))
+        }
+    }
 }

@@ -190,6 +190,7 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     let engine = Engine::find(global, services)?;
+    engine.refuse_twice("list", &list.id)?;
     let (task_services, mut gate_services) = prepared(&engine, global, services, printer)?;
     let confined = confined(list, &task_services, services)?;
     gate_services.here.backend = Some(confined.backend.clone());

@@ -20,12 +20,15 @@ use crate::{
             exit::{CliError, CliExit},
             services,
             services::ServiceFactory,
-            task_services::TaskServices,
+            task_services::{TaskServices, WorkerServices},
         },
         report::Printer,
     },
     ports::agent_runners::ConfinementFacts,
-    services::board::{self, Brain, PlanMaker, ServiceContext},
+    services::{
+        board::{self, AttemptContext},
+        tasks::SessionPorts,
+    },
 };
 
 /// Options of `tos worker`.
@@ -93,7 +96,7 @@ pub fn main(
     let orders = member
         .orders(card.clone())
         .map_err(|error| CliError::NotDone(error.0))?;
-    let context = context(&task_services, confined, global, services)?;
+    let context = context(&task_services, confined, services.worker_services(global))?;
     printer.line(&format!(
         "the worker {name} takes work from {}; Ctrl-C lets it end what it does",
         args.cluster.needed()?
@@ -110,12 +113,10 @@ pub fn main(
 fn context(
     task_services: &TaskServices,
     confined: ConfinementFacts,
-    global: &GlobalArgs,
-    services: &dyn ServiceFactory,
-) -> Result<Arc<ServiceContext>, CliError> {
-    let board_services = services.board_services(global, None)?;
-    let containers = (board_services.containers)(task_services.tools.runners.clone());
-    Ok(Arc::new(ServiceContext {
+    own: WorkerServices,
+) -> Result<Arc<AttemptContext>, CliError> {
+    let runners = Arc::clone(&task_services.tools.runners);
+    Ok(Arc::new(AttemptContext {
         instance: task_services.run.clone(),
         // What follows comes with each order.
         list: serde_json::from_value(json!({
@@ -130,22 +131,12 @@ fn context(
             pid: std::process::id(),
             ..SessionStart::default()
         },
-        tools: task_services.tools.clone(),
-        merges: board_services.merges,
-        logs: board_services.logs,
-        brain: Brain {
-            maker: PlanMaker::Checklist,
-            areas: Vec::new(),
-            most: 0,
-            review: None,
-            validates: false,
-            redactor: board_services.redactor,
+        tools: SessionPorts {
+            approvals: own.approvals,
+            ..task_services.tools.clone()
         },
-        keep_summary: Arc::new(|_| {}),
-        github: board_services.github,
-        upkeep: board_services.upkeep,
-        containers,
-        remote: None,
+        logs: own.logs,
+        containers: (own.containers)(runners),
     }))
 }
 

@@ -155,6 +155,7 @@ pub(super) fn done(answer: Answer) -> Json<DoneView> {
         | Answer::Process { .. }
         | Answer::Approval { .. }
         | Answer::Session { .. }
+        | Answer::Run { .. }
         | Answer::Stopped(_)
         | Answer::Cleaned(_) => {}
     }

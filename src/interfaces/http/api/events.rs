@@ -89,11 +89,14 @@ pub(super) async fn follow(
     // Subscribed before the log is looked at: what comes in between is seen twice and told once.
     let feed = service.board().subscribe();
     let newest = service.board().last_event();
+    let reset = || Some(SseEvent::default().event("reset").data("{}"));
+    // What was before a cleanup is in its archive; the cleanup itself is the first event.
+    let first = service.snapshot().globals().cleaned.saturating_sub(1);
     let (last, hello) = match given {
         None => (newest, None),
-        Some(after) if after <= newest => (after, None),
-        // The log was cleaned, or belongs to another board: the follower has to look at everything again.
-        Some(_) => (newest, Some(SseEvent::default().event("reset").data("{}"))),
+        Some(after) if after > newest => (newest, reset()),
+        Some(after) if after < first => (first, reset()),
+        Some(after) => (after, None),
     };
     let follower = Follower {
         board: Arc::clone(service.board()),

@@ -55,7 +55,10 @@ fn limits(path: &str, name: &str, is_in_path: bool) -> Option<Value> {
     let kind = path.split('/').nth(1).unwrap_or_default();
     Some(match (name, is_in_path) {
         ("id", true) => match kind {
-            "tasks" | "runs" | "judgements" | "approvals" => number(kind.trim_end_matches('s')),
+            "tasks" | "runs" | "judgements" | "approvals" | "plans" | "sessions" => {
+                number(kind.trim_end_matches('s'))
+            }
+            "logs" if path.starts_with("/logs/sessions/") => number("session"),
             _ => json!({ "pattern": "^[a-z0-9-]{1,40}$" }),
         },
         ("name", true) => json!({ "pattern": "^[a-z0-9-]{1,40}$" }),
@@ -84,12 +87,59 @@ fn limits(path: &str, name: &str, is_in_path: bool) -> Option<Value> {
     })
 }
 
+/// Properties of bodies that are not just any text or number, by body.
+const TEXTS: &[(&str, &[&str])] = &[
+    (
+        "TaskInput",
+        &[
+            "title",
+            "class",
+            "role",
+            "lane",
+            "risk",
+            "priority",
+            "timeboxMinutes",
+            "status",
+        ],
+    ),
+    ("NewPlan", &["content"]),
+];
+
+/// Says what a property of a body may be; each of them may be left out where its type says so.
+fn say(schemas: &mut Value, body: &str, property: &str) {
+    let words = |words: &[&str]| {
+        let words = words.iter().map(|word| json!(word));
+        json!({ "enum": words.chain([Value::Null]).collect::<Vec<_>>() })
+    };
+    let said = match property {
+        "title" => json!({ "pattern": r"^[^\n]*[^\s][^\n]*$", "maxLength": 300 }),
+        "content" => json!({ "pattern": r"[^\s]" }),
+        "class" => words(&["", "fix", "feature", "test", "deps", "refactor"]),
+        "role" => words(&["worker", "tester", "docser"]),
+        "lane" => words(&["feature", "conflict_recovery", "docser", "research"]),
+        "risk" => words(&["low", "medium", "high"]),
+        "status" => words(&["cancelled", "queued"]),
+        "priority" => json!({ "minimum": -1000, "maximum": 1000 }),
+        "timeboxMinutes" => json!({ "minimum": 0, "maximum": 10_080 }),
+        _ => return,
+    };
+    let schema = schemas.pointer_mut(&format!("/{body}/properties/{property}"));
+    if let (Some(schema), Value::Object(said)) = (schema.and_then(Value::as_object_mut), said) {
+        schema.extend(said);
+    }
+}
+
 /// What is said about bodies.
 fn bodies(schemas: &mut Value) {
     let on_fail = schemas.pointer_mut("/DependencyView/properties/onFail");
     if let Some(schema) = on_fail.and_then(Value::as_object_mut) {
         schema.insert("type".to_owned(), json!("string"));
         schema.insert("enum".to_owned(), json!(["block", "continue"]));
+    }
+    for (name, values) in TEXTS {
+        for property in *values {
+            say(schemas, name, property);
+        }
     }
     let changes = schemas.get_mut("Changes").and_then(Value::as_object_mut);
     if let Some(changes) = changes {

@@ -15,6 +15,7 @@ pub(super) mod sessions;
 pub(super) mod sign_in;
 pub(super) mod system;
 pub(super) mod tasks;
+mod webhooks;
 pub(super) mod wire;
 
 use axum::Router;
@@ -69,7 +70,7 @@ fn work() -> OpenApiRouter<Service> {
         .routes(routes!(agents::list))
         .routes(routes!(agents::get))
         .routes(routes!(plans::list, plans::create))
-        .routes(routes!(plans::get, plans::decide))
+        .routes(routes!(plans::get, plans::decide, plans::edit))
         .routes(routes!(agents::judgements))
         .routes(routes!(agents::diff))
         .routes(routes!(sessions::list, sessions::start))
@@ -109,6 +110,7 @@ fn operation() -> OpenApiRouter<Service> {
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
         .routes(routes!(sign_in::new_code))
+        .routes(routes!(webhooks::github))
 }
 
 /// Adds what holds for every route: how one signs in, and what an error looks like.

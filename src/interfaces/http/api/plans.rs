@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    domain::board::{Answer, Board, Input, Plan, PlanId, TaskStatus},
+    domain::board::{Answer, Board, Input, Plan, PlanId, ProposalEdit, TaskStatus},
     interfaces::http::{
         error::ApiError,
         extract::{ApiJson, ApiPath, number},
@@ -74,6 +74,8 @@ pub(super) struct PlanView {
     tasks: Vec<PlanTask>,
     /// Tasks that wait for an answer.
     proposal: Vec<ProposedTask>,
+    /// How often a person changed them.
+    edits: u32,
     /// What planning used up.
     spent: SpendView,
     /// When it was handed in.
@@ -115,6 +117,48 @@ pub(super) struct PlanDecision {
     accept: bool,
 }
 
+/// What is to be changed about a proposed task; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TaskEdit {
+    /// Its place in the plan, from 1.
+    place: u64,
+    /// It is not made; what waited for it waits for what it waited for.
+    #[serde(default)]
+    remove: bool,
+    /// One line.
+    title: Option<String>,
+    /// What the agent is asked to do, and how one sees that it is done.
+    goal: Option<String>,
+    /// What it may touch.
+    paths: Option<Vec<String>>,
+    /// The places of the tasks it waits for.
+    dependencies: Option<Vec<u64>>,
+}
+
+/// Changes of a proposal.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PlanChanges {
+    /// `edits` of the plan as it was looked at; another one is refused.
+    edits: u32,
+    /// What is to be changed.
+    tasks: Vec<TaskEdit>,
+}
+
+impl From<TaskEdit> for ProposalEdit {
+    fn from(edit: TaskEdit) -> Self {
+        Self {
+            place: edit.place,
+            remove: edit.remove,
+            title: edit.title,
+            goal: edit.goal,
+            paths: edit.paths,
+            dependencies: edit.dependencies,
+        }
+    }
+}
+
 fn plan(board: &Board, plan: &Plan) -> PlanView {
     let tasks = plan.tasks.iter().filter_map(|id| board.task(*id));
     PlanView {
@@ -139,6 +183,7 @@ fn plan(board: &Board, plan: &Plan) -> PlanView {
             })
             .collect(),
         proposal: proposed(board, plan),
+        edits: plan.edits,
         spent: plan.spent.into(),
         created_at: time(plan.created_at),
         finished_at: plan.finished_at.map(time),
@@ -226,4 +271,40 @@ pub(super) async fn decide(
         by: "api".to_owned(),
     };
     Ok(done(service.submit(decision).await?))
+}
+
+/// Changes the tasks of a plan before they are made.
+#[utoipa::path(patch, path = "/plans/{id}", tag = "plans", request_body = PlanChanges,
+    params(("id" = String, Path, description = "its number")), responses((status = 200, body = PlanView)))]
+pub(super) async fn edit(
+    State(service): State<Service>,
+    ApiPath(id): ApiPath,
+    ApiJson(input): ApiJson<PlanChanges>,
+) -> Result<Json<PlanView>, ApiError> {
+    let id: PlanId = number(&id)?;
+    let edits = input.tasks.into_iter().map(Into::into).collect();
+    change(&service, id, input.edits, edits, "api").await?;
+    let board = service.snapshot();
+    let found = board.plan(id).map(|one| plan(&board, one));
+    found
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found(format!("there is no {id}")))
+}
+
+/// Changes the tasks of a plan that waits for an answer.
+pub(in crate::interfaces::http) async fn change(
+    service: &Service,
+    plan: PlanId,
+    version: u32,
+    edits: Vec<ProposalEdit>,
+    by: &str,
+) -> Result<(), ApiError> {
+    let by = by.to_owned();
+    let input = Input::EditPlan {
+        plan,
+        version,
+        edits,
+        by,
+    };
+    service.submit(input).await.map(drop)
 }

@@ -69,6 +69,8 @@ pub(super) struct SessionView {
     waits_for: Option<String>,
     /// Until when.
     waits_until: Option<String>,
+    /// Why the first try of the task at work failed; none = it is the first.
+    second_try: Option<String>,
     /// How many tasks failed one after the other; two end it.
     failures_in_a_row: u32,
     /// The question that waits for a person.
@@ -103,6 +105,7 @@ impl SessionView {
             ended_at: session.ended_at.map(time),
             waits_for: wait.map(|wait| wait.detail.clone()),
             waits_until: wait.and_then(|wait| wait.until).map(time),
+            second_try: session.again.clone(),
             failures_in_a_row: session.failures_in_a_row,
             approval: board.session_question(session.id).map(|id| id.0),
             tasks: (0..session.spec.items.len())

@@ -91,6 +91,8 @@ pub(super) struct HatchView {
 pub(super) struct StartInput {
     /// For the planner: the requirement. Left out = the one that is kept.
     content: Option<String>,
+    /// For the planner, in place of `content`: a file that holds it, from the root of the repository.
+    requirement_path: Option<String>,
 }
 
 /// A process that was told to start or stop.
@@ -144,11 +146,22 @@ pub(super) struct CleanupInput {
 
 /// What a cleanup removed.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct CleanupView {
+    /// Tasks that waited for an agent.
+    queued: usize,
     /// Tasks.
     tasks: usize,
     /// Runs.
     runs: usize,
+    /// What runs left: commits, diffs, logs. It stays where it lies.
+    artifacts: usize,
+    /// Leases.
+    leases: usize,
+    /// Events that are shown no more.
+    events: u64,
+    /// Agents, which are idle now.
+    agents: usize,
     /// Judgements.
     judgements: usize,
     /// Entries of the merge queue.
@@ -292,7 +305,16 @@ pub(super) async fn start(
     ApiPath(name): ApiPath,
     MaybeJson(input): MaybeJson<StartInput>,
 ) -> Result<Json<ProcessTold>, ApiError> {
-    let answer = start_named(&service, &name, input.content).await?;
+    let content = match (input.content, input.requirement_path) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid(
+                "`content` and `requirementPath` both say what to plan; send one of them",
+            ));
+        }
+        (None, Some(path)) => Some(service.board().requirement_in(path).await?),
+        (content, None) => content,
+    };
+    let answer = start_named(&service, &name, content).await?;
     told(&service, &name, answer)
 }
 
@@ -430,8 +452,13 @@ pub(super) async fn cleanup(
 ) -> Result<Json<CleanupView>, ApiError> {
     let (counts, archive) = clean(&service, input.stop_first, BY).await?;
     Ok(Json(CleanupView {
+        queued: counts.queued,
         tasks: counts.tasks,
         runs: counts.runs,
+        artifacts: counts.artifacts,
+        leases: counts.leases,
+        events: counts.events,
+        agents: counts.agents,
         judgements: counts.judgements,
         merges: counts.merges,
         cycles: counts.cycles,

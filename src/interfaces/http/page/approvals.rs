@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    frame::{link, nothing, page},
+    frame::{empty, link, nothing, page},
     view::View,
 };
 
@@ -31,7 +31,9 @@ pub(super) async fn show(
     let body = html! {
         section id="open" data-live aria-labelledby="asked" {
             h2 id="asked" { (view.t("Waiting for your answer")) }
-            @if board.open_approvals().next().is_none() { (nothing(&view)) }
+            @if board.open_approvals().next().is_none() {
+                (empty(&view, "What the policy leaves to a person while an agent works is asked here; nothing waits for you now."))
+            }
             @for approval in board.open_approvals() { (question(&view, &board, approval)) }
         }
         section id="answered-part" data-live aria-labelledby="answered" {

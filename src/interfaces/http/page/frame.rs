@@ -114,6 +114,20 @@ pub(super) fn button(action: &str, label: &str, class: &str) -> Markup {
     html! { form method="post" action=(action) { button class=(class) { (label) } } }
 }
 
+/// Says that there is nothing to show, and what brings something here.
+pub(super) fn empty(view: &View, what_helps: &'static str) -> Markup {
+    // Words between backticks are typed in a terminal.
+    let parts = view.t(what_helps).split('`').enumerate();
+    html! {
+        p.faint {
+            (view.t("Nothing.")) " "
+            @for (place, part) in parts {
+                @if place % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        }
+    }
+}
+
 /// A sentence where there is nothing to show.
 pub(super) fn nothing(view: &View) -> Markup {
     html! { p.faint { (view.t("Nothing.")) } }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    frame::{button, nothing, page},
+    frame::{button, empty, page},
     view::View,
 };
 
@@ -65,7 +65,7 @@ pub(super) async fn show(
             button { (view.t("Show")) }
         }
         section id="log-part" data-live data-busy aria-label=(view.t("Log")) {
-            @if log.trim().is_empty() { (nothing(&view)) }
+            @if log.trim().is_empty() { (empty(&view, "A process writes here once it was started; the page of processes starts them.")) }
             @else { pre id="log-text" tabindex="0" aria-label=(view.t("Log")) { (text(&log)) } }
         }
         (button("/ui/logs/clear", view.t("Clear all logs"), "bad"))

@@ -11,6 +11,7 @@ mod now;
 mod past;
 mod plans;
 mod processes;
+mod proposal;
 mod session;
 mod settings;
 pub(super) mod sign_in;
@@ -50,7 +51,11 @@ pub(super) fn router() -> Router<Service> {
         .route("/ui/hatch/{what}", post(forms::hatch))
         .route("/ui/cleanup", post(forms::cleanup))
         .route("/ui/plans", get(plans::show))
-        .route("/ui/plans/{id}", post(forms::decide_plan))
+        .route(
+            "/ui/plans/{id}",
+            get(proposal::show).post(forms::decide_plan),
+        )
+        .route("/ui/plans/{id}/edit", post(proposal::edit))
         .route("/ui/runs/{id}/cancel", post(forms::cancel_run))
         .route("/ui/nights", get(past::nights))
         .route("/ui/sessions/{id}/cancel", post(session::cancel))

@@ -8,10 +8,12 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    domain::board::{BlockReason, Board, ProcessStatus, Resolver, Task, TaskStatus},
+    domain::board::{
+        BlockReason, Board, Plan, PlanStatus, ProcessStatus, Resolver, Task, TaskStatus,
+    },
     interfaces::{
         http::{security::guard::session, state::Service},
-        report::page::{facts, text},
+        report::page::{badge, facts, text},
     },
 };
 
@@ -121,9 +123,17 @@ fn needs(view: &View, board: &Board) -> Markup {
     };
     let open = board.tasks().rev().filter(|task| !task.status.is_final());
     let waiting: Vec<&Task> = open.take(LOOKED_AT).filter(waits).take(SHOWN + 1).collect();
+    let proposed = |plan: &&Plan| plan.status == PlanStatus::Proposed;
+    let plans: Vec<&Plan> = board.plans().rev().filter(proposed).collect();
     html! {
-        @if asked.is_empty() && waiting.is_empty() && broken.is_empty() { (nothing(view)) }
+        @if asked.is_empty() && plans.is_empty() && waiting.is_empty() && broken.is_empty() { (nothing(view)) }
         @for approval in asked.iter().take(SHOWN) { (question(view, board, approval)) }
+        @for plan in &plans {
+            div.item {
+                a href={ "/ui/plans/" (plan.id.0) } { (plan.id.to_string()) } " " (badge("READY", view.t("waits for your answer")))
+                p { (plan.proposal.len()) " " (view.t("tasks are made when you say so.")) }
+            }
+        }
         @for process in &broken {
             div.item {
                 p { b { (process.name.to_string()) } " " (view.t("ended with a fault:")) " " (text(&process.message)) }
@@ -156,7 +166,12 @@ fn at_work(view: &View, board: &Board) -> Markup {
     let runs: Vec<_> = board.live_runs().collect();
     let judgements: Vec<_> = board.live_judgements().collect();
     html! {
-        @if runs.is_empty() && judgements.is_empty() { (nothing(view)) }
+        @if runs.is_empty() && judgements.is_empty() {
+            @if board.tasks().next().is_none() {
+                p.faint { (view.t("The board is empty.")) " " a href="/ui/board" { (view.t("Add a task")) }
+                    " · " a href="/ui/requirement" { (view.t("Write a requirement")) } }
+            } @else { (nothing(view)) }
+        }
         @for run in runs {
             div.item {
                 @if let Some(task) = board.task(run.task) { (link(task)) }

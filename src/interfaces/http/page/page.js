@@ -22,10 +22,11 @@ function tick(root) {
   }
 }
 
-// Somebody who writes in a part is not disturbed.
+// Somebody who writes in a part, or has written there and not sent it, is not disturbed.
 function isWritingIn(node) {
   const active = document.activeElement;
-  return active && node.contains(active) && active.matches("input,textarea,select");
+  if (active && node.contains(active) && active.matches("input,textarea,select")) return true;
+  return [...node.querySelectorAll("input,textarea")].some((one) => one.value !== one.defaultValue);
 }
 
 // What the server last said of each part.

@@ -16,10 +16,13 @@ use crate::{
 };
 
 use super::{
-    frame::{nothing, page},
+    frame::{empty, page},
     session,
     view::View,
 };
+
+/// What begins a night.
+const NIGHTS: &str = "`tos night start LIST` and `tos task run LIST` hand a list over; it is seen here while it runs and afterwards.";
 
 /// The page of nights.
 pub(super) async fn nights(
@@ -41,7 +44,7 @@ pub(super) async fn nights(
             @if let Some(words) = newest.and_then(session::failed) { p.note { (text(&words)) } }
         }
         section id="entries" data-live {
-            @if past.is_empty() && open.is_empty() { (nothing(&view)) }
+            @if past.is_empty() && open.is_empty() { (empty(&view, NIGHTS)) }
             @for one in past { (entry(&view, one, true)) }
         }
     };
@@ -69,7 +72,7 @@ async fn shown(
     let entries = service.board().past(kind).await?;
     let body = html! {
         section id="entries" data-live {
-            @if entries.is_empty() { (nothing(&view)) }
+            @if entries.is_empty() { (empty(&view, "A kind of change has its gate here once a task of it was done.")) }
             @for one in &entries { (entry(&view, one, true)) }
         }
     };

@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    frame::{link, nothing, page, standing},
+    frame::{empty, link, nothing, page, standing},
     past::entry,
     view::View,
 };
@@ -48,14 +48,14 @@ pub(super) async fn show(
         }
         section id="plan-runs" data-live aria-labelledby="runs" {
             h2 id="runs" { (view.t("Runs of plans")) }
-            @if runs.is_empty() { (nothing(&view)) }
+            @if runs.is_empty() { (empty(&view, "`tos plan run FILE` runs a plan of commands; its runs are seen here.")) }
             @for run in &runs { (entry(&view, run, false)) }
         }
     };
     Ok(Html(page(&view, Some(&board), view.t("Plans"), &body)))
 }
 
-fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
+pub(super) fn shown(view: &View, board: &Board, plan: &Plan) -> Markup {
     let (class, word) = match plan.status {
         PlanStatus::Planning => ("RUNNING", view.t("planning")),
         PlanStatus::Planned => ("SUCCESS", view.t("planned")),
@@ -104,6 +104,7 @@ fn proposal(view: &View, board: &Board, plan: &Plan) -> Markup {
             }
         }
         form.row method="post" action={ "/ui/plans/" (id) } {
+            a.button href={ "/ui/plans/" (id) } data-key={ "change" (id) } { (view.t("Change them first")) }
             button.ok name="accept" value="yes" data-key={ "accept" (id) } { (view.t("Make these tasks")) }
             button.bad name="accept" value="no" data-key={ "decline" (id) } { (view.t("Decline")) }
         }

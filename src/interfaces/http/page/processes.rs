@@ -31,7 +31,7 @@ pub(super) async fn show(
     let body = html! {
         section id="processes" data-live {
             (hatch(&view, &board))
-            (rows(&view, &board))
+            div.tight { (rows(&view, &board)) }
         }
         section aria-labelledby="danger" {
             h2 id="danger" { (view.t("Remove everything")) }
@@ -122,7 +122,7 @@ fn row(view: &View, board: &Board, process: &Process) -> Markup {
                 @else if idle { (view.t("waits for work")) }
                 @else { span.faint { (process.name.description()) } }
             }
-            td.n { (process.restarts) }
+            td.n data-label=(view.t("Restarts")) { (process.restarts) }
         }
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn live(view: &View, board: &Board, session: &Session) -> Markup {
                     @if let Some(until) = wait.until { ", " (view.until(until)) }
                 }
             }
+            @if let Some(reason) = &session.again {
+                p.note { (view.t("It is tried once more; the first try failed:")) " " (text(reason)) }
+            }
             @if session.failures_in_a_row > 0 && session.stop.is_none() {
                 p.note { (view.t("A task failed; a second one in a row stops the session.")) }
             }

@@ -24,6 +24,60 @@ const WORDS: &[(&str, &str)] = &[
     ("Settings", "設定"),
     ("Requirement", "要件"),
     ("Pages", "ページ"),
+    // A plan before its tasks are made.
+    ("All plans", "すべての計画"),
+    (
+        "tasks are made when you say so.",
+        "件のタスクが承認後に作られます。",
+    ),
+    ("Plan", "計画"),
+    ("Task", "タスク"),
+    ("Change them first", "先に変更する"),
+    (
+        "Change the tasks before they are made",
+        "作成前にタスクを変更する",
+    ),
+    (
+        "What waits for a task that is left out waits for what that one waits for.",
+        "外したタスクを待つものは、そのタスクが待っていたものを待ちます。",
+    ),
+    ("Save and make these tasks", "保存してこれらのタスクを作る"),
+    ("Leave this task out", "このタスクを外す"),
+    (
+        "What to do, and how one sees that it is done",
+        "何をするか、完了をどう確かめるか",
+    ),
+    (
+        "Files it may touch, one pattern a line",
+        "触れてよいファイル(1 行に 1 パターン)",
+    ),
+    ("After tasks (numbers)", "先に終えるタスク(番号)"),
+    (
+        "It is tried once more; the first try failed:",
+        "もう一度試しています。最初の試みが失敗した理由:",
+    ),
+    // What brings something to an empty page.
+    (
+        "A kind of change has its gate here once a task of it was done.",
+        "その種類のタスクが一度完了すると、ここにゲートが表示されます。",
+    ),
+    (
+        "`tos night start LIST` and `tos task run LIST` hand a list over; it is seen here while it runs and afterwards.",
+        "`tos night start LIST` と `tos task run LIST` がリストを渡します。実行中も終了後もここで見られます。",
+    ),
+    (
+        "What the policy leaves to a person while an agent works is asked here; nothing waits for you now.",
+        "エージェントの作業中にポリシーが人に委ねたことは、ここで尋ねられます。今は何も待っていません。",
+    ),
+    (
+        "`tos plan run FILE` runs a plan of commands; its runs are seen here.",
+        "`tos plan run FILE` がコマンドの計画を実行します。その実行はここで見られます。",
+    ),
+    ("The board is empty.", "ボードは空です。"),
+    (
+        "A process writes here once it was started; the page of processes starts them.",
+        "プロセスは起動されるとここに書き込みます。プロセスのページで起動できます。",
+    ),
     // The frame.
     ("Skip to content", "本文へ"),
     ("Sign out", "サインアウト"),

@@ -31,6 +31,9 @@ const HEADERS: &[(&str, &str)] = &[
 /// Names that lead to this machine and nowhere else.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
+/// Where GitHub tells something; what comes there is signed, or refused where it is read.
+const WEBHOOK: &str = "/webhooks/github";
+
 /// Lets a request through, or says why not.
 pub(in crate::interfaces::http) async fn guard(
     State(service): State<Service>,
@@ -73,7 +76,9 @@ fn admit(service: &Service, request: &Request) -> Result<(), ApiError> {
     let headers = request.headers();
     let host = check_host(service, headers, request.uri())?;
     let by_token = shown_token(headers).is_some();
-    check_origin(headers, request.method(), &host, by_token)?;
+    // A signature is no cookie that a browser adds by itself.
+    let is_signed = request.uri().path() == WEBHOOK;
+    check_origin(headers, request.method(), &host, by_token || is_signed)?;
     let length = text(headers, &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     if length.is_some_and(|length: u64| length > service.options.body_limit as u64) {
         return Err(too_large(service.options.body_limit));
@@ -108,11 +113,12 @@ pub(in crate::interfaces::http) fn too_often(seconds: u64) -> ApiError {
     .after(seconds)
 }
 
-/// What everybody may see: whether the service lives, how to sign in, and how it looks.
+/// What needs no token: whether the service lives, how to sign in, how it looks, and what is signed.
 fn is_open(method: &Method, path: &str) -> bool {
     match path {
         "/health" | "/health/ready" => method == Method::GET || method == Method::HEAD,
         "/sign-in" => true,
+        WEBHOOK => method == Method::POST,
         _ => path.starts_with("/assets/"),
     }
 }

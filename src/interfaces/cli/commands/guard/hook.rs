@@ -56,7 +56,9 @@ pub(super) fn judged(
     let policy = settings.policy()?;
     let checkpoints = services.guard_checkpoints();
     let observe = observe || settings.observe;
+    let project = services.project_view(place);
     let guard = Guard {
+        project: Some(project.as_ref()),
         policy: &policy,
         world: services.guard_world(place, &settings),
         // Who only looks on keeps nothing either.
@@ -116,7 +118,10 @@ fn entry(
 
 /// Notes that a call could not be judged.
 pub fn note_failure(agent: HookAgent, why: &str, services: &dyn GuardServiceFactory) {
+    // Agents start a hook in the folder they work in.
+    let place = services.guard_place(None);
     let entry = LogEntry {
+        root: place.root.display().to_string(),
         time: services.time_stamp(),
         kind: "failed".to_owned(),
         agent: agent.as_str().to_owned(),

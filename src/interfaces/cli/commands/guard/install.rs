@@ -10,6 +10,7 @@ use crate::{
     domain::guard::{
         HookAgent,
         hook::{PLUGIN_MARK, hook_command, opencode_plugin},
+        installed::InstallRecord,
     },
     interfaces::{
         cli::{
@@ -27,8 +28,10 @@ struct Change {
     before: Option<String>,
     /// `None` = the file goes.
     after: Option<String>,
-    /// What the file holds that is not the guard's; `None` = the hook goes.
-    held: Option<Vec<String>>,
+    /// What is done to the file, to be undone one day; `None` = the hook goes.
+    record: Option<InstallRecord>,
+    /// Folders that go with the file, where they are empty then.
+    folders: Vec<PathBuf>,
 }
 
 impl Change {
@@ -79,19 +82,14 @@ fn planned(
 ) -> Result<Change, String> {
     let path = settings_path(agent, project, services)?;
     let before = services.read_settings(&path)?;
-    let after = if agent == HookAgent::Opencode {
-        if before
-            .as_ref()
-            .is_some_and(|text| !text.starts_with(PLUGIN_MARK))
-        {
-            return Err(format!("{}: something else lies there", path.display()));
-        }
-        let text = opencode_plugin(program);
-        if observe {
-            text.replace("\"opencode\"]", "\"opencode\", \"--observe\"]")
-        } else {
-            text
-        }
+    // A record is about the hook that stands there; a file made anew has another past.
+    let has_own = before.as_deref().is_some_and(|text| has_own(text, agent));
+    let known = services.installed(&path).filter(|_| has_own);
+    let (after, inserted) = if agent == HookAgent::Opencode {
+        (
+            plugin(&path, before.as_deref(), program, observe)?,
+            Vec::new(),
+        )
     } else {
         let mut command = hook_command(program, agent);
         if observe {
@@ -99,18 +97,25 @@ fn planned(
             command = command.replacen(&plain, &format!("{plain} --observe"), 1);
         }
         let text = before.as_deref().unwrap_or("");
-        let with = agent_hooks::with_hook(text, agent, &command);
+        let with = agent_hooks::with_hook(text, agent, &command, known.as_ref());
         with.map_err(|why| left_alone(&path, &why))?
     };
     // What an earlier installation found is what is true of the file.
-    let known = services.held_before(&path);
-    let held = match (known, &before) {
-        (Some(known), Some(_)) => known,
-        (_, None) => Vec::new(),
+    let record = match (known, &before) {
+        (Some(known), _) => InstallRecord { inserted, ..known },
+        (None, None) => InstallRecord {
+            inserted,
+            made_folders: services.missing_folders(&path),
+            held: Vec::new(),
+        },
         (None, Some(text)) => {
             let mut held = vec![agent_hooks::FILE.to_owned()];
             held.extend(own_containers(text, agent));
-            held
+            InstallRecord {
+                held,
+                inserted,
+                made_folders: Vec::new(),
+            }
         }
     };
     Ok(Change {
@@ -118,15 +123,39 @@ fn planned(
         path,
         before,
         after: Some(after),
-        held: Some(held),
+        record: Some(record),
+        folders: Vec::new(),
     })
+}
+
+/// Returns the plugin for `OpenCode`, which is a file of its own.
+fn plugin(
+    path: &Path,
+    before: Option<&str>,
+    program: &Path,
+    observe: bool,
+) -> Result<String, String> {
+    if before.is_some_and(|text| !text.starts_with(PLUGIN_MARK)) {
+        return Err(format!("{}: something else lies there", path.display()));
+    }
+    let text = opencode_plugin(program);
+    Ok(if observe {
+        text.replace("\"opencode\"]", "\"opencode\", \"--observe\"]")
+    } else {
+        text
+    })
+}
+
+fn has_own(text: &str, agent: HookAgent) -> bool {
+    if agent == HookAgent::Opencode {
+        return text.starts_with(PLUGIN_MARK);
+    }
+    agent_hooks::found(text, agent).is_ok_and(|hooks| hooks.iter().any(|hook| hook.is_guard))
 }
 
 /// Returns what a file holds around hooks; where the guard's is in it already, nobody knows whose that is.
 fn own_containers(text: &str, agent: HookAgent) -> Vec<String> {
-    let has_own =
-        agent_hooks::found(text, agent).is_ok_and(|hooks| hooks.iter().any(|hook| hook.is_guard));
-    if has_own || agent == HookAgent::Opencode {
+    if agent == HookAgent::Opencode || has_own(text, agent) {
         return Vec::new();
     }
     agent_hooks::containers(text, agent).unwrap_or_default()
@@ -160,21 +189,24 @@ fn removal(
 ) -> Result<Change, String> {
     let path = settings_path(agent, project, services)?;
     let before = services.read_settings(&path)?;
+    let record = services.installed(&path).unwrap_or_default();
     let after = match &before {
         Some(text) if agent == HookAgent::Opencode => {
             Some(text.clone()).filter(|text| !text.starts_with(PLUGIN_MARK))
         }
         Some(text) => {
-            let held = services.held_before(&path).unwrap_or_default();
-            let without = agent_hooks::without_hook(text, agent, &held);
+            let without = agent_hooks::without_hook(text, agent, &record);
             let without = without.map_err(|why| left_alone(&path, &why))?;
             // What only the guard had written goes as a whole.
             let bare: Option<Value> = serde_json::from_str(&without).ok();
-            let is_bare = bare.is_some_and(|value| {
-                value == json!({}) || agent == HookAgent::Cursor && value == json!({ "version": 1 })
-            });
-            let goes =
-                is_bare && without != *text && !held.iter().any(|own| own == agent_hooks::FILE);
+            let is_bare = bare.is_none() && without.trim().is_empty()
+                || bare.is_some_and(|value| {
+                    value == json!({})
+                        || agent == HookAgent::Cursor && value == json!({ "version": 1 })
+                });
+            let goes = is_bare
+                && without != *text
+                && !record.held.iter().any(|own| own == agent_hooks::FILE);
             Some(without).filter(|_| !goes)
         }
         None => None,
@@ -182,9 +214,14 @@ fn removal(
     Ok(Change {
         agent,
         path,
+        folders: if after.is_none() {
+            record.made_folders
+        } else {
+            Vec::new()
+        },
         before,
         after,
-        held: None,
+        record: None,
     })
 }
 
@@ -297,9 +334,10 @@ fn made(
         change.before.as_deref(),
         change.after.as_deref(),
     )?;
-    if let Err(why) = services.remember_held(&change.path, change.held.as_deref()) {
+    services.remove_empty_folders(&change.folders);
+    if let Err(why) = services.remember_installed(&change.path, change.record.as_ref()) {
         printer.alert(&format!(
-            "what the file held before could not be noted ({why}); `tos guard uninstall` will take empty lists with it"
+            "what was done to the file could not be noted ({why}); `tos guard uninstall` will take empty lists with it"
         ));
     }
     printer.line(&format!("{title}: done"));

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{ExplainArgs, LogArgs, StatsArgs};
 use crate::{
+    config::guard::GuardSettings,
     domain::{
         guard::{
             HookAgent, Presence, ToolAction, ToolCall,
@@ -18,6 +19,7 @@ use crate::{
         cli::{
             commands::policy,
             exit::{CliError, CliExit},
+            guard_services::GuardPlace,
             services::ServiceFactory,
         },
         report::{Printer, printer::TextStyle},
@@ -32,10 +34,12 @@ pub(super) fn explain(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
+    if args.command.trim().is_empty() {
+        let why = "there is no command to judge: tos guard explain 'rm -rf build'";
+        return Err(CliError::usage(why));
+    }
     let place = services.guard_place(folder);
-    let settings = services
-        .guard_settings(&place.root)
-        .map_err(CliError::Setup)?;
+    let settings = rules_here(&place, services, printer)?;
     let rules = settings.policy().map_err(CliError::Setup)?;
     let command = policy::command(&args.kind, &args.command)?;
     let world = services.guard_world(&place, &settings);
@@ -54,7 +58,9 @@ pub(super) fn explain(
         session: String::new(),
         presence,
     };
+    let project = services.project_view(&place);
     let guard = Guard {
+        project: Some(project.as_ref()),
         policy: &rules,
         world,
         checkpoints: None,
@@ -80,7 +86,7 @@ pub(super) fn explain(
             finding.rule
         ));
     }
-    let kept: Vec<String> = losses.iter().map(said).collect();
+    let kept: Vec<String> = losses.iter().filter_map(said).collect();
     if decision != Decision::Deny && !kept.is_empty() {
         printer.line(&format!(
             "kept first, where no commit holds it: {}",
@@ -98,15 +104,44 @@ pub(super) fn explain(
     })
 }
 
-fn said(loss: &PolicyLoss) -> String {
-    match loss {
+/// Reads the rules of a place, and warns of those that allow too much.
+fn rules_here(
+    place: &GuardPlace,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<GuardSettings, CliError> {
+    let settings = services.guard_settings(&place.root);
+    let settings = settings.map_err(CliError::Setup)?;
+    for warning in settings.warnings() {
+        printer.alert(&format!("warning: {warning}"));
+    }
+    Ok(settings)
+}
+
+fn said(loss: &PolicyLoss) -> Option<String> {
+    Some(match loss {
         PolicyLoss::Removed(path) => format!("{path} (removed)"),
+        PolicyLoss::Overwritten(path) if path.is_empty() => {
+            "files of the project (written over)".to_owned()
+        }
         PolicyLoss::Overwritten(path) => format!("{path} (written over)"),
         PolicyLoss::Uncommitted => "changes that are not committed".to_owned(),
         PolicyLoss::Untracked { ignored: false } => "untracked files".to_owned(),
         PolicyLoss::Untracked { ignored: true } => "untracked and ignored files".to_owned(),
-        PolicyLoss::References => "branches, tags and stashes".to_owned(),
-    }
+        PolicyLoss::References(lost) => match &lost.names {
+            _ if lost.stashes => "stashes".to_owned(),
+            None => "branches and tags".to_owned(),
+            Some(names) => {
+                let short = |name: &String| {
+                    let name = name.strip_prefix("refs/heads/").unwrap_or(name);
+                    name.strip_prefix("refs/").unwrap_or(name).to_owned()
+                };
+                let names: Vec<String> = names.iter().map(short).collect();
+                names.join(", ")
+            }
+        },
+        PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_) => return None,
+    })
 }
 
 const fn tone_of(decision: Decision) -> TextStyle {
@@ -120,9 +155,7 @@ const fn tone_of(decision: Decision) -> TextStyle {
 fn entries(all: bool, folder: Option<&Path>, services: &dyn ServiceFactory) -> Vec<LogEntry> {
     let root = services.guard_place(folder).root.display().to_string();
     let mut entries = services.guard_log().read();
-    entries.retain(|entry| {
-        entry.session != PROBE_SESSION && (all || entry.root == root || entry.root.is_empty())
-    });
+    entries.retain(|entry| entry.session != PROBE_SESSION && (all || entry.root == root));
     entries
 }
 

@@ -122,7 +122,7 @@ struct LogArgs {
     #[arg(long)]
     all: bool,
     /// How many entries
-    #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT", value_parser = count)]
     last: usize,
     /// Only what was asked or refused
     #[arg(long)]
@@ -167,6 +167,14 @@ fn agent_word(word: &str) -> Result<HookAgent, String> {
     })
 }
 
+fn count(word: &str) -> Result<usize, String> {
+    match word.parse() {
+        Ok(0) => Err("none at all is no log; the least is 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("it is no whole number".to_owned()),
+    }
+}
+
 /// Does what the verb says.
 pub fn main(
     args: &GuardArgs,
@@ -178,7 +186,7 @@ pub fn main(
     match &args.verb {
         Verb::Install(args) => install::install(args, folder, services, printer),
         Verb::Uninstall(args) => install::uninstall(args, folder, services, printer),
-        Verb::Status(args) => status::main(args, folder, services, printer),
+        Verb::Status(args) => status::main(args, global, services, printer),
         Verb::Undo(args) => undo::main(args, folder, services, printer),
         Verb::Explain(args) => look::explain(args, folder, services, printer),
         Verb::Log(args) => Ok(look::log(args, folder, services, printer)),

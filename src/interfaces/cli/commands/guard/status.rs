@@ -7,7 +7,11 @@ use serde_json::json;
 
 use super::StatusArgs;
 use crate::{
-    config::agent_hooks,
+    config::{
+        agent_hooks,
+        guard::GuardSettings,
+        settings_dialect::{hooks_off, unread_because},
+    },
     domain::guard::{
         HookAgent,
         hook::{PLUGIN_MARK, hook_command, is_refusal, probe, program_of},
@@ -15,7 +19,9 @@ use crate::{
     },
     interfaces::{
         cli::{
+            args::GlobalArgs,
             exit::{CliError, CliExit},
+            guard_services::GuardPlace,
             services::ServiceFactory,
         },
         report::{Printer, printer::TextStyle},
@@ -29,7 +35,7 @@ struct HookStatus {
     /// `person` or `project`.
     scope: &'static str,
     file: PathBuf,
-    /// `proved`, `observes`, `missing`, `not proved` or `unreadable`.
+    /// `proved`, `observes`, `missing`, `not proved`, `not effective` or `unreadable`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<String>,
@@ -40,23 +46,24 @@ struct HookStatus {
 /// Shows every hook.
 pub(super) fn main(
     args: &StatusArgs,
-    folder: Option<&Path>,
+    global: &GlobalArgs,
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    let place = services.guard_place(folder);
+    let place = services.guard_place(global.root.as_deref());
     let agents = if args.agents.is_empty() {
         HookAgent::ALL.to_vec()
     } else {
         args.agents.clone()
     };
+    let settings = services.guard_settings(&place.root);
     let mut all = Vec::new();
     for agent in agents {
         let person = services.agent_settings(agent, None)?;
         let project = services.agent_settings(agent, Some(&place.root))?;
         let project = (!place.is_nowhere()).then_some(("project", project));
         for (scope, file) in [("person", person)].into_iter().chain(project) {
-            all.push(status_of(agent, scope, file, &place.folder, services));
+            all.push(status_of(agent, scope, file, &place, services));
         }
     }
     let is_named = |agent: &str| args.agents.iter().any(|named| named.as_str() == agent);
@@ -72,22 +79,21 @@ pub(super) fn main(
     if installed == 0 {
         printer.line("no agent asks the guard; `tos guard install` changes that");
     }
-    let settings = services.guard_settings(&place.root);
-    let rules = match &settings {
-        Ok(settings) => format!(
-            "rules: {} of your own, {} examples hold",
-            settings.rules.len(),
-            settings.examples()
-        ),
-        Err(why) => format!("rules: {why}; until this is mended, every call is refused"),
-    };
+    let rules = rules_told(&settings);
     printer.line(&rules);
-    let ignored = settings
-        .as_ref()
-        .ok()
-        .and_then(|settings| settings.ignored.clone());
-    if let Some(ignored) = &ignored {
-        printer.alert(&format!("warning: {ignored}"));
+    let told = settings.as_ref().ok();
+    let observes = told.is_some_and(|settings| settings.observe);
+    let ignored = told.and_then(|settings| settings.ignored.clone());
+    let wide = told.map_or_else(Vec::new, GuardSettings::warnings);
+    for warning in ignored.iter().chain(&wide) {
+        printer.alert(&format!("warning: {warning}"));
+    }
+    // Hooks send nothing; whoever watches the rest by a collector looks here when it stays silent.
+    let collector = services.collector_fault(global);
+    if let Some(why) = &collector {
+        printer.note(&format!(
+            "telemetry is not delivered: {why}. What the guard decides does not depend on it"
+        ));
     }
     let log = services.guard_log();
     let writable = log.append(&LogEntry {
@@ -101,11 +107,12 @@ pub(super) fn main(
         Err(why) => printer.alert(&format!("warning: nothing is logged: {why}")),
     }
     printer.document(&json!({
-        "hooks": all, "rules": rules, "ignored": ignored, "log": log.place(), "log_error": writable.err(),
+        "hooks": all, "rules": rules, "observe": observes, "ignored": ignored, "warnings": wide, "telemetry": collector, "log": log.place(), "log_error": writable.err(),
     }));
-    let bad = |status: &HookStatus| ["not proved", "unreadable"].contains(&status.state);
+    // Only a hook that refused something is one to rely on.
+    let is_bad = |status: &HookStatus| !["proved", "missing"].contains(&status.state);
     Ok(
-        if all.iter().any(bad) || settings.is_err() || installed == 0 {
+        if all.iter().any(is_bad) || settings.is_err() || installed == 0 {
             CliExit::NotDone
         } else {
             CliExit::Success
@@ -113,11 +120,33 @@ pub(super) fn main(
     )
 }
 
+/// Says what the rules are, or what happens without them.
+fn rules_told(settings: &Result<GuardSettings, String>) -> String {
+    match settings {
+        Ok(settings) => {
+            let observe = if settings.observe {
+                "; `observe = true`: nothing is blocked, only reported"
+            } else {
+                ""
+            };
+            format!(
+                "rules: {} of your own, {} examples hold{observe}",
+                settings.rules.len(),
+                settings.examples()
+            )
+        }
+        Err(why) => format!(
+            "rules: {why}; until this is mended, Claude Code and Cursor ask about every call, and where nobody can be asked, or \
+             with another agent, it is refused"
+        ),
+    }
+}
+
 fn status_of(
     agent: HookAgent,
     scope: &'static str,
     file: PathBuf,
-    folder: &Path,
+    place: &GuardPlace,
     services: &dyn ServiceFactory,
 ) -> HookStatus {
     let mut status = HookStatus {
@@ -157,10 +186,49 @@ fn status_of(
             }
         }
     };
-    if let Some(command) = command {
-        tried(agent, &command, folder, services, &mut status);
+    let Some(command) = command else {
+        return status;
+    };
+    let off = if agent == HookAgent::Opencode {
+        None
+    } else {
+        unread_because(&text, agent).or_else(|| switched_off(agent, place, services))
+    };
+    match off {
+        Some(why) => {
+            status.state = "not effective";
+            status.notes.push(format!("not effective: {why}"));
+        }
+        None => tried(agent, &command, &place.folder, services, &mut status),
     }
     status
+}
+
+/// Returns what in other files of an agent keeps its hooks from being run.
+fn switched_off(
+    agent: HookAgent,
+    place: &GuardPlace,
+    services: &dyn ServiceFactory,
+) -> Option<String> {
+    let person = services.agent_settings(agent, None).ok()?;
+    let project = services.agent_settings(agent, Some(&place.root)).ok()?;
+    let files = match agent {
+        HookAgent::Claude => {
+            let local = project.with_file_name("settings.local.json");
+            vec![person, project, local]
+        }
+        HookAgent::Gemini => vec![person, project],
+        HookAgent::Codex => {
+            let beside = |file: PathBuf| file.with_file_name("config.toml");
+            vec![beside(person), beside(project)]
+        }
+        HookAgent::Opencode | HookAgent::Cursor => return None,
+    };
+    files.into_iter().find_map(|file| {
+        let text = services.read_settings(&file).ok()??;
+        let why = hooks_off(&text, agent)?;
+        Some(format!("{}: {why}", file.display()))
+    })
 }
 
 /// Returns the command that the plugin for `OpenCode` would run.
@@ -199,21 +267,39 @@ fn tried(
         Ok(end) if is_refusal(agent, end.code, &end.stdout) && end.code == Some(0) => "proved",
         Ok(end) if end.code == Some(2) => {
             let said = end.stderr.trim().replace('\n', " ");
-            status.notes.push(format!("every call is refused: {said}"));
+            let asks = matches!(agent, HookAgent::Claude | HookAgent::Cursor);
+            // Where it is the rules, somebody who is there is asked; where it is the shell around a tos that is gone, nobody is.
+            status.notes.push(match said.strip_prefix("tos guard could not judge this call: ") {
+                Some(why) if asks => format!(
+                    "no call can be judged: {why}. {} asks you about each one, and where nobody can be asked it is refused",
+                    agent.title()
+                ),
+                Some(why) => format!("no call can be judged, so each one is refused: {why}"),
+                None => format!("every call is refused: {said}"),
+            });
             "not proved"
         }
-        Ok(end) if command.contains("--observe") && end.code == Some(0) => {
+        Ok(end) if end.code == Some(0) && observing(command, folder, services).is_some() => {
+            let by = observing(command, folder, services).unwrap_or_default();
             status
                 .notes
-                .push("it blocks nothing and only reports (`--observe`)".to_owned());
+                .push(format!("it blocks nothing and only reports ({by})"));
             "observes"
         }
         Ok(end) => {
             let said = end.stderr.trim().replace('\n', " ");
-            status.notes.push(format!(
-                "a destructive call was not refused: status {:?} {said}",
-                end.code
-            ));
+            let how = end.code.map_or_else(
+                || "a signal ended it".to_owned(),
+                |code| format!("it ended with status {code}"),
+            );
+            let said = if said.is_empty() {
+                said
+            } else {
+                format!(": {said}")
+            };
+            status
+                .notes
+                .push(format!("a destructive call was not refused; {how}{said}"));
             "not proved"
         }
         Err(why) => {
@@ -226,6 +312,22 @@ fn tried(
     if agent == HookAgent::Codex {
         trust(services, status);
     }
+}
+
+/// Returns what makes a hook only look on.
+fn observing(command: &str, folder: &Path, services: &dyn ServiceFactory) -> Option<String> {
+    if command.contains(" --observe") {
+        return Some("`--observe`".to_owned());
+    }
+    let root = services.guard_place(Some(folder)).root;
+    let settings = services.guard_settings(&root).ok();
+    let settings = settings.filter(|settings| settings.observe)?;
+    let files: Vec<String> = settings
+        .sources
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    Some(format!("`observe = true` in {}", files.join(" or ")))
 }
 
 /// Says which tos a hook starts.
@@ -269,7 +371,8 @@ fn show(status: &HookStatus, printer: &Printer) {
     };
     let words = match status.state {
         "proved" => "installed; it refused a destructive call just now",
-        "observes" => "installed; it observes only",
+        "observes" => "installed; it observes only and blocks nothing",
+        "not effective" => "installed, but not effective",
         "missing" => "not installed",
         "unreadable" => "its settings cannot be read",
         _ => "installed, but it does not do its work",

@@ -39,9 +39,10 @@ pub(super) fn main(
     let stable = gate_services.report().permission.checkpoint_every > 0;
     let run = match run {
         Some(run) => run.to_owned(),
-        None => newest_open(records, stable, global, services)?
+        None => newest_open(records, stable, &engine.runs_under_way()?, global, services)?
             .ok_or_else(|| CliError::NotDone("no night has open tasks".to_owned()))?,
     };
+    engine.refuse_twice("run", &run)?;
     let list = kept(&run, records, global, services)?;
     let progress = RunProgress::of(records, &run);
     if !is_open(&list, &progress, stable) {
@@ -76,14 +77,18 @@ fn is_open(list: &TaskList, progress: &RunProgress, stable: bool) -> bool {
     untested || !list.tasks.iter().all(|task| has_verdict(&task.id))
 }
 
-/// Returns the newest night with open tasks. A list that was kept and cannot be read is told, not passed over.
+/// Returns the newest night with open tasks that nobody is at. A list that was kept and cannot be read is told, not passed over.
 fn newest_open(
     records: &[LedgerRecord],
     stable: bool,
+    under_way: &[String],
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
 ) -> Result<Option<String>, CliError> {
     for run in run_ids(records).into_iter().rev() {
+        if under_way.contains(&run) {
+            continue;
+        }
         match kept(&run, records, global, services) {
             Ok(list) if is_open(&list, &RunProgress::of(records, &run), stable) => {
                 return Ok(Some(run));

@@ -147,13 +147,15 @@ pub(super) fn merge(
     services: &dyn ServiceFactory,
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
-    // Nobody may be at work on what is taken over.
-    let task_services = match Engine::find(global, services)? {
+    let engine = Engine::find(global, services)?;
+    let task_services = match &engine {
         Engine::Here => services.task_desk(global)?,
         Engine::Service(_) => services.task_desk_beside_service(global)?,
     };
     let summary = read(&*task_services.tools.ledger, run)?;
     let run = &summary.run;
+    // Nobody may be at work on what is taken over.
+    engine.refuse_twice("run", run)?;
     let tip = summary.tip.filter(|tip| Some(tip) != summary.base.as_ref());
     let tip = tip
         .filter(|_| summary.counts.success > 0)

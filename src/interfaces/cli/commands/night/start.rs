@@ -89,6 +89,7 @@ pub(super) fn main(
 ) -> Result<CliExit, CliError> {
     let list = task::read(file, services)?;
     let engine = Engine::find(global, services)?;
+    engine.refuse_twice("list", &list.id)?;
     let (task_services, gate_services) = task::prepared(&engine, global, services, printer)?;
     let night = NightRequest {
         list,

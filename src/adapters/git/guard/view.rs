@@ -1,0 +1,177 @@
+//! What is asked about a project before a command may run that could take the guard's own files away.
+
+use std::{
+    cell::OnceCell,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use flate2::read::MultiGzDecoder;
+use git2::{ObjectType, Oid, Repository};
+
+use crate::domain::guard::{
+    checkpoint::OWN_FOLDER,
+    hook::PLUGIN_MARK,
+    protected::{ProjectView, SETTINGS, TrackedState},
+};
+
+/// The most files of the own folder that are looked at.
+const MOST: usize = 200;
+/// The most bytes of an archive or patch that are looked at.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// A project on the disk.
+pub struct DiskProjectView {
+    root: PathBuf,
+    git: OnceCell<Option<Repository>>,
+}
+
+impl std::fmt::Debug for DiskProjectView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskProjectView")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DiskProjectView {
+    /// Makes the view; looks at nothing yet.
+    pub const fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            git: OnceCell::new(),
+        }
+    }
+
+    fn git(&self) -> Option<&Repository> {
+        let open = || {
+            let git = Repository::open(&self.root).ok()?;
+            let top = git.workdir()?.canonicalize().ok()?;
+            (top == self.root.canonicalize().ok()?).then_some(git)
+        };
+        self.git.get_or_init(open).as_ref()
+    }
+
+    /// Returns the object at a path of a state of the repository.
+    fn object_at(&self, path: &str, revision: Option<&str>) -> Option<Oid> {
+        let git = self.git()?;
+        let Some(revision) = revision else {
+            let index = git.index().ok()?;
+            return index.get_path(Path::new(path), 0).map(|entry| entry.id);
+        };
+        let tree = revparse(git, revision)?.peel_to_tree().ok()?;
+        tree.get_path(Path::new(path)).ok().map(|entry| entry.id())
+    }
+}
+
+/// Finds a state; a word that names a branch of another machine alone is one that `git checkout` makes a branch of.
+fn revparse<'a>(git: &'a Repository, word: &str) -> Option<git2::Object<'a>> {
+    let plain = git.revparse_single(word);
+    let found = plain.or_else(|_| git.revparse_single(&format!("origin/{word}")));
+    found.ok()?.peel(ObjectType::Commit).ok()
+}
+
+impl ProjectView for DiskProjectView {
+    fn protected_files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![OWN_FOLDER.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = fs::read_dir(self.root.join(&folder));
+            for entry in entries.into_iter().flatten().flatten() {
+                let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                } else if found.len() < MOST {
+                    found.push(path);
+                }
+            }
+        }
+        // The rules come first: a reason names them.
+        found.sort_by_key(|path| (!path.ends_with("/guard.toml"), path.clone()));
+        let has_hook = |path: &&str| {
+            let text = fs::read_to_string(self.root.join(path)).unwrap_or_default();
+            text.contains(" guard hook ") || text.starts_with(PLUGIN_MARK)
+        };
+        found.extend(SETTINGS.into_iter().filter(has_hook).map(str::to_owned));
+        found
+    }
+
+    fn state(&self, path: &str) -> TrackedState {
+        let Some(git) = self.git() else {
+            return TrackedState::Untracked;
+        };
+        if self.object_at(path, None).is_some() {
+            TrackedState::Tracked
+        } else if git.is_path_ignored(path).unwrap_or(false) {
+            TrackedState::Ignored
+        } else {
+            TrackedState::Untracked
+        }
+    }
+
+    fn holds_tracked(&self, folder: &str) -> bool {
+        let index = self.git().and_then(|git| git.index().ok());
+        let below = format!("{folder}/");
+        index.is_some_and(|index| {
+            index
+                .iter()
+                .any(|entry| entry.path.starts_with(below.as_bytes()))
+        })
+    }
+
+    fn is_revision(&self, word: &str) -> bool {
+        self.git().is_some_and(|git| revparse(git, word).is_some())
+    }
+
+    fn differs(&self, path: &str, revision: Option<&str>) -> bool {
+        let there = self.object_at(path, revision);
+        let content = fs::read(self.root.join(path)).unwrap_or_default();
+        match there {
+            Some(there) => {
+                let here = Oid::hash_object(ObjectType::Blob, &content);
+                !here.is_ok_and(|here| here == there)
+            }
+            // A state without it takes it away, if it is git's.
+            None => revision.is_some() && self.object_at(path, None).is_some(),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.root.join(path).symlink_metadata().is_ok()
+    }
+
+    fn holds_text(&self, path: &Path, text: &str) -> Option<bool> {
+        let place = self.root.join(path);
+        let data = place.metadata().ok().filter(fs::Metadata::is_file)?;
+        if data.len() > MOST_BYTES {
+            return None;
+        }
+        let bytes = fs::read(&place).ok()?;
+        let bytes = match bytes.as_slice() {
+            [0x1f, 0x8b, ..] => {
+                let mut plain = Vec::new();
+                let read = MultiGzDecoder::new(bytes.as_slice())
+                    .take(MOST_BYTES)
+                    .read_to_end(&mut plain);
+                // What is longer, or broken, cannot be said.
+                read.ok()
+                    .filter(|read| *read < usize::try_from(MOST_BYTES).unwrap_or(0))?;
+                plain
+            }
+            // bzip2, xz, zstd, 7z and rar hide the names.
+            [b'B', b'Z', b'h', ..]
+            | [0xfd, b'7', b'z', ..]
+            | [0x28, 0xb5, 0x2f, 0xfd, ..]
+            | [b'7', b'z', 0xbc, ..]
+            | [b'R', b'a', b'r', b'!', ..] => return None,
+            _ => bytes,
+        };
+        let wanted = text.as_bytes();
+        Some(
+            bytes
+                .windows(wanted.len().max(1))
+                .any(|part| part == wanted),
+        )
+    }
+}

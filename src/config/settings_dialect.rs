@@ -1,0 +1,210 @@
+//! How strictly each agent reads its settings: a file that an agent passes over in silence holds no hook, whatever stands in it.
+//!
+//! Measured with the programs themselves (Claude Code 2.1.197, Codex 0.171.0, Gemini CLI 0.61.0); Cursor was never run, so
+//! for it only plain JSON counts.
+
+use jsonc_parser::{
+    CollectOptions, ParseOptions,
+    ast::{Object, Value as Node},
+    parse_to_ast,
+};
+use serde_json::Value;
+
+use crate::domain::guard::HookAgent;
+
+/// The mark that may stand in front of a file; Claude Code does not mind it.
+const MARK: char = '\u{feff}';
+
+/// What Cursor wants at the top of its file.
+pub(super) const VERSION: &str = "version";
+
+/// What becomes of a file with a fault.
+const SILENT: &str = "passes over the whole file, and over every hook in it";
+
+/// Returns a text without the mark in front, and how many bytes that is.
+pub(super) fn without_mark(text: &str) -> (&str, usize) {
+    let body = text.strip_prefix(MARK).unwrap_or(text);
+    (body, text.len() - body.len())
+}
+
+/// Returns how an agent reads its settings.
+pub(super) const fn dialect(agent: HookAgent) -> ParseOptions {
+    let comments = reads_comments(agent);
+    ParseOptions {
+        allow_comments: comments,
+        allow_loose_object_property_names: false,
+        allow_trailing_commas: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    }
+}
+
+const fn reads_comments(agent: HookAgent) -> bool {
+    matches!(agent, HookAgent::Gemini)
+}
+
+/// Returns why an agent would not follow the hooks in a file, with the place and the remedy; `None` where it does. An empty
+/// text is not read at all.
+pub fn unread_because(text: &str, agent: HookAgent) -> Option<String> {
+    let (body, mark) = without_mark(text);
+    if body.trim().is_empty() {
+        return None;
+    }
+    let title = agent.title();
+    if mark > 0 && agent != HookAgent::Claude {
+        return Some(format!(
+            "line 1, column 1: a byte order mark; {title} does not read the file: take it out"
+        ));
+    }
+    match parse_to_ast(body, &CollectOptions::default(), &dialect(agent)) {
+        Err(error) => {
+            let is_loose =
+                parse_to_ast(body, &CollectOptions::default(), &ParseOptions::default()).is_ok();
+            let remedy = if is_loose {
+                let comments = if reads_comments(agent) {
+                    ""
+                } else {
+                    "comments and "
+                };
+                format!("; {title} {SILENT}: take {comments}commas behind the last entry out of it")
+            } else {
+                String::new()
+            };
+            Some(format!(
+                "line {}, column {}: {}{remedy}",
+                error.line_display(),
+                error.column_display(),
+                error.kind()
+            ))
+        }
+        Ok(parsed) => {
+            let top = parsed.value.as_ref().and_then(Node::as_object);
+            doubled(body, top).or_else(|| not_followed(body, agent))
+        }
+    }
+}
+
+/// Returns whether keys that hooks stand under are there twice: programs take the last, and the others are for show.
+fn doubled(body: &str, top: Option<&Object<'_>>) -> Option<String> {
+    let top = top?;
+    let twice = |object: &Object<'_>, wanted: &dyn Fn(&str) -> bool| {
+        let mut seen: Vec<String> = Vec::new();
+        for property in &object.properties {
+            let name = property.name.as_str().to_owned();
+            if wanted(&name) && seen.contains(&name) {
+                let line = body.get(..property.range.start).unwrap_or("");
+                return Some((name, line.matches('\n').count() + 1));
+            }
+            seen.push(name);
+        }
+        None
+    };
+    let inside = top.get_object("hooks");
+    let found = twice(top, &|name| name == "hooks");
+    let (name, line) = found.or_else(|| twice(inside?, &|_| true))?;
+    Some(format!(
+        "line {line}: `{name}` stands there twice, and only the last one counts: make one of them"
+    ))
+}
+
+/// Returns what in a file of an agent keeps hooks from being run, wherever they stand: its settings, for Codex `config.toml`.
+pub fn hooks_off(text: &str, agent: HookAgent) -> Option<String> {
+    if agent == HookAgent::Codex {
+        let value: toml::Value = toml::from_str(text).ok()?;
+        let features = value.get("features")?;
+        let off = |key: &str| features.get(key).and_then(toml::Value::as_bool) == Some(false);
+        return ["hooks", "codex_hooks"]
+            .into_iter()
+            .find(|key| off(key))
+            .map(|key| format!("`features.{key}` is false: Codex runs no hook; take it out"));
+    }
+    let value = read(text, agent)?;
+    let is = |pointer: &str, flag: bool| value.pointer(pointer) == Some(&Value::Bool(flag));
+    match agent {
+        HookAgent::Claude if is("/disableAllHooks", true) => {
+            Some("`disableAllHooks` is true: Claude Code runs no hook; take it out".to_owned())
+        }
+        HookAgent::Gemini => {
+            let keys = [
+                ("/hooksConfig/enabled", "hooksConfig.enabled"),
+                ("/tools/enableHooks", "tools.enableHooks"),
+            ];
+            if let Some((_, key)) = keys.into_iter().find(|(pointer, _)| is(pointer, false)) {
+                return Some(format!(
+                    "`{key}` is false: Gemini CLI runs no hook; take it out"
+                ));
+            }
+            let named = value
+                .pointer("/hooksConfig/disabled")
+                .and_then(Value::as_array);
+            let is_named = named.is_some_and(|names| names.iter().any(|name| name == "tos-guard"));
+            is_named.then(|| "`hooksConfig.disabled` names `tos-guard`; take it out".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn read(text: &str, agent: HookAgent) -> Option<Value> {
+    let parsed = parse_to_ast(
+        without_mark(text).0,
+        &CollectOptions::default(),
+        &dialect(agent),
+    );
+    Some(parsed.ok()?.value?.into())
+}
+
+/// Returns what in a file keeps an agent from following it.
+fn not_followed(text: &str, agent: HookAgent) -> Option<String> {
+    if agent == HookAgent::Codex {
+        return None;
+    }
+    let shape = || {
+        let wrong = claude_shape(&read(text, agent)?)?;
+        Some(format!("{wrong}; Claude Code {SILENT}: mend it"))
+    };
+    let off = hooks_off(text, agent);
+    off.or_else(|| (agent == HookAgent::Claude).then(shape).flatten())
+}
+
+/// Returns what Claude Code would not take, of the keys that many files have. It knows more kinds of faults than these.
+fn claude_shape(value: &Value) -> Option<String> {
+    let is_texts = |value: &Value| {
+        let list = value.as_array();
+        list.is_some_and(|list| list.iter().all(Value::is_string))
+    };
+    if let Some(model) = value.get("model").filter(|model| !model.is_string()) {
+        return Some(format!("`model` is {model}, which is no text"));
+    }
+    if let Some(environment) = value.get("env") {
+        let all = environment.as_object();
+        if !all.is_some_and(|all| all.values().all(Value::is_string)) {
+            return Some("`env` is no object of texts".to_owned());
+        }
+    }
+    if let Some(permissions) = value.get("permissions") {
+        let Some(permissions) = permissions.as_object() else {
+            return Some("`permissions` is no object".to_owned());
+        };
+        for list in ["allow", "deny", "ask", "additionalDirectories"] {
+            if permissions.get(list).is_some_and(|list| !is_texts(list)) {
+                return Some(format!("`permissions.{list}` is no list of texts"));
+            }
+        }
+    }
+    let groups = value.get("hooks")?.get("PreToolUse")?.as_array()?;
+    let is_hook = |hook: &Value| hook.get("type").is_some_and(Value::is_string);
+    let is_group = |group: &Value| {
+        let hooks = group.get("hooks").and_then(Value::as_array);
+        hooks.is_some_and(|hooks| hooks.iter().all(is_hook))
+    };
+    let wrong = groups.iter().position(|group| !is_group(group))?;
+    Some(format!(
+        "`hooks.PreToolUse` entry {} is no group of hooks",
+        wrong + 1
+    ))
+}

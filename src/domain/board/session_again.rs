@@ -1,0 +1,106 @@
+//! A second try of a session's task: a run of its own, with a number of its own.
+//!
+//! The first run ends as failed, so that it counts and is seen; its result cannot come any more, because its number is old. Danger: whoever
+//! performs the session goes on only under the new number, which the answer names.
+
+use super::{
+    Answer, Board, DispatchBlocker, Draft, Fence, Lesson, Refusal, RefusalCode, RequeueCause, Run,
+    RunEvent, RunId, RunStatus, Session, SessionId, TaskEvent,
+    session::SessionEvent,
+    work::{check_fence, stale},
+};
+
+impl Board {
+    /// Lets the task at work be tried once more.
+    pub(super) fn try_again(
+        &self,
+        draft: &mut Draft,
+        session: SessionId,
+        (run, fence): (RunId, Fence),
+        reason: &str,
+    ) -> Result<(), Refusal> {
+        let session = self.known_open(session)?;
+        if session.stop.is_some() {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{} is ending", session.id),
+                "",
+            ));
+        }
+        let run = self.run_at_work(session, run, fence)?;
+        self.afford_again(draft, run)?;
+        let place = session.turn.map(|turn| turn.place).unwrap_or_default();
+        let next = RunId(self.globals.last_run.0 + 1);
+        let fence = Fence(self.globals.last_fence.0 + 1);
+        draft.event(RunEvent::Finished {
+            run: run.id,
+            status: RunStatus::Failed,
+            error: reason.to_owned(),
+            failure: None,
+            kept: None,
+            log: String::new(),
+        });
+        draft.event(TaskEvent::Requeued {
+            task: run.task,
+            cause: RequeueCause::Rejected,
+            detail: format!("tried once more in {}", session.id),
+            lesson: Some(Lesson {
+                run: Some(run.id),
+                from: session.id.to_string(),
+                reasons: vec![reason.to_owned()],
+            }),
+        });
+        draft.event(RunEvent::Started {
+            run: next,
+            task: run.task,
+            agent: run.agent,
+            fence,
+            until: draft.now + self.settings().lease_ms,
+        });
+        draft.event(SessionEvent::TriesAgain {
+            session: session.id,
+            place,
+            run: next,
+            reason: reason.to_owned(),
+        });
+        draft.answer(Answer::Run { run: next, fence });
+        Ok(())
+    }
+
+    /// Returns the run that has the turn of a session, or refuses what comes too late.
+    pub(super) fn run_at_work(
+        &self,
+        session: &Session,
+        id: RunId,
+        fence: Fence,
+    ) -> Result<&Run, Refusal> {
+        let run = self.run(id).filter(|run| run.status == RunStatus::Running);
+        let Some(run) = run else {
+            return Err(stale(format!("the run of {} is over", session.id)));
+        };
+        check_fence(&run.lease, fence, &run.id.to_string())?;
+        if session.turn.is_none_or(|turn| turn.run != run.id) {
+            return Err(stale(format!(
+                "{} has not the turn of {}",
+                run.id, session.id
+            )));
+        }
+        Ok(run)
+    }
+
+    /// A second try is a call like any other.
+    fn afford_again(&self, draft: &Draft, run: &Run) -> Result<(), Refusal> {
+        let own = self.task(run.task).and_then(|task| self.task_budget(task));
+        let words = own.or_else(|| match self.budget_blocker(draft.now) {
+            Some(DispatchBlocker::Budget(words, _)) => Some(words),
+            _ => None,
+        });
+        words.map_or(Ok(()), |words| {
+            Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("there is no second try, because the budget is used up: {words}"),
+                "",
+            ))
+        })
+    }
+}

@@ -1,0 +1,354 @@
+//! Decides whether a command is git's own write and nothing else: only for such a one may a wall leave `.git` writable.
+//!
+//! Danger: whatever else runs in the same command could write there, too. So the list is of what may stand beside git,
+//! never of what may not, and one thing that is not understood makes the whole command an ordinary one.
+
+use crate::domain::{
+    command::Command,
+    policy::{
+        Policy, PolicyContext,
+        interpretation::{CommandEffect, Interpretation},
+        judge,
+        rule::EffectTrait,
+    },
+};
+
+/// What a command wants of the repository, as far as its text says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitUse {
+    /// Nothing that would be written by git.
+    None,
+    /// Git writes, and nothing else runs but what prints and looks.
+    Only,
+    /// The same, and it writes into the settings of the repository, too, which is half the work of such a command.
+    Settings,
+    /// Git writes, and other programs run beside it.
+    Mixed,
+}
+
+/// Commands of git that write what belongs to it.
+const WRITES: &[&str] = &[
+    "add",
+    "am",
+    "apply",
+    "branch",
+    "checkout",
+    "cherry-pick",
+    "commit",
+    "fetch",
+    "merge",
+    "mv",
+    "notes",
+    "pull",
+    "push",
+    "rebase",
+    "reset",
+    "restore",
+    "revert",
+    "rm",
+    "stage",
+    "stash",
+    "switch",
+    "tag",
+    "update-index",
+    "update-ref",
+    "write-tree",
+];
+
+/// Commands of git that only look.
+const LOOKS: &[&str] = &[
+    "blame",
+    "cat-file",
+    "describe",
+    "diff",
+    "for-each-ref",
+    "grep",
+    "log",
+    "ls-files",
+    "ls-tree",
+    "merge-base",
+    "reflog",
+    "rev-list",
+    "rev-parse",
+    "shortlog",
+    "show",
+    "show-ref",
+    "status",
+    "symbolic-ref",
+    "version",
+    "--version",
+];
+
+/// What may run beside git: it prints or looks, and starts nothing.
+const HARMLESS: &[&str] = &[
+    ":", "[", "[[", "basename", "cat", "cd", "cut", "date", "dirname", "echo", "exit", "false",
+    "grep", "head", "local", "ls", "printf", "pwd", "read", "return", "set", "sleep", "sort",
+    "tail", "test", "tr", "true", "uniq", "wc",
+];
+
+/// Options of git itself that change no more than how it prints and where it starts.
+const PLAIN_OPTIONS: &[&str] = &[
+    "--no-pager",
+    "-P",
+    "--no-optional-locks",
+    "--literal-pathspecs",
+];
+
+/// Settings that may be given with `-c`; others can name programs.
+const PLAIN_SETTINGS: &[&str] = &[
+    "user.",
+    "color.",
+    "advice.",
+    "commit.",
+    "init.",
+    "author.",
+    "committer.",
+];
+
+/// Long options of git's commands that name a program to run.
+const STARTERS: &[&str] = &["exec", "upload-pack", "receive-pack", "open-files-in-pager"];
+
+/// Variables of git that name nobody's program.
+const PLAIN_VARIABLES: &[&str] = &["GIT_AUTHOR_", "GIT_COMMITTER_"];
+
+impl Policy {
+    /// Says what a command wants of the repository. It says nothing about whether the command may run.
+    pub fn git_use(command: &Command, world: &PolicyContext) -> GitUse {
+        let mut reading = Interpretation::new(world);
+        judge::read(command, &mut reading);
+        let git: Vec<&[String]> = reading
+            .acts
+            .iter()
+            .filter_map(|act| git_words(&act.words))
+            .collect();
+        let writes = |words: &&[String]| match verb(words) {
+            Some(verb) => WRITES.contains(&verb),
+            // Behind an option that is not known it cannot be told from other words.
+            None => words.iter().any(|word| WRITES.contains(&word.as_str())),
+        };
+        if !git.iter().any(writes) {
+            return GitUse::None;
+        }
+        let is_opaque = |(_, effect): &(usize, CommandEffect)| {
+            matches!(effect, CommandEffect::Does(EffectTrait::Opaque, _))
+        };
+        let is_plain = reading.given_up.is_none()
+            && reading.acts.iter().all(|act| is_plain(&act.words))
+            && !reading.effects.iter().any(is_opaque)
+            && has_plain_variables(&command.text());
+        match (is_plain, git.iter().any(|words| writes_settings(words))) {
+            (true, false) => GitUse::Only,
+            (true, true) => GitUse::Settings,
+            (false, _) => GitUse::Mixed,
+        }
+    }
+}
+
+/// Returns the words behind the name of git, where that is what runs.
+fn git_words(words: &[String]) -> Option<&[String]> {
+    let (first, rest) = words.split_first()?;
+    ["git", "/usr/bin/git", "/usr/local/bin/git"]
+        .contains(&first.as_str())
+        .then_some(rest)
+}
+
+/// Returns the command of git, behind options that may stand before it; `None` where one of them may not.
+fn verb(words: &[String]) -> Option<&str> {
+    let mut words = words.iter().map(String::as_str);
+    loop {
+        match words.next()? {
+            "-C" => drop(words.next()?),
+            "-c" => {
+                let setting = words.next()?.to_ascii_lowercase();
+                if !PLAIN_SETTINGS
+                    .iter()
+                    .any(|plain| setting.starts_with(plain))
+                {
+                    return None;
+                }
+            }
+            option if PLAIN_OPTIONS.contains(&option) => {}
+            option if option.starts_with('-') && option != "--version" => return None,
+            verb => return Some(verb),
+        }
+    }
+}
+
+fn is_plain(words: &[String]) -> bool {
+    let Some(first) = words.first() else {
+        return true;
+    };
+    let Some(rest) = git_words(words) else {
+        return HARMLESS.contains(&first.as_str()) || is_assignment(first);
+    };
+    let Some(verb) = verb(rest) else {
+        return false;
+    };
+    let is_known = WRITES.contains(&verb) || LOOKS.contains(&verb);
+    let starts = |word: &String| {
+        let name = word.strip_prefix("--").unwrap_or_default();
+        let name = name.split('=').next().unwrap_or_default();
+        let is_starter = !name.is_empty() && STARTERS.iter().any(|long| long.starts_with(name));
+        let is_short = (verb == "rebase" && word.starts_with("-x"))
+            || (verb == "grep" && word.starts_with("-O"));
+        is_starter || is_short
+    };
+    let before = rest.iter().take_while(|word| *word != "--");
+    is_known && !before.into_iter().any(starts)
+}
+
+/// Says whether a command of git writes down which branch follows which, or renames what is written down.
+fn writes_settings(words: &[String]) -> bool {
+    let Some(verb) = verb(words) else {
+        return false;
+    };
+    let (short, long): (&str, &[&str]) = match verb {
+        "branch" => (
+            "mMcCu",
+            &[
+                "--move",
+                "--copy",
+                "--set-upstream-to",
+                "--unset-upstream",
+                "--edit-description",
+            ],
+        ),
+        "push" => ("u", &["--set-upstream"]),
+        _ => return false,
+    };
+    words.iter().skip_while(|word| *word != verb).any(|word| {
+        let name = word.split('=').next().unwrap_or_default();
+        let is_short = word.starts_with('-')
+            && !word.starts_with("--")
+            && word.chars().any(|letter| short.contains(letter));
+        is_short || long.contains(&name)
+    })
+}
+
+/// A variable of the command's own, such as `M=text`.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
+/// Refuses texts that set where programs are found or what git runs.
+fn has_plain_variables(text: &str) -> bool {
+    let named = text.match_indices("GIT_").all(|(at, _)| {
+        let rest = text.get(at..).unwrap_or_default();
+        PLAIN_VARIABLES.iter().any(|plain| rest.starts_with(plain))
+    });
+    let others = [
+        "PATH=", "EDITOR=", "VISUAL=", "PAGER=", "LD_", "BASH_ENV", "HOME=", "IFS=",
+    ];
+    named && !others.iter().any(|name| text.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::CommandKind;
+
+    fn bash(code: &str) -> GitUse {
+        let command = Command {
+            kind: CommandKind::Bash,
+            code: code.to_owned(),
+            argv: Vec::new(),
+        };
+        Policy::git_use(&command, &PolicyContext::unattended("/srv/job/root"))
+    }
+
+    #[test]
+    fn what_only_git_writes_is_git_s_own() {
+        for code in [
+            "git commit -m x",
+            "git add -A && git commit -m 'two words'",
+            "git -c user.name=me -c user.email=a@b commit -q -m x",
+            "cd sub && git add . ; git status --short | head -3",
+            "git commit -F - <<'E'\nlong text\nE",
+            "git commit -m \"$(printf 'a\\n\\nb')\"",
+            "GIT_AUTHOR_DATE='2026-01-01' git commit -m x",
+            "git stash && git checkout -b feature && git stash pop",
+            "git merge --no-ff other || echo failed",
+            "git rebase main",
+            "git log --oneline; git tag v1",
+        ] {
+            assert_eq!(bash(code), GitUse::Only, "{code}");
+        }
+        let exec = Command {
+            kind: CommandKind::Exec,
+            code: String::new(),
+            argv: ["git", "commit", "-m", "make test"]
+                .map(str::to_owned)
+                .into(),
+        };
+        let world = PolicyContext::unattended("/srv/job/root");
+        assert_eq!(Policy::git_use(&exec, &world), GitUse::Only);
+    }
+
+    #[test]
+    fn anything_that_runs_beside_git_makes_it_an_ordinary_command() {
+        for code in [
+            "make test && git commit -am x",
+            "git commit -m x; ./script",
+            "git add $(./list)",
+            "PATH=.:$PATH git commit -m x",
+            "GIT_EDITOR=./e git commit",
+            "EDITOR=./e git commit",
+            "git -c core.editor=./e commit",
+            "git -c core.hooksPath=hooks commit -m x",
+            "git --exec-path=. commit -m x",
+            "git --git-dir=x/.git commit -m x",
+            "git rebase -x ./run main",
+            "git rebase --exec ./run main",
+            "git rebase --exe=./run main",
+            "git fetch --upload-pack ./run origin",
+            "git commit -m x & python3 -c 'print(1)'",
+            "git() { ./evil; }; git commit -m x; command git commit -m y",
+            "find . -name x | xargs git add",
+            "echo 'import os' > setup.py; python setup.py; git add .",
+            "git ci -m x; git commit -m y",
+            "./git commit -m x; git add .",
+            "env X=1 git commit -m x",
+            "bash -c 'git commit -m x'",
+            "git bisect run ./t; git commit",
+        ] {
+            assert_eq!(bash(code), GitUse::Mixed, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_writes_settings_of_the_repository_is_known() {
+        for code in [
+            "git branch -m trunk",
+            "git branch --set-upstream-to=origin/x",
+            "git add . && git branch -u origin/x",
+            "git push -u origin x",
+            "git branch --move a b",
+        ] {
+            assert_eq!(bash(code), GitUse::Settings, "{code}");
+        }
+        for code in [
+            "git branch -d m",
+            "git branch mu",
+            "git commit -m u",
+            "git push origin u",
+        ] {
+            assert_eq!(bash(code), GitUse::Only, "{code}");
+        }
+    }
+
+    #[test]
+    fn looking_is_no_writing() {
+        for code in [
+            "git status",
+            "git log -3",
+            "ls",
+            "make",
+            "git config core.x y",
+            "echo git commit",
+        ] {
+            assert_eq!(bash(code), GitUse::None, "{code}");
+        }
+    }
+}
