@@ -51,6 +51,9 @@ include-what-you-use iwyu cmake-format cmake-lint verilator iverilog vvp yosys g
 dlv lefthook sqlx jasmine istanbul browserify mkdirp tsc-alias tsdown prebuild node-gyp husky uglifyjs terser oxfmt tsgo faucet tap-spec
 jupyter nbdime papermill streamlit locust cargo-watch bacon watchman-make mutmut cosmic-ray hypothesis typeguard scalene memray
 jps jstat jstack jinfo jmap jfr jhsdb dumpbin editbin lib undname corflags ildasm sn al peverify
+borp snazzy tstyche dts-bundle-generator gzip-size ncu jake documentation babel-node runmd patch-package tap-dot multi-tape airtap jest-cli tsc-watch
+wait-on del-cli cpy-cli copyfiles cpx cpr replace-in-file json2yaml yaml2json sass-lint htmllint csslint jshint jscs recess npm-check syncpack manypkg
+dotenv-linter editorconfig gulp-cli nps hereby wireit just-scripts rdme llvm-lines fmtlib taplo-cli air-verse
 gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
 ";
 /// Programs that show and convert what they are given, wherever it lies.

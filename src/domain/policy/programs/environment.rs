@@ -71,7 +71,8 @@ impl Machine<'_, '_> {
                     && first.chars().all(char::is_alphabetic)
             }
             ("jq" | "gojq" | "jaq", rest) => rest.iter().any(|text| {
-                takes_all(text, "$ENV", &["."])
+                *text == "env"
+                    || takes_all(text, "$ENV", &["."])
                     || takes_all(text, "env", &[".", ":", "="])
                         && !text.starts_with('-')
                         && text.contains('|')

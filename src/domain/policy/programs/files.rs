@@ -161,7 +161,37 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks for sizes that no disk holds.
+    fn needs_space(&mut self, name: &str, args: &[String]) {
+        let is_huge = |arg: &String| {
+            let size = arg
+                .rsplit('=')
+                .next()
+                .unwrap_or(arg)
+                .trim_start_matches(['-', 's', 'l', '+']);
+            let digits: String = size.chars().take_while(char::is_ascii_digit).collect();
+            let unit = size.get(digits.len()..).unwrap_or("").to_uppercase();
+            let number = digits.parse::<u64>().unwrap_or(0);
+            number > 0 && unit.starts_with(['T', 'P', 'E', 'Z'])
+                || number >= 100 && unit.starts_with('G')
+                || number >= 1 << 40
+        };
+        let endless = name == "dd"
+            && args.iter().any(|arg| {
+                ["if=/dev/zero", "if=/dev/urandom", "if=/dev/random"].contains(&arg.as_str())
+            })
+            && args
+                .iter()
+                .any(|arg| arg.starts_with("of=") && arg != "of=/dev/null")
+            && !args.iter().any(|arg| arg.starts_with("count="));
+        if endless || name != "dd" && args.iter().any(is_huge) {
+            self.reading
+                .does(EffectTrait::System, format!("{name} fills the disk"));
+        }
+    }
+
     fn dd(&mut self, args: &[String]) {
+        self.needs_space("dd", args);
         for arg in args {
             if let Some(file) = arg.strip_prefix("of=") {
                 self.writes(file);
@@ -214,6 +244,9 @@ impl Machine<'_, '_> {
             _ => ("m", &["mode"]),
         };
         let options = Options::parse(args, short, long);
+        if ["truncate", "fallocate"].contains(&name) {
+            self.needs_space(name, args);
+        }
         let empties = name == "truncate"
             && options
                 .value("s")

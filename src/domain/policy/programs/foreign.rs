@@ -43,7 +43,7 @@ const NO_FILES: &str = "
 base basehref base-href publicpath public-path publicurl public-url urlprefix url-prefix route grep g k bench skip match
 testnamepattern test-name-pattern testpathpattern testpathpatterns ignore exclude fg remap-path-prefix title header pathprefix
 path-prefix rootpath root-path contextpath context-path message m deployurl deploy-url serve-path prefix-map ffile-prefix-map
-fdebug-prefix-map fmacro-prefix-map rpath rpath-link install_name dynamic-linker
+version-range fdebug-prefix-map fmacro-prefix-map rpath rpath-link install_name dynamic-linker
 ";
 /// Words in the names of options whose value is a pattern or a label.
 const PATTERNS: &str = "pattern patterns regex regexp tag tags grep label labels";

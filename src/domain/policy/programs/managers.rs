@@ -70,6 +70,8 @@ read-manifest package miri bloat criterion flamegraph geiger set-version sort re
 size nm objcopy asm show-asm fuzz afl sqlx about license vet sweep careful public-api modules depgraph rdme workspaces make component
 tauri leptos ndk apk xtest xbuild xcheck lint ci dev coverage docs auditable cyclonedx sbom unused-features hakari dist bundle deb
 minimal-versions limit criterion valgrind instruments profiler remark dylint kani prusti creusot rail config add-none remove rm
+llvm-lines codspeed hfuzz docs-rs no-dev-deps nono minimal binutils cov call-stack wasi espflash embed flash readelf strip llvm-tools shear sonar
+doc2readme insta-review public-api-diff feature msrv-check ls-crates flamegraph-none build-wasm wasi-test 3ds cinstall-none cbuild ctest-none xwin valgrind-none
 watch --list --version -V --help -h
 ";
 

@@ -69,6 +69,7 @@ X | isort | --formatter
 N | docker podman nerdctl | --cache-to
 W | python python3 | --cpu-prof-dir
 L | find gfind | -files0-from
+L | jq gojq jaq | -L --library-path
 X | npm | edit explore
 L | npm pnpm yarn node-gyp | --nodedir --globalconfig --userconfig
 X | helm | --kube-apiserver --kube-token --kube-as-user --kube-as-group

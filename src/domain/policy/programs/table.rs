@@ -116,7 +116,7 @@ rbenv pyenv nodenv goenv jenv plenv phpenv |  |  | 0
 nodemon | xwe | exec watch ext delay ignore signal | 0 | x exec
 watchexec | ewfdsiIo | exts watch filter delay signal ignore shell | 0 |  | joined
 chokidar | c | command initial | 0 | c command
-concurrently | nc | names name prefix prefix-colors kill-others max-processes restart-tries | 0 |  | each
+concurrently | ncsmplt | names name-separator success max-processes prefix prefix-colors prefix-length timestamp-format restart-tries restart-after default-input-target hide cwd teardown | 0 | teardown | each
 onchange | dk | delay | 0
 wait-on start-server-and-test |  |  | 0 |  | each
 cross-env cross-env-shell env-cmd | f |  | 0 |  | assigns

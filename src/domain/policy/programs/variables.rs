@@ -34,6 +34,8 @@ const TAME_OPTIONS: &str = "
 --max-old-space-size --max_old_space_size --no-warnings --trace-warnings --enable-source-maps --unhandled-rejections
 --stack-trace-limit --openssl-legacy-provider --trace-uncaught --no-deprecation --trace-deprecation --throw-deprecation --test
 --experimental-vm-modules --experimental-modules --experimental-specifier-resolution --experimental-strip-types --expose-gc
+--experimental-sqlite --no-experimental-require-module --experimental-require-module --experimental-transform-types --hash-seed
+--random-seed --no-network-family-autoselection --trace-exit --input-type --conditions
 --dns-result-order --max-http-header-size --stack-size --no-experimental-fetch --experimental-fetch --preserve-symlinks
 -Xmx -Xms -Xss -Xmn -XX:MaxRAMPercentage -XX:+ -XX:- -XX:MaxMetaspaceSize -Dfile.encoding -Duser. -Djava.awt.headless -ea -server
 -Dorg.gradle -Dmaven. -Dhttp.keepAlive -w -W -T -U

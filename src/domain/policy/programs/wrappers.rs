@@ -110,7 +110,7 @@ impl Machine<'_, '_> {
             [only] if only.contains(char::is_whitespace) => self.run_text(only, name, stdin),
             _ if spec.each || (spec.joined && name == "hyperfine") => {
                 for word in words {
-                    drop(self.run_text(word, name, String::new()));
+                    drop(self.run_text(&script_in_full(word), name, String::new()));
                 }
                 String::new()
             }
@@ -123,6 +123,11 @@ impl Machine<'_, '_> {
                 self.told(first, args);
                 self.runs_project();
                 UNKNOWN.to_string()
+            }
+            [file, ..] if name == "nodemon" && file.contains('.') && !file.contains('/') => {
+                let mut all = vec![interpreter_of(file).to_owned()];
+                all.extend(words.iter().cloned());
+                self.aside(|shell| shell.dispatch(all, stdin))
             }
             _ => self.aside(|shell| {
                 if ["command", "builtin", "env"].contains(&name) {
@@ -214,6 +219,29 @@ impl Machine<'_, '_> {
             rest = tail;
         }
         rest
+    }
+}
+
+/// Returns `npm run NAME` for the short form `npm:NAME`.
+fn script_in_full(word: &str) -> String {
+    match word.split_once(':') {
+        Some((manager @ ("npm" | "pnpm" | "yarn" | "bun"), script)) => {
+            format!("{manager} run {}", script.replace('*', "all"))
+        }
+        _ => word.to_owned(),
+    }
+}
+
+/// Returns the interpreter that a watcher starts for a file, by its ending.
+fn interpreter_of(file: &str) -> &'static str {
+    match file.rsplit('.').next().unwrap_or("") {
+        "py" => "python3",
+        "rb" => "ruby",
+        "pl" => "perl",
+        "php" => "php",
+        "sh" => "sh",
+        "ts" | "mts" | "cts" | "tsx" => "ts-node",
+        _ => "node",
     }
 }
 

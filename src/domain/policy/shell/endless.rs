@@ -61,6 +61,19 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at a program whose output never ends and goes to a file.
+    pub(super) fn fills(&mut self, words: &[String], file: &str) {
+        const SOURCES: [&str; 4] = ["/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"];
+        let name = words.first().map_or("", String::as_str);
+        let reads = ["cat", "tac", "base64", "xxd", "od", "tr", "pv", "hexdump"].contains(&name)
+            && words.iter().any(|word| SOURCES.contains(&word.as_str()));
+        let device = ["/dev/null", "/dev/stdout", "/dev/stderr"].contains(&file);
+        if (reads || name == "yes") && !device {
+            self.reading
+                .does(EffectTrait::System, format!("{name} fills the disk"));
+        }
+    }
+
     fn takes_more(&mut self, what: &str) {
         self.reading
             .does(EffectTrait::System, format!("a loop {what}"));
@@ -70,9 +83,13 @@ impl Machine<'_, '_> {
 /// Returns whether a command of a list is left to run by itself.
 fn starts_jobs(list: &ast::CompoundList) -> bool {
     let mut items = list.0.iter();
-    items.any(|ast::CompoundListItem(_, separator)| {
-        matches!(separator, ast::SeparatorOperator::Async)
-    })
+    let async_ = |item: &ast::CompoundListItem| matches!(item.1, ast::SeparatorOperator::Async);
+    let text = list.to_string();
+    let inside = ["&)", "& )", "& }", "&;"].iter().any(|end| {
+        let both = format!("&{end}");
+        text.contains(end) && !text.contains(&both)
+    });
+    items.any(async_) || inside
 }
 
 /// Returns the largest number in a text.

@@ -425,6 +425,9 @@ impl Machine<'_, '_> {
             String::new()
         } else {
             let input = std::mem::take(&mut streams.stdin);
+            if let Some((file, _)) = &streams.file {
+                self.fills(&words, file);
+            }
             self.with_assignments(&assigned, |shell| shell.dispatch(words, input))
         };
         self.deliver(&streams, printed)

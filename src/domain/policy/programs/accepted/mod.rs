@@ -193,6 +193,8 @@ impl Machine<'_, '_> {
                 return;
             }
             let (written, value) = arg.split_once('=').unwrap_or((arg, ""));
+            // `--define:NAME=value`.
+            let written = written.split(':').next().unwrap_or(written);
             if is_vague(written) {
                 continue;
             }
