@@ -77,7 +77,7 @@ pub(super) fn each(shell: &mut Machine<'_, '_>, rest: &str) {
         .unwrap_or("")
         .to_owned();
     let steps: Vec<&str> = list.split(',').map(str::trim).collect();
-    if flags.contains("/l") && steps.get(1) == Some(&"0") {
+    if flags.contains("/l") && (steps.get(1) == Some(&"0") || steps.len() < 3) {
         let starts = body.to_lowercase().contains("start");
         let what = if starts {
             "starts processes"

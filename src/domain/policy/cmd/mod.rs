@@ -26,6 +26,16 @@ pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
         return;
     }
     let code = ascii_forms(code);
+    let plain = code.to_lowercase();
+    let ends = ["if ", "exit", "timeout", "choice", "ping "];
+    if plain.contains("goto ")
+        && plain.contains("start ")
+        && !ends.iter().any(|word| plain.contains(word))
+    {
+        shell
+            .reading
+            .does(EffectTrait::System, "a loop starts processes without end");
+    }
     for line in code.lines() {
         line_of(shell, line);
     }

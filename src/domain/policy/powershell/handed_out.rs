@@ -72,6 +72,26 @@ pub(super) fn whole_text(shell: &mut Machine<'_, '_>, code: &str) {
             .reading
             .does(EffectTrait::System, "a loop starts processes without end");
     }
+    let ends = [
+        "start-sleep",
+        "sleep",
+        "break",
+        "return",
+        "exit",
+        "throw",
+        "read-host",
+        "wait-",
+        "receive-",
+    ];
+    let forever = ["while($true){", "while(1){", "for(;;){"];
+    if forever.iter().any(|text| plain.contains(text))
+        && !ends.iter().any(|text| plain.contains(text))
+    {
+        shell.reading.does(
+            EffectTrait::System,
+            "a loop goes on without end and without a pause",
+        );
+    }
     let keeps = [
         (
             "historysavepath",

@@ -47,6 +47,11 @@ impl Machine<'_, '_> {
             self.takes_more("starts processes without end");
         } else if text.contains("+=") && !text.contains("sleep") {
             self.takes_more("lets a value grow without end");
+        } else if !["sleep", "inotifywait", "timeout", "watch"]
+            .iter()
+            .any(|word| text.contains(word))
+        {
+            self.takes_more("goes on without end and without a pause");
         }
     }
 
@@ -61,12 +66,33 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks for a text that starts itself over and over by the name it was started with.
+    pub(super) fn starts_itself(&mut self, code: &str) {
+        let plain: String = code
+            .chars()
+            .filter(|c| !c.is_whitespace() && !"\"'\\{}".contains(*c))
+            .collect();
+        if ["$0|$0", "$0&$0", "$0|&$0"]
+            .iter()
+            .any(|text| plain.contains(text))
+        {
+            self.reading
+                .does(EffectTrait::System, "it starts itself again and again");
+        }
+    }
+
     /// Looks at a program whose output never ends and goes to a file.
     pub(super) fn fills(&mut self, words: &[String], file: &str) {
         const SOURCES: [&str; 4] = ["/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"];
         let name = words.first().map_or("", String::as_str);
         let reads = ["cat", "tac", "base64", "xxd", "od", "tr", "pv", "hexdump"].contains(&name)
             && words.iter().any(|word| SOURCES.contains(&word.as_str()));
+        let endless = ["tail", "sort"].contains(&name)
+            && words.iter().any(|word| SOURCES.contains(&word.as_str()));
+        if endless {
+            self.reading
+                .does(EffectTrait::System, format!("{name} reads without end"));
+        }
         let device = ["/dev/null", "/dev/stdout", "/dev/stderr"].contains(&file);
         if (reads || name == "yes") && !device {
             self.reading

@@ -50,6 +50,7 @@ impl Machine<'_, '_> {
             self.reading.given_up = Some(why);
             return unknown();
         }
+        self.starts_itself(code);
         let program = match parsed(code, self.reading) {
             ParsedText::Program(program) => program,
             ParsedText::Invalid => {
@@ -425,9 +426,8 @@ impl Machine<'_, '_> {
             String::new()
         } else {
             let input = std::mem::take(&mut streams.stdin);
-            if let Some((file, _)) = &streams.file {
-                self.fills(&words, file);
-            }
+            let file = streams.file.as_ref();
+            self.fills(&words, file.map_or("/dev/null", |(file, _)| file));
             self.with_assignments(&assigned, |shell| shell.dispatch(words, input))
         };
         self.deliver(&streams, printed)
