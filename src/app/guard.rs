@@ -153,10 +153,15 @@ impl AppContext {
     fn folder_of(&self, variable: &str, below_home: &str) -> Result<PathBuf, CliError> {
         let named = self.variable(variable).map(PathBuf::from);
         let named = named.filter(|folder| folder.is_absolute());
-        let home = || self.home().map(|home| home.join(below_home));
+        // A home that is not there is nobody's, and none is made.
+        let home = || {
+            let home = self.home().filter(|home| home.is_dir())?;
+            Some(home.join(below_home))
+        };
         named.or_else(home).ok_or_else(|| {
             CliError::Setup(
-                "HOME is not set, so the settings of this person cannot be found".to_owned(),
+                "HOME is not set, or no folder, so the settings of this person cannot be found"
+                    .to_owned(),
             )
         })
     }
@@ -383,6 +388,10 @@ impl GuardServiceFactory for AppContext {
     fn finds_program(&self, name: &str, folder: &Path) -> bool {
         let environment = process::minimal(&self.environment, &[], self.redactor());
         process::finds_program(name, folder, &environment)
+    }
+
+    fn may_start(&self, name: &str, folder: &Path) -> bool {
+        process::may_start(name, folder)
     }
 
     fn version_of(&self, program: &Path) -> Option<String> {

@@ -18,8 +18,15 @@ const MARK: char = '\u{feff}';
 /// What Cursor wants at the top of its file.
 pub(super) const VERSION: &str = "version";
 
-/// What becomes of a file with a fault.
-const SILENT: &str = "passes over the whole file, and over every hook in it";
+/// Returns what an agent does with a file that has a fault.
+const fn with_a_fault(agent: HookAgent) -> &'static str {
+    match agent {
+        HookAgent::Gemini => "does not start with such a file",
+        HookAgent::Claude | HookAgent::Codex | HookAgent::Opencode | HookAgent::Cursor => {
+            "passes over the whole file, and over every hook in it"
+        }
+    }
+}
 
 /// Returns a text without the mark in front, and how many bytes that is.
 pub(super) fn without_mark(text: &str) -> (&str, usize) {
@@ -71,7 +78,10 @@ pub fn unread_because(text: &str, agent: HookAgent) -> Option<String> {
                 } else {
                     "comments and "
                 };
-                format!("; {title} {SILENT}: take {comments}commas behind the last entry out of it")
+                let becomes = with_a_fault(agent);
+                format!(
+                    "; {title} {becomes}: take {comments}commas behind the last entry out of it"
+                )
             } else {
                 String::new()
             };
@@ -165,7 +175,8 @@ fn not_followed(text: &str, agent: HookAgent) -> Option<String> {
     }
     let shape = || {
         let wrong = claude_shape(&read(text, agent)?)?;
-        Some(format!("{wrong}; Claude Code {SILENT}: mend it"))
+        let becomes = with_a_fault(HookAgent::Claude);
+        Some(format!("{wrong}; Claude Code {becomes}: mend it"))
     };
     let off = hooks_off(text, agent);
     off.or_else(|| (agent == HookAgent::Claude).then(shape).flatten())

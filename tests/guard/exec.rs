@@ -446,3 +446,31 @@ fn the_document_has_the_same_keys_whatever_became_of_the_command() {
     }
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn what_keeps_a_command_from_running_has_the_same_keys() {
+    let bench = Bench::new();
+    let keys = |ended: &Ended| {
+        let json = ended.json();
+        let mut keys: Vec<String> = json.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        assert_eq!(json["end"], "not_started", "{ended:?}");
+        assert!(json["why"].is_string(), "{ended:?}");
+        assert_eq!(
+            json["code"].as_i64(),
+            ended.code.map(i64::from),
+            "{ended:?}"
+        );
+        keys
+    };
+    let missing = exec(&bench, &["--json", "--", "no-such-program"]);
+    let plain = exec(&bench, &["--json", "--", "./a.txt"]);
+    assert_eq!(plain.code, Some(126), "{plain:?}");
+    let nothing = exec(&bench, &["--json"]);
+    bench.write(".tos/guard.toml", "observe = 3\n");
+    let broken = exec(&bench, &["--json", "--", "true"]);
+    assert_eq!(broken.code, Some(2), "{broken:?}");
+    for ended in [&plain, &nothing, &broken] {
+        assert_eq!(keys(ended), keys(&missing), "{ended:?}");
+    }
+}

@@ -29,5 +29,5 @@ pub use disk_allowance::DiskAllowance;
 pub use environment::{ALLOWED, minimal};
 pub(in crate::adapters) use process_tree::{end_descendants, end_marked};
 pub use runner::{LocalCommandRunner, Options};
-pub use spawn::finds_program;
+pub use spawn::{finds_program, may_start};
 pub use standard_input::blocking_standard_input;

@@ -153,6 +153,9 @@ pub trait GuardServiceFactory {
     /// Says whether a program would be found by a command that starts in a folder.
     fn finds_program(&self, name: &str, folder: &Path) -> bool;
 
+    /// Says whether a file that a command names by its path may be started.
+    fn may_start(&self, name: &str, folder: &Path) -> bool;
+
     /// Returns what a program says when it is asked for its version; `None` where it cannot be started.
     fn version_of(&self, program: &Path) -> Option<String>;
 }

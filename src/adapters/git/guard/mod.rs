@@ -11,6 +11,7 @@ mod modes;
 mod parts;
 mod save;
 mod store;
+mod sweep;
 mod undo;
 mod view;
 

@@ -9,6 +9,7 @@ use super::{
     modes::{self, shown},
     parts::{Files, Folders, Parts},
     store::{CheckpointStore, write_commit, write_tree},
+    sweep,
 };
 use crate::{
     adapters::git::{
@@ -34,6 +35,7 @@ pub(super) fn blocking_save(
 ) -> Result<Option<GuardCheckpoint>> {
     let store = CheckpointStore::open(&order.root, state)?;
     let selection = Selection::new(&order.losses);
+    sweep::blocking_sweep(&store.git.commondir().join("objects/pack"), sweep::PACK);
     let mut pack = store.pack();
     let (files, folders) = collect::blocking_collect(&store, order, &mut pack)?;
     let index = if store.is_project && selection.wants_index() {

@@ -21,6 +21,7 @@ use super::{
     parts::{Files, Folders, TreeFile},
     save,
     store::CheckpointStore,
+    sweep,
 };
 use crate::{
     adapters::git::{
@@ -183,7 +184,11 @@ fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Resu
         }
         return std::os::unix::fs::symlink(OsStr::from_bytes(&content), place).at("write", place);
     }
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).at("write in", folder)?;
+    sweep::blocking_sweep(folder, sweep::UNDO);
+    let mut temporary = tempfile::Builder::new()
+        .prefix(sweep::UNDO)
+        .tempfile_in(folder)
+        .at("write in", folder)?;
     temporary.write_all(&content).at("write", place)?;
     let known = place.metadata().map(|data| data.mode() & 0o666).ok();
     let plain = known.unwrap_or(0o644);

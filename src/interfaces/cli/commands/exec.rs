@@ -73,8 +73,36 @@ struct Ended {
     has_printed_too_much: bool,
 }
 
-/// Judges one command and runs it.
+/// Judges one command and runs it; whatever keeps it from that, `--json` has the same keys.
 pub fn main(
+    args: &ExecArgs,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
+    match judge_and_run(args, global, services, printer) {
+        Err(error) if global.json => {
+            let (exit, why) = (error.exit(), error.to_string());
+            printer.error(&why, &[], None);
+            let report = ExecReport {
+                outcome: &GuardOutcome::passed(),
+                micros: services.micros(),
+                most: 0,
+                printer,
+            };
+            report.document(
+                Decision::Deny,
+                "not_started",
+                (exit.code(), Some(&why)),
+                None,
+            );
+            Ok(exit)
+        }
+        other => other,
+    }
+}
+
+fn judge_and_run(
     args: &ExecArgs,
     global: &GlobalArgs,
     services: &dyn ServiceFactory,
@@ -142,6 +170,15 @@ pub fn main(
             has_printed_too_much: false,
         };
         return Ok(report.told(&ended));
+    }
+    if let Some(name) = command.argv.first()
+        && !services.may_start(name, &place.folder)
+    {
+        let why = format!("`{name}` is not executable; `chmod +x` it, or name its interpreter");
+        printer.progress(&format!("tos exec: {why}"));
+        let decision = outcome.decision;
+        report.document(decision, "not_started", (REFUSED, Some(&why)), None);
+        return Ok(CliExit::Child(REFUSED));
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
     after_git(&exec, &subject, &ended, printer);
