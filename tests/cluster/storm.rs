@@ -47,8 +47,8 @@ impl Servers {
             .map(|(_, route)| format!("\"nats://127.0.0.1:{route}\""))
             .collect();
         let config = format!(
-            "server_name: n{number}\nlisten: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {:?} }}\ncluster {{ name: storm, listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
-            top.join(format!("store{number}")),
+            "server_name: n{number}\nlisten: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{}\" }}\ncluster {{ name: storm, listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
+            top.join(format!("store{number}")).display(),
             routes.join(", ")
         );
         let file = top.join(format!("n{number}.conf"));

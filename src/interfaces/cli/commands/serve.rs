@@ -77,7 +77,6 @@ pub fn main(
     cleaned(&task_services, printer)?;
     let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
-    let document = document_of(address, &board_services.token);
     let (handle, effects) = begun(board_services.store, &task_services.tools.clock)?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::containers(&config.settings, &*containers, printer)?;
@@ -101,7 +100,7 @@ pub fn main(
         containers,
         remote: remote.clone(),
     });
-    services.write_secret(global, ADDRESS, &document.to_string())?;
+    write_address(address, &board_services.token, global, services)?;
     announce(address, outer.as_ref(), &config.settings, printer)?;
     let access = (board_services.access)(
         handle.clone(),
@@ -140,9 +139,17 @@ fn begun(
     board::start(store, Arc::clone(clock)).map_err(|error| CliError::NotDone(error.0))
 }
 
-/// Returns what callers have to know.
-fn document_of(address: SocketAddr, token: &str) -> serde_json::Value {
-    json!({ "address": address.to_string(), "token": token, "pid": std::process::id() })
+/// Writes down what callers have to know.
+fn write_address(
+    address: SocketAddr,
+    token: &str,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<(), CliError> {
+    let document =
+        json!({ "address": address.to_string(), "token": token, "pid": std::process::id() });
+    services.write_secret(global, ADDRESS, &document.to_string())?;
+    Ok(())
 }
 
 /// A service that is about to run.
