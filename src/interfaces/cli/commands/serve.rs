@@ -45,7 +45,7 @@ use crate::{
     },
     services::{
         board,
-        board::{BoardHandle, ServiceContext},
+        board::{AttemptContext, BoardHandle, ServiceContext},
     },
 };
 
@@ -80,24 +80,27 @@ pub fn main(
     let (handle, effects) = begun(board_services.store, &task_services.tools.clock)?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::containers(&config.settings, &*containers, printer)?;
+    let keep_summary = keeper(
+        &gate_services,
+        board_services.write_state,
+        &board_services.logs,
+    );
     let context = Arc::new(ServiceContext {
+        attempts: Arc::new(AttemptContext {
+            instance: task_services.run.clone(),
+            list: config.list,
+            agents: config.agents,
+            test_command: config.test_command,
+            start,
+            tools: task_services.tools.clone(),
+            logs: Arc::clone(&board_services.logs),
+            containers,
+        }),
         brain,
-        instance: task_services.run.clone(),
-        list: config.list,
-        agents: config.agents,
-        test_command: config.test_command,
-        start,
-        tools: task_services.tools.clone(),
         merges: board_services.merges,
-        keep_summary: keeper(
-            &gate_services,
-            board_services.write_state,
-            &board_services.logs,
-        ),
-        logs: board_services.logs,
+        keep_summary,
         github: board_services.github,
         upkeep: board_services.upkeep,
-        containers,
         remote: remote.clone(),
     });
     write_address(address, &board_services.token, global, services)?;
