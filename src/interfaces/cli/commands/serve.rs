@@ -41,7 +41,7 @@ use crate::{
     },
     ports::{
         BoxFuture, board::BoardAccess, board_store::BoardStore, clock::Clock,
-        process_logs::ProcessLogs,
+        containers::Containers, process_logs::ProcessLogs,
     },
     services::{
         board,
@@ -85,17 +85,10 @@ pub fn main(
         board_services.write_state,
         &board_services.logs,
     );
+    let logs = Arc::clone(&board_services.logs);
+    let attempts = attempts(&config, start, &task_services, logs, containers);
     let context = Arc::new(ServiceContext {
-        attempts: Arc::new(AttemptContext {
-            instance: task_services.run.clone(),
-            list: config.list,
-            agents: config.agents,
-            test_command: config.test_command,
-            start,
-            tools: task_services.tools.clone(),
-            logs: Arc::clone(&board_services.logs),
-            containers,
-        }),
+        attempts,
         brain,
         merges: board_services.merges,
         keep_summary,
@@ -112,8 +105,11 @@ pub fn main(
         gate_services.here,
         remote,
     );
-    let mut options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
-    options.hosts.clone_from(&args.hosts);
+    let options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
+    let options = http::HttpOptions {
+        hosts: args.hosts.clone(),
+        ..options
+    };
     let serving = Serving {
         handle,
         access,
@@ -129,6 +125,34 @@ pub fn main(
     });
     services.remove_state(global, ADDRESS);
     drop(task_services);
+    said(served, printer)
+}
+
+/// Returns what attempts are made with.
+fn attempts(
+    config: &ServiceConfig,
+    start: SessionStart,
+    task_services: &TaskServices,
+    logs: Arc<dyn ProcessLogs>,
+    containers: Arc<dyn Containers>,
+) -> Arc<AttemptContext> {
+    Arc::new(AttemptContext {
+        instance: task_services.run.clone(),
+        list: config.list.clone(),
+        agents: config.agents.clone(),
+        test_command: config.test_command.clone(),
+        start,
+        tools: task_services.tools.clone(),
+        logs,
+        containers,
+    })
+}
+
+/// Says how it ended.
+fn said(
+    served: Result<Result<(), String>, CliError>,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
     served?.map_err(CliError::NotDone)?;
     printer.line("stopped; what was running goes on with the next `tos serve`");
     Ok(CliExit::Success)
