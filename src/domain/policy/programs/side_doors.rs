@@ -77,6 +77,23 @@ N | helm | --kubeconfig
 W | go | -test.outputdir -outputdir -test.coverprofile -test.cpuprofile -test.memprofile
 L | go | -overlay -modfile
 X | go | bug telemetry
+L | perl perl5 | -Mlib -mlib -Mblib
+X | xmllint | --noent --xinclude --dtdload --dtdvalid --loaddtd --postvalid --catalogs
+X | xsltproc | --xinclude --writesubtree --nodtdattr
+X | dotnet | user-secrets
+X | tox | -x --override
+X | pytest py.test | --pdbcls
+L | nvim | -l -S
+X | git | credential credential-store credential-cache
+X | go | -exec -toolexec
+X | bazel bazelisk | --run_under --workspace_status_command
+X | tmux | kill-server
+X | clj clojure | -e --eval -Sdeps -i --init -X -T
+N | forge | --broadcast create verify-contract --fork-url --rpc-url publish
+P | forge spago haxelib shards | install update
+X | forge | --ffi
+X | python python3 | -mpdb
+L | gradle gradlew mvn mvnw | --init-script -I -s --settings -gs --global-settings
 L | java | -agentpath -XX:OnError -XX:OnOutOfMemoryError
 ";
 
@@ -139,6 +156,9 @@ pub(super) fn server_elsewhere(text: &str) -> Option<&str> {
 impl Machine<'_, '_> {
     /// Looks at what the options of a program do besides.
     pub(super) fn side_doors(&mut self, name: &str, args: &[String]) {
+        // What stands behind the dashes belongs to the program inside.
+        let own = args.iter().position(|arg| arg == "--" && name == "tox");
+        let args = args.get(..own.unwrap_or(args.len())).unwrap_or(args);
         for row in DOORS.lines() {
             let mut parts = row.split('|').map(str::trim);
             let (Some(what), Some(names), Some(options)) =
@@ -253,7 +273,7 @@ impl Machine<'_, '_> {
                 }
             }
             "psql" | "mysql" | "mariadb" | "sqlite3" => self.database_files(name, args),
-            _ => {}
+            _ => self.overrides(name, args),
         }
     }
 
