@@ -244,7 +244,9 @@ impl Machine<'_, '_> {
         if first.contains('/') && self.state_bound(first).is_none() {
             self.runs_file(first);
         }
-        if !is_text_only(family) || ["parallel", "nix", "find", "xargs", "tmux"].contains(&bare) {
+        if !is_text_only(family)
+            || ["parallel", "nix", "find", "xargs", "tmux", "perf"].contains(&bare)
+        {
             self.side_doors(bare, args);
             self.arguments(bare, args);
         }

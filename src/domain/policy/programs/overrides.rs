@@ -24,8 +24,18 @@ impl Machine<'_, '_> {
             "mvn" | "mvnw" | "gradle" | "gradlew" => args.iter().find(|arg| replaces_java(arg)),
             "cmake" => args.iter().find(|arg| launches(arg)),
             "pytest" | "py.test" => pytest_override(args),
+            "dotnet" | "msbuild" => args.iter().find(|arg| changes_build(arg)),
             _ => None,
         };
+        if name == "dotnet" {
+            for library in args
+                .iter()
+                .filter(|arg| arg.contains('/') && arg.ends_with(".dll"))
+            {
+                self.runs_file(library);
+            }
+        }
+        let found = found.or_else(|| more_overrides(name, args));
         if let Some(word) = found {
             self.reading.opaque(format!(
                 "{name} with `{word}`, which makes it run, load or hand out something else"
@@ -60,7 +70,68 @@ fn replaces_java(arg: &str) -> bool {
         || replaces.iter().any(|start| arg.starts_with(start))
 }
 
-/// Returns whether a setting of CMake puts a program before each compiler, other than one that keeps what was compiled.
+/// Returns the word of other tools that makes them load, run or hand out something else.
+fn more_overrides<'a>(name: &str, args: &'a [String]) -> Option<&'a String> {
+    let behind = |option: &str| {
+        let mut pairs = args.windows(2);
+        pairs.find_map(|pair| matches!(pair, [first, _] if first == option).then(|| pair.get(1))?)
+    };
+    match name {
+        "mvn" | "mvnw" => args.iter().find(|arg| {
+            let goals = [
+                "dependency:get",
+                "dependency:copy",
+                "dependency:unpack",
+                "antrun:run",
+            ];
+            goals.iter().any(|goal| arg.contains(goal))
+        }),
+        "go" => args.iter().find(|arg| {
+            let links = ["-extld=", "-extld ", "-fplugin", "-wrapper", " -B"];
+            links.iter().any(|option| arg.contains(option))
+        }),
+        "bazel" | "bazelisk" => args
+            .iter()
+            .find(|arg| arg.starts_with('@') && !arg.starts_with("@//"))
+            .filter(|_| args.iter().any(|arg| arg == "run")),
+        "less" | "more" => args
+            .iter()
+            .find(|arg| arg.starts_with('+') && arg.contains(['!', '|'])),
+        "python" | "python3" => {
+            let module = behind("-m")?;
+            // `continue` and its like are commands of the debugger.
+            let has_code = behind("-c").is_some_and(|code| code.contains([' ', '(', '!']));
+            (module == "keyring" || module == "pdb" && has_code).then_some(module)
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether a property makes a build of .NET run or load something besides the project, or send it away.
+fn changes_build(arg: &str) -> bool {
+    let small = arg.to_lowercase();
+    let Some(setting) = small
+        .trim_start_matches(['-', '/'])
+        .split_once(':')
+        .map(|(_, rest)| rest)
+    else {
+        return false;
+    };
+    let key = setting.split('=').next().unwrap_or(setting);
+    let words = [
+        "buildevent",
+        "custombefore",
+        "customafter",
+        "targetspath",
+        "propspath",
+        "runcommand",
+        "publishcontainer",
+        "exec",
+    ];
+    arg.starts_with(['-', '/']) && words.iter().any(|word| key.contains(word))
+}
+
+/// Returns whether a setting of cmake puts a program before each compiler, other than one that keeps what was compiled.
 fn launches(arg: &str) -> bool {
     let (key, value) = arg.split_once('=').unwrap_or((arg, ""));
     let key = key.split(':').next().unwrap_or(key);
@@ -131,6 +202,8 @@ mod tests {
             assert!(replaces_java(setting), "{setting}");
         }
         assert!(!replaces_java("-Dtest=KillTest"));
+        assert!(changes_build("-p:PreBuildEvent=x") && changes_build("/t:PublishContainer"));
+        assert!(!changes_build("-p:Configuration=Release") && !changes_build("--logger:trx"));
         assert!(launches("-DCMAKE_C_COMPILER_LAUNCHER=rm"));
         assert!(!launches(
             "-DCMAKE_CXX_COMPILER_LAUNCHER:STRING=/usr/bin/ccache"

@@ -83,6 +83,25 @@ X | xsltproc | --xinclude --writesubtree --nodtdattr
 X | dotnet | user-secrets
 X | tox | -x --override
 X | pytest py.test | --pdbcls
+L | dotnet | --test-adapter-path --additionalprobingpath --depsfile --runtimeconfig -a --logger -l --settings
+W | gradle gradlew | -g --gradle-user-home --project-cache-dir
+X | go | -gccgoflags
+X | 7z 7za 7zr | -sdel
+L | perl perl5 | -x
+X | perl perl5 ruby | -S
+X | php | -z
+L | gcc g++ cc c++ clang clang++ | -fuse-ld --ld-path
+X | tmux | source source-file
+X | openssl | -engine -provider -provider-path -pre
+W | openssl | -writerand -keyout
+L | openssl | -config
+X | gpg gpg2 | --photo-viewer --exec-path --agent-program --dirmngr-program --pinentry-program -d --decrypt --import --export-ownertrust
+X | gpg gpg2 | --import-ownertrust --export-secret-subkeys --passphrase-file --passphrase-fd --command-fd
+L | bat batcat | --config-file --config-dir
+L | lldb | -s --source -S --source-before-file
+X | bazel bazelisk | --host_jvm_args --override_repository --override_module --sandbox_add_mount_pair
+N | bazel bazelisk | --bes_backend --remote_executor --remote_cache fetch sync mod
+L | bazel bazelisk | --bazelrc
 L | nvim | -l -S
 X | git | credential credential-store credential-cache
 X | go | -exec -toolexec
