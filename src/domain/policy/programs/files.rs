@@ -131,12 +131,19 @@ impl Machine<'_, '_> {
             return;
         };
         self.writes(&target);
+        let links = ["ln", "link"].contains(&name)
+            || name == "cp" && options.has(&["s", "l", "symbolic-link", "link"]);
         for source in &sources {
             if name != "ln" {
                 self.reads(source);
                 self.reads(&format!("{}/{NAME}", source.trim_end_matches('/')));
             }
             self.carry(source, &target);
+            if links {
+                let below = format!("{}/{}", target.trim_end_matches('/'), base_name(source));
+                self.link(&target, source);
+                self.link(&below, source);
+            }
         }
     }
 
