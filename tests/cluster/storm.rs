@@ -319,7 +319,7 @@ fn events(place: &Place) -> Vec<Value> {
 
 #[tokio::test]
 async fn whatever_is_killed_or_frozen_every_task_is_done_once() {
-    let faults: usize = std::env::var("TOS_STORM_FAULTS").map_or(10, |text| text.parse().unwrap());
+    let faults: usize = std::env::var("TOS_STORM_FAULTS").map_or(5, |text| text.parse().unwrap());
     let servers = Servers::start();
     servers.until_ready().await;
     let cluster = [
