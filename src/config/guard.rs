@@ -26,8 +26,10 @@ pub const PROJECT_FILE: &str = ".tos/guard.toml";
 pub struct GuardSettings {
     /// The shipped rules.
     pub preset: PolicyPreset,
-    /// Rules of this person and of the project.
+    /// Rules of this person, and of the project where it may loosen anything.
     pub rules: Vec<PolicyRule>,
+    /// Rules that came with the project: they decide besides the others and never in their place.
+    pub stricter: Vec<PolicyRule>,
     /// Nothing is blocked, only reported.
     pub observe: bool,
     /// The most files of a checkpoint.
@@ -49,6 +51,7 @@ impl Default for GuardSettings {
         Self {
             preset: PolicyPreset::Guard,
             rules: Vec::new(),
+            stricter: Vec::new(),
             observe: false,
             max_files: 20_000,
             max_megabytes: 512,
@@ -112,13 +115,18 @@ impl GuardFile {
     }
 
     /// Takes out what makes rules milder; returns what that was, in words.
-    fn tighten(&mut self) -> Option<String> {
+    fn tighten(&mut self, preset: PolicyPreset) -> Option<String> {
         let mut taken = Vec::new();
         if self.observe.take().unwrap_or(false) {
             taken.push("`observe`".to_owned());
         }
-        if self.preset == Some(PolicyPreset::Guard) {
+        if let Some(wanted) = self.preset
+            && strictness(wanted) <= strictness(preset)
+        {
             self.preset = None;
+            if wanted != preset {
+                taken.push("`preset`".to_owned());
+            }
         }
         for (key, given) in [
             ("max_files", self.max_files.take().is_some()),
@@ -171,13 +179,14 @@ impl GuardSettings {
                 .iter()
                 .any(|trusted| root.starts_with(trusted));
             if !is_trusted && came_with_it() {
-                settings.ignored = file.tighten().map(|what| {
+                settings.ignored = file.tighten(settings.preset).map(|what| {
                     format!(
                         "{name} came with the project and makes rules stricter only; not followed: {what}. `trust = \
                          [\"{}\"]` in ~/.config/tos/guard.toml changes that",
                         root.display()
                     )
                 });
+                settings.stricter = std::mem::take(&mut file.rules);
             }
             settings.add(file);
             settings.sources.push(path);
@@ -194,23 +203,51 @@ impl GuardSettings {
         self.rules.extend(file.rules);
     }
 
-    /// Makes the policy.
+    /// Makes the policy. A stricter preset stands beside that of the guard, as do rules that came with the project: the
+    /// strictest of all decides, so that none of them takes a question or a refusal back.
     pub fn policy(&self) -> Result<Policy, String> {
-        made(self.preset, &self.rules)
+        let mut policy = made(PolicyPreset::Guard, &self.rules)?;
+        if self.preset != PolicyPreset::Guard {
+            policy = policy.beside(made(self.preset, &self.rules)?);
+        }
+        if !self.stricter.is_empty() {
+            let all: Vec<PolicyRule> = self.all_rules().cloned().collect();
+            policy = policy.beside(made(PolicyPreset::Guard, &all)?);
+        }
+        Ok(policy)
+    }
+
+    fn all_rules(&self) -> impl Iterator<Item = &PolicyRule> {
+        self.rules.iter().chain(&self.stricter)
+    }
+
+    /// Returns how many rules there are besides those of the preset.
+    pub fn count(&self) -> usize {
+        self.all_rules().count()
     }
 
     /// Returns what is to be said about rules that allow more than they seem to.
     pub fn warnings(&self) -> Vec<String> {
-        let each = self.rules.iter();
+        let each = self.all_rules();
         each.filter_map(|rule| Some(format!("rule `{}` {}", rule.name, rule.too_wide()?)))
             .collect()
     }
 
     /// Returns how many examples the rules have.
     pub fn examples(&self) -> usize {
-        let each = self.rules.iter();
+        let each = self.all_rules();
         each.map(|rule| rule.matches.len() + rule.no_match.len())
             .sum()
+    }
+}
+
+/// Orders the presets: what a stricter one lets pass, a milder one does too.
+const fn strictness(preset: PolicyPreset) -> u8 {
+    match preset {
+        PolicyPreset::Original => 0,
+        PolicyPreset::Guard => 1,
+        PolicyPreset::Careful => 2,
+        PolicyPreset::Strict => 3,
     }
 }
 
@@ -286,15 +323,62 @@ mod tests {
             [[rule]]\nname = \"b\"\ndecision = \"deny\"\nprogram = [\"make\"]\n";
         let mut file = GuardFile::read("guard.toml", text).unwrap();
         assert_eq!(
-            file.tighten().as_deref(),
+            file.tighten(PolicyPreset::Guard).as_deref(),
             Some("`observe`, `scratch`, rule `a`")
         );
         assert_eq!(file.rules.len(), 1);
         let strict = "preset = \"strict\"\n";
         let mut file = GuardFile::read("guard.toml", strict).unwrap();
         assert_eq!(
-            (file.tighten(), file.preset),
+            (file.tighten(PolicyPreset::Careful), file.preset),
             (None, Some(PolicyPreset::Strict))
+        );
+        let mut file = GuardFile::read("guard.toml", "preset = \"careful\"\n").unwrap();
+        assert_eq!(
+            (file.tighten(PolicyPreset::Strict).as_deref(), file.preset),
+            (Some("`preset`"), None)
+        );
+    }
+
+    #[test]
+    fn a_preset_and_rules_that_came_with_a_project_make_nothing_milder() {
+        let decision = |settings: &GuardSettings, code: &str| {
+            let command = crate::domain::command::Command {
+                kind: CommandKind::Bash,
+                code: code.to_owned(),
+                argv: Vec::new(),
+            };
+            let world = crate::domain::policy::PolicyContext {
+                attended: true,
+                ..crate::domain::policy::PolicyContext::unattended("/srv/job/root")
+            };
+            settings.policy().unwrap().judge(&command, &world).decision
+        };
+        let plain = GuardSettings::default();
+        let asks = "[[rule]]\nname = \"b\"\ndecision = \"ask\"\nprogram = [\"rm\"]\ndeletes = [\"@outside\"]\n";
+        let mut came = GuardSettings::default();
+        came.stricter = GuardFile::read("guard.toml", asks).unwrap().rules;
+        for code in [
+            "git push origin main",
+            "cat .env",
+            "rm -rf /srv/other",
+            "curl https://example.org",
+            "ls",
+        ] {
+            for preset in ["careful", "strict"] {
+                let stricter = read(&format!("preset = \"{preset}\"\n")).unwrap();
+                let found = decision(&stricter, code);
+                assert!(
+                    found >= decision(&plain, code),
+                    "{preset} {code}: {found:?}"
+                );
+            }
+            assert_eq!(decision(&came, code), decision(&plain, code), "{code}");
+        }
+        let careful = read("preset = \"careful\"\n").unwrap();
+        assert_eq!(
+            decision(&careful, "curl https://example.org"),
+            Decision::Deny
         );
     }
 

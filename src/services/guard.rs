@@ -75,11 +75,13 @@ impl Guard<'_> {
         call: &ToolCall,
         losses: &[PolicyLoss],
     ) -> GuardOutcome {
-        let is_command = matches!(call.action, ToolAction::Command(_));
-        let project = self
-            .project
-            .filter(|_| is_command && outcome.decision != Decision::Deny);
-        match project.and_then(|project| protected::threat(losses, project)) {
+        let project = self.project.filter(|_| outcome.decision != Decision::Deny);
+        let threat = project.and_then(|project| match &call.action {
+            ToolAction::Command(_) => protected::threat(losses, project),
+            ToolAction::Files(files) => self.second_name(files, project),
+            ToolAction::Other => None,
+        });
+        match threat {
             None => outcome,
             Some(threat) => GuardOutcome {
                 decision: Decision::Deny,
@@ -88,6 +90,21 @@ impl Guard<'_> {
                 ..outcome
             },
         }
+    }
+
+    /// Returns the protected file that a tool would write to under another name.
+    fn second_name(
+        &self,
+        files: &[(FileAccess, String)],
+        project: &dyn ProjectView,
+    ) -> Option<protected::Threat> {
+        let folder = self.world.folder.as_ref().unwrap_or(&self.world.root);
+        let written = files
+            .iter()
+            .filter(|(access, _)| *access == FileAccess::Write);
+        written
+            .map(|(_, path)| folder.join(path))
+            .find_map(|path| protected::second_name(&path.to_string_lossy(), project))
     }
 
     fn keep(

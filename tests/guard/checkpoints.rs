@@ -497,3 +497,52 @@ fn a_number_that_is_not_there_is_told_with_those_that_are() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn what_git_writes_over_or_puts_away_is_kept_first() {
+    let bench = Bench::new();
+    bench.write("a.txt", "not committed\n");
+    bench.write("b.txt", "b\n");
+    bench.git(&["add", "b.txt"]);
+    let number = lost(&bench, "git mv -f b.txt a.txt");
+    assert_eq!(bench.read("a.txt").as_deref(), Some("b\n"));
+    undo(&bench, number);
+    assert_eq!(bench.read("a.txt").as_deref(), Some("not committed\n"));
+}
+
+#[test]
+fn a_stash_loses_neither_rights_nor_empty_folders() {
+    let bench = Bench::new();
+    bench.write("key", "k\n");
+    let key = bench.root.join("key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::create_dir(bench.root.join("empty")).unwrap();
+    let number = lost(&bench, "git stash -q -u");
+    assert!(!key.exists());
+    undo(&bench, number);
+    assert_eq!(
+        fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn what_a_patch_or_an_archive_of_python_replaces_is_kept_first() {
+    let bench = Bench::new();
+    bench.write("n/idea.txt", "idea\n");
+    bench.write("empty", "");
+    let number = lost(
+        &bench,
+        "git diff --no-index n/idea.txt /dev/null | git apply",
+    );
+    assert!(!bench.root.join("n/idea.txt").exists());
+    undo(&bench, number);
+    assert_eq!(bench.read("n/idea.txt").as_deref(), Some("idea\n"));
+    bench.run(
+        "mkdir -p m/n && echo other > m/n/idea.txt && cd m && python3 -m zipfile -c ../o.zip n",
+    );
+    let number = lost(&bench, "python3 -m zipfile -e o.zip .");
+    assert_eq!(bench.read("n/idea.txt").as_deref(), Some("other\n"));
+    undo(&bench, number);
+    assert_eq!(bench.read("n/idea.txt").as_deref(), Some("idea\n"));
+}

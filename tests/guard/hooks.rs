@@ -78,7 +78,7 @@ fn tools_that_write_and_read_files_are_judged_by_the_place() {
         ("Read", at("/usr/include/stdio.h"), ""),
         ("Write", at(".git/hooks/pre-commit"), "deny"),
         ("Edit", at(".tos/guard.toml"), "deny"),
-        ("MultiEdit", at(".claude/settings.json"), "ask"),
+        ("MultiEdit", at(".claude/settings.json"), "deny"),
         (
             "Write",
             at(&home.join(".config/tos/guard.toml").to_string_lossy()),

@@ -30,7 +30,9 @@ fn every_agent_is_installed_proved_and_taken_out_again() {
             );
         }
         let status = bench.tos(&["guard", "status", agent]);
-        assert_eq!(status.code, Some(0), "{agent}: {status:?}");
+        // Codex skips what nobody has trusted.
+        let wanted = i32::from(agent == "codex");
+        assert_eq!(status.code, Some(wanted), "{agent}: {status:?}");
         assert_eq!(
             status
                 .stdout
@@ -440,4 +442,14 @@ fn codex_s_trust_is_told() {
         status.stdout.contains("SKIPS it without a word"),
         "{status:?}"
     );
+    assert_eq!(status.code, Some(1), "nothing to rely on: {status:?}");
+    let config = bench.home().join(".codex/config.toml");
+    let hooks = bench.home().join(".codex/hooks.json");
+    let record = format!(
+        "[hooks.state.\"{}:pre_tool_use:0:0\"]\ntrusted_hash = \"x\"\n",
+        hooks.display()
+    );
+    put(&config, &record);
+    let status = bench.tos(&["guard", "status", "codex"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
 }

@@ -159,6 +159,141 @@ fn an_archive_that_holds_rules_is_not_unpacked_over_them() {
 }
 
 #[test]
+fn what_git_is_told_in_the_same_command_counts() {
+    let bench = project();
+    for command in [
+        "git add -A && git stash",
+        "git add -A && git reset --hard",
+        "git add -A && git commit -qm x && git reset --hard HEAD~1",
+        "git add -A && git commit -qm x && git revert --no-edit HEAD",
+        "git add -A && git commit -qm x && git restore --source=HEAD~1 .",
+    ] {
+        assert!(
+            refused(&bench, command).contains("git add -A -- . ':!.tos' ':!.claude'"),
+            "{command}"
+        );
+    }
+    let ended = bench.claude("git add -A && git commit -qm x");
+    assert_eq!(ended.decision().0, "", "{ended:?}");
+    bench.git(&["add", "-A"]);
+    bench.git(&["commit", "-q", "-m", "rules"]);
+    for command in [
+        "git revert --no-edit HEAD",
+        "git bisect start HEAD HEAD~1",
+        "git sparse-checkout set src",
+    ] {
+        refused(&bench, command);
+    }
+    bench.write("a.txt", "more\n");
+    bench.git(&["commit", "-q", "-a", "-m", "more"]);
+    let ended = bench.claude("git revert --no-edit HEAD");
+    assert_eq!(ended.decision().0, "", "{ended:?}");
+}
+
+#[test]
+fn a_second_name_of_a_protected_file_is_protected_too() {
+    let bench = project();
+    for command in [
+        "ln .tos/guard.toml hard",
+        "cp -l .claude/settings.json hard",
+        "cp -al .tos t2",
+    ] {
+        refused(&bench, command);
+    }
+    fs::hard_link(bench.root.join(".tos/guard.toml"), bench.root.join("hard")).unwrap();
+    for command in [": > hard", "sed -i s/100/1/ hard", "cp a.txt hard"] {
+        let reason = refused(&bench, command);
+        assert!(reason.contains(".tos/guard.toml"), "{command}: {reason}");
+    }
+    for tool in ["Write", "Edit", "mcp__fs__write_file"] {
+        let key = if tool.starts_with("mcp") {
+            "path"
+        } else {
+            "file_path"
+        };
+        let input = serde_json::json!({ key: bench.root.join("hard"), "content": "x" });
+        let ended = bench.tool(&bench.root, "default", tool, &input);
+        assert_eq!(ended.decision().0, "deny", "{tool}: {ended:?}");
+    }
+    assert_eq!(bench.claude("rm hard").decision().0, "");
+}
+
+#[test]
+fn tools_of_other_servers_do_not_change_what_is_protected() {
+    let bench = project();
+    for (tool, input) in [
+        (
+            "mcp__fs__write_file",
+            serde_json::json!({ "path": ".tos/guard.toml", "content": "x" }),
+        ),
+        (
+            "mcp__fs__delete_file",
+            serde_json::json!({ "path": ".tos/guard.toml" }),
+        ),
+        (
+            "mcp__fs__edit_file",
+            serde_json::json!({ "path": bench.root.join(".claude/settings.json"), "edits": [] }),
+        ),
+        (
+            "mcp__fs__move_file",
+            serde_json::json!({ "source": "a.txt", "destination": ".tos/guard.toml" }),
+        ),
+    ] {
+        let ended = bench.tool(&bench.root, "default", tool, &input);
+        assert_eq!(ended.decision().0, "deny", "{tool}: {ended:?}");
+    }
+    let input = serde_json::json!({ "path": "src/b.txt" });
+    let ended = bench.tool(&bench.root, "default", "mcp__fs__read_file", &input);
+    assert_eq!(ended.decision().0, "", "{ended:?}");
+}
+
+#[test]
+fn a_patch_that_comes_through_a_pipe_is_looked_at() {
+    let bench = project();
+    let patch = "--- a/.tos/guard.toml\n+++ b/.tos/guard.toml\n@@ -1 +1 @@\n-max_files = 100\n+observe = true\n";
+    bench.write("evil.patch", patch);
+    bench.write("good.patch", &patch.replace(".tos/guard.toml", "a.txt"));
+    for command in [
+        "patch -p1 < evil.patch",
+        "cat evil.patch | patch -p1",
+        "cat evil.patch | git apply",
+        "git apply --directory=.tos evil.patch",
+        "git diff --no-index a.txt src/b.txt | git apply",
+    ] {
+        refused(&bench, command);
+    }
+    for command in [
+        "patch -p1 < good.patch",
+        "cat good.patch | git apply",
+        "git apply evil.patch --exclude='.tos/*'",
+    ] {
+        let ended = bench.claude(command);
+        assert_eq!(ended.decision().0, "", "{command}: {ended:?}");
+    }
+}
+
+#[test]
+fn what_tos_itself_writes_there_is_in_nobody_s_way() {
+    let bench = Bench::new();
+    bench.write(".tos/.gitignore", "*\n");
+    bench.write(".tos/sandbox-trials.json", "{}");
+    for command in [
+        "git clean -fdx",
+        "git stash -a",
+        "tar xf x.tgz",
+        "unzip -o x.zip",
+    ] {
+        let (decision, reason) = bench.claude(command).decision();
+        assert_eq!(decision, "", "{command}: {reason}");
+    }
+    let (decision, reason) = bench.claude("git clone https://example.org/a/b").decision();
+    assert_eq!(decision, "ask", "{reason}");
+    // The rules themselves stay, whoever wrote the rest.
+    bench.write(".tos/guard.toml", "max_files = 100\n");
+    refused(&bench, "git clean -fdx");
+}
+
+#[test]
 fn without_rules_and_hooks_nothing_is_in_the_way() {
     let bench = Bench::new();
     bench.write("idea.txt", "idea");

@@ -57,6 +57,105 @@ pub trait ProjectView {
 
     /// Returns whether a file holds a text; `None` where it cannot be said.
     fn holds_text(&self, path: &Path, text: &str) -> Option<bool>;
+
+    /// Returns whether a commit, or a range of them, changed a file.
+    fn is_changed_by(&self, path: &str, revision: &str) -> bool {
+        self.differs(path, Some(&format!("{revision}^")))
+    }
+
+    /// Returns whether a path is a second name of a file.
+    fn is_second_name(&self, path: &str, file: &str) -> bool {
+        let _ = (path, file);
+        false
+    }
+}
+
+/// A project in which git has been told of a file meanwhile, or to forget it.
+struct Later<'a> {
+    now: &'a dyn ProjectView,
+    file: &'a str,
+    state: TrackedState,
+}
+
+impl ProjectView for Later<'_> {
+    fn protected_files(&self) -> Vec<String> {
+        self.now.protected_files()
+    }
+    fn state(&self, path: &str) -> TrackedState {
+        if path == self.file {
+            self.state
+        } else {
+            self.now.state(path)
+        }
+    }
+    fn holds_tracked(&self, folder: &str) -> bool {
+        self.now.holds_tracked(folder)
+    }
+    fn is_revision(&self, word: &str) -> bool {
+        // Those that the command itself makes are not there yet.
+        self.now.is_revision(word) || word.starts_with("HEAD") || word.starts_with('@')
+    }
+    // No commit has a file that was not tracked before.
+    fn differs(&self, path: &str, revision: Option<&str>) -> bool {
+        if path == self.file {
+            self.state == TrackedState::Tracked && revision.is_some()
+        } else {
+            self.now.differs(path, revision)
+        }
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.now.exists(path)
+    }
+    fn holds_text(&self, path: &Path, text: &str) -> Option<bool> {
+        self.now.holds_text(path, text)
+    }
+    fn is_second_name(&self, path: &str, file: &str) -> bool {
+        self.now.is_second_name(path, file)
+    }
+}
+
+/// Returns how git will see a file when a change runs, where the ones before it made that another way.
+fn later_state(
+    at: usize,
+    file: &str,
+    losses: &[PolicyLoss],
+    view: &dyn ProjectView,
+) -> Option<TrackedState> {
+    let now = view.state(file);
+    let mut later = now;
+    for loss in losses.iter().take(at) {
+        let PolicyLoss::WorkTree(change) = loss else {
+            continue;
+        };
+        let is_kept_out = later == TrackedState::Ignored;
+        match &change.kind {
+            TreeChangeKind::Stage { ignored } if is_meant(change, file) => {
+                if *ignored || !is_kept_out {
+                    later = TrackedState::Tracked;
+                }
+            }
+            TreeChangeKind::Unstage if is_meant(change, file) => {
+                later = if now == TrackedState::Tracked {
+                    TrackedState::Untracked
+                } else {
+                    now
+                };
+            }
+            _ => {}
+        }
+    }
+    (later != now).then_some(later)
+}
+
+/// Returns the first file that a tool would change under a second name.
+pub fn second_name(path: &str, view: &dyn ProjectView) -> Option<Threat> {
+    let files = view.protected_files();
+    let file = files.iter().find(|file| view.is_second_name(path, file))?;
+    Some(Threat {
+        path: file.clone(),
+        what: format!("{path} is a second name of"),
+        remedy: "write to another file".to_owned(),
+    })
 }
 
 /// A file that a command would take away, and what to do instead.
@@ -91,19 +190,34 @@ pub fn threat(losses: &[PolicyLoss], view: &dyn ProjectView) -> Option<Threat> {
     };
     losses.iter().find(relevant)?;
     let files = view.protected_files();
-    let is_in = |loss: &PolicyLoss, file: &str| threatens(loss, file, losses, view);
-    let (loss, path) = files.iter().find_map(|file| {
-        let loss = losses.iter().find(|loss| is_in(loss, file))?;
-        Some((loss, file))
+    let is_in = |at: usize, loss: &PolicyLoss, file: &str| {
+        let Some(state) = later_state(at, file, losses, view) else {
+            return threatens(loss, file, losses, view);
+        };
+        let later = Later {
+            now: view,
+            file,
+            state,
+        };
+        threatens(loss, file, losses, &later)
+    };
+    let (at, loss, path) = files.iter().find_map(|file| {
+        let mut each = losses.iter().enumerate();
+        let (at, loss) = each.find(|(at, loss)| is_in(*at, loss, file))?;
+        Some((at, loss, file))
     })?;
     // One remedy for all, so that nobody is refused once for each.
     let mut tops: Vec<&str> = Vec::new();
-    for file in files.iter().filter(|file| is_in(loss, file)) {
+    for file in files.iter().filter(|file| is_in(at, loss, file)) {
         if !tops.contains(&top_of(file)) {
             tops.push(top_of(file));
         }
     }
-    let (what, remedy) = told(loss, &tops)?;
+    let (what, mut remedy) = told(loss, &tops)?;
+    if later_state(at, path, losses, view) == Some(TrackedState::Tracked) {
+        let out = each(&tops, |top| format!("':!{top}'"));
+        remedy = format!("leave it out of what is added before: `git add -A -- . {out}`");
+    }
     Some(Threat {
         path: path.clone(),
         what,
@@ -115,7 +229,9 @@ fn threatens(loss: &PolicyLoss, file: &str, all: &[PolicyLoss], view: &dyn Proje
     match loss {
         PolicyLoss::Removed(glob) => covers(glob, file),
         // Who fills a folder is looked at by what it is filled with.
-        PolicyLoss::Overwritten(glob) => !is_filled(glob, all) && covers(glob, file),
+        PolicyLoss::Overwritten(glob) => {
+            view.is_second_name(glob, file) || !is_filled(glob, all) && covers(glob, file)
+        }
         PolicyLoss::WorkTree(change) => is_in_reach(change, file, view),
         PolicyLoss::Filled(fill) => brings(fill, file, view),
         PolicyLoss::Uncommitted | PolicyLoss::Untracked { .. } | PolicyLoss::References(_) => false,
@@ -176,7 +292,15 @@ fn remedy(change: &TreeChange, tops: &[&str], names: &str) -> String {
             format!("leave {names} out: `git stash push … -- . {out}`")
         }
         TreeChangeKind::Move => format!("leave {names} where it is"),
-        TreeChangeKind::Patch => format!("take {names} out of the patch"),
+        TreeChangeKind::Patch { .. } => format!(
+            "add `{}` to it; a patch that comes through a pipe has to lie in a file to be looked at",
+            each(tops, |top| format!("--exclude='{top}/*'"))
+        ),
+        TreeChangeKind::Sparse { .. } => format!("name {names} as well"),
+        TreeChangeKind::Repeat { .. } => format!(
+            "do it with `-n`, take {names} out with `git restore --staged --worktree`, or leave it to a person"
+        ),
+        TreeChangeKind::Stage { .. } | TreeChangeKind::Unstage => format!("leave {names} out"),
         TreeChangeKind::Replace { .. } if command == "git checkout" || command == "git restore" => {
             format!(
                 "leave {names} out: `git restore … -- . {out}`; a whole other state is for a person to check out"
@@ -188,34 +312,45 @@ fn remedy(change: &TreeChange, tops: &[&str], names: &str) -> String {
     }
 }
 
+/// Returns whether `git clean` would take a file away.
+fn is_cleaned(
+    change: &TreeChange,
+    state: TrackedState,
+    file: &str,
+    view: &dyn ProjectView,
+) -> bool {
+    let TreeChangeKind::Clean {
+        folders,
+        ignored,
+        only_ignored,
+        excludes,
+    } = &change.kind
+    else {
+        return false;
+    };
+
+    let is_taken = match state {
+        TrackedState::Tracked => false,
+        TrackedState::Untracked => !only_ignored,
+        TrackedState::Ignored => *ignored,
+    };
+    // Without `-d` git looks only into folders it has something in, and into those that are named.
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_looked_into =
+        *folders || !change.paths.is_empty() || folder.is_empty() || view.holds_tracked(folder);
+    let is_limited = change.paths.iter().any(|path| !path.starts_with('!'));
+    is_taken
+        && is_looked_into
+        && (is_limited || is_below(file, &change.folder))
+        && is_meant(change, file)
+        && !is_excluded(excludes, file)
+}
+
 /// Returns whether a command of git would take a file away or make it another.
 fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool {
     let state = view.state(file);
     match &change.kind {
-        TreeChangeKind::Clean {
-            folders,
-            ignored,
-            only_ignored,
-            excludes,
-        } => {
-            let is_taken = match state {
-                TrackedState::Tracked => false,
-                TrackedState::Untracked => !only_ignored,
-                TrackedState::Ignored => *ignored,
-            };
-            // Without `-d` git looks only into folders it has something in, and into those that are named.
-            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let is_looked_into = *folders
-                || !change.paths.is_empty()
-                || folder.is_empty()
-                || view.holds_tracked(folder);
-            let is_limited = change.paths.iter().any(|path| !path.starts_with('!'));
-            is_taken
-                && is_looked_into
-                && (is_limited || is_below(file, &change.folder))
-                && is_meant(change, file)
-                && !is_excluded(excludes, file)
-        }
+        TreeChangeKind::Clean { .. } => is_cleaned(change, state, file, view),
         TreeChangeKind::Stash { untracked, ignored } => {
             let is_taken = match state {
                 TrackedState::Tracked => view.differs(file, Some("HEAD")),
@@ -225,10 +360,30 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
             is_taken && is_meant(change, file)
         }
         TreeChangeKind::Move => is_meant(change, file),
-        TreeChangeKind::Patch => change
-            .paths
-            .iter()
-            .any(|path| view.holds_text(Path::new(path), file) == Some(true)),
+        TreeChangeKind::Patch {
+            text,
+            fed,
+            by_name,
+            excludes,
+        } => {
+            let name = file.rsplit('/').next().unwrap_or(file);
+            let wanted = if *by_name { name } else { file };
+            let is_left_out = excludes.iter().any(|glob| covers(glob, file));
+            let held = change
+                .paths
+                .iter()
+                .map(|path| view.holds_text(Path::new(path), wanted));
+            !is_left_out && is_in_patch(text.as_deref(), held.collect(), *fed, wanted)
+        }
+        TreeChangeKind::Stage { .. } | TreeChangeKind::Unstage => false,
+        TreeChangeKind::Repeat { words } => {
+            let is_tracked = state == TrackedState::Tracked;
+            is_tracked && words.iter().any(|word| view.is_changed_by(file, word))
+        }
+        TreeChangeKind::Sparse { words } => {
+            let is_named = |word: &String| covers(word.trim_matches('/'), file);
+            state == TrackedState::Tracked && file.contains('/') && !words.iter().any(is_named)
+        }
         TreeChangeKind::Replace {
             words,
             otherwise,
@@ -242,6 +397,16 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
             view,
         ),
     }
+}
+
+/// Returns whether a patch may be about a file: the text is looked at, else the files it may come from. What comes in from
+/// somewhere else may be about any.
+fn is_in_patch(text: Option<&str>, held: Vec<Option<bool>>, fed: bool, file: &str) -> bool {
+    if let Some(text) = text {
+        return text.contains(file);
+    }
+    let is_known = held.iter().any(Option::is_some);
+    held.contains(&Some(true)) || fed && !is_known
 }
 
 fn replaces(
@@ -346,7 +511,17 @@ fn brings(fill: &FolderFill, file: &str, view: &dyn ProjectView) -> bool {
             let known: Vec<bool> = words.iter().filter_map(|word| holds(&word)).collect();
             known.is_empty() || known.contains(&true)
         }
-        FillKind::Patch => words.iter().any(|word| holds(&word) == Some(true)),
+        FillKind::Patch => {
+            let value = |word: &String| match word.strip_prefix("-i") {
+                Some(file) => file.to_owned(),
+                None => word.strip_prefix("--input=").unwrap_or(word).to_owned(),
+            };
+            let files: Vec<String> = fill.words.iter().skip(1).map(value).collect();
+            let held = files
+                .iter()
+                .map(|file| view.holds_text(&place(file), inner));
+            is_in_patch(fill.text.as_deref(), held.collect(), true, inner)
+        }
         FillKind::Copy => words.iter().any(|word| {
             let is_named = word.trim_end_matches('/').rsplit('/').next() == Some(top_of(inner));
             let folder = if word.contains(['*', '?', '[']) {
@@ -391,7 +566,9 @@ fn fill_remedy(fill: &FolderFill, tops: &[&str], names: &str) -> String {
             )
         }
         FillKind::Copy => format!("copy it without its {names}"),
-        FillKind::Patch => format!("take {names} out of the patch"),
+        FillKind::Patch => format!(
+            "take {names} out of the patch; one that comes through a pipe has to lie in a file to be looked at"
+        ),
     }
 }
 
@@ -435,12 +612,18 @@ mod tests {
             path == ".claude/settings.json" && (self.changed || revision == Some("old"))
                 || path == ".tos/guard.toml" && revision == Some("other")
         }
+        fn is_changed_by(&self, path: &str, revision: &str) -> bool {
+            self.differs(path, Some(revision))
+        }
+        fn is_second_name(&self, path: &str, file: &str) -> bool {
+            (path, file) == ("hard", ".tos/guard.toml")
+        }
         fn exists(&self, path: &Path) -> bool {
             path.ends_with("with/.tos/guard.toml")
         }
         fn holds_text(&self, path: &Path, text: &str) -> Option<bool> {
             match path.to_str()?.rsplit('/').next()? {
-                "evil.tar" | "evil.patch" => Some(text.starts_with(".tos")),
+                "evil.tar" | "evil.patch" => Some(text.starts_with(".tos") || text == "guard.toml"),
                 "good.tar" | "good.patch" => Some(false),
                 _ => None,
             }
@@ -487,6 +670,10 @@ mod tests {
             "find . -name '*.toml' -delete",
             "find . -maxdepth 1 -not -name .git -exec rm -rf {} +",
             "echo x > .claude/settings.json",
+            "echo x > hard",
+            "ln .tos/guard.toml other",
+            "cp -al .tos other",
+            "link .tos/guard.toml other",
             "tar xf unknown.tgz",
             "tar xf evil.tar",
             "unzip -o unknown.zip",
@@ -494,6 +681,28 @@ mod tests {
             "rsync -a ../with/ ./",
             "cp ../x/guard.toml .tos",
             "git apply evil.patch",
+            "git apply --directory=.tos evil.patch",
+            "git apply < evil.patch",
+            "cat evil.patch | git apply",
+            "git diff a b | git apply",
+            "patch -p1 < evil.patch",
+            "cat evil.patch | patch -p1",
+            "git diff a b | patch -p1",
+            "patch -p1 <<'E'\n--- a/.tos/guard.toml\n+++ b/.tos/guard.toml\nE",
+            "python3 -m tarfile -e unknown.tgz .",
+            "python3 -m zipfile -e evil.tar .",
+            "python3 -c \"import shutil; shutil.unpack_archive('evil.tar', '.')\"",
+            "git add -A && git stash",
+            "git add -A && git reset --hard",
+            "git add . && git commit -qm x && git switch old",
+            "git add -A && git commit -qm x && git reset --hard HEAD~1",
+            "git add -A && git commit -qm x && git revert --no-edit HEAD",
+            "git add -A && git commit -qm x && git restore --source=HEAD~1 .",
+            "git add -A && git commit -qm x && git rebase --onto old HEAD",
+            "git rm -q --cached -r . && git clean -fdx -e .tos",
+            "git revert old",
+            "git bisect start HEAD old",
+            "git sparse-checkout set src",
             "patch -p1 -i evil.patch",
         ] {
             assert!(found(&view, code).is_some(), "{code}");
@@ -534,11 +743,28 @@ mod tests {
             "rm -rf src/*",
             "find src -name '*.toml' -delete",
             "mkdir -p .tos .claude",
+            "ln -s .tos/guard.toml other",
+            "cp -r .tos other",
+            "find . -name __pycache__ -type d -prune -exec rm -rf {} +",
+            "find . -type d \\( -name a -o -name b \\) -prune -exec rm -rf {} +",
             "tar xf good.tar",
             "tar xf unknown.tgz -C build",
             "tar xf unknown.tgz --exclude=.tos --exclude .claude",
             "cp -r ../without/. .",
             "git apply good.patch",
+            "git apply evil.patch --exclude='.tos/*'",
+            "cat good.patch | git apply",
+            "patch -p1 < good.patch",
+            "patch -p1 <<'E'\n--- a/x\n+++ b/x\nE",
+            "python3 -m zipfile -e good.tar .",
+            "git add -A && git commit -qm x",
+            "git add -A -- . ':!.tos' && git stash",
+            "git add src && git stash",
+            "git add -u && git reset --hard",
+            "git revert main",
+            "git rebase main",
+            "git sparse-checkout set src .claude",
+            "git sparse-checkout list",
         ] {
             assert_eq!(found(&view, code), None, "{code}");
         }

@@ -221,7 +221,7 @@ fn command_action(
         "local_shell",
     ];
     if name.starts_with("mcp_") && !RUNNERS.iter().any(|runner| name.contains(runner)) {
-        return Ok(ToolAction::Other);
+        return Ok(named_files(name, arguments));
     }
     let kind = if name == "powershell" {
         CommandKind::Powershell
@@ -249,7 +249,90 @@ fn command_action(
     if RUNS.contains(&name) {
         return Err(HookInputError::Missing("`command`"));
     }
-    Ok(ToolAction::Other)
+    Ok(named_files(name, arguments))
+}
+
+/// Returns the files that the arguments of a tool of another server name: what it does to them is told by its name, and where
+/// that says nothing they are taken to be changed.
+fn named_files(name: &str, arguments: &Map<String, Value>) -> ToolAction {
+    const READS: &str = "read get list search find view show stat info tree head tail open fetch query describe diff count check \
+        exists glob grep ls cat screenshot";
+    const CHANGES: &str = "write edit create update delete remove rm unlink move mv rename copy cp put save append patch replace \
+        insert set truncate";
+    const DELETES: &str = "delete remove rm unlink move mv rename";
+    if !name.starts_with("mcp_") {
+        return ToolAction::Other;
+    }
+    let tool = name.rsplit("__").next().unwrap_or(name);
+    let says = |list: &str| {
+        tool.split(|c: char| !c.is_alphanumeric())
+            .any(|word| list.split_ascii_whitespace().any(|own| own == word))
+    };
+    let access = if says(DELETES) {
+        FileAccess::Delete
+    } else if says(READS) && !says(CHANGES) {
+        FileAccess::Read
+    } else {
+        FileAccess::Write
+    };
+    let mut files = Vec::new();
+    for (key, value) in arguments {
+        let key = key.to_ascii_lowercase();
+        let is_path = [
+            "path",
+            "paths",
+            "file",
+            "files",
+            "filename",
+            "source",
+            "destination",
+            "target",
+        ]
+        .iter()
+        .any(|word| key == *word || key.ends_with(&format!("_{word}")))
+            || ["path", "paths"].iter().any(|word| key.ends_with(word))
+            || key == "uri";
+        // Where it goes to is written, whatever becomes of what was there.
+        let access = if access == FileAccess::Delete && key.starts_with("dest") {
+            FileAccess::Write
+        } else {
+            access
+        };
+        if is_path {
+            paths_of(value, &mut |path| files.push((access, path.to_owned())));
+        }
+    }
+    if files.is_empty() {
+        ToolAction::Other
+    } else {
+        ToolAction::Files(files)
+    }
+}
+
+/// Hands on the paths of an argument: a text, a list of them, or objects that have them.
+fn paths_of(value: &Value, found: &mut dyn FnMut(&str)) {
+    match value {
+        Value::String(path) => {
+            let path = path.strip_prefix("file://").unwrap_or(path);
+            // An address is no file, and a long text is its content.
+            if !path.is_empty()
+                && !path.contains("://")
+                && !path.contains('\n')
+                && path.len() < 4_096
+            {
+                found(path);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| paths_of(value, found)),
+        Value::Object(values) => {
+            for key in ["path", "file_path", "file"] {
+                if let Some(value) = values.get(key) {
+                    paths_of(value, found);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn command(kind: CommandKind, code: &str) -> ToolAction {
@@ -410,6 +493,40 @@ mod tests {
             call(HookAgent::Claude, view).unwrap().action,
             ToolAction::Other
         );
+        for (tool, input, files) in [
+            (
+                "mcp__fs__write_file",
+                r#"{"path":".tos/guard.toml","content":"x"}"#,
+                vec![(FileAccess::Write, ".tos/guard.toml")],
+            ),
+            (
+                "mcp__fs__delete_file",
+                r#"{"path":".tos/guard.toml"}"#,
+                vec![(FileAccess::Delete, ".tos/guard.toml")],
+            ),
+            (
+                "mcp__fs__move_file",
+                r#"{"source":"a","destination":"b"}"#,
+                vec![(FileAccess::Delete, "a"), (FileAccess::Write, "b")],
+            ),
+            (
+                "mcp__fs__read_multiple_files",
+                r#"{"paths":["a","file:///b"]}"#,
+                vec![(FileAccess::Read, "a"), (FileAccess::Read, "/b")],
+            ),
+            (
+                "mcp__gh__push_files",
+                r#"{"files":[{"path":"a","content":"x"}],"source_url":"https://x"}"#,
+                vec![(FileAccess::Write, "a")],
+            ),
+        ] {
+            let text = format!(r#"{{"tool_name":"{tool}","tool_input":{input}}}"#);
+            let wanted = files
+                .into_iter()
+                .map(|(access, path)| (access, path.to_owned()));
+            let action = call(HookAgent::Claude, &text).unwrap().action;
+            assert_eq!(action, ToolAction::Files(wanted.collect()), "{tool}");
+        }
         let own = r#"{"tool_name":"mcp__x__run","tool_input":{"command":"rm -rf /"}}"#;
         assert_eq!(
             command_of(&call(HookAgent::Claude, own).unwrap()),

@@ -64,7 +64,33 @@ pub enum TreeChangeKind {
     /// Moves or removes what the paths name.
     Move,
     /// Changes what patches say, which the paths name.
-    Patch,
+    Patch {
+        /// The patch itself, where it comes in at the standard input and is known.
+        text: Option<String>,
+        /// Whether it comes in there.
+        fed: bool,
+        /// Whether it names files by less than their whole path.
+        by_name: bool,
+        /// Patterns of what is left alone.
+        excludes: Vec<String>,
+    },
+    /// Takes files that are not tracked into the index, so that what comes next may take them away.
+    Stage {
+        /// Ignored files as well.
+        ignored: bool,
+    },
+    /// Takes files out of the index.
+    Unstage,
+    /// Takes back, or repeats, what commits did to files.
+    Repeat {
+        /// Words that may name the commits.
+        words: Vec<String>,
+    },
+    /// Leaves only these folders, and the files at the root.
+    Sparse {
+        /// The folders.
+        words: Vec<String>,
+    },
 }
 
 /// Returns what a step does to the work tree.
@@ -78,7 +104,25 @@ pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
             let (_, from) = options.rest.split_last()?;
             (TreeChangeKind::Move, from.to_vec())
         }
-        "apply" | "am" => (TreeChangeKind::Patch, options.rest.clone()),
+        "apply" | "am" => patch(&options)?,
+        "add" | "stage" => stage(&options)?,
+        "update-index" if options.has(&["add"]) => (
+            TreeChangeKind::Stage { ignored: true },
+            options.rest.clone(),
+        ),
+        "rm" if options.has(&["cached"]) => (TreeChangeKind::Unstage, options.rest.clone()),
+        "revert" | "cherry-pick" => {
+            let words = options.rest.clone();
+            (TreeChangeKind::Repeat { words }, Vec::new())
+        }
+        "sparse-checkout" => match options.rest.split_first() {
+            Some((verb, words)) if ["set", "init", "reapply"].contains(&verb.as_str()) => {
+                let words = words.to_vec();
+                (TreeChangeKind::Sparse { words }, Vec::new())
+            }
+            _ => return None,
+        },
+        "rebase" | "bisect" => (elsewhere(&options, &step.verb)?, Vec::new()),
         "checkout" | "switch" | "reset" | "restore" | "read-tree" | "checkout-index" => {
             replaced(&step.verb, args, &options)?
         }
@@ -88,11 +132,15 @@ pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
     for path in &mut paths {
         *path = match kind {
             // Patches lie anywhere.
-            TreeChangeKind::Patch if folder.is_empty() => path.clone(),
-            TreeChangeKind::Patch => format!("{folder}/{path}"),
+            TreeChangeKind::Patch { .. } if folder.is_empty() => path.clone(),
+            TreeChangeKind::Patch { .. } => format!("{folder}/{path}"),
             TreeChangeKind::Clean { .. }
             | TreeChangeKind::Stash { .. }
             | TreeChangeKind::Replace { .. }
+            | TreeChangeKind::Stage { .. }
+            | TreeChangeKind::Unstage
+            | TreeChangeKind::Repeat { .. }
+            | TreeChangeKind::Sparse { .. }
             | TreeChangeKind::Move => from_root(path, &folder),
         };
     }
@@ -105,7 +153,10 @@ pub(super) fn tree_change(step: &GitStep) -> Option<TreeChange> {
 }
 
 fn options(args: &[String]) -> Options {
-    const WITH_VALUE: [&str; 9] = [
+    const WITH_VALUE: [&str; 12] = [
+        "directory",
+        "onto",
+        "mainline",
         "exclude",
         "message",
         "source",
@@ -117,6 +168,55 @@ fn options(args: &[String]) -> Options {
         "prefix",
     ];
     Options::parse(args, "ebBcCsm", &WITH_VALUE)
+}
+
+fn patch(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
+    let only_looks = options.has(&["check", "stat", "numstat", "summary", "cached"]);
+    if only_looks && !options.has(&["apply"]) {
+        return None;
+    }
+    let files: Vec<String> = options
+        .rest
+        .iter()
+        .filter(|file| *file != "-")
+        .cloned()
+        .collect();
+    let kind = TreeChangeKind::Patch {
+        text: None,
+        fed: files.is_empty() && !options.has(&["abort", "continue", "skip", "quit"]),
+        by_name: options.has(&["directory"]),
+        excludes: options.values(&["exclude"]).map(str::to_owned).collect(),
+    };
+    Some((kind, files))
+}
+
+fn stage(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
+    let is_all = options.has(&["A", "all", "no-ignore-removal"]);
+    let takes_none = options.has(&["n", "dry-run", "u", "update", "refresh"])
+        || options.rest.is_empty() && !is_all;
+    let ignored = options.has(&["f", "force"]);
+    (!takes_none).then(|| (TreeChangeKind::Stage { ignored }, options.rest.clone()))
+}
+
+/// Reads the commands that go to other commits for a while, or put commits on another one.
+fn elsewhere(options: &Options, verb: &str) -> Option<TreeChangeKind> {
+    let words: Vec<String> = if verb == "rebase" {
+        options.values(&["onto"]).map(str::to_owned).collect()
+    } else {
+        let verb = options.rest.first()?;
+        let goes = ["start", "good", "bad", "new", "old", "skip"];
+        goes.contains(&verb.as_str())
+            .then(|| options.rest.get(1..))??
+            .to_vec()
+    };
+    let is_named = |words: &Vec<String>| !words.is_empty();
+    Some(words)
+        .filter(is_named)
+        .map(|words| TreeChangeKind::Replace {
+            words,
+            otherwise: Some("HEAD".to_owned()),
+            needs_words: true,
+        })
 }
 
 fn clean(options: &Options) -> Option<(TreeChangeKind, Vec<String>)> {
@@ -187,6 +287,7 @@ fn replaced(
     };
     let kind = match verb {
         "reset" if options.has(&["hard", "merge", "keep"]) => of(words, head, false),
+        "reset" if !options.has(&["soft", "p", "patch"]) => Some(TreeChangeKind::Unstage),
         "restore" => {
             let source = options.values(&["s", "source"]).map(str::to_owned);
             let source: Vec<String> = source.collect();
@@ -395,6 +496,17 @@ mod tests {
                 vec!["src".to_owned()],
             ),
             ("switch -", replace(&["@{-1}"], None, true), none.clone()),
+            ("reset", TreeChangeKind::Unstage, none.clone()),
+            (
+                "add -A -- . :!.tos",
+                TreeChangeKind::Stage { ignored: false },
+                vec![String::new(), "!.tos".to_owned()],
+            ),
+            (
+                "rebase --onto old main",
+                replace(&["old"], Some("HEAD"), true),
+                none.clone(),
+            ),
             (
                 "mv a b c",
                 TreeChangeKind::Move,
@@ -409,8 +521,12 @@ mod tests {
     fn what_leaves_the_files_alone_changes_no_tree() {
         for text in [
             "stash list",
+            "add -u",
+            "add -n .",
+            "apply --check x.patch",
+            "rebase main",
+            "bisect reset",
             "stash drop",
-            "reset",
             "restore --staged x",
             "status",
             "commit",

@@ -41,6 +41,8 @@ pub(super) struct SimpleCommand {
     pub(super) via: Vec<String>,
     /// The folder it starts in, absolute, where that is known.
     pub(super) folder: Option<String>,
+    /// What comes in at its standard input, for programs that apply a patch.
+    pub(super) fed: String,
 }
 
 /// A command of git that was read.
@@ -156,7 +158,15 @@ impl<'w> Interpretation<'w> {
             words: words.iter().map(|word| readable(word)).collect(),
             via: self.via.clone(),
             folder: None,
+            fed: String::new(),
         });
+    }
+
+    /// Records what the command looked at last is fed.
+    pub(super) fn act_is_fed(&mut self, text: &str) {
+        if let Some(act) = self.acts.last_mut() {
+            text.clone_into(&mut act.fed);
+        }
     }
 
     /// Records where the command looked at last starts.

@@ -58,6 +58,8 @@ pub enum Error {
 pub struct Policy {
     keys: OriginalKeys,
     pub(super) rules: RuleSet,
+    /// Policies that decide as well; the strictest verdict counts.
+    beside: Vec<Self>,
 }
 
 impl Policy {
@@ -69,7 +71,32 @@ impl Policy {
         })?;
         check_examples(&rules.rules)?;
         let rules = RuleSet::new(rules.rules.clone(), rules.preset, rules.on_opaque);
-        Ok(Self { keys, rules })
+        let beside = Vec::new();
+        Ok(Self {
+            keys,
+            rules,
+            beside,
+        })
+    }
+
+    /// Puts another policy beside this one: what it asks about or refuses, this one lets pass no longer.
+    #[must_use]
+    pub fn beside(mut self, other: Self) -> Self {
+        self.beside.push(other);
+        self
+    }
+
+    /// Decides by all the rules there are; the first of the strictest verdicts counts.
+    fn decide(&self, reading: &Interpretation<'_>) -> PolicyVerdict {
+        let own = self.rules.decide(reading);
+        self.beside.iter().fold(own, |strictest, other| {
+            let verdict = other.decide(reading);
+            if verdict.decision > strictest.decision {
+                verdict
+            } else {
+                strictest
+            }
+        })
     }
 
     /// Returns what a command would lose inside the root.
@@ -92,7 +119,13 @@ impl Policy {
 
     /// Returns why a rule decides as it does; empty where nobody has said so.
     pub fn reason_of(&self, rule: &str) -> &str {
-        self.rules.reason_of(rule)
+        let own = self.rules.reason_of(rule);
+        let mut others = self.beside.iter().map(|other| other.reason_of(rule));
+        if own.is_empty() {
+            others.find(|reason| !reason.is_empty()).unwrap_or("")
+        } else {
+            own
+        }
     }
 
     /// Checks the examples of a preset; returns how many there are.
@@ -115,7 +148,7 @@ impl Policy {
     ) -> PolicyVerdict {
         let mut reading = Interpretation::new(world);
         read_file(tool, access, path, &mut reading);
-        self.rules.decide(&reading)
+        self.decide(&reading)
     }
 
     /// Judges commands that run one after the other: what one of them writes is known when the next is judged.
@@ -158,13 +191,13 @@ impl Policy {
             let refused = self.keys.refuse(&command.kind, &[&text]);
             let mut reading = Interpretation::new(world);
             reading.opaque("a text of more than 64 KiB");
-            return refused.unwrap_or_else(|| self.rules.decide(&reading));
+            return refused.unwrap_or_else(|| self.decide(&reading));
         }
         let mut reading = Interpretation::new(world);
         read_after(command, &mut reading, written);
         let normal = self.normal_form(&reading);
         let refused = self.keys.refuse(&command.kind, &[&text, &normal]);
-        refused.unwrap_or_else(|| self.rules.decide(&reading))
+        refused.unwrap_or_else(|| self.decide(&reading))
     }
 
     /// Returns the command as it was understood, one line for each part; empty when no key looks at it.

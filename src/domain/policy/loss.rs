@@ -4,9 +4,9 @@
 //! the files takes rather too many than too few.
 
 use crate::domain::policy::{
-    git_reach::{self, LostReferences, TreeChange},
+    git_reach::{self, LostReferences, TreeChange, TreeChangeKind},
     interpretation::{CommandEffect, GitStep, Interpretation, SimpleCommand},
-    partial_text::base_name,
+    partial_text::{base_name, is_mark},
     resolved_path::{ResolvedPath, slashed},
     rule::EffectTrait,
 };
@@ -48,6 +48,8 @@ pub struct FolderFill {
     pub root: String,
     /// The folder that is filled, from the root.
     pub into: String,
+    /// What comes in at the standard input, where that is known.
+    pub text: Option<String>,
 }
 
 /// From what a folder is filled.
@@ -62,7 +64,11 @@ pub enum FillKind {
 }
 
 /// Returns from what a program fills folders.
-fn fill_kind(program: &str) -> Option<FillKind> {
+fn fill_kind(program: &str, words: &[String]) -> Option<FillKind> {
+    let unpacks = |pair: &[String]| matches!(pair, [option, module] if option == "-m" && ["tarfile", "zipfile"].contains(&module.as_str()));
+    if program.starts_with("py") {
+        return words.windows(2).any(unpacks).then_some(FillKind::Archive);
+    }
     Some(match program {
         "tar" | "gtar" | "bsdtar" | "unzip" | "7z" | "7za" | "7zr" | "7zz" | "cpio" | "bsdcpio"
         | "pax" | "unrar" | "unar" | "jar" => FillKind::Archive,
@@ -75,14 +81,121 @@ fn fill_kind(program: &str) -> Option<FillKind> {
 /// Returns what a command fills a folder with.
 fn fill(act: &SimpleCommand, into: &str, reading: &Interpretation<'_>) -> Option<PolicyLoss> {
     let program = base_name(act.words.first()?).to_owned();
+    let kind = fill_kind(&program, &act.words)?;
+    let mut words = act.words.clone();
+    let mut text = None;
+    if kind == FillKind::Patch {
+        text = fed(act);
+        words.extend(read_files(reading));
+    }
     Some(PolicyLoss::Filled(FolderFill {
-        kind: fill_kind(&program)?,
+        kind,
         program,
-        words: act.words.clone(),
+        words,
+        text,
         folder: act.folder.clone().unwrap_or_default(),
         root: slashed(&reading.world.root),
         into: into.to_owned(),
     }))
+}
+
+/// Returns what a command is fed, where that is known as a whole.
+fn fed(act: &SimpleCommand) -> Option<String> {
+    (!act.fed.is_empty() && !act.fed.contains(is_mark)).then(|| act.fed.clone())
+}
+
+/// Returns the files that the whole of a command reads, any of which may come through a pipe.
+fn read_files(reading: &Interpretation<'_>) -> Vec<String> {
+    // What git reads it takes apart: a difference of two files is in neither.
+    let is_git = |at: usize| {
+        let act = reading.acts.get(at);
+        let program = act.and_then(|act| act.words.first());
+        program.is_some_and(|program| base_name(program) == "git")
+    };
+    let others = reading.effects.iter().filter(|(at, _)| !is_git(*at));
+    let read = others.filter_map(|(_, effect)| match effect {
+        CommandEffect::Read(
+            ResolvedPath::Inside(path) | ResolvedPath::Scratch(path) | ResolvedPath::Outside(path),
+        ) => Some(path.clone()),
+        CommandEffect::Read(_)
+        | CommandEffect::Write(_)
+        | CommandEffect::Delete(_)
+        | CommandEffect::Does(..) => None,
+    });
+    // Those of the root start there, wherever the command starts.
+    let root = slashed(&reading.world.root);
+    read.map(|path| {
+        if path.starts_with('/') {
+            path
+        } else {
+            format!("{root}/{path}")
+        }
+    })
+    .collect()
+}
+
+/// Returns what git does to the work tree, and what it loses by that without a word of the rules.
+fn tree_changes(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+    let none = SimpleCommand::default();
+    let mut losses = Vec::new();
+    for step in &reading.git {
+        let Some(mut change) = git_reach::tree_change(step) else {
+            continue;
+        };
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all others are told by the effects of git"
+        )]
+        let untracked = match &mut change.kind {
+            // A patch may say that any file goes.
+            TreeChangeKind::Patch {
+                text, fed: is_fed, ..
+            } => {
+                if *is_fed {
+                    let act = reading.acts.get(step.at).unwrap_or(&none);
+                    *text = fed(act);
+                    change.paths.extend(read_files(reading));
+                }
+                Some(PolicyLoss::Untracked { ignored: false })
+            }
+            // A stash has neither empty folders nor the rights of files.
+            TreeChangeKind::Stash { untracked, ignored } => {
+                untracked.then_some(PolicyLoss::Untracked { ignored: *ignored })
+            }
+            _ => {
+                losses.push(PolicyLoss::WorkTree(change));
+                continue;
+            }
+        };
+        losses.push(PolicyLoss::Uncommitted);
+        losses.extend(untracked);
+        losses.push(PolicyLoss::WorkTree(change));
+    }
+    losses
+}
+
+/// Returns the folders that code of another language fills from archives, as far as its words tell that it does.
+fn unpacked_by_code(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
+    const CALLS: [&str; 2] = ["unpack_archive(", ".extractall("];
+    let mut losses = Vec::new();
+    for act in &reading.acts {
+        let code = act.words.join(" ");
+        if !CALLS.iter().any(|call| code.contains(call)) {
+            continue;
+        }
+        let parts = code.split(|c: char| c.is_whitespace() || "'\"(),;=".contains(c));
+        losses.push(PolicyLoss::Overwritten(String::new()));
+        losses.push(PolicyLoss::Filled(FolderFill {
+            kind: FillKind::Archive,
+            program: act.words.first().cloned().unwrap_or_default(),
+            words: parts.map(str::to_owned).collect(),
+            folder: act.folder.clone().unwrap_or_default(),
+            root: slashed(&reading.world.root),
+            into: String::new(),
+            text: None,
+        }));
+    }
+    losses
 }
 
 /// Returns what was read would lose inside the root.
@@ -109,8 +222,15 @@ pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
             }
         }
     }
-    let changes = reading.git.iter().filter_map(git_reach::tree_change);
-    losses.extend(changes.map(PolicyLoss::WorkTree));
+    for loss in tree_changes(reading)
+        .into_iter()
+        .chain(unpacked_by_code(reading))
+    {
+        // Each change stays: their order tells what git knows when the next one runs.
+        if matches!(loss, PolicyLoss::WorkTree(_)) || !losses.contains(&loss) {
+            losses.push(loss);
+        }
+    }
     losses
 }
 
@@ -336,6 +456,24 @@ mod tests {
             })]
         );
         assert_eq!(losses("git stash drop").len(), 1);
+        assert_eq!(
+            losses("git mv -f b.txt a.txt"),
+            [
+                PolicyLoss::Overwritten("a.txt".to_owned()),
+                PolicyLoss::Overwritten("a.txt/b.txt".to_owned())
+            ]
+        );
+        assert_eq!(losses("git mv b.txt a.txt"), []);
+        assert!(losses("git stash -u").contains(&PolicyLoss::Untracked { ignored: false }));
+        assert!(losses("git stash").contains(&PolicyLoss::Uncommitted));
+        assert!(
+            losses("git diff --no-index A B | git apply")
+                .contains(&PolicyLoss::Untracked { ignored: false })
+        );
+        assert!(
+            losses("python3 -m zipfile -e o.zip n")
+                .contains(&PolicyLoss::Overwritten("n".to_owned()))
+        );
         assert!(losses("git stash && git stash drop").contains(&PolicyLoss::Uncommitted));
         assert_eq!(losses("rm -rf /srv/other"), []);
         for code in [
@@ -396,6 +534,42 @@ mod tests {
             ("mytool rm -rf x", Decision::Ask),
             ("$TOOL x", Decision::Ask),
             ("cargo test && git commit -m x", Decision::Allow),
+            ("dd if=x of=/dev/sda", Decision::Deny),
+            ("cat x > /dev/sda", Decision::Deny),
+            ("ssh host 'rm -rf /'", Decision::Deny),
+            ("ssh host uptime", Decision::Ask),
+            ("rsync -a --delete ./ host:", Decision::Deny),
+            ("rsync -a ./ host:", Decision::Ask),
+            ("chmod -R 777 /", Decision::Deny),
+            ("chown -R ann /etc", Decision::Deny),
+            ("chmod -R u+w src", Decision::Allow),
+            ("jq . x > ~/.claude/settings.json", Decision::Deny),
+            ("mv x ~/.codex/hooks.json", Decision::Deny),
+            ("mv x .claude/settings.json", Decision::Deny),
+            ("poetry install", Decision::Allow),
+            ("pipenv install", Decision::Allow),
+            ("pipenv install requests", Decision::Ask),
+            ("pdm install", Decision::Allow),
+            ("bundle install", Decision::Allow),
+            ("conda env create -f environment.yml", Decision::Allow),
+            (
+                "conda env create -f https://example.org/e.yml",
+                Decision::Ask,
+            ),
+            ("cargo fetch", Decision::Allow),
+            ("go mod download", Decision::Allow),
+            ("go mod download example.org/x@latest", Decision::Ask),
+            ("docker exec c ls", Decision::Allow),
+            ("docker compose exec web pytest -q", Decision::Allow),
+            ("docker exec c rm -rf /data", Decision::Deny),
+            ("cp -l .claude/settings.json other", Decision::Deny),
+            ("ln .tos/guard.toml hard", Decision::Deny),
+            ("cp -al .tos t2", Decision::Deny),
+            ("ln -s .tos/guard.toml link", Decision::Allow),
+            ("env", Decision::Ask),
+            ("export -p", Decision::Ask),
+            ("env | grep KEY", Decision::Ask),
+            ("env | grep -i proxy", Decision::Allow),
         ] {
             assert_eq!(guard(code), decision, "{code}");
         }

@@ -16,9 +16,17 @@ pub(super) fn is_ordinary(act: &SimpleCommand, effect: &CommandEffect) -> bool {
         CommandEffect::Read(place) => reads_all(place),
         CommandEffect::Write(_) | CommandEffect::Delete(_) => false,
         CommandEffect::Does(kind, said) => match kind {
-            EffectTrait::Opaque => is_plain_unknown(act, said),
+            EffectTrait::Opaque => {
+                is_plain_unknown(act, said)
+                    || said.ends_with(", which is not described") && is_of_the_manifest(act)
+            }
             EffectTrait::PackageInstall => is_of_the_manifest(act),
-            EffectTrait::Network => asks_openly(act, said) || is_compose(act),
+            EffectTrait::Network => {
+                asks_openly(act, said)
+                    || is_compose(act)
+                    || is_in_container(act)
+                    || is_of_the_manifest(act)
+            }
             EffectTrait::System => {
                 is_compose(act) || ends_own_processes(act, said) || changes_gently(act, said)
             }
@@ -105,11 +113,16 @@ fn is_of_the_manifest(act: &SimpleCommand) -> bool {
         | ("npm", ["clean-install"])
         | ("yarn" | "bundle", [] | ["install"])
         | ("uv", ["sync" | "lock"])
-        | ("poetry", ["install" | "lock"])
-        | ("pdm", ["install" | "sync"])
+        | ("poetry" | "pipenv", ["install" | "lock" | "sync"])
+        | ("pdm", ["install" | "sync" | "lock"])
+        | ("cargo", ["fetch"] | ["fetch", "--locked"])
+        | ("go", ["mod", "download"])
         | ("composer" | "pod", ["install"])
         | ("dotnet", ["restore"])
         | ("mix", ["deps.get"]) => true,
+        ("conda" | "mamba" | "micromamba", ["env", "create" | "update", rest @ ..]) => {
+            is_of_environment(rest)
+        }
         ("pip" | "pip3", ["install", rest @ ..])
         | ("python" | "python3", ["-m", "pip", "install", rest @ ..])
         | ("uv", ["pip", "install", rest @ ..]) => is_of_requirements(rest),
@@ -117,14 +130,50 @@ fn is_of_the_manifest(act: &SimpleCommand) -> bool {
     }
 }
 
+/// Returns whether a path is one of the project, as it is written.
+fn is_own(path: &str) -> bool {
+    !path.is_empty()
+        && !path.starts_with(['/', '~', '-'])
+        && !path.contains([':', '$', '\u{2026}', '*'])
+        && path.split('/').all(|part| part != "..")
+}
+
+/// Returns whether the words of `conda env create` name nothing but a file of the project and the environment.
+fn is_of_environment(words: &[&str]) -> bool {
+    let mut words = words.iter();
+    let mut found = false;
+    while let Some(word) = words.next() {
+        match (*word, word.strip_prefix("--file=")) {
+            ("-f" | "--file", _) if words.next().is_some_and(|file| is_own(file)) => found = true,
+            (_, Some(file)) if is_own(file) => found = true,
+            ("-n" | "--name", _) if words.next().is_some_and(|name| is_own(name)) => {}
+            ("-y" | "--yes" | "-q" | "--quiet" | "--prune", _) => {}
+            _ => return false,
+        }
+    }
+    found
+}
+
+/// Returns whether a command runs in a container that is up already, and does nothing there that would be more than ordinary.
+fn is_in_container(act: &SimpleCommand) -> bool {
+    let Some((program, args)) = parts(act) else {
+        return false;
+    };
+    let rest = match (program, args.as_slice()) {
+        ("docker" | "podman" | "nerdctl", ["exec", rest @ ..] | ["compose", "exec", rest @ ..])
+        | ("docker-compose" | "podman-compose", ["exec", rest @ ..]) => rest,
+        _ => return false,
+    };
+    let is_privileged = |word: &&str| word.starts_with("--privileged");
+    let tells = |word: &&str| {
+        word.split(|c: char| c.is_whitespace() || "=;|&\"'".contains(c))
+            .any(|part| TELLING.contains(&base_name(part)))
+    };
+    !rest.is_empty() && !rest.iter().any(is_privileged) && !rest.iter().any(tells)
+}
+
 /// Returns whether the words of `pip install` name nothing but files of the project.
 fn is_of_requirements(words: &[&str]) -> bool {
-    let is_own = |path: &str| {
-        !path.is_empty()
-            && !path.starts_with(['/', '~', '-'])
-            && !path.contains([':', '$', '\u{2026}', '*'])
-            && path.split('/').all(|part| part != "..")
-    };
     let is_folder = |path: &str| {
         let folder = path.split('[').next().unwrap_or(path);
         folder == "." || folder.starts_with("./")

@@ -4,6 +4,7 @@ use std::{
     cell::OnceCell,
     fs,
     io::Read,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +17,9 @@ use crate::domain::guard::{
     protected::{ProjectView, SETTINGS, TrackedState},
 };
 
+/// What in the own folder of tos keeps an agent in its bounds: the rules, what people have agreed to, and the record of it. All
+/// else there tos writes again by itself.
+const BOUNDS: [&str; 4] = ["guard.toml", "approvals", "ledger", "service-settings.toml"];
 /// The most files of the own folder that are looked at.
 const MOST: usize = 200;
 /// The most bytes of an archive or patch that are looked at.
@@ -75,7 +79,15 @@ fn revparse<'a>(git: &'a Repository, word: &str) -> Option<git2::Object<'a>> {
 impl ProjectView for DiskProjectView {
     fn protected_files(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let mut folders = vec![OWN_FOLDER.to_owned()];
+        let mut folders = Vec::new();
+        for name in BOUNDS {
+            let path = format!("{OWN_FOLDER}/{name}");
+            match self.root.join(&path).symlink_metadata() {
+                Ok(data) if data.is_dir() => folders.push(path),
+                Ok(_) => found.push(path),
+                Err(_) => {}
+            }
+        }
         while let Some(folder) = folders.pop() {
             let entries = fs::read_dir(self.root.join(&folder));
             for entry in entries.into_iter().flatten().flatten() {
@@ -135,6 +147,24 @@ impl ProjectView for DiskProjectView {
             // A state without it takes it away, if it is git's.
             None => revision.is_some() && self.object_at(path, None).is_some(),
         }
+    }
+
+    fn is_changed_by(&self, path: &str, revision: &str) -> bool {
+        let (from, to) = match revision.split_once("..") {
+            Some((from, to)) => (from.to_owned(), to.trim_start_matches('.')),
+            None => (format!("{revision}^"), revision),
+        };
+        let to = if to.is_empty() { "HEAD" } else { to };
+        let known = self.git().and_then(|git| revparse(git, to)).is_some();
+        known && self.object_at(path, Some(&from)) != self.object_at(path, Some(to))
+    }
+
+    fn is_second_name(&self, path: &str, file: &str) -> bool {
+        let data = |path: &str| self.root.join(path).metadata().ok();
+        let (Some(one), Some(other)) = (data(path), data(file)) else {
+            return false;
+        };
+        one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino())
     }
 
     fn exists(&self, path: &Path) -> bool {

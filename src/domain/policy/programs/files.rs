@@ -133,7 +133,19 @@ impl Machine<'_, '_> {
         self.writes(&target);
         let links = ["ln", "link"].contains(&name)
             || name == "cp" && options.has(&["s", "l", "symbolic-link", "link"]);
+        // A second name of the same file: whoever writes to it writes to the first.
+        let is_second_name = match name {
+            "ln" => !options.has(&["s", "symbolic"]),
+            "link" => true,
+            _ => name == "cp" && options.has(&["l", "link"]),
+        };
         for source in &sources {
+            if is_second_name {
+                self.changes(source);
+                if name == "cp" {
+                    self.changes(&format!("{}/{NAME}", source.trim_end_matches('/')));
+                }
+            }
             if name != "ln" {
                 self.reads(source);
                 self.reads(&format!("{}/{NAME}", source.trim_end_matches('/')));
@@ -232,15 +244,39 @@ impl Machine<'_, '_> {
                 "chmod makes a file run with its owner's rights",
             );
         }
+        let files: Vec<String> = files.iter().map(|file| (*file).clone()).collect();
+        self.changes_rights("chmod", args, &files);
+    }
+
+    /// Records whose rights change; a whole part of the machine is more than its files.
+    fn changes_rights(&mut self, name: &str, args: &[String], files: &[String]) {
+        let is_wide = |place: &ResolvedPath| match place {
+            ResolvedPath::Outside(path) => {
+                path.trim_end_matches(['/', '*']).matches('/').count() < 2
+            }
+            ResolvedPath::Home(path) => path.trim_end_matches(['/', '*']).is_empty(),
+            ResolvedPath::Inside(_)
+            | ResolvedPath::Scratch(_)
+            | ResolvedPath::Device
+            | ResolvedPath::Unknown(_) => false,
+        };
+        let is_deep = args.iter().any(|arg| {
+            arg == "--recursive"
+                || arg.starts_with('-') && !arg.starts_with("--") && arg.contains('R')
+        });
         for file in files {
+            if is_deep && self.places(file).iter().any(is_wide) {
+                let why = format!("{name} changes the rights of a whole part of the machine");
+                self.reading.does(EffectTrait::System, why);
+            }
             self.changes(file);
         }
     }
 
     fn change_owner(&mut self, args: &[String]) {
-        for file in args.iter().filter(|arg| !arg.starts_with('-')).skip(1) {
-            self.changes(file);
-        }
+        let files = args.iter().filter(|arg| !arg.starts_with('-')).skip(1);
+        let files: Vec<String> = files.cloned().collect();
+        self.changes_rights("chown", args, &files);
     }
 
     fn write_all(&mut self, name: &str, args: &[String]) {

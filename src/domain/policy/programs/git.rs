@@ -182,7 +182,8 @@ impl Machine<'_, '_> {
                 self.git_tools(args);
             }
             "rm" => self.git_remove(args),
-            "mv" | "add" | "commit" | "status" => {}
+            "mv" => self.git_move(args),
+            "add" | "commit" | "status" => {}
             "apply"
                 if args.iter().any(|arg| {
                     arg == "-R" || super::super::partial_text::is_long(arg, "reverse")
@@ -267,6 +268,21 @@ impl Machine<'_, '_> {
             .chain(args.iter().cloned())
             .collect();
         self.accepted_options("git", &words);
+    }
+
+    /// Looks at `git mv`, which writes over what is there only where it is told to.
+    fn git_move(&mut self, args: &[String]) {
+        let options = Options::parse(args, "", &[]);
+        if options.has(&["n", "dry-run"]) || !options.has(&["f", "force"]) {
+            return;
+        }
+        if let Some((target, sources)) = options.rest.split_last() {
+            self.writes(target);
+            for source in sources {
+                let name = crate::domain::policy::partial_text::base_name(source);
+                self.writes(&format!("{}/{name}", target.trim_end_matches('/')));
+            }
+        }
     }
 
     fn git_root(&self) -> String {

@@ -254,7 +254,7 @@ impl Machine<'_, '_> {
             .position(extracts)
             .and_then(|at| args.get(at + 2));
         if let Some(folder) = folder {
-            self.writes(&format!("{folder}/x"));
+            self.writes(folder);
         }
         self.files_in_words("zipfile", args);
     }

@@ -4,6 +4,7 @@
 //! known; but when one of its arguments is itself a program with consequences, it is read as a wrapper.
 
 mod accepted;
+mod agents;
 mod argument_paths;
 mod arguments;
 mod code;
@@ -64,6 +65,10 @@ pub(super) fn is_stream(file: &str) -> bool {
 pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
     if value.is_empty() || value == "none" {
         return;
+    }
+    if agents::is_agents_variable(name) {
+        let why = format!("{name} gives an agent other settings, without the hook");
+        shell.reading.does(EffectTrait::System, why);
     }
     if shell.is_steered(name, value) {
         shell.reading.opaque(format!(
@@ -150,6 +155,9 @@ impl Machine<'_, '_> {
         self.reading.act(&words);
         let folder = self.folder().map(str::to_owned);
         self.reading.act_starts_in(folder);
+        if ["git", "patch"].contains(&base_name(first)) {
+            self.reading.act_is_fed(&stdin);
+        }
         if let Some(known) = self.vague_name(first) {
             let Some(name) = known else {
                 return anything;
@@ -230,6 +238,9 @@ impl Machine<'_, '_> {
             return self.run_script(&code, first, args, stdin);
         }
         let Some(family) = table::family(&name) else {
+            if self.starts_agent(&name, args) {
+                return UNKNOWN.to_string();
+            }
             self.side_doors(&name, args);
             self.accepted_options(&name, args);
             self.arguments(&name, args);

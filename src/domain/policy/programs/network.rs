@@ -304,6 +304,10 @@ impl Machine<'_, '_> {
                 self.reading.opaque(format!("{name} loads a library"));
             }
         }
+        if name == "ssh" && removes_there(options.rest.get(1..).unwrap_or_default()) {
+            let why = "ssh removes or ends what is on another machine";
+            self.reading.does(EffectTrait::System, why);
+        }
         if name == "scp" || name == "sftp" {
             for program in options.values(&["S", "D"]) {
                 drop(self.dispatch(vec![program.to_owned()], String::new()));
@@ -461,4 +465,16 @@ fn kubectl_tells_more(words: &[String]) -> bool {
     let sets = words.first().is_some_and(|verb| verb == "config")
         && words.get(1).is_some_and(|verb| !asks(verb));
     sets || words.iter().any(|word| word.starts_with("secret"))
+}
+/// Returns whether a command for another machine removes something there, or ends it.
+fn removes_there(words: &[String]) -> bool {
+    const PROGRAMS: [&str; 14] = [
+        "rm", "rmdir", "unlink", "shred", "dd", "wipefs", "truncate", "reboot", "shutdown",
+        "poweroff", "halt", "userdel", "dropdb", "mkfs",
+    ];
+    words.iter().any(|text| {
+        let parts = text.split(|c: char| c.is_whitespace() || ";|&()`'\"".contains(c));
+        let mut names = parts.map(crate::domain::policy::partial_text::base_name);
+        names.any(|name| PROGRAMS.contains(&name) || name.starts_with("mkfs."))
+    })
 }

@@ -389,7 +389,9 @@ fn found_names(tests: &[String]) -> Vec<Option<String>> {
     let branches = branches.filter(|branch| {
         let only_shows =
             !branch.is_empty() && branch.iter().all(shows) && branch.len() < tests.len();
-        !only_shows && !branch.iter().any(|word| word == "-prune")
+        // One that is passed over and acted on, as in `-prune -exec rm -rf {} +`, is found all the same.
+        let acts = branch.iter().any(|word| is_find_action(word));
+        !only_shows && (acts || !branch.iter().any(|word| word == "-prune"))
     });
     let mut names: Vec<Option<String>> = Vec::new();
     for name in branches.map(found_name) {
@@ -401,6 +403,14 @@ fn found_names(tests: &[String]) -> Vec<Option<String>> {
         return vec![None];
     }
     names
+}
+
+/// Returns whether a word of `find` does something to what is found, or tells it.
+fn is_find_action(word: &str) -> bool {
+    word == "-delete"
+        || ["-exec", "-ok", "-print", "-fprint", "-ls", "-fls"]
+            .iter()
+            .any(|action| word.starts_with(action))
 }
 
 /// Returns the pattern that narrows down what `find` finds, if there is one.

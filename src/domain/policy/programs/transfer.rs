@@ -231,6 +231,13 @@ impl Machine<'_, '_> {
                 self.deletes(source);
             }
         }
+        let removes = |(name, _): &(String, Option<String>)| name.starts_with("del");
+        if options.rest.last().is_some_and(|target| is_remote(target))
+            && options.given.iter().any(removes)
+        {
+            let why = "rsync removes what lies on another machine";
+            self.reading.does(EffectTrait::System, why);
+        }
         if let Some(target) = options
             .rest
             .last()

@@ -35,7 +35,7 @@ struct HookStatus {
     /// `person` or `project`.
     scope: &'static str,
     file: PathBuf,
-    /// `proved`, `observes`, `missing`, `not proved`, `not effective` or `unreadable`.
+    /// `proved`, `observes`, `missing`, `not proved`, `not effective`, `not trusted` or `unreadable`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<String>,
@@ -131,7 +131,7 @@ fn rules_told(settings: &Result<GuardSettings, String>) -> String {
             };
             format!(
                 "rules: {} of your own, {} examples hold{observe}",
-                settings.rules.len(),
+                settings.count(),
                 settings.examples()
             )
         }
@@ -360,6 +360,9 @@ fn trust(services: &dyn ServiceFactory, status: &mut HookStatus) {
     } else {
         "Codex has no trust record for it and SKIPS it without a word: start `codex`, type `/hooks`, and trust it"
     };
+    if !trusted && status.state == "proved" {
+        status.state = "not trusted";
+    }
     status.notes.push(note.to_owned());
 }
 
@@ -373,6 +376,7 @@ fn show(status: &HookStatus, printer: &Printer) {
         "proved" => "installed; it refused a destructive call just now",
         "observes" => "installed; it observes only and blocks nothing",
         "not effective" => "installed, but not effective",
+        "not trusted" => "installed; it refused a destructive call just now, but Codex skips it",
         "missing" => "not installed",
         "unreadable" => "its settings cannot be read",
         _ => "installed, but it does not do its work",
