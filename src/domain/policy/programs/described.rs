@@ -55,6 +55,12 @@ borp snazzy tstyche dts-bundle-generator gzip-size ncu jake documentation babel-
 wait-on del-cli cpy-cli copyfiles cpx cpr replace-in-file json2yaml yaml2json sass-lint htmllint csslint jshint jscs recess npm-check syncpack manypkg
 dotenv-linter editorconfig gulp-cli nps hereby wireit just-scripts rdme llvm-lines fmtlib taplo-cli air-verse
 drizzle-kit premake5 xmake ocamlfind ocamlopt ocamlc ocp-indent hardhat truffle
+pio platformio idf.py west arduino-cli sdcc cross tauri dx texcount quarto antora d2 inkscape sox dbt scrapy doit cibuildwheel
+pybind11-config cython pytype darglint curlylint fastapi nuxi react-native unbuild microbundle typeorm knex sequelize-cli
+mikro-orm ts-prune unimported dependency-cruiser bundlesize testcafe nightwatch cucumber-js bloop boot shadow-cljs spago flow hh_client
+hare c3c tl jpm guild eask frama-c cbmc alr cobc nvcc hipcc glslc glslangvalidator spirv-val spirv-opt spirv-dis spirv-as naga dxc ngspice
+openscad dotnet-format melos dzil minil weeder hpack hie-bios doctest conventional-changelog ab wrk hey oha bombardier autocannon siege
+godot stylelint-prettier svgo nix-instantiate mlton sml
 elm elm-test elm-test-rs elm-format elm-review elm-analyse gleam ameba swift-format wasm-objdump wasm2wat wat2wasm wasm-tools wasm-validate wasm-strip
 wasm-interp wasm-decompile wasm-dis wasm-as wasm-metadce wasm2c wasmtime forge anvil anchor solc solhint slither gfortran flang fpm nasm yasm
 luac clj clojure xsltproc purs spago-lint esy rescript haxe odin ponyc valac gdc gprbuild gnatprove fpc erlc erlfmt elvis snakemake antlr4

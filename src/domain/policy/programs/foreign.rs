@@ -10,7 +10,7 @@ use crate::domain::policy::{
         Options,
         argument_paths::{is_path, paths_in},
         arguments::{loads, runs_its_files, words_of},
-        base_name,
+        base_name, picks,
     },
     resolved_path::ResolvedPath,
     rule::EffectTrait,
@@ -130,6 +130,7 @@ impl Machine<'_, '_> {
             let option = plain(option);
             if is_in(NO_FILES, &option)
                 || names_pattern(dashed.unwrap_or(spelled_before))
+                || dashed.is_none() && picks(name, &format!("-{spelled_before}"))
                 || is_slash_option(name, arg) && paths_in(arg).len() < 2
             {
                 continue;

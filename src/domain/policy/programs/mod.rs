@@ -219,7 +219,7 @@ impl Machine<'_, '_> {
         let eyes = self.reading.world.eyes.as_ref();
         let real = seen.and_then(|path| eyes?.program(std::path::Path::new(&path)));
         let known = real.filter(|name| table::family(name).is_some());
-        known.unwrap_or_else(|| plain_name(base_name(word)))
+        known.unwrap_or_else(|| usual_name(plain_name(base_name(word)), word.contains('/')))
     }
 
     fn program(&mut self, words: &[String], stdin: String) -> String {
@@ -481,10 +481,34 @@ const fn is_text_only(family: ProgramFamily) -> bool {
 
 /// Returns whether a program is only asked about itself.
 pub(super) fn is_question(args: &[String]) -> bool {
-    args.first()
-        .is_some_and(|arg| ["--version", "--help", "-V", "-h"].contains(&arg.as_str()))
-        && args.len() == 1
+    args.first().is_some_and(|arg| {
+        ["--version", "--help", "-V", "-h", "-version", "-help"].contains(&arg.as_str())
+    }) && args.len() == 1
         || args.is_empty() && !has_option(args, "", &[])
+}
+
+/// Returns the name without a version, and that of the tool that builds for another machine without its machine: `gcc-13`,
+/// `arm-none-eabi-gcc`.
+fn usual_name(name: String, is_path: bool) -> String {
+    const CROSS: &str = "gcc g++ cc c++ clang clang++ ld as ar nm objcopy objdump readelf size strip ranlib gdb cpp gfortran strings addr2line";
+    let is_version = |c: char| c.is_ascii_digit() || c == '.' || c == '-';
+    if !name.contains(is_version) || table::family(&name).is_some() {
+        return name;
+    }
+    let plain = name.trim_end_matches(is_version);
+    if table::family(plain).is_some() {
+        return plain.to_owned();
+    }
+    match plain.rsplit_once('-') {
+        Some((machine, tool))
+            if !is_path
+                && (machine.contains('-') || ["avr", "llvm"].contains(&machine))
+                && CROSS.split(' ').any(|own| own == tool) =>
+        {
+            tool.to_owned()
+        }
+        _ => name,
+    }
 }
 
 /// Folds what some systems do not tell apart: case, full-width letters.

@@ -387,6 +387,19 @@ fn asks_forge(name: &str, args: &[String]) -> bool {
         && matches!(args, [about, asks, ..] if is_in(ABOUT, about) && is_in(ASKS, asks))
 }
 
+/// Returns whether two words together only ask, of verbs that change something with others behind them.
+fn asks_more(name: &str, words: &[String]) -> bool {
+    let both = words.first().zip(words.get(1));
+    let both = both.map(|(verb, inner)| (verb.as_str(), inner.as_str()));
+    match (name, both) {
+        ("helm", Some(("show", _))) => words.iter().any(|word| word.starts_with("./")),
+        ("helm", Some(("dependency" | "dep" | "plugin", "list" | "ls"))) => true,
+        ("kubectl", Some(("rollout", "status" | "history"))) => true,
+        ("kubectl", Some(("auth", "can-i" | "whoami"))) => true,
+        _ => false,
+    }
+}
+
 fn is_local(name: &str, args: &[String]) -> bool {
     let Some(first) = args.first() else {
         return true;
@@ -442,7 +455,7 @@ fn is_local(name: &str, args: &[String]) -> bool {
     if name == "kubectl" && kubectl_tells_more(&options.rest) {
         return false;
     }
-    if name == "helm" && first == "show" && args.iter().any(|arg| arg.starts_with("./")) {
+    if asks_more(name, &options.rest) {
         return true;
     }
     let dry = |arg: &String| {

@@ -117,14 +117,13 @@ const PATTERNS: &str = "
 
 /// Returns whether the value of an option is a pattern or a name for the program to pick by.
 pub(in crate::domain::policy) fn picks(name: &str, option: &str) -> bool {
+    let is_in = |list: &str, word: &str| list.split_ascii_whitespace().any(|own| own == word);
     // PowerShell hands letters on in small.
-    let is_in = |list: &str, word: &str| {
-        list.split_ascii_whitespace()
-            .any(|own| own.eq_ignore_ascii_case(word))
-    };
+    let small = name == "ctest" && ["-r", "-e", "-l", "-le"].contains(&option);
     option.starts_with('-')
-        && (is_in(PATTERNS, option) || name == "rspec" && option == "-e")
-        && is_in(PICKERS, name)
+        && (is_in(PATTERNS, option) || small || name == "rspec" && option == "-e")
+        && (is_in(PICKERS, name)
+            || option.starts_with("--") && is_in("php node python python3 ruby", name))
 }
 
 fn same(given: &str, name: &str) -> bool {

@@ -94,6 +94,11 @@ fn more_overrides<'a>(name: &str, args: &'a [String]) -> Option<&'a String> {
             .iter()
             .find(|arg| arg.starts_with('@') && !arg.starts_with("@//"))
             .filter(|_| args.iter().any(|arg| arg == "run")),
+        "m4" => args.iter().find(|arg| arg.contains("syscmd")),
+        "sbt" => args
+            .iter()
+            .find(|arg| arg.contains('!') || arg.starts_with("eval ")),
+        "lein" => args.iter().find(|arg| *arg == "clojure.main"),
         "less" | "more" => args
             .iter()
             .find(|arg| arg.starts_with('+') && arg.contains(['!', '|'])),

@@ -77,7 +77,7 @@ impl Machine<'_, '_> {
             "ls" | "eza" | "exa" | "tree" => return ls(args),
             // Numbers of processes that somebody else started.
             "pgrep" | "pidof" | "lsof" => return format!("2{NAME}\n"),
-            "ps" if args.iter().any(|arg| arg.contains("pid=")) => return format!("2{NAME}\n"),
+            "ps" | "ss" | "netstat" => return format!("2{NAME}\n"),
             "basename" => return format!("{}\n", args.first().map_or("", |path| base_name(path))),
             "dirname" => {
                 return format!(
@@ -142,6 +142,14 @@ impl Machine<'_, '_> {
                 }
             }
             _ => {}
+        }
+        if is_process(stdin)
+            && [
+                "grep", "egrep", "head", "tail", "cut", "tr", "sort", "uniq", "paste",
+            ]
+            .contains(&name)
+        {
+            return stdin.to_owned();
         }
         let lists = args.iter().any(|arg| {
             let cluster = arg.starts_with('-') && !arg.starts_with("--");
@@ -326,6 +334,12 @@ impl Machine<'_, '_> {
             }
         }
     }
+}
+
+/// Returns whether a text is the number of a process that somebody else started.
+pub(super) fn is_process(text: &str) -> bool {
+    text.strip_prefix('2')
+        .is_some_and(|rest| rest.starts_with(NAME))
 }
 
 /// Returns what a filter makes of its input, where that can be told.

@@ -83,6 +83,25 @@ X | xsltproc | --xinclude --writesubtree --nodtdattr
 X | dotnet | user-secrets
 X | tox | -x --override
 X | pytest py.test | --pdbcls
+X | rails | credentials:show credentials:edit credentials:fetch secrets:show encrypted:show encrypted:edit
+X | heroku | config config:get
+L | nox | -f --noxfile
+L | phpstan | -a --autoload-file
+L | composer | -d --working-dir
+X | alembic | downgrade
+X | knex typeorm sequelize-cli sequelize mikro-orm | migrate:rollback migrate:down migration:revert migration:down db:migrate:undo
+X | knex typeorm sequelize-cli sequelize mikro-orm | db:migrate:undo:all schema:drop db:drop schema:sync schema:fresh schema:update
+P | pio platformio | pkg lib platform update upgrade
+P | arduino-cli | core lib upgrade update
+P | melos | bootstrap bs
+P | alr | get with update
+P | cross quarto | install add update
+N | pio platformio | remote account
+N | dbt | run build seed snapshot deps clone retry
+N | scrapy | crawl fetch shell view runspider
+N | fastapi | run deploy
+X | nix-instantiate | --eval -E --expr --impure
+X | shadow-cljs boot | clj-eval cljs-eval clj-repl -e --config-merge
 L | dotnet | --test-adapter-path --additionalprobingpath --depsfile --runtimeconfig -a --logger -l --settings
 W | gradle gradlew | -g --gradle-user-home --project-cache-dir
 X | go | -gccgoflags
@@ -178,7 +197,7 @@ impl Machine<'_, '_> {
         // What stands behind the dashes belongs to the program inside.
         let own = args.iter().position(|arg| arg == "--" && name == "tox");
         let args = args.get(..own.unwrap_or(args.len())).unwrap_or(args);
-        for row in DOORS.lines() {
+        for row in DOORS.lines().filter(|row| row.contains(name)) {
             let mut parts = row.split('|').map(str::trim);
             let (Some(what), Some(names), Some(options)) =
                 (parts.next(), parts.next(), parts.next())

@@ -180,8 +180,16 @@ impl Machine<'_, '_> {
         let own = name == "kill"
             && args
                 .iter()
-                .filter(|arg| !arg.starts_with('-') || arg.parse::<i64>().is_ok_and(|n| n < -64))
-                .all(|arg| !arg.starts_with(|c: char| c.is_ascii_digit()));
+                .filter(|arg| {
+                    let group = arg
+                        .strip_prefix('-')
+                        .is_some_and(super::printers::is_process);
+                    !arg.starts_with('-') || group || arg.parse::<i64>().is_ok_and(|n| n < -64)
+                })
+                .all(|arg| {
+                    let number = arg.trim_start_matches('-');
+                    !number.starts_with(|c: char| c.is_ascii_digit())
+                });
         let all = args.iter().skip(1).any(|arg| arg == "-1" || arg == "1")
             || args.iter().any(|arg| arg == "1");
         if !asks && (all || !own) {

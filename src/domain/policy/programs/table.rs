@@ -159,7 +159,7 @@ echo printf type cat tac rev tr base64 base32 xxd od hexdump head tail cut grep 
 ls basename dirname realpath readlink mktemp date seq which whereis whoami id hostname uname
 nproc wc stat file diff cmp md5sum sha1sum sha256sum cksum strings man info apropos whatis
 tput tty jq yq column fold fmt nl expand uniq comm paste join expr yes sleep df du ps
-top free uptime printenv locale less more bat pgrep lsof openssl uudecode zcat iconv factor
+top free uptime printenv pidof locale less more bat pgrep lsof openssl uudecode zcat iconv factor
 numfmt shuf getconf groups pwd tree lsblk cal bc dc logger clear reset stty tsort xmllint
 shellcheck eza exa delta
 ";

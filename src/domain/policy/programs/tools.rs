@@ -50,7 +50,12 @@ impl Machine<'_, '_> {
     pub(super) fn tool(&mut self, name: &str, args: &[String], stdin: String) -> String {
         match name {
             "sed" | "gsed" => return self.sed(args, &stdin),
-            "awk" | "gawk" | "mawk" | "nawk" | "original-awk" => self.awk(args, &stdin),
+            "awk" | "gawk" | "mawk" | "nawk" | "original-awk" => {
+                self.awk(args, &stdin);
+                if super::printers::is_process(&stdin) {
+                    return stdin;
+                }
+            }
             "vim" | "vi" | "nvim" | "view" | "ex" | "rvim" | "vimdiff" => {
                 self.vi(name, args, &stdin);
             }

@@ -59,7 +59,14 @@ impl Machine<'_, '_> {
                 let code = args.join(" ");
                 drop(self.run_text(&code, name, String::new()));
             }
-            "compgen" | "complete" if has_option(args, "CF", &[]) => self.completes(args),
+            "compgen" | "complete" if has_option(args, "CFW", &[]) => self.completes(args),
+            "bind"
+                if args
+                    .iter()
+                    .any(|arg| arg.contains(": \"") || arg.contains(":\"")) =>
+            {
+                self.reading.opaque("keys that stand for commands");
+            }
             "history" if has_option(args, "aw", &[]) => {
                 for file in args.iter().filter(|arg| !arg.starts_with('-')) {
                     self.writes(file);
@@ -88,6 +95,9 @@ impl Machine<'_, '_> {
     /// Looks at what a completion runs.
     fn completes(&mut self, args: &[String]) {
         let spec = programs::Options::parse(args, "CFoAGWPSX", &[]);
+        for words in spec.values(&["W"]).map(str::to_owned).collect::<Vec<_>>() {
+            self.hidden_substitutions(&words);
+        }
         for code in spec
             .values(&["C", "F"])
             .map(str::to_owned)
@@ -179,6 +189,10 @@ impl Machine<'_, '_> {
             };
             let variable = variable.trim_end_matches('+');
             self.hidden_substitutions(variable);
+            if has_option(args, "i", &[]) {
+                // It is computed.
+                self.hidden_substitutions(value);
+            }
             programs::poisoned(self, variable, value);
             if names_value {
                 // Whatever the other name is given later goes to this one.

@@ -239,6 +239,15 @@ impl<'r, 'w> Machine<'r, 'w> {
         resolved_path::place(on.as_deref().unwrap_or(&path), self.reading.world)
     }
 
+    /// Returns a word like `of=~/x` with the home folder in place, as bash reads what looks like an assignment.
+    pub(super) fn assigned_home(&self, raw: &str) -> Option<String> {
+        let (name, rest) = raw.split_once("=~")?;
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_home = rest.is_empty() || rest.starts_with('/');
+        let home = || resolved_path::home(self.reading.world);
+        (is_name && is_home && !name.is_empty()).then(|| format!("{name}={}{rest}", home()))
+    }
+
     /// Records that the file a word names is read.
     pub(in crate::domain::policy) fn reads(&mut self, word: &str) {
         for place in self.places(word) {
@@ -246,6 +255,19 @@ impl<'r, 'w> Machine<'r, 'w> {
                 self.reading.effect(CommandEffect::Read(place));
             }
         }
+        if let Some(target) = self.linked(word) {
+            self.reading.effect(CommandEffect::Read(target));
+        }
+    }
+
+    /// Returns where a link leads that the command itself made.
+    fn linked(&self, word: &str) -> Option<ResolvedPath> {
+        if self.state.links.is_empty() {
+            return None;
+        }
+        let path = resolved_path::absolute(word, self.folder())?;
+        let target = self.state.links.get(&path)?;
+        Some(resolved_path::place(target, self.reading.world))
     }
 
     /// Records that the file a word names gets a new content.
@@ -261,13 +283,8 @@ impl<'r, 'w> Machine<'r, 'w> {
         for place in self.places(word) {
             self.reading.effect(CommandEffect::Write(place));
         }
-        if self.state.links.is_empty() {
-            return;
-        }
-        let path = resolved_path::absolute(word, self.folder());
-        if let Some(target) = path.and_then(|path| self.state.links.get(&path)) {
-            let place = resolved_path::place(target, self.reading.world);
-            self.reading.effect(CommandEffect::Write(place));
+        if let Some(target) = self.linked(word) {
+            self.reading.effect(CommandEffect::Write(target));
         }
     }
 

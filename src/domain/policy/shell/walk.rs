@@ -463,9 +463,14 @@ impl Machine<'_, '_> {
             ast::CommandPrefixOrSuffixItem::IoRedirect(redirect) => {
                 self.redirect(redirect, streams);
             }
-            ast::CommandPrefixOrSuffixItem::Word(word) => words.extend(self.expand(&word.value)),
+            ast::CommandPrefixOrSuffixItem::Word(word) => {
+                let at_home = self.assigned_home(&word.value);
+                words.extend(self.expand(at_home.as_deref().unwrap_or(&word.value)));
+            }
             ast::CommandPrefixOrSuffixItem::AssignmentWord(assignment, word) => {
-                words.push(self.assignment_word(assignment, &word.value));
+                let at_home = self.assigned_home(&word.value);
+                let raw = at_home.as_deref().unwrap_or(&word.value);
+                words.push(self.assignment_word(assignment, raw));
             }
             ast::CommandPrefixOrSuffixItem::ProcessSubstitution(kind, shell) => {
                 let path = self.process_substitution(kind, shell);
