@@ -61,7 +61,10 @@ impl Machine<'_, '_> {
             }
             "ed" | "red" => self.ed(args, &stdin),
             "emacs" | "emacsclient" => self.emacs(args),
-            "gdb" | "lldb" => self.debugger(name, args),
+            "gdb" | "lldb" => {
+                self.debugger(name, args);
+                self.debugger_input(name, &stdin);
+            }
             "make" | "gmake" | "bmake" => self.make(args, &stdin),
             "just" | "task" | "rake" | "ninja" | "meson" | "cmake" => self.build(name, args),
             "gcc" | "g++" | "cc" | "c++" | "clang" | "clang++" | "tcc" | "rustc" | "as" | "ld"
