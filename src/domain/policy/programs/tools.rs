@@ -43,10 +43,6 @@ const DESTROYS: [&str; 6] = [
 
 impl Machine<'_, '_> {
     /// Looks at a tool that can run commands.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the shape of its neighbours, which keep the value"
-    )]
     pub(super) fn tool(&mut self, name: &str, args: &[String], stdin: String) -> String {
         match name {
             "sed" | "gsed" => return self.sed(args, &stdin),
