@@ -26,6 +26,7 @@ pub(super) fn read(shell: &mut Machine<'_, '_>, code: &str) {
         return;
     }
     let code = plain_signs(code);
+    handed_out::names_disk(shell, &code);
     handed_out::whole_text(shell, &code);
     drop(Reader { shell }.statements(&code, ""));
 }

@@ -255,6 +255,23 @@ impl Machine<'_, '_> {
         }
     }
 
+    /// Looks at commands that a debugger reads from its input.
+    pub(super) fn debugger_input(&mut self, name: &str, stdin: &str) {
+        for line in stdin.lines().map(str::trim) {
+            let code = line
+                .strip_prefix('!')
+                .or_else(|| line.strip_prefix("shell "));
+            if let Some(code) = code.map(str::to_owned) {
+                drop(self.run_text(&code, name, String::new()));
+            }
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            if reaches_out(word, rest) {
+                self.reading
+                    .opaque(format!("{name} with `{word}` in its input"));
+            }
+        }
+    }
+
     pub(super) fn debugger(&mut self, name: &str, args: &[String]) {
         // Both take commands through several options.
         let at = args.iter().position(|arg| arg == "--args" || arg == "--");
@@ -298,25 +315,7 @@ impl Machine<'_, '_> {
                 "python" | "py" | "script" | "python-interactive" | "pi" => {
                     scan_code(self, Language::Python, rest);
                 }
-                "source"
-                | "attach"
-                | "target"
-                | "guile"
-                | "gu"
-                | "command"
-                | "process"
-                | "add-auto-load-safe-path"
-                | "dump"
-                | "restore"
-                | "kill"
-                | "detach"
-                | "gcore"
-                | "generate-core-file"
-                | "save"
-                    if !(word == "target" && rest.starts_with("create")
-                        || word == "process" && !rest.starts_with("attach")
-                        || word == "kill" && rest.is_empty()) =>
-                {
+                _ if reaches_out(word, rest) => {
                     self.reading.opaque(format!(
                         "{name} with `{word}`, which runs, loads or writes something"
                     ));
@@ -336,5 +335,16 @@ impl Machine<'_, '_> {
                 String::new(),
             ));
         }
+    }
+}
+
+/// Returns whether a command of a debugger runs, loads or writes something, or acts on a process that it did not start.
+fn reaches_out(word: &str, rest: &str) -> bool {
+    const WORDS: &str = "source attach guile gu command add-auto-load-safe-path dump restore detach gcore generate-core-file save";
+    match word {
+        "target" => !rest.starts_with("create"),
+        "process" => rest.starts_with("attach"),
+        "kill" => !rest.is_empty(),
+        _ => WORDS.split(' ').any(|own| own == word),
     }
 }

@@ -10,6 +10,7 @@ mod arguments;
 mod code;
 mod described;
 mod editors;
+mod endless_code;
 pub(in crate::domain::policy) mod environment;
 mod files;
 mod foreign;
@@ -63,7 +64,8 @@ pub(super) fn is_stream(file: &str) -> bool {
 
 /// Looks at a variable whose value other programs run or load.
 pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
-    if value.is_empty() || value == "none" {
+    let stays = name == "HOME" && value == resolved_path::home(shell.reading.world);
+    if value.is_empty() || value == "none" || stays {
         return;
     }
     if agents::is_agents_variable(name) {

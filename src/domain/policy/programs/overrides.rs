@@ -30,10 +30,25 @@ impl Machine<'_, '_> {
         if name == "dotnet" {
             for library in args
                 .iter()
-                .filter(|arg| arg.contains('/') && arg.ends_with(".dll"))
+                .filter(|arg| arg.contains('/') && has_ending(arg, "dll"))
             {
                 self.runs_file(library);
             }
+        }
+        let started = match name {
+            "java" => args.windows(2).find_map(|pair| {
+                matches!(pair, [option, _] if option == "-jar").then(|| pair.get(1))?
+            }),
+            "zig" | "nim" | "dart" | "crystal" | "swift" => {
+                args.iter().take(3).find(|arg| arg.contains('/'))
+            }
+            _ => None,
+        };
+        let source = args
+            .first()
+            .filter(|arg| name == "java" && has_ending(arg, "java"));
+        if let Some(file) = started.or(source) {
+            self.runs_file(file);
         }
         let found = found.or_else(|| more_overrides(name, args));
         if let Some(word) = found {
@@ -42,6 +57,12 @@ impl Machine<'_, '_> {
             ));
         }
     }
+}
+
+/// Returns whether a word is the name of a file with this ending.
+fn has_ending(word: &str, ending: &str) -> bool {
+    let found = std::path::Path::new(word).extension();
+    found.is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
 /// Beginnings of names of pictures that are scripts, addresses, other files or go away when they were read.

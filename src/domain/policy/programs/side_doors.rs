@@ -83,6 +83,8 @@ X | xsltproc | --xinclude --writesubtree --nodtdattr
 X | dotnet | user-secrets
 X | tox | -x --override
 X | pytest py.test | --pdbcls
+X | clisp | -x
+X | parallel | -j0 --jobs=0
 X | rails | credentials:show credentials:edit credentials:fetch secrets:show encrypted:show encrypted:edit
 X | heroku | config config:get
 L | nox | -f --noxfile

@@ -43,10 +43,6 @@ const DESTROYS: [&str; 6] = [
 
 impl Machine<'_, '_> {
     /// Looks at a tool that can run commands.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the shape of its neighbours, which keep the value"
-    )]
     pub(super) fn tool(&mut self, name: &str, args: &[String], stdin: String) -> String {
         match name {
             "sed" | "gsed" => return self.sed(args, &stdin),
@@ -61,7 +57,10 @@ impl Machine<'_, '_> {
             }
             "ed" | "red" => self.ed(args, &stdin),
             "emacs" | "emacsclient" => self.emacs(args),
-            "gdb" | "lldb" => self.debugger(name, args),
+            "gdb" | "lldb" => {
+                self.debugger(name, args);
+                self.debugger_input(name, &stdin);
+            }
             "make" | "gmake" | "bmake" => self.make(args, &stdin),
             "just" | "task" | "rake" | "ninja" | "meson" | "cmake" => self.build(name, args),
             "gcc" | "g++" | "cc" | "c++" | "clang" | "clang++" | "tcc" | "rustc" | "as" | "ld"

@@ -104,7 +104,8 @@ impl Machine<'_, '_> {
             || name == "doas"
             || name == "su"
             || name == "chroot"
-            || name == "unshare";
+            || name == "unshare"
+            || name == "script";
         match words {
             [] if shell && !stdin.is_empty() => {
                 super::vague_code(self, &stdin, name);

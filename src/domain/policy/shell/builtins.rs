@@ -67,16 +67,7 @@ impl Machine<'_, '_> {
             {
                 self.reading.opaque("keys that stand for commands");
             }
-            "history" if has_option(args, "aw", &[]) => {
-                for file in args.iter().filter(|arg| !arg.starts_with('-')) {
-                    self.writes(file);
-                }
-            }
-            "fc" if args.iter().any(|arg| arg == "-s" || arg == "-e") => {
-                self.reading
-                    .opaque("a command from the history of the shell");
-            }
-            "fc" => {}
+            "history" | "fc" => self.history(name, args),
             "pwd" => {
                 return Some(format!(
                     "{}\n",
@@ -85,11 +76,24 @@ impl Machine<'_, '_> {
             }
             ":" | "true" | "false" | "exit" | "return" | "break" | "continue" | "jobs" | "fg"
             | "bg" | "umask" | "ulimit" | "shopt" | "times" | "caller" | "dirs" | "disown"
-            | "unalias" | "history" | "compgen" | "compopt" | "help" | "logout" | "suspend"
-            | "bind" | "complete" | "enable" => {}
+            | "unalias" | "compgen" | "compopt" | "help" | "logout" | "suspend" | "bind"
+            | "complete" | "enable" => {}
             _ => return None,
         }
         Some(String::new())
+    }
+
+    /// Looks at what the history of the shell is written to, and at commands taken from it.
+    fn history(&mut self, name: &str, args: &[String]) {
+        if name == "history" && has_option(args, "aw", &[]) {
+            for file in args.iter().filter(|arg| !arg.starts_with('-')) {
+                self.writes(file);
+            }
+        }
+        if name == "fc" && args.iter().any(|arg| arg == "-s" || arg == "-e") {
+            self.reading
+                .opaque("a command from the history of the shell");
+        }
     }
 
     /// Looks at what a completion runs.

@@ -11,6 +11,9 @@ use crate::domain::policy::{
 /// Jobs in the background that one loop may start.
 const MANY: u64 = 256;
 
+/// Files that one loop may make.
+const FILES: u64 = 100_000;
+
 impl Machine<'_, '_> {
     /// Looks at a loop whose condition never changes.
     pub(super) fn endless(
@@ -65,6 +68,12 @@ impl Machine<'_, '_> {
         let waits = ["wait", "break", "exit", "jobs"]
             .iter()
             .any(|word| text.contains(word));
+        let makes = ["touch ", "mkdir ", "mktemp", "cp ", "dd "]
+            .iter()
+            .any(|start| text.trim_start_matches(['{', ' ', '\n']).starts_with(start));
+        if makes && most(words) >= FILES {
+            self.takes_more("makes more files than a disk holds");
+        }
         if starts_jobs(body) && !waits && most(words) > MANY {
             self.takes_more("starts more processes than the machine holds");
         }
@@ -114,6 +123,14 @@ impl Machine<'_, '_> {
             self.reading
                 .does(EffectTrait::System, format!("{name} reads without end"));
         }
+        let copies = ["cp", "install", "ditto"].contains(&name)
+            && words
+                .iter()
+                .any(|word| SOURCES.contains(&word.as_str()) || word == "/");
+        if copies {
+            self.reading
+                .does(EffectTrait::System, format!("{name} fills the disk"));
+        }
         let huge = match name {
             "dd" => {
                 let of = |key: &str| words.iter().find_map(|word| word.strip_prefix(key));
@@ -153,6 +170,11 @@ impl Machine<'_, '_> {
                 && ["/dev/zero", "/dev/urandom", "/dev/random"]
                     .iter()
                     .any(|file| text.contains(file));
+        let source = source
+            || text.starts_with("dd ")
+                && text.contains("if=/dev/")
+                && !text.contains("count=")
+                && !text.contains("of=");
         let goes_on = |command: &ast::Command| {
             let ast::Command::Simple(simple) = command else {
                 return false;

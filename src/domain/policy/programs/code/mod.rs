@@ -71,7 +71,7 @@ fn read(shell: &mut Machine<'_, '_>, language: Language, code: &str, is_strict: 
         shell.reading.opaque("code that is only known at run time");
     }
     if is_strict {
-        shell.environment_in_code(code);
+        shell.whole_code(code);
     }
     if language == Language::Tcl {
         little::tcl(shell, code);

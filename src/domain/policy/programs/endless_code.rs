@@ -1,0 +1,105 @@
+//! What only code as a whole tells: loops without an end that take more and more, values larger than any memory.
+//!
+//! The machine is not the project's alone. Nobody writes such a loop in an option to get work done.
+
+use crate::domain::policy::{rule::EffectTrait, shell::Machine};
+
+/// Starts of loops without an end, without blanks.
+const LOOPS: [&str; 12] = [
+    "for(;;)",
+    "while(1)",
+    "while(true)",
+    "while(!0)",
+    "whileTrue:",
+    "while1:",
+    "while(True):",
+    "whiletruedo",
+    "loop{",
+    "loopdo",
+    "while1;",
+    "while(1);",
+];
+/// What takes more each time.
+const GROWS: [&str; 14] = [
+    ".push(", "append(", ".extend(", "+=", "<<\"", "<<'", "push@", "fork", "#t+1]", ".=", "[i++]",
+    "malloc(", ".concat(", ".add(",
+];
+/// Words of a loop that ends, waits or serves.
+const ENDS: [&str; 14] = [
+    "break", "return", "exit", "sleep", "last", "throw", "raise", "read", "gets", "accept", "recv",
+    "input", "await", "yield",
+];
+
+/// Returns whether code goes on without an end and takes more each time.
+fn grows_forever(code: &str) -> bool {
+    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let loops = LOOPS.iter().any(|start| plain.contains(start)) || plain.ends_with("while1");
+    let grows = GROWS.iter().any(|word| plain.contains(word));
+    loops && grows && !ENDS.iter().any(|word| plain.contains(word))
+}
+
+/// Returns whether code makes a value that no memory holds.
+fn fills_memory(code: &str) -> bool {
+    let plain: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let times = plain.match_indices("*10**1").any(|(at, found)| {
+        let before = plain.get(..at).and_then(|text| text.chars().next_back());
+        let after = plain
+            .get(at + found.len()..)
+            .and_then(|text| text.chars().next());
+        before.is_some_and(|c| "]\"')".contains(c)) && after.is_some_and(|c| c.is_ascii_digit())
+    });
+    let made = [
+        "bytearray(10**1",
+        "bytes(10**1",
+        "bytearray(1<<3",
+        "bytearray(1<<4",
+        "list(itertools.count",
+        "list(iter(int",
+    ];
+    times || made.iter().any(|start| plain.contains(start))
+}
+
+impl Machine<'_, '_> {
+    /// Looks at code as a whole: what it shows of the environment, and whether it takes more and more.
+    pub(in crate::domain::policy) fn whole_code(&mut self, code: &str) {
+        self.environment_in_code(code);
+        if grows_forever(code) || fills_memory(code) {
+            let text = "code that takes more and more without end";
+            self.reading.does(EffectTrait::System, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_that_take_more_are_told_from_those_that_end_or_wait() {
+        for code in [
+            "let a=[];for(;;)a.push(1)",
+            "while True: a.append(1)",
+            "push @a, 1 while 1",
+            "loop { a << \"x\" }",
+        ] {
+            assert!(grows_forever(code), "{code}");
+        }
+        for code in [
+            "while True:\n  x += 1\n  if x > 3: break",
+            "for(;;){ sleep(1); n+=1 }",
+            "for x in y: a.append(x)",
+        ] {
+            assert!(!grows_forever(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_memory_holds_are_told_from_large_numbers() {
+        assert!(fills_memory("x = [0] * 10**12") && fills_memory("bytearray(1 << 40)"));
+        assert!(
+            !fills_memory("print(10**12)")
+                && !fills_memory("[0] * 10**3")
+                && !fills_memory("a * 10**1")
+        );
+    }
+}
