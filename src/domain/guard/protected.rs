@@ -128,20 +128,20 @@ fn later_state(
             continue;
         };
         let is_kept_out = later == TrackedState::Ignored;
-        match &change.kind {
-            TreeChangeKind::Stage { ignored } if is_meant(change, file) => {
-                if *ignored || !is_kept_out {
-                    later = TrackedState::Tracked;
-                }
-            }
-            TreeChangeKind::Unstage if is_meant(change, file) => {
-                later = if now == TrackedState::Tracked {
-                    TrackedState::Untracked
-                } else {
-                    now
-                };
-            }
-            _ => {}
+        if !is_meant(change, file) {
+            continue;
+        }
+        if let TreeChangeKind::Stage { ignored } = &change.kind
+            && (*ignored || !is_kept_out)
+        {
+            later = TrackedState::Tracked;
+        }
+        if change.kind == TreeChangeKind::Unstage {
+            later = if now == TrackedState::Tracked {
+                TrackedState::Untracked
+            } else {
+                now
+            };
         }
     }
     (later != now).then_some(later)
@@ -369,11 +369,12 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
             let name = file.rsplit('/').next().unwrap_or(file);
             let wanted = if *by_name { name } else { file };
             let is_left_out = excludes.iter().any(|glob| covers(glob, file));
-            let held = change
+            let held: Vec<Option<bool>> = change
                 .paths
                 .iter()
-                .map(|path| view.holds_text(Path::new(path), wanted));
-            !is_left_out && is_in_patch(text.as_deref(), held.collect(), *fed, wanted)
+                .map(|path| view.holds_text(Path::new(path), wanted))
+                .collect();
+            !is_left_out && is_in_patch(text.as_deref(), &held, *fed, wanted)
         }
         TreeChangeKind::Stage { .. } | TreeChangeKind::Unstage => false,
         TreeChangeKind::Repeat { words } => {
@@ -401,7 +402,7 @@ fn is_in_reach(change: &TreeChange, file: &str, view: &dyn ProjectView) -> bool 
 
 /// Returns whether a patch may be about a file: the text is looked at, else the files it may come from. What comes in from
 /// somewhere else may be about any.
-fn is_in_patch(text: Option<&str>, held: Vec<Option<bool>>, fed: bool, file: &str) -> bool {
+fn is_in_patch(text: Option<&str>, held: &[Option<bool>], fed: bool, file: &str) -> bool {
     if let Some(text) = text {
         return text.contains(file);
     }
@@ -517,10 +518,11 @@ fn brings(fill: &FolderFill, file: &str, view: &dyn ProjectView) -> bool {
                 None => word.strip_prefix("--input=").unwrap_or(word).to_owned(),
             };
             let files: Vec<String> = fill.words.iter().skip(1).map(value).collect();
-            let held = files
+            let held: Vec<Option<bool>> = files
                 .iter()
-                .map(|file| view.holds_text(&place(file), inner));
-            is_in_patch(fill.text.as_deref(), held.collect(), true, inner)
+                .map(|file| view.holds_text(&place(file), inner))
+                .collect();
+            is_in_patch(fill.text.as_deref(), &held, true, inner)
         }
         FillKind::Copy => words.iter().any(|word| {
             let is_named = word.trim_end_matches('/').rsplit('/').next() == Some(top_of(inner));

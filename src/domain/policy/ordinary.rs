@@ -158,10 +158,13 @@ fn is_in_container(act: &SimpleCommand) -> bool {
     let Some((program, args)) = parts(act) else {
         return false;
     };
-    let rest = match (program, args.as_slice()) {
-        ("docker" | "podman" | "nerdctl", ["exec", rest @ ..] | ["compose", "exec", rest @ ..])
-        | ("docker-compose" | "podman-compose", ["exec", rest @ ..]) => rest,
+    let words = match (program, args.split_first()) {
+        ("docker" | "podman" | "nerdctl", Some((&"compose", words))) => words,
+        ("docker" | "podman" | "nerdctl" | "docker-compose" | "podman-compose", _) => &args,
         _ => return false,
+    };
+    let Some((&"exec", rest)) = words.split_first() else {
+        return false;
     };
     let is_privileged = |word: &&str| word.starts_with("--privileged");
     let tells = |word: &&str| {

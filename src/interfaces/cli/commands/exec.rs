@@ -171,18 +171,30 @@ fn judge_and_run(
         };
         return Ok(report.told(&ended));
     }
-    if let Some(name) = command.argv.first()
-        && !services.may_start(name, &place.folder)
-    {
-        let why = format!("`{name}` is not executable; `chmod +x` it, or name its interpreter");
-        printer.progress(&format!("tos exec: {why}"));
-        let decision = outcome.decision;
-        report.document(decision, "not_started", (REFUSED, Some(&why)), None);
-        return Ok(CliExit::Child(REFUSED));
+    if let Some(code) = not_executable(&command, &place, &report, services) {
+        return Ok(code);
     }
     let ended = run(args, command, &place, &exec, most, global.json, services)?;
     after_git(&exec, &subject, &ended, printer);
     Ok(report.told(&ended))
+}
+
+/// Says that the file a command begins with may not be started.
+fn not_executable(
+    command: &Command,
+    place: &GuardPlace,
+    report: &ExecReport<'_>,
+    services: &dyn ServiceFactory,
+) -> Option<CliExit> {
+    let name = command.argv.first()?;
+    if services.may_start(name, &place.folder) {
+        return None;
+    }
+    let why = format!("`{name}` is not executable; `chmod +x` it, or name its interpreter");
+    report.printer.progress(&format!("tos exec: {why}"));
+    let decision = report.outcome.decision;
+    report.document(decision, "not_started", (REFUSED, Some(&why)), None);
+    Some(CliExit::Child(REFUSED))
 }
 
 /// Says where git is going to find the repository closed; what it would do by half is not begun and has a status here.
