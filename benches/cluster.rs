@@ -8,7 +8,6 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,

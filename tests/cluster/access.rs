@@ -159,11 +159,11 @@ fn guarded(folder: &Path) -> String {
     credentials(folder, &account, "worker", 5, WORKER);
     let file = |name: &str| folder.join(name);
     format!(
-        "operator: {own}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{\n{}\n}}\ntls {{ cert_file: {:?}, key_file: {:?} }}\n",
+        "operator: {own}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{\n{}\n}}\ntls {{ cert_file: \"{}\", key_file: \"{}\" }}\n",
         system.public_key(),
         preload.join("\n"),
-        file("cert.pem"),
-        file("key.pem"),
+        file("cert.pem").display(),
+        file("key.pem").display(),
     )
 }
 

@@ -27,7 +27,12 @@ impl NatsServer {
         let port = free_port();
         let top = folder.path().to_owned();
         let mut config = format!("listen: \"127.0.0.1:{port}\"\n");
-        writeln!(config, "jetstream {{ store_dir: {:?} }}", top.join("store")).unwrap();
+        writeln!(
+            config,
+            "jetstream {{ store_dir: \"{}\" }}",
+            top.join("store").display()
+        )
+        .unwrap();
         config.push_str(&more(&top));
         fs::write(top.join("nats.conf"), config).unwrap();
         let log = fs::File::create(top.join("nats.log")).unwrap();

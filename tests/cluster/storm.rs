@@ -47,8 +47,8 @@ impl Servers {
             .map(|(_, route)| format!("\"nats://127.0.0.1:{route}\""))
             .collect();
         let config = format!(
-            "server_name: n{number}\nlisten: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {:?} }}\ncluster {{ name: storm, listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
-            top.join(format!("store{number}")),
+            "server_name: n{number}\nlisten: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{}\" }}\ncluster {{ name: storm, listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
+            top.join(format!("store{number}")).display(),
             routes.join(", ")
         );
         let file = top.join(format!("n{number}.conf"));
@@ -319,7 +319,7 @@ fn events(place: &Place) -> Vec<Value> {
 
 #[tokio::test]
 async fn whatever_is_killed_or_frozen_every_task_is_done_once() {
-    let faults: usize = std::env::var("TOS_STORM_FAULTS").map_or(10, |text| text.parse().unwrap());
+    let faults: usize = std::env::var("TOS_STORM_FAULTS").map_or(5, |text| text.parse().unwrap());
     let servers = Servers::start();
     servers.until_ready().await;
     let cluster = [

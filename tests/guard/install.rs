@@ -356,7 +356,11 @@ fn a_file_that_an_agent_passes_over_is_refused_and_its_hook_is_not_effective() {
         );
         fs::remove_file(&path).unwrap();
     }
-    // Gemini CLI reads comments.
+}
+
+#[test]
+fn gemini_reads_comments() {
+    let bench = Bench::new();
     put(
         &bench.home().join(".gemini/settings.json"),
         "{\n  // mine\n  \"a\": 1 // one\n}\n",

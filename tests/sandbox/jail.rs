@@ -154,3 +154,140 @@ async fn no_program_can_be_made_to_run_with_the_rights_of_its_owner() {
         }
     }
 }
+
+/// Tries what leads out of the filter and the ceilings by the process before it, whose number it is given.
+const TAKES_OVER: &str = "import ctypes, os, resource, sys\n\
+libc = ctypes.CDLL(None, use_errno=True)\n\
+before = int(sys.argv[1])\n\
+if libc.ptrace(0x4206, before, None, None) == 0: print('traced')\n\
+class Part(ctypes.Structure): _fields_ = [('base', ctypes.c_void_p), ('len', ctypes.c_size_t)]\n\
+mine = ctypes.create_string_buffer(8)\n\
+here = Part(ctypes.addressof(mine), 8)\n\
+maps = []\n\
+try: maps = open('/proc/%d/maps' % before).readlines()\n\
+except OSError: pass\n\
+if maps: print('maps')\n\
+for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC):\n\
+\x20   try: resource.prlimit(before, limit, (0, 0)); print('limited')\n\
+\x20   except (OSError, ValueError): pass\n\
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n\
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)); print('own limit')\n\
+child = os.fork()\n\
+if child == 0:\n\
+\x20   libc.ptrace(0, 0, None, None); os.kill(os.getpid(), 19); os._exit(7)\n\
+number, status = os.waitpid(child, 0)\n\
+print('child stopped', os.WIFSTOPPED(status))\n\
+libc.ptrace(7, child, None, None)\n\
+print('child ended', os.WEXITSTATUS(os.waitpid(child, 0)[1]))\n";
+
+#[tokio::test]
+async fn the_process_before_the_command_cannot_be_taken_over_and_children_can_be_debugged() {
+    for bench in walls(ConfinementLevel::Workspace).await {
+        let name = bench.options.backends[0].as_str();
+        bench.write("root/takes.py", TAKES_OVER);
+        let end = bench
+            .run("python3 takes.py $PPID 2>&1; true")
+            .await
+            .unwrap();
+        assert_eq!(
+            end.stdout.text(),
+            "own limit\nchild stopped True\nchild ended 7\n",
+            "{name}"
+        );
+        assert_eq!(end.exit, ExitStatus::Code { code: 0 }, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_pair_of_sockets_reaches_nobody_else() {
+    let script = "import os, socket\n\
+        for family, kind in ((socket.AF_UNIX, socket.SOCK_DGRAM), (socket.AF_UNIX, socket.SOCK_RAW), (30, 1), (30, 5)):\n\
+        \x20   try: socket.socketpair(family, kind)[0].sendto(b'x', os.environ['HERE'] + '/listens')\n\
+        \x20   except OSError: pass\n\
+        for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):\n\
+        \x20   one, other = socket.socketpair(socket.AF_UNIX, kind); one.send(b'pair'); print(other.recv(4).decode())\n\
+        import subprocess, multiprocessing\n\
+        print(subprocess.run(['echo', 'child'], capture_output=True, text=True).stdout.strip())\n\
+        inbox, outbox = multiprocessing.Pipe(); outbox.send('piped'); print(inbox.recv())";
+    for bench in walls(ConfinementLevel::Workspace).await {
+        let name = bench.options.backends[0].as_str();
+        let listener = std::os::unix::net::UnixDatagram::bind(bench.path("listens")).unwrap();
+        fs::set_permissions(bench.path("listens"), fs::Permissions::from_mode(0o777)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        bench.write("root/pairs.py", script);
+        let said = bench.output("python3 pairs.py 2>&1").await;
+        assert_eq!(said, "pair\npair\nchild\npiped\n", "{name}");
+        assert!(listener.recv(&mut [0; 8]).is_err(), "{name}: it arrived");
+    }
+}
+
+#[tokio::test]
+async fn no_file_is_made_with_the_rights_of_its_owner_or_its_group() {
+    let script = "import ctypes, os, stat\n\
+        libc = ctypes.CDLL(None, use_errno=True)\n\
+        for bit in (0o4000, 0o2000):\n\
+        \x20   mode = 0o755 | bit\n\
+        \x20   def made(name): return 'workspace/%s%o' % (name, bit)\n\
+        \x20   for call in (lambda: os.open(made('open'), os.O_CREAT | os.O_WRONLY, mode),\n\
+        \x20       lambda: os.link('/proc/self/fd/%d' % os.open('workspace', os.O_TMPFILE | os.O_WRONLY, mode), made('tmpfile'), follow_symlinks=True),\n\
+        \x20       lambda: os.mknod(made('mknod'), stat.S_IFREG | mode),\n\
+        \x20       lambda: os.mknod(made('mknodat'), stat.S_IFREG | mode, dir_fd=os.open('.', os.O_RDONLY)),\n\
+        \x20       lambda: os.chmod('workspace/plain', mode)):\n\
+        \x20       open('workspace/plain', 'w').close(); os.chmod('workspace/plain', 0o755)\n\
+        \x20       try: call(); print('made', oct(bit))\n\
+        \x20       except OSError: pass\n\
+        \x20   libc.creat(made('creat').encode(), mode)\n\
+        print('over')";
+    for bench in walls(ConfinementLevel::Workspace).await {
+        let name = bench.options.backends[0].as_str();
+        bench.write("root/modes.py", script);
+        let said = bench.output("umask 0; python3 modes.py 2>&1").await;
+        assert_eq!(said, "over\n", "{name}");
+        for entry in fs::read_dir(bench.path("root/workspace")).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().mode();
+            assert_eq!(mode & 0o6000, 0, "{name} {}", entry.path().display());
+        }
+    }
+}
+
+#[cfg(any())]
+#[tokio::test]
+async fn what_was_protected_and_was_not_there_is_taken_away_afterwards_and_said() {
+    for bench in walls(ConfinementLevel::Workspace).await {
+        let name = bench.options.backends[0].as_str();
+        fs::remove_dir(bench.path("root/config")).unwrap();
+        fs::remove_dir(bench.path("root/.git")).unwrap();
+        let mut bench = bench;
+        bench.options.protected.push("workspace/ci/x/c.json".into());
+        let code = "mkdir config; echo '{}' > config/config_v0_3.json; mkdir .git && echo x > .git/config; \
+                    mkdir -p workspace/ci/x && echo x > workspace/ci/x/c.json; echo x > workspace/mine";
+        let said = bench.output(code).await;
+        for planted in ["root/config", "root/.git", "root/workspace/ci/x/c.json"] {
+            assert!(!bench.path(planted).exists(), "{name} {planted}");
+        }
+        assert!(said.contains("workspace/ci/x/c.json"), "{name}: {said}");
+        assert!(bench.path("root/workspace/mine").exists(), "{name}");
+        // What it made is not lost.
+        let kept = bench.path("state/taken");
+        assert!(fs::read_dir(kept).unwrap().count() > 0, "{name}");
+    }
+}
+
+#[cfg(any())]
+#[tokio::test]
+async fn the_folder_of_a_protected_file_cannot_be_moved_away() {
+    for mut bench in walls(ConfinementLevel::Workspace).await {
+        let name = bench.options.backends[0].as_str();
+        bench.write("root/ci/x/c.json", "theirs");
+        bench.options.protected_by_mounts.push("ci/x/c.json".into());
+        bench.options.protected.push("ci/x/c.json".into());
+        let code = "mv ci ci2; mv ci/x ci/y; mkdir -p ci/x; echo mine > ci/x/c.json; echo beside > ci/x/other";
+        bench.run(&format!("({code}) 2>/dev/null")).await.unwrap();
+        let kept = fs::read_to_string(bench.path("root/ci/x/c.json")).unwrap();
+        assert_eq!(kept, "theirs", "{name}");
+        assert!(!bench.path("root/ci2").exists(), "{name}");
+        // The folders themselves stay writable.
+        assert!(bench.path("root/ci/x/other").exists(), "{name}");
+    }
+}

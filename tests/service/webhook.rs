@@ -209,15 +209,21 @@ fn issues_that_are_told_become_tasks_once_and_old_news_changes_nothing() {
     );
     assert_eq!(again["outcome"], "again");
     assert_eq!(tasks(&service)[0]["status"], "cancelled");
-    // Another repository, another label.
-    let mut other = of("opened", "open", "not ours", 9);
+}
+
+#[test]
+fn another_repository_and_another_label_make_no_task() {
+    let (_place, server, service) = quiet("");
+    let secret = json!({ "GITHUB_WEBHOOK_SECRET": SECRET });
+    service.ask("PATCH", "/config", &secret);
+    let mut other = issue(&server.address, "opened", "open", "not ours", 9);
     other["issue"]["id"] = json!(1);
     other["repository"]["full_name"] = json!("o/other");
     send(&service, "f", "issues", &other);
     other["repository"]["full_name"] = json!("o/n");
     other["issue"]["labels"] = json!([{ "name": "question" }]);
     send(&service, "g", "issues", &other);
-    assert_eq!(tasks(&service).len(), 1);
+    assert_eq!(tasks(&service).len(), 0);
 }
 
 #[test]

@@ -278,7 +278,7 @@ pub(crate) fn blocking_reap(prefix: &str) -> u32 {
 
 /// Ends everything that descends from this process, and collects it. For a process that started one
 /// command only and is the reaper of orphans.
-pub(in crate::adapters) fn end_descendants() {
+pub(in crate::adapters) fn end_descendants() -> bool {
     let own = process::getpid().as_raw_nonzero().get();
     for _ in 0..ROUNDS {
         let all = all_stats();
@@ -293,10 +293,11 @@ pub(in crate::adapters) fn end_descendants() {
             match process::wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(_) => return,
+                Err(_) => return true,
             }
         }
     }
+    false
 }
 
 /// Ends every process that carries this marker.

@@ -515,6 +515,10 @@ mod tests {
         ] {
             assert_eq!(kind(text), Some((wanted, paths)), "{text}");
         }
+    }
+
+    #[test]
+    fn what_leaves_the_files_alone_changes_no_tree() {
         for text in [
             "stash list",
             "add -u",

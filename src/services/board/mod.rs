@@ -25,15 +25,10 @@ mod wakes;
 mod watched_worktrees;
 mod worker;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use crate::{
-    domain::{ledger::SessionStart, tasks::Agent, tasks::TaskList},
-    ports::{
-        board_store::BoardUpkeep, branch_merges::BranchMerges, cluster::RemoteRuns,
-        containers::Containers, github::GitHub, process_logs::ProcessLogs,
-    },
-    services::tasks::SessionPorts,
+use crate::ports::{
+    board_store::BoardUpkeep, branch_merges::BranchMerges, cluster::RemoteRuns, github::GitHub,
 };
 
 pub use approvals::BoardApprovals;
@@ -47,22 +42,10 @@ pub use supervisor::run;
 /// What the processes of a service work with.
 #[derive(Clone)]
 pub struct ServiceContext {
-    /// Which service this is; it names its runs.
-    pub instance: String,
-    /// What tasks have in common: agent, sandbox, limits. It holds no tasks.
-    pub list: TaskList,
-    /// Further agents, by name.
-    pub agents: BTreeMap<String, Agent>,
-    /// The command that tests a change unless the task names another.
-    pub test_command: Vec<String>,
-    /// What is known of here, for the ledger.
-    pub start: SessionStart,
-    /// Work trees, runners, ledger.
-    pub tools: SessionPorts,
+    /// What attempts are made with, here or on another machine.
+    pub attempts: Arc<AttemptContext>,
     /// Merges.
     pub merges: Arc<dyn BranchMerges>,
-    /// Logs.
-    pub logs: Arc<dyn ProcessLogs>,
     /// What plans and reviews.
     pub brain: Brain,
     /// Keeps the summary of a run whose session is over.
@@ -71,10 +54,17 @@ pub struct ServiceContext {
     pub github: Arc<dyn GitHub>,
     /// Looks after the board's store.
     pub upkeep: Arc<dyn BoardUpkeep>,
-    /// Containers, where the settings want them.
-    pub containers: Arc<dyn Containers>,
     /// Workers on other machines; without them the work is done here.
     pub remote: Option<Arc<dyn RemoteRuns>>,
+}
+
+/// A service knows all that an attempt does.
+impl std::ops::Deref for ServiceContext {
+    type Target = AttemptContext;
+
+    fn deref(&self) -> &AttemptContext {
+        &self.attempts
+    }
 }
 
 impl std::fmt::Debug for ServiceContext {
@@ -86,20 +76,6 @@ impl std::fmt::Debug for ServiceContext {
 }
 
 impl ServiceContext {
-    /// Returns what attempts are made with.
-    fn for_attempts(&self) -> AttemptContext {
-        AttemptContext {
-            instance: self.instance.clone(),
-            list: self.list.clone(),
-            agents: self.agents.clone(),
-            test_command: self.test_command.clone(),
-            start: self.start.clone(),
-            tools: self.tools.clone(),
-            logs: Arc::clone(&self.logs),
-            containers: Arc::clone(&self.containers),
-        }
-    }
-
     /// Returns the branch that a task is merged into.
     fn branch(&self, asked: &str) -> Result<String, String> {
         if asked.is_empty() {

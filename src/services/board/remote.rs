@@ -43,7 +43,7 @@ pub(super) async fn work(
     stop: watch::Receiver<u8>,
 ) -> worker::Finished {
     let Some(remote) = context.remote.clone() else {
-        return worker::work(Arc::new(context.for_attempts()), order, stop).await;
+        return worker::work(Arc::clone(&context.attempts), order, stop).await;
     };
     let (logs, agent) = (Arc::clone(&context.logs), order.agent.clone());
     logs.line(&agent, &format!("{} waits for a worker", order.task.id));

@@ -113,7 +113,9 @@ mod tests {
             ),
         ]);
         let text = written(&files, &folders);
-        files.values_mut().for_each(|file| file.rights = None);
+        for file in files.values_mut() {
+            file.rights = None;
+        }
         assert_eq!(read(&text, &mut files), folders);
         assert_eq!(files.values().next().unwrap().rights, Some(0o4755));
         assert_eq!(shown(&files, &folders).last().unwrap(), "empty/");

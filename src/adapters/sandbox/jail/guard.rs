@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::spec::{JAIL_WORD, SandboxSpec},
-    shared::{JAIL_FAILED, JailError, end_like, hold_lifeline, leave},
+    shared::{JAIL_FAILED, JailError, end_like, hold_lifeline, leave, say},
 };
 use crate::adapters::process::end_descendants;
 
@@ -36,12 +36,25 @@ pub(super) fn guard(
         .spawn()?;
     let folder = own.as_ref().map(|own| own.path().to_owned());
     hold_lifeline(move || {
-        end_descendants();
+        report_survivors(end_descendants());
         drop(folder.map(std::fs::remove_dir_all));
         leave(JAIL_FAILED);
     });
     let status = child.wait()?;
-    end_descendants();
+    let is_empty = end_descendants();
     drop(own);
+    report_survivors(is_empty);
+    if !is_empty {
+        return Ok(ExitCode::from(JAIL_FAILED));
+    }
     Ok(end_like(status))
+}
+
+/// Says that something is left, which the end of the command alone would hide.
+fn report_survivors(is_empty: bool) {
+    if !is_empty {
+        say(
+            "tos: the sandbox: processes of the command are left that could not be ended; look for them with `ps` and end them",
+        );
+    }
 }

@@ -24,7 +24,8 @@ use rustix::{
 
 use super::{
     super::spec::{INNER_PROGRAM, INNER_PROXY, JAIL_WORD, PROXY_PORT, ResourceLimits, SandboxSpec},
-    landlock, seccomp,
+    landlock,
+    seccomp::{self, FilterRequest},
     shared::{ConfinedCommand, JailError, adopt},
 };
 use crate::domain::sandbox::{NetworkAccess, SandboxBackend};
@@ -42,13 +43,17 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
     limit(&spec.limits)?;
     drop_rights()?;
     rustix::thread::set_no_new_privs(true)?;
-    if landlock {
+    let has_domain = if landlock {
         landlock::restrict(spec)?;
-    } else if spec.network == NetworkAccess::Full {
-        // The names of sockets belong to the network, and this one is shared with the machine.
-        landlock::refuse_socket_names()?;
-    }
-    seccomp::apply(landlock, landlock && spec.network != NetworkAccess::Full)?;
+        true
+    } else {
+        landlock::enter_domain()?
+    };
+    seccomp::apply(FilterRequest {
+        no_local: landlock,
+        no_internet: landlock && spec.network != NetworkAccess::Full,
+        no_tracing: !has_domain,
+    })?;
     if let Some(path) = &spec.input_file {
         input = Some(opened(path, spec.input_is_pipe)?);
     }

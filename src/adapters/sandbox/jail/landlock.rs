@@ -35,15 +35,16 @@ const DEVICES: &[&str] = &[
     "/dev/tty",
 ];
 
-/// Refuses sockets that processes outside have by name (session buses, X11); where the kernel cannot do that (before 6.12) the
-/// trial says so, and nothing else changes.
-pub(super) fn refuse_socket_names() -> Result<(), JailError> {
-    Ruleset::default()
+/// Makes a domain behind walls of mounts: nothing in it traces or signals what is outside, the first process of `bwrap` among it,
+/// which has neither filter nor ceilings; nor does it reach sockets that processes outside have by name (session buses, X11).
+/// Returns whether the kernel could do that (from 6.12 on).
+pub(super) fn enter_domain() -> Result<bool, JailError> {
+    let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .scope(Scope::AbstractUnixSocket)?
+        .scope(Scope::AbstractUnixSocket | Scope::Signal)?
         .create()?
         .restrict_self()?;
-    Ok(())
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 
 /// Puts this process and what comes of it behind the rules.

@@ -48,6 +48,16 @@ const UNKNOWN: &[libc::c_long] = &[
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
+    libc::SYS_openat2,
+];
+
+/// What gives one process power over another. A Landlock domain keeps it below the command; these are refused where there is none.
+const TRACES: &[libc::c_long] = &[
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
 ];
 
 /// Calls that set the mode of a file, and which argument it is. A program that runs with the rights of its owner would
@@ -58,22 +68,56 @@ const SETS_MODE: &[(libc::c_long, u8)] = &[
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
     (FCHMODAT2, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 1),
+    (libc::SYS_mknodat, 2),
 ];
+
+/// Calls that set the mode of a file only where they make one: which argument says so, and which is the mode. `openat2`, whose mode
+/// a filter cannot see, is answered as an old kernel would.
+const MAY_SET_MODE: &[(libc::c_long, u8, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 1, 2),
+    (libc::SYS_openat, 2, 3),
+];
+
+/// The modes by which a program runs with the rights of its owner or its group.
+const RIGHTS_OF_OTHERS: [u32; 2] = [libc::S_ISUID, libc::S_ISGID];
 /// Newer than some of the C libraries that tos is built with; the number is the same everywhere.
 const FCHMODAT2: libc::c_long = 452;
 
-/// Filters this process and what comes of it; `no_local` and `no_internet` refuse whole families of
-/// sockets, for walls without a network namespace.
-pub(super) fn apply(no_local: bool, no_internet: bool) -> Result<(), JailError> {
-    for program in programs(no_local, no_internet)? {
+/// What is refused beyond what every wall refuses.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FilterRequest {
+    /// Local sockets, but for pairs that cannot be sent elsewhere; for walls that cover no paths.
+    pub(super) no_local: bool,
+    /// The families of the internet, for walls without a network of their own.
+    pub(super) no_internet: bool,
+    /// Tracing other processes, children too; where no Landlock domain keeps it to what the command started.
+    pub(super) no_tracing: bool,
+}
+
+/// Filters this process and what comes of it.
+pub(super) fn apply(request: FilterRequest) -> Result<(), JailError> {
+    for program in programs(request)? {
         seccompiler::apply_filter(&program)?;
     }
     Ok(())
 }
 
-fn programs(no_local: bool, no_internet: bool) -> Result<Vec<BpfProgram>, JailError> {
+fn programs(request: FilterRequest) -> Result<Vec<BpfProgram>, JailError> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> = whatever_the_arguments(REFUSED);
-    refused.insert(libc::SYS_socket, sockets(no_local, no_internet)?);
+    if request.no_tracing {
+        refused.extend(whatever_the_arguments(TRACES));
+    }
+    refused.insert(
+        libc::SYS_socket,
+        sockets(request.no_local, request.no_internet)?,
+    );
+    refused.insert(libc::SYS_socketpair, socket_pairs(request.no_local)?);
+    refused.insert(libc::SYS_prlimit64, vec![others_limits()?]);
     refused.insert(
         libc::SYS_clone,
         vec![rule(
@@ -91,9 +135,15 @@ fn programs(no_local: bool, no_internet: bool) -> Result<Vec<BpfProgram>, JailEr
         ],
     );
     for (call, argument) in SETS_MODE {
-        let set_user_id = u64::from(libc::S_ISUID);
-        let operator = SeccompCmpOp::MaskedEq(set_user_id);
-        refused.insert(*call, vec![rule(*argument, operator, set_user_id)?]);
+        let rules = RIGHTS_OF_OTHERS.map(|bit| {
+            let condition = has_bits(*argument, u64::from(bit))?;
+            Ok(SeccompRule::new(vec![condition])?)
+        });
+        let rules: Result<_, JailError> = rules.into_iter().collect();
+        refused.insert(*call, rules?);
+    }
+    for (call, flags, mode) in MAY_SET_MODE {
+        refused.insert(*call, making_with_rights(*flags, *mode)?);
     }
     let mut programs = vec![
         program(refused, libc::EPERM)?,
@@ -141,6 +191,54 @@ fn sockets(no_local: bool, no_internet: bool) -> Result<Vec<SeccompRule>, JailEr
         SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, flag(family))
     });
     Ok(vec![SeccompRule::new(others.collect::<Result<_, _>>()?)?])
+}
+
+/// Refuses pairs of every family but the local one; `no_local`: also those of datagrams, which can be sent to any address.
+/// Pairs of the other kinds are connected and stay so.
+fn socket_pairs(no_local: bool) -> Result<Vec<SeccompRule>, JailError> {
+    /// Which kind a socket is of; the rest of the word are flags.
+    const KIND: u64 = 0xf;
+    let mut rules = vec![rule(0, SeccompCmpOp::Ne, flag(libc::AF_UNIX))?];
+    if no_local {
+        // The kernel makes a raw local socket one of datagrams.
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            rules.push(rule(1, SeccompCmpOp::MaskedEq(KIND), flag(kind))?);
+        }
+    }
+    Ok(rules)
+}
+
+/// Refuses new limits for another process: a guard outside that may open no files would see nothing any more.
+fn others_limits() -> Result<SeccompRule, JailError> {
+    let another = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)?;
+    let new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    Ok(SeccompRule::new(vec![another, new_limit])?)
+}
+
+/// Refuses to make a file with rights of others. What is no making has no mode: the argument may hold anything.
+fn making_with_rights(flags: u8, mode: u8) -> Result<Vec<SeccompRule>, JailError> {
+    let makes = [libc::O_CREAT, libc::O_TMPFILE & !libc::O_DIRECTORY];
+    let mut rules = Vec::new();
+    for made in makes {
+        for bit in RIGHTS_OF_OTHERS {
+            let conditions = vec![
+                has_bits(flags, flag(made))?,
+                has_bits(mode, u64::from(bit))?,
+            ];
+            rules.push(SeccompRule::new(conditions)?);
+        }
+    }
+    Ok(rules)
+}
+
+fn has_bits(argument: u8, bits: u64) -> Result<SeccompCondition, JailError> {
+    let operator = SeccompCmpOp::MaskedEq(bits);
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        operator,
+        bits,
+    )?)
 }
 
 fn flag(value: libc::c_int) -> u64 {

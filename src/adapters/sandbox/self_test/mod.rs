@@ -10,7 +10,7 @@ use std::{
         linux::net::SocketAddrExt,
         unix::{
             fs::MetadataExt,
-            net::{SocketAddr as LocalAddr, UnixListener},
+            net::{SocketAddr as LocalAddr, UnixDatagram, UnixListener},
         },
     },
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ mod setup;
 
 pub(super) use self::helpers::run as run_helper;
 use self::{
-    probe::{Answers, Questions},
+    probe::{Answers, LETTERS, Questions},
     setup::{LIMITS, furnish, limits, sweep, with_tools},
 };
 use super::{
@@ -485,6 +485,7 @@ struct SelfTestListeners {
     udp: UdpSocket,
     shared: tempfile::TempDir,
     _services: [UnixListener; 2],
+    _letters: UnixDatagram,
 }
 
 impl SelfTestListeners {
@@ -500,6 +501,7 @@ impl SelfTestListeners {
                 UnixListener::bind_addr(&named)?,
                 UnixListener::bind(shared.path().join("service"))?,
             ],
+            _letters: UnixDatagram::bind(shared.path().join(LETTERS))?,
             shared,
         })
     }

@@ -6,7 +6,10 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
     os::{
         linux::net::SocketAddrExt,
-        unix::net::{SocketAddr as LocalAddr, UnixStream},
+        unix::{
+            fs::OpenOptionsExt,
+            net::{SocketAddr as LocalAddr, UnixDatagram, UnixStream},
+        },
     },
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -14,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, kill_process, prlimit};
 use serde::{Deserialize, Serialize};
 
 use super::super::{
@@ -62,6 +65,9 @@ pub(super) const DECOYS: [&str; 4] = [
 pub(super) const DECOY_TOOLS: &str = ".cargo/bin";
 /// A program there, which every command may read.
 pub(super) const DECOY_TOOL: &str = ".cargo/bin/tool";
+
+/// The socket for datagrams beside `service_path`.
+pub(super) const LETTERS: &str = "letters";
 
 /// What was seen inside.
 pub(super) type Answers = Vec<CapabilityProof>;
@@ -291,6 +297,8 @@ fn local_services(asked: &Questions) -> CapabilityProof {
             .filter(|entry| entry.file_name() != "tos")
             .any(|entry| can_connect_below(&entry.path()))
     };
+    let letters = asked.service_path.with_file_name(LETTERS);
+    let paired = UnixDatagram::pair().and_then(|(one, _other)| one.send_to(b"x", letters));
     refused(
         SandboxCapability::LocalServices,
         &[
@@ -300,6 +308,7 @@ fn local_services(asked: &Questions) -> CapabilityProof {
                 UnixStream::connect(&asked.service_path).is_ok(),
             ),
             ("connect to a service in /run", listed("/run")),
+            ("write to one from a pair of sockets", paired.is_ok()),
         ],
     )
 }
@@ -375,11 +384,24 @@ fn no_new_privileges() -> CapabilityProof {
             .unwrap_or_default()
     };
     let (sealed, rights) = (value("NoNewPrivs"), value("CapEff"));
-    let holds = sealed == "1" && u64::from_str_radix(&rights, 16) == Ok(0);
+    let path = std::env::temp_dir().join("rights");
+    let made = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o4755)
+        .open(&path);
+    let is_made = made.is_ok();
+    drop(fs::remove_file(path));
+    let holds = sealed == "1" && u64::from_str_radix(&rights, 16) == Ok(0) && !is_made;
+    let owners = if is_made {
+        "a program with the rights of its owner was made"
+    } else {
+        "no program with the rights of its owner could be made"
+    };
     proof(
         SandboxCapability::NoNewPrivileges,
         holds,
-        format!("NoNewPrivs {sealed}, rights {rights}"),
+        format!("NoNewPrivs {sealed}, rights {rights}; {owners}"),
     )
 }
 
@@ -388,11 +410,22 @@ fn isolated(asked: &Questions) -> CapabilityProof {
     let signalled = stranger.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
     let spied =
         fs::read(format!("/proc/{}/environ", asked.stranger)).is_ok_and(|text| !text.is_empty());
+    // It stands before the filter and the ceilings: whoever rules it has left them.
+    let before = getppid();
+    let number = before.map_or(1, |pid| pid.as_raw_nonzero().get());
+    let ruled = fs::File::open(format!("/proc/{number}/mem")).is_ok();
+    let no_core = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let limited = before.is_some_and(|pid| prlimit(Some(pid), Resource::Core, no_core).is_ok());
     refused(
         SandboxCapability::Isolated,
         &[
             ("kill a process outside", signalled),
             ("read its environment", spied),
+            ("open the memory of the process before the command", ruled),
+            ("limit the process before the command", limited),
         ],
     )
 }

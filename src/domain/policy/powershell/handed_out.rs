@@ -47,8 +47,18 @@ impl Reader<'_, '_, '_> {
     }
 }
 
+/// Looks for a disk by its own name: it is written for nothing but to write to it, in whatever language stands in the text.
+fn names_disk(shell: &mut Machine<'_, '_>, code: &str) {
+    let small = code.to_lowercase();
+    if small.contains("\\\\.\\physicaldrive") || small.contains("\\\\.\\c:") {
+        let text = "it opens a disk as a whole";
+        shell.reading.does(EffectTrait::System, text);
+    }
+}
+
 /// Looks at what only the text as a whole shows: loops that start processes without end, and members that hand out what is kept.
 pub(super) fn whole_text(shell: &mut Machine<'_, '_>, code: &str) {
+    names_disk(shell, code);
     let plain: String = code.to_lowercase().split_whitespace().collect();
     let endless = [
         "while($true)",

@@ -8,7 +8,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::is_vague,
-    programs::{PathKind, argument_paths::paths_in, leads_here, persistent_path, table},
+    programs::{PathKind, argument_paths::paths_in, leads_here, persistent_path, picks, table},
     resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,
@@ -21,7 +21,8 @@ whereis command ls eza exa lsd dir vdir tree stat file du find fd fdfind locate 
 scp man info apropos whatis tldr kill pkill killall pgrep realpath readlink namei make gmake just rm rmdir mktemp
 ";
 /// Programs that take a pattern or a script before their files.
-const PATTERN_FIRST: &str = "grep egrep fgrep rg ag sed gsed zgrep zegrep bzgrep xzgrep jq tr";
+const PATTERN_FIRST: &str =
+    "awk gawk mawk nawk grep egrep fgrep rg ag sed gsed zgrep zegrep bzgrep xzgrep jq tr";
 /// Words in the name of an option whose value is run as a command.
 const RUNS: &str = "
 exec executable eval command cmd shell runner wrapper launcher toolexec vettool preload interpreter pager prerun postrun
@@ -185,6 +186,13 @@ impl Machine<'_, '_> {
             .then(|| args.iter().position(|arg| !arg.starts_with('-')))
             .flatten();
         for (at, arg) in args.iter().enumerate() {
+            let option = at.checked_sub(1).and_then(|at| args.get(at));
+            let joined = arg
+                .split_once('=')
+                .is_some_and(|(option, _)| picks(name, option));
+            if joined || option.is_some_and(|option| picks(name, option)) {
+                continue;
+            }
             let whole = arg.starts_with(['/', '~']) && !arg.contains(['\'', '"', ',']);
             if Some(at) == first || arg.contains(char::is_whitespace) || is_git && !whole {
                 continue;
@@ -379,6 +387,8 @@ impl Machine<'_, '_> {
             return;
         }
         let words = args.iter().take_while(|arg| *arg != "--");
+        let mut before = "";
+        let words = words.filter(|arg| !picks(name, std::mem::replace(&mut before, arg)));
         let tasks = words.filter(|arg| !arg.starts_with('-') && !arg.contains(['=', ' ']));
         let mut said = Vec::new();
         for task in tasks.take(4) {

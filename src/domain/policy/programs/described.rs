@@ -6,7 +6,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Language, base_name, is_question, scan_file, table, vague_code},
+    programs::{Language, base_name, is_question, picks, scan_file, table, vague_code},
     resolved_path::ResolvedPath,
     shell::Machine,
 };
@@ -54,6 +54,16 @@ jps jstat jstack jinfo jmap jfr jhsdb dumpbin editbin lib undname corflags ildas
 borp snazzy tstyche dts-bundle-generator gzip-size ncu jake documentation babel-node runmd patch-package tap-dot multi-tape airtap jest-cli tsc-watch
 wait-on del-cli cpy-cli copyfiles cpx cpr replace-in-file json2yaml yaml2json sass-lint htmllint csslint jshint jscs recess npm-check syncpack manypkg
 dotenv-linter editorconfig gulp-cli nps hereby wireit just-scripts rdme llvm-lines fmtlib taplo-cli air-verse
+drizzle-kit premake5 xmake ocamlfind ocamlopt ocamlc ocp-indent hardhat truffle
+elm elm-test elm-test-rs elm-format elm-review elm-analyse gleam ameba swift-format wasm-objdump wasm2wat wat2wasm wasm-tools wasm-validate wasm-strip
+wasm-interp wasm-decompile wasm-dis wasm-as wasm-metadce wasm2c wasmtime forge anvil anchor solc solhint slither gfortran flang fpm nasm yasm
+luac clj clojure xsltproc purs spago-lint esy rescript haxe odin ponyc valac gdc gprbuild gnatprove fpc erlc erlfmt elvis snakemake antlr4
+tree-sitter treefmt statix deadnix nixfmt alejandra nixpkgs-fmt helm-docs kube-linter kube-score kyverno datree pluto polaris terrascan
+flawfinder splint uncrustify astyle clang-check llc llvm-dis llvm-as llvm-nm llvm-objdump llvm-readelf llvm-size llvm-strings llvm-cxxfilt
+llvm-dwarfdump llvm-mca llvm-symbolizer dwarfdump pahole bloaty dtc fantomas csharpier moonc fnlfmt raco fprettify fortls cairo-lint scarb
+shards apple-swift-format svlint svls verible-verilog-lint verible-verilog-format slang vsg edalize sby nextpnr-ice40 icepack
+pip-audit pip-licenses pipdeptree vermin import-linter lint-imports xenon cohesion dodgy eradicate pydoclint ssort usort ufmt fixit pyrefly zuban
+cargo-hack cargo-semver-checks cargo-insta dioxus-cli leptosfmt rustywind biodiff ast-grep sg comby difftastic stylish eslint-config-inspector
 gulp grunt ember remix invoke inv fab mage celery dramatiq rq openapi-generator-cli openapi-generator swagger-cli ledger latexmk bibtex biber makeindex chktex lacheck tectonic typst
 ";
 /// Programs that show and convert what they are given, wherever it lies.
@@ -178,7 +188,11 @@ impl Machine<'_, '_> {
     pub(super) fn told(&mut self, name: &str, args: &[String]) {
         let edits = is_in(EDITORS, name) || args.iter().any(|arg| is_in(EDITS, arg));
         let mut before = "";
+        let mut last = "";
         for arg in args {
+            if picks(name, std::mem::replace(&mut last, arg)) {
+                continue;
+            }
             if edits && arg.contains('/') && !arg.starts_with('-') {
                 self.changes(arg);
             }

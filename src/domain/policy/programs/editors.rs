@@ -298,6 +298,29 @@ impl Machine<'_, '_> {
                 "python" | "py" | "script" | "python-interactive" | "pi" => {
                     scan_code(self, Language::Python, rest);
                 }
+                "source"
+                | "attach"
+                | "target"
+                | "guile"
+                | "gu"
+                | "command"
+                | "process"
+                | "add-auto-load-safe-path"
+                | "dump"
+                | "restore"
+                | "kill"
+                | "detach"
+                | "gcore"
+                | "generate-core-file"
+                | "save"
+                    if !(word == "target" && rest.starts_with("create")
+                        || word == "process" && !rest.starts_with("attach")
+                        || word == "kill" && rest.is_empty()) =>
+                {
+                    self.reading.opaque(format!(
+                        "{name} with `{word}`, which runs, loads or writes something"
+                    ));
+                }
                 "call" | "print" | "p" | "expr" | "expression" => {
                     scan_code(self, Language::C, rest);
                 }

@@ -62,7 +62,15 @@ impl Machine<'_, '_> {
             ("env", rest) => rest
                 .iter()
                 .all(|word| ["-0", "--null", "-v"].contains(word)),
-            ("printenv", rest) => rest.iter().all(|word| ["-0", "--null"].contains(word)),
+            ("printenv", rest) => {
+                let is_key = |word: &&str| {
+                    let word = word.to_lowercase();
+                    ["token", "secret", "passw", "_key", "cred"]
+                        .iter()
+                        .any(|key| word.contains(key))
+                };
+                rest.iter().all(|word| ["-0", "--null"].contains(word)) || rest.iter().any(is_key)
+            }
             ("cmake", ["-E", "environment"]) | ("npm" | "pnpm" | "yarn", ["run", "env"]) => true,
             ("systemctl", rest) => rest.contains(&"show-environment"),
             ("ps", [first, ..]) => {

@@ -131,6 +131,8 @@ impl Machine<'_, '_> {
             return;
         };
         self.writes(&target);
+        let links = ["ln", "link"].contains(&name)
+            || name == "cp" && options.has(&["s", "l", "symbolic-link", "link"]);
         // A second name of the same file: whoever writes to it writes to the first.
         let is_second_name = match name {
             "ln" => !options.has(&["s", "symbolic"]),
@@ -149,6 +151,11 @@ impl Machine<'_, '_> {
                 self.reads(&format!("{}/{NAME}", source.trim_end_matches('/')));
             }
             self.carry(source, &target);
+            if links {
+                let below = format!("{}/{}", target.trim_end_matches('/'), base_name(source));
+                self.link(&target, source);
+                self.link(&below, source);
+            }
         }
     }
 

@@ -157,6 +157,14 @@ impl Machine<'_, '_> {
             self.loses_in_git(why);
         }
         match verb {
+            "grep" | "diff" if lists_names(args) => {
+                self.git_pager(args);
+                for file in git_outputs(args) {
+                    self.writes(&file);
+                }
+                return tracked_names(args);
+            }
+            "ls-files" => return tracked_names(args),
             "config" => self.git_config(args),
             "maintenance" => self.git_maintenance(args),
             "clone" | "fetch" | "pull" | "push" | "ls-remote" | "remote" | "submodule"
@@ -223,7 +231,7 @@ impl Machine<'_, '_> {
                 return format!("{}/.git\n", self.git_root());
             }
             "rev-parse" | "describe" | "hash-object" | "write-tree" | "symbolic-ref"
-            | "merge-base" | "rev-list" | "ls-files" | "branch" | "log" => {
+            | "merge-base" | "rev-list" | "branch" | "log" => {
                 for file in git_outputs(args) {
                     self.writes(&file);
                 }
@@ -529,4 +537,33 @@ fn git_outputs(args: &[String]) -> Vec<String> {
     args.iter()
         .filter_map(|arg| arg.strip_prefix("--output=").map(str::to_owned))
         .collect()
+}
+
+/// Returns whether git prints the names of files.
+fn lists_names(args: &[String]) -> bool {
+    args.iter().take_while(|arg| *arg != "--").any(|arg| {
+        let cluster = arg.starts_with('-') && !arg.starts_with("--");
+        cluster && arg.contains(['l', 'L']) && !arg.contains(char::is_whitespace)
+            || arg == "--name-only"
+            || arg.starts_with("--files-with")
+    })
+}
+
+/// Returns the names of files that git follows; an ending that is asked for is theirs.
+fn tracked_names(args: &[String]) -> String {
+    use crate::domain::policy::partial_text::NAME;
+    let from = args.iter().position(|arg| arg == "--");
+    let asked = args.iter().skip(from.map_or(0, |at| at + 1));
+    let ending = asked.filter(|arg| !arg.starts_with('-')).find_map(|arg| {
+        let name = arg.rsplit(['*', NAME]).next()?;
+        let is_pattern = arg.contains(['*', NAME]) && name.starts_with('.');
+        is_pattern.then_some(name)
+    });
+    // A search finds some of the files, a list names all.
+    let searched = args.iter().any(|arg| !arg.starts_with('-'));
+    match ending {
+        Some(ending) => format!("{NAME}x{ending}\n"),
+        None if searched => format!("{NAME}x\n"),
+        None => format!("{NAME}\n"),
+    }
 }

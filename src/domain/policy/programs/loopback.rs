@@ -105,7 +105,10 @@ pub(super) fn stays_here(name: &str, args: &[String]) -> bool {
                 && !addresses.is_empty()
                 && addresses.iter().all(|address| {
                     let port_only = address.starts_with(':') && name != "curl";
-                    !is_vague(host(address)) && (port_only || is_loopback(host(address)))
+                    // The shell takes `[::1]` for a pattern.
+                    let bare =
+                        host(address).trim_start_matches(crate::domain::policy::partial_text::SET);
+                    !is_vague(bare) && (port_only || is_loopback(host(address)))
                 })
         }
         "nc" | "ncat" | "netcat" | "nc.openbsd" | "nc.traditional" | "telnet" => {

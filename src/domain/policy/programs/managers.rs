@@ -11,7 +11,7 @@ const HERE: &str = "
 pip pip3 | list show freeze check debug inspect help completion hash cache:dir cache:info cache:list config:list config:get config:debug
 pipx | list environment help completions
 uv | run build venv version tree export help init format pip:list pip:show pip:freeze pip:check pip:tree python:list python:find
-uv | python:dir tool:list tool:dir cache:dir self:version
+uv | lock:--check lock:--locked sync:--check python:dir tool:list tool:dir cache:dir self:version
 gem | list build spec specification env environment which contents dependency help query stale check sources: sources:--list
 gem | sources:-l search:--local
 conda mamba micromamba | list info env:list env:export config:--show run shell
@@ -23,7 +23,10 @@ rebar3 | compile eunit ct shell dialyzer release clean xref do as fmt cover escr
 dart | analyze compile fix format info run test doc devtools language-server create pub:deps
 flutter | analyze build clean doctor test run gen-l10n format devices emulators logs attach drive pub:deps assemble create
 dotnet | build build-server clean test publish run pack format list sln new !new:install !new:uninstall msbuild watch vstest help exec nuget:verify nuget:list
-dotnet | tool:list tool:run ef:migrations ef:dbcontext user-secrets:list workload:list add:reference reference:add reference:list solution
+dotnet | fantomas csharpier dotnet-format jb roslynator stryker dotnet-stryker reportgenerator coverlet xunit nbgv gitversion cake fake dotnet-ef
+dotnet | t4 docfx csharpier:check ilverify dotnet-counters dotnet-trace sourcelink outdated dotnet-outdated versionize xstyler livereloadserver
+dotnet | list:package dev-certs:check sdk:check nuget:why fable slopwatch swagger nswag refitter trx
+dotnet | tool:list tool:run ef:migrations ef:dbcontext workload:list add:reference reference:add reference:list solution
 opam | list show switch:list switch:show exec env config lint var help
 rustup | show which run doc help check target:list component:list toolchain:list override:list man completions
 nvm | current ls list which version use alias:default
@@ -224,7 +227,10 @@ impl Machine<'_, '_> {
     /// Looks at the first word of a tool of the project: one that sends does so whatever the tool is.
     pub(super) fn sending_verb(&mut self, name: &str, args: &[String]) {
         let verb = args.iter().find(|arg| !arg.starts_with('-'));
-        if let Some(verb) = verb.filter(|verb| !verb.contains('/') && sends(verb)) {
+        // `dune promote` takes what a test printed over into the project.
+        let own =
+            name == "dune" && verb.is_some_and(|verb| verb == "promote" || verb == "promotion");
+        if let Some(verb) = verb.filter(|verb| !own && !verb.contains('/') && sends(verb)) {
             self.reading.does(
                 EffectTrait::Network,
                 format!("{name} {verb} sends to another machine"),

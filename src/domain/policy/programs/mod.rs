@@ -22,6 +22,7 @@ mod losses;
 mod managers;
 mod network;
 mod options;
+mod overrides;
 mod printers;
 mod remote;
 mod shells;
@@ -37,7 +38,7 @@ mod variables;
 mod wrappers;
 
 pub(super) use code::{Language, scan as scan_code, scan_file};
-pub(super) use options::Options;
+pub(super) use options::{Options, picks};
 pub(super) use printers::base64_bytes;
 pub(super) use system::{PathKind, persistent_path};
 pub(super) use this_machine::leads_here;
@@ -246,7 +247,7 @@ impl Machine<'_, '_> {
             if !self.foreign(&name, args) {
                 self.untabled(first, &name, args);
             }
-            self.unknown_wrapper(args);
+            self.unknown_wrapper(&name, args);
             return UNKNOWN.to_string();
         };
         let bare = name.strip_suffix(".exe").unwrap_or(&name);
@@ -254,7 +255,9 @@ impl Machine<'_, '_> {
         if first.contains('/') && self.state_bound(first).is_none() {
             self.runs_file(first);
         }
-        if !is_text_only(family) || ["parallel", "nix", "find", "xargs"].contains(&bare) {
+        if !is_text_only(family)
+            || ["parallel", "nix", "find", "xargs", "tmux", "perf"].contains(&bare)
+        {
             self.side_doors(bare, args);
             self.arguments(bare, args);
         }
@@ -416,9 +419,12 @@ impl Machine<'_, '_> {
     }
 
     /// Reads a program nobody knows as a wrapper, when an argument is a program with consequences.
-    fn unknown_wrapper(&mut self, args: &[String]) {
+    fn unknown_wrapper(&mut self, name: &str, args: &[String]) {
+        let mut before = "";
         let found = args.iter().position(|arg| {
-            !arg.starts_with('-')
+            let picked = picks(name, std::mem::replace(&mut before, arg));
+            !picked
+                && !arg.starts_with('-')
                 && table::has_consequences(base_name(arg))
                 && !self.reading_is_full()
         });

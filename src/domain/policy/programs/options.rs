@@ -104,6 +104,29 @@ impl Options {
     }
 }
 
+/// Programs that pick tests and rules by patterns.
+const PICKERS: &str = "
+pytest py.test ctest mocha jest vitest ava phpunit pest rspec cucumber playwright cypress jasmine tap borp bats rails codecept behat behave
+elm-test gotestsum ginkgo busted minitest wtr paratest karma infection dart flutter swiftlint nox tox bun deno artisan
+";
+/// The options with which they do.
+const PATTERNS: &str = "
+-k -R -E -L -LE -g -t -f -n -N --grep --fgrep --filter --testNamePattern --test-name-pattern --example --pattern --match --tests --tag
+--name --name-pattern --title --only -run -skip --exclude-group --group --testsuite --grep-invert --scenario
+";
+
+/// Returns whether the value of an option is a pattern or a name for the program to pick by.
+pub(in crate::domain::policy) fn picks(name: &str, option: &str) -> bool {
+    // PowerShell hands letters on in small.
+    let is_in = |list: &str, word: &str| {
+        list.split_ascii_whitespace()
+            .any(|own| own.eq_ignore_ascii_case(word))
+    };
+    option.starts_with('-')
+        && (is_in(PATTERNS, option) || name == "rspec" && option == "-e")
+        && is_in(PICKERS, name)
+}
+
 fn same(given: &str, name: &str) -> bool {
     given == name || (name.len() > 1 && given.len() > 1 && name.starts_with(given))
 }

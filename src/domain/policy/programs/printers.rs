@@ -75,7 +75,9 @@ impl Machine<'_, '_> {
                 return name_line();
             }
             "ls" | "eza" | "exa" | "tree" => return ls(args),
-            "pgrep" => return name_line(),
+            // Numbers of processes that somebody else started.
+            "pgrep" | "pidof" | "lsof" => return format!("2{NAME}\n"),
+            "ps" if args.iter().any(|arg| arg.contains("pid=")) => return format!("2{NAME}\n"),
             "basename" => return format!("{}\n", args.first().map_or("", |path| base_name(path))),
             "dirname" => {
                 return format!(
@@ -211,6 +213,7 @@ impl Machine<'_, '_> {
         let text = formatted(format, values);
         match target {
             Some(name) => {
+                super::poisoned(self, &name, &text);
                 self.assign(&name, vec![text]);
                 String::new()
             }
@@ -268,7 +271,9 @@ impl Machine<'_, '_> {
 
     fn openssl(&mut self, args: &[String], stdin: &str) -> String {
         let verb = args.first().map_or("", String::as_str);
-        if ["s_client", "s_server", "s_time", "ocsp", "cmp"].contains(&verb) {
+        let peer = args.iter().skip_while(|arg| *arg != "-connect").nth(1);
+        let here = verb == "s_client" && peer.is_some_and(|peer| super::leads_here(peer));
+        if ["s_client", "s_server", "s_time", "ocsp", "cmp"].contains(&verb) && !here {
             self.reading.does(
                 EffectTrait::Network,
                 format!("openssl {verb} opens a connection"),

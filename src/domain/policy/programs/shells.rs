@@ -189,7 +189,15 @@ impl Machine<'_, '_> {
             Some(at) => options.rest.split_at(at),
             None => (options.rest.as_slice(), [].as_slice()),
         };
-        let items: Vec<String> = if lists.is_empty() {
+        // Four colons: the lines of files.
+        let from_files = lists.first().is_some_and(|word| word.starts_with("::::"));
+        let items: Vec<String> = if from_files {
+            let files = lists.iter().filter(|word| !word.starts_with(":::"));
+            let texts: Vec<String> = files
+                .map(|file| self.remembered(file).unwrap_or_else(|| UNKNOWN.to_string()))
+                .collect();
+            texts.iter().flat_map(|text| items(text, true)).collect()
+        } else if lists.is_empty() {
             items(stdin, true)
         } else {
             lists

@@ -77,6 +77,42 @@ N | helm | --kubeconfig
 W | go | -test.outputdir -outputdir -test.coverprofile -test.cpuprofile -test.memprofile
 L | go | -overlay -modfile
 X | go | bug telemetry
+L | perl perl5 | -Mlib -mlib -Mblib
+X | xmllint | --noent --xinclude --dtdload --dtdvalid --loaddtd --postvalid --catalogs
+X | xsltproc | --xinclude --writesubtree --nodtdattr
+X | dotnet | user-secrets
+X | tox | -x --override
+X | pytest py.test | --pdbcls
+L | dotnet | --test-adapter-path --additionalprobingpath --depsfile --runtimeconfig -a --logger -l --settings
+W | gradle gradlew | -g --gradle-user-home --project-cache-dir
+X | go | -gccgoflags
+X | 7z 7za 7zr | -sdel
+L | perl perl5 | -x
+X | perl perl5 ruby | -S
+X | php | -z
+L | gcc g++ cc c++ clang clang++ | -fuse-ld --ld-path
+X | tmux | source source-file
+X | openssl | -engine -provider -provider-path -pre
+W | openssl | -writerand -keyout
+L | openssl | -config
+X | gpg gpg2 | --photo-viewer --exec-path --agent-program --dirmngr-program --pinentry-program -d --decrypt --import --export-ownertrust
+X | gpg gpg2 | --import-ownertrust --export-secret-subkeys --passphrase-file --passphrase-fd --command-fd
+L | bat batcat | --config-file --config-dir
+L | lldb | -s --source -S --source-before-file
+X | bazel bazelisk | --host_jvm_args --override_repository --override_module --sandbox_add_mount_pair
+N | bazel bazelisk | --bes_backend --remote_executor --remote_cache fetch sync mod
+L | bazel bazelisk | --bazelrc
+L | nvim | -l -S
+X | git | credential credential-store credential-cache
+X | go | -exec -toolexec
+X | bazel bazelisk | --run_under --workspace_status_command
+X | tmux | kill-server
+X | clj clojure | -e --eval -Sdeps -i --init -X -T
+N | forge | --broadcast create verify-contract --fork-url --rpc-url publish
+P | forge spago haxelib shards | install update
+X | forge | --ffi
+X | python python3 | -mpdb
+L | gradle gradlew mvn mvnw | --init-script -I -s --settings -gs --global-settings
 L | java | -agentpath -XX:OnError -XX:OnOutOfMemoryError
 ";
 
@@ -139,6 +175,9 @@ pub(super) fn server_elsewhere(text: &str) -> Option<&str> {
 impl Machine<'_, '_> {
     /// Looks at what the options of a program do besides.
     pub(super) fn side_doors(&mut self, name: &str, args: &[String]) {
+        // What stands behind the dashes belongs to the program inside.
+        let own = args.iter().position(|arg| arg == "--" && name == "tox");
+        let args = args.get(..own.unwrap_or(args.len())).unwrap_or(args);
         for row in DOORS.lines() {
             let mut parts = row.split('|').map(str::trim);
             let (Some(what), Some(names), Some(options)) =
@@ -253,7 +292,7 @@ impl Machine<'_, '_> {
                 }
             }
             "psql" | "mysql" | "mariadb" | "sqlite3" => self.database_files(name, args),
-            _ => {}
+            _ => self.overrides(name, args),
         }
     }
 

@@ -181,7 +181,7 @@ impl Machine<'_, '_> {
             && args
                 .iter()
                 .filter(|arg| !arg.starts_with('-') || arg.parse::<i64>().is_ok_and(|n| n < -64))
-                .all(|arg| arg.starts_with('%') || !arg.chars().all(|c| c.is_ascii_digit()));
+                .all(|arg| !arg.starts_with(|c: char| c.is_ascii_digit()));
         let all = args.iter().skip(1).any(|arg| arg == "-1" || arg == "1")
             || args.iter().any(|arg| arg == "1");
         if !asks && (all || !own) {

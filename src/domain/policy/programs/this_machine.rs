@@ -4,7 +4,7 @@ use crate::domain::policy::partial_text::is_vague;
 
 /// Returns whether a host is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[');
+    let host = host.trim_start_matches(['[', crate::domain::policy::partial_text::SET]);
     let host = host.split(']').next().unwrap_or(host);
     let name = if host.contains("::") {
         host

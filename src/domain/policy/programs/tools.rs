@@ -8,7 +8,9 @@ use crate::domain::policy::{
 };
 
 /// Words of databases that reach files or programs.
-const REACHES: [&str; 18] = [
+const REACHES: [&str; 20] = [
+    ".OUTPUT |",
+    ".ONCE |",
     "TO PROGRAM",
     "FROM PROGRAM",
     "LOAD_EXTENSION",

@@ -41,6 +41,10 @@ impl Machine<'_, '_> {
             }
             "env" => {
                 if let Some(text) = split_string(args) {
+                    let text = text
+                        .replace("\\_", " ")
+                        .replace("\\t", " ")
+                        .replace("\\c", "");
                     return self.run_text(&text, name, stdin);
                 }
             }

@@ -55,10 +55,21 @@ impl Machine<'_, '_> {
             "enable" if has_option(args, "f", &[]) => {
                 self.reading.opaque("a builtin loaded from a file");
             }
-            "bind" | "complete" if has_option(args, "xC", &[]) => {
+            "bind" if has_option(args, "x", &[]) => {
                 let code = args.join(" ");
                 drop(self.run_text(&code, name, String::new()));
             }
+            "compgen" | "complete" if has_option(args, "CF", &[]) => self.completes(args),
+            "history" if has_option(args, "aw", &[]) => {
+                for file in args.iter().filter(|arg| !arg.starts_with('-')) {
+                    self.writes(file);
+                }
+            }
+            "fc" if args.iter().any(|arg| arg == "-s" || arg == "-e") => {
+                self.reading
+                    .opaque("a command from the history of the shell");
+            }
+            "fc" => {}
             "pwd" => {
                 return Some(format!(
                     "{}\n",
@@ -72,6 +83,19 @@ impl Machine<'_, '_> {
             _ => return None,
         }
         Some(String::new())
+    }
+
+    /// Looks at what a completion runs.
+    fn completes(&mut self, args: &[String]) {
+        let spec = programs::Options::parse(args, "CFoAGWPSX", &[]);
+        for code in spec
+            .values(&["C", "F"])
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+        {
+            programs::vague_code(self, &code, "complete");
+            drop(self.aside(|shell| shell.run_text(&code, "complete", String::new())));
+        }
     }
 
     fn change_folder(&mut self, args: &[String]) {
@@ -223,6 +247,7 @@ impl Machine<'_, '_> {
             } else {
                 unknown()
             };
+            programs::poisoned(self, name, &value);
             self.assign(name, vec![value]);
         }
     }
@@ -230,8 +255,17 @@ impl Machine<'_, '_> {
     fn read_list(&mut self, args: &[String], stdin: &str) {
         let spec = programs::Options::parse(args, "dnOsuCc", &[]);
         if let Some(code) = spec.value("C") {
+            // It is handed the number and the text of a line.
+            let line = if stdin.is_empty() {
+                unknown()
+            } else {
+                stdin.lines().next().unwrap_or("").to_owned()
+            };
+            let words = code.split_whitespace().map(str::to_owned);
+            let words: Vec<String> = words.chain(["0".to_owned(), line]).collect();
             let code = code.to_owned();
-            drop(self.run_text(&code, "mapfile", String::new()));
+            drop(self.aside(|shell| shell.run_text(&code, "mapfile", String::new())));
+            drop(self.aside(|shell| shell.dispatch(words, String::new())));
         }
         let name = spec
             .rest
@@ -261,6 +295,7 @@ impl Machine<'_, '_> {
     fn alias(&mut self, args: &[String]) {
         for arg in args {
             if let Some((name, value)) = arg.split_once('=') {
+                drop(self.aside(|shell| shell.run_text(value, "alias", String::new())));
                 drop(self.state.aliases.insert(name.to_owned(), value.to_owned()));
             }
         }

@@ -2,7 +2,11 @@
 
 use brush_parser::ast;
 
-use crate::domain::policy::{rule::EffectTrait, shell::Machine};
+use crate::domain::policy::{
+    partial_text::{NAME, is_vague},
+    rule::EffectTrait,
+    shell::Machine,
+};
 
 /// Jobs in the background that one loop may start.
 const MANY: u64 = 256;
@@ -93,6 +97,40 @@ impl Machine<'_, '_> {
             self.reading
                 .does(EffectTrait::System, format!("{name} reads without end"));
         }
+        // These never come to the end of it.
+        let ends_never = [
+            "tac",
+            "wc",
+            "md5sum",
+            "sha1sum",
+            "sha256sum",
+            "sha512sum",
+            "cksum",
+            "b2sum",
+        ]
+        .contains(&name)
+            && words.iter().any(|word| SOURCES.contains(&word.as_str()));
+        if ends_never {
+            self.reading
+                .does(EffectTrait::System, format!("{name} reads without end"));
+        }
+        let huge = match name {
+            "dd" => {
+                let of = |key: &str| words.iter().find_map(|word| word.strip_prefix(key));
+                let to_file = of("of=").is_some_and(|file| file != "/dev/null");
+                let block = of("bs=").map_or(512, bytes);
+                to_file && block.saturating_mul(of("count=").map_or(0, bytes)) > DISK
+            }
+            "head" | "tail" => words.iter().any(|word| bytes(word.trim_start_matches(['-', 'c', 'n', '='])) > DISK),
+            "seq" => words.iter().any(|word| word.parse::<u64>().is_ok_and(|last| last > 10_000_000_000)),
+            "fallocate" => words.iter().any(|word| word.starts_with('-') && word.contains(NAME))
+                || words.windows(2).any(|pair| matches!(pair, [option, size] if ["-l", "--length"].contains(&option.as_str()) && is_vague(size))),
+            _ => false,
+        };
+        if huge && (file != "/dev/null" || ["dd", "fallocate"].contains(&name)) {
+            self.reading
+                .does(EffectTrait::System, format!("{name} fills the disk"));
+        }
         let device = ["/dev/null", "/dev/stdout", "/dev/stderr"].contains(&file);
         if (reads || name == "yes") && !device {
             self.reading
@@ -100,10 +138,80 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn takes_more(&mut self, what: &str) {
-        self.reading
-            .does(EffectTrait::System, format!("a loop {what}"));
+    /// Looks at a line of programs whose first prints without end, and of which none ends before the others.
+    pub(super) fn endless_line(&mut self, line: &ast::Pipeline) {
+        const GO_ON: &str = "tee cat sort gzip tr base64 pv xxd od split wc tac md5sum sha256sum xz zstd bzip2 sponge openssl";
+        let mut commands = line.seq.iter();
+        let Some(ast::Command::Simple(first)) = commands.next() else {
+            return;
+        };
+        let text = first.to_string();
+        let source = text.starts_with("yes") && !text.starts_with("yes-")
+            || ["cat", "base64", "xxd", "od", "tr"]
+                .iter()
+                .any(|name| text.starts_with(name))
+                && ["/dev/zero", "/dev/urandom", "/dev/random"]
+                    .iter()
+                    .any(|file| text.contains(file));
+        let goes_on = |command: &ast::Command| {
+            let ast::Command::Simple(simple) = command else {
+                return false;
+            };
+            let name = simple
+                .word_or_name
+                .as_ref()
+                .map_or("", |word| word.value.as_str());
+            GO_ON.split(' ').any(|own| own == name)
+        };
+        if source && line.seq.len() > 1 && commands.all(goes_on) {
+            self.takes_more("prints without end");
+        }
     }
+
+    /// Looks at a value that is the output of a program without end.
+    pub(super) fn endless_value(&mut self, value: &str) {
+        let sources = [
+            "$(yes",
+            "$(cat /dev/zero",
+            "$(cat /dev/urandom",
+            "$(</dev/zero",
+            "$(< /dev/zero",
+            "`yes",
+        ];
+        let ends = ["head", "|"].iter().any(|word| value.contains(word));
+        if !ends && sources.iter().any(|source| value.contains(source)) {
+            self.takes_more("lets a value grow without end");
+        }
+    }
+
+    fn takes_more(&mut self, what: &str) {
+        self.reading.does(EffectTrait::System, format!("it {what}"));
+    }
+}
+
+/// More bytes than any file of a project has.
+const DISK: u64 = 100 << 30;
+
+/// Returns how many bytes a size with a unit means; none for what is no size.
+fn bytes(text: &str) -> u64 {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let power = match unit.chars().next().map(|c| c.to_ascii_uppercase()) {
+        None | Some('B' | 'C' | 'W') => 0,
+        Some('K') => 1,
+        Some('M') => 2,
+        Some('G') => 3,
+        Some('T') => 4,
+        Some('P') => 5,
+        Some('E' | 'Z' | 'Y') => 6,
+        Some(_) => return 0,
+    };
+    number
+        .parse::<u64>()
+        .unwrap_or(0)
+        .saturating_mul(1_u64 << (10 * power))
 }
 
 /// Returns whether a command of a list is left to run by itself.

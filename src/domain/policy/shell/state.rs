@@ -43,6 +43,8 @@ pub(in crate::domain::policy) struct State {
     pub(in crate::domain::policy) git_remotes: BTreeSet<String>,
     /// Names that were bound to a program by hand.
     pub(super) bound: BTreeMap<String, String>,
+    /// Links the command itself made: what is written to one goes to the other.
+    pub(super) links: BTreeMap<String, String>,
     /// How many conditions stand between here and the start.
     pub(super) conditions: u32,
     /// What runs when the shell ends.
@@ -91,6 +93,7 @@ impl State {
             git_aliases: BTreeMap::new(),
             git_remotes: BTreeSet::new(),
             bound: BTreeMap::new(),
+            links: BTreeMap::new(),
             conditions: 0,
             pipes: 0,
             traps: Vec::new(),
@@ -182,8 +185,10 @@ impl<'r, 'w> Machine<'r, 'w> {
             "PWD" => Some(vec![self.folder().map_or_else(unknown, str::to_owned)]),
             "TMPDIR" | "TEMP" | "TMP" => Some(vec![format!("/tmp/{FRESH}")]),
             "IFS" => Some(vec![" \t\n".to_owned()]),
-            "RANDOM" | "SECONDS" | "LINENO" | "UID" | "EUID" | "PPID" | "BASHPID" | "HOSTNAME"
-            | "USER" | "LOGNAME" | "OSTYPE" | "HOSTTYPE" | "EPOCHSECONDS" | "BASH_VERSION" => {
+            // Whoever started the shell: a process that is not its own.
+            "PPID" => Some(vec![format!("2{NAME}")]),
+            "RANDOM" | "SECONDS" | "LINENO" | "UID" | "EUID" | "BASHPID" | "HOSTNAME" | "USER"
+            | "LOGNAME" | "OSTYPE" | "HOSTTYPE" | "EPOCHSECONDS" | "BASH_VERSION" => {
                 Some(vec![NAME.to_string()])
             }
             _ => None,
@@ -255,6 +260,30 @@ impl<'r, 'w> Machine<'r, 'w> {
     pub(in crate::domain::policy) fn changes(&mut self, word: &str) {
         for place in self.places(word) {
             self.reading.effect(CommandEffect::Write(place));
+        }
+        if self.state.links.is_empty() {
+            return;
+        }
+        let path = resolved_path::absolute(word, self.folder());
+        if let Some(target) = path.and_then(|path| self.state.links.get(&path)) {
+            let place = resolved_path::place(target, self.reading.world);
+            self.reading.effect(CommandEffect::Write(place));
+        }
+    }
+
+    /// Remembers that a path is a link to another file.
+    pub(in crate::domain::policy) fn link(&mut self, word: &str, target: &str) {
+        let folder = self.folder();
+        let path = resolved_path::absolute(word, folder);
+        // What a link says is meant from its own folder.
+        let from = path
+            .as_deref()
+            .and_then(|path| path.rsplit_once('/'))
+            .map(|(folder, _)| folder);
+        if let (Some(path), Some(target)) = (path.as_deref(), resolved_path::absolute(target, from))
+        {
+            let target = self.state.links.get(&target).cloned().unwrap_or(target);
+            drop(self.state.links.insert(path.to_owned(), target));
         }
     }
 

@@ -130,6 +130,7 @@ impl Machine<'_, '_> {
         if let [only] = pipeline.seq.as_slice() {
             return self.command(only, stdin.to_owned());
         }
+        self.endless_line(pipeline);
         let mut text = stdin.to_owned();
         for (at, command) in pipeline.seq.iter().enumerate() {
             self.state.pipes += 1;
@@ -421,6 +422,7 @@ impl Machine<'_, '_> {
         }
         let printed = if words.is_empty() {
             for assignment in assigned {
+                self.endless_value(&assignment.value.to_string());
                 self.assignment(assignment);
             }
             String::new()

@@ -41,11 +41,11 @@ use crate::{
     },
     ports::{
         BoxFuture, board::BoardAccess, board_store::BoardStore, clock::Clock,
-        process_logs::ProcessLogs,
+        containers::Containers, process_logs::ProcessLogs,
     },
     services::{
         board,
-        board::{BoardHandle, ServiceContext},
+        board::{AttemptContext, BoardHandle, ServiceContext},
     },
 };
 
@@ -77,31 +77,26 @@ pub fn main(
     cleaned(&task_services, printer)?;
     let (listener, address) = inner_listener(args.port.unwrap_or(config.port))?;
     let outer = outer_listener(args)?;
-    let document = document_of(address, &board_services.token);
     let (handle, effects) = begun(board_services.store, &task_services.tools.clock)?;
     let containers = (board_services.containers)(task_services.tools.runners.clone());
     serve_checks::containers(&config.settings, &*containers, printer)?;
+    let keep_summary = keeper(
+        &gate_services,
+        board_services.write_state,
+        &board_services.logs,
+    );
+    let logs = Arc::clone(&board_services.logs);
+    let attempts = attempts(&config, start, &task_services, logs, containers);
     let context = Arc::new(ServiceContext {
+        attempts,
         brain,
-        instance: task_services.run.clone(),
-        list: config.list,
-        agents: config.agents,
-        test_command: config.test_command,
-        start,
-        tools: task_services.tools.clone(),
         merges: board_services.merges,
-        keep_summary: keeper(
-            &gate_services,
-            board_services.write_state,
-            &board_services.logs,
-        ),
-        logs: board_services.logs,
+        keep_summary,
         github: board_services.github,
         upkeep: board_services.upkeep,
-        containers,
         remote: remote.clone(),
     });
-    services.write_secret(global, ADDRESS, &document.to_string())?;
+    write_address(address, &board_services.token, global, services)?;
     announce(address, outer.as_ref(), &config.settings, printer)?;
     let access = (board_services.access)(
         handle.clone(),
@@ -110,8 +105,11 @@ pub fn main(
         gate_services.here,
         remote,
     );
-    let mut options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
-    options.hosts.clone_from(&args.hosts);
+    let options = http::HttpOptions::new(board_services.token, board_services.fresh_secret);
+    let options = http::HttpOptions {
+        hosts: args.hosts.clone(),
+        ..options
+    };
     let serving = Serving {
         handle,
         access,
@@ -127,6 +125,34 @@ pub fn main(
     });
     services.remove_state(global, ADDRESS);
     drop(task_services);
+    said(served, printer)
+}
+
+/// Returns what attempts are made with.
+fn attempts(
+    config: &ServiceConfig,
+    start: SessionStart,
+    task_services: &TaskServices,
+    logs: Arc<dyn ProcessLogs>,
+    containers: Arc<dyn Containers>,
+) -> Arc<AttemptContext> {
+    Arc::new(AttemptContext {
+        instance: task_services.run.clone(),
+        list: config.list.clone(),
+        agents: config.agents.clone(),
+        test_command: config.test_command.clone(),
+        start,
+        tools: task_services.tools.clone(),
+        logs,
+        containers,
+    })
+}
+
+/// Says how it ended.
+fn said(
+    served: Result<Result<(), String>, CliError>,
+    printer: &Printer,
+) -> Result<CliExit, CliError> {
     served?.map_err(CliError::NotDone)?;
     printer.line("stopped; what was running goes on with the next `tos serve`");
     Ok(CliExit::Success)
@@ -140,9 +166,17 @@ fn begun(
     board::start(store, Arc::clone(clock)).map_err(|error| CliError::NotDone(error.0))
 }
 
-/// Returns what callers have to know.
-fn document_of(address: SocketAddr, token: &str) -> serde_json::Value {
-    json!({ "address": address.to_string(), "token": token, "pid": std::process::id() })
+/// Writes down what callers have to know.
+fn write_address(
+    address: SocketAddr,
+    token: &str,
+    global: &GlobalArgs,
+    services: &dyn ServiceFactory,
+) -> Result<(), CliError> {
+    let document =
+        json!({ "address": address.to_string(), "token": token, "pid": std::process::id() });
+    services.write_secret(global, ADDRESS, &document.to_string())?;
+    Ok(())
 }
 
 /// A service that is about to run.

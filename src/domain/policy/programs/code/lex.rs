@@ -217,9 +217,11 @@ fn starts_regex(before: Option<&Token>) -> bool {
     match before {
         None | Some(Token::End) => true,
         Some(Token::Sign(c)) => "({,!~&|=;?:[".contains(*c),
-        Some(Token::Word(word)) => {
-            ["return", "if", "and", "or", "split", "grep"].contains(&word.as_str())
-        }
+        Some(Token::Word(word)) => [
+            "return", "if", "and", "or", "split", "grep", "while", "unless", "until", "not",
+            "elsif", "when", "map", "print", "puts", "case", "join", "any", "first", "all", "x=",
+        ]
+        .contains(&word.as_str()),
         Some(Token::Text(_) | Token::Command(_)) => false,
     }
 }

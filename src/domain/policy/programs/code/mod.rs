@@ -217,6 +217,8 @@ impl Scanner<'_, '_, '_> {
             CallEffect::Open => self.opens(&self.with_names(at, args)),
             CallEffect::Mode => self.mode(at, &args),
             CallEffect::Network if word == "fetch" && is_here(&args) => {}
+            // What a hash holds.
+            CallEffect::Network if self.language == Language::Ruby && word.ends_with("fetch") => {}
             CallEffect::Network => self.shell.reading.does(
                 EffectTrait::Network,
                 format!("{word} talks to another machine"),
@@ -355,6 +357,11 @@ impl Scanner<'_, '_, '_> {
                 "{word} runs a command that is only known at run time"
             ));
         }
+        // A format is filled in at run time.
+        if paths::is_format(first) {
+            let text = format!("{word} runs a command that is put together at run time");
+            self.shell.reading.opaque(text);
+        }
         // What it reads may come from the code.
         let anything = UNKNOWN.to_string();
         if first.contains(char::is_whitespace) || known.len() == 1 {
@@ -402,7 +409,8 @@ impl Scanner<'_, '_, '_> {
             .collect();
         if !known.is_empty() {
             for path in known {
-                self.shell.deletes(path);
+                let path = self.expanded(path);
+                self.shell.deletes(&path);
             }
             return;
         }

@@ -2,10 +2,27 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::code::{Language, lex::Token},
+    programs::code::{Language, Scanner, lex::Token},
     resolved_path,
     shell::Machine,
 };
+
+/// Returns whether a text is a format, whose holes are filled in at run time.
+pub(super) fn is_format(text: &str) -> bool {
+    let holes = ["%s", "%d", "%q", "%@", "{}", "{0}"];
+    holes.iter().any(|hole| text.contains(hole))
+}
+
+impl Scanner<'_, '_, '_> {
+    /// Returns a path as the language reads it: R leads `~` home by itself.
+    pub(super) fn expanded(&self, path: &str) -> String {
+        let at_home = path
+            .strip_prefix('~')
+            .filter(|_| self.language == Language::R);
+        let home = || resolved_path::home(self.shell.reading.world);
+        at_home.map_or_else(|| path.to_owned(), |rest| format!("{}{rest}", home()))
+    }
+}
 
 /// What is known about the folders that code may ask for.
 #[derive(Debug, Clone)]

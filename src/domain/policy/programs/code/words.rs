@@ -158,7 +158,7 @@ const QUALIFIED: &[(&str, &str, CallEffect)] = &[
         "get post new start open tcp connect get_response request getprint",
         CallEffect::Network,
     ),
-    ("os process", "kill", CallEffect::Kill),
+    ("os process POSIX", "kill", CallEffect::Kill),
     ("process", "dlopen binding", CallEffect::Evaluate),
     ("ctypes", "CDLL cdll.LoadLibrary", CallEffect::Evaluate),
     ("marshal pickle", "loads", CallEffect::Evaluate),
