@@ -102,7 +102,7 @@ fn only_tells(args: &[String]) -> bool {
             .strip_prefix(*told)
             .is_some_and(|rest| rest.is_empty() || told.contains(' ') && rest.starts_with(' '))
     };
-    TELLS.iter().any(|told| is_told(told)) || args.last().is_some_and(|word| word == "--help")
+    TELLS.iter().any(is_told) || args.last().is_some_and(|word| word == "--help")
 }
 
 /// Returns what takes an agent's hooks or permissions away.
