@@ -58,6 +58,19 @@ pub(super) fn open_to_git(
     Ok(Some((Arc::new(wall), open)))
 }
 
+/// Builds the same wall for a command that makes a repository where there is none: it is left there.
+pub(super) fn with_new_repository(
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Arc<BackendSandbox>, CliError> {
+    let usual = options(settings, environment, program()?);
+    let may_come = [usual.may_come.clone(), vec![".git".into()]].concat();
+    Ok(Arc::new(BackendSandbox::new(sandbox::Options {
+        may_come,
+        ..usual
+    })))
+}
+
 /// Says whether the repository of a root is closed to what runs behind the wall.
 pub(super) fn closes_repository(report: &SandboxReport, root: &Path) -> bool {
     let is_wall = !matches!(report.choice.backend(), None | Some(SandboxBackend::None));
@@ -163,6 +176,7 @@ fn options(settings: &Settings, environment: &Environment, program: PathBuf) -> 
         allow_hosts,
         limits: limits(wish.limits, usual.limits),
         protected,
+        may_come: [usual.may_come.clone(), vec![settings.paths.logs.clone()]].concat(),
         show: wish.show.clone(),
         temporary: Some(temporary::folder_for_job(&usual.state)),
         home: variable("HOME").map(PathBuf::from),

@@ -351,6 +351,9 @@ impl GuardServiceFactory for AppContext {
             },
             GitUse::Settings if is_closed() => closed = Some(SETTINGS_ARE_CLOSED.to_owned()),
             GitUse::Mixed if is_closed() => closed = Some(NOT_ONLY_GIT.to_owned()),
+            GitUse::Begins => {
+                wall = confinement::with_new_repository(&settings, &self.environment)?;
+            }
             GitUse::None | GitUse::Settings | GitUse::Mixed => {}
         }
         let usual = adapter_options::runner(&settings, &self.environment, self.redactor());

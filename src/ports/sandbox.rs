@@ -80,6 +80,8 @@ pub struct LaunchRequest {
     pub inherited: Option<InheritedFile>,
     /// A folder that the command shares with others, and how many bytes it may hold; more ends the command.
     pub watched: Option<(PathBuf, u64)>,
+    /// Protected places that were not there before the command: what it makes of them is taken away when it has ended.
+    pub absent: Vec<PathBuf>,
 }
 
 /// Confines commands. What it cannot confine as asked it refuses.
@@ -89,6 +91,12 @@ pub trait Sandbox: Send + Sync {
 
     /// Returns the hosts that commands asked for and the wall refused since the last question, as `host:port`.
     fn take_refused_hosts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Takes away what a command that has ended made of the `absent` places of its start; returns a sentence for each.
+    fn take_away(&self, absent: &[PathBuf]) -> Vec<String> {
+        let _ = absent;
         Vec::new()
     }
 

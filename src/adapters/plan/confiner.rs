@@ -16,6 +16,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     thread::JoinHandle,
 };
 
@@ -59,6 +60,8 @@ pub(crate) struct AttemptGuard {
     pub(crate) watched: Option<(PathBuf, u64)>,
     /// Open as long as the jailer must stay.
     lifeline: Option<PipeWriter>,
+    /// What is protected and was not there before, and who takes it away.
+    absent: Option<(Vec<PathBuf>, Arc<dyn sandbox::Sandbox>)>,
 }
 
 impl AttemptGuard {
@@ -68,8 +71,16 @@ impl AttemptGuard {
     }
 
     /// Stores the rest of the output and lets the jailer go; called once nothing of the attempt runs any more.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(mut self) {
         drop(self.lifeline);
+        if let Some((absent, wall)) = self.absent {
+            for sentence in wall.take_away(&absent) {
+                tracing::warn!("{sentence}");
+                if let Some(errors) = self.taps.get_mut(1) {
+                    errors.note(&sentence);
+                }
+            }
+        }
         for tap in self.taps {
             tap.finish();
         }
@@ -267,6 +278,7 @@ impl TaskConfiner {
         let mut hold = AttemptGuard {
             is_jailed: confined.jailed,
             watched: confined.watched.clone(),
+            absent: Some((confined.absent.clone(), Arc::clone(&self.guard.wall))),
             ..AttemptGuard::default()
         };
         if confined.jailed {

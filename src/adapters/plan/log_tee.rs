@@ -70,6 +70,15 @@ impl LogTee {
         self.write(&rest);
     }
 
+    /// Adds a line of tos's own behind what the task said; called once nothing of it runs any more.
+    pub(crate) fn note(&mut self, line: &str) {
+        while self.take() {}
+        let rest = self.redaction.finish();
+        self.write(&rest);
+        let line = self.redaction.push(format!("{line}\n").as_bytes());
+        self.write(&line);
+    }
+
     fn write(&mut self, bytes: &[u8]) {
         if let Err(error) = self.log.write_all(bytes) {
             // The task goes on; its log is shorter than what it said.

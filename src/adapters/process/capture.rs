@@ -146,6 +146,17 @@ impl OutputSink {
         self.store(&clean);
     }
 
+    /// Adds a line of tos's own, behind what the command said.
+    pub(super) fn note(&mut self, line: &str) {
+        let rest = self.redaction.finish();
+        self.store(&rest);
+        let last = self.tail.last().or(self.head.last());
+        if last.is_some_and(|byte| *byte != b'\n') {
+            self.take(b"\n");
+        }
+        self.take(format!("{line}\n").as_bytes());
+    }
+
     /// Returns what is to be said about the stream; paths are told relative to `root`.
     pub(super) fn finish(mut self, root: &Path) -> CapturedOutput {
         let rest = self.redaction.finish();

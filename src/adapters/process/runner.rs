@@ -166,6 +166,14 @@ impl LocalCommandRunner {
             // It feeds for ever.
             () = fed => Err(std::io::ErrorKind::BrokenPipe.into()),
         };
+        // Also where its end got lost: nothing of it may be believed.
+        let taken = match &self.sandbox {
+            Some(sandbox) if !launch.absent.is_empty() => sandbox.take_away(&launch.absent),
+            _ => Vec::new(),
+        };
+        for sentence in taken {
+            sinks[1].note(&sentence);
+        }
         let (exit, leftovers) = ended.map_err(|error| lost(&launch, &error))?;
         let [stdout, stderr] = sinks.map(|sink| sink.finish(&options.root));
         Ok(CommandResult {

@@ -45,6 +45,7 @@ pub(in crate::adapters) fn prepare(
         inside: ConfinedEnvironment::default(),
         inherited: None,
         watched: None,
+        absent: Vec::new(),
     })
 }
 

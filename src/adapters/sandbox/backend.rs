@@ -1,12 +1,14 @@
 //! The sandbox as the runner sees it: chooses a proved wall once and puts every command behind it.
 
+use std::path::PathBuf;
+
 use tokio::sync::OnceCell;
 
 use super::{
     jail::{self, confine},
     options::Options,
     proxy::HttpProxy,
-    self_test,
+    self_test, taken_away,
 };
 use crate::{
     domain::{
@@ -122,6 +124,10 @@ impl Drop for BackendSandbox {
 impl Sandbox for BackendSandbox {
     fn confine(&self, launch: LaunchRequest) -> BoxFuture<'_, Result<LaunchRequest, SpawnError>> {
         Box::pin(self.confined(launch))
+    }
+
+    fn take_away(&self, absent: &[PathBuf]) -> Vec<String> {
+        taken_away::take_away(absent, &self.options)
     }
 
     fn take_refused_hosts(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 //! [`BackendSandbox`] turns the start of a command into the start of a jailer with the command behind it. The
 //! jailers are tos itself, started again with the hidden word `__jail`; `jail` holds them and can be read alone, in the
 //! order of the table in its `mod.rs`. `self_test` runs probes behind each wall and writes down what held; `view` decides
-//! what a command sees; `proxy` is the only way outside when a few hosts are allowed. Danger: whatever is added to a jailer runs
+//! what a command sees; `taken_away` what becomes of protected places that it made; `proxy` is the only way outside when a few hosts are allowed. Danger: whatever is added to a jailer runs
 //! with more rights than the command gets, so it must not read anything the command can write.
 
 mod backend;
@@ -16,6 +16,7 @@ mod proxy;
 mod proxy_request;
 mod self_test;
 mod spec;
+mod taken_away;
 mod view;
 
 pub use backend::BackendSandbox;

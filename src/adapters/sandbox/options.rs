@@ -26,6 +26,9 @@ pub struct Options {
     pub protected: Vec<PathBuf>,
     /// The same, but only behind walls that can protect a file without closing the folder it lies in.
     pub protected_by_mounts: Vec<PathBuf>,
+    /// Those of them that tos makes itself while commands run, and those that the command may make. What else a command makes of
+    /// protected places that were not there is taken away when it has ended.
+    pub may_come: Vec<PathBuf>,
     /// Parts of the repository that are open to git, and parts of these that are not, in this order; only behind walls made of
     /// mounts.
     pub repository: Vec<(PathBuf, RepositoryAccess)>,
@@ -62,6 +65,7 @@ impl Options {
             limits: ResourceLimits::default(),
             protected: protected.map(PathBuf::from).into(),
             protected_by_mounts: Vec::new(),
+            may_come: vec![".tos".into(), "logs".into()],
             repository: Vec::new(),
             home: None,
             covered: Vec::new(),

@@ -1,7 +1,10 @@
 //! What tos and its jailers both know: the specification of one wall (JSON in a file that jailers inherit), and where
 //! things are found behind it.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +79,49 @@ pub(super) struct SandboxSpec {
     /// That file is a pipe, which tos holds open for writing.
     #[serde(default)]
     pub(super) input_is_pipe: bool,
+}
+
+impl SandboxSpec {
+    /// Returns the folders between the root and what is protected in it. Each is mounted onto itself, for a place where something is
+    /// mounted cannot be renamed; else its parent could be moved away and another protected place be made in its stead.
+    pub(super) fn pinned(&self) -> Vec<PathBuf> {
+        let each = self.protected.iter();
+        let pins: BTreeSet<PathBuf> = each.flat_map(|path| between(&self.root, path)).collect();
+        let is_closed = |pin: &PathBuf| self.protected.iter().any(|path| pin.starts_with(path));
+        pins.into_iter().filter(|pin| !is_closed(pin)).collect()
+    }
+
+    /// Returns the parts of the repository, with the folders on the way to those that are closed.
+    pub(super) fn pinned_repository(&self) -> Vec<(PathBuf, RepositoryAccess)> {
+        let mut parts: Vec<(PathBuf, RepositoryAccess)> = Vec::new();
+        for (path, access) in &self.repository {
+            let open = parts.iter().rev().find(|(open, access)| {
+                *access == RepositoryAccess::Write && path.starts_with(open) && path != open
+            });
+            let way = match (access, open) {
+                (RepositoryAccess::Read, Some((open, _))) => between(open, path),
+                _ => Vec::new(),
+            };
+            for pin in way {
+                if !parts.iter().any(|(known, _)| *known == pin) {
+                    parts.push((pin, RepositoryAccess::Write));
+                }
+            }
+            parts.push((path.clone(), *access));
+        }
+        parts
+    }
+}
+
+/// Returns the folders below `top` that `path` lies in, the outermost first.
+fn between(top: &Path, path: &Path) -> Vec<PathBuf> {
+    let above = path.ancestors().skip(1);
+    let mut found: Vec<PathBuf> = above
+        .take_while(|folder| folder.starts_with(top) && *folder != top)
+        .map(Path::to_owned)
+        .collect();
+    found.reverse();
+    found
 }
 
 /// What becomes of a folder behind a wall, with everything in it that has no layer of its own.

@@ -24,7 +24,12 @@ pub enum GitUse {
     Settings,
     /// Git writes, and other programs run beside it.
     Mixed,
+    /// Nothing but the making of a repository.
+    Begins,
 }
+
+/// Options of `git init` that bring nothing along; with `--template` hooks would come.
+const PLAIN_BEGINNINGS: &[&str] = &["-q", "--quiet", "-b", "--initial-branch"];
 
 /// Commands of git that write what belongs to it.
 const WRITES: &[&str] = &[
@@ -121,6 +126,9 @@ impl Policy {
             .iter()
             .filter_map(|act| git_words(&act.words))
             .collect();
+        if begins(&git, reading.acts.len(), &command.text()) {
+            return GitUse::Begins;
+        }
         let writes = |words: &&[String]| match verb(words) {
             Some(verb) => WRITES.contains(&verb),
             // Behind an option that is not known it cannot be told from other words.
@@ -142,6 +150,19 @@ impl Policy {
             (false, _) => GitUse::Mixed,
         }
     }
+}
+
+/// Says whether a command is one `git init` and nothing else: no other program, no redirection, no variable.
+fn begins(git: &[&[String]], acts: usize, text: &str) -> bool {
+    let [words] = git else { return false };
+    let plain = |word: &String| {
+        let name = word.split('=').next().unwrap_or_default();
+        !word.starts_with('-') || PLAIN_BEGINNINGS.contains(&name)
+    };
+    acts == 1
+        && words.first().is_some_and(|verb| verb == "init")
+        && words.iter().all(plain)
+        && !text.contains(['<', '>', ';', '&', '|', '$', '`', '(', '=', '\n'])
 }
 
 /// Returns the words behind the name of git, where that is what runs.
@@ -284,6 +305,22 @@ mod tests {
         };
         let world = PolicyContext::unattended("/srv/job/root");
         assert_eq!(Policy::git_use(&exec, &world), GitUse::Only);
+    }
+
+    #[test]
+    fn the_making_of_a_repository_alone_is_known() {
+        for code in ["git init", "git init -q .", "git init -b main"] {
+            assert_eq!(bash(code), GitUse::Begins, "{code}");
+        }
+        for code in [
+            "git init --template=hooks",
+            "git init; echo x > .git/config",
+            "GIT_TEMPLATE_DIR=x git init",
+            "git -c core.fsmonitor=./x init",
+            "mkdir .git",
+        ] {
+            assert_eq!(bash(code), GitUse::None, "{code}");
+        }
     }
 
     #[test]

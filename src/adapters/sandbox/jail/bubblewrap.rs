@@ -43,7 +43,7 @@ pub(super) fn arguments(spec: &SandboxSpec, file: &str) -> Vec<OsString> {
             list.mount("--ro-bind", lever, lever);
         }
     }
-    list.private(spec);
+    list.own_folders(spec);
     list.words(&[
         "--size",
         &spec.limits.temporary_bytes.to_string(),
@@ -59,7 +59,7 @@ pub(super) fn arguments(spec: &SandboxSpec, file: &str) -> Vec<OsString> {
     for path in &spec.protected {
         list.mount("--ro-bind", path, path);
     }
-    for (path, access) in &spec.repository {
+    for (path, access) in &spec.pinned_repository() {
         let option = match access {
             RepositoryAccess::Read => "--ro-bind",
             RepositoryAccess::Write => "--bind",
@@ -102,7 +102,7 @@ struct ArgumentList(Vec<OsString>);
 
 impl ArgumentList {
     /// Gives the command temporary directories of its own.
-    fn private(&mut self, spec: &SandboxSpec) {
+    fn own_folders(&mut self, spec: &SandboxSpec) {
         let size = spec.limits.temporary_bytes.to_string();
         for folder in ["/tmp", "/var/tmp", "/dev/shm"] {
             match &spec.temporary {
@@ -125,7 +125,12 @@ impl ArgumentList {
             match layer {
                 FolderAccess::Cover => self.path("--tmpfs", path),
                 FolderAccess::Show => self.mount("--ro-bind", path, path),
-                FolderAccess::Root => self.mount(bind, path, path),
+                FolderAccess::Root => {
+                    self.mount(bind, path, path);
+                    for pin in spec.pinned() {
+                        self.mount(bind, &pin, &pin);
+                    }
+                }
             }
         }
         for (link, target) in &spec.links {

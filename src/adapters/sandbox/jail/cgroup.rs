@@ -14,27 +14,32 @@ use std::{
 
 use super::{
     super::spec::{ResourceLimits, SandboxSpec},
-    shared::JailError,
+    shared::{JailError, need_lifeline},
 };
 
 /// How the groups of tos are called, with the process id behind it.
 const PREFIX: &str = "tos-";
 /// How often a group is tried to be entered.
 const ATTEMPTS: u8 = 3;
+/// The file with the most processes of a group.
+const COUNT: &str = "pids.max";
+/// The file with the most memory that may be swapped out; not every kernel has one.
+const SWAP: &str = "memory.swap.max";
 const TOP: &str = "/sys/fs/cgroup";
 
-/// Enters a group of its own and becomes the next jailer.
-pub(super) fn enter(
-    spec: &SandboxSpec,
-    words: &[OsString],
-) -> Result<std::convert::Infallible, JailError> {
+/// Enters a group of its own and becomes the next jailer; returns only where no group counts the processes.
+pub(super) fn cage(spec: &SandboxSpec, words: &[OsString]) -> Result<(), JailError> {
     let name = format!("{PREFIX}{}", std::process::id());
+    need_lifeline()?;
     for (parent, ceilings) in places(&spec.limits) {
-        // Another command may sweep the group away before anybody is in it. What cannot be had at all
-        // is not had; the trial has found out and said so.
+        // Another command may sweep the group away before anybody is in it.
         let folder = parent.join(&name);
-        let mut attempts = 0..ATTEMPTS;
-        while attempts.next().is_some() && join(&folder, &ceilings).is_err() {}
+        let is_joined = (0..ATTEMPTS).any(|_| join(&folder, &ceilings).is_ok());
+        let counts = ceilings.iter().any(|(file, _)| *file == COUNT);
+        if !is_joined && counts {
+            // Somebody has to count them. That memory has no ceiling for all together then is the lesser evil: each process has one.
+            return Ok(());
+        }
     }
     let (program, arguments) = words.split_first().ok_or("no jailer behind the cage")?;
     let error = Command::new(program).args(arguments).exec();
@@ -47,7 +52,7 @@ pub(in super::super) fn is_possible(limits: &ResourceLimits) -> bool {
     let places = places(limits);
     let counts = places
         .iter()
-        .any(|(_, ceilings)| ceilings.iter().any(|(file, _)| *file == "pids.max"));
+        .any(|(_, ceilings)| ceilings.iter().any(|(file, _)| *file == COUNT));
     rustix::process::geteuid().is_root()
         && !places.is_empty()
         && (counts || limits.processes.is_none())
@@ -82,14 +87,19 @@ fn places(limits: &ResourceLimits) -> Vec<(PathBuf, Vec<ResourceLimit>)> {
             limits
                 .processes
                 .filter(|_| has("pids"))
-                .map(|most| ("pids.max", most)),
+                .map(|most| (COUNT, most)),
             limits
                 .memory_bytes
                 .filter(|_| has("memory"))
                 .map(|most| ("memory.max", most)),
+            // Else what does not fit goes on in the swap of the machine.
+            limits
+                .memory_bytes
+                .filter(|_| has("memory"))
+                .map(|_| (SWAP, 0)),
         ];
         let wanted: Vec<ResourceLimit> = wanted.into_iter().flatten().collect();
-        return if wanted.is_empty() {
+        return if wanted.is_empty() || !is_writable(top) {
             Vec::new()
         } else {
             vec![(top.to_owned(), wanted)]
@@ -97,11 +107,11 @@ fn places(limits: &ResourceLimits) -> Vec<(PathBuf, Vec<ResourceLimit>)> {
     }
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let separate = [
-        ("pids", "pids.max", limits.processes),
+        ("pids", COUNT, limits.processes),
         ("memory", "memory.limit_in_bytes", limits.memory_bytes),
     ];
     let wanted = separate.into_iter().filter_map(|(controller, file, most)| {
-        let parent = own_group(&own, controller)?;
+        let parent = own_group(&own, controller).filter(|parent| is_writable(parent))?;
         Some((parent, vec![(file, most?)]))
     });
     wanted.collect()
@@ -129,12 +139,19 @@ fn own_group(table: &str, controller: &str) -> Option<PathBuf> {
     folder.join("cgroup.procs").exists().then_some(folder)
 }
 
+/// Says whether groups can be made in a folder; in many containers it is mounted read-only.
+fn is_writable(folder: &Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
 fn join(folder: &Path, ceilings: &[ResourceLimit]) -> std::io::Result<()> {
     if !folder.is_dir() {
         fs::create_dir(folder)?;
     }
     for (file, most) in ceilings {
-        fs::write(folder.join(file), most.to_string())?;
+        if *file != SWAP || folder.join(file).exists() {
+            fs::write(folder.join(file), most.to_string())?;
+        }
     }
     fs::write(folder.join("cgroup.procs"), std::process::id().to_string())
 }

@@ -27,6 +27,9 @@ use super::{
 /// How long a server behind the same wall may take to take a connection.
 const NEIGHBOUR: Duration = Duration::from_secs(2);
 
+/// How long to wait where a connection cannot be taken.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Switches the loopback of a new network namespace on (protocol 0 of this family is routing).
 pub(super) fn raise_loopback() -> Result<(), JailError> {
     let socket = rustix::net::socket_with(
@@ -99,10 +102,16 @@ pub(super) fn keep_port_open(socket: &str) -> Result<ExitCode, JailError> {
 pub(super) fn open_port(socket: String) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PROXY_PORT))?;
     drop(thread::spawn(move || {
-        for inside in listener.incoming().flatten() {
+        for inside in listener.incoming() {
+            let Ok(inside) = inside else {
+                // No descriptor is free; others end by and by.
+                thread::sleep(PAUSE);
+                continue;
+            };
             let socket = socket.clone();
-            // A connection that fails is closed; the command sees that.
-            drop(thread::spawn(move || drop(pass(inside, &socket))));
+            // A connection that fails, or for which no thread is to be had, is closed; the command sees that.
+            let started = thread::Builder::new().spawn(move || drop(pass(inside, &socket)));
+            drop(started);
         }
     }));
     Ok(())
@@ -169,10 +178,10 @@ where
     S: Read + Write + Send + 'static,
 {
     let mut from_inside = inside.try_clone()?;
-    let there = thread::spawn(move || {
+    let there = thread::Builder::new().spawn(move || {
         drop(io::copy(&mut from_inside, &mut to_outside));
         finish(to_outside)
-    });
+    })?;
     if !is_kept {
         let mut answer = Vec::new();
         let mut part = [0; 4096];

@@ -32,7 +32,8 @@ pub(super) fn guard(
         .args(behind)
         .env("TMPDIR", &temporary)
         .current_dir(&spec.directory)
-        .stdin(Stdio::null())
+        // The lifeline; the command gets another input.
+        .stdin(Stdio::inherit())
         .spawn()?;
     let folder = own.as_ref().map(|own| own.path().to_owned());
     hold_lifeline(move || {

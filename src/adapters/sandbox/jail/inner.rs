@@ -18,7 +18,7 @@ use std::{
 
 use rustix::{
     fs::{Mode, OFlags},
-    process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit},
+    process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit},
     thread::{CapabilitySet, CapabilitySets},
 };
 
@@ -26,20 +26,29 @@ use super::{
     super::spec::{INNER_PROGRAM, INNER_PROXY, JAIL_WORD, PROXY_PORT, ResourceLimits, SandboxSpec},
     landlock,
     seccomp::{self, FilterRequest},
-    shared::{ConfinedCommand, JailError, adopt},
+    shared::{ConfinedCommand, JailError, adopt, need_lifeline},
 };
 use crate::domain::sandbox::{NetworkAccess, SandboxBackend};
 
 /// Applies what the wall asks of the process itself and becomes the command.
-pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infallible, JailError> {
+pub(super) fn inner(
+    spec: &SandboxSpec,
+    command_line: &ConfinedCommand,
+) -> Result<Infallible, JailError> {
     let landlock = spec.backend == SandboxBackend::Landlock;
     let environment = spec.environment.map(environment).transpose()?;
     let mut input = spec.input.map(adopt).transpose()?;
     close_files_to_programs()?;
     if landlock {
         // The guard ends everything when tos goes; this covers the guard itself being killed.
+        let guard = getppid();
         set_parent_process_death_signal(Some(Signal::KILL))?;
+        if getppid() != guard {
+            return Err("the guard has ended; nothing is started any more".into());
+        }
     }
+    // `bwrap` asks to be ended with tos, but tos may have been gone by then.
+    need_lifeline()?;
     limit(&spec.limits)?;
     drop_rights()?;
     rustix::thread::set_no_new_privs(true)?;
@@ -57,10 +66,10 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
     if let Some(path) = &spec.input_file {
         input = Some(opened(path, spec.input_is_pipe)?);
     }
-    let mut command = Command::new(&behind.program);
+    let mut command = Command::new(&command_line.program);
     command
-        .arg0(&behind.name)
-        .args(&behind.arguments)
+        .arg0(&command_line.name)
+        .args(&command_line.arguments)
         .stdin(input.map_or_else(Stdio::null, Stdio::from));
     if let Some(environment) = environment {
         command.env_clear().envs(environment);
@@ -81,7 +90,7 @@ pub(super) fn inner(spec: &SandboxSpec, behind: &ConfinedCommand) -> Result<Infa
     let error = command.exec();
     Err(format!(
         "could not start `{}`: {error}",
-        behind.program.to_string_lossy()
+        command_line.program.to_string_lossy()
     )
     .into())
 }

@@ -4,13 +4,17 @@
 //! entries directly in the root cannot be allowed: the root itself is never named when something in it is protected.
 
 use std::{
-    os::unix::ffi::OsStrExt,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
+};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags},
+    io::Errno,
 };
 
 use super::{
@@ -61,11 +65,8 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), JailError> {
     let writable = writable(spec)?;
     let status = rules
         .create()?
-        .add_rules(path_beneath_rules(
-            readable(spec)?,
-            AccessFs::from_read(RULES),
-        ))?
-        .add_rules(path_beneath_rules(writable, all))?
+        .add_rules(rules_for(readable(spec)?, AccessFs::from_read(RULES)))?
+        .add_rules(rules_for(writable, all))?
         .add_rules(path_beneath_rules([temporary], all))?
         .add_rules(path_beneath_rules(DEVICES, all))?
         .restrict_self()?;
@@ -107,6 +108,32 @@ fn writable(spec: &SandboxSpec) -> Result<Vec<PathBuf>, JailError> {
     let holes = spec.protected.iter().chain(&spec.hidden).chain(covered);
     let holes: Vec<PathBuf> = holes.cloned().collect();
     around(&spec.root, &holes)
+}
+
+/// Makes a rule for each path that is still there and still no link: a command that runs beside this one may put one in its place.
+fn rules_for(
+    paths: Vec<PathBuf>,
+    access: BitFlags<AccessFs>,
+) -> impl Iterator<Item = Result<PathBeneath<OwnedFd>, RulesetError>> {
+    paths.into_iter().filter_map(move |path| {
+        let file = opened(&path).ok()?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode);
+        let access = match kind {
+            FileType::Directory => access,
+            FileType::Symlink => return None,
+            _ => access & AccessFs::from_file(RULES),
+        };
+        Some(Ok(PathBeneath::new(file, access)))
+    })
+}
+
+/// Opens a path only to name it in a rule; no part of it may be a link.
+fn opened(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Err(Errno::NOSYS) => rustix::fs::open(path, flags, Mode::empty()),
+        opened => opened,
+    }
 }
 
 /// Returns the largest folders and files below `top` that hold none of the `holes`.
@@ -169,6 +196,21 @@ mod tests {
         assert!(
             !readable.iter().any(|path| path.starts_with("/dev")),
             "{readable:?}"
+        );
+    }
+
+    #[test]
+    fn no_rule_is_made_for_what_has_become_a_link() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path().canonicalize().unwrap();
+        std::fs::create_dir_all(top.join("real/in")).unwrap();
+        std::os::unix::fs::symlink("real", top.join("link")).unwrap();
+        assert!(opened(&top.join("real/in")).is_ok());
+        assert!(opened(&top.join("link/in")).is_err());
+        let paths = ["real", "link", "link/in", "gone"].map(|name| top.join(name));
+        assert_eq!(
+            rules_for(paths.into(), AccessFs::from_all(RULES)).count(),
+            1
         );
     }
 

@@ -1,5 +1,5 @@
-//! How a command comes to stand behind a wall: one chain of processes, the stages, each of which gives up something and
-//! then starts the next or becomes it.
+//! How a command comes to stand behind a wall: one chain of processes, the stages, each of which gives up rights
+//! (`init` alone has more inside its namespaces than before) and then starts the next or becomes it.
 //!
 //! tos prepares and starts itself again as a *jailer*, `tos __jail STAGE SPEC [-- PROGRAM NAME ARGUMENTS...]`, so that
 //! nothing of ours runs between `fork` and `exec` of the large process. SPEC is the number of an inherited file with a
@@ -9,7 +9,7 @@
 //! | stage | file | as which process | what it does | goes on by |
 //! | --- | --- | --- | --- | --- |
 //! | (none) | `prepare` | tos | writes SPEC for the wall that was chosen, and the words of the whole chain | spawn |
-//! | `cage` | `cgroup` | a new one; only for root, where groups can be made | enters a control group | exec |
+//! | `cage` | `cgroup` | a new one; only for root, where groups can be made | enters a control group, or becomes `watch` | exec |
 //! | `watch` | `process_limit` | a new one; only for root, where they cannot | ends everything when there are too many processes | spawn |
 //! | (none) | `bubblewrap` | `bwrap`, whose words `prepare` has written | namespaces and mounts | spawn |
 //! | `outer` | `namespaces` | a new one, in the user's namespaces | makes new namespaces; ends as the command ended | spawn |
@@ -65,14 +65,16 @@ pub(super) fn run(stage: &str, first: &str, words: Vec<OsString>) -> Result<Exit
     }
     let spec: SandboxSpec = spec_file::read(first)?;
     match stage {
-        "cage" => cgroup::enter(&spec, &words).map(|never| match never {}),
+        "cage" => {
+            cgroup::cage(&spec, &words)?;
+            process_limit::watch(&spec, &words)
+        }
         "watch" => process_limit::watch(&spec, &words),
         "outer" => namespaces::outer(&spec, first, words),
         "init" => namespaces::init(&spec, first, &words),
         "guard" => guard::guard(&spec, first, words),
-        "inner" => {
-            inner::inner(&spec, &shared::behind(words.into_iter())?).map(|never| match never {})
-        }
+        "inner" => inner::inner(&spec, &shared::confined_command(words.into_iter())?)
+            .map(|never| match never {}),
         other => Err(format!("there is no stage `{other}` of a jailer").into()),
     }
 }

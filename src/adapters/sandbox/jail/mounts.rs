@@ -41,7 +41,7 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
     own_devices()?;
     own_folders(spec)?;
     for kept in KEPT_IN_RUN.map(Path::new) {
-        if outside(kept).exists() {
+        if in_old(kept).exists() {
             bind(kept, kept, true)?;
         }
     }
@@ -49,7 +49,7 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
     for path in &spec.protected {
         bind(path, path, true)?;
     }
-    for (path, access) in &spec.repository {
+    for (path, access) in &spec.pinned_repository() {
         bind(path, path, *access == RepositoryAccess::Read)?;
     }
     // Last, so that nothing brings back what lies in a protected place.
@@ -70,12 +70,15 @@ pub(super) fn build(spec: &SandboxSpec) -> Result<(), JailError> {
         .filter(|(_, layer)| *layer == FolderAccess::Cover)
     {
         let name = path.display().to_string();
-        at(&name, remount_read_only(&inside(path), quiet()))?;
+        at(
+            &name,
+            remount_read_only(&in_new(path), no_rights_or_devices()),
+        )?;
     }
     // Devices are written through, and nothing can be put beside them.
     at(
         "devices",
-        remount_read_only(&inside(Path::new("/dev")), MountFlags::NOSUID),
+        remount_read_only(&in_new(Path::new("/dev")), MountFlags::NOSUID),
     )?;
     move_in()?;
     chdir(&spec.directory)?;
@@ -88,11 +91,16 @@ fn lay(spec: &SandboxSpec) -> Result<(), JailError> {
         match layer {
             FolderAccess::Cover => cover(path)?,
             FolderAccess::Show => bind(path, path, true)?,
-            FolderAccess::Root => bind(path, path, spec.level == ConfinementLevel::ReadOnly)?,
+            FolderAccess::Root => {
+                bind(path, path, spec.level == ConfinementLevel::ReadOnly)?;
+                for pin in spec.pinned() {
+                    bind(&pin, &pin, false)?;
+                }
+            }
         }
     }
     for (link, target) in &spec.links {
-        let link = inside(link);
+        let link = in_new(link);
         fs::create_dir_all(link.parent().unwrap_or(Path::new(NEW)))?;
         at(&link.display().to_string(), symlink(target, &link))?;
     }
@@ -101,12 +109,18 @@ fn lay(spec: &SandboxSpec) -> Result<(), JailError> {
 
 /// Puts an empty folder in the place of a folder.
 fn cover(path: &Path) -> Result<(), JailError> {
-    let target = inside(path);
+    let target = in_new(path);
     fs::create_dir_all(&target)?;
     let name = path.display().to_string();
     at(
         &name,
-        mount("tmpfs", &target, "tmpfs", quiet(), c"mode=755"),
+        mount(
+            "tmpfs",
+            &target,
+            "tmpfs",
+            no_rights_or_devices(),
+            c"mode=755",
+        ),
     )
 }
 
@@ -115,7 +129,13 @@ fn cover(path: &Path) -> Result<(), JailError> {
 fn step_aside() -> Result<(), JailError> {
     at(
         "a root of our own",
-        mount("tmpfs", "/tmp", "tmpfs", quiet(), c"mode=755"),
+        mount(
+            "tmpfs",
+            "/tmp",
+            "tmpfs",
+            no_rights_or_devices(),
+            c"mode=755",
+        ),
     )?;
     chdir("/tmp")?;
     fs::create_dir("/tmp/old")?;
@@ -127,10 +147,10 @@ fn step_aside() -> Result<(), JailError> {
 
 /// Makes the new root the root and lets everything else go.
 fn move_in() -> Result<(), JailError> {
-    let outside = rustix::fs::open("/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let old_root = rustix::fs::open("/", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     chdir(NEW)?;
     at("moving in", pivot_root(".", "."))?;
-    fchdir(&outside)?;
+    fchdir(&old_root)?;
     at(
         "letting go of the old root",
         unmount(".", UnmountFlags::DETACH),
@@ -140,20 +160,26 @@ fn move_in() -> Result<(), JailError> {
 }
 
 fn own_processes() -> Result<(), JailError> {
-    let proc = inside(Path::new("/proc"));
-    at("processes", mount("proc", &proc, "proc", quiet(), None))?;
+    let proc = in_new(Path::new("/proc"));
+    at(
+        "processes",
+        mount("proc", &proc, "proc", no_rights_or_devices(), None),
+    )?;
     for lever in PROC_LEVERS {
         let path = proc.join(lever);
         if path.exists() {
             at("a lever of the machine", mount_bind(&path, &path))?;
-            at("a lever of the machine", remount_read_only(&path, quiet()))?;
+            at(
+                "a lever of the machine",
+                remount_read_only(&path, no_rights_or_devices()),
+            )?;
         }
     }
     Ok(())
 }
 
 fn own_devices() -> Result<(), JailError> {
-    let dev = inside(Path::new("/dev"));
+    let dev = in_new(Path::new("/dev"));
     let flags = MountFlags::NOSUID;
     at("devices", mount("tmpfs", &dev, "tmpfs", flags, c"mode=755"))?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
@@ -188,12 +214,12 @@ fn own_devices() -> Result<(), JailError> {
 fn own_folders(spec: &SandboxSpec) -> Result<(), JailError> {
     let bytes = spec.limits.temporary_bytes;
     for folder in ["/tmp", "/var/tmp", "/dev/shm", "/run"] {
-        let target = inside(Path::new(folder));
+        let target = in_new(Path::new(folder));
         if !target.is_dir() || target.is_symlink() {
             continue;
         }
         if let Some(lasting) = spec.temporary.as_deref().filter(|_| folder == "/tmp") {
-            at(folder, mount_bind(outside(lasting), &target))?;
+            at(folder, mount_bind(in_old(lasting), &target))?;
             at(folder, without_devices(&target))?;
             continue;
         }
@@ -201,7 +227,13 @@ fn own_folders(spec: &SandboxSpec) -> Result<(), JailError> {
         let options = std::ffi::CString::new(format!("mode={mode},size={bytes}"))?;
         at(
             folder,
-            mount("tmpfs", &target, "tmpfs", quiet(), options.as_c_str()),
+            mount(
+                "tmpfs",
+                &target,
+                "tmpfs",
+                no_rights_or_devices(),
+                options.as_c_str(),
+            ),
         )?;
     }
     Ok(())
@@ -209,8 +241,8 @@ fn own_folders(spec: &SandboxSpec) -> Result<(), JailError> {
 
 /// Binds a path of the outside to a place inside, which is made where it was covered.
 fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), JailError> {
-    let from = outside(source);
-    let to = inside(target);
+    let from = in_old(source);
+    let to = in_new(target);
     if !to.exists() {
         if from.is_dir() {
             fs::create_dir_all(&to)?;
@@ -229,7 +261,7 @@ fn bind(source: &Path, target: &Path, read_only: bool) -> Result<(), JailError> 
 }
 
 fn hide(path: &Path) -> Result<(), JailError> {
-    let target = inside(path);
+    let target = in_new(path);
     let name = path.display().to_string();
     match fs::symlink_metadata(&target) {
         // Covered already, or out of reach for this user anyway.
@@ -240,7 +272,7 @@ fn hide(path: &Path) -> Result<(), JailError> {
                 "tmpfs",
                 &target,
                 "tmpfs",
-                quiet() | MountFlags::RDONLY,
+                no_rights_or_devices() | MountFlags::RDONLY,
                 c"mode=555",
             ),
         ),
@@ -250,12 +282,12 @@ fn hide(path: &Path) -> Result<(), JailError> {
 
 /// With the network open, names must be found: the resolver's file may lie in the covered `/run`.
 fn keep_resolver() -> Result<(), JailError> {
-    let linked = fs::read_link(outside(Path::new("/etc/resolv.conf")));
+    let linked = fs::read_link(in_old(Path::new("/etc/resolv.conf")));
     let Ok(linked) = linked.map(|link| Path::new("/etc").join(link)) else {
         return Ok(());
     };
     let target = normalized(&linked);
-    if target.starts_with("/run") && outside(&target).exists() {
+    if target.starts_with("/run") && in_old(&target).exists() {
         bind(&target, &target, true)?;
     }
     Ok(())
@@ -325,7 +357,7 @@ fn without_devices(place: &Path) -> io::Result<()> {
     let flags = flags.map_or(MountFlags::empty(), |(_, flags)| flags);
     Ok(mount_remount(
         place,
-        MountFlags::BIND | flags | quiet(),
+        MountFlags::BIND | flags | no_rights_or_devices(),
         c"",
     )?)
 }
@@ -386,11 +418,11 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     out
 }
 
-fn inside(path: &Path) -> PathBuf {
+fn in_new(path: &Path) -> PathBuf {
     below(NEW, path)
 }
 
-fn outside(path: &Path) -> PathBuf {
+fn in_old(path: &Path) -> PathBuf {
     below(OLD, path)
 }
 
@@ -398,7 +430,7 @@ fn below(top: &str, path: &Path) -> PathBuf {
     Path::new(top).join(path.strip_prefix("/").unwrap_or(path))
 }
 
-fn quiet() -> MountFlags {
+fn no_rights_or_devices() -> MountFlags {
     MountFlags::NOSUID | MountFlags::NODEV
 }
 

@@ -25,7 +25,7 @@ pub(super) fn outer(
     file: &str,
     behind: Vec<OsString>,
 ) -> Result<ExitCode, JailError> {
-    enter(spec.network)?;
+    make_namespaces(spec.network)?;
     let (mut report, to_report) = std::io::pipe()?;
     // The writing end must reach `init`, which closes it to everybody else.
     rustix::io::fcntl_setfd(&to_report, rustix::io::FdFlags::empty())?;
@@ -46,7 +46,7 @@ pub(super) fn outer(
     })
 }
 
-fn enter(network: NetworkAccess) -> Result<(), JailError> {
+fn make_namespaces(network: NetworkAccess) -> Result<(), JailError> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     let mut flags = UnshareFlags::NEWUSER
         | UnshareFlags::NEWNS

@@ -14,7 +14,7 @@ use super::{
     super::{
         options::Options,
         spec::{JAIL_WORD, SandboxSpec},
-        view,
+        taken_away, view,
     },
     bubblewrap, cgroup, process_limit, spec_file,
 };
@@ -35,6 +35,10 @@ pub(in super::super) fn confine(
     launch: LaunchRequest,
 ) -> Result<LaunchRequest, SpawnError> {
     let spec = spec(options, backend, proxy, &launch)?;
+    let absent = match options.level {
+        ConfinementLevel::Workspace => taken_away::absent(options, &spec.root),
+        ConfinementLevel::Off | ConfinementLevel::ReadOnly => Vec::new(),
+    };
     let encoded = serde_json::to_string(&spec).map_err(|error| SpawnError {
         message: format!("a path of the workspace is not UTF-8 and cannot be confined: {error}; rename it or set `sandbox.level` to \"off\""),
     })?;
@@ -82,6 +86,7 @@ pub(in super::super) fn confine(
         watched: spec
             .temporary
             .map(|folder| (folder, spec.limits.temporary_bytes)),
+        absent,
     })
 }
 

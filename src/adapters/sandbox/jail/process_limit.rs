@@ -21,11 +21,13 @@ use rustix::process::{
 use super::{
     super::spec::{ResourceLimits, SandboxSpec},
     cgroup,
-    shared::{JailError, end_like, leave, say},
+    shared::{JailError, end_like, leave, need_lifeline, say},
 };
 
 /// How often the machine is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// After so many looks the command is counted anyway.
+const MOST_QUIET_LOOKS: u8 = 50;
 /// How often what is to be ended is looked for; each time less of it can start anything new.
 const MOST_PASSES: u32 = 1000;
 /// Whether everything is being ended.
@@ -45,6 +47,7 @@ pub(super) fn watch(spec: &SandboxSpec, words: &[OsString]) -> Result<ExitCode, 
     let (program, arguments) = words.split_first().ok_or("no jailer behind the watch")?;
     // With tos this ends, and with this every jailer: each holds either its parent or tos's lifeline.
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    need_lifeline()?;
     // What loses its parent stays below this process and is found.
     set_child_subreaper(Some(getpid()))?;
     let most = spec.limits.processes.unwrap_or(u64::MAX);
@@ -65,10 +68,10 @@ pub(super) fn watch(spec: &SandboxSpec, words: &[OsString]) -> Result<ExitCode, 
 
 /// Ends everything, this process included, when there are more than allowed.
 fn count_for_ever(most: u64) {
-    let mut quiet_until = 0;
+    let mut quiet = QuietPeriod::default();
     loop {
         let now = machine();
-        if now > quiet_until {
+        if quiet.is_over(now) {
             let own: u64 = descendants().iter().map(|found| found.threads).sum();
             if own > most {
                 IS_ENDING.store(true, Ordering::SeqCst);
@@ -78,9 +81,38 @@ fn count_for_ever(most: u64) {
                 end_all();
                 leave(KILLED);
             }
-            quiet_until = now.saturating_add(most - own);
+            quiet = QuietPeriod::until(now, most - own);
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+/// How long the command cannot have too many, by the number of threads of the machine.
+#[derive(Default)]
+struct QuietPeriod {
+    /// From how many on the command is counted.
+    until: u64,
+    last: u64,
+    looks: u8,
+}
+
+impl QuietPeriod {
+    const fn until(now: u64, free: u64) -> Self {
+        Self {
+            until: now.saturating_add(free),
+            last: now,
+            looks: 0,
+        }
+    }
+
+    /// Says whether the command has to be counted.
+    fn is_over(&mut self, now: u64) -> bool {
+        // Where others have ended, the command may have started as many without the number telling.
+        self.until = self.until.saturating_sub(self.last.saturating_sub(now));
+        self.last = now;
+        // Also within one look.
+        self.looks = self.looks.saturating_add(1);
+        now > self.until || self.looks > MOST_QUIET_LOOKS
     }
 }
 
@@ -208,6 +240,20 @@ mod tests {
         let found = read(7, line).unwrap();
         assert_eq!((found.parent, found.threads, found.started), (3, 9, 100));
         assert!(read(7, &line.replace(" S ", " Z ")).is_none());
+    }
+
+    #[test]
+    fn what_others_end_does_not_hide_what_a_command_starts() {
+        let mut quiet = QuietPeriod::until(100, 50);
+        assert!(!quiet.is_over(150));
+        assert!(quiet.is_over(151));
+        let mut quiet = QuietPeriod::until(100, 50);
+        // Forty of others end, then ninety-one are started.
+        assert!(!quiet.is_over(60));
+        assert!(!quiet.is_over(110));
+        assert!(quiet.is_over(111));
+        let mut quiet = QuietPeriod::until(100, 50);
+        assert!((0..=MOST_QUIET_LOOKS).any(|_| quiet.is_over(100)));
     }
 
     #[test]

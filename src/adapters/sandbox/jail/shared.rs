@@ -10,6 +10,8 @@ use std::{
     process::{ExitCode, ExitStatus},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 /// What a jailer says when it could not even try.
 pub(in super::super) const JAIL_FAILED: u8 = 125;
 
@@ -38,7 +40,7 @@ pub(super) fn adopt(number: i32) -> Result<OwnedFd, JailError> {
 }
 
 /// Reads `PROGRAM NAME ARGUMENTS...`.
-pub(super) fn behind(
+pub(super) fn confined_command(
     mut words: impl Iterator<Item = OsString>,
 ) -> Result<ConfinedCommand, JailError> {
     let mut next = || words.next().ok_or("no command behind the wall");
@@ -48,6 +50,22 @@ pub(super) fn behind(
         name,
         arguments: words.collect(),
     })
+}
+
+/// Ends a stage whose tos has gone already: what asks the kernel to be ended with its parent asks too late for one that died before.
+/// The lifeline, where the stage has it as its standard input, tells.
+pub(super) fn need_lifeline() -> Result<(), JailError> {
+    let input = std::io::stdin();
+    let mut asked = [PollFd::new(&input, PollFlags::empty())];
+    let now = Timespec::default();
+    rustix::event::poll(&mut asked, Some(&now))?;
+    if asked[0]
+        .revents()
+        .intersects(PollFlags::HUP | PollFlags::ERR)
+    {
+        return Err("tos has ended; nothing is started any more".into());
+    }
+    Ok(())
 }
 
 /// Starts a thread that calls `end` when the lifeline ends.

@@ -445,6 +445,7 @@ impl SelfTestSetup {
             inside: ConfinedEnvironment::default(),
             inherited: None,
             watched: None,
+            absent: Vec::new(),
         };
         let proxy = self.proxy.as_ref().map(HttpProxy::socket);
         let launch = confine_self(&self.options, self.backend, proxy, launch)
