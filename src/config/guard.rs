@@ -356,8 +356,10 @@ mod tests {
         };
         let plain = GuardSettings::default();
         let asks = "[[rule]]\nname = \"b\"\ndecision = \"ask\"\nprogram = [\"rm\"]\ndeletes = [\"@outside\"]\n";
-        let mut came = GuardSettings::default();
-        came.stricter = GuardFile::read("guard.toml", asks).unwrap().rules;
+        let came = GuardSettings {
+            stricter: GuardFile::read("guard.toml", asks).unwrap().rules,
+            ..GuardSettings::default()
+        };
         for code in [
             "git push origin main",
             "cat .env",

@@ -493,6 +493,10 @@ mod tests {
             call(HookAgent::Claude, view).unwrap().action,
             ToolAction::Other
         );
+    }
+
+    #[test]
+    fn tools_of_servers_are_judged_by_their_paths() {
         for (tool, input, files) in [
             (
                 "mcp__fs__write_file",

@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_away_or_brought_to_another_state_is_told_apart() {
+    fn what_is_put_away_is_told_apart() {
         let kind = |text: &str| change(text).map(|change| (change.kind, change.paths));
         let stash = |untracked, ignored| TreeChangeKind::Stash { untracked, ignored };
         let replace =
@@ -465,6 +465,22 @@ mod tests {
                 replace(&[], Some("stash@{0}"), false),
                 none.clone(),
             ),
+        ] {
+            assert_eq!(kind(text), Some((wanted, paths)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_brought_to_another_state_is_told_apart() {
+        let kind = |text: &str| change(text).map(|change| (change.kind, change.paths));
+        let replace =
+            |words: &[&str], otherwise: Option<&str>, needs_words| TreeChangeKind::Replace {
+                words: words.iter().map(|word| (*word).to_owned()).collect(),
+                otherwise: otherwise.map(str::to_owned),
+                needs_words,
+            };
+        let none: Vec<String> = Vec::new();
+        for (text, wanted, paths) in [
             (
                 "reset --hard HEAD~2",
                 replace(&["HEAD~2"], Some("HEAD"), false),

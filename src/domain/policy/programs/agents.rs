@@ -148,9 +148,12 @@ fn unbound<'a>(name: &str, args: &'a [String]) -> Option<&'a str> {
     }
 }
 
-/// Returns whether a variable gives an agent other settings.
-pub(super) fn is_agents_variable(name: &str) -> bool {
-    is_in(VARIABLES, name)
+/// Looks at a variable that gives an agent other settings.
+pub(super) fn note_variable(shell: &mut Machine<'_, '_>, name: &str) {
+    if is_in(VARIABLES, name) {
+        let why = format!("{name} gives an agent other settings, without the hook");
+        shell.reading.does(EffectTrait::System, why);
+    }
 }
 
 impl Machine<'_, '_> {

@@ -68,10 +68,7 @@ pub(super) fn poisoned(shell: &mut Machine<'_, '_>, name: &str, value: &str) {
     if value.is_empty() || value == "none" || stays {
         return;
     }
-    if agents::is_agents_variable(name) {
-        let why = format!("{name} gives an agent other settings, without the hook");
-        shell.reading.does(EffectTrait::System, why);
-    }
+    agents::note_variable(shell, name);
     if shell.is_steered(name, value) {
         shell.reading.opaque(format!(
             "the variable {name}, which changes what programs run"
