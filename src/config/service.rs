@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{
         board::{BoardSettings, KEYS},
+        night::BOARD_LIST,
         tasks::{self, Agent, SandboxDemand, TaskList},
         validate::ChangeLimits,
     },
@@ -166,7 +167,7 @@ fn parse(
     if let Some(why) = settings.contradiction() {
         return Err(why);
     }
-    let list = serde_json::json!({ "schema": 1, "id": "board", "agent": null, "task": [] });
+    let list = serde_json::json!({ "schema": 1, "id": BOARD_LIST, "agent": null, "task": [] });
     let mut list = list;
     list["agent"] = serde_json::json!({ "kind": "command", "args": ["true", "{prompt}"] });
     let mut list: TaskList = serde_json::from_value(list).map_err(|error| error.to_string())?;

@@ -82,6 +82,30 @@ fn work_that_fails_its_tests_or_leaves_its_area_is_never_merged() {
             .contains("outside of what the task may touch"),
         "{stuck}"
     );
+    // Nor by the way of a night: the attempts that the judge refused are none of those.
+    assert!(
+        place
+            .tos(&["night", "list"])
+            .contains("no run is on record")
+    );
+    let refs = git(
+        &place.top,
+        &["for-each-ref", "--format=%(refname)", "refs/tos/runs"],
+    );
+    let attempts: Vec<&str> = refs
+        .lines()
+        .filter_map(|name| name.strip_prefix("refs/tos/runs/"))
+        .collect();
+    assert!(!attempts.is_empty());
+    for run in attempts {
+        let (ok, said) = place.run(&["night", "merge", run]);
+        assert!(
+            !ok && said.contains("only what its judge accepts is merged"),
+            "{said}"
+        );
+    }
+    let (ok, said) = place.run(&["night", "merge"]);
+    assert!(!ok && said.contains("no run is on record"), "{said}");
     assert_eq!(git(&place.top, &["rev-parse", "main"]), before);
     let lessons = stuck["lessons"].as_array().unwrap();
     assert!(

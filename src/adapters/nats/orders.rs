@@ -36,6 +36,8 @@ use crate::{
 
 /// How long one waits at a queue where several are asked in turn.
 const SHORT: Duration = Duration::from_secs(1);
+/// How long one waits for an answer beyond what the server was told to wait; the client's own patience with a wait is as long.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A worker's side.
 pub(super) struct NatsOrders {
@@ -109,7 +111,9 @@ impl NatsOrders {
                     question.messages().await
                 };
                 let mut messages = question.map_err(|error| error.to_string())?;
-                if let Some(message) = messages.next().await {
+                // A server that is killed with a question answers it never, and a question without a wait has no end of its own.
+                let answered = tokio::time::timeout(wait + ANSWER, messages.next());
+                if let Ok(Some(message)) = answered.await {
                     self.last.store(index, Ordering::Relaxed);
                     return message.map(Some).map_err(|error| error.to_string());
                 }

@@ -229,7 +229,26 @@ impl Board {
                 return Ok(());
             }
         };
+        // Who wrote the list has seen it; it is shown first only where that was asked for.
+        if plan.preview || self.settings().plan_preview {
+            self.check_planned(specs)?;
+            Self::show_first(draft, id, "list", specs);
+            return Ok(());
+        }
         self.make_planned(draft, plan, specs)
+    }
+
+    /// Shows a person what was planned, before anything comes of it.
+    fn show_first(draft: &mut Draft, id: PlanId, maker: &str, tasks: &[TaskSpec]) {
+        draft.event(PlanEvent::Proposed {
+            plan: id,
+            maker: maker.to_owned(),
+            tasks: tasks.to_vec(),
+        });
+        draft.effect(Effect::Notify {
+            text: format!("{id} has {} tasks, which wait for your answer", tasks.len()),
+            task: None,
+        });
     }
 
     /// Takes what a model or an agent planned.
@@ -254,21 +273,15 @@ impl Board {
             return Ok(());
         }
         self.check_planned(&proposal.tasks)?;
+        if self.asks_before_making(plan) {
+            Self::show_first(draft, id, &proposal.maker, &proposal.tasks);
+            return Ok(());
+        }
         draft.event(PlanEvent::Proposed {
             plan: id,
             maker: proposal.maker.clone(),
             tasks: proposal.tasks.clone(),
         });
-        if self.asks_before_making(plan) {
-            draft.effect(Effect::Notify {
-                text: format!(
-                    "{id} has {} tasks, which wait for your answer",
-                    proposal.tasks.len()
-                ),
-                task: None,
-            });
-            return Ok(());
-        }
         self.make_planned(draft, plan, &proposal.tasks)
     }
 

@@ -12,7 +12,7 @@ mod time_of_day;
 pub use event::RunEvent;
 pub use heartbeat::{Heartbeat, open_sessions, session_end_after_crash};
 pub use summary::{
-    Highlights, NightSummary, OutcomeCounts, SessionSummary, TaskSummary, TimelineEntry, dollars,
-    run_ids, summarise_run,
+    BOARD_LIST, Highlights, NightSummary, OutcomeCounts, SessionSummary, TaskSummary,
+    TimelineEntry, dollars, is_board_attempt, run_ids, summarise_run,
 };
 pub use time_of_day::seconds_until;

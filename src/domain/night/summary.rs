@@ -141,7 +141,20 @@ pub struct NightSummary {
     pub top: Highlights,
 }
 
-/// Returns the runs on record, the oldest first.
+/// What the list is called whose tasks come from the board one by one.
+pub const BOARD_LIST: &str = "board";
+
+/// Tells whether a run is one attempt at a task of the board: it ends with `-run-` and the run's number. What became of it is the
+/// board's affair; its judge may have refused what the attempt itself calls passed.
+pub fn is_board_attempt(run: &str, list: &str) -> bool {
+    let number = run.rsplit_once("-run-").map(|(_, number)| number);
+    list == BOARD_LIST
+        && number.is_some_and(|number| {
+            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+}
+
+/// Returns the runs on record, the oldest first; attempts of the board are none.
 pub fn run_ids(records: &[LedgerRecord]) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
     for record in records {
@@ -152,7 +165,7 @@ pub fn run_ids(records: &[LedgerRecord]) -> Vec<String> {
             } else {
                 start.run.clone()
             };
-            if !runs.contains(&run) {
+            if !runs.contains(&run) && !is_board_attempt(&run, &start.list) {
                 runs.push(run);
             }
         }
@@ -409,6 +422,12 @@ impl NightSummary {
     /// What has to be done now, the most urgent first.
     fn next(&self) -> Vec<String> {
         let run = &self.run;
+        if is_board_attempt(run, &self.list) {
+            return vec![
+                "an attempt at a task of the board, which goes on with it itself: tos board list"
+                    .to_owned(),
+            ];
+        }
         let counts = &self.counts;
         let open = counts.blocked + counts.not_run + counts.unknown;
         let mut next = Vec::new();
@@ -676,6 +695,9 @@ mod tests {
         );
         assert_eq!(summary.tip.as_deref(), Some("commit-a"));
         assert_eq!(run_ids(&records), ["r", "other"]);
+        assert!(is_board_attempt("project-29499-run-3", BOARD_LIST));
+        assert!(!is_board_attempt("project-29499-run-3", "mine"));
+        assert!(!is_board_attempt("20261129_234343_1-run-", BOARD_LIST));
     }
 
     #[test]

@@ -198,6 +198,30 @@ fn where_a_person_is_asked_before_work_a_plan_waits_and_can_be_declined() {
 }
 
 #[test]
+fn a_list_without_a_planner_is_shown_first_where_that_was_asked_for() {
+    let mut bench = Bench::new();
+    for (preview, made) in [(true, 0), (false, 1)] {
+        let plan = bench.hand_in(preview);
+        let generation = bench.generation();
+        bench.tell(Input::FinishPlan {
+            plan,
+            generation,
+            tasks: Ok(vec![named("write it", &["docs"], &[])]),
+        });
+        bench.planner_ends();
+        assert_eq!(bench.board.tasks().count(), made, "{preview}");
+        if preview {
+            assert_eq!(bench.plan(plan).status, PlanStatus::Proposed);
+            bench.tell(Input::DecidePlan {
+                plan,
+                accept: false,
+                by: "eva".into(),
+            });
+        }
+    }
+}
+
+#[test]
 fn a_plan_that_fails_or_is_empty_is_never_called_done() {
     let mut bench = Bench::new();
     let plan = bench.hand_in(false);

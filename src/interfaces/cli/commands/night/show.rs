@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        night::{NightSummary, dollars, run_ids, summarise_run},
+        night::{NightSummary, dollars, is_board_attempt, run_ids, summarise_run},
         tasks::StopReason,
     },
     interfaces::{
@@ -154,6 +154,11 @@ pub(super) fn merge(
     };
     let summary = read(&*task_services.tools.ledger, run)?;
     let run = &summary.run;
+    if is_board_attempt(run, &summary.list) {
+        return Err(CliError::NotDone(format!(
+            "{run} is an attempt at a task of the board: only what its judge accepts is merged, by the service; see `tos board list`"
+        )));
+    }
     // Nobody may be at work on what is taken over.
     engine.refuse_twice("run", run)?;
     let tip = summary.tip.filter(|tip| Some(tip) != summary.base.as_ref());
