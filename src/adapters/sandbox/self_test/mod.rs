@@ -324,7 +324,7 @@ impl SelfTestSetup {
         word: &str,
     ) -> Result<CommandResult, SpawnError> {
         let mut runner = RunnerOptions::new(self.questions.root.clone(), Redactor::default());
-        runner.base_environment = vec![("PATH".into(), self.options.path.clone())];
+        runner.base_environment = helpers::environment(&self.options.path);
         runner.head_bytes = 1 << 20;
         let wall = FixedBackend {
             backend: self.backend,
