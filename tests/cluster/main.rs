@@ -265,6 +265,15 @@ fn a_board_that_is_ahead_of_the_log_is_not_of_that_log() {
 }
 
 #[test]
+fn a_server_that_keeps_nothing_is_asked_again_and_then_told_of() {
+    let server = NatsServer::start_with("nats", |_| nats::WITHOUT_STORE.to_owned());
+    let place = Place::new("");
+    let (ok, said) = place.run(&[&["workers"][..], &options(&server)].concat());
+    assert!(!ok && said.contains("JetStream has to be on"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
 fn without_a_server_one_is_told_what_to_do() {
     let place = Place::new("");
     let (ok, said) = place.run(&["serve", "--nats", "nats://127.0.0.1:1"]);

@@ -15,6 +15,9 @@ pub(crate) struct NatsServer {
     pub(crate) folder: tempfile::TempDir,
 }
 
+/// A configuration that leaves JetStream off.
+pub(crate) const WITHOUT_STORE: &str = "# no jetstream\n";
+
 impl NatsServer {
     /// One that lets everybody in.
     pub(crate) fn start() -> Self {
@@ -27,13 +30,16 @@ impl NatsServer {
         let port = free_port();
         let top = folder.path().to_owned();
         let mut config = format!("listen: \"127.0.0.1:{port}\"\n");
-        writeln!(
-            config,
-            "jetstream {{ store_dir: \"{}\" }}",
-            top.join("store").display()
-        )
-        .unwrap();
-        config.push_str(&more(&top));
+        let more = more(&top);
+        if more != WITHOUT_STORE {
+            writeln!(
+                config,
+                "jetstream {{ store_dir: \"{}\" }}",
+                top.join("store").display()
+            )
+            .unwrap();
+        }
+        config.push_str(&more);
         fs::write(top.join("nats.conf"), config).unwrap();
         let log = fs::File::create(top.join("nats.log")).unwrap();
         let mut command = Command::new("nats-server");

@@ -157,7 +157,8 @@ impl Cluster {
                 Err(why) if asked < ASKED => {
                     tracing::debug!("{why}");
                     asked += 1;
-                    self.wait(tokio::time::sleep(REST));
+                    // Made inside: a timer belongs to the thread that waits.
+                    self.wait(async { tokio::time::sleep(REST).await });
                 }
                 answer => return answer,
             }

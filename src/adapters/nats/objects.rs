@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use async_nats::jetstream::object_store::{self, ObjectMetadata, ObjectStore};
 use futures_util::StreamExt as _;
 
-use super::connection::Cluster;
+use super::connection::{Cluster, not_opened};
 use crate::adapters::git::bundle::GitBundles;
 
 /// After how many bundles upon each other a whole one is written.
@@ -229,7 +229,7 @@ pub(super) async fn bucket(
         ..object_store::Config::default()
     };
     let made = cluster.jetstream.create_object_store(config).await;
-    made.map_err(|error| format!("the store {name}: {error}"))
+    made.map_err(|error| not_opened(&format!("the store {name}"), &error))
 }
 
 fn folder() -> Result<tempfile::TempDir, String> {
