@@ -15,7 +15,7 @@ pub(crate) struct NatsServer {
     pub(crate) folder: tempfile::TempDir,
 }
 
-/// A configuration that leaves JetStream off.
+/// A configuration that leaves `JetStream` off.
 pub(crate) const WITHOUT_STORE: &str = "# no jetstream\n";
 
 impl NatsServer {
