@@ -113,9 +113,10 @@ impl Guard<'_> {
         losses: Vec<PolicyLoss>,
         cause: &CheckpointCause,
     ) -> GuardOutcome {
-        let told =
-            |loss: &PolicyLoss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_));
-        let losses: Vec<PolicyLoss> = losses.into_iter().filter(told).collect();
+        let losses: Vec<PolicyLoss> = losses
+            .into_iter()
+            .filter(|loss| !loss.is_detail())
+            .collect();
         let Some(checkpoints) = self.checkpoints.filter(|_| !losses.is_empty()) else {
             return outcome;
         };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     Worker,
     nats::NatsServer,
-    page,
+    options, page,
     place::{Place, Service},
     repository::git,
 };
@@ -170,15 +170,7 @@ fn guarded(folder: &Path) -> String {
 fn words(server: &NatsServer, who: &str) -> Vec<String> {
     let folder = server.folder.path();
     let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let words = [
-        "--nats",
-        &server.url,
-        "--nats-board",
-        "test",
-        "--nats-lease",
-        "3",
-    ];
-    let words = words.into_iter().map(str::to_owned);
+    let words = options(server).into_iter().map(str::to_owned);
     let files = [
         ("--nats-ca", file("cert.pem")),
         ("--nats-creds", file(&format!("{who}.creds"))),

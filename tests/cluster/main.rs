@@ -14,6 +14,8 @@ mod operators;
 mod storm;
 mod workers;
 
+#[path = "../support/chance.rs"]
+mod chance;
 #[path = "../service/place.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod place;

@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{nats::free_port, place::Place, repository::git, signal};
+use crate::{chance::Chance, nats::free_port, place::Place, repository::git, signal};
 
 /// Three servers that know each other.
 struct Servers {
@@ -158,19 +158,6 @@ impl Drop for Program {
         );
         drop(self.child.kill());
         drop(self.child.wait());
-    }
-}
-
-/// Numbers that look like chance and are the same each time.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % most
     }
 }
 

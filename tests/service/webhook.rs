@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tos::domain::mac::{hex, hmac_sha256};
+use tos::domain::hash::{hex, hmac_sha256};
 
 use crate::{
     github::{TOKEN, place, with_token},

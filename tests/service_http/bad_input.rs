@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::server::{Reply, Server};
+use super::{
+    chance::Chance,
+    server::{Reply, Server},
+};
 
 /// Values for places in paths and queries, as they stand there.
 const WORDS: [&str; 18] = [
@@ -39,18 +42,7 @@ const TEXTS: [&str; 8] = [
 /// Rounds for each operation.
 const ROUNDS: usize = 25;
 
-/// Numbers that look random and are the same each time.
-struct Chance(u64);
-
 impl Chance {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % most
-    }
-
     fn word(&mut self) -> String {
         match self.below(20) {
             0 => "x".repeat(3000),

@@ -19,3 +19,6 @@ mod page;
 mod schema;
 mod security;
 mod server;
+
+#[path = "../support/chance.rs"]
+mod chance;

@@ -9,6 +9,12 @@ pub(super) fn absolute(top: &Path, path: &[u8]) -> std::path::PathBuf {
     top.join(OsString::from_vec(path.to_vec()))
 }
 
+/// Returns the directories above a path, the outermost first; the top itself is none of them.
+pub(super) fn folders_above(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    slashes.map(|(at, _)| path.get(..at).unwrap_or_default())
+}
+
 /// Tells whether a path is one of these directories or files, or below one.
 pub(super) fn is_below_any(path: &[u8], tops: &[Vec<u8>]) -> bool {
     tops.iter().any(|top| {

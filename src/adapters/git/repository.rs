@@ -8,8 +8,11 @@ use super::{
     error::{ErrorContext, Result, text},
     program::GitProgram,
 };
-use crate::domain::checkpoint::{
-    CheckpointError, CheckpointRefs, FALLBACK_IDENTITY, snapshot_message::HeadState,
+use crate::{
+    adapters::process::find_program::is_program,
+    domain::checkpoint::{
+        CheckpointError, CheckpointRefs, FALLBACK_IDENTITY, snapshot_message::HeadState,
+    },
 };
 
 /// Hooks a commit or a checkout by hand would run.
@@ -146,7 +149,7 @@ impl WorktreeRepository {
         };
         HOOKS
             .iter()
-            .filter(|name| is_executable(&directory.join(name)))
+            .filter(|name| is_program(&directory.join(name)))
             .map(|name| (*name).to_owned())
             .collect()
     }
@@ -221,10 +224,4 @@ pub(in crate::adapters) fn not_opened(root: &Path, error: git2::Error) -> Checkp
 
 fn is_about_objects(message: &str) -> bool {
     message.contains("objectformat") || message.contains("object format")
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path)
-        .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }

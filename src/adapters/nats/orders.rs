@@ -94,29 +94,27 @@ impl NatsOrders {
         Ok(consumers)
     }
 
-    /// Waits for the next message of any lane: first whatever lies there, then a while at each.
+    /// Returns the next message of any lane: whatever lies there, or what comes while each is waited at.
     async fn message(&self, card: &WorkerCard, wait: Duration) -> Result<Option<Message>, String> {
         let consumers = self.consumers(card).await?;
         let alone = consumers.len() <= 1;
-        let rounds = [Duration::ZERO, if alone { wait } else { wait.min(SHORT) }];
-        for wait in rounds.into_iter().take(if wait.is_zero() { 1 } else { 2 }) {
-            for index in turns(consumers.len(), self.last.load(Ordering::Relaxed)) {
-                let Some(consumer) = consumers.get(index) else {
-                    continue;
-                };
-                let question = if wait.is_zero() {
-                    consumer.fetch().max_messages(1).messages().await
-                } else {
-                    let question = consumer.batch().max_messages(1).expires(wait);
-                    question.messages().await
-                };
-                let mut messages = question.map_err(|error| error.to_string())?;
-                // A server that is killed with a question answers it never, and a question without a wait has no end of its own.
-                let answered = tokio::time::timeout(wait + ANSWER, messages.next());
-                if let Ok(Some(message)) = answered.await {
-                    self.last.store(index, Ordering::Relaxed);
-                    return message.map(Some).map_err(|error| error.to_string());
-                }
+        let wait = if alone { wait } else { wait.min(SHORT) };
+        for index in turns(consumers.len(), self.last.load(Ordering::Relaxed)) {
+            let Some(consumer) = consumers.get(index) else {
+                continue;
+            };
+            let question = if wait.is_zero() {
+                consumer.fetch().max_messages(1).messages().await
+            } else {
+                let question = consumer.batch().max_messages(1).expires(wait);
+                question.messages().await
+            };
+            let mut messages = question.map_err(|error| error.to_string())?;
+            // A server that is killed with a question answers it never, and a question without a wait has no end of its own.
+            let answered = tokio::time::timeout(wait + ANSWER, messages.next());
+            if let Ok(Some(message)) = answered.await {
+                self.last.store(index, Ordering::Relaxed);
+                return message.map(Some).map_err(|error| error.to_string());
             }
         }
         Ok(None)

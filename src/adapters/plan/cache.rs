@@ -17,9 +17,12 @@ use crate::{
         plan::{outputs, safe_open},
         state_folder,
     },
-    domain::plan::{
-        event::Artifact,
-        task::{CacheInputs, EnvPolicy, PlanTask, PolicyMode, TaskExtras},
+    domain::{
+        hash::hex,
+        plan::{
+            event::Artifact,
+            task::{CacheInputs, EnvPolicy, PlanTask, PolicyMode, TaskExtras},
+        },
     },
     ports::{
         plan_host::{FileReach, without_dots},
@@ -255,7 +258,7 @@ pub(crate) fn key(
         part("input", path.as_os_str().as_encoded_bytes());
         part("content", digest(&path)?.as_bytes());
     }
-    Some(outputs::hex(&hash.finalize()))
+    Some(hex(&hash.finalize()))
 }
 
 fn digest(path: &Path) -> Option<String> {
@@ -264,7 +267,7 @@ fn digest(path: &Path) -> Option<String> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match file.read(&mut buffer).ok()? {
-            0 => return Some(outputs::hex(&hash.finalize())),
+            0 => return Some(hex(&hash.finalize())),
             count => hash.update(&buffer[..count]),
         }
     }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     adapters::plan::safe_open,
-    domain::plan::event::Artifact,
+    domain::{hash::hex, plan::event::Artifact},
     ports::plan_host::{FileReach, without_dots},
 };
 
@@ -309,13 +309,4 @@ pub(crate) fn copy(source: &Path, target: &Path) -> io::Result<(u64, String)> {
     output.set_permissions(metadata.permissions())?;
     output.set_modified(metadata.modified()?)?;
     Ok((bytes, hex(&hash.finalize())))
-}
-
-/// Returns bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }

@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
-    adapters::plan::{cache::ResultCache, loader, outputs, run_dir::LocalRunDir, safe_open},
-    domain::plan::{
-        Plan,
-        event::{PlanEvent, PlanSource, RunCreated},
-        run_id,
+    adapters::plan::{cache::ResultCache, loader, run_dir::LocalRunDir, safe_open},
+    domain::{
+        ledger::chain::sha256,
+        plan::{
+            Plan,
+            event::{PlanEvent, PlanSource, RunCreated},
+            run_id,
+        },
     },
     ports::plan_store::{CacheSweep, Error, LoadError, PlanStore, RunDir, SweptCache},
 };
@@ -129,7 +130,7 @@ impl PlanStore for LocalPlanStore {
         let whole = std::fs::canonicalize(path).ok()?;
         Some(PlanSource {
             path: whole.to_str()?.to_owned(),
-            sha256: outputs::hex(&Sha256::digest(&bytes)),
+            sha256: sha256(&bytes),
         })
     }
 

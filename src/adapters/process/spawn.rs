@@ -58,10 +58,7 @@ pub fn finds_program(name: &str, directory: &Path, environment: &[(OsString, OsS
 
 /// Says whether a file that a command names by its path may be started; a name alone is looked up, which finds only such.
 pub fn may_start(name: &str, directory: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let data = directory.join(name).metadata();
-    !name.contains('/')
-        || data.is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    !name.contains('/') || find_program::is_program(&directory.join(name))
 }
 
 /// Says why a program that was found could not be started.

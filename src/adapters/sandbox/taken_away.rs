@@ -55,17 +55,16 @@ pub(super) fn take_away(absent: &[PathBuf], options: &Options) -> Vec<String> {
     };
     let (root, state) = (root.as_path(), options.state.as_path());
     let came = absent.iter().filter(|path| !is_absent(path));
-    came.filter_map(|path| {
+    came.map(|path| {
         let shown = path.strip_prefix(root).unwrap_or(path).display();
         match moved(path, root, state) {
-            Ok(None) => None,
-            Ok(Some(kept)) => Some(format!(
+            Ok(kept) => format!(
                 "tos: the command made `{shown}`, which is protected and was not there before; it was moved to `{}`. Move it back if it is yours",
                 kept.display()
-            )),
-            Err(error) => Some(format!(
+            ),
+            Err(error) => format!(
                 "tos: the command made `{shown}`, which is protected and was not there before, and it could not be moved away: {error}. Remove it before the next command"
-            )),
+            ),
         }
     })
     .collect()
@@ -80,17 +79,17 @@ fn is_absent(path: &Path) -> bool {
     })
 }
 
-fn moved(path: &Path, root: &Path, state: &Path) -> io::Result<Option<PathBuf>> {
+fn moved(path: &Path, root: &Path, state: &Path) -> io::Result<PathBuf> {
     let below = path.strip_prefix(root).unwrap_or(path);
     let mut at = root.to_owned();
     for part in below.components() {
         at.push(part);
         // Behind a link on the way it would be somebody else's file. The command made the link, and that is taken.
         if at.is_symlink() {
-            return kept(&at, state).map(Some);
+            return kept(&at, state);
         }
     }
-    kept(path, state).map(Some)
+    kept(path, state)
 }
 
 /// Moves a place, a link as it is, to a free name.

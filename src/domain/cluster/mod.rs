@@ -150,13 +150,15 @@ pub struct ClusterView {
 }
 
 impl ClusterView {
+    /// Returns the workers that take work.
+    pub fn able(&self) -> impl Iterator<Item = &WorkerCard> {
+        let workers = self.workers.iter();
+        workers.filter(|card| card.idle_because().is_none())
+    }
+
     /// Returns which kinds of workers take work, each once, in order.
     pub fn kinds(&self) -> Vec<WorkerKind> {
-        let able = self
-            .workers
-            .iter()
-            .filter(|card| card.idle_because().is_none());
-        let kinds: BTreeSet<WorkerKind> = able.map(WorkerCard::kind).collect();
+        let kinds: BTreeSet<WorkerKind> = self.able().map(WorkerCard::kind).collect();
         kinds.into_iter().collect()
     }
 
@@ -167,11 +169,7 @@ impl ClusterView {
 
     /// Returns how many attempts the workers that take work can make at a time.
     pub fn slots(&self) -> u64 {
-        let able = self
-            .workers
-            .iter()
-            .filter(|card| card.idle_because().is_none());
-        able.map(|card| u64::from(card.slots)).sum()
+        self.able().map(|card| u64::from(card.slots)).sum()
     }
 }
 

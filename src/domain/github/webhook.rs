@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Issue, PullRequest};
 use crate::domain::{
     board::Repository,
-    mac::{hmac_sha256, read_hex, same},
+    hash::{hmac_sha256, read_hex, same},
 };
 
 /// What a delivery is about.
@@ -115,7 +115,7 @@ mod tests {
         assert!(!is_signed(secret, b"Hello, World!", ""));
         let unkeyed = format!(
             "sha256={}",
-            crate::domain::mac::hex(&hmac_sha256(b"", b"x"))
+            crate::domain::hash::hex(&hmac_sha256(b"", b"x"))
         );
         assert!(!is_signed("", b"x", &unkeyed), "no secret, no delivery");
     }

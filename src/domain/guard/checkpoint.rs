@@ -183,9 +183,8 @@ impl<'a> Selection<'a> {
             | PolicyLoss::WorkTree(_)
             | PolicyLoss::Filled(_) => None,
         };
-        let relevant =
-            |loss: &&PolicyLoss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_));
-        let all: Option<Vec<&str>> = self.losses.iter().filter(relevant).map(literal).collect();
+        let relevant = self.losses.iter().filter(|loss| !loss.is_detail());
+        let all: Option<Vec<&str>> = relevant.map(literal).collect();
         all.unwrap_or_default()
     }
 }

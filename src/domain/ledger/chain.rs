@@ -5,9 +5,11 @@
 //! does not contain an anchored record is broken.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::domain::ledger::{LedgerEntry, LedgerRecord, VERSION};
+use crate::domain::{
+    hash::{digest, hex},
+    ledger::{LedgerEntry, LedgerRecord, VERSION},
+};
 
 /// The `prev` of the very first record.
 pub const ROOT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -61,15 +63,7 @@ pub struct ChainError {
 
 /// Returns the hash of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let digest = Sha256::digest(bytes);
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hex(&digest(bytes))
 }
 
 /// Returns the line of a record, with its hash and line feed, and the anchor that names it.

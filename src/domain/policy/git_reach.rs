@@ -420,6 +420,18 @@ mod tests {
         tree_change(&step(text, ""))
     }
 
+    fn kind(text: &str) -> Option<(TreeChangeKind, Vec<String>)> {
+        change(text).map(|change| (change.kind, change.paths))
+    }
+
+    fn replace(words: &[&str], otherwise: Option<&str>, needs_words: bool) -> TreeChangeKind {
+        TreeChangeKind::Replace {
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            otherwise: otherwise.map(str::to_owned),
+            needs_words,
+        }
+    }
+
     #[test]
     fn a_clean_knows_what_it_leaves_alone() {
         let found =
@@ -438,14 +450,7 @@ mod tests {
 
     #[test]
     fn what_is_put_away_is_told_apart() {
-        let kind = |text: &str| change(text).map(|change| (change.kind, change.paths));
         let stash = |untracked, ignored| TreeChangeKind::Stash { untracked, ignored };
-        let replace =
-            |words: &[&str], otherwise: Option<&str>, needs_words| TreeChangeKind::Replace {
-                words: words.iter().map(|word| (*word).to_owned()).collect(),
-                otherwise: otherwise.map(str::to_owned),
-                needs_words,
-            };
         let none: Vec<String> = Vec::new();
         for (text, wanted, paths) in [
             ("stash", stash(false, false), none.clone()),
@@ -472,13 +477,6 @@ mod tests {
 
     #[test]
     fn what_is_brought_to_another_state_is_told_apart() {
-        let kind = |text: &str| change(text).map(|change| (change.kind, change.paths));
-        let replace =
-            |words: &[&str], otherwise: Option<&str>, needs_words| TreeChangeKind::Replace {
-                words: words.iter().map(|word| (*word).to_owned()).collect(),
-                otherwise: otherwise.map(str::to_owned),
-                needs_words,
-            };
         let none: Vec<String> = Vec::new();
         for (text, wanted, paths) in [
             (

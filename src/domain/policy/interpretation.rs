@@ -1,7 +1,10 @@
 //! What has been understood of a command so far: its parts, what they would do, and how much is left to spend.
 
 use crate::domain::policy::{
-    PolicyContext, partial_text::readable, resolved_path::ResolvedPath, rule::EffectTrait,
+    PolicyContext,
+    partial_text::{base_name, readable},
+    resolved_path::ResolvedPath,
+    rule::EffectTrait,
 };
 
 /// What one part of a command would do.
@@ -43,6 +46,13 @@ pub(super) struct SimpleCommand {
     pub(super) folder: Option<String>,
     /// What comes in at its standard input, for programs that apply a patch.
     pub(super) fed: String,
+}
+
+impl SimpleCommand {
+    /// Returns the name of the program, without folders; empty where there is no word.
+    pub(super) fn program(&self) -> &str {
+        self.words.first().map_or("", |word| base_name(word))
+    }
 }
 
 /// A command of git that was read.

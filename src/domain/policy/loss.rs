@@ -6,7 +6,7 @@
 use crate::domain::policy::{
     git_reach::{self, LostReferences, TreeChange, TreeChangeKind},
     interpretation::{CommandEffect, GitStep, Interpretation, SimpleCommand},
-    partial_text::{base_name, is_mark},
+    partial_text::is_mark,
     resolved_path::{ResolvedPath, slashed},
     rule::EffectTrait,
 };
@@ -31,6 +31,13 @@ pub enum PolicyLoss {
     WorkTree(TreeChange),
     /// A folder is filled with files that nobody names; told besides the others, in the same way.
     Filled(FolderFill),
+}
+
+impl PolicyLoss {
+    /// Returns whether it only tells more of a loss that stands beside it.
+    pub const fn is_detail(&self) -> bool {
+        matches!(self, Self::WorkTree(_) | Self::Filled(_))
+    }
 }
 
 /// What fills a folder.
@@ -80,7 +87,7 @@ fn fill_kind(program: &str, words: &[String]) -> Option<FillKind> {
 
 /// Returns what a command fills a folder with.
 fn fill(act: &SimpleCommand, into: &str, reading: &Interpretation<'_>) -> Option<PolicyLoss> {
-    let program = base_name(act.words.first()?).to_owned();
+    let program = act.program().to_owned();
     let kind = fill_kind(&program, &act.words)?;
     let mut words = act.words.clone();
     let mut text = None;
@@ -109,8 +116,7 @@ fn read_files(reading: &Interpretation<'_>) -> Vec<String> {
     // What git reads it takes apart: a difference of two files is in neither.
     let is_git = |at: usize| {
         let act = reading.acts.get(at);
-        let program = act.and_then(|act| act.words.first());
-        program.is_some_and(|program| base_name(program) == "git")
+        act.is_some_and(|act| act.program() == "git")
     };
     let others = reading.effects.iter().filter(|(at, _)| !is_git(*at));
     let read = others.filter_map(|(_, effect)| match effect {
@@ -202,11 +208,11 @@ fn unpacked_by_code(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
 pub(super) fn of_reading(reading: &Interpretation<'_>) -> Vec<PolicyLoss> {
     let none = SimpleCommand::default();
     let unnamed = unnamed(reading);
+    let stashed = reading.git.iter().any(git_reach::stashes);
     let mut losses = Vec::new();
     for (at, effect) in &reading.effects {
         let act = reading.acts.get(*at).unwrap_or(&none);
         let step = reading.git.iter().rfind(|step| step.at == *at);
-        let stashed = reading.git.iter().any(git_reach::stashes);
         let filled = if let CommandEffect::Write(ResolvedPath::Inside(path)) = effect {
             fill(act, path, reading)
         } else {
@@ -240,11 +246,7 @@ fn unnamed(reading: &Interpretation<'_>) -> Vec<String> {
     const TESTS: [&str; 9] = [
         "-newer", "-mtime", "-mmin", "-atime", "-ctime", "-amin", "-cmin", "-size", "-empty",
     ];
-    let is_find = |act: &&SimpleCommand| {
-        act.words
-            .first()
-            .is_some_and(|word| base_name(word) == "find")
-    };
+    let is_find = |act: &&SimpleCommand| act.program() == "find";
     let pairs = reading.acts.iter().filter(is_find).flat_map(|act| {
         let each = act.words.windows(2);
         each.filter(|pair| matches!(pair, [test, _] if TESTS.contains(&test.as_str())))
@@ -277,13 +279,9 @@ fn of_effect(
     step: Option<&GitStep>,
     stashed: bool,
 ) -> Vec<PolicyLoss> {
-    let is_folder = act
-        .words
-        .first()
-        .is_some_and(|word| base_name(word) == "mkdir");
     match effect {
         // A folder that is there already stays as it is.
-        CommandEffect::Write(_) if is_folder => Vec::new(),
+        CommandEffect::Write(_) if act.program() == "mkdir" => Vec::new(),
         CommandEffect::Delete(ResolvedPath::Inside(path)) => {
             vec![PolicyLoss::Removed(path.clone())]
         }
@@ -409,7 +407,7 @@ mod tests {
 
     fn losses(code: &str) -> Vec<PolicyLoss> {
         let mut losses = Policy::losses(&bash(code), &world());
-        losses.retain(|loss| !matches!(loss, PolicyLoss::WorkTree(_) | PolicyLoss::Filled(_)));
+        losses.retain(|loss| !loss.is_detail());
         losses
     }
 

@@ -82,11 +82,8 @@ fn is_plain_unknown(act: &SimpleCommand, words: &str) -> bool {
 
 /// Returns the program of a part and the words behind it.
 fn parts(act: &SimpleCommand) -> Option<(&str, Vec<&str>)> {
-    let (program, args) = act.words.split_first()?;
-    Some((
-        base_name(program),
-        args.iter().map(String::as_str).collect(),
-    ))
+    let (_, args) = act.words.split_first()?;
+    Some((act.program(), args.iter().map(String::as_str).collect()))
 }
 
 /// Returns whether packages come in that the project itself lists: the manifest was read by whoever wrote it.

@@ -62,6 +62,11 @@ pub(super) fn base_name(path: &str) -> &str {
         .unwrap_or(path)
 }
 
+/// Returns whether a word stands in a list, whose words have blanks or ends of lines between them.
+pub(super) fn is_in(list: &str, word: &str) -> bool {
+    list.split_ascii_whitespace().any(|own| own == word)
+}
+
 /// Returns whether `option` is `--name`, `--name=value`, or an unambiguous beginning of it.
 pub(super) fn is_long(option: &str, name: &str) -> bool {
     let Some(word) = option.strip_prefix("--") else {

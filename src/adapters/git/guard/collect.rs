@@ -25,6 +25,7 @@ use crate::{
     adapters::git::{
         error::{ErrorContext, Result},
         objects::{object::ObjectKind, pack::PackWriter},
+        paths::folders_above,
     },
     domain::guard::checkpoint::{CheckpointOrder, FileState, Selection, is_rebuilt},
 };
@@ -92,9 +93,7 @@ pub(super) fn blocking_collect(
 
 /// Notes the folders above a file, for the case that they have to be made again.
 fn note_above(root: &Path, path: &[u8], folders: &mut Folders) {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    for (at, _) in slashes {
-        let folder = path.get(..at).unwrap_or_default();
+    for folder in folders_above(path) {
         if folders.contains_key(folder) {
             continue;
         }
@@ -113,9 +112,10 @@ fn tracked_folders(git: &Repository) -> Result<BTreeSet<Vec<u8>>> {
         .doing(|| "could not read the index".to_owned())?;
     let mut folders = BTreeSet::new();
     for entry in index.iter() {
-        for (at, byte) in entry.path.iter().enumerate() {
-            if *byte == b'/' {
-                folders.insert(entry.path.get(..at).unwrap_or_default().to_vec());
+        // Where one is known, so are those above it.
+        for folder in folders_above(&entry.path).rev() {
+            if !folders.insert(folder.to_vec()) {
+                break;
             }
         }
     }

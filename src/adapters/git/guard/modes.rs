@@ -60,10 +60,13 @@ pub(super) fn read(text: &[u8], files: &mut Files) -> Folders {
 pub(super) fn empty<'a>(files: &Files, folders: &'a Folders) -> Vec<&'a [u8]> {
     let lost = folders.iter().filter(|(_, folder)| folder.is_lost);
     let paths: Vec<&[u8]> = lost.map(|(path, _)| path.as_slice()).collect();
+    // What lies below a folder stands together, so the first that may be is enough.
     let is_empty = |folder: &&[u8]| {
         let below = [*folder, b"/"].concat();
-        let is_below = |path: &[u8]| path.starts_with(&below);
-        !files.keys().any(|path| is_below(path)) && !paths.iter().any(|path| is_below(path))
+        let file = files.range(below.clone()..).next();
+        let inner = paths.get(paths.partition_point(|path| *path < below.as_slice()));
+        !file.is_some_and(|(path, _)| path.starts_with(&below))
+            && !inner.is_some_and(|path| path.starts_with(&below))
     };
     paths.iter().copied().filter(is_empty).collect()
 }

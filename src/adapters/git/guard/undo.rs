@@ -88,8 +88,13 @@ pub(super) fn blocking_restore(
     for path in again {
         done.restored.push(format!("{}/", display_path(path)));
     }
+    let mut swept = BTreeSet::new();
     for (path, file, place) in to_write {
         make_above(&store.root, &place, &mut made)?;
+        let folder = place.parent().unwrap_or(&store.root);
+        if swept.insert(folder.to_owned()) {
+            sweep::blocking_sweep(folder, sweep::UNDO);
+        }
         blocking_write(&store, file, &place)?;
         done.restored.push(display_path(&path));
     }
@@ -184,7 +189,6 @@ fn blocking_write(store: &CheckpointStore, file: TreeFile, place: &Path) -> Resu
         }
         return std::os::unix::fs::symlink(OsStr::from_bytes(&content), place).at("write", place);
     }
-    sweep::blocking_sweep(folder, sweep::UNDO);
     let mut temporary = tempfile::Builder::new()
         .prefix(sweep::UNDO)
         .tempfile_in(folder)

@@ -11,6 +11,8 @@ use std::io::Write;
 use flate2::{Compression, write::ZlibEncoder};
 use sha1::{Digest, Sha1};
 
+pub(in crate::adapters::git) use crate::domain::hash::hex;
+
 /// The SHA-1 name of an object.
 pub(in crate::adapters::git) type ObjectId = [u8; 20];
 
@@ -110,15 +112,6 @@ pub(in crate::adapters::git) fn pack_header(kind: ObjectKind, size: u64, bytes: 
 
 fn low_bits(value: u64, mask: u8) -> u8 {
     value.to_le_bytes()[0] & mask
-}
-
-/// Returns an id as hexadecimal text.
-pub(in crate::adapters::git) fn hex(id: &ObjectId) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    id.iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
 }
 
 /// Returns the object database's directory.

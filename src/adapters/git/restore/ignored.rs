@@ -13,7 +13,7 @@ use crate::{
         error::{ErrorContext, Result},
         index,
         objects::tree_diff::TreeChanges,
-        paths::absolute,
+        paths::{absolute, folders_above},
         repository::WorktreeRepository,
         snapshot::{captured::IndexState, ignore, scan::UntrackedEntry},
     },
@@ -84,9 +84,7 @@ fn has_room(tree: &Tree<'_>, path: &[u8]) -> bool {
 
 /// Returns the directories a path is in; the top is the empty path.
 fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let below_top = slashes.map(|(at, _)| path.get(..at).unwrap_or_default());
-    std::iter::once::<&[u8]>(b"").chain(below_top)
+    std::iter::once::<&[u8]>(b"").chain(folders_above(path))
 }
 
 /// Writes the ignore rules of a tree that concern these paths into a directory of their own.

@@ -28,7 +28,7 @@ use crate::{
             trees,
             trees::TreeSink,
         },
-        paths::absolute,
+        paths::{absolute, folders_above},
         repository::WorktreeRepository,
         snapshot::{
             attributes::{ContentConversions, is_attributes},
@@ -167,12 +167,7 @@ fn blocking_remove(top: &Path, index: &Index, delta: &IndexDelta) -> Result<()> 
 
 /// Returns the directories above a path, outermost last.
 pub(in crate::adapters::git) fn parents(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let slashes = path
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, byte)| **byte == b'/');
-    slashes.map(|(at, _)| path.get(..at).unwrap_or_default().to_vec())
+    folders_above(path).rev().map(<[u8]>::to_vec)
 }
 
 fn blocking_directories(home: &WorktreeRepository, deltas: &[IndexDelta]) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::{
         index::publish::TemporaryIndex,
         objects::tree_diff::TreeChanges,
         paths,
-        paths::absolute,
+        paths::{absolute, folders_above},
         repository::WorktreeRepository,
         restore::kept::UntouchedFiles,
         snapshot::{
@@ -211,8 +211,7 @@ fn in_the_way(
     changes: &TreeChanges,
     path: &[u8],
 ) -> Result<Option<Vec<u8>>> {
-    for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-        let above = path.get(..at).unwrap_or_default();
+    for above in folders_above(path) {
         let Ok(data) = absolute(&home.top, above).symlink_metadata() else {
             return Ok(None);
         };

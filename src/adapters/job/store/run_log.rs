@@ -17,9 +17,13 @@ use sha2::{Digest, Sha256};
 use super::{aside_name, replace};
 use crate::{
     adapters::state_folder,
-    domain::job::{
-        event::{RunLogEvent, VERSION},
-        state::JobLoopState,
+    domain::{
+        hash::hex,
+        job::{
+            event::{RunLogEvent, VERSION},
+            state::JobLoopState,
+        },
+        ledger::chain::sha256,
     },
     ports::store::LoadedRunLog,
 };
@@ -160,7 +164,7 @@ impl RunLog {
             let end = usize::try_from(snapshot.log_bytes).unwrap_or(usize::MAX);
             snapshot.version == VERSION
                 && log.len() >= end
-                && snapshot.log_sha256 == hex(Sha256::new_with_prefix(&log[..end]))
+                && snapshot.log_sha256 == sha256(&log[..end])
         });
         if fits.is_none() {
             self.drop_snapshot(loaded)?;
@@ -245,7 +249,7 @@ impl RunLog {
         let snapshot = StateSnapshot {
             version: VERSION,
             log_bytes: self.length,
-            log_sha256: hex(digest),
+            log_sha256: hex(&digest.finalize()),
             state: state.clone(),
         };
         replace(&self.snapshot, &serde_json::to_vec(&snapshot)?)
@@ -334,13 +338,4 @@ fn newer(line: &[u8]) -> bool {
 
 fn too_new() -> io::Error {
     io::Error::other("it was written by a newer tos; use that version, or start over with cleanrun")
-}
-
-fn hex(digest: Sha256) -> String {
-    let bytes = digest.finalize();
-    let digits = bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
-    digits.collect()
 }

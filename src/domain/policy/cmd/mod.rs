@@ -97,8 +97,8 @@ fn line_of(shell: &mut Machine<'_, '_>, line: &str) {
     if !shell.reading.enter("cmd") {
         return;
     }
-    let all: Vec<(String, bool)> = parts(line).into_iter().collect();
-    for (at, (part, piped)) in all.iter().cloned().enumerate() {
+    let all = parts(line);
+    for (at, (part, piped)) in all.iter().enumerate() {
         let behind = all.get(at + 1..).unwrap_or_default();
         shell.state.filters = behind
             .iter()
@@ -107,17 +107,17 @@ fn line_of(shell: &mut Machine<'_, '_>, line: &str) {
                 let mut words = part.split_whitespace();
                 let name = words.next().unwrap_or("").to_lowercase();
                 let args: Vec<&str> = words.filter(|word| !word.starts_with('/')).collect();
-                crate::domain::policy::programs::environment::picks(&name, &args)
+                crate::domain::policy::programs::environment::narrows(&name, &args)
             });
         if !shell.reading.spend() {
             break;
         }
-        let input = if piped {
+        let input = if *piped {
             std::mem::take(&mut printed)
         } else {
             String::new()
         };
-        printed = command(shell, &part, &input);
+        printed = command(shell, part, &input);
     }
     shell.reading.leave();
 }

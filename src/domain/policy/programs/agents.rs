@@ -4,7 +4,7 @@
 //! without its permissions, or with settings from elsewhere it is one more way around the rules, and refused anywhere. Danger:
 //! options that nobody has listed here are taken for ordinary ones, so such a start is asked about all the same.
 
-use crate::domain::policy::{rule::EffectTrait, shell::Machine};
+use crate::domain::policy::{programs::is_in, rule::EffectTrait, shell::Machine};
 
 /// Programs that are coding agents.
 const AGENTS: &str = "
@@ -81,10 +81,6 @@ const TELLS: [&str; 22] = [
 ];
 /// Verbs with which the agent of this name is started; other programs have the name as well.
 const OF_GOOSE: [&str; 6] = ["run", "session", "recipe", "web", "acp", "configure"];
-
-fn is_in(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == word)
-}
 
 /// Returns whether a row of a list starts with a word and holds another behind it.
 fn has_row(list: &str, head: &str, word: &str) -> bool {

@@ -8,7 +8,9 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::is_vague,
-    programs::{PathKind, argument_paths::paths_in, leads_here, persistent_path, picks, table},
+    programs::{
+        PathKind, argument_paths::paths_in, is_in, leads_here, persistent_path, picks, table,
+    },
     resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,
@@ -74,10 +76,6 @@ addlicense reuse licensee commitlint hugo jekyll zola
 ";
 /// Servers of a project for which `--host` without a value means every address.
 const SERVERS: &str = "vite astro nuxt next svelte-kit storybook start-storybook vitepress ng";
-
-fn is_in(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == word)
-}
 
 /// Returns the words of a name, in small letters: `--globalSetup`, `global-setup` and `global_setup` are two words each.
 pub(super) fn words_of(name: &str) -> Vec<String> {

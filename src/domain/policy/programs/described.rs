@@ -6,7 +6,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Language, base_name, is_question, picks, scan_file, table, vague_code},
+    programs::{Language, base_name, is_in, is_question, picks, scan_file, table, vague_code},
     resolved_path::ResolvedPath,
     shell::Machine,
 };
@@ -112,10 +112,6 @@ pub(super) fn is_described(name: &str) -> bool {
     !bare.is_empty() && (known(bare) || known(unversioned))
 }
 
-fn is_in(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == word)
-}
-
 impl Machine<'_, '_> {
     /// Looks at a program that is not in the table.
     pub(super) fn untabled(&mut self, word: &str, name: &str, args: &[String]) {
@@ -218,7 +214,7 @@ impl Machine<'_, '_> {
                     "{name} loads {value}, which is no file of the project"
                 ));
             }
-            let writes = OUTPUTS.split_ascii_whitespace().any(|own| own == option) || option == "o";
+            let writes = is_in(OUTPUTS, option) || option == "o";
             if writes && !value.is_empty() {
                 self.writes(value);
             }

@@ -1,7 +1,7 @@
 //! Editors and debuggers, whose commands reach the shell.
 
 use crate::domain::policy::{
-    programs::{Language, Options, scan_code, vague_code},
+    programs::{Language, Options, is_in, scan_code, vague_code},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -49,7 +49,7 @@ fn unknown_call(code: &str, known: &str, lisp: bool) -> Option<String> {
     });
     let mut names =
         calls.filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()));
-    names.find(|name| !known.split_ascii_whitespace().any(|own| own == name))
+    names.find(|name| !is_in(known, name))
 }
 
 impl Machine<'_, '_> {
@@ -208,7 +208,7 @@ impl Machine<'_, '_> {
             }
         }
         for call in options.values(&["f", "funcall"]) {
-            if !LISP.split_ascii_whitespace().any(|own| own == call) {
+            if !is_in(LISP, call) {
                 self.reading.opaque(format!("Lisp with `{call}`"));
             }
         }
@@ -345,6 +345,6 @@ fn reaches_out(word: &str, rest: &str) -> bool {
         "target" => !rest.starts_with("create"),
         "process" => rest.starts_with("attach"),
         "kill" => !rest.is_empty(),
-        _ => WORDS.split(' ').any(|own| own == word),
+        _ => is_in(WORDS, word),
     }
 }

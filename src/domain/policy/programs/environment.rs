@@ -2,7 +2,7 @@
 //!
 //! Naming one variable is ordinary work, and so is picking a few by a pattern: what only goes through a filter counts as picked.
 
-use crate::domain::policy::shell::Machine;
+use crate::domain::policy::{programs::is_in, shell::Machine};
 
 /// Programs that pick lines or words.
 const FILTERS: &str =
@@ -13,8 +13,8 @@ const KEYS: [&str; 8] = [
 ];
 
 /// Returns whether a command picks a few of the lines that it is given.
-pub(in crate::domain::policy) fn picks(name: &str, args: &[&str]) -> bool {
-    let is_filter = FILTERS.split_ascii_whitespace().any(|own| own == name);
+pub(in crate::domain::policy) fn narrows(name: &str, args: &[&str]) -> bool {
+    let is_filter = is_in(FILTERS, name);
     let inverts = args
         .iter()
         .any(|arg| arg.starts_with('-') && !arg.starts_with("--") && arg.contains('v'));
@@ -163,13 +163,17 @@ mod tests {
 
     #[test]
     fn a_filter_picks_by_a_pattern_that_names_no_keys() {
-        assert!(picks("grep", &["PATH"]) && picks("grep", &["-i", "node"]) && picks("wc", &["-l"]));
         assert!(
-            !picks("grep", &["-v", "PATH"])
-                && !picks("grep", &["-i", "TOKEN"])
-                && !picks("sort", &[])
+            narrows("grep", &["PATH"])
+                && narrows("grep", &["-i", "node"])
+                && narrows("wc", &["-l"])
         );
-        assert!(!picks("grep", &["."]) && !picks("head", &["-5"]));
+        assert!(
+            !narrows("grep", &["-v", "PATH"])
+                && !narrows("grep", &["-i", "TOKEN"])
+                && !narrows("sort", &[])
+        );
+        assert!(!narrows("grep", &["."]) && !narrows("head", &["-5"]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::domain::policy::{
         Options,
         argument_paths::{is_path, paths_in},
         arguments::{loads, runs_its_files, words_of},
-        base_name, picks,
+        base_name, is_in, picks,
     },
     resolved_path::ResolvedPath,
     rule::EffectTrait,
@@ -63,10 +63,6 @@ const CONVERTERS: &str =
 const WITH_SLASHES: &str = "
 msbuild dotnet cl link csc vbc fsc rc mt dumpbin editbin lib ildasm sn al undname vstest.console mstest devenv findstr where tasklist nuget fc comp sort more tree xcopy nmake
 ";
-
-fn is_in(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == word)
-}
 
 /// Returns the text without the signs that tools spell the same option with.
 fn plain(option: &str) -> String {

@@ -3,7 +3,7 @@
 use crate::domain::policy::{
     partial_text::UNKNOWN,
     programs::{
-        Options,
+        Options, base_name, is_in,
         losses::git_loses,
         transfer::{is_remote, looks_like_host},
     },
@@ -146,7 +146,7 @@ impl Machine<'_, '_> {
         if before.clone().any(|arg| arg == "--help") || args == ["-h"] {
             return UNKNOWN.to_string();
         }
-        if !VERBS.split_ascii_whitespace().any(|own| own == verb) && !verb.contains(UNKNOWN) {
+        if !is_in(VERBS, verb) && !verb.contains(UNKNOWN) {
             self.reading
                 .opaque(format!("`git {verb}`, which is no command of git itself"));
         }
@@ -279,7 +279,7 @@ impl Machine<'_, '_> {
         if let Some((target, sources)) = options.rest.split_last() {
             self.writes(target);
             for source in sources {
-                let name = crate::domain::policy::partial_text::base_name(source);
+                let name = base_name(source);
                 self.writes(&format!("{}/{name}", target.trim_end_matches('/')));
             }
         }

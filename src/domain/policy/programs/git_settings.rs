@@ -3,7 +3,7 @@
 //! The sections whose settings only say how git shows and merges are listed; a setting of any other is not understood.
 
 use crate::domain::policy::{
-    programs::{Options, vague_code},
+    programs::{Options, is_in, vague_code},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -143,12 +143,12 @@ impl Machine<'_, '_> {
     fn git_setting_stays(&mut self, key: &str, value: &str) {
         let lower = key.to_lowercase();
         let section = lower.split('.').next().unwrap_or("");
-        if !SECTIONS.split_ascii_whitespace().any(|own| own == section) {
+        if !is_in(SECTIONS, section) {
             self.reading
                 .opaque(format!("the setting {key} of git, which is not described"));
         }
         let program = value.split_whitespace().next().unwrap_or("");
-        let is_usual = PROGRAMS.split_ascii_whitespace().any(|own| own == program);
+        let is_usual = is_in(PROGRAMS, program);
         if runs(&lower) && !is_usual && !value.is_empty() {
             let text = format!("git runs {value} from now on");
             self.reading.does(EffectTrait::Persistence, text);

@@ -3,7 +3,11 @@
 //! A list of the verbs that fetch or send is never complete: every tool grows new ones, and each of them reaches further than
 //! the build of a project does. So the harmless ones are listed.
 
-use crate::domain::policy::{programs::is_question, rule::EffectTrait, shell::Machine};
+use crate::domain::policy::{
+    programs::{is_in, is_question},
+    rule::EffectTrait,
+    shell::Machine,
+};
 
 /// Managers and the verbs that stay here; `a:b` is the verb `a` with `b` behind it, `*` a tool whose other verbs are scripts of
 /// the project.
@@ -121,10 +125,6 @@ const VALUES: &str = "
 -pl -rf -P -f -s -t -T -x -b -p -c -I -g --projects --file --settings --tests --exclude-task --build-file --project-dir
 --activate-profiles --resume-from --threads --toolchains --init-script --console --gradle-user-home
 ";
-
-fn is_in(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == word)
-}
 
 /// Returns the lists of verbs of a manager that stay here, if it is one.
 fn lists(name: &str) -> impl Iterator<Item = &'static str> {

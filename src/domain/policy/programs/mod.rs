@@ -46,7 +46,9 @@ pub(super) use this_machine::leads_here;
 pub(in crate::domain::policy) use vague::vague_code;
 
 use crate::domain::policy::{
-    partial_text::{NAME, UNKNOWN, base_name, has_option, is_mark, is_unknown, is_vague, stripped},
+    partial_text::{
+        NAME, UNKNOWN, base_name, has_option, is_in, is_mark, is_unknown, is_vague, stripped,
+    },
     resolved_path,
     rule::EffectTrait,
     shell::{Machine, wild_fits},
@@ -502,7 +504,7 @@ fn usual_name(name: String, is_path: bool) -> String {
         Some((machine, tool))
             if !is_path
                 && (machine.contains('-') || ["avr", "llvm"].contains(&machine))
-                && CROSS.split(' ').any(|own| own == tool) =>
+                && is_in(CROSS, tool) =>
         {
             tool.to_owned()
         }

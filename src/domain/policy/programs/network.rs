@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::{UNKNOWN, is_vague},
-    programs::{Options, vague_code},
+    programs::{Options, is_in, vague_code},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -376,7 +376,6 @@ fn asks_forge(name: &str, args: &[String]) -> bool {
     const ASKS: &str = "view list ls checks diff status watch";
     const ABOUT: &str =
         "pr issue run release repo workflow label cache ruleset milestone mr ci pipeline project";
-    let is_in = |list: &str, word: &String| list.split_ascii_whitespace().any(|own| own == word);
     let away = ["--web", "-w", "--hostname", "--repo", "-R"];
     let elsewhere = args.iter().any(|arg| {
         let option = arg.split('=').next().unwrap_or(arg);
@@ -479,6 +478,7 @@ fn kubectl_tells_more(words: &[String]) -> bool {
         && words.get(1).is_some_and(|verb| !asks(verb));
     sets || words.iter().any(|word| word.starts_with("secret"))
 }
+
 /// Returns whether a command for another machine removes something there, or ends it.
 fn removes_there(words: &[String]) -> bool {
     const PROGRAMS: [&str; 14] = [

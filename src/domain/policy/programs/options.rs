@@ -1,6 +1,6 @@
 //! Command line options, told apart from arguments.
 
-use crate::domain::policy::partial_text::is_long;
+use crate::domain::policy::partial_text::{is_in, is_long};
 
 /// The options of a command, in order, and the arguments that are left.
 #[derive(Debug, Clone, Default)]
@@ -117,7 +117,6 @@ const PATTERNS: &str = "
 
 /// Returns whether the value of an option is a pattern or a name for the program to pick by.
 pub(in crate::domain::policy) fn picks(name: &str, option: &str) -> bool {
-    let is_in = |list: &str, word: &str| list.split_ascii_whitespace().any(|own| own == word);
     // PowerShell hands letters on in small.
     let small = name == "ctest" && ["-r", "-e", "-l", "-le"].contains(&option);
     option.starts_with('-')

@@ -36,9 +36,7 @@ impl Machine<'_, '_> {
             }
         }
         let started = match name {
-            "java" => args.windows(2).find_map(|pair| {
-                matches!(pair, [option, _] if option == "-jar").then(|| pair.get(1))?
-            }),
+            "java" => behind(args, "-jar"),
             "zig" | "nim" | "dart" | "crystal" | "swift" => {
                 args.iter().take(3).find(|arg| arg.contains('/'))
             }
@@ -57,6 +55,12 @@ impl Machine<'_, '_> {
             ));
         }
     }
+}
+
+/// Returns the word behind an option.
+fn behind<'a>(args: &'a [String], option: &str) -> Option<&'a String> {
+    let at = args.iter().position(|arg| arg == option)?;
+    args.get(at + 1)
 }
 
 /// Returns whether a word is the name of a file with this ending.
@@ -93,10 +97,6 @@ fn replaces_java(arg: &str) -> bool {
 
 /// Returns the word of other tools that makes them load, run or hand out something else.
 fn more_overrides<'a>(name: &str, args: &'a [String]) -> Option<&'a String> {
-    let behind = |option: &str| {
-        let mut pairs = args.windows(2);
-        pairs.find_map(|pair| matches!(pair, [first, _] if first == option).then(|| pair.get(1))?)
-    };
     match name {
         "mvn" | "mvnw" => args.iter().find(|arg| {
             let goals = [
@@ -124,9 +124,9 @@ fn more_overrides<'a>(name: &str, args: &'a [String]) -> Option<&'a String> {
             .iter()
             .find(|arg| arg.starts_with('+') && arg.contains(['!', '|'])),
         "python" | "python3" => {
-            let module = behind("-m")?;
+            let module = behind(args, "-m")?;
             // `continue` and its like are commands of the debugger.
-            let has_code = behind("-c").is_some_and(|code| code.contains([' ', '(', '!']));
+            let has_code = behind(args, "-c").is_some_and(|code| code.contains([' ', '(', '!']));
             (module == "keyring" || module == "pdb" && has_code).then_some(module)
         }
         _ => None,

@@ -76,8 +76,7 @@ impl Machine<'_, '_> {
             }
             "ls" | "eza" | "exa" | "tree" => return ls(args),
             // Numbers of processes that somebody else started.
-            "pgrep" | "pidof" | "lsof" => return format!("2{NAME}\n"),
-            "ps" | "ss" | "netstat" => return format!("2{NAME}\n"),
+            "pgrep" | "pidof" | "lsof" | "ps" | "ss" | "netstat" => return format!("2{NAME}\n"),
             "basename" => return format!("{}\n", args.first().map_or("", |path| base_name(path))),
             "dirname" => {
                 return format!(

@@ -4,7 +4,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{Options, is_question, network::is_local_verb},
+    programs::{Options, is_in, is_question, network::is_local_verb},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -20,10 +20,6 @@ plan show list ls get describe status state-list output logs log diff preview re
 graph providers outputs find stats snapshots read top tail ps env-list account-get events versions verify stack config-get check-access
 dump-none cat checks watch-none about doctor
 ";
-
-fn is_in(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == word)
-}
 
 /// What a verb of such a program does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

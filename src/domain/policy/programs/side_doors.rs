@@ -6,7 +6,7 @@
 use crate::domain::policy::{
     interpretation::CommandEffect,
     partial_text::is_unknown,
-    programs::{Options, leads_here},
+    programs::{Options, is_in, leads_here},
     resolved_path::ResolvedPath,
     rule::EffectTrait,
     shell::Machine,
@@ -152,10 +152,6 @@ const SERVERS: [&str; 10] = [
 ];
 /// Sockets of servers that run what they are told with the rights of the machine.
 const SOCKETS: [&str; 4] = ["docker.sock", "containerd.sock", "podman.sock", "crio.sock"];
-
-fn is_in(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == word)
-}
 
 /// Returns the values with which an option or a word is given; a word has itself as its value.
 fn given<'a>(args: &'a [String], wanted: &str) -> Vec<&'a str> {

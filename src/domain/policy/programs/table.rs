@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::domain::policy::programs::Language;
+use crate::domain::policy::programs::{Language, is_in};
 
 /// What kind of thing a program is.
 #[derive(Debug, Clone, Copy)]
@@ -420,13 +420,13 @@ pub(super) fn takes_names(name: &str) -> bool {
 pub(super) fn reads_anything(name: &str) -> bool {
     let tools = "sed gsed awk gawk mawk nawk original-awk ed red sqlite3 psql mysql mariadb powershell pwsh busctl dwgrep ctags
         cscope apt apt-get dpkg rpm dnf yum brew pacman apk";
-    tools.split_ascii_whitespace().any(|tool| tool == name)
+    is_in(tools, name)
 }
 
 /// Returns whether a tool runs what lies in the project.
 pub(super) fn runs_project(name: &str) -> bool {
     let tools = "make gmake bmake ninja just task cmake meson rake scala groovy swift";
-    tools.split_ascii_whitespace().any(|tool| tool == name)
+    is_in(tools, name)
 }
 
 /// Returns whether a program can do more than print.

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::{TextScanner, UNKNOWN},
-    programs::{Language, Options, is_stream, scan_code, vague_code},
+    programs::{Language, Options, is_in, is_stream, scan_code, vague_code},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -508,5 +508,5 @@ erlang display version lisp-implementation-version
     !texts
         && names
             .filter(|name| name.starts_with(|c: char| c.is_alphabetic()))
-            .all(|name| NAMES.split_ascii_whitespace().any(|own| own == name))
+            .all(|name| is_in(NAMES, name))
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::policy::{
     partial_text::UNKNOWN,
-    programs::{arguments::words_of, leads_here},
+    programs::{arguments::words_of, is_in, leads_here},
     resolved_path::ResolvedPath,
     shell::Machine,
     windows,
@@ -48,10 +48,6 @@ const LOADING: &str = "
 plugin plugins hook
 hooks rcfile startup preload executable interpreter launcher runner wrapper loader initrc binary linker compiler execpath
 ";
-
-fn is_in(list: &str, name: &str) -> bool {
-    list.split_ascii_whitespace().any(|own| own == name)
-}
 
 /// Returns whether options in a variable only change how a program runs.
 fn are_tame(value: &str) -> bool {

@@ -3,7 +3,7 @@
 use brush_parser::ast;
 
 use crate::domain::policy::{
-    partial_text::{NAME, is_vague},
+    partial_text::{NAME, is_in, is_vague},
     rule::EffectTrait,
     shell::Machine,
 };
@@ -98,39 +98,15 @@ impl Machine<'_, '_> {
     pub(super) fn fills(&mut self, words: &[String], file: &str) {
         const SOURCES: [&str; 4] = ["/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"];
         let name = words.first().map_or("", String::as_str);
-        let reads = ["cat", "tac", "base64", "xxd", "od", "tr", "pv", "hexdump"].contains(&name)
-            && words.iter().any(|word| SOURCES.contains(&word.as_str()));
-        let endless = ["tail", "sort"].contains(&name)
-            && words.iter().any(|word| SOURCES.contains(&word.as_str()));
-        if endless {
+        let takes_source = words.iter().any(|word| SOURCES.contains(&word.as_str()));
+        // These want the end of it before they print anything.
+        let waits = "tail sort tac wc md5sum sha1sum sha256sum sha512sum cksum b2sum";
+        if takes_source && is_in(waits, name) {
             self.reading
                 .does(EffectTrait::System, format!("{name} reads without end"));
         }
-        // These never come to the end of it.
-        let ends_never = [
-            "tac",
-            "wc",
-            "md5sum",
-            "sha1sum",
-            "sha256sum",
-            "sha512sum",
-            "cksum",
-            "b2sum",
-        ]
-        .contains(&name)
-            && words.iter().any(|word| SOURCES.contains(&word.as_str()));
-        if ends_never {
-            self.reading
-                .does(EffectTrait::System, format!("{name} reads without end"));
-        }
-        let copies = ["cp", "install", "ditto"].contains(&name)
-            && words
-                .iter()
-                .any(|word| SOURCES.contains(&word.as_str()) || word == "/");
-        if copies {
-            self.reading
-                .does(EffectTrait::System, format!("{name} fills the disk"));
-        }
+        let copies = is_in("cp install ditto", name)
+            && (takes_source || words.iter().any(|word| word == "/"));
         let huge = match name {
             "dd" => {
                 let of = |key: &str| words.iter().find_map(|word| word.strip_prefix(key));
@@ -144,12 +120,11 @@ impl Machine<'_, '_> {
                 || words.windows(2).any(|pair| matches!(pair, [option, size] if ["-l", "--length"].contains(&option.as_str()) && is_vague(size))),
             _ => false,
         };
-        if huge && (file != "/dev/null" || ["dd", "fallocate"].contains(&name)) {
-            self.reading
-                .does(EffectTrait::System, format!("{name} fills the disk"));
-        }
+        let holds_none = file == "/dev/null" && !["dd", "fallocate"].contains(&name);
         let device = ["/dev/null", "/dev/stdout", "/dev/stderr"].contains(&file);
-        if (reads || name == "yes") && !device {
+        let prints =
+            takes_source && is_in("cat tac base64 xxd od tr pv hexdump", name) || name == "yes";
+        if copies || huge && !holds_none || prints && !device {
             self.reading
                 .does(EffectTrait::System, format!("{name} fills the disk"));
         }
@@ -179,11 +154,7 @@ impl Machine<'_, '_> {
             let ast::Command::Simple(simple) = command else {
                 return false;
             };
-            let name = simple
-                .word_or_name
-                .as_ref()
-                .map_or("", |word| word.value.as_str());
-            GO_ON.split(' ').any(|own| own == name)
+            is_in(GO_ON, name_of(simple))
         };
         if source && line.seq.len() > 1 && commands.all(goes_on) {
             self.takes_more("prints without end");
@@ -234,6 +205,12 @@ fn bytes(text: &str) -> u64 {
         .parse::<u64>()
         .unwrap_or(0)
         .saturating_mul(1_u64 << (10 * power))
+}
+
+/// Returns the program of a command, as it is written; empty where there is none.
+pub(super) fn name_of(simple: &ast::SimpleCommand) -> &str {
+    let word = simple.word_or_name.as_ref();
+    word.map_or("", |word| word.value.as_str())
 }
 
 /// Returns whether a command of a list is left to run by itself.

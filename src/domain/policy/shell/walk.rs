@@ -9,7 +9,7 @@ use crate::domain::policy::{
     programs,
     rule::EffectTrait,
     shell::{
-        Machine,
+        Machine, endless,
         parse::{ParsedText, parsed},
         redirect::CommandStreams,
         size,
@@ -541,10 +541,6 @@ fn is_filter(command: &ast::Command) -> bool {
     let ast::Command::Simple(simple) = command else {
         return false;
     };
-    let name = simple
-        .word_or_name
-        .as_ref()
-        .map_or("", |word| word.value.as_str());
     let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
     let args: Vec<&str> = suffix
         .filter_map(|item| match item {
@@ -554,7 +550,7 @@ fn is_filter(command: &ast::Command) -> bool {
             | ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => None,
         })
         .collect();
-    programs::environment::picks(name, &args)
+    programs::environment::narrows(endless::name_of(simple), &args)
 }
 
 /// Returns whether what stands in double brackets can be nothing but an expression: it begins with a length or a counter, or an

@@ -2,20 +2,14 @@
 
 use std::ffi::OsString;
 
-/// Options of tos that may stand behind the command; `true` = they take a word.
-const OWN: [(&str, bool); 17] = [
-    ("--json", false),
+use super::own_options::own_length;
+
+/// More options that may stand behind the command; `true` = they take a word.
+const OWN: [(&str, bool); 9] = [
     ("--unattended", false),
     ("--attended", false),
     ("--sandboxed", false),
     ("--type", true),
-    ("--root", true),
-    ("--config", true),
-    ("--set", true),
-    ("--otlp", true),
-    ("--color", true),
-    ("--verbose", false),
-    ("--quiet", false),
     ("--help", false),
     ("-h", false),
     ("-v", false),
@@ -34,7 +28,7 @@ pub fn explained(words: Vec<OsString>) -> Vec<OsString> {
         return words;
     }
     let mut start = 3;
-    while let Some(length) = own_length(&words, start) {
+    while let Some(length) = own_length(&words, start, &OWN) {
         start += length;
     }
     if is(start, &["--"]) {
@@ -49,7 +43,7 @@ pub fn explained(words: Vec<OsString>) -> Vec<OsString> {
     // Short options behind the command are its own.
     let is_long = |at: usize| words.get(at).is_some_and(|word| word.len() > 3);
     let mut at = start + 1;
-    while let Some(length) = own_length(&words, at).filter(|_| is_long(at)) {
+    while let Some(length) = own_length(&words, at, &OWN).filter(|_| is_long(at)) {
         at += length;
     }
     if is_quoted || at >= start + 1 + rest.len() {
@@ -63,17 +57,6 @@ pub fn explained(words: Vec<OsString>) -> Vec<OsString> {
     let mut words = front.to_vec();
     words.push(command.join(" ").into());
     words
-}
-
-/// Returns how many words an option of tos takes at a place; `None` where there is none.
-fn own_length(words: &[OsString], at: usize) -> Option<usize> {
-    let word = words.get(at)?.to_str()?;
-    let (name, is_joined) = match word.split_once('=') {
-        Some((name, _)) => (name, true),
-        None => (word, false),
-    };
-    let (_, takes_word) = OWN.iter().find(|(own, _)| *own == name)?;
-    Some(if *takes_word && !is_joined { 2 } else { 1 })
 }
 
 /// Writes a word so that a shell reads it as one, where it is not plain.

@@ -25,6 +25,7 @@ pub mod mcp;
 pub mod merge;
 pub mod night;
 pub mod notify;
+mod own_options;
 pub mod person;
 pub mod phase;
 pub mod plan;

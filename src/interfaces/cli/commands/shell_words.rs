@@ -2,23 +2,16 @@
 
 use std::{ffi::OsString, path::Path};
 
+use super::own_options::own_length;
 use crate::domain::command::{Command, CommandKind};
 
 /// The name of a link to tos that is a shell.
 const LINK: &str = "tos-shell";
-/// Own options that may stand before the words of the shell; `true` = they take a word.
-const OWN: [(&str, bool); 12] = [
+/// More options that may stand before the words of the shell; `true` = they take a word.
+const OWN: [(&str, bool); 4] = [
     ("--timeout", true),
     ("--max-output", true),
     ("--checkpoint", false),
-    ("--json", false),
-    ("--root", true),
-    ("--config", true),
-    ("--set", true),
-    ("--otlp", true),
-    ("--color", true),
-    ("--verbose", false),
-    ("--quiet", false),
     ("--as-shell", false),
 ];
 
@@ -40,15 +33,8 @@ pub fn as_shell(words: Vec<OsString>) -> Vec<OsString> {
         return words;
     };
     let mut at = flag + 1;
-    while let Some(word) = words.get(at).and_then(|word| word.to_str()) {
-        let (name, is_joined) = match word.split_once('=') {
-            Some((name, _)) => (name, true),
-            None => (word, false),
-        };
-        let Some((_, takes_word)) = OWN.iter().find(|(own, _)| *own == name) else {
-            break;
-        };
-        at += if *takes_word && !is_joined { 2 } else { 1 };
+    while let Some(length) = own_length(&words, at, &OWN) {
+        at += length;
     }
     if words.get(at).is_none_or(|word| word == "--") {
         return words;

@@ -158,7 +158,7 @@ fn card(
     labels.dedup();
     check_labels(&labels).map_err(|why| CliError::usage(&format!("--label: {why}")))?;
     let name = match &args.name {
-        Some(name) if is_plain_name(name) && !name.contains('.') => name.clone(),
+        Some(name) if is_worker_name(name) => name.clone(),
         Some(name) => {
             return Err(CliError::usage(&format!(
                 "--name: `{name}` is none; letters, digits, `-` and `_` are possible"
@@ -182,6 +182,11 @@ fn card(
     })
 }
 
+/// Says whether a worker may be called so: its name is one part of a subject.
+fn is_worker_name(name: &str) -> bool {
+    is_plain_name(name) && !name.contains('.')
+}
+
 /// Lets a worker take nothing new, or take work again.
 fn drained(
     args: &DrainArgs,
@@ -191,16 +196,16 @@ fn drained(
     printer: &Printer,
 ) -> Result<CliExit, CliError> {
     args.cluster.needed()?;
+    let name = args.name.as_deref();
+    if let Some(name) = name.filter(|name| !is_worker_name(name)) {
+        return Err(CliError::usage(&format!(
+            "no worker can be called `{name}`"
+        )));
+    }
     for cluster in args.cluster.each_board() {
         let member = services.cluster(global, &cluster, "tos worker drain")?;
-        let name = args.name.as_deref();
         let workers = member.view().map_err(told)?.workers;
         let is_there = name.is_none_or(|name| workers.iter().any(|card| card.name == name));
-        if let Some(name) = name.filter(|name| !is_plain_name(name) || name.contains('.')) {
-            return Err(CliError::usage(&format!(
-                "no worker can be called `{name}`"
-            )));
-        }
         let controls = member.drain(name, is_on).map_err(told)?;
         let who = name.map_or_else(
             || "every worker".to_owned(),

@@ -125,14 +125,11 @@ impl Metrics<'_> {
 
 /// Workers on other machines and the queue between.
 fn cluster_figures(out: &mut Metrics<'_>, cluster: &ClusterView) {
-    let count = |is_able: bool| {
-        let workers = cluster.workers.iter();
-        let counted = workers.filter(|card| card.idle_because().is_none() == is_able);
-        counted.count() as u64
-    };
+    let able = cluster.able().count();
+    let others = cluster.workers.len() - able;
     out.head("tos_workers", "gauge", "workers on other machines");
-    out.of("tos_workers", "takes_work", "yes", count(true));
-    out.of("tos_workers", "takes_work", "no", count(false));
+    out.of("tos_workers", "takes_work", "yes", able as u64);
+    out.of("tos_workers", "takes_work", "no", others as u64);
     let mut versions = std::collections::BTreeMap::<&str, u64>::new();
     for card in &cluster.workers {
         *versions.entry(card.version.as_str()).or_default() += 1;

@@ -11,8 +11,8 @@ use std::{
 
 use crate::domain::{
     board::Millis,
+    hash::{digest, hex, hmac_sha256, same},
     ledger::chain::sha256,
-    mac::{digest, hex, hmac_sha256, same},
 };
 
 /// How long a code is good.

@@ -279,28 +279,18 @@ fn tried(
             });
             "not proved"
         }
-        Ok(end) if end.code == Some(0) && observing(command, folder, services).is_some() => {
-            let by = observing(command, folder, services).unwrap_or_default();
-            status
-                .notes
-                .push(format!("it blocks nothing and only reports ({by})"));
-            "observes"
-        }
         Ok(end) => {
-            let said = end.stderr.trim().replace('\n', " ");
-            let how = end.code.map_or_else(
-                || "a signal ended it".to_owned(),
-                |code| format!("it ended with status {code}"),
-            );
-            let said = if said.is_empty() {
-                said
-            } else {
-                format!(": {said}")
+            let is_success = end.code == Some(0);
+            let observed = is_success.then(|| observing(command, folder, services));
+            let (state, note) = match observed.flatten() {
+                Some(by) => (
+                    "observes",
+                    format!("it blocks nothing and only reports ({by})"),
+                ),
+                None => ("not proved", not_refused(end.code, &end.stderr)),
             };
-            status
-                .notes
-                .push(format!("a destructive call was not refused; {how}{said}"));
-            "not proved"
+            status.notes.push(note);
+            state
         }
         Err(why) => {
             status
@@ -312,6 +302,21 @@ fn tried(
     if agent == HookAgent::Codex {
         trust(services, status);
     }
+}
+
+/// Says that a hook let the call pass, and how it ended.
+fn not_refused(code: Option<i32>, stderr: &str) -> String {
+    let said = stderr.trim().replace('\n', " ");
+    let how = code.map_or_else(
+        || "a signal ended it".to_owned(),
+        |code| format!("it ended with status {code}"),
+    );
+    let said = if said.is_empty() {
+        said
+    } else {
+        format!(": {said}")
+    };
+    format!("a destructive call was not refused; {how}{said}")
 }
 
 /// Returns what makes a hook only look on.

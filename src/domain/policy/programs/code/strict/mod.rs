@@ -9,11 +9,14 @@ mod others;
 
 use std::collections::HashSet;
 
-use crate::domain::policy::programs::code::{
-    Language,
-    known::{Lists, lists},
-    lex::Token,
-    words,
+use crate::domain::policy::programs::{
+    code::{
+        Language,
+        known::{Lists, lists},
+        lex::Token,
+        words,
+    },
+    is_in,
 };
 
 /// Returns the part of the code that is not understood, if there is one. `reach` finds what leads out of the project.
@@ -168,7 +171,7 @@ impl Reader<'_> {
     /// Finds a path outside of the project that is handed to a function which is not known to only read it.
     fn handed(&self, at: usize, word: &str) -> Option<String> {
         let last = word.rsplit(['.', ':']).next().unwrap_or(word);
-        let reads = READS.split_ascii_whitespace().any(|own| own == last);
+        let reads = is_in(READS, last);
         let looks = matches!(self.language, Language::Python | Language::JavaScript);
         let skipped = !looks || reads || !self.is_called(at) || self.is_judged(word);
         if skipped || KEYWORDS.contains(&word) || self.is_defined(word) {

@@ -1,4 +1,4 @@
-//! Signatures with a shared secret: HMAC with SHA-256, and a comparison whose time says nothing.
+//! SHA-256, signatures with a shared secret by it (HMAC), their digits, and a comparison whose time says nothing.
 //!
 //! Danger: a signature that is compared letter by letter tells by its time how far a guess was right; compare with [`same`].
 
