@@ -16,14 +16,9 @@ use crate::adapters::sandbox::jail::{JailError, hold_lifeline, leave};
 /// How long a process of a trial stays at most; a whole trial takes less than half of it.
 const LONGEST_STAY: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Returns the variables of what a trial starts. An allocator that sets aside address space for each thread would use up the
-/// ceiling on memory before the one on processes is reached.
-pub(super) fn environment(path: &std::ffi::OsStr) -> Vec<(OsString, OsString)> {
-    vec![
-        ("PATH".into(), path.to_owned()),
-        ("MALLOC_ARENA_MAX".into(), "1".into()),
-    ]
-}
+/// What a trial starts is given this. An allocator that sets aside address space for each thread would use up the ceiling on
+/// memory before the one on processes is reached, sooner on a machine with more processors.
+pub(super) const ONE_ARENA: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
 
 /// Runs what a trial starts, where `stage` is a part of one.
 pub(in super::super) fn run(

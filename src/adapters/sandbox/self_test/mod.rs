@@ -324,7 +324,7 @@ impl SelfTestSetup {
         word: &str,
     ) -> Result<CommandResult, SpawnError> {
         let mut runner = RunnerOptions::new(self.questions.root.clone(), Redactor::default());
-        runner.base_environment = helpers::environment(&self.options.path);
+        runner.base_environment = vec![("PATH".into(), self.options.path.clone())];
         runner.head_bytes = 1 << 20;
         let wall = FixedBackend {
             backend: self.backend,
@@ -343,7 +343,8 @@ impl SelfTestSetup {
             deadline: PATIENCE,
             idle_deadline: None,
             grace: None,
-            environment: Vec::new(),
+            // Of the environment of tos only harmless names are passed on; this one is asked for.
+            environment: vec![(helpers::ONE_ARENA.0.into(), helpers::ONE_ARENA.1.into())],
             output_directory: self.folder.path().join("output"),
             index: 1,
             token: unique(&self.folder),

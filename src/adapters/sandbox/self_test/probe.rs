@@ -24,6 +24,7 @@ use super::super::{
     jail::JailError,
     spec::{JAIL_WORD, PROXY_PORT, ResourceLimits},
 };
+use super::helpers::ONE_ARENA;
 use crate::domain::sandbox::{CapabilityProof, ConfinementLevel, SandboxCapability};
 
 /// What the outside has prepared.
@@ -77,6 +78,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Tries everything and prints the answers.
 pub(super) fn answer(questions: &str) -> Result<ExitCode, JailError> {
     let asked: Questions = serde_json::from_str(questions)?;
+    let (name, value) = ONE_ARENA;
+    if std::env::var(name).as_deref() != Ok(value) {
+        return Err(format!(
+            "{name} did not reach the probe; its threads may meet the wrong ceiling"
+        )
+        .into());
+    }
     let mut answers: Answers = vec![
         proof(SandboxCapability::Runs, true, "a probe ran and answered"),
         writes_outside(&asked),
