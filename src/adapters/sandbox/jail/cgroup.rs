@@ -153,6 +153,12 @@ fn join(folder: &Path, ceilings: &[ResourceLimit]) -> std::io::Result<()> {
             fs::write(folder.join(file), most.to_string())?;
         }
     }
+    // A process with one thread can move just that. The kernel then need not wait for every other processor, as it does for
+    // whole processes, which takes longer than starting a command.
+    let threads = folder.join("tasks");
+    if threads.exists() {
+        return fs::write(threads, "0");
+    }
     fs::write(folder.join("cgroup.procs"), std::process::id().to_string())
 }
 
